@@ -31,6 +31,10 @@ use crate::{
 
 /// Makes lines of events.
 pub(crate) struct LogLayer {
+    /// Nothing else listens: what the levels do not show is disabled for the whole subscriber.
+    /// Otherwise a [`LevelsFilter`] stands before this layer, and others see what they like; then
+    /// `tracing-subscriber` evaluates the fields of an event of mixed interest in any case.
+    pub(crate) alone: bool,
     pub(crate) layout: Layout,
     pub(crate) clock: Clock,
     pub(crate) zone: Timezone,
@@ -41,7 +45,7 @@ pub(crate) struct LogLayer {
     pub(crate) scratches: Scratches,
 }
 
-/// Lets through what the levels show.
+/// Lets through what the levels show, for one layer among others.
 pub(crate) struct LevelsFilter(pub(crate) Levels);
 
 // === impl LogLayer ===
@@ -78,6 +82,18 @@ impl<S> Layer<S> for LogLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.alone { self.levels.interest(metadata) } else { Interest::always() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, cx: Context<'_, S>) -> bool {
+        !self.alone || self.levels.enabled(metadata, || scope::current_service(&cx))
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.alone.then(|| self.levels.hint())
+    }
+
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, cx: Context<'_, S>) {
         let Some(span) = cx.span(id) else { return };
         if let Some(scope) = scope::of_new_span(attributes, &span) {

@@ -149,7 +149,7 @@ impl TelemetryBuilder {
     pub fn build(
         self,
     ) -> Result<(impl Subscriber + Send + Sync + 'static, Handle), TelemetryError> {
-        let (layer, handle) = self.build_layer()?;
+        let (layer, handle) = self.parts(true)?;
         Ok((tracing_subscriber::registry().with(layer), handle))
     }
 
@@ -166,6 +166,24 @@ impl TelemetryBuilder {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
+        let (layer, handle) = self.parts(false)?;
+        Ok((layer.with_filter(LevelsFilter(handle.levels.clone())), handle))
+    }
+
+    /// Builds, and makes the subscriber that of the whole process: for `main` only.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and [`TelemetryError::AlreadyInstalled`].
+    pub fn install(self) -> Result<Handle, TelemetryError> {
+        let (subscriber, handle) = self.build()?;
+        tracing::subscriber::set_global_default(subscriber)
+            .map_err(|_| TelemetryError::AlreadyInstalled)?;
+        Ok(handle)
+    }
+
+    /// Starts the writer, and makes the layer that feeds it.
+    fn parts(self, alone: bool) -> Result<(LogLayer, Handle), TelemetryError> {
         let layout = self.layout();
         let out = match self.writer {
             Some(Output(out)) => out,
@@ -183,6 +201,7 @@ impl TelemetryBuilder {
             queue: Arc::new(OpenQueue(queue)),
         };
         let layer = LogLayer {
+            alone,
             layout,
             clock: self.clock,
             zone: self.zone,
@@ -192,19 +211,7 @@ impl TelemetryBuilder {
             sink: Arc::clone(&handle.queue) as Arc<dyn Sink>,
             scratches: Scratches::default(),
         };
-        Ok((layer.with_filter(LevelsFilter(handle.levels.clone())), handle))
-    }
-
-    /// Builds, and makes the subscriber that of the whole process: for `main` only.
-    ///
-    /// # Errors
-    ///
-    /// As [`build`](Self::build), and [`TelemetryError::AlreadyInstalled`].
-    pub fn install(self) -> Result<Handle, TelemetryError> {
-        let (subscriber, handle) = self.build()?;
-        tracing::subscriber::set_global_default(subscriber)
-            .map_err(|_| TelemetryError::AlreadyInstalled)?;
-        Ok(handle)
+        Ok((layer, handle))
     }
 
     /// The format, once the terminal was asked.
