@@ -166,3 +166,33 @@ impl Callsite {
         (index < 64).then(|| self.hidden >> index & 1 == 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_has_an_end_and_leaves_nothing_behind() {
+        let scratches = Scratches::default();
+        for _ in 0..2 {
+            let mut taken: Vec<Taken<'_>> = Vec::new();
+            for _ in 0..MAX_NESTED_EVENTS {
+                taken.extend(scratches.take());
+            }
+            assert_eq!(taken.len(), usize::from(MAX_NESTED_EVENTS));
+            assert!(scratches.take().is_none());
+        }
+        assert!(scratches.take().is_some());
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_unless_it_grew_large() {
+        let scratches = Scratches::default();
+        let mut taken = scratches.take().unwrap();
+        taken.line.push_str("kept");
+        drop(taken);
+        assert_eq!(scratches.take().unwrap().line, "kept");
+        scratches.take().unwrap().line.reserve(KEPT_BYTES + 1);
+        assert_eq!(scratches.take().unwrap().line, "");
+    }
+}

@@ -4,6 +4,7 @@
 
 mod formats;
 mod harness;
+mod installed;
 mod levels;
 mod loss;
 mod redaction;

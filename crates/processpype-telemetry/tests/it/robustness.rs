@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use processpype_telemetry::{Format, MAX_NESTED_EVENTS, MAX_VALUE_BYTES};
+use processpype_telemetry::{Format, MAX_VALUE_BYTES};
 
 use crate::harness::{PATIENCE, Written, builder, config, logged_in, service};
 
@@ -56,28 +56,6 @@ fn an_endless_value_is_cut() {
         assert!(log.len() < MAX_VALUE_BYTES + 500);
         assert!(log.contains("… (cut)"));
     }
-}
-
-/// Logs from inside a `Debug`, `depth` times nested.
-fn log_nested(depth: u8) {
-    let nested = Does(move |f: &mut fmt::Formatter<'_>| {
-        if depth > 1 {
-            log_nested(depth - 1);
-        }
-        f.write_str("done")
-    });
-    tracing::info!(target: "t", "depth {depth} {nested}");
-}
-
-#[test]
-fn an_event_inside_an_event_does_not_mix_lines() {
-    // Under `with_default` tracing itself drops nested events; a layer called by hand does not.
-    let log = logged_in(Format::Text, |_| log_nested(3));
-    for line in log.lines() {
-        assert!(line.ends_with("done"), "{line}");
-    }
-    assert!(log.contains("depth 3 done"), "{log}");
-    assert!(MAX_NESTED_EVENTS >= 2);
 }
 
 #[test]
