@@ -34,7 +34,8 @@ pub struct LoggingConfig {
     /// How a line looks.
     pub format: Format,
     /// Levels by target: the key is a module path and covers the modules below it.
-    /// One that is quieter than `level` holds everywhere, also in a service with a level of its own.
+    /// One that is quieter than `level` holds everywhere, also in a service with a level of its
+    /// own.
     pub loggers: BTreeMap<String, Level>,
     /// What is hidden from the log.
     pub redaction: RedactionConfig,

@@ -50,6 +50,20 @@ pub(crate) fn records(bytes: &[u8]) -> u64 {
     (first + later) as u64
 }
 
+// === impl Kind ===
+
+impl Kind {
+    /// Whether `value`, if it is not one word, reads better in quotes: what `Debug` wrote has
+    /// quotes or brackets of its own.
+    fn wants_quotes(self, value: &str) -> bool {
+        match self {
+            Self::Bare => false,
+            Self::Text => true,
+            Self::Written => !value.contains(['"', '(', '[', '{']),
+        }
+    }
+}
+
 // === impl Layout ===
 
 impl Layout {
@@ -72,7 +86,7 @@ impl Layout {
     /// Appends a rendered field to those that will be given to [`line`](Self::line).
     pub(crate) fn field(self, out: &mut String, name: &str, value: &str, kind: Kind) {
         match self {
-            Self::Text(palette) => text::field(out, palette, name, value, kind == Kind::Text),
+            Self::Text(palette) => text::field(out, palette, name, value, kind.wants_quotes(value)),
             Self::Json => json::field(out, name, value, kind == Kind::Bare),
         }
     }

@@ -105,8 +105,10 @@ fn escape(out: &mut String, text: &str, also: impl Fn(char) -> bool, newline: &s
 
 /// Whether a terminal could obey `c` instead of showing it.
 fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}');
+    let isolates = |c| matches!(c, '\u{2066}'..='\u{2069}');
+    let breaks = |c| matches!(c, '\u{2028}' | '\u{2029}');
+    c.is_control() || turns(c) || isolates(c) || breaks(c)
 }
 
 /// The colour of a level.

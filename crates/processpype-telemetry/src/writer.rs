@@ -204,4 +204,62 @@ mod tests {
     fn a_panic_of_the_output_is_an_error() {
         assert!(guarded::<()>(|| panic!("in write")).is_err());
     }
+
+    /// A writer whose output follows `script`; what it wrote comes out of `seen`.
+    fn writer(script: Vec<io::Result<usize>>, seen: std::sync::mpsc::Sender<u8>) -> Writer {
+        struct Told(Scripted, std::sync::mpsc::Sender<u8>);
+        impl Write for Told {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                let taken = self.0.write(bytes)?;
+                for byte in &bytes[..taken] {
+                    self.1.send(*byte).unwrap();
+                }
+                Ok(taken)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        Writer {
+            queue: Arc::default(),
+            out: Box::new(Told(Scripted { script, seen: Vec::new() }, seen)),
+            loss_line: Box::new(|lost| format!("{lost} lost\n")),
+            told: 0,
+            torn: false,
+        }
+    }
+
+    #[test]
+    fn after_a_torn_record_the_next_has_its_own_line() {
+        let (send, seen) = std::sync::mpsc::channel();
+        let broken = || Err(ErrorKind::BrokenPipe.into());
+        let mut writer = writer(vec![Ok(6), broken(), broken(), Ok(1)], send);
+        assert_eq!(writer.write(b"1 one\n2 two\n3 three\n"), 2, "two are not out");
+        assert_eq!(writer.write(b"4 four\n"), 1);
+        assert!(!writer.torn, "the failure was between two records");
+        writer.told = 1;
+        writer.tell(4);
+        writer.tell(4);
+        drop(writer);
+        assert_eq!(text(&seen), "1 one\n3 lost\n");
+    }
+
+    #[test]
+    fn a_torn_record_is_mended_once() {
+        let (send, seen) = std::sync::mpsc::channel();
+        let broken = || Err(ErrorKind::BrokenPipe.into());
+        let mut writer = writer(vec![Ok(3), broken(), broken()], send);
+        assert_eq!(writer.write(b"1 one\n"), 1);
+        assert_eq!(writer.write(b"2 two\n"), 1, "not even the mending came through");
+        assert_eq!(writer.write(b"3 three\n4 four\n"), 0);
+        assert_eq!(writer.write(b"5 five\n"), 0);
+        drop(writer);
+        assert_eq!(text(&seen), "1 o\n3 three\n4 four\n5 five\n");
+    }
+
+    /// Everything that was written.
+    fn text(seen: &std::sync::mpsc::Receiver<u8>) -> String {
+        String::from_utf8(seen.try_iter().collect()).unwrap()
+    }
 }

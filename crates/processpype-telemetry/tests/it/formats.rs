@@ -13,7 +13,8 @@ fn one_of_everything() {
         tracing::info!(target: "my_app", count = 7u64, name = "two words", "bumped");
         tracing::error!(target: "my_app", error = %"broken pipe", ratio = 0.5, ok = false);
     });
-    tracing::warn!(target: "my_app", word = "plain", list = ?[1, 2], "first\nsecond \"q\" \u{1b}[1m");
+    let list = [1, 2];
+    tracing::warn!(target: "my_app", word = "plain", ?list, "first\nsecond \"q\" \u{1b}[1m");
 }
 
 #[track_caller]
@@ -29,7 +30,8 @@ fn text() {
         Format::Text,
         &[
             "2026-11-23T11:24:05.123Z  INFO counter#3 my_app: bumped count=7 name=\"two words\"",
-            "2026-11-23T11:24:05.123Z ERROR counter#3 my_app: error=broken pipe ratio=0.5 ok=false",
+            "2026-11-23T11:24:05.123Z ERROR counter#3 my_app: error=\"broken pipe\" \
+             ratio=0.5 ok=false",
             "2026-11-23T11:24:05.123Z  WARN my_app: first",
             "    | second \"q\" \\u{1b}[1m word=plain list=[1, 2]",
         ],
@@ -46,7 +48,7 @@ fn color() {
              \u{1b}[2mcount=\u{1b}[0m7 \u{1b}[2mname=\u{1b}[0m\"two words\"",
             "\u{1b}[2m2026-11-23T11:24:05.123Z\u{1b}[0m \u{1b}[1m\u{1b}[31mERROR\u{1b}[0m \
              \u{1b}[1m\u{1b}[36mcounter#3\u{1b}[0m \u{1b}[2mmy_app:\u{1b}[0m \
-             \u{1b}[2merror=\u{1b}[0mbroken pipe \u{1b}[2mratio=\u{1b}[0m0.5 \
+             \u{1b}[2merror=\u{1b}[0m\"broken pipe\" \u{1b}[2mratio=\u{1b}[0m0.5 \
              \u{1b}[2mok=\u{1b}[0mfalse",
             "\u{1b}[2m2026-11-23T11:24:05.123Z\u{1b}[0m \u{1b}[33m WARN\u{1b}[0m \
              \u{1b}[2mmy_app:\u{1b}[0m first",
@@ -61,9 +63,21 @@ fn json() {
     check(
         Format::Json,
         &[
-            r#"{"time":"2026-11-23T11:24:05.123456Z","level":"info","target":"my_app","service":"counter","generation":3,"message":"bumped","fields":{"count":7,"name":"two words"}}"#,
-            r#"{"time":"2026-11-23T11:24:05.123456Z","level":"error","target":"my_app","service":"counter","generation":3,"message":"","fields":{"error":"broken pipe","ratio":0.5,"ok":false}}"#,
-            r#"{"time":"2026-11-23T11:24:05.123456Z","level":"warn","target":"my_app","message":"first\nsecond \"q\" \u001b[1m","fields":{"word":"plain","list":"[1, 2]"}}"#,
+            concat!(
+                r#"{"time":"2026-11-23T11:24:05.123456Z","level":"info","target":"my_app","#,
+                r#""service":"counter","generation":3,"message":"bumped","#,
+                r#""fields":{"count":7,"name":"two words"}}"#,
+            ),
+            concat!(
+                r#"{"time":"2026-11-23T11:24:05.123456Z","level":"error","target":"my_app","#,
+                r#""service":"counter","generation":3,"message":"","#,
+                r#""fields":{"error":"broken pipe","ratio":0.5,"ok":false}}"#,
+            ),
+            concat!(
+                r#"{"time":"2026-11-23T11:24:05.123456Z","level":"warn","target":"my_app","#,
+                r#""message":"first\nsecond \"q\" \u001b[1m","#,
+                r#""fields":{"word":"plain","list":"[1, 2]"}}"#,
+            ),
         ],
     );
 }
@@ -201,7 +215,8 @@ proptest! {
     ) {
         let log = logged_in(Format::Json, |_| {
             service(&service_name, 1).in_scope(|| {
-                tracing::info!(target: "t", text = text.as_str(), shown = %text, number, "{message}");
+                let (text, shown) = (text.as_str(), &text);
+                tracing::info!(target: "t", text, %shown, number, "{message}");
             });
         });
         prop_assert_eq!(log.lines().count(), 1);

@@ -65,6 +65,30 @@ fn the_queue_is_bounded_in_bytes_too() {
 }
 
 #[test]
+fn under_contention_every_line_is_written_or_counted() {
+    const THREADS: usize = 4;
+    const LINES: usize = 3000;
+    let (output, gate, written) = Gated::new();
+    let (subscriber, handle) = builder(config(Format::Text)).writer(output).build().unwrap();
+    let dispatch = tracing::Dispatch::new(subscriber);
+    tracing::dispatcher::with_default(&dispatch, || tracing::info!("first"));
+    gate.wait_for_write();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                tracing::dispatcher::with_default(&dispatch, || {
+                    (0..LINES).for_each(|n| tracing::info!(n));
+                });
+            });
+        }
+    });
+    assert_eq!(handle.lost_lines(), (THREADS * LINES - QUEUE_LINES) as u64);
+    gate.open();
+    handle.flush(PATIENCE).unwrap();
+    assert_eq!(written.text().lines().count(), 1 + QUEUE_LINES + 1);
+}
+
+#[test]
 fn a_flush_ends_in_time_when_the_output_does_not() {
     let (output, gate, written) = Gated::new();
     let (subscriber, handle) = builder(config(Format::Text)).writer(output).build().unwrap();
