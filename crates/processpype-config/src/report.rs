@@ -114,12 +114,13 @@ impl Problem {
 
     /// Adds the known word nearest to `word`, if one is near.
     #[must_use]
-    pub fn hint_nearest<'a>(
+    pub fn hint_nearest<S: AsRef<str>>(
         mut self,
         word: &str,
-        known: impl IntoIterator<Item = &'a str>,
+        known: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.nearest = nearest(word, known).map(str::to_owned);
+        let known: Vec<S> = known.into_iter().collect();
+        self.nearest = nearest(word, known.iter().map(S::as_ref)).map(str::to_owned);
         self
     }
 
@@ -304,17 +305,6 @@ impl Problems {
         } else {
             self.more += 1;
         }
-    }
-
-    pub(crate) fn extend(&mut self, report: Report) {
-        self.more += report.more;
-        for problem in report.problems {
-            self.push(problem);
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.kept.is_empty()
     }
 
     /// `Ok` if nothing was found, otherwise everything that was.
