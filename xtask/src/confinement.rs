@@ -45,7 +45,7 @@ const CONFINED: &[Confined] = &[
 ];
 
 /// Method calls that spawn when the receiver is a handle, a set or a runtime. Not looked for in
-/// programs, where `cx.spawn(…)` is the right way.
+/// programs, where `cx.spawn(…)` is the right way, nor on `self`, whose body is looked at anyway.
 const SPAWNING_METHODS: &[&str] = &[". spawn (", ". spawn_blocking (", ". spawn_local ("];
 
 /// Types that make a `static` mutable.
@@ -95,9 +95,17 @@ fn check_methods(source: &Source) -> Vec<Violation> {
     if source.place != Place::Library || permits(Rule::Spawn, &source.path) {
         return Vec::new();
     }
-    let hits = SPAWNING_METHODS.iter().flat_map(|pattern| code_lines_with(source, pattern));
+    let hits = SPAWNING_METHODS.iter().flat_map(|pattern| calls_on_others(source, pattern));
     let remedy = "only processpype-runtime spawns";
     hits.map(|(line, what)| breach(Rule::Spawn, source, line, &what, remedy)).collect()
+}
+
+fn calls_on_others(source: &Source, pattern: &str) -> Vec<(usize, String)> {
+    let tokens = &source.tokens;
+    let on_self = |at: usize| at > 0 && tokens[at - 1].text == "self";
+    let calls = find(tokens, pattern).filter(|at| !on_self(*at)).map(|at| tokens[at].line);
+    let code = calls.filter(|line| !source.is_test(*line));
+    code.map(|line| (line, pattern.replace(' ', ""))).collect()
 }
 
 fn check_statics(source: &Source) -> Vec<Violation> {
@@ -206,6 +214,7 @@ mod tests {
         let api = "crates/processpype-api/src/lib.rs";
         check(api, "fn f() { tokio::spawn(g()); }", Rule::Spawn, "tokio::spawn");
         check(api, "fn f(h: H) { h.spawn(g()); }", Rule::Spawn, ".spawn(");
+        check(api, "fn f() { self.handle.spawn(g()); }", Rule::Spawn, ".spawn(");
         check(api, "fn f() { std::thread::spawn(g); }", Rule::Spawn, "thread::spawn");
         assert_eq!(
             found("crates/processpype-runtime/src/a.rs", "fn f() { tokio::spawn(g()); }"),
@@ -217,6 +226,7 @@ mod tests {
     fn a_service_of_an_example_spawns_through_its_context() {
         let main = "examples/a/src/main.rs";
         assert_eq!(found(main, "fn f(cx: C) { cx.spawn(\"n\", g()); }"), NONE);
+        assert_eq!(found("crates/processpype-api/src/a.rs", "fn f() { self.spawn(g); }"), NONE);
         check(main, "fn f() { tokio::spawn(g()); }", Rule::Spawn, "tokio::spawn");
     }
 

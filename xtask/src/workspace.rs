@@ -111,10 +111,11 @@ fn is_specimen(path: &str) -> bool {
 }
 
 fn place(path: &str) -> Place {
-    let program = ["/src/main.rs", "/build.rs"].iter().any(|end| path.ends_with(end));
+    let ends = ["/src/main.rs", "/build.rs"].iter().any(|end| path.ends_with(end));
+    let program = ends || path.contains("/src/bin/") || path.contains("/examples/");
     if path.contains("/tests/") || path.contains("/benches/") {
         Place::Test
-    } else if path.starts_with("examples/") || path.contains("/src/bin/") || program {
+    } else if path.starts_with("examples/") || program {
         Place::Program
     } else {
         Place::Library
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(place("crates/x/src/a.rs"), Place::Library);
         assert_eq!(place("crates/x/tests/it/a.rs"), Place::Test);
         assert_eq!(place("examples/x/src/a.rs"), Place::Program);
+        assert_eq!(place("crates/x/examples/a.rs"), Place::Program);
         assert!(is_specimen("crates/x/tests/ui/wrong.rs"));
         assert!(!is_specimen("crates/x/src/ui/right.rs"));
     }
