@@ -59,7 +59,7 @@ get() {
         timeout 10 cat <&3
     )" || return 1
     case "$answer" in
-        "HTTP/1.1 200"*) printf '%s' "${answer#*$'\r\n\r\n'}" ;;
+        "HTTP/1."?" 200"*) printf '%s' "${answer#*$'\r\n\r\n'}" ;;
         *) return 1 ;;
     esac
 }
