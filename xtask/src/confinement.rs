@@ -38,6 +38,17 @@ const CONFINED: &[Confined] = &[
                  xtask/src/exceptions.rs",
     },
     Confined {
+        rule: Rule::Unbounded,
+        patterns: &[
+            "unbounded_channel",
+            "UnboundedSender",
+            "UnboundedReceiver",
+            "mpsc :: unbounded",
+            "mpsc :: channel ( )",
+        ],
+        remedy: "every queue has a bound with a name",
+    },
+    Confined {
         rule: Rule::Exit,
         patterns: &["process :: exit", "process :: abort"],
         remedy: "only `main` and the deadline thread end the process: return an error",
@@ -238,6 +249,20 @@ mod tests {
         check(path, "fn f() { static A: AtomicU64 = b(); }", Rule::Static, "AtomicU64");
         check(path, "thread_local! { static A: Cell<u8> = b(); }", Rule::Static, "Cell");
         assert_eq!(found(path, "static A: &str = b; fn f(a: &'static Mutex<u8>) {}"), NONE);
+    }
+
+    #[test]
+    fn a_queue_without_a_bound_is_caught() {
+        let path = "crates/processpype-runtime/src/lib.rs";
+        check(
+            path,
+            "use tokio::sync::mpsc::unbounded_channel;",
+            Rule::Unbounded,
+            "unbounded_channel",
+        );
+        let standard = "fn f() { std::sync::mpsc::channel(); }";
+        check(path, standard, Rule::Unbounded, "mpsc::channel()");
+        assert_eq!(found(path, "fn f() { mpsc::channel(COMMANDS); }"), NONE);
     }
 
     #[test]

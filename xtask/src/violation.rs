@@ -14,6 +14,8 @@ pub enum Rule {
     Spawn,
     /// Mutable state lives in a `static`.
     Static,
+    /// A queue has no bound.
+    Unbounded,
     /// The process is ended from an unlisted place.
     Exit,
     /// The core does I/O, reads a clock, draws chance, or spawns.
