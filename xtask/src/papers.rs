@@ -8,10 +8,15 @@ use crate::violation::{Rule, Violation};
 const CHANGELOG: &str = "CHANGELOG.md";
 const DECISIONS: &str = "docs/adr/";
 
+/// How a path in code marks begins; other words in code marks are no paths.
+const PATHS: &[&str] = &["crates/", "examples/", "xtask/", "docs/", ".ci/", ".config/"];
+
 pub(crate) fn check(tree: &Tree) -> Vec<Violation> {
     let mut found = check_changelog(tree);
     found.extend(check_decisions(tree));
     found.extend(documents(tree).flat_map(|(path, text)| check_links(tree, path, text)));
+    let guides = documents(tree).filter(|(path, _)| !path.contains('/') && *path != CHANGELOG);
+    found.extend(guides.flat_map(|(path, text)| check_paths(tree, path, text)));
     found
 }
 
@@ -72,6 +77,31 @@ fn check_links(tree: &Tree, path: &str, text: &str) -> Vec<Violation> {
         Violation::new(Rule::Link, path, target, message).at(line)
     })
     .collect()
+}
+
+/// Guides name files in code marks, seen from the root; records and the changelog tell of the past.
+fn check_paths(tree: &Tree, path: &str, text: &str) -> Vec<Violation> {
+    let gone = marked(text).into_iter().filter(|(_, named)| is_path(named) && !tree.has(named));
+    gone.map(|(line, named)| {
+        let message = format!("`{named}` is not there");
+        Violation::new(Rule::Link, path, named, message).at(line)
+    })
+    .collect()
+}
+
+fn is_path(word: &str) -> bool {
+    let plain = !word.contains(|mark: char| mark.is_whitespace() || "*{<…:".contains(mark));
+    plain && PATHS.iter().any(|start| word.starts_with(start))
+}
+
+/// What stands between code marks, with its line.
+fn marked(text: &str) -> Vec<(usize, &str)> {
+    let numbered = text.lines().enumerate();
+    numbered
+        .flat_map(|(index, line)| {
+            line.split('`').skip(1).step_by(2).map(move |word| (index + 1, word))
+        })
+        .collect()
 }
 
 /// Targets of `](target)`, with their lines, outside fenced code.
@@ -146,5 +176,12 @@ mod tests {
         check(&[("README.md", "[docs](docs/)"), ("docs/a.md", "")], &[]);
         check(&[("README.md", "[web](https://example.org/a)")], &[]);
         check(&[("README.md", "```text\n[b](b.md)\n```\n[b](b.md)")], &[(Rule::Link, 4)]);
+    }
+
+    #[test]
+    fn a_path_in_a_guide_that_is_not_there_is_caught() {
+        let guide = "`crates/` and `crates/a.rs`, then `crates/*/b.rs` and `crates/b.rs`";
+        check(&[("README.md", guide), ("crates/a.rs", "")], &[(Rule::Link, 1)]);
+        check(&[("docs/adr/0001-a.md", "# `crates/b.rs`")], &[]);
     }
 }
