@@ -5,6 +5,7 @@
 
 use super::{Action, Life, Machine, OperationId, Outcome, Refusal, Verb};
 use crate::event::Cause;
+use crate::exit::{ErrorKind, Exit};
 use crate::graph::ServiceId;
 use crate::state::{Desired, Input, ServiceState};
 
@@ -101,6 +102,10 @@ impl Machine {
         let record = self.record_mut(id);
         record.desired = Desired::Running;
         record.held = false;
+        if matches!(record.operations.verb, Some(Verb::Stop { .. })) {
+            // Pulled in by a later command: the stop that was under way lost.
+            record.operations.end(Outcome::Superseded, actions);
+        }
         match record.state {
             ServiceState::Starting | ServiceState::Running => {
                 // Only a pending plan wanted it gone: the later command wins.
@@ -111,25 +116,30 @@ impl Machine {
                 }
             }
             ServiceState::Stopping => record.wanted = Some(cause),
-            ServiceState::Stopped | ServiceState::Error => self.want(id, cause),
+            ServiceState::Stopped | ServiceState::Error => self.want(id, cause, actions),
         }
         actions.push(Action::Touched(id));
     }
 
-    /// Starts the providers that a start needs: those never started and, if asked for, all that are down.
+    /// Starts the providers that a start needs: those never started and, if asked for, all that are
+    /// down or about to be.
     fn pull_in_providers(&mut self, id: ServiceId, all: bool, actions: &mut Vec<Action>) {
         for provider in self.graph.all_providers(id) {
-            let record = self.record(provider);
-            let down = matches!(record.state, ServiceState::Stopped | ServiceState::Error)
-                && !record.completed
-                && record.life == Life::Gone
-                && record.wanted.is_none();
-            let unwanted = record.desired == Desired::Stopped || record.generation.0 == 0;
-            let leaving = record.leaving.is_some() || record.desired == Desired::Stopped;
-            let needed = if down { unwanted || all } else { leaving && all };
-            if record.traits.enabled && needed {
+            if self.record(provider).traits.enabled && self.needs_start(provider, all) {
                 self.start_again(provider, Cause::PulledIn, actions);
             }
+        }
+    }
+
+    fn needs_start(&self, provider: ServiceId, all: bool) -> bool {
+        let record = self.record(provider);
+        let unwanted = record.desired == Desired::Stopped || record.generation.0 == 0;
+        let comes = record.wanted.is_some();
+        match record.state {
+            ServiceState::Stopped | ServiceState::Error if record.completed || comes => false,
+            ServiceState::Stopped | ServiceState::Error => all || unwanted,
+            ServiceState::Starting | ServiceState::Running => all && record.leaving.is_some(),
+            ServiceState::Stopping => all && !comes && record.failure != Some(Exit::Completed),
         }
     }
 
@@ -145,6 +155,7 @@ impl Machine {
             record.state != ServiceState::Stopped || record.wanted.is_some()
         };
         self.hold(id);
+        actions.push(Action::Touched(id));
         let verb = Verb::Stop { cascade };
         self.record_mut(id).operations.join(operation, verb, changes, actions);
         if cascade {
@@ -156,8 +167,10 @@ impl Machine {
                 }
             }
         }
+        // Closing is a plan: a stop within it waits for its turn like all others.
+        let in_order = cascade || self.is_closing();
         match self.state(id) {
-            ServiceState::Starting | ServiceState::Running if cascade => {
+            ServiceState::Starting | ServiceState::Running if in_order => {
                 self.leave(id, Cause::Operator, actions);
             }
             ServiceState::Starting | ServiceState::Running => {
@@ -165,7 +178,7 @@ impl Machine {
                 self.ask(id, Cause::Operator, actions);
             }
             ServiceState::Stopping => self.record_mut(id).asked = true,
-            ServiceState::Stopped => self.stopped_already(id, actions),
+            ServiceState::Stopped => self.record_mut(id).operations.done(actions),
             ServiceState::Error => self.dismiss(id, actions),
         }
     }
@@ -187,16 +200,11 @@ impl Machine {
         record.wanted = None;
     }
 
-    fn stopped_already(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        actions.push(Action::Touched(id));
-        self.record_mut(id).operations.done(actions);
-    }
-
     /// A stop takes an error as known; what could not be ended stays an error.
     fn dismiss(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         if self.record(id).life == Life::Orphan {
-            let refused = Outcome::Refused(Refusal::Orphaned);
-            self.record_mut(id).operations.end(refused, actions);
+            let failed = Outcome::Failed(ErrorKind::Orphaned);
+            self.record_mut(id).operations.end(failed, actions);
         } else {
             self.transition(id, Input::Dismiss, Cause::Operator, actions);
             self.record_mut(id).operations.done(actions);

@@ -97,6 +97,7 @@ impl Machine {
             return;
         }
         let record = self.record_mut(id);
+        let by_itself = record.failure.is_some() || !record.asked;
         let exit = record.failure.unwrap_or(exit);
         // Running is left through stopping only, so that readiness and routes are taken back in order.
         if record.state == ServiceState::Running {
@@ -108,8 +109,10 @@ impl Machine {
         record.ready = false;
         record.leaving = None;
         record.forced |= exit == Exit::Aborted;
-        let failed = exit.error().filter(|_| !record.asked);
-        record.completed = exit == Exit::Completed && !record.asked;
+        // Whoever is to stop in its turn, and fails before it, is stopped as well.
+        let failed = exit.error().filter(|_| !record.asked && !record.held);
+        // Its work is done, even if a stop came while it was being torn down.
+        record.completed = exit == Exit::Completed && by_itself;
         self.live -= 1;
         let input = if failed.is_some() { Input::Failed } else { Input::Ended };
         self.transition(id, input, Cause::Exit(exit), actions);
@@ -122,7 +125,7 @@ impl Machine {
         let record = self.record_mut(id);
         if record.wanted.is_some() {
             let cause = record.wanted.unwrap_or(Cause::Operator);
-            self.want(id, cause);
+            self.want(id, cause, actions);
             return;
         }
         match failed {
@@ -138,7 +141,9 @@ impl Machine {
     fn orphan_gone(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         record.life = Life::Gone;
-        if record.desired == Desired::Stopped {
+        if let Some(cause) = record.wanted {
+            self.want(id, cause, actions);
+        } else if record.desired == Desired::Stopped {
             self.transition(id, Input::Dismiss, Cause::Exit(Exit::Aborted), actions);
         } else {
             actions.push(Action::Touched(id));

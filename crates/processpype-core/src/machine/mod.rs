@@ -14,12 +14,14 @@
 //! 5. Each operation ends exactly once.
 
 mod commands;
+mod digest;
 mod life;
 mod order;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::event::{Cause, Change};
 use crate::exit::{ErrorKind, Exit};
@@ -170,7 +172,8 @@ pub enum CloseCause {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
-    graph: Graph,
+    /// Shared, so that a copy of the machine is cheap.
+    graph: Arc<Graph>,
     records: Vec<Record>,
     /// Services that may start as soon as there is a place.
     queue: VecDeque<ServiceId>,
@@ -264,7 +267,7 @@ impl Machine {
             graph.services().zip(traits).map(|(id, traits)| Record::new(traits, unmet(id)));
         Self {
             records: records.collect(),
-            graph,
+            graph: Arc::new(graph),
             queue: VecDeque::new(),
             starts_at_once: starts_at_once.max(1),
             starting: 0,
@@ -283,7 +286,7 @@ impl Machine {
             self.desire_providers();
             for id in self.graph.services() {
                 if self.record(id).desired == Desired::Running {
-                    self.want(id, Cause::Boot);
+                    self.want(id, Cause::Boot, actions);
                 }
             }
         }
@@ -449,10 +452,11 @@ impl Machine {
             if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
                 record.operations.end(Outcome::Superseded, actions);
             }
-            if record.life == Life::Live {
-                self.leave(id, Cause::Closing, actions);
-            } else if waited {
+            if waited {
                 actions.push(Action::Touched(id));
+            }
+            if self.record(id).life == Life::Live {
+                self.leave(id, Cause::Closing, actions);
             }
         }
     }

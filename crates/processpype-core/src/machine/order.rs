@@ -7,8 +7,9 @@ use crate::state::{Desired, Generation, Input, ServiceState};
 
 impl Machine {
     /// Says that a new generation should begin as soon as it may.
-    pub(super) fn want(&mut self, id: ServiceId, cause: Cause) {
+    pub(super) fn want(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         self.record_mut(id).wanted = Some(cause);
+        actions.push(Action::Touched(id));
         self.enqueue(id);
     }
 
