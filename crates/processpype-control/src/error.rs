@@ -158,7 +158,9 @@ mod tests {
         for good in ["", "/api", "/api/v1", "/a.b/c~d", "/healthy"] {
             check(good, true);
         }
-        for bad in ["/", "api", "/api/", "/a//b", "/a b", "/{x}", "/..", "/health", "/health/x", "/ä"] {
+        for bad in
+            ["/", "api", "/api/", "/a//b", "/a b", "/{x}", "/..", "/health", "/health/x", "/ä"]
+        {
             check(bad, false);
         }
     }

@@ -45,8 +45,7 @@ impl Guard {
             return Err(Problem::new(Code::UriTooLong, detail));
         }
         if matches!(*method, Method::CONNECT | Method::TRACE) {
-            let detail = format!("this server does not know `{method}`");
-            return Err(Problem::new(Code::MethodNotAllowed, detail));
+            return Err(malformed("this server is no proxy and traces nothing"));
         }
         if !uri.path().starts_with('/') {
             return Err(malformed("the address has no path"));
@@ -70,8 +69,10 @@ impl Guard {
         if [meant, &host].into_iter().all(|host| self.is_ours(host.host())) {
             Ok(meant.clone())
         } else {
-            let help = "use an IP address or `localhost`, or list the name in `server.allowed_hosts`";
-            Err(Problem::new(Code::UnknownHost, "this server does not answer for that host").help(help))
+            let help =
+                "use an IP address or `localhost`, or list the name in `server.allowed_hosts`";
+            Err(Problem::new(Code::UnknownHost, "this server does not answer for that host")
+                .help(help))
         }
     }
 
@@ -139,21 +140,38 @@ mod tests {
         }
         let uri = target.parse().expect("a target");
         let result = guard.check(&Method::GET, &uri, &map);
-        assert_eq!(result.map_err(|problem| problem.code()).err(), expected, "{target} {headers:?}");
+        assert_eq!(
+            result.map_err(|problem| problem.code()).err(),
+            expected,
+            "{target} {headers:?}"
+        );
     }
 
     #[test]
     fn hosts() {
         let ours = [
-            "127.0.0.1", "127.0.0.1:8080", "10.1.2.3:80", "[::1]", "[::1]:8080", "localhost",
-            "LOCALHOST:1", "localhost.", "box.example", "BOX.example.:8080",
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "10.1.2.3:80",
+            "[::1]",
+            "[::1]:8080",
+            "localhost",
+            "LOCALHOST:1",
+            "localhost.",
+            "box.example",
+            "BOX.example.:8080",
         ];
         for host in ours {
             check("/", &[("host", host)], None);
         }
         let others = [
-            "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "box.example.evil",
-            "notlocalhost", "0x7f.1", "2130706433",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "box.example.evil",
+            "notlocalhost",
+            "0x7f.1",
+            "2130706433",
         ];
         for host in others {
             check("/", &[("host", host)], Some(Code::UnknownHost));
@@ -186,8 +204,14 @@ mod tests {
         from("http://LOCALHOST:8080", None);
         from("https://localhost:8080", None);
         for origin in [
-            "null", "http://localhost", "http://localhost:8081", "http://127.0.0.1:8080",
-            "http://evil.example", "chrome-extension://localhost:8080", "", "http://localhost:8080.evil",
+            "null",
+            "http://localhost",
+            "http://localhost:8081",
+            "http://127.0.0.1:8080",
+            "http://evil.example",
+            "chrome-extension://localhost:8080",
+            "",
+            "http://localhost:8080.evil",
         ] {
             from(origin, Some(Code::CrossOrigin));
         }

@@ -73,7 +73,8 @@ impl Bound {
         }
         let bound = TcpListener::bind(&*addresses).await;
         let listener = bound.map_err(|error| BindError::listen(addresses[0], error))?;
-        let address = listener.local_addr().map_err(|error| BindError::listen(addresses[0], error))?;
+        let address =
+            listener.local_addr().map_err(|error| BindError::listen(addresses[0], error))?;
         Ok(Self { listener, address, router, limits, closing })
     }
 
@@ -141,6 +142,15 @@ impl Drop for Running {
     }
 }
 
+/// Waits until the value is true, or its sender is gone.
+///
+/// # Cancel safety
+///
+/// Nothing is lost if the future is dropped.
+pub(crate) async fn until_true(value: &mut watch::Receiver<bool>) {
+    let _ = value.wait_for(|&value| value).await;
+}
+
 // === the accept loop ===
 
 /// Accepts until closing begins, and returns the connections that are still open then.
@@ -152,7 +162,7 @@ async fn accept(bound: Bound) -> JoinSet<()> {
     loop {
         let next = tokio::select! {
             biased;
-            _ = closed.wait_for(|&closed| closed) => return connections,
+            () = until_true(&mut closed) => return connections,
             next = next_connection(&listener, &slots) => next,
         };
         while connections.try_join_next().is_some() {}
@@ -199,7 +209,7 @@ async fn serve(
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        _ = closed.wait_for(|&closed| closed) => {
+        () = until_true(&mut closed) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -72,7 +72,12 @@ impl Query {
     }
 
     /// Takes a duration such as `10s`, or `0`.
-    pub(crate) fn wait(&mut self, name: &'static str, absent: Duration, most: Duration) -> Duration {
+    pub(crate) fn wait(
+        &mut self,
+        name: &'static str,
+        absent: Duration,
+        most: Duration,
+    ) -> Duration {
         let Some(text) = self.text(name) else { return absent };
         match text.parse::<HumanDuration>() {
             Ok(wait) if *wait <= most => *wait,

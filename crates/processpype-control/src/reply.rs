@@ -61,6 +61,11 @@ pub(crate) fn file(media: &'static str, body: Bytes) -> Response {
     with_type(StatusCode::OK, HeaderValue::from_static(media), body)
 }
 
+/// Answers 200 with a body that is made while it is sent.
+pub(crate) fn stream(media: &'static str, body: Body) -> Response {
+    with_type(StatusCode::OK, HeaderValue::from_static(media), body)
+}
+
 /// Answers 202, with where to look.
 pub(crate) fn accepted<T: Serialize>(value: &T, location: &str) -> Response {
     let mut response = json(StatusCode::ACCEPTED, value);
@@ -72,7 +77,8 @@ pub(crate) fn accepted<T: Serialize>(value: &T, location: &str) -> Response {
 
 /// Answers with `problem`, whose documentation is below `prefix`.
 pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
-    let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry_after = problem.retry_after_seconds();
     let mut response = with_type(status, PROBLEM_JSON, to_bytes(&problem.under(prefix)));
     if let Some(seconds) = retry_after {
@@ -85,6 +91,13 @@ pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
 pub(crate) fn allow(mut response: Response, methods: &'static str) -> Response {
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response
+}
+
+/// Answers `OPTIONS`: the methods, and no leave for other sites.
+pub(crate) fn options(methods: &'static str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    allow(response, methods)
 }
 
 /// Adds the headers of safety.
