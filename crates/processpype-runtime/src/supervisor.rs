@@ -33,7 +33,7 @@ use crate::failure::Failure;
 use crate::generation::{self, Orders};
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::life::Life;
-use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
+use crate::manager::{Asked, COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::{Ending, Message, Reports};
 use crate::operation::{Command, CommandError, Done, Operation, Waiting};
 use crate::timers::{Due, Timers};
@@ -190,6 +190,8 @@ impl Supervisor {
     pub async fn run(mut self) -> Closed {
         self.say(EventKind::Application, "starting");
         self.step(Machine::boot);
+        let shared = Arc::clone(&self.shared);
+        let mut has_handles = true;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             if self.closing.is_closed() {
@@ -199,9 +201,15 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 _ = self.messages.recv_many(&mut batch, BATCH) => {}
-                command = self.commands.recv() => self.take_command(command),
+                () = shared.asked() => {}
+                command = self.commands.recv(), if has_handles => match command {
+                    Some(command) => self.take_command(command),
+                    // Nobody can ask for the end any more, so this is it.
+                    None => (has_handles, _) = (false, self.begin_closing()),
+                },
                 () = sleep_until(wake) => {}
             }
+            self.take_asked();
             for message in batch.drain(..) {
                 self.take_message(message);
             }
@@ -213,7 +221,7 @@ impl Supervisor {
     fn take_waiting_commands(&mut self) {
         for _ in 0..BATCH {
             match self.commands.try_recv() {
-                Ok(command) => self.take_command(Some(command)),
+                Ok(command) => self.take_command(command),
                 Err(_) => return,
             }
         }
@@ -289,20 +297,21 @@ impl Supervisor {
         }
     }
 
-    fn take_command(&mut self, command: Option<Command>) {
-        match command {
-            Some(Command::Service { service, verb, by, accepted }) => {
-                let accept = self.accept(service, verb, by);
-                // Nobody may be waiting for the answer any more; the command goes on.
-                let _ = accepted.send(accept);
-            }
-            Some(Command::Close) => self.begin_closing(),
-            Some(Command::Abort) => {
+    fn take_command(&mut self, command: Command) {
+        let Command { service, verb, by, accepted } = command;
+        let accept = self.accept(service, verb, by);
+        // Nobody may be waiting for the answer any more; the command goes on.
+        let _ = accepted.send(accept);
+    }
+
+    fn take_asked(&mut self) {
+        match self.shared.take_asked() {
+            Some(Asked::Close) => self.begin_closing(),
+            Some(Asked::Abort) => {
                 self.begin_closing();
                 self.step(Machine::abort_all);
             }
-            // Every handle is gone: nobody can ask for the end any more, so this is it.
-            None => self.begin_closing(),
+            None => {}
         }
     }
 
@@ -388,6 +397,8 @@ impl Supervisor {
         }
         if let Some(life) = self.life(id, generation) {
             life.ask_to_stop(by);
+            // Not left to the generation's task: it may be blocked.
+            life.cell.shut(generation);
         }
     }
 
