@@ -1,7 +1,8 @@
 //! What can be told about a service, as values.
 //!
 //! An event is a [`Change`] (or another [`EventKind`]) together with what only the edge knows: its
-//! sequence number, the time, and texts. The runtime adds those when it puts the event in its journal.
+//! sequence number, the time, and texts. The runtime adds those when it puts the event in its
+//! journal.
 
 use std::fmt;
 

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. A [`Graph`] has no cycle: [`Graph::new`] refuses one and returns its path.
-//! 2. Order is deterministic: where the graph leaves a choice, the smaller [`ServiceId`] comes first.
+//! 2. Order is deterministic: where the graph leaves a choice, the smaller [`ServiceId`] comes
+//!    first.
 //! 3. Parallel edges count once.
 
 use std::fmt;
@@ -137,8 +138,8 @@ impl Graph {
 
     /// Returns the services in start order, grouped: each wave needs only earlier waves.
     ///
-    /// Waves show a plan; execution goes edge by edge and does not wait for a whole wave. Stop order is
-    /// the same list backwards. (Kahn, "Topological sorting of large networks", 1962.)
+    /// Waves show a plan; execution goes edge by edge and does not wait for a whole wave. Stop
+    /// order is the same list backwards. (Kahn, "Topological sorting of large networks", 1962.)
     #[must_use]
     pub fn waves(&self) -> Vec<Vec<ServiceId>> {
         let mut waves: Vec<Vec<ServiceId>> = Vec::new();

@@ -1,15 +1,16 @@
 //! Words and decisions of Processpype, as pure functions.
 //!
-//! This crate is the ground floor: names, states, exits, the dependency graph, plans, events, and the
-//! [`Machine`] that decides what happens to every service of an application. It does no I/O, reads no
-//! clock, draws no random number and spawns nothing: a decision is `(state, input) → (state, actions)`,
-//! which is why it can be checked exhaustively (`tests/it/`).
+//! This crate is the ground floor: names, states, exits, the dependency graph, plans, events, and
+//! the [`Machine`] that decides what happens to every service of an application. It does no I/O,
+//! reads no clock, draws no random number and spawns nothing: a decision is `(state, input) →
+//! (state, actions)`, which is why it can be checked exhaustively (`tests/it/`).
 //!
 //! # Where to look
 //!
 //! - [`ServiceState::step`] is the only function that makes a new state.
 //! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
-//! - [`Machine`] owns desired and observed state of all services and answers inputs with [`Action`]s.
+//! - [`Machine`] owns desired and observed state of all services and answers inputs with
+//!   [`Action`]s.
 //!
 //! # Example
 //!

@@ -1,8 +1,8 @@
 //! Start and stop as plans: in what order, and how long at worst.
 //!
-//! A plan shows what the [`Machine`](crate::Machine) would do; execution goes edge by edge. The worst-case
-//! times are upper bounds that hold for every run in which each service keeps to its own budget or is
-//! ended at its end.
+//! A plan shows what the [`Machine`](crate::Machine) would do; execution goes edge by edge. The
+//! worst-case times are upper bounds that hold for every run in which each service keeps to its own
+//! budget or is ended at its end.
 
 use std::time::Duration;
 
@@ -51,8 +51,8 @@ pub struct Plan {
 impl Plan {
     /// Plans the services for which `included` holds, at most `at_once` starting together.
     ///
-    /// Where more services than `at_once` could start together, the start time is Graham's bound for list
-    /// scheduling (1966): the longest chain plus the total work divided by the places.
+    /// Where more services than `at_once` could start together, the start time is Graham's bound
+    /// for list scheduling (1966): the longest chain plus the total work divided by the places.
     #[must_use]
     pub fn new(
         graph: &Graph,

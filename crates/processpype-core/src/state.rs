@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. Only [`ServiceState::step`] makes a new state; no other code assigns one.
-//! 2. [`Stopped`](ServiceState::Stopped) and [`Error`](ServiceState::Error) begin a new generation by
-//!    [`Input::Start`] alone.
+//! 2. [`Stopped`](ServiceState::Stopped) and [`Error`](ServiceState::Error) begin a new generation
+//!    by [`Input::Start`] alone.
 //! 3. A state with a living generation is left only by that generation's end, or as an orphan.
 
 use std::fmt;
@@ -27,7 +27,8 @@ pub enum ServiceState {
     Starting,
     /// `start` succeeded and `run` runs.
     Running,
-    /// The current generation is being torn down, because it was asked to stop or because it failed.
+    /// The current generation is being torn down, because it was asked to stop or because it
+    /// failed.
     Stopping,
     /// The last generation failed, or could not be ended.
     Error,
@@ -86,7 +87,8 @@ impl ServiceState {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidTransition`] if `input` cannot happen in `self`; the caller keeps its state.
+    /// Returns [`InvalidTransition`] if `input` cannot happen in `self`; the caller keeps its
+    /// state.
     pub fn step(self, input: Input) -> Result<Self, InvalidTransition> {
         use ServiceState::{Error, Running, Starting, Stopped, Stopping};
         match (self, input) {
@@ -95,7 +97,8 @@ impl ServiceState {
             (Starting | Running, Input::Stop) => Ok(Stopping),
             (Starting | Stopping, Input::Ended) | (Error, Input::Dismiss) => Ok(Stopped),
             (Starting | Stopping, Input::Failed) | (Stopping, Input::Orphaned) => Ok(Error),
-            // States are listed, not `_`, so a new state does not compile until it is thought about.
+            // States are listed, not `_`, so a new state does not compile until it is thought
+            // about.
             (state @ (Stopped | Starting | Running | Stopping | Error), input) => {
                 Err(InvalidTransition { state, input })
             }
@@ -205,7 +208,8 @@ mod tests {
         check(&[Input::Start, Input::Started, Input::Start], Err(refused));
     }
 
-    /// Every pair (state, input), by hand: `.` = refused, else the first letter(s) of the next state.
+    /// Every pair (state, input), by hand: `.` = refused, else the first letter(s) of the next
+    /// state.
     #[test]
     fn all_pairs() {
         // columns: Start Started Stop Ended Failed Orphaned Dismiss

@@ -1,7 +1,8 @@
 //! What an operator can ask, in every state.
 //!
-//! The later command wins: an operation of another verb that still waits ends as superseded. Operations of
-//! the same verb join. `stop` always wins over a start, a wait and an error. (DESIGN: "Operator".)
+//! The later command wins: an operation of another verb that still waits ends as superseded.
+//! Operations of the same verb join. `stop` always wins over a start, a wait and an error. (DESIGN:
+//! "Operator".)
 
 use super::{Action, Life, Machine, OperationId, Outcome, Refusal, Verb};
 use crate::event::Cause;
@@ -97,7 +98,8 @@ impl Machine {
         }
     }
 
-    /// Makes a service run: at once, when its providers are ready, or when its last generation is gone.
+    /// Makes a service run: at once, when its providers are ready, or when its last generation is
+    /// gone.
     fn start_again(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         record.desired = Desired::Running;
