@@ -12,6 +12,13 @@
 //! - [`Machine`] owns desired and observed state of all services and answers inputs with
 //!   [`Action`]s.
 //!
+//! # How it is checked
+//!
+//! `tests/it/` searches every behaviour of every application of up to three services, and within
+//! narrower bounds of up to five, with faults and commands at any point; an observer that knows
+//! only the actions holds the invariants listed in the machine's source. Deliberately broken
+//! machines must be caught by the same search.
+//!
 //! # Example
 //!
 //! ```

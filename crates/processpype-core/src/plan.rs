@@ -9,6 +9,8 @@ use std::time::Duration;
 use crate::graph::{Graph, ServiceId};
 
 /// How long one service may take.
+///
+/// Waiting for its turn is not counted: each time begins when the service is told to start or stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// Constructor and `start` together.
@@ -91,12 +93,17 @@ impl Plan {
     }
 
     /// Returns how long starting can take.
+    ///
+    /// Waiting for readiness is not in it: a service that starts unready delays its dependents by
+    /// as long as it likes.
     #[must_use]
     pub fn start(&self) -> &Timing {
         &self.start
     }
 
     /// Returns how long stopping can take.
+    ///
+    /// All services that may stop do so at once, so the longest chain is the worst case exactly.
     #[must_use]
     pub fn stop(&self) -> &Timing {
         &self.stop

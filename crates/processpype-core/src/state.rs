@@ -54,6 +54,8 @@ pub enum Input {
 }
 
 /// What a service should be doing.
+///
+/// Set by the file at boot and by operators afterwards; not kept over a restart of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Desired {
     /// It should not run.
@@ -63,6 +65,12 @@ pub enum Desired {
 }
 
 /// Counts the lives of one service: 0 = never started, +1 on entering `starting`.
+///
+/// ```
+/// use processpype_core::Generation;
+///
+/// assert_eq!(Generation::default().next(), Generation(1));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(pub u64);
 
@@ -84,6 +92,15 @@ impl ServiceState {
         [Self::Stopped, Self::Starting, Self::Running, Self::Stopping, Self::Error];
 
     /// Returns the state after `input`.
+    ///
+    /// ```
+    /// use processpype_core::{Input, ServiceState};
+    ///
+    /// // What fails while it starts, or while it is torn down, is in error; a stop dismisses that.
+    /// assert_eq!(ServiceState::Starting.step(Input::Failed), Ok(ServiceState::Error));
+    /// assert_eq!(ServiceState::Stopping.step(Input::Failed), Ok(ServiceState::Error));
+    /// assert_eq!(ServiceState::Error.step(Input::Dismiss), Ok(ServiceState::Stopped));
+    /// ```
     ///
     /// # Errors
     ///

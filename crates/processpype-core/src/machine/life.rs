@@ -1,4 +1,8 @@
 //! The life of one generation: from its spawn to its end, whoever ends it.
+//!
+//! Ask, then abort, then orphan: each step has its timer, and each is taken at most once. The first
+//! failure counts as the exit, whatever the teardown says afterwards. (kubert's shutdown: drain,
+//! then abort.)
 
 use super::{Action, CloseCause, Life, Machine, Outcome, Timer, Verb};
 use crate::event::Cause;

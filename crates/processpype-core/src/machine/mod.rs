@@ -6,8 +6,8 @@
 //!
 //! # Invariants
 //!
-//! Each is checked in `tests/it/observer.rs` under the name in brackets, in every behaviour of small
-//! applications.
+//! Each is checked in `tests/it/observer.rs` under the name in brackets, in every behaviour of
+//! small applications.
 //!
 //! 1. A generation is spawned only when every provider is ready, as last told, or completed
 //!    (`StartOrder`), because somebody asked for it and nobody stopped the service since: an
@@ -49,6 +49,11 @@ use crate::graph::{Graph, ServiceId};
 use crate::state::{Desired, Generation, Input, ServiceState};
 
 /// Desired and observed state of every service of an application.
+///
+/// Whoever drives it gives it one input at a time ([`Machine::boot`], [`Machine::report`],
+/// [`Machine::command`], [`Machine::close`], [`Machine::abort_all`]), each with a list to add the
+/// actions to, and carries those out in their order before the next input. A copy is cheap, and two
+/// machines that got the same inputs are equal.
 ///
 /// ```
 /// use processpype_core::{Action, Generation, Graph, Machine, ServiceId, Traits};
@@ -120,6 +125,9 @@ impl Machine {
     }
 
     /// Starts every service that should run, in order.
+    ///
+    /// That is every enabled service with `autostart`, and what those need. Services whose
+    /// providers are not ready yet wait; a second boot changes nothing.
     pub fn boot(&mut self, actions: &mut Vec<Action>) {
         if self.phase == Phase::Assembled {
             self.phase = Phase::Open;
@@ -134,6 +142,31 @@ impl Machine {
     }
 
     /// Takes in what happened to one generation. A report about an old generation changes nothing.
+    ///
+    /// Reports may cross with actions: what a generation says after it was asked to stop, and
+    /// timers of a state that is left, change nothing either. So the caller need not disarm a
+    /// timer.
+    ///
+    /// ```
+    /// use processpype_core::{Edge, Graph, Machine, Report, ServiceId, ServiceState, Traits};
+    ///
+    /// let (db, api) = (ServiceId(0), ServiceId(1));
+    /// let traits = Traits { enabled: true, autostart: true, oneshot: false, significant: false };
+    /// let graph = Graph::new(2, [Edge { dependent: api, provider: db }])?;
+    /// let mut machine = Machine::new(graph, vec![traits; 2], 8);
+    /// let mut actions = Vec::new();
+    /// machine.boot(&mut actions);
+    /// assert_eq!(machine.waiting_on(api).collect::<Vec<_>>(), [db]);
+    ///
+    /// let generation = machine.generation(db);
+    /// machine.report(db, generation, Report::Started { ready: true }, &mut actions);
+    /// assert_eq!(machine.state(api), ServiceState::Starting);
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if `id` is not a service of the graph.
     pub fn report(
         &mut self,
         id: ServiceId,
@@ -155,12 +188,19 @@ impl Machine {
     }
 
     /// Begins to stop everything in reverse order.
+    ///
+    /// Starts that wait are superseded, new ones are refused, stops still wait for their end.
+    /// [`Action::Closed`] follows, at once if nothing lives. Closing again changes nothing: the
+    /// first cause counts.
     pub fn close(&mut self, cause: CloseCause, actions: &mut Vec<Action>) {
         self.begin_closing(cause, actions);
         self.finish_step(actions);
     }
 
     /// Ends everything that still lives by force, in no order: the closing deadline has passed.
+    ///
+    /// What does not end even so is orphaned after [`Timer::Abort`], so [`Action::Closed`] always
+    /// follows.
     pub fn abort_all(&mut self, actions: &mut Vec<Action>) {
         self.begin_closing(CloseCause::Requested, actions);
         for id in self.graph.services() {

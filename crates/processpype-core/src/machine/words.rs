@@ -1,4 +1,7 @@
 //! The words that go into the machine and come out of it.
+//!
+//! In: [`Traits`] once, then [`Report`]s and commands ([`Verb`]). Out: [`Action`]s, among them the
+//! [`Outcome`] of each command. None carries text or time: those belong to the edge.
 
 use crate::event::Change;
 use crate::exit::{ErrorKind, Exit};
@@ -51,6 +54,9 @@ pub enum Timer {
 }
 
 /// What the runtime tells about generations and time.
+///
+/// A generation that is asked to stop reports only [`Report::Gone`]; one that fails may report
+/// [`Report::Ending`] first, so that its dependents know while it is torn down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Report {
     /// Constructor and `start` succeeded; `ready` is what the service said meanwhile.
@@ -69,13 +75,16 @@ pub enum Report {
 }
 
 /// What the runtime has to do, in this order.
+///
+/// Only [`Action::Spawn`], [`Action::Stop`], [`Action::Abort`] and [`Action::Arm`] touch the world;
+/// the others tell what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Run this generation.
+    /// Run this generation: constructor, `start`, `run`. Its providers are ready.
     Spawn(ServiceId, Generation),
     /// Ask this generation to stop.
     Stop(ServiceId, Generation),
-    /// End this generation by force.
+    /// End this generation by force. It had its time, or the closing deadline has passed.
     Abort(ServiceId, Generation),
     /// Report [`Report::Elapsed`] after the timer's time, if the generation still lives then.
     Arm(ServiceId, Generation, Timer),
@@ -94,6 +103,9 @@ pub enum Action {
 }
 
 /// How an operation ended.
+///
+/// For a stop, done means that nothing of the generation is left; for a start that the service
+/// runs (it need not be ready) or has completed; for a restart that this is a new generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The effect is there.
@@ -101,7 +113,7 @@ pub enum Outcome {
         /// Whether this operation made it.
         changed: bool,
     },
-    /// The generation it was about failed.
+    /// The generation it was about failed. A stop fails only with [`ErrorKind::Orphaned`].
     Failed(ErrorKind),
     /// A later command, or closing, took its place.
     Superseded,
