@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
                 self.report(|walk| {
                     let at = failure.place(&slot.node.at, text);
                     let message = format!("in `{}`: {}", walk.path_text(), failure.message);
-                    walk.at(&at, message, false).help(failure.help).label(failure.label)
+                    walk.at(&at, message, failure.show).help(failure.help).label(failure.label)
                 });
                 None
             }
@@ -223,7 +223,7 @@ impl<'a> Walk<'a> {
                 let rule = self.rules.get(*id);
                 let any = rule.types == Types::ANY && rule.choices.is_none();
                 let leads_on = !rule.also.is_empty() || !rule.groups.is_empty();
-                (leads_on || !any) && self.rules.types(*id).has(Types::SCALAR)
+                (leads_on || !any) && self.rules.types(*id).has(Types::SCALAR.without(Types::NULL))
             });
         let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
         let named = self.path.iter().any(|key| show::names_a_secret(key));
@@ -241,7 +241,7 @@ impl<'a> Walk<'a> {
         let expected = describe::expected(self.rules, ids);
         let choices = rule.choices.as_ref().map(|choices| describe::choices(choices));
         self.report(|walk| {
-            let shown = text.map(|text| show::value(text));
+            let shown = text.map(|text| show::value_of(slot.node, text));
             let subject = shown.as_deref().unwrap_or("the value");
             let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
             let problem =
@@ -265,18 +265,16 @@ impl<'a> Walk<'a> {
             let subject = match view {
                 View::Seq(_) => "a list".to_owned(),
                 View::Map(_) => "a map".to_owned(),
-                View::Scalar(text, Style::Plain) if slot.node.is_null() && text.is_empty() => {
-                    "nothing".to_owned()
-                }
+                View::Scalar(..) if slot.node.is_unwritten() => "an empty value".to_owned(),
                 View::Scalar(..) if slot.node.is_null() => "null".to_owned(),
-                View::Scalar(text, _) if show => show::value(text),
+                View::Scalar(text, _) if show => show::value_of(slot.node, text),
                 View::Scalar(..) => "the value".to_owned(),
             };
             let short = describe::short(walk.rules, ids);
-            let message =
-                format!("invalid value for `{}`: {subject} is not {short}", walk.path_text());
+            let wrong = describe::is_not(&short);
+            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
             let problem = walk.on(slot, message, show).label(format!("expected {expected}"));
-            let problem = match describe::remedy(walk.rules, ids, view) {
+            let problem = match describe::remedy(walk.rules, ids, view, slot.node) {
                 Some(help) => problem.help(help),
                 None => problem,
             };
@@ -345,13 +343,14 @@ impl<'a> Walk<'a> {
 
     fn map(&mut self, slot: Slot<'a>, here: &Here, map: &'a Map) -> Typed<'a> {
         let open = self.is_open(here);
+        // Which keys an undecided variant takes is not known; its problem is reported already.
+        let lenient = slot.lenient || !here.undecided.is_empty();
         let mut typed = Vec::with_capacity(map.entries().len());
         for entry in map.entries() {
             let key = self.canonical(entry, here);
             let ids = self.rules_of(&key, here);
-            let known = !ids.is_empty();
-            if !known && !open {
-                if !key.starts_with("x-") && !slot.lenient {
+            if ids.is_empty() && !open {
+                if !key.starts_with("x-") && !lenient {
                     self.unknown_key(entry, here, map);
                 }
                 continue;
@@ -408,12 +407,6 @@ impl<'a> Walk<'a> {
             ids.extend(matching.map(|(_, id)| *id));
         }
         if ids.is_empty() {
-            ids.extend(
-                here.undecided.iter().filter_map(|id| self.rules.get(*id).properties.get(key)),
-            );
-            ids.truncate(1);
-        }
-        if ids.is_empty() {
             ids.extend(rules().filter_map(|rule| match rule.free_keys {
                 FreeKeys::Some(id) => id,
                 FreeKeys::Unsaid | FreeKeys::None => None,
@@ -428,9 +421,6 @@ impl<'a> Walk<'a> {
         for id in &here.rules {
             known.extend(rules.get(*id).properties.iter().map(|(key, id)| (key.as_str(), *id)));
         }
-        for id in &here.undecided {
-            rules.all_properties(*id, &mut known);
-        }
         known.sort_unstable();
         known.dedup_by_key(|(key, _)| *key);
         known
@@ -439,6 +429,9 @@ impl<'a> Walk<'a> {
     fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: &Map) {
         self.report(|walk| {
             let known: Vec<&str> = walk.known_keys(here).into_iter().map(|(key, _)| key).collect();
+            if let Some(pattern) = walk.key_pattern(here) {
+                return walk.strange_key(entry, pattern);
+            }
             let unused: Vec<&str> =
                 known.iter().copied().filter(|key| map.get(key).is_none()).collect();
             walk.unknown(entry, &known, &unused)
@@ -458,6 +451,25 @@ impl<'a> Walk<'a> {
         } else {
             problem.valid(known.iter().copied())
         }
+    }
+
+    /// The pattern that keys must match, if only patterns say what is known.
+    fn key_pattern(&self, here: &Here) -> Option<&'a str> {
+        let rules = self.rules;
+        let mut all = here.rules.iter().map(|id| rules.get(*id));
+        all.find_map(|rule| rule.pattern_properties.first()).map(|(regex, _)| regex.as_str())
+    }
+
+    fn strange_key(&self, entry: &Entry, pattern: &str) -> Problem {
+        let path = show::join(&self.path_text(), &entry.key);
+        let expected = match pattern {
+            r"^\d+$" => "a whole number of at least 0".to_owned(),
+            r"^-?\d+$" => "a whole number".to_owned(),
+            pattern => format!("a key that matches {pattern}"),
+        };
+        self.at(&entry.key_at, format!("invalid key `{path}`"), false)
+            .in_path(path)
+            .label(format!("expected {expected}"))
     }
 
     fn missing_keys(&mut self, slot: Slot<'a>, here: &Here, typed: &[(Cow<'a, str>, Typed<'a>)]) {
@@ -483,6 +495,10 @@ impl<'a> Walk<'a> {
                 .on_key(slot, message)
                 .label(format!("needs `{key}`: {expected}"))
                 .in_path(path);
+            let problem = match problem.origin() {
+                Some(_) => problem,
+                None => problem.help("write it in a configuration file, or pass it with --set"),
+            };
             match describe::description(walk.rules, &ids) {
                 Some(text) => problem.note(format!("`{key}`: {text}")),
                 None => problem,
@@ -506,9 +522,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn on(&self, slot: Slot<'_>, message: String, show: bool) -> Problem {
         match (&slot.node.kind, slot.key_at) {
             (Kind::Map(_) | Kind::Seq(_), Some(_)) => self.on_key(slot, message),
-            (Kind::Scalar(text, _), Some(key_at))
-                if text.is_empty() && slot.node.at.has_lines() =>
-            {
+            (Kind::Scalar(..), Some(key_at)) if slot.node.is_unwritten() => {
                 self.at(key_at, message, false)
             }
             (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => {

@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
         let valid: Vec<&str> = texts.into_iter().flatten().collect();
         let secret = secret || fitting.iter().any(|id| self.rules.may_be_secret(*id));
         self.report(|walk| {
-            let shown = (!secret).then(|| show::value(text));
+            let shown = (!secret).then(|| show::value_of(slot.node, text));
             let subject = shown.as_deref().unwrap_or("the value");
             let path = walk.path_text();
             let message = format!("invalid value for `{path}`: {subject} is not a known variant");

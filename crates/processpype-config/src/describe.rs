@@ -8,12 +8,15 @@
 use serde_json::Value;
 
 use crate::check::View;
-use crate::node::Style;
+use crate::node::{Node, Style};
 use crate::rules::{FreeKeys, Id, Rule, Rules};
 use crate::types::{Scalar, Types};
 
 /// Alternatives that are spelled out before "or others".
 const MAX_FORMS: usize = 4;
+
+/// What a type that holds nothing wants.
+const NOTHING: &str = "nothing";
 
 /// What is valid, such as "a whole number from 10 to 60000".
 pub(crate) fn expected(rules: &Rules, ids: &[Id]) -> String {
@@ -41,13 +44,13 @@ pub(crate) fn choices(choices: &[Value]) -> Vec<String> {
 }
 
 /// What to do about a value of the wrong type.
-pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>) -> Option<String> {
+pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>, node: &Node) -> Option<String> {
     let types = types(rules, ids);
     let View::Scalar(text, style) = view else { return None };
     let unquoted = types.decide(text, Style::Plain).is_some();
     match style {
         Style::Quoted if unquoted => Some("remove the quotes".to_owned()),
-        Style::Plain if text.is_empty() && !types.has(Types::LIST.or(Types::OBJECT)) => {
+        _ if node.is_unwritten() && !types.has(Types::LIST.or(Types::OBJECT)) => {
             Some("write a value after the colon, or remove the key".to_owned())
         }
         Style::Plain if crate::node::is_null(text) && types.has(Types::TEXT) => {
@@ -57,8 +60,16 @@ pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>) -> Option<Strin
         _ if types.has(Types::LIST) && !types.has(Types::SCALAR) => {
             Some("write a list: [a, b], or one `- item` per line".to_owned())
         }
+        _ if types.without(Types::NULL) == Types::OBJECT => {
+            Some("write its keys below it, one `key: value` per line".to_owned())
+        }
         _ => None,
     }
+}
+
+/// "is not a whole number"; what takes nothing is told so.
+pub(crate) fn is_not(short: &str) -> String {
+    if short == NOTHING { "has no place here".to_owned() } else { format!("is not {short}") }
 }
 
 /// What is wrong with a scalar of the right type, such as "is less than 10".
@@ -251,7 +262,7 @@ fn simple(types: Types, limits: &Limits, with_limits: bool) -> String {
         forms.push("a map".to_owned());
     }
     match forms.len() {
-        0 => "nothing".to_owned(),
+        0 => NOTHING.to_owned(),
         5 => "any value".to_owned(),
         _ => forms.join(" or "),
     }

@@ -38,6 +38,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) label: &'static str,
     pub(crate) help: String,
+    /// The reference itself is harmless: a name, without a default.
+    pub(crate) show: bool,
     /// The `${…}` in question, in bytes of the text.
     range: Range<usize>,
 }
@@ -76,6 +78,7 @@ impl Resolver<'_> {
                 message,
                 label: "asked for here",
                 help,
+                show: true,
                 range: range.clone(),
             })?);
         } else {
@@ -114,6 +117,7 @@ impl Resolver<'_> {
             message: format!("the environment variable `{name}` is not set"),
             label: "needs the variable",
             help: format!("set {name}, or give a default: ${{{name}:-default}}{or}"),
+            show: true,
             range,
         }
     }
@@ -133,7 +137,7 @@ impl Failure {
 }
 
 fn failure(message: String, label: &'static str, help: &str, range: Range<usize>) -> Failure {
-    Failure { message, label, help: help.to_owned(), range }
+    Failure { message, label, help: help.to_owned(), show: false, range }
 }
 
 fn unclosed(range: Range<usize>) -> Failure {

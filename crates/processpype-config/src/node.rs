@@ -96,6 +96,11 @@ impl Node {
         matches!(&self.kind, Kind::Scalar(text, Style::Plain) if is_null(text))
     }
 
+    /// Whether nothing stands after the colon.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.is_null() && self.at.has_lines() && self.at.written().is_empty()
+    }
+
     pub(crate) fn overrides(&self) -> &[Origin] {
         self.extra.as_ref().map_or(&[], |extra| &extra.overrides)
     }

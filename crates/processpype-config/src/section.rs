@@ -324,7 +324,7 @@ impl Section {
         }
         let subject = match &value.value {
             crate::typed::Value::Scalar(text, _) if value.show => {
-                format!("{}: ", show::value(text))
+                format!("{} was refused: ", show::value(text))
             }
             _ => String::new(),
         };

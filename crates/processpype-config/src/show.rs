@@ -5,7 +5,11 @@
 //! Only [`value`] turns a value of the configuration into text for people; it shortens it and hides
 //! the user information of URLs. Whether it may be called is the caller's decision.
 
+use std::borrow::Cow;
+
 use crate::limits::MAX_SHOWN_CHARS;
+use crate::node::{Kind, Node, Style};
+use crate::types::Types;
 
 /// Words in a key that make its value a secret even if its type does not say so.
 const SECRET_WORDS: [&str; 10] = [
@@ -37,6 +41,17 @@ pub(crate) fn value(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+/// A value as it was meant: numbers without quotes, unless they were written with quotes.
+pub(crate) fn value_of(node: &Node, text: &str) -> String {
+    let is_quoted = matches!(&node.kind, Kind::Scalar(_, Style::Quoted));
+    let numbers = Types::WHOLE.or(Types::NUMBER);
+    let is_number = numbers.decide(&Cow::Borrowed(text), Style::Plain).is_some();
+    if is_number && !is_quoted && text.len() <= MAX_SHOWN_CHARS {
+        return text.to_owned();
+    }
+    value(text)
 }
 
 /// `postgres://user:password@host` → `postgres://···@host`.

@@ -200,6 +200,7 @@ impl At {
         let range = self.range();
         let start = line_start(text, range.start);
         let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        let end = if text[start..end].ends_with('\r') { end - 1 } else { end };
         let line = Line { text, start, end, marks: self.source.marks() };
         Some(line.snippet(range.start..range.end.min(end).max(range.start), show))
     }
@@ -227,9 +228,6 @@ impl Line<'_> {
         let mut masked = Masked::default();
         for (at, c) in self.text[self.start..self.end].char_indices() {
             let at = self.start + at;
-            if at == meant.start {
-                masked.mark_start();
-            }
             if meant.contains(&at) {
                 masked.in_mark = true;
             }
@@ -237,6 +235,9 @@ impl Line<'_> {
                 break;
             }
             let hidden = !(show && meant.contains(&at)) && self.is_hidden(at, c, spans);
+            if at == meant.start {
+                masked.mark_start(hidden);
+            }
             masked.push(if c == '\t' || c.is_control() { ' ' } else { c }, hidden);
             masked.in_mark = false;
         }
@@ -254,10 +255,11 @@ impl Line<'_> {
     fn is_hidden(&self, at: usize, c: char, spans: &[Mark]) -> bool {
         match spans.iter().find(|mark| mark.range.contains(&at)) {
             Some(mark) => !mark.is_key,
-            None if at >= self.marks.until => self.text
-                [self.start..=at.min(self.end - 1).max(self.start)]
-                .chars()
-                .any(|c| !c.is_whitespace()),
+            // Not understood: only the colon right after the last key is shown.
+            None if at >= self.marks.until => self
+                .text
+                .get(self.start.max(self.marks.until)..at + c.len_utf8())
+                .is_none_or(|run| run.chars().any(|c| !c.is_whitespace() && c != ':')),
             None => !HARMLESS.contains(c),
         }
     }
@@ -280,8 +282,8 @@ struct Masked {
 // === impl Masked ===
 
 impl Masked {
-    fn mark_start(&mut self) {
-        let inside_mask = if self.hiding { MASK.chars().count() } else { 0 };
+    fn mark_start(&mut self, hidden: bool) {
+        let inside_mask = if self.hiding && hidden { MASK.chars().count() } else { 0 };
         self.before = Some(self.out.len() - inside_mask);
     }
 

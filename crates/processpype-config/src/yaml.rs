@@ -318,7 +318,11 @@ fn height_of(node: &Node) -> usize {
 fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
     let marker = error.marker();
     let start = marker.byte_offset().unwrap_or(0);
-    let at = At::new(source, marker.line(), marker.col() + 1, start..start + 1);
+    // The scanner stops behind a tab; the tab is what is wrong.
+    let behind_tab = source.text()[..start.min(source.text().len())].ends_with('\t');
+    let back = usize::from(behind_tab && marker.col() > 0);
+    let (start, column) = (start - back, marker.col() + 1 - back);
+    let at = At::new(source, marker.line(), column, start..start + 1);
     let (message, help) = explain(error.kind());
     let problem = at.problem(message, false);
     if help.is_empty() { problem } else { problem.help(help) }
