@@ -100,6 +100,9 @@ impl<'a> Walk<'a> {
     }
 
     fn visit_used(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
+        if self.trial && self.failed {
+            return nothing(slot);
+        }
         self.steps += 1;
         let mut here = Here { secret: secret || self.any_secret(ids), ..Here::default() };
         if self.steps > MAX_STEPS {
@@ -238,9 +241,9 @@ impl<'a> Walk<'a> {
         wrong: &str,
         rule: &Rule,
     ) {
-        let expected = describe::expected(self.rules, ids);
-        let choices = rule.choices.as_ref().map(|choices| describe::choices(choices));
         self.report(|walk| {
+            let expected = describe::expected(walk.rules, ids);
+            let choices = rule.choices.as_ref().map(|choices| describe::choices(choices));
             let shown = text.map(|text| show::value_of(slot.node, text));
             let subject = shown.as_deref().unwrap_or("the value");
             let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
@@ -258,10 +261,10 @@ impl<'a> Walk<'a> {
     }
 
     fn wrong_type(&mut self, slot: Slot<'a>, ids: &[Id], view: &View<'a>, secret: bool) {
-        let expected = describe::expected(self.rules, ids);
-        let here = Here { rules: ids.to_vec(), secret, undecided: Vec::new() };
-        let show = self.may_show(&here, slot);
         self.report(|walk| {
+            let expected = describe::expected(walk.rules, ids);
+            let here = Here { rules: ids.to_vec(), secret, undecided: Vec::new() };
+            let show = walk.may_show(&here, slot);
             let subject = match view {
                 View::Seq(_) => "a list".to_owned(),
                 View::Map(_) => "a map".to_owned(),

@@ -95,9 +95,9 @@ impl<'a> Walk<'a> {
         if let Some(id) = ids.iter().find(|id| self.is_clean(slot, **id, secret)) {
             return Some(*id);
         }
-        let valid: Vec<String> =
-            ids.iter().map(|id| describe::expected(self.rules, &[*id])).collect();
         self.report(|walk| {
+            let valid: Vec<String> =
+                ids.iter().map(|id| describe::expected(walk.rules, &[*id])).collect();
             let path = walk.path_text();
             let message = format!("invalid value for `{path}`: it has none of the valid forms");
             walk.on(slot, message, false).label("expected one of the valid forms").valid(valid)

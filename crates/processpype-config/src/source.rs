@@ -22,6 +22,9 @@ use crate::{toml_tree, yaml};
 /// What stands in for everything that is not shown.
 const MASK: &str = "···";
 
+/// Bytes before and after a mark that are looked at.
+const WINDOW: usize = 4 * MAX_LINE_CHARS;
+
 /// Punctuation between values that may be shown.
 const HARMLESS: &str = " \t:,[]{}-=";
 
@@ -201,6 +204,11 @@ impl At {
         let start = line_start(text, range.start);
         let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
         let end = if text[start..end].ends_with('\r') { end - 1 } else { end };
+        // A line can be a whole file; only the neighbourhood of the mark is looked at.
+        let start = start.max(floor_char(text, range.start.saturating_sub(WINDOW)));
+        let end = end.min(floor_char(text, range.start.saturating_add(WINDOW)));
+        // A URL may name a user and a password; then the line is masked like any other.
+        let show = show && !self.written().contains("://");
         let line = Line { text, start, end, marks: self.source.marks() };
         Some(line.snippet(range.start..range.end.min(end).max(range.start), show))
     }
@@ -253,7 +261,7 @@ impl Line<'_> {
     }
 
     fn is_hidden(&self, at: usize, c: char, spans: &[Mark]) -> bool {
-        match spans.iter().find(|mark| mark.range.contains(&at)) {
+        match span_at(spans, at) {
             Some(mark) => !mark.is_key,
             // Not understood: only the colon right after the last key is shown.
             None if at >= self.marks.until => self
@@ -265,7 +273,7 @@ impl Line<'_> {
     }
 
     fn is_comment(&self, at: usize, spans: &[Mark]) -> bool {
-        at < self.marks.until && !spans.iter().any(|mark| mark.range.contains(&at))
+        at < self.marks.until && span_at(spans, at).is_none()
     }
 }
 
@@ -316,6 +324,12 @@ impl Masked {
         }
         Snippet { text: self.out.into_iter().collect(), before, marked }
     }
+}
+
+/// The span that contains a byte.
+fn span_at(spans: &[Mark], at: usize) -> Option<&Mark> {
+    let first = spans.partition_point(|mark| mark.range.end <= at);
+    spans.get(first).filter(|mark| mark.range.contains(&at))
 }
 
 fn narrow(number: usize) -> u32 {
