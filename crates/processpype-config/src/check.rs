@@ -16,8 +16,8 @@ use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
 use crate::nearest::plain;
 use crate::node::{Entry, Kind, Map, Node, Style};
-use crate::report::{Problem, Problems};
-use crate::rules::{FreeKeys, Id, Rule, Rules};
+use crate::report::Problems;
+use crate::rules::{FreeKeys, Id, Rules};
 use crate::show;
 use crate::source::At;
 use crate::typed::{Typed, Value};
@@ -31,10 +31,10 @@ pub(crate) struct Walk<'a> {
     pub(crate) problems: Problems,
     /// Every secret value that was seen.
     pub(crate) secrets: Vec<String>,
-    path: Vec<Cow<'a, str>>,
-    used_at: Vec<&'a At>,
+    pub(crate) path: Vec<Cow<'a, str>>,
+    pub(crate) used_at: Vec<&'a At>,
     empty: &'a Map,
-    steps: usize,
+    pub(crate) steps: usize,
     /// Set while an alternative is only tried: problems are noticed, not kept.
     pub(crate) trial: bool,
     pub(crate) failed: bool,
@@ -62,7 +62,7 @@ pub(crate) struct Here {
     pub(crate) rules: Vec<Id>,
     pub(crate) secret: bool,
     /// The alternatives of which none was right.
-    undecided: Vec<Id>,
+    pub(crate) undecided: Vec<Id>,
 }
 
 // === impl Walk ===
@@ -233,59 +233,6 @@ impl<'a> Walk<'a> {
         known && !secret && !named && matches!(slot.node.kind, Kind::Scalar(..))
     }
 
-    fn invalid(
-        &mut self,
-        slot: Slot<'a>,
-        ids: &[Id],
-        text: Option<&Cow<'a, str>>,
-        wrong: &str,
-        rule: &Rule,
-    ) {
-        self.report(|walk| {
-            let expected = describe::expected(walk.rules, ids);
-            let choices = rule.choices.as_ref().map(|choices| describe::choices(choices));
-            let shown = text.map(|text| show::value_of(slot.node, text));
-            let subject = shown.as_deref().unwrap_or("the value");
-            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
-            let problem =
-                walk.on(slot, message, shown.is_some()).label(format!("expected {expected}"));
-            match (choices, text) {
-                (Some(choices), Some(text)) => {
-                    problem.hint_nearest(text, choices.iter().map(String::as_str)).valid(choices)
-                }
-                (Some(choices), None) => problem.valid(choices),
-                (None, _) => problem,
-            }
-            .shown_value(shown)
-        });
-    }
-
-    fn wrong_type(&mut self, slot: Slot<'a>, ids: &[Id], view: &View<'a>, secret: bool) {
-        self.report(|walk| {
-            let expected = describe::expected(walk.rules, ids);
-            let here = Here { rules: ids.to_vec(), secret, undecided: Vec::new() };
-            let show = walk.may_show(&here, slot);
-            let subject = match view {
-                View::Seq(_) => "a list".to_owned(),
-                View::Map(_) => "a map".to_owned(),
-                View::Scalar(..) if slot.node.is_unwritten() => "an empty value".to_owned(),
-                View::Scalar(..) if slot.node.is_null() => "null".to_owned(),
-                View::Scalar(text, _) if show => show::value_of(slot.node, text),
-                View::Scalar(..) => "the value".to_owned(),
-            };
-            let short = describe::short(walk.rules, ids);
-            let wrong = describe::is_not(&short);
-            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
-            let problem = walk.on(slot, message, show).label(format!("expected {expected}"));
-            let problem = match describe::remedy(walk.rules, ids, view, slot.node) {
-                Some(help) => problem.help(help),
-                None => problem,
-            };
-            let shown = show && matches!(view, View::Scalar(..));
-            problem.shown_value(shown.then_some(subject))
-        });
-    }
-
     // --- lists
 
     fn seq(&mut self, slot: Slot<'a>, here: &Here, items: &'a [Node]) -> Typed<'a> {
@@ -332,14 +279,6 @@ impl<'a> Walk<'a> {
                 });
             }
         }
-    }
-
-    fn wrong_whole(&mut self, slot: Slot<'a>, here: &Here, subject: &str, wrong: &str) {
-        let expected = describe::expected(self.rules, &here.rules);
-        self.report(|walk| {
-            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
-            walk.on(slot, message, false).label(format!("expected {expected}"))
-        });
     }
 
     // --- maps
@@ -418,7 +357,7 @@ impl<'a> Walk<'a> {
         ids
     }
 
-    fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
+    pub(crate) fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
         let mut known = Vec::new();
         let rules = self.rules;
         for id in &here.rules {
@@ -427,52 +366,6 @@ impl<'a> Walk<'a> {
         known.sort_unstable();
         known.dedup_by_key(|(key, _)| *key);
         known
-    }
-
-    fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: &Map) {
-        self.report(|walk| {
-            let known: Vec<&str> = walk.known_keys(here).into_iter().map(|(key, _)| key).collect();
-            if let Some(pattern) = walk.key_pattern(here) {
-                return walk.strange_key(entry, pattern);
-            }
-            let unused: Vec<&str> =
-                known.iter().copied().filter(|key| map.get(key).is_none()).collect();
-            walk.unknown(entry, &known, &unused)
-        });
-    }
-
-    fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
-        let path = show::join(&self.path_text(), &entry.key);
-        let message = format!("unknown key `{path}`");
-        let problem = self
-            .at(&entry.key_at, message, false)
-            .in_path(path)
-            .label("not known here")
-            .hint_nearest(&entry.key, unused.iter().chain(known).copied());
-        if known.is_empty() {
-            problem.help("this section takes no keys; remove it")
-        } else {
-            problem.valid(known.iter().copied())
-        }
-    }
-
-    /// The pattern that keys must match, if only patterns say what is known.
-    fn key_pattern(&self, here: &Here) -> Option<&'a str> {
-        let rules = self.rules;
-        let mut all = here.rules.iter().map(|id| rules.get(*id));
-        all.find_map(|rule| rule.pattern_properties.first()).map(|(regex, _)| regex.as_str())
-    }
-
-    fn strange_key(&self, entry: &Entry, pattern: &str) -> Problem {
-        let path = show::join(&self.path_text(), &entry.key);
-        let expected = match pattern {
-            r"^\d+$" => "a whole number of at least 0".to_owned(),
-            r"^-?\d+$" => "a whole number".to_owned(),
-            pattern => format!("a key that matches {pattern}"),
-        };
-        self.at(&entry.key_at, format!("invalid key `{path}`"), false)
-            .in_path(path)
-            .label(format!("expected {expected}"))
     }
 
     fn missing_keys(&mut self, slot: Slot<'a>, here: &Here, typed: &[(Cow<'a, str>, Typed<'a>)]) {
@@ -485,81 +378,6 @@ impl<'a> Walk<'a> {
                     self.missing(slot, key, rule.properties.get(key).copied());
                 }
             }
-        }
-    }
-
-    pub(crate) fn missing(&mut self, slot: Slot<'a>, key: &str, id: Option<Id>) {
-        self.report(|walk| {
-            let ids: Vec<Id> = id.into_iter().collect();
-            let expected = describe::expected(walk.rules, &ids);
-            let path = show::join(&walk.path_text(), key);
-            let message = format!("missing key `{path}`");
-            let problem = walk
-                .on_key(slot, message)
-                .label(format!("needs `{key}`: {expected}"))
-                .in_path(path);
-            let problem = match problem.origin() {
-                Some(_) => problem,
-                None => problem.help("write it in a configuration file, or pass it with --set"),
-            };
-            match describe::description(walk.rules, &ids) {
-                Some(text) => problem.note(format!("`{key}`: {text}")),
-                None => problem,
-            }
-        });
-    }
-
-    // --- problems
-
-    /// Keeps a problem; while an alternative is only tried, notices that there is one.
-    pub(crate) fn report(&mut self, problem: impl FnOnce(&Self) -> Problem) {
-        if self.trial {
-            self.failed = true;
-        } else {
-            let problem = problem(self);
-            self.problems.push(problem);
-        }
-    }
-
-    /// A problem with a value: points at the value.
-    pub(crate) fn on(&self, slot: Slot<'_>, message: String, show: bool) -> Problem {
-        match (&slot.node.kind, slot.key_at) {
-            (Kind::Map(_) | Kind::Seq(_), Some(_)) => self.on_key(slot, message),
-            (Kind::Scalar(..), Some(key_at)) if slot.node.is_unwritten() => {
-                self.at(key_at, message, false)
-            }
-            (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => {
-                self.at(&slot.node.at, message, show)
-            }
-        }
-        .overriding(slot.node.overrides().to_vec())
-    }
-
-    /// A problem with a map as a whole: points at its key.
-    pub(crate) fn on_key(&self, slot: Slot<'_>, message: String) -> Problem {
-        self.at(slot.key_at.unwrap_or(&slot.node.at), message, false)
-    }
-
-    pub(crate) fn at(&self, at: &At, message: String, show: bool) -> Problem {
-        let problem = at.problem(message, show).in_path(self.path_text());
-        let used =
-            self.used_at.last().map(|at| format!("used through an alias at {}", at.origin()));
-        used.into_iter().fold(problem, Problem::note)
-    }
-
-    pub(crate) fn path_text(&self) -> String {
-        self.path.iter().fold(String::new(), |path, key| show::join(&path, key))
-    }
-
-    fn too_much_work(&mut self, slot: Slot<'a>) {
-        // Said once; the counter goes on.
-        self.failed = true;
-        if self.steps == MAX_STEPS + 1 {
-            self.trial = false;
-            self.report(|walk| {
-                walk.on(slot, "too many alternatives to check".to_owned(), false)
-                    .help("make the section smaller")
-            });
         }
     }
 }

@@ -170,7 +170,7 @@ impl Section {
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
-        let is_named = |key: &str| keys.iter().any(|named| *named == key);
+        let is_named = |key: &str| keys.contains(&key);
         let named = self.with_map(|map| map.filtered(is_named));
         let rest = self.with_map(|map| map.filtered(|key| !is_named(key)));
         (named, rest)
