@@ -8,6 +8,7 @@
 use serde_json::Value;
 
 use crate::check::View;
+use crate::duration::{self, HumanDuration};
 use crate::node::{Node, Style};
 use crate::rules::{FreeKeys, Id, Rule, Rules};
 use crate::types::{Scalar, Types};
@@ -357,6 +358,9 @@ fn wrong_text(rule: &Rule, text: &str) -> Option<String> {
     if let Some(max) = rule.max_length.filter(|max| length > *max) {
         let unit = if max == 1 { "character" } else { "characters" };
         return Some(format!("is longer than {max} {unit}"));
+    }
+    if rule.format == duration::FORMAT && text.parse::<HumanDuration>().is_err() {
+        return Some(format!("is not {}", duration::EXPECTED));
     }
     let pattern = rule.pattern.as_ref().filter(|pattern| !pattern.is_match(text))?;
     Some(match &rule.expected {

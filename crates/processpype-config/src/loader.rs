@@ -238,16 +238,20 @@ impl Loader {
             let keys = map.entries().iter().map(|entry| entry.key.to_string());
             known.extend(keys.filter(|key| !self.sections.contains(key)));
         }
-        let overlay = overlay::Overlay { prefix: &self.prefix, known: &known };
+        let mut top = None;
+        let overlay = overlay::Overlay { prefix: &self.prefix, known: &known, files: root };
         for (name, value) in &self.variables {
             let text = match value {
                 Variable::Text(text) => Some(text.as_str()),
                 Variable::NotUnicode => None,
             };
-            overlay.variable(root, name, text, problems);
+            overlay.variable(&mut top, name, text, problems);
         }
         for Assignment(assignment) in &self.assignments {
-            overlay.assignment(root, assignment, problems);
+            overlay.assignment(&mut top, assignment, problems);
+        }
+        if let Some(top) = top {
+            *root = top.over(root);
         }
     }
 }

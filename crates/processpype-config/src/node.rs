@@ -171,9 +171,11 @@ impl Map {
 
     /// Finds the key that a variable's name means: `-` and case do not count.
     pub(crate) fn get_like(&self, word: &str) -> Option<&Entry> {
-        let word = plain(word);
-        let exact = self.position(&word).map(|at| &self.entries[at]);
-        exact.or_else(|| self.entries.iter().find(|entry| plain(&entry.key) == word))
+        let exact = self.position(word).map(|at| &self.entries[at]);
+        exact.or_else(|| {
+            let word = plain(word);
+            self.entries.iter().find(|entry| plain(&entry.key) == word)
+        })
     }
 
     fn position(&self, key: &str) -> Option<usize> {

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
+use crate::duration;
 use crate::secret::X_SECRET;
 use crate::types::Types;
 
@@ -276,7 +277,9 @@ impl<'a> Compiler<'a> {
             multiple_of: number("multipleOf").filter(|n| *n > 0.0),
             min_length: size("minLength"),
             max_length: size("maxLength"),
-            pattern: text("pattern").and_then(|pattern| Regex::new(pattern).ok()),
+            pattern: text("pattern")
+                .filter(|_| text("format") != Some(duration::FORMAT))
+                .and_then(|pattern| Regex::new(pattern).ok()),
             items: s.get("items").map(|items| self.compile(items)),
             prefix: self.list(s.get("prefixItems")),
             min_items: size("minItems"),

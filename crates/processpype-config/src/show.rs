@@ -74,10 +74,20 @@ pub(crate) fn without_userinfo(text: &str) -> String {
 
 /// Whether a key's name says that its value is a secret.
 pub(crate) fn names_a_secret(key: &str) -> bool {
-    let key = crate::nearest::plain(key);
-    SECRET_WORDS.iter().any(|word| {
-        key == *word || key.ends_with(&format!("_{word}")) || key.starts_with(&format!("{word}_"))
-    })
+    SECRET_WORDS.iter().any(|word| has_word(key.as_bytes(), word.as_bytes()))
+}
+
+/// Whether `word` begins or ends `key`; asked for every scalar, so it must not allocate.
+fn has_word(key: &[u8], word: &[u8]) -> bool {
+    let Some(rest) = key.len().checked_sub(word.len()) else { return false };
+    let same = |part: &[u8]| part.iter().zip(word).all(|(a, b)| is_same(*a, *b));
+    let begins = same(&key[..word.len()]) && key.get(word.len()).is_none_or(|c| is_same(*c, b'_'));
+    let ends = same(&key[rest..]) && (rest == 0 || is_same(key[rest - 1], b'_'));
+    begins || ends
+}
+
+fn is_same(written: u8, word: u8) -> bool {
+    written.eq_ignore_ascii_case(&word) || (written == b'-' && word == b'_')
 }
 
 /// Joins a path and a key; keys that would be ambiguous are quoted.

@@ -346,7 +346,7 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
         | ErrorKind::ExpectedFlowMappingSeparator
         | ErrorKind::ExpectedFlowSequenceSeparator => (
             "a `{` or `[` is not closed, or a comma is missing",
-            "close every `{` and `[`, with commas between the values, and quote a `${…}` inside them",
+            "close every `{` and `[`, put commas between values, quote a `${…}` inside them",
         ),
         ErrorKind::UnknownAnchor => {
             ("this alias names no anchor", "define the anchor with `&name` above its use")

@@ -78,7 +78,7 @@ fn run(folder: &Path, case: &str) -> Result<(), Report> {
     }
     for line in values(case, "keys") {
         let mut words = line.split(' ');
-        let path: Vec<&str> = words.next().unwrap().split('.').filter(|k| *k != "").collect();
+        let path: Vec<&str> = words.next().unwrap().split('.').filter(|k| !k.is_empty()).collect();
         add(document.section(&path).known_keys(&words.collect::<Vec<_>>()));
     }
     report.map_or(Ok(()), Err)

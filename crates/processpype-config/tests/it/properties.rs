@@ -58,8 +58,8 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "[a-c:{}\\[\\],\"'&*<|>#$ \\n\\t!%-]{0,60}") {
-        for (name, format) in [("c.yaml", Format::Yaml), ("c.toml", Format::Toml), ("c.json", Format::Json)] {
-            match Loader::new().text(name, format, text.as_str()).load() {
+        for format in [Format::Yaml, Format::Toml, Format::Json] {
+            match Loader::new().text("c", format, text.as_str()).load() {
                 Ok(document) => drop(document.root().read::<Misc>().map_err(|e| e.to_string())),
                 Err(report) => prop_assert!(!report.to_string().is_empty()),
             }

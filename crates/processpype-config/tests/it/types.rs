@@ -1,5 +1,7 @@
 //! The configuration types of the tests, as an application would write them.
 
+#![allow(dead_code, reason = "many fields are only read from files, never looked at")]
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
