@@ -67,7 +67,10 @@ impl<'a> Walk<'a> {
                 Some(help) => problem.help(help),
                 None => problem,
             };
-            let shown = show && matches!(view, View::Scalar(..));
+            // Below a secret even the keys are not for a report.
+            let is_scalar = matches!(view, View::Scalar(..));
+            let problem = if secret && !is_scalar { problem.with_snippet(None) } else { problem };
+            let shown = show && is_scalar;
             problem.shown_value(shown.then_some(subject))
         });
     }

@@ -313,15 +313,11 @@ impl Section {
         for key in &error.path {
             path = show::join(&path, key);
         }
-        // A hand-written error may quote any value of the section; secrets are taken out.
-        let scrub = |text: String, secret: &String| text.replace(secret.as_str(), "···");
-        let mut message = secrets.iter().fold(error.message.clone(), scrub);
-        if let crate::typed::Value::Scalar(text, _) = &value.value
-            && !value.show
-            && !text.is_empty()
-        {
-            message = message.replace(text.as_ref(), "···");
-        }
+        // A hand-written error may quote any value; what may not be shown is taken out.
+        let hidden = typed.hidden();
+        let hidden = hidden.iter().copied().chain(secrets.iter().map(String::as_str));
+        let scrub = |text: String, hidden: &str| text.replace(hidden, "···");
+        let message = hidden.fold(error.message.clone(), scrub);
         let subject = match &value.value {
             crate::typed::Value::Scalar(text, _) if value.show => {
                 format!("{} was refused: ", show::value(text))

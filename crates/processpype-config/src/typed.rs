@@ -18,6 +18,9 @@ use crate::node::Node;
 use crate::source::At;
 use crate::types::Scalar;
 
+/// Bytes from which on a value is worth hiding; shorter ones would tear every message apart.
+const MIN_HIDDEN: usize = 3;
+
 /// A value whose type is decided.
 #[derive(Debug)]
 pub(crate) struct Typed<'a> {
@@ -87,6 +90,25 @@ impl<'a> Typed<'a> {
                     child.find(needle, path, found);
                     path.pop();
                 }
+            }
+        }
+    }
+
+    /// The values that a report must not show, longest first.
+    pub(crate) fn hidden(&self) -> Vec<&str> {
+        let mut hidden = Vec::new();
+        self.collect_hidden(&mut hidden);
+        hidden.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+        hidden
+    }
+
+    fn collect_hidden<'s>(&'s self, hidden: &mut Vec<&'s str>) {
+        match &self.value {
+            Value::Scalar(text, _) if !self.show && text.len() >= MIN_HIDDEN => hidden.push(text),
+            Value::Scalar(..) => {}
+            Value::Seq(items) => items.iter().for_each(|item| item.collect_hidden(hidden)),
+            Value::Map(entries) => {
+                entries.iter().for_each(|(_, value)| value.collect_hidden(hidden))
             }
         }
     }

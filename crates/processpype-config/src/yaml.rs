@@ -47,7 +47,9 @@ pub(crate) fn marks(text: &str) -> Marks {
                 continue;
             }
             Event::Scalar(..) | Event::Alias(_) => {
-                let is_key = open.last() == Some(&Some(true));
+                // `{hunter2}` has a key without a colon, which may well be a value.
+                let has_colon = text[range.end..].trim_start().starts_with(':');
+                let is_key = has_colon && open.last() == Some(&Some(true));
                 marks.spans.push(Mark { range, is_key });
             }
             Event::MappingStart(..) | Event::SequenceStart(..) => {}
@@ -117,11 +119,11 @@ impl<'a> Reader<'a> {
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Stop> {
         self.count(1, depth, span)?;
-        if let Some(tag) = event.tag() {
-            let message = format!("the tag `{}` is not supported", tag.original());
+        if event.tag().is_some() {
+            // The tag is not named: a password may begin with `!`.
             let span = span.tag_span().unwrap_or(span);
-            let help = "remove the tag; the configuration type decides what a value is";
-            let problem = self.problem(span, message).help(help);
+            let help = "remove the tag, or quote a value that begins with `!`";
+            let problem = self.problem(span, "tags are not supported").help(help);
             self.problems.push(problem);
         }
         let (before, anchor) = (self.nodes, event.anchor_id().unwrap_or(0));

@@ -113,7 +113,11 @@ fn in_a_file_with_a_syntax_error() {
     check(&vault("    {user: u, password: \"@\" port: 1}\n"));
     check(&vault("    {user: u, password: [@, @}\n"));
     check(&vault("    user: u\n    password: *@\n"));
-    check(&vault("    user: u\n    password: !@ x\n").replace("!@", "!t"));
+    check(&vault("    user: u\n    password: !@\n"));
+    check(&vault("    user: u\n    password: &@ [x]\n"));
+    check(&vault("    user: u\n    password: {@}\n"));
+    check(&vault("    user: u\n    password: {@: x}\n"));
+    check(&vault("    user: u\n    password: [{@}, @: x]\n"));
     check(&vault("    user: u\n    password: %@\n"));
     check(&vault("    user: u\n    password: `@`\n"));
     check(&vault("    user: u\n    password: \"@\\q\"\n"));
@@ -209,16 +213,42 @@ impl JsonSchema for Quoting {
     }
 }
 
+/// Says nothing about itself, and quotes what it refuses.
+#[derive(Debug)]
+struct Anything;
+
+impl<'de> Deserialize<'de> for Anything {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Err(serde::de::Error::custom(format!("cannot use {value}")))
+    }
+}
+
+impl JsonSchema for Anything {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Anything".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        true.into()
+    }
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only read")]
 struct Careless {
-    token: Quoting,
+    #[serde(default)]
+    anything: Option<Anything>,
+    #[serde(default)]
+    token: Option<Quoting>,
     wrapped: Option<Secret<Quoting>>,
 }
 
 #[test]
 fn in_errors_of_hand_written_implementations() {
-    for body in ["{\"token\": \"@\"}", "{\"token\": \"a\", \"wrapped\": \"@\"}"] {
+    for body in
+        ["{\"anything\": [\"@\"]}", "{\"token\": \"@\"}", "{\"token\": \"a\", \"wrapped\": \"@\"}"]
+    {
         scan(&read_json::<Careless>(body.replace('@', CANARY).as_bytes()).unwrap_err());
     }
 }
