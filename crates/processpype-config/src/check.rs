@@ -33,6 +33,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) secrets: Vec<String>,
     pub(crate) path: Vec<Cow<'a, str>>,
     pub(crate) used_at: Vec<&'a At>,
+    /// The variables that the scalar in question was made of.
+    pub(crate) made_of: Vec<String>,
     empty: &'a Map,
     pub(crate) steps: usize,
     /// Set while an alternative is only tried: problems are noticed, not kept.
@@ -81,6 +83,7 @@ impl<'a> Walk<'a> {
             secrets: Vec::new(),
             path: path.into_iter().map(Cow::Owned).collect(),
             used_at: Vec::new(),
+            made_of: Vec::new(),
             empty,
             steps: 0,
             trial: false,
@@ -130,6 +133,7 @@ impl<'a> Walk<'a> {
     }
 
     fn view(&mut self, slot: Slot<'a>, types: Types, here: &mut Here) -> Option<View<'a>> {
+        self.made_of.clear();
         match &slot.node.kind {
             Kind::Seq(items) => Some(View::Seq(items)),
             Kind::Map(map) => Some(View::Map(map)),
@@ -157,6 +161,7 @@ impl<'a> Walk<'a> {
         match resolver.resolve(text) {
             Ok(resolved) => {
                 here.secret |= resolved.secret;
+                self.made_of = resolved.names;
                 let style = if resolved.changed { Style::Loose } else { style };
                 Some(View::Scalar(Cow::Owned(resolved.text), style))
             }

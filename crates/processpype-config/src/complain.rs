@@ -172,6 +172,7 @@ impl<'a> Walk<'a> {
             }
         }
         .overriding(slot.node.overrides().to_vec())
+        .notes_from(&self.made_of)
     }
 
     /// A problem with a map as a whole: points at its key.

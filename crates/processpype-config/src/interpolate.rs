@@ -28,6 +28,8 @@ pub(crate) struct Resolved {
     pub(crate) text: String,
     /// Something was put in, so the text has no quotes or type of its own.
     pub(crate) changed: bool,
+    /// The variables that were put in.
+    pub(crate) names: Vec<String>,
     /// A secret was put in.
     pub(crate) secret: bool,
 }
@@ -49,7 +51,8 @@ pub(crate) struct Failure {
 impl Resolver<'_> {
     /// Resolves a whole text.
     pub(crate) fn resolve(self, text: &str) -> Result<Resolved, Failure> {
-        let mut out = Resolved { text: String::new(), changed: false, secret: false };
+        let mut out =
+            Resolved { text: String::new(), changed: false, names: Vec::new(), secret: false };
         let mut at = 0;
         while let Some(found) = text[at..].find("${") {
             let start = at + found;
@@ -83,6 +86,10 @@ impl Resolver<'_> {
             })?);
         } else {
             out.text.push_str(&self.variable(inner, &range)?);
+            let name = inner.split(":-").next().unwrap_or_default();
+            if self.variables.contains_key(name) {
+                out.names.push(name.to_owned());
+            }
         }
         if out.text.len() > MAX_RESOLVED_BYTES {
             let message = format!("the value is larger than {MAX_RESOLVED_BYTES} bytes");

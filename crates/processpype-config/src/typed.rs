@@ -108,7 +108,7 @@ impl<'a> Typed<'a> {
             Value::Scalar(..) => {}
             Value::Seq(items) => items.iter().for_each(|item| item.collect_hidden(hidden)),
             Value::Map(entries) => {
-                entries.iter().for_each(|(_, value)| value.collect_hidden(hidden))
+                entries.iter().for_each(|(_, value)| value.collect_hidden(hidden));
             }
         }
     }

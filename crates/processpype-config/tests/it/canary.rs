@@ -270,6 +270,31 @@ secrets: {backends: {v: {kind: env}}}";
 }
 
 #[test]
+fn backends_read_files_and_hide_what_they_read() {
+    let folder = std::env::temp_dir().join(format!("processpype-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("one"), format!("{CANARY}1\n")).unwrap();
+    std::fs::write(folder.join(".env"), format!("# x\nexport TWO=\"{CANARY}2\"\n")).unwrap();
+    let path = folder.display();
+    let text = format!(
+        "secrets:\n  backends:\n    f: {{kind: file, path: \"{path}\"}}\n    d: {{kind: dotenv, \
+         path: \"{path}/.env\"}}\nv:\n  user: \"${{secret://f:one}}\"\n  password: \
+         \"${{secret://d:TWO}}\"\nbad:\n  user: \"${{secret://f:../one}}\"\n  password: \
+         \"${{secret://d:NO}}\"\n  port: \"${{secret://f:one}}\"\n"
+    );
+    let document = Loader::new().text("c.yaml", Format::Yaml, text).load().unwrap();
+    let mut sink = Vec::new();
+    let vault: Vault = document.section(&["v"]).read_collecting(&mut sink).unwrap();
+    assert_eq!(sink.len(), 2, "a secret in a plain text is collected too");
+    assert_eq!(vault.user, format!("{CANARY}1"));
+    assert_eq!(vault.password.expose(), &format!("{CANARY}2"));
+    let report = document.section(&["bad"]).read::<Vault>().unwrap_err();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(report.count(), 3, "{report}");
+    scan(&report);
+}
+
+#[test]
 fn other_types_are_read_without_showing_strangers() {
     let text =
         format!("services: {{t: {{interval_ms: 10, unknown: {CANARY}}}, m: {{x: {CANARY}}}}}");

@@ -239,3 +239,72 @@ fn documents_are_shared_between_threads() {
     shared(&Document::empty());
     shared(&Document::empty().root());
 }
+
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+struct Strict {
+    max_size: Option<std::num::NonZeroU16>,
+    path: std::path::PathBuf,
+    inner: Option<Box<Strict>>,
+    wrapped: Wrapped,
+    pairs: Vec<(String, u8)>,
+    by_level: BTreeMap<Key, Option<u8>>,
+    either: Option<Either>,
+    #[serde(skip)]
+    hidden: u8,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Wrapped {
+    value: u8,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Key {
+    Low,
+    High,
+}
+
+#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+enum Either {
+    Number(u8),
+    Both(u8, String),
+    Inner(Wrapped),
+    Boxed(Box<Strict>),
+    Nothing,
+}
+
+#[test]
+fn more_shapes_of_serde() {
+    let strict: Strict = read(
+        "{x-own: 1, maxSize: 7, path: 1.10, inner: {wrapped: 3}, wrapped: 4, pairs: [[1, 2]], \
+         byLevel: {low: 1, high: null}}",
+    );
+    assert_eq!(strict.max_size.map(std::num::NonZero::get), Some(7));
+    assert_eq!(strict.path.to_str(), Some("1.10"));
+    assert_eq!(strict.inner.unwrap().wrapped, Wrapped { value: 3 });
+    assert_eq!(strict.pairs, [("1".to_owned(), 2)]);
+    assert_eq!(strict.by_level, BTreeMap::from([(Key::Low, Some(1)), (Key::High, None)]));
+    let either = |text: &str| read::<Strict>(&format!("either: {text}")).either.unwrap();
+    assert_eq!(either("Nothing"), Either::Nothing);
+    assert_eq!(either("{Number: 1}"), Either::Number(1));
+    assert_eq!(either("{Both: [1, 2]}"), Either::Both(1, "2".to_owned()));
+    assert_eq!(either("{Inner: 5}"), Either::Inner(Wrapped { value: 5 }));
+    assert_eq!(either("{Boxed: {}}"), Either::Boxed(Box::default()));
+    let report = load("{maxSize: 0, hidden: 1}").root().read::<Strict>().unwrap_err();
+    assert_eq!(report.count(), 2, "{report}");
+}
+
+#[test]
+fn variables_reach_keys_in_camel_case() {
+    let variable = ("PROCESSPYPE_SERVICES__S__MAX_SIZE".to_owned(), "9".to_owned());
+    let document = Loader::new().environment([variable]).load().unwrap();
+    let report = document.section(&["services", "s"]).read::<Strict>().unwrap_err();
+    assert!(report.to_string().contains("did you mean `maxSize`?"), "{report}");
+    let variable = ("PROCESSPYPE_SERVICES__S__MAXSIZE".to_owned(), "9".to_owned());
+    let document = Loader::new().environment([variable]).load().unwrap();
+    let strict: Strict = document.section(&["services", "s"]).read().unwrap();
+    assert_eq!(strict.max_size.map(std::num::NonZero::get), Some(9));
+}
