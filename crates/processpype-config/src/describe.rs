@@ -5,6 +5,8 @@
 //! The texts speak of whole numbers, text, lists and maps, not of `u64` and `string`: they are
 //! for whoever writes the file.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use serde_json::Value;
 
 use crate::check::View;
@@ -120,6 +122,9 @@ fn text(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
     let each = || all.iter().map(|id| rules.get(*id));
     if let Some(expected) = each().find_map(|rule| rule.expected.clone()) {
         return expected;
+    }
+    if let Some(address) = each().find_map(|rule| address(&rule.format)) {
+        return address.to_owned();
     }
     if let Some(choices) = each().find_map(|rule| rule.choices.as_ref()) {
         return one_of(&self::choices(choices));
@@ -362,11 +367,35 @@ fn wrong_text(rule: &Rule, text: &str) -> Option<String> {
     if rule.format == duration::FORMAT && text.parse::<HumanDuration>().is_err() {
         return Some(format!("is not {}", duration::EXPECTED));
     }
+    if let Some(expected) = wrong_address(&rule.format, text) {
+        return Some(format!("is not {expected}"));
+    }
     let pattern = rule.pattern.as_ref().filter(|pattern| !pattern.is_match(text))?;
     Some(match &rule.expected {
         Some(expected) => format!("is not {expected}"),
         None => format!("does not match {}", pattern.as_str()),
     })
+}
+
+/// The name of an address format.
+fn address(format: &str) -> Option<&'static str> {
+    match format {
+        "ip" => Some("an IP address"),
+        "ipv4" => Some("an IPv4 address"),
+        "ipv6" => Some("an IPv6 address"),
+        _ => None,
+    }
+}
+
+/// What an address should be, if it is none.
+fn wrong_address(format: &str, text: &str) -> Option<&'static str> {
+    let fine = match format {
+        "ip" => text.parse::<IpAddr>().is_ok(),
+        "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
+        "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
+        _ => true,
+    };
+    if fine { None } else { address(format) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "choices in a schema are floats")]

@@ -324,12 +324,16 @@ impl Section {
             }
             _ => String::new(),
         };
-        value
+        let problem = value
             .place()
             .problem(format!("invalid value for `{path}`: {subject}{message}"), value.show)
-            .in_path(path)
-            .overriding(value.node.overrides().to_vec())
-            .into()
+            .in_path(path.as_str())
+            .overriding(value.node.overrides().to_vec());
+        let places = error.candidates.iter().map(|keys| {
+            let path = keys.iter().fold(path.clone(), |path, key| show::join(&path, key));
+            format!("it may be the value at `{path}`, {}", value.follow(keys).place().origin())
+        });
+        places.fold(problem, Problem::note).into()
     }
 
     /// Starts a problem about this section, for a check of the caller's own.

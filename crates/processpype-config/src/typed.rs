@@ -45,6 +45,8 @@ pub(crate) struct Error {
     pub(crate) message: String,
     /// The keys from the outside in, once known.
     pub(crate) path: Vec<String>,
+    /// Where below `path` the value may stand, if it stands at several places.
+    pub(crate) candidates: Vec<Vec<String>>,
     /// The text of the value that was refused, if serde told it.
     needle: Option<String>,
     located: bool,
@@ -122,9 +124,10 @@ impl<'a> Typed<'a> {
         if let Some(needle) = &error.needle {
             let mut found = Vec::new();
             self.find(needle, &mut Vec::new(), &mut found);
-            if let [path] = found.as_slice() {
+            match found.as_slice() {
                 // Kept from the inside out while the error travels.
-                error.path = path.iter().rev().cloned().collect();
+                [path] => error.path = path.iter().rev().cloned().collect(),
+                _ => error.candidates = found,
             }
         }
         error
@@ -163,7 +166,13 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: message.to_string(), path: Vec::new(), needle: None, located: false }
+        Self {
+            message: message.to_string(),
+            path: Vec::new(),
+            candidates: Vec::new(),
+            needle: None,
+            located: false,
+        }
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {

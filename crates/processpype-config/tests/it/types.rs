@@ -49,6 +49,24 @@ pub(crate) struct Retry {
     #[serde(default)]
     pub(crate) retries: u8,
     pub(crate) pause: Option<HumanDuration>,
+    pub(crate) code: Option<Code>,
+}
+
+/// A code with a check of its own that no schema states.
+#[derive(Debug, JsonSchema)]
+#[schemars(transparent)]
+pub(crate) struct Code(String);
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::{Error as _, Unexpected};
+        let text = String::deserialize(deserializer)?;
+        if text.starts_with('c') {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::invalid_value(Unexpected::Str(&text), &"a code such as c12"))
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
