@@ -10,6 +10,7 @@
 
 mod check;
 mod choose;
+mod complain;
 mod describe;
 mod duration;
 mod effective;

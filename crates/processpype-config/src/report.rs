@@ -204,6 +204,13 @@ impl Problem {
         self
     }
 
+    /// Notes the variables that a value was made of.
+    pub(crate) fn notes_from(mut self, variables: &[String]) -> Self {
+        let notes = variables.iter().map(|name| format!("from environment variable {name}"));
+        self.notes.extend(notes);
+        self
+    }
+
     pub(crate) fn positioned(mut self, line: u32, column: u32) -> Self {
         (self.line, self.column) = (Some(line), Some(column));
         self

@@ -170,7 +170,7 @@ impl Section {
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
-        let is_named = |key: &str| keys.iter().any(|named| *named == key);
+        let is_named = |key: &str| keys.contains(&key);
         let named = self.with_map(|map| map.filtered(is_named));
         let rest = self.with_map(|map| map.filtered(|key| !is_named(key)));
         (named, rest)
@@ -313,27 +313,27 @@ impl Section {
         for key in &error.path {
             path = show::join(&path, key);
         }
-        // A hand-written error may quote any value of the section; secrets are taken out.
-        let scrub = |text: String, secret: &String| text.replace(secret.as_str(), "···");
-        let mut message = secrets.iter().fold(error.message.clone(), scrub);
-        if let crate::typed::Value::Scalar(text, _) = &value.value
-            && !value.show
-            && !text.is_empty()
-        {
-            message = message.replace(text.as_ref(), "···");
-        }
+        // A hand-written error may quote any value; what may not be shown is taken out.
+        let hidden = typed.hidden();
+        let hidden = hidden.iter().copied().chain(secrets.iter().map(String::as_str));
+        let scrub = |text: String, hidden: &str| text.replace(hidden, "···");
+        let message = hidden.fold(error.message.clone(), scrub);
         let subject = match &value.value {
             crate::typed::Value::Scalar(text, _) if value.show => {
-                format!("{}: ", show::value(text))
+                format!("{} was refused: ", show::value(text))
             }
             _ => String::new(),
         };
-        value
+        let problem = value
             .place()
             .problem(format!("invalid value for `{path}`: {subject}{message}"), value.show)
-            .in_path(path)
-            .overriding(value.node.overrides().to_vec())
-            .into()
+            .in_path(path.as_str())
+            .overriding(value.node.overrides().to_vec());
+        let places = error.candidates.iter().map(|keys| {
+            let path = keys.iter().fold(path.clone(), |path, key| show::join(&path, key));
+            format!("it may be the value at `{path}`, {}", value.follow(keys).place().origin())
+        });
+        places.fold(problem, Problem::note).into()
     }
 
     /// Starts a problem about this section, for a check of the caller's own.

@@ -18,6 +18,9 @@ use crate::node::Node;
 use crate::source::At;
 use crate::types::Scalar;
 
+/// Bytes from which on a value is worth hiding; shorter ones would tear every message apart.
+const MIN_HIDDEN: usize = 3;
+
 /// A value whose type is decided.
 #[derive(Debug)]
 pub(crate) struct Typed<'a> {
@@ -42,6 +45,8 @@ pub(crate) struct Error {
     pub(crate) message: String,
     /// The keys from the outside in, once known.
     pub(crate) path: Vec<String>,
+    /// Where below `path` the value may stand, if it stands at several places.
+    pub(crate) candidates: Vec<Vec<String>>,
     /// The text of the value that was refused, if serde told it.
     needle: Option<String>,
     located: bool,
@@ -91,6 +96,25 @@ impl<'a> Typed<'a> {
         }
     }
 
+    /// The values that a report must not show, longest first.
+    pub(crate) fn hidden(&self) -> Vec<&str> {
+        let mut hidden = Vec::new();
+        self.collect_hidden(&mut hidden);
+        hidden.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+        hidden
+    }
+
+    fn collect_hidden<'s>(&'s self, hidden: &mut Vec<&'s str>) {
+        match &self.value {
+            Value::Scalar(text, _) if !self.show && text.len() >= MIN_HIDDEN => hidden.push(text),
+            Value::Scalar(..) => {}
+            Value::Seq(items) => items.iter().for_each(|item| item.collect_hidden(hidden)),
+            Value::Map(entries) => {
+                entries.iter().for_each(|(_, value)| value.collect_hidden(hidden));
+            }
+        }
+    }
+
     /// Gives an error from below this value its place, unless it has one.
     fn locate(&self, mut error: Error) -> Error {
         if error.located {
@@ -100,9 +124,10 @@ impl<'a> Typed<'a> {
         if let Some(needle) = &error.needle {
             let mut found = Vec::new();
             self.find(needle, &mut Vec::new(), &mut found);
-            if let [path] = found.as_slice() {
+            match found.as_slice() {
                 // Kept from the inside out while the error travels.
-                error.path = path.iter().rev().cloned().collect();
+                [path] => error.path = path.iter().rev().cloned().collect(),
+                _ => error.candidates = found,
             }
         }
         error
@@ -141,7 +166,13 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: message.to_string(), path: Vec::new(), needle: None, located: false }
+        Self {
+            message: message.to_string(),
+            path: Vec::new(),
+            candidates: Vec::new(),
+            needle: None,
+            located: false,
+        }
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
