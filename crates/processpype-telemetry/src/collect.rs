@@ -23,11 +23,17 @@ const MESSAGE_FIELD: &str = "message";
 
 /// Renders fields one by one into `parts`.
 pub(crate) struct Collector<'a> {
+    /// How a field looks.
     pub(crate) layout: Layout,
+    /// What is known about the event before its fields are seen.
     pub(crate) callsite: Callsite,
+    /// What is hidden by value.
     pub(crate) needles: &'a Needles,
+    /// What is hidden by name, for fields that `callsite` does not know.
     pub(crate) sensitive: &'a SensitiveFields,
+    /// Where a value becomes text.
     pub(crate) value: &'a mut ValueText,
+    /// Where the rendered fields are gathered.
     pub(crate) parts: &'a mut Parts,
 }
 

@@ -104,6 +104,17 @@ pub enum Format {
 }
 
 /// Where the lines go.
+///
+/// In the file: `stderr`, `stdout`, or `{file: /var/log/app.log}`. A file that was moved away is
+/// not opened again: let logrotate use `copytruncate`.
+///
+/// ```
+/// use processpype_telemetry::Destination;
+///
+/// let file: Destination = serde_json::from_str(r#"{"file": "app.log"}"#)?;
+/// assert_eq!(file, Destination::File("app.log".into()));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -133,7 +144,7 @@ pub struct RedactionConfig {
 // === impl Level ===
 
 impl Level {
-    /// Every level, from the quietest to the most verbose.
+    /// Every level, from the quietest to the most verbose; for lists of what is valid.
     pub const ALL: [Self; 6] =
         [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 

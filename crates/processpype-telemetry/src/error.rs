@@ -11,6 +11,14 @@ use std::{fmt, io, path::PathBuf};
 const NEAR_ENOUGH: f64 = 0.75;
 
 /// Why telemetry could not do what it was asked.
+///
+/// ```
+/// use processpype_telemetry::{TelemetryError, Timezone};
+///
+/// let error = Timezone::named("Amerika/New_York").unwrap_err();
+/// assert!(matches!(error, TelemetryError::UnknownTimezone { .. }));
+/// assert!(error.to_string().ends_with("did you mean `America/New_York`?"));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TelemetryError {

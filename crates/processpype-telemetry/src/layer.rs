@@ -35,13 +35,21 @@ pub(crate) struct LogLayer {
     /// Otherwise a [`LevelsFilter`] stands before this layer, and others see what they like; then
     /// `tracing-subscriber` evaluates the fields of an event of mixed interest in any case.
     pub(crate) alone: bool,
+    /// How a line looks.
     pub(crate) layout: Layout,
+    /// Where its time comes from.
     pub(crate) clock: Clock,
+    /// Where people read it.
     pub(crate) zone: Timezone,
+    /// What is shown; shared with the handle.
     pub(crate) levels: Levels,
+    /// What is hidden by value; shared with the handle.
     pub(crate) redactor: Redactor,
+    /// What is hidden by name.
     pub(crate) sensitive: SensitiveFields,
+    /// Where finished lines go.
     pub(crate) sink: Arc<dyn Sink>,
+    /// Where lines are made.
     pub(crate) scratches: Scratches,
 }
 

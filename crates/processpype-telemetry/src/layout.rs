@@ -25,10 +25,15 @@ pub(crate) enum Layout {
 /// What every line says before its message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head<'a> {
+    /// RFC 3339, with as many digits as the layout shows.
     pub(crate) time: &'a str,
+    /// How severe it is.
     pub(crate) level: Level,
+    /// The module that logged.
     pub(crate) target: &'a str,
+    /// The service inside which it was logged.
     pub(crate) service: Option<&'a str>,
+    /// Which life of that service.
     pub(crate) generation: Option<u64>,
 }
 

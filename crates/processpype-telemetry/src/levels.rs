@@ -46,8 +46,11 @@ pub struct Levels(Arc<ArcSwap<Table>>);
 /// Every level, as one value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
+    /// What holds where nothing more specific is said.
     default: Level,
+    /// By module path.
     loggers: BTreeMap<String, Level>,
+    /// By the name in the service's span.
     services: BTreeMap<String, Level>,
 }
 
@@ -65,11 +68,21 @@ impl Levels {
     }
 
     /// The level that holds where nothing more specific is said.
+    ///
+    /// ```
+    /// use processpype_telemetry::{Level, Levels, LoggingConfig};
+    ///
+    /// let levels = Levels::new(&LoggingConfig::default());
+    /// assert_eq!(levels.default_level(), Level::Info);
+    /// ```
     pub fn default_level(&self) -> Level {
         self.0.load().default
     }
 
     /// Changes the default.
+    ///
+    /// Loggers and services with a level keep theirs; a logger that is now quieter than the
+    /// default has become a mute, and one that no longer is has ceased to be one.
     pub fn set_default(&self, level: Level) {
         self.change(|table| table.default = level);
     }
@@ -80,13 +93,22 @@ impl Levels {
     }
 
     /// Gives the target `prefix`, and the modules below it, a level.
+    ///
+    /// ```
+    /// use processpype_telemetry::{Level, Levels, LoggingConfig};
+    ///
+    /// let levels = Levels::new(&LoggingConfig::default());
+    /// levels.set_logger("hyper", Level::Warn);
+    /// assert!(!levels.shows("hyper::proto", None, tracing::Level::INFO));
+    /// assert!(levels.shows("hyper_util", None, tracing::Level::INFO));
+    /// ```
     pub fn set_logger(&self, prefix: &str, level: Level) {
         self.change(|table| {
             table.loggers.insert(prefix.to_owned(), level);
         });
     }
 
-    /// Takes the level of the target `prefix` away.
+    /// Takes the level of the target `prefix` away; does nothing when it has none.
     pub fn reset_logger(&self, prefix: &str) {
         self.change(|table| {
             table.loggers.remove(prefix);
@@ -99,6 +121,9 @@ impl Levels {
     }
 
     /// Gives a service a level of its own, whether it exists yet or not.
+    ///
+    /// The name is not checked here: who takes it from an operator does that, so that a misspelt
+    /// one is an error, and the table stays as small as the application.
     pub fn set_service(&self, service: &str, level: Level) {
         self.change(|table| {
             table.services.insert(service.to_owned(), level);
@@ -113,6 +138,8 @@ impl Levels {
     }
 
     /// Takes default and loggers from a configuration read anew; levels of services stay.
+    ///
+    /// Format, redaction and destination are decided when the log is built, and stay too.
     pub fn apply(&self, config: &LoggingConfig) {
         self.change(|table| {
             table.default = config.level;
@@ -121,6 +148,9 @@ impl Levels {
     }
 
     /// Whether a line of `target` with `severity`, inside `service` if any, is shown.
+    ///
+    /// This is the rule itself, for tests and for telling an operator what holds; what is logged
+    /// goes by the same rule, cached.
     pub fn shows(&self, target: &str, service: Option<&str>, severity: tracing::Level) -> bool {
         self.0.load().level(target, service).shows(severity)
     }

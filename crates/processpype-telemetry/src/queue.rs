@@ -21,8 +21,11 @@ use std::{
 use crate::error::TelemetryError;
 
 /// How many lines may wait for the writer.
+///
+/// Small on purpose: a log that is further behind is a log that nobody reads, and memory that the
+/// services miss.
 pub const QUEUE_LINES: usize = 4096;
-/// How many bytes of lines may wait for the writer.
+/// How many bytes of lines may wait for the writer; as many again may be on their way out.
 pub const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 /// How long the writer gathers lines after the first of a burst woke it.
 const LINGER: Duration = Duration::from_millis(1);

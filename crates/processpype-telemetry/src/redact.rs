@@ -50,6 +50,9 @@ pub const SENSITIVE_FIELDS: &[&str] = &[
 
 /// The secret values that no line may show; cheap to clone, every clone is the same.
 ///
+/// Values come from whoever resolves secrets; the log itself never guesses one. A line is scrubbed
+/// by the thread that logs it, so that a secret does not even reach the queue.
+///
 /// ```
 /// use processpype_telemetry::Redactor;
 ///
@@ -116,6 +119,15 @@ impl Redactor {
     }
 
     /// Hides exactly `secrets` from now on; returns how many of them cannot be hidden.
+    ///
+    /// For a configuration that was read anew: secrets that are no longer in use are shown again.
+    /// To hide one more, use [`add`](Self::add).
+    ///
+    /// ```
+    /// let redactor = processpype_telemetry::Redactor::default();
+    /// let refused = redactor.replace(["long enough".to_owned(), "pin".to_owned()]);
+    /// assert_eq!((refused, redactor.len()), (1, 1));
+    /// ```
     pub fn replace<I: IntoIterator<Item = String>>(&self, secrets: I) -> usize {
         let mut kept = BTreeSet::new();
         let mut refused = 0;
@@ -140,6 +152,9 @@ impl Redactor {
     }
 
     /// `text` with every secret in it shown as [`MASK`]; for sinks other than the log.
+    ///
+    /// Text is scrubbed before it is escaped for its sink. A secret is also found as `{:?}`, JSON
+    /// or a URL would write it; not in other encodings, such as base64.
     pub fn scrub(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         self.0.load().scrub(text, text.len(), &mut out);
@@ -365,6 +380,7 @@ mod tests {
         check(&["pass", "password1"], "password1 pass", "*** ***");
         check(&["abcdef", "defghi"], "xabcdefghix", "x***x");
         check(&["aaaa"], "aaaaaa", "***");
+        check(&["abcdefgh", "cdef"], "abcdefghX", "***X");
     }
 
     #[test]
@@ -373,6 +389,8 @@ mod tests {
         check(&[secret], &format!("{secret:?}"), "\"***\"");
         check(&[secret], &serde_json::to_string(secret).unwrap(), "\"***\"");
         check(&[secret], "postgres://u:a%22b%0Ac%5Cd%25%C3%A9@host", "postgres://u:***@host");
+        let control = "bell\u{7}ring";
+        check(&[control], &serde_json::to_string(control).unwrap(), "\"***\"");
         check(&["from-a-file\n"], "got from-a-file.", "got ***.");
         let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nAQEFAASCBKcwggSjAgEAAo\n";
         check(&[key], "line MIIEvQIBADANBgkqhkiG9w0 end", "line *** end");

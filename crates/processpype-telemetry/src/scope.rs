@@ -24,6 +24,15 @@ use tracing_subscriber::{
 };
 
 /// The target of the span in which a service runs, and of the framework's own events.
+///
+/// The runtime makes that span so; nothing else names a service:
+///
+/// ```
+/// let span = tracing::info_span!(
+///     target: "processpype", "service", service = %"counter", generation = 1
+/// );
+/// # drop(span);
+/// ```
 pub const SERVICE_SPAN_TARGET: &str = "processpype";
 /// The name of the span in which a service runs.
 pub const SERVICE_SPAN_NAME: &str = "service";
@@ -46,6 +55,7 @@ pub(crate) struct Scope {
 /// Reads the two fields of a service span.
 #[derive(Default)]
 struct ScopeVisitor {
+    /// As it was recorded; without a name there is no scope.
     service: Option<String>,
     generation: Option<u64>,
 }

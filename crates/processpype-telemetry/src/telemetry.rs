@@ -61,7 +61,9 @@ pub struct TelemetryBuilder {
     clock: Clock,
     zone: Timezone,
     redactor: Redactor,
+    /// What the caller says about colours; `None` asks terminal and environment.
     colors: Option<bool>,
+    /// Takes the place of the configured destination.
     writer: Option<Output>,
 }
 
@@ -93,6 +95,9 @@ struct Output(Box<dyn Write + Send>);
 
 impl Telemetry {
     /// Begins to build the logging that `config` describes.
+    ///
+    /// Nothing happens, and no file is opened, before [`build`](TelemetryBuilder::build),
+    /// [`build_layer`](TelemetryBuilder::build_layer) or [`install`](TelemetryBuilder::install).
     pub fn builder(config: LoggingConfig) -> TelemetryBuilder {
         TelemetryBuilder {
             config,
@@ -109,18 +114,32 @@ impl Telemetry {
 
 impl TelemetryBuilder {
     /// Shows the time in `zone` (`app.timezone`); without this, in UTC.
+    ///
+    /// Programs lose nothing by it: the offset is in every line.
+    ///
+    /// ```
+    /// use processpype_telemetry::{LoggingConfig, Telemetry, Timezone};
+    ///
+    /// let builder =
+    ///     Telemetry::builder(LoggingConfig::default()).timezone(Timezone::named("UTC")?);
+    /// # drop(builder);
+    /// # Ok::<(), processpype_telemetry::TelemetryError>(())
+    /// ```
     pub fn timezone(mut self, zone: Timezone) -> Self {
         self.zone = zone;
         self
     }
 
-    /// Takes the time from `clock` instead of the machine's.
+    /// Takes the time from `clock` instead of the machine's: for golden lines in tests.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
     /// Shares the secrets of `redactor`; without this, the log begins with none.
+    ///
+    /// For secrets that were resolved before the log is built, and for two logs that hide the
+    /// same.
     pub fn redactor(mut self, redactor: Redactor) -> Self {
         self.redactor = redactor;
         self
@@ -134,13 +153,18 @@ impl TelemetryBuilder {
 
     /// Writes to `out` instead of the configured destination.
     ///
-    /// `out` is called on the writer's thread only; it may block, and services go on.
+    /// `out` is called on the writer's thread only, with whole lines, many at a time; it may
+    /// block, and services go on. A panic or an error in it costs the lines at hand, which are
+    /// counted.
     pub fn writer(mut self, out: impl Write + Send + 'static) -> Self {
         self.writer = Some(Output(Box::new(out)));
         self
     }
 
     /// Builds a whole subscriber, and installs nothing.
+    ///
+    /// Use it with `tracing::subscriber::with_default` in tests and embedded applications. When
+    /// other layers listen too, use [`build_layer`](Self::build_layer).
     ///
     /// # Errors
     ///
@@ -155,7 +179,20 @@ impl TelemetryBuilder {
 
     /// Builds a layer to be put on a registry beside others, and installs nothing.
     ///
-    /// Its levels are its own: another layer on the same registry sees what this one does not show.
+    /// Its levels are its own: another layer on the same registry sees what this one does not
+    /// show. That has a price while a service is more verbose than the default: `tracing` then
+    /// evaluates the fields of events that this layer drops.
+    ///
+    /// ```
+    /// use processpype_telemetry::{LoggingConfig, Telemetry};
+    /// use tracing_subscriber::layer::SubscriberExt as _;
+    ///
+    /// let (layer, _handle) =
+    ///     Telemetry::builder(LoggingConfig::default()).writer(std::io::sink()).build_layer()?;
+    /// let subscriber = tracing_subscriber::registry().with(layer);
+    /// tracing::subscriber::with_default(subscriber, || tracing::info!("hello"));
+    /// # Ok::<(), processpype_telemetry::TelemetryError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -171,6 +208,17 @@ impl TelemetryBuilder {
     }
 
     /// Builds, and makes the subscriber that of the whole process: for `main` only.
+    ///
+    /// Keep a [`FlushGuard`] in `main`, so that the last lines are written:
+    ///
+    /// ```no_run
+    /// use processpype_telemetry::{LoggingConfig, Telemetry};
+    ///
+    /// let log = Telemetry::builder(LoggingConfig::default()).install()?;
+    /// let _guard = log.flush_on_drop();
+    /// tracing::info!("ready");
+    /// # Ok::<(), processpype_telemetry::TelemetryError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -284,6 +332,9 @@ impl Handle {
     }
 
     /// How many lines were lost since the start: the queue was full, or the output failed.
+    ///
+    /// The number only grows. The log tells of the same losses, where the lines are missing, as
+    /// soon as it can be written again.
     pub fn lost_lines(&self) -> u64 {
         self.queue.0.lost()
     }

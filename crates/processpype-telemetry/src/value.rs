@@ -13,7 +13,10 @@ use std::{
 
 use crate::redact::Needles;
 
-/// Longer values are cut after this many bytes.
+/// Longer values are cut after this many bytes, counted before the format escapes them.
+///
+/// What was cut ends with `… (cut)`. Formatting stops at the limit, so that a value that never ends
+/// costs no more than one that is just too long.
 pub const MAX_VALUE_BYTES: usize = 16 * 1024;
 /// How many causes of an error are written after it.
 const MAX_ERROR_CAUSES: usize = 16;

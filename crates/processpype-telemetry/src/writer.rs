@@ -34,8 +34,11 @@ pub(crate) type LossLine = Box<dyn FnMut(u64) -> String + Send>;
 
 /// The state of the writing thread.
 struct Writer {
+    /// Where lines come from.
     queue: Arc<Queue>,
+    /// Where they go; may block, fail and panic.
     out: Box<dyn Write + Send>,
+    /// How the log tells of losses.
     loss_line: LossLine,
     /// Lost lines that the log has told of.
     told: u64,
@@ -64,6 +67,7 @@ pub(crate) fn spawn(
 // === impl Writer ===
 
 impl Writer {
+    /// The whole life of the thread; two batches change places, so that nothing is allocated.
     fn run(mut self) {
         let mut spare = Batch::default();
         while let Some(mut batch) = self.queue.take(spare) {
