@@ -167,6 +167,9 @@ mod tests {
     fn the_schema_shows_the_defaults_and_the_descriptions() {
         let schema = schemars::schema_for!(CollectorConfig).to_value();
         assert_eq!(schema["properties"]["interval"]["default"], "1s");
-        assert_eq!(schema["properties"]["disk"]["description"], "A path on the file system to watch.");
+        assert_eq!(
+            schema["properties"]["disk"]["description"],
+            "A path on the file system to watch."
+        );
     }
 }

@@ -83,11 +83,7 @@ impl Service for Collector {
 }
 
 /// Takes a sample on a blocking thread.
-async fn take(
-    cx: &Context,
-    mut sampler: Sampler,
-    elapsed: Duration,
-) -> Result<(Sampler, Sample)> {
+async fn take(cx: &Context, mut sampler: Sampler, elapsed: Duration) -> Result<(Sampler, Sample)> {
     let reading = cx.spawn_blocking("sample", move || {
         let sample = sampler.sample(Time::now(), elapsed);
         (sampler, sample)
@@ -136,6 +132,7 @@ impl Trouble {
             return Some("samples are not kept: `store` does not take them".to_owned());
         }
         let disk = config.disk.display();
-        self.disk_missing.then(|| format!("no file system holds {disk}; set `disk` to another path"))
+        self.disk_missing
+            .then(|| format!("no file system holds {disk}; set `disk` to another path"))
     }
 }

@@ -37,7 +37,8 @@ impl Retention {
         let cutoff = now.minus(self.config.keep.get());
         let mut deleted = 0;
         for _ in 0..MAX_BATCHES {
-            let batch = self.store.get()?.delete_before(cutoff, BATCH);
+            let store = self.store.get()?;
+            let batch = store.delete_before(cutoff, BATCH);
             let Some(batch) = cx.until_stopped(batch).await else { break };
             let batch = batch?;
             deleted += batch;
