@@ -1,1 +1,48 @@
-//! Skeleton.
+//! Wire types of the Processpype control API, version 1, and its OpenAPI document.
+//!
+//! Everything that goes over the wire has its own type here; the words of the ground floor carry no
+//! serde. Nothing in this crate opens a socket or knows axum: the control plane builds its router from
+//! [`ENDPOINTS`], so the document and the server cannot drift apart.
+//!
+//! # Invariants
+//!
+//! 1. Version 1 only grows: a field is added, never renamed, retyped or removed.
+//! 2. Only 4xx and 5xx are representable as a [`Problem`]; each [`Code`] has exactly one status.
+//! 3. A [`Problem`] holds texts that may be shown; there is no field for an internal error.
+//!
+//! # Example
+//!
+//! ```
+//! use processpype_api::{Code, Problem};
+//!
+//! let problem = Problem::new(Code::UnknownService, "there is no service `countr`")
+//!     .service("countr")
+//!     .help("did you mean `counter`?");
+//! assert_eq!(problem.status(), 404);
+//! let json = serde_json::to_value(problem.under("/api"))?;
+//! assert_eq!(json["type"], "/api/docs#problem-unknown-service");
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+
+mod command;
+mod endpoint;
+mod event;
+mod openapi;
+mod probe;
+mod problem;
+mod status;
+mod time;
+
+pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
+pub use crate::endpoint::{
+    Answer, Body, ENDPOINTS, Endpoint, EndpointId, Method, Parameter, Place, Shape,
+};
+pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
+pub use crate::openapi::{About, ServiceDoc, document};
+pub use crate::probe::{Probe, Unready};
+pub use crate::problem::{Code, Fault, Problem};
+pub use crate::status::{
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, ServiceDetail,
+    ServiceList, ServiceState, ServiceStatus,
+};
+pub use crate::time::Timestamp;

@@ -1,1 +1,41 @@
-//! Skeleton.
+//! Words and decisions of Processpype, as pure functions.
+//!
+//! This crate is the ground floor: names, states, exits, the dependency graph, plans, events, and the
+//! [`Machine`] that decides what happens to every service of an application. It does no I/O, reads no
+//! clock, draws no random number and spawns nothing: a decision is `(state, input) → (state, actions)`,
+//! which is why it can be checked exhaustively (`tests/it/`).
+//!
+//! # Where to look
+//!
+//! - [`ServiceState::step`] is the only function that makes a new state.
+//! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
+//! - [`Machine`] owns desired and observed state of all services and answers inputs with [`Action`]s.
+//!
+//! # Example
+//!
+//! ```
+//! use processpype_core::{Input, ServiceState};
+//!
+//! let state = ServiceState::Stopped.step(Input::Start)?;
+//! assert_eq!(state, ServiceState::Starting);
+//! assert!(ServiceState::Stopped.step(Input::Started).is_err());
+//! # Ok::<(), processpype_core::InvalidTransition>(())
+//! ```
+
+mod event;
+mod exit;
+mod graph;
+mod machine;
+mod name;
+mod plan;
+mod state;
+
+pub use crate::event::{Cause, Change, EventKind};
+pub use crate::exit::{ErrorKind, Exit};
+pub use crate::graph::{Cycle, Edge, Graph, ServiceId};
+pub use crate::machine::{
+    Action, CloseCause, Machine, OperationId, Outcome, Refusal, Report, Timer, Traits, Verb,
+};
+pub use crate::name::{InvalidName, ServiceName};
+pub use crate::plan::{Budget, Plan, Timing};
+pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};

@@ -1,1 +1,60 @@
-//! Skeleton.
+//! The supervisor of Processpype: services, what they ask for, and the loop that owns their lives.
+//!
+//! # Invariants
+//!
+//! 1. One loop, [`Supervisor::run`], owns all lifecycle state. Others send bounded commands through a
+//!    [`Manager`] and read published snapshots.
+//! 2. This is the only crate that spawns tasks of services.
+//! 3. User code runs on the services' runtime, contained: a panic ends a generation, never the loop.
+//!
+//! Users depend on the `processpype` crate, which re-exports what they need from here.
+
+mod argument;
+mod binding;
+mod blueprint;
+mod cell;
+mod clock;
+mod config;
+mod constructor;
+mod context;
+mod dep;
+mod error;
+mod failure;
+mod generation;
+mod journal;
+mod kind;
+mod life;
+mod manager;
+mod message;
+mod operation;
+mod panic;
+mod problem;
+mod routes;
+mod service;
+mod shared;
+mod status;
+mod supervisor;
+mod timers;
+
+pub use crate::argument::{Argument, ConfigType, Declaration, Resolver};
+pub use crate::blueprint::{
+    Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Options, STARTS_AT_ONCE, Spec,
+};
+pub use crate::clock::{Clock, Timestamp};
+pub use crate::config::Config;
+pub use crate::constructor::{Constructor, TaskFunction};
+pub use crate::context::{BlockingChild, ChildOutput, Context, METADATA_MAX, TEXT_MAX};
+pub use crate::dep::{Dep, Deps, Ref, Sole};
+pub use crate::error::{Error, Result, Unavailable};
+pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};
+pub use crate::kind::Kind;
+pub use crate::life::CHILDREN_MAX;
+pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
+pub use crate::operation::{CommandError, Done, Operation, Request};
+pub use crate::panic::{PanicSite, Panicked, record as record_panic};
+pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, Routes};
+pub use crate::service::Service;
+pub use crate::shared::{Shared, SharedValues};
+pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, Status};
+pub use crate::supervisor::{ABORT_RESERVE, Closed, Launch, OPERATIONS_PENDING, Supervisor};

@@ -1,1 +1,103 @@
-//! Skeleton.
+//! A framework for building and managing an application that is composed of services.
+//!
+//! A team writes services; Processpype runs them in one process: it configures them from a checked file,
+//! starts them in dependency order, supervises them, shows them over HTTP, lets an operator stop and start
+//! each one, and shuts everything down in order and on time.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+//! use std::time::Duration;
+//!
+//! use processpype::{Application, Config, Context, Dep, Result, Routes, Service};
+//! use schemars::JsonSchema;
+//! use serde::Deserialize;
+//!
+//! /// Counts.
+//! #[derive(Deserialize, JsonSchema)]
+//! struct CounterConfig {
+//!     /// Added per tick.
+//!     #[schemars(range(min = 1))]
+//!     step: u64,
+//! }
+//!
+//! struct Counter { count: AtomicU64, step: u64 }
+//!
+//! impl Counter {
+//!     fn new(config: Config<CounterConfig>) -> Self {
+//!         Self { count: 0.into(), step: config.step }
+//!     }
+//!     fn bump(&self) { self.count.fetch_add(self.step, Relaxed); }
+//! }
+//!
+//! impl Service for Counter {
+//!     fn routes(self: Arc<Self>) -> Routes {
+//!         let value = async move || self.count.load(Relaxed).to_string();
+//!         axum::Router::new().route("/value", axum::routing::get(value)).into()
+//!     }
+//! }
+//!
+//! struct Bumper { counter: Dep<Counter> }         // the argument's type is the declared dependency
+//!
+//! impl Bumper {
+//!     async fn new(counter: Dep<Counter>) -> Result<Self> { Ok(Self { counter }) }
+//! }
+//!
+//! impl Service for Bumper {
+//!     async fn run(&self, cx: &Context) -> Result {
+//!         while cx.sleep(Duration::from_secs(1)).await {  // false once asked to stop
+//!             self.counter.get()?.bump();
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     Application::new().service(Counter::new).service(Bumper::new).main()
+//! }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`Application`] puts services together; [`Application::main`] owns the process,
+//!   [`Application::start`] runs inside a larger program.
+//! - [`Service`] says what a service is; [`Context`] is its side of the supervisor; [`Dep`] its handle to
+//!   another service; [`Config`] its checked configuration.
+//! - [`Manager`] is the handle for everybody else: look, start, stop, restart, follow events.
+//! - [`testing`] runs the same application on paused time, without a port.
+
+mod application;
+mod cli;
+mod exit;
+mod process;
+mod running;
+mod schema;
+mod settings;
+mod setup;
+mod signals;
+pub mod testing;
+
+/// Configuration: types for a service's own section, and the loader of layered files.
+pub mod config {
+    pub use processpype_config::{
+        Document, Effective, Format, HumanDuration, Loader, Origin, Problem, Report, Secret,
+        Section, read_json,
+    };
+}
+
+pub use processpype_core::{
+    CloseCause, Desired, ErrorKind, EventKind, Exit as GenerationExit, Generation, InvalidName,
+    ServiceName, ServiceState, Verb,
+};
+pub use processpype_runtime::{
+    Acted, Argument, BlockingChild, ChildOutput, Closed, CommandError, Config, Constructor,
+    Context, Dep, Deps, Done, Error, ErrorInfo, Event, EventPage, Manager, Operation, Past,
+    PlanCode, PlanError, PlanProblem, Ref, Request, Result, Routes, Service, Shared, Sole, Status,
+    Subscription, TaskFunction, Timestamp, Unavailable,
+};
+
+pub use crate::application::Application;
+pub use crate::exit::Exit;
+pub use crate::running::{Running, StartError};
+pub use crate::setup::SetupError;

@@ -1,0 +1,64 @@
+//! Commands on a service: what may be sent, and what is answered.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::status::ServiceState;
+
+/// The body of a command; it may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandBody {
+    /// Why the command is given; kept with the event and shown as `acted.reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 500))]
+    pub reason: Option<String>,
+}
+
+/// What a command has done, as a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// The service runs.
+    Started,
+    /// Nothing of the service runs any more.
+    Stopped,
+    /// A new generation of the service runs.
+    Restarted,
+}
+
+/// The effect of a command is visible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Commanded {
+    /// What is true now.
+    pub status: Effect,
+    /// The service.
+    pub service: String,
+    /// Whether this command made it so; `false` = it was so already.
+    pub changed: bool,
+    /// The service's generation now.
+    pub generation: u64,
+    /// The running dependents that the command touches; each follows its own edge policy.
+    pub affected: Vec<String>,
+    /// What an operator should know, such as how long the effect lasts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The command goes on; its effect was not visible within the wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Accepted {
+    /// Always `accepted`.
+    #[schemars(extend("const" = "accepted"))]
+    pub status: String,
+    /// The command: `start`, `stop` or `restart`.
+    pub command: String,
+    /// The service.
+    pub service: String,
+    /// Where the service is now.
+    pub state: ServiceState,
+    /// What it waits for.
+    pub waiting_on: Vec<String>,
+    /// Where its status can be read; the same as the `Location` header.
+    pub location: String,
+}

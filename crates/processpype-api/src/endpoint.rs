@@ -1,0 +1,525 @@
+//! Every endpoint of the control API, as a table.
+//!
+//! The control plane registers exactly these routes, and the OpenAPI document lists exactly these.
+//!
+//! # Invariants
+//!
+//! 1. A pair of path and method stands in the table once.
+//! 2. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
+
+use schemars::{Schema, SchemaGenerator};
+
+use crate::command::{Accepted, CommandBody, Commanded};
+use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
+use crate::probe::Probe;
+use crate::problem::Code;
+use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
+
+/// Names one endpoint.
+///
+/// Exhaustive on purpose: a new endpoint does not compile until the control plane handles it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EndpointId {
+    /// The application.
+    Application,
+    /// Every service.
+    Services,
+    /// One service.
+    Service,
+    /// Start a service.
+    Start,
+    /// Stop a service.
+    Stop,
+    /// Restart a service.
+    Restart,
+    /// A service's own routes.
+    ServiceRoute,
+    /// A page of the journal.
+    Events,
+    /// The journal as a stream.
+    EventStream,
+    /// Liveness.
+    Live,
+    /// Readiness.
+    Ready,
+    /// Startup.
+    Startup,
+    /// This document.
+    OpenApi,
+    /// The documentation page.
+    Docs,
+    /// The documentation page's style.
+    DocsStyle,
+}
+
+/// The methods that endpoints are called with; `HEAD` is answered wherever `GET` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Commands.
+    Post,
+    /// Whatever the service answers.
+    Any,
+}
+
+/// One endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    /// Its name.
+    pub id: EndpointId,
+    /// Its method.
+    pub method: Method,
+    /// Its path, with `{name}` for parameters and `{*path}` for the rest.
+    pub path: &'static str,
+    /// Whether `server.api_prefix` moves it.
+    pub is_prefixed: bool,
+    /// The group it is shown in.
+    pub tag: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// The rest.
+    pub description: &'static str,
+    /// Parameters in path, query and header.
+    pub parameters: &'static [Parameter],
+    /// The body it takes.
+    pub body: Option<Body>,
+    /// How it answers when all is well.
+    pub answers: &'static [Answer],
+    /// What can go wrong, beside what can go wrong everywhere.
+    pub problems: &'static [Code],
+}
+
+/// One parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it stands.
+    pub place: Place,
+    /// What it means.
+    pub description: &'static str,
+    /// What it looks like.
+    pub shape: Shape,
+}
+
+/// Where a parameter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the path; always required.
+    Path,
+    /// In the query; always optional.
+    Query,
+    /// In a header; always optional.
+    Header,
+}
+
+/// What a parameter looks like.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// Any text.
+    Text,
+    /// A service's name.
+    Name,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number from 0 to the first number, the second if left out.
+    Count(u64, u64),
+    /// A duration such as `10s`, or `0`.
+    Duration(&'static str),
+}
+
+/// A JSON body that an endpoint takes; it may be left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Body(pub fn(&mut SchemaGenerator) -> Schema);
+
+/// How an endpoint answers when all is well.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// When.
+    pub description: &'static str,
+    /// The media type of the body; empty = whatever the service sends.
+    pub media: &'static str,
+    /// The schema of the body, if it is JSON.
+    pub schema: Option<fn(&mut SchemaGenerator) -> Schema>,
+}
+
+const JSON: &str = "application/json";
+
+const NAME: Parameter = Parameter {
+    name: "name",
+    place: Place::Path,
+    description: "The service's name.",
+    shape: Shape::Name,
+};
+
+const WAIT: Parameter = Parameter {
+    name: "wait",
+    place: Place::Query,
+    description: "How long to wait for the effect, at most 60s; `0` = do not wait. When it has \
+        passed, the answer is 202 and the command goes on.",
+    shape: Shape::Duration("10s"),
+};
+
+const CASCADE: Parameter = Parameter {
+    name: "cascade",
+    place: Place::Query,
+    description: "Stop the services that need this one first.",
+    shape: Shape::Flag,
+};
+
+const WITH_DEPENDENCIES: Parameter = Parameter {
+    name: "with_dependencies",
+    place: Place::Query,
+    description: "Also start providers that an operator stopped, or that failed.",
+    shape: Shape::Flag,
+};
+
+const EVENT_FILTERS: [Parameter; 2] = [
+    Parameter {
+        name: "service",
+        place: Place::Query,
+        description: "Only events about this service.",
+        shape: Shape::Name,
+    },
+    Parameter {
+        name: "kind",
+        place: Place::Query,
+        description: "Only events of this kind, such as `state`.",
+        shape: Shape::Text,
+    },
+];
+
+const AFTER: Parameter = Parameter {
+    name: "after",
+    place: Place::Query,
+    description: "Only events with a higher sequence number.",
+    shape: Shape::Count(u64::MAX, 0),
+};
+
+const COMMANDED: Answer = Answer {
+    status: 200,
+    description: "The effect is visible, or was already (`changed: false`).",
+    media: JSON,
+    schema: Some(SchemaGenerator::subschema_for::<Commanded>),
+};
+
+const ACCEPTED: Answer = Answer {
+    status: 202,
+    description: "The wait has passed and the command goes on; see `Location`.",
+    media: JSON,
+    schema: Some(SchemaGenerator::subschema_for::<Accepted>),
+};
+
+const COMMAND_BODY: Body = Body(SchemaGenerator::subschema_for::<CommandBody>);
+
+const fn ok(description: &'static str, schema: fn(&mut SchemaGenerator) -> Schema) -> Answer {
+    Answer { status: 200, description, media: JSON, schema: Some(schema) }
+}
+
+const fn file(description: &'static str, media: &'static str) -> Answer {
+    Answer { status: 200, description, media, schema: None }
+}
+
+const READ: Endpoint = Endpoint {
+    id: EndpointId::Application,
+    method: Method::Get,
+    path: "/",
+    is_prefixed: true,
+    tag: "application",
+    summary: "",
+    description: "",
+    parameters: &[],
+    body: None,
+    answers: &[],
+    problems: &[Code::InvalidQuery],
+};
+
+const PROBE: Endpoint = Endpoint { is_prefixed: false, tag: "health", problems: &[], ..READ };
+
+const COMMAND: Endpoint = Endpoint {
+    method: Method::Post,
+    tag: "services",
+    body: Some(COMMAND_BODY),
+    answers: &[COMMANDED, ACCEPTED],
+    ..READ
+};
+
+/// Every endpoint, in the order of the documentation.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        id: EndpointId::Application,
+        path: "/",
+        summary: "The application and all its services",
+        answers: &[ok("The status now.", SchemaGenerator::subschema_for::<ApplicationStatus>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Services,
+        path: "/services",
+        tag: "services",
+        summary: "Every service, in the order of names",
+        answers: &[ok("The services now.", SchemaGenerator::subschema_for::<ServiceList>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Service,
+        path: "/services/{name}",
+        tag: "services",
+        summary: "One service, with its last generations",
+        parameters: &[NAME],
+        answers: &[ok("The service now.", SchemaGenerator::subschema_for::<ServiceDetail>)],
+        problems: &[Code::UnknownService, Code::InvalidQuery],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Start,
+        path: "/services/{name}/start",
+        summary: "Start a service",
+        description: "Clears its error, and starts providers that were never started.",
+        parameters: &[NAME, WAIT, WITH_DEPENDENCIES],
+        problems: &[
+            Code::UnknownService,
+            Code::RequestTimeout,
+            Code::Disabled,
+            Code::Superseded,
+            Code::ProviderStopped,
+            Code::Orphaned,
+            Code::BodyTooLarge,
+            Code::UnsupportedMediaType,
+            Code::MalformedBody,
+            Code::InvalidBody,
+            Code::InvalidQuery,
+            Code::StartFailed,
+            Code::Closing,
+        ],
+        ..COMMAND
+    },
+    Endpoint {
+        id: EndpointId::Stop,
+        path: "/services/{name}/stop",
+        summary: "Stop a service and keep it stopped",
+        description: "Always wins: also over a start under way, and from `error`. Running dependents \
+            go on, and are listed as `affected`, unless `cascade=true`.",
+        parameters: &[NAME, WAIT, CASCADE],
+        problems: &[
+            Code::UnknownService,
+            Code::RequestTimeout,
+            Code::Superseded,
+            Code::Orphaned,
+            Code::BodyTooLarge,
+            Code::UnsupportedMediaType,
+            Code::MalformedBody,
+            Code::InvalidBody,
+            Code::InvalidQuery,
+            Code::StopFailed,
+            Code::Closing,
+        ],
+        ..COMMAND
+    },
+    Endpoint {
+        id: EndpointId::Restart,
+        path: "/services/{name}/restart",
+        summary: "Stop a service, if it runs, and start a new generation",
+        parameters: &[NAME, WAIT],
+        problems: &[
+            Code::UnknownService,
+            Code::RequestTimeout,
+            Code::Disabled,
+            Code::Superseded,
+            Code::ProviderStopped,
+            Code::Orphaned,
+            Code::BodyTooLarge,
+            Code::UnsupportedMediaType,
+            Code::MalformedBody,
+            Code::InvalidBody,
+            Code::InvalidQuery,
+            Code::StartFailed,
+            Code::Closing,
+        ],
+        ..COMMAND
+    },
+    Endpoint {
+        id: EndpointId::ServiceRoute,
+        method: Method::Any,
+        path: "/services/{name}/{*path}",
+        tag: "services",
+        summary: "A service's own routes",
+        description: "They answer while the service runs. The framework keeps for itself `POST` on \
+            `start`, `stop`, `restart`, `configure` and `configure_and_start`, and everything below `-`.",
+        parameters: &[
+            NAME,
+            Parameter {
+                name: "path",
+                place: Place::Path,
+                description: "The path inside the service; it may contain slashes.",
+                shape: Shape::Text,
+            },
+        ],
+        answers: &[Answer {
+            status: 200,
+            description: "Whatever the service answers.",
+            media: "",
+            schema: None,
+        }],
+        problems: &[
+            Code::UnknownService,
+            Code::UnknownPath,
+            Code::BodyTooLarge,
+            Code::HandlerPanicked,
+            Code::ServiceUnavailable,
+        ],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Events,
+        path: "/events",
+        tag: "events",
+        summary: "What happened, from the journal",
+        parameters: &[
+            AFTER,
+            Parameter {
+                name: "limit",
+                place: Place::Query,
+                description: "How many events to look at, at most.",
+                shape: Shape::Count(MAX_EVENTS_PER_PAGE as u64, EVENTS_PER_PAGE as u64),
+            },
+            EVENT_FILTERS[0],
+            EVENT_FILTERS[1],
+        ],
+        answers: &[ok("A page of events.", SchemaGenerator::subschema_for::<EventPage>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::EventStream,
+        path: "/events/stream",
+        tag: "events",
+        summary: "What happens, as server-sent events",
+        description: "Each message is an event as JSON, its id the sequence number. A message of type \
+            `lagged` tells how many events were lost; one of type `closing` is the last.",
+        parameters: &[
+            AFTER,
+            EVENT_FILTERS[0],
+            EVENT_FILTERS[1],
+            Parameter {
+                name: "Last-Event-ID",
+                place: Place::Header,
+                description: "Where a broken stream goes on; wins over `after`.",
+                shape: Shape::Count(u64::MAX, 0),
+            },
+        ],
+        answers: &[file("The stream; comments keep it alive.", "text/event-stream")],
+        problems: &[Code::InvalidQuery, Code::Closing],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Live,
+        path: "/health/live",
+        summary: "Is the process alive?",
+        description: "Looks at no service.",
+        answers: &[ok("It is.", SchemaGenerator::subschema_for::<Probe>)],
+        ..PROBE
+    },
+    Endpoint {
+        id: EndpointId::Ready,
+        path: "/health/ready",
+        summary: "Can it do its work?",
+        description: "Fails while a service that should run is neither ready nor completed, and from \
+            the moment closing begins.",
+        answers: &[ok("It can.", SchemaGenerator::subschema_for::<Probe>)],
+        problems: &[Code::NotReady, Code::Closing],
+        ..PROBE
+    },
+    Endpoint {
+        id: EndpointId::Startup,
+        path: "/health/startup",
+        summary: "Is the start over?",
+        description: "Succeeds for ever once every service has settled.",
+        answers: &[ok("It is.", SchemaGenerator::subschema_for::<Probe>)],
+        problems: &[Code::NotStarted],
+        ..PROBE
+    },
+    Endpoint {
+        id: EndpointId::OpenApi,
+        path: "/openapi.json",
+        tag: "documentation",
+        summary: "This document",
+        answers: &[file("An OpenAPI 3.1 document.", JSON)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Docs,
+        path: "/docs",
+        tag: "documentation",
+        summary: "This document, for people",
+        answers: &[file("A page that needs no internet.", "text/html")],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::DocsStyle,
+        path: "/docs/style.css",
+        tag: "documentation",
+        summary: "The page's style",
+        answers: &[file("A style sheet.", "text/css")],
+        ..READ
+    },
+];
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// Problems that any endpoint can answer with.
+    pub const COMMON_PROBLEMS: &'static [Code] = &[
+        Code::MalformedRequest,
+        Code::CrossOrigin,
+        Code::MethodNotAllowed,
+        Code::UriTooLong,
+        Code::UnknownHost,
+        Code::Internal,
+        Code::Busy,
+    ];
+
+    /// Returns the path with the prefix, if the prefix moves it.
+    #[must_use]
+    pub fn full_path(&self, prefix: &str) -> String {
+        match (self.is_prefixed, prefix) {
+            (false, _) | (true, "") => self.path.to_owned(),
+            (true, prefix) if self.path == "/" => prefix.to_owned(),
+            (true, prefix) => format!("{prefix}{}", self.path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_endpoint_stands_once() {
+        let ids: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.id).collect();
+        assert_eq!(ids.len(), ENDPOINTS.len());
+        let paths: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+        assert_eq!(paths.len(), ENDPOINTS.len());
+    }
+
+    #[test]
+    fn the_prefix_moves_all_but_the_probes() {
+        let paths = |prefix| ENDPOINTS.iter().map(move |endpoint| endpoint.full_path(prefix));
+        assert!(paths("/api/v1").all(|p| p.starts_with("/api/v1") != p.starts_with("/health/")));
+        assert!(paths("/api").any(|path| path == "/api"));
+        assert!(paths("").any(|path| path == "/"));
+    }
+
+    #[test]
+    fn path_parameters_are_declared() {
+        for endpoint in ENDPOINTS {
+            let braces = endpoint.path.matches('{').count();
+            let declared = endpoint.parameters.iter().filter(|p| p.place == Place::Path).count();
+            assert_eq!(braces, declared, "{}", endpoint.path);
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The OpenAPI 3.1 document, built from the table of endpoints and the schemas of one application.
+//!
+//! Services, and with them their configuration schemas, are known only at run time, which is why the
+//! document is built by hand on `schemars` (its dialect, JSON Schema 2020-12, is that of OpenAPI 3.1).
+//!
+//! # Invariants
+//!
+//! 1. Every `$ref` in the document points into the document.
+//! 2. The same application gives the same bytes.
+
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::endpoint::{Answer, ENDPOINTS, Endpoint, Method, Parameter, Place, Shape};
+use crate::problem::{Code, Problem};
+
+const COMPONENTS: &str = "#/components/schemas/";
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What the document says about the application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The application's title.
+    pub title: String,
+    /// The application's version.
+    pub version: String,
+    /// `server.api_prefix`: empty, or `/` and more without a slash at the end.
+    pub prefix: String,
+}
+
+/// What the document says about one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceDoc {
+    /// The service's name.
+    pub name: String,
+    /// What it is, in a sentence.
+    pub description: Option<String>,
+    /// The schema of its own configuration.
+    pub config_schema: Option<Schema>,
+    /// Whether it may answer below `/services/{name}/`.
+    pub has_routes: bool,
+}
+
+/// Builds the document of an application with these services.
+///
+/// ```
+/// use processpype_api::{About, document};
+///
+/// let about = About { title: "Shop".into(), version: "1.2.0".into(), prefix: String::new() };
+/// let document = document(&about, &[]);
+/// assert_eq!(document["openapi"], "3.1.0");
+/// assert!(document["paths"]["/services/{name}/start"]["post"].is_object());
+/// ```
+#[must_use]
+pub fn document(about: &About, services: &[ServiceDoc]) -> Value {
+    let mut generator = generator();
+    let mut paths = Map::new();
+    for endpoint in ENDPOINTS {
+        let path = endpoint.full_path(&about.prefix).replace("{*", "{");
+        paths.insert(path, path_item(endpoint, &mut generator));
+    }
+    let problem = problem_responses(&mut generator);
+    let mut schemas: BTreeMap<String, Value> =
+        generator.take_definitions(true).into_iter().collect();
+    for service in services {
+        schemas.extend(config_schemas(service));
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": about.title,
+            "version": about.version,
+            "description": "The control API of an application built with Processpype, version 1.",
+        },
+        "servers": [{ "url": "/" }],
+        "tags": tags(services),
+        "paths": paths,
+        "components": { "schemas": schemas, "responses": problem },
+    })
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12()
+        .with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        })
+        .for_serialize()
+        .into_generator()
+}
+
+fn tags(services: &[ServiceDoc]) -> Value {
+    let mut tags = vec![
+        json!({ "name": "application", "description": "The application as a whole." }),
+        json!({ "name": "services", "description": "Its services, and commands on them." }),
+        json!({ "name": "events", "description": "What happened and what happens." }),
+        json!({ "name": "health", "description": "Probes; `server.api_prefix` does not move them." }),
+        json!({ "name": "documentation", "description": "This document." }),
+    ];
+    tags.extend(services.iter().map(|service| {
+        let text = service.description.clone();
+        let text = text.unwrap_or_else(|| format!("The service `{}`.", service.name));
+        let mut tag = json!({ "name": format!("service {}", service.name), "description": text });
+        tag["x-has-routes"] = service.has_routes.into();
+        if service.config_schema.is_some() {
+            let pointer = format!("{COMPONENTS}{}", component(&service.name));
+            tag["x-config-schema"] = json!({ "$ref": pointer });
+        }
+        tag
+    }));
+    Value::Array(tags)
+}
+
+// === endpoints ===
+
+fn path_item(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
+    let methods: &[&str] = match endpoint.method {
+        Method::Get => &["get"],
+        Method::Post => &["post"],
+        Method::Any => &["get", "post", "put", "patch", "delete"],
+    };
+    let mut item = Map::new();
+    for method in methods {
+        item.insert((*method).to_owned(), operation(endpoint, method, generator));
+    }
+    Value::Object(item)
+}
+
+fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator) -> Value {
+    let id = snake_case(&format!("{:?}", endpoint.id));
+    let id = if endpoint.method == Method::Any { format!("{id}_{method}") } else { id };
+    let mut operation = json!({
+        "operationId": id,
+        "tags": [endpoint.tag],
+        "summary": endpoint.summary,
+        "responses": responses(endpoint, generator),
+    });
+    if !endpoint.description.is_empty() {
+        operation["description"] = endpoint.description.into();
+    }
+    if !endpoint.parameters.is_empty() {
+        operation["parameters"] = endpoint.parameters.iter().map(parameter).collect();
+    }
+    if let Some(body) = endpoint.body {
+        let schema = (body.0)(generator);
+        operation["requestBody"] =
+            json!({ "required": false, "content": { "application/json": { "schema": schema } } });
+    }
+    operation
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let place = match parameter.place {
+        Place::Path => "path",
+        Place::Query => "query",
+        Place::Header => "header",
+    };
+    let schema = match parameter.shape {
+        Shape::Text => json!({ "type": "string" }),
+        Shape::Name => json!({ "type": "string", "pattern": "^[a-z][a-z0-9]*([_-][a-z0-9]+)*$" }),
+        Shape::Flag => json!({ "type": "boolean", "default": false }),
+        Shape::Count(u64::MAX, default) => {
+            json!({ "type": "integer", "minimum": 0, "default": default })
+        }
+        Shape::Count(most, default) => {
+            json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default })
+        }
+        Shape::Duration(default) => json!({ "type": "string", "default": default }),
+    };
+    json!({
+        "name": parameter.name,
+        "in": place,
+        "required": parameter.place == Place::Path,
+        "description": parameter.description,
+        "schema": schema,
+    })
+}
+
+fn responses(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
+    let mut responses = Map::new();
+    for answer in endpoint.answers {
+        responses.insert(answer.status.to_string(), response(answer, generator));
+    }
+    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    for code in Endpoint::COMMON_PROBLEMS.iter().chain(endpoint.problems) {
+        by_status.entry(code.status()).or_default().push(*code);
+    }
+    for (status, codes) in by_status {
+        responses.insert(status.to_string(), problems(&codes));
+    }
+    Value::Object(responses)
+}
+
+fn response(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
+    let mut response = json!({ "description": answer.description });
+    let schema = answer.schema.map(|make| json!({ "schema": make(generator) }));
+    if !answer.media.is_empty() {
+        response["content"] = json!({ answer.media: schema.unwrap_or_else(|| json!({})) });
+    }
+    if answer.status == 202 {
+        response["headers"] = json!({ "Location": {
+            "description": "Where the service's status can be read.", "schema": { "type": "string" }
+        } });
+    }
+    response
+}
+
+/// One response for all problems of an endpoint with the same status.
+fn problems(codes: &[Code]) -> Value {
+    if let [code] = codes {
+        return json!({ "$ref": format!("#/components/responses/{}", code.as_str()) });
+    }
+    let words: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+    let titles: Vec<String> =
+        codes.iter().map(|c| format!("`{}`: {}", c.as_str(), c.title())).collect();
+    let schema = json!({
+        "$ref": format!("{COMPONENTS}Problem"),
+        "properties": { "code": { "enum": words } },
+    });
+    json!({
+        "description": format!("{}.", titles.join("; ")),
+        "content": { PROBLEM_JSON: { "schema": schema } },
+    })
+}
+
+fn problem_responses(generator: &mut SchemaGenerator) -> Value {
+    let reference = generator.subschema_for::<Problem>();
+    let response = |code: &Code| {
+        let mut schema = reference.clone();
+        schema.insert("properties".into(), json!({ "code": { "const": code.as_str() } }));
+        json!({
+            "description": format!("{}. {}", code.title(), code.advice()),
+            "content": { PROBLEM_JSON: { "schema": schema } },
+            "x-status": code.status(),
+        })
+    };
+    Code::ALL.iter().map(|code| (code.as_str().to_owned(), response(code))).collect()
+}
+
+// === schemas of services ===
+
+fn component(service: &str) -> String {
+    format!("config.{service}")
+}
+
+/// Moves a service's schema, and the definitions in it, to where the document keeps schemas.
+fn config_schemas(service: &ServiceDoc) -> Vec<(String, Value)> {
+    let Some(schema) = &service.config_schema else { return Vec::new() };
+    let base = component(&service.name);
+    let mut root = schema.clone().to_value();
+    let mut definitions = Map::new();
+    if let Some(object) = root.as_object_mut() {
+        object.remove("$schema");
+        if let Some(Value::Object(found)) = object.remove("$defs") {
+            definitions = found;
+        }
+    }
+    let moved = definitions.into_iter().map(|(name, schema)| (nested(&base, &name), schema));
+    let mut all: Vec<(String, Value)> =
+        std::iter::once((base.clone(), root)).chain(moved).collect();
+    all.iter_mut().for_each(|(_, schema)| redirect(schema, &base));
+    all
+}
+
+/// Component names are made of letters, digits, `.`, `-` and `_` only.
+fn nested(base: &str, name: &str) -> String {
+    let legal = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
+    format!("{base}.{}", name.chars().map(legal).collect::<String>())
+}
+
+/// Lets every `$ref` in `schema` follow the definitions to their new place.
+fn redirect(schema: &mut Value, base: &str) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::String(target)) = object.get_mut("$ref") {
+                if let Some(name) = target.strip_prefix("#/$defs/") {
+                    *target = format!("{COMPONENTS}{}", nested(base, &unescape(name)));
+                } else if target == "#" {
+                    *target = format!("{COMPONENTS}{base}");
+                }
+            }
+            object.values_mut().for_each(|value| redirect(value, base));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redirect(item, base)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Reads one token of a JSON pointer (RFC 6901) in a fragment.
+fn unescape(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
+}
+
+fn snake_case(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 4);
+    for (i, c) in text.chars().enumerate() {
+        if c.is_uppercase() && i > 0 {
+            out.push('_');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(schemars::JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Tree {
+        /// Smaller trees.
+        children: Vec<Tree>,
+        leaf: Option<Leaf>,
+    }
+
+    #[derive(schemars::JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Leaf {
+        #[schemars(range(min = 1))]
+        size: u64,
+    }
+
+    fn specimen() -> Value {
+        let about = About { title: "T".into(), version: "1".into(), prefix: "/api".into() };
+        let config_schema = Some(schemars::schema_for!(Tree));
+        let name = "tree-top".to_owned();
+        document(&about, &[ServiceDoc { name, description: None, config_schema, has_routes: true }])
+    }
+
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(object) => {
+                if let Some(Value::String(target)) = object.get("$ref") {
+                    found.push(target);
+                }
+                object.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_points_into_the_document() {
+        let document = specimen();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.contains(&"#/components/schemas/config.tree-top.Leaf"), "{found:?}");
+        for target in found {
+            let pointer = target.strip_prefix('#').unwrap_or(target);
+            assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
+        }
+    }
+
+    #[test]
+    fn operation_ids_are_distinct() {
+        let document = specimen();
+        let items = document["paths"].as_object().expect("paths").values();
+        let ids: Vec<&str> = items
+            .flat_map(|item| item.as_object().expect("an item").values())
+            .map(|operation| operation["operationId"].as_str().expect("an id"))
+            .collect();
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(ids.len(), distinct.len(), "{ids:?}");
+    }
+
+    #[test]
+    fn the_prefix_is_in_the_paths() {
+        let document = specimen();
+        assert!(document["paths"]["/api/services"].is_object());
+        assert!(document["paths"]["/health/live"].is_object());
+    }
+}

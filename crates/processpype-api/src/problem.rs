@@ -1,0 +1,426 @@
+//! Problems as RFC 9457 describes them, with stable codes.
+//!
+//! # Invariants
+//!
+//! 1. A [`Code`] has one status, between 400 and 599, and never changes its meaning.
+//! 2. Every text in a [`Problem`] may be shown to anybody who can reach the server.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+use crate::probe::Unready;
+use crate::status::ServiceState;
+
+/// What went wrong, as a stable word; `code` on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Code {
+    /// The request cannot be understood as HTTP for this server.
+    MalformedRequest,
+    /// A browser sent it on behalf of another site.
+    CrossOrigin,
+    /// No service has this name.
+    UnknownService,
+    /// There is nothing at this path.
+    UnknownPath,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// The request did not arrive, or could not be answered, in time.
+    RequestTimeout,
+    /// The service is `enabled: false`.
+    Disabled,
+    /// A later command, or closing, took this one's place.
+    Superseded,
+    /// A provider was stopped by an operator.
+    ProviderStopped,
+    /// What is left of the last generation may still run.
+    Orphaned,
+    /// The body is longer than the limit.
+    BodyTooLarge,
+    /// The address is longer than the limit.
+    UriTooLong,
+    /// The body is not JSON by its content type.
+    UnsupportedMediaType,
+    /// The `Host` header names no host of this server.
+    UnknownHost,
+    /// The body is no JSON text.
+    MalformedBody,
+    /// The body does not fit its schema.
+    InvalidBody,
+    /// A query parameter is unknown or wrong.
+    InvalidQuery,
+    /// A bug in Processpype.
+    Internal,
+    /// The service's own handler panicked.
+    HandlerPanicked,
+    /// The new generation failed.
+    StartFailed,
+    /// The service did not end as it should.
+    StopFailed,
+    /// The service does not run, so its routes do not answer.
+    ServiceUnavailable,
+    /// A service that should be ready is not.
+    NotReady,
+    /// The start of the application is not over.
+    NotStarted,
+    /// The application closes.
+    Closing,
+    /// A limit on what happens at once is reached.
+    Busy,
+}
+
+/// One mistake in a body or a query.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Fault {
+    /// Where: a dotted path in the body, or the name of the parameter.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What would be valid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub valid: Vec<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// An error answer, `application/problem+json`.
+///
+/// ```
+/// use processpype_api::{Code, Problem};
+///
+/// let problem = Problem::new(Code::Disabled, "service `mail` is disabled");
+/// assert_eq!((problem.code(), problem.status()), (Code::Disabled, 409));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    #[serde(serialize_with = "as_word")]
+    code: Code,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<ServiceState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unready: Vec<Unready>,
+    #[serde(skip)]
+    retry_after: Option<u64>,
+}
+
+// === impl Code ===
+
+impl Code {
+    /// Every code.
+    pub const ALL: [Self; 26] = [
+        Self::MalformedRequest,
+        Self::CrossOrigin,
+        Self::UnknownService,
+        Self::UnknownPath,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::Disabled,
+        Self::Superseded,
+        Self::ProviderStopped,
+        Self::Orphaned,
+        Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::UnsupportedMediaType,
+        Self::UnknownHost,
+        Self::MalformedBody,
+        Self::InvalidBody,
+        Self::InvalidQuery,
+        Self::Internal,
+        Self::HandlerPanicked,
+        Self::StartFailed,
+        Self::StopFailed,
+        Self::ServiceUnavailable,
+        Self::NotReady,
+        Self::NotStarted,
+        Self::Closing,
+        Self::Busy,
+    ];
+
+    /// Returns status, word and title.
+    const fn parts(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::MalformedRequest => (400, "malformed-request", "Malformed request"),
+            Self::CrossOrigin => (403, "cross-origin", "Request of another site"),
+            Self::UnknownService => (404, "unknown-service", "Unknown service"),
+            Self::UnknownPath => (404, "unknown-path", "Nothing here"),
+            Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
+            Self::RequestTimeout => (408, "request-timeout", "Request timed out"),
+            Self::Disabled => (409, "disabled", "Service is disabled"),
+            Self::Superseded => (409, "superseded", "Superseded by a later command"),
+            Self::ProviderStopped => (409, "provider-stopped", "A provider is stopped"),
+            Self::Orphaned => (409, "orphaned", "Last generation could not be ended"),
+            Self::BodyTooLarge => (413, "body-too-large", "Body too large"),
+            Self::UriTooLong => (414, "uri-too-long", "Address too long"),
+            Self::UnsupportedMediaType => (415, "unsupported-media-type", "Not a JSON body"),
+            Self::UnknownHost => (421, "unknown-host", "Not a host of this server"),
+            Self::MalformedBody => (422, "malformed-body", "Malformed JSON"),
+            Self::InvalidBody => (422, "invalid-body", "Invalid body"),
+            Self::InvalidQuery => (422, "invalid-query", "Invalid query"),
+            Self::Internal => (500, "internal", "Internal error"),
+            Self::HandlerPanicked => (500, "handler-panicked", "The service's handler panicked"),
+            Self::StartFailed => (503, "start-failed", "Start failed"),
+            Self::StopFailed => (503, "stop-failed", "Stop failed"),
+            Self::ServiceUnavailable => (503, "service-unavailable", "Service does not run"),
+            Self::NotReady => (503, "not-ready", "Not ready"),
+            Self::NotStarted => (503, "not-started", "Not started yet"),
+            Self::Closing => (503, "closing", "Application is closing"),
+            Self::Busy => (503, "busy", "Too much at once"),
+        }
+    }
+
+    /// Returns the HTTP status, always 4xx or 5xx.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.parts().0
+    }
+
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.parts().1
+    }
+
+    /// Returns the title for people, the same for every problem of this code.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.parts().2
+    }
+
+    /// Returns what to do about it, for the documentation page.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => {
+                "Send exactly one `Host` header and a path that begins with `/`."
+            }
+            Self::CrossOrigin => {
+                "The API answers no other site's pages. Call it from its own origin."
+            }
+            Self::UnknownService => "`GET /services` lists the names.",
+            Self::UnknownPath => "This page lists the paths. A path ends without a slash.",
+            Self::MethodNotAllowed => "The `Allow` header lists the methods.",
+            Self::RequestTimeout => "Send the body at once.",
+            Self::Disabled => {
+                "Set `enabled: true` in the service's section and restart the process."
+            }
+            Self::Superseded => "Look at the status: somebody gave a later command, or it closes.",
+            Self::ProviderStopped => "Start the provider, or pass `with_dependencies=true`.",
+            Self::Orphaned => "See the log for what did not end; restart the process.",
+            Self::BodyTooLarge => "Send a smaller body.",
+            Self::UriTooLong => "Send a shorter path and query.",
+            Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
+            Self::UnknownHost => "Use an IP address or `localhost`, or configure the host name.",
+            Self::MalformedBody => "Send one JSON text.",
+            Self::InvalidBody | Self::InvalidQuery => "`errors` says where and what is valid.",
+            Self::Internal => "This is a bug in Processpype; the log has the details.",
+            Self::HandlerPanicked => "The service goes on; the log has the panic.",
+            Self::StartFailed => "`detail` has the public reason; the log has the rest.",
+            Self::StopFailed => "`detail` has the public reason; nothing of it runs any more.",
+            Self::ServiceUnavailable => "Try again after `Retry-After`, or start the service.",
+            Self::NotReady | Self::NotStarted => "`unready` lists the services and why.",
+            Self::Closing => "Try again once the application runs again.",
+            Self::Busy => "Try again after `Retry-After`.",
+        }
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// Makes a fault at `path`.
+    #[must_use]
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), ..Self::default() }
+    }
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// Makes a problem whose `detail` may be shown to anybody.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("/docs#problem-{}", code.as_str()),
+            title: code.title(),
+            status: code.status(),
+            code,
+            detail: detail.into(),
+            instance: None,
+            help: None,
+            service: None,
+            state: None,
+            provider: None,
+            errors: Vec::new(),
+            unready: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// Puts the documentation page, to which `type` leads, below `prefix`.
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Self {
+        self.kind = format!("{prefix}/docs#problem-{}", self.code.as_str());
+        self
+    }
+
+    /// Says which request it is about: its path.
+    #[must_use]
+    pub fn instance(mut self, path: impl Into<String>) -> Self {
+        self.instance = Some(path.into());
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// Says which service it is about.
+    #[must_use]
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.service = Some(name.into());
+        self
+    }
+
+    /// Says where that service is.
+    #[must_use]
+    pub fn state(mut self, state: impl Into<ServiceState>) -> Self {
+        self.state = Some(state.into());
+        self
+    }
+
+    /// Says which provider is in the way.
+    #[must_use]
+    pub fn provider(mut self, name: impl Into<String>) -> Self {
+        self.provider = Some(name.into());
+        self
+    }
+
+    /// Lists the mistakes.
+    #[must_use]
+    pub fn errors(mut self, errors: Vec<Fault>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Lists the services that should be ready and are not.
+    #[must_use]
+    pub fn unready(mut self, services: Vec<Unready>) -> Self {
+        self.unready = services;
+        self
+    }
+
+    /// Sends a `Retry-After` header, in seconds (at least 1).
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    /// Returns the code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Returns the HTTP status, always 4xx or 5xx.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Returns what the `Retry-After` header should say, in seconds.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after
+    }
+
+    /// Returns the text for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl JsonSchema for Problem {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Problem".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        schemars::json_schema!({
+            "description": "An error answer (RFC 9457).",
+            "type": "object",
+            "required": ["type", "title", "status", "code", "detail"],
+            "additionalProperties": false,
+            "properties": {
+                "type": { "type": "string", "format": "uri-reference",
+                    "description": "Where the problem is documented." },
+                "title": { "type": "string", "description": "The same for every problem of a code." },
+                "status": { "type": "integer", "minimum": 400, "maximum": 599 },
+                "code": { "type": "string", "enum": words, "description": "The stable code." },
+                "detail": { "type": "string", "description": "What happened here." },
+                "instance": { "type": "string", "format": "uri-reference",
+                    "description": "The path of the request." },
+                "help": { "type": "string", "description": "What to do." },
+                "service": { "type": "string", "description": "The service it is about." },
+                "state": generator.subschema_for::<ServiceState>(),
+                "provider": { "type": "string", "description": "The provider in the way." },
+                "errors": generator.subschema_for::<Vec<Fault>>(),
+                "unready": generator.subschema_for::<Vec<Unready>>(),
+            }
+        })
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn as_word<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_only_errors() {
+        let words: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(words.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| (400..600).contains(&code.status())));
+        assert!(Code::ALL.iter().all(|code| !code.advice().is_empty()));
+    }
+
+    #[test]
+    fn absent_members_are_left_out() {
+        let problem = Problem::new(Code::Busy, "too many streams").under("/x").retry_after(0);
+        assert_eq!(problem.retry_after_seconds(), Some(1));
+        let json = serde_json::to_value(problem).expect("plain values");
+        let expected = serde_json::json!({
+            "type": "/x/docs#problem-busy", "title": "Too much at once", "status": 503,
+            "code": "busy", "detail": "too many streams",
+        });
+        assert_eq!(json, expected);
+    }
+}

@@ -1,0 +1,193 @@
+//! What is told about the application and its services.
+//!
+//! # Invariants
+//!
+//! 1. The seed's fields (`state`, `error`, `metadata`, `is_configured`) are always there.
+//! 2. No configuration value is ever part of a status.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+use crate::time::Timestamp;
+
+/// The application and all its services.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ApplicationStatus {
+    /// The title from the configuration.
+    pub title: String,
+    /// The application's version.
+    pub version: String,
+    /// The environment it runs in, as configured.
+    pub environment: String,
+    /// Where the application is.
+    pub state: ApplicationState,
+    /// Every service by name.
+    pub services: BTreeMap<String, ServiceStatus>,
+}
+
+/// Where the application is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplicationState {
+    /// Some services have not settled since the start.
+    Starting,
+    /// All services have settled.
+    Running,
+    /// It closes.
+    Stopping,
+    /// Nothing runs any more.
+    Stopped,
+}
+
+/// Every service, in the order of names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServiceList {
+    /// The services.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// One service at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServiceStatus {
+    /// The service's name.
+    pub name: String,
+    /// The kind it is an instance of; its own name for a service registered in code.
+    pub kind: String,
+    /// Where it is in its life.
+    pub state: ServiceState,
+    /// What is wrong with it now.
+    pub error: Option<ErrorReport>,
+    /// What the service tells about itself.
+    pub metadata: BTreeMap<String, String>,
+    /// Whether its configuration was checked and accepted.
+    pub is_configured: bool,
+    /// Whether it may run at all.
+    pub enabled: bool,
+    /// Whether it runs and says that it can do its work.
+    pub ready: bool,
+    /// Whether its last generation completed: a oneshot that has done its work.
+    pub completed: bool,
+    /// Which life this is; 0 = never started.
+    pub generation: u64,
+    /// When it entered its state.
+    pub since: Timestamp,
+    /// What it should be doing.
+    pub desired: Desired,
+    /// The providers that it waits for before it can start.
+    pub waiting_on: Vec<String>,
+    /// Why it works less well than it should, in its own words.
+    pub degraded: Option<String>,
+    /// The last thing that was wrong with it; survives a stop and a start.
+    pub last_error: Option<ErrorReport>,
+    /// Who last acted on it, and why.
+    pub acted: Option<Acted>,
+}
+
+/// One service with its past.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServiceDetail {
+    /// The service now.
+    #[serde(flatten)]
+    pub status: ServiceStatus,
+    /// The last generations that ended, newest last.
+    pub history: Vec<Past>,
+}
+
+/// The five states of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceState {
+    /// Nothing of it runs.
+    Stopped,
+    /// It is being made and warmed up.
+    Starting,
+    /// It runs.
+    Running,
+    /// It is being torn down.
+    Stopping,
+    /// Its last generation failed, or could not be ended.
+    Error,
+}
+
+/// What a service should be doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Desired {
+    /// It should not run.
+    Stopped,
+    /// It should run.
+    Running,
+}
+
+/// An error of a service, as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ErrorReport {
+    /// What happened, without internals; those are in the log.
+    pub message: String,
+    /// What kind of failure it is.
+    #[schemars(schema_with = "error_kind")]
+    pub kind: String,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// The last command on a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Acted {
+    /// Who gave it.
+    pub actor: String,
+    /// What it was, such as `stop`.
+    pub verb: String,
+    /// Why, if they said so.
+    pub reason: Option<String>,
+    /// When it was accepted.
+    pub at: Timestamp,
+}
+
+/// A generation that has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Past {
+    /// Which one.
+    pub generation: u64,
+    /// How it ended: `stopped`, `completed`, `aborted`, or the kind of its failure.
+    pub exit: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When nothing was left of it.
+    pub ended: Timestamp,
+}
+
+// === impl ServiceState ===
+
+impl From<processpype_core::ServiceState> for ServiceState {
+    fn from(state: processpype_core::ServiceState) -> Self {
+        match state {
+            processpype_core::ServiceState::Stopped => Self::Stopped,
+            processpype_core::ServiceState::Starting => Self::Starting,
+            processpype_core::ServiceState::Running => Self::Running,
+            processpype_core::ServiceState::Stopping => Self::Stopping,
+            processpype_core::ServiceState::Error => Self::Error,
+        }
+    }
+}
+
+// === impl Desired ===
+
+impl From<processpype_core::Desired> for Desired {
+    fn from(desired: processpype_core::Desired) -> Self {
+        match desired {
+            processpype_core::Desired::Stopped => Self::Stopped,
+            processpype_core::Desired::Running => Self::Running,
+        }
+    }
+}
+
+// === impl ErrorReport ===
+
+fn error_kind(_: &mut SchemaGenerator) -> Schema {
+    let words: Vec<&str> =
+        processpype_core::ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    schemars::json_schema!({ "type": "string", "enum": words })
+}

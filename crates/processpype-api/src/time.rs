@@ -1,0 +1,91 @@
+//! Times on the wire: RFC 3339, UTC, milliseconds.
+//!
+//! # Invariants
+//!
+//! 1. The text always has 24 characters for years up to 9999, so it sorts like the time it names.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+
+const MS_PER_DAY: u64 = 86_400_000;
+
+/// Milliseconds since the Unix epoch, written as `2026-11-23T12:00:00.000Z`.
+///
+/// ```
+/// use processpype_api::Timestamp;
+///
+/// assert_eq!(Timestamp(951_782_400_123).to_string(), "2000-02-29T00:00:00.123Z");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+// === impl Timestamp ===
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil(self.0 / MS_PER_DAY);
+        let ms = self.0 % MS_PER_DAY;
+        let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
+        let (second, milli) = (ms / 1000 % 60, ms % 1000);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// Turns days since 1970-01-01 into year, month and day.
+///
+/// (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.)
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(ms: u64, expected: &str) {
+        assert_eq!(Timestamp(ms).to_string(), expected);
+    }
+
+    #[test]
+    fn known_times() {
+        check(0, "1970-01-01T00:00:00.000Z");
+        check(951_782_399_999, "2000-02-28T23:59:59.999Z");
+        check(951_868_800_000, "2000-03-01T00:00:00.000Z");
+        check(1_735_689_599_001, "2024-12-31T23:59:59.001Z");
+        check(1_709_164_800_000, "2024-02-29T00:00:00.000Z");
+        check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
+        check(253_402_300_799_999, "9999-12-31T23:59:59.999Z");
+    }
+}

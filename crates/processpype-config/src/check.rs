@@ -1,0 +1,562 @@
+//! The walk over a located tree beside its schema: all problems of a section at once.
+//!
+//! # Invariants
+//!
+//! 1. One mistake gives one problem: a value of the wrong type is not checked further, and serde
+//!    runs only when the walk found nothing.
+//! 2. A value is shown only if every rule that applies to it is known, wants a scalar, and is no
+//!    secret.
+//! 3. The walk ends: depth is bounded by the readers, work by [`MAX_STEPS`].
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::describe;
+use crate::interpolate::Resolver;
+use crate::limits::MAX_STEPS;
+use crate::nearest::plain;
+use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::report::{Problem, Problems};
+use crate::rules::{FreeKeys, Id, Rule, Rules};
+use crate::show;
+use crate::source::At;
+use crate::typed::{Typed, Value};
+use crate::types::{Scalar, Types};
+
+/// The state of one walk.
+pub(crate) struct Walk<'a> {
+    pub(crate) rules: &'a Rules,
+    /// Resolves `${…}`; `None` where that is not allowed.
+    resolver: Option<Resolver<'a>>,
+    pub(crate) problems: Problems,
+    /// Every secret value that was seen.
+    pub(crate) secrets: Vec<String>,
+    path: Vec<Cow<'a, str>>,
+    used_at: Vec<&'a At>,
+    empty: &'a Map,
+    steps: usize,
+    /// Set while an alternative is only tried: problems are noticed, not kept.
+    pub(crate) trial: bool,
+    pub(crate) failed: bool,
+}
+
+/// A value and where it hangs.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) key_at: Option<&'a At>,
+    /// Unknown keys of this very map do not count.
+    pub(crate) lenient: bool,
+}
+
+/// What a slot holds, `${…}` resolved.
+pub(crate) enum View<'a> {
+    Scalar(Cow<'a, str>, Style),
+    Seq(&'a [Node]),
+    Map(&'a Map),
+}
+
+/// The rules that apply to one value.
+#[derive(Default)]
+pub(crate) struct Here {
+    pub(crate) rules: Vec<Id>,
+    pub(crate) secret: bool,
+    /// The alternatives of which none was right.
+    undecided: Vec<Id>,
+}
+
+// === impl Walk ===
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(
+        rules: &'a Rules,
+        resolver: Option<Resolver<'a>>,
+        path: Vec<String>,
+        empty: &'a Map,
+    ) -> Self {
+        Self {
+            rules,
+            resolver,
+            problems: Problems::default(),
+            secrets: Vec::new(),
+            path: path.into_iter().map(Cow::Owned).collect(),
+            used_at: Vec::new(),
+            empty,
+            steps: 0,
+            trial: false,
+            failed: false,
+        }
+    }
+
+    /// Checks one value against all of `ids` and decides its types.
+    pub(crate) fn visit(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
+        let used = slot.node.used_at();
+        self.used_at.extend(used);
+        let typed = self.visit_used(slot, ids, secret);
+        if used.is_some() {
+            self.used_at.pop();
+        }
+        typed
+    }
+
+    fn visit_used(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
+        self.steps += 1;
+        let mut here = Here { secret: secret || self.any_secret(ids), ..Here::default() };
+        if self.steps > MAX_STEPS {
+            self.too_much_work(slot);
+            return nothing(slot);
+        }
+        let types = ids.iter().map(|id| self.rules.types(*id)).fold(Types::ANY, Types::and);
+        let Some(view) = self.view(slot, types, &mut here) else { return nothing(slot) };
+        if !fits(&view, types) {
+            self.wrong_type(slot, ids, &view, here.secret);
+            return nothing(slot);
+        }
+        for id in ids {
+            self.gather(*id, slot, &view, &mut here);
+        }
+        match view {
+            View::Scalar(text, style) => self.scalar(slot, &here, types, text, style),
+            View::Seq(items) => self.seq(slot, &here, items),
+            View::Map(map) => self.map(slot, &here, map),
+        }
+    }
+
+    fn any_secret(&self, ids: &[Id]) -> bool {
+        ids.iter().any(|id| self.rules.get(*id).secret)
+    }
+
+    fn view(&mut self, slot: Slot<'a>, types: Types, here: &mut Here) -> Option<View<'a>> {
+        match &slot.node.kind {
+            Kind::Seq(items) => Some(View::Seq(items)),
+            Kind::Map(map) => Some(View::Map(map)),
+            // `counter:` with nothing after it is a section without keys.
+            Kind::Scalar(..)
+                if slot.node.is_null() && types.has(Types::OBJECT) && !types.has(Types::NULL) =>
+            {
+                Some(View::Map(self.empty))
+            }
+            Kind::Scalar(text, style) => self.resolve(slot, text, *style, here),
+        }
+    }
+
+    fn resolve(
+        &mut self,
+        slot: Slot<'a>,
+        text: &'a str,
+        style: Style,
+        here: &mut Here,
+    ) -> Option<View<'a>> {
+        let resolver = self.resolver.filter(|_| text.contains("${") && slot.node.at.interpolates());
+        let Some(resolver) = resolver else {
+            return Some(View::Scalar(Cow::Borrowed(text), style));
+        };
+        match resolver.resolve(text) {
+            Ok(resolved) => {
+                here.secret |= resolved.secret;
+                let style = if resolved.changed { Style::Loose } else { style };
+                Some(View::Scalar(Cow::Owned(resolved.text), style))
+            }
+            Err(failure) => {
+                self.report(|walk| {
+                    let at = failure.place(&slot.node.at, text);
+                    let message = format!("in `{}`: {}", walk.path_text(), failure.message);
+                    walk.at(&at, message, false).help(failure.help).label(failure.label)
+                });
+                None
+            }
+        }
+    }
+
+    /// Collects the rules that apply in place, with the right one of each group of alternatives.
+    pub(crate) fn gather(&mut self, id: Id, slot: Slot<'a>, view: &View<'a>, here: &mut Here) {
+        if here.rules.contains(&id) {
+            return;
+        }
+        here.rules.push(id);
+        let rules = self.rules;
+        let rule = rules.get(id);
+        here.secret |= rule.secret;
+        for also in &rule.also {
+            self.gather(*also, slot, view, here);
+        }
+        for group in &rule.groups {
+            match self.choose(group, slot, view, here.secret) {
+                Some(chosen) => self.gather(chosen, slot, view, here),
+                None => here.undecided.extend(&group.ids),
+            }
+        }
+    }
+
+    // --- scalars
+
+    fn scalar(
+        &mut self,
+        slot: Slot<'a>,
+        here: &Here,
+        types: Types,
+        text: Cow<'a, str>,
+        style: Style,
+    ) -> Typed<'a> {
+        let rules = self.rules;
+        let each = || here.rules.iter().map(|id| rules.get(*id));
+        let types = each().map(|rule| rule.types).fold(types, Types::and);
+        let show = self.may_show(here, slot);
+        if here.secret && !self.trial && !text.is_empty() {
+            self.secrets.push(text.clone().into_owned());
+        }
+        let Some(scalar) = types.decide(&text, style) else { return nothing(slot) };
+        if here.undecided.is_empty()
+            && let Some((rule, wrong)) =
+                each().find_map(|r| Some((r, describe::wrong(r, &scalar)?)))
+        {
+            self.invalid(slot, &here.rules, show.then_some(&text), &wrong, rule);
+        }
+        let value = Value::Scalar(text, scalar);
+        Typed { node: slot.node, key_at: slot.key_at, show, value }
+    }
+
+    /// Whether the value may stand in a report.
+    pub(crate) fn may_show(&self, here: &Here, slot: Slot<'_>) -> bool {
+        let known = !here.rules.is_empty()
+            && here.rules.iter().all(|id| {
+                let rule = self.rules.get(*id);
+                let any = rule.types == Types::ANY && rule.choices.is_none();
+                let leads_on = !rule.also.is_empty() || !rule.groups.is_empty();
+                (leads_on || !any) && self.rules.types(*id).has(Types::SCALAR)
+            });
+        let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
+        let named = self.path.iter().any(|key| show::names_a_secret(key));
+        known && !secret && !named && matches!(slot.node.kind, Kind::Scalar(..))
+    }
+
+    fn invalid(
+        &mut self,
+        slot: Slot<'a>,
+        ids: &[Id],
+        text: Option<&Cow<'a, str>>,
+        wrong: &str,
+        rule: &Rule,
+    ) {
+        let expected = describe::expected(self.rules, ids);
+        let choices = rule.choices.as_ref().map(|choices| describe::choices(choices));
+        self.report(|walk| {
+            let shown = text.map(|text| show::value(text));
+            let subject = shown.as_deref().unwrap_or("the value");
+            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
+            let problem =
+                walk.on(slot, message, shown.is_some()).label(format!("expected {expected}"));
+            match (choices, text) {
+                (Some(choices), Some(text)) => {
+                    problem.hint_nearest(text, choices.iter().map(String::as_str)).valid(choices)
+                }
+                (Some(choices), None) => problem.valid(choices),
+                (None, _) => problem,
+            }
+            .shown_value(shown)
+        });
+    }
+
+    fn wrong_type(&mut self, slot: Slot<'a>, ids: &[Id], view: &View<'a>, secret: bool) {
+        let expected = describe::expected(self.rules, ids);
+        let here = Here { rules: ids.to_vec(), secret, undecided: Vec::new() };
+        let show = self.may_show(&here, slot);
+        self.report(|walk| {
+            let subject = match view {
+                View::Seq(_) => "a list".to_owned(),
+                View::Map(_) => "a map".to_owned(),
+                View::Scalar(text, Style::Plain) if slot.node.is_null() && text.is_empty() => {
+                    "nothing".to_owned()
+                }
+                View::Scalar(..) if slot.node.is_null() => "null".to_owned(),
+                View::Scalar(text, _) if show => show::value(text),
+                View::Scalar(..) => "the value".to_owned(),
+            };
+            let short = describe::short(walk.rules, ids);
+            let message =
+                format!("invalid value for `{}`: {subject} is not {short}", walk.path_text());
+            let problem = walk.on(slot, message, show).label(format!("expected {expected}"));
+            let problem = match describe::remedy(walk.rules, ids, view) {
+                Some(help) => problem.help(help),
+                None => problem,
+            };
+            let shown = show && matches!(view, View::Scalar(..));
+            problem.shown_value(shown.then_some(subject))
+        });
+    }
+
+    // --- lists
+
+    fn seq(&mut self, slot: Slot<'a>, here: &Here, items: &'a [Node]) -> Typed<'a> {
+        let rules = self.rules;
+        for rule in here.rules.iter().map(|id| rules.get(*id)) {
+            if let Some(wrong) = describe::wrong_count(rule.min_items, rule.max_items, items.len())
+            {
+                self.wrong_whole(slot, here, "the list", &wrong);
+                break;
+            }
+        }
+        let mut typed = Vec::with_capacity(items.len());
+        for (at, item) in items.iter().enumerate() {
+            let ids: Vec<Id> = here
+                .rules
+                .iter()
+                .filter_map(|id| rules.get(*id).prefix.get(at).copied().or(rules.get(*id).items))
+                .collect();
+            self.path.push(Cow::Owned(format!("[{at}]")));
+            typed.push(self.visit(
+                Slot { node: item, key_at: None, lenient: false },
+                &ids,
+                here.secret,
+            ));
+            self.path.pop();
+        }
+        if here.rules.iter().any(|id| rules.get(*id).unique) {
+            self.unique(items, &typed);
+        }
+        Typed { node: slot.node, key_at: slot.key_at, show: false, value: Value::Seq(typed) }
+    }
+
+    fn unique(&mut self, items: &'a [Node], typed: &[Typed<'a>]) {
+        let mut seen = HashSet::new();
+        for (at, item) in typed.iter().enumerate() {
+            if let Value::Scalar(text, _) = &item.value
+                && !seen.insert(text.as_ref())
+            {
+                self.report(|walk| {
+                    let path = format!("{}[{at}]", walk.path_text());
+                    let message =
+                        format!("duplicate item `{path}`: the items of this list must differ");
+                    walk.at(&items[at].at, message, item.show).in_path(path).label("written before")
+                });
+            }
+        }
+    }
+
+    fn wrong_whole(&mut self, slot: Slot<'a>, here: &Here, subject: &str, wrong: &str) {
+        let expected = describe::expected(self.rules, &here.rules);
+        self.report(|walk| {
+            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
+            walk.on(slot, message, false).label(format!("expected {expected}"))
+        });
+    }
+
+    // --- maps
+
+    fn map(&mut self, slot: Slot<'a>, here: &Here, map: &'a Map) -> Typed<'a> {
+        let open = self.is_open(here);
+        let mut typed = Vec::with_capacity(map.entries().len());
+        for entry in map.entries() {
+            let key = self.canonical(entry, here);
+            let ids = self.rules_of(&key, here);
+            let known = !ids.is_empty();
+            if !known && !open {
+                if !key.starts_with("x-") && !slot.lenient {
+                    self.unknown_key(entry, here, map);
+                }
+                continue;
+            }
+            self.path.push(key.clone());
+            let below = Slot { node: &entry.node, key_at: Some(&entry.key_at), lenient: false };
+            let child = self.visit(below, &ids, here.secret);
+            self.path.pop();
+            typed.push((key, child));
+        }
+        self.missing_keys(slot, here, &typed);
+        let rules = self.rules;
+        for rule in here.rules.iter().map(|id| rules.get(*id)) {
+            if let Some(wrong) = describe::wrong_count(rule.min_keys, rule.max_keys, typed.len()) {
+                self.wrong_whole(slot, here, "the map", &wrong);
+                break;
+            }
+        }
+        Typed { node: slot.node, key_at: slot.key_at, show: false, value: Value::Map(typed) }
+    }
+
+    /// Whether keys that no rule names are welcome.
+    fn is_open(&self, here: &Here) -> bool {
+        let rules = || here.rules.iter().map(|id| self.rules.get(*id));
+        let said = rules().any(|rule| {
+            !rule.properties.is_empty()
+                || !rule.types.has(Types::LIST)
+                || rule.free_keys == FreeKeys::None
+        });
+        let said = said || !here.undecided.is_empty();
+        !said || rules().any(|rule| matches!(rule.free_keys, FreeKeys::Some(None)))
+    }
+
+    /// The key as the schema spells it, for keys that come from a variable's name.
+    fn canonical(&self, entry: &'a Entry, here: &Here) -> Cow<'a, str> {
+        let key = Cow::Borrowed(&*entry.key);
+        if !entry.loose || !self.rules_of(&key, here).is_empty() {
+            return key;
+        }
+        let word = plain(&key);
+        let names = self.known_keys(here).into_iter();
+        names
+            .map(|(name, _)| name)
+            .find(|name| plain(name) == word)
+            .map_or(key, |name| Cow::Owned(name.to_owned()))
+    }
+
+    fn rules_of(&self, key: &str, here: &Here) -> Vec<Id> {
+        let rules = || here.rules.iter().map(|id| self.rules.get(*id));
+        let mut ids: Vec<Id> =
+            rules().filter_map(|rule| rule.properties.get(key).copied()).collect();
+        for rule in rules() {
+            let matching = rule.pattern_properties.iter().filter(|(regex, _)| regex.is_match(key));
+            ids.extend(matching.map(|(_, id)| *id));
+        }
+        if ids.is_empty() {
+            ids.extend(
+                here.undecided.iter().filter_map(|id| self.rules.get(*id).properties.get(key)),
+            );
+            ids.truncate(1);
+        }
+        if ids.is_empty() {
+            ids.extend(rules().filter_map(|rule| match rule.free_keys {
+                FreeKeys::Some(id) => id,
+                FreeKeys::Unsaid | FreeKeys::None => None,
+            }));
+        }
+        ids
+    }
+
+    fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
+        let mut known = Vec::new();
+        let rules = self.rules;
+        for id in &here.rules {
+            known.extend(rules.get(*id).properties.iter().map(|(key, id)| (key.as_str(), *id)));
+        }
+        for id in &here.undecided {
+            rules.all_properties(*id, &mut known);
+        }
+        known.sort_unstable();
+        known.dedup_by_key(|(key, _)| *key);
+        known
+    }
+
+    fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: &Map) {
+        self.report(|walk| {
+            let known: Vec<&str> = walk.known_keys(here).into_iter().map(|(key, _)| key).collect();
+            let unused: Vec<&str> =
+                known.iter().copied().filter(|key| map.get(key).is_none()).collect();
+            walk.unknown(entry, &known, &unused)
+        });
+    }
+
+    fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
+        let path = show::join(&self.path_text(), &entry.key);
+        let message = format!("unknown key `{path}`");
+        let problem = self
+            .at(&entry.key_at, message, false)
+            .in_path(path)
+            .label("not known here")
+            .hint_nearest(&entry.key, unused.iter().chain(known).copied());
+        if known.is_empty() {
+            problem.help("this section takes no keys; remove it")
+        } else {
+            problem.valid(known.iter().copied())
+        }
+    }
+
+    fn missing_keys(&mut self, slot: Slot<'a>, here: &Here, typed: &[(Cow<'a, str>, Typed<'a>)]) {
+        let rules = self.rules;
+        let mut told = HashSet::new();
+        for rule in here.rules.iter().map(|id| rules.get(*id)) {
+            for key in &rule.required {
+                let there = typed.iter().any(|(there, _)| there == key);
+                if !there && told.insert(key.as_str()) {
+                    self.missing(slot, key, rule.properties.get(key).copied());
+                }
+            }
+        }
+    }
+
+    pub(crate) fn missing(&mut self, slot: Slot<'a>, key: &str, id: Option<Id>) {
+        self.report(|walk| {
+            let ids: Vec<Id> = id.into_iter().collect();
+            let expected = describe::expected(walk.rules, &ids);
+            let path = show::join(&walk.path_text(), key);
+            let message = format!("missing key `{path}`");
+            let problem = walk
+                .on_key(slot, message)
+                .label(format!("needs `{key}`: {expected}"))
+                .in_path(path);
+            match describe::description(walk.rules, &ids) {
+                Some(text) => problem.note(format!("`{key}`: {text}")),
+                None => problem,
+            }
+        });
+    }
+
+    // --- problems
+
+    /// Keeps a problem; while an alternative is only tried, notices that there is one.
+    pub(crate) fn report(&mut self, problem: impl FnOnce(&Self) -> Problem) {
+        if self.trial {
+            self.failed = true;
+        } else {
+            let problem = problem(self);
+            self.problems.push(problem);
+        }
+    }
+
+    /// A problem with a value: points at the value.
+    pub(crate) fn on(&self, slot: Slot<'_>, message: String, show: bool) -> Problem {
+        match (&slot.node.kind, slot.key_at) {
+            (Kind::Map(_) | Kind::Seq(_), Some(_)) => self.on_key(slot, message),
+            (Kind::Scalar(text, _), Some(key_at))
+                if text.is_empty() && slot.node.at.has_lines() =>
+            {
+                self.at(key_at, message, false)
+            }
+            (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => {
+                self.at(&slot.node.at, message, show)
+            }
+        }
+        .overriding(slot.node.overrides().to_vec())
+    }
+
+    /// A problem with a map as a whole: points at its key.
+    pub(crate) fn on_key(&self, slot: Slot<'_>, message: String) -> Problem {
+        self.at(slot.key_at.unwrap_or(&slot.node.at), message, false)
+    }
+
+    pub(crate) fn at(&self, at: &At, message: String, show: bool) -> Problem {
+        let problem = at.problem(message, show).in_path(self.path_text());
+        let used =
+            self.used_at.last().map(|at| format!("used through an alias at {}", at.origin()));
+        used.into_iter().fold(problem, Problem::note)
+    }
+
+    pub(crate) fn path_text(&self) -> String {
+        self.path.iter().fold(String::new(), |path, key| show::join(&path, key))
+    }
+
+    fn too_much_work(&mut self, slot: Slot<'a>) {
+        // Said once; the counter goes on.
+        self.failed = true;
+        if self.steps == MAX_STEPS + 1 {
+            self.trial = false;
+            self.report(|walk| {
+                walk.on(slot, "too many alternatives to check".to_owned(), false)
+                    .help("make the section smaller")
+            });
+        }
+    }
+}
+
+/// A placeholder for a value that has a problem.
+fn nothing(slot: Slot<'_>) -> Typed<'_> {
+    let value = Value::Scalar(Cow::Borrowed(""), Scalar::Null);
+    Typed { node: slot.node, key_at: slot.key_at, show: false, value }
+}
+
+fn fits(view: &View<'_>, types: Types) -> bool {
+    match view {
+        View::Scalar(text, style) => types.decide(text, *style).is_some(),
+        View::Seq(_) => types.has(Types::LIST),
+        View::Map(_) => types.has(Types::OBJECT),
+    }
+}

@@ -1,0 +1,192 @@
+//! Which alternative of an enum a value means.
+//!
+//! # Invariants
+//!
+//! 1. A tagged enum is decided by its tag alone, so that a mistake inside the variant is reported
+//!    inside the variant.
+//! 2. Where no alternative fits, exactly one problem is reported, at the value or at its tag.
+
+use std::borrow::Cow;
+
+use crate::check::{Slot, View, Walk};
+use crate::describe;
+use crate::node::Map;
+use crate::rules::{Group, Id, Shape};
+use crate::show;
+use crate::types::Types;
+
+// === impl Walk ===
+
+impl<'a> Walk<'a> {
+    /// Decides; `None` means that a problem was reported.
+    pub(crate) fn choose(
+        &mut self,
+        group: &Group,
+        slot: Slot<'a>,
+        view: &View<'a>,
+        secret: bool,
+    ) -> Option<Id> {
+        match view {
+            View::Scalar(text, style) => {
+                let fits = |id: &Id| self.rules.types(*id).decide(text, *style).is_some();
+                let fitting = group.ids.iter().copied().filter(fits).collect();
+                self.choose_scalar(slot, text, fitting, secret)
+            }
+            View::Seq(_) => self.choose_by_trial(group, slot, Types::LIST, secret),
+            View::Map(map) => match &group.shape {
+                Shape::Tagged { key, variants } => {
+                    self.choose_tagged(slot, map, (key, variants), secret)
+                }
+                Shape::Keyed { variants } => self.choose_keyed(slot, map, variants),
+                Shape::Untagged => self.choose_by_trial(group, slot, Types::OBJECT, secret),
+            },
+        }
+    }
+
+    fn choose_scalar(
+        &mut self,
+        slot: Slot<'a>,
+        text: &Cow<'a, str>,
+        fitting: Vec<Id>,
+        secret: bool,
+    ) -> Option<Id> {
+        if let [only] = fitting.as_slice() {
+            return Some(*only);
+        }
+        let texts: Option<Vec<_>> = fitting.iter().map(|id| self.rules.texts(*id)).collect();
+        let Some(texts) = texts else { return self.first_clean(slot, &fitting, secret) };
+        let found = texts.iter().position(|texts| texts.contains(&text.as_ref()));
+        if let Some(at) = found {
+            return Some(fitting[at]);
+        }
+        let valid: Vec<&str> = texts.into_iter().flatten().collect();
+        let secret = secret || fitting.iter().any(|id| self.rules.may_be_secret(*id));
+        self.report(|walk| {
+            let shown = (!secret).then(|| show::value(text));
+            let subject = shown.as_deref().unwrap_or("the value");
+            let path = walk.path_text();
+            let message = format!("invalid value for `{path}`: {subject} is not a known variant");
+            walk.on(slot, message, !secret)
+                .label("expected one of the valid values")
+                .hint_nearest(if secret { "" } else { text }, valid.iter().copied())
+                .valid(valid)
+                .shown_value(shown)
+        });
+        None
+    }
+
+    fn choose_by_trial(
+        &mut self,
+        group: &Group,
+        slot: Slot<'a>,
+        wanted: Types,
+        secret: bool,
+    ) -> Option<Id> {
+        let fits = |id: &Id| self.rules.types(*id).has(wanted);
+        let fitting: Vec<Id> = group.ids.iter().copied().filter(fits).collect();
+        match fitting.as_slice() {
+            [only] => Some(*only),
+            several => self.first_clean(slot, several, secret),
+        }
+    }
+
+    /// Tries the alternatives in their order, as serde does.
+    fn first_clean(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Option<Id> {
+        if let Some(id) = ids.iter().find(|id| self.is_clean(slot, **id, secret)) {
+            return Some(*id);
+        }
+        let valid: Vec<String> =
+            ids.iter().map(|id| describe::expected(self.rules, &[*id])).collect();
+        self.report(|walk| {
+            let path = walk.path_text();
+            let message = format!("invalid value for `{path}`: it has none of the valid forms");
+            walk.on(slot, message, false).label("expected one of the valid forms").valid(valid)
+        });
+        None
+    }
+
+    fn is_clean(&mut self, slot: Slot<'a>, id: Id, secret: bool) -> bool {
+        let (trial, failed) = (self.trial, self.failed);
+        (self.trial, self.failed) = (true, false);
+        self.visit(Slot { lenient: true, ..slot }, &[id], secret);
+        let clean = !self.failed;
+        (self.trial, self.failed) = (trial, failed);
+        clean
+    }
+
+    fn choose_tagged(
+        &mut self,
+        slot: Slot<'a>,
+        map: &'a Map,
+        (key, variants): (&str, &[(String, Id)]),
+        secret: bool,
+    ) -> Option<Id> {
+        let names = || variants.iter().map(|(name, _)| name.as_str());
+        let Some(entry) = map.get(key) else {
+            self.report(|walk| {
+                let path = show::join(&walk.path_text(), key);
+                let message = format!("missing key `{path}`");
+                walk.on_key(slot, message)
+                    .in_path(path)
+                    .label(format!("needs `{key}`: which variant this is"))
+                    .valid(names())
+            });
+            return None;
+        };
+        let written = match &entry.node.kind {
+            crate::node::Kind::Scalar(text, _) => Some(text.as_ref()),
+            crate::node::Kind::Seq(_) | crate::node::Kind::Map(_) => None,
+        };
+        let found = variants.iter().find(|(name, _)| written == Some(name));
+        if found.is_none() {
+            self.report(|walk| {
+                let path = show::join(&walk.path_text(), key);
+                let written = written.filter(|_| !secret);
+                let shown = written.map(show::value);
+                let subject = shown.as_deref().unwrap_or("the value");
+                let message =
+                    format!("invalid value for `{path}`: {subject} is not a known variant");
+                walk.at(&entry.node.at, message, !secret)
+                    .in_path(path)
+                    .label("expected one of the valid values")
+                    .hint_nearest(written.unwrap_or_default(), names())
+                    .valid(names())
+                    .overriding(entry.node.overrides().to_vec())
+                    .shown_value(shown)
+            });
+        }
+        found.map(|(_, id)| *id)
+    }
+
+    fn choose_keyed(
+        &mut self,
+        slot: Slot<'a>,
+        map: &'a Map,
+        variants: &[(String, Id)],
+    ) -> Option<Id> {
+        let written: Vec<_> = variants.iter().filter(|(name, _)| map.get(name).is_some()).collect();
+        if let [(_, id)] = written.as_slice() {
+            return Some(*id);
+        }
+        let names = || variants.iter().map(|(name, _)| name.as_str());
+        let stranger = map.entries().first().filter(|_| written.is_empty());
+        self.report(|walk| {
+            let path = walk.path_text();
+            let problem = match stranger {
+                Some(entry) => walk
+                    .at(
+                        &entry.key_at,
+                        format!("unknown variant `{}` in `{path}`", entry.key),
+                        false,
+                    )
+                    .hint_nearest(&entry.key, names()),
+                None if written.is_empty() => {
+                    walk.on_key(slot, format!("missing variant in `{path}`"))
+                }
+                None => walk.on_key(slot, format!("more than one variant in `{path}`")),
+            };
+            problem.label("expected exactly one of the valid keys").valid(names())
+        });
+        None
+    }
+}

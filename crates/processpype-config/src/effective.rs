@@ -1,0 +1,153 @@
+//! What holds in the end: every leaf with its origin.
+//!
+//! # Invariant
+//!
+//! A value is shown only where the schema knows it and nothing says that it is a secret.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::node::{Kind, Node};
+use crate::origin::Origin;
+use crate::rules::{FreeKeys, Id, Rules};
+use crate::show;
+use crate::types::Types;
+
+/// What stands in for a value that is not shown.
+const HIDDEN: &str = "***";
+
+/// One leaf of the effective configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Effective {
+    /// The path of the value, such as `server.port`.
+    pub path: String,
+    /// The value as it was written, or `***`.
+    pub value: String,
+    /// The place it comes from.
+    pub origin: Origin,
+    /// The places of lower layers that it overrides, nearest first.
+    pub overrides: Vec<Origin>,
+}
+
+/// Lists the leaves of `node`, and the defaults of the schema for what is not written.
+pub(crate) fn list(rules: &Rules, node: Option<&Node>, path: &str) -> Vec<Effective> {
+    let mut lister = Lister { rules, out: Vec::new() };
+    match node {
+        Some(node) => lister.node(node, &[rules.root()], path, false),
+        None => lister.defaults(&lister.closure(&[rules.root()]), None, path, false),
+    }
+    lister.out
+}
+
+struct Lister<'a> {
+    rules: &'a Rules,
+    out: Vec<Effective>,
+}
+
+// === impl Lister ===
+
+impl Lister<'_> {
+    fn node(&mut self, node: &Node, ids: &[Id], path: &str, secret: bool) {
+        let all = self.closure(ids);
+        let secret =
+            secret || all.iter().any(|id| self.rules.may_be_secret(*id) && self.is_leaf(*id));
+        let secret = secret || all.iter().any(|id| self.rules.get(*id).secret);
+        match &node.kind {
+            Kind::Map(map) => {
+                for entry in map.entries() {
+                    let path = show::join(path, &entry.key);
+                    let named = secret || show::names_a_secret(&entry.key);
+                    self.node(&entry.node, &self.child(&all, &entry.key), &path, named);
+                }
+                self.defaults(&all, Some(node), path, secret);
+            }
+            Kind::Seq(items) => {
+                let ids: Vec<Id> = all.iter().filter_map(|id| self.rules.get(*id).items).collect();
+                for (at, item) in items.iter().enumerate() {
+                    self.node(item, &ids, &format!("{path}[{at}]"), secret);
+                }
+            }
+            Kind::Scalar(text, _) => {
+                let known = all.iter().any(|id| self.rules.get(*id).types != Types::ANY);
+                let shown = known && !secret;
+                let value = if shown { show::without_userinfo(text) } else { HIDDEN.to_owned() };
+                self.push(path, value, node.at.origin(), node.overrides().to_vec());
+            }
+        }
+    }
+
+    /// The defaults of properties that are not written.
+    fn defaults(&mut self, all: &[Id], node: Option<&Node>, path: &str, secret: bool) {
+        let rules = self.rules;
+        let mut properties: Vec<(&String, Id)> =
+            all.iter().flat_map(|id| &rules.get(*id).properties).map(|(k, id)| (k, *id)).collect();
+        properties.sort_unstable();
+        properties.dedup_by_key(|(key, _)| *key);
+        for (key, id) in properties {
+            let there = node.and_then(Node::as_map).is_some_and(|map| map.get(key).is_some());
+            let default = rules.get(id).default.as_ref().filter(|_| !there);
+            if let Some(default) = default {
+                let hidden = secret || rules.may_be_secret(id) || show::names_a_secret(key);
+                self.default(default, hidden, &show::join(path, key));
+            }
+        }
+    }
+
+    fn default(&mut self, value: &Value, hidden: bool, path: &str) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                for (key, value) in map {
+                    let hidden = hidden || show::names_a_secret(key);
+                    self.default(value, hidden, &show::join(path, key));
+                }
+            }
+            value => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let text = if hidden { HIDDEN.to_owned() } else { text };
+                self.push(path, text, Origin::Default, Vec::new());
+            }
+        }
+    }
+
+    fn push(&mut self, path: &str, value: String, origin: Origin, overrides: Vec<Origin>) {
+        self.out.push(Effective { path: path.to_owned(), value, origin, overrides });
+    }
+
+    /// The rules in place, with all alternatives: here it only matters what may be shown.
+    fn closure(&self, ids: &[Id]) -> Vec<Id> {
+        let mut all = Vec::new();
+        for id in ids {
+            self.rules.closure(*id, &mut all);
+        }
+        let mut next = 0;
+        while let Some(id) = all.get(next).copied() {
+            next += 1;
+            for group in &self.rules.get(id).groups {
+                for id in &group.ids {
+                    self.rules.closure(*id, &mut all);
+                }
+            }
+        }
+        all
+    }
+
+    fn child(&self, all: &[Id], key: &str) -> Vec<Id> {
+        let rules = || all.iter().map(|id| self.rules.get(*id));
+        let named: Vec<Id> = rules().filter_map(|r| r.properties.get(key).copied()).collect();
+        if !named.is_empty() {
+            return named;
+        }
+        let patterns = rules().flat_map(|rule| &rule.pattern_properties);
+        let matching = patterns.filter(|(regex, _)| regex.is_match(key)).map(|(_, id)| *id);
+        let free = rules().filter_map(|rule| match rule.free_keys {
+            FreeKeys::Some(id) => id,
+            FreeKeys::Unsaid | FreeKeys::None => None,
+        });
+        matching.chain(free).collect()
+    }
+
+    fn is_leaf(&self, id: Id) -> bool {
+        self.rules.types(id).has(Types::SCALAR)
+    }
+}

@@ -1,0 +1,187 @@
+//! `${VAR}`, `${VAR:-default}` and `${secret://backend:key}`.
+//!
+//! # Invariants
+//!
+//! 1. A value is resolved when its section is read, never before: a disabled service's secrets are
+//!    not asked for.
+//! 2. What was put in is not looked at again.
+//! 3. `$${` is a literal `${`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::limits::MAX_RESOLVED_BYTES;
+use crate::nearest::nearest;
+use crate::secrets::Backends;
+use crate::source::At;
+
+/// Looks up variables and secrets.
+#[derive(Clone, Copy)]
+pub(crate) struct Resolver<'a> {
+    pub(crate) variables: &'a BTreeMap<String, String>,
+    pub(crate) backends: &'a Backends,
+}
+
+/// A text with everything put in.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) text: String,
+    /// Something was put in, so the text has no quotes or type of its own.
+    pub(crate) changed: bool,
+    /// A secret was put in.
+    pub(crate) secret: bool,
+}
+
+/// Why a text cannot be resolved.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) label: &'static str,
+    pub(crate) help: String,
+    /// The `${…}` in question, in bytes of the text.
+    range: Range<usize>,
+}
+
+// === impl Resolver ===
+
+impl Resolver<'_> {
+    /// Resolves a whole text.
+    pub(crate) fn resolve(self, text: &str) -> Result<Resolved, Failure> {
+        let mut out = Resolved { text: String::new(), changed: false, secret: false };
+        let mut at = 0;
+        while let Some(found) = text[at..].find("${") {
+            let start = at + found;
+            if text[at..start].ends_with('$') {
+                out.text.push_str(&text[at..start - 1]);
+                out.text.push_str("${");
+                at = start + 2;
+                continue;
+            }
+            out.text.push_str(&text[at..start]);
+            let end = text[start..].find('}').map(|length| start + length);
+            let Some(end) = end else { return Err(unclosed(start..text.len())) };
+            self.put(&text[start + 2..end], start..end + 1, &mut out)?;
+            at = end + 1;
+        }
+        out.text.push_str(&text[at..]);
+        Ok(out)
+    }
+
+    fn put(self, inner: &str, range: Range<usize>, out: &mut Resolved) -> Result<(), Failure> {
+        out.changed = true;
+        if let Some(name) = inner.strip_prefix("secret://") {
+            out.secret = true;
+            let value = self.backends.get(name, self.variables);
+            out.text.push_str(&value.map_err(|(message, help)| Failure {
+                message,
+                label: "asked for here",
+                help,
+                range: range.clone(),
+            })?);
+        } else {
+            out.text.push_str(&self.variable(inner, &range)?);
+        }
+        if out.text.len() > MAX_RESOLVED_BYTES {
+            let message = format!("the value is larger than {MAX_RESOLVED_BYTES} bytes");
+            return Err(failure(message, "grows here", "use a shorter value", range));
+        }
+        Ok(())
+    }
+
+    fn variable(self, inner: &str, range: &Range<usize>) -> Result<String, Failure> {
+        let (name, default) = match inner.split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (inner, None),
+        };
+        if !is_name(name) {
+            let message = "this is not the name of a variable".to_owned();
+            let help = "write ${VAR} or ${VAR:-default}; write $${ for a literal ${";
+            return Err(failure(message, "not a name", help, range.clone()));
+        }
+        let value = self.variables.get(name);
+        match (value, default) {
+            (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(default)) => Ok(default.to_owned()),
+            (None, None) => Err(self.unset(name, range.clone())),
+        }
+    }
+
+    fn unset(self, name: &str, range: Range<usize>) -> Failure {
+        let near = nearest(name, self.variables.keys().map(String::as_str));
+        let or = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        Failure {
+            message: format!("the environment variable `{name}` is not set"),
+            label: "needs the variable",
+            help: format!("set {name}, or give a default: ${{{name}:-default}}{or}"),
+            range,
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// The place of the `${` in the file; the whole value if it is not written there literally.
+    pub(crate) fn place(&self, at: &At, text: &str) -> At {
+        let nth = text[..self.range.start].matches("${").count();
+        let written = at.written();
+        let Some((start, _)) = written.match_indices("${").nth(nth) else { return at.clone() };
+        let end = written[start..].find('}').map_or(written.len(), |length| start + length + 1);
+        at.part(start..end)
+    }
+}
+
+fn failure(message: String, label: &'static str, help: &str, range: Range<usize>) -> Failure {
+    Failure { message, label, help: help.to_owned(), range }
+}
+
+fn unclosed(range: Range<usize>) -> Failure {
+    let message = "a `${` is not closed".to_owned();
+    failure(message, "opened here", "close it with `}`, or write $${ for a literal ${", range)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backends, Resolver};
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let variables = [("A", "1"), ("EMPTY", ""), ("LOOP", "${LOOP}")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let backends = Backends::default();
+        let resolved = Resolver { variables: &variables, backends: &backends }.resolve(text);
+        match (resolved, expected) {
+            (Ok(resolved), Ok(expected)) => assert_eq!(resolved.text, expected),
+            (Err(failure), Err(expected)) => {
+                assert!(failure.message.contains(expected), "{}", failure.message);
+            }
+            (resolved, _) => panic!("{text}: {resolved:?}"),
+        }
+    }
+
+    #[test]
+    fn resolves() {
+        check("x${A}y${A}", Ok("x1y1"));
+        check("${NONE:-d}", Ok("d"));
+        check("${EMPTY:-d}", Ok("d"));
+        check("${EMPTY}", Ok(""));
+        check("$${A} $A $$${A}", Ok("${A} $A $${A}"));
+        check("${LOOP}", Ok("${LOOP}"));
+    }
+
+    #[test]
+    fn refuses() {
+        check("${NONE}", Err("`NONE` is not set"));
+        check("${A", Err("not closed"));
+        check("${}", Err("not the name"));
+        check("${A B}", Err("not the name"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Every bound of this crate, with a name.
+//!
+//! # Invariant
+//!
+//! Nothing that comes from a file, a variable, a flag or a request is read, kept or printed without
+//! one of these limits. They are constants, not settings: they stand far above any configuration
+//! that people write, and only stop mistakes and attacks.
+
+/// Bytes of one configuration file, or of one text handed to the loader.
+pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bytes of one HTTP body that [`read_json`](crate::read_json) accepts.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Levels of nested maps and lists, aliases included.
+pub const MAX_DEPTH: usize = 64;
+
+/// Values in one file after its aliases are expanded (the "billion laughs" bound).
+pub const MAX_NODES: usize = 1_000_000;
+
+/// Uses of aliases (`*name`) and merge keys (`<<`) in one file.
+pub const MAX_ALIASES: usize = 10_000;
+
+/// Problems that one report keeps; the others are only counted.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// Problems that one report prints in full; the others are only counted.
+pub const MAX_PRINTED: usize = 50;
+
+/// Keys or variants that one problem lists as valid.
+pub const MAX_LISTED: usize = 24;
+
+/// Characters of a value that a problem shows.
+pub const MAX_SHOWN_CHARS: usize = 80;
+
+/// Characters of a source line that a problem shows.
+pub const MAX_LINE_CHARS: usize = 160;
+
+/// Steps that checking one section against its schema may take.
+///
+/// Untagged enums try their variants one by one, so nested ones could take exponential time.
+pub const MAX_STEPS: usize = 4_000_000;
+
+/// Bytes of one value after `${…}` is resolved.
+pub const MAX_RESOLVED_BYTES: usize = 1024 * 1024;
+
+/// Maps with more keys than this get an index, so that a lookup never gets slow.
+pub const INDEX_FROM_KEYS: usize = 16;

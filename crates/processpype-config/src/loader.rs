@@ -1,0 +1,391 @@
+//! The builder of layers.
+//!
+//! # Invariants
+//!
+//! 1. The order is fixed: files as they were added, each followed by its profile file, then the
+//!    environment, then `--set`. It does not depend on the order of the builder's other calls.
+//! 2. Every layer is read even if an earlier one has problems, so one report has them all.
+//! 3. Only [`Loader::process_environment`] looks at the process; the rest works on arguments.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::limits::MAX_FILE_BYTES;
+use crate::node::{Map, Node};
+use crate::origin::Origin;
+use crate::report::{Problem, Problems, Report};
+use crate::section::Document;
+use crate::source::{At, Source};
+use crate::{json, overlay, toml_tree, yaml};
+
+/// The sections that variables and flags may name although no file has them.
+const SECTIONS: [&str; 7] =
+    ["app", "server", "observability", "secrets", "defaults", "services", "processpype"];
+
+/// The notation of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// YAML 1.2, from `.yaml` and `.yml`.
+    Yaml,
+    /// TOML 1.0, from `.toml`.
+    Toml,
+    /// JSON, from `.json`.
+    Json,
+}
+
+/// Collects layers, low to high, and loads them into a [`Document`].
+///
+/// A higher layer wins: file, profile file, environment, `--set`. Maps merge deep; lists and
+/// scalars replace, and so does `null`: `port: null` in a profile hides the `port` of the file.
+///
+/// # Variables
+///
+/// `PROCESSPYPE_SERVICES__MY_SERVICE__PORT=9000` sets `services.my_service.port`, or the
+/// `services.my-service.port` that a file has: case does not count, nor does `-` for `_`. Only
+/// variables with the prefix count, and of those only the ones with `__` or with the name of a
+/// section; one of these that names no known section is a problem, not silence. A value that
+/// begins with `[` or `{` is YAML; anything else is text that becomes what the target wants.
+/// `${…}` is not resolved in variables, which are the environment already.
+///
+/// # Example
+///
+/// ```
+/// use processpype_config::{Format, Loader};
+///
+/// let document = Loader::new()
+///     .text("app.yaml", Format::Yaml, "server: {host: localhost, port: 8080}")
+///     .environment([("PROCESSPYPE_SERVER__PORT".to_owned(), "9000".to_owned())])
+///     .load()?;
+/// let port: u16 = document.section(&["server", "port"]).read()?;
+/// assert_eq!(port, 9000);
+/// # Ok::<(), processpype_config::Report>(())
+/// ```
+#[derive(Debug)]
+pub struct Loader {
+    prefix: String,
+    sections: Vec<String>,
+    layers: Vec<Layer>,
+    profile: Option<String>,
+    variables: BTreeMap<String, Variable>,
+    assignments: Vec<Assignment>,
+}
+
+#[derive(Debug)]
+enum Layer {
+    File(PathBuf),
+    Text(Arc<Source>, Format),
+}
+
+/// The value of a variable; `Debug` never shows it.
+enum Variable {
+    Text(String),
+    NotUnicode,
+}
+
+/// The text of a `--set`; `Debug` never shows it.
+struct Assignment(String);
+
+// === impl Loader ===
+
+impl Loader {
+    /// A loader without layers, for variables with the prefix `PROCESSPYPE`.
+    pub fn new() -> Self {
+        Self {
+            prefix: "PROCESSPYPE".to_owned(),
+            sections: SECTIONS.map(str::to_owned).to_vec(),
+            layers: Vec::new(),
+            profile: None,
+            variables: BTreeMap::new(),
+            assignments: Vec::new(),
+        }
+    }
+
+    /// Changes the prefix of the variables, given without the underscore at its end.
+    #[must_use]
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    /// Replaces the sections that variables and flags may name although no file has them.
+    #[must_use]
+    pub fn sections(mut self, names: &[&str]) -> Self {
+        self.sections = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// Adds a file: `.yaml`, `.yml`, `.toml` or `.json`. A missing one is a problem.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.layers.push(Layer::File(path.into()));
+        self
+    }
+
+    /// Adds a file that is in memory already. Profiles do not look for a neighbour of it.
+    #[must_use]
+    pub fn text(mut self, name: &str, format: Format, text: impl Into<String>) -> Self {
+        let source = Source::file(name.into(), format, text.into());
+        self.layers.push(Layer::Text(source, format));
+        self
+    }
+
+    /// Adds the profile file beside each file: `config.prod.yaml` for `config.yaml`.
+    #[must_use]
+    pub fn profile(mut self, name: &str) -> Self {
+        self.profile = Some(name.to_owned());
+        self
+    }
+
+    /// Adds variables, which are also what `${VAR}` reads.
+    #[must_use]
+    pub fn environment<I: IntoIterator<Item = (String, String)>>(mut self, vars: I) -> Self {
+        self.variables.extend(vars.into_iter().map(|(name, text)| (name, Variable::Text(text))));
+        self
+    }
+
+    /// Adds the variables of this process.
+    #[must_use]
+    pub fn process_environment(mut self) -> Self {
+        for (name, text) in std::env::vars_os() {
+            if let Ok(name) = name.into_string() {
+                let text = text.into_string();
+                self.variables.insert(name, text.map_or(Variable::NotUnicode, Variable::Text));
+            }
+        }
+        self
+    }
+
+    /// Adds one value from the command line, such as `services.my_service.port=9000`.
+    #[must_use]
+    pub fn set(mut self, assignment: &str) -> Self {
+        self.assignments.push(Assignment(assignment.to_owned()));
+        self
+    }
+
+    /// Reads and merges the layers.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of every layer: files that cannot be read, syntax, duplicate keys, limits,
+    /// variables and flags that name nothing. What the values are is checked later, by
+    /// [`Section::read`](crate::Section::read).
+    pub fn load(self) -> Result<Document, Report> {
+        let mut problems = Problems::default();
+        let mut trees = self.read_layers(&mut problems);
+        let mut root = trees.drain(..).reduce(|low, high| high.over(&low)).unwrap_or_else(empty);
+        self.overlay(&mut root, &mut problems);
+        problems.finish()?;
+        let variables = self.variables.into_iter().filter_map(|(name, value)| match value {
+            Variable::Text(text) => Some((name, text)),
+            Variable::NotUnicode => None,
+        });
+        Ok(Document::new(root, variables.collect()))
+    }
+
+    fn read_layers(&self, problems: &mut Problems) -> Vec<Node> {
+        let mut trees = Vec::new();
+        let mut profiles_missing = Vec::new();
+        for layer in &self.layers {
+            match layer {
+                Layer::Text(source, format) => trees.extend(read_text(source, *format, problems)),
+                Layer::File(path) => {
+                    trees.extend(read_file(path, problems));
+                    match self.profile_of(path) {
+                        Some(profile) if profile.exists() => {
+                            trees.extend(read_file(&profile, problems));
+                        }
+                        Some(profile) => profiles_missing.push(profile),
+                        None => {}
+                    }
+                }
+            }
+        }
+        self.check_profile(&profiles_missing, problems);
+        trees
+    }
+
+    /// A profile must have a file beside at least one of the files.
+    fn check_profile(&self, missing: &[PathBuf], problems: &mut Problems) {
+        let Some(name) = &self.profile else { return };
+        let files = self.layers.iter().filter(|layer| matches!(layer, Layer::File(_))).count();
+        if missing.len() == files
+            && let Some(path) = missing.first()
+        {
+            let message = format!("the profile `{name}` has no file");
+            let help = format!("create {}, or choose another profile", path.display());
+            problems.push(Problem::new(message).at(Origin::file(path, 1, 1)).help(help));
+        } else if self.layers.is_empty() {
+            let message =
+                format!("the profile `{name}` needs a configuration file to stand beside");
+            problems.push(Problem::new(message).help("name a configuration file too"));
+        }
+    }
+
+    fn profile_of(&self, path: &Path) -> Option<PathBuf> {
+        let name = self.profile.as_ref()?;
+        let stem = path.file_stem()?.to_string_lossy();
+        let extension = path.extension().map_or_else(|| "yaml".into(), |e| e.to_string_lossy());
+        Some(path.with_file_name(format!("{stem}.{name}.{extension}")))
+    }
+
+    /// Lays variables and flags over the files.
+    fn overlay(&self, root: &mut Node, problems: &mut Problems) {
+        let mut known = self.sections.clone();
+        if let Some(map) = root.as_map() {
+            known.extend(map.entries().iter().map(|entry| entry.key.to_string()));
+        }
+        let overlay = overlay::Overlay { prefix: &self.prefix, known: &known };
+        for (name, value) in &self.variables {
+            let text = match value {
+                Variable::Text(text) => Some(text.as_str()),
+                Variable::NotUnicode => None,
+            };
+            overlay.variable(root, name, text, problems);
+        }
+        for Assignment(assignment) in &self.assignments {
+            overlay.assignment(root, assignment, problems);
+        }
+    }
+}
+
+impl Default for Loader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// === impl Variable ===
+
+impl std::fmt::Debug for Variable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("···")
+    }
+}
+
+// === impl Assignment ===
+
+impl std::fmt::Debug for Assignment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.split('=').next().unwrap_or_default())
+    }
+}
+
+/// The tree of no layer at all.
+fn empty() -> Node {
+    Node::map(Map::default(), At::whole(&Source::word(Origin::Default)))
+}
+
+fn read_file(path: &Path, problems: &mut Problems) -> Option<Node> {
+    let result = format_of(path).and_then(|format| Ok((format, file_text(path)?)));
+    match result {
+        Ok((format, text)) => {
+            let source = Source::file(path.to_owned(), format, text);
+            read_text(&source, format, problems)
+        }
+        Err(problem) => {
+            problems.push(*problem);
+            None
+        }
+    }
+}
+
+fn read_text(source: &Arc<Source>, format: Format, problems: &mut Problems) -> Option<Node> {
+    if source.text().len() > MAX_FILE_BYTES {
+        let message = format!("larger than {MAX_FILE_BYTES} bytes");
+        problems.push(Problem::new(message).at(At::whole(source).origin()));
+        return None;
+    }
+    if source.text().starts_with('\u{feff}') {
+        let problem = Problem::new("the file begins with a byte order mark")
+            .at(At::whole(source).origin())
+            .help("save it as UTF-8 without a byte order mark");
+        problems.push(problem);
+        return None;
+    }
+    let node = match format {
+        Format::Yaml => yaml::read(source, source.text(), problems),
+        Format::Toml => toml_tree::read(source, problems),
+        Format::Json => json::read(source, problems),
+    }?;
+    top_level(node, problems)
+}
+
+/// The top of a file is a map; an empty file is an empty map.
+fn top_level(node: Node, problems: &mut Problems) -> Option<Node> {
+    if node.as_map().is_some() {
+        return Some(node);
+    }
+    if node.is_null() {
+        return Some(Node::map(Map::default(), node.at));
+    }
+    let problem = node
+        .at
+        .problem("the file must hold a map of sections", false)
+        .help("begin with a section, such as `services:`");
+    problems.push(problem);
+    None
+}
+
+fn format_of(path: &Path) -> Result<Format, Box<Problem>> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yaml" | "yml") => Ok(Format::Yaml),
+        Some("toml") => Ok(Format::Toml),
+        Some("json") => Ok(Format::Json),
+        _ => Err(unreadable(path, "the notation is not known from the file's name")
+            .map_help("name it .yaml, .yml, .toml or .json")),
+    }
+}
+
+fn file_text(path: &Path) -> Result<String, Box<Problem>> {
+    let file = std::fs::File::open(path).map_err(|error| io_problem(path, &error))?;
+    if file.metadata().is_ok_and(|data| data.is_dir()) {
+        return Err(unreadable(path, "this is a directory").map_help("name a file in it"));
+    }
+    let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| io_problem(path, &error))?;
+    String::from_utf8(bytes).map_err(|error| not_utf8(path, error.as_bytes(), error.utf8_error()))
+}
+
+fn io_problem(path: &Path, error: &std::io::Error) -> Box<Problem> {
+    use std::io::ErrorKind;
+    let (message, help) = match error.kind() {
+        ErrorKind::NotFound => {
+            ("the file does not exist", "check the path, or leave it out to run without a file")
+        }
+        ErrorKind::PermissionDenied => {
+            ("the file may not be read", "give this process's user the permission to read it")
+        }
+        _ => ("the file cannot be read", "check that it is an ordinary file"),
+    };
+    let problem = unreadable(path, message).map_help(help);
+    Box::new(problem.note(error.to_string()))
+}
+
+fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Box<Problem> {
+    let before = &bytes[..error.valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |feed| feed + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    let (line, column) = (u32::try_from(line), u32::try_from(column));
+    let origin = Origin::file(path, line.unwrap_or(u32::MAX), column.unwrap_or(u32::MAX));
+    Problem::new("not valid UTF-8").at(origin).map_help("save the file as UTF-8")
+}
+
+fn unreadable(path: &Path, message: &str) -> Problem {
+    Problem::new(message).at(Origin::file(path, 1, 1))
+}
+
+/// Boxing with a remedy, for results whose error is a problem.
+trait MapHelp {
+    fn map_help(self, help: &str) -> Box<Problem>;
+}
+
+impl MapHelp for Problem {
+    fn map_help(self, help: &str) -> Box<Problem> {
+        Box::new(self.help(help))
+    }
+}

@@ -1,0 +1,225 @@
+//! The located tree that every notation is read into, and how layers merge.
+//!
+//! # Invariants
+//!
+//! 1. Scalars keep their raw text; the schema of the target decides what they are.
+//! 2. Merging is deep for maps; lists and scalars, `null` included, replace. What was replaced
+//!    leaves its origin in `overrides`.
+//! 3. Cloning a node is cheap: text, lists and maps are shared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::limits::INDEX_FROM_KEYS;
+use crate::nearest::plain;
+use crate::origin::Origin;
+use crate::source::At;
+
+/// A value with its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) at: At,
+    pub(crate) extra: Option<Arc<Extra>>,
+}
+
+/// What only some nodes have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extra {
+    /// Where an alias or a merge key used this node.
+    pub(crate) used_at: Option<At>,
+    /// What this value replaced, nearest layer first.
+    pub(crate) overrides: Vec<Origin>,
+}
+
+/// The three shapes.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Scalar(Arc<str>, Style),
+    Seq(Arc<[Node]>),
+    Map(Arc<Map>),
+}
+
+/// How a scalar was written, which says how far it may be converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Without quotes: a number if the target wants one, otherwise text.
+    Plain,
+    /// In quotes: text.
+    Quoted,
+    /// From a variable or a flag, where everything is text: whatever the target wants.
+    Loose,
+}
+
+/// Keys and values in the order of the file.
+#[derive(Debug, Default)]
+pub(crate) struct Map {
+    entries: Vec<Entry>,
+    index: Option<HashMap<Arc<str>, usize>>,
+    has_loose: bool,
+}
+
+/// One key and its value.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: Arc<str>,
+    pub(crate) key_at: At,
+    /// The key comes from a variable's name, where `-` and case are lost.
+    pub(crate) loose: bool,
+    pub(crate) node: Node,
+}
+
+// === impl Node ===
+
+impl Node {
+    pub(crate) const fn new(kind: Kind, at: At) -> Self {
+        Self { kind, at, extra: None }
+    }
+
+    pub(crate) fn scalar(text: impl Into<Arc<str>>, style: Style, at: At) -> Self {
+        Self::new(Kind::Scalar(text.into(), style), at)
+    }
+
+    pub(crate) fn map(map: Map, at: At) -> Self {
+        Self::new(Kind::Map(Arc::new(map)), at)
+    }
+
+    pub(crate) fn as_map(&self) -> Option<&Map> {
+        match &self.kind {
+            Kind::Map(map) => Some(map),
+            Kind::Scalar(..) | Kind::Seq(_) => None,
+        }
+    }
+
+    /// Whether nothing was written, or `null`.
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(text, Style::Plain) if is_null(text))
+    }
+
+    pub(crate) fn overrides(&self) -> &[Origin] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.overrides)
+    }
+
+    pub(crate) fn used_at(&self) -> Option<&At> {
+        self.extra.as_ref()?.used_at.as_ref()
+    }
+
+    /// The same node, used at another place.
+    pub(crate) fn used(mut self, at: At) -> Self {
+        let mut extra = self.extra.as_deref().cloned().unwrap_or_default();
+        extra.used_at = Some(at);
+        self.extra = Some(Arc::new(extra));
+        self
+    }
+
+    /// `self` over `base`: maps merge, everything else replaces.
+    pub(crate) fn over(&self, base: &Self) -> Self {
+        match (&base.kind, &self.kind) {
+            (Kind::Map(low), Kind::Map(high)) => {
+                let node = Self::map(high.over(low), base.at.clone());
+                Self { extra: base.extra.clone(), ..node }
+            }
+            (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => self.replacing(base),
+        }
+    }
+
+    fn replacing(&self, base: &Self) -> Self {
+        let mut extra = self.extra.as_deref().cloned().unwrap_or_default();
+        extra.overrides.push(base.at.origin());
+        extra.overrides.extend_from_slice(base.overrides());
+        Self { kind: self.kind.clone(), at: self.at.clone(), extra: Some(Arc::new(extra)) }
+    }
+}
+
+// === impl Kind ===
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Scalar(..) => f.write_str("Scalar(···)"),
+            Self::Seq(items) => write!(f, "Seq({})", items.len()),
+            Self::Map(map) => f.debug_list().entries(map.entries.iter().map(|e| &e.key)).finish(),
+        }
+    }
+}
+
+// === impl Map ===
+
+impl Map {
+    /// Builds a map; the keys must differ.
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
+        let has_loose = entries.iter().any(|entry| entry.loose);
+        let index = (entries.len() > INDEX_FROM_KEYS).then(|| {
+            entries.iter().enumerate().map(|(at, entry)| (Arc::clone(&entry.key), at)).collect()
+        });
+        Self { entries, index, has_loose }
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Finds a key as it is written, or as a variable's name can write it.
+    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+        self.position(key).or_else(|| self.loose_position(key)).map(|at| &self.entries[at])
+    }
+
+    /// Finds the key that a variable's name means: `-` and case do not count.
+    pub(crate) fn get_like(&self, word: &str) -> Option<&Entry> {
+        let word = plain(word);
+        let exact = self.position(&word).map(|at| &self.entries[at]);
+        exact.or_else(|| self.entries.iter().find(|entry| plain(&entry.key) == word))
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        match &self.index {
+            Some(index) => index.get(key).copied(),
+            None => self.entries.iter().position(|entry| &*entry.key == key),
+        }
+    }
+
+    fn loose_position(&self, key: &str) -> Option<usize> {
+        if !self.has_loose {
+            return None;
+        }
+        let key = plain(key);
+        self.entries.iter().position(|entry| entry.loose && plain(&entry.key) == key)
+    }
+
+    /// `self` over `low`: the order of `low`, then what is new.
+    fn over(&self, low: &Self) -> Self {
+        let mut entries = low.entries.clone();
+        for high in &self.entries {
+            match low.position(&high.key) {
+                Some(at) => entries[at] = high.over(&low.entries[at]),
+                None => entries.push(high.clone()),
+            }
+        }
+        Self::new(entries)
+    }
+
+    /// The entries that `keep` accepts.
+    pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        Self::new(self.entries.iter().filter(|entry| keep(&entry.key)).cloned().collect())
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn over(&self, low: &Self) -> Self {
+        let both_maps = self.node.as_map().is_some() && low.node.as_map().is_some();
+        let key_at = if both_maps { low.key_at.clone() } else { self.key_at.clone() };
+        Self {
+            key: Arc::clone(&low.key),
+            key_at,
+            loose: low.loose && self.loose,
+            node: self.node.over(&low.node),
+        }
+    }
+}
+
+/// Whether plain text means "nothing".
+pub(crate) fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}

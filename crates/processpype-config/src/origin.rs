@@ -1,0 +1,83 @@
+//! Where a value comes from.
+//!
+//! # Invariants
+//!
+//! 1. An [`Origin`] never holds a value, only its place: it may be printed and sent anywhere.
+//! 2. Lines and columns start at 1; columns count characters, not bytes.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// The place a value was written in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// A configuration file.
+    File {
+        /// The path, as it was given to the loader.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u32,
+        /// The column in characters, from 1.
+        column: u32,
+    },
+    /// An environment variable.
+    Environment {
+        /// The whole name of the variable.
+        variable: String,
+    },
+    /// A flag on the command line.
+    CommandLine {
+        /// The flag without its value, such as `--set server.port`.
+        flag: String,
+    },
+    /// The default that the configuration type states.
+    Default,
+    /// What was configured over the control API.
+    Api {
+        /// Who configured it.
+        actor: String,
+    },
+    /// The body of an HTTP request.
+    Body,
+}
+
+// === impl Origin ===
+
+impl Origin {
+    /// A place in a file.
+    pub fn file(path: impl Into<PathBuf>, line: u32, column: u32) -> Self {
+        Self::File { path: path.into(), line, column }
+    }
+
+    /// An environment variable.
+    pub fn environment(variable: impl Into<String>) -> Self {
+        Self::Environment { variable: variable.into() }
+    }
+
+    /// A flag of the command line, without its value.
+    pub fn command_line(flag: impl Into<String>) -> Self {
+        Self::CommandLine { flag: flag.into() }
+    }
+
+    /// What `actor` configured over the API.
+    pub fn api(actor: impl Into<String>) -> Self {
+        Self::Api { actor: actor.into() }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::Environment { variable } => write!(f, "environment variable {variable}"),
+            Self::CommandLine { flag } => write!(f, "command line {flag}"),
+            Self::Default => f.write_str("default"),
+            Self::Api { actor } => write!(f, "api:{actor}"),
+            Self::Body => f.write_str("request body"),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Variables and `--set` flags, laid over the files.
+//!
+//! # Invariants
+//!
+//! 1. A value from here has no place in a file; its origin is the variable's or the flag's name.
+//! 2. A name that is meant for us but hits no section is a problem, never silence.
+
+use std::sync::Arc;
+
+use crate::limits::{MAX_DEPTH, MAX_FILE_BYTES};
+use crate::nearest::{nearest, plain};
+use crate::node::{Entry, Map, Node, Style};
+use crate::origin::Origin;
+use crate::report::{Problem, Problems};
+use crate::source::{At, Source};
+use crate::yaml;
+
+/// What names mean.
+pub(crate) struct Overlay<'a> {
+    /// The prefix of variables, without the underscore.
+    pub(crate) prefix: &'a str,
+    /// The sections that may be named.
+    pub(crate) known: &'a [String],
+}
+
+// === impl Overlay ===
+
+impl Overlay<'_> {
+    /// Lays one variable over `root`, if it is meant for us; `None` is a value that is not UTF-8.
+    pub(crate) fn variable(
+        &self,
+        root: &mut Node,
+        name: &str,
+        text: Option<&str>,
+        problems: &mut Problems,
+    ) {
+        let Some(path) = self.path_of(name) else { return };
+        let source = Source::word(Origin::environment(name));
+        let at = At::whole(&source);
+        let Some(text) = text else {
+            problems.push(at.problem("the value is not valid UTF-8", false));
+            return;
+        };
+        if let Some(problem) = self.unknown(&at, &path, |section| self.variable_of(section, name)) {
+            problems.push(problem);
+        } else if let Some(value) = value(&source, text, problems) {
+            *root = nest(root, &path, &at, value).over(root);
+        }
+    }
+
+    /// Lays `path=value` over `root`.
+    pub(crate) fn assignment(&self, root: &mut Node, text: &str, problems: &mut Problems) {
+        let (path_text, value_text) = text.split_once('=').unwrap_or((text, ""));
+        let source = Source::word(Origin::command_line(format!("--set {path_text}")));
+        let at = At::whole(&source);
+        let path: Vec<String> = path_text.trim().split('.').map(str::to_owned).collect();
+        if !text.contains('=') {
+            // Without `=` the whole text may be a value; it is not shown.
+            let at = At::whole(&Source::word(Origin::command_line("--set")));
+            let problem = at.problem("an assignment has no `=`", false);
+            problems.push(problem.help("write --set services.my_service.port=9000"));
+        } else if path.iter().any(String::is_empty) || path.len() > MAX_DEPTH {
+            let problem = at.problem("an assignment needs a path of keys before the `=`", false);
+            problems.push(problem.help("write --set services.my_service.port=9000"));
+        } else if let Some(problem) = self.unknown(&at, &path, ToOwned::to_owned) {
+            problems.push(problem);
+        } else if let Some(value) = value(&source, value_text, problems) {
+            *root = nest(root, &path, &at, value).over(root);
+        }
+    }
+
+    /// The path that a variable names, if the variable is meant for us.
+    fn path_of(&self, name: &str) -> Option<Vec<String>> {
+        let rest = name.strip_prefix(self.prefix)?.strip_prefix('_')?;
+        let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
+        let counts = path.len() > 1 || self.is_known(rest);
+        (counts && path.len() <= MAX_DEPTH && path.iter().all(|key| !key.is_empty()))
+            .then_some(path)
+    }
+
+    fn is_known(&self, section: &str) -> bool {
+        self.known.iter().any(|known| plain(known) == plain(section))
+    }
+
+    fn unknown(&self, at: &At, path: &[String], spell: impl Fn(&str) -> String) -> Option<Problem> {
+        let section = path.first()?;
+        if self.is_known(section) || section.starts_with("x-") {
+            return None;
+        }
+        let known = || self.known.iter().map(String::as_str);
+        let mut problem = at
+            .problem(format!("there is no section `{section}`"), false)
+            .in_path(section.as_str())
+            .hint_nearest(section, known())
+            .valid(known());
+        if let Some(near) = nearest(section, known()) {
+            problem = problem.help(format!("write {}", spell(&with_first(path, near).join("."))));
+        }
+        Some(problem)
+    }
+
+    /// The name of the variable for a path.
+    fn variable_of(&self, path: &str, like: &str) -> String {
+        let path = plain(path).to_uppercase().replace('.', "__");
+        debug_assert!(like.starts_with(self.prefix), "only called for variables with the prefix");
+        format!("{}_{path}", self.prefix)
+    }
+}
+
+fn with_first(path: &[String], first: &str) -> Vec<String> {
+    std::iter::once(first.to_owned()).chain(path.iter().skip(1).cloned()).collect()
+}
+
+/// Reads the text of a variable or flag: YAML if it begins like a list or map, otherwise text.
+fn value(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<Node> {
+    if text.len() > MAX_FILE_BYTES {
+        problems.push(At::whole(source).problem("the value is too large", false));
+        return None;
+    }
+    if text.trim_start().starts_with(['[', '{']) {
+        return yaml::read(source, text, problems);
+    }
+    Some(Node::scalar(text, Style::Loose, At::whole(source)))
+}
+
+/// Builds the maps around a value, with the keys that `root` has already.
+fn nest(root: &Node, path: &[String], at: &At, value: Node) -> Node {
+    let Some((word, rest)) = path.split_first() else { return value };
+    let existing = root.as_map().and_then(|map| map.get(word).or_else(|| map.get_like(word)));
+    let key = existing.map_or_else(|| word.as_str().into(), |entry| Arc::clone(&entry.key));
+    let node = match existing {
+        Some(entry) => nest(&entry.node, rest, at, value),
+        None => rest.iter().rfold(value, |value, word| single(word.as_str().into(), at, value)),
+    };
+    single(key, at, node)
+}
+
+fn single(key: Arc<str>, at: &At, node: Node) -> Node {
+    let entry = Entry { key, key_at: at.clone(), loose: true, node };
+    Node::map(Map::new(vec![entry]), at.clone())
+}

@@ -1,0 +1,131 @@
+//! How problems look: the shape that Rust's own compiler made familiar.
+//!
+//! # Invariant
+//!
+//! `file:line:column` and the path of the value appear literally, so that an editor can jump there
+//! and `grep` finds it. Colours only add; they never carry meaning alone.
+
+use std::fmt::Write as _;
+
+use crate::limits::MAX_PRINTED;
+use crate::origin::Origin;
+use crate::report::{Problem, Report};
+
+/// Terminal styles; all empty when colours are off.
+struct Paint {
+    error: &'static str,
+    frame: &'static str,
+    bold: &'static str,
+    reset: &'static str,
+}
+
+const PLAIN: Paint = Paint { error: "", frame: "", bold: "", reset: "" };
+const COLORED: Paint =
+    Paint { error: "\x1b[1;31m", frame: "\x1b[1;34m", bold: "\x1b[1m", reset: "\x1b[0m" };
+
+/// The text of a whole report.
+pub(crate) fn report(report: &Report, color: bool) -> String {
+    let shown = report.problems().len().min(MAX_PRINTED);
+    let texts: Vec<_> = report.problems()[..shown].iter().map(|p| problem(p, color)).collect();
+    let mut out = texts.join("\n");
+    let more = report.count() - shown;
+    if more > 0 {
+        let _ = writeln!(out, "\nand {more} more");
+    }
+    out
+}
+
+/// The text of one problem, with a line feed at its end.
+pub(crate) fn problem(problem: &Problem, color: bool) -> String {
+    let paint = if color { &COLORED } else { &PLAIN };
+    let mut out = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = write_problem(&mut out, problem, paint);
+    out
+}
+
+fn write_problem(out: &mut String, problem: &Problem, paint: &Paint) -> std::fmt::Result {
+    let Paint { error, frame, bold, reset } = paint;
+    writeln!(out, "{error}error{reset}{bold}: {}{reset}", headline(problem))?;
+    if let Some(place) = place(problem) {
+        writeln!(out, "  {frame}-->{reset} {place}")?;
+    }
+    let gutter = write_snippet(out, problem, paint)?;
+    for (word, text) in remarks(problem) {
+        writeln!(out, "{:gutter$} {frame}={reset} {bold}{word}{reset}: {text}", "")?;
+    }
+    Ok(())
+}
+
+/// The message; the path goes in front unless the message names it.
+fn headline(problem: &Problem) -> String {
+    let (path, message) = (problem.path(), problem.message());
+    if path.is_empty() || message.contains(path) {
+        message.to_owned()
+    } else {
+        format!("in `{path}`: {message}")
+    }
+}
+
+fn place(problem: &Problem) -> Option<String> {
+    match (problem.origin()?, problem.position()) {
+        (Origin::Body, Some((line, column))) => Some(format!("request body:{line}:{column}")),
+        (origin, _) => Some(origin.to_string()),
+    }
+}
+
+/// The source line with its mark; returns the width of the line numbers.
+fn write_snippet(
+    out: &mut String,
+    problem: &Problem,
+    paint: &Paint,
+) -> Result<usize, std::fmt::Error> {
+    let Paint { error, frame, reset, .. } = paint;
+    let (Some(snippet), Some((line, _))) = (problem.snippet(), problem.position()) else {
+        return Ok(2);
+    };
+    let number = line.to_string();
+    let (width, before) = (number.len(), snippet.before);
+    let mark = "^".repeat(snippet.marked.max(1));
+    let label = problem.label_text();
+    let gap = if label.is_empty() { "" } else { " " };
+    writeln!(out, "{:width$} {frame}|{reset}", "")?;
+    writeln!(out, "{frame}{number} |{reset} {}", snippet.text)?;
+    writeln!(out, "{:width$} {frame}|{reset} {:before$}{error}{mark}{gap}{label}{reset}", "", "")?;
+    Ok(width)
+}
+
+/// The lines below the snippet: word and text.
+fn remarks(problem: &Problem) -> Vec<(&'static str, String)> {
+    let mut remarks = Vec::new();
+    if problem.snippet().is_none() && !problem.label_text().is_empty() {
+        remarks.push(("note", problem.label_text().to_owned()));
+    }
+    if let Some(overrides) = overrides(problem) {
+        remarks.push(("note", overrides));
+    }
+    remarks.extend(problem.notes().iter().map(|note| ("note", note.clone())));
+    if let Some(nearest) = problem.nearest_choice() {
+        remarks.push(("help", format!("did you mean `{nearest}`?")));
+    }
+    if let Some(valid) = valid(problem) {
+        remarks.push(("valid", valid));
+    }
+    remarks.extend(problem.help_text().map(|help| ("help", help.to_owned())));
+    remarks
+}
+
+fn overrides(problem: &Problem) -> Option<String> {
+    let places: Vec<_> = problem.overrides().iter().map(ToString::to_string).collect();
+    (!places.is_empty()).then(|| format!("overrides {}", places.join(", which overrides ")))
+}
+
+fn valid(problem: &Problem) -> Option<String> {
+    let (listed, more) = problem.listed();
+    let list = listed.join(", ");
+    match (listed.is_empty(), more) {
+        (true, _) => None,
+        (false, 0) => Some(list),
+        (false, more) => Some(format!("{list} and {more} more")),
+    }
+}

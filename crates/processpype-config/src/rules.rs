@@ -1,0 +1,375 @@
+//! A JSON Schema, compiled for checking many values.
+//!
+//! # Invariants
+//!
+//! 1. Every `$ref` is an index, every pattern is compiled, every tagged enum knows its tag: a check
+//!    does no lookups by name except those of the value's own keys.
+//! 2. What the schema says and this module does not know (`not`, `if`, `dependentSchemas`,
+//!    `contains`) is left to serde; the derive of `schemars` writes none of these.
+
+use std::collections::HashMap;
+
+use regex_lite::Regex;
+use serde_json::{Map, Value};
+
+use crate::secret::X_SECRET;
+use crate::types::Types;
+
+/// Levels of schemas inside schemas that are followed when an enum's variants are compared.
+const MAX_SHAPE_DEPTH: usize = 16;
+
+/// The index of a [`Rule`].
+pub(crate) type Id = usize;
+
+/// A compiled schema.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    rules: Vec<Rule>,
+    types: Vec<Types>,
+    secret: Vec<bool>,
+    root: Id,
+}
+
+/// One schema object.
+#[derive(Debug, Default)]
+pub(crate) struct Rule {
+    pub(crate) types: Types,
+    pub(crate) secret: bool,
+    pub(crate) format: String,
+    pub(crate) minimum: Option<f64>,
+    pub(crate) maximum: Option<f64>,
+    pub(crate) above: Option<f64>,
+    pub(crate) below: Option<f64>,
+    pub(crate) multiple_of: Option<f64>,
+    pub(crate) min_length: Option<usize>,
+    pub(crate) max_length: Option<usize>,
+    pub(crate) pattern: Option<Regex>,
+    pub(crate) items: Option<Id>,
+    pub(crate) prefix: Vec<Id>,
+    pub(crate) min_items: Option<usize>,
+    pub(crate) max_items: Option<usize>,
+    pub(crate) unique: bool,
+    pub(crate) properties: HashMap<String, Id>,
+    pub(crate) pattern_properties: Vec<(Regex, Id)>,
+    pub(crate) free_keys: FreeKeys,
+    pub(crate) required: Vec<String>,
+    pub(crate) min_keys: Option<usize>,
+    pub(crate) max_keys: Option<usize>,
+    /// From `enum` and `const`.
+    pub(crate) choices: Option<Vec<Value>>,
+    /// From `$ref` and `allOf`.
+    pub(crate) also: Vec<Id>,
+    /// From `anyOf` and `oneOf`.
+    pub(crate) groups: Vec<Group>,
+    pub(crate) default: Option<Value>,
+    pub(crate) description: String,
+    /// From `x-expected`: what is valid, in words.
+    pub(crate) expected: Option<String>,
+    /// The schema `false`.
+    pub(crate) never: bool,
+}
+
+/// What a map may hold beside its properties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum FreeKeys {
+    /// The schema does not say: nothing, if it knows any property.
+    #[default]
+    Unsaid,
+    /// Nothing.
+    None,
+    /// Any key, with values by this rule if there is one.
+    Some(Option<Id>),
+}
+
+/// Alternatives, of which one holds.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) ids: Vec<Id>,
+    pub(crate) shape: Shape,
+}
+
+/// How the alternatives for a map are told apart.
+#[derive(Debug, Default)]
+pub(crate) enum Shape {
+    /// Only by trying.
+    #[default]
+    Untagged,
+    /// By the value of this key.
+    Tagged { key: String, variants: Vec<(String, Id)> },
+    /// By which key there is.
+    Keyed { variants: Vec<(String, Id)> },
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Compiles a schema.
+    pub(crate) fn new(schema: &Value) -> Self {
+        let mut compiler = Compiler { schema, rules: Vec::new(), refs: HashMap::new() };
+        let root = compiler.compile(schema);
+        let mut rules = Self { rules: compiler.rules, root, ..Self::default() };
+        let all = 0..rules.rules.len();
+        rules.types = all.clone().map(|id| rules.types_within(id, MAX_SHAPE_DEPTH)).collect();
+        rules.secret = all.map(|id| rules.secret_within(id, MAX_SHAPE_DEPTH)).collect();
+        for at in 0..rules.rules.len() {
+            for group in 0..rules.rules[at].groups.len() {
+                let shape = rules.shape(&rules.rules[at].groups[group].ids);
+                rules.rules[at].groups[group].shape = shape;
+            }
+        }
+        rules
+    }
+
+    pub(crate) const fn root(&self) -> Id {
+        self.root
+    }
+
+    pub(crate) fn get(&self, id: Id) -> &Rule {
+        &self.rules[id]
+    }
+
+    /// `id` and the rules that hold with it always, alternatives left out.
+    pub(crate) fn closure(&self, id: Id, out: &mut Vec<Id>) {
+        if out.contains(&id) {
+            return;
+        }
+        out.push(id);
+        for also in &self.rules[id].also {
+            self.closure(*also, out);
+        }
+    }
+
+    /// The types that a value may have by this rule.
+    pub(crate) fn types(&self, id: Id) -> Types {
+        self.types[id]
+    }
+
+    fn types_within(&self, id: Id, depth: usize) -> Types {
+        let Some(depth) = depth.checked_sub(1) else { return Types::ANY };
+        let rule = &self.rules[id];
+        if rule.never {
+            return Types::NONE;
+        }
+        let also = rule.also.iter().map(|id| self.types_within(*id, depth));
+        let groups = rule.groups.iter().map(|group| {
+            let each = group.ids.iter().map(|id| self.types_within(*id, depth));
+            each.fold(Types::NONE, Types::or)
+        });
+        also.chain(groups).fold(rule.types, Types::and)
+    }
+
+    /// Whether this rule, or one that it may lead to in place, marks a secret.
+    pub(crate) fn may_be_secret(&self, id: Id) -> bool {
+        self.secret[id]
+    }
+
+    fn secret_within(&self, id: Id, depth: usize) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return true };
+        let rule = &self.rules[id];
+        let groups = rule.groups.iter().flat_map(|group| &group.ids);
+        rule.secret || rule.also.iter().chain(groups).any(|id| self.secret_within(*id, depth))
+    }
+
+    /// Properties of `id`, those of its alternatives included.
+    pub(crate) fn all_properties<'a>(&'a self, id: Id, out: &mut Vec<(&'a str, Id)>) {
+        self.properties_within(id, MAX_SHAPE_DEPTH, out);
+    }
+
+    fn properties_within<'a>(&'a self, id: Id, depth: usize, out: &mut Vec<(&'a str, Id)>) {
+        let Some(depth) = depth.checked_sub(1) else { return };
+        let rule = &self.rules[id];
+        out.extend(rule.properties.iter().map(|(key, id)| (key.as_str(), *id)));
+        let groups = rule.groups.iter().flat_map(|group| &group.ids);
+        for id in rule.also.iter().chain(groups) {
+            self.properties_within(*id, depth, out);
+        }
+    }
+
+    /// The texts that a rule allows, if it allows only certain texts.
+    pub(crate) fn texts(&self, id: Id) -> Option<Vec<&str>> {
+        let mut ids = Vec::new();
+        self.closure(id, &mut ids);
+        let choices = ids.iter().find_map(|id| self.rules[*id].choices.as_ref())?;
+        choices.iter().map(Value::as_str).collect()
+    }
+
+    fn shape(&self, ids: &[Id]) -> Shape {
+        let maps: Vec<Id> =
+            ids.iter().copied().filter(|id| self.types(*id).has(Types::OBJECT)).collect();
+        if maps.len() < 2 && ids.len() < 2 {
+            return Shape::Untagged;
+        }
+        self.tagged(&maps).or_else(|| self.keyed(&maps)).unwrap_or_default()
+    }
+
+    /// All alternatives require one same key with one constant text each.
+    fn tagged(&self, maps: &[Id]) -> Option<Shape> {
+        let first = self.required_texts(*maps.first()?);
+        for (key, _) in first {
+            let variants: Option<Vec<_>> = maps
+                .iter()
+                .map(|id| {
+                    let texts = self.required_texts(*id);
+                    texts.into_iter().find(|(k, _)| *k == key).map(|(_, text)| (text, *id))
+                })
+                .collect();
+            if let Some(variants) = variants {
+                return Some(Shape::Tagged { key, variants });
+            }
+        }
+        None
+    }
+
+    fn required_texts(&self, id: Id) -> Vec<(String, String)> {
+        let mut ids = Vec::new();
+        self.closure(id, &mut ids);
+        let mut found = Vec::new();
+        for rule in ids.iter().map(|id| &self.rules[*id]) {
+            for key in &rule.required {
+                let texts = rule.properties.get(key).and_then(|id| self.texts(*id));
+                if let Some([text]) = texts.as_deref() {
+                    found.push((key.clone(), (*text).to_owned()));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Each alternative has exactly one property, which is required.
+    fn keyed(&self, maps: &[Id]) -> Option<Shape> {
+        let variant = |id: &Id| {
+            let rule = &self.rules[*id];
+            let [key] = rule.required.as_slice() else { return None };
+            let alone = rule.properties.len() == 1 && rule.also.is_empty();
+            (alone && rule.properties.contains_key(key)).then(|| (key.clone(), *id))
+        };
+        let variants: Vec<_> = maps.iter().map(variant).collect::<Option<_>>()?;
+        let closed = maps.iter().all(|id| self.rules[*id].free_keys == FreeKeys::None);
+        (variants.len() > 1 || (closed && !variants.is_empty()))
+            .then_some(Shape::Keyed { variants })
+    }
+}
+
+/// The state of compiling one schema.
+struct Compiler<'a> {
+    schema: &'a Value,
+    rules: Vec<Rule>,
+    refs: HashMap<&'a str, Id>,
+}
+
+// === impl Compiler ===
+
+impl<'a> Compiler<'a> {
+    fn compile(&mut self, schema: &'a Value) -> Id {
+        let id = self.rules.len();
+        self.rules.push(Rule::default());
+        let rule = match schema {
+            Value::Object(object) => self.object(object),
+            Value::Bool(false) => Rule { never: true, types: Types::NONE, ..Rule::default() },
+            _ => Rule::default(),
+        };
+        self.rules[id] = rule;
+        id
+    }
+
+    fn object(&mut self, s: &'a Map<String, Value>) -> Rule {
+        let number = |key: &str| s.get(key).and_then(Value::as_f64);
+        let size = |key: &str| {
+            s.get(key).and_then(Value::as_u64).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+        };
+        let text = |key: &str| s.get(key).and_then(Value::as_str);
+        let choices = s.get("enum").and_then(Value::as_array).cloned();
+        Rule {
+            types: Types::of_schema(s.get("type")),
+            secret: s.get(X_SECRET).and_then(Value::as_bool).unwrap_or(false),
+            format: text("format").unwrap_or_default().to_owned(),
+            minimum: number("minimum"),
+            maximum: number("maximum"),
+            above: number("exclusiveMinimum"),
+            below: number("exclusiveMaximum"),
+            multiple_of: number("multipleOf").filter(|n| *n > 0.0),
+            min_length: size("minLength"),
+            max_length: size("maxLength"),
+            pattern: text("pattern").and_then(|pattern| Regex::new(pattern).ok()),
+            items: s.get("items").map(|items| self.compile(items)),
+            prefix: self.list(s.get("prefixItems")),
+            min_items: size("minItems"),
+            max_items: size("maxItems"),
+            unique: s.get("uniqueItems").and_then(Value::as_bool).unwrap_or(false),
+            properties: self.properties(s.get("properties")),
+            pattern_properties: self.pattern_properties(s.get("patternProperties")),
+            free_keys: self.free_keys(
+                s.get("additionalProperties").or_else(|| s.get("unevaluatedProperties")),
+            ),
+            required: texts(s.get("required")),
+            min_keys: size("minProperties"),
+            max_keys: size("maxProperties"),
+            choices: choices.or_else(|| s.get("const").map(|value| vec![value.clone()])),
+            also: self.also(s),
+            groups: self.groups(s),
+            default: s.get("default").cloned(),
+            description: text("description").unwrap_or_default().to_owned(),
+            expected: text("x-expected").map(str::to_owned),
+            never: false,
+        }
+    }
+
+    fn also(&mut self, s: &'a Map<String, Value>) -> Vec<Id> {
+        let mut also = self.list(s.get("allOf"));
+        also.extend(s.get("$ref").and_then(Value::as_str).and_then(|name| self.reference(name)));
+        also
+    }
+
+    fn reference(&mut self, name: &'a str) -> Option<Id> {
+        if let Some(id) = self.refs.get(name) {
+            return Some(*id);
+        }
+        let target = self.schema.pointer(name.strip_prefix('#')?)?;
+        // The index is known before the target is compiled, for types that contain themselves.
+        let id = self.rules.len();
+        self.refs.insert(name, id);
+        Some(self.compile(target))
+    }
+
+    fn groups(&mut self, s: &'a Map<String, Value>) -> Vec<Group> {
+        ["anyOf", "oneOf"]
+            .into_iter()
+            .filter_map(|key| s.get(key))
+            .map(|list| Group { ids: self.list(Some(list)), shape: Shape::Untagged })
+            .filter(|group| !group.ids.is_empty())
+            .collect()
+    }
+
+    fn list(&mut self, list: Option<&'a Value>) -> Vec<Id> {
+        let list = list.and_then(Value::as_array);
+        list.into_iter().flatten().map(|schema| self.compile(schema)).collect()
+    }
+
+    fn properties(&mut self, map: Option<&'a Value>) -> HashMap<String, Id> {
+        let map = map.and_then(Value::as_object);
+        map.into_iter().flatten().map(|(key, schema)| (key.clone(), self.compile(schema))).collect()
+    }
+
+    fn pattern_properties(&mut self, map: Option<&'a Value>) -> Vec<(Regex, Id)> {
+        let map = map.and_then(Value::as_object);
+        map.into_iter()
+            .flatten()
+            .filter_map(|(pattern, schema)| Some((Regex::new(pattern).ok()?, self.compile(schema))))
+            .collect()
+    }
+
+    fn free_keys(&mut self, schema: Option<&'a Value>) -> FreeKeys {
+        match schema {
+            None => FreeKeys::Unsaid,
+            Some(Value::Bool(false)) => FreeKeys::None,
+            Some(Value::Bool(true)) => FreeKeys::Some(None),
+            Some(schema) => FreeKeys::Some(Some(self.compile(schema))),
+        }
+    }
+}
+
+fn texts(list: Option<&Value>) -> Vec<String> {
+    let list = list.and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}

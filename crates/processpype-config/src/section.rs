@@ -1,0 +1,461 @@
+//! Views into a loaded configuration, and reading them into types.
+//!
+//! # Invariants
+//!
+//! 1. A section that was written nowhere reads as an empty map that knows its path, so defaults and
+//!    missing keys work the same whether or not a file mentions it.
+//! 2. `Debug` shows paths and origins, never values.
+//! 3. A schema is compiled once per type and document.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+
+use crate::check::{Slot, Walk};
+use crate::effective::{self, Effective};
+use crate::interpolate::Resolver;
+use crate::limits::MAX_BODY_BYTES;
+use crate::nearest::plain;
+use crate::node::{Map, Node, Style};
+use crate::origin::Origin;
+use crate::report::{Problem, Problems, Report};
+use crate::rules::Rules;
+use crate::secrets::{Backends, SecretsConfig};
+use crate::source::{At, Source};
+use crate::typed::{De, Typed};
+use crate::types::Types;
+use crate::{json, show};
+
+/// A whole configuration, all layers merged. Cheap to clone, and the same for every thread.
+#[derive(Clone, Debug)]
+pub struct Document {
+    root: Section,
+}
+
+/// A view of one part of a [`Document`]. Cheap to clone.
+///
+/// # Example
+///
+/// ```
+/// use processpype_config::{Format, Loader};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// #[derive(Debug, Deserialize, JsonSchema)]
+/// struct Counter {
+///     /// Added per tick.
+///     #[schemars(range(min = 1))]
+///     step: u64,
+/// }
+///
+/// let text = "services:\n  counter:\n    step: 0\n    stp: 1\n";
+/// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+/// let report = document.section(&["services", "counter"]).read::<Counter>().unwrap_err();
+/// let text = report.to_string();
+/// assert!(text.contains("app.yaml:3:11") && text.contains("is less than 1"), "{text}");
+/// assert!(text.contains("app.yaml:4:5") && text.contains("did you mean `step`?"), "{text}");
+/// # Ok::<(), processpype_config::Report>(())
+/// ```
+#[derive(Clone)]
+pub struct Section {
+    node: Option<Node>,
+    path: Path,
+    /// The key of this section, or of the nearest one above it that was written.
+    key_at: Option<At>,
+    shared: Arc<Shared>,
+}
+
+/// A path as a list from the inside out, shared between sections.
+#[derive(Clone, Default)]
+struct Path(Option<Arc<(Path, String)>>);
+
+/// What the sections of a document have in common.
+#[derive(Default)]
+struct Shared {
+    root: Option<Node>,
+    variables: BTreeMap<String, String>,
+    backends: OnceLock<Backends>,
+    schemas: Mutex<HashMap<String, Arc<Rules>>>,
+}
+
+// === impl Document ===
+
+impl Document {
+    pub(crate) fn new(root: Node, variables: BTreeMap<String, String>) -> Self {
+        let shared = Shared { root: Some(root.clone()), variables, ..Shared::default() };
+        let (path, shared) = (Path::default(), Arc::new(shared));
+        Self { root: Section { node: Some(root), path, key_at: None, shared } }
+    }
+
+    /// A configuration without anything in it.
+    pub fn empty() -> Self {
+        Self { root: Section::absent(Path::default(), None, Arc::default()) }
+    }
+
+    /// The whole of it as one section.
+    pub fn root(&self) -> Section {
+        self.root.clone()
+    }
+
+    /// The part at `path`; one that was written nowhere reads as an empty map.
+    pub fn section(&self, path: &[&str]) -> Section {
+        path.iter().fold(self.root(), |section, key| section.get(key))
+    }
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+// === impl Section ===
+
+impl Section {
+    /// A section that was written nowhere, at a path such as `services.counter`.
+    pub fn empty(path: &str) -> Self {
+        let keys = path.split('.').filter(|key| !key.is_empty());
+        let path = keys.fold(Path::default(), |path, key| path.below(key));
+        Self::absent(path, None, Arc::default())
+    }
+
+    fn absent(path: Path, key_at: Option<At>, shared: Arc<Shared>) -> Self {
+        Self { node: None, path, key_at, shared }
+    }
+
+    /// The path, such as `services.counter`; empty for the root.
+    pub fn path(&self) -> String {
+        self.path.keys().iter().fold(String::new(), |path, key| show::join(&path, key))
+    }
+
+    /// Whether any layer wrote it.
+    pub fn exists(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// The keys in the order of the file, with the places they were written at.
+    ///
+    /// A section that is no map has none.
+    pub fn keys(&self) -> Vec<(String, Origin)> {
+        let entries = self.map().map_or(&[][..], Map::entries);
+        entries.iter().map(|entry| (entry.key.to_string(), entry.key_at.origin())).collect()
+    }
+
+    /// The part below `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Self {
+        let path = self.path.below(key);
+        match self.map().and_then(|map| map.get(key)) {
+            Some(entry) => Self {
+                node: Some(entry.node.clone()),
+                path,
+                key_at: Some(entry.key_at.clone()),
+                shared: Arc::clone(&self.shared),
+            },
+            None => Self::absent(path, self.key_at.clone(), Arc::clone(&self.shared)),
+        }
+    }
+
+    /// Where it was written: its key, or the value itself if that is no map.
+    pub fn origin(&self) -> Option<Origin> {
+        let node = self.node.as_ref()?;
+        let at = if node.as_map().is_some() { self.key_at.as_ref() } else { None };
+        Some(at.unwrap_or(&node.at).origin())
+    }
+
+    /// Splits into a section with only `keys` and a section with the rest, both at the same path.
+    #[must_use]
+    pub fn split(&self, keys: &[&str]) -> (Self, Self) {
+        let is_named = |key: &str| keys.iter().any(|named| *named == key);
+        let named = self.with_map(|map| map.filtered(is_named));
+        let rest = self.with_map(|map| map.filtered(|key| !is_named(key)));
+        (named, rest)
+    }
+
+    fn with_map(&self, change: impl FnOnce(&Map) -> Map) -> Self {
+        let node = self.node.as_ref().map(|node| match node.as_map() {
+            Some(map) => {
+                Node { extra: node.extra.clone(), ..Node::map(change(map), node.at.clone()) }
+            }
+            None => node.clone(),
+        });
+        Self { node, ..self.clone() }
+    }
+
+    /// Lays `self` over `below`, as a higher layer lies over a lower one; origins are kept.
+    ///
+    /// The result has the path of `self`. An empty section (`counter:`) hides nothing.
+    #[must_use]
+    pub fn over(&self, below: &Self) -> Self {
+        let node = match (&self.node, &below.node) {
+            (Some(high), Some(low)) if high.is_null() && low.as_map().is_some() => {
+                Some(low.clone())
+            }
+            (Some(high), Some(low)) => Some(high.over(low)),
+            (high, low) => high.clone().or_else(|| low.clone()),
+        };
+        Self { node, ..self.clone() }
+    }
+
+    /// Checks that there are no keys but `known`, and the user's own that begin with `x-`.
+    ///
+    /// # Errors
+    ///
+    /// One problem per unknown key, each with the nearest known one.
+    pub fn known_keys(&self, known: &[&str]) -> Result<(), Report> {
+        let mut problems = Problems::default();
+        let names: Vec<String> = known.iter().map(|key| plain(key)).collect();
+        for entry in self.map().map_or(&[][..], Map::entries) {
+            let is_known = known.contains(&&*entry.key)
+                || (entry.loose && names.contains(&plain(&entry.key)))
+                || entry.key.starts_with("x-");
+            if !is_known {
+                problems.push(self.unknown_key(&entry.key, &entry.key_at, known));
+            }
+        }
+        problems.finish()
+    }
+
+    fn unknown_key(&self, key: &str, at: &At, known: &[&str]) -> Problem {
+        let path = show::join(&self.path(), key);
+        at.problem(format!("unknown key `{path}`"), false)
+            .in_path(path)
+            .label("not known here")
+            .hint_nearest(key, known.iter().copied())
+            .valid(known.iter().copied())
+    }
+
+    /// Reads the section into a type: resolves `${…}`, checks the type's schema, deserializes.
+    ///
+    /// Keys that the schema does not know are refused, except those that begin with `x-`, with or
+    /// without `deny_unknown_fields`. (`#[serde(alias)]` is not in the schema, so an alias is
+    /// refused too.) An empty value (`counter:`) reads as an empty map where a map is wanted.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the section at once.
+    pub fn read<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Report> {
+        self.read_collecting(&mut Vec::new())
+    }
+
+    /// Reads the section and adds every secret value in it to `sink`, for redaction elsewhere.
+    ///
+    /// The values are collected also when the section has problems.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the section at once.
+    pub fn read_collecting<T: DeserializeOwned + JsonSchema>(
+        &self,
+        sink: &mut Vec<String>,
+    ) -> Result<T, Report> {
+        let rules = self.shared.rules::<T>();
+        let resolver =
+            Resolver { variables: &self.shared.variables, backends: self.shared.backends() };
+        self.read_with(&rules, Some(resolver), sink)
+    }
+
+    fn read_with<T: DeserializeOwned>(
+        &self,
+        rules: &Rules,
+        resolver: Option<Resolver<'_>>,
+        sink: &mut Vec<String>,
+    ) -> Result<T, Report> {
+        let empty = Map::default();
+        let absent;
+        let node = match &self.node {
+            Some(node) => node,
+            None => {
+                absent = self.absent_node(rules)?;
+                &absent
+            }
+        };
+        let mut walk = Walk::new(rules, resolver, self.path.keys(), &empty);
+        let slot = Slot { node, key_at: self.key_at.as_ref(), lenient: false };
+        let typed = walk.visit(slot, &[rules.root()], false);
+        let secrets = std::mem::take(&mut walk.secrets);
+        let result = walk.problems.finish().and_then(|()| {
+            T::deserialize(De(&typed))
+                .map_err(|e| self.refused(&typed, &typed.located(e), &secrets))
+        });
+        sink.extend(secrets);
+        result
+    }
+
+    /// What stands in for a section that was written nowhere.
+    fn absent_node(&self, rules: &Rules) -> Result<Node, Report> {
+        let at = At::whole(&Source::word(Origin::Default));
+        let types = rules.types(rules.root());
+        if types.has(Types::OBJECT) {
+            Ok(Node::map(Map::default(), at))
+        } else if types.has(Types::NULL) {
+            Ok(Node::scalar("", Style::Plain, at))
+        } else {
+            let expected = crate::describe::expected(rules, &[rules.root()]);
+            let message = format!("missing key `{}`", self.path());
+            Err(self.problem(message).label(format!("expected {expected}")).into())
+        }
+    }
+
+    /// The problem for what a `Deserialize` implementation refused after the schema was content.
+    fn refused(
+        &self,
+        typed: &Typed<'_>,
+        error: &crate::typed::Error,
+        secrets: &[String],
+    ) -> Report {
+        let value = typed.follow(&error.path);
+        let mut path = self.path();
+        for key in &error.path {
+            path = show::join(&path, key);
+        }
+        // A hand-written error may quote any value of the section; secrets are taken out.
+        let scrub = |text: String, secret: &String| text.replace(secret.as_str(), "···");
+        let mut message = secrets.iter().fold(error.message.clone(), scrub);
+        if let crate::typed::Value::Scalar(text, _) = &value.value
+            && !value.show
+            && !text.is_empty()
+        {
+            message = message.replace(text.as_ref(), "···");
+        }
+        let subject = match &value.value {
+            crate::typed::Value::Scalar(text, _) if value.show => {
+                format!("{}: ", show::value(text))
+            }
+            _ => String::new(),
+        };
+        value
+            .place()
+            .problem(format!("invalid value for `{path}`: {subject}{message}"), value.show)
+            .in_path(path)
+            .overriding(value.node.overrides().to_vec())
+            .into()
+    }
+
+    /// Starts a problem about this section, for a check of the caller's own.
+    ///
+    /// The message must hold no value that could be secret.
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
+        let node_at =
+            self.node.as_ref().filter(|node| node.as_map().is_none()).map(|node| &node.at);
+        let overrides = self.node.as_ref().map_or(&[][..], Node::overrides).to_vec();
+        match node_at.or(self.key_at.as_ref()).or(self.node.as_ref().map(|node| &node.at)) {
+            Some(at) => at.problem(message, false),
+            None => Problem::new(message),
+        }
+        .in_path(self.path())
+        .overriding(overrides)
+    }
+
+    /// Lists every leaf with its value, origin and what it overrides; defaults of the schema too.
+    ///
+    /// A value is shown only where the schema knows it and it is no secret; otherwise it is `***`.
+    /// `${…}` is shown as it was written.
+    pub fn effective(&self, schema: &Schema) -> Vec<Effective> {
+        let rules = Rules::new(schema.as_value());
+        effective::list(&rules, self.node.as_ref(), &self.path())
+    }
+
+    fn map(&self) -> Option<&Map> {
+        self.node.as_ref().and_then(Node::as_map)
+    }
+}
+
+impl Default for Section {
+    fn default() -> Self {
+        Self::empty("")
+    }
+}
+
+impl fmt::Debug for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Section")
+            .field("path", &self.path())
+            .field("origin", &self.origin())
+            .field("keys", &self.keys().into_iter().map(|(key, _)| key).collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+// === impl Path ===
+
+impl Path {
+    fn below(&self, key: &str) -> Self {
+        Self(Some(Arc::new((self.clone(), key.to_owned()))))
+    }
+
+    /// The keys from the outside in.
+    fn keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut here = self;
+        while let Some(link) = &here.0 {
+            keys.push(link.1.clone());
+            here = &link.0;
+        }
+        keys.reverse();
+        keys
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// The compiled schema of a type.
+    fn rules<T: JsonSchema>(&self) -> Arc<Rules> {
+        let name = format!("{} {}", T::schema_id(), std::any::type_name::<T>());
+        // A poisoned cache is still a cache: its entries are complete or absent.
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(schemas.entry(name).or_insert_with(|| Arc::new(rules_of::<T>())))
+    }
+
+    /// The declared backends; none if the section `secrets` is invalid, which its reader reports.
+    fn backends(&self) -> &Backends {
+        self.backends.get_or_init(|| {
+            let section =
+                self.root.as_ref().and_then(Node::as_map).and_then(|map| map.get("secrets"));
+            let Some(entry) = section else { return Backends::default() };
+            let section = Section { node: Some(entry.node.clone()), ..Section::empty("secrets") };
+            let none = Backends::default();
+            let resolver = Resolver { variables: &self.variables, backends: &none };
+            let rules = rules_of::<SecretsConfig>();
+            let config =
+                section.read_with::<SecretsConfig>(&rules, Some(resolver), &mut Vec::new());
+            Backends(config.unwrap_or_default().backends)
+        })
+    }
+}
+
+/// Reads the body of an HTTP request: the same checks and limits as for a file, without `${…}`.
+///
+/// # Errors
+///
+/// Every problem of the body at once; if it is not JSON, that alone.
+///
+/// # Example
+///
+/// ```
+/// let report = processpype_config::read_json::<Vec<u8>>(b"[1, 300]").unwrap_err();
+/// assert!(report.to_string().contains("request body:1:5"), "{report}");
+/// ```
+pub fn read_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Report> {
+    if bytes.len() > MAX_BODY_BYTES {
+        let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+        return Err(Problem::new(message).at(Origin::Body).into());
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Problem::new("the body is not valid UTF-8").at(Origin::Body))?;
+    let mut problems = Problems::default();
+    let node = json::read(&Source::body(text.to_owned()), &mut problems);
+    problems.finish()?;
+    let section = Section { node, ..Section::default() };
+    section.read_with(&rules_of::<T>(), None, &mut Vec::new())
+}
+
+fn rules_of<T: JsonSchema>() -> Rules {
+    let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
+    Rules::new(generator.into_root_schema_for::<T>().as_value())
+}

@@ -1,0 +1,106 @@
+//! How values and paths are written in reports.
+//!
+//! # Invariant
+//!
+//! Only [`value`] turns a value of the configuration into text for people; it shortens it and hides
+//! the user information of URLs. Whether it may be called is the caller's decision.
+
+use crate::limits::MAX_SHOWN_CHARS;
+
+/// Words in a key that make its value a secret even if its type does not say so.
+const SECRET_WORDS: [&str; 10] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "private_key",
+    "credentials",
+    "dsn",
+];
+
+/// A value in quotes, shortened, on one line.
+pub(crate) fn value(text: &str) -> String {
+    let text = without_userinfo(text);
+    let mut out = String::from("\"");
+    for (at, c) in text.chars().enumerate() {
+        if at == MAX_SHOWN_CHARS {
+            out.push('…');
+            break;
+        }
+        match c {
+            '"' => out.push('"'),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// `postgres://user:password@host` → `postgres://···@host`.
+pub(crate) fn without_userinfo(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(['/', '?', '#', ' ']).unwrap_or(after.len());
+        rest = after;
+        if let Some(sign) = after[..end].rfind('@') {
+            out.push_str("···");
+            rest = &after[sign..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Whether a key's name says that its value is a secret.
+pub(crate) fn names_a_secret(key: &str) -> bool {
+    let key = crate::nearest::plain(key);
+    SECRET_WORDS.iter().any(|word| {
+        key == *word || key.ends_with(&format!("_{word}")) || key.starts_with(&format!("{word}_"))
+    })
+}
+
+/// Joins a path and a key; keys that would be ambiguous are quoted.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    let simple = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+    let is_item = key.starts_with('[') && key.ends_with(']');
+    let key = if simple || is_item { key.to_owned() } else { format!("{key:?}") };
+    if path.is_empty() || is_item { format!("{path}{key}") } else { format!("{path}.{key}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{join, names_a_secret, value};
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(value(text), expected);
+    }
+
+    #[test]
+    fn values_are_short_and_without_userinfo() {
+        check("fast", "\"fast\"");
+        check("a\nb", "\"a\\nb\"");
+        check("http://u:p@h/x", "\"http://···@h/x\"");
+        check("a http://u:p@x@h b://c@d", "\"a http://···@h b://···@d\"");
+        check(&"x".repeat(90), &format!("\"{}…\"", "x".repeat(80)));
+    }
+
+    #[test]
+    fn names_of_secrets() {
+        assert!(names_a_secret("db_password") && names_a_secret("API-Key"));
+        assert!(!names_a_secret("max_tokens") && !names_a_secret("port"));
+    }
+
+    #[test]
+    fn paths_quote_what_is_ambiguous() {
+        assert_eq!(join("a", "b-c"), "a.b-c");
+        assert_eq!(join("a", "b.c"), "a.\"b.c\"");
+        assert_eq!(join("a", "[0]"), "a[0]");
+    }
+}

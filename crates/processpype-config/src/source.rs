@@ -1,0 +1,334 @@
+//! Texts that values come from, and places in them.
+//!
+//! # Invariants
+//!
+//! 1. A source line leaves this module only through [`At::snippet`], masked: shown are keys that
+//!    the parser recognised, the punctuation between values, and the one value in question if the
+//!    caller says that it may be shown. Everything else becomes `···`, also comments.
+//! 2. `Debug` shows names, never text.
+//! 3. The happy path pays nothing: what may be shown is worked out when a problem is made.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use crate::limits::MAX_LINE_CHARS;
+use crate::loader::Format;
+use crate::origin::Origin;
+use crate::report::{Problem, Snippet};
+use crate::{toml_tree, yaml};
+
+/// What stands in for everything that is not shown.
+const MASK: &str = "···";
+
+/// Punctuation between values that may be shown.
+const HARMLESS: &str = " \t:,[]{}-=";
+
+/// One text: a file, a request body, or a word from elsewhere.
+pub(crate) struct Source {
+    kind: Kind,
+    marks: OnceLock<Marks>,
+}
+
+enum Kind {
+    /// A file or a body, with lines.
+    Text { path: Option<PathBuf>, format: Format, text: String },
+    /// A variable, a flag, …: a place without lines.
+    Word(Origin),
+}
+
+/// Where the keys and values of a text are.
+#[derive(Default)]
+pub(crate) struct Marks {
+    /// In the order of their starts.
+    pub(crate) spans: Vec<Mark>,
+    /// Bytes up to which the parser understood the text.
+    pub(crate) until: usize,
+}
+
+/// A key or a scalar.
+pub(crate) struct Mark {
+    pub(crate) range: Range<usize>,
+    pub(crate) is_key: bool,
+}
+
+/// A place in a source.
+#[derive(Clone)]
+pub(crate) struct At {
+    source: Arc<Source>,
+    line: u32,
+    column: u32,
+    start: u32,
+    end: u32,
+}
+
+// === impl Source ===
+
+impl Source {
+    pub(crate) fn file(path: PathBuf, format: Format, text: String) -> Arc<Self> {
+        Self::new(Kind::Text { path: Some(path), format, text })
+    }
+
+    pub(crate) fn body(text: String) -> Arc<Self> {
+        Self::new(Kind::Text { path: None, format: Format::Json, text })
+    }
+
+    pub(crate) fn word(origin: Origin) -> Arc<Self> {
+        Self::new(Kind::Word(origin))
+    }
+
+    fn new(kind: Kind) -> Arc<Self> {
+        Arc::new(Self { kind, marks: OnceLock::new() })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        match &self.kind {
+            Kind::Text { text, .. } => text,
+            Kind::Word(_) => "",
+        }
+    }
+
+    pub(crate) const fn is_body(&self) -> bool {
+        matches!(self.kind, Kind::Text { path: None, .. })
+    }
+
+    fn marks(&self) -> &Marks {
+        self.marks.get_or_init(|| match &self.kind {
+            Kind::Text { format: Format::Toml, text, .. } => toml_tree::marks(text),
+            Kind::Text { text, .. } => yaml::marks(text),
+            Kind::Word(_) => Marks::default(),
+        })
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Text { path, .. } => f.debug_tuple("Source").field(path).finish(),
+            Kind::Word(origin) => f.debug_tuple("Source").field(origin).finish(),
+        }
+    }
+}
+
+// === impl At ===
+
+impl At {
+    /// A place with everything known; `column` counts characters from 1.
+    pub(crate) fn new(
+        source: &Arc<Source>,
+        line: usize,
+        column: usize,
+        range: Range<usize>,
+    ) -> Self {
+        Self {
+            source: Arc::clone(source),
+            line: narrow(line),
+            column: narrow(column),
+            start: narrow(range.start),
+            end: narrow(range.end),
+        }
+    }
+
+    /// A place known by its bytes alone; slow, for problems and for small texts.
+    pub(crate) fn of_bytes(source: &Arc<Source>, range: Range<usize>) -> Self {
+        let text = source.text();
+        let start = floor_char(text, range.start);
+        let line = text[..start].matches('\n').count() + 1;
+        let column = text[line_start(text, start)..start].chars().count() + 1;
+        Self::new(source, line, column, start..range.end.max(start))
+    }
+
+    /// The whole of a source without lines, or its beginning.
+    pub(crate) fn whole(source: &Arc<Source>) -> Self {
+        Self::new(source, 1, 1, 0..0)
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        match &self.source.kind {
+            Kind::Text { path: Some(path), .. } => {
+                Origin::file(path.clone(), self.line, self.column)
+            }
+            Kind::Text { path: None, .. } => Origin::Body,
+            Kind::Word(origin) => origin.clone(),
+        }
+    }
+
+    /// Whether this place is in a text with lines.
+    pub(crate) fn has_lines(&self) -> bool {
+        matches!(self.source.kind, Kind::Text { .. })
+    }
+
+    /// Whether `${…}` means something here: in files and in flags, not in variables or bodies.
+    pub(crate) fn interpolates(&self) -> bool {
+        matches!(
+            self.source.kind,
+            Kind::Text { path: Some(_), .. } | Kind::Word(Origin::CommandLine { .. })
+        )
+    }
+
+    /// The text of this place as it was written, for finding something inside it.
+    pub(crate) fn written(&self) -> &str {
+        self.source.text().get(self.range()).unwrap_or_default()
+    }
+
+    /// The part of this place that starts `offset` bytes in.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let start = self.start as usize;
+        Self::of_bytes(&self.source, start + range.start..start + range.end)
+    }
+
+    /// Starts a problem here. The value at this place is shown only if `show` is set.
+    pub(crate) fn problem(&self, message: impl Into<String>, show: bool) -> Problem {
+        let problem = Problem::new(message).with_snippet(self.snippet(show));
+        if matches!(self.source.kind, Kind::Word(Origin::Default)) {
+            return problem;
+        }
+        let problem = problem.at(self.origin());
+        if self.source.is_body() { problem.positioned(self.line, self.column) } else { problem }
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    fn snippet(&self, show: bool) -> Option<Snippet> {
+        let text = self.source.text();
+        if text.is_empty() {
+            return None;
+        }
+        let range = self.range();
+        let start = line_start(text, range.start);
+        let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        let line = Line { text, start, end, marks: self.source.marks() };
+        Some(line.snippet(range.start..range.end.min(end).max(range.start), show))
+    }
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.origin())
+    }
+}
+
+/// One line of a text, to be masked.
+struct Line<'a> {
+    text: &'a str,
+    start: usize,
+    end: usize,
+    marks: &'a Marks,
+}
+
+// === impl Line ===
+
+impl Line<'_> {
+    fn snippet(&self, meant: Range<usize>, show: bool) -> Snippet {
+        let spans = self.spans();
+        let mut masked = Masked::default();
+        for (at, c) in self.text[self.start..self.end].char_indices() {
+            let at = self.start + at;
+            if at == meant.start {
+                masked.mark_start();
+            }
+            if meant.contains(&at) {
+                masked.in_mark = true;
+            }
+            if c == '#' && self.is_comment(at, spans) {
+                break;
+            }
+            let hidden = !(show && meant.contains(&at)) && self.is_hidden(at, c, spans);
+            masked.push(if c == '\t' || c.is_control() { ' ' } else { c }, hidden);
+            masked.in_mark = false;
+        }
+        masked.finish()
+    }
+
+    /// The spans that touch this line.
+    fn spans(&self) -> &[Mark] {
+        let spans = &self.marks.spans;
+        let first = spans.partition_point(|mark| mark.range.end <= self.start);
+        let last = spans.partition_point(|mark| mark.range.start < self.end);
+        spans.get(first..last).unwrap_or_default()
+    }
+
+    fn is_hidden(&self, at: usize, c: char, spans: &[Mark]) -> bool {
+        match spans.iter().find(|mark| mark.range.contains(&at)) {
+            Some(mark) => !mark.is_key,
+            None if at >= self.marks.until => self.text
+                [self.start..=at.min(self.end - 1).max(self.start)]
+                .chars()
+                .any(|c| !c.is_whitespace()),
+            None => !HARMLESS.contains(c),
+        }
+    }
+
+    fn is_comment(&self, at: usize, spans: &[Mark]) -> bool {
+        at < self.marks.until && !spans.iter().any(|mark| mark.range.contains(&at))
+    }
+}
+
+/// A line while it is masked.
+#[derive(Default)]
+struct Masked {
+    out: Vec<char>,
+    hiding: bool,
+    before: Option<usize>,
+    marked: usize,
+    in_mark: bool,
+}
+
+// === impl Masked ===
+
+impl Masked {
+    fn mark_start(&mut self) {
+        let inside_mask = if self.hiding { MASK.chars().count() } else { 0 };
+        self.before = Some(self.out.len() - inside_mask);
+    }
+
+    fn push(&mut self, c: char, hidden: bool) {
+        let before = self.out.len();
+        if !hidden {
+            self.out.push(c);
+        } else if !self.hiding {
+            self.out.extend(MASK.chars());
+        }
+        self.hiding = hidden;
+        if self.in_mark {
+            self.marked += self.out.len() - before;
+        }
+    }
+
+    /// Cuts what is too long around the mark.
+    fn finish(mut self) -> Snippet {
+        while self.out.last().is_some_and(|c| c.is_whitespace()) {
+            self.out.pop();
+        }
+        let mut before = self.before.unwrap_or(self.out.len());
+        let mut marked = self.marked.clamp(1, MAX_LINE_CHARS);
+        if self.out.len() > MAX_LINE_CHARS {
+            let from = before.saturating_sub(MAX_LINE_CHARS / 2);
+            let to = (from + MAX_LINE_CHARS).min(self.out.len());
+            self.out = self.out.drain(from..to).collect();
+            before -= from;
+            marked = marked.min((to - from).saturating_sub(before)).max(1);
+        }
+        Snippet { text: self.out.into_iter().collect(), before, marked }
+    }
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn floor_char(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    let at = floor_char(text, at);
+    text[..at].rfind('\n').map_or(0, |feed| feed + 1)
+}

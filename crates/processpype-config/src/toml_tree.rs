@@ -1,0 +1,150 @@
+//! TOML into the located tree: the one file that knows the TOML parser.
+//!
+//! # Invariant
+//!
+//! Numbers keep their text. What TOML calls a date is text, for the configuration type to read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::limits::{MAX_DEPTH, MAX_NODES};
+use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::report::{Problem, Problems};
+use crate::source::{At, Mark, Marks, Source};
+
+/// Reads a text into a tree; `None` if it cannot be used.
+pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Node> {
+    let text = source.text();
+    match DeTable::parse(text) {
+        Ok(table) => {
+            let lines = Lines::of(text);
+            let mut reader = Reader { source, lines, nodes: 0, stop: None };
+            let root = reader.table(table.get_ref(), 0..0, 0);
+            match reader.stop {
+                Some(stop) => problems.push(*stop),
+                None => return Some(root),
+            }
+        }
+        Err(error) => problems.push(syntax(source, &error)),
+    }
+    None
+}
+
+/// Finds the keys and values of a text; nothing if it has a syntax error.
+pub(crate) fn marks(text: &str) -> Marks {
+    let mut marks = Marks::default();
+    if let Ok(table) = DeTable::parse(text) {
+        marks.until = text.len();
+        mark_table(table.get_ref(), &mut marks.spans);
+        marks.spans.sort_by_key(|mark| mark.range.start);
+    }
+    marks
+}
+
+fn mark_table(table: &DeTable<'_>, spans: &mut Vec<Mark>) {
+    for (key, value) in table {
+        spans.push(Mark { range: key.span(), is_key: true });
+        mark_value(value, spans);
+    }
+}
+
+fn mark_value(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Mark>) {
+    match value.get_ref() {
+        DeValue::Table(table) => mark_table(table, spans),
+        DeValue::Array(items) => items.iter().for_each(|item| mark_value(item, spans)),
+        _ => spans.push(Mark { range: value.span(), is_key: false }),
+    }
+}
+
+fn syntax(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
+    let range = error.span().unwrap_or(0..0);
+    // A duplicate key or an unexpected token; the parser's text names no value.
+    let message = error.message().lines().next().unwrap_or_default().to_owned();
+    At::of_bytes(source, range).problem(format!("not valid TOML: {message}"), false)
+}
+
+/// The state of reading one text.
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    lines: Lines,
+    nodes: usize,
+    stop: Option<Box<Problem>>,
+}
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    fn table(&mut self, table: &DeTable<'_>, range: Range<usize>, depth: usize) -> Node {
+        let mut keys: Vec<_> = table.iter().collect();
+        keys.sort_by_key(|(key, _)| key.span().start);
+        let entries = keys.into_iter().map(|(key, value)| Entry {
+            key: key.get_ref().as_ref().into(),
+            key_at: self.at(key.span()),
+            loose: false,
+            node: self.value(value, depth + 1),
+        });
+        let entries = entries.collect();
+        Node::map(Map::new(entries), self.at(range))
+    }
+
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, depth: usize) -> Node {
+        let range = value.span();
+        self.nodes += 1;
+        if depth > MAX_DEPTH || self.nodes > MAX_NODES {
+            let what = if depth > MAX_DEPTH { "nested too deeply" } else { "too many values" };
+            let problem = self.at(range.clone()).problem(what, false);
+            self.stop.get_or_insert_with(|| Box::new(problem));
+            return Node::scalar("", Style::Plain, self.at(range));
+        }
+        let (text, style) = match value.get_ref() {
+            DeValue::Table(table) => return self.table(table, range, depth),
+            DeValue::Array(items) => {
+                let items = items.iter().map(|item| self.value(item, depth + 1)).collect();
+                return Node::new(Kind::Seq(items), self.at(range));
+            }
+            DeValue::String(text) => (text.to_string(), Style::Quoted),
+            DeValue::Integer(number) => (number.to_string(), Style::Plain),
+            DeValue::Float(number) => (float(number.as_str()), Style::Plain),
+            DeValue::Boolean(flag) => (flag.to_string(), Style::Plain),
+            DeValue::Datetime(date) => (date.to_string(), Style::Quoted),
+        };
+        Node::scalar(text, style, self.at(range))
+    }
+
+    fn at(&self, range: Range<usize>) -> At {
+        let (line, column) = self.lines.place(self.source.text(), range.start);
+        At::new(self.source, line, column, range)
+    }
+}
+
+/// Where the lines of a text begin.
+struct Lines(Vec<usize>);
+
+// === impl Lines ===
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let feeds = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
+        Self(std::iter::once(0).chain(feeds).collect())
+    }
+
+    /// Line and column from 1; the column in characters.
+    fn place(&self, text: &str, at: usize) -> (usize, usize) {
+        let line = self.0.partition_point(|start| *start <= at).max(1);
+        let column = text.get(self.0[line - 1]..at).map_or(1, |before| before.chars().count() + 1);
+        (line, column)
+    }
+}
+
+/// `inf` and `nan` the way the tree writes them.
+fn float(text: &str) -> String {
+    match text.trim_start_matches('+') {
+        "inf" => ".inf".to_owned(),
+        "-inf" => "-.inf".to_owned(),
+        "nan" | "-nan" => ".nan".to_owned(),
+        number => number.to_owned(),
+    }
+}

@@ -1,0 +1,478 @@
+//! The tree after its types were decided, and serde's view of it.
+//!
+//! # Invariants
+//!
+//! 1. The schema has decided already what each scalar is, so that values which serde buffers
+//!    (`flatten`, tagged and untagged enums) are right too, and so are the errors' places.
+//! 2. serde runs only on what the schema accepted; its errors come from hand-written
+//!    `Deserialize` implementations and are located as exactly as possible.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess};
+use serde::de::{Unexpected, VariantAccess, Visitor};
+
+use crate::node::Node;
+use crate::source::At;
+use crate::types::Scalar;
+
+/// A value whose type is decided.
+#[derive(Debug)]
+pub(crate) struct Typed<'a> {
+    pub(crate) node: &'a Node,
+    /// The place of the key that holds it, for values that are maps or lists.
+    pub(crate) key_at: Option<&'a At>,
+    /// Whether a report may show it.
+    pub(crate) show: bool,
+    pub(crate) value: Value<'a>,
+}
+
+/// The three shapes.
+pub(crate) enum Value<'a> {
+    Scalar(Cow<'a, str>, Scalar<'a>),
+    Seq(Vec<Typed<'a>>),
+    Map(Vec<(Cow<'a, str>, Typed<'a>)>),
+}
+
+/// What a `Deserialize` implementation said, and about which value.
+#[derive(Debug)]
+pub(crate) struct Error {
+    pub(crate) message: String,
+    /// The keys from the outside in, once known.
+    pub(crate) path: Vec<String>,
+    /// The text of the value that was refused, if serde told it.
+    needle: Option<String>,
+    located: bool,
+}
+
+// === impl Typed ===
+
+impl<'a> Typed<'a> {
+    /// The best place to point at.
+    pub(crate) fn place(&self) -> &'a At {
+        match (&self.value, self.key_at) {
+            (Value::Seq(_) | Value::Map(_), Some(at)) => at,
+            (Value::Scalar(..) | Value::Seq(_) | Value::Map(_), _) => &self.node.at,
+        }
+    }
+
+    /// Follows a path as far as it goes.
+    pub(crate) fn follow(&self, path: &[String]) -> &Self {
+        let Some((key, rest)) = path.split_first() else { return self };
+        let child = match &self.value {
+            Value::Map(entries) => entries.iter().find(|(k, _)| k == key).map(|(_, child)| child),
+            Value::Seq(items) => key.parse::<usize>().ok().and_then(|at| items.get(at)),
+            Value::Scalar(..) => None,
+        };
+        child.map_or(self, |child| child.follow(rest))
+    }
+
+    /// The paths of the scalars that read `needle`.
+    fn find(&self, needle: &str, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+        match &self.value {
+            Value::Scalar(text, _) if text == needle => found.push(path.clone()),
+            Value::Scalar(..) => {}
+            Value::Seq(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    path.push(at.to_string());
+                    item.find(needle, path, found);
+                    path.pop();
+                }
+            }
+            Value::Map(entries) => {
+                for (key, child) in entries {
+                    path.push(key.to_string());
+                    child.find(needle, path, found);
+                    path.pop();
+                }
+            }
+        }
+    }
+
+    /// Gives an error from below this value its place, unless it has one.
+    fn locate(&self, mut error: Error) -> Error {
+        if error.located {
+            return error;
+        }
+        error.located = true;
+        if let Some(needle) = &error.needle {
+            let mut found = Vec::new();
+            self.find(needle, &mut Vec::new(), &mut found);
+            if let [path] = found.as_slice() {
+                // Kept from the inside out while the error travels.
+                error.path = path.iter().rev().cloned().collect();
+            }
+        }
+        error
+    }
+
+    /// Locates an error that came out of this whole tree.
+    pub(crate) fn located(&self, error: Error) -> Error {
+        let mut error = self.locate(error);
+        error.path.reverse();
+        error
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("···")
+    }
+}
+
+// === impl Error ===
+
+impl Error {
+    fn below(mut self, key: impl Into<String>) -> Self {
+        self.path.push(key.into());
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self { message: message.to_string(), path: Vec::new(), needle: None, located: false }
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self { needle: needle(unexpected), ..Self::custom(format!("expected {expected}")) }
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(unexpected, expected)
+    }
+}
+
+fn needle(unexpected: Unexpected<'_>) -> Option<String> {
+    match unexpected {
+        Unexpected::Str(text) => Some(text.to_owned()),
+        Unexpected::Unsigned(number) => Some(number.to_string()),
+        Unexpected::Signed(number) => Some(number.to_string()),
+        Unexpected::Float(number) => Some(number.to_string()),
+        Unexpected::Bool(flag) => Some(flag.to_string()),
+        Unexpected::Char(c) => Some(c.to_string()),
+        _ => None,
+    }
+}
+
+/// A deserializer of one value.
+#[derive(Clone, Copy)]
+pub(crate) struct De<'t, 'a>(pub(crate) &'t Typed<'a>);
+
+// === impl De ===
+
+impl De<'_, '_> {
+    fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.0.value {
+            Value::Scalar(_, scalar) => match scalar {
+                Scalar::Null => visitor.visit_unit(),
+                Scalar::Bool(flag) => visitor.visit_bool(*flag),
+                Scalar::Whole(number) => whole(*number, visitor),
+                Scalar::Huge(number) => visitor.visit_u128(*number),
+                Scalar::Float(number) => visitor.visit_f64(*number),
+                Scalar::Text(text) => visitor.visit_str(text),
+            },
+            Value::Seq(items) => visitor.visit_seq(Items { items, next: 0 }),
+            Value::Map(entries) => visitor.visit_map(Entries { entries, next: 0 }),
+        }
+    }
+
+    /// Text for a target that wants text, also where the schema left the type open.
+    fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.0.value {
+            Value::Scalar(text, scalar) if *scalar != Scalar::Null => visitor.visit_str(text),
+            _ => self.any(visitor),
+        }
+    }
+
+    fn float<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.0.value {
+            #[expect(clippy::cast_precision_loss, reason = "a float was asked for")]
+            Value::Scalar(_, Scalar::Whole(number)) => visitor.visit_f64(*number as f64),
+            _ => self.any(visitor),
+        }
+    }
+
+    fn is_nothing(self) -> bool {
+        matches!(&self.0.value, Value::Scalar(_, Scalar::Null))
+    }
+}
+
+fn whole<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Value, Error> {
+    if let Ok(number) = u64::try_from(number) {
+        visitor.visit_u64(number)
+    } else if let Ok(number) = i64::try_from(number) {
+        visitor.visit_i64(number)
+    } else {
+        visitor.visit_i128(number)
+    }
+}
+
+macro_rules! forward {
+    ($($method:ident => $to:ident),* $(,)?) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.$to(visitor).map_err(|error| self.0.locate(error))
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for De<'_, '_> {
+    type Error = Error;
+
+    forward! {
+        deserialize_any => any, deserialize_bool => any,
+        deserialize_i8 => any, deserialize_i16 => any, deserialize_i32 => any,
+        deserialize_i64 => any, deserialize_i128 => any,
+        deserialize_u8 => any, deserialize_u16 => any, deserialize_u32 => any,
+        deserialize_u64 => any, deserialize_u128 => any,
+        deserialize_f32 => float, deserialize_f64 => float,
+        deserialize_char => text, deserialize_str => text, deserialize_string => text,
+        deserialize_bytes => text, deserialize_byte_buf => text,
+        deserialize_seq => any, deserialize_map => any,
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.is_nothing() { visitor.visit_none() } else { visitor.visit_some(self) }
+            .map_err(|error| self.0.locate(error))
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self).map_err(|error| self.0.locate(error))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match &self.0.value {
+            Value::Scalar(text, _) => {
+                let name: StrDeserializer<'_, Error> = StrDeserializer::new(text);
+                visitor.visit_enum(name)
+            }
+            Value::Map(entries) if entries.len() == 1 => {
+                visitor.visit_enum(MapAccessDeserializer::new(Entries { entries, next: 0 }))
+            }
+            Value::Map(_) | Value::Seq(_) => self.any(visitor),
+        }
+        .map_err(|error| self.0.locate(error))
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+}
+
+/// The items of a list.
+struct Items<'t, 'a> {
+    items: &'t [Typed<'a>],
+    next: usize,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_, '_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        let Some(item) = self.items.get(self.next) else { return Ok(None) };
+        let at = self.next;
+        self.next += 1;
+        seed.deserialize(De(item)).map(Some).map_err(|e| item.locate(e).below(at.to_string()))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len() - self.next)
+    }
+}
+
+/// The entries of a map; also the one variant of an enum.
+struct Entries<'t, 'a> {
+    entries: &'t [(Cow<'a, str>, Typed<'a>)],
+    next: usize,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_, '_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        let Some((key, _)) = self.entries.get(self.next) else { return Ok(None) };
+        seed.deserialize(Key(key)).map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
+        let Some((key, value)) = self.entries.get(self.next) else {
+            return Err(de::Error::custom("a value was asked for before its key"));
+        };
+        self.next += 1;
+        seed.deserialize(De(value)).map_err(|e| value.locate(e).below(key.as_ref()))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.entries.len() - self.next)
+    }
+}
+
+/// A key: text, or a number or truth value if the map's type wants one.
+struct Key<'t>(&'t str);
+
+// === impl Key ===
+
+impl Key<'_> {
+    fn parsed<'de, T, V: Visitor<'de>>(
+        self,
+        visitor: V,
+        visit: impl FnOnce(V, T) -> Result<V::Value, Error>,
+    ) -> Result<V::Value, Error>
+    where
+        T: std::str::FromStr,
+    {
+        match self.0.parse() {
+            Ok(key) => visit(visitor, key),
+            Err(_) => visitor.visit_str(self.0),
+        }
+    }
+}
+
+macro_rules! keys {
+    ($($method:ident => $visit:ident),* $(,)?) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.parsed(visitor, |visitor, key| visitor.$visit(key))
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Key<'_> {
+    type Error = Error;
+
+    keys! {
+        deserialize_bool => visit_bool,
+        deserialize_i8 => visit_i8, deserialize_i16 => visit_i16, deserialize_i32 => visit_i32,
+        deserialize_i64 => visit_i64, deserialize_i128 => visit_i128,
+        deserialize_u8 => visit_u8, deserialize_u16 => visit_u16, deserialize_u32 => visit_u32,
+        deserialize_u64 => visit_u64, deserialize_u128 => visit_u128,
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(self.0)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_enum(self)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
+        identifier ignored_any
+    }
+}
+
+impl<'de> EnumAccess<'de> for Key<'_> {
+    type Error = Error;
+    type Variant = UnitOnly;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, UnitOnly), Error> {
+        seed.deserialize(self).map(|variant| (variant, UnitOnly))
+    }
+}
+
+/// A key can be a variant without content only.
+struct UnitOnly;
+
+impl<'de> VariantAccess<'de> for UnitOnly {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Error> {
+        Err(de::Error::custom("a key cannot have content"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Error> {
+        Err(de::Error::custom("a key cannot have content"))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Error> {
+        Err(de::Error::custom("a key cannot have content"))
+    }
+}

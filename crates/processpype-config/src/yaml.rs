@@ -1,0 +1,381 @@
+//! YAML, and JSON through it: the one file that knows the YAML parser.
+//!
+//! # Invariants
+//!
+//! 1. Depth, nodes (aliases expanded) and aliases are bounded, see [`limits`](crate::limits).
+//! 2. Keys are text and differ; there is one document; tags are refused. Each is a located problem.
+//! 3. After a syntax error nothing of the file is used, for half a file is worse than none.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
+
+use crate::limits::{MAX_ALIASES, MAX_DEPTH, MAX_NODES};
+use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::report::{Problem, Problems};
+use crate::source::{At, Mark, Marks, Source};
+
+/// Reads a text into a tree; `None` if it holds no document or cannot be used.
+///
+/// `source` says where the values come from; `text` is what to parse.
+pub(crate) fn read(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<Node> {
+    let parser = Parser::new_from_str(text);
+    let mut reader =
+        Reader { source, parser, problems, anchors: HashMap::new(), nodes: 0, aliases: 0 };
+    match reader.document() {
+        Ok(node) => node,
+        Err(stop) => {
+            reader.problems.push(*stop);
+            None
+        }
+    }
+}
+
+/// Finds the keys and values of a text, as far as the parser understands it.
+pub(crate) fn marks(text: &str) -> Marks {
+    let mut marks = Marks::default();
+    // One entry per open collection: `None` for a list, otherwise whether a key comes next.
+    let mut open: Vec<Option<bool>> = Vec::new();
+    for event in Parser::new_from_str(text) {
+        let Ok((event, span)) = event else { return marks };
+        let range = bytes(span);
+        marks.until = marks.until.max(range.end);
+        match event {
+            Event::SequenceEnd | Event::MappingEnd => {
+                open.pop();
+                continue;
+            }
+            Event::Scalar(..) | Event::Alias(_) => {
+                let is_key = open.last() == Some(&Some(true));
+                marks.spans.push(Mark { range, is_key });
+            }
+            Event::MappingStart(..) | Event::SequenceStart(..) => {}
+            _ => continue,
+        }
+        if let Some(Some(key_next)) = open.last_mut() {
+            *key_next = !*key_next;
+        }
+        match event {
+            Event::MappingStart(..) => open.push(Some(true)),
+            Event::SequenceStart(..) => open.push(None),
+            _ => {}
+        }
+    }
+    marks.until = text.len();
+    marks
+}
+
+type Stop = Box<Problem>;
+
+/// The state of reading one text.
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    parser: Parser<'a, StrInput<'a>>,
+    problems: &'a mut Problems,
+    anchors: HashMap<usize, Anchored>,
+    nodes: usize,
+    aliases: usize,
+}
+
+/// A node that aliases may name.
+struct Anchored {
+    node: Node,
+    nodes: usize,
+    depth: usize,
+}
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Result<Option<Node>, Stop> {
+        let mut found = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(found),
+                Event::StreamStart | Event::DocumentEnd => {}
+                Event::DocumentStart(..) if found.is_some() => {
+                    let help = "keep one document per file; further files can be profile files";
+                    return Err(stop(
+                        self.problem(span, "a second document begins here").help(help),
+                    ));
+                }
+                Event::DocumentStart(..) => {}
+                event => found = Some(self.node(event, span, 0)?),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Span), Stop> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => Err(stop(syntax(self.source, &error))),
+            None => Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Stop> {
+        self.count(1, depth, span)?;
+        if let Some(tag) = event.tag() {
+            let message = format!("the tag `{}` is not supported", tag.original());
+            let span = span.tag_span().unwrap_or(span);
+            let help = "remove the tag; the configuration type decides what a value is";
+            let problem = self.problem(span, message).help(help);
+            self.problems.push(problem);
+        }
+        let (before, anchor) = (self.nodes, event.anchor_id().unwrap_or(0));
+        let node = match event {
+            Event::Scalar(text, style, ..) => self.scalar(&text, style, span),
+            Event::SequenceStart(..) => self.seq(span, depth)?,
+            Event::MappingStart(..) => self.mapping(span, depth)?,
+            Event::Alias(id) => return self.alias(id, span, depth),
+            _ => return Err(stop(self.problem(span, "a value was expected here"))),
+        };
+        if anchor != 0 {
+            let nodes = self.nodes - before + 1;
+            let depth = height_of(&node);
+            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, depth });
+        }
+        Ok(node)
+    }
+
+    fn scalar(&self, text: &str, style: ScalarStyle, span: Span) -> Node {
+        let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
+        Node::scalar(text, style, self.at(span))
+    }
+
+    fn seq(&mut self, span: Span, depth: usize) -> Result<Node, Stop> {
+        let at = self.at(span);
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => break,
+                (event, span) => items.push(self.node(event, span, depth + 1)?),
+            }
+        }
+        Ok(Node::new(Kind::Seq(items.into()), at))
+    }
+
+    fn mapping(&mut self, span: Span, depth: usize) -> Result<Node, Stop> {
+        let at = self.at(span);
+        let mut building = Building::default();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::MappingEnd {
+                break;
+            }
+            let is_merge = matches!(&event, Event::Scalar(t, ScalarStyle::Plain, ..) if t == "<<");
+            let key = self.key(event, span, depth)?;
+            let (event, value_span) = self.next()?;
+            let node = self.node(event, value_span, depth + 1)?;
+            if is_merge {
+                self.merge_key(&node, &self.at(value_span), &mut building);
+            } else if let Some(key) = key {
+                self.entry(key, node, &mut building);
+            }
+        }
+        Ok(Node::map(building.finish(), at))
+    }
+
+    /// Reads a key; `None` if it is not text, which is then a problem.
+    fn key(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        depth: usize,
+    ) -> Result<Option<(Arc<str>, At)>, Stop> {
+        match self.node(event, span, depth + 1)?.kind {
+            Kind::Scalar(text, style) if style != Style::Plain || !matches!(&*text, "" | "~") => {
+                Ok(Some((text, self.at(span))))
+            }
+            Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_) => {
+                let problem = self
+                    .problem(span, "a key must be text")
+                    .help("write a word before the colon, or quote the value that begins here");
+                self.problems.push(problem);
+                Ok(None)
+            }
+        }
+    }
+
+    fn entry(&mut self, (key, key_at): (Arc<str>, At), node: Node, building: &mut Building) {
+        if building.seen.insert(Arc::clone(&key)) {
+            building.own.push(Entry { key, key_at, loose: false, node });
+        } else {
+            let first = building.own.iter().find(|entry| entry.key == key);
+            let mut problem = key_at
+                .problem(format!("duplicate key `{key}`"), false)
+                .label("written a second time")
+                .help("remove one of the two");
+            if let Some(first) = first {
+                problem = problem.note(format!("first written at {}", first.key_at.origin()));
+            }
+            self.problems.push(problem);
+        }
+    }
+
+    /// Takes the entries of `<<: *name` or `<<: [*a, *b]`.
+    fn merge_key(&mut self, node: &Node, at: &At, building: &mut Building) {
+        let maps: Vec<&Node> = match &node.kind {
+            Kind::Seq(items) => items.iter().collect(),
+            Kind::Map(_) | Kind::Scalar(..) => vec![node],
+        };
+        for map in maps {
+            let Some(map) = map.as_map() else {
+                let problem = at
+                    .problem("a merge key takes a map, or a list of maps", false)
+                    .help("write `<<: *name`, where `&name` stands at a map");
+                self.problems.push(problem);
+                return;
+            };
+            let used = |entry: &Entry| Entry {
+                node: entry.node.clone().used(at.clone()),
+                ..entry.clone()
+            };
+            building.merged.extend(map.entries().iter().map(used));
+        }
+    }
+
+    fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node, Stop> {
+        self.aliases += 1;
+        if self.aliases > MAX_ALIASES {
+            return Err(stop(self.problem(span, format!("more than {MAX_ALIASES} aliases"))));
+        }
+        let Some(anchored) = self.anchors.get(&id) else {
+            return Err(stop(
+                self.problem(span, "an alias must not stand inside the value that it names"),
+            ));
+        };
+        let (nodes, deepest) = (anchored.nodes, depth + anchored.depth);
+        let node = anchored.node.clone().used(self.at(span));
+        self.count(nodes, deepest, span)?;
+        Ok(node)
+    }
+
+    fn count(&mut self, nodes: usize, depth: usize, span: Span) -> Result<(), Stop> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if depth > MAX_DEPTH {
+            let message = format!("nested more than {MAX_DEPTH} levels deep");
+            return Err(stop(self.problem(span, message)));
+        }
+        if self.nodes > MAX_NODES {
+            let message = format!("more than {MAX_NODES} values after aliases are expanded");
+            return Err(stop(self.problem(span, message)));
+        }
+        Ok(())
+    }
+
+    fn at(&self, span: Span) -> At {
+        At::new(self.source, span.start.line(), span.start.col() + 1, bytes(span))
+    }
+
+    fn problem(&self, span: Span, message: impl Into<String>) -> Problem {
+        self.at(span).problem(message, false)
+    }
+}
+
+/// A map while it is read.
+#[derive(Default)]
+struct Building {
+    own: Vec<Entry>,
+    seen: HashSet<Arc<str>>,
+    merged: Vec<Entry>,
+}
+
+// === impl Building ===
+
+impl Building {
+    /// Own keys win over merged ones, and earlier merged ones over later.
+    fn finish(mut self) -> Map {
+        for entry in self.merged {
+            if self.seen.insert(Arc::clone(&entry.key)) {
+                self.own.push(entry);
+            }
+        }
+        Map::new(self.own)
+    }
+}
+
+fn stop(problem: Problem) -> Stop {
+    Box::new(problem)
+}
+
+fn bytes(span: Span) -> std::ops::Range<usize> {
+    span.byte_range().unwrap_or(0..0)
+}
+
+/// Levels below a node; only used for anchored ones, and depth is bounded.
+fn height_of(node: &Node) -> usize {
+    match &node.kind {
+        Kind::Scalar(..) => 1,
+        Kind::Seq(items) => 1 + items.iter().map(height_of).max().unwrap_or(0),
+        Kind::Map(map) => 1 + map.entries().iter().map(|e| height_of(&e.node)).max().unwrap_or(0),
+    }
+}
+
+/// A syntax error in words, with a remedy for the usual ones.
+fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
+    let marker = error.marker();
+    let start = marker.byte_offset().unwrap_or(0);
+    let at = At::new(source, marker.line(), marker.col() + 1, start..start + 1);
+    let (message, help) = explain(error.kind());
+    let problem = at.problem(message, false);
+    if help.is_empty() { problem } else { problem.help(help) }
+}
+
+fn explain(kind: &ErrorKind) -> (String, &'static str) {
+    let (message, help) = match kind {
+        ErrorKind::TabNotAllowed
+        | ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabInIndentation
+        | ErrorKind::TabAtBlockScalarStart
+        | ErrorKind::TabInPlainScalar => {
+            ("a tab cannot be used for indentation", "indent with spaces")
+        }
+        ErrorKind::UnclosedQuotedScalar => {
+            ("a quote is opened here and never closed", "close the quote, or remove it")
+        }
+        ErrorKind::UnclosedFlowCollection { .. }
+        | ErrorKind::UnexpectedEofFlowMapping
+        | ErrorKind::UnexpectedEofFlowSequence
+        | ErrorKind::ExpectedFlowMappingSeparator
+        | ErrorKind::ExpectedFlowSequenceSeparator => (
+            "a `{` or `[` is not closed, or a comma is missing",
+            "close every `{` with `}` and every `[` with `]`, with commas between the values",
+        ),
+        ErrorKind::UnknownAnchor => {
+            ("this alias names no anchor", "define the anchor with `&name` above its use")
+        }
+        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => (
+            "a colon cannot stand here",
+            "quote a value that contains `: `, or put the nested key on a line of its own",
+        ),
+        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
+            ("a key without a value", "write `key: value`, with a space after the colon")
+        }
+        ErrorKind::InvalidIndentation | ErrorKind::ExpectedBlockMappingKey => {
+            ("this line does not fit the indentation above it", "align it with its neighbours")
+        }
+        ErrorKind::UnexpectedCharacter { .. } => {
+            ("this character cannot begin a value", "quote the value")
+        }
+        ErrorKind::RecursionLimitExceeded => ("nested too deeply", ""),
+        other => return (format!("not valid YAML: {}", words(other)), ""),
+    };
+    (message.to_owned(), help)
+}
+
+/// `ExpectedDocumentStart` → `expected document start`.
+fn words(kind: &ErrorKind) -> String {
+    let name = format!("{kind:?}");
+    let name = name.split([' ', '(', '{']).next().unwrap_or_default();
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(c.to_lowercase());
+    }
+    words
+}

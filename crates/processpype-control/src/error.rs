@@ -1,0 +1,176 @@
+//! Why a control plane cannot be made or cannot listen.
+//!
+//! # Invariants
+//!
+//! 1. Every text says what to change.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+/// The control plane cannot listen.
+///
+/// # When to use what
+///
+/// [`BindError::is_address_in_use`] ends the process with exit code 69; every other one is a mistake in
+/// the configuration, exit code 78.
+#[derive(Debug)]
+pub struct BindError {
+    kind: Kind,
+    source: Option<io::Error>,
+}
+
+/// The settings of the control plane do not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    prefix: String,
+    fault: &'static str,
+}
+
+#[derive(Debug)]
+enum Kind {
+    NotLoopback(SocketAddr),
+    InUse(SocketAddr),
+    Listen(SocketAddr),
+    Resolve(String),
+}
+
+// === impl BindError ===
+
+impl BindError {
+    pub(crate) fn not_loopback(address: SocketAddr) -> Self {
+        Self { kind: Kind::NotLoopback(address), source: None }
+    }
+
+    pub(crate) fn listen(address: SocketAddr, error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::AddrInUse => Kind::InUse(address),
+            _ => Kind::Listen(address),
+        };
+        Self { kind, source: Some(error) }
+    }
+
+    pub(crate) fn resolve(host: &str, error: impl Into<Option<io::Error>>) -> Self {
+        Self { kind: Kind::Resolve(host.to_owned()), source: error.into() }
+    }
+
+    /// Returns whether another socket has the address: exit code 69.
+    #[must_use]
+    pub fn is_address_in_use(&self) -> bool {
+        matches!(self.kind, Kind::InUse(_))
+    }
+
+    /// Returns whether the address can be reached from other machines, which needs authentication.
+    #[must_use]
+    pub fn is_not_loopback(&self) -> bool {
+        matches!(self.kind, Kind::NotLoopback(_))
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::NotLoopback(address) => write!(
+                f,
+                "the control API refuses to listen on {address}: other machines could stop services, \
+                 and there is no authentication; set `server.host` to 127.0.0.1 and let a proxy that \
+                 authenticates, or an ssh tunnel, lead to it",
+            ),
+            Kind::InUse(address) => write!(
+                f,
+                "address {address} is in use, perhaps by another copy of this application; find it \
+                 with `ss -ltnp 'sport = :{port}'`, or set another `server.port`",
+                port = address.port(),
+            ),
+            Kind::Listen(address) if address.port() != 0 && address.port() < 1024 => write!(
+                f,
+                "cannot listen on {address}; ports below 1024 are for privileged processes: set \
+                 another `server.port`",
+            ),
+            Kind::Listen(address) => {
+                write!(f, "cannot listen on {address}; check `server.host` and `server.port`")
+            }
+            Kind::Resolve(host) => {
+                write!(f, "host `{host}` has no address; set `server.host` to 127.0.0.1")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}
+
+// === impl SettingsError ===
+
+impl SettingsError {
+    /// Checks `server.api_prefix`.
+    pub(crate) fn check_prefix(prefix: &str) -> Result<(), Self> {
+        match fault(prefix) {
+            None => Ok(()),
+            Some(fault) => Err(Self { prefix: prefix.to_owned(), fault }),
+        }
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prefix, fault } = self;
+        write!(f, "`server.api_prefix` cannot be `{prefix}`: {fault}; write it like `/api/v1`")
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+fn fault(prefix: &str) -> Option<&'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let bad = |segment: &str| matches!(segment, "" | "." | "..");
+    if prefix.is_empty() {
+        None
+    } else if !prefix.starts_with('/') {
+        Some("it must begin with a slash")
+    } else if prefix.ends_with('/') {
+        Some("it must not end with a slash")
+    } else if prefix[1..].split('/').any(bad) {
+        Some("a segment of it is empty or made of dots")
+    } else if !prefix[1..].chars().all(|c| plain(c) || c == '/') {
+        Some("only letters, digits, `-`, `.`, `_` and `~` are allowed between the slashes")
+    } else if prefix == "/health" || prefix.starts_with("/health/") {
+        Some("the probes are there")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(prefix: &str, is_good: bool) {
+        assert_eq!(SettingsError::check_prefix(prefix).is_ok(), is_good, "{prefix:?}");
+    }
+
+    #[test]
+    fn prefixes() {
+        for good in ["", "/api", "/api/v1", "/a.b/c~d", "/healthy"] {
+            check(good, true);
+        }
+        for bad in
+            ["/", "api", "/api/", "/a//b", "/a b", "/{x}", "/..", "/health", "/health/x", "/ä"]
+        {
+            check(bad, false);
+        }
+    }
+
+    #[test]
+    fn texts_name_the_remedy() {
+        let address = SocketAddr::from(([0, 0, 0, 0], 8080));
+        let open = BindError::not_loopback(address);
+        assert!(open.is_not_loopback() && open.to_string().contains("127.0.0.1"), "{open}");
+        let used = BindError::listen(address, io::ErrorKind::AddrInUse.into());
+        assert!(used.is_address_in_use() && used.to_string().contains("sport = :8080"), "{used}");
+    }
+}

@@ -1,0 +1,244 @@
+//! Who may talk to the control plane at all: checks on every request, before any routing.
+//!
+//! A server on loopback can be reached by every page that a browser on the machine shows: by DNS
+//! rebinding (the page's own name comes to mean 127.0.0.1), which the `Host` check ends, and by plain
+//! cross-site requests, which the checks of `Origin` and `Sec-Fetch-Site` end. There is no CORS.
+//!
+//! # Invariants
+//!
+//! 1. The checks do not depend on method or path: reading is guarded like writing.
+//! 2. A request without a `Host` is refused; an absolute address counts as a second `Host`.
+
+use std::net::IpAddr;
+
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, Method, Uri};
+use processpype_api::{Code, Problem};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The hosts that this server answers for, and the longest address.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    hosts: Vec<String>,
+    uri_bytes: usize,
+}
+
+// === impl Guard ===
+
+impl Guard {
+    pub(crate) fn new(hosts: &[String], uri_bytes: usize) -> Self {
+        Self { hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), uri_bytes }
+    }
+
+    /// Lets the request pass, or says why not.
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let length = uri.path_and_query().map_or(0, |target| target.as_str().len());
+        if length > self.uri_bytes {
+            let detail = format!("the address has {length} bytes, at most {} fit", self.uri_bytes);
+            return Err(Problem::new(Code::UriTooLong, detail));
+        }
+        if matches!(*method, Method::CONNECT | Method::TRACE) {
+            return Err(malformed("this server is no proxy and traces nothing"));
+        }
+        if !uri.path().starts_with('/') {
+            return Err(malformed("the address has no path"));
+        }
+        let host = self.host(uri, headers)?;
+        origin(headers, &host)?;
+        fetch_site(headers)
+    }
+
+    /// Returns the authority that the client meant, if this server answers for it.
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
+        let mut values = headers.get_all(HOST).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(malformed("a request has exactly one `Host` header"));
+        };
+        let parsed = value.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
+        let Some(host) = parsed.filter(|host| !host.as_str().contains('@')) else {
+            return Err(malformed("the `Host` header is no host"));
+        };
+        let meant = uri.authority().unwrap_or(&host);
+        if [meant, &host].into_iter().all(|host| self.is_ours(host.host())) {
+            Ok(meant.clone())
+        } else {
+            let help =
+                "use an IP address or `localhost`, or list the name in `server.allowed_hosts`";
+            Err(Problem::new(Code::UnknownHost, "this server does not answer for that host")
+                .help(help))
+        }
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        bare.unwrap_or(&host).parse::<IpAddr>().is_ok()
+            || host == "localhost"
+            || self.hosts.contains(&host)
+    }
+}
+
+/// A browser names the page that a request comes from: it must be one of ours.
+fn origin(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
+    for origin in headers.get_all(ORIGIN) {
+        let parsed = origin.to_str().ok().and_then(|text| text.parse::<Uri>().ok());
+        let is_same = parsed.is_some_and(|uri| is_same_origin(&uri, host));
+        if !is_same {
+            return Err(cross_origin());
+        }
+    }
+    Ok(())
+}
+
+fn is_same_origin(origin: &Uri, host: &Authority) -> bool {
+    let default_port = match origin.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return false,
+    };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(default_port);
+    origin.authority().is_some_and(|authority| {
+        authority.host().eq_ignore_ascii_case(host.host()) && port(authority) == port(host)
+    })
+}
+
+/// Newer browsers say it outright; `none` means that a person typed the address.
+fn fetch_site(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+    if sites.all(|site| site == "same-origin" || site == "none") {
+        Ok(())
+    } else {
+        Err(cross_origin())
+    }
+}
+
+fn malformed(detail: &str) -> Problem {
+    Problem::new(Code::MalformedRequest, detail)
+}
+
+fn cross_origin() -> Problem {
+    Problem::new(Code::CrossOrigin, "a page of another site may not call this server")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(target: &str, headers: &[(&'static str, &str)], expected: Option<Code>) {
+        let guard = Guard::new(&["Box.Example".to_owned()], 64);
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().expect("a header value"));
+        }
+        let uri = target.parse().expect("a target");
+        let result = guard.check(&Method::GET, &uri, &map);
+        assert_eq!(
+            result.map_err(|problem| problem.code()).err(),
+            expected,
+            "{target} {headers:?}"
+        );
+    }
+
+    #[test]
+    fn hosts() {
+        let ours = [
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "10.1.2.3:80",
+            "[::1]",
+            "[::1]:8080",
+            "localhost",
+            "LOCALHOST:1",
+            "localhost.",
+            "box.example",
+            "BOX.example.:8080",
+        ];
+        for host in ours {
+            check("/", &[("host", host)], None);
+        }
+        let others = [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "box.example.evil",
+            "notlocalhost",
+            "0x7f.1",
+            "2130706433",
+        ];
+        for host in others {
+            check("/", &[("host", host)], Some(Code::UnknownHost));
+        }
+        for host in ["", "a b", "user@localhost", "localhost/x"] {
+            check("/", &[("host", host)], Some(Code::MalformedRequest));
+        }
+    }
+
+    #[test]
+    fn exactly_one_host() {
+        check("/", &[], Some(Code::MalformedRequest));
+        check("/", &[("host", "localhost"), ("host", "localhost")], Some(Code::MalformedRequest));
+    }
+
+    #[test]
+    fn an_absolute_address_is_a_host_too() {
+        check("http://localhost/", &[("host", "localhost")], None);
+        check("http://evil.example/", &[("host", "localhost")], Some(Code::UnknownHost));
+        check("http://localhost/", &[("host", "evil.example")], Some(Code::UnknownHost));
+        check("http://localhost/", &[], Some(Code::MalformedRequest));
+    }
+
+    #[test]
+    fn origins() {
+        let from = |origin, expected| {
+            check("/", &[("host", "localhost:8080"), ("origin", origin)], expected);
+        };
+        from("http://localhost:8080", None);
+        from("http://LOCALHOST:8080", None);
+        from("https://localhost:8080", None);
+        for origin in [
+            "null",
+            "http://localhost",
+            "http://localhost:8081",
+            "http://127.0.0.1:8080",
+            "http://evil.example",
+            "chrome-extension://localhost:8080",
+            "",
+            "http://localhost:8080.evil",
+        ] {
+            from(origin, Some(Code::CrossOrigin));
+        }
+        let host = ("host", "localhost");
+        check("/", &[host, ("origin", "http://localhost:80")], None);
+        check("/", &[host, ("origin", "https://localhost")], None);
+        let both = [host, ("origin", "http://localhost"), ("origin", "null")];
+        check("/", &both, Some(Code::CrossOrigin));
+    }
+
+    #[test]
+    fn fetch_sites() {
+        let site = |site, expected| {
+            check("/", &[("host", "localhost"), ("sec-fetch-site", site)], expected);
+        };
+        site("same-origin", None);
+        site("none", None);
+        for bad in ["cross-site", "same-site", "", "none, cross-site"] {
+            site(bad, Some(Code::CrossOrigin));
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let host = [("host", "localhost")];
+        check(&format!("/{}", "a".repeat(63)), &host, None);
+        check(&format!("/{}", "a".repeat(64)), &host, Some(Code::UriTooLong));
+        check("*", &host, Some(Code::MalformedRequest));
+    }
+}

@@ -1,0 +1,61 @@
+//! Pages of the journal, and the filter that pages and streams share.
+//!
+//! # Invariants
+//!
+//! 1. `limit` bounds the events that are looked at, not the ones that match: an answer is never late
+//!    because nothing matches, and `next` always leads on.
+
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use processpype_api::{EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem};
+use processpype_config::nearest;
+use processpype_core::ServiceName;
+use processpype_runtime::Event;
+
+use crate::convert;
+use crate::query::Query;
+use crate::reply;
+use crate::server::Control;
+
+/// Which events are asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    service: Option<String>,
+    kind: Option<String>,
+}
+
+pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
+    let mut query = Query::of(uri);
+    let after = query.count("after", 0, u64::MAX, 0);
+    let limit = query.count("limit", 1, MAX_EVENTS_PER_PAGE as u64, EVENTS_PER_PAGE as u64);
+    let filter = Filter::take(control, &mut query);
+    query.finish()?;
+    let page = control.manager.events(after, limit as usize);
+    let events = page.events.iter().filter(|event| filter.matches(event));
+    let events = events.map(|event| convert::event(event)).collect();
+    let next = page.events.last().map_or(after, |event| event.seq);
+    let page = EventPage { events, next, last: page.last, lost: page.lost };
+    Ok(reply::json(StatusCode::OK, &page))
+}
+
+// === impl Filter ===
+
+impl Filter {
+    pub(crate) fn take(control: &Control, query: &mut Query) -> Self {
+        let filter = Self { service: query.text("service"), kind: query.text("kind") };
+        if let Some(name) = &filter.service
+            && control.manager.state(name).is_none()
+        {
+            let near = nearest(name, control.manager.names().map(ServiceName::as_str));
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            query.fault(Fault { help, ..Fault::new("service", "there is no such service") });
+        }
+        filter
+    }
+
+    pub(crate) fn matches(&self, event: &Event) -> bool {
+        let service = event.service.as_ref().map(ServiceName::as_str);
+        self.service.as_deref().is_none_or(|wanted| service == Some(wanted))
+            && self.kind.as_deref().is_none_or(|wanted| event.kind.as_str() == wanted)
+    }
+}

@@ -1,0 +1,220 @@
+//! Sockets: binding, accepting, serving connections, and ending them on time.
+//!
+//! Builder → [`Bound`] → [`Running`]: the address is known, and a port in use is told, before anything
+//! is spawned.
+//!
+//! # Invariants
+//!
+//! 1. Only loopback addresses are bound: there is no authentication yet.
+//! 2. A connection holds one of [`Limits::connections`] places from accept to its end.
+//! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::error::BindError;
+use crate::settings::Limits;
+use crate::stall::Stalling;
+
+/// How long accepting rests after the system has no file descriptor or memory left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// A server that holds its port and answers nobody yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    limits: Limits,
+    closing: watch::Sender<bool>,
+}
+
+/// A server that answers.
+///
+/// Dropping it aborts every connection; [`Running::stop`] is the way to end it well.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    accepting: JoinHandle<JoinSet<()>>,
+    closing: watch::Sender<bool>,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// How many connections did not end by the deadline and were aborted.
+    pub aborted: usize,
+}
+
+// === impl Bound ===
+
+impl Bound {
+    pub(crate) async fn bind(
+        host: &str,
+        port: u16,
+        router: Router,
+        limits: Limits,
+        closing: watch::Sender<bool>,
+    ) -> Result<Self, BindError> {
+        let addresses = resolve(host, port).await?;
+        if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
+            return Err(BindError::not_loopback(*open));
+        }
+        let bound = TcpListener::bind(&*addresses).await;
+        let listener = bound.map_err(|error| BindError::listen(addresses[0], error))?;
+        let address =
+            listener.local_addr().map_err(|error| BindError::listen(addresses[0], error))?;
+        Ok(Self { listener, address, router, limits, closing })
+    }
+
+    /// Returns the address, with the port that was chosen if 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to answer, on the current tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
+    #[must_use]
+    pub fn serve(self) -> Running {
+        let (address, closing) = (self.address, self.closing.clone());
+        tracing::info!(%address, "control API listens on http://{address}");
+        #[expect(clippy::disallowed_methods, reason = "the accept loop is no service's task")]
+        let accepting = tokio::spawn(accept(self));
+        Running { address, accepting, closing }
+    }
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let found = lookup_host((bare, port)).await;
+    let found = found.map_err(|error| BindError::resolve(host, error))?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    if addresses.is_empty() { Err(BindError::resolve(host, None)) } else { Ok(addresses) }
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Returns the address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, ends streams and idle connections at once, lets requests under way finish for
+    /// at most `grace`, and aborts what is left.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, every connection is aborted.
+    pub async fn stop(mut self, grace: Duration) -> Drained {
+        self.closing.send_replace(true);
+        let Ok(mut connections) = (&mut self.accepting).await else { return Drained::default() };
+        let all = async { while connections.join_next().await.is_some() {} };
+        if timeout(grace, all).await.is_ok() {
+            return Drained::default();
+        }
+        let aborted = connections.len();
+        tracing::warn!(aborted, "connections did not end in time and are aborted");
+        connections.shutdown().await;
+        Drained { aborted }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Waits until the value is true, or its sender is gone.
+///
+/// # Cancel safety
+///
+/// Nothing is lost if the future is dropped.
+pub(crate) async fn until_true(value: &mut watch::Receiver<bool>) {
+    let _ = value.wait_for(|&value| value).await;
+}
+
+// === the accept loop ===
+
+/// Accepts until closing begins, and returns the connections that are still open then.
+async fn accept(bound: Bound) -> JoinSet<()> {
+    let Bound { listener, router, limits, closing, .. } = bound;
+    let mut closed = closing.subscribe();
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = until_true(&mut closed) => return connections,
+            next = next_connection(&listener, &slots) => next,
+        };
+        while connections.try_join_next().is_some() {}
+        if let Some((socket, slot)) = next {
+            connections.spawn(serve(socket, slot, router.clone(), limits, closing.subscribe()));
+        }
+    }
+}
+
+/// Waits for a free place first: while there is none, clients wait in the kernel's queue.
+async fn next_connection(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((socket, _)) => Some((socket, slot)),
+        Err(error) => {
+            // A client that has left again is nothing; a lack of descriptors gets better with time.
+            tracing::warn!(%error, "a connection could not be accepted");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Serves one connection until it ends, or closing begins and its request under way is answered.
+async fn serve(
+    socket: TcpStream,
+    _slot: OwnedSemaphorePermit,
+    router: Router,
+    limits: Limits,
+    mut closed: watch::Receiver<bool>,
+) {
+    // Answers are small and complete: waiting for more to send only delays them.
+    let _ = socket.set_nodelay(true);
+    let io = TokioIo::new(Stalling::new(socket, limits.write_stall_time));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_time)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.header_bytes.max(8 * 1024));
+    let connection = http.serve_connection(io, TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = until_true(&mut closed) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}

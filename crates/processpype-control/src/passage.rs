@@ -1,0 +1,139 @@
+//! The way to a service's own routes.
+//!
+//! # Invariants
+//!
+//! 1. The service sees its own path, and nothing that the control plane's router left on the request.
+//! 2. A body on its way to a service is bounded in size, and in the time between its pieces.
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http_body_util::Limited;
+use processpype_api::{Code, Problem};
+use processpype_core::ServiceState;
+use processpype_runtime::{RequestError, Status, Unavailable};
+use tower_http::timeout::TimeoutBody;
+
+use crate::reply::FromService;
+use crate::server::Control;
+use crate::settings::Limits;
+use crate::status;
+
+/// When to try again, in seconds, if the service is on its way.
+const SOON: u64 = 1;
+
+/// When to try again, in seconds, if somebody has to do something first.
+const LATER: u64 = 10;
+
+pub(crate) async fn pass(
+    control: &Control,
+    name: &str,
+    request: Request,
+) -> Result<Response, Problem> {
+    let now = status::known(control, name)?;
+    let mounted = match control.manager.mounted(name) {
+        Some(Ok(mounted)) => mounted,
+        Some(Err(unavailable)) => return Err(not_running(&now, Some(&unavailable))),
+        None => return Err(not_running(&now, None)),
+    };
+    let request = inner(request, control.prefix(), &control.settings.limits)?;
+    match mounted.call(request).await {
+        Ok(response) => answered(response, name),
+        Err(RequestError::NoRoutes) => Err(nothing(name)),
+        Err(RequestError::Panicked) => {
+            let detail = format!("a handler of service `{name}` panicked; the service goes on");
+            Err(Problem::new(Code::HandlerPanicked, detail).service(name))
+        }
+        Err(_) => {
+            let now = status::known(control, name)?;
+            Err(not_running(&now, None))
+        }
+    }
+}
+
+/// Makes the request as the service sees it.
+fn inner(request: Request, prefix: &str, limits: &Limits) -> Result<Request, Problem> {
+    let (mut parts, body) = request.into_parts();
+    check_length(&parts.headers, limits.service_body_bytes)?;
+    parts.uri = inner_uri(&parts.uri, prefix);
+    // What the outer router knows about its own paths would confuse the service's.
+    parts.extensions.clear();
+    let body = if body.is_end_stream() {
+        Body::empty()
+    } else {
+        let limited = Limited::new(body, limits.service_body_bytes);
+        Body::new(Box::pin(TimeoutBody::new(limits.body_read_time, limited)))
+    };
+    Ok(Request::from_parts(parts, body))
+}
+
+/// Cuts `{prefix}/services/{name}` off; what is left is not decoded.
+fn inner_uri(uri: &Uri, prefix: &str) -> Uri {
+    let below = uri.path().strip_prefix(prefix).and_then(|path| path.strip_prefix("/services/"));
+    let rest = below.and_then(|path| path.find('/').map(|slash| &path[slash..])).unwrap_or("/");
+    let target = match uri.query() {
+        Some(query) => format!("{rest}?{query}"),
+        None => rest.to_owned(),
+    };
+    target.parse::<PathAndQuery>().map_or_else(|_| Uri::from_static("/"), Uri::from)
+}
+
+/// Refuses a body that says it is too long before any of it is read.
+pub(crate) fn check_length(headers: &HeaderMap, most: usize) -> Result<(), Problem> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    match length.and_then(|length| length.parse::<u64>().ok()) {
+        Some(length) if length > most as u64 => Err(too_large(most)),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn too_large(most: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("the body is longer than {most} bytes"))
+}
+
+fn answered(mut response: Response, name: &str) -> Result<Response, Problem> {
+    let is_bare = response.body().size_hint().exact() == Some(0)
+        && !response.headers().contains_key(CONTENT_TYPE);
+    if response.status() == StatusCode::NOT_FOUND && is_bare {
+        // The answer of a router that knows no such path.
+        return Err(nothing(name));
+    }
+    response.extensions_mut().insert(FromService);
+    Ok(response)
+}
+
+fn nothing(name: &str) -> Problem {
+    let detail = format!("service `{name}` has nothing at this path");
+    Problem::new(Code::UnknownPath, detail).service(name)
+}
+
+/// Says why the service does not answer, and when to try again.
+fn not_running(status: &Status, unavailable: Option<&Unavailable>) -> Problem {
+    let name = &status.name;
+    let state = unavailable.map_or(status.state, |unavailable| unavailable.state);
+    let waiting: Vec<String> = status.waiting_on.iter().map(|name| format!("`{name}`")).collect();
+    let reason = match &status.error {
+        Some(error) => format!(": {}", error.message),
+        None if !waiting.is_empty() => format!(": it waits for {}", waiting.join(", ")),
+        None if !status.enabled => ": it is disabled".to_owned(),
+        None => String::new(),
+    };
+    let known = unavailable.and_then(|unavailable| unavailable.retry_at);
+    let after = known.map_or(LATER, |after| after.as_secs() + 1);
+    let after = if state.is_transient() { SOON } else { after };
+    let word = match state {
+        ServiceState::Error => "in error".to_owned(),
+        // It is up, and stops to answer or does not answer yet.
+        ServiceState::Running => "not available".to_owned(),
+        ServiceState::Stopped | ServiceState::Starting | ServiceState::Stopping => {
+            state.to_string()
+        }
+    };
+    Problem::new(Code::ServiceUnavailable, format!("service `{name}` is {word}{reason}"))
+        .service(name.as_str())
+        .state(state)
+        .retry_after(after)
+}

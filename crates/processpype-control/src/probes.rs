@@ -1,0 +1,110 @@
+//! Probes: alive, ready, started.
+//!
+//! # Invariants
+//!
+//! 1. Liveness looks at no service: a broken dependency must not get the process killed.
+//! 2. Readiness fails from the moment closing begins, before any service stops.
+//! 3. Startup latches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use processpype_api::{Code, Probe, Problem, Unready};
+use processpype_core::{Desired, ServiceName, ServiceState};
+use processpype_runtime::Status;
+
+use crate::convert;
+use crate::reply;
+use crate::server::Control;
+
+/// How many providers a reason follows to its root.
+const REASON_DEPTH: usize = 64;
+
+pub(crate) fn live() -> Response {
+    success("alive")
+}
+
+pub(crate) fn ready(control: &Control) -> Result<Response, Problem> {
+    if control.manager.is_closing() {
+        return Err(Problem::new(Code::Closing, "the application is closing"));
+    }
+    let unready = unready_services(control);
+    if unready.is_empty() {
+        return Ok(success("ready"));
+    }
+    let detail = match &unready[..] {
+        [one] => format!("service `{}` is not ready: {}", one.service, one.reason),
+        many => format!("{} services are not ready", many.len()),
+    };
+    Err(Problem::new(Code::NotReady, detail).unready(unready.to_vec()))
+}
+
+pub(crate) fn startup(control: &Control) -> Result<Response, Problem> {
+    if control.manager.is_settled() {
+        control.has_started.store(true, Ordering::Release);
+    }
+    if control.has_started.load(Ordering::Acquire) {
+        return Ok(success("started"));
+    }
+    let unready = unready_services(control).to_vec();
+    Err(Problem::new(Code::NotStarted, "the start is not over").unready(unready))
+}
+
+fn success(status: &str) -> Response {
+    reply::json(StatusCode::OK, &Probe { status: status.to_owned() })
+}
+
+fn unready_services(control: &Control) -> Arc<Vec<Unready>> {
+    let version = || control.manager.version();
+    control.unready.get(version, || list_unready(&control.manager.statuses()))
+}
+
+/// Lists every service that should run and is neither ready nor completed.
+fn list_unready(statuses: &[Arc<Status>]) -> Vec<Unready> {
+    let by_name: HashMap<&ServiceName, &Status> =
+        statuses.iter().map(|status| (&status.name, &**status)).collect();
+    let should = |status: &Status| status.enabled && status.desired == Desired::Running;
+    let missing = statuses.iter().filter(|s| should(s) && !s.ready && !s.completed);
+    missing
+        .map(|status| Unready {
+            service: status.name.to_string(),
+            state: status.state.into(),
+            reason: reason(status, &by_name),
+            waiting_on: convert::names(&status.waiting_on),
+        })
+        .collect()
+}
+
+/// Says why a service is not ready, following what it waits for to the root.
+fn reason(status: &Status, by_name: &HashMap<&ServiceName, &Status>) -> String {
+    let mut root = status;
+    for _ in 0..REASON_DEPTH {
+        let provider = root.waiting_on.first().and_then(|name| by_name.get(name));
+        let Some(provider) = provider.filter(|_| root.error.is_none()) else { break };
+        root = provider;
+    }
+    if std::ptr::eq(root, status) {
+        own_reason(status)
+    } else {
+        format!("waits for `{}`: {}", root.name, own_reason(root))
+    }
+}
+
+fn own_reason(status: &Status) -> String {
+    if let Some(error) = &status.error {
+        return format!("{} ({})", error.message, error.kind);
+    }
+    let text = match status.state {
+        ServiceState::Stopped if !status.enabled => "it is disabled",
+        ServiceState::Stopped if status.desired == Desired::Stopped => "it is stopped",
+        ServiceState::Stopped => "it has not started yet",
+        ServiceState::Starting => "it is starting",
+        ServiceState::Running => status.degraded.as_deref().unwrap_or("it says it is not ready"),
+        ServiceState::Stopping => "it is stopping",
+        ServiceState::Error => "it failed",
+    };
+    text.to_owned()
+}

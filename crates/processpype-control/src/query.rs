@@ -1,0 +1,167 @@
+//! Query strings, read strictly: every parameter is known, stands once, and is used.
+//!
+//! # Invariants
+//!
+//! 1. All mistakes of a query are told at once.
+
+use std::time::Duration;
+
+use axum::extract::Query as AxumQuery;
+use axum::http::Uri;
+use processpype_api::{Code, Fault, Problem};
+use processpype_config::{HumanDuration, nearest};
+
+/// The parameters of one request, taken out one by one.
+#[derive(Debug)]
+pub(crate) struct Query {
+    left: Vec<(String, String)>,
+    known: Vec<&'static str>,
+    faults: Vec<Fault>,
+}
+
+// === impl Query ===
+
+impl Query {
+    pub(crate) fn of(uri: &Uri) -> Self {
+        let (left, faults) = match AxumQuery::<Vec<(String, String)>>::try_from_uri(uri) {
+            Ok(AxumQuery(pairs)) => (pairs, Vec::new()),
+            Err(_) => (Vec::new(), vec![Fault::new("", "the query cannot be read")]),
+        };
+        Self { left, known: Vec::new(), faults }
+    }
+
+    /// Takes the text of `name`.
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        let mut found = None;
+        for (_, value) in self.left.extract_if(.., |(key, _)| key == name) {
+            if found.replace(value).is_some() {
+                self.faults.push(Fault::new(name, "it stands more than once"));
+            }
+        }
+        found
+    }
+
+    /// Takes a `true` or `false`; absent = `false`.
+    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
+        match self.text(name).as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                let valid = vec!["true".to_owned(), "false".to_owned()];
+                self.faults.push(Fault { valid, ..Fault::new(name, "it is neither") });
+                false
+            }
+        }
+    }
+
+    /// Takes a whole number from `least` to `most`.
+    pub(crate) fn count(&mut self, name: &'static str, least: u64, most: u64, absent: u64) -> u64 {
+        let Some(text) = self.text(name) else { return absent };
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                let message = match most {
+                    u64::MAX => format!("it is not a whole number from {least}"),
+                    _ => format!("it is not a whole number from {least} to {most}"),
+                };
+                self.faults.push(Fault::new(name, message));
+                absent
+            }
+        }
+    }
+
+    /// Takes a duration such as `10s`, or `0`.
+    pub(crate) fn wait(
+        &mut self,
+        name: &'static str,
+        absent: Duration,
+        most: Duration,
+    ) -> Duration {
+        let Some(text) = self.text(name) else { return absent };
+        match text.parse::<HumanDuration>() {
+            Ok(wait) if *wait <= most => *wait,
+            _ => {
+                let most = HumanDuration::from(most);
+                let message = format!("it is not a duration of at most {most}");
+                let valid = vec!["0".to_owned(), "500ms".to_owned(), "10s".to_owned()];
+                self.faults.push(Fault { valid, ..Fault::new(name, message) });
+                absent
+            }
+        }
+    }
+
+    /// Adds a mistake that only the caller can see.
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// Ends the reading: nothing may be left.
+    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+        for (name, _) in &self.left {
+            let help = nearest(name, self.known.iter().copied())
+                .map(|near| format!("did you mean `{near}`?"));
+            let valid = self.known.iter().map(|&known| known.to_owned()).collect();
+            let message = "there is no such parameter here".to_owned();
+            self.faults.push(Fault { path: name.clone(), message, valid, help });
+        }
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            let detail = "the query has mistakes; `errors` lists them";
+            Err(Problem::new(Code::InvalidQuery, detail).errors(self.faults))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `?f=flag&n=0..=9&w=wait`, and returns what was read or the paths of the faults.
+    #[track_caller]
+    fn check(text: &str, expected: Result<(bool, u64, u64), &[&str]>) {
+        let uri: Uri = format!("/x{text}").parse().expect("an address");
+        let mut query = Query::of(&uri);
+        let read = (
+            query.flag("flag"),
+            query.count("number", 0, 9, 7),
+            query.wait("wait", Duration::from_secs(1), Duration::from_secs(5)).as_millis() as u64,
+        );
+        let expected = expected.map_err(|paths| paths.iter().map(|&p| p.to_owned()).collect());
+        let faults: Vec<String> = query.faults.iter().map(|fault| fault.path.clone()).collect();
+        let unknown = query.left.iter().map(|(name, _)| name.clone());
+        let told: Vec<String> = faults.into_iter().chain(unknown).collect();
+        assert_eq!(query.finish().map(|()| read).map_err(|_| told), expected, "{text}");
+    }
+
+    #[test]
+    fn good_queries() {
+        check("", Ok((false, 7, 1000)));
+        check("?", Ok((false, 7, 1000)));
+        check("?flag=true&number=0&wait=0", Ok((true, 0, 0)));
+        check("?fl%61g=true&wait=5s", Ok((true, 7, 5000)));
+        check("?flag=false&wait=1500ms", Ok((false, 7, 1500)));
+    }
+
+    #[test]
+    fn bad_queries() {
+        check("?flag=yes", Err(&["flag"]));
+        check("?flag", Err(&["flag"]));
+        check("?number=10&wait=6s", Err(&["number", "wait"]));
+        check("?number=-1", Err(&["number"]));
+        check("?wait=5", Err(&["wait"]));
+        check("?flag=true&flag=true", Err(&["flag"]));
+        check("?flg=true&x=1", Err(&["flg", "x"]));
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_told_with_the_nearest() {
+        let mut query = Query::of(&Uri::from_static("/x?cascde=true"));
+        query.flag("cascade");
+        let problem = query.finish().expect_err("an unknown parameter");
+        let json = serde_json::to_value(&problem).expect("plain values");
+        assert_eq!(json["errors"][0]["help"], "did you mean `cascade`?");
+        assert_eq!(json["errors"][0]["valid"], serde_json::json!(["cascade"]));
+    }
+}

@@ -1,0 +1,167 @@
+//! Answers: JSON, problems, and the headers that keep browsers from misusing them.
+//!
+//! # Invariants
+//!
+//! 1. An answer of the framework may not be stored, framed, sniffed or run as anything.
+//! 2. What a service answers keeps its own headers; only absent ones are added.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+    REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use processpype_api::{Code, Problem};
+use serde::Serialize;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
+/// On every answer.
+const SAFETY: [(HeaderName, HeaderValue); 2] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+];
+
+/// On the framework's own answers.
+const OWN_SAFETY: [(HeaderName, HeaderValue); 4] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    ),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+/// Marks an answer that a service gave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FromService;
+
+/// Bytes that were rendered once, with their entity tag.
+#[derive(Clone, Debug)]
+pub(crate) struct Rendered {
+    pub(crate) body: Bytes,
+    etag: HeaderValue,
+}
+
+/// Answers with `value` as JSON.
+pub(crate) fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    with_type(status, JSON, to_bytes(value))
+}
+
+/// Answers 200 with a file of the given type.
+pub(crate) fn file(media: &'static str, body: Bytes) -> Response {
+    with_type(StatusCode::OK, HeaderValue::from_static(media), body)
+}
+
+/// Answers 200 with a body that is made while it is sent.
+pub(crate) fn stream(media: &'static str, body: Body) -> Response {
+    with_type(StatusCode::OK, HeaderValue::from_static(media), body)
+}
+
+/// Answers 202, with where to look.
+pub(crate) fn accepted<T: Serialize>(value: &T, location: &str) -> Response {
+    let mut response = json(StatusCode::ACCEPTED, value);
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// Answers with `problem`, whose documentation is below `prefix`.
+pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
+    let status =
+        StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let retry_after = problem.retry_after_seconds();
+    let mut response = with_type(status, PROBLEM_JSON, to_bytes(&problem.under(prefix)));
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// Says which methods there are.
+pub(crate) fn allow(mut response: Response, methods: &'static str) -> Response {
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// Answers `OPTIONS`: the methods, and no leave for other sites.
+pub(crate) fn options(methods: &'static str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    allow(response, methods)
+}
+
+/// Adds the headers of safety.
+pub(crate) fn secure(response: &mut Response) {
+    let is_own = response.extensions().get::<FromService>().is_none();
+    let own = OWN_SAFETY.into_iter().filter(|_| is_own);
+    for (name, value) in SAFETY.into_iter().chain(own) {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+}
+
+fn with_type(status: StatusCode, media: HeaderValue, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, media);
+    response
+}
+
+/// Wire types always serialise; a failure would be a bug, and is told as one.
+fn to_bytes<T: Serialize>(value: &T) -> Bytes {
+    serde_json::to_vec(value).map_or_else(
+        |error| {
+            tracing::error!(%error, "an answer could not be serialised");
+            Bytes::from_static(b"{}")
+        },
+        Bytes::from,
+    )
+}
+
+// === impl Rendered ===
+
+impl Rendered {
+    pub(crate) fn json<T: Serialize>(value: &T) -> Self {
+        let body = to_bytes(value);
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        let etag = format!("\"{:016x}\"", hasher.finish());
+        let etag = HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\""));
+        Self { body, etag }
+    }
+
+    /// Answers 200, or 304 if the client has exactly these bytes.
+    pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
+        let mut response = if self.is_known(request) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            with_type(StatusCode::OK, JSON, self.body.clone())
+        };
+        response.headers_mut().insert(ETAG, self.etag.clone());
+        response
+    }
+
+    fn is_known(&self, request: &HeaderMap) -> bool {
+        let own = self.etag.to_str().unwrap_or_default();
+        let values = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+        tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own)
+    }
+}
+
+/// A bug of ours: told to the log in full, to the client not at all.
+pub(crate) fn internal(what: &str) -> Problem {
+    tracing::error!("{what}");
+    Problem::new(Code::Internal, "this is a bug; the log has the details")
+}

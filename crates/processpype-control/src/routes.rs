@@ -1,0 +1,196 @@
+//! From a request to its handler: the guard, the table of endpoints, and what is the same for all.
+//!
+//! # Invariants
+//!
+//! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root.
+//! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the framework
+//!    ends without a slash; `/services/{name}/` is the root of the service's own routes.
+//! 3. A panic of ours is a 500 that says nothing.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::Method;
+use axum::http::header::CONTENT_LENGTH;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::any;
+use futures_util::FutureExt;
+use processpype_api::{Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
+use processpype_runtime::RESERVED_VERBS;
+
+use crate::query::Query;
+use crate::server::Control;
+use crate::{commands, docs, journal, passage, probes, reply, status, stream};
+
+/// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
+const SERVICE_ROOT: &str = "/services/{name}/";
+
+/// What can be done with a path that can be read.
+const READ_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// Makes the router of the whole control plane.
+pub(crate) fn router(control: &Arc<Control>) -> Router {
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        for path in paths(endpoint, control.prefix()) {
+            let entry = async move |State(control): State<Arc<Control>>,
+                                    params: Result<RawPathParams, RawPathParamsRejection>,
+                                    request: Request| {
+                let path = request.uri().path().to_owned();
+                let params = Params(params.ok());
+                let result = dispatch(&control, endpoint, &params, request).await;
+                finish(&control, &path, result)
+            };
+            router = router.route(&path, any(entry));
+        }
+    }
+    router
+        .fallback(async |State(control): State<Arc<Control>>, request: Request| {
+            finish(&control, request.uri().path(), Err(unknown_path(control.prefix())))
+        })
+        .layer(from_fn_with_state(Arc::clone(control), around))
+        .with_state(Arc::clone(control))
+}
+
+fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
+    let mut paths = vec![endpoint.full_path(prefix)];
+    match endpoint.id {
+        EndpointId::ServiceRoute => paths.push(format!("{prefix}{SERVICE_ROOT}")),
+        EndpointId::Application if !prefix.is_empty() => paths.push(format!("{prefix}/")),
+        _ => {}
+    }
+    paths
+}
+
+/// What is done around every request.
+async fn around(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
+    let is_head = request.method() == Method::HEAD;
+    let path = request.uri().path().to_owned();
+    let checked = control.guard.check(request.method(), request.uri(), request.headers());
+    let mut response = match checked {
+        Ok(()) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => finish(&control, &path, Err(reply::internal("a request handler panicked"))),
+        },
+        Err(problem) => finish(&control, &path, Err(problem)),
+    };
+    reply::secure(&mut response);
+    if is_head { without_body(response) } else { response }
+}
+
+/// Keeps the length of the body that a `GET` would bring.
+fn without_body(response: Response) -> Response {
+    let length = response.body().size_hint().exact();
+    let mut response = response.map(|_| Body::empty());
+    if let Some(length) = length.filter(|&length| length > 0) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    response
+}
+
+/// Turns a problem into its answer.
+fn finish(control: &Control, path: &str, result: Result<Response, Problem>) -> Response {
+    result.unwrap_or_else(|problem| {
+        let code = problem.code();
+        tracing::debug!(path, code = code.as_str(), "{}", problem.detail());
+        let response = reply::problem(problem.instance(path), control.prefix());
+        match code {
+            Code::MethodNotAllowed => reply::allow(response, READ_METHODS),
+            _ => response,
+        }
+    })
+}
+
+async fn dispatch(
+    control: &Arc<Control>,
+    endpoint: &Endpoint,
+    params: &Params,
+    request: Request,
+) -> Result<Response, Problem> {
+    let method = request.method();
+    match endpoint.method {
+        Known::Get if matches!(*method, Method::GET | Method::HEAD) => {
+            read(control, endpoint.id, params, &request)
+        }
+        Known::Get if *method == Method::OPTIONS => Ok(reply::options(READ_METHODS)),
+        Known::Get => Err(Problem::new(Code::MethodNotAllowed, "this can only be read")),
+        Known::Post if *method == Method::POST => {
+            let name = params.get("name");
+            commands::command(control, endpoint.id, name, request).await
+        }
+        // Only `POST` on this path is the framework's.
+        Known::Post | Known::Any => pass(control, params, request).await,
+    }
+}
+
+/// Answers what can only be read; nothing here waits.
+fn read(
+    control: &Arc<Control>,
+    id: EndpointId,
+    params: &Params,
+    request: &Request,
+) -> Result<Response, Problem> {
+    let (uri, headers) = (request.uri(), request.headers());
+    match id {
+        EndpointId::Live => return Ok(probes::live()),
+        EndpointId::Ready => return probes::ready(control),
+        EndpointId::Startup => return probes::startup(control),
+        EndpointId::Events => return journal::page(control, uri),
+        EndpointId::EventStream => return stream::follow(control, uri, headers),
+        _ => Query::of(uri).finish()?,
+    }
+    match id {
+        EndpointId::Application => Ok(status::application(control, headers)),
+        EndpointId::Services => Ok(status::services(control, headers)),
+        EndpointId::Service => status::service(control, params.get("name")),
+        EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
+        EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
+        EndpointId::DocsStyle => Ok(docs::style()),
+        EndpointId::Live
+        | EndpointId::Ready
+        | EndpointId::Startup
+        | EndpointId::Events
+        | EndpointId::EventStream
+        | EndpointId::Start
+        | EndpointId::Stop
+        | EndpointId::Restart
+        | EndpointId::ServiceRoute => Err(reply::internal("an endpoint has no handler")),
+    }
+}
+
+/// Passes the request to the service, unless the framework keeps the path for itself.
+async fn pass(control: &Control, params: &Params, request: Request) -> Result<Response, Problem> {
+    let name = params.get("name");
+    let first = params.get("path").split('/').next().unwrap_or_default();
+    let is_verb = RESERVED_VERBS.iter().any(|verb| verb.trim_start_matches('/') == first);
+    let is_alone = params.get("path") == first;
+    if first == "-" || (request.method() == Method::POST && is_verb && is_alone) {
+        status::known(control, name)?;
+        let detail = "the framework keeps this path for itself, and has nothing here";
+        return Err(Problem::new(Code::UnknownPath, detail).service(name));
+    }
+    passage::pass(control, name, request).await
+}
+
+fn unknown_path(prefix: &str) -> Problem {
+    Problem::new(Code::UnknownPath, "there is nothing at this path")
+        .help(format!("{prefix}/docs lists the paths; a path ends without a slash"))
+}
+
+// === impl Params ===
+
+/// The parameters in the path, decoded.
+struct Params(Option<RawPathParams>);
+
+impl Params {
+    /// Returns the parameter, or nothing if it is not there or no UTF-8.
+    fn get(&self, name: &str) -> &str {
+        let mut all = self.0.iter().flatten();
+        all.find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    }
+}

@@ -1,0 +1,106 @@
+//! What can be set about the control plane, and every limit, by name.
+//!
+//! # Invariants
+//!
+//! 1. Every wait, queue and size in this crate is one of [`Limits`] or a named constant beside its use.
+
+use std::time::Duration;
+
+/// What the control plane is told by the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ControlSettings {
+    /// Where to listen: an IP address or a host name. Only loopback is accepted.
+    pub host: String,
+    /// The port; 0 = any free one.
+    pub port: u16,
+    /// Moves everything but the probes: empty, or such as `/api`.
+    pub api_prefix: String,
+    /// The application's title.
+    pub title: String,
+    /// The application's version.
+    pub version: String,
+    /// The environment it runs in.
+    pub environment: String,
+    /// Host names that clients may use, beside IP addresses and `localhost`.
+    pub allowed_hosts: Vec<String>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// Every limit of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Open connections; more wait in the kernel's queue.
+    pub connections: usize,
+    /// Open event streams; more are refused as `busy`.
+    pub streams: usize,
+    /// Commands that are being read or handed over; more are refused as `busy`.
+    pub commands: usize,
+    /// Bytes of a request's head. At least 8 KiB.
+    pub header_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// Bytes of a request's address.
+    pub uri_bytes: usize,
+    /// Bytes of a command's body.
+    pub body_bytes: usize,
+    /// Bytes of a body sent to a service's own route.
+    pub service_body_bytes: usize,
+    /// From the start of a connection, or the end of an answer, to the end of the next head.
+    pub header_read_time: Duration,
+    /// To the end of a command's body, and between two pieces of a body sent to a service.
+    pub body_read_time: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub write_stall_time: Duration,
+    /// Until the supervisor has accepted or refused a command.
+    pub accept_time: Duration,
+    /// How long a command waits for its effect unless told otherwise.
+    pub default_wait: Duration,
+    /// How long a command may be told to wait.
+    pub max_wait: Duration,
+    /// Between two comments that keep a silent stream alive.
+    pub heartbeat: Duration,
+}
+
+// === impl ControlSettings ===
+
+impl Default for ControlSettings {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 8080,
+            api_prefix: String::new(),
+            title: "Processpype".to_owned(),
+            version: "0.0.0".to_owned(),
+            environment: "development".to_owned(),
+            allowed_hosts: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            streams: 64,
+            commands: 64,
+            header_bytes: 32 * 1024,
+            headers: 100,
+            uri_bytes: 8 * 1024,
+            body_bytes: 64 * 1024,
+            service_body_bytes: 16 * 1024 * 1024,
+            header_read_time: Duration::from_secs(15),
+            body_read_time: Duration::from_secs(10),
+            write_stall_time: Duration::from_secs(30),
+            accept_time: Duration::from_secs(5),
+            default_wait: Duration::from_secs(10),
+            max_wait: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(15),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What runs: the application, its services, one service.
+//!
+//! # Invariants
+//!
+//! 1. An answer that grows with the number of services is rendered once per version.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use processpype_api::{ApplicationState, ApplicationStatus, Code, Problem, ServiceList};
+use processpype_config::nearest;
+use processpype_core::{ServiceName, ServiceState};
+use processpype_runtime::Status;
+
+use crate::convert;
+use crate::reply::{self, Rendered};
+use crate::server::Control;
+
+pub(crate) fn application(control: &Control, headers: &HeaderMap) -> Response {
+    let version = || control.manager.version();
+    control.application.get(version, || Rendered::json(&overview(control))).respond(headers)
+}
+
+pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
+    let version = || control.manager.version();
+    let render = || {
+        let statuses = control.manager.statuses();
+        let services = statuses.iter().map(|status| convert::status(status)).collect();
+        Rendered::json(&ServiceList { services })
+    };
+    control.services.get(version, render).respond(headers)
+}
+
+pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
+    let status = known(control, name)?;
+    Ok(reply::json(StatusCode::OK, &convert::detail(&status)))
+}
+
+/// Returns the status of the service, or the problem that there is none of this name.
+pub(crate) fn known(control: &Control, name: &str) -> Result<Arc<Status>, Problem> {
+    control.manager.status(name).ok_or_else(|| {
+        let problem = Problem::new(Code::UnknownService, "there is no service of this name");
+        match nearest(name, control.manager.names().map(ServiceName::as_str)) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!("GET {}/services lists the names", control.prefix())),
+        }
+    })
+}
+
+fn overview(control: &Control) -> ApplicationStatus {
+    let settings = &control.settings;
+    let statuses = control.manager.statuses();
+    let named = |status: &Arc<Status>| (status.name.to_string(), convert::status(status));
+    ApplicationStatus {
+        title: settings.title.clone(),
+        version: settings.version.clone(),
+        environment: settings.environment.clone(),
+        state: application_state(control.manager.application_state()),
+        services: statuses.iter().map(named).collect(),
+    }
+}
+
+fn application_state(state: ServiceState) -> ApplicationState {
+    match state {
+        ServiceState::Starting => ApplicationState::Starting,
+        ServiceState::Running => ApplicationState::Running,
+        ServiceState::Stopping => ApplicationState::Stopping,
+        // An application has no error state: what is wrong is wrong with a service.
+        ServiceState::Stopped | ServiceState::Error => ApplicationState::Stopped,
+    }
+}

@@ -1,0 +1,117 @@
+//! What can be told about a service, as values.
+//!
+//! An event is a [`Change`] (or another [`EventKind`]) together with what only the edge knows: its
+//! sequence number, the time, and texts. The runtime adds those when it puts the event in its journal.
+
+use std::fmt;
+
+use crate::exit::Exit;
+use crate::graph::ServiceId;
+use crate::machine::Timer;
+use crate::state::{Generation, ServiceState};
+
+/// One transition of one service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Change {
+    /// The service that changed.
+    pub service: ServiceId,
+    /// The generation that the change belongs to.
+    pub generation: Generation,
+    /// The state before.
+    pub from: ServiceState,
+    /// The state after.
+    pub to: ServiceState,
+    /// What made it happen.
+    pub cause: Cause,
+}
+
+/// What made a transition happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The application started.
+    Boot,
+    /// A command named this service.
+    Operator,
+    /// A command on another service pulled this one in.
+    PulledIn,
+    /// A command stops a provider of this service, and this service first.
+    Cascade,
+    /// Every provider became ready.
+    DependencyReady,
+    /// The service's own code got this far: it started.
+    Progress,
+    /// The generation ended like this.
+    Exit(Exit),
+    /// A deadline passed.
+    Deadline(Timer),
+    /// The application closes.
+    Closing,
+}
+
+/// The kinds of events of an application; `kind` on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A transition of a service.
+    State,
+    /// A service became ready or unready, degraded, or reported an error.
+    Health,
+    /// A command was accepted, refused, superseded, or ended.
+    Command,
+    /// A handler of a service panicked; the service goes on.
+    HandlerPanic,
+    /// An instance outlives its generation because somebody kept a strong handle.
+    InstanceLeaked,
+    /// The application itself: started, settled, closing, closed.
+    Application,
+}
+
+// === impl Cause ===
+
+impl Cause {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Operator => "operator",
+            Self::PulledIn => "pulled-in",
+            Self::Cascade => "cascade",
+            Self::DependencyReady => "dependency-ready",
+            Self::Progress => "progress",
+            Self::Exit(exit) => exit.as_str(),
+            Self::Deadline(timer) => timer.as_str(),
+            Self::Closing => "closing",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+// === impl EventKind ===
+
+impl EventKind {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Health => "health",
+            Self::Command => "command",
+            Self::HandlerPanic => "handler-panic",
+            Self::InstanceLeaked => "instance-leaked",
+            Self::Application => "application",
+        }
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,34 @@
+//! What decides: the part of a [`Machine`] that can influence a later answer.
+//!
+//! A search over all behaviours must know two states for the same one when they behave alike. Left out
+//! is what is only passed on: numbers of generations and operations, causes, kinds of errors.
+
+use std::hash::{Hash, Hasher};
+
+use super::Machine;
+use crate::graph::ServiceId;
+
+impl Machine {
+    /// Feeds `hasher` everything that can influence a later decision about one service.
+    ///
+    /// Two machines of one graph that feed the same for every service and for the application
+    /// ([`Machine::hash_application`]) answer alike from then on, but for numbers and causes.
+    pub fn hash_service(&self, id: ServiceId, hasher: &mut impl Hasher) {
+        let record = self.record(id);
+        record.traits.hash(hasher);
+        (record.state, record.life, record.desired).hash(hasher);
+        (record.generation.0 == 0, record.held, record.queued).hash(hasher);
+        (record.wanted.is_some(), record.leaving.is_some()).hash(hasher);
+        (record.ready, record.completed, record.available).hash(hasher);
+        (record.asked, record.forced).hash(hasher);
+        record.failure.map(|exit| std::mem::discriminant(&exit)).hash(hasher);
+        (record.unmet, record.live_dependents).hash(hasher);
+        (record.operations.verb, record.operations.changed).hash(hasher);
+        record.operations.waiting.len().hash(hasher);
+    }
+
+    /// Feeds `hasher` everything beside the services that can influence a later decision.
+    pub fn hash_application(&self, hasher: &mut impl Hasher) {
+        (self.phase, self.settled, &self.queue, self.starts_at_once).hash(hasher);
+    }
+}

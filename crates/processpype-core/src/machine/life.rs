@@ -1,0 +1,164 @@
+//! The life of one generation: from its spawn to its end, whoever ends it.
+
+use super::{Action, CloseCause, Life, Machine, Outcome, Timer, Verb};
+use crate::event::Cause;
+use crate::exit::{ErrorKind, Exit};
+use crate::graph::ServiceId;
+use crate::state::{Desired, Input, ServiceState};
+
+impl Machine {
+    pub(super) fn started(&mut self, id: ServiceId, ready: bool, actions: &mut Vec<Action>) {
+        if self.state(id) != ServiceState::Starting {
+            return;
+        }
+        self.transition(id, Input::Started, Cause::Progress, actions);
+        let record = self.record_mut(id);
+        record.ready = ready;
+        if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
+            record.operations.done(actions);
+        }
+        self.refresh_availability(id, actions);
+    }
+
+    pub(super) fn set_ready(&mut self, id: ServiceId, ready: bool, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        if record.state == ServiceState::Running && record.ready != ready {
+            record.ready = ready;
+            actions.push(Action::Touched(id));
+            self.refresh_availability(id, actions);
+        }
+    }
+
+    /// A generation that nobody asked to stop ends by itself: its teardown begins.
+    pub(super) fn ending(&mut self, id: ServiceId, exit: Exit, actions: &mut Vec<Action>) {
+        if matches!(self.state(id), ServiceState::Starting | ServiceState::Running) {
+            self.record_mut(id).failure = Some(exit);
+            self.begin_teardown(id, Cause::Exit(exit), actions);
+        }
+    }
+
+    /// Asks a generation to stop, now.
+    pub(super) fn ask(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
+        self.record_mut(id).asked = true;
+        self.begin_teardown(id, cause, actions);
+        actions.push(Action::Stop(id, self.generation_of(id)));
+    }
+
+    fn begin_teardown(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
+        self.transition(id, Input::Stop, cause, actions);
+        self.record_mut(id).ready = false;
+        self.refresh_availability(id, actions);
+        actions.push(Action::Arm(id, self.generation_of(id), Timer::Stop));
+    }
+
+    pub(super) fn elapsed(&mut self, id: ServiceId, timer: Timer, actions: &mut Vec<Action>) {
+        let record = self.record(id);
+        match (timer, record.state, record.life) {
+            (Timer::Start, ServiceState::Starting, Life::Live) => {
+                self.record_mut(id).failure = Some(Exit::Failed(ErrorKind::StartTimeout));
+                self.begin_teardown(id, Cause::Deadline(timer), actions);
+                actions.push(Action::Stop(id, self.generation_of(id)));
+            }
+            (Timer::Stop, ServiceState::Stopping, Life::Live) => self.abort(id, actions),
+            (Timer::Abort, ServiceState::Stopping, Life::Live) => self.orphan(id, actions),
+            _ => {}
+        }
+    }
+
+    /// Ends a generation by force; if that does not end it either, it is orphaned.
+    pub(super) fn abort(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        if std::mem::replace(&mut record.forced, true) {
+            return;
+        }
+        if record.state != ServiceState::Stopping {
+            record.asked = true;
+            self.begin_teardown(id, Cause::Closing, actions);
+        }
+        let generation = self.generation_of(id);
+        actions.push(Action::Abort(id, generation));
+        actions.push(Action::Arm(id, generation, Timer::Abort));
+    }
+
+    fn orphan(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        self.record_mut(id).life = Life::Orphan;
+        self.live -= 1;
+        self.transition(id, Input::Orphaned, Cause::Deadline(Timer::Abort), actions);
+        self.record_mut(id).operations.end(Outcome::Failed(ErrorKind::Orphaned), actions);
+        self.record_mut(id).wanted = None;
+        self.release_providers(id, actions);
+        self.escalate(id, actions);
+    }
+
+    /// Nothing of the generation is left.
+    pub(super) fn gone(&mut self, id: ServiceId, exit: Exit, actions: &mut Vec<Action>) {
+        if self.record(id).life == Life::Orphan {
+            self.orphan_gone(id, actions);
+            return;
+        }
+        let record = self.record_mut(id);
+        let by_itself = record.failure.is_some() || !record.asked;
+        let exit = record.failure.unwrap_or(exit);
+        // Running is left through stopping only, so that readiness and routes are taken back in order.
+        if record.state == ServiceState::Running {
+            record.failure = Some(exit);
+            self.transition(id, Input::Stop, Cause::Exit(exit), actions);
+        }
+        let record = self.record_mut(id);
+        record.life = Life::Gone;
+        record.ready = false;
+        record.leaving = None;
+        record.forced |= exit == Exit::Aborted;
+        // Whoever is to stop in its turn, and fails before it, is stopped as well.
+        let failed = exit.error().filter(|_| !record.asked && !record.held);
+        // Its work is done, even if a stop came while it was being torn down.
+        record.completed = exit == Exit::Completed && by_itself;
+        self.live -= 1;
+        let input = if failed.is_some() { Input::Failed } else { Input::Ended };
+        self.transition(id, input, Cause::Exit(exit), actions);
+        self.refresh_availability(id, actions);
+        self.release_providers(id, actions);
+        self.after_gone(id, failed, actions);
+    }
+
+    fn after_gone(&mut self, id: ServiceId, failed: Option<ErrorKind>, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        if record.wanted.is_some() {
+            let cause = record.wanted.unwrap_or(Cause::Operator);
+            self.want(id, cause, actions);
+            return;
+        }
+        match failed {
+            Some(kind) => {
+                record.operations.end(Outcome::Failed(kind), actions);
+                self.escalate(id, actions);
+            }
+            None => record.operations.done(actions),
+        }
+    }
+
+    /// A late end of an orphan: it no longer blocks its successor.
+    fn orphan_gone(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        record.life = Life::Gone;
+        if let Some(cause) = record.wanted {
+            self.want(id, cause, actions);
+        } else if record.desired == Desired::Stopped {
+            self.transition(id, Input::Dismiss, Cause::Exit(Exit::Aborted), actions);
+        } else {
+            actions.push(Action::Touched(id));
+        }
+    }
+
+    /// A significant service was given up: the application closes.
+    fn escalate(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        if self.record(id).traits.significant && !self.is_closing() {
+            let cause = if self.settled {
+                CloseCause::Significant(id)
+            } else {
+                CloseCause::SignificantAtStart(id)
+            };
+            self.begin_closing(cause, actions);
+        }
+    }
+}

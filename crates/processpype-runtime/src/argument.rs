@@ -1,0 +1,253 @@
+//! What a constructor may ask for, and what follows from it before anything runs.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use processpype_config::{Report, Section};
+use processpype_core::ServiceName;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+
+use crate::cell::Cell;
+use crate::config::Config;
+use crate::context::Context;
+use crate::dep::{Dep, Deps, Face, Sole};
+use crate::error::{Error, Result};
+use crate::shared::{Shared, SharedValues};
+
+/// One argument of a service's constructor: its type is the declaration.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a service's constructor",
+    label = "not one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, `Shared<T>`, `Context`",
+    note = "a value that is no service is given with `.provide(value)` and taken as `Shared<T>`",
+    note = "`Config<C>` needs `C: Deserialize + JsonSchema + Send + Sync + 'static`"
+)]
+pub trait Argument: sealed::Sealed + Sized + Send + 'static {
+    /// Adds what this argument needs to a declaration.
+    #[doc(hidden)]
+    fn declare(declaration: &mut Declaration);
+
+    /// Makes the argument for one generation.
+    #[doc(hidden)]
+    fn resolve(resolver: &mut Resolver<'_>) -> Result<Self>;
+}
+
+mod sealed {
+    /// Only this crate knows how an argument is made.
+    pub trait Sealed {}
+}
+
+/// What a kind needs, from the types of its constructor's arguments.
+#[derive(Clone, Debug, Default)]
+pub struct Declaration {
+    pub(crate) needs: Vec<Need>,
+    pub(crate) config: Vec<ConfigType>,
+    pub(crate) shared: Vec<(TypeId, &'static str)>,
+}
+
+/// A dependency that a type declares.
+#[derive(Clone, Debug)]
+pub(crate) struct Need {
+    pub(crate) type_id: TypeId,
+    pub(crate) type_name: &'static str,
+    pub(crate) role: Option<&'static str>,
+    pub(crate) amount: Amount,
+}
+
+/// How many providers a need takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Amount {
+    One,
+    ZeroOrOne,
+    All,
+}
+
+/// A configuration type, without its type.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigType {
+    type_id: TypeId,
+    type_name: &'static str,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+    own_schema: fn() -> Schema,
+    check: fn(&Section, &mut Vec<String>) -> Result<(), Report>,
+}
+
+/// Everything the arguments of one instance are made from; the same for all its generations.
+#[derive(Debug)]
+pub(crate) struct Wiring {
+    pub(crate) section: Section,
+    /// The providers of each need, in the order of declaration.
+    pub(crate) bindings: Vec<Vec<(Arc<Cell>, Face)>>,
+    pub(crate) shared: SharedValues,
+}
+
+/// Makes the arguments of one generation, in the order of declaration.
+#[derive(Debug)]
+pub struct Resolver<'a> {
+    wiring: &'a Wiring,
+    context: &'a Context,
+    next: usize,
+}
+
+// === impl ConfigType ===
+
+impl ConfigType {
+    fn of<C: DeserializeOwned + JsonSchema + 'static>() -> Self {
+        Self {
+            type_id: TypeId::of::<C>(),
+            type_name: std::any::type_name::<C>(),
+            schema: |generator| generator.subschema_for::<C>(),
+            own_schema: || schemars::schema_for!(C),
+            check: |section, secrets| section.read_collecting::<C>(secrets).map(drop),
+        }
+    }
+
+    /// Returns the type's name.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// Returns the schema of the type as part of the document that `generator` makes.
+    #[must_use]
+    pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.schema)(generator)
+    }
+
+    /// Returns the schema of the type as a document of its own.
+    #[must_use]
+    pub fn own_schema(&self) -> Schema {
+        (self.own_schema)()
+    }
+
+    /// Checks a section against the type and adds the secret values in it to `secrets`.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the section.
+    pub fn check(&self, section: &Section, secrets: &mut Vec<String>) -> Result<(), Report> {
+        (self.check)(section, secrets)
+    }
+}
+
+// === impl Declaration ===
+
+impl Declaration {
+    /// Returns the types of configuration that are asked for; more than one is refused later.
+    pub(crate) fn config_types(&self) -> Vec<ConfigType> {
+        let mut types: Vec<ConfigType> = Vec::new();
+        for config in &self.config {
+            if types.iter().all(|seen| seen.type_id != config.type_id) {
+                types.push(*config);
+            }
+        }
+        types
+    }
+
+    fn need<S: ?Sized + 'static>(&mut self, role: Option<&'static str>, amount: Amount) {
+        let (type_id, type_name) = (TypeId::of::<S>(), std::any::type_name::<S>());
+        self.needs.push(Need { type_id, type_name, role, amount });
+    }
+}
+
+// === impl Resolver ===
+
+impl<'a> Resolver<'a> {
+    pub(crate) fn new(wiring: &'a Wiring, context: &'a Context) -> Self {
+        Self { wiring, context, next: 0 }
+    }
+
+    fn providers<S: ?Sized + Send + Sync + 'static, R>(&mut self) -> Vec<Dep<S, R>> {
+        let bindings = self.wiring.bindings.get(self.next).map_or(&[][..], Vec::as_slice);
+        self.next += 1;
+        let bind = |(cell, face): &(Arc<Cell>, Face)| {
+            face.cast().map(|cast| Dep::bound(Arc::clone(cell), cast))
+        };
+        bindings.iter().filter_map(bind).collect()
+    }
+}
+
+/// Returns the name of a role: its type in snake case, or none for [`Sole`].
+fn role_of<R: 'static>() -> Option<&'static str> {
+    (TypeId::of::<R>() != TypeId::of::<Sole>()).then(std::any::type_name::<R>)
+}
+
+/// Returns the key under which a need is bound in `uses`.
+pub(crate) fn role_key(type_name: &str) -> String {
+    let plain = type_name.trim_start_matches("dyn ");
+    ServiceName::of_type(plain).map_or_else(|_| plain.to_owned(), |name| name.as_str().to_owned())
+}
+
+// === impl Argument ===
+
+impl<C> sealed::Sealed for Config<C> {}
+
+impl<C: DeserializeOwned + JsonSchema + Send + Sync + 'static> Argument for Config<C> {
+    fn declare(declaration: &mut Declaration) {
+        declaration.config.push(ConfigType::of::<C>());
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
+        Ok(Self::from(resolver.wiring.section.read::<C>()?))
+    }
+}
+
+impl<S: ?Sized, R> sealed::Sealed for Dep<S, R> {}
+
+impl<S: ?Sized + Send + Sync + 'static, R: 'static> Argument for Dep<S, R> {
+    fn declare(declaration: &mut Declaration) {
+        declaration.need::<S>(role_of::<R>(), Amount::One);
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
+        let missing = || Error::from("a declared dependency has no provider");
+        resolver.providers().pop().ok_or_else(missing)
+    }
+}
+
+impl<S: ?Sized, R> sealed::Sealed for Option<Dep<S, R>> {}
+
+impl<S: ?Sized + Send + Sync + 'static, R: 'static> Argument for Option<Dep<S, R>> {
+    fn declare(declaration: &mut Declaration) {
+        declaration.need::<S>(role_of::<R>(), Amount::ZeroOrOne);
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
+        Ok(resolver.providers().pop())
+    }
+}
+
+impl<S: ?Sized> sealed::Sealed for Deps<S> {}
+
+impl<S: ?Sized + Send + Sync + 'static> Argument for Deps<S> {
+    fn declare(declaration: &mut Declaration) {
+        declaration.need::<S>(None, Amount::All);
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
+        Ok(Self::of(resolver.providers()))
+    }
+}
+
+impl<T> sealed::Sealed for Shared<T> {}
+
+impl<T: Send + Sync + 'static> Argument for Shared<T> {
+    fn declare(declaration: &mut Declaration) {
+        declaration.shared.push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
+        let missing = || Error::from("a shared value was not provided");
+        resolver.wiring.shared.get().ok_or_else(missing)
+    }
+}
+
+impl sealed::Sealed for Context {}
+
+impl Argument for Context {
+    fn declare(_: &mut Declaration) {}
+
+    fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
+        Ok(resolver.context.clone())
+    }
+}

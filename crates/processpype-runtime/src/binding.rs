@@ -1,0 +1,290 @@
+//! Finds the provider of every need, and says what is wrong where there is none.
+
+use std::collections::{BTreeMap, HashMap};
+
+use processpype_config::nearest;
+use processpype_core::{Edge, Graph, ServiceId, ServiceName};
+
+use crate::argument::{Amount, Need, role_key};
+use crate::blueprint::{Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Spec, short};
+use crate::problem::{PlanCode, PlanError, PlanProblem};
+
+/// How many names an error lists.
+const NAMES_SHOWN: usize = 12;
+
+/// One pass over all specs.
+pub(crate) struct Binder {
+    assembly: Assembly,
+    by_name: HashMap<String, ServiceId>,
+    by_type: BTreeMap<std::any::TypeId, Vec<ServiceId>>,
+    edges: Vec<NamedEdge>,
+    problems: Vec<PlanProblem>,
+}
+
+// === impl Binder ===
+
+impl Binder {
+    pub(crate) fn new(assembly: Assembly) -> Self {
+        let mut by_name = HashMap::new();
+        let mut by_type: BTreeMap<_, Vec<ServiceId>> = BTreeMap::new();
+        let mut problems = Vec::new();
+        let mut by_key: HashMap<String, &ServiceName> = HashMap::new();
+        for (i, spec) in assembly.specs.iter().enumerate() {
+            let id = ServiceId(i as u32);
+            if let Some(other) = by_key.insert(spec.name.key(), &spec.name) {
+                problems.push(duplicate(other, &spec.name));
+            }
+            by_name.insert(spec.name.as_str().to_owned(), id);
+            for face in &spec.kind.faces {
+                by_type.entry(face.type_id).or_default().push(id);
+            }
+        }
+        Self { assembly, by_name, by_type, edges: Vec::new(), problems }
+    }
+
+    pub(crate) fn bind(mut self) -> Result<Blueprint, PlanError> {
+        let specs = std::mem::take(&mut self.assembly.specs);
+        let mut bindings = Vec::with_capacity(specs.len());
+        for (i, spec) in specs.iter().enumerate() {
+            bindings.push(self.bind_spec(ServiceId(i as u32), spec, &specs));
+        }
+        let edges = self.edges.iter();
+        let edges = edges.map(|edge| Edge { dependent: edge.dependent, provider: edge.provider });
+        let graph = match Graph::new(specs.len() as u32, edges) {
+            Ok(graph) => Some(graph),
+            Err(cycle) => {
+                let problem = self.cycle(cycle.path(), &specs);
+                self.problems.push(problem);
+                None
+            }
+        };
+        match (graph, PlanError::from_problems(self.problems)) {
+            (Some(graph), None) => {
+                let shared = self.assembly.shared;
+                Ok(Blueprint { specs, shared, graph, edges: self.edges, bindings })
+            }
+            (_, Some(error)) => Err(error),
+            (None, None) => unreachable!("a cycle is a problem"),
+        }
+    }
+
+    fn bind_spec(&mut self, id: ServiceId, spec: &Spec, specs: &[Spec]) -> Vec<Vec<ServiceId>> {
+        self.check_arguments(spec);
+        let mut used = vec![false; spec.uses.len()];
+        let mut bindings = Vec::new();
+        for need in &spec.kind.declaration.needs {
+            let providers = self.providers(spec, need, specs, &mut used);
+            for &provider in &providers {
+                let origin =
+                    EdgeOrigin::Argument { needs: need.type_name, of: spec.kind.type_name };
+                self.edge(id, provider, origin, specs);
+            }
+            bindings.push(providers);
+        }
+        for (choice, _) in spec.uses.iter().zip(&used).filter(|(_, used)| !**used) {
+            self.problems.push(unused(spec, choice));
+        }
+        for (name, origin) in &spec.depends_on {
+            match self.by_name.get(name) {
+                Some(&provider) => self.edge(id, provider, origin.clone(), specs),
+                None => {
+                    let place = format!("`{}` depends on `{name}` ({origin})", spec.name);
+                    self.unknown(&place, name);
+                }
+            }
+        }
+        bindings
+    }
+
+    fn check_arguments(&mut self, spec: &Spec) {
+        for (type_id, type_name) in &spec.kind.declaration.shared {
+            if !self.assembly.shared.contains(*type_id) {
+                let message = format!(
+                    "`{}` needs a shared `{}` that nobody provides",
+                    spec.name,
+                    short(type_name)
+                );
+                let problem = PlanProblem::new(PlanCode::MissingShared, message);
+                self.problems.push(problem.help("add `.provide(value)` to the application"));
+            }
+        }
+        let types = spec.kind.config_types();
+        if types.len() > 1 {
+            let names: Vec<String> =
+                types.iter().map(|config| format!("`{}`", short(config.type_name()))).collect();
+            let message =
+                format!("`{}` asks for several configurations: {}", spec.name, names.join(", "));
+            let problem = PlanProblem::new(PlanCode::SeveralConfigs, message);
+            self.problems.push(problem.help("join them in one type, with `#[serde(flatten)]`"));
+        }
+    }
+
+    fn edge(
+        &mut self,
+        dependent: ServiceId,
+        provider: ServiceId,
+        origin: EdgeOrigin,
+        specs: &[Spec],
+    ) {
+        let (from, to) = (&specs[dependent.index()], &specs[provider.index()]);
+        if from.options.enabled && !to.options.enabled {
+            let message =
+                format!("`{}` needs `{}`, which is disabled ({origin})", from.name, to.name);
+            let problem = PlanProblem::new(PlanCode::DisabledProvider, message);
+            let help = format!("enable `{}`, or disable `{}` too", to.name, from.name);
+            self.problems.push(problem.help(help));
+        }
+        self.edges.push(NamedEdge { dependent, provider, origin });
+    }
+
+    /// Returns the providers of one need.
+    fn providers(
+        &mut self,
+        spec: &Spec,
+        need: &Need,
+        specs: &[Spec],
+        used: &mut [bool],
+    ) -> Vec<ServiceId> {
+        let candidates = self.by_type.get(&need.type_id).cloned().unwrap_or_default();
+        if need.amount == Amount::All {
+            return candidates;
+        }
+        let key = role_key(need.role.unwrap_or(need.type_name));
+        if let Some(i) = spec.uses.iter().position(|choice| choice.role == key) {
+            used[i] = true;
+            return self.chosen(spec, need, &spec.uses[i], &candidates).into_iter().collect();
+        }
+        match (candidates.as_slice(), need.amount) {
+            (&[provider], _) => vec![provider],
+            ([], Amount::ZeroOrOne) => Vec::new(),
+            ([], _) => {
+                self.problems.push(missing(spec, need));
+                Vec::new()
+            }
+            (several, _) => {
+                self.problems.push(ambiguous(spec, need, &key, several, specs));
+                Vec::new()
+            }
+        }
+    }
+
+    fn chosen(
+        &mut self,
+        spec: &Spec,
+        need: &Need,
+        choice: &Choice,
+        candidates: &[ServiceId],
+    ) -> Option<ServiceId> {
+        let place = format!(
+            "`{}` uses `{}` as `{}` ({})",
+            spec.name, choice.instance, choice.role, choice.origin
+        );
+        let Some(&provider) = self.by_name.get(&choice.instance) else {
+            self.unknown(&place, &choice.instance);
+            return None;
+        };
+        if !candidates.contains(&provider) {
+            let message = format!("{place}, which provides no `{}`", short(need.type_name));
+            self.problems.push(PlanProblem::new(PlanCode::WrongProvider, message));
+            return None;
+        }
+        Some(provider)
+    }
+
+    fn unknown(&mut self, place: &str, name: &str) {
+        let message = format!("{place}, but there is no service `{name}`");
+        let problem = PlanProblem::new(PlanCode::UnknownService, message);
+        let mut names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let help = match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the services are {}", list(names.iter().copied())),
+        };
+        self.problems.push(problem.help(help));
+    }
+
+    fn cycle(&self, path: &[ServiceId], specs: &[Spec]) -> PlanProblem {
+        let mut message =
+            String::from("services need each other in a circle, so none can start first:");
+        for (i, &from) in path.iter().enumerate() {
+            let to = path[(i + 1) % path.len()];
+            let edge = self.edges.iter().find(|edge| edge.dependent == from && edge.provider == to);
+            let origin = edge.map_or_else(String::new, |edge| format!(" ({})", edge.origin));
+            let (from, to) = (&specs[from.index()].name, &specs[to.index()].name);
+            message.push_str(&format!("\n   `{from}` needs `{to}`{origin}"));
+        }
+        PlanProblem::new(PlanCode::Cycle, message)
+            .help("remove one of these, or move what both sides need into a service of its own")
+    }
+}
+
+fn duplicate(one: &ServiceName, other: &ServiceName) -> PlanProblem {
+    let message = if one == other {
+        format!("two services are named `{one}`")
+    } else {
+        format!("`{one}` and `{other}` are the same name: `-` and `_` count as one character")
+    };
+    PlanProblem::new(PlanCode::DuplicateName, message)
+        .help("give one of them another name with `.named(\"…\")`")
+}
+
+fn missing(spec: &Spec, need: &Need) -> PlanProblem {
+    let (needs, of) = (short(need.type_name), short(spec.kind.type_name));
+    let message =
+        format!("`{}` needs a `{needs}` (argument of `{of}`), but no service is one", spec.name);
+    let help = if need.type_name.starts_with("dyn ") {
+        format!("register a service with `.provides(|service| -> Arc<{needs}> {{ service }})`")
+    } else {
+        format!("register one with `.service({needs}::new)`, or take `Option<Dep<{needs}>>`")
+    };
+    PlanProblem::new(PlanCode::MissingProvider, message).help(help)
+}
+
+fn ambiguous(
+    spec: &Spec,
+    need: &Need,
+    key: &str,
+    several: &[ServiceId],
+    specs: &[Spec],
+) -> PlanProblem {
+    let names = || several.iter().map(|id| specs[id.index()].name.as_str());
+    let message = format!(
+        "`{}` needs one `{}`, but several services are one: {}",
+        spec.name,
+        short(need.type_name),
+        list(names())
+    );
+    let first = names().next().unwrap_or("name");
+    let help = format!(
+        "choose with `.uses(\"{key}\", \"{first}\")` in code, or in the file: \
+         services: {{ {}: {{ uses: {{ {key}: {first} }} }} }}",
+        spec.name
+    );
+    PlanProblem::new(PlanCode::AmbiguousProvider, message).help(help)
+}
+
+fn unused(spec: &Spec, choice: &Choice) -> PlanProblem {
+    let needs = &spec.kind.declaration.needs;
+    let roles: Vec<String> = needs
+        .iter()
+        .filter(|need| need.amount != Amount::All)
+        .map(|need| role_key(need.role.unwrap_or(need.type_name)))
+        .collect();
+    let message =
+        format!("`{}` has no role `{}` to choose for ({})", spec.name, choice.role, choice.origin);
+    let help = if roles.is_empty() {
+        "its constructor takes no `Dep`".to_owned()
+    } else {
+        format!("its roles are {}", list(roles.iter().map(String::as_str)))
+    };
+    PlanProblem::new(PlanCode::UnusedChoice, message).help(help)
+}
+
+fn list(names: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.len() > NAMES_SHOWN {
+        let more = names.len() - NAMES_SHOWN;
+        return format!("{} and {more} more", names[..NAMES_SHOWN].join(", "));
+    }
+    names.join(", ")
+}

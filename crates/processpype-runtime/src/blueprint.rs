@@ -1,0 +1,285 @@
+//! An application before it runs: its services, checked whole, and how they are bound to each other.
+//!
+//! # Invariants
+//!
+//! 1. Ids are given in the order of names, so that plans are deterministic.
+//! 2. A [`Blueprint`] has no cycle, and every need of an enabled service has its providers.
+//! 3. Every edge knows who declared it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_config::{Origin, Report, Section};
+use processpype_core::{Budget, Graph, Plan, ServiceId, ServiceName, Traits};
+
+use crate::binding::Binder;
+use crate::kind::Kind;
+pub(crate) use crate::kind::Make;
+use crate::problem::PlanError;
+use crate::shared::SharedValues;
+use crate::supervisor::ABORT_RESERVE;
+
+/// How many generations may be starting at once unless told otherwise.
+pub const STARTS_AT_ONCE: usize = 1024;
+
+/// One instance of a kind, as registered or as the file says.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Its name.
+    pub name: ServiceName,
+    /// The name of its kind.
+    pub kind_name: Arc<str>,
+    /// Its kind.
+    pub kind: Arc<Kind>,
+    /// Its own configuration, without the framework's keys.
+    pub section: Section,
+    /// The framework's keys.
+    pub options: Options,
+    /// Chosen providers: role, instance, and who chose.
+    pub uses: Vec<Choice>,
+    /// Edges without a handle.
+    pub depends_on: Vec<(String, EdgeOrigin)>,
+}
+
+/// What the framework needs to know about an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Whether it may run at all.
+    pub enabled: bool,
+    /// Whether it starts with the application.
+    pub autostart: bool,
+    /// Whether its success completes it.
+    pub oneshot: bool,
+    /// Whether its failure closes the application.
+    pub significant: bool,
+    /// How long constructor and `start` may take together.
+    pub start_timeout: Duration,
+    /// How long the whole stop may take.
+    pub stop_timeout: Duration,
+}
+
+/// A choice of a provider for a role.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The role, or the needed type in snake case.
+    pub role: String,
+    /// The instance to use.
+    pub instance: String,
+    /// Who chose.
+    pub origin: EdgeOrigin,
+}
+
+/// Who declared an edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EdgeOrigin {
+    /// An argument of a constructor: the argument's type, and the constructor's.
+    Argument {
+        /// The needed type.
+        needs: &'static str,
+        /// The type whose constructor needs it.
+        of: &'static str,
+    },
+    /// A place in the configuration.
+    Config(Origin),
+    /// Code that put the application together.
+    Code,
+}
+
+/// An edge of the graph, with who declared it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NamedEdge {
+    /// Who needs.
+    pub dependent: ServiceId,
+    /// Who is needed.
+    pub provider: ServiceId,
+    /// Who said so.
+    pub origin: EdgeOrigin,
+}
+
+/// An application that is put together but not checked.
+#[derive(Clone, Debug, Default)]
+pub struct Assembly {
+    /// The instances, in any order.
+    pub specs: Vec<Spec>,
+    /// The values of `.provide(…)`.
+    pub shared: SharedValues,
+}
+
+/// A checked application.
+#[derive(Clone, Debug)]
+pub struct Blueprint {
+    pub(crate) specs: Vec<Spec>,
+    pub(crate) shared: SharedValues,
+    pub(crate) graph: Graph,
+    pub(crate) edges: Vec<NamedEdge>,
+    /// For each service and each of its needs, the providers.
+    pub(crate) bindings: Vec<Vec<Vec<ServiceId>>>,
+}
+
+// === impl Options ===
+
+impl Default for Options {
+    /// The documented defaults: enabled, started with the application, 30 s to start and 10 s to stop (30 s
+    /// is OTP's and systemd's order of magnitude; 10 s fits twice into Kubernetes' 30 s grace period).
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            autostart: true,
+            oneshot: false,
+            significant: false,
+            start_timeout: Duration::from_secs(30),
+            stop_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn traits(&self) -> Traits {
+        Traits {
+            enabled: self.enabled,
+            autostart: self.autostart,
+            oneshot: self.oneshot,
+            significant: self.significant,
+        }
+    }
+
+    /// Returns the worst-case times of a service with these options.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        let stop = self.stop_timeout + ABORT_RESERVE;
+        // A start that times out is torn down within the stop's time.
+        Budget { start: self.start_timeout, stop }
+    }
+}
+
+// === impl Assembly ===
+
+impl Assembly {
+    /// Checks everything that can be known before anything runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole path,
+    /// duplicate names.
+    pub fn check(mut self) -> Result<Blueprint, PlanError> {
+        self.specs.sort_by(|a, b| a.name.cmp(&b.name));
+        Binder::new(self).bind()
+    }
+}
+
+// === impl Blueprint ===
+
+impl Blueprint {
+    /// Checks every instance's configuration and collects the secret values in it.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of every section in one report.
+    pub fn check_config(&self) -> Result<Vec<String>, Report> {
+        let mut secrets = Vec::new();
+        let mut report: Option<Report> = None;
+        for spec in &self.specs {
+            if let Err(problems) = spec.check_config(&mut secrets) {
+                report = Some(match report.take() {
+                    Some(all) => all.merge(problems),
+                    None => problems,
+                });
+            }
+        }
+        report.map_or(Ok(secrets), Err)
+    }
+
+    /// Returns the instances, in the order of their ids.
+    #[must_use]
+    pub fn specs(&self) -> &[Spec] {
+        &self.specs
+    }
+
+    /// Returns the dependency graph.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Returns every edge with who declared it.
+    #[must_use]
+    pub fn edges(&self) -> &[NamedEdge] {
+        &self.edges
+    }
+
+    /// Returns the name of a service.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `id` is not one of this application.
+    #[must_use]
+    pub fn name(&self, id: ServiceId) -> &ServiceName {
+        &self.specs[id.index()].name
+    }
+
+    /// Returns the order of start and stop, with worst-case times.
+    #[must_use]
+    pub fn plan(&self, starts_at_once: usize) -> Plan {
+        let starts = self.starting();
+        Plan::new(
+            &self.graph,
+            |id| starts[id.index()],
+            |id| self.specs[id.index()].options.budget(),
+            starts_at_once,
+        )
+    }
+
+    /// Returns which services start with the application: those with autostart, and what they need.
+    fn starting(&self) -> Vec<bool> {
+        let autostart = |id: ServiceId| {
+            let options = &self.specs[id.index()].options;
+            options.enabled && options.autostart
+        };
+        let mut starts: Vec<bool> = self.graph.services().map(autostart).collect();
+        for id in self.graph.waves().into_iter().rev().flatten() {
+            for provider in self.graph.providers(id) {
+                let enabled = self.specs[provider.index()].options.enabled;
+                starts[provider.index()] |= starts[id.index()] && enabled;
+            }
+        }
+        starts
+    }
+}
+
+// === impl Spec ===
+
+impl Spec {
+    fn check_config(&self, secrets: &mut Vec<String>) -> Result<(), Report> {
+        if !self.options.enabled {
+            return Ok(());
+        }
+        match self.kind.config_types().first() {
+            Some(config) => config.check(&self.section, secrets),
+            None => self.section.known_keys(&[]),
+        }
+    }
+}
+
+// === impl EdgeOrigin ===
+
+impl std::fmt::Display for EdgeOrigin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Argument { needs, of } => {
+                write!(f, "argument `Dep<{}>` of `{}`", short(needs), short(of))
+            }
+            Self::Config(origin) => write!(f, "{origin}"),
+            Self::Code => f.write_str("code"),
+        }
+    }
+}
+
+/// Returns a type's name without its path.
+pub(crate) fn short(type_name: &str) -> String {
+    let (prefix, plain) =
+        type_name.strip_prefix("dyn ").map_or(("", type_name), |plain| ("dyn ", plain));
+    format!("{prefix}{}", plain.rsplit("::").next().unwrap_or(plain))
+}

@@ -1,0 +1,146 @@
+//! The published side of one service: written by the supervisor, read by everybody without waiting.
+//!
+//! # Invariants
+//!
+//! 1. Only the supervisor writes `details` and `word`; only the generation's own task writes `slot` and
+//!    `mounted`, and only while it lives.
+//! 2. A reader never blocks a writer.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use processpype_core::{Generation, ServiceId, ServiceName, ServiceState};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::error::Unavailable;
+use crate::routes::Mounted;
+use crate::status::Status;
+
+pub(crate) type AnyService = Arc<dyn Any + Send + Sync>;
+
+/// What is known of one service outside the supervisor.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    id: ServiceId,
+    name: ServiceName,
+    /// Generation, readiness and state in one word, for the fast paths.
+    word: AtomicU64,
+    details: ArcSwap<Status>,
+    slot: ArcSwapOption<Published>,
+    mounted: ArcSwapOption<Mounted>,
+    changed: Notify,
+}
+
+/// An instance that other services may use.
+pub(crate) struct Published {
+    pub(crate) generation: Generation,
+    pub(crate) instance: AnyService,
+}
+
+const STATE_BITS: u32 = 3;
+const READY_BIT: u64 = 1 << STATE_BITS;
+const GENERATION_SHIFT: u32 = STATE_BITS + 1;
+
+// === impl Cell ===
+
+impl Cell {
+    pub(crate) fn new(id: ServiceId, status: Status) -> Self {
+        Self {
+            id,
+            name: status.name.clone(),
+            word: AtomicU64::new(pack(&status)),
+            details: ArcSwap::from_pointee(status),
+            slot: ArcSwapOption::empty(),
+            mounted: ArcSwapOption::empty(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// A cell outside every application, for tests.
+    pub(crate) fn detached(name: ServiceName) -> Arc<Self> {
+        let now = Clock::system().now();
+        Arc::new(Self::new(ServiceId(0), Status::initial(name, "test".into(), now)))
+    }
+
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> &ServiceName {
+        &self.name
+    }
+
+    pub(crate) fn state(&self) -> ServiceState {
+        let index = self.word.load(Ordering::Acquire) & (READY_BIT - 1);
+        ServiceState::ALL[index as usize]
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.word.load(Ordering::Acquire) & READY_BIT != 0
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.word.load(Ordering::Acquire) >> GENERATION_SHIFT)
+    }
+
+    pub(crate) fn status(&self) -> Arc<Status> {
+        self.details.load_full()
+    }
+
+    /// Replaces the whole status. Supervisor only.
+    pub(crate) fn publish(&self, status: Status) {
+        self.word.store(pack(&status), Ordering::Release);
+        self.details.store(Arc::new(status));
+        self.changed.notify_waiters();
+    }
+
+    /// Makes the instance usable for others. The generation's task only.
+    pub(crate) fn open(&self, generation: Generation, instance: AnyService, routes: Mounted) {
+        self.slot.store(Some(Arc::new(Published { generation, instance })));
+        self.mounted.store(Some(Arc::new(routes)));
+        self.changed.notify_waiters();
+    }
+
+    /// Takes the instance back: from now on `get` fails and requests are refused.
+    pub(crate) fn shut(&self) {
+        self.slot.store(None);
+        self.mounted.store(None);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn instance(&self) -> Option<arc_swap::Guard<Option<Arc<Published>>>> {
+        let guard = self.slot.load();
+        guard.is_some().then_some(guard)
+    }
+
+    pub(crate) fn mounted(&self) -> Option<Arc<Mounted>> {
+        self.mounted.load_full()
+    }
+
+    pub(crate) fn unavailable(&self) -> Unavailable {
+        Unavailable { service: self.name.clone(), state: self.state(), retry_at: None }
+    }
+
+    /// Waits until `f` gives a value; asks again after every change.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    pub(crate) async fn wait_for<T>(&self, mut f: impl FnMut(&Self) -> Option<T>) -> T {
+        crate::life::wait_for(&self.changed, || f(self)).await
+    }
+}
+
+fn pack(status: &Status) -> u64 {
+    let ready = u64::from(status.ready) << STATE_BITS;
+    status.generation.0 << GENERATION_SHIFT | ready | status.state as u64
+}
+
+impl std::fmt::Debug for Published {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Published").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}

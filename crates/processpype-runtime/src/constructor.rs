@@ -1,0 +1,191 @@
+//! Constructors as declarations: plain functions whose argument types say what a service needs.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::argument::{Argument, Declaration, Resolver, Wiring};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::service::{BoxFuture, Service};
+
+/// A function that makes a service from its arguments: `Fn(A, B, …) -> S`, `Result<S>`, or a future of
+/// either, with up to eight arguments.
+///
+/// It runs inside the generation's own task, so that a panic, a block or a timeout in it is contained; a
+/// restart calls it again, from the current configuration.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a constructor of a service",
+    label = "this function cannot make a service",
+    note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, `Shared<T>`, `Context`",
+    note = "`Config<C>` needs `C: Deserialize + JsonSchema + Send + Sync + 'static`",
+    note = "it must return `S`, `Result<S>`, or a `Send` future of either, where `S: Service`"
+)]
+pub trait Constructor<M>: Clone + Send + Sync + 'static {
+    /// What it makes.
+    type Service: Service;
+
+    /// Returns what the arguments declare.
+    #[doc(hidden)]
+    fn declare() -> Declaration;
+
+    /// Makes the service for one generation.
+    #[doc(hidden)]
+    fn construct(
+        &self,
+        resolver: Resolver<'_>,
+    ) -> Result<BoxFuture<'static, Result<Self::Service>>>;
+}
+
+/// A function that is a service by itself: `Fn(A, B, …) -> impl Future<Output = Result>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run as a task",
+    label = "this function cannot be a task",
+    note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, `Shared<T>`, `Context`",
+    note = "it must return a `Send` future of `Result`, and must not borrow from what it captures: clone first"
+)]
+pub trait TaskFunction<M>: Clone + Send + Sync + 'static {
+    /// Returns what the arguments declare.
+    #[doc(hidden)]
+    fn declare() -> Declaration;
+
+    /// Begins one run.
+    #[doc(hidden)]
+    fn begin(&self, resolver: Resolver<'_>) -> Result<BoxFuture<'static, Result>>;
+}
+
+/// What a constructor may return; `K` tells the cases apart.
+#[doc(hidden)]
+pub trait Product<K>: Send + 'static {
+    /// The service in it.
+    type Service: Service;
+
+    /// Brings the service out.
+    fn finish(self) -> BoxFuture<'static, Result<Self::Service>>;
+}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Plain;
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Fallible;
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Eventual<K>(PhantomData<K>);
+
+/// A task as a service: its `run` calls the function.
+pub(crate) struct Task<F, M> {
+    function: F,
+    wiring: Arc<Wiring>,
+    marker: PhantomData<fn() -> M>,
+}
+
+// === impl Product ===
+
+impl<S: Service> Product<Plain> for S {
+    type Service = S;
+
+    fn finish(self) -> BoxFuture<'static, Result<S>> {
+        Box::pin(std::future::ready(Ok(self)))
+    }
+}
+
+impl<S: Service, E: Into<Error> + Send + 'static> Product<Fallible> for std::result::Result<S, E> {
+    type Service = S;
+
+    fn finish(self) -> BoxFuture<'static, Result<S>> {
+        Box::pin(std::future::ready(self.map_err(Into::into)))
+    }
+}
+
+impl<F, K> Product<Eventual<K>> for F
+where
+    F: Future + Send + 'static,
+    F::Output: Product<K>,
+{
+    type Service = <F::Output as Product<K>>::Service;
+
+    fn finish(self) -> BoxFuture<'static, Result<Self::Service>> {
+        Box::pin(async move { self.await.finish().await })
+    }
+}
+
+// === impl Constructor ===
+
+macro_rules! functions {
+    ($($argument:ident),*) => {
+        impl<F, R, K, $($argument),*> Constructor<(K, fn($($argument),*) -> R)> for F
+        where
+            F: Fn($($argument),*) -> R + Clone + Send + Sync + 'static,
+            R: Product<K>,
+            $($argument: Argument,)*
+        {
+            type Service = R::Service;
+
+            fn declare() -> Declaration {
+                #[allow(unused_mut, reason = "a constructor without arguments changes nothing")]
+                let mut declaration = Declaration::default();
+                $($argument::declare(&mut declaration);)*
+                declaration
+            }
+
+            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one name for type and value")]
+            fn construct(
+                &self,
+                mut resolver: Resolver<'_>,
+            ) -> Result<BoxFuture<'static, Result<Self::Service>>> {
+                $(let $argument = $argument::resolve(&mut resolver)?;)*
+                let product = self($($argument),*);
+                Ok(product.finish())
+            }
+        }
+
+        impl<F, R, $($argument),*> TaskFunction<fn($($argument),*) -> R> for F
+        where
+            F: Fn($($argument),*) -> R + Clone + Send + Sync + 'static,
+            R: Future<Output = Result> + Send + 'static,
+            $($argument: Argument,)*
+        {
+            fn declare() -> Declaration {
+                #[allow(unused_mut, reason = "a task without arguments changes nothing")]
+                let mut declaration = Declaration::default();
+                $($argument::declare(&mut declaration);)*
+                declaration
+            }
+
+            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one name for type and value")]
+            fn begin(&self, mut resolver: Resolver<'_>) -> Result<BoxFuture<'static, Result>> {
+                $(let $argument = $argument::resolve(&mut resolver)?;)*
+                Ok(Box::pin(self($($argument),*)))
+            }
+        }
+    };
+}
+
+functions!();
+functions!(A);
+functions!(A, B);
+functions!(A, B, C);
+functions!(A, B, C, D);
+functions!(A, B, C, D, E);
+functions!(A, B, C, D, E, G);
+functions!(A, B, C, D, E, G, H);
+functions!(A, B, C, D, E, G, H, I);
+
+// === impl Task ===
+
+impl<F: TaskFunction<M>, M> Task<F, M> {
+    pub(crate) fn new(function: F, wiring: Arc<Wiring>) -> Self {
+        Self { function, wiring, marker: PhantomData }
+    }
+}
+
+impl<F: TaskFunction<M>, M: 'static> Service for Task<F, M> {
+    async fn run(&self, cx: &Context) -> Result {
+        let future = self.function.begin(Resolver::new(&self.wiring, cx))?;
+        future.await
+    }
+}

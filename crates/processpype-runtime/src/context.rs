@@ -1,0 +1,293 @@
+//! What a generation knows about itself, and how it talks to its supervisor.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use processpype_core::{ErrorKind, Generation, ServiceName};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::cell::Cell;
+use crate::error::{Error, Result};
+use crate::failure::Failure;
+use crate::life::{Life, Phase};
+use crate::message::Reports;
+use crate::panic::{Panicked, contain, contained};
+
+/// How many metadata entries one generation may set.
+pub const METADATA_MAX: usize = 64;
+
+/// The longest text that a service can say about itself, in bytes; longer ones are cut.
+pub const TEXT_MAX: usize = 1024;
+
+/// The side of a generation that its own code sees. Cheap to clone.
+///
+/// Two signals, never one: [`stopping`](Self::stopping) says *please end*, [`deadline`](Self::deadline) says
+/// *until when*.
+///
+/// ```
+/// use std::time::Duration;
+/// use processpype_runtime::{Context, Result};
+///
+/// async fn poll_every_second(cx: &Context) -> Result {
+///     while cx.sleep(Duration::from_secs(1)).await {
+///         // work
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(crate) life: Arc<Life>,
+}
+
+/// A blocking child of a generation, as a future of its value.
+///
+/// A panic of the child is an error here or, if the future was dropped, ends the generation.
+#[derive(Debug)]
+pub struct BlockingChild<T> {
+    receiver: oneshot::Receiver<Result<T, Panicked>>,
+}
+
+/// What a child task can end with: nothing, or a result.
+pub trait ChildOutput: Send + 'static {
+    /// Converts into the framework's result.
+    ///
+    /// # Errors
+    ///
+    /// Returns the child's error: it ends the generation as `child-failed`.
+    fn into_result(self) -> Result;
+}
+
+// === impl Context ===
+
+impl Context {
+    pub(crate) fn new(life: Arc<Life>) -> Self {
+        Self { life }
+    }
+
+    /// Makes a context that belongs to no application, for a unit test of a service: it is never asked to
+    /// stop, and what the service says about itself goes nowhere.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime, or if `name` is no valid service name.
+    #[must_use]
+    pub fn detached(name: &str) -> Self {
+        let name = ServiceName::new(name).expect("a test names its service validly");
+        let cell = Cell::detached(name);
+        let services = tokio::runtime::Handle::current();
+        Self::new(Arc::new(Life::new(cell, Generation(1), services, Reports::nowhere())))
+    }
+
+    /// Returns the service's name.
+    #[must_use]
+    pub fn name(&self) -> &ServiceName {
+        self.life.cell.name()
+    }
+
+    /// Returns which life of the service this is; the first is 1.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.life.generation
+    }
+
+    /// Sleeps for `duration`. Returns false, at once, when the service is asked to stop.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the sleep.
+    pub async fn sleep(&self, duration: Duration) -> bool {
+        self.until_stopped(tokio::time::sleep(duration)).await.is_some()
+    }
+
+    /// Awaits `future`, or returns `None` and drops it when the service is asked to stop.
+    ///
+    /// # Cancel safety
+    ///
+    /// As safe as `future`.
+    pub async fn until_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            () = self.stopping() => None,
+            output = future => Some(output),
+        }
+    }
+
+    /// Resolves when the service is asked to end its work.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
+    pub async fn stopping(&self) {
+        self.life.reached(Phase::Stopping).await;
+    }
+
+    /// Returns whether the service has been asked to end its work.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.life.is_in(Phase::Stopping)
+    }
+
+    /// Returns the end of the current phase of a stop; `None` while nobody asked for one.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.life.deadline()
+    }
+
+    /// Says whether the service can do its work now. Dependents start only when it is ready.
+    ///
+    /// Called with `false` in the constructor or in `start`, it keeps the service from being ready when it
+    /// enters `running`.
+    pub fn ready(&self, ready: bool) {
+        self.life.set_health(|health| health.ready = Some(ready));
+    }
+
+    /// Says that the service works, but less well than it should.
+    pub fn degraded(&self, why: impl Into<String>) {
+        let why = cut(why.into());
+        self.life.set_health(|health| health.degraded = Some(why));
+    }
+
+    /// Shows an error of the service without ending it. The text is public.
+    pub fn set_error(&self, why: impl Into<String>) {
+        let why = cut(why.into());
+        self.life.set_health(|health| health.error = Some(why));
+    }
+
+    /// Takes back what [`degraded`](Self::degraded) and [`set_error`](Self::set_error) said.
+    pub fn recovered(&self) {
+        self.life.set_health(|health| {
+            health.degraded = None;
+            health.error = None;
+        });
+    }
+
+    /// Shows a value under `metadata` in the service's status. The value is public.
+    ///
+    /// At most [`METADATA_MAX`] keys are kept; more are ignored.
+    pub fn set_metadata(&self, key: impl Into<String>, value: impl Into<String>) {
+        let (key, value) = (key.into(), cut(value.into()));
+        self.life.set_health(|health| {
+            if health.metadata.len() < METADATA_MAX || health.metadata.contains_key(&key) {
+                health.metadata.insert(key, value);
+            }
+        });
+    }
+
+    /// Runs `future` as a named child of this generation.
+    ///
+    /// Children are told to stop together with `run` and are part of the generation: it is gone only when
+    /// they are. A child that ends with an error or a panic ends the generation as `child-failed`. Once the
+    /// generation runs `stop`, no child is taken any more and `future` is dropped.
+    pub fn spawn<F>(&self, name: &str, future: F)
+    where
+        F: Future + Send + 'static,
+        F::Output: ChildOutput,
+    {
+        let Some(guard) = self.track(name) else { return };
+        let life = Arc::clone(&self.life);
+        let what = format!("child `{name}`");
+        let span = tracing::Span::current();
+        let child = guard.child();
+        let body = async move {
+            let outcome = contained(future).await;
+            settle_child(guard.life(), &what, outcome.map(ChildOutput::into_result));
+            drop(guard);
+        };
+        let handle = life.services.spawn(body.instrument(span)).abort_handle();
+        if let Some(child) = child {
+            life.arm(child, handle);
+        }
+    }
+
+    /// Runs `work` as a named child on a thread where it may block; awaiting the returned child gives its
+    /// value.
+    ///
+    /// It begins at once and is part of the generation, awaited or not. It cannot be cut: a generation whose
+    /// blocking child does not end is orphaned at the end of `stop_timeout`. Ask
+    /// [`is_stopping`](Self::is_stopping) now and then.
+    pub fn spawn_blocking<F, T>(&self, name: &str, work: F) -> BlockingChild<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let what = format!("child `{name}`");
+        if let Some(guard) = self.track(name) {
+            let span = tracing::Span::current();
+            self.life.services.spawn_blocking(move || {
+                let outcome = span.in_scope(|| contain(work));
+                if let Err(Err(panicked)) = sender.send(outcome) {
+                    // Nobody awaits it: the generation must know.
+                    guard.life().fail_child(Failure::from_panic(&what, &panicked));
+                }
+                drop(guard);
+            });
+        }
+        BlockingChild { receiver }
+    }
+
+    fn track(&self, name: &str) -> Option<crate::life::Guard> {
+        match self.life.track(name.into()) {
+            Ok(guard) => Some(guard),
+            Err(crate::life::NotTracked::Stopping) => None,
+            Err(reason @ crate::life::NotTracked::TooMany) => {
+                self.life.fail_child(Failure::new(ErrorKind::ChildFailed, reason.to_string()));
+                None
+            }
+        }
+    }
+}
+
+fn settle_child(life: &Life, what: &str, outcome: Result<Result, Panicked>) {
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            life.fail_child(Failure::from_error(ErrorKind::Failed, what, &error).of_child());
+        }
+        Err(panicked) => life.fail_child(Failure::from_panic(what, &panicked)),
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_MAX {
+        let mut end = TEXT_MAX;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}
+
+// === impl BlockingChild ===
+
+impl<T> Future for BlockingChild<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Result<T>> {
+        Pin::new(&mut self.receiver).poll(cx).map(|received| match received {
+            Ok(outcome) => outcome.map_err(Error::from),
+            Err(_) => Err(Error::from("the service is stopping: the child was not started")),
+        })
+    }
+}
+
+// === impl ChildOutput ===
+
+impl ChildOutput for () {
+    fn into_result(self) -> Result {
+        Ok(())
+    }
+}
+
+impl<E: Into<Error> + Send + 'static> ChildOutput for std::result::Result<(), E> {
+    fn into_result(self) -> Result {
+        self.map_err(Into::into)
+    }
+}

@@ -1,0 +1,323 @@
+//! Handles to other services.
+//!
+//! # Invariants
+//!
+//! 1. A [`Dep`] is bound to an instance name once, at registration, and stays valid over its restarts.
+//! 2. It never owns the provider's instance strongly.
+
+use std::any::TypeId;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use processpype_core::{Generation, ServiceName, ServiceState};
+
+use crate::cell::{AnyService, Cell};
+use crate::error::Unavailable;
+
+/// The role of a dependency that needs no name, because one provider fits.
+#[derive(Clone, Copy, Debug)]
+pub struct Sole;
+
+/// A handle to another service; as an argument of a constructor, the declared dependency itself.
+///
+/// It is a slot, not a value: it stays valid over restarts of the provider. The instance is there from the
+/// moment the provider's `start` succeeded until its stop begins.
+///
+/// Where two providers of one type are needed, give each a role, a type of your own, and bind it with
+/// `.uses("left", "fast")` or `uses: {left: fast}` in the file:
+///
+/// ```
+/// use processpype_runtime::Dep;
+/// # struct Counter;
+/// struct Left;
+/// struct Right;
+///
+/// struct Sum { left: Dep<Counter, Left>, right: Dep<Counter, Right> }
+/// ```
+///
+/// In a unit test it is made from an instance, or made unavailable:
+///
+/// ```
+/// # use processpype_runtime::Dep;
+/// struct Counter(u32);
+///
+/// let dep: Dep<Counter> = Dep::of(Counter(3));
+/// assert_eq!(dep.get().unwrap().0, 3);
+/// assert!(Dep::<Counter>::unavailable().get().is_err());
+/// ```
+pub struct Dep<S: ?Sized + 'static, R = Sole> {
+    source: Source<S>,
+    role: PhantomData<fn() -> R>,
+}
+
+/// Every provider of a type, as an argument of a constructor.
+pub struct Deps<S: ?Sized + 'static> {
+    all: Vec<Dep<S>>,
+}
+
+/// A provider's instance in use. Usable across awaits; not storable.
+///
+/// Holding one does not keep the provider from stopping.
+pub struct Ref<'a, S: ?Sized> {
+    instance: Arc<S>,
+    dep: PhantomData<&'a ()>,
+}
+
+enum Source<S: ?Sized> {
+    Bound { cell: Arc<Cell>, cast: Cast<S> },
+    Fixed(Arc<S>),
+    Nothing,
+}
+
+/// Turns an instance into the type under which it is provided.
+pub(crate) type Cast<S> = Arc<dyn Fn(AnyService) -> Option<Arc<S>> + Send + Sync>;
+
+/// One type under which a kind's instances can be used.
+#[derive(Clone)]
+pub(crate) struct Face {
+    pub(crate) type_id: TypeId,
+    pub(crate) type_name: &'static str,
+    /// A `Cast<S>` for the `S` of `type_id`.
+    cast: Arc<dyn std::any::Any + Send + Sync>,
+}
+
+// === impl Dep ===
+
+impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
+    /// Makes a handle to a fixed instance, for a unit test.
+    #[must_use]
+    pub fn of(instance: impl Into<Arc<S>>) -> Self {
+        Self { source: Source::Fixed(instance.into()), role: PhantomData }
+    }
+
+    /// Makes a handle whose provider is never there, for a unit test.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self { source: Source::Nothing, role: PhantomData }
+    }
+
+    pub(crate) fn bound(cell: Arc<Cell>, cast: Cast<S>) -> Self {
+        Self { source: Source::Bound { cell, cast }, role: PhantomData }
+    }
+
+    /// Returns the provider's name.
+    #[must_use]
+    pub fn name(&self) -> ServiceName {
+        match &self.source {
+            Source::Bound { cell, .. } => cell.name().clone(),
+            Source::Fixed(_) | Source::Nothing => fixed_name(),
+        }
+    }
+
+    /// Returns the provider's current instance.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Unavailable`] before the provider has started and from the moment its stop begins. Passed
+    /// on with `?` from a hook, it makes the exit one of kind `dependency`.
+    pub fn get(&self) -> Result<Ref<'_, S>, Unavailable> {
+        match &self.source {
+            Source::Fixed(instance) => Ok(Ref::new(Arc::clone(instance))),
+            Source::Nothing => Err(nothing()),
+            Source::Bound { cell, cast } => {
+                let published = cell.instance();
+                let instance = published
+                    .as_deref()
+                    .and_then(Option::as_ref)
+                    .and_then(|published| cast(Arc::clone(&published.instance)));
+                instance.map(Ref::new).ok_or_else(|| cell.unavailable())
+            }
+        }
+    }
+
+    /// Waits until the provider is ready and returns its instance.
+    ///
+    /// The wait has no bound of its own: put it in [`Context::until_stopped`](crate::Context::until_stopped)
+    /// or in a timeout.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Unavailable`] if the provider can never be there ([`Dep::unavailable`]).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
+    pub async fn wait(&self) -> Result<Ref<'_, S>, Unavailable> {
+        if let Source::Bound { cell, .. } = &self.source {
+            let there = |cell: &Cell| {
+                if cell.is_ready() { self.get().ok() } else { None }
+            };
+            return Ok(cell.wait_for(there).await);
+        }
+        self.get()
+    }
+
+    /// Waits for a generation of the provider other than `seen`, and returns it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
+    pub async fn changed(&self, seen: Generation) -> Generation {
+        match &self.source {
+            Source::Bound { cell, .. } => {
+                let other = |cell: &Cell| Some(cell.generation()).filter(|now| *now != seen);
+                cell.wait_for(other).await
+            }
+            Source::Fixed(_) | Source::Nothing => std::future::pending().await,
+        }
+    }
+
+    /// Returns the provider's current generation.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        match &self.source {
+            Source::Bound { cell, .. } => cell.generation(),
+            Source::Fixed(_) => Generation(1),
+            Source::Nothing => Generation(0),
+        }
+    }
+
+    /// Returns the provider's state.
+    #[must_use]
+    pub fn state(&self) -> ServiceState {
+        match &self.source {
+            Source::Bound { cell, .. } => cell.state(),
+            Source::Fixed(_) => ServiceState::Running,
+            Source::Nothing => ServiceState::Stopped,
+        }
+    }
+}
+
+impl<S: ?Sized, R> Clone for Dep<S, R> {
+    fn clone(&self) -> Self {
+        let source = match &self.source {
+            Source::Bound { cell, cast } => {
+                Source::Bound { cell: Arc::clone(cell), cast: Arc::clone(cast) }
+            }
+            Source::Fixed(instance) => Source::Fixed(Arc::clone(instance)),
+            Source::Nothing => Source::Nothing,
+        };
+        Self { source, role: PhantomData }
+    }
+}
+
+impl<S: ?Sized, R> std::fmt::Debug for Dep<S, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match &self.source {
+            Source::Bound { cell, .. } => cell.name().as_str(),
+            Source::Fixed(_) => "(fixed)",
+            Source::Nothing => "(unavailable)",
+        };
+        f.debug_tuple("Dep").field(&name).finish()
+    }
+}
+
+fn fixed_name() -> ServiceName {
+    ServiceName::new("test-double").expect("the literal is a valid name")
+}
+
+fn nothing() -> Unavailable {
+    Unavailable { service: fixed_name(), state: ServiceState::Stopped, retry_at: None }
+}
+
+// === impl Deps ===
+
+impl<S: ?Sized + Send + Sync + 'static> Deps<S> {
+    /// Makes the handles of a unit test.
+    #[must_use]
+    pub fn of(all: Vec<Dep<S>>) -> Self {
+        Self { all }
+    }
+
+    /// Returns the handles, in the order of names.
+    pub fn iter(&self) -> std::slice::Iter<'_, Dep<S>> {
+        self.all.iter()
+    }
+
+    /// Returns how many providers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Returns whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+}
+
+impl<'a, S: ?Sized> IntoIterator for &'a Deps<S> {
+    type Item = &'a Dep<S>;
+    type IntoIter = std::slice::Iter<'a, Dep<S>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.iter()
+    }
+}
+
+impl<S: ?Sized> std::fmt::Debug for Deps<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.all).finish()
+    }
+}
+
+// === impl Ref ===
+
+impl<S: ?Sized> Ref<'_, S> {
+    fn new(instance: Arc<S>) -> Self {
+        Self { instance, dep: PhantomData }
+    }
+
+    /// Returns the instance itself, to keep it.
+    ///
+    /// A kept instance may outlive its generation; the supervisor reports that as `instance-leaked`.
+    #[must_use]
+    pub fn into_arc(self) -> Arc<S> {
+        self.instance
+    }
+}
+
+impl<S: ?Sized> Deref for Ref<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.instance
+    }
+}
+
+impl<S: ?Sized> std::fmt::Debug for Ref<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ref<{}>", std::any::type_name::<S>())
+    }
+}
+
+// === impl Face ===
+
+impl Face {
+    pub(crate) fn new<S, F>(cast: F) -> Self
+    where
+        S: ?Sized + 'static,
+        F: Fn(AnyService) -> Option<Arc<S>> + Send + Sync + 'static,
+    {
+        let cast: Cast<S> = Arc::new(cast);
+        let type_name = std::any::type_name::<S>();
+        Self { type_id: TypeId::of::<S>(), type_name, cast: Arc::new(cast) }
+    }
+
+    /// The face of a service as its own type.
+    pub(crate) fn of_itself<S: Send + Sync + 'static>() -> Self {
+        Self::new(|any: AnyService| any.downcast::<S>().ok())
+    }
+
+    pub(crate) fn cast<S: ?Sized + 'static>(&self) -> Option<Cast<S>> {
+        self.cast.downcast_ref::<Cast<S>>().cloned()
+    }
+}
+
+impl std::fmt::Debug for Face {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Face").field(&self.type_name).finish()
+    }
+}

@@ -1,0 +1,163 @@
+//! Errors of services, and what of them may be shown.
+//!
+//! # Invariants
+//!
+//! 1. The source chain is kept for the log; [`Error::public_message`] alone may leave the process.
+//! 2. [`Error`] does not implement [`std::error::Error`], so that every such error converts with `?`.
+
+use std::fmt;
+use std::time::Duration;
+
+use processpype_core::{ServiceName, ServiceState};
+
+/// The result of service code: success, or an [`Error`].
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// An error of a service: opaque, with its source chain, and a text that may be shown.
+///
+/// Every [`std::error::Error`], `anyhow::Error`, `String` and `&str` converts with `?`. What converts this
+/// way is for the log; what HTTP may show is said with [`Error::public`].
+///
+/// ```
+/// use processpype_runtime::{Error, Result};
+///
+/// fn parse(text: &str) -> Result<u16> {
+///     Ok(text.parse::<u16>()?)
+/// }
+///
+/// assert_eq!(parse("x").unwrap_err().public_message(), None);
+/// assert_eq!(Error::public("the mailbox is full").public_message(), Some("the mailbox is full"));
+/// ```
+pub struct Error {
+    public: Option<String>,
+    source: Option<Source>,
+}
+
+/// A provider cannot be used now. Returned by [`Dep::get`](crate::Dep::get).
+///
+/// Passed on with `?`, it makes the end of a service one of kind `dependency`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unavailable {
+    /// The provider.
+    pub service: ServiceName,
+    /// Its state when it was asked for.
+    pub state: ServiceState,
+    /// When to try again, if that is known.
+    pub retry_at: Option<Duration>,
+}
+
+// === impl Error ===
+
+impl Error {
+    /// Makes an error whose text may be shown to clients of the API.
+    #[must_use]
+    pub fn public(text: impl Into<String>) -> Self {
+        Self { public: Some(text.into()), source: None }
+    }
+
+    /// Adds the error that caused this one; it is for the log only.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Returns the text that may be shown, if there is one.
+    #[must_use]
+    pub fn public_message(&self) -> Option<&str> {
+        self.public.as_deref()
+    }
+
+    /// Returns the error that this one was made from.
+    #[must_use]
+    pub fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+
+    /// Returns the unavailable provider that caused this error, if one did.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<&Unavailable> {
+        std::iter::successors(self.source(), |error| error.source())
+            .find_map(|error| error.downcast_ref::<Unavailable>())
+    }
+
+    /// Returns the whole story on one line, for the log: never for a client.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let public = self.public.clone();
+        let sources = std::iter::successors(self.source(), |error| error.source());
+        let mut parts: Vec<String> = public.into_iter().collect();
+        for source in sources {
+            let text = source.to_string();
+            // Many errors print their source themselves; say it once.
+            if parts.last().is_none_or(|last| !last.ends_with(&text)) {
+                parts.push(text);
+            }
+        }
+        parts.join(": ")
+    }
+}
+
+impl<E: Into<Source>> From<E> for Error {
+    fn from(source: E) -> Self {
+        Self { public: None, source: Some(source.into()) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.public, &self.source) {
+            (Some(text), _) => f.write_str(text),
+            (None, Some(source)) => source.fmt(f),
+            (None, None) => f.write_str("unknown error"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.chain())
+    }
+}
+
+// === impl Unavailable ===
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "service `{}` is unavailable: it is {}", self.service, self.state)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unavailable() -> Unavailable {
+        let service = ServiceName::new("db").expect("a valid name");
+        Unavailable { service, state: ServiceState::Stopped, retry_at: None }
+    }
+
+    #[test]
+    fn an_unavailable_provider_is_found_through_other_errors() {
+        let direct: Error = unavailable().into();
+        assert_eq!(direct.unavailable(), Some(&unavailable()));
+        let wrapped: Error = std::io::Error::other(unavailable()).into();
+        assert!(wrapped.unavailable().is_none(), "io::Error hides its inner error from `source`");
+        let public = Error::public("no data now").with_source(unavailable());
+        assert_eq!(public.unavailable(), Some(&unavailable()));
+    }
+
+    #[test]
+    fn texts_convert_and_the_chain_is_kept() {
+        let error: Error = "plain".into();
+        assert_eq!(error.to_string(), "plain");
+        let error = Error::public("cannot save").with_source("disk is full");
+        assert_eq!(error.to_string(), "cannot save");
+        assert_eq!(error.chain(), "cannot save: disk is full");
+    }
+}

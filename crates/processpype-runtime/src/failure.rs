@@ -1,0 +1,57 @@
+//! A failure of user code, with what may be shown of it and what is for the log.
+
+use processpype_core::ErrorKind;
+
+use crate::error::Error;
+use crate::panic::Panicked;
+
+/// What went wrong, in two texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) kind: ErrorKind,
+    /// For everybody.
+    pub(crate) public: String,
+    /// For the log.
+    pub(crate) story: String,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        let public: String = text.into();
+        Self { kind, story: public.clone(), public }
+    }
+
+    /// An error that a hook returned. Whatever the hook, an unavailable dependency is kind `dependency`.
+    pub(crate) fn from_error(kind: ErrorKind, what: &str, error: &Error) -> Self {
+        let story = format!("{what}: {}", error.chain());
+        if let Some(unavailable) = error.unavailable() {
+            let public = format!("{what}: {unavailable}");
+            return Self { kind: ErrorKind::Dependency, public, story };
+        }
+        let public = match error.public_message() {
+            Some(text) => text.to_owned(),
+            None => format!("{what}; the log has the details"),
+        };
+        Self { kind, public, story }
+    }
+
+    pub(crate) fn from_panic(what: &str, panicked: &Panicked) -> Self {
+        let mut story = format!("{what} {panicked}");
+        if let Some(backtrace) = panicked.site.as_ref().and_then(|site| site.backtrace.as_ref()) {
+            story.push('\n');
+            story.push_str(backtrace);
+        }
+        let public = format!("{what} panicked; the log has the details");
+        Self { kind: ErrorKind::Panic, public, story }
+    }
+
+    /// The same failure, of a child task.
+    pub(crate) fn of_child(mut self) -> Self {
+        if self.kind == ErrorKind::Failed {
+            self.kind = ErrorKind::ChildFailed;
+        }
+        self
+    }
+}

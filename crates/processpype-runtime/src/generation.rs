@@ -1,0 +1,307 @@
+//! One generation, from its constructor to being gone, as one future on the services' runtime.
+//!
+//! # Invariants
+//!
+//! 1. The supervisor is told that the generation is gone exactly once, also when this future is aborted.
+//! 2. `stop` runs exactly once if the constructor had succeeded, after `run` has ended or was dropped.
+//! 3. The instance is taken back from slot and routes before anything else of a stop happens.
+//! 4. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the time,
+//!    `stop` always has the rest.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_core::{ErrorKind, Exit};
+use tokio::time::{Instant, timeout_at};
+
+use crate::blueprint::Make;
+use crate::context::Context;
+use crate::error::Result;
+use crate::failure::Failure;
+use crate::life::{Life, Phase};
+use crate::message::{Ending, Message};
+use crate::panic::{Panicked, contain, contained};
+use crate::routes::Mounted;
+use crate::service::{BoxFuture, ErasedService};
+
+/// The share of `stop_timeout` for requests in flight.
+const DRAIN_SHARE: f64 = 0.4;
+
+/// The share of `stop_timeout` for `run` and the children.
+const RUN_SHARE: f64 = 0.4;
+
+/// What a generation needs to know beside its life.
+#[derive(Clone, Debug)]
+pub(crate) struct Orders {
+    pub(crate) make: Arc<dyn Make>,
+    pub(crate) wiring: Arc<crate::argument::Wiring>,
+    pub(crate) oneshot: bool,
+    pub(crate) stop_timeout: Duration,
+}
+
+/// How the part of a life before its teardown ended.
+enum Ended {
+    /// It was asked to stop.
+    Asked,
+    /// It ended by itself.
+    Unasked(Exit, Option<Failure>),
+}
+
+/// Lives one generation.
+pub(crate) async fn live(life: Arc<Life>, orders: Orders) {
+    let farewell = Farewell { life: Some(Arc::clone(&life)) };
+    let cx = Context::new(Arc::clone(&life));
+    let ending = match construct(&cx, &orders).await {
+        Ok(service) => live_service(&cx, &orders, service).await,
+        Err(ended) => {
+            life.enter(Phase::Closing, Instant::now());
+            life.abort_children();
+            life.untracked().await;
+            ended.into_ending()
+        }
+    };
+    farewell.say(ending);
+}
+
+async fn construct(cx: &Context, orders: &Orders) -> Result<Arc<dyn ErasedService>, Ended> {
+    let made = contained(async { orders.make.make(&orders.wiring, cx)?.await });
+    tokio::select! {
+        biased;
+        _ = cx.life.asked_to_stop() => Err(Ended::Asked),
+        outcome = made => settle("constructor", ErrorKind::StartFailed, outcome).map_err(Ended::failed),
+    }
+}
+
+async fn live_service(cx: &Context, orders: &Orders, service: Arc<dyn ErasedService>) -> Ending {
+    let ended = match start(cx, &service).await {
+        Ok(()) => run(cx, orders, &service).await,
+        Err(ended) => Stopped::without_run(ended),
+    };
+    teardown(cx, orders, service, ended).await
+}
+
+/// From the constructor's success to `running`.
+async fn start(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), Ended> {
+    tokio::select! {
+        biased;
+        _ = cx.life.asked_to_stop() => Err(Ended::Asked),
+        failure = cx.life.child_failed() => Err(Ended::failed(failure)),
+        outcome = contained(service.start(cx)) => {
+            settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
+        }
+    }?;
+    let copy = Arc::clone(service);
+    let routes = contain(move || copy.routes())
+        .map_err(|panicked| Ended::failed(Failure::from_panic("routes()", &panicked)))?;
+    let router = routes.checked().map_err(Ended::failed)?;
+    let mounted = Mounted::new(router, Arc::clone(&cx.life), tracing::Span::current());
+    cx.life.cell.open(cx.life.generation, Arc::clone(service).into_any(), mounted);
+    let ready = cx.life.said_ready();
+    cx.life.report(Message::Started(cx.life.cell_id(), cx.life.generation, ready));
+    Ok(())
+}
+
+/// A generation whose `run` is over; what is left is `stop`.
+struct Stopped {
+    ended: Ended,
+    /// When the teardown must be over.
+    by: Option<Instant>,
+    /// Something had to be dropped because it did not end in its phase.
+    forced: bool,
+}
+
+impl Stopped {
+    fn without_run(ended: Ended) -> Self {
+        Self { ended, by: None, forced: false }
+    }
+}
+
+/// Runs until the service ends by itself or is asked to stop; then drains and ends `run`.
+async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) -> Stopped {
+    let life = &cx.life;
+    let mut running = Box::pin(contained(service.run(cx)));
+    let by = tokio::select! {
+        biased;
+        by = life.asked_to_stop() => by,
+        outcome = &mut running => {
+            let (exit, failure) = unasked(outcome, orders.oneshot);
+            return Stopped::without_run(Ended::Unasked(exit, failure));
+        }
+        failure = life.child_failed() => {
+            return Stopped::without_run(Ended::failed(failure));
+        }
+    };
+    life.cell.shut();
+    let total = by.saturating_duration_since(Instant::now());
+    let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;
+    let run_by = (Instant::now() + total.mul_f64(RUN_SHARE)).min(by);
+    life.enter(Phase::Stopping, run_by);
+    let outcome = match drained {
+        Some(outcome) => Some(outcome),
+        None => timeout_at(run_by, running).await.ok(),
+    };
+    let forced = outcome.is_none();
+    let failure = outcome.and_then(|outcome| settle("run", ErrorKind::Failed, outcome).err());
+    let ended = match failure {
+        // What comes up while stopping does not make the stop a failure, but it is told.
+        Some(failure) => Ended::Unasked(Exit::Stopped, Some(failure)),
+        None => Ended::Asked,
+    };
+    Stopped { ended, by: Some(by), forced }
+}
+
+/// Lets requests in flight finish while `run` still serves them; returns `run`'s end if it came first.
+async fn drain<F: Future + Unpin>(
+    life: &Life,
+    running: &mut F,
+    until: Instant,
+) -> Option<F::Output> {
+    life.enter(Phase::Draining, until);
+    let mut outcome = None;
+    let mut idle = std::pin::pin!(timeout_at(until, life.requests_ended()));
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut idle => return outcome,
+            ended = &mut *running, if outcome.is_none() => outcome = Some(ended),
+        }
+    }
+}
+
+/// From the end of `run` to gone: children, `stop`, the instance.
+async fn teardown(
+    cx: &Context,
+    orders: &Orders,
+    service: Arc<dyn ErasedService>,
+    stopped: Stopped,
+) -> Ending {
+    let life = &cx.life;
+    life.cell.shut();
+    if let Ended::Unasked(exit, failure) = &stopped.ended
+        && *exit != Exit::Stopped
+    {
+        let message = Message::Ending(life.cell_id(), life.generation, *exit, failure.clone());
+        life.report(message);
+    }
+    let by = (stopped.by)
+        .or_else(|| life.stop_by())
+        .unwrap_or_else(|| Instant::now() + orders.stop_timeout);
+    let mut forced = stopped.forced;
+    let mut ending = stopped.ended.into_ending();
+    forced |= !end_children(life, by).await;
+    life.enter(Phase::Closing, by);
+    let stop = timeout_at(by, contained(service.stop(cx))).await;
+    forced |= stop.is_err();
+    if let Some(failure) =
+        stop.ok().and_then(|out| settle("stop", ErrorKind::StopFailed, out).err())
+    {
+        ending.failure.get_or_insert(failure);
+    }
+    life.abort_children();
+    life.untracked().await;
+    if forced && ending.exit == Exit::Stopped {
+        ending.exit = Exit::Aborted;
+    }
+    ending.leaked = is_leaked(service);
+    ending
+}
+
+/// Gives the children their time, then aborts them. Returns whether they ended by themselves.
+async fn end_children(life: &Life, by: Instant) -> bool {
+    let left = by.saturating_duration_since(Instant::now());
+    let until = life.deadline().unwrap_or_else(|| Instant::now() + left.mul_f64(RUN_SHARE)).min(by);
+    life.enter(Phase::Stopping, until);
+    if timeout_at(until, life.children_ended()).await.is_ok() {
+        return true;
+    }
+    life.abort_children();
+    let _ = timeout_at(by, life.children_ended()).await;
+    false
+}
+
+/// Drops the generation's own handle and returns whether somebody else holds the instance.
+fn is_leaked(service: Arc<dyn ErasedService>) -> bool {
+    let weak = Arc::downgrade(&service);
+    // A Drop of the user's may panic; it must not take the farewell with it.
+    let _ = contain(move || drop(service));
+    weak.strong_count() > 0
+}
+
+fn unasked(outcome: Result<Result, Panicked>, oneshot: bool) -> (Exit, Option<Failure>) {
+    match settle("run", ErrorKind::Failed, outcome) {
+        Ok(()) if oneshot => (Exit::Completed, None),
+        Ok(()) => {
+            let text = "run ended although nobody asked the service to stop; \
+                        if that is its success, set `oneshot: true`";
+            let failure = Failure::new(ErrorKind::UnexpectedEnd, text);
+            (Exit::Failed(failure.kind), Some(failure))
+        }
+        Err(failure) => (Exit::Failed(failure.kind), Some(failure)),
+    }
+}
+
+fn settle<T>(
+    what: &str,
+    kind: ErrorKind,
+    outcome: Result<Result<T>, Panicked>,
+) -> Result<T, Failure> {
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Failure::from_error(kind, what, &error)),
+        Err(panicked) => Err(Failure::from_panic(what, &panicked)),
+    }
+}
+
+// === impl Ended ===
+
+impl Ended {
+    fn failed(failure: Failure) -> Self {
+        Self::Unasked(Exit::Failed(failure.kind), Some(failure))
+    }
+
+    fn into_ending(self) -> Ending {
+        let (exit, failure) = match self {
+            Self::Asked => (Exit::Stopped, None),
+            Self::Unasked(exit, failure) => (exit, failure),
+        };
+        Ending { exit, failure, leaked: false }
+    }
+}
+
+/// Tells the supervisor that the generation is gone, whatever happens to its future.
+struct Farewell {
+    life: Option<Arc<Life>>,
+}
+
+impl Farewell {
+    fn say(mut self, ending: Ending) {
+        if let Some(life) = self.life.take() {
+            life.report(Message::Gone(life.cell_id(), life.generation, ending));
+        }
+    }
+}
+
+impl Drop for Farewell {
+    /// The future was aborted: gone once its children and requests are.
+    fn drop(&mut self) {
+        let Some(life) = self.life.take() else { return };
+        life.cell.shut();
+        life.enter(Phase::Closing, Instant::now());
+        life.abort_children();
+        let ending = Ending { exit: Exit::Aborted, failure: None, leaked: false };
+        let gone = Message::Gone(life.cell_id(), life.generation, ending);
+        if life.is_untracked() {
+            life.report(gone);
+        } else {
+            let services = life.services.clone();
+            services.spawn(async move {
+                life.untracked().await;
+                life.report(gone);
+            });
+        }
+    }
+}
+
+/// The future of a constructor.
+pub(crate) type Making = BoxFuture<'static, Result<Arc<dyn ErasedService>>>;

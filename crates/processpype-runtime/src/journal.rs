@@ -1,0 +1,208 @@
+//! The journal: every event of an application, in order, bounded, readable by everybody.
+//!
+//! # Invariants
+//!
+//! 1. Sequence numbers begin at 1 and have no gaps.
+//! 2. At most [`Journal::kept`] events are held; a reader that asks for older ones is told how many it lost.
+//! 3. Only the supervisor appends.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use processpype_core::{EventKind, Generation, ServiceName, ServiceState};
+use tokio::sync::Notify;
+
+use crate::clock::Timestamp;
+
+/// How many events an application holds unless told otherwise.
+pub const EVENTS_KEPT: usize = 4096;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Event {
+    /// Its place in the journal.
+    pub seq: u64,
+    /// When.
+    pub time: Timestamp,
+    /// What kind of event.
+    pub kind: EventKind,
+    /// The service it is about, if it is about one.
+    pub service: Option<ServiceName>,
+    /// The generation it is about.
+    pub generation: Option<Generation>,
+    /// The state before, for a transition.
+    pub from: Option<ServiceState>,
+    /// The state after, for a transition.
+    pub to: Option<ServiceState>,
+    /// What made it happen, as a stable word.
+    pub cause: &'static str,
+    /// Who made it happen, if somebody did.
+    pub actor: Option<Arc<str>>,
+    /// A text for people, without internals.
+    pub message: Option<Arc<str>>,
+}
+
+/// Some events, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<Arc<Event>>,
+    /// The newest sequence number there is.
+    pub last: u64,
+    /// How many events between the asked-for place and the first one here are no longer held.
+    pub lost: u64,
+}
+
+/// Follows a journal from one place on.
+#[derive(Debug)]
+pub struct Subscription {
+    journal: Arc<Journal>,
+    after: u64,
+}
+
+/// The events of one application.
+#[derive(Debug)]
+pub struct Journal {
+    ring: Mutex<VecDeque<Arc<Event>>>,
+    last: AtomicU64,
+    kept: usize,
+    appended: Notify,
+}
+
+// === impl Journal ===
+
+impl Journal {
+    pub(crate) fn new(kept: usize) -> Self {
+        let (ring, last) = (Mutex::default(), AtomicU64::new(0));
+        Self { ring, last, kept: kept.max(1), appended: Notify::new() }
+    }
+
+    /// Returns how many events are held at most.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Returns the newest sequence number; 0 if there is no event.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.last.load(Ordering::Acquire)
+    }
+
+    /// Returns at most `limit` events that come after `after`, oldest first.
+    #[must_use]
+    pub fn page(&self, after: u64, limit: usize) -> EventPage {
+        let ring = self.ring();
+        let last = self.last();
+        let first = last + 1 - ring.len() as u64;
+        let lost = if after < last { first.saturating_sub(after + 1) } else { 0 };
+        let skip = (after + 1).saturating_sub(first) as usize;
+        let events = ring.iter().skip(skip).take(limit).cloned().collect();
+        EventPage { events, last, lost }
+    }
+
+    /// Gives the event its number and keeps it.
+    pub(crate) fn append(&self, mut event: Event) -> Arc<Event> {
+        let mut ring = self.ring();
+        let seq = self.last() + 1;
+        event.seq = seq;
+        let event = Arc::new(event);
+        if ring.len() == self.kept {
+            ring.pop_front();
+        }
+        ring.push_back(Arc::clone(&event));
+        self.last.store(seq, Ordering::Release);
+        drop(ring);
+        self.appended.notify_waiters();
+        event
+    }
+
+    fn ring(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Subscription ===
+
+impl Subscription {
+    pub(crate) fn new(journal: Arc<Journal>, after: u64) -> Self {
+        Self { journal, after }
+    }
+
+    /// Waits for events after the last ones returned, and returns at most `limit` of them (at least 1).
+    ///
+    /// A reader that is too slow finds [`EventPage::lost`] above 0 and goes on with the oldest event held.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    pub async fn next(&mut self, limit: usize) -> EventPage {
+        loop {
+            let appended = self.journal.appended.notified();
+            let mut appended = std::pin::pin!(appended);
+            appended.as_mut().enable();
+            let page = self.journal.page(self.after, limit.max(1));
+            if let Some(newest) = page.events.last() {
+                self.after = newest.seq;
+                return page;
+            }
+            appended.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(kept: usize, events: u64) -> Arc<Journal> {
+        let journal = Arc::new(Journal::new(kept));
+        for time in 0..events {
+            journal.append(Event {
+                seq: 0,
+                time: Timestamp(time),
+                kind: EventKind::Application,
+                service: None,
+                generation: None,
+                from: None,
+                to: None,
+                cause: "test",
+                actor: None,
+                message: None,
+            });
+        }
+        journal
+    }
+
+    #[track_caller]
+    fn check(kept: usize, events: u64, after: u64, limit: usize, seqs: &[u64], lost: u64) {
+        let page = journal(kept, events).page(after, limit);
+        assert_eq!(page.events.iter().map(|event| event.seq).collect::<Vec<_>>(), seqs);
+        assert_eq!((page.last, page.lost), (events, lost));
+    }
+
+    #[test]
+    fn pages_tell_what_was_lost() {
+        check(4, 0, 0, 10, &[], 0);
+        check(4, 3, 0, 10, &[1, 2, 3], 0);
+        check(4, 3, 1, 1, &[2], 0);
+        check(4, 9, 0, 10, &[6, 7, 8, 9], 5);
+        check(4, 9, 7, 10, &[8, 9], 0);
+        check(4, 9, 9, 10, &[], 0);
+        check(4, 9, 99, 10, &[], 0);
+    }
+
+    #[tokio::test]
+    async fn a_subscription_sees_every_event_once() {
+        let journal = journal(8, 3);
+        let mut subscription = Subscription::new(Arc::clone(&journal), 1);
+        let mut seqs = Vec::new();
+        for _ in 0..2 {
+            seqs.extend(subscription.next(1).await.events.iter().map(|event| event.seq));
+        }
+        assert_eq!(seqs, [2, 3]);
+    }
+}

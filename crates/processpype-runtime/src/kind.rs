@@ -1,0 +1,137 @@
+//! Kinds of services: a constructor, what it declares, and under which types its instances are used.
+
+use std::any::TypeId;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use processpype_core::{InvalidName, ServiceName};
+
+use crate::argument::{ConfigType, Declaration, Resolver, Wiring};
+use crate::cell::AnyService;
+use crate::constructor::{Constructor, Task, TaskFunction};
+use crate::context::Context;
+use crate::dep::Face;
+use crate::error::Result;
+use crate::generation::Making;
+use crate::service::ErasedService;
+
+/// A kind of service. Its instances differ in name and configuration.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    pub(crate) type_name: &'static str,
+    type_id: TypeId,
+    pub(crate) declaration: Declaration,
+    pub(crate) faces: Vec<Face>,
+    pub(crate) make: Arc<dyn Make>,
+}
+
+/// Makes an instance of a kind for one generation.
+pub(crate) trait Make: Send + Sync + std::fmt::Debug {
+    fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making>;
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// Makes a kind from a constructor.
+    #[must_use]
+    pub fn of<M: 'static, C: Constructor<M>>(constructor: C) -> Self {
+        Self {
+            type_name: std::any::type_name::<C::Service>(),
+            type_id: TypeId::of::<C::Service>(),
+            declaration: C::declare(),
+            faces: vec![Face::of_itself::<C::Service>()],
+            make: Arc::new(MakeService { constructor, marker: PhantomData }),
+        }
+    }
+
+    /// Makes a kind from a function that is a service by itself.
+    #[must_use]
+    pub fn task<M: 'static, F: TaskFunction<M>>(function: F) -> Self {
+        Self {
+            type_name: std::any::type_name::<F>(),
+            type_id: TypeId::of::<Task<F, M>>(),
+            declaration: F::declare(),
+            faces: Vec::new(),
+            make: Arc::new(MakeTask { function, marker: PhantomData }),
+        }
+    }
+
+    /// Lets instances be used as `D`, through `cast`. Returns false if the kind does not make `S`.
+    pub fn provides<S, D, F>(&mut self, cast: F) -> bool
+    where
+        S: Send + Sync + 'static,
+        D: ?Sized + 'static,
+        F: Fn(Arc<S>) -> Arc<D> + Send + Sync + 'static,
+    {
+        let matches = TypeId::of::<S>() == self.type_id;
+        if matches {
+            let cast = move |any: AnyService| any.downcast::<S>().ok().map(&cast);
+            self.faces.push(Face::new::<D, _>(cast));
+        }
+        matches
+    }
+
+    /// Returns the name of the type that the kind makes.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// Returns the default name of the kind's only instance.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidName`] if the type has no plain name.
+    pub fn default_name(&self) -> Result<ServiceName, InvalidName> {
+        ServiceName::of_type(self.type_name)
+    }
+
+    /// Returns the types of configuration that the constructor asks for: at most one is accepted.
+    #[must_use]
+    pub fn config_types(&self) -> Vec<ConfigType> {
+        self.declaration.config_types()
+    }
+}
+
+struct MakeService<C, M> {
+    constructor: C,
+    marker: PhantomData<fn() -> M>,
+}
+
+impl<C: Constructor<M>, M> Make for MakeService<C, M> {
+    fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making> {
+        let making = self.constructor.construct(Resolver::new(wiring, cx))?;
+        Ok(Box::pin(async move {
+            let service: Arc<dyn ErasedService> = Arc::new(making.await?);
+            Ok(service)
+        }))
+    }
+}
+
+struct MakeTask<F, M> {
+    function: F,
+    marker: PhantomData<fn() -> M>,
+}
+
+impl<F: TaskFunction<M>, M: 'static> Make for MakeTask<F, M> {
+    fn make(&self, wiring: &Arc<Wiring>, _: &Context) -> Result<Making> {
+        let task: Task<F, M> = Task::new(self.function.clone(), Arc::clone(wiring));
+        Ok(Box::pin(async move {
+            let service: Arc<dyn ErasedService> = Arc::new(task);
+            Ok(service)
+        }))
+    }
+}
+
+impl<C, M> std::fmt::Debug for MakeService<C, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(std::any::type_name::<C>())
+    }
+}
+
+impl<F, M> std::fmt::Debug for MakeTask<F, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(std::any::type_name::<F>())
+    }
+}

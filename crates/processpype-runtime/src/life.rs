@@ -1,0 +1,315 @@
+//! One generation's shared side: what its context, its children, its requests and the supervisor share.
+//!
+//! # Invariants
+//!
+//! 1. The phase only grows.
+//! 2. A generation is gone only when its tracker is empty: children joined, handlers and bodies ended.
+//! 3. A life never holds the instance.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use processpype_core::Generation;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::cell::Cell;
+use crate::failure::Failure;
+use crate::message::{Message, Reports};
+
+/// How many children one generation may have at a time.
+pub const CHILDREN_MAX: usize = 65_536;
+
+/// How far a generation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Constructor, `start` and `run`.
+    Serving,
+    /// Asked to stop: requests in flight finish, streams end.
+    Draining,
+    /// `run` and the children are told to end.
+    Stopping,
+    /// `stop` runs: what is still tracked is cut.
+    Closing,
+}
+
+/// What everybody who works for one generation shares.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) generation: Generation,
+    pub(crate) services: Handle,
+    reports: Reports,
+    phase: AtomicU8,
+    changed: Notify,
+    /// The last child or request has ended.
+    idle: Notify,
+    control: Mutex<Control>,
+    /// A change of health was reported and not yet taken.
+    nudged: AtomicBool,
+}
+
+/// The rarely used part, under one short lock.
+#[derive(Debug, Default)]
+struct Control {
+    /// When the stop that was asked for must be over.
+    stop_by: Option<Instant>,
+    /// The end of the current phase.
+    deadline: Option<Instant>,
+    health: Health,
+    child_failure: Option<Failure>,
+    tracked: Vec<Tracked>,
+    next_child: u64,
+    requests: usize,
+}
+
+/// What a service says about itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Health {
+    /// `None` = never said.
+    pub(crate) ready: Option<bool>,
+    pub(crate) degraded: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) metadata: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Tracked {
+    id: u64,
+    name: Arc<str>,
+    /// A blocking child has none: it cannot be aborted.
+    abort: Option<AbortHandle>,
+}
+
+/// Counts one child or request as part of the generation until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    life: Arc<Life>,
+    child: Option<u64>,
+}
+
+/// Why a child or request could not be taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTracked {
+    Stopping,
+    TooMany,
+}
+
+// === impl Life ===
+
+impl Life {
+    pub(crate) fn new(
+        cell: Arc<Cell>,
+        generation: Generation,
+        services: Handle,
+        reports: Reports,
+    ) -> Self {
+        Self {
+            cell,
+            generation,
+            services,
+            reports,
+            phase: AtomicU8::new(Phase::Serving as u8),
+            changed: Notify::new(),
+            idle: Notify::new(),
+            control: Mutex::default(),
+            nudged: AtomicBool::new(false),
+        }
+    }
+
+    /// Asks the generation to stop by `by`. Supervisor only.
+    pub(crate) fn ask_to_stop(&self, by: Instant) {
+        self.control().stop_by.get_or_insert(by);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn stop_by(&self) -> Option<Instant> {
+        self.control().stop_by
+    }
+
+    pub(crate) async fn asked_to_stop(&self) -> Instant {
+        self.wait_for(Self::stop_by).await
+    }
+
+    pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {
+        self.control().deadline = Some(deadline);
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_in(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::Acquire) >= phase as u8
+    }
+
+    pub(crate) async fn reached(&self, phase: Phase) {
+        self.wait_for(|life| life.is_in(phase).then_some(())).await;
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.control().deadline
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.nudged.store(false, Ordering::Release);
+        self.control().health.clone()
+    }
+
+    /// Changes what the service says about itself and tells the supervisor, at most once until it looks.
+    pub(crate) fn set_health(&self, change: impl FnOnce(&mut Health)) {
+        change(&mut self.control().health);
+        if !self.nudged.swap(true, Ordering::AcqRel) {
+            self.reports.send(Message::Health(self.cell_id(), self.generation));
+        }
+    }
+
+    pub(crate) fn said_ready(&self) -> bool {
+        self.control().health.ready.unwrap_or(true)
+    }
+
+    pub(crate) fn report(&self, message: Message) {
+        self.reports.send(message);
+    }
+
+    pub(crate) fn cell_id(&self) -> processpype_core::ServiceId {
+        self.cell.id()
+    }
+
+    /// A child failed: the generation fails with it. The first failure counts.
+    pub(crate) fn fail_child(&self, failure: Failure) {
+        self.control().child_failure.get_or_insert(failure);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) async fn child_failed(&self) -> Failure {
+        self.wait_for(|life| life.control().child_failure.take()).await
+    }
+
+    /// Counts a child as part of the generation.
+    pub(crate) fn track(self: &Arc<Self>, name: Arc<str>) -> Result<Guard, NotTracked> {
+        let mut control = self.control();
+        if self.is_in(Phase::Closing) {
+            return Err(NotTracked::Stopping);
+        }
+        if control.tracked.len() >= CHILDREN_MAX {
+            return Err(NotTracked::TooMany);
+        }
+        let id = control.next_child;
+        control.next_child += 1;
+        control.tracked.push(Tracked { id, name, abort: None });
+        Ok(Guard { life: Arc::clone(self), child: Some(id) })
+    }
+
+    /// Remembers how the child of `guard` can be aborted; a child that has ended already is left alone.
+    pub(crate) fn arm(&self, child: u64, abort: AbortHandle) {
+        let mut control = self.control();
+        if let Some(tracked) = control.tracked.iter_mut().find(|tracked| tracked.id == child) {
+            tracked.abort = Some(abort);
+        }
+    }
+
+    /// Counts a request as part of the generation.
+    pub(crate) fn track_request(self: &Arc<Self>) -> Result<Guard, NotTracked> {
+        let mut control = self.control();
+        if self.is_in(Phase::Draining) {
+            return Err(NotTracked::Stopping);
+        }
+        control.requests += 1;
+        Ok(Guard { life: Arc::clone(self), child: None })
+    }
+
+    pub(crate) async fn requests_ended(&self) {
+        wait_for(&self.idle, || (self.control().requests == 0).then_some(())).await;
+    }
+
+    /// Waits until nothing of the generation is left but its own task.
+    pub(crate) async fn untracked(&self) {
+        wait_for(&self.idle, || self.is_untracked().then_some(())).await;
+    }
+
+    pub(crate) async fn children_ended(&self) {
+        wait_for(&self.idle, || self.control().tracked.is_empty().then_some(())).await;
+    }
+
+    pub(crate) fn is_untracked(&self) -> bool {
+        let control = self.control();
+        control.requests == 0 && control.tracked.is_empty()
+    }
+
+    /// Returns the names of the children that still run.
+    pub(crate) fn children(&self) -> Vec<Arc<str>> {
+        self.control().tracked.iter().map(|tracked| Arc::clone(&tracked.name)).collect()
+    }
+
+    /// Aborts every child that can be aborted.
+    pub(crate) fn abort_children(&self) {
+        let control = self.control();
+        let handles = control.tracked.iter().filter_map(|tracked| tracked.abort.clone());
+        let handles: Vec<AbortHandle> = handles.collect();
+        drop(control);
+        handles.iter().for_each(AbortHandle::abort);
+    }
+
+    async fn wait_for<T>(&self, mut f: impl FnMut(&Self) -> Option<T>) -> T {
+        wait_for(&self.changed, || f(self)).await
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until `f` gives a value; asks again whenever `notify` tells of a change.
+pub(crate) async fn wait_for<T>(notify: &Notify, mut f: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let mut changed = std::pin::pin!(notify.notified());
+        changed.as_mut().enable();
+        if let Some(value) = f() {
+            return value;
+        }
+        changed.await;
+    }
+}
+
+// === impl Guard ===
+
+impl Guard {
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    pub(crate) fn child(&self) -> Option<u64> {
+        self.child
+    }
+}
+
+impl Drop for Guard {
+    /// The child or request has ended, however it ended.
+    fn drop(&mut self) {
+        let mut control = self.life.control();
+        match self.child {
+            Some(id) => control.tracked.retain(|tracked| tracked.id != id),
+            None => control.requests -= 1,
+        }
+        let idle = control.requests == 0 || control.tracked.is_empty();
+        drop(control);
+        if idle {
+            self.life.idle.notify_waiters();
+        }
+    }
+}
+
+// === impl NotTracked ===
+
+impl std::fmt::Display for NotTracked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stopping => "the service is stopping",
+            Self::TooMany => "the service has too many children",
+        })
+    }
+}
+
+impl std::error::Error for NotTracked {}

@@ -1,0 +1,309 @@
+//! The handle: what everybody outside the supervisor can see and ask.
+//!
+//! # Invariants
+//!
+//! 1. Reading never waits for the supervisor; asking waits only for a place in its bounded queue.
+//! 2. A command that was accepted goes on, whatever becomes of the one who asked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use processpype_core::{ServiceName, ServiceState, Verb};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::cell::Cell;
+use crate::error::Unavailable;
+use crate::journal::{EventPage, Journal, Subscription};
+use crate::operation::{Command, CommandError, Done, Operation, Request};
+use crate::routes::Mounted;
+use crate::status::Status;
+
+/// How many commands may be on their way to the supervisor.
+pub const COMMANDS_PENDING: usize = 1024;
+
+/// A cheap handle to a running application. HTTP uses this handle and nothing else.
+#[derive(Clone, Debug)]
+pub struct Manager {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// What supervisor and handles share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// In the order of names, which is the order of ids.
+    pub(crate) cells: Vec<Arc<Cell>>,
+    by_name: HashMap<ServiceName, usize>,
+    pub(crate) journal: Arc<Journal>,
+    version: AtomicU64,
+    state: AtomicU8,
+    settled: AtomicBool,
+    changed: Notify,
+}
+
+// === impl Manager ===
+
+impl Manager {
+    pub(crate) fn new(shared: Arc<Shared>, commands: mpsc::Sender<Command>) -> Self {
+        Self { shared, commands }
+    }
+
+    /// Returns the names of all services, in order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &ServiceName> {
+        self.shared.cells.iter().map(|cell| cell.name())
+    }
+
+    /// Returns what is known about one service.
+    #[must_use]
+    pub fn status(&self, name: &str) -> Option<Arc<Status>> {
+        self.cell(name).map(|cell| cell.status())
+    }
+
+    /// Returns the state of one service, faster than [`status`](Self::status).
+    #[must_use]
+    pub fn state(&self, name: &str) -> Option<ServiceState> {
+        self.cell(name).map(|cell| cell.state())
+    }
+
+    /// Returns what is known about every service, in the order of names.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<Arc<Status>> {
+        self.shared.cells.iter().map(|cell| cell.status()).collect()
+    }
+
+    /// Returns a number that grows with every change of any status, to keep rendered answers by.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.shared.version.load(Ordering::Acquire)
+    }
+
+    /// Returns the state of the application as a whole; never `error`.
+    #[must_use]
+    pub fn application_state(&self) -> ServiceState {
+        let index = self.shared.state.load(Ordering::Acquire);
+        ServiceState::ALL[usize::from(index)]
+    }
+
+    /// Returns whether everything that should start had started, failed, or waited once.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.shared.settled.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the application is closing or closed.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        matches!(self.application_state(), ServiceState::Stopping | ServiceState::Stopped)
+    }
+
+    /// Starts a service and waits until it runs. What it needs and was never started is started too.
+    ///
+    /// # Errors
+    ///
+    /// Says why it does not run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not cancel the start.
+    pub async fn start(&self, name: &str) -> Result<Done, CommandError> {
+        let verb = Verb::Start { with_dependencies: false };
+        self.command(name, verb, Request::by("code")).await?.outcome().await
+    }
+
+    /// Stops a service and waits until it is gone. Services that need it go on.
+    ///
+    /// # Errors
+    ///
+    /// Says why it is not stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not cancel the stop.
+    pub async fn stop(&self, name: &str) -> Result<Done, CommandError> {
+        let verb = Verb::Stop { cascade: false };
+        self.command(name, verb, Request::by("code")).await?.outcome().await
+    }
+
+    /// Stops a service, if it runs, and starts a new generation of it.
+    ///
+    /// # Errors
+    ///
+    /// Says why the new generation does not run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not cancel the restart.
+    pub async fn restart(&self, name: &str) -> Result<Done, CommandError> {
+        self.command(name, Verb::Restart, Request::by("code")).await?.outcome().await
+    }
+
+    /// Gives a command and returns once it is accepted.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CommandError`] if there is no such service, if the application is closing, or if too many
+    /// commands are on the way. What the machine refuses is told by [`Operation::outcome`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A command whose future is dropped may or may not have been accepted.
+    pub async fn command(
+        &self,
+        name: &str,
+        verb: Verb,
+        by: Request,
+    ) -> Result<Operation, CommandError> {
+        let cell =
+            self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
+        let (accepted, answer) = oneshot::channel();
+        let command = Command::Service { service: cell.id(), verb, by, accepted };
+        self.commands.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Closing,
+        })?;
+        answer.await.unwrap_or(Err(CommandError::Closing))
+    }
+
+    /// Begins to close the application: readiness fails, then every service stops in reverse order.
+    pub fn close(&self) {
+        self.send(Command::Close);
+    }
+
+    /// Ends every service by force, now.
+    pub fn abort(&self) {
+        self.send(Command::Abort);
+    }
+
+    /// Returns at most `limit` events that come after number `after`.
+    #[must_use]
+    pub fn events(&self, after: u64, limit: usize) -> EventPage {
+        self.shared.journal.page(after, limit)
+    }
+
+    /// Follows the events that come after number `after`.
+    #[must_use]
+    pub fn subscribe(&self, after: u64) -> Subscription {
+        Subscription::new(Arc::clone(&self.shared.journal), after)
+    }
+
+    /// Returns the number of the newest event.
+    #[must_use]
+    pub fn last_event(&self) -> u64 {
+        self.shared.journal.last()
+    }
+
+    /// Returns the routes of a running service.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Unavailable`] while the service does not run.
+    ///
+    /// # Panics
+    ///
+    /// Never; an unknown name is `None`.
+    #[must_use]
+    pub fn mounted(&self, name: &str) -> Option<Result<Arc<Mounted>, Unavailable>> {
+        let cell = self.cell(name)?;
+        Some(cell.mounted().ok_or_else(|| cell.unavailable()))
+    }
+
+    /// Waits until a service is in a state.
+    ///
+    /// A state that comes and goes between two looks may be missed; events miss nothing. The wait has no
+    /// bound of its own: put it in a timeout. Returns false, at once, if there is no such service.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
+    pub async fn reached(&self, name: &str, state: ServiceState) -> bool {
+        let Some(cell) = self.cell(name) else { return false };
+        cell.wait_for(|cell| (cell.state() == state).then_some(true)).await
+    }
+
+    /// Waits until the application is settled or closing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
+    pub async fn settled(&self) {
+        let done = || (self.is_settled() || self.is_closing()).then_some(());
+        crate::life::wait_for(&self.shared.changed, done).await;
+    }
+
+    /// Waits until the version is not `seen` any more, and returns it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
+    pub async fn changed(&self, seen: u64) -> u64 {
+        let other = || Some(self.version()).filter(|now| *now != seen);
+        crate::life::wait_for(&self.shared.changed, other).await
+    }
+
+    /// Returns the services whose generation still lives, for the last words of a process.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<ServiceName> {
+        let lives = |cell: &&Arc<Cell>| {
+            let status = cell.status();
+            status.state.is_transient()
+                || status.state == ServiceState::Running
+                || status
+                    .error
+                    .as_ref()
+                    .is_some_and(|error| error.kind == processpype_core::ErrorKind::Orphaned)
+        };
+        self.shared.cells.iter().filter(lives).map(|cell| cell.name().clone()).collect()
+    }
+
+    fn cell(&self, name: &str) -> Option<&Arc<Cell>> {
+        let cells = &self.shared.cells;
+        cells.get(*self.shared.by_name.get(name)?)
+    }
+
+    fn send(&self, command: Command) {
+        let commands = self.commands.clone();
+        if let Err(mpsc::error::TrySendError::Full(command)) = commands.try_send(command) {
+            // The queue is full of commands that will be refused soon: this one must get through.
+            std::thread::spawn(move || commands.blocking_send(command));
+        }
+    }
+}
+
+/// How long a closing application waits after its readiness failed, unless told otherwise.
+pub const DRAIN_DELAY: Duration = Duration::ZERO;
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn new(cells: Vec<Arc<Cell>>, journal: Arc<Journal>) -> Self {
+        let names = cells.iter().map(|cell| cell.name().clone());
+        let by_name = names.enumerate().map(|(i, name)| (name, i)).collect();
+        Self {
+            cells,
+            by_name,
+            journal,
+            version: AtomicU64::new(1),
+            state: AtomicU8::new(ServiceState::Starting as u8),
+            settled: AtomicBool::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Tells readers that something changed.
+    pub(crate) fn touch(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn set_state(&self, state: ServiceState) {
+        self.state.store(state as u8, Ordering::Release);
+        self.touch();
+    }
+
+    pub(crate) fn set_settled(&self) {
+        self.settled.store(true, Ordering::Release);
+        self.touch();
+    }
+}

@@ -1,0 +1,67 @@
+//! What generations tell the supervisor.
+//!
+//! # Invariants
+//!
+//! 1. A generation has at most [`REPORTS_PER_SERVICE`] messages on the way, so that the queue, which has
+//!    room for that many of every service, never refuses one of them.
+//! 2. Messages that a client could multiply (panics of handlers) take only what room is left.
+
+use processpype_core::{Exit, Generation, ServiceId};
+use tokio::sync::mpsc;
+
+use crate::failure::Failure;
+
+/// How many lifecycle messages of one service can be on the way: started, health, ending, gone, and as
+/// many of an orphan.
+pub(crate) const REPORTS_PER_SERVICE: usize = 8;
+
+/// Room for messages that are not part of the lifecycle.
+pub(crate) const REPORTS_SPARE: usize = 1024;
+
+/// One message of a generation.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Started(ServiceId, Generation, bool),
+    Health(ServiceId, Generation),
+    Ending(ServiceId, Generation, Exit, Option<Failure>),
+    Gone(ServiceId, Generation, Ending),
+    HandlerPanic(ServiceId, Generation, Failure),
+}
+
+/// How a generation ended, with what there is to say about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    pub(crate) exit: Exit,
+    pub(crate) failure: Option<Failure>,
+    /// Somebody still holds the instance.
+    pub(crate) leaked: bool,
+}
+
+/// The sending side of the supervisor's queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Reports(Option<mpsc::Sender<Message>>);
+
+// === impl Reports ===
+
+impl Reports {
+    /// Makes the queue of an application of `services` services.
+    pub(crate) fn channel(services: usize) -> (Self, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel(services * REPORTS_PER_SERVICE + REPORTS_SPARE);
+        (Self(Some(sender)), receiver)
+    }
+
+    /// For a context that belongs to no application.
+    pub(crate) fn nowhere() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn send(&self, message: Message) {
+        let Some(sender) = &self.0 else { return };
+        let optional = matches!(message, Message::HandlerPanic(..));
+        if optional && sender.capacity() + REPORTS_SPARE <= sender.max_capacity() {
+            return;
+        }
+        // It fails only when the supervisor has ended: then nobody needs to know.
+        let _ = sender.try_send(message);
+    }
+}

@@ -1,0 +1,93 @@
+//! Containment of panics in user code.
+//!
+//! A panic in a hook, a child or a handler is caught where it is polled and becomes an error with its
+//! message. Where and with which backtrace it happened is known only to the panic hook: under `.main()`
+//! that hook calls [`record`], and the catcher takes the record of its own thread.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+thread_local! {
+    /// What the hook saw of the panic that this thread is unwinding from.
+    static SEEN: RefCell<Option<PanicSite>> = const { RefCell::new(None) };
+}
+
+/// The longest panic message kept, in bytes.
+const MESSAGE_MAX: usize = 4096;
+
+/// Where a panic happened; made by a panic hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanicSite {
+    /// `file:line:column`.
+    pub location: String,
+    /// The backtrace, if `RUST_BACKTRACE` asks for one.
+    pub backtrace: Option<String>,
+}
+
+/// A contained panic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Panicked {
+    /// The panic's message.
+    pub message: String,
+    /// Where it happened, if a hook recorded it.
+    pub site: Option<PanicSite>,
+}
+
+/// Records where this thread panics. For the panic hook that `.main()` installs.
+pub fn record(site: PanicSite) {
+    // A hook must not panic: if the slot is gone or borrowed, the site stays unknown.
+    let _ = SEEN.try_with(|seen| seen.try_borrow_mut().map(|mut seen| *seen = Some(site)));
+}
+
+/// Calls `f` and returns its value, or the panic it ended with.
+pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| Panicked::from_payload(payload.as_ref()))
+}
+
+/// Polls `future` to its end and returns its value, or the panic it ended with.
+///
+/// # Cancel safety
+///
+/// Dropping drops `future`.
+pub(crate) async fn contained<F: Future>(future: F) -> Result<F::Output, Panicked> {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |cx| match contain(|| future.as_mut().poll(cx)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    })
+    .await
+}
+
+// === impl Panicked ===
+
+impl Panicked {
+    fn from_payload(payload: &(dyn Any + Send)) -> Self {
+        let text = (payload.downcast_ref::<&str>().copied())
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("panicked with a value that is no text");
+        let mut end = text.len().min(MESSAGE_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let site = SEEN.try_with(RefCell::take).ok().flatten();
+        Self { message: text[..end].to_owned(), site }
+    }
+}
+
+impl std::fmt::Display for Panicked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "panicked: {}", self.message)?;
+        match &self.site {
+            Some(site) => write!(f, ", at {}", site.location),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Panicked {}

@@ -1,0 +1,126 @@
+//! What can be wrong with an application before anything runs.
+
+use std::fmt;
+
+/// One reason why an application cannot be started, with what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlanProblem {
+    /// A stable word.
+    pub code: PlanCode,
+    /// What is wrong, with the names and places involved.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// The kinds of [`PlanProblem`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlanCode {
+    /// Services need each other in a circle.
+    Cycle,
+    /// Nothing provides what a service needs.
+    MissingProvider,
+    /// Several provide it and none was chosen.
+    AmbiguousProvider,
+    /// A named provider or dependency does not exist.
+    UnknownService,
+    /// A chosen provider is not of the needed type.
+    WrongProvider,
+    /// A needed provider is disabled.
+    DisabledProvider,
+    /// Two services share a name.
+    DuplicateName,
+    /// A shared value was not provided.
+    MissingShared,
+    /// A constructor asks for two configuration types.
+    SeveralConfigs,
+    /// A choice of a provider fits no need.
+    UnusedChoice,
+    /// The application was put together wrongly in code.
+    Declaration,
+}
+
+/// Every problem of a plan; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    problems: Vec<PlanProblem>,
+}
+
+// === impl PlanCode ===
+
+impl PlanCode {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cycle => "cycle",
+            Self::MissingProvider => "missing-provider",
+            Self::AmbiguousProvider => "ambiguous-provider",
+            Self::UnknownService => "unknown-service",
+            Self::WrongProvider => "wrong-provider",
+            Self::DisabledProvider => "disabled-provider",
+            Self::DuplicateName => "duplicate-name",
+            Self::MissingShared => "missing-shared",
+            Self::SeveralConfigs => "several-configs",
+            Self::UnusedChoice => "unused-choice",
+            Self::Declaration => "declaration",
+        }
+    }
+}
+
+// === impl PlanProblem ===
+
+impl PlanProblem {
+    /// Makes a problem.
+    #[must_use]
+    pub fn new(code: PlanCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for PlanProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n   = help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+// === impl PlanError ===
+
+impl PlanError {
+    /// Makes an error of all problems, or nothing if there are none.
+    #[must_use]
+    pub fn from_problems(problems: Vec<PlanProblem>) -> Option<Self> {
+        (!problems.is_empty()).then_some(Self { problems })
+    }
+
+    /// Returns the problems.
+    #[must_use]
+    pub fn problems(&self) -> &[PlanProblem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            let gap = if i == 0 { "" } else { "\n\n" };
+            write!(f, "{gap}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for PlanError {}

@@ -1,0 +1,83 @@
+//! Values that are no services, shared by those that ask for their type.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A value given to the application with `.provide(value)`, as an argument of a constructor.
+///
+/// ```
+/// use processpype_runtime::Shared;
+///
+/// struct Pool;
+/// struct Users { pool: Shared<Pool> }
+///
+/// let users = Users { pool: Shared::from(Pool) };
+/// # let _ = &users.pool;
+/// ```
+#[derive(Debug)]
+pub struct Shared<T: ?Sized>(Arc<T>);
+
+/// All shared values of an application, by type.
+#[derive(Clone, Default)]
+pub struct SharedValues(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+// === impl Shared ===
+
+impl<T> Shared<T> {
+    /// Returns the shared value, to keep it.
+    #[must_use]
+    pub fn into_arc(self) -> Arc<T> {
+        self.0
+    }
+}
+
+impl<T> From<T> for Shared<T> {
+    fn from(value: T) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<T: ?Sized> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+// === impl SharedValues ===
+
+impl SharedValues {
+    /// Adds a value. Returns false, and changes nothing, if there is one of this type already.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
+        let id = TypeId::of::<T>();
+        let free = !self.0.contains_key(&id);
+        if free {
+            self.0.insert(id, Arc::new(value));
+        }
+        free
+    }
+
+    pub(crate) fn contains(&self, id: TypeId) -> bool {
+        self.0.contains_key(&id)
+    }
+
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Shared<T>> {
+        let value = Arc::clone(self.0.get(&TypeId::of::<T>())?);
+        value.downcast().ok().map(Shared)
+    }
+}
+
+impl std::fmt::Debug for SharedValues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedValues").field("len", &self.0.len()).finish()
+    }
+}

@@ -1,0 +1,118 @@
+//! What can be seen of a service: snapshots, published by the supervisor and read by everybody.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use processpype_core::{Desired, ErrorKind, Exit, Generation, ServiceName, ServiceState};
+
+use crate::clock::Timestamp;
+
+/// How many past generations a status remembers.
+pub const HISTORY_KEPT: usize = 10;
+
+/// Everything that is known about one service at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The service.
+    pub name: ServiceName,
+    /// The kind it is an instance of; its own name for a service that was registered in code.
+    pub kind: Arc<str>,
+    /// Where it is in its life.
+    pub state: ServiceState,
+    /// Whether it is running and says that it can do its work.
+    pub ready: bool,
+    /// Which life this is: 0 = never started.
+    pub generation: Generation,
+    /// When it entered its state.
+    pub since: Timestamp,
+    /// What it should be doing.
+    pub desired: Desired,
+    /// Whether it may run at all.
+    pub enabled: bool,
+    /// Whether its configuration was checked and accepted.
+    pub is_configured: bool,
+    /// Whether its last generation completed: a `oneshot` that has done its work.
+    pub completed: bool,
+    /// The providers that it waits for before it can start.
+    pub waiting_on: Vec<ServiceName>,
+    /// What is wrong with it now.
+    pub error: Option<ErrorInfo>,
+    /// The last thing that was wrong with it; survives a stop and a start.
+    pub last_error: Option<ErrorInfo>,
+    /// Why it works less well than it should, in its own words.
+    pub degraded: Option<String>,
+    /// What the service tells about itself.
+    pub metadata: BTreeMap<String, String>,
+    /// Who last acted on it, and why.
+    pub acted: Option<Acted>,
+    /// The last generations that ended, newest last, at most [`HISTORY_KEPT`].
+    pub history: Vec<Past>,
+}
+
+/// An error of a service, as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErrorInfo {
+    /// A text without internals.
+    pub message: String,
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// The last command on a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Acted {
+    /// Who gave it.
+    pub actor: Arc<str>,
+    /// What it was: `start`, `stop`, `restart`.
+    pub verb: &'static str,
+    /// Why, if they said so.
+    pub reason: Option<Arc<str>>,
+    /// When it was accepted.
+    pub at: Timestamp,
+}
+
+/// A generation that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Past {
+    /// Which one.
+    pub generation: Generation,
+    /// How it ended.
+    pub exit: Exit,
+    /// When it began.
+    pub started: Timestamp,
+    /// When nothing was left of it.
+    pub ended: Timestamp,
+}
+
+// === impl Status ===
+
+impl Status {
+    /// The status of a service that has never been started.
+    pub(crate) fn initial(name: ServiceName, kind: Arc<str>, now: Timestamp) -> Self {
+        Self {
+            name,
+            kind,
+            state: ServiceState::Stopped,
+            ready: false,
+            generation: Generation(0),
+            since: now,
+            desired: Desired::Stopped,
+            enabled: true,
+            is_configured: true,
+            completed: false,
+            waiting_on: Vec::new(),
+            error: None,
+            last_error: None,
+            degraded: None,
+            metadata: BTreeMap::new(),
+            acted: None,
+            history: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! The loop: the one owner of all lifecycle state.
+//!
+//! # Invariants
+//!
+//! 1. Only this loop feeds the [`Machine`] and carries out its actions; nothing else changes a state.
+//! 2. It never sleeps in place, retries, or runs user code: later is a timer in its own queue.
+//! 3. It takes at most [`BATCH`] messages of one source before it looks at the others, so that a storm of
+//!    one kind starves nobody.
+
+mod closing;
+mod publish;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_core::{
+    Action, CloseCause, ErrorKind, EventKind, Generation, Machine, OperationId, Outcome, Refusal,
+    Report, ServiceId, Timer, Verb,
+};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::argument::Wiring;
+use crate::blueprint::{Blueprint, STARTS_AT_ONCE, Spec};
+use crate::cell::Cell;
+use crate::clock::Clock;
+use crate::failure::Failure;
+use crate::generation::{self, Orders};
+use crate::journal::{EVENTS_KEPT, Journal};
+use crate::life::Life;
+use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
+use crate::message::{Ending, Message, Reports};
+use crate::operation::{Command, CommandError, Done, Operation, Waiting};
+use crate::timers::{Due, Timers};
+
+pub use self::closing::Closed;
+
+/// How many messages of one source are taken before the others are looked at.
+const BATCH: usize = 256;
+
+/// How many operations may wait for their end.
+pub const OPERATIONS_PENDING: usize = 4096;
+
+/// How long after `stop_timeout` the supervisor gives a generation that should end itself.
+const STOP_SLACK: Duration = Duration::from_millis(100);
+
+/// How long an aborted generation has before it counts as orphaned.
+const ABORT_GRACE: Duration = Duration::from_millis(200);
+
+/// The time beyond `stop_timeout` within which a generation is gone or orphaned.
+pub const ABORT_RESERVE: Duration = STOP_SLACK.saturating_add(ABORT_GRACE);
+
+/// Where and within which limits an application runs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Launch {
+    /// The runtime on which services run.
+    pub services: Handle,
+    /// The clock of statuses and events.
+    pub clock: Clock,
+    /// How long closing may take, from the request to the last service gone or named as a straggler.
+    pub closing_timeout: Duration,
+    /// How long readiness fails before services are asked to stop.
+    pub drain_delay: Duration,
+    /// How many generations may be starting at once.
+    pub starts_at_once: usize,
+    /// How many events are kept in memory.
+    pub events_kept: usize,
+}
+
+/// The supervisor of one application. Drive it with [`run`](Self::run).
+#[derive(Debug)]
+pub struct Supervisor {
+    machine: Machine,
+    shared: Arc<Shared>,
+    clock: Clock,
+    launch: Launch,
+    services: Vec<Service>,
+    timers: Timers,
+    messages: mpsc::Receiver<Message>,
+    commands: mpsc::Receiver<Command>,
+    reports: Reports,
+    operations: HashMap<OperationId, Waiting>,
+    next_operation: u64,
+    actions: Vec<Action>,
+    closing: closing::Closing,
+}
+
+/// What the supervisor knows of one service beside the machine.
+#[derive(Debug)]
+struct Service {
+    spec: Spec,
+    wiring: Arc<Wiring>,
+    life: Option<Arc<Life>>,
+    task: Option<AbortHandle>,
+    /// The failure of the current or last generation, until its end is published.
+    failure: Option<Failure>,
+    started: crate::clock::Timestamp,
+}
+
+// === impl Launch ===
+
+impl Launch {
+    /// Makes the defaults: services on `services`, 25 s to close (Kubernetes kills after 30).
+    #[must_use]
+    pub fn on(services: Handle) -> Self {
+        Self {
+            services,
+            clock: Clock::system(),
+            closing_timeout: Duration::from_secs(25),
+            drain_delay: DRAIN_DELAY,
+            starts_at_once: STARTS_AT_ONCE,
+            events_kept: EVENTS_KEPT,
+        }
+    }
+}
+
+// === impl Blueprint ===
+
+impl Blueprint {
+    /// Makes the supervisor and the handle of this application. Nothing runs before the supervisor does.
+    #[must_use]
+    pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
+        let now = launch.clock.now();
+        let cells: Vec<Arc<Cell>> = self
+            .graph
+            .services()
+            .map(|id| publish::new_cell(id, &self.specs[id.index()], now))
+            .collect();
+        let wirings: Vec<Arc<Wiring>> =
+            self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
+        let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
+        let machine = Machine::new(self.graph, traits, launch.starts_at_once);
+        let (reports, messages) = Reports::channel(cells.len());
+        let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
+        let journal = Arc::new(Journal::new(launch.events_kept));
+        let shared = Arc::new(Shared::new(cells, journal));
+        let services = self.specs.into_iter().zip(wirings);
+        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
+        let supervisor = Supervisor {
+            machine,
+            shared: Arc::clone(&shared),
+            clock: launch.clock,
+            launch,
+            services,
+            timers: Timers::default(),
+            messages,
+            commands,
+            reports,
+            operations: HashMap::new(),
+            next_operation: 1,
+            actions: Vec::new(),
+            closing: closing::Closing::default(),
+        };
+        (Manager::new(shared, sender), supervisor)
+    }
+
+    fn wiring(&self, id: ServiceId, cells: &[Arc<Cell>]) -> Wiring {
+        let declaration = &self.specs[id.index()].kind.declaration;
+        let bind = |(need, providers): (&crate::argument::Need, &Vec<ServiceId>)| {
+            let face = |provider: &ServiceId| {
+                let faces = &self.specs[provider.index()].kind.faces;
+                let face = faces.iter().find(|face| face.type_id == need.type_id)?;
+                Some((Arc::clone(&cells[provider.index()]), face.clone()))
+            };
+            providers.iter().filter_map(face).collect()
+        };
+        let bindings = declaration.needs.iter().zip(&self.bindings[id.index()]).map(bind).collect();
+        let section = self.specs[id.index()].section.clone();
+        Wiring { section, bindings, shared: self.shared.clone() }
+    }
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    /// Starts the application and drives it until nothing of it lives any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves generations without an owner; they are aborted when the supervisor drops.
+    pub async fn run(mut self) -> Closed {
+        self.say(EventKind::Application, "starting");
+        self.step(Machine::boot);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            if self.closing.is_closed() {
+                return self.farewell();
+            }
+            let wake = self.timers.next();
+            tokio::select! {
+                biased;
+                _ = self.messages.recv_many(&mut batch, BATCH) => {}
+                command = self.commands.recv() => self.take_command(command),
+                () = sleep_until(wake) => {}
+            }
+            for message in batch.drain(..) {
+                self.take_message(message);
+            }
+            self.take_waiting_commands();
+            self.take_due_timers();
+        }
+    }
+
+    fn take_waiting_commands(&mut self) {
+        for _ in 0..BATCH {
+            match self.commands.try_recv() {
+                Ok(command) => self.take_command(Some(command)),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn take_due_timers(&mut self) {
+        let now = Instant::now();
+        for _ in 0..BATCH {
+            match self.timers.pop_due(now) {
+                Some(Due::Generation(id, generation, timer)) => {
+                    self.report(id, generation, Report::Elapsed(timer));
+                }
+                Some(Due::Drained) => self.step(|machine, actions| {
+                    machine.close(CloseCause::Requested, actions);
+                }),
+                Some(Due::Closing) => self.step(Machine::abort_all),
+                None => return,
+            }
+        }
+    }
+
+    fn take_message(&mut self, message: Message) {
+        match message {
+            Message::Started(id, generation, ready) => {
+                self.report(id, generation, Report::Started { ready });
+                // What was said about readiness since is newer than `ready`.
+                self.take_health(id, generation);
+            }
+            Message::Health(id, generation) => self.take_health(id, generation),
+            Message::Ending(id, generation, exit, failure) => {
+                self.keep_failure(id, generation, failure);
+                self.report(id, generation, Report::Ending(exit));
+            }
+            Message::Gone(id, generation, ending) => self.take_gone(id, generation, ending),
+            Message::HandlerPanic(id, generation, failure) => {
+                self.tell_handler_panic(id, generation, &failure);
+            }
+        }
+    }
+
+    fn take_health(&mut self, id: ServiceId, generation: Generation) {
+        let Some(life) = self.life(id, generation) else { return };
+        let health = life.health();
+        let ready = health.ready.unwrap_or(true);
+        self.report(id, generation, Report::Ready(ready));
+        self.publish_health(id, health);
+    }
+
+    fn take_gone(&mut self, id: ServiceId, generation: Generation, ending: Ending) {
+        if self.machine.generation(id) != generation {
+            return;
+        }
+        self.keep_failure(id, generation, ending.failure);
+        let service = &mut self.services[id.index()];
+        service.life = None;
+        service.task = None;
+        self.report(id, generation, Report::Gone(ending.exit));
+        if ending.leaked {
+            self.tell_leaked(id, generation);
+        }
+    }
+
+    /// The first failure of a generation counts; a later one is only logged.
+    fn keep_failure(&mut self, id: ServiceId, generation: Generation, failure: Option<Failure>) {
+        let Some(failure) = failure else { return };
+        if self.machine.generation(id) != generation || !self.machine.is_alive(id) {
+            return;
+        }
+        let kept = &mut self.services[id.index()].failure;
+        if kept.as_ref() != Some(&failure) {
+            log_failure(&self.shared.cells[id.index()], generation, &failure);
+            kept.get_or_insert(failure);
+        }
+    }
+
+    fn take_command(&mut self, command: Option<Command>) {
+        match command {
+            Some(Command::Service { service, verb, by, accepted }) => {
+                let accept = self.accept(service, verb, by);
+                // Nobody may be waiting for the answer any more; the command goes on.
+                let _ = accepted.send(accept);
+            }
+            Some(Command::Close) => self.begin_closing(),
+            Some(Command::Abort) => {
+                self.begin_closing();
+                self.step(Machine::abort_all);
+            }
+            // Every handle is gone: nobody can ask for the end any more, so this is it.
+            None => self.begin_closing(),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        service: ServiceId,
+        verb: Verb,
+        by: crate::operation::Request,
+    ) -> Result<Operation, CommandError> {
+        if self.operations.len() >= OPERATIONS_PENDING {
+            return Err(CommandError::Busy);
+        }
+        if self.closing.has_begun() && !matches!(verb, Verb::Stop { .. }) {
+            return Err(CommandError::Closing);
+        }
+        let id = OperationId(self.next_operation);
+        self.next_operation += 1;
+        let (sender, receiver) = oneshot::channel();
+        let affected = match verb {
+            Verb::Stop { cascade: false } => self.names(self.machine.live_dependents(service)),
+            Verb::Stop { .. } | Verb::Start { .. } | Verb::Restart => Vec::new(),
+        };
+        self.tell_command(service, verb, &by);
+        self.operations.insert(id, Waiting { service, verb, by, affected, sender });
+        self.step(|machine, actions| machine.command(id, service, verb, actions));
+        Ok(Operation::new(id, receiver))
+    }
+
+    fn report(&mut self, id: ServiceId, generation: Generation, report: Report) {
+        self.step(|machine, actions| machine.report(id, generation, report, actions));
+    }
+
+    /// The only way into the machine: one input, then everything that follows from it.
+    fn step(&mut self, input: impl FnOnce(&mut Machine, &mut Vec<Action>)) {
+        let mut actions = std::mem::take(&mut self.actions);
+        input(&mut self.machine, &mut actions);
+        for action in actions.drain(..) {
+            self.carry_out(action);
+        }
+        self.actions = actions;
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Spawn(id, generation) => self.spawn(id, generation),
+            Action::Stop(id, generation) => self.ask_to_stop(id, generation),
+            Action::Abort(id, generation) => self.abort(id, generation),
+            Action::Arm(id, generation, timer) => self.arm(id, generation, timer),
+            Action::Changed(change) => self.publish_change(change),
+            Action::Touched(id) => self.publish_touched(id),
+            Action::Finish(operation, outcome) => self.finish(operation, outcome),
+            Action::Settled => self.publish_settled(),
+            Action::Closing(cause) => self.note_closing(cause),
+            Action::Closed => self.closing.close(),
+        }
+    }
+
+    fn spawn(&mut self, id: ServiceId, generation: Generation) {
+        let cell = Arc::clone(&self.shared.cells[id.index()]);
+        let services = self.launch.services.clone();
+        let span = tracing::info_span!(
+            target: "processpype", "service", service = %cell.name(), generation = generation.0
+        );
+        let life = Arc::new(Life::new(cell, generation, services, self.reports.clone()));
+        let service = &mut self.services[id.index()];
+        let orders = Orders {
+            make: Arc::clone(&service.spec.kind.make),
+            wiring: Arc::clone(&service.wiring),
+            oneshot: service.spec.options.oneshot,
+            stop_timeout: service.spec.options.stop_timeout,
+        };
+        service.failure = None;
+        service.life = Some(Arc::clone(&life));
+        let task = self.launch.services.spawn(generation::live(life, orders).instrument(span));
+        service.task = Some(task.abort_handle());
+    }
+
+    fn ask_to_stop(&mut self, id: ServiceId, generation: Generation) {
+        let timeout = self.services[id.index()].spec.options.stop_timeout;
+        let mut by = Instant::now() + timeout;
+        if let Some(closing) = self.closing.services_by() {
+            by = by.min(closing);
+        }
+        if let Some(life) = self.life(id, generation) {
+            life.ask_to_stop(by);
+        }
+    }
+
+    fn abort(&mut self, id: ServiceId, generation: Generation) {
+        if let Some(life) = self.life(id, generation) {
+            tracing::warn!(
+                target: "processpype", service = %life.cell.name(), generation = generation.0,
+                children = ?life.children(), "ending the service by force"
+            );
+            life.abort_children();
+        }
+        if let Some(task) = &self.services[id.index()].task {
+            task.abort();
+        }
+    }
+
+    fn arm(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
+        let options = &self.services[id.index()].spec.options;
+        let after = match timer {
+            Timer::Start => options.start_timeout,
+            Timer::Stop => options.stop_timeout + STOP_SLACK,
+            Timer::Abort => ABORT_GRACE,
+        };
+        self.timers.arm(Instant::now() + after, Due::Generation(id, generation, timer));
+    }
+
+    fn finish(&mut self, operation: OperationId, outcome: Outcome) {
+        let Some(waiting) = self.operations.remove(&operation) else { return };
+        let result = self.outcome(&waiting, outcome);
+        self.tell_finished(&waiting, &result);
+        // Nobody may be waiting for the end any more; it is in the journal.
+        let _ = waiting.sender.send(result);
+    }
+
+    fn outcome(&self, waiting: &Waiting, outcome: Outcome) -> Result<Done, CommandError> {
+        let generation = self.machine.generation(waiting.service);
+        match outcome {
+            Outcome::Done { changed } => {
+                Ok(Done { changed, generation, affected: waiting.affected.clone() })
+            }
+            Outcome::Superseded if self.machine.is_closing() => Err(CommandError::Closing),
+            Outcome::Superseded => Err(CommandError::Superseded),
+            Outcome::Failed(kind) => {
+                let message = self.failure_text(waiting.service, kind);
+                Err(CommandError::Failed { kind, message })
+            }
+            Outcome::Refused(Refusal::Disabled) => Err(CommandError::Disabled),
+            Outcome::Refused(Refusal::Closing) => Err(CommandError::Closing),
+            Outcome::Refused(Refusal::Orphaned) => Err(CommandError::Orphaned),
+            Outcome::Refused(Refusal::ProviderStopped(provider)) => {
+                let provider = self.shared.cells[provider.index()].name().clone();
+                Err(CommandError::ProviderStopped { provider })
+            }
+            Outcome::Refused(_) => Err(CommandError::Busy),
+        }
+    }
+
+    fn life(&self, id: ServiceId, generation: Generation) -> Option<&Arc<Life>> {
+        self.services[id.index()].life.as_ref().filter(|life| life.generation == generation)
+    }
+}
+
+impl Drop for Supervisor {
+    /// Whatever ends the supervisor ends its generations.
+    fn drop(&mut self) {
+        for service in &self.services {
+            if let Some(life) = &service.life {
+                life.abort_children();
+            }
+            if let Some(task) = &service.task {
+                task.abort();
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn log_failure(cell: &Cell, generation: Generation, failure: &Failure) {
+    tracing::error!(
+        target: "processpype", service = %cell.name(), generation = generation.0,
+        kind = failure.kind.as_str(), "{}", failure.story
+    );
+}
+
+// === impl Service ===
+
+impl Service {
+    fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
+        Self { spec, wiring, life: None, task: None, failure: None, started: now }
+    }
+}
+
+/// The text of a failure that no code of the service has told.
+fn plain_text(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::StartTimeout => "constructor and `start` took longer than `start_timeout`",
+        ErrorKind::Orphaned => {
+            "the generation could not be ended; it may block a thread, and what is left of it may still run"
+        }
+        _ => "the service failed; the log has the details",
+    }
+}

@@ -1,0 +1,109 @@
+//! Closing an application: readiness first, then the services, then what is left is named.
+
+use processpype_core::{CloseCause, EventKind, ServiceName, ServiceState};
+use tokio::time::Instant;
+
+use super::{ABORT_RESERVE, Supervisor};
+use crate::timers::Due;
+
+/// How an application ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed {
+    /// Why it closed; the first cause.
+    pub cause: CloseCause,
+    /// The service that made it close, if one did.
+    pub significant: Option<ServiceName>,
+    /// The services that had to be ended by force while closing, or could not be ended.
+    pub stragglers: Vec<ServiceName>,
+}
+
+/// How far closing is.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    /// When services must be gone, so that aborting still fits.
+    services_by: Option<Instant>,
+    begun: bool,
+    closed: bool,
+}
+
+// === impl Closing ===
+
+impl Closing {
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    pub(super) fn services_by(&self) -> Option<Instant> {
+        self.services_by
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    /// Fails readiness at once; services are asked to stop after the drain delay.
+    pub(super) fn begin_closing(&mut self) {
+        if self.closing.begun {
+            return;
+        }
+        let delay = self.launch.drain_delay.min(self.launch.closing_timeout);
+        self.arm_closing();
+        if delay.is_zero() {
+            self.step(|machine, actions| machine.close(CloseCause::Requested, actions));
+        } else {
+            self.timers.arm(Instant::now() + delay, Due::Drained);
+        }
+    }
+
+    /// The machine began to close, whoever asked.
+    pub(super) fn note_closing(&mut self, cause: CloseCause) {
+        if let Some(service) = significant(cause) {
+            let name = self.shared.cells[service.index()].name();
+            tracing::error!(target: "processpype", service = %name, "a significant service failed: closing");
+        }
+        self.arm_closing();
+    }
+
+    fn arm_closing(&mut self) {
+        if std::mem::replace(&mut self.closing.begun, true) {
+            return;
+        }
+        let deadline = Instant::now() + self.launch.closing_timeout;
+        let services_by = deadline.checked_sub(ABORT_RESERVE).unwrap_or(deadline);
+        self.closing.services_by = Some(services_by.max(Instant::now()));
+        self.timers.arm(services_by, Due::Closing);
+        self.shared.set_state(ServiceState::Stopping);
+        self.say(EventKind::Application, "closing");
+    }
+
+    pub(super) fn farewell(mut self) -> Closed {
+        let graph = self.machine.graph();
+        let stragglers: Vec<ServiceName> = graph
+            .services()
+            .filter(|&id| self.machine.was_forced(id) || self.machine.is_orphaned(id))
+            .map(|id| self.shared.cells[id.index()].name().clone())
+            .collect();
+        let cause = self.machine.close_cause().unwrap_or(CloseCause::Requested);
+        let name = |id: processpype_core::ServiceId| self.shared.cells[id.index()].name().clone();
+        let significant = significant(cause).map(name);
+        self.say(EventKind::Application, "closed");
+        self.shared.set_state(ServiceState::Stopped);
+        Closed { cause, significant, stragglers }
+    }
+}
+
+fn significant(cause: CloseCause) -> Option<processpype_core::ServiceId> {
+    match cause {
+        CloseCause::SignificantAtStart(id) | CloseCause::Significant(id) => Some(id),
+        _ => None,
+    }
+}

@@ -1,0 +1,312 @@
+//! What the supervisor tells: statuses, events, log lines. Every change is told once, in order.
+
+use std::sync::Arc;
+
+use processpype_core::{
+    Cause, Change, Desired, ErrorKind, EventKind, Exit, Generation, ServiceId, ServiceName,
+    ServiceState, Verb,
+};
+
+use super::{Supervisor, plain_text};
+use crate::blueprint::Spec;
+use crate::cell::Cell;
+use crate::clock::Timestamp;
+use crate::failure::Failure;
+use crate::journal::Event;
+use crate::life::Health;
+use crate::operation::{CommandError, Done, Request, Waiting};
+use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, Status};
+
+/// Makes the cell of a service that has never been started.
+pub(super) fn new_cell(id: ServiceId, spec: &Spec, now: Timestamp) -> Arc<Cell> {
+    let options = &spec.options;
+    let starts = options.enabled && options.autostart;
+    let mut status = Status::initial(spec.name.clone(), Arc::clone(&spec.kind_name), now);
+    status.desired = if starts { Desired::Running } else { Desired::Stopped };
+    status.enabled = options.enabled;
+    status.is_configured = options.enabled;
+    Arc::new(Cell::new(id, status))
+}
+
+impl Supervisor {
+    /// A transition happened.
+    pub(super) fn publish_change(&mut self, change: Change) {
+        let (id, now) = (change.service, self.clock.now());
+        if change.to == ServiceState::Starting {
+            self.services[id.index()].started = now;
+        }
+        let failure = self.failure_of(change);
+        self.update(id, |status, service| {
+            status.state = change.to;
+            status.generation = change.generation;
+            status.since = now;
+            match change.to {
+                ServiceState::Starting => {
+                    status.error = None;
+                    status.degraded = None;
+                    status.metadata.clear();
+                }
+                ServiceState::Stopped => status.error = None,
+                ServiceState::Running | ServiceState::Stopping | ServiceState::Error => {}
+            }
+            if let Some(info) = &failure {
+                status.last_error = Some(info.clone());
+                if change.to != ServiceState::Stopped {
+                    status.error = Some(info.clone());
+                }
+            }
+            if let Some(exit) = ended(change) {
+                remember(status, change.generation, exit, service.started, now);
+            }
+        });
+        let message = failure.map(|info| Arc::from(info.message));
+        self.log_change(change, message.as_deref());
+        let actor = self.actor_of(change);
+        self.append(Event {
+            generation: Some(change.generation),
+            from: Some(change.from),
+            to: Some(change.to),
+            actor,
+            message,
+            ..self.event(EventKind::State, Some(id), change.cause.as_str())
+        });
+    }
+
+    /// Something beside the state changed.
+    pub(super) fn publish_touched(&mut self, id: ServiceId) {
+        self.update(id, |_, _| {});
+    }
+
+    pub(super) fn publish_settled(&mut self) {
+        self.shared.set_settled();
+        if !self.closing.has_begun() {
+            self.shared.set_state(ServiceState::Running);
+        }
+        self.say(EventKind::Application, "settled");
+    }
+
+    pub(super) fn publish_health(&mut self, id: ServiceId, health: Health) {
+        let before = self.shared.cells[id.index()].status();
+        let now = self.clock.now();
+        let reported = health.error.as_ref().map(|message| ErrorInfo {
+            message: message.clone(),
+            kind: ErrorKind::Reported,
+            at: now,
+        });
+        self.update(id, |status, _| {
+            status.degraded.clone_from(&health.degraded);
+            status.metadata = health.metadata;
+            let reports = status.error.as_ref().is_none_or(|e| e.kind == ErrorKind::Reported);
+            let same = status.error.as_ref().map(|e| &e.message) == health.error.as_ref();
+            if reports && !same {
+                status.error.clone_from(&reported);
+                if reported.is_some() {
+                    status.last_error = reported;
+                }
+            }
+        });
+        let after = self.shared.cells[id.index()].status();
+        self.tell_health(id, &before, &after);
+    }
+
+    fn tell_health(&mut self, id: ServiceId, before: &Status, after: &Status) {
+        let mut told = Vec::new();
+        if before.ready != after.ready && after.state == ServiceState::Running {
+            told.push((if after.ready { "ready" } else { "unready" }, None));
+        }
+        if before.degraded != after.degraded {
+            let cause = if after.degraded.is_some() { "degraded" } else { "recovered" };
+            told.push((cause, after.degraded.clone()));
+        }
+        if before.error != after.error
+            && let Some(error) = &after.error
+        {
+            told.push(("reported", Some(error.message.clone())));
+        }
+        for (cause, message) in told {
+            tracing::info!(
+                target: "processpype", service = %after.name, generation = after.generation.0,
+                "{cause}{}", message.as_ref().map_or(String::new(), |text| format!(": {text}"))
+            );
+            self.append(Event {
+                generation: Some(after.generation),
+                message: message.map(Arc::from),
+                ..self.event(EventKind::Health, Some(id), cause)
+            });
+        }
+    }
+
+    pub(super) fn tell_command(&mut self, id: ServiceId, verb: Verb, by: &Request) {
+        let at = self.clock.now();
+        let acted = Acted {
+            actor: Arc::clone(&by.actor),
+            verb: verb.as_str(),
+            reason: by.reason.clone(),
+            at,
+        };
+        self.update(id, |status, _| status.acted = Some(acted));
+        self.append(Event {
+            actor: Some(Arc::clone(&by.actor)),
+            message: by.reason.clone(),
+            ..self.event(EventKind::Command, Some(id), verb.as_str())
+        });
+    }
+
+    pub(super) fn tell_finished(&mut self, waiting: &Waiting, result: &Result<Done, CommandError>) {
+        let (cause, message) = match result {
+            Ok(done) if done.changed => ("done", None),
+            Ok(_) => ("unchanged", None),
+            Err(error) => ("refused", Some(Arc::from(error.to_string()))),
+        };
+        let cause = match result {
+            Err(CommandError::Superseded | CommandError::Closing) => "superseded",
+            Err(CommandError::Failed { .. }) => "failed",
+            _ => cause,
+        };
+        tracing::info!(
+            target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
+            actor = &*waiting.by.actor, "{} {cause}", waiting.verb.as_str()
+        );
+        self.append(Event {
+            actor: Some(Arc::clone(&waiting.by.actor)),
+            message,
+            ..self.event(EventKind::Command, Some(waiting.service), cause)
+        });
+    }
+
+    pub(super) fn tell_handler_panic(
+        &mut self,
+        id: ServiceId,
+        generation: Generation,
+        failure: &Failure,
+    ) {
+        super::log_failure(&self.shared.cells[id.index()], generation, failure);
+        self.append(Event {
+            generation: Some(generation),
+            message: Some(Arc::from(failure.public.as_str())),
+            ..self.event(EventKind::HandlerPanic, Some(id), "panic")
+        });
+    }
+
+    pub(super) fn tell_leaked(&mut self, id: ServiceId, generation: Generation) {
+        tracing::warn!(
+            target: "processpype", service = %self.shared.cells[id.index()].name(),
+            generation = generation.0, "somebody still holds the instance of a generation that is gone"
+        );
+        self.append(Event {
+            generation: Some(generation),
+            ..self.event(EventKind::InstanceLeaked, Some(id), "instance-leaked")
+        });
+    }
+
+    pub(super) fn say(&mut self, kind: EventKind, cause: &'static str) {
+        tracing::info!(target: "processpype", "application {cause}");
+        self.append(self.event(kind, None, cause));
+    }
+
+    pub(super) fn names(&self, ids: impl Iterator<Item = ServiceId>) -> Vec<ServiceName> {
+        ids.map(|id| self.shared.cells[id.index()].name().clone()).collect()
+    }
+
+    /// Returns the public text of a service's failure.
+    pub(super) fn failure_text(&self, id: ServiceId, kind: ErrorKind) -> String {
+        let failure = self.services[id.index()].failure.as_ref();
+        match failure.filter(|failure| failure.kind == kind) {
+            Some(failure) => failure.public.clone(),
+            None => plain_text(kind).to_owned(),
+        }
+    }
+
+    /// Publishes the status of a service: what the machine knows, and what `change` adds.
+    fn update(&mut self, id: ServiceId, change: impl FnOnce(&mut Status, &super::Service)) {
+        let cell = &self.shared.cells[id.index()];
+        let mut status = Status::clone(&cell.status());
+        status.ready = self.machine.is_ready(id);
+        status.desired = self.machine.desired(id);
+        status.completed = self.machine.is_completed(id);
+        status.waiting_on = self.names(self.machine.waiting_on(id));
+        change(&mut status, &self.services[id.index()]);
+        cell.publish(status);
+        self.shared.touch();
+    }
+
+    fn append(&self, event: Event) {
+        self.shared.journal.append(event);
+    }
+
+    fn event(&self, kind: EventKind, id: Option<ServiceId>, cause: &'static str) -> Event {
+        Event {
+            seq: 0,
+            time: self.clock.now(),
+            kind,
+            service: id.map(|id| self.shared.cells[id.index()].name().clone()),
+            generation: None,
+            from: None,
+            to: None,
+            cause,
+            actor: None,
+            message: None,
+        }
+    }
+
+    /// Returns the failure that a transition is about.
+    fn failure_of(&self, change: Change) -> Option<ErrorInfo> {
+        let kind = match change.cause {
+            Cause::Exit(Exit::Failed(kind)) => kind,
+            Cause::Deadline(processpype_core::Timer::Start) => ErrorKind::StartTimeout,
+            Cause::Deadline(processpype_core::Timer::Abort) => ErrorKind::Orphaned,
+            // What a stop met on its way is told, although it did not keep it from stopping.
+            Cause::Exit(_) => self.services[change.service.index()].failure.as_ref()?.kind,
+            _ => return None,
+        };
+        let message = self.failure_text(change.service, kind);
+        Some(ErrorInfo { message, kind, at: self.clock.now() })
+    }
+
+    fn actor_of(&self, change: Change) -> Option<Arc<str>> {
+        let by_operator =
+            matches!(change.cause, Cause::Operator | Cause::Cascade | Cause::PulledIn);
+        let status = self.shared.cells[change.service.index()].status();
+        by_operator.then(|| status.acted.as_ref().map(|acted| Arc::clone(&acted.actor))).flatten()
+    }
+
+    fn log_change(&self, change: Change, message: Option<&str>) {
+        let name = self.shared.cells[change.service.index()].name();
+        let generation = change.generation.0;
+        let detail = message.map_or(String::new(), |message| format!(": {message}"));
+        let cause = change.cause.as_str();
+        match change.to {
+            ServiceState::Error => tracing::error!(
+                target: "processpype", service = %name, generation, cause, "error{detail}"
+            ),
+            ServiceState::Running => tracing::info!(
+                target: "processpype", service = %name, generation, cause, "running"
+            ),
+            to => tracing::debug!(
+                target: "processpype", service = %name, generation, cause, "{to}{detail}"
+            ),
+        }
+    }
+}
+
+/// Returns how a generation ended, if `change` is its end.
+fn ended(change: Change) -> Option<Exit> {
+    match (change.to, change.cause) {
+        (ServiceState::Stopped | ServiceState::Error, Cause::Exit(exit)) => Some(exit),
+        (ServiceState::Error, Cause::Deadline(_)) => Some(Exit::Failed(ErrorKind::Orphaned)),
+        _ => None,
+    }
+}
+
+fn remember(
+    status: &mut Status,
+    generation: Generation,
+    exit: Exit,
+    started: Timestamp,
+    now: Timestamp,
+) {
+    if status.history.len() == HISTORY_KEPT {
+        status.history.remove(0);
+    }
+    status.history.push(Past { generation, exit, started, ended: now });
+}

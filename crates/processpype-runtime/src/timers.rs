@@ -1,0 +1,51 @@
+//! The supervisor's own queue of what happens later.
+//!
+//! # Invariants
+//!
+//! 1. A timer fires at or after its time, in the order of times; equal times in the order of arming.
+//! 2. A timer is never cancelled: the machine ignores one that no longer matters.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use processpype_core::{Generation, ServiceId, Timer};
+use tokio::time::Instant;
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// A wait for one generation.
+    Generation(ServiceId, Generation, Timer),
+    /// The drain delay is over: stop the services.
+    Drained,
+    /// The closing deadline.
+    Closing,
+}
+
+/// Timers by time.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<(Instant, u64, Due)>>,
+    armed: u64,
+}
+
+// === impl Timers ===
+
+impl Timers {
+    pub(crate) fn arm(&mut self, at: Instant, due: Due) {
+        self.heap.push(Reverse((at, self.armed, due)));
+        self.armed += 1;
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    /// Returns the next timer whose time has come.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
+        if self.next()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, _, due))| due)
+    }
+}

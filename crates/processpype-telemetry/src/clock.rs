@@ -1,0 +1,274 @@
+//! Time: where it comes from, and how a line shows it.
+//!
+//! # Invariants
+//!
+//! 1. Nothing in this crate reads a clock but [`Clock::system`]; tests give their own.
+//! 2. Every time that is shown is RFC 3339 with the offset of the zone, `Z` for UTC, so that it
+//!    names one instant whatever the zone is.
+//! 3. The zone is asked once a second per thread: offsets change on whole seconds only.
+
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::error::TelemetryError;
+
+/// The name that stands for the zone of the machine.
+const SYSTEM_ZONE: &str = "system";
+
+/// Where the time of a line comes from.
+///
+/// ```
+/// use std::time::UNIX_EPOCH;
+/// use processpype_telemetry::Clock;
+///
+/// let clock = Clock::new(|| UNIX_EPOCH);
+/// assert_eq!(clock.now(), UNIX_EPOCH);
+/// ```
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
+
+/// The zone in which people read the time.
+///
+/// ```
+/// use processpype_telemetry::Timezone;
+///
+/// assert!(Timezone::named("UTC").is_ok());
+/// assert!(Timezone::named("Europe/Rmoe").is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Timezone(TimeZone);
+
+/// A rendered time, kept until the second changes.
+#[derive(Debug, Default)]
+pub(crate) struct Stamp {
+    /// Seconds since the epoch for which the two texts hold; `None` before the first use.
+    second: Option<u64>,
+    /// `2026-11-23T12:04:05`, without the fraction.
+    datetime: String,
+    /// `Z` or `+01:00`.
+    offset: String,
+}
+
+// === impl Clock ===
+
+impl Clock {
+    /// A clock that calls `now` once for each line.
+    ///
+    /// `now` runs on the thread that logs: it should be quick, and must not log itself.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The clock of the machine.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the log reads the clock")]
+    pub fn system() -> Self {
+        Self::new(SystemTime::now)
+    }
+
+    /// The time on this clock.
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+// === impl Timezone ===
+
+impl Timezone {
+    /// Coordinated universal time, the default: lines of several machines compare by eye.
+    pub const UTC: Self = Self(TimeZone::UTC);
+
+    /// Looks a zone up by its IANA name, such as `Europe/Rome`.
+    ///
+    /// `UTC` needs no database; `system` is the zone of the machine.
+    ///
+    /// # Errors
+    ///
+    /// [`TelemetryError::UnknownTimezone`] with the nearest name,
+    /// [`TelemetryError::NoTimezones`] when the machine has no database to look into, and
+    /// [`TelemetryError::SystemTimezone`] when the machine does not know its own zone.
+    pub fn named(name: &str) -> Result<Self, TelemetryError> {
+        if name.eq_ignore_ascii_case("UTC") {
+            return Ok(Self::UTC);
+        }
+        if name.eq_ignore_ascii_case(SYSTEM_ZONE) {
+            return TimeZone::try_system()
+                .map(Self)
+                .map_err(|error| TelemetryError::SystemTimezone { reason: error.to_string() });
+        }
+        TimeZone::get(name).map(Self).map_err(|_| {
+            let known: Vec<String> =
+                jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+            TelemetryError::unknown_timezone(name, &known)
+        })
+    }
+
+    /// The name of the zone, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.0.iana_name()
+    }
+}
+
+impl Default for Timezone {
+    fn default() -> Self {
+        Self::UTC
+    }
+}
+
+impl fmt::Debug for Timezone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timezone").field(&self.name().unwrap_or("unnamed")).finish()
+    }
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    /// Writes `now` as RFC 3339 in `zone`, with `digits` (0 to 9) of the second's fraction.
+    ///
+    /// A time before 1970 is shown as the epoch: no clock that is set says so.
+    pub(crate) fn write(
+        &mut self,
+        out: &mut String,
+        now: SystemTime,
+        zone: &Timezone,
+        digits: u32,
+    ) {
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        if self.second != Some(since.as_secs()) {
+            self.turn(since.as_secs(), zone);
+        }
+        out.push_str(&self.datetime);
+        push_fraction(out, since.subsec_nanos(), digits);
+        out.push_str(&self.offset);
+    }
+
+    /// Renders the texts of a new second.
+    fn turn(&mut self, second: u64, zone: &Timezone) {
+        let instant = i64::try_from(second)
+            .ok()
+            .and_then(|second| Timestamp::from_second(second).ok())
+            .unwrap_or(Timestamp::MAX);
+        let offset = zone.0.to_offset(instant);
+        let local = offset.to_datetime(instant);
+        self.second = Some(second);
+        self.datetime.clear();
+        self.offset.clear();
+        // Writing to a String does not fail.
+        let _ = write!(
+            self.datetime,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+            local.year(),
+            local.month(),
+            local.day(),
+            local.hour(),
+            local.minute(),
+            local.second(),
+        );
+        push_offset(&mut self.offset, offset.seconds());
+    }
+}
+
+/// Writes the first `digits` digits of a fraction given in nanoseconds, after a point.
+fn push_fraction(out: &mut String, nanos: u32, digits: u32) {
+    if digits == 0 {
+        return;
+    }
+    out.push('.');
+    let mut unit = 100_000_000;
+    for _ in 0..digits.min(9) {
+        // A digit is below ten, so that the cast is exact.
+        out.push(char::from(b'0' + (nanos / unit % 10) as u8));
+        unit = (unit / 10).max(1);
+    }
+}
+
+/// Writes an offset in seconds as `Z` or `±hh:mm`; RFC 3339 has no seconds, which are cut.
+fn push_offset(out: &mut String, seconds: i32) {
+    if seconds == 0 {
+        out.push('Z');
+        return;
+    }
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.unsigned_abs() / 60;
+    let _ = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(nanos: u64, zone: &str, digits: u32, expected: &str) {
+        let zone = Timezone::named(zone).unwrap();
+        let mut out = String::new();
+        let now = UNIX_EPOCH + Duration::from_nanos(nanos);
+        Stamp::default().write(&mut out, now, &zone, digits);
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn times_show_the_offset_of_the_zone() {
+        let noon = 1_795_433_045_123_456_789;
+        check(noon, "UTC", 3, "2026-11-23T11:24:05.123Z");
+        check(noon, "utc", 6, "2026-11-23T11:24:05.123456Z");
+        check(noon, "utc", 9, "2026-11-23T11:24:05.123456789Z");
+        check(noon, "Europe/Rome", 0, "2026-11-23T12:24:05+01:00");
+        check(noon, "Asia/Kathmandu", 0, "2026-11-23T17:09:05+05:45");
+        check(noon, "America/St_Johns", 1, "2026-11-23T07:54:05.1-03:30");
+        check(0, "UTC", 3, "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_change_of_summer_time_is_seen_on_its_second() {
+        let change = 1_792_890_000; // 2026-10-25T01:00:00Z, Rome goes from +02:00 to +01:00.
+        check((change - 1) * 1_000_000_000, "Europe/Rome", 0, "2026-10-25T02:59:59+02:00");
+        check(change * 1_000_000_000, "Europe/Rome", 0, "2026-10-25T02:00:00+01:00");
+    }
+
+    #[test]
+    fn one_stamp_follows_the_clock_in_both_directions() {
+        let (zone, mut stamp) = (Timezone::UTC, Stamp::default());
+        for (second, expected) in [
+            (5, "1970-01-01T00:00:05Z"),
+            (5, "1970-01-01T00:00:05Z"),
+            (4, "1970-01-01T00:00:04Z"),
+            (60, "1970-01-01T00:01:00Z"),
+        ] {
+            let mut out = String::new();
+            stamp.write(&mut out, UNIX_EPOCH + Duration::from_secs(second), &zone, 0);
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn a_time_out_of_range_is_clamped() {
+        let mut out = String::new();
+        Stamp::default().write(&mut out, UNIX_EPOCH - Duration::from_secs(9), &Timezone::UTC, 0);
+        assert_eq!(out, "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn an_unknown_zone_names_the_nearest() {
+        let error = Timezone::named("Europe/Rmoe").unwrap_err().to_string();
+        assert!(error.contains("did you mean `Europe/Rome`?"), "{error}");
+        let error = TelemetryError::unknown_timezone("Europe/Rome", &[]).to_string();
+        assert!(error.contains("tzdata"), "{error}");
+    }
+}

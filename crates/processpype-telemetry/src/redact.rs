@@ -1,0 +1,439 @@
+//! Secrets, taken out of lines before they are written.
+//!
+//! # Invariants
+//!
+//! 1. A value is scrubbed as text, before a format escapes it, so that no escape splits a secret.
+//! 2. A secret is also looked for as `{:?}`, JSON and URLs would have written it, trimmed, and,
+//!    when it has several lines, line by line.
+//! 3. Secrets that overlap in a text are hidden as one stretch: no tail of either stays.
+//! 4. Neither `Debug` nor any error of this module shows a secret.
+
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+
+use crate::config::RedactionConfig;
+
+/// What is shown instead of a secret.
+pub const MASK: &str = "***";
+/// Secrets shorter than this many bytes are refused: scrubbing them would riddle every line.
+pub const MIN_SECRET_BYTES: usize = 4;
+/// Secrets longer than this many bytes are refused: a line is not kept in memory that long.
+pub const MAX_SECRET_BYTES: usize = 16 * 1024;
+/// How many secrets one application may register.
+pub const MAX_SECRETS: usize = 1024;
+/// Lines of a secret of several lines count as secrets themselves from this many bytes on.
+const MIN_SECRET_LINE_BYTES: usize = 16;
+
+/// The words that make a field's name sensitive when no configuration says otherwise.
+///
+/// A word counts where it is a whole part of the name, in any case: `token` hides `token`,
+/// `access_token`, `auth.token` and `x-token`, but not `tokens`.
+pub const SENSITIVE_FIELDS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "authorization",
+    "credential",
+    "credentials",
+    "cookie",
+    "apikey",
+    "api_key",
+    "private_key",
+];
+
+/// The secret values that no line may show; cheap to clone, every clone is the same.
+///
+/// Values come from whoever resolves secrets; the log itself never guesses one. A line is scrubbed
+/// by the thread that logs it, so that a secret does not even reach the queue.
+///
+/// ```
+/// use processpype_telemetry::Redactor;
+///
+/// let redactor = Redactor::default();
+/// redactor.add("hunter2")?;
+/// assert_eq!(redactor.scrub("the password is hunter2!"), "the password is ***!");
+/// # Ok::<(), processpype_telemetry::Unredactable>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Redactor(Arc<ArcSwap<Needles>>);
+
+/// Why a value cannot be scrubbed from the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unredactable {
+    /// It is shorter than [`MIN_SECRET_BYTES`].
+    TooShort,
+    /// It is longer than [`MAX_SECRET_BYTES`].
+    TooLong,
+    /// [`MAX_SECRETS`] are known already.
+    TooMany,
+}
+
+/// The values to look for, ready for the search.
+#[derive(Default)]
+pub(crate) struct Needles {
+    /// The secrets as they were given.
+    secrets: BTreeSet<String>,
+    /// Every way in which a secret may be written, longest first.
+    forms: Vec<String>,
+    /// For each first byte, whether some form begins with it.
+    begins: Begins,
+}
+
+/// A set of bytes.
+struct Begins([bool; 256]);
+
+/// Which field names are sensitive.
+#[derive(Clone, Debug)]
+pub(crate) struct SensitiveFields {
+    /// Words in lower case, with `_` between their parts.
+    words: Vec<String>,
+    /// Whole names that are shown nevertheless, in the same form.
+    except: Vec<String>,
+}
+
+// === impl Redactor ===
+
+impl Redactor {
+    /// Hides `secret` from every line that is formatted from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Unredactable`] if the value is too short, too long, or one too many; then it is *not*
+    /// hidden, and the caller should say so, without the value.
+    pub fn add(&self, secret: &str) -> Result<(), Unredactable> {
+        admit(secret, self.0.load().secrets.len())?;
+        self.0.rcu(|needles| {
+            let mut secrets = needles.secrets.clone();
+            secrets.insert(secret.to_owned());
+            Needles::new(secrets)
+        });
+        Ok(())
+    }
+
+    /// Hides exactly `secrets` from now on; returns how many of them cannot be hidden.
+    ///
+    /// For a configuration that was read anew: secrets that are no longer in use are shown again.
+    /// To hide one more, use [`add`](Self::add).
+    ///
+    /// ```
+    /// let redactor = processpype_telemetry::Redactor::default();
+    /// let refused = redactor.replace(["long enough".to_owned(), "pin".to_owned()]);
+    /// assert_eq!((refused, redactor.len()), (1, 1));
+    /// ```
+    pub fn replace<I: IntoIterator<Item = String>>(&self, secrets: I) -> usize {
+        let mut kept = BTreeSet::new();
+        let mut refused = 0;
+        for secret in secrets {
+            match admit(&secret, kept.len()) {
+                Ok(()) => drop(kept.insert(secret)),
+                Err(_) => refused += 1,
+            }
+        }
+        self.0.store(Arc::new(Needles::new(kept)));
+        refused
+    }
+
+    /// How many secrets are hidden.
+    pub fn len(&self) -> usize {
+        self.0.load().secrets.len()
+    }
+
+    /// Whether no secret is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `text` with every secret in it shown as [`MASK`]; for sinks other than the log.
+    ///
+    /// Text is scrubbed before it is escaped for its sink. A secret is also found as `{:?}`, JSON
+    /// or a URL would write it; not in other encodings, such as base64.
+    pub fn scrub(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        self.0.load().scrub(text, text.len(), &mut out);
+        out
+    }
+
+    /// The current search, for the lines of one event.
+    pub(crate) fn needles(&self) -> arc_swap::Guard<Arc<Needles>> {
+        self.0.load()
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redactor({} secrets)", self.len())
+    }
+}
+
+/// Whether `secret` may join `known` others.
+fn admit(secret: &str, known: usize) -> Result<(), Unredactable> {
+    if secret.trim().len() < MIN_SECRET_BYTES {
+        Err(Unredactable::TooShort)
+    } else if secret.len() > MAX_SECRET_BYTES {
+        Err(Unredactable::TooLong)
+    } else if known >= MAX_SECRETS {
+        Err(Unredactable::TooMany)
+    } else {
+        Ok(())
+    }
+}
+
+// === impl Unredactable ===
+
+impl fmt::Display for Unredactable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort => write!(
+                f,
+                "a secret of fewer than {MIN_SECRET_BYTES} bytes cannot be hidden from the log; \
+                 choose a longer one"
+            ),
+            Self::TooLong => write!(
+                f,
+                "a secret of more than {MAX_SECRET_BYTES} bytes cannot be hidden from the log"
+            ),
+            Self::TooMany => {
+                write!(f, "more than {MAX_SECRETS} secrets cannot be hidden from the log")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unredactable {}
+
+// === impl Needles ===
+
+impl Needles {
+    fn new(secrets: BTreeSet<String>) -> Self {
+        let forms: BTreeSet<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
+        let mut forms: Vec<String> = forms.into_iter().collect();
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        let begins = Begins::of(&forms);
+        Self { secrets, forms, begins }
+    }
+
+    /// Whether there is nothing to look for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.forms.is_empty()
+    }
+
+    /// The length of the longest form, in bytes; 0 if there is none.
+    pub(crate) fn longest(&self) -> usize {
+        self.forms.first().map_or(0, String::len)
+    }
+
+    /// Writes the first `limit` bytes of `text` with secrets masked; returns whether any was.
+    ///
+    /// A secret that begins before `limit` is found although it ends behind it. `limit` is the
+    /// length of `text` or a character boundary in it.
+    pub(crate) fn scrub(&self, text: &str, limit: usize, out: &mut String) -> bool {
+        let limit = limit.min(text.len());
+        let (mut shown, mut hidden_until, mut found) = (0, 0, false);
+        for (at, byte) in text.as_bytes()[..limit].iter().enumerate() {
+            if !self.begins.has(*byte) {
+                continue;
+            }
+            let Some(length) = self.longest_at(&text.as_bytes()[at..]) else { continue };
+            if at >= hidden_until {
+                out.push_str(&text[shown..at]);
+                out.push_str(MASK);
+                found = true;
+            }
+            hidden_until = hidden_until.max(at + length);
+            shown = hidden_until;
+        }
+        if shown < limit {
+            out.push_str(&text[shown..limit]);
+        }
+        found
+    }
+
+    /// The length of the longest form with which `bytes` begins.
+    fn longest_at(&self, bytes: &[u8]) -> Option<usize> {
+        self.forms.iter().find(|form| bytes.starts_with(form.as_bytes())).map(String::len)
+    }
+}
+
+/// Every way in which `secret` may stand in a text.
+fn forms(secret: &str) -> Vec<String> {
+    let lines = secret.lines().map(str::trim).filter(|line| line.len() >= MIN_SECRET_LINE_BYTES);
+    let mut forms = Vec::new();
+    for plain in [secret, secret.trim()].into_iter().chain(lines) {
+        let debug = format!("{plain:?}");
+        forms.push(plain.to_owned());
+        forms.push(debug[1..debug.len() - 1].to_owned());
+        forms.push(escaped_json(plain));
+        forms.push(percent_encoded(plain));
+    }
+    forms
+}
+
+/// `text` as it stands between the quotes of a JSON string.
+fn escaped_json(text: &str) -> String {
+    let mut out = String::new();
+    crate::json::escape(&mut out, text);
+    out
+}
+
+/// `text` as it stands in a URL, everything encoded but unreserved characters (RFC 3986).
+fn percent_encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+// === impl Begins ===
+
+impl Begins {
+    fn of(forms: &[String]) -> Self {
+        let mut set = Self::default();
+        for first in forms.iter().filter_map(|form| form.bytes().next()) {
+            set.0[usize::from(first)] = true;
+        }
+        set
+    }
+
+    fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)]
+    }
+}
+
+impl Default for Begins {
+    fn default() -> Self {
+        Self([false; 256])
+    }
+}
+
+// === impl SensitiveFields ===
+
+impl SensitiveFields {
+    /// The default words and those of `config`.
+    pub(crate) fn new(config: &RedactionConfig) -> Self {
+        let own = config.fields.iter().map(String::as_str);
+        let words = SENSITIVE_FIELDS.iter().copied().chain(own).map(normal);
+        Self {
+            words: words.filter(|word| !word.is_empty()).collect(),
+            except: config.except.iter().map(|name| normal(name)).collect(),
+        }
+    }
+
+    /// Whether the value of the field `name` is hidden.
+    pub(crate) fn hides(&self, name: &str) -> bool {
+        let name = normal(name);
+        !self.except.contains(&name) && self.words.iter().any(|word| has_part(&name, word))
+    }
+}
+
+/// A field's name in lower case, with `_` for every separator.
+fn normal(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    name.chars().map(plain).collect()
+}
+
+/// Whether `word` is in `name`, between separators or ends.
+fn has_part(name: &str, word: &str) -> bool {
+    name.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&name[..at], &name[at + word.len()..]);
+        (before.is_empty() || before.ends_with('_')) && (after.is_empty() || after.starts_with('_'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(secrets: &[&str], text: &str, expected: &str) {
+        let redactor = Redactor::default();
+        for secret in secrets {
+            redactor.add(secret).unwrap();
+        }
+        assert_eq!(redactor.scrub(text), expected);
+    }
+
+    #[test]
+    fn secrets_are_hidden_wherever_they_stand() {
+        check(&[], "nothing to hide", "nothing to hide");
+        check(&["hunter2"], "hunter2", "***");
+        check(&["hunter2"], "ahunter2b hunter2", "a***b ***");
+        check(&["hunter2"], "hunter hunter22", "hunter ***2");
+        check(&["naïve-pässword"], "é naïve-pässword ü", "é *** ü");
+    }
+
+    #[test]
+    fn the_longest_wins_and_overlaps_merge() {
+        check(&["pass", "password1"], "password1 pass", "*** ***");
+        check(&["abcdef", "defghi"], "xabcdefghix", "x***x");
+        check(&["aaaa"], "aaaaaa", "***");
+        check(&["abcdefgh", "cdef"], "abcdefghX", "***X");
+    }
+
+    #[test]
+    fn written_forms_are_hidden_too() {
+        let secret = "a\"b\nc\\d%é";
+        check(&[secret], &format!("{secret:?}"), "\"***\"");
+        check(&[secret], &serde_json::to_string(secret).unwrap(), "\"***\"");
+        check(&[secret], "postgres://u:a%22b%0Ac%5Cd%25%C3%A9@host", "postgres://u:***@host");
+        let control = "bell\u{7}ring";
+        check(&[control], &serde_json::to_string(control).unwrap(), "\"***\"");
+        check(&["from-a-file\n"], "got from-a-file.", "got ***.");
+        let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nAQEFAASCBKcwggSjAgEAAo\n";
+        check(&[key], "line MIIEvQIBADANBgkqhkiG9w0 end", "line *** end");
+    }
+
+    #[test]
+    fn a_limit_cuts_no_secret_in_two() {
+        let redactor = Redactor::default();
+        redactor.add("secret-value").unwrap();
+        let needles = redactor.needles();
+        for limit in 0.."0123 secret-value 6789 secret-value".len() {
+            let mut out = String::new();
+            needles.scrub("0123 secret-value 6789 secret-value", limit, &mut out);
+            assert!(!out.contains('s'), "{limit}: {out}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_hidden_is_refused() {
+        let redactor = Redactor::default();
+        assert_eq!(redactor.add("abc"), Err(Unredactable::TooShort));
+        assert_eq!(redactor.add("  a  \n"), Err(Unredactable::TooShort));
+        assert_eq!(redactor.add(&"x".repeat(MAX_SECRET_BYTES + 1)), Err(Unredactable::TooLong));
+        let many = (0..=MAX_SECRETS).map(|n| format!("secret-{n}"));
+        assert_eq!(redactor.replace(many), 1);
+        assert_eq!(redactor.add("one more"), Err(Unredactable::TooMany));
+        assert_eq!(redactor.replace(["only this".to_owned()]), 0);
+        assert_eq!((redactor.len(), redactor.is_empty()), (1, false));
+        assert_eq!(format!("{redactor:?}"), "Redactor(1 secrets)");
+    }
+
+    #[test]
+    fn sensitive_names_are_known_by_their_parts() {
+        let config = RedactionConfig {
+            fields: vec!["PIN".to_owned(), String::new()],
+            except: vec!["token-count".to_owned()],
+        };
+        let fields = SensitiveFields::new(&config);
+        for name in ["password", "db_password", "auth.Token", "x-api-key", "secret_name", "pin"] {
+            assert!(fields.hides(name), "{name}");
+        }
+        for name in ["tokens", "token_count", "passwords", "pinned", "spin", "count", ""] {
+            assert!(!fields.hides(name), "{name}");
+        }
+    }
+}

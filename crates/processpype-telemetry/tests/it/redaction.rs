@@ -1,0 +1,132 @@
+//! Secrets in every place of a line.
+
+use processpype_telemetry::{Format, LoggingConfig, RedactionConfig};
+use proptest::prelude::*;
+
+use crate::harness::{builder, config, logged, logged_in};
+
+/// The formats in which a secret must not show.
+const FORMATS: [Format; 3] = [Format::Text, Format::Color, Format::Json];
+
+/// Logs `secret` in every way in which a program may.
+fn log_everywhere(secret: &str) {
+    let list = vec![secret.to_owned()];
+    tracing::info!(plain = secret, shown = %secret, debug = ?secret, ?list, "message {secret} end");
+    tracing::info!("debug message {secret:?} end");
+    tracing::info!(target: "processpype", service = %secret, "the service's name");
+}
+
+#[track_caller]
+fn check(secret: &str) {
+    for format in FORMATS {
+        let log = logged_in(format, |handle| {
+            handle.redactor().add(secret).unwrap();
+            log_everywhere(secret);
+        });
+        assert!(log.matches("***").count() >= 6, "{log}");
+        for form in [secret.to_owned(), format!("{secret:?}"), json(secret)] {
+            let form = form.trim_matches('"');
+            assert!(!log.contains(form), "{form:?} is in {log}");
+        }
+    }
+}
+
+/// A text as JSON.
+fn json(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+#[test]
+fn secrets_do_not_show() {
+    check("hunter2");
+    check("with \"quotes\" and \\ backslash");
+    check("two\nlines of it");
+    check("pässwörd-€-🔑");
+    check("tab\tand\u{1b}escape");
+    check("12345678");
+}
+
+#[test]
+fn a_number_that_is_a_secret_does_not_show() {
+    let log = logged_in(Format::Json, |handle| {
+        handle.redactor().add("12345678").unwrap();
+        tracing::info!(pin = 12_345_678, long = 9_123_456_780_u64, other = 42, "x");
+    });
+    let line: serde_json::Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(line["fields"], serde_json::json!({"pin": "***", "long": "9***0", "other": 42}));
+}
+
+#[test]
+fn a_secret_added_while_it_runs_is_hidden_from_then_on() {
+    let log = logged_in(Format::Text, |handle| {
+        tracing::info!("before hunter2");
+        handle.redactor().replace(["hunter2".to_owned()]);
+        tracing::info!("after hunter2");
+    });
+    assert!(log.contains("before hunter2") && log.contains("after ***"), "{log}");
+}
+
+#[test]
+fn sensitive_fields_are_masked_by_their_names() {
+    let redaction = RedactionConfig {
+        fields: vec!["shoe_size".to_owned()],
+        except: vec!["token_count".to_owned()],
+    };
+    let config = LoggingConfig { redaction, ..config(Format::Json) };
+    let log = logged(builder(config), |_| {
+        tracing::info!(
+            password = "a",
+            db.password = 5,
+            auth.access_token = %"b",
+            Authorization = ?"c",
+            shoe_size = 44,
+            token_count = 7,
+            tokens = 8,
+            "x"
+        );
+    });
+    let line: serde_json::Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(
+        line["fields"],
+        serde_json::json!({
+            "password": "***",
+            "db.password": "***",
+            "auth.access_token": "***",
+            "Authorization": "***",
+            "shoe_size": "***",
+            "token_count": 7,
+            "tokens": 8,
+        })
+    );
+}
+
+#[test]
+fn a_hidden_value_is_not_even_formatted() {
+    struct Never;
+    impl std::fmt::Debug for Never {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("formatted")
+        }
+    }
+    let log = logged_in(Format::Text, |_| tracing::info!(target: "t", secret = ?Never, "x"));
+    assert!(log.ends_with("t: x secret=***\n"), "{log}");
+}
+
+proptest! {
+    #[test]
+    fn no_secret_shows_whatever_surrounds_it(
+        // No character of a mask, an escape or the rest of a line is in it.
+        secret in "[X-Z\n\"\\\\é]{1,3}Q[X-Z\n\"\\\\é]{3,9}Q",
+        before in "[a-w ]{0,9}",
+        after in "[a-w ]{0,9}",
+    ) {
+        for format in FORMATS {
+            let log = logged_in(format, |handle| {
+                handle.redactor().add(&secret).unwrap();
+                tracing::info!(target: "t", a = %format_args!("{before}{secret}{after}"), "m");
+                tracing::info!(target: "t", a = ?format!("{before}{secret}{after}"), "m");
+            });
+            prop_assert!(!log.contains('Q'), "{}", log);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The command line that every application has.
+
+mod args;
+mod config;
+mod plan;
+mod print;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use self::args::{Arguments, Verb};
+pub(crate) use self::print::say_error;
+use self::print::{Printer, say};
+use crate::application::Application;
+use crate::exit::Exit;
+use crate::schema::{file_schema, service_docs};
+use crate::setup::Setup;
+
+impl Application {
+    /// Runs the application's own command line and returns the exit code of the process.
+    ///
+    /// It owns the process: signals, panic hook, log, runtimes. With no arguments it runs the application;
+    /// `--help` lists the rest. The exit codes are those of [`Exit`].
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        self.main_with(std::env::args_os())
+    }
+
+    /// As [`main`](Self::main), with the given arguments; the first one is the program's name.
+    #[must_use]
+    pub fn main_with<I, T>(self, arguments: I) -> ExitCode
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        match parse(arguments) {
+            Ok(arguments) => self.obey(arguments),
+            Err(error) => {
+                // `--help` and `--version` come this way too.
+                let _ = error.print();
+                if error.use_stderr() { Exit::Usage.into() } else { Exit::Clean.into() }
+            }
+        }
+    }
+
+    fn obey(mut self, arguments: Arguments) -> ExitCode {
+        let Arguments { config, profile, set, json, verb } = arguments;
+        self.sources.file = config.or(self.sources.file.take());
+        self.sources.profile = profile.or(self.sources.profile.take());
+        self.sources.assignments.extend(set);
+        let printer = Printer::new(json);
+        match self.setup() {
+            Ok(setup) => obey_with(setup, verb.unwrap_or(Verb::Run), printer),
+            Err(error) => {
+                printer.setup_error(&error);
+                Exit::Configuration.into()
+            }
+        }
+    }
+}
+
+fn obey_with(setup: Setup, verb: Verb, printer: Printer) -> ExitCode {
+    match verb {
+        Verb::Run => return crate::process::run(setup),
+        Verb::Check => plan::check(&setup, printer),
+        Verb::Plan => plan::plan(&setup, printer),
+        Verb::Schema => say(&pretty(&file_schema(&setup))),
+        Verb::Openapi => say(&pretty(&openapi(&setup))),
+        Verb::Config => config::config(&setup, printer),
+    }
+    Exit::Clean.into()
+}
+
+fn openapi(setup: &Setup) -> serde_json::Value {
+    let about = processpype_api::About {
+        title: setup.settings.app.title.clone(),
+        version: setup.settings.app.version.clone(),
+        prefix: setup.settings.server.api_prefix.clone(),
+    };
+    processpype_api::document(&about, &service_docs(setup))
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}")
+}
+
+fn parse<I, T>(arguments: I) -> Result<Arguments, clap::Error>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let mut arguments = arguments.into_iter().map(Into::into).peekable();
+    let mut command = Arguments::command();
+    let program = arguments.peek().map(std::path::PathBuf::from);
+    let name = program.as_deref().and_then(std::path::Path::file_stem);
+    if let Some(name) = name.and_then(std::ffi::OsStr::to_str) {
+        command = command.name(name.to_owned()).bin_name(name.to_owned());
+    }
+    let matches = command.try_get_matches_from(arguments)?;
+    Arguments::from_arg_matches(&matches)
+}

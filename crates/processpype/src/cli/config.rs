@@ -1,0 +1,59 @@
+//! `config`: every value that holds, with its origin.
+
+use processpype_config::{Effective, Section};
+use processpype_runtime::ConfigType;
+use schemars::{Schema, schema_for};
+
+use super::print::{Printer, say};
+use crate::settings::FRAMEWORK_KEYS;
+use crate::settings::{
+    AppSection, DefaultsSection, ObservabilitySection, RESERVED_KEYS, ServerSection, ServiceKeys,
+};
+use crate::setup::Setup;
+
+pub(super) fn config(setup: &Setup, printer: Printer) {
+    let values = effective(setup);
+    if printer.json {
+        return match serde_json::to_string_pretty(&values) {
+            Ok(text) => say(&text),
+            Err(error) => super::say_error(&error.to_string()),
+        };
+    }
+    for value in &values {
+        let mut line = format!("{} = {}  # {}", value.path, value.value, value.origin);
+        for overridden in &value.overrides {
+            line.push_str(&format!(", overrides {overridden}"));
+        }
+        say(&line);
+    }
+}
+
+fn effective(setup: &Setup) -> Vec<Effective> {
+    let root = setup.document.root();
+    let sections: [(&str, Schema); 5] = [
+        ("app", schema_for!(AppSection)),
+        ("server", schema_for!(ServerSection)),
+        ("observability", schema_for!(ObservabilitySection)),
+        ("secrets", schema_for!(processpype_config::SecretsConfig)),
+        ("defaults", schema_for!(DefaultsSection)),
+    ];
+    let mut values: Vec<Effective> =
+        sections.iter().flat_map(|(name, schema)| root.get(name).effective(schema)).collect();
+    for spec in setup.blueprint.specs() {
+        let section = setup.document.section(&["services", spec.name.as_str()]);
+        values.extend(framework_keys(&section));
+        let schema = spec.kind.config_types().first().map(ConfigType::own_schema);
+        if let Some(schema) = schema {
+            values.extend(spec.section.effective(&schema));
+        }
+    }
+    values
+}
+
+/// The framework's keys are shown where they are written; their defaults are in the reference.
+fn framework_keys(section: &Section) -> Vec<Effective> {
+    let (keys, _) = section.split(&FRAMEWORK_KEYS);
+    let (_, keys) = keys.split(&RESERVED_KEYS);
+    let all = keys.effective(&schema_for!(ServiceKeys));
+    all.into_iter().filter(|value| value.origin != processpype_config::Origin::Default).collect()
+}

@@ -1,0 +1,136 @@
+//! `plan` and `check`: what would happen, and how long it would take at worst.
+
+use std::time::Duration;
+
+use processpype_config::HumanDuration;
+use processpype_core::{Plan, ServiceId, Timing};
+use processpype_runtime::{NamedEdge, STARTS_AT_ONCE, Spec};
+use serde_json::{Value, json};
+
+use super::print::{Printer, say};
+use crate::setup::Setup;
+
+/// `check`: everything was checked before this; what is left are warnings.
+pub(super) fn check(setup: &Setup, printer: Printer) {
+    let warnings = warnings(setup, &setup.blueprint.plan(STARTS_AT_ONCE));
+    let services = setup.blueprint.specs().len();
+    if printer.json {
+        let answer = json!({ "ok": true, "services": services, "warnings": warnings });
+        return say(&format!("{answer:#}"));
+    }
+    warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    say(&format!("ok: {services} services, configuration and plan are valid"));
+}
+
+/// `plan`: the order of start and stop.
+pub(super) fn plan(setup: &Setup, printer: Printer) {
+    let plan = setup.blueprint.plan(STARTS_AT_ONCE);
+    if printer.json { say(&format!("{:#}", as_json(setup, &plan))) } else { print(setup, &plan) }
+}
+
+fn as_json(setup: &Setup, plan: &Plan) -> Value {
+    let names = |ids: &[ServiceId]| -> Vec<&str> {
+        ids.iter().map(|&id| setup.blueprint.name(id).as_str()).collect()
+    };
+    let waves = |waves: &[Vec<ServiceId>]| waves.iter().map(|wave| names(wave)).collect::<Vec<_>>();
+    let timing = |timing: &Timing| {
+        json!({
+            "worst_case_ms": milliseconds(timing.worst), "critical_path": names(&timing.critical),
+        })
+    };
+    let edge = |edge: &NamedEdge| {
+        json!({
+            "dependent": setup.blueprint.name(edge.dependent).as_str(),
+            "provider": setup.blueprint.name(edge.provider).as_str(),
+            "origin": edge.origin.to_string(),
+        })
+    };
+    let service = |spec: &Spec| {
+        json!({
+            "name": spec.name.as_str(),
+            "kind": &*spec.kind_name,
+            "enabled": spec.options.enabled,
+            "autostart": spec.options.autostart,
+            "oneshot": spec.options.oneshot,
+            "significant": spec.options.significant,
+            "start_timeout_ms": milliseconds(spec.options.start_timeout),
+            "stop_timeout_ms": milliseconds(spec.options.stop_timeout),
+        })
+    };
+    json!({
+        "start": waves(plan.start_waves()),
+        "stop": waves(&plan.stop_waves()),
+        "start_timing": timing(plan.start()),
+        "stop_timing": timing(plan.stop()),
+        "closing_timeout_ms": milliseconds(setup.settings.server.closing_timeout()),
+        "edges": setup.blueprint.edges().iter().map(edge).collect::<Vec<_>>(),
+        "services": setup.blueprint.specs().iter().map(service).collect::<Vec<_>>(),
+        "warnings": warnings(setup, plan),
+    })
+}
+
+fn print(setup: &Setup, plan: &Plan) {
+    for (i, wave) in plan.start_waves().iter().enumerate() {
+        say(&format!("wave {}", i + 1));
+        for &id in wave {
+            say(&format!("  {}", line(setup, id)));
+        }
+    }
+    say(&format!("start: at worst {}", timing(setup, plan.start())));
+    say(&format!("stop:  the same backwards, at worst {}", timing(setup, plan.stop())));
+    for warning in warnings(setup, plan) {
+        say(&format!("warning: {warning}"));
+    }
+}
+
+fn line(setup: &Setup, id: ServiceId) -> String {
+    let options = &setup.blueprint.specs()[id.index()].options;
+    let edges = setup.blueprint.edges().iter().filter(|edge| edge.dependent == id);
+    let needs: Vec<String> = edges
+        .map(|edge| format!("{} ({})", setup.blueprint.name(edge.provider), edge.origin))
+        .collect();
+    let times = format!(
+        "start ≤ {}, stop ≤ {}",
+        HumanDuration::from(options.start_timeout),
+        HumanDuration::from(options.stop_timeout)
+    );
+    let name = setup.blueprint.name(id);
+    if needs.is_empty() {
+        format!("{name:<24} {times}")
+    } else {
+        format!("{name:<24} {times}, after {}", needs.join(", "))
+    }
+}
+
+fn timing(setup: &Setup, timing: &Timing) -> String {
+    let names: Vec<&str> =
+        timing.critical.iter().map(|&id| setup.blueprint.name(id).as_str()).collect();
+    let path = if names.is_empty() { String::new() } else { format!(" ({})", names.join(" → ")) };
+    format!("{}{path}", HumanDuration::from(timing.worst))
+}
+
+/// Says what is allowed but hardly meant.
+fn warnings(setup: &Setup, plan: &Plan) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let closing = setup.settings.server.closing_timeout();
+    let drain: Duration = setup.settings.server.drain_delay.into();
+    if plan.stop().worst + drain > closing {
+        warnings.push(format!(
+            "stopping can take {} at worst, but `server.closing_timeout_seconds` gives it {}: services \
+             that are late will be ended by force",
+            HumanDuration::from(plan.stop().worst + drain),
+            HumanDuration::from(closing)
+        ));
+    }
+    let specs = setup.blueprint.specs();
+    if !specs.is_empty() && !specs.iter().any(|spec| spec.options.significant) {
+        warnings.push(
+            "no service is `significant`: the process goes on, whatever fails in it".to_owned(),
+        );
+    }
+    warnings
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

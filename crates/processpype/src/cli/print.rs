@@ -1,0 +1,53 @@
+//! Where the command line prints. Nothing else in this crate writes to standard output.
+
+use std::io::Write as _;
+
+use serde_json::json;
+
+use crate::setup::SetupError;
+
+/// Prints for people or, with `--json`, for programs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Printer {
+    pub(super) json: bool,
+}
+
+/// Prints to standard output. A reader that has gone (`| head`) is no error.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(anstream::stdout().lock(), "{text}");
+}
+
+/// Prints an error to standard error.
+pub(crate) fn say_error(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{}", with_prefix(text));
+}
+
+fn with_prefix(text: &str) -> String {
+    if text.starts_with("error") { text.to_owned() } else { format!("error: {text}") }
+}
+
+// === impl Printer ===
+
+impl Printer {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(super) fn setup_error(self, error: &SetupError) {
+        if !self.json {
+            say_error(&error.to_string());
+            return;
+        }
+        let plan = error.plan().map_or(&[][..], |plan| plan.problems());
+        let plan: Vec<_> = plan
+            .iter()
+            .map(|problem| {
+                json!({
+                    "code": problem.code.as_str(), "message": problem.message, "help": problem.help,
+                })
+            })
+            .collect();
+        let config = error.report().map_or(&[][..], |report| report.problems());
+        say(&format!("{:#}", json!({ "ok": false, "config": config, "plan": plan })));
+    }
+}

@@ -1,0 +1,286 @@
+//! An application that owns its process: runtimes, signals, the closing deadline, the exit code.
+//!
+//! # Invariants
+//!
+//! 1. Supervisor, signals and control plane have a thread of their own: a service that blocks its worker
+//!    stops neither clock nor API.
+//! 2. Once closing begins, the main thread, on which nothing else runs, holds the deadline. It ends the
+//!    process by returning, whatever blocks elsewhere.
+//! 3. The first cause decides the exit code.
+
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use processpype_control::{Bound, Server};
+use processpype_core::CloseCause;
+use processpype_runtime::{Closed, Manager, PanicSite, record_panic};
+use processpype_telemetry::{Handle as LogHandle, Level, LoggingConfig, Telemetry, Timezone};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
+
+use crate::exit::Exit;
+use crate::running::{SERVER_GRACE, control_settings, launch};
+use crate::schema::service_docs;
+use crate::setup::Setup;
+use crate::signals::Signals;
+
+/// The fewest threads that services get, so that one that blocks leaves room for the others.
+const SERVICE_WORKERS_MIN: usize = 4;
+
+/// How long after the deadline the main thread still waits for the supervisor's own last words.
+const DEADLINE_SLACK: Duration = Duration::from_millis(100);
+
+/// How long services have after a second signal.
+const ABORT_TIME: Duration = Duration::from_millis(500);
+
+/// How long the log may take to write what it still has.
+const FLUSH_TIME: Duration = Duration::from_millis(500);
+
+/// What the supervisor's thread tells the main thread.
+#[derive(Debug)]
+enum Notice {
+    /// Closing began; by then it must be over.
+    Closing(std::time::Duration),
+    /// A second signal came.
+    SecondSignal,
+    /// It is over.
+    Finished(Exit),
+}
+
+/// Runs a checked application until it closes.
+pub(crate) fn run(setup: Setup) -> ExitCode {
+    let log = match install_log(&setup) {
+        Ok(log) => log,
+        Err(error) => return fail(Exit::Configuration, &error.to_string()),
+    };
+    install_panic_hook();
+    warn_if_panics_abort();
+    let runtimes = build_runtimes();
+    let (services, supervisor) = match runtimes {
+        Ok(runtimes) => runtimes,
+        Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
+    };
+    let settings = control_settings(&setup.settings);
+    let docs = service_docs(&setup);
+    let launch = launch(&setup.settings, services.handle().clone());
+    let closing_timeout = launch.closing_timeout;
+    // The clock is tokio's: it must be made where time runs.
+    let entered = supervisor.enter();
+    let (manager, future) = setup.blueprint.launch(launch);
+    drop(entered);
+    let bound = if setup.has_server {
+        let server = match Server::new(manager.clone(), settings, &docs) {
+            Ok(server) => server,
+            Err(error) => return fail(Exit::Configuration, &error.to_string()),
+        };
+        match supervisor.block_on(server.bind()) {
+            Ok(bound) => Some(bound),
+            Err(error) if error.is_address_in_use() => {
+                return fail(Exit::AddressInUse, &error.to_string());
+            }
+            Err(error) => return fail(Exit::Configuration, &error.to_string()),
+        }
+    } else {
+        None
+    };
+    let (notices, received) = sync_channel(8);
+    let handle = manager.clone();
+    let host = Host { manager, bound, notices, closing_timeout };
+    let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
+    let spawned = thread.spawn(move || supervisor.block_on(host.run(future)));
+    if let Err(error) = spawned {
+        return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}"));
+    }
+    let exit = wait(&received, &handle);
+    // What blocks a thread must not hold up the end of the process.
+    services.shutdown_background();
+    let _ = log.flush(FLUSH_TIME);
+    exit.into()
+}
+
+/// Waits for the end, and holds the deadline once closing has begun.
+fn wait(notices: &Receiver<Notice>, manager: &Manager) -> Exit {
+    let mut second_signal = false;
+    let mut deadline: Option<std::time::Instant> = None;
+    loop {
+        let notice = match deadline {
+            None => notices.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(deadline) => notices.recv_timeout(until(deadline)),
+        };
+        match notice {
+            Ok(Notice::Closing(time)) => deadline = deadline.or(Some(after(time + DEADLINE_SLACK))),
+            Ok(Notice::SecondSignal) => {
+                second_signal = true;
+                deadline = Some(after(ABORT_TIME));
+            }
+            Ok(Notice::Finished(_)) if second_signal => return Exit::SecondSignal,
+            Ok(Notice::Finished(exit)) => return exit,
+            Err(RecvTimeoutError::Timeout) => {
+                name_stragglers(&manager.unfinished());
+                return if second_signal { Exit::SecondSignal } else { Exit::Stragglers };
+            }
+            Err(RecvTimeoutError::Disconnected) => return Exit::Bug,
+        }
+    }
+}
+
+/// What runs on the supervisor's thread.
+struct Host {
+    manager: Manager,
+    bound: Option<Bound>,
+    notices: SyncSender<Notice>,
+    closing_timeout: Duration,
+}
+
+// === impl Host ===
+
+impl Host {
+    async fn run(self, supervisor: processpype_runtime::Supervisor) {
+        let server = self.bound.map(Bound::serve);
+        let signals = watch_signals(self.manager.clone(), self.notices.clone());
+        let closing =
+            watch_closing(self.manager.clone(), self.notices.clone(), self.closing_timeout);
+        let all = async {
+            let closed = supervisor.run().await;
+            if let Some(server) = server {
+                server.stop(SERVER_GRACE).await;
+            }
+            closed
+        };
+        tokio::select! {
+            closed = all => {
+                if !closed.stragglers.is_empty() {
+                    name_stragglers(&closed.stragglers);
+                }
+                let _ = self.notices.send(Notice::Finished(exit_of(&closed)));
+            }
+            () = signals => {}
+            () = closing => {}
+        }
+    }
+}
+
+/// Turns signals into closing, and a second one into aborting. Never returns.
+async fn watch_signals(manager: Manager, notices: SyncSender<Notice>) {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(target: "processpype", "cannot listen for signals: {error}");
+            return std::future::pending().await;
+        }
+    };
+    let name = signals.next().await;
+    tracing::info!(target: "processpype", "{name}: closing; a second signal ends everything at once");
+    let first = Instant::now();
+    manager.close();
+    loop {
+        let name = signals.next().await;
+        // A process group's signal may arrive twice: once from the terminal, once from a parent.
+        if first.elapsed() >= Signals::SECOND_AFTER {
+            tracing::warn!(target: "processpype", "second {name}: ending everything at once");
+            let _ = notices.try_send(Notice::SecondSignal);
+            manager.abort();
+        }
+    }
+}
+
+/// Tells the main thread when closing begins, whoever began it. Never returns.
+async fn watch_closing(manager: Manager, notices: SyncSender<Notice>, timeout: Duration) {
+    let mut version = manager.version();
+    while !manager.is_closing() {
+        version = manager.changed(version).await;
+    }
+    let _ = notices.try_send(Notice::Closing(timeout));
+    std::future::pending::<()>().await;
+}
+
+fn exit_of(closed: &Closed) -> Exit {
+    match closed.cause {
+        CloseCause::SignificantAtStart(_) => Exit::FailedAtStart,
+        CloseCause::Significant(_) => Exit::FailedLater,
+        _ if closed.stragglers.is_empty() => Exit::Clean,
+        _ => Exit::Stragglers,
+    }
+}
+
+fn name_stragglers(names: &[processpype_core::ServiceName]) {
+    let names: Vec<&str> = names.iter().map(processpype_core::ServiceName::as_str).collect();
+    tracing::error!(
+        target: "processpype", count = names.len(),
+        "services that did not stop in time: {}", names.join(", ")
+    );
+}
+
+fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::TelemetryError> {
+    let app = &setup.settings.app;
+    let mut config: LoggingConfig = setup.settings.observability.logging.clone();
+    let level = setup.document.section(&["observability", "logging", "level"]);
+    if app.debug && !level.exists() {
+        config.level = Level::Debug;
+    }
+    let log = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?).install()?;
+    for secret in &setup.secrets {
+        if log.redactor().add(secret).is_err() {
+            tracing::warn!(target: "processpype", "a secret is too short or too long to be kept out of the log");
+        }
+    }
+    for (service, level) in &setup.levels {
+        log.levels().set_service(service.as_str(), *level);
+    }
+    Ok(log)
+}
+
+/// Tells the catcher of a panic where it was; panics that nobody catches are logged.
+fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|info| {
+        let location =
+            info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let backtrace = std::backtrace::Backtrace::capture();
+        let captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
+        let backtrace = captured.then(|| backtrace.to_string());
+        tracing::debug!(target: "processpype", "a panic begins at {location}");
+        record_panic(PanicSite { location, backtrace });
+    }));
+}
+
+fn warn_if_panics_abort() {
+    if cfg!(panic = "abort") {
+        tracing::warn!(
+            target: "processpype",
+            "this program is built with `panic = \"abort\"`: a panic in one service ends the process"
+        );
+    }
+}
+
+fn build_runtimes() -> std::io::Result<(Runtime, Runtime)> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let services = Builder::new_multi_thread()
+        .worker_threads(cores.max(SERVICE_WORKERS_MIN))
+        .thread_name("processpype-service")
+        .enable_all()
+        .build()?;
+    let supervisor = Builder::new_current_thread().enable_all().build()?;
+    Ok((services, supervisor))
+}
+
+fn fail(exit: Exit, message: &str) -> ExitCode {
+    crate::cli::say_error(message);
+    exit.into()
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the deadline thread has no runtime, and no paused time"
+)]
+fn after(time: Duration) -> std::time::Instant {
+    std::time::Instant::now() + time
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the deadline thread has no runtime, and no paused time"
+)]
+fn until(deadline: std::time::Instant) -> Duration {
+    deadline.saturating_duration_since(std::time::Instant::now())
+}

@@ -1,0 +1,165 @@
+//! The sections of the file that the framework owns.
+//!
+//! The doc comments are the reference: they become the text in the JSON Schema, in `schema` and in the
+//! configuration reference.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use processpype_config::HumanDuration;
+use processpype_telemetry::{Level, LoggingConfig};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The sections of the file, in the order in which they are shown.
+pub(crate) const SECTIONS: [&str; 6] =
+    ["app", "server", "observability", "secrets", "defaults", "services"];
+
+/// The framework's keys in the section of a service. A service's own configuration cannot have them.
+pub(crate) const FRAMEWORK_KEYS: [&str; 13] = [
+    "kind",
+    "enabled",
+    "autostart",
+    "depends_on",
+    "uses",
+    "edges",
+    "restart",
+    "oneshot",
+    "significant",
+    "start_timeout",
+    "stop_timeout",
+    "log_level",
+    "processpype",
+];
+
+/// Keys that are kept for what comes later; they are refused until then.
+pub(crate) const RESERVED_KEYS: [&str; 3] = ["edges", "restart", "processpype"];
+
+/// What the application is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct AppSection {
+    /// The application's title, as the API and the docs page show it.
+    pub(crate) title: String,
+    /// The application's version.
+    pub(crate) version: String,
+    /// Where it runs, such as `production`; shown by the API.
+    pub(crate) environment: String,
+    /// Whether to log at level `debug` unless `observability.logging.level` says otherwise.
+    pub(crate) debug: bool,
+    /// The time zone of times meant for people, as an IANA name such as `Europe/Rome`.
+    pub(crate) timezone: String,
+}
+
+/// The control plane over HTTP.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ServerSection {
+    /// Where to listen. Only loopback is accepted as long as there is no authentication.
+    pub(crate) host: String,
+    /// The port; 0 takes any free one.
+    pub(crate) port: u16,
+    /// Moves every path but the probes, such as `/api`. Empty: nothing is moved.
+    pub(crate) api_prefix: String,
+    /// How long closing the application may take in all, in seconds.
+    #[schemars(range(min = 0.5, max = 86400.0))]
+    pub(crate) closing_timeout_seconds: f64,
+    /// How long readiness fails before services are asked to stop, so that load balancers can look away.
+    pub(crate) drain_delay: HumanDuration,
+    /// Host names that clients may use, beside IP addresses and `localhost`.
+    pub(crate) allowed_hosts: Vec<String>,
+}
+
+/// What can be seen from outside.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ObservabilitySection {
+    /// The log.
+    pub(crate) logging: LoggingConfig,
+}
+
+/// Framework keys that every service inherits unless its own section says otherwise.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct DefaultsSection {
+    /// Whether services start with the application. Default: true.
+    pub(crate) autostart: Option<bool>,
+    /// Whether the failure of a service closes the application. Default: false.
+    pub(crate) significant: Option<bool>,
+    /// How long constructor and `start` may take together. Default: 30s.
+    pub(crate) start_timeout: Option<HumanDuration>,
+    /// How long the whole stop may take. Default: 10s.
+    pub(crate) stop_timeout: Option<HumanDuration>,
+    /// The least severe level that is logged of a service.
+    pub(crate) log_level: Option<Level>,
+}
+
+/// The framework's keys in the section of a service.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct ServiceKeys {
+    /// The kind that this service is an instance of; not for services that are registered in code.
+    pub(crate) kind: Option<String>,
+    /// Whether the service may run at all. Default: true.
+    pub(crate) enabled: Option<bool>,
+    /// Whether it starts with the application. Default: true.
+    pub(crate) autostart: Option<bool>,
+    /// Services that must be ready before this one starts, beside those that its type declares.
+    pub(crate) depends_on: Vec<String>,
+    /// The instance to use for each role that the service's type declares.
+    pub(crate) uses: BTreeMap<String, String>,
+    /// Whether success ends it: completed, and from then on ready for its dependents. Default: false.
+    pub(crate) oneshot: Option<bool>,
+    /// Whether its failure closes the application. Default: false.
+    pub(crate) significant: Option<bool>,
+    /// How long constructor and `start` may take together. Default: 30s.
+    pub(crate) start_timeout: Option<HumanDuration>,
+    /// How long the whole stop may take: requests in flight, `run`, `stop`. Default: 10s.
+    pub(crate) stop_timeout: Option<HumanDuration>,
+    /// The least severe level that is logged of this service.
+    pub(crate) log_level: Option<Level>,
+}
+
+/// Every section of the framework, read and checked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) app: AppSection,
+    pub(crate) server: ServerSection,
+    pub(crate) observability: ObservabilitySection,
+    pub(crate) defaults: DefaultsSection,
+}
+
+// === impl AppSection ===
+
+impl Default for AppSection {
+    fn default() -> Self {
+        Self {
+            title: "Processpype".to_owned(),
+            version: "0.1.0".to_owned(),
+            environment: "development".to_owned(),
+            debug: false,
+            timezone: "UTC".to_owned(),
+        }
+    }
+}
+
+// === impl ServerSection ===
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 8080,
+            api_prefix: String::new(),
+            closing_timeout_seconds: 25.0,
+            drain_delay: HumanDuration::from(Duration::ZERO),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+impl ServerSection {
+    pub(crate) fn closing_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.closing_timeout_seconds)
+    }
+}

@@ -1,0 +1,379 @@
+//! From code and configuration to a checked application.
+//!
+//! # Invariants
+//!
+//! 1. Everything that can be known before anything runs is checked here, and every problem is told at once.
+//! 2. The file adds edges and chooses providers; it never removes a typed edge.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use processpype_config::{Document, Loader, Origin, Report, SecretsConfig, Section};
+use processpype_core::ServiceName;
+use processpype_runtime::{
+    Assembly, Blueprint, Choice, EdgeOrigin, Kind, Options, PlanCode, PlanError, PlanProblem, Spec,
+};
+use processpype_telemetry::{Level, Timezone};
+
+use crate::application::{Application, Declared, Sources};
+use crate::settings::{
+    DefaultsSection, FRAMEWORK_KEYS, RESERVED_KEYS, SECTIONS, ServiceKeys, Settings,
+};
+
+/// Why an application cannot be started, with every problem that was found.
+#[derive(Debug)]
+pub struct SetupError {
+    /// What is wrong in the configuration.
+    report: Option<Report>,
+    /// What is wrong in the plan.
+    plan: Option<PlanError>,
+}
+
+/// A checked application, ready to run.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) settings: Settings,
+    pub(crate) document: Document,
+    pub(crate) blueprint: Blueprint,
+    /// The level of each service that has one.
+    pub(crate) levels: Vec<(ServiceName, Level)>,
+    /// The secret values in the configuration, for the log's redaction.
+    pub(crate) secrets: Vec<String>,
+    pub(crate) kinds: Vec<(String, Arc<Kind>)>,
+    pub(crate) has_server: bool,
+}
+
+/// Collects problems of both sorts.
+#[derive(Debug, Default)]
+struct Problems {
+    report: Option<Report>,
+    plan: Vec<PlanProblem>,
+}
+
+// === impl Application ===
+
+impl Application {
+    /// Checks everything that can be known before anything runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of configuration and plan.
+    pub fn check(self) -> Result<(), SetupError> {
+        self.setup().map(drop)
+    }
+
+    pub(crate) fn setup(mut self) -> Result<Setup, SetupError> {
+        let mut problems = Problems::default();
+        problems.plan.append(&mut self.problems);
+        let document = load(&self.sources).map_err(|report| problems.take_with(report))?;
+        let settings = problems.settings(&document);
+        let mut specs = Specs::new(&document, &settings.defaults, &mut problems);
+        for declared in std::mem::take(&mut self.declared) {
+            specs.add_declared(declared);
+        }
+        specs.add_from_file(&self.kinds);
+        let Specs { specs, levels, .. } = specs;
+        problems.finish_before_binding()?;
+        let blueprint = Assembly { specs, shared: self.shared }.check();
+        let blueprint = blueprint.map_err(|plan| SetupError { report: None, plan: Some(plan) })?;
+        let secrets = blueprint.check_config();
+        let secrets = secrets.map_err(|report| SetupError { report: Some(report), plan: None })?;
+        let (kinds, has_server) = (self.kinds, self.has_server);
+        Ok(Setup { settings, document, blueprint, levels, secrets, kinds, has_server })
+    }
+}
+
+fn load(sources: &Sources) -> Result<Document, Report> {
+    let mut loader = Loader::new();
+    if let Some(file) = sources.file.as_ref().or(sources.default_file.as_ref()) {
+        loader = loader.file(file);
+    }
+    for (name, format, text) in &sources.texts {
+        loader = loader.text(name, *format, text.clone());
+    }
+    if let Some(profile) = &sources.profile {
+        loader = loader.profile(profile);
+    }
+    loader = match &sources.environment {
+        Some(variables) => loader.environment(variables.iter().cloned()),
+        None => loader.process_environment(),
+    };
+    for assignment in &sources.assignments {
+        loader = loader.set(assignment);
+    }
+    loader.load()
+}
+
+// === impl Problems ===
+
+impl Problems {
+    fn add(&mut self, report: Report) {
+        self.report = Some(match self.report.take() {
+            Some(all) => all.merge(report),
+            None => report,
+        });
+    }
+
+    /// Keeps the problems of a result and goes on with a default.
+    fn keep<T: Default>(&mut self, result: Result<T, Report>) -> T {
+        result.unwrap_or_else(|report| {
+            self.add(report);
+            T::default()
+        })
+    }
+
+    fn settings(&mut self, document: &Document) -> Settings {
+        let root = document.root();
+        let known = root.known_keys(&SECTIONS);
+        self.keep(known);
+        let secrets = root.get("secrets").read::<SecretsConfig>().map(drop);
+        self.keep(secrets);
+        let settings = Settings {
+            app: self.keep(root.get("app").read()),
+            server: self.keep(root.get("server").read()),
+            observability: self.keep(root.get("observability").read()),
+            defaults: self.keep(root.get("defaults").read()),
+        };
+        if let Err(error) = Timezone::named(&settings.app.timezone) {
+            let section = document.section(&["app", "timezone"]);
+            self.add(section.problem(error.to_string()).into());
+        }
+        settings
+    }
+
+    fn take_with(&mut self, report: Report) -> SetupError {
+        self.add(report);
+        let plan = PlanError::from_problems(std::mem::take(&mut self.plan));
+        SetupError { report: self.report.take(), plan }
+    }
+
+    fn finish_before_binding(self) -> Result<(), SetupError> {
+        match (self.report, PlanError::from_problems(self.plan)) {
+            (None, None) => Ok(()),
+            (report, plan) => Err(SetupError { report, plan }),
+        }
+    }
+}
+
+/// Makes the specs of all services.
+struct Specs<'a> {
+    services: Section,
+    defaults: &'a DefaultsSection,
+    problems: &'a mut Problems,
+    specs: Vec<Spec>,
+    levels: Vec<(ServiceName, Level)>,
+    /// Sections of the file that belong to a service registered in code.
+    taken: Vec<String>,
+}
+
+// === impl Specs ===
+
+impl<'a> Specs<'a> {
+    fn new(document: &Document, defaults: &'a DefaultsSection, problems: &'a mut Problems) -> Self {
+        let services = document.section(&["services"]);
+        let (specs, levels, taken) = (Vec::new(), Vec::new(), Vec::new());
+        Self { services, defaults, problems, specs, levels, taken }
+    }
+
+    fn add_declared(&mut self, declared: Declared) {
+        let name = match &declared.name {
+            Some(name) => ServiceName::new(name),
+            None => declared.kind.default_name(),
+        };
+        let name = match name {
+            Ok(name) => name,
+            Err(error) => {
+                let problem = PlanProblem::new(PlanCode::Declaration, error.to_string());
+                self.problems.plan.push(problem.help("name the service with `.named(\"…\")`"));
+                return;
+            }
+        };
+        let section = self.services.get(name.as_str());
+        self.taken.push(name.as_str().to_owned());
+        let (keys, own) = self.keys(&section);
+        if keys.kind.is_some() {
+            let problem = section
+                .get("kind")
+                .problem(format!("`{name}` is registered in code: its section takes no `kind`"));
+            self.problems.add(problem.help("remove the key, or name the service otherwise").into());
+        }
+        let mut spec = Spec {
+            kind_name: name.as_str().into(),
+            name,
+            kind: Arc::new(declared.kind),
+            section: own,
+            options: declared.options,
+            uses: Vec::new(),
+            depends_on: declared.depends_on.into_iter().map(|to| (to, EdgeOrigin::Code)).collect(),
+        };
+        for (role, instance) in declared.uses {
+            spec.uses.push(Choice { role, instance, origin: EdgeOrigin::Code });
+        }
+        self.finish(spec, keys, &section);
+    }
+
+    fn add_from_file(&mut self, kinds: &[(String, Arc<Kind>)]) {
+        for (key, origin) in self.services.keys() {
+            if self.taken.contains(&key) || key.starts_with("x-") {
+                continue;
+            }
+            let section = self.services.get(&key);
+            let Some(kind_name) = self.kind_name(&key, &section, kinds) else { continue };
+            let name = match ServiceName::new(&key) {
+                Ok(name) => name,
+                Err(error) => {
+                    self.problems.add(section.problem(error.to_string()).at(origin).into());
+                    continue;
+                }
+            };
+            let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == kind_name) else {
+                continue;
+            };
+            let (keys, own) = self.keys(&section);
+            let spec = Spec {
+                name,
+                kind_name: kind_name.into(),
+                kind: Arc::clone(kind),
+                section: own,
+                options: Options::default(),
+                uses: Vec::new(),
+                depends_on: Vec::new(),
+            };
+            self.finish(spec, keys, &section);
+        }
+    }
+
+    /// Returns the kind that a section names, if there is such a kind.
+    fn kind_name(
+        &mut self,
+        key: &str,
+        section: &Section,
+        kinds: &[(String, Arc<Kind>)],
+    ) -> Option<String> {
+        let names = || kinds.iter().map(|(name, _)| name.as_str());
+        let kind = section.get("kind");
+        if !kind.exists() {
+            let known = self.taken.iter().map(String::as_str);
+            let problem = section.problem(format!("there is no service `{key}`"));
+            let problem = problem.hint_nearest(key, known.clone()).valid(known);
+            let help = "a section of a service that is not registered in code needs `kind: …`";
+            self.problems.add(problem.help(help).into());
+            return None;
+        }
+        let name: String = match kind.read() {
+            Ok(name) => name,
+            Err(report) => {
+                self.problems.add(report);
+                return None;
+            }
+        };
+        if names().any(|known| known == name) {
+            return Some(name);
+        }
+        let problem = kind.problem(format!("there is no kind `{name}`"));
+        self.problems.add(problem.hint_nearest(&name, names()).valid(names()).into());
+        None
+    }
+
+    /// Splits a section into the framework's keys and the service's own.
+    fn keys(&mut self, section: &Section) -> (ServiceKeys, Section) {
+        let (keys, own) = section.split(&FRAMEWORK_KEYS);
+        for (key, _) in keys.keys() {
+            if RESERVED_KEYS.contains(&key.as_str()) {
+                let text = format!("the framework's key `{key}` is not supported yet");
+                self.problems.add(section.get(&key).problem(text).help("remove it").into());
+            }
+        }
+        let (_, unsupported) = keys.split(&RESERVED_KEYS);
+        (self.problems.keep(unsupported.read()), own)
+    }
+
+    fn finish(&mut self, mut spec: Spec, keys: ServiceKeys, section: &Section) {
+        self.check_collisions(&spec);
+        let defaults = self.defaults;
+        let options = &mut spec.options;
+        set(&mut options.enabled, keys.enabled, None);
+        set(&mut options.autostart, keys.autostart, defaults.autostart);
+        set(&mut options.oneshot, keys.oneshot, None);
+        set(&mut options.significant, keys.significant, defaults.significant);
+        let duration = |it: Option<processpype_config::HumanDuration>| it.map(Into::into);
+        let (own, inherited) = (duration(keys.start_timeout), duration(defaults.start_timeout));
+        set(&mut options.start_timeout, own, inherited);
+        let (own, inherited) = (duration(keys.stop_timeout), duration(defaults.stop_timeout));
+        set(&mut options.stop_timeout, own, inherited);
+        if let Some(level) = keys.log_level.or(defaults.log_level) {
+            self.levels.push((spec.name.clone(), level));
+        }
+        let origins: BTreeMap<String, Origin> = section.get("uses").keys().into_iter().collect();
+        for (role, instance) in keys.uses {
+            let origin = origins.get(&role).cloned().map_or(EdgeOrigin::Code, EdgeOrigin::Config);
+            spec.uses.retain(|choice| choice.role != role);
+            spec.uses.push(Choice { role, instance, origin });
+        }
+        let place = section.get("depends_on").origin();
+        let place = place.map_or(EdgeOrigin::Code, EdgeOrigin::Config);
+        spec.depends_on.extend(keys.depends_on.into_iter().map(|name| (name, place.clone())));
+        self.specs.push(spec);
+    }
+
+    /// A service's own configuration must not have a key of the framework: it could never be set.
+    fn check_collisions(&mut self, spec: &Spec) {
+        for config in spec.kind.config_types() {
+            let schema = config.own_schema();
+            let properties = schema.get("properties").and_then(|value| value.as_object());
+            let keys = properties.into_iter().flat_map(|properties| properties.keys());
+            for key in keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str())) {
+                let message = format!(
+                    "`{}` has a field `{key}` in its configuration `{}`: that key is the framework's",
+                    spec.name,
+                    config.type_name()
+                );
+                let problem = PlanProblem::new(PlanCode::Declaration, message);
+                self.problems.plan.push(problem.help("rename the field"));
+            }
+        }
+    }
+}
+
+/// Takes the service's own value, else the inherited one, else leaves what code said.
+fn set<T>(target: &mut T, own: Option<T>, inherited: Option<T>) {
+    if let Some(value) = own.or(inherited) {
+        *target = value;
+    }
+}
+
+// === impl SetupError ===
+
+impl SetupError {
+    /// A setting that the control plane refuses.
+    pub(crate) fn of_settings(error: &impl fmt::Display) -> Self {
+        let problem = processpype_config::Problem::new(error.to_string());
+        Self { report: Some(problem.into()), plan: None }
+    }
+
+    /// Returns what is wrong in the configuration.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    /// Returns what is wrong in the plan.
+    #[must_use]
+    pub fn plan(&self) -> Option<&PlanError> {
+        self.plan.as_ref()
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.report, &self.plan) {
+            (Some(report), Some(plan)) => write!(f, "{report}\n\n{plan}"),
+            (Some(report), None) => report.fmt(f),
+            (None, Some(plan)) => plan.fmt(f),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for SetupError {}
