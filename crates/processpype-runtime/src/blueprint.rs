@@ -1,4 +1,5 @@
-//! An application before it runs: its services, checked whole, and how they are bound to each other.
+//! An application before it runs: its services, checked whole, and how they are bound to each
+//! other.
 //!
 //! # Invariants
 //!
@@ -122,8 +123,9 @@ pub struct Blueprint {
 // === impl Options ===
 
 impl Default for Options {
-    /// The documented defaults: enabled, started with the application, 30 s to start and 10 s to stop (30 s
-    /// is OTP's and systemd's order of magnitude; 10 s fits twice into Kubernetes' 30 s grace period).
+    /// The documented defaults: enabled, started with the application, 30 s to start and 10 s to
+    /// stop (30 s is OTP's and systemd's order of magnitude; 10 s fits twice into Kubernetes' 30 s
+    /// grace period).
     fn default() -> Self {
         Self {
             enabled: true,
@@ -162,8 +164,8 @@ impl Assembly {
     ///
     /// # Errors
     ///
-    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole path,
-    /// duplicate names.
+    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
+    /// path, duplicate names.
     pub fn check(mut self) -> Result<Blueprint, PlanError> {
         self.specs.sort_by(|a, b| a.name.cmp(&b.name));
         Binder::new(self).bind()

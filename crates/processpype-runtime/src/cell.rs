@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Only the supervisor writes `details` and `word`; only the generation's own task writes `slot` and
-//!    `mounted`, and only while it lives.
+//! 1. Only the supervisor writes `details` and `word`; only the generation's own task writes `slot`
+//!    and `mounted`, and only while it lives.
 //! 2. A reader never blocks a writer.
 
 use std::any::Any;

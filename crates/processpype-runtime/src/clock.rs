@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Wall time is read once, when the clock is made; from then on it follows tokio's clock, so that
-//!    paused time tells the truth and time never runs backwards.
+//! 1. Wall time is read once, when the clock is made; from then on it follows tokio's clock, so
+//!    that paused time tells the truth and time never runs backwards.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -9,15 +9,16 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::service::{BoxFuture, Service};
 
-/// A function that makes a service from its arguments: `Fn(A, B, …) -> S`, `Result<S>`, or a future of
-/// either, with up to eight arguments.
+/// A function that makes a service from its arguments: `Fn(A, B, …) -> S`, `Result<S>`, or a future
+/// of either, with up to eight arguments.
 ///
-/// It runs inside the generation's own task, so that a panic, a block or a timeout in it is contained; a
-/// restart calls it again, from the current configuration.
+/// It runs inside the generation's own task, so that a panic, a block or a timeout in it is
+/// contained; a restart calls it again, from the current configuration.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a constructor of a service",
     label = "this function cannot make a service",
-    note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, `Shared<T>`, `Context`",
+    note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, \
+            `Shared<T>`, `Context`",
     note = "`Config<C>` needs `C: Deserialize + JsonSchema + Send + Sync + 'static`",
     note = "it must return `S`, `Result<S>`, or a `Send` future of either, where `S: Service`"
 )]
@@ -41,8 +42,10 @@ pub trait Constructor<M>: Clone + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run as a task",
     label = "this function cannot be a task",
-    note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, `Shared<T>`, `Context`",
-    note = "it must return a `Send` future of `Result`, and must not borrow from what it captures: clone first"
+    note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, \
+            `Shared<T>`, `Context`",
+    note = "it must return a `Send` future of `Result`, and must not borrow from what it \
+            captures: clone first"
 )]
 pub trait TaskFunction<M>: Clone + Send + Sync + 'static {
     /// Returns what the arguments declare.
@@ -132,7 +135,7 @@ macro_rules! functions {
                 declaration
             }
 
-            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one name for type and value")]
+            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one name for both")]
             fn construct(
                 &self,
                 mut resolver: Resolver<'_>,
@@ -156,7 +159,7 @@ macro_rules! functions {
                 declaration
             }
 
-            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one name for type and value")]
+            #[allow(non_snake_case, unused_mut, unused_variables, reason = "one name for both")]
             fn begin(&self, mut resolver: Resolver<'_>) -> Result<BoxFuture<'static, Result>> {
                 $(let $argument = $argument::resolve(&mut resolver)?;)*
                 Ok(Box::pin(self($($argument),*)))

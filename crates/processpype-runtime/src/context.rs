@@ -26,8 +26,8 @@ pub const TEXT_MAX: usize = 1024;
 
 /// The side of a generation that its own code sees. Cheap to clone.
 ///
-/// Two signals, never one: [`stopping`](Self::stopping) says *please end*, [`deadline`](Self::deadline) says
-/// *until when*.
+/// Two signals, never one: [`stopping`](Self::stopping) says *please end*,
+/// [`deadline`](Self::deadline) says *until when*.
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,8 +70,8 @@ impl Context {
         Self { life }
     }
 
-    /// Makes a context that belongs to no application, for a unit test of a service: it is never asked to
-    /// stop, and what the service says about itself goes nowhere.
+    /// Makes a context that belongs to no application, for a unit test of a service: it is never
+    /// asked to stop, and what the service says about itself goes nowhere.
     ///
     /// # Panics
     ///
@@ -141,8 +141,8 @@ impl Context {
 
     /// Says whether the service can do its work now. Dependents start only when it is ready.
     ///
-    /// Called with `false` in the constructor or in `start`, it keeps the service from being ready when it
-    /// enters `running`.
+    /// Called with `false` in the constructor or in `start`, it keeps the service from being ready
+    /// when it enters `running`.
     pub fn ready(&self, ready: bool) {
         self.life.set_health(|health| health.ready = Some(ready));
     }
@@ -181,9 +181,10 @@ impl Context {
 
     /// Runs `future` as a named child of this generation.
     ///
-    /// Children are told to stop together with `run` and are part of the generation: it is gone only when
-    /// they are. A child that ends with an error or a panic ends the generation as `child-failed`. Once the
-    /// generation runs `stop`, no child is taken any more and `future` is dropped.
+    /// Children are told to stop together with `run` and are part of the generation: it is gone
+    /// only when they are. A child that ends with an error or a panic ends the generation as
+    /// `child-failed`. Once the generation runs `stop`, no child is taken any more and `future` is
+    /// dropped.
     pub fn spawn<F>(&self, name: &str, future: F)
     where
         F: Future + Send + 'static,
@@ -205,11 +206,11 @@ impl Context {
         }
     }
 
-    /// Runs `work` as a named child on a thread where it may block; awaiting the returned child gives its
-    /// value.
+    /// Runs `work` as a named child on a thread where it may block; awaiting the returned child
+    /// gives its value.
     ///
-    /// It begins at once and is part of the generation, awaited or not. It cannot be cut: a generation whose
-    /// blocking child does not end is orphaned at the end of `stop_timeout`. Ask
+    /// It begins at once and is part of the generation, awaited or not. It cannot be cut: a
+    /// generation whose blocking child does not end is orphaned at the end of `stop_timeout`. Ask
     /// [`is_stopping`](Self::is_stopping) now and then.
     pub fn spawn_blocking<F, T>(&self, name: &str, work: F) -> BlockingChild<T>
     where

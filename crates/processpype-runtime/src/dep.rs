@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A [`Dep`] is bound to an instance name once, at registration, and stays valid over its restarts.
+//! 1. A [`Dep`] is bound to an instance name once, at registration, and stays valid over its
+//!    restarts.
 //! 2. It never owns the provider's instance strongly.
 
 use std::any::TypeId;
@@ -21,11 +22,11 @@ pub struct Sole;
 
 /// A handle to another service; as an argument of a constructor, the declared dependency itself.
 ///
-/// It is a slot, not a value: it stays valid over restarts of the provider. The instance is there from the
-/// moment the provider's `start` succeeded until its stop begins.
+/// It is a slot, not a value: it stays valid over restarts of the provider. The instance is there
+/// from the moment the provider's `start` succeeded until its stop begins.
 ///
-/// Where two providers of one type are needed, give each a role, a type of your own, and bind it with
-/// `.uses("left", "fast")` or `uses: {left: fast}` in the file:
+/// Where two providers of one type are needed, give each a role, a type of your own, and bind it
+/// with `.uses("left", "fast")` or `uses: {left: fast}` in the file:
 ///
 /// ```
 /// use processpype_runtime::Dep;
@@ -114,8 +115,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     ///
     /// # Errors
     ///
-    /// Returns [`Unavailable`] before the provider has started and from the moment its stop begins. Passed
-    /// on with `?` from a hook, it makes the exit one of kind `dependency`.
+    /// Returns [`Unavailable`] before the provider has started and from the moment its stop begins.
+    /// Passed on with `?` from a hook, it makes the exit one of kind `dependency`.
     pub fn get(&self) -> Result<Ref<'_, S>, Unavailable> {
         match &self.source {
             Source::Fixed(instance) => Ok(Ref::new(Arc::clone(instance))),
@@ -133,8 +134,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
 
     /// Waits until the provider is ready and returns its instance.
     ///
-    /// The wait has no bound of its own: put it in [`Context::until_stopped`](crate::Context::until_stopped)
-    /// or in a timeout.
+    /// The wait has no bound of its own: put it in
+    /// [`Context::until_stopped`](crate::Context::until_stopped) or in a timeout.
     ///
     /// # Errors
     ///
@@ -272,7 +273,8 @@ impl<S: ?Sized> Ref<'_, S> {
 
     /// Returns the instance itself, to keep it.
     ///
-    /// A kept instance may outlive its generation; the supervisor reports that as `instance-leaked`.
+    /// A kept instance may outlive its generation; the supervisor reports that as
+    /// `instance-leaked`.
     #[must_use]
     pub fn into_arc(self) -> Arc<S> {
         self.instance

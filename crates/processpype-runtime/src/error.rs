@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. The source chain is kept for the log; [`Error::public_message`] alone may leave the process.
-//! 2. [`Error`] does not implement [`std::error::Error`], so that every such error converts with `?`.
+//! 2. [`Error`] does not implement [`std::error::Error`], so that every such error converts with
+//!    `?`.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,8 +18,8 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// An error of a service: opaque, with its source chain, and a text that may be shown.
 ///
-/// Every [`std::error::Error`], `anyhow::Error`, `String` and `&str` converts with `?`. What converts this
-/// way is for the log; what HTTP may show is said with [`Error::public`].
+/// Every [`std::error::Error`], `anyhow::Error`, `String` and `&str` converts with `?`. What
+/// converts this way is for the log; what HTTP may show is said with [`Error::public`].
 ///
 /// ```
 /// use processpype_runtime::{Error, Result};

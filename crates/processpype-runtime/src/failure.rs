@@ -23,7 +23,8 @@ impl Failure {
         Self { kind, story: public.clone(), public }
     }
 
-    /// An error that a hook returned. Whatever the hook, an unavailable dependency is kind `dependency`.
+    /// An error that a hook returned. Whatever the hook, an unavailable dependency is kind
+    /// `dependency`.
     pub(crate) fn from_error(kind: ErrorKind, what: &str, error: &Error) -> Self {
         let story = format!("{what}: {}", error.chain());
         if let Some(unavailable) = error.unavailable() {

@@ -2,11 +2,13 @@
 //!
 //! # Invariants
 //!
-//! 1. The supervisor is told that the generation is gone exactly once, also when this future is aborted.
-//! 2. `stop` runs exactly once if the constructor had succeeded, after `run` has ended or was dropped.
+//! 1. The supervisor is told that the generation is gone exactly once, also when this future is
+//!    aborted.
+//! 2. `stop` runs exactly once if the constructor had succeeded, after `run` has ended or was
+//!    dropped.
 //! 3. The instance is taken back from slot and routes before anything else of a stop happens.
-//! 4. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the time,
-//!    `stop` always has the rest.
+//! 4. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the
+//!    time, `stop` always has the rest.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -69,7 +71,9 @@ async fn construct(cx: &Context, orders: &Orders) -> Result<Arc<dyn ErasedServic
     tokio::select! {
         biased;
         _ = cx.life.asked_to_stop() => Err(Ended::Asked),
-        outcome = made => settle("constructor", ErrorKind::StartFailed, outcome).map_err(Ended::failed),
+        outcome = made => {
+            settle("constructor", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
+        }
     }
 }
 
@@ -151,7 +155,8 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
     Stopped { ended, by: Some(by), forced }
 }
 
-/// Lets requests in flight finish while `run` still serves them; returns `run`'s end if it came first.
+/// Lets requests in flight finish while `run` still serves them; returns `run`'s end if it came
+/// first.
 async fn drain<F: Future + Unpin>(
     life: &Life,
     running: &mut F,

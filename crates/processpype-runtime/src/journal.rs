@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. Sequence numbers begin at 1 and have no gaps.
-//! 2. At most [`Journal::kept`] events are held; a reader that asks for older ones is told how many it lost.
+//! 2. At most [`Journal::kept`] events are held; a reader that asks for older ones is told how many
+//!    it lost.
 //! 3. Only the supervisor appends.
 
 use std::collections::VecDeque;
@@ -132,9 +133,11 @@ impl Subscription {
         Self { journal, after }
     }
 
-    /// Waits for events after the last ones returned, and returns at most `limit` of them (at least 1).
+    /// Waits for events after the last ones returned, and returns at most `limit` of them (at least
+    /// 1).
     ///
-    /// A reader that is too slow finds [`EventPage::lost`] above 0 and goes on with the oldest event held.
+    /// A reader that is too slow finds [`EventPage::lost`] above 0 and goes on with the oldest
+    /// event held.
     ///
     /// # Cancel safety
     ///

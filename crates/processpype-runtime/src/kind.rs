@@ -1,4 +1,5 @@
-//! Kinds of services: a constructor, what it declares, and under which types its instances are used.
+//! Kinds of services: a constructor, what it declares, and under which types its instances are
+//! used.
 
 use std::any::TypeId;
 use std::marker::PhantomData;

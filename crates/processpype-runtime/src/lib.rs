@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. One loop, [`Supervisor::run`], owns all lifecycle state. Others send bounded commands through a
-//!    [`Manager`] and read published snapshots.
+//! 1. One loop, [`Supervisor::run`], owns all lifecycle state. Others send bounded commands through
+//!    a [`Manager`] and read published snapshots.
 //! 2. This is the only crate that spawns tasks of services.
-//! 3. User code runs on the services' runtime, contained: a panic ends a generation, never the loop.
+//! 3. User code runs on the services' runtime, contained: a panic ends a generation, never the
+//!    loop.
 //!
 //! Users depend on the `processpype` crate, which re-exports what they need from here.
 

@@ -1,9 +1,11 @@
-//! One generation's shared side: what its context, its children, its requests and the supervisor share.
+//! One generation's shared side: what its context, its children, its requests and the supervisor
+//! share.
 //!
 //! # Invariants
 //!
 //! 1. The phase only grows.
-//! 2. A generation is gone only when its tracker is empty: children joined, handlers and bodies ended.
+//! 2. A generation is gone only when its tracker is empty: children joined, handlers and bodies
+//!    ended.
 //! 3. A life never holds the instance.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -157,7 +159,8 @@ impl Life {
         self.control().health.clone()
     }
 
-    /// Changes what the service says about itself and tells the supervisor, at most once until it looks.
+    /// Changes what the service says about itself and tells the supervisor, at most once until it
+    /// looks.
     pub(crate) fn set_health(&self, change: impl FnOnce(&mut Health)) {
         change(&mut self.control().health);
         if !self.nudged.swap(true, Ordering::AcqRel) {
@@ -202,7 +205,8 @@ impl Life {
         Ok(Guard { life: Arc::clone(self), child: Some(id) })
     }
 
-    /// Remembers how the child of `guard` can be aborted; a child that has ended already is left alone.
+    /// Remembers how the child of `guard` can be aborted; a child that has ended already is left
+    /// alone.
     pub(crate) fn arm(&self, child: u64, abort: AbortHandle) {
         let mut control = self.control();
         if let Some(tracked) = control.tracked.iter_mut().find(|tracked| tracked.id == child) {

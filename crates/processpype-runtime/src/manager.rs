@@ -98,7 +98,8 @@ impl Manager {
         matches!(self.application_state(), ServiceState::Stopping | ServiceState::Stopped)
     }
 
-    /// Starts a service and waits until it runs. What it needs and was never started is started too.
+    /// Starts a service and waits until it runs. What it needs and was never started is started
+    /// too.
     ///
     /// # Errors
     ///
@@ -143,8 +144,9 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Returns [`CommandError`] if there is no such service, if the application is closing, or if too many
-    /// commands are on the way. What the machine refuses is told by [`Operation::outcome`].
+    /// Returns [`CommandError`] if there is no such service, if the application is closing, or if
+    /// too many commands are on the way. What the machine refuses is told by
+    /// [`Operation::outcome`].
     ///
     /// # Cancel safety
     ///
@@ -211,8 +213,9 @@ impl Manager {
 
     /// Waits until a service is in a state.
     ///
-    /// A state that comes and goes between two looks may be missed; events miss nothing. The wait has no
-    /// bound of its own: put it in a timeout. Returns false, at once, if there is no such service.
+    /// A state that comes and goes between two looks may be missed; events miss nothing. The wait
+    /// has no bound of its own: put it in a timeout. Returns false, at once, if there is no such
+    /// service.
     ///
     /// # Cancel safety
     ///

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A generation has at most [`REPORTS_PER_SERVICE`] messages on the way, so that the queue, which has
-//!    room for that many of every service, never refuses one of them.
+//! 1. A generation has at most [`REPORTS_PER_SERVICE`] messages on the way, so that the queue,
+//!    which has room for that many of every service, never refuses one of them.
 //! 2. Messages that a client could multiply (panics of handlers) take only what room is left.
 
 use processpype_core::{Exit, Generation, ServiceId};
@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::failure::Failure;
 
-/// How many lifecycle messages of one service can be on the way: started, health, ending, gone, and as
-/// many of an orphan.
+/// How many lifecycle messages of one service can be on the way: started, health, ending, gone, and
+/// as many of an orphan.
 pub(crate) const REPORTS_PER_SERVICE: usize = 8;
 
 /// Room for messages that are not part of the lifecycle.

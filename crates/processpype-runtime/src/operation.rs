@@ -132,7 +132,8 @@ impl Operation {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not cancel the command; its outcome is then seen in status and events.
+    /// Dropping the future does not cancel the command; its outcome is then seen in status and
+    /// events.
     pub async fn outcome(self) -> Result<Done, CommandError> {
         self.receiver.await.unwrap_or(Err(CommandError::Closing))
     }

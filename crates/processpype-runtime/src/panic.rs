@@ -1,8 +1,8 @@
 //! Containment of panics in user code.
 //!
-//! A panic in a hook, a child or a handler is caught where it is polled and becomes an error with its
-//! message. Where and with which backtrace it happened is known only to the panic hook: under `.main()`
-//! that hook calls [`record`], and the catcher takes the record of its own thread.
+//! A panic in a hook, a child or a handler is caught where it is polled and becomes an error with
+//! its message. Where and with which backtrace it happened is known only to the panic hook: under
+//! `.main()` that hook calls [`record`], and the catcher takes the record of its own thread.
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A handler runs on the services' runtime, as part of its generation: never on the thread of the
-//!    control plane, which a blocked handler would stop.
+//! 1. A handler runs on the services' runtime, as part of its generation: never on the thread of
+//!    the control plane, which a blocked handler would stop.
 //! 2. A generation is gone only when its handlers have returned and their bodies have ended.
 //! 3. A handler's panic is that request's failure and an event, nothing more.
 
@@ -90,8 +90,8 @@ impl Routes {
         contain(move || reserved().merge(copy)).map(|_| Some(router)).map_err(|_| {
             Failure::new(
                 ErrorKind::StartFailed,
-                "a route of the service collides with the framework's own: POST start, stop, restart, \
-                 configure, configure_and_start, and everything below /-/",
+                "a route of the service collides with the framework's own: POST start, stop, \
+                 restart, configure, configure_and_start, and everything below /-/",
             )
         })
     }

@@ -11,19 +11,20 @@ use crate::routes::Routes;
 
 /// A part of an application with a life of its own.
 ///
-/// Every method is optional; a service with none of them runs until it is asked to stop. Write them as
-/// `async fn`. The sequence of one generation is fixed:
+/// Every method is optional; a service with none of them runs until it is asked to stop. Write them
+/// as `async fn`. The sequence of one generation is fixed:
 ///
-/// 1. constructor and [`start`](Self::start), together within `start_timeout`, then [`routes`](Self::routes);
+/// 1. constructor and [`start`](Self::start), together within `start_timeout`, then
+///    [`routes`](Self::routes);
 /// 2. the service is `running` and, unless it said [`cx.ready(false)`](Context::ready), ready;
 /// 3. [`run`](Self::run) until it ends or the service is asked to stop;
-/// 4. asked to stop: new requests and `Dep::get` are refused, requests in flight finish while `run` still
-///    serves them, event streams end; then [`cx.stopping()`](Context::stopping) resolves, `run` and the
-///    children end;
+/// 4. asked to stop: new requests and `Dep::get` are refused, requests in flight finish while `run`
+///    still serves them, event streams end; then [`cx.stopping()`](Context::stopping) resolves,
+///    `run` and the children end;
 /// 5. [`stop`](Self::stop); then the generation is gone.
 ///
-/// `stop_timeout` bounds 4 and 5: draining and `run` may take 40 % each, `stop` always has the rest. What
-/// does not end in its phase is dropped.
+/// `stop_timeout` bounds 4 and 5: draining and `run` may take 40 % each, `stop` always has the
+/// rest. What does not end in its phase is dropped.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,7 +50,8 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped when the service is asked to stop, or at `start_timeout`; `stop` still runs.
+    /// The future is dropped when the service is asked to stop, or at `start_timeout`; `stop` still
+    /// runs.
     fn start(&self, cx: &Context) -> impl Future<Output = Result> + Send {
         let _ = cx;
         async { Ok(()) }
@@ -61,9 +63,9 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// An error ends the generation as `failed`; returning `Ok` unasked is `unexpected-end`, unless the
-    /// service is `oneshot`. An error that comes from an [`Unavailable`](crate::Unavailable) provider is of
-    /// kind `dependency`.
+    /// An error ends the generation as `failed`; returning `Ok` unasked is `unexpected-end`, unless
+    /// the service is `oneshot`. An error that comes from an [`Unavailable`](crate::Unavailable)
+    /// provider is of kind `dependency`.
     ///
     /// # Cancel safety
     ///
@@ -75,8 +77,8 @@ pub trait Service: Send + Sync + 'static {
         }
     }
 
-    /// Releases what the service holds. Called exactly once when the constructor had succeeded, also after a
-    /// failure or a panic, and never beside `run`.
+    /// Releases what the service holds. Called exactly once when the constructor had succeeded,
+    /// also after a failure or a panic, and never beside `run`.
     ///
     /// # Errors
     ///

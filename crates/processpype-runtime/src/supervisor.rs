@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. Only this loop feeds the [`Machine`] and carries out its actions; nothing else changes a state.
+//! 1. Only this loop feeds the [`Machine`] and carries out its actions; nothing else changes a
+//!    state.
 //! 2. It never sleeps in place, retries, or runs user code: later is a timer in its own queue.
-//! 3. It takes at most [`BATCH`] messages of one source before it looks at the others, so that a storm of
-//!    one kind starves nobody.
+//! 3. It takes at most [`BATCH`] messages of one source before it looks at the others, so that a
+//!    storm of one kind starves nobody.
 
 mod closing;
 mod publish;
@@ -62,7 +63,8 @@ pub struct Launch {
     pub services: Handle,
     /// The clock of statuses and events.
     pub clock: Clock,
-    /// How long closing may take, from the request to the last service gone or named as a straggler.
+    /// How long closing may take, from the request to the last service gone or named as a
+    /// straggler.
     pub closing_timeout: Duration,
     /// How long readiness fails before services are asked to stop.
     pub drain_delay: Duration,
@@ -122,7 +124,8 @@ impl Launch {
 // === impl Blueprint ===
 
 impl Blueprint {
-    /// Makes the supervisor and the handle of this application. Nothing runs before the supervisor does.
+    /// Makes the supervisor and the handle of this application. Nothing runs before the supervisor
+    /// does.
     #[must_use]
     pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
         let now = launch.clock.now();
@@ -182,7 +185,8 @@ impl Supervisor {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves generations without an owner; they are aborted when the supervisor drops.
+    /// Dropping the future leaves generations without an owner; they are aborted when the
+    /// supervisor drops.
     pub async fn run(mut self) -> Closed {
         self.say(EventKind::Application, "starting");
         self.step(Machine::boot);
@@ -487,7 +491,7 @@ fn plain_text(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::StartTimeout => "constructor and `start` took longer than `start_timeout`",
         ErrorKind::Orphaned => {
-            "the generation could not be ended; it may block a thread, and what is left of it may still run"
+            "the generation could not be ended: it may block a thread, and may still run"
         }
         _ => "the service failed; the log has the details",
     }

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A timer fires at or after its time, in the order of times; equal times in the order of arming.
+//! 1. A timer fires at or after its time, in the order of times; equal times in the order of
+//!    arming.
 //! 2. A timer is never cancelled: the machine ignores one that no longer matters.
 
 use std::cmp::Reverse;

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Nothing here runs anything or can fail: what is wrong is kept and told with all other problems.
+//! 1. Nothing here runs anything or can fail: what is wrong is kept and told with all other
+//!    problems.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use processpype_runtime::{
     Constructor, Kind, Options, PlanCode, PlanProblem, SharedValues, TaskFunction,
 };
 
-/// An application: services, kinds of services, shared values, and where its configuration comes from.
+/// An application: services, kinds of services, shared values, and where its configuration comes
+/// from.
 ///
-/// Methods that describe a service ([`named`](Self::named), [`uses`](Self::uses), …) are about the one
-/// registered last.
+/// Methods that describe a service ([`named`](Self::named), [`uses`](Self::uses), …) are about the
+/// one registered last.
 ///
 /// ```
 /// use std::time::Duration;
@@ -142,7 +144,8 @@ impl Application {
         self
     }
 
-    /// Chooses the provider of a role of the service registered last. The file can choose otherwise.
+    /// Chooses the provider of a role of the service registered last. The file can choose
+    /// otherwise.
     pub fn uses(self, role: &str, instance: &str) -> Self {
         let choice = (role.to_owned(), instance.to_owned());
         self.last("uses", |declared| declared.uses.push(choice))

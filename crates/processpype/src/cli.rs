@@ -21,8 +21,8 @@ use crate::setup::Setup;
 impl Application {
     /// Runs the application's own command line and returns the exit code of the process.
     ///
-    /// It owns the process: signals, panic hook, log, runtimes. With no arguments it runs the application;
-    /// `--help` lists the rest. The exit codes are those of [`Exit`].
+    /// It owns the process: signals, panic hook, log, runtimes. With no arguments it runs the
+    /// application; `--help` lists the rest. The exit codes are those of [`Exit`].
     #[must_use]
     pub fn main(self) -> ExitCode {
         self.main_with(std::env::args_os())

@@ -1,8 +1,8 @@
 //! A framework for building and managing an application that is composed of services.
 //!
-//! A team writes services; Processpype runs them in one process: it configures them from a checked file,
-//! starts them in dependency order, supervises them, shows them over HTTP, lets an operator stop and start
-//! each one, and shuts everything down in order and on time.
+//! A team writes services; Processpype runs them in one process: it configures them from a checked
+//! file, starts them in dependency order, supervises them, shows them over HTTP, lets an operator
+//! stop and start each one, and shuts everything down in order and on time.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -38,7 +38,7 @@
 //!     }
 //! }
 //!
-//! struct Bumper { counter: Dep<Counter> }         // the argument's type is the declared dependency
+//! struct Bumper { counter: Dep<Counter> }     // the argument's type is the declared dependency
 //!
 //! impl Bumper {
 //!     async fn new(counter: Dep<Counter>) -> Result<Self> { Ok(Self { counter }) }
@@ -62,8 +62,8 @@
 //!
 //! - [`Application`] puts services together; [`Application::main`] owns the process,
 //!   [`Application::start`] runs inside a larger program.
-//! - [`Service`] says what a service is; [`Context`] is its side of the supervisor; [`Dep`] its handle to
-//!   another service; [`Config`] its checked configuration.
+//! - [`Service`] says what a service is; [`Context`] is its side of the supervisor; [`Dep`] its
+//!   handle to another service; [`Config`] its checked configuration.
 //! - [`Manager`] is the handle for everybody else: look, start, stop, restart, follow events.
 //! - [`testing`] runs the same application on paused time, without a port.
 

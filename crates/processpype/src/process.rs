@@ -2,10 +2,10 @@
 //!
 //! # Invariants
 //!
-//! 1. Supervisor, signals and control plane have a thread of their own: a service that blocks its worker
-//!    stops neither clock nor API.
-//! 2. Once closing begins, the main thread, on which nothing else runs, holds the deadline. It ends the
-//!    process by returning, whatever blocks elsewhere.
+//! 1. Supervisor, signals and control plane have a thread of their own: a service that blocks its
+//!    worker stops neither clock nor API.
+//! 2. Once closing begins, the main thread, on which nothing else runs, holds the deadline. It ends
+//!    the process by returning, whatever blocks elsewhere.
 //! 3. The first cause decides the exit code.
 
 use std::process::ExitCode;
@@ -171,7 +171,9 @@ async fn watch_signals(manager: Manager, notices: SyncSender<Notice>) {
         }
     };
     let name = signals.next().await;
-    tracing::info!(target: "processpype", "{name}: closing; a second signal ends everything at once");
+    tracing::info!(
+        target: "processpype", "{name}: closing; a second signal ends everything at once"
+    );
     let first = Instant::now();
     manager.close();
     loop {
@@ -222,7 +224,10 @@ fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::Teleme
     let log = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?).install()?;
     for secret in &setup.secrets {
         if log.redactor().add(secret).is_err() {
-            tracing::warn!(target: "processpype", "a secret is too short or too long to be kept out of the log");
+            tracing::warn!(
+                target: "processpype",
+                "a secret is too short or too long to be kept out of the log"
+            );
         }
     }
     for (service, level) in &setup.levels {
@@ -248,7 +253,7 @@ fn warn_if_panics_abort() {
     if cfg!(panic = "abort") {
         tracing::warn!(
             target: "processpype",
-            "this program is built with `panic = \"abort\"`: a panic in one service ends the process"
+            "built with `panic = \"abort\"`: a panic in one service ends the whole process"
         );
     }
 }

@@ -65,9 +65,9 @@ pub enum StartError {
 impl Application {
     /// Starts the application inside this program, on the current tokio runtime.
     ///
-    /// Returns once every service has started, failed, or waits for one that is not there. A service that
-    /// failed is shown in `error`; only a significant one makes this an error. Unlike under
-    /// [`main`](Self::main), a service that blocks its thread may stop everything.
+    /// Returns once every service has started, failed, or waits for one that is not there. A
+    /// service that failed is shown in `error`; only a significant one makes this an error. Unlike
+    /// under [`main`](Self::main), a service that blocks its thread may stop everything.
     ///
     /// # Errors
     ///
@@ -101,8 +101,8 @@ impl Application {
         Ok(running)
     }
 
-    /// Starts the application, calls `body` with it, and stops it again, also when `body` panics or is
-    /// dropped (then without waiting).
+    /// Starts the application, calls `body` with it, and stops it again, also when `body` panics or
+    /// is dropped (then without waiting).
     ///
     /// # Errors
     ///
@@ -134,7 +134,8 @@ impl Running {
 
     /// Stops every service in reverse order, then the control plane, and tells how it went.
     ///
-    /// It takes at most the closing timeout of the configuration, and a little for the control plane.
+    /// It takes at most the closing timeout of the configuration, and a little for the control
+    /// plane.
     ///
     /// # Cancel safety
     ///

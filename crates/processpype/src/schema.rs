@@ -68,7 +68,7 @@ fn services(setup: &Setup, generator: &mut SchemaGenerator) -> Value {
         setup.kinds.iter().map(|(name, kind)| service(kind, Some(name), generator)).collect();
     let others = if kinds.is_empty() { json!(false) } else { json!({ "oneOf": kinds }) };
     json!({
-        "description": "The services: those registered in code by their name, others with a `kind`.",
+        "description": "The services: those of the code by name, others with a `kind`.",
         "type": "object",
         "properties": known,
         "patternProperties": { "^x-": {} },

@@ -1,7 +1,7 @@
 //! The sections of the file that the framework owns.
 //!
-//! The doc comments are the reference: they become the text in the JSON Schema, in `schema` and in the
-//! configuration reference.
+//! The doc comments are the reference: they become the text in the JSON Schema, in `schema` and in
+//! the configuration reference.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use serde::Deserialize;
 pub(crate) const SECTIONS: [&str; 6] =
     ["app", "server", "observability", "secrets", "defaults", "services"];
 
-/// The framework's keys in the section of a service. A service's own configuration cannot have them.
+/// The framework's keys in the section of a service. A service's own configuration cannot have
+/// them.
 pub(crate) const FRAMEWORK_KEYS: [&str; 13] = [
     "kind",
     "enabled",
@@ -64,7 +65,8 @@ pub(crate) struct ServerSection {
     /// How long closing the application may take in all, in seconds.
     #[schemars(range(min = 0.5, max = 86400.0))]
     pub(crate) closing_timeout_seconds: f64,
-    /// How long readiness fails before services are asked to stop, so that load balancers can look away.
+    /// How long readiness fails before services are asked to stop, so that load balancers can look
+    /// away.
     pub(crate) drain_delay: HumanDuration,
     /// Host names that clients may use, beside IP addresses and `localhost`.
     pub(crate) allowed_hosts: Vec<String>,
@@ -108,7 +110,8 @@ pub(crate) struct ServiceKeys {
     pub(crate) depends_on: Vec<String>,
     /// The instance to use for each role that the service's type declares.
     pub(crate) uses: BTreeMap<String, String>,
-    /// Whether success ends it: completed, and from then on ready for its dependents. Default: false.
+    /// Whether success ends it: completed, and from then on ready for its dependents. Default:
+    /// false.
     pub(crate) oneshot: Option<bool>,
     /// Whether its failure closes the application. Default: false.
     pub(crate) significant: Option<bool>,

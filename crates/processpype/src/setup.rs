@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Everything that can be known before anything runs is checked here, and every problem is told at once.
+//! 1. Everything that can be known before anything runs is checked here, and every problem is told
+//!    at once.
 //! 2. The file adds edges and chooses providers; it never removes a typed edge.
 
 use std::collections::BTreeMap;
@@ -325,7 +326,7 @@ impl<'a> Specs<'a> {
             let keys = properties.into_iter().flat_map(|properties| properties.keys());
             for key in keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str())) {
                 let message = format!(
-                    "`{}` has a field `{key}` in its configuration `{}`: that key is the framework's",
+                    "`{}` has a field `{key}` in its configuration `{}`: the key is the framework's",
                     spec.name,
                     config.type_name()
                 );

@@ -1,7 +1,7 @@
 //! The same application in a test: in memory, without a port, on paused time.
 //!
-//! Use it under `#[tokio::test(start_paused = true)]`: tokio's clock then jumps to the next timer whenever
-//! nothing else can happen, so that hours pass in milliseconds and every wait is exact.
+//! Use it under `#[tokio::test(start_paused = true)]`: tokio's clock then jumps to the next timer
+//! whenever nothing else can happen, so that hours pass in milliseconds and every wait is exact.
 //!
 //! The two test examples of the Python framework, in Rust:
 //!

@@ -68,7 +68,9 @@ impl Supervisor {
     pub(super) fn note_closing(&mut self, cause: CloseCause) {
         if let Some(service) = significant(cause) {
             let name = self.shared.cells[service.index()].name();
-            tracing::error!(target: "processpype", service = %name, "a significant service failed: closing");
+            tracing::error!(
+                target: "processpype", service = %name, "a significant service failed: closing"
+            );
         }
         self.arm_closing();
     }

@@ -191,7 +191,8 @@ impl Supervisor {
     pub(super) fn tell_leaked(&mut self, id: ServiceId, generation: Generation) {
         tracing::warn!(
             target: "processpype", service = %self.shared.cells[id.index()].name(),
-            generation = generation.0, "somebody still holds the instance of a generation that is gone"
+            generation = generation.0,
+            "somebody still holds the instance of a generation that is gone"
         );
         self.append(Event {
             generation: Some(generation),

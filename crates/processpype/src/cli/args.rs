@@ -9,9 +9,9 @@ use clap::{Parser, Subcommand};
 /// Without a command, the application runs.
 #[derive(Debug, Parser)]
 #[command(
-    after_help = "Exit codes: 0 clean · 64 usage · 69 address in use · 70 own bug · 78 configuration \
-                  or plan · 80 a significant service failed at start · 81 later · 82 services had to be \
-                  ended by force · 83 second signal",
+    after_help = "Exit codes: 0 clean · 64 usage · 69 address in use · 70 own bug · \
+                  78 configuration or plan · 80 a significant service failed at start · \
+                  81 later · 82 services had to be ended by force · 83 second signal",
     disable_help_subcommand = true,
     max_term_width = 100
 )]

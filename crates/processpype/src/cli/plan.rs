@@ -116,8 +116,8 @@ fn warnings(setup: &Setup, plan: &Plan) -> Vec<String> {
     let drain: Duration = setup.settings.server.drain_delay.into();
     if plan.stop().worst + drain > closing {
         warnings.push(format!(
-            "stopping can take {} at worst, but `server.closing_timeout_seconds` gives it {}: services \
-             that are late will be ended by force",
+            "stopping can take {} at worst, but `server.closing_timeout_seconds` gives it {}: \
+             services that are late will be ended by force",
             HumanDuration::from(plan.stop().worst + drain),
             HumanDuration::from(closing)
         ));
