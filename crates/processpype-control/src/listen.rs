@@ -1,7 +1,7 @@
 //! Sockets: binding, accepting, serving connections, and ending them on time.
 //!
-//! Builder → [`Bound`] → [`Running`]: the address is known, and a port in use is told, before anything
-//! is spawned.
+//! Builder → [`Bound`] → [`Running`]: the address is known, and a port in use is told, before
+//! anything is spawned.
 //!
 //! # Invariants
 //!
@@ -116,8 +116,8 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, ends streams and idle connections at once, lets requests under way finish for
-    /// at most `grace`, and aborts what is left.
+    /// Stops accepting, ends streams and idle connections at once, lets requests under way finish
+    /// for at most `grace`, and aborts what is left.
     ///
     /// # Cancel safety
     ///
