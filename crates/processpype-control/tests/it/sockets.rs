@@ -168,6 +168,20 @@ async fn a_huge_body_is_refused_unread() {
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
+/// Not only refused: a client that sends all of it first still gets to read why.
+#[tokio::test]
+async fn a_large_body_sent_whole_is_answered() {
+    let (_, running) = serve(|_| {}).await;
+    let body = "x".repeat(1024 * 1024);
+    let head =
+        format!("HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {}\r\n\r\n", body.len());
+    let mut socket = connect(&running).await;
+    socket.write_all(format!("POST /services/idle/start {head}").as_bytes()).await.expect("sent");
+    let _ = socket.write_all(body.as_bytes()).await;
+    let answer = rest(socket).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_at_once_has_given_its_command() {
     let (manager, running) = serve(|_| {}).await;
@@ -186,6 +200,7 @@ async fn a_client_that_leaves_at_once_has_given_its_command() {
 async fn a_stop_is_not_held_up_by_idle_connections_and_streams() {
     let (_, running) = serve(|_| {}).await;
     let fresh = connect(&running).await;
+    let half = send(&running, "GET / HTTP/1.1\r\nHost: local").await;
     let mut idle = send(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     until(&mut idle, "alive").await;
     let stream = "GET /events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -200,7 +215,9 @@ async fn a_stop_is_not_held_up_by_idle_connections_and_streams() {
     assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
     rest(ticks).await;
     assert!(rest(stream).await.contains("event: closing"));
-    assert_eq!((rest(idle).await, rest(fresh).await), (String::new(), String::new()));
+    for silent in [idle, fresh, half] {
+        assert_eq!(rest(silent).await, "");
+    }
 }
 
 #[tokio::test]
