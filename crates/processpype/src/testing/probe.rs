@@ -166,6 +166,7 @@ impl Service for ProbeService {
     }
 }
 
+#[allow(clippy::panic, reason = "a probe panics when its script says so")]
 async fn act(act: Act) -> Result {
     match act {
         Act::Serve => Ok(()),
