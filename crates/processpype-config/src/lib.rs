@@ -53,6 +53,7 @@ mod duration;
 mod effective;
 mod interpolate;
 mod json;
+mod key;
 pub mod limits;
 mod loader;
 mod nearest;
