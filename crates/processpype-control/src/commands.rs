@@ -69,7 +69,7 @@ pub(crate) async fn command(
     let detached = tokio::spawn(handing_over);
     let operation = detached.await.map_err(|_| reply::internal("a command panicked"))??;
     match timeout(command.wait, operation.outcome()).await {
-        Ok(Ok(done)) => Ok(command.done(done)),
+        Ok(Ok(done)) => Ok(command.done(&done)),
         Ok(Err(error)) => Err(command.refused(control, error)),
         Err(_) => command.accepted(control),
     }
@@ -125,7 +125,12 @@ fn parse_body(headers: &HeaderMap, bytes: &Bytes) -> Result<CommandBody, Problem
         let detail = format!("the body is not JSON: {error}");
         return Err(Problem::new(Code::MalformedBody, detail));
     }
-    read_json(bytes).map_err(|report| invalid_body(&report))
+    let body: CommandBody = read_json(bytes).map_err(|report| invalid_body(&report))?;
+    // A configuration file's `1` may be read as text; in a JSON body it is a number.
+    serde_json::from_slice::<CommandBody>(bytes).map(|_| body).map_err(|error| {
+        let faults = vec![Fault::new("", error.to_string())];
+        Problem::new(Code::InvalidBody, "the body does not fit its schema").errors(faults)
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -172,7 +177,7 @@ impl Command {
     }
 
     /// Answers 200: the effect is visible.
-    fn done(&self, done: Done) -> Response {
+    fn done(&self, done: &Done) -> Response {
         let (effect, note) = match self.verb {
             Verb::Start { .. } => (Effect::Started, None),
             Verb::Restart => (Effect::Restarted, None),

@@ -80,16 +80,14 @@ pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
     let status =
         StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry_after = problem.retry_after_seconds();
+    let allowed = problem.allowed_methods();
     let mut response = with_type(status, PROBLEM_JSON, to_bytes(&problem.under(prefix)));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
-    response
-}
-
-/// Says which methods there are.
-pub(crate) fn allow(mut response: Response, methods: &'static str) -> Response {
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    if let Some(methods) = allowed {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    }
     response
 }
 
@@ -97,7 +95,8 @@ pub(crate) fn allow(mut response: Response, methods: &'static str) -> Response {
 pub(crate) fn options(methods: &'static str) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    allow(response, methods)
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 /// Adds the headers of safety.

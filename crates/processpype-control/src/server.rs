@@ -94,7 +94,6 @@ impl Server {
     /// Returns the whole server as a router, without a socket.
     ///
     /// Streams then end when the `Server` is dropped.
-    #[must_use]
     pub fn router(&self) -> Router {
         routes::router(&self.control)
     }

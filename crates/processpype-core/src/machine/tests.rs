@@ -1,6 +1,7 @@
 //! Scenes of small applications; the exhaustive check is in `tests/it/`.
 
 use super::*;
+use crate::exit::{ErrorKind, Exit};
 use crate::graph::Edge;
 
 const TRAITS: Traits =
