@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::check::{Slot, Walk};
 use crate::effective::{self, Effective};
 use crate::interpolate::Resolver;
-use crate::limits::MAX_BODY_BYTES;
+use crate::limits::{MAX_BODY_BYTES, MAX_LISTED};
 use crate::nearest::plain;
 use crate::node::{Map, Node, Style};
 use crate::origin::Origin;
@@ -168,6 +168,9 @@ impl Section {
     }
 
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
+    ///
+    /// This is how framework keys and a service's own fields share one section: each half is read
+    /// into its own type, and each refuses what it does not know.
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
         let is_named = |key: &str| keys.contains(&key);
@@ -189,6 +192,20 @@ impl Section {
     /// Lays `self` over `below`, as a higher layer lies over a lower one; origins are kept.
     ///
     /// The result has the path of `self`. An empty section (`counter:`) hides nothing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "defaults: {stop_timeout: 10s}\nservices: {counter: {step: 1}}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let counter = document.section(&["services", "counter"]);
+    /// let merged = counter.over(&document.section(&["defaults"]));
+    /// assert_eq!(merged.keys().len(), 2);
+    /// assert_eq!(merged.path(), "services.counter");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn over(&self, below: &Self) -> Self {
         let node = match (&self.node, &below.node) {
@@ -230,6 +247,9 @@ impl Section {
     }
 
     /// Reads the section into a type: resolves `${…}`, checks the type's schema, deserializes.
+    ///
+    /// The type's JSON Schema is checked first and in full, so that one report has every mistake;
+    /// serde runs on what passed, and its error is the last resort for what no schema can say.
     ///
     /// Keys that the schema does not know are refused, except those that begin with `x-`, with or
     /// without `deny_unknown_fields`. (`#[serde(alias)]` is not in the schema, so an alias is
@@ -329,7 +349,7 @@ impl Section {
             .problem(format!("invalid value for `{path}`: {subject}{message}"), value.show)
             .in_path(path.as_str())
             .overriding(value.node.overrides().to_vec());
-        let places = error.candidates.iter().map(|keys| {
+        let places = error.candidates.iter().take(MAX_LISTED).map(|keys| {
             let path = keys.iter().fold(path.clone(), |path, key| show::join(&path, key));
             format!("it may be the value at `{path}`, {}", value.follow(keys).place().origin())
         });
@@ -338,7 +358,26 @@ impl Section {
 
     /// Starts a problem about this section, for a check of the caller's own.
     ///
-    /// The message must hold no value that could be secret.
+    /// The problem points at the key of the section, or at the value if it is no map. The message
+    /// must hold no value that could be secret; the source line is masked as always.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "services:\n  counter:\n    kind: tiker\n";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let kinds = ["ticker", "hello"];
+    /// let problem = document
+    ///     .section(&["services", "counter", "kind"])
+    ///     .problem("unknown kind")
+    ///     .hint_nearest("tiker", kinds)
+    ///     .valid(kinds);
+    /// assert!(problem.to_string().contains("app.yaml:3:11"), "{problem}");
+    /// assert!(problem.to_string().contains("did you mean `ticker`?"), "{problem}");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     pub fn problem(&self, message: impl Into<String>) -> Problem {
         let node_at =
             self.node.as_ref().filter(|node| node.as_map().is_none()).map(|node| &node.at);

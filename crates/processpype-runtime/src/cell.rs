@@ -3,9 +3,9 @@
 //! # Invariants
 //!
 //! 1. Only the supervisor writes `details` and `word`.
-//! 2. Only a generation's own task opens `slot` and `mounted`, and only while it lives. The task and
-//!    the supervisor may shut them, each for that generation alone: one that is late shuts nothing
-//!    of its successor.
+//! 2. Only a generation's own task opens `slot` and `mounted`, and only while it lives. Task and
+//!    supervisor may shut them, each for that generation alone: who is late shuts nothing of a
+//!    successor.
 //! 3. A reader never blocks a writer.
 
 use std::any::Any;
