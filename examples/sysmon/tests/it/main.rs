@@ -1,0 +1,3 @@
+//! Everything that is tested through the public surface, in one binary.
+
+mod process;
