@@ -68,25 +68,7 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
 ];
 
 /// Debts. Empty is best.
-pub(crate) const EXCEPTIONS: &[Exception] = &[
-    older(Rule::LineWidth, "crates/processpype-core/src/event.rs", ""),
-    older(Rule::LineWidth, "crates/processpype-core/src/graph.rs", ""),
-    older(Rule::LineWidth, "crates/processpype-core/src/lib.rs", ""),
-    older(Rule::LineWidth, "crates/processpype-core/src/machine/commands.rs", ""),
-    older(Rule::LineWidth, "crates/processpype-core/src/machine/life.rs", ""),
-    older(Rule::LineWidth, "crates/processpype-core/src/machine/mod.rs", ""),
-    older(Rule::LineWidth, "crates/processpype-core/src/name.rs", ""),
-    older(Rule::LineWidth, "crates/processpype-core/src/plan.rs", ""),
-    older(Rule::LineWidth, "crates/processpype-core/src/state.rs", ""),
-    older(Rule::FileLength, "crates/processpype-core/src/machine/mod.rs", ""),
-    older(Rule::DocRatio, "crates/processpype-core", "processpype-core"),
-];
-
-/// A breach that is older than the tidy test.
-const fn older(rule: Rule, path: &'static str, item: &'static str) -> Exception {
-    let reason = "written before the tidy test; goes with the next change to the file";
-    Exception { rule, path, item, reason }
-}
+pub(crate) const EXCEPTIONS: &[Exception] = &[];
 
 /// Returns whether `path` is a place where what `rule` confines belongs.
 pub(crate) fn permits(rule: Rule, path: &str) -> bool {

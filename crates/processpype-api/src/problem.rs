@@ -93,7 +93,12 @@ pub struct Fault {
 /// assert_eq!((problem.code(), problem.status()), (Code::Disabled, 409));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Told>);
+
+/// Boxed, because most results are no problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Told {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -117,6 +122,8 @@ pub struct Problem {
     unready: Vec<Unready>,
     #[serde(skip)]
     retry_after: Option<u64>,
+    #[serde(skip)]
+    allow: Option<&'static str>,
 }
 
 // === impl Code ===
@@ -256,7 +263,7 @@ impl Problem {
     /// Makes a problem whose `detail` may be shown to anybody.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Told {
             kind: format!("/docs#problem-{}", code.as_str()),
             title: code.title(),
             status: code.status(),
@@ -270,94 +277,108 @@ impl Problem {
             errors: Vec::new(),
             unready: Vec::new(),
             retry_after: None,
-        }
+            allow: None,
+        }))
     }
 
     /// Puts the documentation page, to which `type` leads, below `prefix`.
     #[must_use]
     pub fn under(mut self, prefix: &str) -> Self {
-        self.kind = format!("{prefix}/docs#problem-{}", self.code.as_str());
+        self.0.kind = format!("{prefix}/docs#problem-{}", self.0.code.as_str());
         self
     }
 
     /// Says which request it is about: its path.
     #[must_use]
     pub fn instance(mut self, path: impl Into<String>) -> Self {
-        self.instance = Some(path.into());
+        self.0.instance = Some(path.into());
         self
     }
 
     /// Says what to do.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
+        self.0.help = Some(text.into());
         self
     }
 
     /// Says which service it is about.
     #[must_use]
     pub fn service(mut self, name: impl Into<String>) -> Self {
-        self.service = Some(name.into());
+        self.0.service = Some(name.into());
         self
     }
 
     /// Says where that service is.
     #[must_use]
     pub fn state(mut self, state: impl Into<ServiceState>) -> Self {
-        self.state = Some(state.into());
+        self.0.state = Some(state.into());
         self
     }
 
     /// Says which provider is in the way.
     #[must_use]
     pub fn provider(mut self, name: impl Into<String>) -> Self {
-        self.provider = Some(name.into());
+        self.0.provider = Some(name.into());
         self
     }
 
     /// Lists the mistakes.
     #[must_use]
     pub fn errors(mut self, errors: Vec<Fault>) -> Self {
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
     /// Lists the services that should be ready and are not.
     #[must_use]
     pub fn unready(mut self, services: Vec<Unready>) -> Self {
-        self.unready = services;
+        self.0.unready = services;
         self
     }
 
     /// Sends a `Retry-After` header, in seconds (at least 1).
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds.max(1));
+        self.0.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    /// Sends an `Allow` header: the methods, joined by commas.
+    #[must_use]
+    pub fn allow(mut self, methods: &'static str) -> Self {
+        self.0.allow = Some(methods);
         self
     }
 
     /// Returns the code.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// Returns the HTTP status, always 4xx or 5xx.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.status
+        self.0.status
     }
 
     /// Returns what the `Retry-After` header should say, in seconds.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.retry_after
+        self.0.retry_after
+    }
+
+    /// Returns what the `Allow` header should say.
+    #[must_use]
+    pub fn allowed_methods(&self) -> Option<&'static str> {
+        self.0.allow
     }
 
     /// Returns the text for people.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 }
 
@@ -376,7 +397,7 @@ impl JsonSchema for Problem {
             "properties": {
                 "type": { "type": "string", "format": "uri-reference",
                     "description": "Where the problem is documented." },
-                "title": { "type": "string", "description": "The same for every problem of a code." },
+                "title": { "type": "string", "description": "The same for all of a code." },
                 "status": { "type": "integer", "minimum": 400, "maximum": 599 },
                 "code": { "type": "string", "enum": words, "description": "The stable code." },
                 "detail": { "type": "string", "description": "What happened here." },

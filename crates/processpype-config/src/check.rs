@@ -16,8 +16,8 @@ use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
 use crate::nearest::plain;
 use crate::node::{Entry, Kind, Map, Node, Style};
-use crate::report::{Problem, Problems};
-use crate::rules::{FreeKeys, Id, Rule, Rules};
+use crate::report::Problems;
+use crate::rules::{FreeKeys, Id, Rules};
 use crate::show;
 use crate::source::At;
 use crate::typed::{Typed, Value};
@@ -31,10 +31,12 @@ pub(crate) struct Walk<'a> {
     pub(crate) problems: Problems,
     /// Every secret value that was seen.
     pub(crate) secrets: Vec<String>,
-    path: Vec<Cow<'a, str>>,
-    used_at: Vec<&'a At>,
+    pub(crate) path: Vec<Cow<'a, str>>,
+    pub(crate) used_at: Vec<&'a At>,
+    /// The variables that the scalar in question was made of.
+    pub(crate) made_of: Vec<String>,
     empty: &'a Map,
-    steps: usize,
+    pub(crate) steps: usize,
     /// Set while an alternative is only tried: problems are noticed, not kept.
     pub(crate) trial: bool,
     pub(crate) failed: bool,
@@ -62,7 +64,7 @@ pub(crate) struct Here {
     pub(crate) rules: Vec<Id>,
     pub(crate) secret: bool,
     /// The alternatives of which none was right.
-    undecided: Vec<Id>,
+    pub(crate) undecided: Vec<Id>,
 }
 
 // === impl Walk ===
@@ -81,6 +83,7 @@ impl<'a> Walk<'a> {
             secrets: Vec::new(),
             path: path.into_iter().map(Cow::Owned).collect(),
             used_at: Vec::new(),
+            made_of: Vec::new(),
             empty,
             steps: 0,
             trial: false,
@@ -100,6 +103,9 @@ impl<'a> Walk<'a> {
     }
 
     fn visit_used(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
+        if self.trial && self.failed {
+            return nothing(slot);
+        }
         self.steps += 1;
         let mut here = Here { secret: secret || self.any_secret(ids), ..Here::default() };
         if self.steps > MAX_STEPS {
@@ -127,6 +133,7 @@ impl<'a> Walk<'a> {
     }
 
     fn view(&mut self, slot: Slot<'a>, types: Types, here: &mut Here) -> Option<View<'a>> {
+        self.made_of.clear();
         match &slot.node.kind {
             Kind::Seq(items) => Some(View::Seq(items)),
             Kind::Map(map) => Some(View::Map(map)),
@@ -154,6 +161,7 @@ impl<'a> Walk<'a> {
         match resolver.resolve(text) {
             Ok(resolved) => {
                 here.secret |= resolved.secret;
+                self.made_of = resolved.names;
                 let style = if resolved.changed { Style::Loose } else { style };
                 Some(View::Scalar(Cow::Owned(resolved.text), style))
             }
@@ -161,7 +169,7 @@ impl<'a> Walk<'a> {
                 self.report(|walk| {
                     let at = failure.place(&slot.node.at, text);
                     let message = format!("in `{}`: {}", walk.path_text(), failure.message);
-                    walk.at(&at, message, false).help(failure.help).label(failure.label)
+                    walk.at(&at, message, failure.show).help(failure.help).label(failure.label)
                 });
                 None
             }
@@ -223,66 +231,11 @@ impl<'a> Walk<'a> {
                 let rule = self.rules.get(*id);
                 let any = rule.types == Types::ANY && rule.choices.is_none();
                 let leads_on = !rule.also.is_empty() || !rule.groups.is_empty();
-                (leads_on || !any) && self.rules.types(*id).has(Types::SCALAR)
+                (leads_on || !any) && self.rules.types(*id).has(Types::SCALAR.without(Types::NULL))
             });
         let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
         let named = self.path.iter().any(|key| show::names_a_secret(key));
         known && !secret && !named && matches!(slot.node.kind, Kind::Scalar(..))
-    }
-
-    fn invalid(
-        &mut self,
-        slot: Slot<'a>,
-        ids: &[Id],
-        text: Option<&Cow<'a, str>>,
-        wrong: &str,
-        rule: &Rule,
-    ) {
-        let expected = describe::expected(self.rules, ids);
-        let choices = rule.choices.as_ref().map(|choices| describe::choices(choices));
-        self.report(|walk| {
-            let shown = text.map(|text| show::value(text));
-            let subject = shown.as_deref().unwrap_or("the value");
-            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
-            let problem =
-                walk.on(slot, message, shown.is_some()).label(format!("expected {expected}"));
-            match (choices, text) {
-                (Some(choices), Some(text)) => {
-                    problem.hint_nearest(text, choices.iter().map(String::as_str)).valid(choices)
-                }
-                (Some(choices), None) => problem.valid(choices),
-                (None, _) => problem,
-            }
-            .shown_value(shown)
-        });
-    }
-
-    fn wrong_type(&mut self, slot: Slot<'a>, ids: &[Id], view: &View<'a>, secret: bool) {
-        let expected = describe::expected(self.rules, ids);
-        let here = Here { rules: ids.to_vec(), secret, undecided: Vec::new() };
-        let show = self.may_show(&here, slot);
-        self.report(|walk| {
-            let subject = match view {
-                View::Seq(_) => "a list".to_owned(),
-                View::Map(_) => "a map".to_owned(),
-                View::Scalar(text, Style::Plain) if slot.node.is_null() && text.is_empty() => {
-                    "nothing".to_owned()
-                }
-                View::Scalar(..) if slot.node.is_null() => "null".to_owned(),
-                View::Scalar(text, _) if show => show::value(text),
-                View::Scalar(..) => "the value".to_owned(),
-            };
-            let short = describe::short(walk.rules, ids);
-            let message =
-                format!("invalid value for `{}`: {subject} is not {short}", walk.path_text());
-            let problem = walk.on(slot, message, show).label(format!("expected {expected}"));
-            let problem = match describe::remedy(walk.rules, ids, view) {
-                Some(help) => problem.help(help),
-                None => problem,
-            };
-            let shown = show && matches!(view, View::Scalar(..));
-            problem.shown_value(shown.then_some(subject))
-        });
     }
 
     // --- lists
@@ -333,25 +286,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn wrong_whole(&mut self, slot: Slot<'a>, here: &Here, subject: &str, wrong: &str) {
-        let expected = describe::expected(self.rules, &here.rules);
-        self.report(|walk| {
-            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
-            walk.on(slot, message, false).label(format!("expected {expected}"))
-        });
-    }
-
     // --- maps
 
     fn map(&mut self, slot: Slot<'a>, here: &Here, map: &'a Map) -> Typed<'a> {
         let open = self.is_open(here);
+        // Which keys an undecided variant takes is not known; its problem is reported already.
+        let lenient = slot.lenient || !here.undecided.is_empty();
         let mut typed = Vec::with_capacity(map.entries().len());
         for entry in map.entries() {
             let key = self.canonical(entry, here);
             let ids = self.rules_of(&key, here);
-            let known = !ids.is_empty();
-            if !known && !open {
-                if !key.starts_with("x-") && !slot.lenient {
+            if ids.is_empty() && !open {
+                if !key.starts_with("x-") && !lenient {
                     self.unknown_key(entry, here, map);
                 }
                 continue;
@@ -408,12 +354,6 @@ impl<'a> Walk<'a> {
             ids.extend(matching.map(|(_, id)| *id));
         }
         if ids.is_empty() {
-            ids.extend(
-                here.undecided.iter().filter_map(|id| self.rules.get(*id).properties.get(key)),
-            );
-            ids.truncate(1);
-        }
-        if ids.is_empty() {
             ids.extend(rules().filter_map(|rule| match rule.free_keys {
                 FreeKeys::Some(id) => id,
                 FreeKeys::Unsaid | FreeKeys::None => None,
@@ -422,42 +362,15 @@ impl<'a> Walk<'a> {
         ids
     }
 
-    fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
+    pub(crate) fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
         let mut known = Vec::new();
         let rules = self.rules;
         for id in &here.rules {
             known.extend(rules.get(*id).properties.iter().map(|(key, id)| (key.as_str(), *id)));
         }
-        for id in &here.undecided {
-            rules.all_properties(*id, &mut known);
-        }
         known.sort_unstable();
         known.dedup_by_key(|(key, _)| *key);
         known
-    }
-
-    fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: &Map) {
-        self.report(|walk| {
-            let known: Vec<&str> = walk.known_keys(here).into_iter().map(|(key, _)| key).collect();
-            let unused: Vec<&str> =
-                known.iter().copied().filter(|key| map.get(key).is_none()).collect();
-            walk.unknown(entry, &known, &unused)
-        });
-    }
-
-    fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
-        let path = show::join(&self.path_text(), &entry.key);
-        let message = format!("unknown key `{path}`");
-        let problem = self
-            .at(&entry.key_at, message, false)
-            .in_path(path)
-            .label("not known here")
-            .hint_nearest(&entry.key, unused.iter().chain(known).copied());
-        if known.is_empty() {
-            problem.help("this section takes no keys; remove it")
-        } else {
-            problem.valid(known.iter().copied())
-        }
     }
 
     fn missing_keys(&mut self, slot: Slot<'a>, here: &Here, typed: &[(Cow<'a, str>, Typed<'a>)]) {
@@ -470,79 +383,6 @@ impl<'a> Walk<'a> {
                     self.missing(slot, key, rule.properties.get(key).copied());
                 }
             }
-        }
-    }
-
-    pub(crate) fn missing(&mut self, slot: Slot<'a>, key: &str, id: Option<Id>) {
-        self.report(|walk| {
-            let ids: Vec<Id> = id.into_iter().collect();
-            let expected = describe::expected(walk.rules, &ids);
-            let path = show::join(&walk.path_text(), key);
-            let message = format!("missing key `{path}`");
-            let problem = walk
-                .on_key(slot, message)
-                .label(format!("needs `{key}`: {expected}"))
-                .in_path(path);
-            match describe::description(walk.rules, &ids) {
-                Some(text) => problem.note(format!("`{key}`: {text}")),
-                None => problem,
-            }
-        });
-    }
-
-    // --- problems
-
-    /// Keeps a problem; while an alternative is only tried, notices that there is one.
-    pub(crate) fn report(&mut self, problem: impl FnOnce(&Self) -> Problem) {
-        if self.trial {
-            self.failed = true;
-        } else {
-            let problem = problem(self);
-            self.problems.push(problem);
-        }
-    }
-
-    /// A problem with a value: points at the value.
-    pub(crate) fn on(&self, slot: Slot<'_>, message: String, show: bool) -> Problem {
-        match (&slot.node.kind, slot.key_at) {
-            (Kind::Map(_) | Kind::Seq(_), Some(_)) => self.on_key(slot, message),
-            (Kind::Scalar(text, _), Some(key_at))
-                if text.is_empty() && slot.node.at.has_lines() =>
-            {
-                self.at(key_at, message, false)
-            }
-            (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => {
-                self.at(&slot.node.at, message, show)
-            }
-        }
-        .overriding(slot.node.overrides().to_vec())
-    }
-
-    /// A problem with a map as a whole: points at its key.
-    pub(crate) fn on_key(&self, slot: Slot<'_>, message: String) -> Problem {
-        self.at(slot.key_at.unwrap_or(&slot.node.at), message, false)
-    }
-
-    pub(crate) fn at(&self, at: &At, message: String, show: bool) -> Problem {
-        let problem = at.problem(message, show).in_path(self.path_text());
-        let used =
-            self.used_at.last().map(|at| format!("used through an alias at {}", at.origin()));
-        used.into_iter().fold(problem, Problem::note)
-    }
-
-    pub(crate) fn path_text(&self) -> String {
-        self.path.iter().fold(String::new(), |path, key| show::join(&path, key))
-    }
-
-    fn too_much_work(&mut self, slot: Slot<'a>) {
-        // Said once; the counter goes on.
-        self.failed = true;
-        if self.steps == MAX_STEPS + 1 {
-            self.trial = false;
-            self.report(|walk| {
-                walk.on(slot, "too many alternatives to check".to_owned(), false)
-                    .help("make the section smaller")
-            });
         }
     }
 }

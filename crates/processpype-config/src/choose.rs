@@ -6,8 +6,6 @@
 //!    inside the variant.
 //! 2. Where no alternative fits, exactly one problem is reported, at the value or at its tag.
 
-use std::borrow::Cow;
-
 use crate::check::{Slot, View, Walk};
 use crate::describe;
 use crate::node::Map;
@@ -29,8 +27,8 @@ impl<'a> Walk<'a> {
         match view {
             View::Scalar(text, style) => {
                 let fits = |id: &Id| self.rules.types(*id).decide(text, *style).is_some();
-                let fitting = group.ids.iter().copied().filter(fits).collect();
-                self.choose_scalar(slot, text, fitting, secret)
+                let fitting: Vec<Id> = group.ids.iter().copied().filter(fits).collect();
+                self.choose_scalar(slot, text, &fitting, secret)
             }
             View::Seq(_) => self.choose_by_trial(group, slot, Types::LIST, secret),
             View::Map(map) => match &group.shape {
@@ -46,23 +44,23 @@ impl<'a> Walk<'a> {
     fn choose_scalar(
         &mut self,
         slot: Slot<'a>,
-        text: &Cow<'a, str>,
-        fitting: Vec<Id>,
+        text: &str,
+        fitting: &[Id],
         secret: bool,
     ) -> Option<Id> {
-        if let [only] = fitting.as_slice() {
+        if let [only] = fitting {
             return Some(*only);
         }
         let texts: Option<Vec<_>> = fitting.iter().map(|id| self.rules.texts(*id)).collect();
-        let Some(texts) = texts else { return self.first_clean(slot, &fitting, secret) };
-        let found = texts.iter().position(|texts| texts.contains(&text.as_ref()));
+        let Some(texts) = texts else { return self.first_clean(slot, fitting, secret) };
+        let found = texts.iter().position(|texts| texts.contains(&text));
         if let Some(at) = found {
             return Some(fitting[at]);
         }
         let valid: Vec<&str> = texts.into_iter().flatten().collect();
         let secret = secret || fitting.iter().any(|id| self.rules.may_be_secret(*id));
         self.report(|walk| {
-            let shown = (!secret).then(|| show::value(text));
+            let shown = (!secret).then(|| show::value_of(slot.node, text));
             let subject = shown.as_deref().unwrap_or("the value");
             let path = walk.path_text();
             let message = format!("invalid value for `{path}`: {subject} is not a known variant");
@@ -95,9 +93,9 @@ impl<'a> Walk<'a> {
         if let Some(id) = ids.iter().find(|id| self.is_clean(slot, **id, secret)) {
             return Some(*id);
         }
-        let valid: Vec<String> =
-            ids.iter().map(|id| describe::expected(self.rules, &[*id])).collect();
         self.report(|walk| {
+            let valid: Vec<String> =
+                ids.iter().map(|id| describe::expected(walk.rules, &[*id])).collect();
             let path = walk.path_text();
             let message = format!("invalid value for `{path}`: it has none of the valid forms");
             walk.on(slot, message, false).label("expected one of the valid forms").valid(valid)

@@ -5,15 +5,21 @@
 //! The texts speak of whole numbers, text, lists and maps, not of `u64` and `string`: they are
 //! for whoever writes the file.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use serde_json::Value;
 
 use crate::check::View;
-use crate::node::Style;
+use crate::duration::{self, HumanDuration};
+use crate::node::{Node, Style};
 use crate::rules::{FreeKeys, Id, Rule, Rules};
 use crate::types::{Scalar, Types};
 
 /// Alternatives that are spelled out before "or others".
 const MAX_FORMS: usize = 4;
+
+/// What a type that holds nothing wants.
+const NOTHING: &str = "nothing";
 
 /// What is valid, such as "a whole number from 10 to 60000".
 pub(crate) fn expected(rules: &Rules, ids: &[Id]) -> String {
@@ -41,13 +47,13 @@ pub(crate) fn choices(choices: &[Value]) -> Vec<String> {
 }
 
 /// What to do about a value of the wrong type.
-pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>) -> Option<String> {
+pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>, node: &Node) -> Option<String> {
     let types = types(rules, ids);
     let View::Scalar(text, style) = view else { return None };
     let unquoted = types.decide(text, Style::Plain).is_some();
     match style {
         Style::Quoted if unquoted => Some("remove the quotes".to_owned()),
-        Style::Plain if text.is_empty() && !types.has(Types::LIST.or(Types::OBJECT)) => {
+        _ if node.is_unwritten() && !types.has(Types::LIST.or(Types::OBJECT)) => {
             Some("write a value after the colon, or remove the key".to_owned())
         }
         Style::Plain if crate::node::is_null(text) && types.has(Types::TEXT) => {
@@ -57,8 +63,16 @@ pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>) -> Option<Strin
         _ if types.has(Types::LIST) && !types.has(Types::SCALAR) => {
             Some("write a list: [a, b], or one `- item` per line".to_owned())
         }
+        _ if types.without(Types::NULL) == Types::OBJECT => {
+            Some("write its keys below it, one `key: value` per line".to_owned())
+        }
         _ => None,
     }
+}
+
+/// "is not a whole number"; what takes nothing is told so.
+pub(crate) fn is_not(short: &str) -> String {
+    if short == NOTHING { "has no place here".to_owned() } else { format!("is not {short}") }
 }
 
 /// What is wrong with a scalar of the right type, such as "is less than 10".
@@ -108,6 +122,9 @@ fn text(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
     let each = || all.iter().map(|id| rules.get(*id));
     if let Some(expected) = each().find_map(|rule| rule.expected.clone()) {
         return expected;
+    }
+    if let Some(address) = each().find_map(|rule| address(&rule.format)) {
+        return address.to_owned();
     }
     if let Some(choices) = each().find_map(|rule| rule.choices.as_ref()) {
         return one_of(&self::choices(choices));
@@ -251,7 +268,7 @@ fn simple(types: Types, limits: &Limits, with_limits: bool) -> String {
         forms.push("a map".to_owned());
     }
     match forms.len() {
-        0 => "nothing".to_owned(),
+        0 => NOTHING.to_owned(),
         5 => "any value".to_owned(),
         _ => forms.join(" or "),
     }
@@ -347,11 +364,38 @@ fn wrong_text(rule: &Rule, text: &str) -> Option<String> {
         let unit = if max == 1 { "character" } else { "characters" };
         return Some(format!("is longer than {max} {unit}"));
     }
+    if rule.format == duration::FORMAT && text.parse::<HumanDuration>().is_err() {
+        return Some(format!("is not {}", duration::EXPECTED));
+    }
+    if let Some(expected) = wrong_address(&rule.format, text) {
+        return Some(format!("is not {expected}"));
+    }
     let pattern = rule.pattern.as_ref().filter(|pattern| !pattern.is_match(text))?;
     Some(match &rule.expected {
         Some(expected) => format!("is not {expected}"),
         None => format!("does not match {}", pattern.as_str()),
     })
+}
+
+/// The name of an address format.
+fn address(format: &str) -> Option<&'static str> {
+    match format {
+        "ip" => Some("an IP address"),
+        "ipv4" => Some("an IPv4 address"),
+        "ipv6" => Some("an IPv6 address"),
+        _ => None,
+    }
+}
+
+/// What an address should be, if it is none.
+fn wrong_address(format: &str, text: &str) -> Option<&'static str> {
+    let fine = match format {
+        "ip" => text.parse::<IpAddr>().is_ok(),
+        "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
+        "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
+        _ => true,
+    };
+    if fine { None } else { address(format) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "choices in a schema are floats")]

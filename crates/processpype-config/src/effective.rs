@@ -69,8 +69,7 @@ impl Lister<'_> {
                 }
             }
             Kind::Scalar(text, _) => {
-                let known = all.iter().any(|id| self.rules.get(*id).types != Types::ANY);
-                let shown = known && !secret;
+                let shown = !secret && !ids.is_empty() && ids.iter().all(|id| self.is_scalar(*id));
                 let value = if shown { show::without_userinfo(text) } else { HIDDEN.to_owned() };
                 self.push(path, value, node.at.origin(), node.overrides().to_vec());
             }
@@ -145,6 +144,12 @@ impl Lister<'_> {
             FreeKeys::Unsaid | FreeKeys::None => None,
         });
         matching.chain(free).collect()
+    }
+
+    /// Whether the schema knows that a text or a number stands here.
+    fn is_scalar(&self, id: Id) -> bool {
+        let types = self.rules.types(id);
+        types != Types::ANY && types.has(Types::SCALAR.without(Types::NULL))
     }
 
     fn is_leaf(&self, id: Id) -> bool {

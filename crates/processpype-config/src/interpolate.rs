@@ -28,6 +28,8 @@ pub(crate) struct Resolved {
     pub(crate) text: String,
     /// Something was put in, so the text has no quotes or type of its own.
     pub(crate) changed: bool,
+    /// The variables that were put in.
+    pub(crate) names: Vec<String>,
     /// A secret was put in.
     pub(crate) secret: bool,
 }
@@ -38,6 +40,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) label: &'static str,
     pub(crate) help: String,
+    /// The reference itself is harmless: a name, without a default.
+    pub(crate) show: bool,
     /// The `${…}` in question, in bytes of the text.
     range: Range<usize>,
 }
@@ -47,7 +51,8 @@ pub(crate) struct Failure {
 impl Resolver<'_> {
     /// Resolves a whole text.
     pub(crate) fn resolve(self, text: &str) -> Result<Resolved, Failure> {
-        let mut out = Resolved { text: String::new(), changed: false, secret: false };
+        let mut out =
+            Resolved { text: String::new(), changed: false, names: Vec::new(), secret: false };
         let mut at = 0;
         while let Some(found) = text[at..].find("${") {
             let start = at + found;
@@ -76,10 +81,15 @@ impl Resolver<'_> {
                 message,
                 label: "asked for here",
                 help,
+                show: true,
                 range: range.clone(),
             })?);
         } else {
             out.text.push_str(&self.variable(inner, &range)?);
+            let name = inner.split(":-").next().unwrap_or_default();
+            if self.variables.contains_key(name) {
+                out.names.push(name.to_owned());
+            }
         }
         if out.text.len() > MAX_RESOLVED_BYTES {
             let message = format!("the value is larger than {MAX_RESOLVED_BYTES} bytes");
@@ -114,6 +124,7 @@ impl Resolver<'_> {
             message: format!("the environment variable `{name}` is not set"),
             label: "needs the variable",
             help: format!("set {name}, or give a default: ${{{name}:-default}}{or}"),
+            show: true,
             range,
         }
     }
@@ -133,7 +144,7 @@ impl Failure {
 }
 
 fn failure(message: String, label: &'static str, help: &str, range: Range<usize>) -> Failure {
-    Failure { message, label, help: help.to_owned(), range }
+    Failure { message, label, help: help.to_owned(), show: false, range }
 }
 
 fn unclosed(range: Range<usize>) -> Failure {

@@ -33,5 +33,7 @@ fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Problem {
     // serde_json ends its text with the place, which stands in the report anyway.
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
-    At::of_bytes(source, at..at + 1).problem(format!("not valid JSON: {message}"), false)
+    At::of_bytes(source, at..at + 1)
+        .problem(format!("not valid JSON: {message}"), false)
+        .help("JSON quotes every key, and has no comments and no comma before a closing bracket")
 }

@@ -1,5 +1,42 @@
 #![doc = include_str!("../README.md")]
 #![doc = ""]
+//! # From text to type
+//!
+//! Text is kept as it was written until the target is known, and the target decides:
+//!
+//! | in the file | wanted | becomes |
+//! |---|---|---|
+//! | `1.10` | text | `"1.10"` |
+//! | `1.10` | a number | `1.1` |
+//! | `"80"` | a whole number | a problem: remove the quotes |
+//! | `no` | text | `"no"` |
+//! | `no` | true or false | a problem: write true or false |
+//! | nothing, `~`, `null` | an optional value | `None` |
+//! | nothing, `~`, `null` | a map | an empty map |
+//! | nothing, `~`, `null` | anything else | a problem |
+//!
+//! Variables, flags and `${…}` carry text without a type, so `80` is fine there for both.
+//!
+//! # What a schema enforces
+//!
+//! `type`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, the ranges
+//! of Rust's integers, `minLength`, `maxLength`, `pattern`, `items`, `prefixItems`, `minItems`,
+//! `maxItems`, `uniqueItems`, `properties`, `patternProperties`, `additionalProperties`,
+//! `unevaluatedProperties`, `required`, `minProperties`, `maxProperties`, `enum`, `const`, `$ref`,
+//! `allOf`, `anyOf`, `oneOf`, and the formats `ip`, `ipv4`, `ipv6`. Two keywords are our own:
+//! `x-secret` marks what is never shown, `x-expected` says in words what is valid.
+//!
+//! A schema that says `type: object` and names no properties takes no keys; a hand-written one for
+//! a free map says `additionalProperties: true`. `#[serde(alias)]` does not reach the schema, so
+//! an alias is an unknown key.
+//!
+//! # References
+//!
+//! In files and in `--set`, `${VAR}` is the variable, `${VAR:-default}` has a default for a
+//! variable that is unset or empty, `${secret://backend:key}` asks a backend that
+//! [`SecretsConfig`] declares, and `$${` is a literal `${`. They are resolved when a section is
+//! read, and only in what is read; never in variables and never in request bodies.
+//!
 //! # Invariants
 //!
 //! 1. Every value knows its origin; every problem says where, what, and what would be right.
@@ -10,11 +47,13 @@
 
 mod check;
 mod choose;
+mod complain;
 mod describe;
 mod duration;
 mod effective;
 mod interpolate;
 mod json;
+mod key;
 pub mod limits;
 mod loader;
 mod nearest;

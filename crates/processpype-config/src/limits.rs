@@ -39,7 +39,7 @@ pub const MAX_LINE_CHARS: usize = 160;
 /// Steps that checking one section against its schema may take.
 ///
 /// Untagged enums try their variants one by one, so nested ones could take exponential time.
-pub const MAX_STEPS: usize = 4_000_000;
+pub const MAX_STEPS: usize = 1_000_000;
 
 /// Bytes of one value after `${…}` is resolved.
 pub const MAX_RESOLVED_BYTES: usize = 1024 * 1024;

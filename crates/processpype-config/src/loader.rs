@@ -235,18 +235,23 @@ impl Loader {
     fn overlay(&self, root: &mut Node, problems: &mut Problems) {
         let mut known = self.sections.clone();
         if let Some(map) = root.as_map() {
-            known.extend(map.entries().iter().map(|entry| entry.key.to_string()));
+            let keys = map.entries().iter().map(|entry| entry.key.to_string());
+            known.extend(keys.filter(|key| !self.sections.contains(key)));
         }
-        let overlay = overlay::Overlay { prefix: &self.prefix, known: &known };
+        let mut top = None;
+        let overlay = overlay::Overlay { prefix: &self.prefix, known: &known, files: root };
         for (name, value) in &self.variables {
             let text = match value {
                 Variable::Text(text) => Some(text.as_str()),
                 Variable::NotUnicode => None,
             };
-            overlay.variable(root, name, text, problems);
+            overlay.variable(&mut top, name, text, problems);
         }
         for Assignment(assignment) in &self.assignments {
-            overlay.assignment(root, assignment, problems);
+            overlay.assignment(&mut top, assignment, problems);
+        }
+        if let Some(top) = top {
+            *root = top.over(root);
         }
     }
 }
@@ -342,7 +347,9 @@ fn format_of(path: &Path) -> Result<Format, Box<Problem>> {
 fn file_text(path: &Path) -> Result<String, Box<Problem>> {
     let file = std::fs::File::open(path).map_err(|error| io_problem(path, &error))?;
     if file.metadata().is_ok_and(|data| data.is_dir()) {
-        return Err(unreadable(path, "this is a directory").map_help("name a file in it"));
+        return Err(
+            unreadable(path, "the configuration file is a directory").map_help("name a file in it")
+        );
     }
     let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
@@ -353,13 +360,15 @@ fn file_text(path: &Path) -> Result<String, Box<Problem>> {
 fn io_problem(path: &Path, error: &std::io::Error) -> Box<Problem> {
     use std::io::ErrorKind;
     let (message, help) = match error.kind() {
-        ErrorKind::NotFound => {
-            ("the file does not exist", "check the path, or leave it out to run without a file")
-        }
-        ErrorKind::PermissionDenied => {
-            ("the file may not be read", "give this process's user the permission to read it")
-        }
-        _ => ("the file cannot be read", "check that it is an ordinary file"),
+        ErrorKind::NotFound => (
+            "the configuration file does not exist",
+            "check the path, or leave it out to run without a file",
+        ),
+        ErrorKind::PermissionDenied => (
+            "the configuration file may not be read",
+            "give this process's user the permission to read it",
+        ),
+        _ => ("the configuration file cannot be read", "check that it is an ordinary file"),
     };
     let problem = unreadable(path, message).map_help(help);
     Box::new(problem.note(error.to_string()))

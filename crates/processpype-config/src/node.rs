@@ -96,6 +96,11 @@ impl Node {
         matches!(&self.kind, Kind::Scalar(text, Style::Plain) if is_null(text))
     }
 
+    /// Whether nothing stands after the colon.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.is_null() && self.at.has_lines() && self.at.written().is_empty()
+    }
+
     pub(crate) fn overrides(&self) -> &[Origin] {
         self.extra.as_ref().map_or(&[], |extra| &extra.overrides)
     }
@@ -166,9 +171,11 @@ impl Map {
 
     /// Finds the key that a variable's name means: `-` and case do not count.
     pub(crate) fn get_like(&self, word: &str) -> Option<&Entry> {
-        let word = plain(word);
-        let exact = self.position(&word).map(|at| &self.entries[at]);
-        exact.or_else(|| self.entries.iter().find(|entry| plain(&entry.key) == word))
+        let exact = self.position(word).map(|at| &self.entries[at]);
+        exact.or_else(|| {
+            let word = plain(word);
+            self.entries.iter().find(|entry| plain(&entry.key) == word)
+        })
     }
 
     fn position(&self, key: &str) -> Option<usize> {

@@ -21,15 +21,19 @@ pub(crate) struct Overlay<'a> {
     pub(crate) prefix: &'a str,
     /// The sections that may be named.
     pub(crate) known: &'a [String],
+    /// What the files say; its keys are the ones that names mean.
+    pub(crate) files: &'a Node,
 }
 
 // === impl Overlay ===
 
 impl Overlay<'_> {
-    /// Lays one variable over `root`, if it is meant for us; `None` is a value that is not UTF-8.
+    /// Lays one variable over `top`, if it is meant for us; `None` is a value that is not UTF-8.
+    ///
+    /// `top` is laid over the files once, at the end: a merge costs as much as the files are large.
     pub(crate) fn variable(
         &self,
-        root: &mut Node,
+        top: &mut Option<Node>,
         name: &str,
         text: Option<&str>,
         problems: &mut Problems,
@@ -44,12 +48,12 @@ impl Overlay<'_> {
         if let Some(problem) = self.unknown(&at, &path, |section| self.variable_of(section, name)) {
             problems.push(problem);
         } else if let Some(value) = value(&source, text, problems) {
-            *root = nest(root, &path, &at, value).over(root);
+            self.lay(top, &path, &at, value);
         }
     }
 
-    /// Lays `path=value` over `root`.
-    pub(crate) fn assignment(&self, root: &mut Node, text: &str, problems: &mut Problems) {
+    /// Lays `path=value` over `top`.
+    pub(crate) fn assignment(&self, top: &mut Option<Node>, text: &str, problems: &mut Problems) {
         let (path_text, value_text) = text.split_once('=').unwrap_or((text, ""));
         let source = Source::word(Origin::command_line(format!("--set {path_text}")));
         let at = At::whole(&source);
@@ -65,8 +69,16 @@ impl Overlay<'_> {
         } else if let Some(problem) = self.unknown(&at, &path, ToOwned::to_owned) {
             problems.push(problem);
         } else if let Some(value) = value(&source, value_text, problems) {
-            *root = nest(root, &path, &at, value).over(root);
+            self.lay(top, &path, &at, value);
         }
+    }
+
+    fn lay(&self, top: &mut Option<Node>, path: &[String], at: &At, value: Node) {
+        let node = nest([Some(self.files), top.as_ref()], path, at, value);
+        *top = Some(match top.take() {
+            Some(low) => node.over(&low),
+            None => node,
+        });
     }
 
     /// The path that a variable names, if the variable is meant for us.
@@ -123,16 +135,17 @@ fn value(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<No
     Some(Node::scalar(text, Style::Loose, At::whole(source)))
 }
 
-/// Builds the maps around a value, with the keys that `root` has already.
-fn nest(root: &Node, path: &[String], at: &At, value: Node) -> Node {
+/// Builds the maps around a value, with the keys that one of the trees has already.
+fn nest(trees: [Option<&Node>; 2], path: &[String], at: &At, value: Node) -> Node {
     let Some((word, rest)) = path.split_first() else { return value };
-    let existing = root.as_map().and_then(|map| map.get(word).or_else(|| map.get_like(word)));
-    let key = existing.map_or_else(|| word.as_str().into(), |entry| Arc::clone(&entry.key));
-    let node = match existing {
-        Some(entry) => nest(&entry.node, rest, at, value),
-        None => rest.iter().rfold(value, |value, word| single(word.as_str().into(), at, value)),
-    };
-    single(key, at, node)
+    let found = trees.map(|tree| tree.and_then(Node::as_map).and_then(|map| map.get_like(word)));
+    let key = found
+        .iter()
+        .flatten()
+        .next()
+        .map_or_else(|| word.as_str().into(), |entry| Arc::clone(&entry.key));
+    let below = found.map(|entry| entry.map(|entry| &entry.node));
+    single(key, at, nest(below, rest, at, value))
 }
 
 fn single(key: Arc<str>, at: &At, node: Node) -> Node {

@@ -16,6 +16,10 @@ use crate::origin::Origin;
 use crate::render;
 
 /// One mistake in a configuration, with its place and what would be right.
+///
+/// Made by loading and reading, or by [`Section::problem`](crate::Section::problem) for a check of
+/// the caller's own; the builder methods add what helps. Nothing in it is secret, so it may be
+/// printed, logged and sent as JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
     message: String,
@@ -53,6 +57,21 @@ pub(crate) struct Snippet {
 }
 
 /// Every problem that was found, never none.
+///
+/// Problems of one load or read are in the order of their places: files first, then variables and
+/// flags, then what stands nowhere. Reports of several sections are joined by [`Report::merge`].
+///
+/// # Example
+///
+/// ```
+/// use processpype_config::{Problem, Report};
+///
+/// let port = Report::from(Problem::new("port in use").help("choose another"));
+/// let both = port.merge(Problem::new("no service").into());
+/// assert_eq!(both.count(), 2);
+/// assert_eq!(both.problems()[0].message(), "port in use");
+/// assert!(both.to_string().starts_with("error: port in use\n"));
+/// ```
 ///
 /// `Display` is the full text for people; `Serialize` is the list for programs.
 #[derive(Clone, Debug)]
@@ -201,6 +220,13 @@ impl Problem {
 
     pub(crate) fn overriding(mut self, overrides: Vec<Origin>) -> Self {
         self.overrides = overrides;
+        self
+    }
+
+    /// Notes the variables that a value was made of.
+    pub(crate) fn notes_from(mut self, variables: &[String]) -> Self {
+        let notes = variables.iter().map(|name| format!("from environment variable {name}"));
+        self.notes.extend(notes);
         self
     }
 

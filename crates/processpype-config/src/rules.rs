@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
+use crate::duration;
 use crate::secret::X_SECRET;
 use crate::types::Types;
 
@@ -170,21 +171,6 @@ impl Rules {
         rule.secret || rule.also.iter().chain(groups).any(|id| self.secret_within(*id, depth))
     }
 
-    /// Properties of `id`, those of its alternatives included.
-    pub(crate) fn all_properties<'a>(&'a self, id: Id, out: &mut Vec<(&'a str, Id)>) {
-        self.properties_within(id, MAX_SHAPE_DEPTH, out);
-    }
-
-    fn properties_within<'a>(&'a self, id: Id, depth: usize, out: &mut Vec<(&'a str, Id)>) {
-        let Some(depth) = depth.checked_sub(1) else { return };
-        let rule = &self.rules[id];
-        out.extend(rule.properties.iter().map(|(key, id)| (key.as_str(), *id)));
-        let groups = rule.groups.iter().flat_map(|group| &group.ids);
-        for id in rule.also.iter().chain(groups) {
-            self.properties_within(*id, depth, out);
-        }
-    }
-
     /// The texts that a rule allows, if it allows only certain texts.
     pub(crate) fn texts(&self, id: Id) -> Option<Vec<&str>> {
         let mut ids = Vec::new();
@@ -291,7 +277,9 @@ impl<'a> Compiler<'a> {
             multiple_of: number("multipleOf").filter(|n| *n > 0.0),
             min_length: size("minLength"),
             max_length: size("maxLength"),
-            pattern: text("pattern").and_then(|pattern| Regex::new(pattern).ok()),
+            pattern: text("pattern")
+                .filter(|_| text("format") != Some(duration::FORMAT))
+                .and_then(|pattern| Regex::new(pattern).ok()),
             items: s.get("items").map(|items| self.compile(items)),
             prefix: self.list(s.get("prefixItems")),
             min_items: size("minItems"),

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::check::{Slot, Walk};
 use crate::effective::{self, Effective};
 use crate::interpolate::Resolver;
-use crate::limits::MAX_BODY_BYTES;
+use crate::limits::{MAX_BODY_BYTES, MAX_LISTED};
 use crate::nearest::plain;
 use crate::node::{Map, Node, Style};
 use crate::origin::Origin;
@@ -168,9 +168,12 @@ impl Section {
     }
 
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
+    ///
+    /// This is how framework keys and a service's own fields share one section: each half is read
+    /// into its own type, and each refuses what it does not know.
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
-        let is_named = |key: &str| keys.iter().any(|named| *named == key);
+        let is_named = |key: &str| keys.contains(&key);
         let named = self.with_map(|map| map.filtered(is_named));
         let rest = self.with_map(|map| map.filtered(|key| !is_named(key)));
         (named, rest)
@@ -189,6 +192,20 @@ impl Section {
     /// Lays `self` over `below`, as a higher layer lies over a lower one; origins are kept.
     ///
     /// The result has the path of `self`. An empty section (`counter:`) hides nothing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "defaults: {stop_timeout: 10s}\nservices: {counter: {step: 1}}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let counter = document.section(&["services", "counter"]);
+    /// let merged = counter.over(&document.section(&["defaults"]));
+    /// assert_eq!(merged.keys().len(), 2);
+    /// assert_eq!(merged.path(), "services.counter");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn over(&self, below: &Self) -> Self {
         let node = match (&self.node, &below.node) {
@@ -230,6 +247,9 @@ impl Section {
     }
 
     /// Reads the section into a type: resolves `${…}`, checks the type's schema, deserializes.
+    ///
+    /// The type's JSON Schema is checked first and in full, so that one report has every mistake;
+    /// serde runs on what passed, and its error is the last resort for what no schema can say.
     ///
     /// Keys that the schema does not know are refused, except those that begin with `x-`, with or
     /// without `deny_unknown_fields`. (`#[serde(alias)]` is not in the schema, so an alias is
@@ -313,32 +333,51 @@ impl Section {
         for key in &error.path {
             path = show::join(&path, key);
         }
-        // A hand-written error may quote any value of the section; secrets are taken out.
-        let scrub = |text: String, secret: &String| text.replace(secret.as_str(), "···");
-        let mut message = secrets.iter().fold(error.message.clone(), scrub);
-        if let crate::typed::Value::Scalar(text, _) = &value.value
-            && !value.show
-            && !text.is_empty()
-        {
-            message = message.replace(text.as_ref(), "···");
-        }
+        // A hand-written error may quote any value; what may not be shown is taken out.
+        let hidden = typed.hidden();
+        let hidden = hidden.iter().copied().chain(secrets.iter().map(String::as_str));
+        let scrub = |text: String, hidden: &str| text.replace(hidden, "···");
+        let message = hidden.fold(error.message.clone(), scrub);
         let subject = match &value.value {
             crate::typed::Value::Scalar(text, _) if value.show => {
-                format!("{}: ", show::value(text))
+                format!("{} was refused: ", show::value(text))
             }
             _ => String::new(),
         };
-        value
+        let problem = value
             .place()
             .problem(format!("invalid value for `{path}`: {subject}{message}"), value.show)
-            .in_path(path)
-            .overriding(value.node.overrides().to_vec())
-            .into()
+            .in_path(path.as_str())
+            .overriding(value.node.overrides().to_vec());
+        let places = error.candidates.iter().take(MAX_LISTED).map(|keys| {
+            let path = keys.iter().fold(path.clone(), |path, key| show::join(&path, key));
+            format!("it may be the value at `{path}`, {}", value.follow(keys).place().origin())
+        });
+        places.fold(problem, Problem::note).into()
     }
 
     /// Starts a problem about this section, for a check of the caller's own.
     ///
-    /// The message must hold no value that could be secret.
+    /// The problem points at the key of the section, or at the value if it is no map. The message
+    /// must hold no value that could be secret; the source line is masked as always.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "services:\n  counter:\n    kind: tiker\n";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let kinds = ["ticker", "hello"];
+    /// let problem = document
+    ///     .section(&["services", "counter", "kind"])
+    ///     .problem("unknown kind")
+    ///     .hint_nearest("tiker", kinds)
+    ///     .valid(kinds);
+    /// assert!(problem.to_string().contains("app.yaml:3:11"), "{problem}");
+    /// assert!(problem.to_string().contains("did you mean `ticker`?"), "{problem}");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     pub fn problem(&self, message: impl Into<String>) -> Problem {
         let node_at =
             self.node.as_ref().filter(|node| node.as_map().is_none()).map(|node| &node.at);

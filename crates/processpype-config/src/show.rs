@@ -5,7 +5,11 @@
 //! Only [`value`] turns a value of the configuration into text for people; it shortens it and hides
 //! the user information of URLs. Whether it may be called is the caller's decision.
 
+use std::borrow::Cow;
+
 use crate::limits::MAX_SHOWN_CHARS;
+use crate::node::{Kind, Node, Style};
+use crate::types::Types;
 
 /// Words in a key that make its value a secret even if its type does not say so.
 const SECRET_WORDS: [&str; 10] = [
@@ -39,6 +43,17 @@ pub(crate) fn value(text: &str) -> String {
     out
 }
 
+/// A value as it was meant: numbers without quotes, unless they were written with quotes.
+pub(crate) fn value_of(node: &Node, text: &str) -> String {
+    let is_quoted = matches!(&node.kind, Kind::Scalar(_, Style::Quoted));
+    let numbers = Types::WHOLE.or(Types::NUMBER);
+    let is_number = numbers.decide(&Cow::Borrowed(text), Style::Plain).is_some();
+    if is_number && !is_quoted && text.len() <= MAX_SHOWN_CHARS {
+        return text.to_owned();
+    }
+    value(text)
+}
+
 /// `postgres://user:password@host` → `postgres://···@host`.
 pub(crate) fn without_userinfo(text: &str) -> String {
     let mut out = String::new();
@@ -59,10 +74,20 @@ pub(crate) fn without_userinfo(text: &str) -> String {
 
 /// Whether a key's name says that its value is a secret.
 pub(crate) fn names_a_secret(key: &str) -> bool {
-    let key = crate::nearest::plain(key);
-    SECRET_WORDS.iter().any(|word| {
-        key == *word || key.ends_with(&format!("_{word}")) || key.starts_with(&format!("{word}_"))
-    })
+    SECRET_WORDS.iter().any(|word| has_word(key.as_bytes(), word.as_bytes()))
+}
+
+/// Whether `word` begins or ends `key`; asked for every scalar, so it must not allocate.
+fn has_word(key: &[u8], word: &[u8]) -> bool {
+    let Some(rest) = key.len().checked_sub(word.len()) else { return false };
+    let same = |part: &[u8]| part.iter().zip(word).all(|(a, b)| is_same(*a, *b));
+    let begins = same(&key[..word.len()]) && key.get(word.len()).is_none_or(|c| is_same(*c, b'_'));
+    let ends = same(&key[rest..]) && (rest == 0 || is_same(key[rest - 1], b'_'));
+    begins || ends
+}
+
+fn is_same(written: u8, word: u8) -> bool {
+    written.eq_ignore_ascii_case(&word) || (written == b'-' && word == b'_')
 }
 
 /// Joins a path and a key; keys that would be ambiguous are quoted.

@@ -22,6 +22,9 @@ use crate::{toml_tree, yaml};
 /// What stands in for everything that is not shown.
 const MASK: &str = "···";
 
+/// Bytes before and after a mark that are looked at.
+const WINDOW: usize = 4 * MAX_LINE_CHARS;
+
 /// Punctuation between values that may be shown.
 const HARMLESS: &str = " \t:,[]{}-=";
 
@@ -200,6 +203,12 @@ impl At {
         let range = self.range();
         let start = line_start(text, range.start);
         let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        let end = if text[start..end].ends_with('\r') { end - 1 } else { end };
+        // A line can be a whole file; only the neighbourhood of the mark is looked at.
+        let start = start.max(floor_char(text, range.start.saturating_sub(WINDOW)));
+        let end = end.min(floor_char(text, range.start.saturating_add(WINDOW)));
+        // A URL may name a user and a password; then the line is masked like any other.
+        let show = show && !self.written().contains("://");
         let line = Line { text, start, end, marks: self.source.marks() };
         Some(line.snippet(range.start..range.end.min(end).max(range.start), show))
     }
@@ -227,9 +236,6 @@ impl Line<'_> {
         let mut masked = Masked::default();
         for (at, c) in self.text[self.start..self.end].char_indices() {
             let at = self.start + at;
-            if at == meant.start {
-                masked.mark_start();
-            }
             if meant.contains(&at) {
                 masked.in_mark = true;
             }
@@ -237,6 +243,9 @@ impl Line<'_> {
                 break;
             }
             let hidden = !(show && meant.contains(&at)) && self.is_hidden(at, c, spans);
+            if at == meant.start {
+                masked.mark_start(hidden);
+            }
             masked.push(if c == '\t' || c.is_control() { ' ' } else { c }, hidden);
             masked.in_mark = false;
         }
@@ -252,18 +261,19 @@ impl Line<'_> {
     }
 
     fn is_hidden(&self, at: usize, c: char, spans: &[Mark]) -> bool {
-        match spans.iter().find(|mark| mark.range.contains(&at)) {
+        match span_at(spans, at) {
             Some(mark) => !mark.is_key,
-            None if at >= self.marks.until => self.text
-                [self.start..=at.min(self.end - 1).max(self.start)]
-                .chars()
-                .any(|c| !c.is_whitespace()),
+            // Not understood: only the colon right after the last key is shown.
+            None if at >= self.marks.until => self
+                .text
+                .get(self.start.max(self.marks.until)..at + c.len_utf8())
+                .is_none_or(|run| run.chars().any(|c| !c.is_whitespace() && c != ':')),
             None => !HARMLESS.contains(c),
         }
     }
 
     fn is_comment(&self, at: usize, spans: &[Mark]) -> bool {
-        at < self.marks.until && !spans.iter().any(|mark| mark.range.contains(&at))
+        at < self.marks.until && span_at(spans, at).is_none()
     }
 }
 
@@ -280,8 +290,8 @@ struct Masked {
 // === impl Masked ===
 
 impl Masked {
-    fn mark_start(&mut self) {
-        let inside_mask = if self.hiding { MASK.chars().count() } else { 0 };
+    fn mark_start(&mut self, hidden: bool) {
+        let inside_mask = if self.hiding && hidden { MASK.chars().count() } else { 0 };
         self.before = Some(self.out.len() - inside_mask);
     }
 
@@ -314,6 +324,12 @@ impl Masked {
         }
         Snippet { text: self.out.into_iter().collect(), before, marked }
     }
+}
+
+/// The span that contains a byte.
+fn span_at(spans: &[Mark], at: usize) -> Option<&Mark> {
+    let first = spans.partition_point(|mark| mark.range.end <= at);
+    spans.get(first).filter(|mark| mark.range.contains(&at))
 }
 
 fn narrow(number: usize) -> u32 {

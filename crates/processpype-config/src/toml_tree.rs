@@ -40,8 +40,28 @@ pub(crate) fn marks(text: &str) -> Marks {
         marks.until = text.len();
         mark_table(table.get_ref(), &mut marks.spans);
         marks.spans.sort_by_key(|mark| mark.range.start);
+    } else if !text.contains("\"\"\"") && !text.contains("'''") {
+        marks.spans = bare_keys(text);
     }
     marks
+}
+
+/// The keys of a text with a syntax error: a bare word at the start of a line, before `=`.
+///
+/// Only for texts without multi-line strings, in which any line could look like this.
+fn bare_keys(text: &str) -> Vec<Mark> {
+    let mut start = 0;
+    let mut keys = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let word = line.split('=').next().unwrap_or_default();
+        let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if word.len() < line.len() && !word.is_empty() && word.trim().chars().all(is_bare) {
+            let from = start + (word.len() - word.trim_start().len());
+            keys.push(Mark { range: from..from + word.trim().len(), is_key: true });
+        }
+        start += line.len();
+    }
+    keys
 }
 
 fn mark_table(table: &DeTable<'_>, spans: &mut Vec<Mark>) {

@@ -11,12 +11,16 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess};
-use serde::de::{Unexpected, VariantAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess};
+use serde::de::{Unexpected, Visitor};
 
+use crate::key::Key;
 use crate::node::Node;
 use crate::source::At;
 use crate::types::Scalar;
+
+/// Bytes from which on a value is worth hiding; shorter ones would tear every message apart.
+const MIN_HIDDEN: usize = 3;
 
 /// A value whose type is decided.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(crate) struct Error {
     pub(crate) message: String,
     /// The keys from the outside in, once known.
     pub(crate) path: Vec<String>,
+    /// Where below `path` the value may stand, if it stands at several places.
+    pub(crate) candidates: Vec<Vec<String>>,
     /// The text of the value that was refused, if serde told it.
     needle: Option<String>,
     located: bool,
@@ -91,6 +97,25 @@ impl<'a> Typed<'a> {
         }
     }
 
+    /// The values that a report must not show, longest first.
+    pub(crate) fn hidden(&self) -> Vec<&str> {
+        let mut hidden = Vec::new();
+        self.collect_hidden(&mut hidden);
+        hidden.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+        hidden
+    }
+
+    fn collect_hidden<'s>(&'s self, hidden: &mut Vec<&'s str>) {
+        match &self.value {
+            Value::Scalar(text, _) if !self.show && text.len() >= MIN_HIDDEN => hidden.push(text),
+            Value::Scalar(..) => {}
+            Value::Seq(items) => items.iter().for_each(|item| item.collect_hidden(hidden)),
+            Value::Map(entries) => {
+                entries.iter().for_each(|(_, value)| value.collect_hidden(hidden));
+            }
+        }
+    }
+
     /// Gives an error from below this value its place, unless it has one.
     fn locate(&self, mut error: Error) -> Error {
         if error.located {
@@ -100,9 +125,10 @@ impl<'a> Typed<'a> {
         if let Some(needle) = &error.needle {
             let mut found = Vec::new();
             self.find(needle, &mut Vec::new(), &mut found);
-            if let [path] = found.as_slice() {
+            match found.as_slice() {
                 // Kept from the inside out while the error travels.
-                error.path = path.iter().rev().cloned().collect();
+                [path] => error.path = path.iter().rev().cloned().collect(),
+                _ => error.candidates = found,
             }
         }
         error
@@ -141,7 +167,13 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: message.to_string(), path: Vec::new(), needle: None, located: false }
+        Self {
+            message: message.to_string(),
+            path: Vec::new(),
+            candidates: Vec::new(),
+            needle: None,
+            located: false,
+        }
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -367,112 +399,5 @@ impl<'de> MapAccess<'de> for Entries<'_, '_> {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.entries.len() - self.next)
-    }
-}
-
-/// A key: text, or a number or truth value if the map's type wants one.
-struct Key<'t>(&'t str);
-
-// === impl Key ===
-
-impl Key<'_> {
-    fn parsed<'de, T, V: Visitor<'de>>(
-        self,
-        visitor: V,
-        visit: impl FnOnce(V, T) -> Result<V::Value, Error>,
-    ) -> Result<V::Value, Error>
-    where
-        T: std::str::FromStr,
-    {
-        match self.0.parse() {
-            Ok(key) => visit(visitor, key),
-            Err(_) => visitor.visit_str(self.0),
-        }
-    }
-}
-
-macro_rules! keys {
-    ($($method:ident => $visit:ident),* $(,)?) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.parsed(visitor, |visitor, key| visitor.$visit(key))
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Key<'_> {
-    type Error = Error;
-
-    keys! {
-        deserialize_bool => visit_bool,
-        deserialize_i8 => visit_i8, deserialize_i16 => visit_i16, deserialize_i32 => visit_i32,
-        deserialize_i64 => visit_i64, deserialize_i128 => visit_i128,
-        deserialize_u8 => visit_u8, deserialize_u16 => visit_u16, deserialize_u32 => visit_u32,
-        deserialize_u64 => visit_u64, deserialize_u128 => visit_u128,
-    }
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_str(self.0)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        visitor.visit_enum(self)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_some(self)
-    }
-
-    serde::forward_to_deserialize_any! {
-        f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
-    }
-}
-
-impl<'de> EnumAccess<'de> for Key<'_> {
-    type Error = Error;
-    type Variant = UnitOnly;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, UnitOnly), Error> {
-        seed.deserialize(self).map(|variant| (variant, UnitOnly))
-    }
-}
-
-/// A key can be a variant without content only.
-struct UnitOnly;
-
-impl<'de> VariantAccess<'de> for UnitOnly {
-    type Error = Error;
-
-    fn unit_variant(self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Error> {
-        Err(de::Error::custom("a key cannot have content"))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Error> {
-        Err(de::Error::custom("a key cannot have content"))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Error> {
-        Err(de::Error::custom("a key cannot have content"))
     }
 }

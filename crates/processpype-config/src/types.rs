@@ -175,8 +175,13 @@ mod tests {
     use crate::node::Style;
 
     #[track_caller]
-    fn check(types: Types, text: &str, style: Style, expected: Option<Scalar<'_>>) {
-        assert_eq!(types.decide(&text.into(), style), expected, "{text:?}");
+    fn check<'a>(
+        types: Types,
+        text: &'a str,
+        style: Style,
+        expected: impl Into<Option<Scalar<'a>>>,
+    ) {
+        assert_eq!(types.decide(&text.into(), style), expected.into(), "{text:?}");
     }
 
     #[test]

@@ -47,7 +47,9 @@ pub(crate) fn marks(text: &str) -> Marks {
                 continue;
             }
             Event::Scalar(..) | Event::Alias(_) => {
-                let is_key = open.last() == Some(&Some(true));
+                // `{hunter2}` has a key without a colon, which may well be a value.
+                let has_colon = text[range.end..].trim_start().starts_with(':');
+                let is_key = has_colon && open.last() == Some(&Some(true));
                 marks.spans.push(Mark { range, is_key });
             }
             Event::MappingStart(..) | Event::SequenceStart(..) => {}
@@ -117,11 +119,11 @@ impl<'a> Reader<'a> {
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Stop> {
         self.count(1, depth, span)?;
-        if let Some(tag) = event.tag() {
-            let message = format!("the tag `{}` is not supported", tag.original());
+        if event.tag().is_some() {
+            // The tag is not named: a password may begin with `!`.
             let span = span.tag_span().unwrap_or(span);
-            let help = "remove the tag; the configuration type decides what a value is";
-            let problem = self.problem(span, message).help(help);
+            let help = "remove the tag, or quote a value that begins with `!`";
+            let problem = self.problem(span, "tags are not supported").help(help);
             self.problems.push(problem);
         }
         let (before, anchor) = (self.nodes, event.anchor_id().unwrap_or(0));
@@ -318,7 +320,11 @@ fn height_of(node: &Node) -> usize {
 fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
     let marker = error.marker();
     let start = marker.byte_offset().unwrap_or(0);
-    let at = At::new(source, marker.line(), marker.col() + 1, start..start + 1);
+    // The scanner stops behind a tab; the tab is what is wrong.
+    let behind_tab = source.text()[..start.min(source.text().len())].ends_with('\t');
+    let back = usize::from(behind_tab && marker.col() > 0);
+    let (start, column) = (start - back, marker.col() + 1 - back);
+    let at = At::new(source, marker.line(), column, start..start + 1);
     let (message, help) = explain(error.kind());
     let problem = at.problem(message, false);
     if help.is_empty() { problem } else { problem.help(help) }
@@ -342,7 +348,7 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
         | ErrorKind::ExpectedFlowMappingSeparator
         | ErrorKind::ExpectedFlowSequenceSeparator => (
             "a `{` or `[` is not closed, or a comma is missing",
-            "close every `{` with `}` and every `[` with `]`, with commas between the values",
+            "close every `{` and `[`, put commas between values, quote a `${…}` inside them",
         ),
         ErrorKind::UnknownAnchor => {
             ("this alias names no anchor", "define the anchor with `&name` above its use")

@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. From its first byte to its acceptance a command runs detached from the connection: a client that
-//!    leaves at once has still given it. Only the waiting ends with the client.
+//! 1. From its first byte to its acceptance a command runs detached from the connection: a client
+//!    that leaves at once has still given it. Only the waiting ends with the client.
 //! 2. Every wait is bounded: for the body, for acceptance, for the effect.
-//! 3. The actor comes from the credential, of which there is none yet; never from the request's body.
+//! 3. The actor comes from the credential, of which there is none yet; never from the request's
+//!    body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,7 @@ pub(crate) async fn command(
     let detached = tokio::spawn(handing_over);
     let operation = detached.await.map_err(|_| reply::internal("a command panicked"))??;
     match timeout(command.wait, operation.outcome()).await {
-        Ok(Ok(done)) => Ok(command.done(done)),
+        Ok(Ok(done)) => Ok(command.done(&done)),
         Ok(Err(error)) => Err(command.refused(control, error)),
         Err(_) => command.accepted(control),
     }
@@ -125,7 +126,12 @@ fn parse_body(headers: &HeaderMap, bytes: &Bytes) -> Result<CommandBody, Problem
         let detail = format!("the body is not JSON: {error}");
         return Err(Problem::new(Code::MalformedBody, detail));
     }
-    read_json(bytes).map_err(|report| invalid_body(&report))
+    let body: CommandBody = read_json(bytes).map_err(|report| invalid_body(&report))?;
+    // A configuration file's `1` may be read as text; in a JSON body it is a number.
+    serde_json::from_slice::<CommandBody>(bytes).map(|_| body).map_err(|error| {
+        let faults = vec![Fault::new("", error.to_string())];
+        Problem::new(Code::InvalidBody, "the body does not fit its schema").errors(faults)
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -140,13 +146,14 @@ fn invalid_body(report: &Report) -> Problem {
         path: problem.path().to_owned(),
         message: problem.message().to_owned(),
         valid: problem.valid_choices().to_vec(),
-        help: match problem.nearest_choice() {
-            Some(near) => Some(format!("did you mean `{near}`?")),
-            None => problem.help_text().map(str::to_owned),
-        },
+        help: did_you_mean(problem.nearest_choice(), problem.help_text()),
     });
     let detail = "the body does not fit its schema; `errors` lists where";
     Problem::new(Code::InvalidBody, detail).errors(faults.collect())
+}
+
+fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {
+    near.map(|near| format!("did you mean `{near}`?")).or_else(|| help.map(str::to_owned))
 }
 
 // === impl Command ===
@@ -172,7 +179,7 @@ impl Command {
     }
 
     /// Answers 200: the effect is visible.
-    fn done(&self, done: Done) -> Response {
+    fn done(&self, done: &Done) -> Response {
         let (effect, note) = match self.verb {
             Verb::Start { .. } => (Effect::Started, None),
             Verb::Restart => (Effect::Restarted, None),

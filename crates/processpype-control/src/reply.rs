@@ -80,24 +80,22 @@ pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
     let status =
         StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry_after = problem.retry_after_seconds();
+    let allowed = problem.allowed_methods();
     let mut response = with_type(status, PROBLEM_JSON, to_bytes(&problem.under(prefix)));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
-    response
-}
-
-/// Says which methods there are.
-pub(crate) fn allow(mut response: Response, methods: &'static str) -> Response {
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    if let Some(methods) = allowed {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    }
     response
 }
 
 /// Answers `OPTIONS`: the methods, and no leave for other sites.
 pub(crate) fn options(methods: &'static str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    allow(response, methods)
+    let mut response = empty(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 /// Adds the headers of safety.
@@ -109,6 +107,12 @@ pub(crate) fn secure(response: &mut Response) {
     }
 }
 
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
 fn with_type(status: StatusCode, media: HeaderValue, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -118,13 +122,12 @@ fn with_type(status: StatusCode, media: HeaderValue, body: impl Into<Body>) -> R
 
 /// Wire types always serialise; a failure would be a bug, and is told as one.
 fn to_bytes<T: Serialize>(value: &T) -> Bytes {
-    serde_json::to_vec(value).map_or_else(
-        |error| {
-            tracing::error!(%error, "an answer could not be serialised");
-            Bytes::from_static(b"{}")
-        },
-        Bytes::from,
-    )
+    serde_json::to_vec(value).map_or_else(|error| unserialised(&error), Bytes::from)
+}
+
+fn unserialised(error: &serde_json::Error) -> Bytes {
+    tracing::error!(%error, "an answer could not be serialised");
+    Bytes::from_static(b"{}")
 }
 
 // === impl Rendered ===
@@ -141,12 +144,9 @@ impl Rendered {
 
     /// Answers 200, or 304 if the client has exactly these bytes.
     pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
-        let mut response = if self.is_known(request) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            with_type(StatusCode::OK, JSON, self.body.clone())
+        let mut response = match self.is_known(request) {
+            true => empty(StatusCode::NOT_MODIFIED),
+            false => with_type(StatusCode::OK, JSON, self.body.clone()),
         };
         response.headers_mut().insert(ETAG, self.etag.clone());
         response

@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root.
-//! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the framework
-//!    ends without a slash; `/services/{name}/` is the root of the service's own routes.
+//! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the
+//!    framework ends without a slash; `/services/{name}/` is the root of the service's own routes.
 //! 3. A panic of ours is a 500 that says nothing.
 
 use std::panic::AssertUnwindSafe;
@@ -32,6 +32,9 @@ const SERVICE_ROOT: &str = "/services/{name}/";
 
 /// What can be done with a path that can be read.
 const READ_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// What can be done with the path of a command.
+const COMMAND_METHODS: &str = "POST, OPTIONS";
 
 /// Makes the router of the whole control plane.
 pub(crate) fn router(control: &Arc<Control>) -> Router {
@@ -96,13 +99,8 @@ fn without_body(response: Response) -> Response {
 /// Turns a problem into its answer.
 fn finish(control: &Control, path: &str, result: Result<Response, Problem>) -> Response {
     result.unwrap_or_else(|problem| {
-        let code = problem.code();
-        tracing::debug!(path, code = code.as_str(), "{}", problem.detail());
-        let response = reply::problem(problem.instance(path), control.prefix());
-        match code {
-            Code::MethodNotAllowed => reply::allow(response, READ_METHODS),
-            _ => response,
-        }
+        tracing::debug!(path, code = problem.code().as_str(), "{}", problem.detail());
+        reply::problem(problem.instance(path), control.prefix())
     })
 }
 
@@ -118,13 +116,16 @@ async fn dispatch(
             read(control, endpoint.id, params, &request)
         }
         Known::Get if *method == Method::OPTIONS => Ok(reply::options(READ_METHODS)),
-        Known::Get => Err(Problem::new(Code::MethodNotAllowed, "this can only be read")),
+        Known::Get => {
+            let detail = "this can only be read";
+            Err(Problem::new(Code::MethodNotAllowed, detail).allow(READ_METHODS))
+        }
         Known::Post if *method == Method::POST => {
             let name = params.get("name");
             commands::command(control, endpoint.id, name, request).await
         }
-        // Only `POST` on this path is the framework's.
-        Known::Post | Known::Any => pass(control, params, request).await,
+        Known::Post => beside_command(control, params, request).await,
+        Known::Any => pass(control, params, request).await,
     }
 }
 
@@ -160,6 +161,26 @@ fn read(
         | EndpointId::Stop
         | EndpointId::Restart
         | EndpointId::ServiceRoute => Err(reply::internal("an endpoint has no handler")),
+    }
+}
+
+/// Only `POST` on the path of a command is the framework's: the service may answer other methods.
+/// If it does not, the command is what the path is for.
+async fn beside_command(
+    control: &Control,
+    params: &Params,
+    request: Request,
+) -> Result<Response, Problem> {
+    let is_options = request.method() == Method::OPTIONS;
+    match pass(control, params, request).await {
+        Err(problem) if matches!(problem.code(), Code::UnknownPath | Code::ServiceUnavailable) => {
+            if is_options {
+                return Ok(reply::options(COMMAND_METHODS));
+            }
+            Err(Problem::new(Code::MethodNotAllowed, "a command is given with `POST`")
+                .allow(COMMAND_METHODS))
+        }
+        other => other,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What can be told about a service, as values.
 //!
 //! An event is a [`Change`] (or another [`EventKind`]) together with what only the edge knows: its
-//! sequence number, the time, and texts. The runtime adds those when it puts the event in its journal.
+//! sequence number, the time, and texts. The runtime adds those when it puts the event in its
+//! journal.
 
 use std::fmt;
 
@@ -11,6 +12,9 @@ use crate::machine::Timer;
 use crate::state::{Generation, ServiceState};
 
 /// One transition of one service.
+///
+/// The changes of one service chain: each begins in the state in which the last one ended. The
+/// generation goes up with the change into `starting`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Change {
     /// The service that changed.
@@ -26,6 +30,9 @@ pub struct Change {
 }
 
 /// What made a transition happen.
+///
+/// The nearest cause, not the first one: a service that waited for its provider since boot starts
+/// because of [`Cause::DependencyReady`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {

@@ -1,8 +1,21 @@
 //! Why a generation ended.
+//!
+//! # Invariants
+//!
+//! 1. Each word stands on the wire as `as_str` gives it, and no two kinds share one.
+//! 2. Only [`Exit::Failed`] is a failure: it alone leads to `error`, unless a stop was asked for.
 
 use std::fmt;
 
 /// How one generation ended, once it is gone.
+///
+/// ```
+/// use processpype_core::{ErrorKind, Exit};
+///
+/// assert_eq!(Exit::Failed(ErrorKind::Panic).error(), Some(ErrorKind::Panic));
+/// assert_eq!(Exit::Failed(ErrorKind::Panic).as_str(), "panic");
+/// assert_eq!(Exit::Completed.error(), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exit {
@@ -17,6 +30,8 @@ pub enum Exit {
 }
 
 /// The kinds of failure a service can have; `error.kind` on the wire.
+///
+/// A kind says what happened, not what to do about it: that is the restart policy's to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. A [`Graph`] has no cycle: [`Graph::new`] refuses one and returns its path.
-//! 2. Order is deterministic: where the graph leaves a choice, the smaller [`ServiceId`] comes first.
+//! 2. Order is deterministic: where the graph leaves a choice, the smaller [`ServiceId`] comes
+//!    first.
 //! 3. Parallel edges count once.
 
 use std::fmt;
@@ -13,6 +14,9 @@ use std::fmt;
 pub struct ServiceId(pub u32);
 
 /// `dependent` needs `provider`.
+///
+/// One edge is both requirement and order: the provider is ready before the dependent starts, and
+/// in a plan the dependent is gone before the provider is asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Edge {
     /// Who needs.
@@ -39,6 +43,15 @@ pub struct Graph {
 }
 
 /// A dependency cycle: each service needs the next, the last one needs the first.
+///
+/// ```
+/// use processpype_core::{Edge, Graph, ServiceId};
+///
+/// let [a, b] = [0, 1].map(ServiceId);
+/// let edges = [Edge { dependent: a, provider: b }, Edge { dependent: b, provider: a }];
+/// let cycle = Graph::new(2, edges).expect_err("each needs the other");
+/// assert_eq!(cycle.path(), [a, b]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cycle {
     path: Vec<ServiceId>,
@@ -124,6 +137,17 @@ impl Graph {
     }
 
     /// Returns everything that `service` needs, directly or not, in the order of ids.
+    ///
+    /// ```
+    /// use processpype_core::{Edge, Graph, ServiceId};
+    ///
+    /// let [disk, db, api] = [0, 1, 2].map(ServiceId);
+    /// let edges = [(db, disk), (api, db)];
+    /// let graph = Graph::new(3, edges.map(|(dependent, provider)| Edge { dependent, provider }))?;
+    /// assert_eq!(graph.all_providers(api), [disk, db]);
+    /// assert_eq!(graph.all_dependents(disk), [db, api]);
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
     #[must_use]
     pub fn all_providers(&self, service: ServiceId) -> Vec<ServiceId> {
         reachable(&self.providers, service)
@@ -137,8 +161,8 @@ impl Graph {
 
     /// Returns the services in start order, grouped: each wave needs only earlier waves.
     ///
-    /// Waves show a plan; execution goes edge by edge and does not wait for a whole wave. Stop order is
-    /// the same list backwards. (Kahn, "Topological sorting of large networks", 1962.)
+    /// Waves show a plan; execution goes edge by edge and does not wait for a whole wave. Stop
+    /// order is the same list backwards. (Kahn, "Topological sorting of large networks", 1962.)
     #[must_use]
     pub fn waves(&self) -> Vec<Vec<ServiceId>> {
         let mut waves: Vec<Vec<ServiceId>> = Vec::new();

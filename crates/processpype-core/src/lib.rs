@@ -1,15 +1,23 @@
 //! Words and decisions of Processpype, as pure functions.
 //!
-//! This crate is the ground floor: names, states, exits, the dependency graph, plans, events, and the
-//! [`Machine`] that decides what happens to every service of an application. It does no I/O, reads no
-//! clock, draws no random number and spawns nothing: a decision is `(state, input) → (state, actions)`,
-//! which is why it can be checked exhaustively (`tests/it/`).
+//! This crate is the ground floor: names, states, exits, the dependency graph, plans, events, and
+//! the [`Machine`] that decides what happens to every service of an application. It does no I/O,
+//! reads no clock, draws no random number and spawns nothing: a decision is `(state, input) →
+//! (state, actions)`, which is why it can be checked exhaustively (`tests/it/`).
 //!
 //! # Where to look
 //!
 //! - [`ServiceState::step`] is the only function that makes a new state.
 //! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
-//! - [`Machine`] owns desired and observed state of all services and answers inputs with [`Action`]s.
+//! - [`Machine`] owns desired and observed state of all services and answers inputs with
+//!   [`Action`]s.
+//!
+//! # How it is checked
+//!
+//! `tests/it/` searches every behaviour of every application of up to three services, and within
+//! narrower bounds of up to five, with faults and commands at any point; an observer that knows
+//! only the actions holds the invariants listed in the machine's source. Deliberately broken
+//! machines must be caught by the same search.
 //!
 //! # Example
 //!

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A [`ServiceName`] matches `[a-z][a-z0-9]*([_-][a-z0-9]+)*` and has at most [`ServiceName::MAX_LEN`] bytes.
+//! 1. A [`ServiceName`] matches `[a-z][a-z0-9]*([_-][a-z0-9]+)*` and has at most
+//!    [`ServiceName::MAX_LEN`] bytes.
 //! 2. Two names with the same [`ServiceName::key`] cannot stand in one application.
 
 use std::fmt;
@@ -55,8 +56,8 @@ impl ServiceName {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidName`] for generic types, closures and other types without a plain name: they
-    /// need an explicit one.
+    /// Returns [`InvalidName`] for generic types, closures and other types without a plain name:
+    /// they need an explicit one.
     pub fn of_type(type_name: &str) -> Result<Self, InvalidName> {
         let last = type_name.rsplit("::").next().unwrap_or(type_name);
         if type_name.contains(['<', '{', '&', '(', '[']) {

@@ -1,14 +1,16 @@
 //! Start and stop as plans: in what order, and how long at worst.
 //!
-//! A plan shows what the [`Machine`](crate::Machine) would do; execution goes edge by edge. The worst-case
-//! times are upper bounds that hold for every run in which each service keeps to its own budget or is
-//! ended at its end.
+//! A plan shows what the [`Machine`](crate::Machine) would do; execution goes edge by edge. The
+//! worst-case times are upper bounds that hold for every run in which each service keeps to its own
+//! budget or is ended at its end.
 
 use std::time::Duration;
 
 use crate::graph::{Graph, ServiceId};
 
 /// How long one service may take.
+///
+/// Waiting for its turn is not counted: each time begins when the service is told to start or stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
     /// Constructor and `start` together.
@@ -51,8 +53,8 @@ pub struct Plan {
 impl Plan {
     /// Plans the services for which `included` holds, at most `at_once` starting together.
     ///
-    /// Where more services than `at_once` could start together, the start time is Graham's bound for list
-    /// scheduling (1966): the longest chain plus the total work divided by the places.
+    /// Where more services than `at_once` could start together, the start time is Graham's bound
+    /// for list scheduling (1966): the longest chain plus the total work divided by the places.
     #[must_use]
     pub fn new(
         graph: &Graph,
@@ -91,12 +93,17 @@ impl Plan {
     }
 
     /// Returns how long starting can take.
+    ///
+    /// Waiting for readiness is not in it: a service that starts unready delays its dependents by
+    /// as long as it likes.
     #[must_use]
     pub fn start(&self) -> &Timing {
         &self.start
     }
 
     /// Returns how long stopping can take.
+    ///
+    /// All services that may stop do so at once, so the longest chain is the worst case exactly.
     #[must_use]
     pub fn stop(&self) -> &Timing {
         &self.stop

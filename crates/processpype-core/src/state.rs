@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. Only [`ServiceState::step`] makes a new state; no other code assigns one.
-//! 2. [`Stopped`](ServiceState::Stopped) and [`Error`](ServiceState::Error) begin a new generation by
-//!    [`Input::Start`] alone.
+//! 2. [`Stopped`](ServiceState::Stopped) and [`Error`](ServiceState::Error) begin a new generation
+//!    by [`Input::Start`] alone.
 //! 3. A state with a living generation is left only by that generation's end, or as an orphan.
 
 use std::fmt;
@@ -27,7 +27,8 @@ pub enum ServiceState {
     Starting,
     /// `start` succeeded and `run` runs.
     Running,
-    /// The current generation is being torn down, because it was asked to stop or because it failed.
+    /// The current generation is being torn down, because it was asked to stop or because it
+    /// failed.
     Stopping,
     /// The last generation failed, or could not be ended.
     Error,
@@ -53,6 +54,8 @@ pub enum Input {
 }
 
 /// What a service should be doing.
+///
+/// Set by the file at boot and by operators afterwards; not kept over a restart of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Desired {
     /// It should not run.
@@ -62,6 +65,12 @@ pub enum Desired {
 }
 
 /// Counts the lives of one service: 0 = never started, +1 on entering `starting`.
+///
+/// ```
+/// use processpype_core::Generation;
+///
+/// assert_eq!(Generation::default().next(), Generation(1));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(pub u64);
 
@@ -84,9 +93,19 @@ impl ServiceState {
 
     /// Returns the state after `input`.
     ///
+    /// ```
+    /// use processpype_core::{Input, ServiceState};
+    ///
+    /// // What fails while it starts, or while it is torn down, is in error; a stop dismisses that.
+    /// assert_eq!(ServiceState::Starting.step(Input::Failed), Ok(ServiceState::Error));
+    /// assert_eq!(ServiceState::Stopping.step(Input::Failed), Ok(ServiceState::Error));
+    /// assert_eq!(ServiceState::Error.step(Input::Dismiss), Ok(ServiceState::Stopped));
+    /// ```
+    ///
     /// # Errors
     ///
-    /// Returns [`InvalidTransition`] if `input` cannot happen in `self`; the caller keeps its state.
+    /// Returns [`InvalidTransition`] if `input` cannot happen in `self`; the caller keeps its
+    /// state.
     pub fn step(self, input: Input) -> Result<Self, InvalidTransition> {
         use ServiceState::{Error, Running, Starting, Stopped, Stopping};
         match (self, input) {
@@ -95,7 +114,8 @@ impl ServiceState {
             (Starting | Running, Input::Stop) => Ok(Stopping),
             (Starting | Stopping, Input::Ended) | (Error, Input::Dismiss) => Ok(Stopped),
             (Starting | Stopping, Input::Failed) | (Stopping, Input::Orphaned) => Ok(Error),
-            // States are listed, not `_`, so a new state does not compile until it is thought about.
+            // States are listed, not `_`, so a new state does not compile until it is thought
+            // about.
             (state @ (Stopped | Starting | Running | Stopping | Error), input) => {
                 Err(InvalidTransition { state, input })
             }
@@ -205,7 +225,8 @@ mod tests {
         check(&[Input::Start, Input::Started, Input::Start], Err(refused));
     }
 
-    /// Every pair (state, input), by hand: `.` = refused, else the first letter(s) of the next state.
+    /// Every pair (state, input), by hand: `.` = refused, else the first letter(s) of the next
+    /// state.
     #[test]
     fn all_pairs() {
         // columns: Start Started Stop Ended Failed Orphaned Dismiss

@@ -145,7 +145,11 @@ impl Binder {
         specs: &[Spec],
         used: &mut [bool],
     ) -> Vec<ServiceId> {
-        let candidates = self.by_type.get(&need.type_id).cloned().unwrap_or_default();
+        let mut candidates = self.by_type.get(&need.type_id).cloned().unwrap_or_default();
+        if need.amount != Amount::One {
+            // What may be missing is missing when it is disabled.
+            candidates.retain(|provider| specs[provider.index()].options.enabled);
+        }
         if need.amount == Amount::All {
             return candidates;
         }

@@ -2,9 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. Only the supervisor writes `details` and `word`; only the generation's own task writes `slot`
-//!    and `mounted`, and only while it lives.
-//! 2. A reader never blocks a writer.
+//! 1. Only the supervisor writes `details` and `word`.
+//! 2. Only a generation's own task opens `slot` and `mounted`, and only while it lives. Task and
+//!    supervisor may shut them, each for that generation alone: who is late shuts nothing of a
+//!    successor.
+//! 3. A reader never blocks a writer.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -104,10 +106,16 @@ impl Cell {
         self.changed.notify_waiters();
     }
 
-    /// Takes the instance back: from now on `get` fails and requests are refused.
-    pub(crate) fn shut(&self) {
-        self.slot.store(None);
-        self.mounted.store(None);
+    /// Takes the instance of a generation back: from now on `get` fails and requests are refused.
+    pub(crate) fn shut(&self, generation: Generation) {
+        let other = |published: &Option<Arc<Published>>| {
+            published.clone().filter(|published| published.generation != generation)
+        };
+        self.slot.rcu(other);
+        let other = |mounted: &Option<Arc<Mounted>>| {
+            mounted.clone().filter(|mounted| mounted.generation() != generation)
+        };
+        self.mounted.rcu(other);
         self.changed.notify_waiters();
     }
 

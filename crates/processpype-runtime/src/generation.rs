@@ -136,7 +136,7 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
             return Stopped::without_run(Ended::failed(failure));
         }
     };
-    life.cell.shut();
+    life.cell.shut(life.generation);
     let total = by.saturating_duration_since(Instant::now());
     let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;
     let run_by = (Instant::now() + total.mul_f64(RUN_SHARE)).min(by);
@@ -182,7 +182,7 @@ async fn teardown(
     stopped: Stopped,
 ) -> Ending {
     let life = &cx.life;
-    life.cell.shut();
+    life.cell.shut(life.generation);
     if let Ended::Unasked(exit, failure) = &stopped.ended
         && *exit != Exit::Stopped
     {
@@ -291,7 +291,7 @@ impl Drop for Farewell {
     /// The future was aborted: gone once its children and requests are.
     fn drop(&mut self) {
         let Some(life) = self.life.take() else { return };
-        life.cell.shut();
+        life.cell.shut(life.generation);
         life.enter(Phase::Closing, Instant::now());
         life.abort_children();
         let ending = Ending { exit: Exit::Aborted, failure: None, leaked: false };

@@ -52,7 +52,7 @@ pub use crate::kind::Kind;
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
 pub use crate::operation::{CommandError, Done, Operation, Request};
-pub use crate::panic::{PanicSite, Panicked, record as record_panic};
+pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
 pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, Routes};
 pub use crate::service::Service;

@@ -41,6 +41,17 @@ pub(crate) struct Shared {
     state: AtomicU8,
     settled: AtomicBool,
     changed: Notify,
+    /// What was asked of the whole application, as an [`Asked`]; 0 = nothing new.
+    asked: AtomicU8,
+    asked_now: Notify,
+}
+
+/// What can be asked of an application as a whole. It does not go through the queue of commands,
+/// which may be full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Close = 1,
+    Abort = 2,
 }
 
 // === impl Manager ===
@@ -160,7 +171,7 @@ impl Manager {
         let cell =
             self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
         let (accepted, answer) = oneshot::channel();
-        let command = Command::Service { service: cell.id(), verb, by, accepted };
+        let command = Command { service: cell.id(), verb, by, accepted };
         self.commands.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Busy,
             mpsc::error::TrySendError::Closed(_) => CommandError::Closing,
@@ -170,12 +181,12 @@ impl Manager {
 
     /// Begins to close the application: readiness fails, then every service stops in reverse order.
     pub fn close(&self) {
-        self.send(Command::Close);
+        self.shared.ask(Asked::Close);
     }
 
     /// Ends every service by force, now.
     pub fn abort(&self) {
-        self.send(Command::Abort);
+        self.shared.ask(Asked::Abort);
     }
 
     /// Returns at most `limit` events that come after number `after`.
@@ -264,14 +275,6 @@ impl Manager {
         let cells = &self.shared.cells;
         cells.get(*self.shared.by_name.get(name)?)
     }
-
-    fn send(&self, command: Command) {
-        let commands = self.commands.clone();
-        if let Err(mpsc::error::TrySendError::Full(command)) = commands.try_send(command) {
-            // The queue is full of commands that will be refused soon: this one must get through.
-            std::thread::spawn(move || commands.blocking_send(command));
-        }
-    }
 }
 
 /// How long a closing application waits after its readiness failed, unless told otherwise.
@@ -291,6 +294,27 @@ impl Shared {
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),
             changed: Notify::new(),
+            asked: AtomicU8::new(0),
+            asked_now: Notify::new(),
+        }
+    }
+
+    /// Asks something of the whole application; the stronger wish counts.
+    fn ask(&self, asked: Asked) {
+        self.asked.fetch_max(asked as u8, Ordering::AcqRel);
+        self.asked_now.notify_one();
+    }
+
+    /// Resolves when something was asked of the whole application.
+    pub(crate) async fn asked(&self) {
+        self.asked_now.notified().await;
+    }
+
+    pub(crate) fn take_asked(&self) -> Option<Asked> {
+        match self.asked.swap(0, Ordering::AcqRel) {
+            0 => None,
+            1 => Some(Asked::Close),
+            _ => Some(Asked::Abort),
         }
     }
 

@@ -68,17 +68,11 @@ pub enum CommandError {
 
 /// A command on its way to the supervisor.
 #[derive(Debug)]
-pub(crate) enum Command {
-    Service {
-        service: processpype_core::ServiceId,
-        verb: Verb,
-        by: Request,
-        accepted: oneshot::Sender<Result<Operation, CommandError>>,
-    },
-    /// Begin to close.
-    Close,
-    /// End everything now.
-    Abort,
+pub(crate) struct Command {
+    pub(crate) service: processpype_core::ServiceId,
+    pub(crate) verb: Verb,
+    pub(crate) by: Request,
+    pub(crate) accepted: oneshot::Sender<Result<Operation, CommandError>>,
 }
 
 /// An operation that the supervisor has not finished.

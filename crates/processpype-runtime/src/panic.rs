@@ -5,7 +5,7 @@
 //! `.main()` that hook calls [`record`], and the catcher takes the record of its own thread.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -14,6 +14,8 @@ use std::task::Poll;
 thread_local! {
     /// What the hook saw of the panic that this thread is unwinding from.
     static SEEN: RefCell<Option<PanicSite>> = const { RefCell::new(None) };
+    /// How many containments this thread is in.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
 /// The longest panic message kept, in bytes.
@@ -44,9 +46,21 @@ pub fn record(site: PanicSite) {
     let _ = SEEN.try_with(|seen| seen.try_borrow_mut().map(|mut seen| *seen = Some(site)));
 }
 
+/// Returns whether a panic of this thread, now, would be contained. For the panic hook.
+#[must_use]
+pub fn is_contained() -> bool {
+    DEPTH.try_with(Cell::get).unwrap_or(0) > 0
+}
+
 /// Calls `f` and returns its value, or the panic it ended with.
 pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| Panicked::from_payload(payload.as_ref()))
+    let change = |by: i32| {
+        let _ = DEPTH.try_with(|depth| depth.set(depth.get().saturating_add_signed(by)));
+    };
+    change(1);
+    let outcome = catch_unwind(AssertUnwindSafe(f));
+    change(-1);
+    outcome.map_err(|payload| Panicked::from_payload(payload.as_ref()))
 }
 
 /// Polls `future` to its end and returns its value, or the panic it ended with.

@@ -4,26 +4,26 @@
 //!
 //! 1. A handler runs on the services' runtime, as part of its generation: never on the thread of
 //!    the control plane, which a blocked handler would stop.
-//! 2. A generation is gone only when its handlers have returned and their bodies have ended.
+//! 2. A generation is gone only when its handlers have returned and their bodies have ended; those
+//!    that have not when `run` is told to end are cut.
 //! 3. A handler's panic is that request's failure and an event, nothing more.
+
+mod body;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{Request, Response, header};
 use axum::routing::{any, post};
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use processpype_core::ErrorKind;
+use processpype_core::{ErrorKind, Generation};
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use crate::failure::Failure;
-use crate::life::{Guard, Life, Phase};
+use crate::life::{Life, Phase};
 use crate::message::Message;
 use crate::panic::{contain, contained};
 
@@ -117,6 +117,10 @@ impl Mounted {
         Self { router, life, span }
     }
 
+    pub(crate) fn generation(&self) -> Generation {
+        self.life.generation
+    }
+
     /// Returns whether the service has routes of its own.
     #[must_use]
     pub fn has_routes(&self) -> bool {
@@ -137,19 +141,25 @@ impl Mounted {
         let guard = self.life.track_request().map_err(|_| RequestError::Stopping)?;
         let life = Arc::clone(&self.life);
         let handler = async move {
-            let outcome = contained(answer(router, request)).await;
-            // The guard goes with the answer: the request ends with its body.
-            outcome.map(|response| (response, guard))
+            let outcome = tokio::select! {
+                biased;
+                outcome = contained(answer(router, request)) => Some(outcome),
+                () = guard.life().reached(Phase::Stopping) => None,
+            };
+            (outcome, guard)
         };
         let task = self.life.services.spawn(handler.instrument(self.span.clone()));
         match AbortOnDrop(task).await {
-            Ok(Ok((response, guard))) => Ok(guarded(response, guard)),
-            Ok(Err(panicked)) => {
+            Ok((Some(Ok(response)), guard)) => {
+                let is_stream = is_event_stream(&response);
+                Ok(response.map(|body| body::guarded(body, is_stream, guard)))
+            }
+            Ok((Some(Err(panicked)), _)) => {
                 let failure = Failure::from_panic("a handler", &panicked);
                 life.report(Message::HandlerPanic(life.cell_id(), life.generation, failure));
                 Err(RequestError::Panicked)
             }
-            Err(_) => Err(RequestError::Ended),
+            Ok((None, _)) | Err(_) => Err(RequestError::Ended),
         }
     }
 }
@@ -159,6 +169,11 @@ async fn answer(router: Router, request: Request<Body>) -> Response<Body> {
         Ok(response) => response,
         Err(never) => match never {},
     }
+}
+
+fn is_event_stream(response: &Response<Body>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// Aborts the task when the waiting side is dropped.
@@ -175,70 +190,6 @@ impl<T> Future for AbortOnDrop<T> {
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// Ties the request's guard to its body, and the body to the phases of the generation.
-fn guarded(response: Response<Body>, guard: Guard) -> Response<Body> {
-    let is_stream = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    let cut_at = if is_stream { Phase::Draining } else { Phase::Stopping };
-    response.map(|body| {
-        if body.size_hint().exact() == Some(0) {
-            return body;
-        }
-        let life = Arc::clone(guard.life());
-        let cut = async move { life.reached(cut_at).await }.boxed();
-        Body::new(GuardedBody { body: Some((body, guard)), cut, ends_cleanly: is_stream })
-    })
-}
-
-/// A body that ends with its generation's patience.
-struct GuardedBody {
-    body: Option<(Body, Guard)>,
-    cut: BoxFuture<'static, ()>,
-    /// An event stream just ends; another body that is cut is an error to its reader.
-    ends_cleanly: bool,
-}
-
-impl HttpBody for GuardedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = &mut *self;
-        let Some((body, _)) = &mut this.body else { return Poll::Ready(None) };
-        // User code: a panic in it must not reach the connection.
-        let frame = match contain(|| Pin::new(body).poll_frame(cx)) {
-            Ok(frame) => frame,
-            Err(panicked) => Poll::Ready(Some(Err(axum::Error::new(panicked)))),
-        };
-        match frame {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
-            Poll::Ready(end) => {
-                this.body = None;
-                Poll::Ready(end)
-            }
-            Poll::Pending if this.cut.poll_unpin(cx).is_ready() => {
-                this.body = None;
-                let cut = || axum::Error::new(crate::life::NotTracked::Stopping);
-                Poll::Ready((!this.ends_cleanly).then(|| Err(cut())))
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(|(body, _)| body.is_end_stream())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), |(body, _)| body.size_hint())
     }
 }
 

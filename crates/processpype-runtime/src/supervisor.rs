@@ -9,6 +9,7 @@
 //!    storm of one kind starves nobody.
 
 mod closing;
+mod launch;
 mod publish;
 
 use std::collections::HashMap;
@@ -19,26 +20,25 @@ use processpype_core::{
     Action, CloseCause, ErrorKind, EventKind, Generation, Machine, OperationId, Outcome, Refusal,
     Report, ServiceId, Timer, Verb,
 };
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::argument::Wiring;
-use crate::blueprint::{Blueprint, STARTS_AT_ONCE, Spec};
+use crate::blueprint::Spec;
 use crate::cell::Cell;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
-use crate::journal::{EVENTS_KEPT, Journal};
 use crate::life::Life;
-use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
+use crate::manager::{Asked, Shared};
 use crate::message::{Ending, Message, Reports};
 use crate::operation::{Command, CommandError, Done, Operation, Waiting};
 use crate::timers::{Due, Timers};
 
 pub use self::closing::Closed;
+pub use self::launch::Launch;
 
 /// How many messages of one source are taken before the others are looked at.
 const BATCH: usize = 256;
@@ -54,25 +54,6 @@ const ABORT_GRACE: Duration = Duration::from_millis(200);
 
 /// The time beyond `stop_timeout` within which a generation is gone or orphaned.
 pub const ABORT_RESERVE: Duration = STOP_SLACK.saturating_add(ABORT_GRACE);
-
-/// Where and within which limits an application runs.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Launch {
-    /// The runtime on which services run.
-    pub services: Handle,
-    /// The clock of statuses and events.
-    pub clock: Clock,
-    /// How long closing may take, from the request to the last service gone or named as a
-    /// straggler.
-    pub closing_timeout: Duration,
-    /// How long readiness fails before services are asked to stop.
-    pub drain_delay: Duration,
-    /// How many generations may be starting at once.
-    pub starts_at_once: usize,
-    /// How many events are kept in memory.
-    pub events_kept: usize,
-}
 
 /// The supervisor of one application. Drive it with [`run`](Self::run).
 #[derive(Debug)]
@@ -104,80 +85,6 @@ struct Service {
     started: crate::clock::Timestamp,
 }
 
-// === impl Launch ===
-
-impl Launch {
-    /// Makes the defaults: services on `services`, 25 s to close (Kubernetes kills after 30).
-    #[must_use]
-    pub fn on(services: Handle) -> Self {
-        Self {
-            services,
-            clock: Clock::system(),
-            closing_timeout: Duration::from_secs(25),
-            drain_delay: DRAIN_DELAY,
-            starts_at_once: STARTS_AT_ONCE,
-            events_kept: EVENTS_KEPT,
-        }
-    }
-}
-
-// === impl Blueprint ===
-
-impl Blueprint {
-    /// Makes the supervisor and the handle of this application. Nothing runs before the supervisor
-    /// does.
-    #[must_use]
-    pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
-        let now = launch.clock.now();
-        let cells: Vec<Arc<Cell>> = self
-            .graph
-            .services()
-            .map(|id| publish::new_cell(id, &self.specs[id.index()], now))
-            .collect();
-        let wirings: Vec<Arc<Wiring>> =
-            self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
-        let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
-        let machine = Machine::new(self.graph, traits, launch.starts_at_once);
-        let (reports, messages) = Reports::channel(cells.len());
-        let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
-        let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(cells, journal));
-        let services = self.specs.into_iter().zip(wirings);
-        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
-        let supervisor = Supervisor {
-            machine,
-            shared: Arc::clone(&shared),
-            clock: launch.clock,
-            launch,
-            services,
-            timers: Timers::default(),
-            messages,
-            commands,
-            reports,
-            operations: HashMap::new(),
-            next_operation: 1,
-            actions: Vec::new(),
-            closing: closing::Closing::default(),
-        };
-        (Manager::new(shared, sender), supervisor)
-    }
-
-    fn wiring(&self, id: ServiceId, cells: &[Arc<Cell>]) -> Wiring {
-        let declaration = &self.specs[id.index()].kind.declaration;
-        let bind = |(need, providers): (&crate::argument::Need, &Vec<ServiceId>)| {
-            let face = |provider: &ServiceId| {
-                let faces = &self.specs[provider.index()].kind.faces;
-                let face = faces.iter().find(|face| face.type_id == need.type_id)?;
-                Some((Arc::clone(&cells[provider.index()]), face.clone()))
-            };
-            providers.iter().filter_map(face).collect()
-        };
-        let bindings = declaration.needs.iter().zip(&self.bindings[id.index()]).map(bind).collect();
-        let section = self.specs[id.index()].section.clone();
-        Wiring { section, bindings, shared: self.shared.clone() }
-    }
-}
-
 // === impl Supervisor ===
 
 impl Supervisor {
@@ -190,6 +97,8 @@ impl Supervisor {
     pub async fn run(mut self) -> Closed {
         self.say(EventKind::Application, "starting");
         self.step(Machine::boot);
+        let shared = Arc::clone(&self.shared);
+        let mut has_handles = true;
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             if self.closing.is_closed() {
@@ -199,9 +108,15 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 _ = self.messages.recv_many(&mut batch, BATCH) => {}
-                command = self.commands.recv() => self.take_command(command),
+                () = shared.asked() => {}
+                command = self.commands.recv(), if has_handles => match command {
+                    Some(command) => self.take_command(command),
+                    // Nobody can ask for the end any more, so this is it.
+                    None => (has_handles, _) = (false, self.begin_closing()),
+                },
                 () = sleep_until(wake) => {}
             }
+            self.take_asked();
             for message in batch.drain(..) {
                 self.take_message(message);
             }
@@ -213,7 +128,7 @@ impl Supervisor {
     fn take_waiting_commands(&mut self) {
         for _ in 0..BATCH {
             match self.commands.try_recv() {
-                Ok(command) => self.take_command(Some(command)),
+                Ok(command) => self.take_command(command),
                 Err(_) => return,
             }
         }
@@ -289,20 +204,21 @@ impl Supervisor {
         }
     }
 
-    fn take_command(&mut self, command: Option<Command>) {
-        match command {
-            Some(Command::Service { service, verb, by, accepted }) => {
-                let accept = self.accept(service, verb, by);
-                // Nobody may be waiting for the answer any more; the command goes on.
-                let _ = accepted.send(accept);
-            }
-            Some(Command::Close) => self.begin_closing(),
-            Some(Command::Abort) => {
+    fn take_command(&mut self, command: Command) {
+        let Command { service, verb, by, accepted } = command;
+        let accept = self.accept(service, verb, by);
+        // Nobody may be waiting for the answer any more; the command goes on.
+        let _ = accepted.send(accept);
+    }
+
+    fn take_asked(&mut self) {
+        match self.shared.take_asked() {
+            Some(Asked::Close) => self.begin_closing(),
+            Some(Asked::Abort) => {
                 self.begin_closing();
                 self.step(Machine::abort_all);
             }
-            // Every handle is gone: nobody can ask for the end any more, so this is it.
-            None => self.begin_closing(),
+            None => {}
         }
     }
 
@@ -388,6 +304,8 @@ impl Supervisor {
         }
         if let Some(life) = self.life(id, generation) {
             life.ask_to_stop(by);
+            // Not left to the generation's task: it may be blocked.
+            life.cell.shut(generation);
         }
     }
 

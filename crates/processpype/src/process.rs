@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use processpype_control::{Bound, Server};
 use processpype_core::CloseCause;
-use processpype_runtime::{Closed, Manager, PanicSite, record_panic};
+use processpype_runtime::{Closed, Manager, PanicSite, is_contained, record_panic};
 use processpype_telemetry::{Handle as LogHandle, Level, LoggingConfig, Telemetry, Timezone};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
@@ -244,7 +244,14 @@ fn install_panic_hook() {
         let backtrace = std::backtrace::Backtrace::capture();
         let captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
         let backtrace = captured.then(|| backtrace.to_string());
-        tracing::debug!(target: "processpype", "a panic begins at {location}");
+        if !is_contained() {
+            let text = info.payload_as_str().unwrap_or("a value that is no text");
+            tracing::error!(
+                target: "processpype",
+                "panicked where nothing contains it: {text}, at {location}\n{}",
+                backtrace.as_deref().unwrap_or_default()
+            );
+        }
         record_panic(PanicSite { location, backtrace });
     }));
 }

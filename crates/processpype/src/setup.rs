@@ -326,7 +326,7 @@ impl<'a> Specs<'a> {
             let keys = properties.into_iter().flat_map(|properties| properties.keys());
             for key in keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str())) {
                 let message = format!(
-                    "`{}` has a field `{key}` in its configuration `{}`: the key is the framework's",
+                    "`{}` has a field `{key}` in its configuration `{}`: it is the framework's",
                     spec.name,
                     config.type_name()
                 );

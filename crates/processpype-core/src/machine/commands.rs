@@ -1,7 +1,35 @@
 //! What an operator can ask, in every state.
 //!
-//! The later command wins: an operation of another verb that still waits ends as superseded. Operations of
-//! the same verb join. `stop` always wins over a start, a wait and an error. (DESIGN: "Operator".)
+//! The later command wins: an operation of another verb that still waits ends as superseded;
+//! operations of the same verb join and end together. `stop` always wins over a start, a wait and
+//! an error. (DESIGN: "Operator".)
+//!
+//! # Every verb in every situation
+//!
+//! How the operation ends at once (`waits` if it does not), and the state then. The table is
+//! checked cell by cell in `tests/it/table.rs`.
+//!
+//! | situation | start | stop | stop, cascade | restart |
+//! |---|---|---|---|---|
+//! | stopped | waits, starting | unchanged | unchanged | waits, starting |
+//! | stopped, waits for a provider | waits | done | done | waits |
+//! | stopped, completed | waits, starting | unchanged | unchanged | waits, starting |
+//! | stopped, its provider too, by an operator | refused | done | done | refused |
+//! | stopped, disabled | refused | unchanged | unchanged | refused |
+//! | starting | waits | waits, stopping | waits, in order | waits, stopping |
+//! | running | unchanged | waits, stopping | waits, in order | waits, stopping |
+//! | running, leaving in a cascade | done: it stays | waits, stopping | waits | waits, stopping |
+//! | running, closing | refused | waits, in order | waits, in order | refused |
+//! | stopping, for whatever reason | waits for the next generation | waits | waits | waits |
+//! | error | waits, starting | done, stopped | done, stopped | waits, starting |
+//! | error, orphaned | refused | failed, held all the same | failed, held | refused |
+//!
+//! # Which providers a start brings with it
+//!
+//! Without `with_dependencies`: those that were never started. A provider that failed is waited
+//! for, one that an operator stopped is a refusal that names it. With `with_dependencies`: all
+//! that are down or on their way down, but for those that completed; an orphan among them starts
+//! once it is gone.
 
 use super::{Action, Life, Machine, OperationId, Outcome, Refusal, Verb};
 use crate::event::Cause;
@@ -11,6 +39,31 @@ use crate::state::{Desired, Input, ServiceState};
 
 impl Machine {
     /// Takes a command. It ends with exactly one [`Action::Finish`] for `operation`, now or later.
+    ///
+    /// A command can be given in every state and at any time; what cannot be done is refused with
+    /// [`Outcome::Refused`] and changes nothing. An operation whose service waits for a provider
+    /// that is down may wait without bound: whoever shows it to a client bounds that wait.
+    ///
+    /// ```
+    /// use processpype_core::{
+    ///     Action, Graph, Machine, OperationId, Outcome, ServiceId, Traits, Verb,
+    /// };
+    ///
+    /// let traits = Traits { enabled: true, autostart: false, oneshot: false, significant: false };
+    /// let mut machine = Machine::new(Graph::new(1, [])?, vec![traits], 8);
+    /// let mut actions = Vec::new();
+    /// machine.boot(&mut actions);
+    /// // Nothing runs, so a stop has nothing to change.
+    /// let stop = Verb::Stop { cascade: false };
+    /// machine.command(OperationId(1), ServiceId(0), stop, &mut actions);
+    /// let unchanged = Outcome::Done { changed: false };
+    /// assert!(actions.contains(&Action::Finish(OperationId(1), unchanged)));
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if `id` is not a service of the graph.
     pub fn command(
         &mut self,
         operation: OperationId,
@@ -97,7 +150,8 @@ impl Machine {
         }
     }
 
-    /// Makes a service run: at once, when its providers are ready, or when its last generation is gone.
+    /// Makes a service run: at once, when its providers are ready, or when its last generation is
+    /// gone.
     fn start_again(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         record.desired = Desired::Running;

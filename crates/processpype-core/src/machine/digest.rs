@@ -1,11 +1,12 @@
 //! What decides: the part of a [`Machine`] that can influence a later answer.
 //!
-//! A search over all behaviours must know two states for the same one when they behave alike. Left out
-//! is what is only passed on: numbers of generations and operations, causes, kinds of errors.
+//! A search over all behaviours must know two states for the same one when they behave alike. Left
+//! out is what is only passed on: numbers of generations and operations, causes, kinds of errors.
 
 use std::hash::{Hash, Hasher};
+use std::mem::discriminant;
 
-use super::Machine;
+use super::{Life, Machine};
 use crate::graph::ServiceId;
 
 impl Machine {
@@ -20,10 +21,10 @@ impl Machine {
         (record.generation.0 == 0, record.held, record.queued).hash(hasher);
         (record.wanted.is_some(), record.leaving.is_some()).hash(hasher);
         (record.ready, record.completed, record.available).hash(hasher);
-        (record.asked, record.forced).hash(hasher);
-        record.failure.map(|exit| std::mem::discriminant(&exit)).hash(hasher);
+        (record.asked, record.forced && record.life == Life::Live).hash(hasher);
+        record.failure.map(|exit| discriminant(&exit)).hash(hasher);
         (record.unmet, record.live_dependents).hash(hasher);
-        (record.operations.verb, record.operations.changed).hash(hasher);
+        record.operations.verb.map(|verb| discriminant(&verb)).hash(hasher);
         record.operations.waiting.len().hash(hasher);
     }
 

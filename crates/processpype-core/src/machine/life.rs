@@ -1,4 +1,8 @@
 //! The life of one generation: from its spawn to its end, whoever ends it.
+//!
+//! Ask, then abort, then orphan: each step has its timer, and each is taken at most once. The first
+//! failure counts as the exit, whatever the teardown says afterwards. (kubert's shutdown: drain,
+//! then abort.)
 
 use super::{Action, CloseCause, Life, Machine, Outcome, Timer, Verb};
 use crate::event::Cause;
@@ -87,7 +91,10 @@ impl Machine {
         self.record_mut(id).operations.end(Outcome::Failed(ErrorKind::Orphaned), actions);
         self.record_mut(id).wanted = None;
         self.release_providers(id, actions);
-        self.escalate(id, actions);
+        // Who was stopped by an operator is not missed.
+        if !self.record(id).held {
+            self.escalate(id, actions);
+        }
     }
 
     /// Nothing of the generation is left.
@@ -99,7 +106,8 @@ impl Machine {
         let record = self.record_mut(id);
         let by_itself = record.failure.is_some() || !record.asked;
         let exit = record.failure.unwrap_or(exit);
-        // Running is left through stopping only, so that readiness and routes are taken back in order.
+        // Running is left through stopping only, so that readiness and routes are taken back in
+        // order.
         if record.state == ServiceState::Running {
             record.failure = Some(exit);
             self.transition(id, Input::Stop, Cause::Exit(exit), actions);
@@ -113,6 +121,8 @@ impl Machine {
         let failed = exit.error().filter(|_| !record.asked && !record.held);
         // Its work is done, even if a stop came while it was being torn down.
         record.completed = exit == Exit::Completed && by_itself;
+        record.asked = false;
+        record.failure = None;
         self.live -= 1;
         let input = if failed.is_some() { Input::Failed } else { Input::Ended };
         self.transition(id, input, Cause::Exit(exit), actions);

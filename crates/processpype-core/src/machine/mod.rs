@@ -1,164 +1,59 @@
 //! The decisions about every service of one application: `(state, report or command) → actions`.
 //!
-//! The [`Machine`] holds desired and observed state and nothing else: no clock, no task, no text. The
-//! runtime feeds it [`Report`]s and commands, one at a time, and carries out the [`Action`]s it answers
-//! with. (Shape: OTP's `supervisor.erl`, rust-analyzer's main loop.)
+//! The [`Machine`] holds desired and observed state and nothing else: no clock, no task, no text.
+//! The runtime feeds it [`Report`]s and commands, one at a time, and carries out the [`Action`]s it
+//! answers with. (Shape: OTP's `supervisor.erl`, rust-analyzer's main loop.)
 //!
 //! # Invariants
 //!
-//! 1. A generation is spawned only when every provider is available and the last generation is gone.
-//! 2. In a plan (closing, cascade) a service is asked to stop only when no dependent of it lives;
-//!    an orphan does not count, or shutdown would never end.
-//! 3. A report of an old generation changes nothing.
-//! 4. Every wait has a [`Timer`]: a living generation that should end always has one armed.
-//! 5. Each operation ends exactly once.
+//! Each is checked in `tests/it/observer.rs` under the name in brackets, in every behaviour of
+//! small applications.
+//!
+//! 1. A generation is spawned only when every provider is ready, as last told, or completed
+//!    (`StartOrder`), because somebody asked for it and nobody stopped the service since: an
+//!    operator's stop stays (`Unasked`).
+//! 2. In a plan (closing, cascade) a service is asked to stop only when no direct dependent of it
+//!    lives; an orphan does not count, or shutdown would never end (`StopOrder`). Ended at once, in
+//!    a plan too: what exceeds its start timeout, and everything by [`Machine::abort_all`].
+//! 3. Never two generations of one service; their numbers go up one by one (`TwoGenerations`).
+//! 4. Every wait has a [`Timer`]: a generation that should start or end has one armed (`NoTimer`).
+//! 5. Each operation ends exactly once, and its outcome is true (`Operation`).
+//! 6. Transitions follow each other and fit what lives (`Chain`); whatever else an accessor shows
+//!    changes only together with [`Action::Changed`] or [`Action::Touched`] (`Untold`).
+//! 7. A report that comes too late (of an old generation, or for a state that is left) changes
+//!    nothing (`Late`).
+//! 8. Settled and closed are told at most once, when they are true (`Once`).
+//! 9. Without new faults and commands everything comes to rest: what was asked for runs, failed,
+//!    completed or waits for a provider that is down; what was stopped is gone; closing is closed
+//!    (`Rest`). Only a start or restart may then still wait, for such a provider.
 
 mod commands;
 mod digest;
 mod life;
 mod order;
+mod record;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use self::words::{
+    Action, CloseCause, OperationId, Outcome, Refusal, Report, Timer, Traits, Verb,
+};
+
+use self::record::{Life, Record};
 use crate::event::{Cause, Change};
-use crate::exit::{ErrorKind, Exit};
 use crate::graph::{Graph, ServiceId};
 use crate::state::{Desired, Generation, Input, ServiceState};
 
-/// What is fixed about one service before anything runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Traits {
-    /// Whether the service may run at all.
-    pub enabled: bool,
-    /// Whether it starts with the application.
-    pub autostart: bool,
-    /// Whether its success ends it: completed, and from then on ready for its dependents.
-    pub oneshot: bool,
-    /// Whether the application closes when it fails.
-    pub significant: bool,
-}
-
-/// Names one command from acceptance to its end; chosen by the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OperationId(pub u64);
-
-/// What a command asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// Run the service, and the providers that were never started.
-    Start {
-        /// Also start providers that an operator stopped, or that failed.
-        with_dependencies: bool,
-    },
-    /// Stop the service and keep it stopped.
-    Stop {
-        /// Stop the services that need it first.
-        cascade: bool,
-    },
-    /// Stop the service, if it runs, and start a new generation.
-    Restart,
-}
-
-/// A wait that the runtime must bound; how long is the runtime's to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Timer {
-    /// Constructor and `start`: `start_timeout`.
-    Start,
-    /// Teardown: `stop_timeout`.
-    Stop,
-    /// From abort to orphaned.
-    Abort,
-}
-
-/// What the runtime tells about generations and time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Report {
-    /// Constructor and `start` succeeded; `ready` is what the service said meanwhile.
-    Started {
-        /// Whether it counts as ready from the first moment.
-        ready: bool,
-    },
-    /// The service changed its readiness.
-    Ready(bool),
-    /// The generation failed or completed by itself and tears itself down.
-    Ending(Exit),
-    /// Nothing of the generation is left.
-    Gone(Exit),
-    /// A [`Timer`] that was armed for the generation has elapsed.
-    Elapsed(Timer),
-}
-
-/// What the runtime has to do, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Run this generation.
-    Spawn(ServiceId, Generation),
-    /// Ask this generation to stop.
-    Stop(ServiceId, Generation),
-    /// End this generation by force.
-    Abort(ServiceId, Generation),
-    /// Report [`Report::Elapsed`] after the timer's time, if the generation still lives then.
-    Arm(ServiceId, Generation, Timer),
-    /// A transition happened: publish state and event.
-    Changed(Change),
-    /// Something beside the state changed (readiness, desired, what is waited for): publish it.
-    Touched(ServiceId),
-    /// An operation ended.
-    Finish(OperationId, Outcome),
-    /// Every service that should start has started, failed, or waits: told once.
-    Settled,
-    /// The application began to close.
-    Closing(CloseCause),
-    /// Nothing lives any more but orphans: told once.
-    Closed,
-}
-
-/// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// The effect is there.
-    Done {
-        /// Whether this operation made it.
-        changed: bool,
-    },
-    /// The generation it was about failed.
-    Failed(ErrorKind),
-    /// A later command, or closing, took its place.
-    Superseded,
-    /// It cannot be done now.
-    Refused(Refusal),
-}
-
-/// Why a command is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The service is `enabled: false`.
-    Disabled,
-    /// The application is closing.
-    Closing,
-    /// An orphan of the last generation may still run.
-    Orphaned,
-    /// A provider was stopped by an operator.
-    ProviderStopped(ServiceId),
-}
-
-/// Why an application closes; the first cause counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CloseCause {
-    /// It was asked to: a signal, the owner, the end of a scope.
-    Requested,
-    /// A significant service failed before the application had settled.
-    SignificantAtStart(ServiceId),
-    /// A significant service failed later.
-    Significant(ServiceId),
-}
-
 /// Desired and observed state of every service of an application.
+///
+/// Whoever drives it gives it one input at a time ([`Machine::boot`], [`Machine::report`],
+/// [`Machine::command`], [`Machine::close`], [`Machine::abort_all`]), each with a list to add the
+/// actions to, and carries those out in their order before the next input. A copy is cheap, and two
+/// machines that got the same inputs are equal.
 ///
 /// ```
 /// use processpype_core::{Action, Generation, Graph, Machine, ServiceId, Traits};
@@ -199,56 +94,6 @@ enum Phase {
     Closed,
 }
 
-/// All that is known about one service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Record {
-    traits: Traits,
-    state: ServiceState,
-    generation: Generation,
-    desired: Desired,
-    /// An operator's stop; it stays until an operator's start.
-    held: bool,
-    /// A new generation should begin as soon as it may; why.
-    wanted: Option<Cause>,
-    queued: bool,
-    life: Life,
-    ready: bool,
-    /// The last generation completed and nothing has run since.
-    completed: bool,
-    /// The stop of this generation was asked for (not: it failed).
-    asked: bool,
-    /// The failure that began the teardown of this generation.
-    failure: Option<Exit>,
-    /// Asked to stop once its dependents are gone.
-    leaving: Option<Cause>,
-    /// This generation was ended by force, or could not be ended.
-    forced: bool,
-    /// Whether dependents may count on it, as last told to them.
-    available: bool,
-    /// Providers that are not available.
-    unmet: u32,
-    /// Dependents whose generation lives.
-    live_dependents: u32,
-    operations: Operations,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Life {
-    /// Nothing of the last generation is left.
-    Gone,
-    Live,
-    /// It could not be ended; it may still run.
-    Orphan,
-}
-
-/// The operations that wait for one service: all of the same verb, the later command wins.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Operations {
-    verb: Option<Verb>,
-    waiting: Vec<OperationId>,
-    changed: bool,
-}
-
 // === impl Machine ===
 
 impl Machine {
@@ -280,6 +125,9 @@ impl Machine {
     }
 
     /// Starts every service that should run, in order.
+    ///
+    /// That is every enabled service with `autostart`, and what those need. Services whose
+    /// providers are not ready yet wait; a second boot changes nothing.
     pub fn boot(&mut self, actions: &mut Vec<Action>) {
         if self.phase == Phase::Assembled {
             self.phase = Phase::Open;
@@ -294,6 +142,31 @@ impl Machine {
     }
 
     /// Takes in what happened to one generation. A report about an old generation changes nothing.
+    ///
+    /// Reports may cross with actions: what a generation says after it was asked to stop, and
+    /// timers of a state that is left, change nothing either. So the caller need not disarm a
+    /// timer.
+    ///
+    /// ```
+    /// use processpype_core::{Edge, Graph, Machine, Report, ServiceId, ServiceState, Traits};
+    ///
+    /// let (db, api) = (ServiceId(0), ServiceId(1));
+    /// let traits = Traits { enabled: true, autostart: true, oneshot: false, significant: false };
+    /// let graph = Graph::new(2, [Edge { dependent: api, provider: db }])?;
+    /// let mut machine = Machine::new(graph, vec![traits; 2], 8);
+    /// let mut actions = Vec::new();
+    /// machine.boot(&mut actions);
+    /// assert_eq!(machine.waiting_on(api).collect::<Vec<_>>(), [db]);
+    ///
+    /// let generation = machine.generation(db);
+    /// machine.report(db, generation, Report::Started { ready: true }, &mut actions);
+    /// assert_eq!(machine.state(api), ServiceState::Starting);
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if `id` is not a service of the graph.
     pub fn report(
         &mut self,
         id: ServiceId,
@@ -315,12 +188,19 @@ impl Machine {
     }
 
     /// Begins to stop everything in reverse order.
+    ///
+    /// Starts that wait are superseded, new ones are refused, stops still wait for their end.
+    /// [`Action::Closed`] follows, at once if nothing lives. Closing again changes nothing: the
+    /// first cause counts.
     pub fn close(&mut self, cause: CloseCause, actions: &mut Vec<Action>) {
         self.begin_closing(cause, actions);
         self.finish_step(actions);
     }
 
     /// Ends everything that still lives by force, in no order: the closing deadline has passed.
+    ///
+    /// What does not end even so is orphaned after [`Timer::Abort`], so [`Action::Closed`] always
+    /// follows.
     pub fn abort_all(&mut self, actions: &mut Vec<Action>) {
         self.begin_closing(CloseCause::Requested, actions);
         for id in self.graph.services() {
@@ -423,7 +303,8 @@ impl Machine {
         self.close_cause
     }
 
-    /// What a service that starts with the application needs starts with it, also without `autostart`.
+    /// What a service that starts with the application needs starts with it, also without
+    /// `autostart`.
     fn desire_providers(&mut self) {
         for id in self.graph.topological().into_iter().rev() {
             if self.record(id).desired == Desired::Running {
@@ -498,97 +379,5 @@ impl Machine {
         self.transient += usize::from(to.is_transient());
         self.transient -= usize::from(from.is_transient());
         actions.push(Action::Changed(Change { service: id, generation, from, to, cause }));
-    }
-}
-
-// === impl Record ===
-
-impl Record {
-    fn new(traits: Traits, unmet: u32) -> Self {
-        let starts = traits.enabled && traits.autostart;
-        Self {
-            traits,
-            state: ServiceState::Stopped,
-            generation: Generation::default(),
-            desired: if starts { Desired::Running } else { Desired::Stopped },
-            held: false,
-            wanted: None,
-            queued: false,
-            life: Life::Gone,
-            ready: false,
-            completed: false,
-            asked: false,
-            failure: None,
-            leaving: None,
-            forced: false,
-            available: false,
-            unmet,
-            live_dependents: 0,
-            operations: Operations::default(),
-        }
-    }
-}
-
-// === impl Operations ===
-
-impl Operations {
-    /// Adds an operation; one of another verb ends the ones before it as superseded.
-    fn join(
-        &mut self,
-        operation: OperationId,
-        verb: Verb,
-        changed: bool,
-        actions: &mut Vec<Action>,
-    ) {
-        if !self.verb.is_some_and(|waiting| waiting.is_same_as(verb)) {
-            self.end(Outcome::Superseded, actions);
-        }
-        self.verb = Some(verb);
-        self.changed |= changed;
-        self.waiting.push(operation);
-    }
-
-    /// Ends every waiting operation.
-    fn end(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
-        self.verb = None;
-        self.changed = false;
-        actions.extend(self.waiting.drain(..).map(|operation| Action::Finish(operation, outcome)));
-    }
-
-    fn done(&mut self, actions: &mut Vec<Action>) {
-        let changed = self.changed;
-        self.end(Outcome::Done { changed }, actions);
-    }
-}
-
-// === impl Verb ===
-
-impl Verb {
-    /// Returns the word as it stands on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start { .. } => "start",
-            Self::Stop { .. } => "stop",
-            Self::Restart => "restart",
-        }
-    }
-
-    fn is_same_as(self, other: Self) -> bool {
-        std::mem::discriminant(&self) == std::mem::discriminant(&other)
-    }
-}
-
-// === impl Timer ===
-
-impl Timer {
-    /// Returns the word as it stands on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start-timeout",
-            Self::Stop => "stop-timeout",
-            Self::Abort => "orphaned",
-        }
     }
 }

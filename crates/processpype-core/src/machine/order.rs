@@ -1,4 +1,11 @@
 //! Order: who may start now, who may stop now.
+//!
+//! # Invariants
+//!
+//! 1. `unmet` counts the providers that are not `available`, `live_dependents` the dependents whose
+//!    generation lives: both change only here, in steps of one.
+//! 2. A queued service is wanted; one that may start is queued or started within the same input.
+//! 3. Who is `leaving` is not available, so nothing new begins on what is about to stop.
 
 use super::{Action, Life, Machine};
 use crate::event::Cause;

@@ -280,8 +280,8 @@ impl Supervisor {
             ServiceState::Error => tracing::error!(
                 target: "processpype", service = %name, generation, cause, "error{detail}"
             ),
-            ServiceState::Running => tracing::info!(
-                target: "processpype", service = %name, generation, cause, "running"
+            to @ (ServiceState::Running | ServiceState::Stopped) => tracing::info!(
+                target: "processpype", service = %name, generation, cause, "{to}{detail}"
             ),
             to => tracing::debug!(
                 target: "processpype", service = %name, generation, cause, "{to}{detail}"

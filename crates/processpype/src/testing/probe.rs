@@ -180,7 +180,7 @@ async fn act(act: Act) -> Result {
         }
         Act::Panic(after) => {
             tokio::time::sleep(after).await;
-            panic!("panicked as scripted")
+            std::panic::panic_any("panicked as scripted")
         }
         Act::Hang => pending().await,
     }

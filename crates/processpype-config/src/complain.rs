@@ -1,0 +1,205 @@
+//! The problems that the walk finds, in words and with their places.
+//!
+//! # Invariants
+//!
+//! 1. A problem about a scalar points at the scalar; one about a map or a list points at its key,
+//!    which is where a person looks for it.
+//! 2. While an alternative is only tried, no problem is built: that would be slow and useless.
+
+use std::borrow::Cow;
+
+use crate::check::{Here, Slot, View, Walk};
+use crate::limits::MAX_STEPS;
+use crate::node::{Entry, Kind, Map};
+use crate::report::Problem;
+use crate::rules::{Id, Rule};
+use crate::source::At;
+use crate::{describe, show};
+
+// === impl Walk ===
+
+impl<'a> Walk<'a> {
+    pub(crate) fn invalid(
+        &mut self,
+        slot: Slot<'a>,
+        ids: &[Id],
+        text: Option<&Cow<'a, str>>,
+        wrong: &str,
+        rule: &Rule,
+    ) {
+        self.report(|walk| {
+            let expected = describe::expected(walk.rules, ids);
+            let choices = rule.choices.as_ref().map(|choices| describe::choices(choices));
+            let shown = text.map(|text| show::value_of(slot.node, text));
+            let subject = shown.as_deref().unwrap_or("the value");
+            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
+            let problem =
+                walk.on(slot, message, shown.is_some()).label(format!("expected {expected}"));
+            match (choices, text) {
+                (Some(choices), Some(text)) => {
+                    problem.hint_nearest(text, choices.iter().map(String::as_str)).valid(choices)
+                }
+                (Some(choices), None) => problem.valid(choices),
+                (None, _) => problem,
+            }
+            .shown_value(shown)
+        });
+    }
+
+    pub(crate) fn wrong_type(&mut self, slot: Slot<'a>, ids: &[Id], view: &View<'a>, secret: bool) {
+        self.report(|walk| {
+            let expected = describe::expected(walk.rules, ids);
+            let here = Here { rules: ids.to_vec(), secret, undecided: Vec::new() };
+            let show = walk.may_show(&here, slot);
+            let subject = match view {
+                View::Seq(_) => "a list".to_owned(),
+                View::Map(_) => "a map".to_owned(),
+                View::Scalar(..) if slot.node.is_unwritten() => "an empty value".to_owned(),
+                View::Scalar(..) if slot.node.is_null() => "null".to_owned(),
+                View::Scalar(text, _) if show => show::value_of(slot.node, text),
+                View::Scalar(..) => "the value".to_owned(),
+            };
+            let short = describe::short(walk.rules, ids);
+            let wrong = describe::is_not(&short);
+            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
+            let problem = walk.on(slot, message, show).label(format!("expected {expected}"));
+            let problem = match describe::remedy(walk.rules, ids, view, slot.node) {
+                Some(help) => problem.help(help),
+                None => problem,
+            };
+            // Below a secret even the keys are not for a report.
+            let is_scalar = matches!(view, View::Scalar(..));
+            let problem = if secret && !is_scalar { problem.with_snippet(None) } else { problem };
+            let shown = show && is_scalar;
+            problem.shown_value(shown.then_some(subject))
+        });
+    }
+
+    pub(crate) fn wrong_whole(&mut self, slot: Slot<'a>, here: &Here, subject: &str, wrong: &str) {
+        let expected = describe::expected(self.rules, &here.rules);
+        self.report(|walk| {
+            let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
+            walk.on(slot, message, false).label(format!("expected {expected}"))
+        });
+    }
+
+    pub(crate) fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: &Map) {
+        self.report(|walk| {
+            let known: Vec<&str> = walk.known_keys(here).into_iter().map(|(key, _)| key).collect();
+            if let Some(pattern) = walk.key_pattern(here) {
+                return walk.strange_key(entry, pattern);
+            }
+            let unused: Vec<&str> =
+                known.iter().copied().filter(|key| map.get(key).is_none()).collect();
+            walk.unknown(entry, &known, &unused)
+        });
+    }
+
+    /// The pattern that keys must match, if only patterns say what is known.
+    pub(crate) fn key_pattern(&self, here: &Here) -> Option<&'a str> {
+        let rules = self.rules;
+        let mut all = here.rules.iter().map(|id| rules.get(*id));
+        all.find_map(|rule| rule.pattern_properties.first()).map(|(regex, _)| regex.as_str())
+    }
+
+    pub(crate) fn strange_key(&self, entry: &Entry, pattern: &str) -> Problem {
+        let path = show::join(&self.path_text(), &entry.key);
+        let expected = match pattern {
+            r"^\d+$" => "a whole number of at least 0".to_owned(),
+            r"^-?\d+$" => "a whole number".to_owned(),
+            pattern => format!("a key that matches {pattern}"),
+        };
+        self.at(&entry.key_at, format!("invalid key `{path}`"), false)
+            .in_path(path)
+            .label(format!("expected {expected}"))
+    }
+
+    pub(crate) fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
+        let path = show::join(&self.path_text(), &entry.key);
+        let message = format!("unknown key `{path}`");
+        let problem = self
+            .at(&entry.key_at, message, false)
+            .in_path(path)
+            .label("not known here")
+            .hint_nearest(&entry.key, unused.iter().chain(known).copied());
+        if known.is_empty() {
+            problem.help("this section takes no keys; remove it")
+        } else {
+            problem.valid(known.iter().copied())
+        }
+    }
+
+    pub(crate) fn missing(&mut self, slot: Slot<'a>, key: &str, id: Option<Id>) {
+        self.report(|walk| {
+            let ids: Vec<Id> = id.into_iter().collect();
+            let expected = describe::expected(walk.rules, &ids);
+            let path = show::join(&walk.path_text(), key);
+            let message = format!("missing key `{path}`");
+            let problem = walk
+                .on_key(slot, message)
+                .label(format!("needs `{key}`: {expected}"))
+                .in_path(path);
+            let problem = match problem.origin() {
+                Some(_) => problem,
+                None => problem.help("write it in a configuration file, or pass it with --set"),
+            };
+            match describe::description(walk.rules, &ids) {
+                Some(text) => problem.note(format!("`{key}`: {text}")),
+                None => problem,
+            }
+        });
+    }
+
+    /// Keeps a problem; while an alternative is only tried, notices that there is one.
+    pub(crate) fn report(&mut self, problem: impl FnOnce(&Self) -> Problem) {
+        if self.trial {
+            self.failed = true;
+        } else {
+            let problem = problem(self);
+            self.problems.push(problem);
+        }
+    }
+
+    /// A problem with a value: points at the value.
+    pub(crate) fn on(&self, slot: Slot<'_>, message: String, show: bool) -> Problem {
+        match (&slot.node.kind, slot.key_at) {
+            (Kind::Map(_) | Kind::Seq(_), Some(_)) => self.on_key(slot, message),
+            (Kind::Scalar(..), Some(key_at)) if slot.node.is_unwritten() => {
+                self.at(key_at, message, false)
+            }
+            (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => {
+                self.at(&slot.node.at, message, show)
+            }
+        }
+        .overriding(slot.node.overrides().to_vec())
+        .notes_from(&self.made_of)
+    }
+
+    /// A problem with a map as a whole: points at its key.
+    pub(crate) fn on_key(&self, slot: Slot<'_>, message: String) -> Problem {
+        self.at(slot.key_at.unwrap_or(&slot.node.at), message, false)
+    }
+
+    pub(crate) fn at(&self, at: &At, message: String, show: bool) -> Problem {
+        let problem = at.problem(message, show).in_path(self.path_text());
+        let used =
+            self.used_at.last().map(|at| format!("used through an alias at {}", at.origin()));
+        used.into_iter().fold(problem, Problem::note)
+    }
+
+    pub(crate) fn path_text(&self) -> String {
+        self.path.iter().fold(String::new(), |path, key| show::join(&path, key))
+    }
+
+    pub(crate) fn too_much_work(&mut self, slot: Slot<'a>) {
+        // Said once; the counter goes on.
+        self.failed = true;
+        if self.steps == MAX_STEPS + 1 {
+            self.trial = false;
+            self.report(|walk| {
+                walk.on(slot, "too many alternatives to check".to_owned(), false)
+                    .help("make the section smaller")
+            });
+        }
+    }
+}

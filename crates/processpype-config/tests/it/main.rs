@@ -1,0 +1,10 @@
+//! The one integration binary of this crate.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bounds;
+mod canary;
+mod corpus;
+mod good;
+mod properties;
+mod types;

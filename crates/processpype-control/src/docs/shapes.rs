@@ -1,0 +1,152 @@
+//! JSON Schemas in words.
+//!
+//! # Invariants
+//!
+//! 1. What is not understood is shown as `any`, never left out and never guessed.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::{entries, escape, inline, list, text};
+
+/// How deep a schema inside a schema is spelt out.
+const DEPTH: usize = 4;
+
+/// Returns the type of a schema in words, with its limits, as HTML.
+pub(super) fn shape(schema: &Value) -> String {
+    let mut html = kind(schema, DEPTH);
+    for (keyword, word) in [
+        ("minimum", "from"),
+        ("exclusiveMinimum", "above"),
+        ("maximum", "to"),
+        ("exclusiveMaximum", "below"),
+        ("minLength", "at least this many characters:"),
+        ("maxLength", "at most this many characters:"),
+        ("minItems", "at least this many:"),
+        ("maxItems", "at most this many:"),
+        ("pattern", "like"),
+        ("default", "default"),
+    ] {
+        if let Some(value) = schema.get(keyword).filter(|value| !value.is_null()) {
+            let _ = write!(html, " <small>{word} {}</small>", literal(value));
+        }
+    }
+    html
+}
+
+/// Returns the properties of an object as a table, or the type of anything else.
+pub(super) fn properties(schema: &Value) -> String {
+    let known = entries(&schema["properties"]);
+    if known.clone().next().is_none() {
+        return format!("<p>{}</p>{}", shape(schema), values(schema));
+    }
+    let required = list(&schema["required"]);
+    let mut table = String::from("<table>");
+    for (name, one) in known {
+        let mark = if required.iter().any(|r| r == name) { "" } else { "<small>optional</small>" };
+        let _ = write!(
+            table,
+            "<tr><td><code>{}</code>{mark}</td><td>{}</td><td>{}</td></tr>",
+            escape(name),
+            shape(one),
+            inline(text(&one["description"])),
+        );
+    }
+    table.push_str("</table>");
+    table
+}
+
+/// Returns the anchor of a schema.
+pub(super) fn anchor(name: &str) -> String {
+    let legal = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    name.chars().map(legal).collect()
+}
+
+fn kind(schema: &Value, depth: usize) -> String {
+    if depth == 0 {
+        return "…".to_owned();
+    }
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        return format!("<a href=\"#schema-{}\">{}</a>", anchor(name), escape(name));
+    }
+    if let Some(value) = schema.get("const") {
+        return literal(value);
+    }
+    for keyword in ["enum", "anyOf", "oneOf", "allOf"] {
+        let Some(choices) = schema[keyword].as_array() else { continue };
+        let word = if keyword == "allOf" { " and " } else { " or " };
+        let one =
+            |choice| if keyword == "enum" { literal(choice) } else { kind(choice, depth - 1) };
+        return choices.iter().map(one).collect::<Vec<_>>().join(word);
+    }
+    match &schema["type"] {
+        Value::Array(names) => {
+            let names = names.iter().map(|name| plain(schema, text(name), depth));
+            names.collect::<Vec<_>>().join(" or ")
+        }
+        name => plain(schema, text(name), depth),
+    }
+}
+
+fn plain(schema: &Value, name: &str, depth: usize) -> String {
+    match name {
+        "array" => format!("list of {}", kind(&schema["items"], depth - 1)),
+        "object" if schema["additionalProperties"].is_object() => {
+            format!("map of {}", kind(&schema["additionalProperties"], depth - 1))
+        }
+        "string" if schema["format"] == "date-time" => "time".to_owned(),
+        "" => "any".to_owned(),
+        name => escape(name),
+    }
+}
+
+/// Returns the values of an enumeration, each with its description.
+fn values(schema: &Value) -> String {
+    let described = list(&schema["oneOf"]).iter().filter(|one| one.get("const").is_some());
+    let rows: String = described
+        .map(|one| {
+            let about = inline(text(&one["description"]));
+            format!("<tr><td>{}</td><td>{about}</td></tr>", literal(&one["const"]))
+        })
+        .collect();
+    if rows.is_empty() { rows } else { format!("<table>{rows}</table>") }
+}
+
+fn literal(value: &Value) -> String {
+    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    format!("<code>{}</code>", escape(&shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "the cases read better")]
+    fn check(schema: Value, expected: &str) {
+        assert_eq!(shape(&schema), expected);
+    }
+
+    #[test]
+    fn shapes() {
+        check(json!({}), "any");
+        check(json!(true), "any");
+        check(json!({ "type": "string" }), "string");
+        check(json!({ "type": ["string", "null"] }), "string or null");
+        check(json!({ "type": "string", "format": "date-time" }), "time");
+        check(json!({ "type": "array", "items": { "type": "integer" } }), "list of integer");
+        check(json!({ "$ref": "#/components/schemas/A.b" }), "<a href=\"#schema-A.b\">A.b</a>");
+        check(json!({ "enum": ["a", 1] }), "<code>a</code> or <code>1</code>");
+        let limited = json!({ "type": "integer", "minimum": 1, "default": 5 });
+        check(
+            limited,
+            "integer <small>from <code>1</code></small> <small>default <code>5</code></small>",
+        );
+        let map = json!({ "type": "object", "additionalProperties": { "type": "string" } });
+        check(map, "map of string");
+    }
+}

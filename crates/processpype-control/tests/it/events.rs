@@ -1,0 +1,133 @@
+//! The journal, as pages and as a stream.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use crate::fixture::{App, golden, pretty, settings};
+
+/// Opens a stream and reads until `enough`.
+async fn read(app: &App, target: &str, header: Option<&str>, enough: &str) -> String {
+    let mut request = Request::get(target).header("host", "localhost");
+    if let Some(id) = header {
+        request = request.header("last-event-id", id);
+    }
+    let request = request.body(Body::empty()).expect("a request");
+    let response = app.router.clone().oneshot(request).await.expect("never fails");
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut body = response.into_body();
+    let mut text = String::new();
+    while !text.contains(enough) {
+        let frame = timeout(Duration::from_secs(60), body.frame()).await;
+        let frame = frame.unwrap_or_else(|_| panic!("`{enough}` did not come: {text}"));
+        let Some(Ok(frame)) = frame else { panic!("the stream ended: {text}") };
+        text += std::str::from_utf8(frame.data_ref().expect("data")).expect("UTF-8");
+    }
+    text
+}
+
+fn ids(text: &str) -> Vec<u64> {
+    text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages() {
+    let app = App::start().await;
+    let all = app.get("/events").await.ok(200);
+    let events = all["events"].as_array().expect("a list");
+    let state = events.iter().find(|event| event["kind"] == "state").expect("a transition");
+    golden("event.json", &pretty(state));
+    assert_eq!((&all["next"], &all["lost"]), (&all["last"], &json!(0)));
+    assert!(events.windows(2).all(|two| two[0]["seq"].as_u64() < two[1]["seq"].as_u64()));
+
+    let page = app.get("/events?after=1&limit=2").await.ok(200);
+    let seqs: Vec<&Value> =
+        page["events"].as_array().expect("a list").iter().map(|e| &e["seq"]).collect();
+    assert_eq!((seqs, &page["next"]), (vec![&json!(2), &json!(3)], &json!(3)));
+
+    let counter = app.get("/events?service=counter&kind=state").await.ok(200);
+    let words: Vec<&Value> =
+        counter["events"].as_array().expect("a list").iter().map(|event| &event["to"]).collect();
+    assert_eq!(words, ["starting", "running"]);
+    let none = app.get("/events?after=999").await.ok(200);
+    assert_eq!((&none["events"], &none["next"]), (&json!([]), &json!(999)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_questions() {
+    let app = App::start().await;
+    for query in ["limit=0", "limit=1001", "after=-1", "after=x", "service=countr", "knd=state"] {
+        for path in ["/events", "/events/stream"] {
+            if !(path == "/events/stream" && query.starts_with("limit")) {
+                let answer = app.get(&format!("{path}?{query}")).await;
+                answer.problem(422, "invalid-query");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_tells_what_happens_next() {
+    let app = App::start().await;
+    let last = app.manager.last_event();
+    let (text, _) = tokio::join!(read(&app, "/events/stream", None, "\"to\":\"running\""), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        app.post("/services/idle/start").await.ok(200)
+    });
+    assert!(text.starts_with("retry: 1000\n"), "{text}");
+    assert!(ids(&text).iter().all(|&id| id > last), "{text}");
+    assert!(text.contains("\"service\":\"idle\""), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_goes_on_where_it_broke() {
+    let app = App::start().await;
+    let last = app.manager.last_event();
+    let text = read(&app, "/events/stream?after=0", None, &format!("id: {last}\n")).await;
+    assert_eq!(ids(&text), (1..=last).collect::<Vec<_>>());
+    let text = read(&app, "/events/stream?after=0", Some("2"), &format!("id: {last}\n")).await;
+    assert_eq!(ids(&text), (3..=last).collect::<Vec<_>>());
+    // An id of an earlier process, whose journal was longer.
+    let text = read(&app, "/events/stream", Some("9999"), &format!("id: {last}\n")).await;
+    assert_eq!(ids(&text), (1..=last).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filtered_stream_still_moves_on() {
+    let app = App::start().await;
+    let last = app.manager.last_event();
+    let target = "/events/stream?after=0&service=counter&kind=state";
+    let text = read(&app, target, None, &format!("id: {last}\n")).await;
+    let data: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(data.len(), 2, "{text}");
+    assert!(data.iter().all(|data| data.contains("\"service\":\"counter\"")), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_is_kept_alive() {
+    let app = App::start().await;
+    read(&app, "/events/stream", None, ": still here\n\n").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_are_limited() {
+    let mut settings = settings();
+    settings.limits.streams = 1;
+    let app = App::start_with(settings).await;
+    let open = || {
+        let request = Request::get("/events/stream").header("host", "localhost");
+        app.router.clone().oneshot(request.body(Body::empty()).expect("a request"))
+    };
+    let first = open().await.expect("never fails");
+    let refused = app.get("/events/stream").await;
+    refused.problem(503, "busy");
+    assert_eq!(refused.header("retry-after"), "5");
+    drop(first);
+    assert_eq!(open().await.expect("never fails").status(), 200);
+}

@@ -1,0 +1,328 @@
+//! One application with a service for every case, and ways to ask it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::sse::{Event, Sse};
+use axum::routing::{get, post};
+use axum::{Router, extract::Path};
+use http_body_util::BodyExt;
+use processpype_config::Section;
+use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
+use processpype_core::ServiceState;
+use processpype_runtime::{
+    Assembly, Blueprint, Clock, Context, EdgeOrigin, Error, Kind, Launch, Manager, Options, Result,
+    Routes, Service, Spec, Timestamp,
+};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// What no answer may ever contain.
+pub(crate) const CANARY: &str = "canary-secret-internals";
+
+/// The time at which the fixture's clock begins.
+const BEGIN: Timestamp = Timestamp(1_795_000_000_000);
+
+pub(crate) struct App {
+    pub(crate) manager: Manager,
+    pub(crate) server: Server,
+    pub(crate) router: Router,
+}
+
+/// One answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+// === the services ===
+
+/// Has routes.
+struct Counter;
+
+/// Starts after a minute.
+struct Slow;
+
+/// Never starts.
+struct Broken;
+
+/// Is never ready.
+struct Shy;
+
+/// Does nothing, well.
+struct Plain;
+
+impl Service for Counter {
+    fn routes(self: Arc<Self>) -> Routes {
+        Router::new()
+            .route("/", get(async || "root"))
+            .route("/value", get(async || "42").post(async |body: String| body))
+            .route("/echo/{text}", get(async |Path(text): Path<String>| text))
+            .route("/uri", get(async |request: Request<Body>| request.uri().to_string()))
+            .route("/start", get(async || "my own start"))
+            .route("/bare", post(async || StatusCode::NOT_FOUND))
+            .route("/boom", get(boom))
+            .route("/hang", get(async || std::future::pending::<()>().await))
+            .route("/ticks", get(ticks))
+            .into()
+    }
+}
+
+async fn boom() -> &'static str {
+    panic!("{CANARY}")
+}
+
+async fn ticks() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
+    let ticks = futures_util::stream::unfold((), async |()| {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some((Ok(Event::default().data("tick")), ()))
+    });
+    Sse::new(ticks)
+}
+
+impl Service for Slow {
+    async fn start(&self, cx: &Context) -> Result {
+        cx.sleep(Duration::from_secs(20)).await;
+        Ok(())
+    }
+}
+
+impl Service for Broken {
+    async fn start(&self, _: &Context) -> Result {
+        Err(Error::public("the cellar is flooded").with_source(CANARY))
+    }
+}
+
+impl Service for Shy {
+    async fn start(&self, cx: &Context) -> Result {
+        cx.ready(false);
+        Ok(())
+    }
+}
+
+impl Service for Plain {}
+
+// === putting it together ===
+
+fn spec(name: &str, kind: Kind) -> Spec {
+    Spec {
+        name: name.parse().expect("a name"),
+        kind_name: name.into(),
+        kind: Arc::new(kind),
+        section: Section::empty(&format!("services.{name}")),
+        options: Options::default(),
+        uses: Vec::new(),
+        depends_on: Vec::new(),
+    }
+}
+
+fn with(mut spec: Spec, change: impl FnOnce(&mut Spec)) -> Spec {
+    change(&mut spec);
+    spec
+}
+
+fn needs(provider: &str) -> impl FnOnce(&mut Spec) {
+    let provider = provider.to_owned();
+    move |spec| spec.depends_on.push((provider, EdgeOrigin::Code))
+}
+
+fn all() -> Vec<Spec> {
+    vec![
+        spec("counter", Kind::of(|| Counter)),
+        with(spec("reader", Kind::of(|| Plain)), needs("counter")),
+        with(spec("idle", Kind::of(|| Plain)), |spec| spec.options.autostart = false),
+        with(spec("off", Kind::of(|| Plain)), |spec| spec.options.enabled = false),
+        with(spec("slow", Kind::of(|| Slow)), |spec| spec.options.autostart = false),
+        with(spec("broken", Kind::of(|| Broken)), |spec| spec.options.autostart = false),
+        with(spec("shy", Kind::of(|| Shy)), |spec| spec.options.autostart = false),
+    ]
+}
+
+fn blueprint(specs: Vec<Spec>) -> Blueprint {
+    Assembly { specs, ..Assembly::default() }.check().expect("a sound application")
+}
+
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is looked at")]
+struct CounterConfig {
+    /// Added per tick.
+    #[schemars(range(min = 1, max = 1000))]
+    step: u64,
+    /// Where the count is kept.
+    store: Option<StoreConfig>,
+}
+
+/// Where to keep things.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is looked at")]
+struct StoreConfig {
+    /// A directory.
+    path: String,
+    /// How it is written.
+    #[schemars(default)]
+    mode: StoreMode,
+}
+
+/// How the store is written.
+#[derive(Default, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is looked at")]
+enum StoreMode {
+    #[default]
+    Append,
+    Replace,
+}
+
+pub(crate) fn docs() -> Vec<ServiceDoc> {
+    let doc = |name: &str, schema, has_routes| ServiceDoc {
+        name: name.to_owned(),
+        description: Some(format!("The {name} of the fixture.")),
+        config_schema: schema,
+        has_routes,
+    };
+    vec![
+        doc("counter", Some(schemars::schema_for!(CounterConfig)), true),
+        doc("reader", None, false),
+    ]
+}
+
+pub(crate) fn settings() -> ControlSettings {
+    let mut settings = ControlSettings::default();
+    settings.title = "Fixture".to_owned();
+    settings.version = "1.2.3".to_owned();
+    settings.environment = "test".to_owned();
+    settings.port = 0;
+    settings
+}
+
+// === impl App ===
+
+impl App {
+    /// Starts the whole fixture and waits until it has settled.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(settings()).await
+    }
+
+    pub(crate) async fn start_with(settings: ControlSettings) -> Self {
+        let app = Self::launch(all(), settings);
+        app.manager.settled().await;
+        assert!(app.manager.reached("reader", ServiceState::Running).await);
+        app
+    }
+
+    /// Starts one service that takes long, and does not wait.
+    pub(crate) fn starting() -> Self {
+        let waiting = with(spec("waiting", Kind::of(|| Plain)), needs("slow"));
+        Self::launch(vec![spec("slow", Kind::of(|| Slow)), waiting], settings())
+    }
+
+    /// Starts a chain whose first service is broken.
+    pub(crate) async fn broken() -> Self {
+        let near = with(spec("near", Kind::of(|| Plain)), needs("broken"));
+        let far = with(spec("far", Kind::of(|| Plain)), needs("near"));
+        let app = Self::launch(vec![spec("broken", Kind::of(|| Broken)), near, far], settings());
+        app.manager.settled().await;
+        app
+    }
+
+    fn launch(specs: Vec<Spec>, settings: ControlSettings) -> Self {
+        let mut launch = Launch::on(tokio::runtime::Handle::current());
+        launch.clock = Clock::starting_at(BEGIN);
+        let (manager, supervisor) = blueprint(specs).launch(launch);
+        tokio::spawn(supervisor.run());
+        let server = Server::new(manager.clone(), settings, &docs()).expect("good settings");
+        let router = server.router();
+        Self { manager, server, router }
+    }
+
+    pub(crate) async fn bind(self) -> (Manager, Bound) {
+        (self.manager, self.server.bind().await.expect("a free port"))
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.ask(Method::GET, target, &[], "").await
+    }
+
+    pub(crate) async fn post(&self, target: &str) -> Answer {
+        self.ask(Method::POST, target, &[], "").await
+    }
+
+    /// Asks as a well-meaning client does, with these headers in addition.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(target).header("host", "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("never fails");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a whole body").to_bytes();
+        let text = String::from_utf8(bytes.into()).expect("UTF-8");
+        assert!(!text.contains(CANARY), "{target} tells internals: {text}");
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a text header"))
+    }
+
+    /// Expects a problem with this status and code, and returns it.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let json = self.json();
+        let told = (self.status.as_u16(), json["status"].as_u64(), json["code"].as_str());
+        assert_eq!(told, (status, Some(status.into()), Some(code)), "{self:?}");
+        json
+    }
+
+    /// Expects success and returns the JSON.
+    #[track_caller]
+    pub(crate) fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        self.json()
+    }
+}
+
+/// Compares `text` with a golden file, or writes it if `UPDATE_GOLDEN` is set.
+#[track_caller]
+pub(crate) fn golden(name: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, text).expect("a writable golden file");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut lines = expected.lines().zip(text.lines()).enumerate();
+    let first = lines.find(|(_, (expected, text))| expected != text);
+    assert!(
+        expected == text,
+        "{name} differs from its golden file (UPDATE_GOLDEN=1 writes it): {first:?}"
+    );
+}
+
+/// The JSON as it stands in a golden file.
+pub(crate) fn pretty(json: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(json).expect("plain values");
+    text.push('\n');
+    text
+}

@@ -1,0 +1,14 @@
+//! The control plane from outside: through its router, and over real sockets.
+#![allow(clippy::disallowed_methods, reason = "tests spawn tasks and measure real time")]
+#![allow(clippy::panic, reason = "tests")]
+
+mod commands;
+mod documents;
+mod events;
+mod fixture;
+mod passage;
+mod probes;
+mod safety;
+mod schema;
+mod sockets;
+mod status;

@@ -1,0 +1,67 @@
+//! Alive, ready, started.
+
+use std::time::Duration;
+
+use processpype_core::ServiceState;
+use serde_json::json;
+
+use crate::fixture::{App, golden, pretty};
+
+#[tokio::test(start_paused = true)]
+async fn a_running_application_is_ready() {
+    let app = App::start().await;
+    assert_eq!(app.get("/health/live").await.ok(200), json!({ "status": "alive" }));
+    assert_eq!(app.get("/health/ready").await.ok(200), json!({ "status": "ready" }));
+    assert_eq!(app.get("/health/startup").await.ok(200), json!({ "status": "started" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn during_the_start_it_is_alive_only() {
+    let app = App::starting();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    app.get("/health/live").await.ok(200);
+    app.get("/health/startup").await.problem(503, "not-started");
+    let problem = app.get("/health/ready").await.problem(503, "not-ready");
+    golden("not-ready.json", &pretty(&problem));
+    app.manager.settled().await;
+    assert!(app.manager.reached("waiting", ServiceState::Running).await);
+    app.get("/health/ready").await.ok(200);
+    app.get("/health/startup").await.ok(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_provider_is_the_reason_of_all_that_wait_for_it() {
+    let app = App::broken().await;
+    let problem = app.get("/health/ready").await.problem(503, "not-ready");
+    let unready = problem["unready"].as_array().expect("a list").clone();
+    let reasons: Vec<&str> = unready.iter().filter_map(|one| one["reason"].as_str()).collect();
+    assert_eq!(reasons.len(), 3);
+    assert!(reasons.iter().all(|reason| reason.contains("the cellar is flooded")), "{reasons:?}");
+    app.get("/health/live").await.ok(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_follows_services_and_startup_does_not() {
+    let app = App::start().await;
+    app.post("/services/shy/start?wait=0").await;
+    assert!(app.manager.reached("shy", ServiceState::Running).await);
+    let problem = app.get("/health/ready").await.problem(503, "not-ready");
+    assert_eq!(problem["unready"][0]["service"], "shy");
+    app.get("/health/startup").await.ok(200);
+    // An operator's stop is no failure: the service should not run.
+    app.post("/services/shy/stop").await.ok(200);
+    app.get("/health/ready").await.ok(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_fails_as_soon_as_closing_begins() {
+    let app = App::start().await;
+    app.get("/health/startup").await.ok(200);
+    app.manager.close();
+    while !app.manager.is_closing() {
+        tokio::task::yield_now().await;
+    }
+    app.get("/health/ready").await.problem(503, "closing");
+    app.get("/health/live").await.ok(200);
+    app.get("/health/startup").await.ok(200);
+}

@@ -1,0 +1,293 @@
+//! Real sockets: bad clients, clients that stay, and clients that leave.
+//!
+//! These tests run in real time; each wait is for something that happens, bounded by [`PATIENCE`].
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use processpype_control::{ControlSettings, Limits, Running, Server};
+use processpype_core::ServiceState;
+use processpype_runtime::Manager;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::fixture::{App, docs, settings};
+
+/// No test waits for longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What "at once" may take on a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+const JSON: &str = "Content-Type: application/json\r\n";
+
+async fn serve(change: impl FnOnce(&mut Limits)) -> (Manager, Running) {
+    let mut settings = settings();
+    change(&mut settings.limits);
+    let (manager, bound) = App::start_with(settings).await.bind().await;
+    assert_ne!(bound.address().port(), 0, "the port is known before anything is served");
+    (manager, bound.serve())
+}
+
+async fn connect(running: &Running) -> TcpStream {
+    TcpStream::connect(running.address()).await.expect("a connection")
+}
+
+async fn send(running: &Running, text: &str) -> TcpStream {
+    let mut socket = connect(running).await;
+    socket.write_all(text.as_bytes()).await.expect("the server takes it");
+    socket
+}
+
+/// Reads until the server closes.
+async fn rest(mut socket: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = timeout(PATIENCE, socket.read_to_end(&mut bytes)).await;
+    let _ = read.expect("the server closes the connection");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Reads until `enough` has come.
+async fn until(socket: &mut TcpStream, enough: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(enough) {
+        let mut buffer = [0; 4096];
+        let read = timeout(PATIENCE, socket.read(&mut buffer)).await;
+        let read = read.unwrap_or_else(|_| panic!("`{enough}` did not come: {text}"));
+        let read = read.expect("readable");
+        assert!(read > 0, "closed before `{enough}`: {text}");
+        text += &String::from_utf8_lossy(&buffer[..read]);
+    }
+    text
+}
+
+async fn exchange(running: &Running, text: &str) -> String {
+    rest(send(running, text).await).await
+}
+
+#[tokio::test]
+async fn it_answers_over_a_socket() {
+    let (_, running) = serve(|_| {}).await;
+    let get =
+        "GET /services/counter/value HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = exchange(&running, get).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("42"), "{answer}");
+    let head = get.replace("GET", "HEAD");
+    let answer = exchange(&running, &head).await;
+    assert!(answer.contains("content-length: 2\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused() {
+    let (_, running) = serve(|_| {}).await;
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        ("GET / HTTP/1.0\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 421),
+        ("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 421),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\nConnection: close\r\n\r\n", 403),
+        ("CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400),
+        ("TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400),
+        ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400),
+        ("hello\r\n\r\n", 400),
+        ("GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", 400),
+        ("GET /\u{0} HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    ] {
+        let answer = exchange(&running, request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} "))
+                || answer.starts_with(&format!("HTTP/1.0 {status} ")),
+            "{request}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn heads_are_limited() {
+    let (_, running) = serve(|limits| limits.headers = 20).await;
+    let huge = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: x\r\n".repeat(21));
+    for request in [huge, many] {
+        let answer = exchange(&running, &request).await;
+        // A server that closes on unread bytes may take its answer with it.
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    let fine = format!(
+        "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n",
+        "X: x\r\n".repeat(10)
+    );
+    assert!(exchange(&running, &fine).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn slow_heads_and_idle_connections_are_cut() {
+    let (_, running) = serve(|limits| limits.header_read_time = Duration::from_millis(200)).await;
+    let begin = Instant::now();
+    let answer = exchange(&running, "GET / HTTP/1.1\r\nHost: local").await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    // Nothing at all, and nothing after a first request.
+    exchange(&running, "").await;
+    let answer = exchange(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(begin.elapsed() < PATIENCE);
+}
+
+#[tokio::test]
+async fn slow_bodies_are_cut() {
+    let (manager, running) =
+        serve(|limits| limits.body_read_time = Duration::from_millis(200)).await;
+    let head = format!("HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 9\r\n\r\n{{");
+    let answer = exchange(&running, &format!("POST /services/idle/start {head}")).await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
+    assert_eq!(manager.state("idle"), Some(ServiceState::Stopped));
+    let answer = exchange(&running, &format!("POST /services/counter/value {head}")).await;
+    assert!(!answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_huge_body_is_refused_unread() {
+    let (_, running) = serve(|_| {}).await;
+    let head =
+        "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999999999\r\n\r\n";
+    for path in ["/services/idle/start", "/services/counter/value"] {
+        let answer = exchange(&running, &format!("POST {path} HTTP/1.1\r\n{head}")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 413 ") && answer.contains("body-too-large"),
+            "{answer}"
+        );
+    }
+    let piece = format!("ffff\r\n{}\r\n", "x".repeat(0xffff));
+    let chunked = format!(
+        "POST /services/idle/start HTTP/1.1\r\nHost: localhost\r\n{JSON}\
+         Transfer-Encoding: chunked\r\n\r\n{piece}{piece}"
+    );
+    let mut socket = connect(&running).await;
+    let _ = socket.write_all(chunked.as_bytes()).await;
+    let answer = rest(socket).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+/// Not only refused: a client that sends all of it first still gets to read why.
+#[tokio::test]
+async fn a_large_body_sent_whole_is_answered() {
+    let (_, running) = serve(|_| {}).await;
+    let body = "x".repeat(1024 * 1024);
+    let head =
+        format!("HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {}\r\n\r\n", body.len());
+    let mut socket = connect(&running).await;
+    socket.write_all(format!("POST /services/idle/start {head}").as_bytes()).await.expect("sent");
+    let _ = socket.write_all(body.as_bytes()).await;
+    let answer = rest(socket).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_at_once_has_given_its_command() {
+    let (manager, running) = serve(|_| {}).await;
+    let body = r#"{"reason":"bye"}"#;
+    let post = format!(
+        "POST /services/idle/start HTTP/1.1\r\nHost: localhost\r\n{JSON}\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    drop(send(&running, &post).await);
+    let started = manager.reached("idle", ServiceState::Running);
+    assert_eq!(timeout(PATIENCE, started).await, Ok(true));
+}
+
+#[tokio::test]
+async fn a_stop_is_not_held_up_by_idle_connections_and_streams() {
+    let (_, running) = serve(|_| {}).await;
+    let fresh = connect(&running).await;
+    let half = send(&running, "GET / HTTP/1.1\r\nHost: local").await;
+    let mut idle = send(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    until(&mut idle, "alive").await;
+    let stream = "GET /events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut stream = send(&running, stream).await;
+    until(&mut stream, "processpype events").await;
+    let ticks = "GET /services/counter/ticks HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut ticks = send(&running, ticks).await;
+    until(&mut ticks, "data: tick").await;
+    let begin = Instant::now();
+    let drained = running.stop(PATIENCE).await;
+    assert_eq!(drained.aborted, 0);
+    assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
+    rest(ticks).await;
+    assert!(rest(stream).await.contains("event: closing"));
+    for silent in [idle, fresh, half] {
+        assert_eq!(rest(silent).await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_answered_before_the_end() {
+    let (_, running) = serve(|_| {}).await;
+    let post = "POST /services/slow/start?wait=1s HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let socket = send(&running, post).await;
+    // The command has been handed over when the service starts.
+    let mut status = String::new();
+    while !status.contains("starting") {
+        let get = "GET /services/slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        status = exchange(&running, get).await;
+    }
+    let drained = running.stop(PATIENCE).await;
+    assert_eq!(drained.aborted, 0);
+    assert!(rest(socket).await.starts_with("HTTP/1.1 202 "));
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_aborted_at_the_deadline() {
+    let (_, running) = serve(|_| {}).await;
+    let _hanging =
+        send(&running, "GET /services/counter/hang HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    // A second request on another connection shows that the first has been taken in.
+    exchange(&running, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
+    let begin = Instant::now();
+    let drained = running.stop(Duration::from_millis(200)).await;
+    assert_eq!(drained.aborted, 1);
+    assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn connections_are_limited_and_the_next_one_waits() {
+    let (_, running) = serve(|limits| limits.connections = 1).await;
+    let mut first = send(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    until(&mut first, "alive").await;
+    let close = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut second = send(&running, close).await;
+    let mut byte = [0];
+    let early = timeout(Duration::from_millis(200), second.read(&mut byte)).await;
+    assert!(early.is_err(), "the second connection was served beside the first");
+    drop(first);
+    assert!(rest(second).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told() {
+    let (manager, running) = serve(|_| {}).await;
+    let mut settings = settings();
+    settings.port = running.address().port();
+    let server = Server::new(manager, settings, &docs()).expect("good settings");
+    let error = server.bind().await.expect_err("the port is in use");
+    assert!(error.is_address_in_use(), "{error}");
+    assert!(error.to_string().contains("server.port"), "{error}");
+}
+
+#[tokio::test]
+async fn only_loopback_is_bound() {
+    let app = App::start().await;
+    let bind = async |host: &str| {
+        let mut settings: ControlSettings = settings();
+        settings.host = host.to_owned();
+        Server::new(app.manager.clone(), settings, &[]).expect("good settings").bind().await
+    };
+    for open in ["0.0.0.0", "::", "192.0.2.1"] {
+        let error = bind(open).await.expect_err(open);
+        assert!(error.is_not_loopback() && error.to_string().contains("127.0.0.1"), "{error}");
+    }
+    let address: SocketAddr = bind("127.0.0.1").await.expect("loopback").address();
+    assert!(address.ip().is_loopback());
+    assert!(bind("localhost").await.expect("loopback").address().ip().is_loopback());
+    assert!(bind("no.such.host.invalid").await.is_err());
+}

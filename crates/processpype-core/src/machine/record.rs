@@ -1,0 +1,116 @@
+//! What is known about one service.
+
+use super::words::{Action, OperationId, Outcome, Traits, Verb};
+use crate::event::Cause;
+use crate::exit::Exit;
+use crate::state::{Desired, Generation, ServiceState};
+
+/// All that is known about one service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Record {
+    pub(super) traits: Traits,
+    pub(super) state: ServiceState,
+    pub(super) generation: Generation,
+    pub(super) desired: Desired,
+    /// An operator's stop; it stays until an operator's start.
+    pub(super) held: bool,
+    /// A new generation should begin as soon as it may; why.
+    pub(super) wanted: Option<Cause>,
+    pub(super) queued: bool,
+    pub(super) life: Life,
+    pub(super) ready: bool,
+    /// The last generation completed and nothing has run since.
+    pub(super) completed: bool,
+    /// The stop of this generation was asked for (not: it failed).
+    pub(super) asked: bool,
+    /// The failure that began the teardown of this generation.
+    pub(super) failure: Option<Exit>,
+    /// Asked to stop once its dependents are gone.
+    pub(super) leaving: Option<Cause>,
+    /// This generation was ended by force, or could not be ended.
+    pub(super) forced: bool,
+    /// Whether dependents may count on it, as last told to them.
+    pub(super) available: bool,
+    /// Providers that are not available.
+    pub(super) unmet: u32,
+    /// Dependents whose generation lives.
+    pub(super) live_dependents: u32,
+    pub(super) operations: Operations,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Life {
+    /// Nothing of the last generation is left.
+    Gone,
+    Live,
+    /// It could not be ended; it may still run.
+    Orphan,
+}
+
+/// The operations that wait for one service: all of the same verb, the later command wins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Operations {
+    pub(super) verb: Option<Verb>,
+    pub(super) waiting: Vec<OperationId>,
+    pub(super) changed: bool,
+}
+
+// === impl Record ===
+
+impl Record {
+    pub(super) fn new(traits: Traits, unmet: u32) -> Self {
+        let starts = traits.enabled && traits.autostart;
+        Self {
+            traits,
+            state: ServiceState::Stopped,
+            generation: Generation::default(),
+            desired: if starts { Desired::Running } else { Desired::Stopped },
+            held: false,
+            wanted: None,
+            queued: false,
+            life: Life::Gone,
+            ready: false,
+            completed: false,
+            asked: false,
+            failure: None,
+            leaving: None,
+            forced: false,
+            available: false,
+            unmet,
+            live_dependents: 0,
+            operations: Operations::default(),
+        }
+    }
+}
+
+// === impl Operations ===
+
+impl Operations {
+    /// Adds an operation; one of another verb ends the ones before it as superseded.
+    pub(super) fn join(
+        &mut self,
+        operation: OperationId,
+        verb: Verb,
+        changed: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.verb.is_some_and(|waiting| waiting.is_same_as(verb)) {
+            self.end(Outcome::Superseded, actions);
+        }
+        self.verb = Some(verb);
+        self.changed |= changed;
+        self.waiting.push(operation);
+    }
+
+    /// Ends every waiting operation.
+    pub(super) fn end(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
+        self.verb = None;
+        self.changed = false;
+        actions.extend(self.waiting.drain(..).map(|operation| Action::Finish(operation, outcome)));
+    }
+
+    pub(super) fn done(&mut self, actions: &mut Vec<Action>) {
+        let changed = self.changed;
+        self.end(Outcome::Done { changed }, actions);
+    }
+}

@@ -1,0 +1,180 @@
+//! The words that go into the machine and come out of it.
+//!
+//! In: [`Traits`] once, then [`Report`]s and commands ([`Verb`]). Out: [`Action`]s, among them the
+//! [`Outcome`] of each command. None carries text or time: those belong to the edge.
+
+use crate::event::Change;
+use crate::exit::{ErrorKind, Exit};
+use crate::graph::ServiceId;
+use crate::state::Generation;
+
+/// What is fixed about one service before anything runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Traits {
+    /// Whether the service may run at all.
+    pub enabled: bool,
+    /// Whether it starts with the application.
+    pub autostart: bool,
+    /// Whether its success ends it: completed, and from then on ready for its dependents.
+    pub oneshot: bool,
+    /// Whether the application closes when it fails.
+    pub significant: bool,
+}
+
+/// Names one command from acceptance to its end; chosen by the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OperationId(pub u64);
+
+/// What a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Run the service, and the providers that were never started.
+    Start {
+        /// Also start providers that an operator stopped, or that failed.
+        with_dependencies: bool,
+    },
+    /// Stop the service and keep it stopped.
+    Stop {
+        /// Stop the services that need it first.
+        cascade: bool,
+    },
+    /// Stop the service, if it runs, and start a new generation.
+    Restart,
+}
+
+/// A wait that the runtime must bound; how long is the runtime's to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Timer {
+    /// Constructor and `start`: `start_timeout`.
+    Start,
+    /// Teardown: `stop_timeout`.
+    Stop,
+    /// From abort to orphaned.
+    Abort,
+}
+
+/// What the runtime tells about generations and time.
+///
+/// A generation that is asked to stop reports only [`Report::Gone`]; one that fails may report
+/// [`Report::Ending`] first, so that its dependents know while it is torn down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Report {
+    /// Constructor and `start` succeeded; `ready` is what the service said meanwhile.
+    Started {
+        /// Whether it counts as ready from the first moment.
+        ready: bool,
+    },
+    /// The service changed its readiness.
+    Ready(bool),
+    /// The generation failed or completed by itself and tears itself down.
+    Ending(Exit),
+    /// Nothing of the generation is left.
+    Gone(Exit),
+    /// A [`Timer`] that was armed for the generation has elapsed.
+    Elapsed(Timer),
+}
+
+/// What the runtime has to do, in this order.
+///
+/// Only [`Action::Spawn`], [`Action::Stop`], [`Action::Abort`] and [`Action::Arm`] touch the world;
+/// the others tell what happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Run this generation: constructor, `start`, `run`. Its providers are ready.
+    Spawn(ServiceId, Generation),
+    /// Ask this generation to stop.
+    Stop(ServiceId, Generation),
+    /// End this generation by force. It had its time, or the closing deadline has passed.
+    Abort(ServiceId, Generation),
+    /// Report [`Report::Elapsed`] after the timer's time, if the generation still lives then.
+    Arm(ServiceId, Generation, Timer),
+    /// A transition happened: publish state and event.
+    Changed(Change),
+    /// Something beside the state changed (readiness, desired, what is waited for): publish it.
+    Touched(ServiceId),
+    /// An operation ended.
+    Finish(OperationId, Outcome),
+    /// Every service that should start has started, failed, or waits: told once.
+    Settled,
+    /// The application began to close.
+    Closing(CloseCause),
+    /// Nothing lives any more but orphans: told once.
+    Closed,
+}
+
+/// How an operation ended.
+///
+/// For a stop, done means that nothing of the generation is left; for a start that the service
+/// runs (it need not be ready) or has completed; for a restart that this is a new generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The effect is there.
+    Done {
+        /// Whether this operation made it.
+        changed: bool,
+    },
+    /// The generation it was about failed. A stop fails only with [`ErrorKind::Orphaned`].
+    Failed(ErrorKind),
+    /// A later command, or closing, took its place.
+    Superseded,
+    /// It cannot be done now.
+    Refused(Refusal),
+}
+
+/// Why a command is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The service is `enabled: false`.
+    Disabled,
+    /// The application is closing.
+    Closing,
+    /// An orphan of the last generation may still run.
+    Orphaned,
+    /// A provider was stopped by an operator.
+    ProviderStopped(ServiceId),
+}
+
+/// Why an application closes; the first cause counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseCause {
+    /// It was asked to: a signal, the owner, the end of a scope.
+    Requested,
+    /// A significant service failed before the application had settled.
+    SignificantAtStart(ServiceId),
+    /// A significant service failed later.
+    Significant(ServiceId),
+}
+
+// === impl Verb ===
+
+impl Verb {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Stop { .. } => "stop",
+            Self::Restart => "restart",
+        }
+    }
+
+    pub(super) fn is_same_as(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+}
+
+// === impl Timer ===
+
+impl Timer {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start-timeout",
+            Self::Stop => "stop-timeout",
+            Self::Abort => "orphaned",
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! All directed acyclic graphs on a few services, up to isomorphism.
+
+use std::collections::BTreeSet;
+
+use processpype_core::{Edge, Graph, ServiceId};
+
+/// A relabelling: `permutation[old] = new`.
+pub(crate) type Permutation = Vec<usize>;
+
+/// Returns one graph of every isomorphism class on `n` services.
+pub(crate) fn dags(n: usize) -> Vec<Graph> {
+    let pairs = pairs(n);
+    let relabellings = permutations(n);
+    let smallest = |mask: u32| {
+        let edges = edges_of(mask, &pairs);
+        relabellings.iter().map(|p| adjacency(&edges, p, n)).min().unwrap_or(0)
+    };
+    // Every acyclic graph has a labelling in which each edge leads from a larger to a smaller
+    // number.
+    let classes: BTreeSet<u32> = (0..1 << pairs.len()).map(smallest).collect();
+    classes.into_iter().map(|class| graph_of(class, n)).collect()
+}
+
+/// Returns every relabelling of `graph` that gives the same graph.
+pub(crate) fn automorphisms(graph: &Graph) -> Vec<Permutation> {
+    let n = graph.len();
+    let edges: Vec<(usize, usize)> =
+        graph.edges().map(|e| (e.dependent.index(), e.provider.index())).collect();
+    let identity: Permutation = (0..n).collect();
+    let same = adjacency(&edges, &identity, n);
+    permutations(n).into_iter().filter(|p| adjacency(&edges, p, n) == same).collect()
+}
+
+fn pairs(n: usize) -> Vec<(usize, usize)> {
+    (0..n).flat_map(|dependent| (0..dependent).map(move |provider| (dependent, provider))).collect()
+}
+
+fn edges_of(mask: u32, pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let chosen = pairs.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
+    chosen.map(|(_, &pair)| pair).collect()
+}
+
+fn adjacency(edges: &[(usize, usize)], relabel: &[usize], n: usize) -> u32 {
+    edges.iter().map(|&(d, p)| 1 << (relabel[d] * n + relabel[p])).sum()
+}
+
+fn graph_of(adjacency: u32, n: usize) -> Graph {
+    let at = |bit: usize| Edge {
+        dependent: ServiceId((bit / n) as u32),
+        provider: ServiceId((bit % n) as u32),
+    };
+    let edges = (0..n * n).filter(|bit| adjacency >> bit & 1 == 1).map(at);
+    Graph::new(n as u32, edges).expect("a relabelled acyclic graph is acyclic")
+}
+
+fn permutations(n: usize) -> Vec<Permutation> {
+    let mut all = vec![Vec::new()];
+    for next in 0..n {
+        let grow = |p: Permutation| (0..=next).map(move |at| inserted(&p, at, next));
+        all = all.into_iter().flat_map(grow).collect();
+    }
+    all
+}
+
+fn inserted(permutation: &[usize], at: usize, value: usize) -> Permutation {
+    let mut longer = permutation.to_vec();
+    longer.insert(at, value);
+    longer
+}
+
+#[test]
+fn the_classes_are_as_many_as_known() {
+    // OEIS A003087.
+    assert_eq!([1, 2, 3, 4, 5].map(|n| dags(n).len()), [1, 2, 6, 31, 302]);
+}
+
+#[test]
+fn an_empty_graph_is_symmetric_and_a_chain_is_not() {
+    let all = dags(4);
+    let most = all.iter().map(|graph| automorphisms(graph).len()).max();
+    let least = all.iter().map(|graph| automorphisms(graph).len()).min();
+    assert_eq!((least, most), (Some(1), Some(24)));
+}

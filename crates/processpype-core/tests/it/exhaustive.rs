@@ -1,0 +1,176 @@
+//! Every behaviour of every small application.
+//!
+//! `tests/golden/state-counts.txt` holds how many states and steps each search sees; set
+//! `UPDATE_GOLDEN=1` (and one test thread) after a change of the machine that is meant. What a
+//! search leaves out, and why that is sound, is told in `explorer.rs`. Two faults together with two
+//! commands are searched in full on up to four services, the largest of it only when asked for
+//! (`--run-ignored`); on five services each pair of events is, and two faults with two commands are
+//! walked at random: in full that would be some 4·10^9 states, judged by the growth.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use processpype_core::{Graph, Machine, Traits};
+
+use crate::dags::dags;
+use crate::explorer::{Application, Bounds, Count, Counterexample, explore, walk};
+
+/// A service as most are.
+pub(crate) const PLAIN: Traits =
+    Traits { enabled: true, autostart: true, oneshot: false, significant: false };
+const MANUAL: Traits = Traits { autostart: false, ..PLAIN };
+const DISABLED: Traits = Traits { enabled: false, ..PLAIN };
+const SIGNIFICANT: Traits = Traits { significant: true, ..PLAIN };
+/// More places than services.
+pub(crate) const AT_ONCE: usize = 8;
+/// How many behaviours are walked of each application that is too large to be searched.
+const WALKS: u64 = 400;
+
+#[track_caller]
+fn unbroken<T>(found: Result<T, Box<Counterexample>>, graph: &Graph) -> T {
+    match found {
+        Ok(value) => value,
+        Err(found) => panic!("{found}\nin {:?}", graph.edges().collect::<Vec<_>>()),
+    }
+}
+
+#[track_caller]
+fn check_all(n: usize, traits: &[Traits], at_once: usize, bounds: Bounds) -> Count {
+    let mut total = Count::default();
+    for graph in dags(n) {
+        let machine = Machine::new(graph.clone(), traits.to_vec(), at_once);
+        let mut application = Application::new(graph.clone(), traits.to_vec());
+        if at_once < n {
+            application = application.without_symmetries();
+        }
+        let count = unbroken(explore(&application, &machine, bounds), &graph);
+        total.states += count.states;
+        total.steps += count.steps;
+    }
+    total
+}
+
+/// Searches all applications of `n` plain services and compares the counts with the golden file.
+#[track_caller]
+fn check(n: usize, faults: usize, commands: usize) {
+    let count = check_all(n, &vec![PLAIN; n], AT_ONCE, Bounds { faults, commands });
+    let key =
+        format!("{n} services, {:>3} graphs, {faults} faults, {commands} commands:", dags(n).len());
+    let row = format!("{key} {:>9} states, {:>10} steps", count.states, count.steps);
+    println!("{row}");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/state-counts.txt");
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let mut rows: Vec<&str> = golden.lines().filter(|old| !old.starts_with(&key)).collect();
+        rows.push(&row);
+        rows.sort_unstable();
+        let text = rows.iter().fold(String::new(), |mut text, row| {
+            writeln!(text, "{row}").expect("a string takes what is written");
+            text
+        });
+        std::fs::write(&path, text).expect("the golden file is written");
+    } else {
+        assert!(golden.lines().any(|old| old == row), "not in the golden file: {row}");
+    }
+}
+
+#[test]
+fn one_service_two_faults_two_commands() {
+    check(1, 2, 2);
+}
+
+#[test]
+fn two_services_two_faults_two_commands() {
+    check(2, 2, 2);
+}
+
+#[test]
+fn three_services_two_faults_two_commands() {
+    check(3, 2, 2);
+}
+
+#[test]
+fn four_services_two_events() {
+    check(4, 1, 1);
+    check(4, 2, 0);
+    check(4, 0, 2);
+}
+
+#[test]
+fn five_services_one_event() {
+    check(5, 0, 0);
+    check(5, 1, 0);
+    check(5, 0, 1);
+}
+
+#[test]
+fn five_services_two_commands() {
+    check(5, 0, 2);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn four_services_two_faults_one_command() {
+    check(4, 2, 1);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn four_services_one_fault_two_commands() {
+    check(4, 1, 2);
+}
+
+#[test]
+#[ignore = "ten minutes: run when the machine changes"]
+fn four_services_two_faults_two_commands() {
+    check(4, 2, 2);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn five_services_a_fault_and_a_command() {
+    check(5, 1, 1);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn five_services_two_faults() {
+    check(5, 2, 0);
+}
+
+/// What cannot be searched in full is at least walked through, by fixed seeds.
+#[test]
+fn five_services_two_faults_two_commands_at_random() {
+    let bounds = Bounds { faults: 2, commands: 2 };
+    let mut states = 0;
+    for graph in dags(5) {
+        let machine = Machine::new(graph.clone(), vec![PLAIN; 5], AT_ONCE);
+        let application = Application::new(graph.clone(), vec![PLAIN; 5]);
+        for seed in 1..=WALKS {
+            states += unbroken(walk(&application, &machine, bounds, seed), &graph).states;
+        }
+    }
+    println!("walked through {states} states");
+    assert!(states > 302 * WALKS * 10, "a walk goes some way: {states}");
+}
+
+/// One place to start in: services queue for it.
+#[test]
+fn one_start_at_once() {
+    for n in 1..=3 {
+        check_all(n, &vec![PLAIN; n], 1, Bounds { faults: 1, commands: 2 });
+    }
+}
+
+/// Every mixture of traits on up to three services.
+#[test]
+fn all_mixtures_of_traits() {
+    let kinds = [PLAIN, MANUAL, DISABLED, SIGNIFICANT];
+    for n in 1..=3 {
+        for mixture in 0..kinds.len().pow(n as u32) {
+            let kind = |i: usize| kinds[mixture / kinds.len().pow(i as u32) % kinds.len()];
+            let traits: Vec<Traits> = (0..n).map(kind).collect();
+            check_all(n, &traits, AT_ONCE, Bounds { faults: 1, commands: 1 });
+        }
+    }
+}

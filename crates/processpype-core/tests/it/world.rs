@@ -1,0 +1,344 @@
+//! The environment of a machine: what generations can do, and what was told to the runtime.
+//!
+//! A [`World`] is built from the machine's actions and the moves of the environment only; it never
+//! looks into the machine. What the machine may not do is in `observer.rs`.
+
+use processpype_core::{
+    ErrorKind, Exit, Generation, Graph, OperationId, Report, ServiceId, ServiceState, Timer,
+    Traits, Verb,
+};
+
+/// The largest application that is explored.
+pub(crate) const MAX_SERVICES: usize = 5;
+/// The most commands in one behaviour.
+pub(crate) const MAX_COMMANDS: usize = 2;
+
+/// Something that happens to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Move {
+    Boot,
+    Report(ServiceId, Generation, Report),
+    Command(OperationId, ServiceId, Verb),
+    Close,
+    AbortAll,
+}
+
+/// What a move takes from the bounds of the exploration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// It happens by itself, sooner or later.
+    Progress,
+    /// It may happen or not.
+    Free,
+    Fault,
+    Command,
+}
+
+/// What was seen of one service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Service {
+    pub(crate) told: ServiceState,
+    pub(crate) generation: u64,
+    /// Something of the last spawned generation is left.
+    pub(crate) alive: bool,
+    /// It was told to be given up although it is alive.
+    pub(crate) orphan: bool,
+    /// It has reported that it started.
+    pub(crate) started: bool,
+    pub(crate) ready: bool,
+    /// It ends by itself, like this.
+    pub(crate) ending: Option<Exit>,
+    pub(crate) asked: bool,
+    pub(crate) aborted: bool,
+    /// The armed timers, one bit each.
+    pub(crate) armed: u8,
+    /// How the last generation ended.
+    pub(crate) exit: Option<Exit>,
+    /// An operator wants it stopped.
+    pub(crate) held: bool,
+    /// It has to stop in order: a cascade.
+    pub(crate) in_plan: bool,
+    pub(crate) enabled: bool,
+    /// Somebody asked for a generation that has not begun yet.
+    pub(crate) credit: bool,
+}
+
+/// A command that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    pub(crate) service: ServiceId,
+    pub(crate) verb: Verb,
+    /// The generation when it was given.
+    pub(crate) generation: u64,
+}
+
+/// Everything that was seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct World {
+    pub(crate) services: [Service; MAX_SERVICES],
+    pub(crate) pending: [Option<Pending>; MAX_COMMANDS],
+    pub(crate) closing: bool,
+    pub(crate) closed: bool,
+    pub(crate) settled: bool,
+    pub(crate) all_aborted: bool,
+}
+
+/// The bit of a timer in [`Service::armed`].
+pub(crate) fn bit(timer: Timer) -> u8 {
+    match timer {
+        Timer::Start => 1,
+        Timer::Stop => 2,
+        Timer::Abort => 4,
+    }
+}
+
+// === impl Service ===
+
+impl Service {
+    const NEW: Self = Self {
+        told: ServiceState::Stopped,
+        generation: 0,
+        alive: false,
+        orphan: false,
+        started: false,
+        ready: false,
+        ending: None,
+        asked: false,
+        aborted: false,
+        armed: 0,
+        exit: None,
+        held: false,
+        in_plan: false,
+        enabled: true,
+        credit: false,
+    };
+
+    /// Whether dependents may count on it.
+    pub(crate) fn is_available(&self) -> bool {
+        let runs = self.told == ServiceState::Running && self.ready && !self.asked && !self.in_plan;
+        self.is_completed() || (self.alive && runs)
+    }
+
+    pub(crate) fn is_completed(&self) -> bool {
+        !self.alive && self.exit == Some(Exit::Completed)
+    }
+
+    /// Whether its generation counts for the order of stops.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        self.alive && !self.orphan
+    }
+
+    fn is_armed(&self, timer: Timer) -> bool {
+        self.armed & bit(timer) != 0
+    }
+
+    /// How much can still happen by itself; every step of progress makes it smaller.
+    fn potential(&self) -> u32 {
+        use ServiceState::{Error, Running, Starting, Stopped, Stopping};
+        let life = match self.told {
+            _ if !self.alive => 0,
+            _ if self.orphan => 1,
+            _ if self.aborted => 3,
+            Starting => 12,
+            Running if self.ready => 9,
+            Running => 10,
+            Stopping | Stopped | Error => 6,
+        };
+        life + 16 * u32::from(self.credit)
+    }
+
+    /// All of it that matters later, as a number.
+    fn digest(&self) -> u64 {
+        let exit = |exit: Option<Exit>| match exit {
+            None => 0,
+            Some(Exit::Completed) => 1,
+            Some(Exit::Failed(_)) => 2,
+            Some(_) => 3,
+        };
+        let flags = [
+            self.generation == 0,
+            self.alive,
+            self.orphan,
+            self.started,
+            self.ready,
+            self.asked,
+            self.aborted,
+            self.held,
+            self.in_plan,
+            self.credit,
+        ];
+        let flags = flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag));
+        let rest = (self.told as u64) << 8 | u64::from(self.armed) << 4;
+        flags << 16 | rest | exit(self.ending) << 2 | u64::from(self.is_completed())
+    }
+
+    /// What its living generation can do next; `stubborn` moves are faults.
+    fn moves(&self, mut yields: impl FnMut(Report, Cost)) {
+        const FAILED: Exit = Exit::Failed(ErrorKind::Failed);
+        const START_FAILED: Exit = Exit::Failed(ErrorKind::StartFailed);
+        const STOP_FAILED: Exit = Exit::Failed(ErrorKind::StopFailed);
+        if self.orphan {
+            yields(Report::Gone(Exit::Aborted), Cost::Free);
+        } else if self.aborted {
+            yields(Report::Gone(Exit::Aborted), Cost::Progress);
+            if self.is_armed(Timer::Abort) {
+                yields(Report::Elapsed(Timer::Abort), Cost::Free);
+            }
+        } else if let Some(exit) = self.ending {
+            yields(Report::Gone(exit), Cost::Progress);
+        } else if self.asked {
+            yields(Report::Gone(Exit::Stopped), Cost::Progress);
+            yields(Report::Gone(STOP_FAILED), Cost::Fault);
+        } else if self.started {
+            if !self.ready {
+                yields(Report::Ready(true), Cost::Progress);
+            } else {
+                yields(Report::Ready(false), Cost::Fault);
+            }
+            yields(Report::Ending(FAILED), Cost::Fault);
+            yields(Report::Ending(Exit::Completed), Cost::Fault);
+            yields(Report::Gone(FAILED), Cost::Fault);
+        } else {
+            yields(Report::Started { ready: true }, Cost::Progress);
+            yields(Report::Started { ready: false }, Cost::Fault);
+            yields(Report::Ending(START_FAILED), Cost::Fault);
+            yields(Report::Gone(START_FAILED), Cost::Fault);
+        }
+        let hangs = !self.orphan && !self.aborted;
+        if hangs && self.told == ServiceState::Starting && self.is_armed(Timer::Start) {
+            yields(Report::Elapsed(Timer::Start), Cost::Fault);
+        }
+        if hangs && self.told == ServiceState::Stopping && self.is_armed(Timer::Stop) {
+            yields(Report::Elapsed(Timer::Stop), Cost::Fault);
+        }
+    }
+
+    /// Reports that come too late to matter: races that the runtime cannot rule out.
+    fn races(&self, mut yields: impl FnMut(Generation, Report)) {
+        let started = Report::Started { ready: true };
+        let all =
+            [started, Report::Ready(true), Report::Ready(false), Report::Ending(Exit::Stopped)];
+        let current = Generation(self.generation);
+        let gone = Report::Gone(Exit::Stopped);
+        if self.generation > 1 {
+            let stale = Generation(self.generation - 1);
+            all.into_iter().chain([gone]).for_each(|report| yields(stale, report));
+            yields(stale, Report::Gone(Exit::Completed));
+        }
+        match self.told {
+            ServiceState::Stopped | ServiceState::Error if !self.alive => {
+                if self.generation > 0 {
+                    all.into_iter().chain([gone]).for_each(|report| yields(current, report));
+                }
+            }
+            ServiceState::Starting => yields(current, Report::Elapsed(Timer::Stop)),
+            ServiceState::Running => yields(current, started),
+            _ => all.into_iter().for_each(|report| yields(current, report)),
+        }
+        if self.told != ServiceState::Starting {
+            yields(current, Report::Elapsed(Timer::Start));
+        }
+    }
+}
+
+// === impl World ===
+
+impl World {
+    /// The world before boot: who starts with the application has somebody who asks for it.
+    pub(crate) fn new(graph: &Graph, traits: &[Traits]) -> Self {
+        let mut services = [Service::NEW; MAX_SERVICES];
+        for (service, traits) in services.iter_mut().zip(traits) {
+            service.enabled = traits.enabled;
+            service.credit = traits.enabled && traits.autostart;
+        }
+        // What they need starts with them, through any number of enabled services.
+        for _ in graph.services() {
+            for edge in graph.edges() {
+                let needed = services[edge.dependent.index()].credit;
+                let provider = &mut services[edge.provider.index()];
+                provider.credit |= needed && provider.enabled;
+            }
+        }
+        let pending = [None; MAX_COMMANDS];
+        let (closing, closed, settled, all_aborted) = (false, false, false, false);
+        Self { services, pending, closing, closed, settled, all_aborted }
+    }
+
+    pub(crate) fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.index()]
+    }
+
+    pub(crate) fn service_mut(&mut self, id: ServiceId) -> &mut Service {
+        &mut self.services[id.index()]
+    }
+
+    /// Lists what can happen next.
+    pub(crate) fn moves(&self, graph: &Graph, out: &mut Vec<(Move, Cost)>) {
+        for id in graph.services() {
+            let service = self.service(id);
+            let generation = Generation(service.generation);
+            if service.alive {
+                service
+                    .moves(|report, cost| out.push((Move::Report(id, generation, report), cost)));
+            }
+        }
+        if !self.closing {
+            out.push((Move::Close, Cost::Free));
+        } else if !self.all_aborted && !self.closed {
+            out.push((Move::AbortAll, Cost::Fault));
+        }
+        if let Some(slot) = self.pending.iter().position(Option::is_none) {
+            let operation = OperationId(slot as u64);
+            for id in graph.services() {
+                VERBS.iter().for_each(|&verb| {
+                    out.push((Move::Command(operation, id, verb), Cost::Command));
+                });
+            }
+        }
+    }
+
+    /// Lists reports that may come but must change nothing.
+    pub(crate) fn races(&self, graph: &Graph, out: &mut Vec<Move>) {
+        for id in graph.services() {
+            self.service(id).races(|generation, report| {
+                out.push(Move::Report(id, generation, report));
+            });
+        }
+    }
+
+    pub(crate) fn potential(&self) -> u32 {
+        self.services.iter().map(Service::potential).sum()
+    }
+
+    /// All that matters later of one service and of the operations that wait for it.
+    pub(crate) fn digest_of(&self, id: ServiceId) -> u64 {
+        let mut digest = self.service(id).digest() << 8;
+        for pending in self.pending.iter().flatten().filter(|pending| pending.service == id) {
+            let kind = match pending.verb {
+                Verb::Start { .. } => 1,
+                Verb::Stop { .. } => 2,
+                Verb::Restart => 3,
+            };
+            let restarted = self.service(id).generation > pending.generation;
+            let newer = restarted && pending.verb == Verb::Restart;
+            // A sum, so that the order of two operations does not matter.
+            digest += 1 + 2 * kind + 8 * u64::from(newer);
+        }
+        digest
+    }
+
+    /// All that matters later beside the services.
+    pub(crate) fn digest(&self) -> u64 {
+        let flags = [self.closing, self.closed, self.settled, self.all_aborted];
+        flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag))
+    }
+}
+
+/// Every command.
+pub(crate) const VERBS: [Verb; 5] = [
+    Verb::Start { with_dependencies: false },
+    Verb::Start { with_dependencies: true },
+    Verb::Stop { cascade: false },
+    Verb::Stop { cascade: true },
+    Verb::Restart,
+];

@@ -1,0 +1,87 @@
+//! The body of an answer, tied to the generation that gives it.
+//!
+//! # Invariants
+//!
+//! 1. A body that is made piece by piece is made on the services' runtime: the control plane only
+//!    takes finished frames from a bounded queue.
+//! 2. An event stream ends when its generation begins to drain, any other body at the latest when
+//!    `run` is told to end.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt as _;
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use crate::life::{Guard, NotTracked, Phase};
+use crate::panic::contained;
+
+/// How many frames of one body may wait for its client.
+const FRAMES_PENDING: usize = 8;
+
+type FrameResult = Result<Frame<Bytes>, axum::Error>;
+
+/// Ties the request's guard to its body, and the body to the phases of the generation.
+pub(super) fn guarded(body: Body, is_event_stream: bool, guard: Guard) -> Body {
+    if body.size_hint().exact().is_some() {
+        // It is in memory: nothing of the service runs when it is sent, however slowly.
+        return body;
+    }
+    let (sender, frames) = mpsc::channel(FRAMES_PENDING);
+    let services = guard.life().services.clone();
+    let pump = pump(body, sender, guard, is_event_stream);
+    services.spawn(pump.instrument(tracing::Span::current()));
+    Body::new(Pumped { frames })
+}
+
+/// Passes frames on until the body ends, its client has gone, or the generation loses its patience.
+async fn pump(
+    mut body: Body,
+    sender: mpsc::Sender<FrameResult>,
+    guard: Guard,
+    is_event_stream: bool,
+) {
+    let life = guard.life();
+    let cut_at = if is_event_stream { Phase::Draining } else { Phase::Stopping };
+    let all = async {
+        loop {
+            let frame = match contained(body.frame()).await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(panicked) => Err(axum::Error::new(panicked)),
+            };
+            let is_last = frame.is_err();
+            if sender.send(frame).await.is_err() || is_last {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = life.reached(cut_at) => {
+            // An event stream just ends; another body that is cut is an error to its reader.
+            if !is_event_stream {
+                let _ = sender.try_send(Err(axum::Error::new(NotTracked::Stopping)));
+            }
+        }
+        () = sender.closed() => {}
+        () = all => {}
+    }
+}
+
+/// A body whose frames come from the services' runtime.
+struct Pumped {
+    frames: mpsc::Receiver<FrameResult>,
+}
+
+impl HttpBody for Pumped {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<FrameResult>> {
+        self.frames.poll_recv(cx)
+    }
+}
