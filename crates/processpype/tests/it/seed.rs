@@ -114,7 +114,10 @@ async fn an_application_is_a_context_that_stops_what_it_started() {
 async fn the_manager_registers_shows_and_orchestrates() {
     let app = my_application().await.unwrap();
     let manager = app.manager();
-    assert_eq!(manager.names().map(|name| name.as_str()).collect::<Vec<_>>(), ["my_service"]);
+    assert_eq!(
+        manager.names().map(processpype::ServiceName::as_str).collect::<Vec<_>>(),
+        ["my_service"]
+    );
     let status = manager.status("my_service").unwrap();
     assert_eq!((status.state, status.generation.0, status.is_configured), (Running, 1, true));
     assert!(manager.stop("my_service").await.unwrap().changed);
