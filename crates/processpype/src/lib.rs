@@ -69,7 +69,7 @@
 
 mod application;
 mod cli;
-#[cfg(doctest)]
+#[cfg(any(test, doctest))]
 mod documents;
 mod exit;
 mod process;
