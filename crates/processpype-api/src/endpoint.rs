@@ -123,7 +123,10 @@ pub enum Shape {
     Name,
     /// `true` or `false`.
     Flag,
-    /// A whole number from 0 to the first number, the second if left out.
+    /// A sequence number.
+    Sequence,
+    /// A whole number from 1 to the first number, or from 0 without an end if that is
+    /// [`u64::MAX`]; the second if left out.
     Count(u64, u64),
     /// A duration such as `10s`, or `0`.
     Duration(&'static str),
@@ -301,8 +304,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: EndpointId::Stop,
         path: "/services/{name}/stop",
         summary: "Stop a service and keep it stopped",
-        description: "Always wins: also over a start under way, and from `error`. Running dependents \
-            go on, and are listed as `affected`, unless `cascade=true`.",
+        description: "Always wins: also over a start under way, and from `error`. Running \
+            dependents go on, and are listed as `affected`, unless `cascade=true`.",
         parameters: &[NAME, WAIT, CASCADE],
         problems: &[
             Code::UnknownService,
@@ -348,7 +351,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "services",
         summary: "A service's own routes",
         description: "They answer while the service runs. The framework keeps for itself `POST` on \
-            `start`, `stop`, `restart`, `configure` and `configure_and_start`, and everything below `-`.",
+            `start`, `stop`, `restart`, `configure` and `configure_and_start`, and all below `-`.",
         parameters: &[
             NAME,
             Parameter {
@@ -397,21 +400,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/events/stream",
         tag: "events",
         summary: "What happens, as server-sent events",
-        description: "Each message is an event as JSON, its id the sequence number. A message of type \
-            `lagged` tells how many events were lost; one of type `closing` is the last.",
+        description: "Each message is an event as JSON, its id the sequence number; without \
+            `after` the first is the next one to come. A message of type `lagged` tells how many \
+            events were lost; one of type `closing` is the last.",
         parameters: &[
-            AFTER,
+            Parameter { shape: Shape::Sequence, ..AFTER },
             EVENT_FILTERS[0],
             EVENT_FILTERS[1],
             Parameter {
                 name: "Last-Event-ID",
                 place: Place::Header,
                 description: "Where a broken stream goes on; wins over `after`.",
-                shape: Shape::Count(u64::MAX, 0),
+                shape: Shape::Sequence,
             },
         ],
         answers: &[file("The stream; comments keep it alive.", "text/event-stream")],
-        problems: &[Code::InvalidQuery, Code::Closing],
         ..READ
     },
     Endpoint {
@@ -426,8 +429,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: EndpointId::Ready,
         path: "/health/ready",
         summary: "Can it do its work?",
-        description: "Fails while a service that should run is neither ready nor completed, and from \
-            the moment closing begins.",
+        description: "Fails while a service that should run is neither ready nor completed, and \
+            from the moment closing begins.",
         answers: &[ok("It can.", SchemaGenerator::subschema_for::<Probe>)],
         problems: &[Code::NotReady, Code::Closing],
         ..PROBE

@@ -1,8 +1,8 @@
 //! Wire types of the Processpype control API, version 1, and its OpenAPI document.
 //!
 //! Everything that goes over the wire has its own type here; the words of the ground floor carry no
-//! serde. Nothing in this crate opens a socket or knows axum: the control plane builds its router from
-//! [`ENDPOINTS`], so the document and the server cannot drift apart.
+//! serde. Nothing in this crate opens a socket or knows axum: the control plane builds its router
+//! from [`ENDPOINTS`], so the document and the server cannot drift apart.
 //!
 //! # Invariants
 //!

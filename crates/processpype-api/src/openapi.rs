@@ -1,7 +1,8 @@
 //! The OpenAPI 3.1 document, built from the table of endpoints and the schemas of one application.
 //!
-//! Services, and with them their configuration schemas, are known only at run time, which is why the
-//! document is built by hand on `schemars` (its dialect, JSON Schema 2020-12, is that of OpenAPI 3.1).
+//! Services, and with them their configuration schemas, are known only at run time, which is why
+//! the document is built by hand on `schemars` (its dialect, JSON Schema 2020-12, is that of
+//! OpenAPI 3.1).
 //!
 //! # Invariants
 //!
@@ -97,7 +98,7 @@ fn tags(services: &[ServiceDoc]) -> Value {
         json!({ "name": "application", "description": "The application as a whole." }),
         json!({ "name": "services", "description": "Its services, and commands on them." }),
         json!({ "name": "events", "description": "What happened and what happens." }),
-        json!({ "name": "health", "description": "Probes; `server.api_prefix` does not move them." }),
+        json!({ "name": "health", "description": "Probes; the prefix does not move them." }),
         json!({ "name": "documentation", "description": "This document." }),
     ];
     tags.extend(services.iter().map(|service| {
@@ -162,6 +163,7 @@ fn parameter(parameter: &Parameter) -> Value {
         Shape::Text => json!({ "type": "string" }),
         Shape::Name => json!({ "type": "string", "pattern": "^[a-z][a-z0-9]*([_-][a-z0-9]+)*$" }),
         Shape::Flag => json!({ "type": "boolean", "default": false }),
+        Shape::Sequence => json!({ "type": "integer", "minimum": 0 }),
         Shape::Count(u64::MAX, default) => {
             json!({ "type": "integer", "minimum": 0, "default": default })
         }

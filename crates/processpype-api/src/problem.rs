@@ -397,7 +397,7 @@ impl JsonSchema for Problem {
             "properties": {
                 "type": { "type": "string", "format": "uri-reference",
                     "description": "Where the problem is documented." },
-                "title": { "type": "string", "description": "The same for every problem of a code." },
+                "title": { "type": "string", "description": "The same for all of a code." },
                 "status": { "type": "integer", "minimum": 400, "maximum": 599 },
                 "code": { "type": "string", "enum": words, "description": "The stable code." },
                 "detail": { "type": "string", "description": "What happened here." },

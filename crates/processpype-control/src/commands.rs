@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. From its first byte to its acceptance a command runs detached from the connection: a client that
-//!    leaves at once has still given it. Only the waiting ends with the client.
+//! 1. From its first byte to its acceptance a command runs detached from the connection: a client
+//!    that leaves at once has still given it. Only the waiting ends with the client.
 //! 2. Every wait is bounded: for the body, for acceptance, for the effect.
-//! 3. The actor comes from the credential, of which there is none yet; never from the request's body.
+//! 3. The actor comes from the credential, of which there is none yet; never from the request's
+//!    body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,13 +146,14 @@ fn invalid_body(report: &Report) -> Problem {
         path: problem.path().to_owned(),
         message: problem.message().to_owned(),
         valid: problem.valid_choices().to_vec(),
-        help: match problem.nearest_choice() {
-            Some(near) => Some(format!("did you mean `{near}`?")),
-            None => problem.help_text().map(str::to_owned),
-        },
+        help: did_you_mean(problem.nearest_choice(), problem.help_text()),
     });
     let detail = "the body does not fit its schema; `errors` lists where";
     Problem::new(Code::InvalidBody, detail).errors(faults.collect())
+}
+
+fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {
+    near.map(|near| format!("did you mean `{near}`?")).or_else(|| help.map(str::to_owned))
 }
 
 // === impl Command ===

@@ -23,7 +23,8 @@ const STYLE: &str = include_str!("docs/style.css");
 
 /// The page may load its own style sheet, and nothing else.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
+     form-action 'none'",
 );
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -78,7 +79,7 @@ fn navigation(document: &Value) -> String {
         }
     }
     for (id, name) in
-        [("services", "configuration"), ("problems", "problems"), ("schemas", "schemas")]
+        [("configuration", "configuration"), ("problems", "problems"), ("schemas", "schemas")]
     {
         let _ = write!(nav, "<a class=\"group\" href=\"#{id}\">{name}</a>");
     }
@@ -198,8 +199,10 @@ fn is_service(tag: &Value) -> bool {
 }
 
 fn services(page: &mut String, document: &Value) {
-    page.push_str("<section id=\"services\"><h2>configuration</h2><p>The services of this application, and what \
-        stands in their sections of the configuration.</p>");
+    page.push_str(
+        "<section id=\"configuration\"><h2>configuration</h2><p>The services of this \
+         application, and what stands in their sections of the configuration.</p>",
+    );
     for tag in list(&document["tags"]).iter().filter(|tag| is_service(tag)) {
         let name = text(&tag["name"]).trim_start_matches("service ");
         let _ = write!(
@@ -222,8 +225,11 @@ fn target<'a>(document: &'a Value, reference: &str) -> &'a Value {
 }
 
 fn problems(page: &mut String, document: &Value) {
-    page.push_str("<section id=\"problems\"><h2>problems</h2><p>An error answer is a <a href=\"#schema-Problem\">\
-        Problem</a>, <code>application/problem+json</code> (RFC 9457), with one of these codes.</p><table>");
+    page.push_str(
+        "<section id=\"problems\"><h2>problems</h2><p>An error answer is a \
+         <a href=\"#schema-Problem\">Problem</a>, <code>application/problem+json</code> \
+         (RFC 9457), with one of these codes.</p><table>",
+    );
     let responses = entries(&document["components"]["responses"]);
     let mut rows: Vec<(&String, &Value)> = responses.collect();
     rows.sort_by_key(|(code, response)| (response["x-status"].as_u64(), (*code).clone()));
@@ -231,7 +237,8 @@ fn problems(page: &mut String, document: &Value) {
         let code = escape(code);
         let _ = write!(
             page,
-            "<tr id=\"problem-{code}\"><td><b class=\"bad\">{}</b></td><td><code>{code}</code></td><td>{}</td></tr>",
+            "<tr id=\"problem-{code}\"><td><b class=\"bad\">{}</b></td>\
+             <td><code>{code}</code></td><td>{}</td></tr>",
             response["x-status"],
             inline(text(&response["description"])),
         );

@@ -12,8 +12,8 @@ use std::net::SocketAddr;
 ///
 /// # When to use what
 ///
-/// [`BindError::is_address_in_use`] ends the process with exit code 69; every other one is a mistake in
-/// the configuration, exit code 78.
+/// [`BindError::is_address_in_use`] ends the process with exit code 69; every other one is a
+/// mistake in the configuration, exit code 78.
 #[derive(Debug)]
 pub struct BindError {
     kind: Kind,
@@ -72,9 +72,9 @@ impl fmt::Display for BindError {
         match &self.kind {
             Kind::NotLoopback(address) => write!(
                 f,
-                "the control API refuses to listen on {address}: other machines could stop services, \
-                 and there is no authentication; set `server.host` to 127.0.0.1 and let a proxy that \
-                 authenticates, or an ssh tunnel, lead to it",
+                "the control API refuses to listen on {address}: other machines could stop \
+                 services, and there is no authentication; set `server.host` to 127.0.0.1 and \
+                 let a proxy that authenticates, or an ssh tunnel, lead to it",
             ),
             Kind::InUse(address) => write!(
                 f,

@@ -1,8 +1,9 @@
 //! Who may talk to the control plane at all: checks on every request, before any routing.
 //!
 //! A server on loopback can be reached by every page that a browser on the machine shows: by DNS
-//! rebinding (the page's own name comes to mean 127.0.0.1), which the `Host` check ends, and by plain
-//! cross-site requests, which the checks of `Origin` and `Sec-Fetch-Site` end. There is no CORS.
+//! rebinding (the page's own name comes to mean 127.0.0.1), which the `Host` check ends, and by
+//! plain cross-site requests, which the checks of `Origin` and `Sec-Fetch-Site` end. There is no
+//! CORS.
 //!
 //! # Invariants
 //!

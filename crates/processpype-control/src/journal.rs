@@ -2,18 +2,17 @@
 //!
 //! # Invariants
 //!
-//! 1. `limit` bounds the events that are looked at, not the ones that match: an answer is never late
-//!    because nothing matches, and `next` always leads on.
+//! 1. `limit` bounds the events that are looked at, not the ones that match: an answer is never
+//!    late because nothing matches, and `next` always leads on.
 
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use processpype_api::{EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem};
-use processpype_config::nearest;
 use processpype_core::ServiceName;
 use processpype_runtime::Event;
 
 use crate::convert;
-use crate::query::Query;
+use crate::query::{Query, did_you_mean};
 use crate::reply;
 use crate::server::Control;
 
@@ -43,11 +42,10 @@ pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
 impl Filter {
     pub(crate) fn take(control: &Control, query: &mut Query) -> Self {
         let filter = Self { service: query.text("service"), kind: query.text("kind") };
-        if let Some(name) = &filter.service
-            && control.manager.state(name).is_none()
-        {
-            let near = nearest(name, control.manager.names().map(ServiceName::as_str));
-            let help = near.map(|near| format!("did you mean `{near}`?"));
+        let unknown =
+            filter.service.as_deref().filter(|name| control.manager.state(name).is_none());
+        if let Some(name) = unknown {
+            let help = did_you_mean(name, control.manager.names().map(ServiceName::as_str));
             query.fault(Fault { help, ..Fault::new("service", "there is no such service") });
         }
         filter

@@ -3,20 +3,20 @@
 //! # Invariants
 //!
 //! 1. This is the only crate that opens listeners, and it listens on loopback only.
-//! 2. HTTP uses the [`Manager`](processpype_runtime::Manager) and nothing else: no handler blocks, or
-//!    is blocked by, the supervisor or a service.
+//! 2. HTTP uses the [`Manager`](processpype_runtime::Manager) and nothing else: no handler blocks,
+//!    or is blocked by, the supervisor or a service.
 //! 3. Every request passes the guard; every answer carries the headers of safety.
 //! 4. Internals never leave: a problem has a public text, the log has the rest.
 //!
 //! # From settings to a server
 //!
-//! [`Server::new`] → [`Server::bind`] → [`Bound::serve`] → [`Running::stop`]. The address is known, and
-//! a port in use is told, before anything is answered. [`Server::router`] is the same server without a
-//! port.
+//! [`Server::new`] → [`Server::bind`] → [`Bound::serve`] → [`Running::stop`]. The address is known,
+//! and a port in use is told, before anything is answered. [`Server::router`] is the same server
+//! without a port.
 //!
 //! ```no_run
-//! # async fn example(manager: processpype_runtime::Manager) -> Result<(), Box<dyn std::error::Error>> {
-//! use std::time::Duration;
+//! # async fn example(manager: processpype_runtime::Manager) -> Result<(), Box<dyn
+//! std::error::Error>> { use std::time::Duration;
 //!
 //! use processpype_control::{ControlSettings, Server};
 //!

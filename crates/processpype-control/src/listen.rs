@@ -1,7 +1,7 @@
 //! Sockets: binding, accepting, serving connections, and ending them on time.
 //!
-//! Builder → [`Bound`] → [`Running`]: the address is known, and a port in use is told, before anything
-//! is spawned.
+//! Builder → [`Bound`] → [`Running`]: the address is known, and a port in use is told, before
+//! anything is spawned.
 //!
 //! # Invariants
 //!
@@ -11,10 +11,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
@@ -116,8 +118,8 @@ impl Running {
         self.address
     }
 
-    /// Stops accepting, ends streams and idle connections at once, lets requests under way finish for
-    /// at most `grace`, and aborts what is left.
+    /// Stops accepting, ends streams and idle connections at once, lets requests under way finish
+    /// for at most `grace`, and aborts what is left.
     ///
     /// # Cancel safety
     ///
@@ -205,11 +207,20 @@ async fn serve(
         .header_read_timeout(limits.header_read_time)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes.max(8 * 1024));
-    let connection = http.serve_connection(io, TowerToHyperService::new(router));
-    let mut connection = std::pin::pin!(connection);
+    let has_asked = AtomicBool::new(false);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request| {
+        has_asked.store(true, Ordering::Relaxed);
+        router.call(request)
+    });
+    let mut connection = std::pin::pin!(http.serve_connection(io, service));
     let result = tokio::select! {
         result = connection.as_mut() => result,
         () = until_true(&mut closed) => {
+            if !has_asked.load(Ordering::Relaxed) {
+                // At most a part of a first head has come: nobody waits for an answer.
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -2,21 +2,25 @@
 //!
 //! # Invariants
 //!
-//! 1. The service sees its own path, and nothing that the control plane's router left on the request.
+//! 1. The service sees its own path, and nothing that the control plane's router left on the
+//!    request.
 //! 2. A body on its way to a service is bounded in size, and in the time between its pieces.
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
+use futures_util::StreamExt;
 use http_body_util::Limited;
 use processpype_api::{Code, Problem};
 use processpype_core::ServiceState;
 use processpype_runtime::{RequestError, Status, Unavailable};
+use tokio::sync::watch;
 use tower_http::timeout::TimeoutBody;
 
+use crate::listen::until_true;
 use crate::reply::FromService;
 use crate::server::Control;
 use crate::settings::Limits;
@@ -41,7 +45,7 @@ pub(crate) async fn pass(
     };
     let request = inner(request, control.prefix(), &control.settings.limits)?;
     match mounted.call(request).await {
-        Ok(response) => answered(response, name),
+        Ok(response) => answered(control, response, name),
         Err(RequestError::NoRoutes) => Err(nothing(name)),
         Err(RequestError::Panicked) => {
             let detail = format!("a handler of service `{name}` panicked; the service goes on");
@@ -72,13 +76,17 @@ fn inner(request: Request, prefix: &str, limits: &Limits) -> Result<Request, Pro
 
 /// Cuts `{prefix}/services/{name}` off; what is left is not decoded.
 fn inner_uri(uri: &Uri, prefix: &str) -> Uri {
-    let below = uri.path().strip_prefix(prefix).and_then(|path| path.strip_prefix("/services/"));
-    let rest = below.and_then(|path| path.find('/').map(|slash| &path[slash..])).unwrap_or("/");
+    let rest = below_service(uri.path(), prefix).unwrap_or("/");
     let target = match uri.query() {
         Some(query) => format!("{rest}?{query}"),
         None => rest.to_owned(),
     };
     target.parse::<PathAndQuery>().map_or_else(|_| Uri::from_static("/"), Uri::from)
+}
+
+fn below_service<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    let path = path.strip_prefix(prefix)?.strip_prefix("/services/")?;
+    path.find('/').map(|slash| &path[slash..])
 }
 
 /// Refuses a body that says it is too long before any of it is read.
@@ -94,15 +102,31 @@ pub(crate) fn too_large(most: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body is longer than {most} bytes"))
 }
 
-fn answered(mut response: Response, name: &str) -> Result<Response, Problem> {
-    let is_bare = response.body().size_hint().exact() == Some(0)
-        && !response.headers().contains_key(CONTENT_TYPE);
-    if response.status() == StatusCode::NOT_FOUND && is_bare {
-        // The answer of a router that knows no such path.
+fn answered(control: &Control, mut response: Response, name: &str) -> Result<Response, Problem> {
+    if is_unrouted(&response) {
         return Err(nothing(name));
     }
     response.extensions_mut().insert(FromService);
-    Ok(response)
+    Ok(if is_stream(&response) { ending_with(&control.closing, response) } else { response })
+}
+
+/// Whether this is the answer of a router that knows no such path.
+fn is_unrouted(response: &Response) -> bool {
+    response.status() == StatusCode::NOT_FOUND
+        && response.body().size_hint().exact() == Some(0)
+        && !response.headers().contains_key(CONTENT_TYPE)
+}
+
+fn is_stream(response: &Response) -> bool {
+    let media = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    media.is_some_and(|media| media.starts_with(b"text/event-stream"))
+}
+
+/// Lets a stream that would never end by itself end when the server stops.
+fn ending_with(closing: &watch::Receiver<bool>, response: Response) -> Response {
+    let mut closing = closing.clone();
+    let closed = async move { until_true(&mut closing).await };
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(closed))))
 }
 
 fn nothing(name: &str) -> Problem {

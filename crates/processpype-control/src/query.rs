@@ -48,8 +48,7 @@ impl Query {
             None | Some("false") => false,
             Some("true") => true,
             Some(_) => {
-                let valid = vec!["true".to_owned(), "false".to_owned()];
-                self.faults.push(Fault { valid, ..Fault::new(name, "it is neither") });
+                self.choose(name, "it is neither", &["true", "false"]);
                 false
             }
         }
@@ -84,8 +83,7 @@ impl Query {
             _ => {
                 let most = HumanDuration::from(most);
                 let message = format!("it is not a duration of at most {most}");
-                let valid = vec!["0".to_owned(), "500ms".to_owned(), "10s".to_owned()];
-                self.faults.push(Fault { valid, ..Fault::new(name, message) });
+                self.choose(name, &message, &["0", "500ms", "10s"]);
                 absent
             }
         }
@@ -96,15 +94,21 @@ impl Query {
         self.faults.push(fault);
     }
 
+    fn choose(&mut self, name: &str, message: &str, valid: &[&str]) {
+        let valid = valid.iter().map(|&one| one.to_owned()).collect();
+        self.fault(Fault { valid, ..Fault::new(name, message) });
+    }
+
+    fn unknown(&self, name: &str) -> Fault {
+        let help = did_you_mean(name, self.known.iter().copied());
+        let valid = self.known.iter().map(|&known| known.to_owned()).collect();
+        Fault { help, valid, ..Fault::new(name, "there is no such parameter here") }
+    }
+
     /// Ends the reading: nothing may be left.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
-        for (name, _) in &self.left {
-            let help = nearest(name, self.known.iter().copied())
-                .map(|near| format!("did you mean `{near}`?"));
-            let valid = self.known.iter().map(|&known| known.to_owned()).collect();
-            let message = "there is no such parameter here".to_owned();
-            self.faults.push(Fault { path: name.clone(), message, valid, help });
-        }
+        let unknown = self.left.iter().map(|(name, _)| self.unknown(name));
+        self.faults.extend(unknown.collect::<Vec<_>>());
         if self.faults.is_empty() {
             Ok(())
         } else {
@@ -112,6 +116,14 @@ impl Query {
             Err(Problem::new(Code::InvalidQuery, detail).errors(self.faults))
         }
     }
+}
+
+/// Names the nearest of the known words, if one is near.
+pub(crate) fn did_you_mean<'a>(
+    word: &'a str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    nearest(word, known).map(|near| format!("did you mean `{near}`?"))
 }
 
 #[cfg(test)]

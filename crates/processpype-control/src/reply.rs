@@ -93,8 +93,7 @@ pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
 
 /// Answers `OPTIONS`: the methods, and no leave for other sites.
 pub(crate) fn options(methods: &'static str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = empty(StatusCode::NO_CONTENT);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response
 }
@@ -108,6 +107,12 @@ pub(crate) fn secure(response: &mut Response) {
     }
 }
 
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
 fn with_type(status: StatusCode, media: HeaderValue, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -117,13 +122,12 @@ fn with_type(status: StatusCode, media: HeaderValue, body: impl Into<Body>) -> R
 
 /// Wire types always serialise; a failure would be a bug, and is told as one.
 fn to_bytes<T: Serialize>(value: &T) -> Bytes {
-    serde_json::to_vec(value).map_or_else(
-        |error| {
-            tracing::error!(%error, "an answer could not be serialised");
-            Bytes::from_static(b"{}")
-        },
-        Bytes::from,
-    )
+    serde_json::to_vec(value).map_or_else(|error| unserialised(&error), Bytes::from)
+}
+
+fn unserialised(error: &serde_json::Error) -> Bytes {
+    tracing::error!(%error, "an answer could not be serialised");
+    Bytes::from_static(b"{}")
 }
 
 // === impl Rendered ===
@@ -140,12 +144,9 @@ impl Rendered {
 
     /// Answers 200, or 304 if the client has exactly these bytes.
     pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
-        let mut response = if self.is_known(request) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            with_type(StatusCode::OK, JSON, self.body.clone())
+        let mut response = match self.is_known(request) {
+            true => empty(StatusCode::NOT_MODIFIED),
+            false => with_type(StatusCode::OK, JSON, self.body.clone()),
         };
         response.headers_mut().insert(ETAG, self.etag.clone());
         response

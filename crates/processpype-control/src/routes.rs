@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root.
-//! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the framework
-//!    ends without a slash; `/services/{name}/` is the root of the service's own routes.
+//! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the
+//!    framework ends without a slash; `/services/{name}/` is the root of the service's own routes.
 //! 3. A panic of ours is a 500 that says nothing.
 
 use std::panic::AssertUnwindSafe;
@@ -164,8 +164,8 @@ fn read(
     }
 }
 
-/// Only `POST` on the path of a command is the framework's: the service may answer other methods. If it
-/// does not, the command is what the path is for.
+/// Only `POST` on the path of a command is the framework's: the service may answer other methods.
+/// If it does not, the command is what the path is for.
 async fn beside_command(
     control: &Control,
     params: &Params,

@@ -24,8 +24,8 @@ use crate::settings::ControlSettings;
 
 /// A control plane that does not listen yet.
 ///
-/// For tests without a port, [`Server::router`] is the whole server; each request to it needs a `Host`
-/// header, as any request does.
+/// For tests without a port, [`Server::router`] is the whole server; each request to it needs a
+/// `Host` header, as any request does.
 #[derive(Debug)]
 pub struct Server {
     control: Arc<Control>,

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Every wait, queue and size in this crate is one of [`Limits`] or a named constant beside its use.
+//! 1. Every wait, queue and size in this crate is one of [`Limits`] or a named constant beside its
+//!    use.
 
 use std::time::Duration;
 

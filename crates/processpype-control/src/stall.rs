@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A write that makes no progress for the whole stall time fails; one that makes any starts the time
-//!    anew. Reads are bounded elsewhere: by the head's and the body's time.
+//! 1. A write that makes no progress for the whole stall time fails; one that makes any starts the
+//!    time anew. Reads are bounded elsewhere: by the head's and the body's time.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use processpype_api::{ApplicationState, ApplicationStatus, Code, Problem, ServiceList};
-use processpype_config::nearest;
 use processpype_core::{ServiceName, ServiceState};
 use processpype_runtime::Status;
 
 use crate::convert;
+use crate::query::did_you_mean;
 use crate::reply::{self, Rendered};
 use crate::server::Control;
 
@@ -40,11 +40,10 @@ pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem
 /// Returns the status of the service, or the problem that there is none of this name.
 pub(crate) fn known(control: &Control, name: &str) -> Result<Arc<Status>, Problem> {
     control.manager.status(name).ok_or_else(|| {
-        let problem = Problem::new(Code::UnknownService, "there is no service of this name");
-        match nearest(name, control.manager.names().map(ServiceName::as_str)) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")),
-            None => problem.help(format!("GET {}/services lists the names", control.prefix())),
-        }
+        let near = did_you_mean(name, control.manager.names().map(ServiceName::as_str));
+        let list = || format!("GET {}/services lists the names", control.prefix());
+        Problem::new(Code::UnknownService, "there is no service of this name")
+            .help(near.unwrap_or_else(list))
     })
 }
 

@@ -31,8 +31,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How many events are written at once.
 const EVENTS_PER_WRITE: usize = 256;
 
-/// The first thing sent, so that the client sees that it is connected; a broken stream is tried again
-/// after a second.
+/// The first thing sent, so that the client sees that it is connected; a broken stream is tried
+/// again after a second.
 const GREETING: &str = "retry: 1000\n: processpype events\n\n";
 
 const HEARTBEAT: &str = ": still here\n\n";
@@ -70,7 +70,8 @@ pub(crate) fn follow(
         let detail = format!("{most} event streams are open, more are not served");
         return Err(Problem::new(Code::Busy, detail).retry_after(5));
     };
-    // A place beyond the newest event belongs to an earlier process: begin with the oldest one here.
+    // A place beyond the newest event belongs to an earlier process: begin with the oldest one
+    // here.
     let after = if after > newest { 0 } else { after };
     let follower = Follower {
         subscription: control.manager.subscribe(after),
@@ -98,13 +99,13 @@ fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
 impl Follower {
     async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
         let text = match self.stage {
-            Stage::Greeting => {
-                self.stage = Stage::Following;
-                GREETING.to_owned()
-            }
+            Stage::Greeting => GREETING.to_owned(),
             Stage::Following => self.following().await,
             Stage::Over => return None,
         };
+        if matches!(self.stage, Stage::Greeting) {
+            self.stage = Stage::Following;
+        }
         Some((Ok(text.into()), self))
     }
 

@@ -69,6 +69,8 @@
 
 mod application;
 mod cli;
+#[cfg(doctest)]
+mod documents;
 mod exit;
 mod process;
 mod running;

@@ -1,5 +1,8 @@
 //! The JSON Schema of the whole file, and what the control plane documents of each service.
 
+#[cfg(test)]
+mod reference;
+
 use processpype_config::SecretsConfig;
 use processpype_control::ServiceDoc;
 use processpype_runtime::{ConfigType, Kind, Spec};

@@ -1,13 +1,39 @@
-//! One kind of service for each way in which a service behaves.
+//! One kind of service for each way in which a service behaves, well or badly.
+//!
+//! Every instance comes from the file: `services: {NAME: {kind: …}}`. It is the specimen for the black-box
+//! tests beside it and for the documentation.
+//!
+//! # Invariants
+//!
+//! 1. Every kind answers `GET /services/{name}/status` with `{"state":"running"}` while it runs.
+//! 2. What a kind does badly it does for real, and only when its configuration says so.
+
+mod flaky;
+mod hello;
+mod slow;
+mod status;
+mod stubborn;
+mod ticker;
+mod vault;
 
 use std::process::ExitCode;
 
-use processpype::{Application, Context, Service};
+use processpype::Application;
 
-struct Hello;
-
-impl Service for Hello {}
+use crate::flaky::Flaky;
+use crate::hello::Hello;
+use crate::slow::Slow;
+use crate::stubborn::Stubborn;
+use crate::ticker::Ticker;
+use crate::vault::Vault;
 
 fn main() -> ExitCode {
-    Application::new().kind("hello", |_: Context| Hello).main()
+    Application::new()
+        .kind("hello", Hello::new)
+        .kind("ticker", Ticker::new)
+        .kind("flaky", Flaky::new)
+        .kind("slow", Slow::new)
+        .kind("stubborn", Stubborn::new)
+        .kind("vault", Vault::new)
+        .main()
 }

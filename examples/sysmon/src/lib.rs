@@ -5,6 +5,7 @@
 //! alone; the services are thin.
 
 mod answer;
+mod application;
 mod archive;
 mod clock;
 mod history;
@@ -14,8 +15,11 @@ mod sample;
 mod sampler;
 #[cfg(test)]
 mod scratch;
+mod services;
+mod settings;
 
 pub use answer::{HistoryAnswer, LatestAnswer};
+pub use application::application;
 pub use archive::{Archive, ArchiveError, Latest};
 pub use clock::Time;
 pub use history::{BadQuery, Downsampler, HistoryQuery, Point, Window};
@@ -23,3 +27,5 @@ pub use metric::{Metric, UnknownMetric};
 pub use problem::Problem;
 pub use sample::Sample;
 pub use sampler::{MIN_INTERVAL, Sampler, SamplerOptions};
+pub use services::{Api, Collector, Retention, Store};
+pub use settings::{Between, CollectorConfig, OutOfRange, RetentionConfig, StoreConfig};

@@ -1,4 +1,5 @@
-//! The OpenAPI document and the page: they say what the server does, and the server does what they say.
+//! The OpenAPI document and the page: they say what the server does, and the server does what they
+//! say.
 
 use axum::http::Method;
 use processpype_api::{Code, ENDPOINTS, EndpointId};
@@ -158,6 +159,10 @@ async fn the_page_shows_all_and_loads_nothing_from_elsewhere() {
         assert!(page.text.contains(&anchor), "{anchor} is missing");
     }
     assert!(page.text.contains("Added per tick.") && page.text.contains("A directory."));
+    let ids: Vec<&str> =
+        page.text.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(ids.len(), distinct.len(), "an id stands twice: {ids:?}");
     for foreign in ["http://", "https://", "src=", "<script", "style=", "//cdn", "@import"] {
         assert!(!page.text.contains(foreign), "the page contains {foreign}");
     }

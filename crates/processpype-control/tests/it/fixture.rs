@@ -312,9 +312,11 @@ pub(crate) fn golden(name: &str, text: &str) {
         std::fs::write(&path, text).expect("a writable golden file");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut lines = expected.lines().zip(text.lines()).enumerate();
+    let first = lines.find(|(_, (expected, text))| expected != text);
     assert!(
         expected == text,
-        "{name} differs from its golden file (UPDATE_GOLDEN=1 writes it):\n{text}"
+        "{name} differs from its golden file (UPDATE_GOLDEN=1 writes it): {first:?}"
     );
 }
 

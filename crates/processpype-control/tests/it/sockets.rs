@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What "at once" may take on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
+const JSON: &str = "Content-Type: application/json\r\n";
+
 async fn serve(change: impl FnOnce(&mut Limits)) -> (Manager, Running) {
     let mut settings = settings();
     change(&mut settings.limits);
@@ -135,7 +137,7 @@ async fn slow_heads_and_idle_connections_are_cut() {
 async fn slow_bodies_are_cut() {
     let (manager, running) =
         serve(|limits| limits.body_read_time = Duration::from_millis(200)).await;
-    let head = "HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    let head = format!("HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 9\r\n\r\n{{");
     let answer = exchange(&running, &format!("POST /services/idle/start {head}")).await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
     assert_eq!(manager.state("idle"), Some(ServiceState::Stopped));
@@ -157,7 +159,7 @@ async fn a_huge_body_is_refused_unread() {
     }
     let piece = format!("ffff\r\n{}\r\n", "x".repeat(0xffff));
     let chunked = format!(
-        "POST /services/idle/start HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        "POST /services/idle/start HTTP/1.1\r\nHost: localhost\r\n{JSON}\
          Transfer-Encoding: chunked\r\n\r\n{piece}{piece}"
     );
     let mut socket = connect(&running).await;
@@ -166,12 +168,26 @@ async fn a_huge_body_is_refused_unread() {
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
+/// Not only refused: a client that sends all of it first still gets to read why.
+#[tokio::test]
+async fn a_large_body_sent_whole_is_answered() {
+    let (_, running) = serve(|_| {}).await;
+    let body = "x".repeat(1024 * 1024);
+    let head =
+        format!("HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {}\r\n\r\n", body.len());
+    let mut socket = connect(&running).await;
+    socket.write_all(format!("POST /services/idle/start {head}").as_bytes()).await.expect("sent");
+    let _ = socket.write_all(body.as_bytes()).await;
+    let answer = rest(socket).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_at_once_has_given_its_command() {
     let (manager, running) = serve(|_| {}).await;
     let body = r#"{"reason":"bye"}"#;
     let post = format!(
-        "POST /services/idle/start HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        "POST /services/idle/start HTTP/1.1\r\nHost: localhost\r\n{JSON}\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -184,17 +200,24 @@ async fn a_client_that_leaves_at_once_has_given_its_command() {
 async fn a_stop_is_not_held_up_by_idle_connections_and_streams() {
     let (_, running) = serve(|_| {}).await;
     let fresh = connect(&running).await;
+    let half = send(&running, "GET / HTTP/1.1\r\nHost: local").await;
     let mut idle = send(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     until(&mut idle, "alive").await;
     let stream = "GET /events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut stream = send(&running, stream).await;
     until(&mut stream, "processpype events").await;
+    let ticks = "GET /services/counter/ticks HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut ticks = send(&running, ticks).await;
+    until(&mut ticks, "data: tick").await;
     let begin = Instant::now();
     let drained = running.stop(PATIENCE).await;
     assert_eq!(drained.aborted, 0);
     assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
+    rest(ticks).await;
     assert!(rest(stream).await.contains("event: closing"));
-    assert_eq!((rest(idle).await, rest(fresh).await), (String::new(), String::new()));
+    for silent in [idle, fresh, half] {
+        assert_eq!(rest(silent).await, "");
+    }
 }
 
 #[tokio::test]
@@ -238,6 +261,23 @@ async fn connections_are_limited_and_the_next_one_waits() {
     assert!(early.is_err(), "the second connection was served beside the first");
     drop(first);
     assert!(rest(second).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_cut() {
+    let (_, running) = serve(|limits| {
+        limits.connections = 1;
+        limits.write_stall_time = Duration::from_millis(200);
+    })
+    .await;
+    // Many more answers than the sockets' buffers hold, and nobody takes them.
+    let mut greedy = connect(&running).await;
+    let requests = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+    let _ = timeout(Duration::from_secs(1), greedy.write_all(requests.as_bytes())).await;
+    let close = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    // The only place is free again.
+    assert!(exchange(&running, close).await.starts_with("HTTP/1.1 200 "));
+    drop(greedy);
 }
 
 #[tokio::test]

@@ -91,7 +91,10 @@ impl Machine {
         self.record_mut(id).operations.end(Outcome::Failed(ErrorKind::Orphaned), actions);
         self.record_mut(id).wanted = None;
         self.release_providers(id, actions);
-        self.escalate(id, actions);
+        // Who was stopped by an operator is not missed.
+        if !self.record(id).held {
+            self.escalate(id, actions);
+        }
     }
 
     /// Nothing of the generation is left.

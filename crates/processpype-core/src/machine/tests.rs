@@ -291,3 +291,17 @@ fn a_change_of_desired_or_of_what_is_waited_for_was_not_told() {
     scene.command(1, A, STOP);
     assert!(scene.actions.contains(&Action::Touched(A)), "desired is stopped now");
 }
+
+#[test]
+fn a_significant_service_that_did_not_stop_for_an_operator_closed_the_application() {
+    let significant = Traits { significant: true, ..TRAITS };
+    let mut scene = Scene::new([TRAITS, significant]);
+    scene.machine.boot(&mut scene.actions);
+    scene.report(A, Report::Started { ready: true });
+    scene.report(B, Report::Started { ready: true });
+    scene.command(1, B, STOP);
+    scene.report(B, Report::Elapsed(Timer::Stop));
+    scene.report(B, Report::Elapsed(Timer::Abort));
+    scene.check(Running, Error);
+    assert!(!scene.machine.is_closing());
+}

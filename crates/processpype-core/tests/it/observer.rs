@@ -12,7 +12,7 @@
 //! 6. `Unasked`: a generation begins only because somebody asked for one and nobody stopped the
 //!    service since; one request begins one generation. Nothing is asked or ended twice.
 //! 7. `Chain`: transitions follow each other, by allowed steps only, and fit what lives.
-//! 8. `Once`: settled and closed are told at most once, and when they are true.
+//! 8. `Once`: settled, closing and closed are told at most once, and when they are true.
 //! 9. `Late`: a report that comes too late changes nothing.
 //! 10. `Untold`: what the public sees changes only with an action that says so.
 //! 11. `Rest`: without faults everything comes to rest, and at rest nothing is left to do.
@@ -193,11 +193,7 @@ impl World {
             Action::Touched(_) => Ok(()),
             Action::Finish(operation, outcome) => self.finished(operation, outcome),
             Action::Settled => self.told_settled(graph),
-            Action::Closing(_) => {
-                ensure(!self.closing, Broken::Once("closing"))?;
-                self.closing = true;
-                Ok(())
-            }
+            Action::Closing(cause) => self.told_closing(happened, cause),
             Action::Closed => {
                 let gone = graph.services().all(|id| !self.service(id).is_in_the_way());
                 ensure(gone && self.closing && !self.closed, Broken::Once("closed"))?;
@@ -291,6 +287,22 @@ impl World {
         }
     }
 
+    fn told_closing(&mut self, happened: Move, cause: CloseCause) -> Check {
+        let failed = |id| {
+            let service = self.service(id);
+            service.told == ServiceState::Error && !service.held
+        };
+        let is_true = match cause {
+            CloseCause::Requested => matches!(happened, Move::Close | Move::AbortAll),
+            CloseCause::SignificantAtStart(id) => failed(id) && !self.settled,
+            CloseCause::Significant(id) => failed(id) && self.settled,
+            _ => false,
+        };
+        ensure(is_true && !self.closing, Broken::Once("closing"))?;
+        self.closing = true;
+        Ok(())
+    }
+
     fn told_settled(&mut self, graph: &Graph) -> Check {
         let still = |id| self.service(id).told.is_transient() || self.is_owed(graph, id);
         let quiet = !graph.services().any(still);
@@ -326,7 +338,8 @@ impl World {
     }
 
     fn escalated(&self, id: ServiceId, traits: Traits) -> Check {
-        let failed = self.service(id).told == ServiceState::Error;
+        let service = self.service(id);
+        let failed = service.told == ServiceState::Error && !service.held;
         let unnoticed = failed && traits.significant && !self.closing;
         ensure(!unnoticed, Broken::Chain(id, "a significant failure did not close"))
     }

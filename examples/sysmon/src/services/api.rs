@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::routing::get;
-use processpype::{Dep, Routes, Service};
+use processpype::{Dep, Error, Routes, Service};
 use serde::Deserialize;
 
 use crate::answer::{HistoryAnswer, LatestAnswer};
@@ -44,7 +44,7 @@ impl Api {
 
     async fn latest(State(api): State<Arc<Self>>) -> Result<LatestAnswer, Problem> {
         let store = api.store.get().map_err(|error| Problem::unavailable(&error))?;
-        let latest = store.latest(Time::now()).await.map_err(|error| Problem::internal(&error))?;
+        let latest = store.latest(Time::now()).await.map_err(|error| api.problem(&error))?;
         Ok(LatestAnswer::from(latest))
     }
 
@@ -55,8 +55,16 @@ impl Api {
         let query = parameters?.0.check()?;
         let store = api.store.get().map_err(|error| Problem::unavailable(&error))?;
         let points = store.history(query, Time::now()).await;
-        let points = points.map_err(|error| Problem::internal(&error))?;
+        let points = points.map_err(|error| api.problem(&error))?;
         Ok(HistoryAnswer::new(query, &points))
+    }
+
+    /// A store that went away while it read is not there; one that stayed has failed.
+    fn problem(&self, error: &Error) -> Problem {
+        match self.store.get() {
+            Ok(_) => Problem::internal(&error.chain()),
+            Err(unavailable) => Problem::unavailable(&unavailable),
+        }
     }
 }
 

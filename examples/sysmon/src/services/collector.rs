@@ -90,7 +90,7 @@ async fn take(cx: &Context, mut sampler: Sampler, elapsed: Duration) -> Result<(
     });
     match timeout(SAMPLE_TIMEOUT, reading).await {
         Ok(taken) => taken,
-        Err(_) => Err(Error::msg(format!(
+        Err(_) => Err(Error::public(format!(
             "reading the machine took longer than {SAMPLE_TIMEOUT:?}; \
              look for a file system that does not answer"
         ))),
@@ -110,7 +110,7 @@ impl Trouble {
 
     fn lost(&mut self, error: &Error) {
         if self.lost == 0 {
-            tracing::warn!(%error, "samples are not kept");
+            tracing::warn!(error = error.chain(), "samples are not kept");
         }
         self.lost += 1;
     }
@@ -122,7 +122,7 @@ impl Trouble {
         }
         match &trouble {
             Some(text) => cx.degraded(text),
-            None => cx.healthy(),
+            None => cx.recovered(),
         }
         self.told = trouble;
     }

@@ -57,7 +57,7 @@ impl Service for Retention {
                 Ok(0) => {}
                 Ok(deleted) => tracing::info!(deleted, "old values deleted"),
                 // The next round deletes what this one could not.
-                Err(error) => tracing::warn!(%error, "old values are not deleted"),
+                Err(error) => tracing::warn!(error = error.chain(), "old values are not deleted"),
             }
         }
         Ok(())

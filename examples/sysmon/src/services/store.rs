@@ -2,10 +2,12 @@
 //!
 //! # Invariants
 //!
-//! 1. The file belongs to one generation: opened by its constructor, closed by its `stop`, even
-//!    if somebody kept a reference to the instance. So the next generation can open it.
+//! 1. The file belongs to one generation: opened by its constructor, closed at its end, even if
+//!    somebody kept a reference to the instance. So the next generation can open it.
 //! 2. Every call to the disk runs on a blocking thread; at most [`MAX_READS`] read at a time.
 //! 3. After a failed write the generation ends with an error: redb must open its file anew.
+//! 4. What the status shows names the file and the remedy; the database's own words are for the
+//!    log.
 
 use std::sync::Arc;
 
@@ -38,12 +40,12 @@ impl Store {
     /// As [`Archive::open`].
     pub async fn new(config: Config<StoreConfig>, cx: Context) -> Result<Self> {
         let directory = config.data_dir.clone();
-        let opened = blocking(&cx, "open", move || {
+        let opened = cx.spawn_blocking("open", move || {
             let archive = Archive::open(&directory)?;
             let committed = archive.latest(Time::MAX)?.committed;
             Ok::<_, ArchiveError>((archive, committed))
         });
-        let (archive, committed) = opened.await??;
+        let (archive, committed) = opened.await?.map_err(shown)?;
         tracing::info!(file = %archive.path().display(), committed, "store opened");
         let broken = watch::Sender::new(None);
         Ok(Self { archive: Arc::new(archive), cx, reads: Semaphore::new(MAX_READS), broken })
@@ -55,7 +57,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Fails if the disk does; the service then starts anew.
+    /// Fails if the disk does; the service then ends with an error.
     ///
     /// # Cancel safety
     ///
@@ -68,7 +70,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Fails if the disk does; the service then starts anew.
+    /// Fails if the disk does; the service then ends with an error.
     ///
     /// # Cancel safety
     ///
@@ -96,6 +98,15 @@ impl Store {
         self.read("history", move |archive| archive.history(query.metric(), answer)).await
     }
 
+    /// Waits for the stop; a file that must be opened anew ends the wait with an error.
+    async fn until_broken(&self, cx: &Context) -> Result {
+        let mut broken = self.broken.subscribe();
+        match cx.until_stopped(broken.wait_for(Option::is_some)).await {
+            Some(Ok(reason)) => Err(Error::public(reason.clone().unwrap_or_default())),
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         name: &'static str,
@@ -103,7 +114,7 @@ impl Store {
     ) -> Result<T> {
         let _permit = self.reads.acquire().await?;
         let archive = Arc::clone(&self.archive);
-        Ok(blocking(&self.cx, name, move || call(&archive)).await??)
+        Ok(self.cx.spawn_blocking(name, move || call(&archive)).await??)
     }
 
     async fn write<T: Send + 'static>(
@@ -112,7 +123,7 @@ impl Store {
         call: impl FnOnce(&Archive) -> Result<T, ArchiveError> + Send + 'static,
     ) -> Result<T> {
         let archive = Arc::clone(&self.archive);
-        let result = blocking(&self.cx, name, move || call(&archive)).await?;
+        let result = self.cx.spawn_blocking(name, move || call(&archive)).await?;
         if let Err(error @ ArchiveError::Failed { .. }) = &result {
             self.broken.send_replace(Some(error.to_string()));
         }
@@ -122,24 +133,19 @@ impl Store {
 
 impl Service for Store {
     async fn run(&self, cx: &Context) -> Result {
-        let mut broken = self.broken.subscribe();
-        match cx.until_stopped(broken.wait_for(Option::is_some)).await {
-            Some(Ok(reason)) => Err(Error::msg(reason.clone().unwrap_or_default())),
-            Some(Err(_)) | None => Ok(()),
-        }
+        let ended = self.until_broken(cx).await;
+        let archive = Arc::clone(&self.archive);
+        let closed = cx.spawn_blocking("close", move || archive.close()).await?;
+        ended.and(closed.map_err(shown))
     }
 
-    async fn stop(&self, cx: &Context) -> Result {
-        let archive = Arc::clone(&self.archive);
-        Ok(blocking(cx, "close", move || archive.close()).await??)
+    /// Makes sure of it: `run` has closed the file, unless it was cut short.
+    async fn stop(&self, _: &Context) -> Result {
+        self.archive.close().map_err(shown)
     }
 }
 
-/// Runs `call` on a blocking thread, as a child of the service.
-async fn blocking<T: Send + 'static>(
-    cx: &Context,
-    name: &'static str,
-    call: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
-    cx.spawn_blocking(name, call).await
+/// Makes the text of `error` part of the service's status, and its cause part of the log.
+fn shown(error: ArchiveError) -> Error {
+    Error::public(error.to_string()).with_source(error)
 }
