@@ -78,6 +78,8 @@ pub struct Context {
 #[derive(Debug)]
 pub struct BlockingChild<T> {
     receiver: oneshot::Receiver<Result<T, Panicked>>,
+    life: Arc<Life>,
+    what: String,
 }
 
 /// What a child task can end with: nothing, or a result.
@@ -381,18 +383,19 @@ impl Context {
     {
         let (sender, receiver) = oneshot::channel();
         let what = format!("child `{name}`");
+        let child = BlockingChild { receiver, life: Arc::clone(&self.life), what: what.clone() };
         if let Some(guard) = self.track(name) {
             let span = tracing::Span::current();
             self.life.services.spawn_blocking(move || {
                 let outcome = span.in_scope(|| contain(work));
                 if let Err(Err(panicked)) = sender.send(outcome) {
                     // Nobody awaits it: the generation must know.
-                    guard.life().fail_child(Failure::from_panic(&what, &panicked));
+                    guard.life().fail_child(Failure::from_panic(&what, &panicked).of_child());
                 }
                 drop(guard);
             });
         }
-        BlockingChild { receiver }
+        child
     }
 
     /// Counts a child, or says by `None` that there is none. Too many children are the fault of the
@@ -416,7 +419,7 @@ fn settle_child(life: &Life, what: &str, outcome: Result<Result, Panicked>) {
         Ok(Err(error)) => {
             life.fail_child(Failure::from_error(ErrorKind::Failed, what, &error).of_child());
         }
-        Err(panicked) => life.fail_child(Failure::from_panic(what, &panicked)),
+        Err(panicked) => life.fail_child(Failure::from_panic(what, &panicked).of_child()),
     }
 }
 
@@ -442,6 +445,15 @@ impl<T> Future for BlockingChild<T> {
             Ok(outcome) => outcome.map_err(Error::from),
             Err(_) => Err(Error::from("the service is stopping: the child was not started")),
         })
+    }
+}
+
+impl<T> Drop for BlockingChild<T> {
+    /// A panic that nobody looked at ends the generation.
+    fn drop(&mut self) {
+        if let Ok(Err(panicked)) = self.receiver.try_recv() {
+            self.life.fail_child(Failure::from_panic(&self.what, &panicked).of_child());
+        }
     }
 }
 

@@ -197,15 +197,16 @@ pub(crate) trait ErasedService: Send + Sync + 'static {
 
 impl<S: Service> ErasedService for S {
     fn start<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
-        Box::pin(Service::start(self, cx))
+        // In the future, so that a panic before the first await is contained as well.
+        Box::pin(async move { Service::start(self, cx).await })
     }
 
     fn run<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
-        Box::pin(Service::run(self, cx))
+        Box::pin(async move { Service::run(self, cx).await })
     }
 
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
-        Box::pin(Service::stop(self, cx))
+        Box::pin(async move { Service::stop(self, cx).await })
     }
 
     fn routes(self: Arc<Self>) -> Routes {

@@ -1,4 +1,17 @@
-//! The tests of the framework as its users see it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! What the framework promises, shown through its public interface.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may say what they expect"
+)]
+
+mod children;
+mod closing;
+mod harness;
+mod health;
+mod panics;
+mod requests;
 mod seed;
+mod stopping;
