@@ -7,6 +7,23 @@
 //! 2. Once closing begins, the main thread, on which nothing else runs, holds the deadline. It ends
 //!    the process by returning, whatever blocks elsewhere.
 //! 3. The first cause decides the exit code.
+//!
+//! # Threads
+//!
+//! | thread | runs | ends |
+//! |---|---|---|
+//! | main | waits for notices; holds the deadline | returns the exit code |
+//! | `processpype-supervisor` | supervisor, signals, control plane | with the process |
+//! | `processpype-service` × n | everything that services do | in the background |
+//!
+//! The main thread decides about the end and waits for nobody: when the deadline has passed it
+//! names the stragglers and returns, whatever the other threads are doing. Nothing calls
+//! `process::exit`, so destructors of `main` run.
+//!
+//! # Order of setting up
+//!
+//! Log, panic hook, runtimes, address, then the supervisor. A port that is taken is found before
+//! any service has started.
 
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -27,6 +44,10 @@ use crate::signals::Signals;
 
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
+
+/// Up to how many services there is a thread for each: a few that block then take away only their own.
+/// Idle threads cost almost nothing; more would not help an application whose services block by the dozen.
+const SERVICE_WORKERS_EACH_MAX: usize = 16;
 
 /// How long after the deadline the main thread still waits for the supervisor's own last words.
 const DEADLINE_SLACK: Duration = Duration::from_millis(100);
@@ -56,7 +77,7 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     };
     install_panic_hook();
     warn_if_panics_abort();
-    let runtimes = build_runtimes();
+    let runtimes = build_runtimes(setup.blueprint.specs().len());
     let (services, supervisor) = match runtimes {
         Ok(runtimes) => runtimes,
         Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
@@ -265,15 +286,19 @@ fn warn_if_panics_abort() {
     }
 }
 
-fn build_runtimes() -> std::io::Result<(Runtime, Runtime)> {
+fn build_runtimes(service_count: usize) -> std::io::Result<(Runtime, Runtime)> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let services = Builder::new_multi_thread()
-        .worker_threads(cores.max(SERVICE_WORKERS_MIN))
+        .worker_threads(service_workers(cores, service_count))
         .thread_name("processpype-service")
         .enable_all()
         .build()?;
     let supervisor = Builder::new_current_thread().enable_all().build()?;
     Ok((services, supervisor))
+}
+
+fn service_workers(cores: usize, service_count: usize) -> usize {
+    cores.max(service_count.clamp(SERVICE_WORKERS_MIN, SERVICE_WORKERS_EACH_MAX))
 }
 
 fn fail(exit: Exit, message: &str) -> ExitCode {
@@ -295,4 +320,18 @@ fn after(time: Duration) -> std::time::Instant {
 )]
 fn until(deadline: std::time::Instant) -> Duration {
     deadline.saturating_duration_since(std::time::Instant::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_get_threads_by_cores_and_count() {
+        for (cores, services, expected) in
+            [(1, 0, 4), (1, 1, 4), (2, 9, 9), (2, 200, 16), (32, 1, 32), (32, 200, 32)]
+        {
+            assert_eq!(service_workers(cores, services), expected, "{cores} {services}");
+        }
+    }
 }

@@ -11,7 +11,6 @@ use crate::{Api, Collector, Retention, Store};
 const FILE: &str = "sysmon.yaml";
 
 /// Returns the application, not yet started.
-#[must_use]
 pub fn application() -> Application {
     Application::new()
         .default_config(default_config())

@@ -264,6 +264,23 @@ async fn connections_are_limited_and_the_next_one_waits() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_nothing_is_cut() {
+    let (_, running) = serve(|limits| {
+        limits.connections = 1;
+        limits.write_stall_time = Duration::from_millis(200);
+    })
+    .await;
+    // Many more answers than the sockets' buffers hold, and nobody takes them.
+    let mut greedy = connect(&running).await;
+    let requests = "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+    let _ = timeout(Duration::from_secs(1), greedy.write_all(requests.as_bytes())).await;
+    let close = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    // The only place is free again.
+    assert!(exchange(&running, close).await.starts_with("HTTP/1.1 200 "));
+    drop(greedy);
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_told() {
     let (manager, running) = serve(|_| {}).await;
     let mut settings = settings();

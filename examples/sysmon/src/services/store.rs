@@ -2,11 +2,12 @@
 //!
 //! # Invariants
 //!
-//! 1. The file belongs to one generation: opened by its constructor, closed by its `stop`, even
-//!    if somebody kept a reference to the instance. So the next generation can open it.
+//! 1. The file belongs to one generation: opened by its constructor, closed at its end, even if
+//!    somebody kept a reference to the instance. So the next generation can open it.
 //! 2. Every call to the disk runs on a blocking thread; at most [`MAX_READS`] read at a time.
 //! 3. After a failed write the generation ends with an error: redb must open its file anew.
-//! 4. What the status shows names the file and the remedy; the database's own words are for the log.
+//! 4. What the status shows names the file and the remedy; the database's own words are for the
+//!    log.
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub struct Store {
     cx: Context,
     reads: Semaphore,
     /// Why the file must be opened anew.
-    broken: watch::Sender<Option<String>>,
+    broken: watch::Sender<Option<Arc<ArchiveError>>>,
 }
 
 // === impl Store ===
@@ -97,6 +98,15 @@ impl Store {
         self.read("history", move |archive| archive.history(query.metric(), answer)).await
     }
 
+    /// Waits for the stop; a file that must be opened anew ends the wait with an error.
+    async fn until_broken(&self, cx: &Context) -> Result {
+        let mut broken = self.broken.subscribe();
+        match cx.until_stopped(broken.wait_for(Option::is_some)).await {
+            Some(Ok(error)) => error.clone().map_or(Ok(()), |error| Err(unusable(error))),
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         name: &'static str,
@@ -114,30 +124,33 @@ impl Store {
     ) -> Result<T> {
         let archive = Arc::clone(&self.archive);
         let result = self.cx.spawn_blocking(name, move || call(&archive)).await?;
-        if let Err(error @ ArchiveError::Failed { .. }) = &result {
-            self.broken.send_replace(Some(error.to_string()));
-        }
-        Ok(result?)
+        let Err(error @ ArchiveError::Failed { .. }) = result else { return Ok(result?) };
+        let error = Arc::new(error);
+        self.broken.send_replace(Some(Arc::clone(&error)));
+        Err(error.into())
     }
 }
 
 impl Service for Store {
     async fn run(&self, cx: &Context) -> Result {
-        let mut broken = self.broken.subscribe();
-        match cx.until_stopped(broken.wait_for(Option::is_some)).await {
-            Some(Ok(reason)) => Err(Error::public(reason.clone().unwrap_or_default())),
-            Some(Err(_)) | None => Ok(()),
-        }
+        let ended = self.until_broken(cx).await;
+        let archive = Arc::clone(&self.archive);
+        let closed = cx.spawn_blocking("close", move || archive.close()).await?;
+        ended.and(closed.map_err(shown))
     }
 
+    /// Makes sure of it: `run` has closed the file, unless it was cut short.
     async fn stop(&self, _: &Context) -> Result {
-        let archive = Arc::clone(&self.archive);
-        // Not a child: a generation takes none once its `stop` runs.
-        tokio::task::spawn_blocking(move || archive.close()).await?.map_err(shown)
+        self.archive.close().map_err(shown)
     }
 }
 
 /// Makes the text of `error` part of the service's status, and its cause part of the log.
 fn shown(error: ArchiveError) -> Error {
     Error::public(error.to_string()).with_source(error)
+}
+
+fn unusable(error: Arc<ArchiveError>) -> Error {
+    let text = format!("{error}; start `store` again once its disk can be written");
+    Error::public(text).with_source(error)
 }

@@ -1,0 +1,112 @@
+//! From a checked application to its supervisor: cells, wiring, queues.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_core::{Machine, ServiceId};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::{Service, Supervisor, closing, publish};
+use crate::argument::{Need, Wiring};
+use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
+use crate::cell::Cell;
+use crate::clock::Clock;
+use crate::journal::{EVENTS_KEPT, Journal};
+use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
+use crate::message::Reports;
+use crate::timers::Timers;
+
+/// Where and within which limits an application runs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Launch {
+    /// The runtime on which services run.
+    pub services: Handle,
+    /// The clock of statuses and events.
+    pub clock: Clock,
+    /// How long closing may take, from the request to the last service gone or named as a
+    /// straggler.
+    pub closing_timeout: Duration,
+    /// How long readiness fails before services are asked to stop.
+    pub drain_delay: Duration,
+    /// How many generations may be starting at once.
+    pub starts_at_once: usize,
+    /// How many events are kept in memory.
+    pub events_kept: usize,
+}
+
+// === impl Launch ===
+
+impl Launch {
+    /// Makes the defaults: services on `services`, 25 s to close (Kubernetes kills after 30).
+    #[must_use]
+    pub fn on(services: Handle) -> Self {
+        Self {
+            services,
+            clock: Clock::system(),
+            closing_timeout: Duration::from_secs(25),
+            drain_delay: DRAIN_DELAY,
+            starts_at_once: STARTS_AT_ONCE,
+            events_kept: EVENTS_KEPT,
+        }
+    }
+}
+
+// === impl Blueprint ===
+
+impl Blueprint {
+    /// Makes the supervisor and the handle of this application. Nothing runs before the supervisor
+    /// does.
+    #[must_use]
+    pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
+        let now = launch.clock.now();
+        let cells: Vec<Arc<Cell>> = self
+            .graph
+            .services()
+            .map(|id| publish::new_cell(id, &self.specs[id.index()], now))
+            .collect();
+        let wirings: Vec<Arc<Wiring>> =
+            self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
+        let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
+        let machine = Machine::new(self.graph, traits, launch.starts_at_once);
+        let (reports, messages) = Reports::channel(cells.len());
+        let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
+        let journal = Arc::new(Journal::new(launch.events_kept));
+        let shared = Arc::new(Shared::new(cells, journal));
+        let services = self.specs.into_iter().zip(wirings);
+        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
+        let supervisor = Supervisor {
+            machine,
+            shared: Arc::clone(&shared),
+            clock: launch.clock,
+            launch,
+            services,
+            timers: Timers::default(),
+            messages,
+            commands,
+            reports,
+            operations: HashMap::new(),
+            next_operation: 1,
+            actions: Vec::new(),
+            closing: closing::Closing::default(),
+        };
+        (Manager::new(shared, sender), supervisor)
+    }
+
+    fn wiring(&self, id: ServiceId, cells: &[Arc<Cell>]) -> Wiring {
+        let declaration = &self.specs[id.index()].kind.declaration;
+        let bind = |(need, providers): (&Need, &Vec<ServiceId>)| {
+            let face = |provider: &ServiceId| {
+                let faces = &self.specs[provider.index()].kind.faces;
+                let face = faces.iter().find(|face| face.type_id == need.type_id)?;
+                Some((Arc::clone(&cells[provider.index()]), face.clone()))
+            };
+            providers.iter().filter_map(face).collect()
+        };
+        let bindings = declaration.needs.iter().zip(&self.bindings[id.index()]).map(bind).collect();
+        let section = self.specs[id.index()].section.clone();
+        Wiring { section, bindings, shared: self.shared.clone() }
+    }
+}
