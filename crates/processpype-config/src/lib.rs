@@ -44,6 +44,23 @@
 //!    known and it is no secret.
 //! 3. One mistake gives one problem; one read gives all problems.
 //! 4. Everything is bounded, see [`limits`].
+//!
+//! # The way of a value
+//!
+//! ```text
+//!  file ─▶ yaml · toml_tree · json ─┐
+//!  variable, flag ──────▶ overlay ──┤
+//!                                   ▼
+//!                            node: one located tree
+//!                                   │  Section::read
+//!       rules: compiled schema ──▶ check ──▶ problems ──▶ render
+//!                                   │ nothing found
+//!                                   ▼
+//!                            typed ──▶ serde ──▶ your type
+//! ```
+//!
+//! Nothing is decided on the way down that the target knows better. See [`Loader`] for layers,
+//! [`Section`] for reading, [`Problem`] for what a report has.
 
 mod check;
 mod choose;
@@ -60,6 +77,7 @@ mod nearest;
 mod node;
 mod origin;
 mod overlay;
+mod path;
 mod render;
 mod report;
 mod rules;

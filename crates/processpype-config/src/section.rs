@@ -22,6 +22,7 @@ use crate::limits::{MAX_BODY_BYTES, MAX_LISTED};
 use crate::nearest::plain;
 use crate::node::{Map, Node, Style};
 use crate::origin::Origin;
+use crate::path::Path;
 use crate::report::{Problem, Problems, Report};
 use crate::rules::Rules;
 use crate::secrets::{Backends, SecretsConfig};
@@ -68,10 +69,6 @@ pub struct Section {
     key_at: Option<At>,
     shared: Arc<Shared>,
 }
-
-/// A path as a list from the inside out, shared between sections.
-#[derive(Clone, Default)]
-struct Path(Option<Arc<(Path, String)>>);
 
 /// What the sections of a document have in common.
 #[derive(Default)]
@@ -417,26 +414,6 @@ impl fmt::Debug for Section {
             .field("origin", &self.origin())
             .field("keys", &self.keys().into_iter().map(|(key, _)| key).collect::<Vec<_>>())
             .finish()
-    }
-}
-
-// === impl Path ===
-
-impl Path {
-    fn below(&self, key: &str) -> Self {
-        Self(Some(Arc::new((self.clone(), key.to_owned()))))
-    }
-
-    /// The keys from the outside in.
-    fn keys(&self) -> Vec<String> {
-        let mut keys = Vec::new();
-        let mut here = self;
-        while let Some(link) = &here.0 {
-            keys.push(link.1.clone());
-            here = &link.0;
-        }
-        keys.reverse();
-        keys
     }
 }
 
