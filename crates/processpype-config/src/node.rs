@@ -6,6 +6,27 @@
 //! 2. Merging is deep for maps; lists and scalars, `null` included, replace. What was replaced
 //!    leaves its origin in `overrides`.
 //! 3. Cloning a node is cheap: text, lists and maps are shared.
+//!
+//! # Why raw text
+//!
+//! YAML gives `1.10` a type before anybody knows what is wanted, and a version becomes the number
+//! 1.1; so do `no` (Norway) and `012`. Here a reader keeps the text and how it was written
+//! ([`Style`]); the target's schema decides much later, in `types`. A problem can then say exactly
+//! what stood in the file, and a value for a `String` is what was written.
+//!
+//! # Merging with provenance
+//!
+//! [`Node::over`] lays a higher layer over a lower one:
+//!
+//! - map over map: key by key, deep. The order is the lower one's, then what is new, so that
+//!   listings do not jump about when a variable is set.
+//! - anything else: the higher one replaces. It takes over the place of what it replaced, and the
+//!   places which that had replaced, as `overrides`: nearest first. So a report can say `overrides
+//!   app.prod.yaml:3:9, which overrides app.yaml:7:9` without keeping any layer.
+//! - a map that merges keeps the lower one's place: that is where a person looks for the section.
+//!
+//! An alias shares its target's node and adds where it was used, so that one mistake in an anchor
+//! that ten aliases use is told where it is written, with the use as a note.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +37,8 @@ use crate::origin::Origin;
 use crate::source::At;
 
 /// A value with its place.
+///
+/// Cheap to clone: what can be large is behind an `Arc`, and what is rare is in `extra`.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
@@ -52,6 +75,8 @@ pub(crate) enum Style {
 }
 
 /// Keys and values in the order of the file.
+///
+/// Keys differ. A map with many keys gets an index, so that looking up n keys never costs n².
 #[derive(Debug, Default)]
 pub(crate) struct Map {
     entries: Vec<Entry>,
@@ -92,19 +117,26 @@ impl Node {
     }
 
     /// Whether nothing was written, or `null`.
+    ///
+    /// A quoted `"null"` is text.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(text, Style::Plain) if is_null(text))
     }
 
     /// Whether nothing stands after the colon.
+    ///
+    /// `port:` and `port: null` both are null, but the first is more likely an accident, and told
+    /// so.
     pub(crate) fn is_unwritten(&self) -> bool {
         self.is_null() && self.at.has_lines() && self.at.written().is_empty()
     }
 
+    /// The places of what this value replaced, nearest first.
     pub(crate) fn overrides(&self) -> &[Origin] {
         self.extra.as_ref().map_or(&[], |extra| &extra.overrides)
     }
 
+    /// Where an alias or merge key brought this node in, if one did.
     pub(crate) fn used_at(&self) -> Option<&At> {
         self.extra.as_ref()?.used_at.as_ref()
     }
@@ -128,6 +160,7 @@ impl Node {
         }
     }
 
+    /// `self`, remembering what it replaced.
     fn replacing(&self, base: &Self) -> Self {
         let mut extra = self.extra.as_deref().cloned().unwrap_or_default();
         extra.overrides.push(base.at.origin());
@@ -178,6 +211,7 @@ impl Map {
         })
     }
 
+    /// The key exactly as it is written.
     fn position(&self, key: &str) -> Option<usize> {
         match &self.index {
             Some(index) => index.get(key).copied(),
@@ -185,6 +219,8 @@ impl Map {
         }
     }
 
+    /// The entry that a variable made for a key that no file has; maps without such entries pay
+    /// nothing.
     fn loose_position(&self, key: &str) -> Option<usize> {
         if !self.has_loose {
             return None;

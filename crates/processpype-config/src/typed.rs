@@ -6,6 +6,28 @@
 //!    (`flatten`, tagged and untagged enums) are right too, and so are the errors' places.
 //! 2. serde runs only on what the schema accepted; its errors come from hand-written
 //!    `Deserialize` implementations and are located as exactly as possible.
+//!
+//! # Needle search
+//!
+//! serde's errors have no place. `invalid value: string "x", expected a weekday` comes out of a
+//! hand-written `Deserialize`, perhaps below `flatten`, where serde has copied everything into a
+//! buffer and our deserializer is long out of sight. But the error tells the value it disliked. So:
+//!
+//! 1. [`de::Error::invalid_value`] and `invalid_type` keep that value as the *needle*.
+//! 2. On its way out the error passes each of our deserializers. The first one that sees it without
+//!    a place looks for the needle among the scalars below its own value ([`Typed::locate`]).
+//! 3. Found once: that is the place. Found several times: all are told as candidates ("it may be
+//!    the value at …"). Not found, or no needle: the place is the value that this deserializer
+//!    stands for, which is the innermost one that serde asked for.
+//! 4. From there on the error is *located* and only collects keys on its way out.
+//!
+//! The search runs on errors alone, once for each error, and costs one walk over a part of one
+//! section.
+//!
+//! # What must not leak
+//!
+//! The text of such an error is made by the user's code and may quote any value. Every scalar that
+//! a report may not show is taken out of the text before it becomes a problem ([`Typed::hidden`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,6 +45,8 @@ use crate::types::Scalar;
 const MIN_HIDDEN: usize = 3;
 
 /// A value whose type is decided.
+///
+/// Made by the walk of `check`, beside its problems; read by serde if there were none.
 #[derive(Debug)]
 pub(crate) struct Typed<'a> {
     pub(crate) node: &'a Node,
@@ -98,6 +122,8 @@ impl<'a> Typed<'a> {
     }
 
     /// The values that a report must not show, longest first.
+    ///
+    /// Longest first, so that a value which contains another one is taken out whole.
     pub(crate) fn hidden(&self) -> Vec<&str> {
         let mut hidden = Vec::new();
         self.collect_hidden(&mut hidden);
@@ -185,6 +211,7 @@ impl de::Error for Error {
     }
 }
 
+/// The refused value as it would stand in the tree; what is no scalar cannot be looked for.
 fn needle(unexpected: Unexpected<'_>) -> Option<String> {
     match unexpected {
         Unexpected::Str(text) => Some(text.to_owned()),
@@ -198,12 +225,17 @@ fn needle(unexpected: Unexpected<'_>) -> Option<String> {
 }
 
 /// A deserializer of one value.
+///
+/// It gives serde what the schema decided, whatever serde asks for, with two exceptions: text where
+/// text is asked for, and a float from a whole number. The schema left these open or they lose
+/// nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct De<'t, 'a>(pub(crate) &'t Typed<'a>);
 
 // === impl De ===
 
 impl De<'_, '_> {
+    /// What the schema decided.
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.0.value {
             Value::Scalar(_, scalar) => match scalar {
@@ -227,6 +259,7 @@ impl De<'_, '_> {
         }
     }
 
+    /// A whole number is a number too: `timeout: 5` fits an `f64`.
     fn float<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.0.value {
             #[expect(clippy::cast_precision_loss, reason = "a float was asked for")]
@@ -240,6 +273,7 @@ impl De<'_, '_> {
     }
 }
 
+/// In the smallest of serde's integers that holds it, since most visitors know no other.
 fn whole<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Value, Error> {
     if let Ok(number) = u64::try_from(number) {
         visitor.visit_u64(number)
