@@ -77,6 +77,8 @@ pub(crate) struct Walk<'a> {
 }
 
 /// A value and where it hangs.
+///
+/// Copied at will; the place of the key is what problems about maps and lists point at.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
     pub(crate) node: &'a Node,
@@ -86,6 +88,8 @@ pub(crate) struct Slot<'a> {
 }
 
 /// What a slot holds, `${…}` resolved.
+///
+/// A null where a map is wanted is seen as an empty map.
 pub(crate) enum View<'a> {
     Scalar(Cow<'a, str>, Style),
     Seq(&'a [Node]),
@@ -93,6 +97,8 @@ pub(crate) enum View<'a> {
 }
 
 /// The rules that apply to one value.
+///
+/// Collected by [`Walk::gather`], asked by everything after it.
 #[derive(Default)]
 pub(crate) struct Here {
     pub(crate) rules: Vec<Id>,
@@ -104,6 +110,8 @@ pub(crate) struct Here {
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
+    /// `path` is where the section is, so that problems name the whole path. `empty` stands in for
+    /// maps that were left empty.
     pub(crate) fn new(
         rules: &'a Rules,
         resolver: Option<Resolver<'a>>,
@@ -126,6 +134,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Checks one value against all of `ids` and decides its types.
+    ///
+    /// Always gives a value: one with a problem is a placeholder, and its problem is kept.
     pub(crate) fn visit(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
         let used = slot.node.used_at();
         self.used_at.extend(used);
@@ -216,6 +226,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Collects the rules that apply in place, with the right one of each group of alternatives.
+    ///
+    /// Types that contain themselves end here: a rule is collected once.
     pub(crate) fn gather(&mut self, id: Id, slot: Slot<'a>, view: &View<'a>, here: &mut Here) {
         if here.rules.contains(&id) {
             return;
@@ -363,6 +375,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether keys that no rule names are welcome.
+    ///
+    /// A map is closed as soon as any rule in place names keys or says that it takes none: unknown
+    /// keys are refused with or without `deny_unknown_fields`.
     fn is_open(&self, here: &Here) -> bool {
         let rules = || here.rules.iter().map(|id| self.rules.get(*id));
         let said = rules().any(|rule| {
@@ -375,6 +390,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The key as the schema spells it, for keys that come from a variable's name.
+    ///
+    /// A key that was written in a file is taken as it is; a wrong spelling there is a mistake.
     fn canonical(&self, entry: &'a Entry, here: &Here) -> Cow<'a, str> {
         let key = Cow::Borrowed(&*entry.key);
         if !entry.loose || !self.rules_of(&key, here).is_empty() {

@@ -58,6 +58,8 @@ pub(crate) fn description(rules: &Rules, ids: &[Id]) -> Option<String> {
 }
 
 /// The values of `enum` and `const` as they are written in a file.
+///
+/// Texts without quotes, everything else as JSON.
 pub(crate) fn choices(choices: &[Value]) -> Vec<String> {
     choices
         .iter()
@@ -114,6 +116,8 @@ pub(crate) fn wrong(rule: &Rule, scalar: &Scalar<'_>) -> Option<String> {
 }
 
 /// What is wrong with the size of a list or map.
+///
+/// In one phrase for lists and maps; what they are called is the caller's to say.
 pub(crate) fn wrong_count(min: Option<usize>, max: Option<usize>, count: usize) -> Option<String> {
     if let Some(min) = min.filter(|min| count < *min) {
         Some(format!("has {count} items, but needs at least {min}"))
@@ -123,6 +127,7 @@ pub(crate) fn wrong_count(min: Option<usize>, max: Option<usize>, count: usize) 
     }
 }
 
+/// What other formats take for a truth value.
 fn is_yes_or_no(text: &str) -> bool {
     ["yes", "no", "on", "off", "1", "0"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
@@ -166,6 +171,8 @@ fn text(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
 }
 
 /// The alternatives, texts gathered: "one of a, b, or a map".
+///
+/// Equal forms are told once, and past a few the rest is "another form".
 fn forms(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
     let mut texts = Vec::new();
     let mut forms: Vec<String> = Vec::new();
@@ -200,6 +207,8 @@ fn one_of(choices: &[String]) -> String {
 }
 
 /// The limits of several rules together.
+///
+/// What several rules say together; of two limits the last one seen counts.
 #[derive(Default)]
 struct Limits {
     low: Option<f64>,
@@ -317,6 +326,8 @@ fn small_range(format: &str) -> Option<(f64, f64)> {
 }
 
 /// The exact range of a whole number's format.
+///
+/// `None` for formats that are no integers.
 fn range(format: &str) -> Option<(i128, u128)> {
     let signed = |min: i128, max: i128| Some((min, max.unsigned_abs()));
     match format {

@@ -88,6 +88,13 @@ pub struct HumanDuration(Duration);
 /// The text is not a duration.
 ///
 /// Its text says what would be right; it does not repeat the text that was wrong.
+///
+/// ```
+/// use processpype_config::HumanDuration;
+///
+/// let error = "1.5s".parse::<HumanDuration>().unwrap_err();
+/// assert!(error.to_string().contains("a duration with a unit, such as 500ms"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidDuration(());
 

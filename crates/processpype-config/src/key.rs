@@ -98,6 +98,8 @@ impl<'de> EnumAccess<'de> for Key<'_> {
 }
 
 /// A key can be a variant without content only.
+///
+/// Anything else is an error in words that name the key as the reason.
 pub(crate) struct UnitOnly;
 
 impl<'de> VariantAccess<'de> for UnitOnly {

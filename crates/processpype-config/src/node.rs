@@ -56,6 +56,8 @@ pub(crate) struct Extra {
 }
 
 /// The three shapes.
+///
+/// Lists and maps are shared, and replaced as a whole when layers merge.
 #[derive(Clone)]
 pub(crate) enum Kind {
     Scalar(Arc<str>, Style),
@@ -64,6 +66,12 @@ pub(crate) enum Kind {
 }
 
 /// How a scalar was written, which says how far it may be converted.
+///
+/// | style | written | a number? |
+/// |---|---|---|
+/// | plain | `80` | if one is wanted |
+/// | quoted | `"80"` | never |
+/// | loose | `PORT=80`, `${PORT}` | if one is wanted, else text |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Without quotes: a number if the target wants one, otherwise text.
@@ -85,6 +93,9 @@ pub(crate) struct Map {
 }
 
 /// One key and its value.
+///
+/// The place of the key is kept beside that of the value: problems about keys, maps and lists need
+/// it.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: Arc<str>,
@@ -142,6 +153,8 @@ impl Node {
     }
 
     /// The same node, used at another place.
+    ///
+    /// The shared target stays as it is; only this use knows where it was.
     pub(crate) fn used(mut self, at: At) -> Self {
         let mut extra = self.extra.as_deref().cloned().unwrap_or_default();
         extra.used_at = Some(at);
@@ -150,6 +163,8 @@ impl Node {
     }
 
     /// `self` over `base`: maps merge, everything else replaces.
+    ///
+    /// Neither side is changed; what both have in common is shared by the result.
     pub(crate) fn over(&self, base: &Self) -> Self {
         match (&base.kind, &self.kind) {
             (Kind::Map(low), Kind::Map(high)) => {
@@ -198,6 +213,8 @@ impl Map {
     }
 
     /// Finds a key as it is written, or as a variable's name can write it.
+    ///
+    /// The exact spelling wins over a loose one.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.position(key).or_else(|| self.loose_position(key)).map(|at| &self.entries[at])
     }
@@ -242,6 +259,8 @@ impl Map {
     }
 
     /// The entries that `keep` accepts.
+    ///
+    /// Used to split a section in two; the entries are shared, not copied.
     pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         Self::new(self.entries.iter().filter(|entry| keep(&entry.key)).cloned().collect())
     }

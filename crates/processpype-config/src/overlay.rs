@@ -34,6 +34,8 @@ use crate::source::{At, Source};
 use crate::yaml;
 
 /// What names mean.
+///
+/// It reads the merged files and builds one more tree; it changes nothing itself.
 pub(crate) struct Overlay<'a> {
     /// The prefix of variables, without the underscore.
     pub(crate) prefix: &'a str,
@@ -104,6 +106,8 @@ impl Overlay<'_> {
     }
 
     /// The path that a variable names, if the variable is meant for us.
+    ///
+    /// A path deeper than any file may be is nobody's.
     fn path_of(&self, name: &str) -> Option<Vec<String>> {
         let rest = name.strip_prefix(self.prefix)?.strip_prefix('_')?;
         let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
@@ -138,6 +142,8 @@ impl Overlay<'_> {
     }
 
     /// The name of the variable for a path.
+    ///
+    /// For the remedy: a person should be able to copy it.
     fn variable_of(&self, path: &str, like: &str) -> String {
         let path = plain(path).to_uppercase().replace('.', "__");
         debug_assert!(like.starts_with(self.prefix), "only called for variables with the prefix");
@@ -151,6 +157,8 @@ fn with_first(path: &[String], first: &str) -> Vec<String> {
 }
 
 /// Reads the text of a variable or flag: YAML if it begins like a list or map, otherwise text.
+///
+/// A value that is meant as text and begins with `[` needs quotes of its own, as in YAML.
 fn value(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MAX_FILE_BYTES {
         problems.push(At::whole(source).problem("the value is too large", false));
@@ -163,6 +171,8 @@ fn value(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<No
 }
 
 /// Builds the maps around a value, with the keys that one of the trees has already.
+///
+/// Goes down the trees and the path together, and builds the maps on the way back.
 fn nest(trees: [Option<&Node>; 2], path: &[String], at: &At, value: Node) -> Node {
     let Some((word, rest)) = path.split_first() else { return value };
     let found = trees.map(|tree| tree.and_then(Node::as_map).and_then(|map| map.get_like(word)));

@@ -232,6 +232,8 @@ impl Problem {
     }
 
     /// Where it was written; `None` if it was written nowhere.
+    ///
+    /// A key that is missing has the place of the map that misses it.
     pub const fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
@@ -252,6 +254,8 @@ impl Problem {
     }
 
     /// What would be valid: keys, variants, or one sentence.
+    ///
+    /// All of them; the printed form lists at most [`MAX_LISTED`].
     pub fn valid_choices(&self) -> &[String] {
         &self.valid
     }
@@ -269,6 +273,8 @@ impl Problem {
     }
 
     /// Remarks.
+    ///
+    /// Such as the variables that a value was made of, or the alias that it was used through.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -346,7 +352,7 @@ impl fmt::Display for Problem {
 impl Report {
     /// The problems, in the order of their places.
     ///
-    /// At least one, at most [`MAX_PROBLEMS`](crate::limits::MAX_PROBLEMS).
+    /// At least one, at most [`MAX_PROBLEMS`].
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }

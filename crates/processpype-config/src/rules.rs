@@ -156,6 +156,8 @@ impl Rules {
     }
 
     /// `id` and the rules that hold with it always, alternatives left out.
+    ///
+    /// Each rule once, so that a cycle of references ends.
     pub(crate) fn closure(&self, id: Id, out: &mut Vec<Id>) {
         if out.contains(&id) {
             return;
@@ -167,6 +169,8 @@ impl Rules {
     }
 
     /// The types that a value may have by this rule.
+    ///
+    /// Looked up: it was worked out when the schema was compiled.
     pub(crate) fn types(&self, id: Id) -> Types {
         self.types[id]
     }
@@ -200,6 +204,8 @@ impl Rules {
     }
 
     /// The texts that a rule allows, if it allows only certain texts.
+    ///
+    /// An `enum` with a number in it is no set of texts.
     pub(crate) fn texts(&self, id: Id) -> Option<Vec<&str>> {
         let mut ids = Vec::new();
         self.closure(id, &mut ids);
@@ -218,6 +224,9 @@ impl Rules {
     }
 
     /// All alternatives require one same key with one constant text each.
+    ///
+    /// The first such key in the order of the alphabet; an enum with two tags is rare, and either
+    /// decides.
     fn tagged(&self, maps: &[Id]) -> Option<Shape> {
         let first = self.required_texts(*maps.first()?);
         for (key, _) in first {
@@ -253,6 +262,8 @@ impl Rules {
     }
 
     /// Each alternative has exactly one property, which is required.
+    ///
+    /// The form that serde gives an enum without further attributes.
     fn keyed(&self, maps: &[Id]) -> Option<Shape> {
         let variant = |id: &Id| {
             let rule = &self.rules[*id];
@@ -268,6 +279,8 @@ impl Rules {
 }
 
 /// The state of compiling one schema.
+///
+/// References are compiled when they are first met.
 struct Compiler<'a> {
     schema: &'a Value,
     rules: Vec<Rule>,
@@ -342,6 +355,7 @@ impl<'a> Compiler<'a> {
         also
     }
 
+    /// Only references inside the document are followed, which is all that `schemars` writes.
     fn reference(&mut self, name: &'a str) -> Option<Id> {
         if let Some(id) = self.refs.get(name) {
             return Some(*id);
@@ -394,6 +408,7 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// The texts of a JSON list; anything else in it is left out.
 fn texts(list: Option<&Value>) -> Vec<String> {
     let list = list.and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()

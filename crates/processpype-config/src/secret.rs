@@ -81,6 +81,8 @@ pub struct Secret<T>(T);
 
 impl<T> Secret<T> {
     /// Wraps a value.
+    ///
+    /// From here on it cannot be printed; `Secret::from` does the same.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
@@ -114,6 +116,9 @@ impl<T> fmt::Debug for Secret<T> {
 }
 
 /// Compares in a time that depends on the lengths alone, not on where the first difference is.
+///
+/// So it is fit for comparing a token that a client sent. Secrets that are no texts cannot be
+/// compared.
 impl<T: AsRef<[u8]>> PartialEq for Secret<T> {
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (self.0.as_ref(), other.0.as_ref());

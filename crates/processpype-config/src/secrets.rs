@@ -82,6 +82,8 @@ pub enum BackendConfig {
 }
 
 /// The backends of one document.
+///
+/// In the order of names, which is the order in which they are suggested.
 #[derive(Debug, Default)]
 pub(crate) struct Backends(pub(crate) BTreeMap<String, BackendConfig>);
 
@@ -92,6 +94,8 @@ type Failure = (String, String);
 
 impl Backends {
     /// Looks up `backend:key`.
+    ///
+    /// The error is what went wrong and what to do, for the report at the place of the reference.
     pub(crate) fn get(
         &self,
         name: &str,

@@ -32,6 +32,8 @@ use crate::types::Types;
 use crate::{json, show};
 
 /// A whole configuration, all layers merged. Cheap to clone, and the same for every thread.
+///
+/// It is a snapshot: files that change later do not change it. Load again for news.
 #[derive(Clone, Debug)]
 pub struct Document {
     root: Section,
@@ -99,6 +101,8 @@ impl Document {
     }
 
     /// The part at `path`; one that was written nowhere reads as an empty map.
+    ///
+    /// `document.section(&["services", "counter"])` is `root().get("services").get("counter")`.
     pub fn section(&self, path: &[&str]) -> Section {
         path.iter().fold(self.root(), |section, key| section.get(key))
     }
@@ -130,6 +134,8 @@ impl Section {
     }
 
     /// Whether any layer wrote it.
+    ///
+    /// `counter:` with nothing after it counts as written.
     pub fn exists(&self) -> bool {
         self.node.is_some()
     }
@@ -143,6 +149,9 @@ impl Section {
     }
 
     /// The part below `key`.
+    ///
+    /// It is never missing: what was written nowhere reads as its defaults, or tells which keys it
+    /// needs.
     #[must_use]
     pub fn get(&self, key: &str) -> Self {
         let path = self.path.below(key);
@@ -168,6 +177,17 @@ impl Section {
     ///
     /// This is how framework keys and a service's own fields share one section: each half is read
     /// into its own type, and each refuses what it does not know.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "counter: {enabled: false, step: 2}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let (framework, own) = document.section(&["counter"]).split(&["enabled", "kind"]);
+    /// assert!(!framework.get("enabled").read::<bool>()?);
+    /// assert_eq!(own.keys()[0].0, "step");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
         let is_named = |key: &str| keys.contains(&key);

@@ -92,6 +92,8 @@ pub(crate) fn names_a_secret(key: &str) -> bool {
 }
 
 /// Whether `word` begins or ends `key`; asked for every scalar, so it must not allocate.
+///
+/// Case does not count, nor does `-` for `_`; a word in the middle of a key does not count either.
 fn has_word(key: &[u8], word: &[u8]) -> bool {
     let Some(rest) = key.len().checked_sub(word.len()) else { return false };
     let same = |part: &[u8]| part.iter().zip(word).all(|(a, b)| is_same(*a, *b));

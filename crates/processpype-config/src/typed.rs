@@ -58,6 +58,8 @@ pub(crate) struct Typed<'a> {
 }
 
 /// The three shapes.
+///
+/// Keys and texts borrow from the file unless something was put in or spelt anew.
 pub(crate) enum Value<'a> {
     Scalar(Cow<'a, str>, Scalar<'a>),
     Seq(Vec<Typed<'a>>),
@@ -65,6 +67,8 @@ pub(crate) enum Value<'a> {
 }
 
 /// What a `Deserialize` implementation said, and about which value.
+///
+/// Not the report's: [`Typed::located`] and then `section` turn it into a problem.
 #[derive(Debug)]
 pub(crate) struct Error {
     pub(crate) message: String,
@@ -89,6 +93,8 @@ impl<'a> Typed<'a> {
     }
 
     /// Follows a path as far as it goes.
+    ///
+    /// The value at the path's end, or the last one on the way that exists.
     pub(crate) fn follow(&self, path: &[String]) -> &Self {
         let Some((key, rest)) = path.split_first() else { return self };
         let child = match &self.value {
@@ -143,6 +149,9 @@ impl<'a> Typed<'a> {
     }
 
     /// Gives an error from below this value its place, unless it has one.
+    ///
+    /// Only the innermost deserializer may decide: further out the needle would be found in more
+    /// places.
     fn locate(&self, mut error: Error) -> Error {
         if error.located {
             return error;
@@ -252,6 +261,8 @@ impl De<'_, '_> {
     }
 
     /// Text for a target that wants text, also where the schema left the type open.
+    ///
+    /// A number that the schema took for "anything" is text again, exactly as it was written.
     fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.0.value {
             Value::Scalar(text, scalar) if *scalar != Scalar::Null => visitor.visit_str(text),
@@ -268,6 +279,7 @@ impl De<'_, '_> {
         }
     }
 
+    /// Null, in whatever way it was written.
     fn is_nothing(self) -> bool {
         matches!(&self.0.value, Value::Scalar(_, Scalar::Null))
     }
@@ -383,6 +395,8 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
 }
 
 /// The items of a list.
+///
+/// Gives each error that passes the index that it came from.
 struct Items<'t, 'a> {
     items: &'t [Typed<'a>],
     next: usize,
@@ -407,6 +421,8 @@ impl<'de> SeqAccess<'de> for Items<'_, '_> {
 }
 
 /// The entries of a map; also the one variant of an enum.
+///
+/// Gives each error that passes the key that it came from.
 struct Entries<'t, 'a> {
     entries: &'t [(Cow<'a, str>, Typed<'a>)],
     next: usize,

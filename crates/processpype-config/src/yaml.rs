@@ -110,6 +110,8 @@ struct Reader<'a> {
 }
 
 /// A node that aliases may name.
+///
+/// How much it weighs is known once; each alias to it counts as much.
 struct Anchored {
     node: Node,
     nodes: usize,
@@ -216,6 +218,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a key; `None` if it is not text, which is then a problem.
+    ///
+    /// An alias as a key works if it names a text.
     fn key(
         &mut self,
         event: Event<'a>,
@@ -255,6 +259,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the entries of `<<: *name` or `<<: [*a, *b]`.
+    ///
+    /// What comes in knows the place of the `<<` that brought it, for the notes of problems.
     fn merge_key(&mut self, node: &Node, at: &At, building: &mut Building) {
         let maps: Vec<&Node> = match &node.kind {
             Kind::Seq(items) => items.iter().collect(),
@@ -319,6 +325,8 @@ impl<'a> Reader<'a> {
 }
 
 /// A map while it is read.
+///
+/// Own and merged entries are kept apart until the map ends.
 #[derive(Default)]
 struct Building {
     own: Vec<Entry>,
@@ -359,6 +367,8 @@ fn height_of(node: &Node) -> usize {
 }
 
 /// A syntax error in words, with a remedy for the usual ones.
+///
+/// One problem for each file, since nothing after it can be trusted.
 fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
     let marker = error.marker();
     let start = marker.byte_offset().unwrap_or(0);
