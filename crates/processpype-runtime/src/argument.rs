@@ -40,7 +40,7 @@ use crate::shared::{Shared, SharedValues};
 /// | `Option<Dep<S>>` | a provider, if there is one | a handle or `None` |
 /// | [`Deps<S>`](crate::Deps) | every provider, none included | handles |
 /// | [`Shared<T>`](crate::Shared) | a value given with `.provide` | the value |
-/// | [`Context`](crate::Context) | nothing | the generation's own side |
+/// | [`Context`] | nothing | the generation's own side |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a service's constructor",
     label = "not one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, `Shared<T>`, `Context`",

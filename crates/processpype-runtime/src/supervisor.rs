@@ -76,9 +76,9 @@ pub const ABORT_RESERVE: Duration = STOP_SLACK.saturating_add(ABORT_GRACE);
 
 /// The supervisor of one application. Drive it with [`run`](Self::run).
 ///
-/// Made by [`Blueprint::launch`](crate::Blueprint::launch), together with the [`Manager`] that
-/// speaks to it. Under `.main()` it has a thread of its own; embedded, it is a task of the caller's
-/// runtime.
+/// Made by [`Blueprint::launch`](crate::Blueprint::launch), together with the
+/// [`Manager`](crate::Manager) that speaks to it. Under `.main()` it has a thread of its own;
+/// embedded, it is a task of the caller's runtime.
 #[derive(Debug)]
 pub struct Supervisor {
     machine: Machine,
