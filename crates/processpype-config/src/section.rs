@@ -22,6 +22,7 @@ use crate::limits::{MAX_BODY_BYTES, MAX_LISTED};
 use crate::nearest::plain;
 use crate::node::{Map, Node, Style};
 use crate::origin::Origin;
+use crate::path::Path;
 use crate::report::{Problem, Problems, Report};
 use crate::rules::Rules;
 use crate::secrets::{Backends, SecretsConfig};
@@ -31,6 +32,8 @@ use crate::types::Types;
 use crate::{json, show};
 
 /// A whole configuration, all layers merged. Cheap to clone, and the same for every thread.
+///
+/// It is a snapshot: files that change later do not change it. Load again for news.
 #[derive(Clone, Debug)]
 pub struct Document {
     root: Section,
@@ -69,10 +72,6 @@ pub struct Section {
     shared: Arc<Shared>,
 }
 
-/// A path as a list from the inside out, shared between sections.
-#[derive(Clone, Default)]
-struct Path(Option<Arc<(Path, String)>>);
-
 /// What the sections of a document have in common.
 #[derive(Default)]
 struct Shared {
@@ -102,6 +101,8 @@ impl Document {
     }
 
     /// The part at `path`; one that was written nowhere reads as an empty map.
+    ///
+    /// `document.section(&["services", "counter"])` is `root().get("services").get("counter")`.
     pub fn section(&self, path: &[&str]) -> Section {
         path.iter().fold(self.root(), |section, key| section.get(key))
     }
@@ -133,6 +134,8 @@ impl Section {
     }
 
     /// Whether any layer wrote it.
+    ///
+    /// `counter:` with nothing after it counts as written.
     pub fn exists(&self) -> bool {
         self.node.is_some()
     }
@@ -146,6 +149,9 @@ impl Section {
     }
 
     /// The part below `key`.
+    ///
+    /// It is never missing: what was written nowhere reads as its defaults, or tells which keys it
+    /// needs.
     #[must_use]
     pub fn get(&self, key: &str) -> Self {
         let path = self.path.below(key);
@@ -171,6 +177,17 @@ impl Section {
     ///
     /// This is how framework keys and a service's own fields share one section: each half is read
     /// into its own type, and each refuses what it does not know.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "counter: {enabled: false, step: 2}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let (framework, own) = document.section(&["counter"]).split(&["enabled", "kind"]);
+    /// assert!(!framework.get("enabled").read::<bool>()?);
+    /// assert_eq!(own.keys()[0].0, "step");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
         let is_named = |key: &str| keys.contains(&key);
@@ -417,26 +434,6 @@ impl fmt::Debug for Section {
             .field("origin", &self.origin())
             .field("keys", &self.keys().into_iter().map(|(key, _)| key).collect::<Vec<_>>())
             .finish()
-    }
-}
-
-// === impl Path ===
-
-impl Path {
-    fn below(&self, key: &str) -> Self {
-        Self(Some(Arc::new((self.clone(), key.to_owned()))))
-    }
-
-    /// The keys from the outside in.
-    fn keys(&self) -> Vec<String> {
-        let mut keys = Vec::new();
-        let mut here = self;
-        while let Some(link) = &here.0 {
-            keys.push(link.1.clone());
-            here = &link.0;
-        }
-        keys.reverse();
-        keys
     }
 }
 
