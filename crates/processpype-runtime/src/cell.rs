@@ -3,10 +3,10 @@
 //! # Invariants
 //!
 //! 1. Only the supervisor writes `details` and `word`.
-//! 2. Only a generation's own task opens `slot` and `mounted`, and only while it lives. Task and
-//!    supervisor may shut them, each for that generation alone: who is late shuts nothing of a
-//!    successor.
-//! 3. A reader never blocks a writer.
+//! 2. Only a generation's own task opens and shuts `slot` and `mounted`, and only while it lives: what
+//!    they hold is user code's, which may block or panic when it is dropped.
+//! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
+//! 4. A reader never blocks a writer.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::error::Unavailable;
+use crate::panic::drop_contained;
 use crate::routes::Mounted;
 use crate::status::Status;
 
@@ -33,6 +34,8 @@ pub(crate) struct Cell {
     details: ArcSwap<Status>,
     slot: ArcSwapOption<Published>,
     mounted: ArcSwapOption<Mounted>,
+    /// The newest generation that was cut off.
+    cut: AtomicU64,
     changed: Notify,
 }
 
@@ -57,6 +60,7 @@ impl Cell {
             details: ArcSwap::from_pointee(status),
             slot: ArcSwapOption::empty(),
             mounted: ArcSwapOption::empty(),
+            cut: AtomicU64::new(0),
             changed: Notify::new(),
         }
     }
@@ -106,26 +110,39 @@ impl Cell {
         self.changed.notify_waiters();
     }
 
-    /// Takes the instance of a generation back: from now on `get` fails and requests are refused.
-    pub(crate) fn shut(&self, generation: Generation) {
-        let other = |published: &Option<Arc<Published>>| {
-            published.clone().filter(|published| published.generation != generation)
-        };
-        self.slot.rcu(other);
-        let other = |mounted: &Option<Arc<Mounted>>| {
-            mounted.clone().filter(|mounted| mounted.generation() != generation)
-        };
-        self.mounted.rcu(other);
+    /// Cuts a generation off: from now on `get` fails and requests are refused. Supervisor only.
+    pub(crate) fn cut(&self, generation: Generation) {
+        self.cut.fetch_max(generation.0, Ordering::AcqRel);
         self.changed.notify_waiters();
+    }
+
+    /// Cuts a generation off and gives up what it published. The generation's task only.
+    pub(crate) fn shut(&self, generation: Generation) {
+        self.cut(generation);
+        let is_own = |published: &Arc<Published>| published.generation == generation;
+        if self.slot.load().as_ref().is_some_and(is_own) {
+            drop_contained(self.slot.swap(None));
+        }
+        let is_own = |mounted: &Arc<Mounted>| mounted.generation() == generation;
+        if self.mounted.load().as_ref().is_some_and(is_own)
+            && let Some(mounted) = self.mounted.swap(None)
+        {
+            mounted.close();
+        }
     }
 
     pub(crate) fn instance(&self) -> Option<arc_swap::Guard<Option<Arc<Published>>>> {
         let guard = self.slot.load();
-        guard.is_some().then_some(guard)
+        let is_there = guard.as_ref().is_some_and(|published| !self.is_cut(published.generation));
+        is_there.then_some(guard)
     }
 
     pub(crate) fn mounted(&self) -> Option<Arc<Mounted>> {
-        self.mounted.load_full()
+        self.mounted.load_full().filter(|mounted| !self.is_cut(mounted.generation()))
+    }
+
+    fn is_cut(&self, generation: Generation) -> bool {
+        generation.0 <= self.cut.load(Ordering::Acquire)
     }
 
     pub(crate) fn unavailable(&self) -> Unavailable {

@@ -50,9 +50,15 @@ impl Failure {
 
     /// The same failure, of a child task.
     pub(crate) fn of_child(mut self) -> Self {
-        if self.kind == ErrorKind::Failed {
+        if matches!(self.kind, ErrorKind::Failed | ErrorKind::Panic) {
             self.kind = ErrorKind::ChildFailed;
         }
+        self
+    }
+
+    /// The same failure, of `stop`.
+    pub(crate) fn of_stop(mut self) -> Self {
+        self.kind = ErrorKind::StopFailed;
         self
     }
 }

@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::failure::Failure;
 use crate::life::{Life, Phase};
 use crate::message::{Ending, Message};
-use crate::panic::{Panicked, contain, contained};
+use crate::panic::{Contained, Panicked, contain, contained};
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
 
@@ -32,6 +32,9 @@ const DRAIN_SHARE: f64 = 0.4;
 
 /// The share of `stop_timeout` for `run` and the children.
 const RUN_SHARE: f64 = 0.4;
+
+/// The share of what is left for `stop` in which children that were aborted may end before it.
+const ABORTED_SHARE: f64 = 0.1;
 
 /// What a generation needs to know beside its life.
 #[derive(Clone, Debug)]
@@ -56,12 +59,7 @@ pub(crate) async fn live(life: Arc<Life>, orders: Orders) {
     let cx = Context::new(Arc::clone(&life));
     let ending = match construct(&cx, &orders).await {
         Ok(service) => live_service(&cx, &orders, service).await,
-        Err(ended) => {
-            life.enter(Phase::Closing, Instant::now());
-            life.abort_children();
-            life.untracked().await;
-            ended.into_ending()
-        }
+        Err(ended) => without_service(&life, ended).await,
     };
     farewell.say(ending);
 }
@@ -75,6 +73,17 @@ async fn construct(cx: &Context, orders: &Orders) -> Result<Arc<dyn ErasedServic
             settle("constructor", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
         }
     }
+}
+
+/// There is no instance; what is left are children that the constructor had begun.
+async fn without_service(life: &Life, ended: Ended) -> Ending {
+    life.enter(Phase::Closing, Instant::now());
+    life.abort_children();
+    if !life.is_untracked() {
+        ended.tell(life);
+        life.untracked().await;
+    }
+    ended.into_ending()
 }
 
 async fn live_service(cx: &Context, orders: &Orders, service: Arc<dyn ErasedService>) -> Ending {
@@ -91,7 +100,7 @@ async fn start(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), End
         biased;
         _ = cx.life.asked_to_stop() => Err(Ended::Asked),
         failure = cx.life.child_failed() => Err(Ended::failed(failure)),
-        outcome = contained(service.start(cx)) => {
+        outcome = Contained::new(service.start(cx)) => {
             settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
         }
     }?;
@@ -124,7 +133,7 @@ impl Stopped {
 /// Runs until the service ends by itself or is asked to stop; then drains and ends `run`.
 async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) -> Stopped {
     let life = &cx.life;
-    let mut running = Box::pin(contained(service.run(cx)));
+    let mut running = Contained::new(service.run(cx));
     let by = tokio::select! {
         biased;
         by = life.asked_to_stop() => by,
@@ -133,6 +142,8 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
             return Stopped::without_run(Ended::Unasked(exit, failure));
         }
         failure = life.child_failed() => {
+            // The first failure counts; a panic of what is dropped is logged.
+            drop(running);
             return Stopped::without_run(Ended::failed(failure));
         }
     };
@@ -143,9 +154,10 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
     life.enter(Phase::Stopping, run_by);
     let outcome = match drained {
         Some(outcome) => Some(outcome),
-        None => timeout_at(run_by, running).await.ok(),
+        None => timeout_at(run_by, &mut running).await.ok(),
     };
     let forced = outcome.is_none();
+    let outcome = outcome.or_else(|| running.cut().map(Err));
     let failure = outcome.and_then(|outcome| settle("run", ErrorKind::Failed, outcome).err());
     let ended = match failure {
         // What comes up while stopping does not make the stop a failure, but it is told.
@@ -183,12 +195,7 @@ async fn teardown(
 ) -> Ending {
     let life = &cx.life;
     life.cell.shut(life.generation);
-    if let Ended::Unasked(exit, failure) = &stopped.ended
-        && *exit != Exit::Stopped
-    {
-        let message = Message::Ending(life.cell_id(), life.generation, *exit, failure.clone());
-        life.report(message);
-    }
+    stopped.ended.tell(life);
     let by = (stopped.by)
         .or_else(|| life.stop_by())
         .unwrap_or_else(|| Instant::now() + orders.stop_timeout);
@@ -196,20 +203,33 @@ async fn teardown(
     let mut ending = stopped.ended.into_ending();
     forced |= !end_children(life, by).await;
     life.enter(Phase::Closing, by);
-    let stop = timeout_at(by, contained(service.stop(cx))).await;
-    forced |= stop.is_err();
-    if let Some(failure) =
-        stop.ok().and_then(|out| settle("stop", ErrorKind::StopFailed, out).err())
-    {
-        ending.failure.get_or_insert(failure);
-    }
+    let (stopped, failure) = stop(cx, &service, by).await;
+    forced |= !stopped;
     life.abort_children();
     life.untracked().await;
+    let (leaked, dropped) = let_go(service);
+    // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
+    let later = [life.take_child_failure(), failure, dropped];
+    ending.failure = ending.failure.or_else(|| later.into_iter().flatten().next());
+    ending.leaked = leaked;
     if forced && ending.exit == Exit::Stopped {
         ending.exit = Exit::Aborted;
     }
-    ending.leaked = is_leaked(service);
     ending
+}
+
+/// Calls `stop`. Returns whether it ended in time, and its failure.
+async fn stop(
+    cx: &Context,
+    service: &Arc<dyn ErasedService>,
+    by: Instant,
+) -> (bool, Option<Failure>) {
+    let mut stopping = Contained::new(service.stop(cx));
+    let outcome = timeout_at(by, &mut stopping).await;
+    let in_time = outcome.is_ok();
+    let outcome = outcome.ok().or_else(|| stopping.cut().map(Err));
+    let failure = outcome.and_then(|out| settle("stop", ErrorKind::StopFailed, out).err());
+    (in_time, failure.map(Failure::of_stop))
 }
 
 /// Gives the children their time, then aborts them. Returns whether they ended by themselves.
@@ -221,16 +241,20 @@ async fn end_children(life: &Life, by: Instant) -> bool {
         return true;
     }
     life.abort_children();
-    let _ = timeout_at(by, life.children_ended()).await;
+    // A child that blocks its thread does not end; `stop` must have its time all the same.
+    let left = by.saturating_duration_since(Instant::now());
+    let until = Instant::now() + left.mul_f64(ABORTED_SHARE);
+    let _ = timeout_at(until, life.children_ended()).await;
     false
 }
 
-/// Drops the generation's own handle and returns whether somebody else holds the instance.
-fn is_leaked(service: Arc<dyn ErasedService>) -> bool {
+/// Drops the generation's own handle. Returns whether somebody else holds the instance, and the
+/// panic of its `Drop`.
+fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
     let weak = Arc::downgrade(&service);
-    // A Drop of the user's may panic; it must not take the farewell with it.
-    let _ = contain(move || drop(service));
-    weak.strong_count() > 0
+    let dropped = contain(move || drop(service));
+    let failure = dropped.err().map(|panicked| Failure::from_panic("drop", &panicked));
+    (weak.strong_count() > 0, failure)
 }
 
 fn unasked(outcome: Result<Result, Panicked>, oneshot: bool) -> (Exit, Option<Failure>) {
@@ -265,6 +289,16 @@ impl Ended {
         Self::Unasked(Exit::Failed(failure.kind), Some(failure))
     }
 
+    /// Tells the supervisor that the teardown begins, if it does not know.
+    fn tell(&self, life: &Life) {
+        if let Self::Unasked(exit, failure) = self
+            && *exit != Exit::Stopped
+        {
+            let message = Message::Ending(life.cell_id(), life.generation, *exit, failure.clone());
+            life.report(message);
+        }
+    }
+
     fn into_ending(self) -> Ending {
         let (exit, failure) = match self {
             Self::Asked => (Exit::Stopped, None),
@@ -294,7 +328,13 @@ impl Drop for Farewell {
         life.cell.shut(life.generation);
         life.enter(Phase::Closing, Instant::now());
         life.abort_children();
-        let ending = Ending { exit: Exit::Aborted, failure: None, leaked: false };
+        let ending = if std::thread::panicking() {
+            // Every hook is contained, so this is what nobody thought of; it must not pass for a stop.
+            let failure = Failure::new(ErrorKind::Panic, "the service panicked outside its hooks");
+            Ended::failed(failure).into_ending()
+        } else {
+            Ending { exit: Exit::Aborted, failure: None, leaked: false }
+        };
         let gone = Message::Gone(life.cell_id(), life.generation, ending);
         if life.is_untracked() {
             life.report(gone);

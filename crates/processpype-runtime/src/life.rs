@@ -187,7 +187,12 @@ impl Life {
     }
 
     pub(crate) async fn child_failed(&self) -> Failure {
-        self.wait_for(|life| life.control().child_failure.take()).await
+        self.wait_for(Self::take_child_failure).await
+    }
+
+    /// Returns the failure of a child that nobody has told yet.
+    pub(crate) fn take_child_failure(&self) -> Option<Failure> {
+        self.control().child_failure.take()
     }
 
     /// Counts a child as part of the generation.
@@ -209,7 +214,10 @@ impl Life {
     /// alone.
     pub(crate) fn arm(&self, child: u64, abort: AbortHandle) {
         let mut control = self.control();
-        if let Some(tracked) = control.tracked.iter_mut().find(|tracked| tracked.id == child) {
+        if self.is_in(Phase::Closing) {
+            // Whoever aborts the children may have come before this.
+            abort.abort();
+        } else if let Some(tracked) = control.tracked.iter_mut().find(|it| it.id == child) {
             tracked.abort = Some(abort);
         }
     }

@@ -3,13 +3,21 @@
 //! A panic in a hook, a child or a handler is caught where it is polled and becomes an error with
 //! its message. Where and with which backtrace it happened is known only to the panic hook: under
 //! `.main()` that hook calls [`record`], and the catcher takes the record of its own thread.
+//!
+//! # Invariants
+//!
+//! 1. Every place that calls or polls user code does so inside [`contain`] or [`contained`].
+//! 2. Thread-locals are looked at with `try_with` alone, so that a panic while a thread ends is
+//!    safe.
+//! 3. A value that was being changed when its code panicked is not used again, but for locks that
+//!    ignore poison on purpose; that is what makes `AssertUnwindSafe` true here.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 thread_local! {
     /// What the hook saw of the panic that this thread is unwinding from.
@@ -41,12 +49,16 @@ pub struct Panicked {
 }
 
 /// Records where this thread panics. For the panic hook that `.main()` installs.
+///
+/// Called from within a panic: it allocates nothing and cannot panic.
 pub fn record(site: PanicSite) {
     // A hook must not panic: if the slot is gone or borrowed, the site stays unknown.
     let _ = SEEN.try_with(|seen| seen.try_borrow_mut().map(|mut seen| *seen = Some(site)));
 }
 
 /// Returns whether a panic of this thread, now, would be contained. For the panic hook.
+///
+/// A hook that sees `true` leaves the telling to the supervisor, which knows the service.
 #[must_use]
 pub fn is_contained() -> bool {
     DEPTH.try_with(Cell::get).unwrap_or(0) > 0
@@ -63,19 +75,63 @@ pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
     outcome.map_err(|payload| Panicked::from_payload(payload.as_ref()))
 }
 
-/// Polls `future` to its end and returns its value, or the panic it ended with.
+/// Drops a value of user code. A panic in its `Drop` is logged, and goes no further.
+pub(crate) fn drop_contained<T>(value: T) {
+    if let Err(panicked) = contain(move || drop(value)) {
+        tracing::error!(target: "processpype", "a value {panicked}, while it was dropped");
+    }
+}
+
+/// A future whose panics become values: in its polls, and when it is dropped at its end.
 ///
 /// # Cancel safety
 ///
-/// Dropping drops `future`.
-pub(crate) async fn contained<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    std::future::poll_fn(move |cx| match contain(|| future.as_mut().poll(cx)) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Err(panicked) => Poll::Ready(Err(panicked)),
-    })
-    .await
+/// Dropping drops the future within; a panic in that is logged. [`cut`](Self::cut) returns it.
+pub(crate) struct Contained<F>(Option<F>);
+
+/// Contains a future that is not boxed yet.
+pub(crate) fn contained<F: Future>(future: F) -> Contained<Pin<Box<F>>> {
+    Contained::new(Box::pin(future))
+}
+
+// === impl Contained ===
+
+impl<F: Future + Unpin> Contained<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self(Some(future))
+    }
+
+    /// Drops the future before its end, and returns the panic that this caused.
+    pub(crate) fn cut(mut self) -> Option<Panicked> {
+        self.drop_future().err()
+    }
+
+    fn drop_future(&mut self) -> Result<(), Panicked> {
+        let future = self.0.take();
+        contain(move || drop(future))
+    }
+}
+
+impl<F: Future + Unpin> Future for Contained<F> {
+    type Output = Result<F::Output, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.0 else { return Poll::Pending };
+        let outcome = match contain(|| Pin::new(future).poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(panicked) => Err(panicked),
+        };
+        // The first panic counts.
+        let dropped = self.drop_future();
+        Poll::Ready(outcome.and_then(|value| dropped.map(|()| value)))
+    }
+}
+
+impl<F> Drop for Contained<F> {
+    fn drop(&mut self) {
+        drop_contained(self.0.take());
+    }
 }
 
 // === impl Panicked ===

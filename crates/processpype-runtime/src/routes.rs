@@ -7,6 +7,15 @@
 //! 2. A generation is gone only when its handlers have returned and their bodies have ended; those
 //!    that have not when `run` is told to end are cut.
 //! 3. A handler's panic is that request's failure and an event, nothing more.
+//!
+//! # The way of a request
+//!
+//! 1. The control plane finds the service's cell and in it what is mounted, or answers 503.
+//! 2. [`Mounted::call`] takes a guard of the generation; after the stop has begun there is none.
+//! 3. The handler runs as a task on the services' runtime, in the generation's span. Its client's
+//!    going drops it; `run` being told to end cuts it.
+//! 4. The guard moves into the body and lives until that has been sent, unless the body is in
+//!    memory already.
 
 mod body;
 
@@ -14,6 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
+use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, header};
@@ -25,7 +35,7 @@ use tracing::Instrument as _;
 use crate::failure::Failure;
 use crate::life::{Life, Phase};
 use crate::message::Message;
-use crate::panic::{contain, contained};
+use crate::panic::{contain, contained, drop_contained};
 
 /// What the framework itself answers below `/services/{name}/`, by `POST`.
 pub const RESERVED_VERBS: [&str; 5] =
@@ -42,13 +52,21 @@ pub const RESERVED_VERBS: [&str; 5] =
 /// let routes: Routes = axum::Router::new().route("/value", get(async || "42")).into();
 /// assert!(!routes.is_empty());
 /// ```
+///
+/// A type of its own, so that axum's `Router` is not part of every signature and another framework
+/// can follow. State is shared by capturing the service's `Arc`, as in
+/// [`Service::routes`](crate::Service::routes).
 #[derive(Clone, Debug, Default)]
 pub struct Routes(Option<Router>);
 
-/// The routes of a running generation. Cheap to clone.
-#[derive(Clone, Debug)]
+/// The routes of a running generation.
+///
+/// For the control plane. It belongs to one generation: get it anew for every request. Who holds
+/// it longer than the generation lives holds nothing of the service.
+#[derive(Debug)]
 pub struct Mounted {
-    router: Option<Router>,
+    has_routes: bool,
+    router: ArcSwapOption<Router>,
     life: Arc<Life>,
     span: tracing::Span,
 }
@@ -71,29 +89,33 @@ pub enum RequestError {
 
 impl Routes {
     /// Returns no routes.
+    ///
+    /// The same as [`Routes::default`], and what a service has that says nothing.
     #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
     /// Returns whether there are no routes.
+    ///
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|router| !router.has_routes())
+        self.0.is_none()
     }
 
     /// Checks that no route stands where the framework's own stand.
     pub(crate) fn checked(self) -> Result<Option<Router>, Failure> {
-        let Some(router) = self.0.filter(Router::has_routes) else { return Ok(None) };
+        let Some(router) = self.0 else { return Ok(None) };
         let copy = router.clone();
         // Axum refuses two handlers of one method and path by a panic: merge a copy to find out.
-        contain(move || reserved().merge(copy)).map(|_| Some(router)).map_err(|_| {
-            Failure::new(
-                ErrorKind::StartFailed,
-                "a route of the service collides with the framework's own: POST start, stop, \
-                 restart, configure, configure_and_start, and everything below /-/",
-            )
-        })
+        let is_free = contain(move || drop(reserved().merge(copy))).is_ok();
+        // What is below `/-/` collides with no path in particular: axum lists paths only here.
+        if is_free && !format!("{router:?}").contains("\"/-/") {
+            return Ok(Some(router));
+        }
+        let text = "a route of the service collides with the framework's own: POST start, stop, \
+                    restart, configure, configure_and_start, and everything below /-/";
+        Err(Failure::new(ErrorKind::StartFailed, text))
     }
 }
 
@@ -103,6 +125,7 @@ impl From<Router> for Routes {
     }
 }
 
+/// The paths that are not the service's to take, as routes that do nothing.
 fn reserved() -> Router {
     let router = RESERVED_VERBS
         .iter()
@@ -114,7 +137,9 @@ fn reserved() -> Router {
 
 impl Mounted {
     pub(crate) fn new(router: Option<Router>, life: Arc<Life>, span: tracing::Span) -> Self {
-        Self { router, life, span }
+        let has_routes = router.is_some();
+        let router = ArcSwapOption::from(router.map(Arc::new));
+        Self { has_routes, router, life, span }
     }
 
     pub(crate) fn generation(&self) -> Generation {
@@ -124,7 +149,12 @@ impl Mounted {
     /// Returns whether the service has routes of its own.
     #[must_use]
     pub fn has_routes(&self) -> bool {
-        self.router.is_some()
+        self.has_routes
+    }
+
+    /// Gives the service's router up. The generation's task only.
+    pub(crate) fn close(&self) {
+        drop_contained(self.router.swap(None));
     }
 
     /// Passes one request, its path relative to the service, through the service's routes.
@@ -137,8 +167,12 @@ impl Mounted {
     ///
     /// Dropping the future, because the client has gone, drops the handler's.
     pub async fn call(&self, request: Request<Body>) -> Result<Response<Body>, RequestError> {
-        let router = self.router.clone().ok_or(RequestError::NoRoutes)?;
+        if !self.has_routes {
+            return Err(RequestError::NoRoutes);
+        }
+        // The guard comes first: the generation waits for whoever holds its router.
         let guard = self.life.track_request().map_err(|_| RequestError::Stopping)?;
+        let router = self.router.load_full().ok_or(RequestError::Stopping)?;
         let life = Arc::clone(&self.life);
         let handler = async move {
             let outcome = tokio::select! {
@@ -164,8 +198,9 @@ impl Mounted {
     }
 }
 
-async fn answer(router: Router, request: Request<Body>) -> Response<Body> {
-    match router.oneshot(request).await {
+/// A router cannot fail: what its handlers cannot answer is an answer too.
+async fn answer(router: Arc<Router>, request: Request<Body>) -> Response<Body> {
+    match Router::clone(&router).oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     }

@@ -173,8 +173,9 @@ impl Supervisor {
         let Some(life) = self.life(id, generation) else { return };
         let health = life.health();
         let ready = health.ready.unwrap_or(true);
+        let before = self.shared.cells[id.index()].status();
         self.report(id, generation, Report::Ready(ready));
-        self.publish_health(id, health);
+        self.publish_health(id, &before, health);
     }
 
     fn take_gone(&mut self, id: ServiceId, generation: Generation, ending: Ending) {
@@ -305,7 +306,7 @@ impl Supervisor {
         if let Some(life) = self.life(id, generation) {
             life.ask_to_stop(by);
             // Not left to the generation's task: it may be blocked.
-            life.cell.shut(generation);
+            life.cell.cut(generation);
         }
     }
 
@@ -315,6 +316,7 @@ impl Supervisor {
                 target: "processpype", service = %life.cell.name(), generation = generation.0,
                 children = ?life.children(), "ending the service by force"
             );
+            life.cell.cut(generation);
             life.abort_children();
         }
         if let Some(task) = &self.services[id.index()].task {

@@ -1,6 +1,6 @@
 //! Closing an application: readiness first, then the services, then what is left is named.
 
-use processpype_core::{CloseCause, EventKind, ServiceName, ServiceState};
+use processpype_core::{CloseCause, EventKind, ServiceId, ServiceName, ServiceState};
 use tokio::time::Instant;
 
 use super::{ABORT_RESERVE, Supervisor};
@@ -25,6 +25,8 @@ pub(super) struct Closing {
     services_by: Option<Instant>,
     begun: bool,
     closed: bool,
+    /// Who had been ended by force before: not a straggler of this closing.
+    forced_before: Vec<ServiceId>,
 }
 
 // === impl Closing ===
@@ -79,6 +81,8 @@ impl Supervisor {
         if std::mem::replace(&mut self.closing.begun, true) {
             return;
         }
+        let forced = |&id: &ServiceId| self.machine.was_forced(id) && !self.machine.is_alive(id);
+        self.closing.forced_before = self.machine.graph().services().filter(forced).collect();
         let deadline = Instant::now() + self.launch.closing_timeout;
         let services_by = deadline.checked_sub(ABORT_RESERVE).unwrap_or(deadline);
         self.closing.services_by = Some(services_by.max(Instant::now()));
@@ -92,10 +96,11 @@ impl Supervisor {
         let stragglers: Vec<ServiceName> = graph
             .services()
             .filter(|&id| self.machine.was_forced(id) || self.machine.is_orphaned(id))
+            .filter(|id| !self.closing.forced_before.contains(id))
             .map(|id| self.shared.cells[id.index()].name().clone())
             .collect();
         let cause = self.machine.close_cause().unwrap_or(CloseCause::Requested);
-        let name = |id: processpype_core::ServiceId| self.shared.cells[id.index()].name().clone();
+        let name = |id: ServiceId| self.shared.cells[id.index()].name().clone();
         let significant = significant(cause).map(name);
         self.say(EventKind::Application, "closed");
         self.shared.set_state(ServiceState::Stopped);
@@ -103,7 +108,7 @@ impl Supervisor {
     }
 }
 
-fn significant(cause: CloseCause) -> Option<processpype_core::ServiceId> {
+fn significant(cause: CloseCause) -> Option<ServiceId> {
     match cause {
         CloseCause::SignificantAtStart(id) | CloseCause::Significant(id) => Some(id),
         _ => None,

@@ -46,8 +46,9 @@ impl Supervisor {
                     status.degraded = None;
                     status.metadata.clear();
                 }
-                ServiceState::Stopped => status.error = None,
-                ServiceState::Running | ServiceState::Stopping | ServiceState::Error => {}
+                ServiceState::Stopped => (status.error, status.degraded) = (None, None),
+                ServiceState::Error => status.degraded = None,
+                ServiceState::Running | ServiceState::Stopping => {}
             }
             if let Some(info) = &failure {
                 status.last_error = Some(info.clone());
@@ -85,8 +86,8 @@ impl Supervisor {
         self.say(EventKind::Application, "settled");
     }
 
-    pub(super) fn publish_health(&mut self, id: ServiceId, health: Health) {
-        let before = self.shared.cells[id.index()].status();
+    /// Publishes what a service says about itself; `before` is its status until then.
+    pub(super) fn publish_health(&mut self, id: ServiceId, before: &Status, health: Health) {
         let now = self.clock.now();
         let reported = health.error.as_ref().map(|message| ErrorInfo {
             message: message.clone(),
@@ -106,7 +107,7 @@ impl Supervisor {
             }
         });
         let after = self.shared.cells[id.index()].status();
-        self.tell_health(id, &before, &after);
+        self.tell_health(id, before, &after);
     }
 
     fn tell_health(&mut self, id: ServiceId, before: &Status, after: &Status) {

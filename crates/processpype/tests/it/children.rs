@@ -1,0 +1,231 @@
+//! Children of a generation: counted, joined, and heard when they fail.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use processpype::testing::{self, TestApp};
+use processpype::{Application, Context, Result, Service, ServiceState};
+use tokio::time::Instant;
+
+use crate::harness::{assert_history, last_error, millis, secs};
+
+/// Panics, as a function that could have returned.
+fn fail(text: &str) {
+    panic!("{text}");
+}
+
+async fn start<M: 'static, F: processpype::TaskFunction<M>>(task: F) -> TestApp {
+    testing::start(Application::new().task("parent", task)).await.expect("the plan is good")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_is_gone_only_when_its_children_are() {
+    let ended = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&ended);
+    let app = start(move |cx: Context| {
+        let ended = Arc::clone(&ended);
+        async move {
+            let child = cx.clone();
+            cx.spawn("child", async move {
+                child.stopping().await;
+                tokio::time::sleep(secs(2)).await;
+                ended.store(true, SeqCst);
+            });
+            cx.stopping().await;
+            Ok(())
+        }
+    })
+    .await;
+    let began = Instant::now();
+    app.manager().stop("parent").await.expect("it stops");
+    assert!(seen.load(SeqCst), "the child had its time");
+    assert_eq!(began.elapsed(), secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_does_not_end_is_aborted_when_its_share_is_over() {
+    let app = start(async |cx: Context| {
+        cx.spawn("deaf", std::future::pending::<()>());
+        cx.stopping().await;
+        Ok(())
+    })
+    .await;
+    let began = Instant::now();
+    app.manager().stop("parent").await.expect("it stops");
+    assert_eq!(began.elapsed(), secs(4), "40 % of ten seconds");
+    let status = app.manager().status("parent").expect("it is there");
+    assert_eq!(status.history[0].exit.as_str(), "aborted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_child_ends_the_generation() {
+    let app = start(async |cx: Context| {
+        cx.spawn("child", async { "no more disk".parse::<u8>().map(drop) });
+        cx.stopping().await;
+        Ok(())
+    })
+    .await;
+    app.wait("parent", ServiceState::Error).await.expect("it fails");
+    assert_eq!(last_error(&app, "parent"), "child-failed: child `child`; the log has the details");
+    assert_history(
+        &app,
+        &[
+            "parent: stopped → starting (boot)",
+            "parent: starting → running (progress)",
+            "parent: running → stopping (child-failed)",
+            "parent: stopping → error (child-failed)",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_child_ends_the_generation_as_child_failed() {
+    let app = start(async |cx: Context| {
+        cx.spawn("child", async { fail("secret detail") });
+        cx.stopping().await;
+        Ok(())
+    })
+    .await;
+    app.wait("parent", ServiceState::Error).await.expect("it fails");
+    let error = last_error(&app, "parent");
+    assert_eq!(error, "child-failed: child `child` panicked; the log has the details");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_fails_during_the_stop_is_told() {
+    let app = start(async |cx: Context| {
+        let child = cx.clone();
+        cx.spawn("child", async move {
+            child.stopping().await;
+            fail("on the way out");
+        });
+        cx.stopping().await;
+        Ok(())
+    })
+    .await;
+    app.manager().stop("parent").await.expect("it stops all the same");
+    assert_eq!(app.manager().state("parent"), Some(ServiceState::Stopped));
+    let error = last_error(&app, "parent");
+    assert_eq!(error, "child-failed: child `child` panicked; the log has the details");
+}
+
+/// Tries to spawn from `stop`, and from a context that outlives its generation.
+struct Late(Arc<AtomicUsize>);
+
+impl Service for Late {
+    async fn stop(&self, cx: &Context) -> Result {
+        let count = Arc::clone(&self.0);
+        cx.spawn("late", async move {
+            count.fetch_add(1, SeqCst);
+        });
+        cx.spawn_blocking("late", || ()).await.expect_err("no child is taken any more");
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_child_is_taken_once_stop_runs() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&count);
+    let app = Application::new().service(move || Late(Arc::clone(&count)));
+    let app = testing::start(app).await.expect("it starts");
+    app.manager().stop("late").await.expect("it stops");
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(seen.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_blocking_child_gives_its_value_or_its_panic() {
+    let (sender, received) = tokio::sync::oneshot::channel();
+    let sender = Arc::new(std::sync::Mutex::new(Some(sender)));
+    let app = start(move |cx: Context| {
+        let sender = sender.lock().expect("no panic").take();
+        async move {
+            let value = cx.spawn_blocking("sum", || 40 + 2).await?;
+            let panicked = cx.spawn_blocking("bad", || panic!("blocked")).await;
+            let text = panicked.expect_err("it panicked").to_string();
+            sender.expect("one generation").send((value, text)).expect("the test listens");
+            cx.stopping().await;
+            Ok(())
+        }
+    })
+    .await;
+    let (value, text) = received.await.expect("it is sent");
+    assert_eq!((value, text.as_str()), (42, "panicked: blocked"));
+    assert_eq!(app.manager().state("parent"), Some(ServiceState::Running));
+}
+
+#[tokio::test]
+async fn a_panic_of_a_blocking_child_that_nobody_awaits_ends_the_generation() {
+    let app = start(async |cx: Context| {
+        drop(cx.spawn_blocking("bad", || panic!("unheard")));
+        cx.stopping().await;
+        Ok(())
+    })
+    .await;
+    app.wait("parent", ServiceState::Error).await.expect("it fails");
+    // Held for a while, and dropped after the panic.
+    let app = start(async |cx: Context| {
+        let child = cx.spawn_blocking("bad", || panic!("unheard"));
+        cx.sleep(millis(50)).await;
+        drop(child);
+        cx.stopping().await;
+        Ok(())
+    })
+    .await;
+    let failed = tokio::time::timeout(secs(5), app.wait("parent", ServiceState::Error)).await;
+    failed.expect("the panic is heard").expect("it fails");
+    let error = last_error(&app, "parent");
+    assert_eq!(error, "child-failed: child `bad` panicked; the log has the details");
+}
+
+/// Lets a blocking child go, also when the test fails: the runtime waits for it.
+struct Free(Arc<AtomicBool>);
+
+impl Drop for Free {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// Has a blocking child that does not end, and something to release.
+struct Stuck {
+    released: Arc<AtomicBool>,
+    release: Arc<AtomicBool>,
+}
+
+impl Service for Stuck {
+    async fn run(&self, cx: &Context) -> Result {
+        let release = Arc::clone(&self.release);
+        drop(cx.spawn_blocking("stuck", move || {
+            while !release.load(SeqCst) {
+                std::thread::sleep(millis(5));
+            }
+        }));
+        cx.stopping().await;
+        Ok(())
+    }
+
+    async fn stop(&self, _: &Context) -> Result {
+        tokio::time::sleep(millis(20)).await;
+        self.released.store(true, SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn stop_has_its_time_although_a_blocking_child_does_not_end() {
+    let (released, release) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (seen, free) = (Arc::clone(&released), Free(Arc::clone(&release)));
+    let make = move || Stuck { released: Arc::clone(&released), release: Arc::clone(&release) };
+    let app = Application::new().service(make).stop_timeout(millis(600));
+    let app = testing::start(app).await.expect("it starts");
+    let stopped = app.manager().stop("stuck").await;
+    assert!(seen.load(SeqCst), "`stop` ran to its end");
+    let error = stopped.expect_err("the child cannot be cut");
+    assert!(error.to_string().contains("could not be ended"), "{error}");
+    assert_eq!(app.manager().state("stuck"), Some(ServiceState::Error));
+    drop(free);
+    app.wait("stuck", ServiceState::Stopped).await.expect("the orphan ends late");
+    app.manager().start("stuck").await.expect("its successor may start");
+}

@@ -1,0 +1,182 @@
+//! Closing an application, whoever asks for it and whatever its services do meanwhile.
+
+use processpype::testing::{self, Act, Hook};
+use processpype::{Application, CloseCause, Generation, ServiceState};
+
+use crate::harness::{Plain, assert_history, millis, probe, secs, well_behaved};
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_handle_closes_without_waiting_and_without_spinning() {
+    let db = probe(Act::Serve, Act::Serve, Act::Succeed(secs(2)));
+    let app = Application::new().service(db.service()).named("db").without_server();
+    drop(app.start().await.expect("it starts"));
+    // Paused time moves on only while nothing spins.
+    tokio::time::sleep(secs(5)).await;
+    let hooks = [Hook::New, Hook::Start, Hook::Run, Hook::Stop];
+    assert_eq!(db.calls(), hooks.map(|hook| (Generation(1), hook)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_ended_by_force_before_closing_is_no_straggler() {
+    let hung = probe(Act::Serve, Act::Hang, Act::Serve);
+    let app = Application::new().service(hung.service()).named("hung");
+    let app = testing::start(app).await.expect("it starts");
+    app.manager().stop("hung").await.expect("it is stopped by force");
+    let closed = app.stop().await;
+    assert_eq!((closed.cause, closed.stragglers), (CloseCause::Requested, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ended_by_force_while_closing_is_a_straggler() {
+    let hung = probe(Act::Serve, Act::Hang, Act::Serve);
+    let app = Application::new().service(hung.service()).named("hung");
+    let app = app.service(|| Plain).named("good");
+    let app = testing::start(app).await.expect("it starts");
+    let closed = app.stop().await;
+    assert_eq!(closed.stragglers.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["hung"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_of_slow_stops_ends_within_the_closing_timeout() {
+    let slow = || probe(Act::Serve, Act::Serve, Act::Succeed(secs(4)));
+    let (a, b, c, d) = (slow(), slow(), slow(), slow());
+    let app = Application::new()
+        .set("server.closing_timeout_seconds=10")
+        .service(a.service())
+        .named("a")
+        .service(b.service())
+        .named("b")
+        .depends_on("a")
+        .service(c.service())
+        .named("c")
+        .depends_on("b")
+        .service(d.service())
+        .named("d")
+        .depends_on("c");
+    let app = testing::start(app).await.expect("it starts");
+    let began = tokio::time::Instant::now();
+    let manager = app.manager().clone();
+    let closed = app.stop().await;
+    assert!(began.elapsed() <= secs(10), "{:?}", began.elapsed());
+    // d and c stop in time; b is cut by the deadline, and a has no time of its own left.
+    assert_eq!(closed.stragglers.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(manager.unfinished().is_empty());
+    assert_eq!(manager.application_state(), ServiceState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_close_changes_nothing_and_abort_ends_at_once() {
+    let slow = probe(Act::Serve, Act::Serve, Act::Succeed(secs(4)));
+    let app = Application::new().service(slow.service()).named("slow");
+    let mut app = testing::start(app).await.expect("it starts");
+    app.manager().close();
+    app.manager().close();
+    tokio::time::sleep(secs(1)).await;
+    app.manager().abort();
+    let began = tokio::time::Instant::now();
+    let closed = app.closed().await;
+    assert_eq!(began.elapsed(), secs(0));
+    assert_eq!(closed.stragglers.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["slow"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_fails_before_services_stop() {
+    let app = Application::new().service(|| Plain).named("web").set("server.drain_delay=3s");
+    let app = testing::start(app).await.expect("it starts");
+    assert_eq!(app.get("/health/ready").await.status(), 200);
+    app.manager().close();
+    tokio::time::sleep(millis(2900)).await;
+    assert_eq!(app.get("/health/ready").await.status(), 503);
+    assert_eq!(app.manager().state("web"), Some(ServiceState::Running));
+    let mut app = app;
+    app.closed().await;
+    assert_history(
+        &app,
+        &[
+            "web: stopped → starting (boot)",
+            "web: starting → running (progress)",
+            "web: running → stopping (closing)",
+            "web: stopping → stopped (stopped)",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_never_started_and_a_failed_service_do_not_delay_the_end() {
+    let broken = probe(Act::Fail(secs(0)), Act::Serve, Act::Serve);
+    let app = Application::new()
+        .service(|| Plain)
+        .named("idle")
+        .autostart(false)
+        .service(broken.service())
+        .named("broken")
+        .service(|| Plain)
+        .named("waits")
+        .depends_on("broken");
+    let app = testing::start(app).await.expect("it starts");
+    let began = tokio::time::Instant::now();
+    assert_eq!(app.stop().await.stragglers, []);
+    assert_eq!(began.elapsed(), secs(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_significant_failure_at_start_rolls_back_in_reverse() {
+    let broken = probe(Act::Fail(secs(1)), Act::Serve, Act::Serve);
+    let app = Application::new()
+        .service(|| Plain)
+        .named("a")
+        .service(|| Plain)
+        .named("b")
+        .depends_on("a")
+        .service(broken.service())
+        .named("broken")
+        .significant();
+    let mut app = testing::begin(app).expect("the plan is good");
+    let closed = app.closed().await;
+    assert_eq!(closed.significant.as_ref().map(|name| name.as_str()), Some("broken"));
+    assert!(matches!(closed.cause, CloseCause::SignificantAtStart(_)), "{closed:?}");
+    let stops = app.transitions();
+    let stops: Vec<&str> =
+        stops.iter().map(String::as_str).filter(|line| line.contains("closing")).collect();
+    assert_eq!(stops, ["b: running → stopping (closing)", "a: running → stopping (closing)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn start_is_an_error_only_when_a_significant_service_failed() {
+    let broken = || probe(Act::Fail(secs(1)), Act::Serve, Act::Serve);
+    let app = Application::new().service(broken().service()).named("broken").without_server();
+    let running = app.start().await.expect("the process stays up");
+    assert_eq!(running.manager().state("broken"), Some(ServiceState::Error));
+    running.stop().await;
+    let app = Application::new().service(broken().service()).named("broken").without_server();
+    let error = app.significant().start().await.expect_err("it is significant");
+    assert_eq!(error.to_string(), "the significant service `broken` failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scope_stops_what_it_started_and_two_applications_do_not_mix() {
+    let (one, other) = (well_behaved(), well_behaved());
+    let app = |probe: &testing::Probe| {
+        Application::new().service(probe.service()).named("db").without_server()
+    };
+    let outer = app(&one).start().await.expect("it starts");
+    let inner = app(&other).scope(async |inner| {
+        inner.manager().restart("db").await.expect("it restarts");
+        inner.manager().status("db").expect("it is there").generation
+    });
+    let (generation, closed) = inner.await.expect("it starts");
+    assert_eq!((generation, closed.cause), (Generation(2), CloseCause::Requested));
+    assert_eq!(outer.manager().status("db").expect("it is there").generation, Generation(1));
+    outer.stop().await;
+    assert_eq!((one.calls().len(), other.calls().len()), (4, 8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_scope_closes_the_application() {
+    let db = well_behaved();
+    let app = Application::new().service(db.service()).named("db").without_server();
+    let scope = tokio::spawn(app.scope(async |_| panic!("in the body")));
+    assert!(scope.await.expect_err("the panic goes on").is_panic());
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(db.calls().last(), Some(&(Generation(1), Hook::Stop)));
+}

@@ -1,0 +1,113 @@
+//! What services say about themselves, and who hears it.
+
+use processpype::testing::{self, TestApp};
+use processpype::{Application, Context, Result, Service, ServiceState};
+
+use crate::harness::{Plain, assert_history, last_error, secs, tales};
+
+/// Says something every second of its life.
+struct Talker;
+
+impl Service for Talker {
+    async fn start(&self, cx: &Context) -> Result {
+        cx.ready(false);
+        Ok(())
+    }
+
+    async fn run(&self, cx: &Context) -> Result {
+        let steps: [fn(&Context); 6] = [
+            |cx| cx.ready(true),
+            |cx| cx.degraded("cache is cold"),
+            |cx| cx.set_error("disk is full"),
+            |cx| cx.set_metadata("rows", "42"),
+            Context::recovered,
+            |cx| cx.ready(false),
+        ];
+        for step in steps {
+            if !cx.sleep(secs(1)).await {
+                return Ok(());
+            }
+            step(cx);
+        }
+        cx.stopping().await;
+        Ok(())
+    }
+}
+
+async fn talker() -> TestApp {
+    let app = Application::new().service(|| Talker).service(|| Plain).named("user");
+    testing::start(app.depends_on("talker")).await.expect("the plan is good")
+}
+
+#[tokio::test(start_paused = true)]
+async fn dependents_start_when_the_provider_says_that_it_is_ready() {
+    let app = talker().await;
+    assert_eq!(app.manager().state("talker"), Some(ServiceState::Running));
+    let waiting = app.manager().status("user").expect("it is there");
+    assert_eq!(waiting.state, ServiceState::Stopped);
+    assert_eq!(waiting.waiting_on.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["talker"]);
+    assert_eq!(app.get("/health/ready").await.status(), 503);
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(app.get("/health/ready").await.status(), 200);
+    assert_history(
+        &app,
+        &[
+            "talker: stopped → starting (boot)",
+            "talker: starting → running (progress)",
+            "user: stopped → starting (dependency-ready)",
+            "user: starting → running (progress)",
+        ],
+    );
+    tokio::time::sleep(secs(8)).await;
+    assert_eq!(app.manager().state("user"), Some(ServiceState::Running), "hold is the default");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_change_is_an_event_and_stands_in_the_status() {
+    let app = talker().await;
+    let status = || app.manager().status("talker").expect("it is there");
+    assert!(!status().ready);
+    tokio::time::sleep(secs(4)).await;
+    assert!(status().ready);
+    assert_eq!(status().degraded.as_deref(), Some("cache is cold"));
+    assert_eq!(last_error(&app, "talker"), "reported: disk is full");
+    assert!(status().error.is_some());
+    tokio::time::sleep(secs(10)).await;
+    assert!(!status().ready && status().degraded.is_none() && status().error.is_none());
+    assert_eq!(status().metadata["rows"], "42");
+    assert_eq!(
+        tales(&app),
+        [
+            "talker: health ready",
+            "talker: health degraded (cache is cold)",
+            "talker: health reported (disk is full)",
+            "talker: health recovered",
+            "talker: health unready",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_generation_said_does_not_outlive_it() {
+    let app = talker().await;
+    tokio::time::sleep(secs(4)).await;
+    app.manager().stop("talker").await.expect("it stops");
+    let status = app.manager().status("talker").expect("it is there");
+    assert_eq!((status.degraded.as_deref(), status.error.as_ref()), (None, None));
+    assert_eq!(last_error(&app, "talker"), "reported: disk is full");
+}
+
+#[tokio::test(start_paused = true)]
+async fn texts_and_metadata_are_bounded() {
+    let task = async |cx: Context| {
+        cx.degraded("ü".repeat(5000));
+        (0..1000).for_each(|i| cx.set_metadata(format!("key{i}"), "value"));
+        cx.stopping().await;
+        Ok(())
+    };
+    let app = testing::start(Application::new().task("chatty", task)).await.expect("it starts");
+    tokio::time::sleep(secs(1)).await;
+    let status = app.manager().status("chatty").expect("it is there");
+    assert_eq!(status.metadata.len(), 64);
+    assert_eq!(status.degraded.as_ref().map(String::len), Some(1024));
+}

@@ -1,0 +1,307 @@
+//! How one service stops: phases, deadlines, force, and who wins.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use processpype::testing::{self, Act, Hook, Probe};
+use processpype::{
+    Application, CommandError, Context, Dep, ErrorKind, Result, Service, ServiceState,
+};
+use tokio::time::Instant;
+
+use crate::harness::{Plain, assert_history, last_error, millis, probe, secs, well_behaved};
+
+/// Notes when each phase began and by when it has to end.
+struct Phases(Arc<Mutex<Vec<(&'static str, Instant, Option<Instant>)>>>);
+
+impl Phases {
+    fn note(&self, what: &'static str, cx: &Context) {
+        let note = (what, Instant::now(), cx.deadline());
+        self.0.lock().expect("no panic").push(note);
+    }
+}
+
+impl Service for Phases {
+    async fn run(&self, cx: &Context) -> Result {
+        assert!(cx.deadline().is_none() && !cx.is_stopping());
+        cx.stopping().await;
+        self.note("run", cx);
+        std::future::pending().await
+    }
+
+    async fn stop(&self, cx: &Context) -> Result {
+        self.note("stop", cx);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_has_forty_percent_and_stop_the_rest() {
+    let notes = Arc::default();
+    let seen = Arc::clone(&notes);
+    let app = Application::new().service(move || Phases(Arc::clone(&notes)));
+    let app = testing::start(app).await.expect("it starts");
+    let began = Instant::now();
+    app.manager().stop("phases").await.expect("it is stopped by force");
+    let at = |seconds| began + secs(seconds);
+    let expected = vec![("run", at(0), Some(at(4))), ("stop", at(4), Some(at(10)))];
+    assert_eq!(*seen.lock().expect("no panic"), expected);
+    assert_eq!(began.elapsed(), secs(10));
+    assert_history(
+        &app,
+        &[
+            "phases: stopped → starting (boot)",
+            "phases: starting → running (progress)",
+            "phases: running → stopping (operator)",
+            "phases: stopping → stopped (aborted)",
+        ],
+    );
+}
+
+async fn start_timeout(it: &Probe, stop: std::time::Duration) {
+    let app = Application::new().service(it.service()).named("it").start_timeout(secs(3));
+    let app = testing::begin(app).expect("the plan is good");
+    let began = Instant::now();
+    app.wait("it", ServiceState::Error).await.expect("it fails");
+    assert_eq!(began.elapsed(), secs(3) + stop);
+    let error = last_error(&app, "it");
+    assert_eq!(error, "start-timeout: constructor and `start` took longer than `start_timeout`");
+    assert_history(
+        &app,
+        &[
+            "it: stopped → starting (boot)",
+            "it: starting → stopping (start-timeout)",
+            "it: stopping → error (start-timeout)",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_hangs_is_cut_and_stop_still_runs() {
+    let it = probe(Act::Hang, Act::Serve, Act::Succeed(secs(1)));
+    start_timeout(&it, secs(1)).await;
+    assert_eq!(
+        it.calls().iter().map(|(_, hook)| *hook).collect::<Vec<_>>(),
+        [Hook::New, Hook::Start, Hook::Stop]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_constructor_that_hangs_is_cut() {
+    let make = async || -> Plain { std::future::pending().await };
+    let app = Application::new().service(make).named("it").start_timeout(secs(3));
+    let app = testing::start(app).await.expect("the plan is good");
+    let error = last_error(&app, "it");
+    assert_eq!(error, "start-timeout: constructor and `start` took longer than `start_timeout`");
+    app.manager().start("it").await.expect_err("it hangs again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_wins_over_a_constructor_and_a_start_under_way() {
+    let make = async || -> Plain { std::future::pending().await };
+    let hook = probe(Act::Hang, Act::Serve, Act::Serve);
+    let app = Application::new().service(make).named("new").service(hook.service()).named("hook");
+    let app = testing::begin(app).expect("the plan is good");
+    tokio::time::sleep(secs(1)).await;
+    let began = Instant::now();
+    assert!(app.manager().stop("new").await.expect("it stops").changed);
+    assert!(app.manager().stop("hook").await.expect("it stops").changed);
+    assert_eq!(began.elapsed(), secs(0));
+    assert_eq!(app.manager().state("new"), Some(ServiceState::Stopped));
+    assert_eq!(hook.calls().last().map(|(_, hook)| *hook), Some(Hook::Stop));
+}
+
+#[tokio::test(start_paused = true)]
+async fn stops_join_and_a_stop_of_what_is_stopped_changes_nothing() {
+    let it = probe(Act::Serve, Act::Serve, Act::Succeed(secs(2)));
+    let app = Application::new().service(it.service()).named("it");
+    let app = testing::start(app).await.expect("it starts");
+    let manager = app.manager();
+    let (one, other) = tokio::join!(manager.stop("it"), async {
+        tokio::time::sleep(secs(1)).await;
+        manager.stop("it").await
+    });
+    assert!(one.expect("it stops").changed && other.expect("it stops").changed);
+    assert!(!manager.stop("it").await.expect("it is stopped").changed);
+    assert_eq!(it.calls().len(), 4, "`stop` was called once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_later_command_wins_and_the_earlier_is_told() {
+    let it = probe(Act::Succeed(secs(5)), Act::Serve, Act::Succeed(secs(1)));
+    let app = Application::new().service(it.service()).named("it").autostart(false);
+    let app = testing::start(app).await.expect("the plan is good");
+    let manager = app.manager();
+    let (started, restarted, stopped) = tokio::join!(
+        manager.start("it"),
+        async {
+            tokio::time::sleep(secs(1)).await;
+            manager.restart("it").await
+        },
+        async {
+            tokio::time::sleep(secs(4)).await;
+            manager.stop("it").await
+        },
+    );
+    assert_eq!(started, Err(CommandError::Superseded));
+    assert_eq!(restarted, Err(CommandError::Superseded));
+    assert!(stopped.expect("it stops").changed);
+    assert_eq!(CommandError::Superseded.to_string(), "a later command took the place of this one");
+    assert_history(
+        &app,
+        &[
+            "it: stopped → starting (operator)",
+            "it: starting → stopping (operator)",
+            "it: stopping → stopped (stopped)",
+            "it: stopped → starting (operator)",
+            "it: starting → stopping (operator)",
+            "it: stopping → stopped (stopped)",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_superseded_client_gets_409() {
+    let it = probe(Act::Succeed(secs(5)), Act::Serve, Act::Serve);
+    let app = Application::new().service(it.service()).named("it").autostart(false);
+    let app = testing::start(app).await.expect("the plan is good");
+    let (start, stop) = tokio::join!(app.post("/services/it/start"), async {
+        tokio::time::sleep(secs(1)).await;
+        app.post("/services/it/stop").await
+    });
+    assert_eq!((start.status(), stop.status()), (409, 200));
+    assert_eq!(start.json()["code"], "superseded");
+}
+
+/// Blocks its thread in `run` until it is let go.
+struct Blocker(Arc<AtomicBool>);
+
+impl Service for Blocker {
+    async fn run(&self, _: &Context) -> Result {
+        while !self.0.load(SeqCst) {
+            std::thread::sleep(millis(1));
+        }
+        Ok(())
+    }
+}
+
+/// Lets the blocker go, also when the test fails: the runtime waits for it.
+struct Free(Arc<AtomicBool>);
+
+impl Drop for Free {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+struct User(Dep<Blocker>);
+
+impl Service for User {
+    async fn run(&self, cx: &Context) -> Result {
+        while cx.sleep(millis(1)).await {
+            let there = u8::from(self.0.get().is_ok());
+            cx.set_metadata("there", there.to_string());
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn what_cannot_be_ended_is_cut_off_and_orphaned() {
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Free(Arc::clone(&go));
+    let app = Application::new()
+        .service(move || Blocker(Arc::clone(&go)))
+        .stop_timeout(millis(100))
+        .service(User);
+    let app = testing::start(app).await.expect("it starts");
+    let there =
+        || app.manager().status("user").expect("it is there").metadata.get("there").cloned();
+    let seen = async |wanted: &str| {
+        let wait = async {
+            while there().as_deref() != Some(wanted) {
+                tokio::time::sleep(millis(1)).await;
+            }
+        };
+        tokio::time::timeout(secs(5), wait).await.expect("the handle follows");
+    };
+    seen("1").await;
+    let (stopped, ()) = tokio::join!(app.manager().stop("blocker"), seen("0"));
+    let Err(CommandError::Failed { kind: ErrorKind::Orphaned, .. }) = stopped else {
+        panic!("it is orphaned: {stopped:?}");
+    };
+    let refused = app.manager().start("blocker").await;
+    assert_eq!(refused, Err(CommandError::Orphaned));
+    assert_eq!(app.get("/services/blocker/x").await.status(), 503);
+    drop(free);
+    app.wait("blocker", ServiceState::Stopped).await.expect("the orphan ends late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lists_who_is_affected_and_a_cascade_stops_them_first() {
+    let app = Application::new()
+        .service(|| Plain)
+        .named("db")
+        .service(|| Plain)
+        .named("web")
+        .depends_on("db")
+        .service(|| Plain)
+        .named("ui")
+        .depends_on("web");
+    let app = testing::start(app).await.expect("it starts");
+    let done = app.manager().stop("db").await.expect("it stops");
+    assert_eq!(done.affected.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["web"]);
+    assert_eq!(app.manager().state("web"), Some(ServiceState::Running));
+    app.manager().start("db").await.expect("it starts");
+    let from = app.transitions().len();
+    assert_eq!(app.post("/services/db/stop?cascade=true").await.status(), 200);
+    assert_eq!(
+        app.transitions()[from..],
+        [
+            "ui: running → stopping (cascade)",
+            "ui: stopping → stopped (stopped)",
+            "web: running → stopping (cascade)",
+            "web: stopping → stopped (stopped)",
+            "db: running → stopping (operator)",
+            "db: stopping → stopped (stopped)",
+        ]
+    );
+    let refused = app.manager().start("ui").await.expect_err("an operator stopped its providers");
+    assert!(matches!(refused, CommandError::ProviderStopped { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unexpected_end_is_a_failure_and_a_oneshot_completes() {
+    let ends = || probe(Act::Serve, Act::Succeed(secs(1)), Act::Serve);
+    let app = Application::new()
+        .service(ends().service())
+        .named("migrate")
+        .oneshot()
+        .service(|| Plain)
+        .named("web")
+        .depends_on("migrate")
+        .service(ends().service())
+        .named("worker");
+    let app = testing::start(app).await.expect("the plan is good");
+    app.wait("worker", ServiceState::Error).await.expect("it fails");
+    let error = last_error(&app, "worker");
+    assert!(error.starts_with("unexpected-end: run ended although nobody asked"), "{error}");
+    app.wait("web", ServiceState::Running).await.expect("its provider has completed");
+    let migrated = app.manager().status("migrate").expect("it is there");
+    assert_eq!((migrated.state, migrated.completed), (ServiceState::Stopped, true));
+    assert_eq!(app.get("/health/ready").await.status(), 503, "worker is down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_generations_are_remembered() {
+    let it = well_behaved();
+    let app = Application::new().service(it.service()).named("it");
+    let app = testing::start(app).await.expect("it starts");
+    for _ in 0..12 {
+        app.manager().restart("it").await.expect("it restarts");
+    }
+    let status = app.manager().status("it").expect("it is there");
+    let generations: Vec<u64> = status.history.iter().map(|past| past.generation.0).collect();
+    assert_eq!(generations, (3..=12).collect::<Vec<_>>());
+    assert_eq!(status.generation.0, 13);
+}
