@@ -8,8 +8,11 @@
 
 mod children;
 mod closing;
+mod deps;
 mod harness;
 mod health;
 mod panics;
+mod random;
 mod requests;
+mod setup;
 mod stopping;
