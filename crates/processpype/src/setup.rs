@@ -369,9 +369,9 @@ impl<'a> Specs<'a> {
             spec.uses.retain(|choice| choice.role != role);
             spec.uses.push(Choice { role, instance, origin });
         }
-        let place = section.get("depends_on").origin();
-        let place = place.map_or(EdgeOrigin::Code, EdgeOrigin::Config);
-        spec.depends_on.extend(keys.depends_on.into_iter().map(|name| (name, place.clone())));
+        let mut places = item_origins(section, "depends_on");
+        let place = |name| (name, places.next().map_or(EdgeOrigin::Code, EdgeOrigin::Config));
+        spec.depends_on.extend(keys.depends_on.into_iter().map(place));
         self.specs.push(spec);
     }
 
@@ -392,6 +392,14 @@ impl<'a> Specs<'a> {
             }
         }
     }
+}
+
+/// Returns where the items of a list of texts were written, in their order.
+fn item_origins(section: &Section, key: &str) -> impl Iterator<Item = Origin> {
+    let list = section.get(key);
+    let items = list.effective(&schemars::schema_for!(Vec<String>));
+    let is_written = list.exists();
+    items.into_iter().filter(move |_| is_written).map(|item| item.origin)
 }
 
 /// Takes the service's own value, else the inherited one, else leaves what code said.
