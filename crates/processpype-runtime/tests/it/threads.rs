@@ -1,7 +1,8 @@
 //! Services that block their thread, while the supervisor runs elsewhere.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -52,10 +53,8 @@ async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
     let threads = Threads::new();
     let go = Arc::new(AtomicBool::new(false));
     let free = Arc::clone(&go);
-    let specs = vec![
-        spec("blocker", move || Blocker(Arc::clone(&go)), &[]),
-        spec("user", User, &[]),
-    ];
+    let specs =
+        vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[]), spec("user", User, &[])];
     let (manager, closed) = run(specs, threads.handle());
     timeout(SOON, manager.settled()).await.expect("it settles");
     let mounted = manager.mounted("blocker").expect("it is there").expect("it is running");
@@ -76,7 +75,8 @@ async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
     let (stopped, ()) = tokio::join!(manager.stop("blocker"), there("false"));
     let orphaned = Err(CommandError::Failed {
         kind: ErrorKind::Orphaned,
-        message: "the generation could not be ended: it may block a thread, and may still run".into(),
+        message: "the generation could not be ended: it may block a thread, and may still run"
+            .into(),
     });
     assert_eq!(stopped, orphaned);
     assert!(matches!(manager.mounted("blocker"), Some(Err(Unavailable { .. }))));
@@ -129,22 +129,23 @@ struct Plain;
 
 impl Service for Plain {}
 
-/// What its routes hold panics when it is dropped.
-struct Bomb;
+/// Notes on which thread it is dropped.
+struct Marked(Arc<Mutex<Option<ThreadId>>>);
 
-impl Drop for Bomb {
+impl Drop for Marked {
     fn drop(&mut self) {
-        panic!("in drop");
+        *self.0.lock().expect("no panic") = Some(std::thread::current().id());
     }
 }
 
-struct Armed;
+/// Its routes hold a value of its own.
+struct Holder(Arc<Mutex<Option<ThreadId>>>);
 
-impl Service for Armed {
+impl Service for Holder {
     fn routes(self: Arc<Self>) -> Routes {
-        let bomb = Arc::new(Bomb);
+        let marked = Arc::new(Marked(Arc::clone(&self.0)));
         let handler = async move || {
-            let _ = &bomb;
+            let _ = (&self, &marked);
             tokio::time::sleep(millis(50)).await;
         };
         axum::Router::new().route("/", axum::routing::get(handler)).into()
@@ -154,7 +155,10 @@ impl Service for Armed {
 #[tokio::test]
 async fn who_still_holds_mounted_routes_holds_nothing_of_the_service() {
     let threads = Threads::new();
-    let (manager, _closed) = run(vec![spec("armed", || Armed, &[])], threads.handle());
+    let dropped = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&dropped);
+    let specs = vec![spec("armed", move || Holder(Arc::clone(&dropped)), &[])];
+    let (manager, _closed) = run(specs, threads.handle());
     timeout(SOON, manager.settled()).await.expect("it settles");
     let mounted = manager.mounted("armed").expect("it is there").expect("it is running");
     let request = mounted.call(Request::new(Body::empty()));
@@ -163,7 +167,8 @@ async fn who_still_holds_mounted_routes_holds_nothing_of_the_service() {
         manager.stop("armed").await
     });
     assert!(answer.is_ok() && stopped.is_ok(), "{answer:?} {stopped:?}");
-    // The bomb went off within the generation; dropping this has nothing to drop.
+    let thread = seen.lock().expect("no panic").expect("it is dropped with its generation");
+    assert_ne!(thread, std::thread::current().id(), "user code runs on the services' threads");
     drop(mounted);
     let events = manager.events(0, usize::MAX).events;
     assert!(events.iter().all(|event| event.kind.as_str() != "instance-leaked"), "{events:?}");

@@ -2,12 +2,17 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::disallowed_methods,
-    reason = "tests may say what they expect"
+    clippy::needless_pass_by_value,
+    reason = "tests may fail, and misbehave on purpose; constructors take their arguments by value"
 )]
 
 mod children;
+
+mod cli;
 mod closing;
+mod compile_fail;
 mod deps;
 mod harness;
 mod health;
