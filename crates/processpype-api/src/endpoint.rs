@@ -297,6 +297,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::InvalidQuery,
             Code::StartFailed,
             Code::Closing,
+            Code::Busy,
         ],
         ..COMMAND
     },
@@ -319,6 +320,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::InvalidQuery,
             Code::StopFailed,
             Code::Closing,
+            Code::Busy,
         ],
         ..COMMAND
     },
@@ -341,6 +343,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::InvalidQuery,
             Code::StartFailed,
             Code::Closing,
+            Code::Busy,
         ],
         ..COMMAND
     },
@@ -415,6 +418,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             },
         ],
         answers: &[file("The stream; comments keep it alive.", "text/event-stream")],
+        problems: &[Code::InvalidQuery, Code::Busy],
         ..READ
     },
     Endpoint {
@@ -481,7 +485,6 @@ impl Endpoint {
         Code::UriTooLong,
         Code::UnknownHost,
         Code::Internal,
-        Code::Busy,
     ];
 
     /// Returns the path with the prefix, if the prefix moves it.

@@ -1,4 +1,9 @@
 //! A service's checked configuration, as an argument of its constructor.
+//!
+//! # Invariants
+//!
+//! 1. What is in it was checked before the constructor ran: it fits its schema.
+//! 2. Its `Debug` shows the type, never the value.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -22,6 +27,14 @@ use std::sync::Arc;
 /// let counter = Counter::new(Config::from(CounterConfig { step: 2 }));
 /// assert_eq!(counter.step, 2);
 /// ```
+///
+/// It dereferences to `C`, and clones cheaply: keep it whole, or copy out the fields that matter.
+/// It is the configuration of one generation and does not change under it; a restart reads it anew.
+///
+/// `C` derives `Deserialize` and `JsonSchema`. Limits are written once, as `#[schemars(…)]`, and
+/// hold for files, variables and HTTP bodies; doc comments become the texts of schema and errors;
+/// secrets are [`Secret<T>`](processpype_config::Secret). A constructor takes at most one; join
+/// several with `#[serde(flatten)]`.
 pub struct Config<C>(Arc<C>);
 
 // === impl Config ===

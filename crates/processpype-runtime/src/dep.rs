@@ -5,6 +5,18 @@
 //! 1. A [`Dep`] is bound to an instance name once, at registration, and stays valid over its
 //!    restarts.
 //! 2. It never owns the provider's instance strongly.
+//!
+//! # How it works
+//!
+//! A bound handle is an `Arc` of the provider's cell and a cast. The cell's slot holds the living
+//! instance, without its type; `get` loads the slot (no lock) and casts. The cast was made where
+//! the types were known: for the service's own type when its kind was registered, for a trait
+//! object by `.provides`. A [`Face`] carries it, typed again by the `TypeId` that it was stored
+//! under.
+//!
+//! A handle holds no instance, so a provider can end while a thousand handles point at it. A
+//! [`Ref`] does hold one, for as long as one use lasts; the lifetime ties it to the handle, which
+//! keeps it out of structs by accident. [`Ref::into_arc`] is the way out, on purpose and visible.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -17,6 +29,8 @@ use crate::cell::{AnyService, Cell};
 use crate::error::Unavailable;
 
 /// The role of a dependency that needs no name, because one provider fits.
+///
+/// Never written by hand: `Dep<Counter>` is `Dep<Counter, Sole>`.
 #[derive(Clone, Copy, Debug)]
 pub struct Sole;
 
@@ -47,12 +61,49 @@ pub struct Sole;
 /// assert_eq!(dep.get().unwrap().0, 3);
 /// assert!(Dep::<Counter>::unavailable().get().is_err());
 /// ```
+///
+/// # Which question to ask
+///
+/// | you want | use | while the provider is away |
+/// |---|---|---|
+/// | to call it now | [`get`](Self::get) | an error at once, which `?` passes on |
+/// | to begin once it can work | [`wait`](Self::wait) | waits, without a bound of its own |
+/// | to notice that it was replaced | [`changed`](Self::changed) | waits for the next generation |
+/// | to show or decide | [`state`](Self::state), [`generation`](Self::generation) | tells |
+///
+/// The constructor need not wait: a service starts only when its providers are ready. In `run`, ask
+/// again for every piece of work and keep no instance; then a restarted provider is simply used.
+///
+/// # Which argument to take
+///
+/// `Dep<S>` if nothing works without it; `Option<Dep<S>>` if it may be missing from the application
+/// (it is `None` if no enabled service is one, never because one is stopped); [`Deps<S>`](Deps) for
+/// all there are, none included.
 pub struct Dep<S: ?Sized + 'static, R = Sole> {
     source: Source<S>,
     role: PhantomData<fn() -> R>,
 }
 
 /// Every provider of a type, as an argument of a constructor.
+///
+/// Instances that are `enabled: false` are left out. Each one is a dependency like a [`Dep`]: all
+/// of them are ready before the service starts.
+///
+/// ```
+/// use processpype_runtime::{Dep, Deps};
+///
+/// struct Sensor(f64);
+///
+/// fn mean(sensors: &Deps<Sensor>) -> Option<f64> {
+///     // A sensor that is down does not spoil the others.
+///     let values: Vec<f64> =
+///         sensors.iter().filter_map(|sensor| sensor.get().ok().map(|s| s.0)).collect();
+///     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+/// }
+///
+/// let sensors = Deps::of(vec![Dep::of(Sensor(20.0)), Dep::of(Sensor(22.0)), Dep::unavailable()]);
+/// assert_eq!(mean(&sensors), Some(21.0));
+/// ```
 pub struct Deps<S: ?Sized + 'static> {
     all: Vec<Dep<S>>,
 }
@@ -60,11 +111,16 @@ pub struct Deps<S: ?Sized + 'static> {
 /// A provider's instance in use. Usable across awaits; not storable.
 ///
 /// Holding one does not keep the provider from stopping.
+///
+/// It dereferences to the instance. Take a new one for the next piece of work rather than holding
+/// one for long: a provider that was stopped meanwhile still answers through it, though its loop
+/// has ended.
 pub struct Ref<'a, S: ?Sized> {
     instance: Arc<S>,
     dep: PhantomData<&'a ()>,
 }
 
+/// Where an instance comes from: a running application, or a unit test.
 enum Source<S: ?Sized> {
     Bound { cell: Arc<Cell>, cast: Cast<S> },
     Fixed(Arc<S>),
@@ -87,12 +143,31 @@ pub(crate) struct Face {
 
 impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// Makes a handle to a fixed instance, for a unit test.
+    ///
+    /// It is always ready, in generation 1, and named `test-double`. A trait object is given as an
+    /// `Arc`:
+    ///
+    /// ```
+    /// use processpype_runtime::Dep;
+    /// use std::sync::Arc;
+    ///
+    /// trait Store: Send + Sync { fn len(&self) -> usize; }
+    /// struct Fake;
+    /// impl Store for Fake { fn len(&self) -> usize { 3 } }
+    ///
+    /// let fake: Arc<dyn Store> = Arc::new(Fake);
+    /// let store: Dep<dyn Store> = Dep::of(fake);
+    /// assert_eq!(store.get().unwrap().len(), 3);
+    /// ```
     #[must_use]
     pub fn of(instance: impl Into<Arc<S>>) -> Self {
         Self { source: Source::Fixed(instance.into()), role: PhantomData }
     }
 
     /// Makes a handle whose provider is never there, for a unit test.
+    ///
+    /// For the path that is hardest to see in production: what the service does without its
+    /// provider.
     #[must_use]
     pub fn unavailable() -> Self {
         Self { source: Source::Nothing, role: PhantomData }
@@ -103,6 +178,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     }
 
     /// Returns the provider's name.
+    ///
+    /// With several instances of one type this tells which one was bound.
     #[must_use]
     pub fn name(&self) -> ServiceName {
         match &self.source {
@@ -117,6 +194,24 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     ///
     /// Returns [`Unavailable`] before the provider has started and from the moment its stop begins.
     /// Passed on with `?` from a hook, it makes the exit one of kind `dependency`.
+    ///
+    /// It takes no lock and never waits. A provider that runs but says
+    /// `ready(false)` is there; ask [`wait`](Self::wait) where that matters.
+    ///
+    /// ```
+    /// use processpype_runtime::{Dep, Result};
+    ///
+    /// struct Counter(u64);
+    ///
+    /// fn read(counter: &Dep<Counter>) -> Result<u64> {
+    ///     Ok(counter.get()?.0)
+    /// }
+    ///
+    /// assert_eq!(read(&Dep::of(Counter(7)))?, 7);
+    /// let error = read(&Dep::unavailable()).unwrap_err();
+    /// assert!(error.unavailable().is_some(), "the supervisor sees why it ended");
+    /// # Ok::<(), processpype_runtime::Error>(())
+    /// ```
     pub fn get(&self) -> Result<Ref<'_, S>, Unavailable> {
         match &self.source {
             Source::Fixed(instance) => Ok(Ref::new(Arc::clone(instance))),
@@ -144,6 +239,23 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
+    ///
+    /// ```
+    /// use processpype_runtime::{Context, Dep, Result};
+    ///
+    /// struct Queue;
+    ///
+    /// async fn run(queue: &Dep<Queue>, cx: &Context) -> Result {
+    ///     while let Some(queue) = cx.until_stopped(queue.wait()).await {
+    ///         let _queue = queue?;
+    ///         // one piece of work
+    /// #       break;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result { run(&Dep::of(Queue), &Context::detached("worker")).await }
+    /// ```
     pub async fn wait(&self) -> Result<Ref<'_, S>, Unavailable> {
         if let Source::Bound { cell, .. } = &self.source {
             let there = |cell: &Cell| {
@@ -159,6 +271,10 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
+    ///
+    /// For caches of what the provider said: take the generation first, then fill the cache, then
+    /// wait for a change of that generation. A generation counts from its beginning, not from
+    /// ready; follow with [`wait`](Self::wait). With a fixed instance it never resolves.
     pub async fn changed(&self, seen: Generation) -> Generation {
         match &self.source {
             Source::Bound { cell, .. } => {
@@ -170,6 +286,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     }
 
     /// Returns the provider's current generation.
+    ///
+    /// 0 means that it was never started.
     #[must_use]
     pub fn generation(&self) -> Generation {
         match &self.source {
@@ -180,6 +298,9 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     }
 
     /// Returns the provider's state.
+    ///
+    /// It may be another one by the time it is looked at. To decide whether to call, call
+    /// [`get`](Self::get): it decides and holds in one step.
     #[must_use]
     pub fn state(&self) -> ServiceState {
         match &self.source {
@@ -214,10 +335,12 @@ impl<S: ?Sized, R> std::fmt::Debug for Dep<S, R> {
     }
 }
 
+/// The name of what belongs to no application.
 fn fixed_name() -> ServiceName {
     ServiceName::new("test-double").expect("the literal is a valid name")
 }
 
+/// What a handle without a provider says.
 fn nothing() -> Unavailable {
     Unavailable { service: fixed_name(), state: ServiceState::Stopped, retry_at: None }
 }
@@ -275,6 +398,8 @@ impl<S: ?Sized> Ref<'_, S> {
     ///
     /// A kept instance may outlive its generation; the supervisor reports that as
     /// `instance-leaked`.
+    ///
+    /// For code that demands `'static`, such as a spawned task; give it back soon.
     #[must_use]
     pub fn into_arc(self) -> Arc<S> {
         self.instance
@@ -298,6 +423,7 @@ impl<S: ?Sized> std::fmt::Debug for Ref<'_, S> {
 // === impl Face ===
 
 impl Face {
+    /// The face under which `cast` makes an instance usable.
     pub(crate) fn new<S, F>(cast: F) -> Self
     where
         S: ?Sized + 'static,
@@ -313,6 +439,7 @@ impl Face {
         Self::new(|any: AnyService| any.downcast::<S>().ok())
     }
 
+    /// The cast, if this is the face for `S`.
     pub(crate) fn cast<S: ?Sized + 'static>(&self) -> Option<Cast<S>> {
         self.cast.downcast_ref::<Cast<S>>().cloned()
     }

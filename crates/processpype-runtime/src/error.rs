@@ -5,6 +5,13 @@
 //! 1. The source chain is kept for the log; [`Error::public_message`] alone may leave the process.
 //! 2. [`Error`] does not implement [`std::error::Error`], so that every such error converts with
 //!    `?`.
+//!
+//! # Why two texts
+//!
+//! An error's text is written for whoever reads the log: it names files, queries, sometimes data.
+//! An API that answers with it leaks. So the way of least effort, `?`, gives an error with *no*
+//! public text, and a client reads "the log has the details"; saying something to a client is a
+//! decision and is written down, with [`Error::public`].
 
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +19,8 @@ use std::time::Duration;
 use processpype_core::{ServiceName, ServiceState};
 
 /// The result of service code: success, or an [`Error`].
+///
+/// `Result` alone is what hooks return; `Result<Self>` what a fallible constructor does.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -31,6 +40,16 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// assert_eq!(parse("x").unwrap_err().public_message(), None);
 /// assert_eq!(Error::public("the mailbox is full").public_message(), Some("the mailbox is full"));
 /// ```
+///
+/// # Compared with others
+///
+/// Like `anyhow::Error` it takes everything and keeps the chain. Unlike it, it knows which text may
+/// be shown, and which unavailable provider is to blame. Use an error type of your own inside a
+/// service wherever its code decides by the kind of failure, and this one where nothing is left to
+/// decide.
+///
+/// It does not implement [`std::error::Error`] (nor does `anyhow::Error`), so it does not convert
+/// into `Box<dyn Error>` with `?`: let `main` and tests return [`Result`].
 pub struct Error {
     public: Option<String>,
     source: Option<Source>,
@@ -39,6 +58,16 @@ pub struct Error {
 /// A provider cannot be used now. Returned by [`Dep::get`](crate::Dep::get).
 ///
 /// Passed on with `?`, it makes the end of a service one of kind `dependency`.
+///
+/// ```
+/// use processpype_runtime::{Dep, Error};
+///
+/// struct Db;
+///
+/// let error: Error = Dep::<Db>::unavailable().get().map(drop).unwrap_err().into();
+/// let unavailable = error.unavailable().unwrap();
+/// assert_eq!(unavailable.state.as_str(), "stopped");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unavailable {
@@ -54,12 +83,26 @@ pub struct Unavailable {
 
 impl Error {
     /// Makes an error whose text may be shown to clients of the API.
+    ///
+    /// Say what failed in the words of the client's world, and add the cause with
+    /// [`with_source`](Self::with_source).
+    ///
+    /// ```
+    /// use processpype_runtime::Error;
+    ///
+    /// let cause = std::io::Error::other("/var/lib/app/mail.db is locked");
+    /// let error = Error::public("mail cannot be stored now").with_source(cause);
+    /// assert_eq!(error.to_string(), "mail cannot be stored now");
+    /// assert_eq!(error.chain(), "mail cannot be stored now: /var/lib/app/mail.db is locked");
+    /// ```
     #[must_use]
     pub fn public(text: impl Into<String>) -> Self {
         Self { public: Some(text.into()), source: None }
     }
 
     /// Adds the error that caused this one; it is for the log only.
+    ///
+    /// A source that was there is replaced.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
@@ -67,18 +110,27 @@ impl Error {
     }
 
     /// Returns the text that may be shown, if there is one.
+    ///
+    /// `None` for everything that came by `?` or `into`.
     #[must_use]
     pub fn public_message(&self) -> Option<&str> {
         self.public.as_deref()
     }
 
     /// Returns the error that this one was made from.
+    ///
+    /// Not the trait's method, since this is no [`std::error::Error`], but used like it: to look
+    /// for a cause with `downcast_ref`.
     #[must_use]
     pub fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
     }
 
     /// Returns the unavailable provider that caused this error, if one did.
+    ///
+    /// The whole chain of sources is searched. `std::io::Error::other` hides what it wraps, and an
+    /// error type that does not implement `source` does too: then the end counts as an ordinary
+    /// failure.
     #[must_use]
     pub fn unavailable(&self) -> Option<&Unavailable> {
         std::iter::successors(self.source(), |error| error.source())
@@ -86,6 +138,8 @@ impl Error {
     }
 
     /// Returns the whole story on one line, for the log: never for a client.
+    ///
+    /// A source that its parent has printed already is not said again.
     #[must_use]
     pub fn chain(&self) -> String {
         let public = self.public.clone();

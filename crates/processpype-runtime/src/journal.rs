@@ -6,6 +6,13 @@
 //! 2. At most [`Journal::kept`] events are held; a reader that asks for older ones is told how many
 //!    it lost.
 //! 3. Only the supervisor appends.
+//!
+//! # Why a ring and not a channel
+//!
+//! A broadcast channel loses what a late subscriber did not see, and a channel for each reader lets
+//! a slow reader hold memory. Here all readers share one bounded ring and keep nothing but a
+//! number. A reader that comes late, or back after a lost connection, says its number and is told
+//! exactly what it missed, or how much of that is gone.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +24,21 @@ use tokio::sync::Notify;
 use crate::clock::Timestamp;
 
 /// How many events an application holds unless told otherwise.
+///
+/// Some 1 MiB at most: an event is about 200 bytes, and its texts are bounded.
 pub const EVENTS_KEPT: usize = 4096;
 
 /// Something that happened.
+///
+/// | `kind` | is about | has |
+/// |---|---|---|
+/// | `state` | a transition | `generation`, `from`, `to`; `message` if it failed |
+/// | `health` | readiness, degradation, a reported error | `generation`, `message` |
+/// | `command` | a command, given or ended | `actor`; `message` is the reason or the refusal |
+/// | `application` | the whole application | neither service nor generation |
+///
+/// `cause` is from a closed set of words and safe to match on; `message` is for people and may
+/// change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
@@ -46,6 +65,8 @@ pub struct Event {
 }
 
 /// Some events, oldest first.
+///
+/// An empty page means that nothing newer than the asked-for place is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventPage {
@@ -58,6 +79,9 @@ pub struct EventPage {
 }
 
 /// Follows a journal from one place on.
+///
+/// It holds no events, only a number: an idle subscriber costs nothing, and a slow one cannot make
+/// the application wait. Cheap to make: one for each client.
 #[derive(Debug)]
 pub struct Subscription {
     journal: Arc<Journal>,
@@ -88,12 +112,17 @@ impl Journal {
     }
 
     /// Returns the newest sequence number; 0 if there is no event.
+    ///
+    /// Also the number of events there have been.
     #[must_use]
     pub fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
     }
 
     /// Returns at most `limit` events that come after `after`, oldest first.
+    ///
+    /// Never waits for the supervisor beyond the copy of a few pointers. [`EventPage::lost`] says
+    /// how many events between `after` and the first one returned are no longer held.
     #[must_use]
     pub fn page(&self, after: u64, limit: usize) -> EventPage {
         let ring = self.ring();
@@ -107,6 +136,8 @@ impl Journal {
     }
 
     /// Gives the event its number and keeps it.
+    ///
+    /// The number is given under the lock, so that the order of numbers is the order in the ring.
     pub(crate) fn append(&self, mut event: Event) -> Arc<Event> {
         let mut ring = self.ring();
         let seq = self.last() + 1;
@@ -143,6 +174,9 @@ impl Subscription {
     /// # Cancel safety
     ///
     /// Nothing is lost if the future is dropped.
+    ///
+    /// The future never resolves once the application has closed and every event was returned; put
+    /// it in a `select!` with whatever ends the reader.
     pub async fn next(&mut self, limit: usize) -> EventPage {
         loop {
             let appended = self.journal.appended.notified();

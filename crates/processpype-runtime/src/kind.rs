@@ -1,5 +1,14 @@
 //! Kinds of services: a constructor, what it declares, and under which types its instances are
 //! used.
+//!
+//! # Invariants
+//!
+//! 1. What a kind needs is known from types alone, before anything is made.
+//! 2. A kind is shared by its instances and never changes once the application is checked.
+//! 3. `faces` and `make` agree: what `make` returns can be cast by every face.
+//!
+//! A service registered with `.service` is an anonymous kind with one instance, and a task is a
+//! kind whose service calls a function: there is one path through this crate.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -17,6 +26,21 @@ use crate::generation::Making;
 use crate::service::ErasedService;
 
 /// A kind of service. Its instances differ in name and configuration.
+///
+/// ```
+/// use processpype_runtime::{Config, Kind, Service};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct TickerConfig { interval_ms: u64 }
+///
+/// struct Ticker;
+/// impl Service for Ticker {}
+///
+/// let kind = Kind::of(|_: Config<TickerConfig>| Ticker);
+/// assert_eq!(kind.config_types().len(), 1);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Kind {
     pub(crate) type_name: &'static str,
@@ -35,6 +59,8 @@ pub(crate) trait Make: Send + Sync + std::fmt::Debug {
 
 impl Kind {
     /// Makes a kind from a constructor.
+    ///
+    /// Nothing is called: the declaration comes from the types of the arguments.
     #[must_use]
     pub fn of<M: 'static, C: Constructor<M>>(constructor: C) -> Self {
         Self {
@@ -47,6 +73,8 @@ impl Kind {
     }
 
     /// Makes a kind from a function that is a service by itself.
+    ///
+    /// Nobody can depend on it by type, for it has none that could be named; `depends_on` works.
     #[must_use]
     pub fn task<M: 'static, F: TaskFunction<M>>(function: F) -> Self {
         Self {
@@ -59,6 +87,9 @@ impl Kind {
     }
 
     /// Lets instances be used as `D`, through `cast`. Returns false if the kind does not make `S`.
+    ///
+    /// The types meet here for the last time: from here on an instance is an `Arc<dyn Any>`, and
+    /// the face alone knows how to see a `D` in it.
     pub fn provides<S, D, F>(&mut self, cast: F) -> bool
     where
         S: Send + Sync + 'static,
@@ -74,6 +105,8 @@ impl Kind {
     }
 
     /// Returns the name of the type that the kind makes.
+    ///
+    /// With its path; for messages.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         self.type_name

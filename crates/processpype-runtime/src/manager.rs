@@ -4,6 +4,12 @@
 //!
 //! 1. Reading never waits for the supervisor; asking waits only for a place in its bounded queue.
 //! 2. A command that was accepted goes on, whatever becomes of the one who asked.
+//!
+//! # How it fits
+//!
+//! Reads come from the published side: one cell for each service, the journal, a version number.
+//! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
+//! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,9 +27,27 @@ use crate::routes::Mounted;
 use crate::status::Status;
 
 /// How many commands may be on their way to the supervisor.
+///
+/// One more is refused with [`CommandError::Busy`](crate::CommandError::Busy) rather than made to
+/// wait.
 pub const COMMANDS_PENDING: usize = 1024;
 
 /// A cheap handle to a running application. HTTP uses this handle and nothing else.
+///
+/// # The last handle
+///
+/// An application whose every handle is dropped closes: nobody could ask for its end any more. Keep
+/// one for as long as it should run.
+///
+/// # Which call
+///
+/// - [`start`](Self::start), [`stop`](Self::stop), [`restart`](Self::restart) wait for the effect,
+///   as `code`, without a reason.
+/// - [`command`](Self::command) has every option, names an actor and a reason for the journal, and
+///   gives an [`Operation`] to wait for or to leave.
+/// - [`close`](Self::close) ends the application; stopping every service does not.
+/// - [`status`](Self::status) is what is now, [`events`](Self::events) and
+///   [`subscribe`](Self::subscribe) what happened, [`changed`](Self::changed) a hint to look again.
 #[derive(Clone, Debug)]
 pub struct Manager {
     shared: Arc<Shared>,
@@ -62,35 +86,49 @@ impl Manager {
     }
 
     /// Returns the names of all services, in order.
+    ///
+    /// They do not change while the application runs.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &ServiceName> {
         self.shared.cells.iter().map(|cell| cell.name())
     }
 
     /// Returns what is known about one service.
+    ///
+    /// A consistent snapshot of one service; `None` if there is no such service. It does not
+    /// change: ask again for news.
     #[must_use]
     pub fn status(&self, name: &str) -> Option<Arc<Status>> {
         self.cell(name).map(|cell| cell.status())
     }
 
     /// Returns the state of one service, faster than [`status`](Self::status).
+    ///
+    /// `None` if there is no such service.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<ServiceState> {
         self.cell(name).map(|cell| cell.state())
     }
 
     /// Returns what is known about every service, in the order of names.
+    ///
+    /// Each is consistent in itself; a transition can fall between two of them.
     #[must_use]
     pub fn statuses(&self) -> Vec<Arc<Status>> {
         self.shared.cells.iter().map(|cell| cell.status()).collect()
     }
 
     /// Returns a number that grows with every change of any status, to keep rendered answers by.
+    ///
+    /// It starts at 1. An answer rendered at version `v` is good for as long as this returns `v`.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.shared.version.load(Ordering::Acquire)
     }
 
     /// Returns the state of the application as a whole; never `error`.
+    ///
+    /// `starting` until everything has settled once, `running`, `stopping` from the request to
+    /// close, then `stopped`. A failed service is its own affair: look at the statuses.
     #[must_use]
     pub fn application_state(&self) -> ServiceState {
         let index = self.shared.state.load(Ordering::Acquire);
@@ -98,12 +136,16 @@ impl Manager {
     }
 
     /// Returns whether everything that should start had started, failed, or waited once.
+    ///
+    /// It latches: once true, it stays true. This is the startup probe.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.shared.settled.load(Ordering::Acquire)
     }
 
     /// Returns whether the application is closing or closed.
+    ///
+    /// From then on only stops are accepted.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         matches!(self.application_state(), ServiceState::Stopping | ServiceState::Stopped)
@@ -119,6 +161,11 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Dropping the future does not cancel the start.
+    ///
+    /// A service that runs already is left alone: [`Done::changed`] is false. One that waits for a
+    /// provider keeps this waiting; put it in a timeout, or use [`command`](Self::command). A
+    /// provider that an operator stopped is not started behind their back
+    /// ([`CommandError::ProviderStopped`](crate::CommandError::ProviderStopped)).
     pub async fn start(&self, name: &str) -> Result<Done, CommandError> {
         let verb = Verb::Start { with_dependencies: false };
         self.command(name, verb, Request::by("code")).await?.outcome().await
@@ -133,6 +180,10 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Dropping the future does not cancel the stop.
+    ///
+    /// It wins over everything: over a start under way, over policy, over an error, whose state it
+    /// clears while `last_error` stays. The services that still need it are in [`Done::affected`];
+    /// to stop those first, give the command `Verb::Stop { cascade: true }`.
     pub async fn stop(&self, name: &str) -> Result<Done, CommandError> {
         let verb = Verb::Stop { cascade: false };
         self.command(name, verb, Request::by("code")).await?.outcome().await
@@ -162,6 +213,10 @@ impl Manager {
     /// # Cancel safety
     ///
     /// A command whose future is dropped may or may not have been accepted.
+    ///
+    /// Whoever gives the same command twice gets two operations; the later command on a service
+    /// takes the place of an earlier one that has not ended, which then ends as
+    /// [`CommandError::Superseded`](crate::CommandError::Superseded).
     pub async fn command(
         &self,
         name: &str,
@@ -180,22 +235,32 @@ impl Manager {
     }
 
     /// Begins to close the application: readiness fails, then every service stops in reverse order.
+    ///
+    /// It returns at once and can be called again. Bounded by the closing timeout; what is left
+    /// then is ended by force. Not undone by anything.
     pub fn close(&self) {
         self.shared.ask(Asked::Close);
     }
 
     /// Ends every service by force, now.
+    ///
+    /// `stop` hooks do not run, and children are cut at their next await. For the second signal;
+    /// everything else wants [`close`](Self::close).
     pub fn abort(&self) {
         self.shared.ask(Asked::Abort);
     }
 
     /// Returns at most `limit` events that come after number `after`.
+    ///
+    /// 0 begins at the oldest event held. To page, ask again after the last event's number.
     #[must_use]
     pub fn events(&self, after: u64, limit: usize) -> EventPage {
         self.shared.journal.page(after, limit)
     }
 
     /// Follows the events that come after number `after`.
+    ///
+    /// `subscribe(manager.last_event())` follows what is to come.
     #[must_use]
     pub fn subscribe(&self, after: u64) -> Subscription {
         Subscription::new(Arc::clone(&self.shared.journal), after)
@@ -207,15 +272,10 @@ impl Manager {
         self.shared.journal.last()
     }
 
-    /// Returns the routes of a running service.
+    /// Returns the routes of a running service; `None` if there is no such service.
     ///
-    /// # Errors
-    ///
-    /// Returns [`Unavailable`] while the service does not run.
-    ///
-    /// # Panics
-    ///
-    /// Never; an unknown name is `None`.
+    /// The inner error is [`Unavailable`]: the service does not run. For the control plane, which
+    /// passes requests on; services reach each other through [`Dep`](crate::Dep).
     #[must_use]
     pub fn mounted(&self, name: &str) -> Option<Result<Arc<Mounted>, Unavailable>> {
         let cell = self.cell(name)?;
@@ -231,6 +291,8 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
+    ///
+    /// In tests use `TestApp::wait`, which has a bound.
     pub async fn reached(&self, name: &str, state: ServiceState) -> bool {
         let Some(cell) = self.cell(name) else { return false };
         cell.wait_for(|cell| (cell.state() == state).then_some(true)).await
@@ -241,6 +303,9 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
+    ///
+    /// Settled means that every service that should start has started, failed, or waits for one
+    /// that is not there. It does not mean that all is well.
     pub async fn settled(&self) {
         let done = || (self.is_settled() || self.is_closing()).then_some(());
         crate::life::wait_for(&self.shared.changed, done).await;
@@ -251,12 +316,17 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
+    ///
+    /// The pattern for a view: read the version, render, wait for a change of that version, render
+    /// again. Changes that come while rendering are not missed, and many of them are one.
     pub async fn changed(&self, seen: u64) -> u64 {
         let other = || Some(self.version()).filter(|now| *now != seen);
         crate::life::wait_for(&self.shared.changed, other).await
     }
 
     /// Returns the services whose generation still lives, for the last words of a process.
+    ///
+    /// In the order of names. It reads snapshots only, so it answers while everything else hangs.
     #[must_use]
     pub fn unfinished(&self) -> Vec<ServiceName> {
         let lives = |cell: &&Arc<Cell>| {
@@ -278,6 +348,9 @@ impl Manager {
 }
 
 /// How long a closing application waits after its readiness failed, unless told otherwise.
+///
+/// Zero fits systemd and a process on its own. Behind a Kubernetes service some 5 s give the
+/// endpoints time to forget this pod (kubernetes#106476).
 pub const DRAIN_DELAY: Duration = Duration::ZERO;
 
 // === impl Shared ===
@@ -300,6 +373,8 @@ impl Shared {
     }
 
     /// Asks something of the whole application; the stronger wish counts.
+    ///
+    /// Asking twice is asking once; a wake-up that is not awaited yet is kept.
     fn ask(&self, asked: Asked) {
         self.asked.fetch_max(asked as u8, Ordering::AcqRel);
         self.asked_now.notify_one();
@@ -310,6 +385,7 @@ impl Shared {
         self.asked_now.notified().await;
     }
 
+    /// Takes what was asked since the last look.
     pub(crate) fn take_asked(&self) -> Option<Asked> {
         match self.asked.swap(0, Ordering::AcqRel) {
             0 => None,

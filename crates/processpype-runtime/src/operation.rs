@@ -1,4 +1,11 @@
 //! Commands on services, from acceptance to their end.
+//!
+//! # Invariants
+//!
+//! 1. Every accepted command ends exactly once: done, refused, failed or superseded. It ends in the
+//!    journal even if nobody awaits it.
+//! 2. What is refused for lack of room, or because nobody is there, is refused before acceptance
+//!    and leaves no trace.
 
 use std::sync::Arc;
 
@@ -6,6 +13,13 @@ use processpype_core::{ErrorKind, Generation, OperationId, ServiceName, Verb};
 use tokio::sync::oneshot;
 
 /// Who asks for something, and why.
+///
+/// ```
+/// use processpype_runtime::Request;
+///
+/// let request = Request::by("ops:alice").because("rotating the certificate");
+/// assert_eq!(request.reason.as_deref(), Some("rotating the certificate"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Who; from the credential, never from the request's body.
@@ -15,6 +29,9 @@ pub struct Request {
 }
 
 /// An accepted command. Dropping it does not cancel the command.
+///
+/// To wait with a bound, put [`outcome`](Self::outcome) into a timeout: the command goes on, and
+/// status and events tell its end.
 #[derive(Debug)]
 pub struct Operation {
     id: OperationId,
@@ -22,6 +39,9 @@ pub struct Operation {
 }
 
 /// A command that has been carried out.
+///
+/// `changed: false` is success too. Commands are idempotent: to ask for what is so already is no
+/// error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Done {
@@ -34,6 +54,9 @@ pub struct Done {
 }
 
 /// Why a command had no effect.
+///
+/// Each variant is one answer of the control API: 404 for `Unknown`, 503 for `Failed`, `Busy` and
+/// `Closing`, 409 for the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -89,12 +112,16 @@ pub(crate) struct Waiting {
 
 impl Request {
     /// Makes a request of `actor`, without a reason.
+    ///
+    /// Such as `api:loopback`, `cli:alice` or `code`. It is shown in statuses and events.
     #[must_use]
     pub fn by(actor: &str) -> Self {
         Self { actor: actor.into(), reason: None }
     }
 
     /// Adds the reason.
+    ///
+    /// For whoever reads the journal at three in the morning.
     #[must_use]
     pub fn because(mut self, reason: &str) -> Self {
         self.reason = Some(reason.into());
@@ -113,6 +140,8 @@ impl Operation {
     }
 
     /// Returns the operation's id.
+    ///
+    /// Unique within one run of the application.
     #[must_use]
     pub fn id(&self) -> OperationId {
         self.id

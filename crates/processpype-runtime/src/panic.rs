@@ -3,6 +3,14 @@
 //! A panic in a hook, a child or a handler is caught where it is polled and becomes an error with
 //! its message. Where and with which backtrace it happened is known only to the panic hook: under
 //! `.main()` that hook calls [`record`], and the catcher takes the record of its own thread.
+//!
+//! # Invariants
+//!
+//! 1. Every place that calls or polls user code does so inside [`contain`] or [`contained`].
+//! 2. Thread-locals are looked at with `try_with` alone, so that a panic while a thread ends is
+//!    safe.
+//! 3. A value that was being changed when its code panicked is not used again, but for locks that
+//!    ignore poison on purpose; that is what makes `AssertUnwindSafe` true here.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -41,12 +49,16 @@ pub struct Panicked {
 }
 
 /// Records where this thread panics. For the panic hook that `.main()` installs.
+///
+/// Called from within a panic: it allocates nothing and cannot panic.
 pub fn record(site: PanicSite) {
     // A hook must not panic: if the slot is gone or borrowed, the site stays unknown.
     let _ = SEEN.try_with(|seen| seen.try_borrow_mut().map(|mut seen| *seen = Some(site)));
 }
 
 /// Returns whether a panic of this thread, now, would be contained. For the panic hook.
+///
+/// A hook that sees `true` leaves the telling to the supervisor, which knows the service.
 #[must_use]
 pub fn is_contained() -> bool {
     DEPTH.try_with(Cell::get).unwrap_or(0) > 0

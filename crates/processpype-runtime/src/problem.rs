@@ -1,8 +1,24 @@
 //! What can be wrong with an application before anything runs.
+//!
+//! # Invariants
+//!
+//! 1. A problem names who is involved and, where there is one, the place in the file.
+//! 2. Where there is a remedy it is the line to write, not a description of it.
 
 use std::fmt;
 
 /// One reason why an application cannot be started, with what to do about it.
+///
+/// ```
+/// use processpype_runtime::{PlanCode, PlanProblem};
+///
+/// let problem = PlanProblem::new(PlanCode::UnknownService, "there is no service `bd`");
+/// let problem = problem.help("did you mean `db`?");
+/// assert_eq!(
+///     problem.to_string(),
+///     "error: there is no service `bd`\n   = help: did you mean `db`?",
+/// );
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlanProblem {
@@ -15,6 +31,8 @@ pub struct PlanProblem {
 }
 
 /// The kinds of [`PlanProblem`].
+///
+/// A test or a tool matches on these; the texts are for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlanCode {
@@ -43,6 +61,8 @@ pub enum PlanCode {
 }
 
 /// Every problem of a plan; never empty.
+///
+/// All of them at once: none is hidden behind another one, but for those that would only be echoes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanError {
     problems: Vec<PlanProblem>,
@@ -101,12 +121,17 @@ impl fmt::Display for PlanProblem {
 
 impl PlanError {
     /// Makes an error of all problems, or nothing if there are none.
+    ///
+    /// That is how it is never empty.
     #[must_use]
     pub fn from_problems(problems: Vec<PlanProblem>) -> Option<Self> {
         (!problems.is_empty()).then_some(Self { problems })
     }
 
     /// Returns the problems.
+    ///
+    /// In the order in which they were found: names, then each service in the order of names, then
+    /// the cycle.
     #[must_use]
     pub fn problems(&self) -> &[PlanProblem] {
         &self.problems

@@ -7,6 +7,15 @@
 //! 2. A generation is gone only when its handlers have returned and their bodies have ended; those
 //!    that have not when `run` is told to end are cut.
 //! 3. A handler's panic is that request's failure and an event, nothing more.
+//!
+//! # The way of a request
+//!
+//! 1. The control plane finds the service's cell and in it what is mounted, or answers 503.
+//! 2. [`Mounted::call`] takes a guard of the generation; after the stop has begun there is none.
+//! 3. The handler runs as a task on the services' runtime, in the generation's span. Its client's
+//!    going drops it; `run` being told to end cuts it.
+//! 4. The guard moves into the body and lives until that has been sent, unless the body is in
+//!    memory already.
 
 mod body;
 
@@ -43,12 +52,17 @@ pub const RESERVED_VERBS: [&str; 5] =
 /// let routes: Routes = axum::Router::new().route("/value", get(async || "42")).into();
 /// assert!(!routes.is_empty());
 /// ```
+///
+/// A type of its own, so that axum's `Router` is not part of every signature and another framework
+/// can follow. State is shared by capturing the service's `Arc`, as in
+/// [`Service::routes`](crate::Service::routes).
 #[derive(Clone, Debug, Default)]
 pub struct Routes(Option<Router>);
 
 /// The routes of a running generation.
 ///
-/// Who holds it longer than the generation lives holds nothing of the service.
+/// For the control plane. It belongs to one generation: get it anew for every request. Who holds
+/// it longer than the generation lives holds nothing of the service.
 #[derive(Debug)]
 pub struct Mounted {
     has_routes: bool,
@@ -75,12 +89,15 @@ pub enum RequestError {
 
 impl Routes {
     /// Returns no routes.
+    ///
+    /// The same as [`Routes::default`], and what a service has that says nothing.
     #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
     /// Returns whether there are no routes.
+    ///
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
@@ -108,6 +125,7 @@ impl From<Router> for Routes {
     }
 }
 
+/// The paths that are not the service's to take, as routes that do nothing.
 fn reserved() -> Router {
     let router = RESERVED_VERBS
         .iter()
@@ -180,6 +198,7 @@ impl Mounted {
     }
 }
 
+/// A router cannot fail: what its handlers cannot answer is an answer too.
 async fn answer(router: Arc<Router>, request: Request<Body>) -> Response<Body> {
     match Router::clone(&router).oneshot(request).await {
         Ok(response) => response,

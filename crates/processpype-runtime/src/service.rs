@@ -1,4 +1,10 @@
 //! What a service is.
+//!
+//! # Invariants
+//!
+//! 1. [`Service`] is for users and is not dyn-safe, so that hooks are native `async fn`;
+//!    [`ErasedService`] is its shadow with boxed futures, for the supervisor's tables.
+//! 2. The futures are boxed once for a hook, not once for a poll.
 
 use std::any::Any;
 use std::future::Future;
@@ -41,6 +47,30 @@ use crate::routes::Routes;
 ///     }
 /// }
 /// ```
+///
+/// # When a hook fails
+///
+/// | what | exit | `stop` runs |
+/// |---|---|---|
+/// | constructor returns an error or panics | `start-failed` or `panic` | no |
+/// | `start` returns an error, or takes too long | `start-failed`, `start-timeout` | yes |
+/// | `routes` panics or takes a reserved path | `panic` or `start-failed` | yes |
+/// | `run` returns an error | `failed` | yes |
+/// | `run` returns `Ok` unasked | `unexpected-end`; completed if `oneshot` | yes |
+/// | a child returns an error | `child-failed` | yes |
+/// | any of them because a provider was away | `dependency` | as above |
+///
+/// # Where to keep what
+///
+/// State that others read lives in the struct, behind atomics or short locks: `run`, handlers and
+/// dependents use it at the same time. State of the loop alone lives in local variables of `run`,
+/// as do exclusive resources (a socket, a lock file), which are then free when `run` ends or is
+/// dropped. `Drop` of the struct is no event of the lifecycle: a kept `Arc` can delay it.
+///
+/// # Panics
+///
+/// Any hook may panic; the panic is contained and ends the generation, nothing else. Under
+/// `panic = "abort"` there is no containment.
 pub trait Service: Send + Sync + 'static {
     /// Prepares the service; it is not `running` before this returns.
     ///
@@ -52,6 +82,33 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// The future is dropped when the service is asked to stop, or at `start_timeout`; `stop` still
     /// runs.
+    ///
+    /// For what must be there before anybody may use the service: a connection, a warm cache, a
+    /// bound port. Long work that can be done later belongs into [`run`](Self::run), with
+    /// [`cx.ready(false)`](Context::ready) until it is done.
+    ///
+    /// ```
+    /// use processpype_runtime::{Context, Error, Result, Service};
+    ///
+    /// struct Store { path: std::path::PathBuf }
+    ///
+    /// impl Service for Store {
+    ///     async fn start(&self, cx: &Context) -> Result {
+    ///         let path = self.path.clone();
+    ///         let read = cx.spawn_blocking("read", move || std::fs::read(path)).await?;
+    ///         // What an operator may read, with the cause for the log.
+    ///         read.map_err(|e| Error::public("the store cannot be read").with_source(e))?;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let store = Store { path: "/does/not/exist".into() };
+    /// let error = store.start(&Context::detached("store")).await.unwrap_err();
+    /// assert_eq!(error.public_message(), Some("the store cannot be read"));
+    /// # }
+    /// ```
     fn start(&self, cx: &Context) -> impl Future<Output = Result> + Send {
         let _ = cx;
         async { Ok(()) }
@@ -87,12 +144,41 @@ pub trait Service: Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// The future is dropped at the end of `stop_timeout`.
+    ///
+    /// It is for what `run` could not release: the last flush, a farewell to a peer. Not needed for
+    /// what the struct or the locals of `run` drop by themselves. It does not run when a generation
+    /// blocks its thread and had to be given up as orphaned.
+    ///
+    /// The default does nothing.
     fn stop(&self, cx: &Context) -> impl Future<Output = Result> + Send {
         let _ = cx;
         async { Ok(()) }
     }
 
     /// Returns the routes that are served below `/services/{name}/` while the service runs.
+    ///
+    /// Called once for each generation, after `start`. A handler may clone the `Arc`: the
+    /// generation is gone only when its handlers have ended. `POST` to `start`, `stop`, `restart`,
+    /// `configure`, `configure_and_start` and all below `/-/` are the framework's; a collision
+    /// fails the start.
+    ///
+    /// ```
+    /// use axum::routing::get;
+    /// use processpype_runtime::{Routes, Service};
+    /// use std::sync::Arc;
+    ///
+    /// struct Motto(&'static str);
+    ///
+    /// impl Service for Motto {
+    ///     fn routes(self: Arc<Self>) -> Routes {
+    ///         axum::Router::new().route("/motto", get(async move || self.0)).into()
+    ///     }
+    /// }
+    ///
+    /// assert!(!Service::routes(Arc::new(Motto("steady"))).is_empty());
+    /// ```
+    ///
+    /// The default has none.
     fn routes(self: Arc<Self>) -> Routes {
         Routes::none()
     }

@@ -1,4 +1,9 @@
 //! Values that are no services, shared by those that ask for their type.
+//!
+//! # Invariants
+//!
+//! 1. There is one value of each type; which one is decided when the application is put together.
+//! 2. A value has no lifecycle: it is there before the first service and after the last one.
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
@@ -16,10 +21,21 @@ use std::sync::Arc;
 /// let users = Users { pool: Shared::from(Pool) };
 /// # let _ = &users.pool;
 /// ```
+///
+/// Unlike a [`Dep`](crate::Dep) it is always there and never changes, and nobody starts, stops or
+/// watches it. What can fail by itself should be a service.
 #[derive(Debug)]
 pub struct Shared<T: ?Sized>(Arc<T>);
 
 /// All shared values of an application, by type.
+///
+/// ```
+/// use processpype_runtime::SharedValues;
+///
+/// let mut values = SharedValues::default();
+/// assert!(values.insert("one".to_owned()));
+/// assert!(!values.insert("another".to_owned()), "one value of each type");
+/// ```
 #[derive(Clone, Default)]
 pub struct SharedValues(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);
 

@@ -1,4 +1,12 @@
 //! What can be seen of a service: snapshots, published by the supervisor and read by everybody.
+//!
+//! # Invariants
+//!
+//! 1. A snapshot is whole: it is made by the supervisor between two steps, and replaced, not
+//!    changed.
+//! 2. Its texts are public. What a failed service told beyond that is in the log.
+//! 3. Beside the five states there is no sixth: waiting, backing off, completed and given up are
+//!    fields beside `stopped` and `error`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +19,18 @@ use crate::clock::Timestamp;
 pub const HISTORY_KEPT: usize = 10;
 
 /// Everything that is known about one service at one moment.
+///
+/// # Reading it
+///
+/// | state | and | means |
+/// |---|---|---|
+/// | `stopped` | `desired` is stopped | nobody wants it to run |
+/// | `stopped` | `waiting_on` is not empty | it starts as soon as those are ready |
+/// | `stopped` | `completed` | a oneshot that has done its work |
+/// | `running` | not `ready` | it lives, but asked for no work |
+/// | `running` | `error` of kind `reported` | it works and has a complaint |
+/// | `error` | `error` of kind `orphaned` | the last generation may still hold a thread |
+/// | `error` | any other kind | the last generation failed; `history` says how often |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -51,6 +71,8 @@ pub struct Status {
 }
 
 /// An error of a service, as it may be shown.
+///
+/// The log has the same moment with the whole chain of causes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorInfo {
@@ -63,6 +85,8 @@ pub struct ErrorInfo {
 }
 
 /// The last command on a service.
+///
+/// Accepted, not finished: how it ended is an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Acted {
@@ -77,6 +101,8 @@ pub struct Acted {
 }
 
 /// A generation that has ended.
+///
+/// `ended` minus `started` is the whole life, teardown included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Past {

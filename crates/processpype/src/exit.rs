@@ -1,8 +1,24 @@
 //! How the process of an application ends, as one number.
+//!
+//! # Invariants
+//!
+//! 1. Every end of a process that `.main()` owns has exactly one of these codes.
+//! 2. A code never changes its meaning: scripts and unit files depend on it. systemd's
+//!    `RestartPreventExitStatus=64 78` is then safe to write.
 
 /// The exit codes of every application; the first cause wins.
 ///
 /// 64, 69, 70 and 78 are those of BSD's `sysexits.h`.
+///
+/// 80 to 83 are our own, below the 128 from which on shells tell of signals. A restart by the
+/// platform helps with 80 and 81, and not with 64 and 78.
+///
+/// ```
+/// use processpype::Exit;
+///
+/// assert_eq!(Exit::Clean.code(), 0);
+/// assert_eq!(Exit::Configuration.code(), 78);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -31,6 +47,8 @@ pub enum Exit {
 
 impl Exit {
     /// Returns the number.
+    ///
+    /// To return from `main`, convert into [`std::process::ExitCode`] instead.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8

@@ -66,10 +66,21 @@
 //!   handle to another service; [`Config`] its checked configuration.
 //! - [`Manager`] is the handle for everybody else: look, start, stop, restart, follow events.
 //! - [`testing`] runs the same application on paused time, without a port.
+//!
+//! # From the text of an error to its cause
+//!
+//! [`Result`] is the result of service code. Every [`std::error::Error`] converts into [`Error`]
+//! with `?`, and is for the log; what a client of the API may read is said with [`Error::public`].
+//!
+//! # What is not here
+//!
+//! No message bus: services talk through [`Dep`] handles and whatever they choose. No global state:
+//! two applications in one process work. No macro: constructors are plain functions, and their
+//! argument types are the declaration.
 
 mod application;
 mod cli;
-#[cfg(doctest)]
+#[cfg(any(test, doctest))]
 mod documents;
 mod exit;
 mod process;

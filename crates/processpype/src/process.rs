@@ -7,6 +7,23 @@
 //! 2. Once closing begins, the main thread, on which nothing else runs, holds the deadline. It ends
 //!    the process by returning, whatever blocks elsewhere.
 //! 3. The first cause decides the exit code.
+//!
+//! # Threads
+//!
+//! | thread | runs | ends |
+//! |---|---|---|
+//! | main | waits for notices; holds the deadline | returns the exit code |
+//! | `processpype-supervisor` | supervisor, signals, control plane | with the process |
+//! | `processpype-service` × n | everything that services do | in the background |
+//!
+//! The main thread decides about the end and waits for nobody: when the deadline has passed it
+//! names the stragglers and returns, whatever the other threads are doing. Nothing calls
+//! `process::exit`, so destructors of `main` run.
+//!
+//! # Order of setting up
+//!
+//! Log, panic hook, runtimes, address, then the supervisor. A port that is taken is found before
+//! any service has started.
 
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};

@@ -4,6 +4,11 @@
 //!
 //! 1. Dropping a [`Running`] means *close without waiting*; it is never success.
 //! 2. Nothing global is installed: no signal handler, no panic hook, no subscriber.
+//!
+//! 3. The supervisor runs on the caller's runtime. A service that blocks its thread can therefore
+//!    block the supervisor; only `.main()`, which has threads of its own, promises otherwise.
+//! 4. The control plane starts before the services and is stopped after them, so that it can be
+//!    asked what is slow about a start or a stop.
 
 use std::fmt;
 use std::time::Duration;
@@ -38,6 +43,12 @@ pub(crate) const SERVER_GRACE: Duration = Duration::from_millis(250);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Dropping
+///
+/// Dropping it closes the application without waiting for it; the services then stop in the
+/// background for as long as the runtime lives. Call [`stop`](Self::stop) to wait and to see how it
+/// went.
 #[derive(Debug)]
 #[must_use = "dropping it closes the application"]
 pub struct Running {
@@ -47,6 +58,27 @@ pub struct Running {
 }
 
 /// Why an application did not start.
+///
+/// ```
+/// use processpype::{Application, Dep, Service, StartError};
+///
+/// struct Counter;
+/// impl Service for Counter {}
+/// struct Bumper;
+/// impl Service for Bumper {}
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let app = Application::new().service(|_: Dep<Counter>| Bumper).named("bumper");
+/// match app.without_server().start().await {
+///     Err(StartError::Setup(error)) => {
+///         let code = error.plan().unwrap().problems()[0].code;
+///         assert_eq!(code.as_str(), "missing-provider");
+///     }
+///     other => panic!("there is no counter: {other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
@@ -77,6 +109,10 @@ impl Application {
     /// # Cancel safety
     ///
     /// Dropping the future closes what had started, without waiting.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
     pub async fn start(self) -> Result<Running, StartError> {
         let setup = self.setup().map_err(StartError::Setup)?;
         let server_settings = setup.has_server.then(|| control_settings(&setup.settings));
@@ -107,6 +143,29 @@ impl Application {
     /// # Errors
     ///
     /// As [`start`](Self::start).
+    ///
+    /// It is the counterpart of an asynchronous context manager. The value of `body` comes back
+    /// beside how the application closed; what `body` returned does not change how it closes.
+    ///
+    /// ```
+    /// use processpype::{Application, Service};
+    ///
+    /// struct Counter;
+    /// impl Service for Counter {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> processpype::Result {
+    /// let app = Application::new().service(|| Counter).named("counter").without_server();
+    /// let (count, closed) = app.scope(async |app| app.manager().names().len()).await?;
+    /// assert_eq!(count, 1);
+    /// assert!(closed.stragglers.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start); and a panic of `body` goes on to the caller.
     pub async fn scope<T>(
         self,
         body: impl AsyncFnOnce(&Running) -> T,
@@ -121,12 +180,18 @@ impl Application {
 
 impl Running {
     /// Returns the handle to the application.
+    ///
+    /// It is cheap to clone, and outlives this value: what is asked of an application that has
+    /// closed is refused with [`CommandError::Closing`](crate::CommandError::Closing).
     #[must_use]
     pub fn manager(&self) -> &Manager {
         &self.manager
     }
 
     /// Returns the address of the control plane, if it has one.
+    ///
+    /// With `server.port: 0` this is where the free port is found. `None` after
+    /// [`Application::without_server`].
     #[must_use]
     pub fn address(&self) -> Option<std::net::SocketAddr> {
         self.server.as_ref().map(processpype_control::Running::address)
@@ -140,6 +205,8 @@ impl Running {
     /// # Cancel safety
     ///
     /// Dropping the future does not cancel the stop.
+    ///
+    /// Use [`wait`](Self::wait) where somebody else decides about the end.
     pub async fn stop(mut self) -> Closed {
         self.manager.close();
         self.closed().await
@@ -150,6 +217,24 @@ impl Running {
     /// # Cancel safety
     ///
     /// Dropping the future closes the application.
+    ///
+    /// ```
+    /// use processpype::{Application, Service};
+    ///
+    /// struct Counter;
+    /// impl Service for Counter {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> processpype::Result {
+    /// let app = Application::new().service(|| Counter).named("counter").without_server();
+    /// let running = app.start().await?;
+    /// let manager = running.manager().clone();
+    /// tokio::spawn(async move { manager.close() });
+    /// let closed = running.wait().await;
+    /// assert_eq!(closed.significant, None, "no failure closed it");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn wait(mut self) -> Closed {
         self.closed().await
     }
@@ -170,6 +255,7 @@ impl Drop for Running {
     }
 }
 
+/// How the supervisor is to run, by the settings of the file.
 pub(crate) fn launch(settings: &Settings, services: Handle) -> Launch {
     let mut launch = Launch::on(services);
     launch.closing_timeout = settings.server.closing_timeout();
@@ -177,6 +263,7 @@ pub(crate) fn launch(settings: &Settings, services: Handle) -> Launch {
     launch
 }
 
+/// What the control plane needs to know, by the settings of the file.
 pub(crate) fn control_settings(settings: &Settings) -> ControlSettings {
     let (app, server) = (&settings.app, &settings.server);
     let mut control = ControlSettings::default();

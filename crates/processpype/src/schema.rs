@@ -1,4 +1,12 @@
 //! The JSON Schema of the whole file, and what the control plane documents of each service.
+//!
+//! # Invariants
+//!
+//! 1. The schema and the checks come from the same types: what an editor accepts, `check` accepts.
+//! 2. A service's section is the framework's keys and its own fields, closed as a whole
+//!    (`unevaluatedProperties`), since neither half knows the other's keys.
+//! 3. Services of the code are named properties; instances of kinds are whatever other key has a
+//!    `kind` that is known. Keys that begin with `x-` are the user's own.
 
 #[cfg(test)]
 mod reference;

@@ -5,6 +5,20 @@
 //! 1. Everything that can be known before anything runs is checked here, and every problem is told
 //!    at once.
 //! 2. The file adds edges and chooses providers; it never removes a typed edge.
+//!
+//! # The steps
+//!
+//! 1. Load the layers; if that fails, nothing else is known, so stop here.
+//! 2. Read the framework's sections; go on with defaults for one that is wrong, to find more.
+//! 3. Make a spec of every service: those of the code first, then those of the file that no code
+//!    registered, each with its section split into the framework's keys and its own.
+//! 4. Tell every problem so far. Binding on top of wrong names would only give echoes.
+//! 5. Bind: names, types, roles, cycles.
+//! 6. Check each enabled service's own section against its type, and collect the secrets in it for
+//!    the log's redaction.
+//!
+//! The value of a framework key is the service's own, else the one in `defaults`, else what the
+//! code said: the file overrides the code, and what stands nearer overrides what stands farther.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +37,24 @@ use crate::settings::{
 };
 
 /// Why an application cannot be started, with every problem that was found.
+///
+/// Its text is the whole report for people: every problem with its place and what to do. Programs
+/// look at [`report`](Self::report) and [`plan`](Self::plan); at least one of them is there.
+///
+/// ```
+/// use processpype::config::Format;
+/// use processpype::{Application, Service};
+///
+/// struct Counter;
+/// impl Service for Counter {}
+///
+/// let app = Application::new().service(|| Counter).named("counter");
+/// let app = app.config_text("app.yaml", Format::Yaml, "server: {prot: 80}\nserices: {}\n");
+/// let error = app.check().unwrap_err();
+/// let problems = error.report().unwrap().problems();
+/// assert_eq!(problems.len(), 2);
+/// assert!(error.to_string().contains("did you mean `port`?"), "{error}");
+/// ```
 #[derive(Debug)]
 pub struct SetupError {
     /// What is wrong in the configuration.
@@ -60,6 +92,27 @@ impl Application {
     /// # Errors
     ///
     /// Returns every problem of configuration and plan.
+    ///
+    /// No constructor is called, no address taken, no secret's value shown. A test that calls this
+    /// catches a cycle, a missing provider and a misspelt key before they reach a machine.
+    ///
+    /// ```
+    /// use processpype::{Application, Dep, Service};
+    ///
+    /// struct Hen;
+    /// impl Service for Hen {}
+    /// struct Egg;
+    /// impl Service for Egg {}
+    ///
+    /// let app = Application::new()
+    ///     .service(|_: Dep<Egg>| Hen)
+    ///     .named("hen")
+    ///     .service(|_: Dep<Hen>| Egg)
+    ///     .named("egg");
+    /// let error = app.check().unwrap_err();
+    /// assert_eq!(error.plan().unwrap().problems()[0].code.as_str(), "cycle");
+    /// assert!(error.to_string().contains("`egg` needs `hen`"), "{error}");
+    /// ```
     pub fn check(self) -> Result<(), SetupError> {
         self.setup().map(drop)
     }

@@ -1,4 +1,10 @@
 //! The signals that close an application.
+//!
+//! # Invariants
+//!
+//! 1. Listening begins before the first service starts, so that a signal during the start closes
+//!    what has started instead of killing the process.
+//! 2. SIGHUP closes nothing: it is kept for reloading the configuration.
 
 use std::io;
 use std::time::Duration;

@@ -36,6 +36,24 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What a test can do
+//!
+//! - look and act: [`TestApp::manager`], or requests through the real router with [`TestApp::get`]
+//!   and [`TestApp::post`];
+//! - wait: [`TestApp::wait`] for a state, [`Manager::settled`] for the end of the start, and never
+//!   `sleep` and hope;
+//! - fail on purpose: a [`Probe`] starts, fails, panics and hangs as its [`Script`]s say;
+//! - assert on what happened: [`TestApp::transitions`] is the exact history, as text.
+//!
+//! A test of one service alone needs no application: build its arguments with `Config::from`,
+//! `Dep::of`, `Dep::unavailable` and [`context`], and call its methods.
+//!
+//! # Invariants
+//!
+//! 1. Nothing differs from production but where time comes from and that no address is taken: the
+//!    same checks, supervisor and router.
+//! 2. No process environment, no signal, no global subscriber: tests run beside each other.
 
 mod probe;
 mod response;
@@ -61,6 +79,8 @@ use crate::schema::service_docs;
 use crate::setup::SetupError;
 
 /// How long [`TestApp::wait`] waits at most, in the test's time.
+///
+/// On paused time an hour costs nothing, and a test that waits for what never comes still ends.
 pub const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// Starts an application for a test and waits until it is settled.
@@ -70,6 +90,13 @@ pub const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// # Errors
 ///
 /// Returns [`SetupError`] if configuration or plan are wrong.
+///
+/// Unlike [`Application::start`], a significant service that fails makes this no error: the test
+/// wants to look at it. Use [`begin`] to see what happens while the application starts.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the application.
 pub async fn start(app: Application) -> Result<TestApp, SetupError> {
     let app = begin(app)?;
     app.manager.settled().await;
@@ -85,6 +112,23 @@ pub async fn start(app: Application) -> Result<TestApp, SetupError> {
 /// # Panics
 ///
 /// Panics outside a tokio runtime.
+///
+/// ```
+/// use std::time::Duration;
+/// use processpype::testing::{self, Act, Probe, Script};
+/// use processpype::{Application, ServiceState};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> processpype::Result {
+/// let start = Act::Succeed(Duration::from_secs(3));
+/// let slow = Probe::new(vec![Script { start, ..Script::default() }]);
+/// let app = testing::begin(Application::new().service(slow.service()).named("slow"))?;
+/// app.wait("slow", ServiceState::Starting).await?;
+/// app.wait("slow", ServiceState::Running).await?;
+/// # app.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
     app.sources.environment.get_or_insert_default();
     let setup = app.setup()?;
@@ -104,12 +148,38 @@ pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
 /// # Panics
 ///
 /// Panics outside a tokio runtime.
+///
+/// It is never asked to stop. For a stop, start an application and stop the service.
+///
+/// ```
+/// use processpype::testing;
+/// use processpype::{Context, Dep, Result, Service};
+///
+/// struct Counter;
+/// struct Bumper { counter: Dep<Counter> }
+/// impl Service for Bumper {
+///     async fn start(&self, _: &Context) -> Result {
+///         self.counter.get()?;
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let cx = testing::context();
+/// assert!(Bumper { counter: Dep::of(Counter) }.start(&cx).await.is_ok());
+/// let error = Bumper { counter: Dep::unavailable() }.start(&cx).await.unwrap_err();
+/// assert!(error.unavailable().is_some());
+/// # }
+/// ```
 #[must_use]
 pub fn context() -> Context {
     Context::detached("test")
 }
 
 /// An application under test.
+///
+/// Dropping it closes the application without waiting, so a failed assertion leaves nothing behind.
 #[derive(Debug)]
 #[must_use = "dropping it closes the application"]
 pub struct TestApp {
@@ -142,11 +212,49 @@ impl TestApp {
     }
 
     /// Sends `GET path` through the real router.
+    ///
+    /// The request names `localhost` as its host, as a browser on the same machine would, so it
+    /// passes the control plane's checks.
+    ///
+    /// ```
+    /// use processpype::{Application, Service, testing};
+    ///
+    /// struct Counter;
+    /// impl Service for Counter {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> processpype::Result {
+    /// let app = testing::start(Application::new().service(|| Counter).named("counter")).await?;
+    /// let answer = app.get("/services").await;
+    /// assert_eq!(answer.json()["services"][0]["name"], "counter");
+    /// assert_eq!(app.get("/services/nobody/value").await.status(), 404);
+    /// # app.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn get(&self, path: &str) -> TestResponse {
         self.send(Method::GET, path, Body::empty()).await
     }
 
     /// Sends `POST path` without a body through the real router.
+    ///
+    /// ```
+    /// use processpype::{Application, Service, testing};
+    ///
+    /// struct Counter;
+    /// impl Service for Counter {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> processpype::Result {
+    /// let app = testing::start(Application::new().service(|| Counter).named("counter")).await?;
+    /// let answer = app.post("/services/counter/stop").await.json();
+    /// assert_eq!((&answer["status"], &answer["changed"]), (&"stopped".into(), &true.into()));
+    /// let again = app.post("/services/counter/stop").await.json();
+    /// assert_eq!(again["changed"], false);
+    /// # app.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn post(&self, path: &str) -> TestResponse {
         self.send(Method::POST, path, Body::empty()).await
     }
@@ -157,6 +265,9 @@ impl TestApp {
     }
 
     /// Sends any request through the real router.
+    ///
+    /// For other methods and headers. A request without a `host` header is refused, as on a real
+    /// socket.
     pub async fn request(&self, request: Request<Body>) -> TestResponse {
         match self.router.clone().oneshot(request).await {
             Ok(response) => TestResponse::read(response).await,
@@ -169,6 +280,9 @@ impl TestApp {
     /// # Errors
     ///
     /// Returns [`WaitError`] if that takes longer than [`WAIT_MAX`].
+    ///
+    /// A state that the service is in already counts; one that comes and goes between two looks may
+    /// be missed. For what has happened, look at [`transitions`](Self::transitions).
     pub async fn wait(&self, service: &str, state: ServiceState) -> Result<(), WaitError> {
         let reached = tokio::time::timeout(WAIT_MAX, self.manager.reached(service, state)).await;
         if reached == Ok(true) {
@@ -179,6 +293,24 @@ impl TestApp {
     }
 
     /// Returns every transition so far as `service: from → to (cause)`.
+    ///
+    /// ```
+    /// use processpype::{Application, Service, testing};
+    ///
+    /// struct Counter;
+    /// impl Service for Counter {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> processpype::Result {
+    /// let app = testing::start(Application::new().service(|| Counter).named("counter")).await?;
+    /// assert_eq!(app.transitions(), [
+    ///     "counter: stopped → starting (boot)",
+    ///     "counter: starting → running (progress)",
+    /// ]);
+    /// # app.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn transitions(&self) -> Vec<String> {
         let events = self.manager.events(0, usize::MAX).events;
@@ -194,6 +326,10 @@ impl TestApp {
     /// # Panics
     ///
     /// Panics if the supervisor panicked, which is a bug of the framework.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not cancel the stop.
     pub async fn stop(mut self) -> Closed {
         self.manager.close();
         self.closed().await
@@ -203,7 +339,12 @@ impl TestApp {
     ///
     /// # Panics
     ///
-    /// Panics if the supervisor panicked, which is a bug of the framework.
+    /// Panics if it is called a second time, or if the supervisor panicked, which is a bug of the
+    /// framework.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not safe: the end can be awaited once. A future that was dropped has taken it.
     pub async fn closed(&mut self) -> Closed {
         let supervisor = self.supervisor.take().expect("the end of an application is awaited once");
         supervisor.await.expect("the supervisor contains every panic of user code")

@@ -13,22 +13,31 @@ use super::{entries, escape, inline, list, text};
 /// How deep a schema inside a schema is spelt out.
 const DEPTH: usize = 4;
 
+/// The keywords that limit a value, in words.
+const LIMITS: [(&str, &str); 10] = [
+    ("minimum", "from"),
+    ("exclusiveMinimum", "above"),
+    ("maximum", "to"),
+    ("exclusiveMaximum", "below"),
+    ("minLength", "at least this many characters:"),
+    ("maxLength", "at most this many characters:"),
+    ("minItems", "at least this many:"),
+    ("maxItems", "at most this many:"),
+    ("pattern", "like"),
+    ("default", "default"),
+];
+
 /// Returns the type of a schema in words, with its limits, as HTML.
 pub(super) fn shape(schema: &Value) -> String {
     let mut html = kind(schema, DEPTH);
-    for (keyword, word) in [
-        ("minimum", "from"),
-        ("exclusiveMinimum", "above"),
-        ("maximum", "to"),
-        ("exclusiveMaximum", "below"),
-        ("minLength", "at least this many characters:"),
-        ("maxLength", "at most this many characters:"),
-        ("minItems", "at least this many:"),
-        ("maxItems", "at most this many:"),
-        ("pattern", "like"),
-        ("default", "default"),
-    ] {
-        if let Some(value) = schema.get(keyword).filter(|value| !value.is_null()) {
+    let examples: Vec<String> = list(&schema["examples"]).iter().map(literal).collect();
+    if !examples.is_empty() {
+        let _ = write!(html, " <small>such as {}</small>", examples.join(", "));
+    }
+    for (keyword, word) in LIMITS {
+        // Examples say more than a pattern does.
+        let is_said = !examples.is_empty() && matches!(keyword, "pattern" | "minLength");
+        if let Some(value) = schema.get(keyword).filter(|value| !value.is_null() && !is_said) {
             let _ = write!(html, " <small>{word} {}</small>", literal(value));
         }
     }
@@ -97,6 +106,7 @@ fn plain(schema: &Value, name: &str, depth: usize) -> String {
             format!("map of {}", kind(&schema["additionalProperties"], depth - 1))
         }
         "string" if schema["format"] == "date-time" => "time".to_owned(),
+        "string" if schema["x-secret"] == true => "secret".to_owned(),
         "" => "any".to_owned(),
         name => escape(name),
     }
@@ -146,6 +156,9 @@ mod tests {
             limited,
             "integer <small>from <code>1</code></small> <small>default <code>5</code></small>",
         );
+        let example = json!({ "type": "string", "pattern": "^[0-9]+s$", "examples": ["2s"] });
+        check(example, "string <small>such as <code>2s</code></small>");
+        check(json!({ "type": "string", "x-secret": true }), "secret");
         let map = json!({ "type": "object", "additionalProperties": { "type": "string" } });
         check(map, "map of string");
     }

@@ -1,4 +1,10 @@
 //! Services that do what a test tells them to, and remember what was done to them.
+//!
+//! # Invariants
+//!
+//! 1. A probe is an ordinary service: it reaches nothing that a user's service could not reach.
+//! 2. What was done to it is remembered by the [`Probe`], not by its instances, so that it can be
+//!    looked at after they are gone.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +14,8 @@ use processpype_core::Generation;
 use processpype_runtime::{Context, Error, Result, Service};
 
 /// What a hook of a [`Probe`] does.
+///
+/// Times are the test's: under paused time they cost nothing. Zero is at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Act {
@@ -24,6 +32,15 @@ pub enum Act {
 }
 
 /// What one generation of a [`Probe`] does.
+///
+/// Say what differs and take the rest from [`Script::default`], which behaves well:
+///
+/// ```
+/// use processpype::testing::{Act, Script};
+///
+/// let stubborn = Script { run: Act::Hang, ..Script::default() };
+/// # assert_eq!(stubborn.start, Act::Serve);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Script {
     /// In `start`.
@@ -35,6 +52,8 @@ pub struct Script {
 }
 
 /// A hook that was called.
+///
+/// Seen in [`Probe::calls`], to assert that `stop` was called once and not beside `run`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hook {
@@ -96,12 +115,17 @@ impl Default for Script {
 
 impl Probe {
     /// Makes a probe.
+    ///
+    /// The first generation follows the first script, and so on; generations beyond the last script
+    /// follow the last. Without any script, every generation behaves well.
     #[must_use]
     pub fn new(scripts: Vec<Script>) -> Self {
         Self { shared: Arc::new(Shared { scripts, calls: Mutex::default() }) }
     }
 
     /// Returns the constructor to register.
+    ///
+    /// It can be registered several times; all instances then write to the same list of calls.
     pub fn service(
         &self,
     ) -> impl Fn(Context) -> ProbeService + Clone + Send + Sync + 'static + use<> {
@@ -113,6 +137,21 @@ impl Probe {
     }
 
     /// Returns every hook that was called, with its generation.
+    ///
+    /// ```
+    /// use processpype::Application;
+    /// use processpype::testing::{self, Hook, Probe};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> processpype::Result {
+    /// let probe = Probe::new(Vec::new());
+    /// let app = testing::start(Application::new().service(probe.service()).named("db")).await?;
+    /// app.stop().await;
+    /// let hooks: Vec<Hook> = probe.calls().into_iter().map(|(_, hook)| hook).collect();
+    /// assert_eq!(hooks, [Hook::New, Hook::Start, Hook::Run, Hook::Stop]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn calls(&self) -> Vec<(Generation, Hook)> {
         self.shared.calls().clone()

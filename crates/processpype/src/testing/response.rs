@@ -1,4 +1,10 @@
 //! An answer of the control plane, read whole.
+//!
+//! # Invariants
+//!
+//! 1. Reading it needs no `Result`: what is missing is `None`, `null` or a replacement character,
+//!    so that an assertion shows what was there.
+//! 2. A body is read up to a bound; an endless stream is an error text, not an endless test.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -9,6 +15,8 @@ use serde_json::Value;
 const BODY_MAX: usize = 16 * 1024 * 1024;
 
 /// A response with its whole body.
+///
+/// Bodies above 16 MiB, and ones that break off, are replaced by a text that says so.
 #[derive(Clone, Debug)]
 pub struct TestResponse {
     status: StatusCode,
@@ -53,6 +61,8 @@ impl TestResponse {
     }
 
     /// Returns the body as JSON; `null` if it is none.
+    ///
+    /// Index it with names and numbers; what is not there is `null`.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()

@@ -3,13 +3,13 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::needless_pass_by_value,
     reason = "tests may fail, and misbehave on purpose; constructors take their arguments by value"
 )]
 
 mod children;
-
 mod cli;
 mod closing;
 mod compile_fail;
@@ -19,5 +19,6 @@ mod health;
 mod panics;
 mod random;
 mod requests;
+mod seed;
 mod setup;
 mod stopping;

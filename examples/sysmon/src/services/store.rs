@@ -27,7 +27,7 @@ pub struct Store {
     cx: Context,
     reads: Semaphore,
     /// Why the file must be opened anew.
-    broken: watch::Sender<Option<String>>,
+    broken: watch::Sender<Option<Arc<ArchiveError>>>,
 }
 
 // === impl Store ===
@@ -102,7 +102,7 @@ impl Store {
     async fn until_broken(&self, cx: &Context) -> Result {
         let mut broken = self.broken.subscribe();
         match cx.until_stopped(broken.wait_for(Option::is_some)).await {
-            Some(Ok(reason)) => Err(Error::public(reason.clone().unwrap_or_default())),
+            Some(Ok(error)) => error.clone().map_or(Ok(()), |error| Err(unusable(error))),
             Some(Err(_)) | None => Ok(()),
         }
     }
@@ -124,10 +124,10 @@ impl Store {
     ) -> Result<T> {
         let archive = Arc::clone(&self.archive);
         let result = self.cx.spawn_blocking(name, move || call(&archive)).await?;
-        if let Err(error @ ArchiveError::Failed { .. }) = &result {
-            self.broken.send_replace(Some(error.to_string()));
-        }
-        Ok(result?)
+        let Err(error @ ArchiveError::Failed { .. }) = result else { return Ok(result?) };
+        let error = Arc::new(error);
+        self.broken.send_replace(Some(Arc::clone(&error)));
+        Err(error.into())
     }
 }
 
@@ -148,4 +148,9 @@ impl Service for Store {
 /// Makes the text of `error` part of the service's status, and its cause part of the log.
 fn shown(error: ArchiveError) -> Error {
     Error::public(error.to_string()).with_source(error)
+}
+
+fn unusable(error: Arc<ArchiveError>) -> Error {
+    let text = format!("{error}; start `store` again once its disk can be written");
+    Error::public(text).with_source(error)
 }

@@ -24,6 +24,9 @@ const LISTENS: &str = "control API listens on http://";
 const FAST: &str = "services.collector.interval=200ms";
 const WITHOUT_COLLECTOR: &str = "services.collector.enabled=false";
 
+/// Runs a program that cannot write beyond the first 20 or 40 KiB of a file, as the shell counts.
+const FULL_DISK: &str = r#"trap "" XFSZ; ulimit -f 40; exec "$0" "$@""#;
+
 /// A running sysmon.
 struct Sysmon {
     child: Child,
@@ -35,7 +38,11 @@ struct Sysmon {
 impl Sysmon {
     /// Starts the program with the file beside it, on a free port, with data in `scratch`.
     fn start(scratch: &Scratch, settings: &[&str]) -> Self {
-        let mut child = command(scratch, settings).stderr(Stdio::piped()).spawn().expect("starts");
+        Self::spawn(command(env!("CARGO_BIN_EXE_sysmon"), scratch, settings))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("sysmon starts");
         let log = BufReader::new(child.stderr.take().expect("piped"));
         let (told, address) = mpsc::channel();
         // Reads to the end, so that the program never waits for its log to be read.
@@ -112,8 +119,12 @@ fn poll<T>(mut look: impl FnMut() -> Option<T>) -> T {
     panic!("not found within {:?}", PAUSE * u32::try_from(POLLS).unwrap_or(u32::MAX));
 }
 
-fn command(scratch: &Scratch, settings: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sysmon"));
+/// The command line of a run on a free port, with data in `scratch`.
+fn command(program: &str, scratch: &Scratch, settings: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    if program == "sh" {
+        command.args(["-c", FULL_DISK, env!("CARGO_BIN_EXE_sysmon")]);
+    }
     command.current_dir(scratch.path()).stdout(Stdio::null()).arg("run");
     let data_dir = scratch.data_dir();
     for setting in ["server.port=0", &*data_dir].iter().chain(settings) {
@@ -124,7 +135,8 @@ fn command(scratch: &Scratch, settings: &[&str]) -> Command {
 
 /// Runs the program where it is expected to refuse; returns what it said.
 fn refused(scratch: &Scratch, settings: &[&str]) -> Output {
-    command(scratch, settings).stderr(Stdio::piped()).output().expect("sysmon starts")
+    let mut command = command(env!("CARGO_BIN_EXE_sysmon"), scratch, settings);
+    command.stderr(Stdio::piped()).output().expect("sysmon starts")
 }
 
 #[test]
@@ -211,6 +223,26 @@ fn a_file_in_use_is_told_and_left_alone() {
     let message = poll(in_use);
     assert!(message.contains("in use by another process"), "{message}");
     assert!(first.wait_committed(before + 1) > before);
+}
+
+#[test]
+fn a_failing_disk_ends_the_store_alone_and_loses_no_committed_sample() {
+    let scratch = Scratch::new("disk");
+    scratch.fill(1..=50);
+    let size = std::fs::metadata(scratch.file()).expect("filled").len();
+    assert!(size > 40 * 1024, "{size} bytes do not reach the limit of any shell");
+    let sysmon = Sysmon::spawn(command("sh", &scratch, &[FAST]));
+    let failed = || {
+        let (_, store) = sysmon.request("GET", "/services/store")?;
+        (store["state"] == "error").then(|| store["error"]["message"].to_string())
+    };
+    let message = poll(failed);
+    assert!(message.contains("cannot append") && message.contains("sysmon.redb"), "{message}");
+    assert!(message.contains("start `store` again"), "{message}");
+    let (_, collector) = sysmon.request("GET", "/services/collector").expect("an answer");
+    assert_eq!(collector["state"], "running");
+    drop(sysmon);
+    check_kept(&scratch, 50);
 }
 
 #[test]

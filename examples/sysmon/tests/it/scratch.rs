@@ -2,6 +2,9 @@
 //! Its name holds the test's and the process id, so that tests never share one.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sysmon::{Archive, Metric, Sample, Time};
 
 /// The directory; dropping it removes it.
 pub(crate) struct Scratch(PathBuf);
@@ -19,6 +22,21 @@ impl Scratch {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.0.join("sysmon.redb")
+    }
+
+    /// Commits one sample of each age, in seconds.
+    pub(crate) fn fill(&self, ages: impl IntoIterator<Item = u64>) {
+        let archive = Archive::open(&self.0).expect("open");
+        for age in ages {
+            let mut sample = Sample::new(Time::now().minus(Duration::from_secs(age)));
+            sample.push(Metric::Cpu, 1.0);
+            archive.append(&sample).expect("append");
+        }
+        archive.close().expect("close");
     }
 
     /// The setting that puts the samples here.

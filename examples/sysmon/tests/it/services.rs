@@ -6,7 +6,7 @@ use std::time::Duration;
 use processpype::ServiceState::{Error, Running, Stopped};
 use processpype::testing::{self, TestApp};
 use serde_json::Value;
-use sysmon::{Archive, Metric, Sample, Time};
+use sysmon::Archive;
 
 use crate::scratch::Scratch;
 
@@ -41,17 +41,6 @@ async fn committed(app: &TestApp, least: u64) -> u64 {
     let number = |latest: &Value| latest["committed"].as_u64();
     let latest = look(app, LATEST, |latest| number(latest) >= Some(least)).await;
     number(&latest).expect("it was compared")
-}
-
-/// Puts one sample of each age into the file.
-fn fill(scratch: &Scratch, ages: &[u64]) {
-    let archive = Archive::open(scratch.path()).expect("open");
-    for age in ages {
-        let mut sample = Sample::new(Time::now().minus(Duration::from_secs(*age)));
-        sample.push(Metric::Cpu, 1.0);
-        archive.append(&sample).expect("append");
-    }
-    archive.close().expect("close");
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +99,7 @@ async fn the_collector_outlives_a_stopped_store_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn each_generation_of_the_store_opens_the_file_anew() {
     let scratch = Scratch::new("anew");
-    fill(&scratch, &[60]);
+    scratch.fill([60]);
     let app = start(&scratch, &[WITHOUT_COLLECTOR]).await;
     for _ in 0..5 {
         app.manager().restart("store").await.expect("the file was closed");
@@ -124,7 +113,7 @@ async fn each_generation_of_the_store_opens_the_file_anew() {
 #[tokio::test(start_paused = true)]
 async fn retention_deletes_what_is_too_old_and_nothing_else() {
     let scratch = Scratch::new("retention");
-    fill(&scratch, &[3000, 2000, 1000, 60]);
+    scratch.fill([3000, 2000, 1000, 60]);
     let settings =
         [WITHOUT_COLLECTOR, "services.retention.keep=30m", "services.retention.every=10s"];
     let app = start(&scratch, &settings).await;
@@ -139,7 +128,7 @@ async fn retention_deletes_what_is_too_old_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn a_damaged_file_is_an_error_that_can_be_remedied() {
     let scratch = Scratch::new("damaged");
-    let file = scratch.path().join("sysmon.redb");
+    let file = scratch.file();
     std::fs::write(&file, "not a database").expect("write");
     let app = start(&scratch, &[]).await;
     let status = app.get("/services/store").await.json();

@@ -1,0 +1,70 @@
+//! The exit code says what happened.
+
+use crate::harness::{Playground, file, run, run_with};
+
+#[test]
+fn code_0_for_what_was_asked_and_done() {
+    for verb in ["check", "plan", "schema", "openapi", "config"] {
+        let printed = run_with(verb, "services: {hello: {kind: hello}}");
+        assert_eq!(printed.code, Some(0), "{verb}: {printed:?}");
+        assert!(!printed.stdout.is_empty(), "{verb}");
+    }
+    assert_eq!(run(&["--help"]).code, Some(0));
+}
+
+#[test]
+fn code_64_for_a_wrong_command_line() {
+    for arguments in [&["--no-such-flag"][..], &["no-such-verb"], &["run", "--config"]] {
+        let printed = run(arguments);
+        assert_eq!(printed.code, Some(64), "{printed:?}");
+        assert!(printed.stderr.contains("--help"), "{printed:?}");
+    }
+}
+
+#[test]
+fn code_69_for_two_applications_on_one_port() {
+    let text = "services: {hello: {kind: hello}}";
+    let app = Playground::settled(text);
+    let path = file(text);
+    let port = app.address.port();
+    let set = format!("server.port={port}");
+    let second = run(&["run", "--config", path.to_str().unwrap(), "--set", &set]);
+    assert_eq!(second.code, Some(69), "{second:?}");
+    assert!(second.stderr.contains(&port.to_string()), "{second:?}");
+    assert!(second.stderr.contains("in use"), "{second:?}");
+    assert_eq!(app.service("hello")["state"], "running");
+}
+
+#[test]
+fn code_80_when_a_significant_service_fails_at_start() {
+    let text = "services:
+  bad: {kind: flaky, fail_start: 9, significant: true}
+  hello: {kind: hello}";
+    let printed = run(&["run", "--config", file(text).to_str().unwrap(), "--set", "server.port=0"]);
+    assert_eq!(printed.code, Some(80), "{printed:?}");
+    assert!(printed.stderr.contains("bad"), "{printed:?}");
+}
+
+#[test]
+fn code_81_when_a_significant_service_fails_later() {
+    for lapse in ["panic_after", "error_after", "complete_after"] {
+        let app = Playground::start(&format!(
+            "services:
+  bad: {{kind: flaky, {lapse}: 300ms, significant: true}}
+  hello: {{kind: hello}}"
+        ));
+        app.ended().check(81);
+    }
+}
+
+#[test]
+fn a_oneshot_that_completes_is_no_failure() {
+    let app = Playground::settled(
+        "services:
+  once: {kind: flaky, complete_after: 1ms, oneshot: true, significant: true}
+  after: {kind: hello, depends_on: [once]}",
+    );
+    assert_eq!(app.wait("after", "running")["generation"], 1);
+    assert_eq!(app.wait("once", "stopped")["completed"], true);
+    app.terminate().check(0);
+}

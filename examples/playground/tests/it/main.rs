@@ -1,0 +1,14 @@
+//! Black-box tests: the real program, as a process, over its sockets, its signals and its exit code.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
+mod bad_input;
+mod commands;
+mod defects;
+mod exit_codes;
+mod harness;
+mod http;
+mod order;
+mod signals;
+mod status;
+mod stubborn;

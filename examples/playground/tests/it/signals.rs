@@ -1,0 +1,104 @@
+//! SIGTERM and SIGINT: when, how often, and who is in the way.
+
+#![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{PATIENCE, Playground, eventually, read_until};
+use crate::http;
+
+const PAIR: &str = "
+services:
+  hello: {kind: hello}
+  fast: {kind: ticker, interval: 10ms, depends_on: [hello]}
+";
+
+/// Far less than the deadline of 25 s: nobody was waited for in vain.
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn sigterm_stops_everything_cleanly() {
+    for signal in ["TERM", "INT"] {
+        let app = Playground::settled(PAIR);
+        app.signal(signal);
+        let ended = app.ended();
+        ended.check(0);
+        assert!(ended.took < SOON, "{:?}", ended.took);
+    }
+}
+
+#[test]
+fn sigterm_during_start_stops_cleanly() {
+    let app = Playground::start("services: {slow: {kind: slow, start_delay: 20s}}");
+    app.wait("slow", "starting");
+    let ended = app.terminate();
+    ended.check(0);
+    assert!(ended.took < SOON, "{:?}", ended.took);
+}
+
+#[test]
+fn an_open_stream_and_an_idle_connection_do_not_hold_up_the_end() {
+    let app = Playground::settled(PAIR);
+    let mut stream = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");
+    read_until(&mut stream, "data: ");
+    let mut idle = http::send(app.address, "GET", "/services", &[], b"");
+    read_until(&mut idle, "\r\n\r\n");
+    let ended = app.terminate();
+    ended.check(0);
+    assert!(ended.took < SOON, "{:?}", ended.took);
+}
+
+#[test]
+fn a_second_signal_ends_everything_at_once() {
+    let app = Playground::settled(
+        "services: {lazy: {kind: slow, stop_delay: 20s}}\ndefaults: {stop_timeout: 24s}",
+    );
+    app.signal("INT");
+    app.wait("lazy", "stopping");
+    let first = Instant::now();
+    // Not a hope: sooner than 250 ms the second one is, as promised, taken for an echo.
+    eventually("the echo time is over", || {
+        (first.elapsed() > Duration::from_millis(400)).then_some(())
+    });
+    app.signal("INT");
+    let ended = app.ended();
+    ended.check(83);
+    assert!(ended.took < SOON, "{:?}", ended.took);
+}
+
+#[test]
+fn an_echo_of_the_first_signal_is_no_second_one() {
+    let app = Playground::settled("services: {lazy: {kind: slow, stop_delay: 1s}}");
+    app.signal("TERM");
+    app.signal("TERM");
+    app.ended().check(0);
+}
+
+#[test]
+fn while_it_closes_it_is_not_ready_and_takes_no_commands() {
+    let app = Playground::settled(
+        "services: {lazy: {kind: slow, stop_delay: 2s}, off: {kind: hello, autostart: false}}",
+    );
+    app.signal("TERM");
+    app.wait("lazy", "stopping");
+    assert_eq!(app.get("/health/ready").status, 503);
+    assert_eq!(app.get("/health/live").status, 200);
+    app.post("/services/off/start").problem(503, "closing");
+    app.ended().check(0);
+}
+
+#[test]
+fn kill_9_leaves_nothing_that_hinders_a_new_start() {
+    let app = Playground::settled(PAIR);
+    let port = app.address.port();
+    let mut idle = http::send(app.address, "GET", "/services", &[], b"");
+    read_until(&mut idle, "\r\n\r\n");
+    app.signal("KILL");
+    let ended = app.ended();
+    assert_eq!(ended.code, None);
+    assert!(ended.took < PATIENCE);
+    let port = format!("server.port={port}");
+    let again = Playground::start_with(PAIR, &["--set", &port], &[], None);
+    again.settle();
+    again.terminate().check(0);
+}
