@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. Only the supervisor writes `details` and `word`.
-//! 2. Only a generation's own task opens and shuts `slot` and `mounted`, and only while it lives: what
-//!    they hold is user code's, which may block or panic when it is dropped.
+//! 2. Only a generation's own task opens and shuts `slot` and `mounted`, and only while it lives:
+//!    what they hold is user code's, which may block or panic when it is dropped.
 //! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
 //! 4. A reader never blocks a writer.
 

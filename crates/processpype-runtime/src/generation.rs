@@ -329,7 +329,7 @@ impl Drop for Farewell {
         life.enter(Phase::Closing, Instant::now());
         life.abort_children();
         let ending = if std::thread::panicking() {
-            // Every hook is contained, so this is what nobody thought of; it must not pass for a stop.
+            // Every hook is contained: this is what nobody thought of. It must not pass for a stop.
             let failure = Failure::new(ErrorKind::Panic, "the service panicked outside its hooks");
             Ended::failed(failure).into_ending()
         } else {

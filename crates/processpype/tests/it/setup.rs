@@ -88,14 +88,16 @@ fn sections_and_kinds() {
 
 #[test]
 fn reserved_keys_are_not_supported_yet() {
-    let yaml = "services:\n  counter:\n    step: 1\n    restart: {policy: always}\n    edges: {}\n    \
+    let yaml = "services:\n  counter:\n    step: 1\n    restart: {policy: always}\n    \
+                edges: {}\n    \
                 processpype: {}\n";
     check_yaml("reserved-keys", base(), yaml);
 }
 
 #[test]
 fn framework_settings() {
-    let yaml = "app: {timezone: Mars/Olympus}\nserver: {port: 70000, host: 0.0.0.0, api_prefix: api}\n\
+    let yaml = "app: {timezone: Mars/Olympus}\n\
+                server: {port: 70000, host: 0.0.0.0, api_prefix: api}\n\
                 defaults: {stop_timout: 3s}\nservices: {counter: {step: 1}}\n";
     check_yaml("framework-settings", base(), yaml);
     let good = "services: {counter: {step: 1}}\n";
@@ -129,7 +131,8 @@ fn a_field_with_a_frameworks_name() {
 #[test]
 fn everything_is_told_at_once() {
     let app = base().service(user).task("lost", async |_: Shared<String>| Ok(()));
-    let yaml = "app: {titel: x}\nservices:\n  counter: {step: 0}\n  fast: {kind: ticker, step: no}\n  \
+    let yaml = "app: {titel: x}\nservices:\n  counter: {step: 0}\n  \
+                fast: {kind: ticker, step: no}\n  \
                 user: {depends_on: [nobody]}\n  plain: {kind: tocker, stepp: 1}\n";
     check_yaml("everything", app, yaml);
 }
