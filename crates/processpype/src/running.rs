@@ -292,4 +292,12 @@ impl fmt::Display for StartError {
     }
 }
 
-impl std::error::Error for StartError {}
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // Its text is the bind error's own, so the cause is that error's cause.
+            Self::Bind(error) => error.source(),
+            Self::Setup(_) | Self::Settings(_) | Self::Significant(_) => None,
+        }
+    }
+}
