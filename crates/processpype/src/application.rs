@@ -7,8 +7,8 @@
 //!
 //! # How it fits
 //!
-//! The *builder* of builder, bound, running: [`Application::check`] and everything that runs turn it
-//! into a `Setup` (module `setup`). A process, a larger program and a test begin with the same one.
+//! The *builder* of builder, bound, running: [`Application::check`] and everything that runs turn
+//! it into a `Setup` (module `setup`). A process, a program and a test begin with the same one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
