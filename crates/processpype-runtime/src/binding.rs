@@ -25,7 +25,7 @@ use processpype_config::nearest;
 use processpype_core::{Edge, Graph, ServiceId, ServiceName};
 
 use crate::argument::{Amount, Need, role_key};
-use crate::blueprint::{Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Spec, short};
+use crate::blueprint::{Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Spec, quoted, short};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 
 /// How many names an error lists.
@@ -122,7 +122,7 @@ impl Binder {
     /// What concerns the service alone: shared values, and one configuration type at most.
     fn check_arguments(&mut self, spec: &Spec) {
         for (type_id, type_name) in &spec.kind.declaration.shared {
-            if !self.assembly.shared.contains(*type_id) {
+            if spec.options.enabled && !self.assembly.shared.contains(*type_id) {
                 let message = format!(
                     "`{}` needs a shared `{}` that nobody provides",
                     spec.name,
@@ -171,20 +171,27 @@ impl Binder {
         used: &mut [bool],
     ) -> Vec<ServiceId> {
         let mut candidates = self.by_type.get(&need.type_id).cloned().unwrap_or_default();
-        if need.amount != Amount::One {
-            // What may be missing is missing when it is disabled.
-            candidates.retain(|provider| specs[provider.index()].options.enabled);
-        }
+        let is_enabled = |provider: &ServiceId| specs[provider.index()].options.enabled;
+        let enabled: Vec<ServiceId> = candidates.iter().copied().filter(is_enabled).collect();
         if need.amount == Amount::All {
-            return candidates;
+            return enabled;
         }
         let key = role_key(need.role.unwrap_or(need.type_name));
         if let Some(i) = spec.uses.iter().position(|choice| choice.role == key) {
             used[i] = true;
-            return self.chosen(spec, need, &spec.uses[i], &candidates).into_iter().collect();
+            let chosen = self.chosen(spec, need, &spec.uses[i], &candidates);
+            // What may be missing is missing when it is disabled.
+            let may_miss = need.amount == Amount::ZeroOrOne;
+            return chosen.into_iter().filter(|it| !may_miss || is_enabled(it)).collect();
+        }
+        // A disabled one is no choice, unless it is the only one: then it is the answer's reason.
+        if need.amount == Amount::ZeroOrOne || !enabled.is_empty() {
+            candidates = enabled;
         }
         match (candidates.as_slice(), need.amount) {
             (&[provider], _) => vec![provider],
+            // What never runs needs nobody.
+            _ if !spec.options.enabled => Vec::new(),
             ([], Amount::ZeroOrOne) => Vec::new(),
             ([], _) => {
                 self.problems.push(missing(spec, need));
@@ -260,11 +267,11 @@ fn duplicate(one: &ServiceName, other: &ServiceName) -> PlanProblem {
 }
 
 fn missing(spec: &Spec, need: &Need) -> PlanProblem {
-    let (needs, of) = (short(need.type_name), short(spec.kind.type_name));
+    let (needs, of) = (short(need.type_name), quoted(spec.kind.type_name));
     let message =
-        format!("`{}` needs a `{needs}` (argument of `{of}`), but no service is one", spec.name);
+        format!("`{}` needs a `{needs}` (argument of {of}), but no service is one", spec.name);
     let help = if need.type_name.starts_with("dyn ") {
-        format!("register a service with `.provides(|service| -> Arc<{needs}> {{ service }})`")
+        format!("give a service that is one `.provides(|it: Arc<Type>| -> Arc<{needs}> {{ it }})`")
     } else {
         format!("register one with `.service({needs}::new)`, or take `Option<Dep<{needs}>>`")
     };

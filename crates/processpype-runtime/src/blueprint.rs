@@ -320,7 +320,7 @@ impl std::fmt::Display for EdgeOrigin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Argument { needs, of } => {
-                write!(f, "argument `Dep<{}>` of `{}`", short(needs), short(of))
+                write!(f, "argument `Dep<{}>` of {}", short(needs), quoted(of))
             }
             Self::Config(origin) => write!(f, "{origin}"),
             Self::Code => f.write_str("code"),
@@ -328,11 +328,43 @@ impl std::fmt::Display for EdgeOrigin {
     }
 }
 
-/// Returns a type's name without its path.
-///
-/// For messages: `dyn` stays, since it is what tells a trait from a type.
+/// Returns the short name of who has a constructor, for a sentence.
+pub(crate) fn quoted(type_name: &str) -> String {
+    let short = short(type_name);
+    if short.contains(' ') { short } else { format!("`{short}`") }
+}
+
+/// Returns a type's name without paths, also in its parameters: `Store<Key>`, `dyn Store`.
 pub(crate) fn short(type_name: &str) -> String {
-    let (prefix, plain) =
-        type_name.strip_prefix("dyn ").map_or(("", type_name), |plain| ("dyn ", plain));
-    format!("{prefix}{}", plain.rsplit("::").next().unwrap_or(plain))
+    if type_name.ends_with("{{closure}}") {
+        return "a closure".to_owned();
+    }
+    let mut name = String::new();
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let mut rest = type_name;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_path(c) != is_path(first)).unwrap_or(rest.len());
+        let part = &rest[..end];
+        name.push_str(if is_path(first) { part.rsplit("::").next().unwrap_or(part) } else { part });
+        rest = &rest[end..];
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_types_are_shortened_within_their_parameters() {
+        #[track_caller]
+        fn check(long: &str, expected: &str) {
+            assert_eq!(short(long), expected);
+        }
+        check("a::b::Store", "Store");
+        check("dyn a::b::Store", "dyn Store");
+        check("a::Store<b::Key, [c::Value; 4]>", "Store<Key, [Value; 4]>");
+        check("dyn a::Store + core::marker::Send", "dyn Store + Send");
+        check("a::main::{{closure}}", "a closure");
+    }
 }

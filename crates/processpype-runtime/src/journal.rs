@@ -128,10 +128,9 @@ impl Journal {
         let ring = self.ring();
         let last = self.last();
         let first = last + 1 - ring.len() as u64;
-        // `after` comes from clients and may be any number.
         let wanted = after.saturating_add(1);
         let lost = if after < last { first.saturating_sub(wanted) } else { 0 };
-        let skip = wanted.saturating_sub(first) as usize;
+        let skip = usize::try_from(wanted.saturating_sub(first)).unwrap_or(usize::MAX);
         let events = ring.iter().skip(skip).take(limit).cloned().collect();
         EventPage { events, last, lost }
     }
