@@ -65,6 +65,9 @@ pub struct Effective {
 }
 
 /// Lists the leaves of `node`, and the defaults of the schema for what is not written.
+///
+/// What was written comes first, in the order of the files, then the defaults in the order of
+/// names.
 pub(crate) fn list(rules: &Rules, node: Option<&Node>, path: &str) -> Vec<Effective> {
     let mut lister = Lister { rules, out: Vec::new() };
     match node {
@@ -151,6 +154,9 @@ impl Lister<'_> {
     }
 
     /// The rules in place, with all alternatives: here it only matters what may be shown.
+    ///
+    /// Whether an alternative is the one that holds does not matter here; that it might be is
+    /// enough.
     fn closure(&self, ids: &[Id]) -> Vec<Id> {
         let mut all = Vec::new();
         for id in ids {

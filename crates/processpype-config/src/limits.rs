@@ -21,6 +21,8 @@
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes of one HTTP body that [`read_json`](crate::read_json) accepts.
+///
+/// Smaller than a file: a body comes from whoever can reach the port.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Levels of nested maps and lists, aliases included.
@@ -34,6 +36,8 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_NODES: usize = 1_000_000;
 
 /// Uses of aliases (`*name`) and merge keys (`<<`) in one file.
+///
+/// Counted beside the nodes, since an alias to an empty map weighs little and still takes time.
 pub const MAX_ALIASES: usize = 10_000;
 
 /// Problems that one report keeps; the others are only counted.
@@ -45,12 +49,18 @@ pub const MAX_PROBLEMS: usize = 100;
 pub const MAX_PRINTED: usize = 50;
 
 /// Keys or variants that one problem lists as valid.
+///
+/// The JSON form of a problem has all of them.
 pub const MAX_LISTED: usize = 24;
 
 /// Characters of a value that a problem shows.
+///
+/// Enough to recognise it; the place says where the rest is.
 pub const MAX_SHOWN_CHARS: usize = 80;
 
 /// Characters of a source line that a problem shows.
+///
+/// Cut around the mark, which is always in it.
 pub const MAX_LINE_CHARS: usize = 160;
 
 /// Steps that checking one section against its schema may take.
@@ -59,6 +69,8 @@ pub const MAX_LINE_CHARS: usize = 160;
 pub const MAX_STEPS: usize = 1_000_000;
 
 /// Bytes of one value after `${…}` is resolved.
+///
+/// A few references to long variables could multiply; this is checked after each.
 pub const MAX_RESOLVED_BYTES: usize = 1024 * 1024;
 
 /// Maps with more keys than this get an index, so that a lookup never gets slow.

@@ -4,7 +4,6 @@
 //!
 //! 1. Wall time is read once, when the clock is made; from then on it follows tokio's clock, so
 //!    that paused time tells the truth and time never runs backwards.
-//!
 //! 2. Nothing else in this crate knows wall time: deadlines are instants of tokio's clock.
 //!
 //! So a machine whose clock is set back shows times that go on evenly, off by what it was set,
