@@ -60,6 +60,7 @@ mod nearest;
 mod node;
 mod origin;
 mod overlay;
+mod path;
 mod render;
 mod report;
 mod rules;
