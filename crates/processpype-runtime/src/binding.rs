@@ -209,7 +209,7 @@ impl Binder {
 
     fn cycle(&self, path: &[ServiceId], specs: &[Spec]) -> PlanProblem {
         let mut message =
-            String::from("services need each other in a circle, so none can start first:");
+            String::from("services depend on each other in a cycle, so none can start first:");
         for (i, &from) in path.iter().enumerate() {
             let to = path[(i + 1) % path.len()];
             let edge = self.edges.iter().find(|edge| edge.dependent == from && edge.provider == to);

@@ -160,21 +160,6 @@ impl Options {
 // === impl Assembly ===
 
 impl Assembly {
-    /// Checks everything that can be known before anything runs.
-    ///
-    /// # Errors
-    ///
-    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
-    /// path, duplicate names.
-    pub fn check(mut self) -> Result<Blueprint, PlanError> {
-        self.specs.sort_by(|a, b| a.name.cmp(&b.name));
-        Binder::new(self).bind()
-    }
-}
-
-// === impl Blueprint ===
-
-impl Blueprint {
     /// Checks every instance's configuration and collects the secret values in it.
     ///
     /// # Errors
@@ -194,6 +179,21 @@ impl Blueprint {
         report.map_or(Ok(secrets), Err)
     }
 
+    /// Checks everything that can be known before anything runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
+    /// path, duplicate names.
+    pub fn check(mut self) -> Result<Blueprint, PlanError> {
+        self.specs.sort_by(|a, b| a.name.cmp(&b.name));
+        Binder::new(self).bind()
+    }
+}
+
+// === impl Blueprint ===
+
+impl Blueprint {
     /// Returns the instances, in the order of their ids.
     #[must_use]
     pub fn specs(&self) -> &[Spec] {

@@ -127,12 +127,10 @@ impl Application {
             specs.add_declared(declared);
         }
         specs.add_from_file(&self.kinds);
-        let Specs { specs, levels, .. } = specs;
-        problems.finish_before_binding()?;
-        let blueprint = Assembly { specs, shared: self.shared }.check();
-        let blueprint = blueprint.map_err(|plan| SetupError { report: None, plan: Some(plan) })?;
-        let secrets = blueprint.check_config();
-        let secrets = secrets.map_err(|report| SetupError { report: Some(report), plan: None })?;
+        let Specs { specs, levels, is_complete, .. } = specs;
+        let assembly = Assembly { specs, shared: self.shared };
+        let secrets = problems.keep(assembly.check_config());
+        let blueprint = problems.bind(assembly, is_complete)?;
         let (kinds, has_server) = (self.kinds, self.has_server);
         Ok(Setup { settings, document, blueprint, levels, secrets, kinds, has_server })
     }
@@ -202,10 +200,18 @@ impl Problems {
         SetupError { report: self.report.take(), plan }
     }
 
-    fn finish_before_binding(self) -> Result<(), SetupError> {
-        match (self.report, PlanError::from_problems(self.plan)) {
-            (None, None) => Ok(()),
-            (report, plan) => Err(SetupError { report, plan }),
+    /// Makes the plan, unless a service is missing in it: what needs that one would be blamed.
+    fn bind(mut self, assembly: Assembly, is_complete: bool) -> Result<Blueprint, SetupError> {
+        let mut bound = None;
+        if is_complete {
+            match assembly.check() {
+                Ok(blueprint) => bound = Some(blueprint),
+                Err(error) => self.plan.extend_from_slice(error.problems()),
+            }
+        }
+        match (bound, self.report, PlanError::from_problems(self.plan)) {
+            (Some(blueprint), None, None) => Ok(blueprint),
+            (_, report, plan) => Err(SetupError { report, plan }),
         }
     }
 }
@@ -219,6 +225,8 @@ struct Specs<'a> {
     levels: Vec<(ServiceName, Level)>,
     /// Sections of the file that belong to a service registered in code.
     taken: Vec<String>,
+    /// Every service has a spec, with its edges.
+    is_complete: bool,
 }
 
 // === impl Specs ===
@@ -227,7 +235,7 @@ impl<'a> Specs<'a> {
     fn new(document: &Document, defaults: &'a DefaultsSection, problems: &'a mut Problems) -> Self {
         let services = document.section(&["services"]);
         let (specs, levels, taken) = (Vec::new(), Vec::new(), Vec::new());
-        Self { services, defaults, problems, specs, levels, taken }
+        Self { services, defaults, problems, specs, levels, taken, is_complete: true }
     }
 
     fn add_declared(&mut self, declared: Declared) {
@@ -240,6 +248,7 @@ impl<'a> Specs<'a> {
             Err(error) => {
                 let problem = PlanProblem::new(PlanCode::Declaration, error.to_string());
                 self.problems.plan.push(problem.help("name the service with `.named(\"…\")`"));
+                self.is_complete = false;
                 return;
             }
         };
@@ -273,11 +282,15 @@ impl<'a> Specs<'a> {
                 continue;
             }
             let section = self.services.get(&key);
-            let Some(kind_name) = self.kind_name(&key, &section, kinds) else { continue };
+            let Some(kind_name) = self.kind_name(&key, &section, kinds) else {
+                self.is_complete = false;
+                continue;
+            };
             let name = match ServiceName::new(&key) {
                 Ok(name) => name,
                 Err(error) => {
                     self.problems.add(section.problem(error.to_string()).at(origin).into());
+                    self.is_complete = false;
                     continue;
                 }
             };
@@ -340,7 +353,9 @@ impl<'a> Specs<'a> {
             }
         }
         let (_, unsupported) = keys.split(&RESERVED_KEYS);
-        (self.problems.keep(unsupported.read()), own)
+        let keys = unsupported.read();
+        self.is_complete &= keys.is_ok();
+        (self.problems.keep(keys), own)
     }
 
     fn finish(&mut self, mut spec: Spec, keys: ServiceKeys, section: &Section) {
