@@ -5,6 +5,17 @@
 //! Nothing that comes from a file, a variable, a flag or a request is read, kept or printed without
 //! one of these limits. They are constants, not settings: they stand far above any configuration
 //! that people write, and only stop mistakes and attacks.
+//!
+//! # Where each is held
+//!
+//! | bound | by | past it |
+//! |---|---|---|
+//! | bytes of a file or body | `loader`, `section` | refused, unread beyond it |
+//! | depth, nodes, aliases | `yaml`, `toml_tree` | the file is refused |
+//! | steps of a check | `check` | the section is refused |
+//! | bytes of a resolved value | `interpolate`, `secrets` | the value is refused |
+//! | problems kept, printed, listed | `report`, `render` | the rest is counted |
+//! | characters shown | `show`, `source` | cut |
 
 /// Bytes of one configuration file, or of one text handed to the loader.
 pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
@@ -13,15 +24,21 @@ pub const MAX_FILE_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Levels of nested maps and lists, aliases included.
+///
+/// The readers and the walk are recursive; this is what keeps them on the stack.
 pub const MAX_DEPTH: usize = 64;
 
 /// Values in one file after its aliases are expanded (the "billion laughs" bound).
+///
+/// An alias counts as many values as what it names has, though it shares them in memory.
 pub const MAX_NODES: usize = 1_000_000;
 
 /// Uses of aliases (`*name`) and merge keys (`<<`) in one file.
 pub const MAX_ALIASES: usize = 10_000;
 
 /// Problems that one report keeps; the others are only counted.
+///
+/// Whoever has a hundred mistakes has one: the wrong file.
 pub const MAX_PROBLEMS: usize = 100;
 
 /// Problems that one report prints in full; the others are only counted.
@@ -45,4 +62,6 @@ pub const MAX_STEPS: usize = 1_000_000;
 pub const MAX_RESOLVED_BYTES: usize = 1024 * 1024;
 
 /// Maps with more keys than this get an index, so that a lookup never gets slow.
+///
+/// Sections that people write stay below it, and cost neither a table nor a hash.
 pub const INDEX_FROM_KEYS: usize = 16;

@@ -1,8 +1,10 @@
-//! Where a section is: its keys from the root on.
+//! Where a section is, as the keys that lead to it.
 //!
 //! # Invariants
 //!
-//! 1. A path is never changed; a longer one shares all of the shorter.
+//! 1. Going one level down costs one allocation, however deep the section is: a path is a list from
+//!    the inside out, and its outer part is shared.
+//! 2. It is turned into text only for a report.
 
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ pub(crate) struct Path(Option<Arc<(Path, String)>>);
 // === impl Path ===
 
 impl Path {
+    /// The path of what is at `key` below this one.
     pub(crate) fn below(&self, key: &str) -> Self {
         Self(Some(Arc::new((self.clone(), key.to_owned()))))
     }

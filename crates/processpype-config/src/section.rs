@@ -32,6 +32,8 @@ use crate::types::Types;
 use crate::{json, show};
 
 /// A whole configuration, all layers merged. Cheap to clone, and the same for every thread.
+///
+/// It is a snapshot: files that change later do not change it. Load again for news.
 #[derive(Clone, Debug)]
 pub struct Document {
     root: Section,
@@ -101,6 +103,8 @@ impl Document {
     }
 
     /// The part at `path`; one that was written nowhere reads as an empty map.
+    ///
+    /// `document.section(&["services", "counter"])` is `root().get("services").get("counter")`.
     pub fn section(&self, path: &[&str]) -> Section {
         path.iter().fold(self.root(), |section, key| section.get(key))
     }
@@ -132,6 +136,8 @@ impl Section {
     }
 
     /// Whether any layer wrote it.
+    ///
+    /// `counter:` with nothing after it counts as written.
     pub fn exists(&self) -> bool {
         self.node.is_some()
     }
@@ -145,18 +151,18 @@ impl Section {
     }
 
     /// The part below `key`.
+    ///
+    /// It is never missing: what was written nowhere reads as its defaults, or tells which keys it
+    /// needs.
     #[must_use]
     pub fn get(&self, key: &str) -> Self {
-        let path = self.path.below(key);
+        let (path, shared) = (self.path.below(key), Arc::clone(&self.shared));
         match self.map().and_then(|map| map.get(key)) {
             Some(entry) => Self {
                 node: Some(entry.node.clone()),
-                path,
-                key_at: Some(entry.key_at.clone()),
-                shared: Arc::clone(&self.shared),
-                beside: Arc::default(),
+                ..Self::absent(path, Some(entry.key_at.clone()), shared)
             },
-            None => Self::absent(path, self.key_at.clone(), Arc::clone(&self.shared)),
+            None => Self::absent(path, self.key_at.clone(), shared),
         }
     }
 
@@ -172,6 +178,17 @@ impl Section {
     /// This is how framework keys and a service's own fields share one section: each half is read
     /// into its own type, and each refuses what it does not know. A misspelt one of `keys` lands in the
     /// rest, whose report then names the nearest of both.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "counter: {enabled: false, step: 2}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let (framework, own) = document.section(&["counter"]).split(&["enabled", "kind"]);
+    /// assert!(!framework.get("enabled").read::<bool>()?);
+    /// assert_eq!(own.keys()[0].0, "step");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
         let is_named = |key: &str| keys.contains(&key);

@@ -54,7 +54,7 @@ pub const TEXT_MAX: usize = 1024;
 /// |---|---|---|---|
 /// | [`ready(false)`](Self::ready) | cannot do its work now | falls | `ready(true)` |
 /// | [`degraded(…)`](Self::degraded) | works, less well | stays | [`recovered`](Self::recovered) |
-/// | [`set_error(…)`](Self::set_error) | works, needs a look | stays | [`recovered`](Self::recovered) |
+/// | [`set_error(…)`](Self::set_error) | works, look at it | stays | [`recovered`](Self::recovered) |
 /// | an error from `run` | is over | falls | the next start |
 ///
 /// None of the first three ends the generation or restarts anything. A new generation begins with a

@@ -450,7 +450,8 @@ impl Application {
     /// impl Service for Counter {}
     ///
     /// let check = |step: &str| {
-    ///     let app = Application::new().service(|_: Config<CounterConfig>| Counter).named("counter");
+    ///     let counter = |_: Config<CounterConfig>| Counter;
+    ///     let app = Application::new().service(counter).named("counter");
     ///     let name = "PROCESSPYPE_SERVICES__COUNTER__STEP".to_owned();
     ///     app.environment([(name, step.to_owned())]).check()
     /// };

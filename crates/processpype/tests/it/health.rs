@@ -3,7 +3,7 @@
 use processpype::testing::{self, TestApp};
 use processpype::{Application, Context, Result, Service, ServiceState};
 
-use crate::harness::{Plain, assert_history, last_error, secs, tales};
+use crate::harness::{Plain, assert_history, last_error, secs, tales, texts};
 
 /// Says something every second of its life.
 struct Talker;
@@ -45,7 +45,7 @@ async fn dependents_start_when_the_provider_says_that_it_is_ready() {
     assert_eq!(app.manager().state("talker"), Some(ServiceState::Running));
     let waiting = app.manager().status("user").expect("it is there");
     assert_eq!(waiting.state, ServiceState::Stopped);
-    assert_eq!(waiting.waiting_on.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["talker"]);
+    assert_eq!(texts(&waiting.waiting_on), ["talker"]);
     assert_eq!(app.get("/health/ready").await.status(), 503);
     tokio::time::sleep(secs(2)).await;
     assert_eq!(app.get("/health/ready").await.status(), 200);
