@@ -66,6 +66,8 @@ pub(crate) struct Walk<'a> {
     /// Every secret value that was seen.
     pub(crate) secrets: Vec<String>,
     pub(crate) path: Vec<Cow<'a, str>>,
+    /// Keys that stand beside those of the outermost map, and how deep that map is.
+    pub(crate) beside: (&'a [String], usize),
     pub(crate) used_at: Vec<&'a At>,
     /// The variables that the scalar in question was made of.
     pub(crate) made_of: Vec<String>,
@@ -123,6 +125,7 @@ impl<'a> Walk<'a> {
             resolver,
             problems: Problems::default(),
             secrets: Vec::new(),
+            beside: (&[], path.len()),
             path: path.into_iter().map(Cow::Owned).collect(),
             used_at: Vec::new(),
             made_of: Vec::new(),
@@ -131,6 +134,12 @@ impl<'a> Walk<'a> {
             trial: false,
             failed: false,
         }
+    }
+
+    /// Also names these keys as what an unknown one may have meant, in the outermost map.
+    pub(crate) fn beside(mut self, keys: &'a [String]) -> Self {
+        self.beside.0 = keys;
+        self
     }
 
     /// Checks one value against all of `ids` and decides its types.

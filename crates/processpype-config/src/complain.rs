@@ -139,12 +139,15 @@ impl<'a> Walk<'a> {
     pub(crate) fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
         let path = show::join(&self.path_text(), &entry.key);
         let message = format!("unknown key `{path}`");
+        let (beside, depth) = self.beside;
+        let beside = if self.path.len() == depth { beside } else { &[] };
+        let meant = unused.iter().chain(known).copied().chain(beside.iter().map(String::as_str));
         let problem = self
             .at(&entry.key_at, message, false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(&entry.key, unused.iter().chain(known).copied());
-        if known.is_empty() {
+            .hint_nearest(&entry.key, meant);
+        if known.is_empty() && problem.nearest_choice().is_none() {
             problem.help("this section takes no keys; remove it")
         } else {
             problem.valid(known.iter().copied())

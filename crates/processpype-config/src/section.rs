@@ -70,6 +70,8 @@ pub struct Section {
     /// The key of this section, or of the nearest one above it that was written.
     key_at: Option<At>,
     shared: Arc<Shared>,
+    /// Keys that stand beside these in the same section: unknown here, but perhaps meant.
+    beside: Arc<[String]>,
 }
 
 /// What the sections of a document have in common.
@@ -87,7 +89,7 @@ impl Document {
     pub(crate) fn new(root: Node, variables: BTreeMap<String, String>) -> Self {
         let shared = Shared { root: Some(root.clone()), variables, ..Shared::default() };
         let (path, shared) = (Path::default(), Arc::new(shared));
-        Self { root: Section { node: Some(root), path, key_at: None, shared } }
+        Self { root: Section { node: Some(root), ..Section::absent(path, None, shared) } }
     }
 
     /// A configuration without anything in it.
@@ -125,7 +127,7 @@ impl Section {
     }
 
     fn absent(path: Path, key_at: Option<At>, shared: Arc<Shared>) -> Self {
-        Self { node: None, path, key_at, shared }
+        Self { node: None, path, key_at, shared, beside: Arc::default() }
     }
 
     /// The path, such as `services.counter`; empty for the root.
@@ -154,15 +156,13 @@ impl Section {
     /// needs.
     #[must_use]
     pub fn get(&self, key: &str) -> Self {
-        let path = self.path.below(key);
+        let (path, shared) = (self.path.below(key), Arc::clone(&self.shared));
         match self.map().and_then(|map| map.get(key)) {
             Some(entry) => Self {
                 node: Some(entry.node.clone()),
-                path,
-                key_at: Some(entry.key_at.clone()),
-                shared: Arc::clone(&self.shared),
+                ..Self::absent(path, Some(entry.key_at.clone()), shared)
             },
-            None => Self::absent(path, self.key_at.clone(), Arc::clone(&self.shared)),
+            None => Self::absent(path, self.key_at.clone(), shared),
         }
     }
 
@@ -176,7 +176,8 @@ impl Section {
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
     ///
     /// This is how framework keys and a service's own fields share one section: each half is read
-    /// into its own type, and each refuses what it does not know.
+    /// into its own type, and each refuses what it does not know. A misspelt one of `keys` lands in the
+    /// rest, whose report then names the nearest of both.
     ///
     /// ```
     /// use processpype_config::{Format, Loader};
@@ -193,7 +194,8 @@ impl Section {
         let is_named = |key: &str| keys.contains(&key);
         let named = self.with_map(|map| map.filtered(is_named));
         let rest = self.with_map(|map| map.filtered(|key| !is_named(key)));
-        (named, rest)
+        let beside = keys.iter().map(|&key| key.to_owned()).collect();
+        (named, Self { beside, ..rest })
     }
 
     fn with_map(&self, change: impl FnOnce(&Map) -> Map) -> Self {
@@ -259,7 +261,7 @@ impl Section {
         at.problem(format!("unknown key `{path}`"), false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(key, known.iter().copied())
+            .hint_nearest(key, known.iter().copied().chain(self.beside.iter().map(String::as_str)))
             .valid(known.iter().copied())
     }
 
@@ -311,7 +313,7 @@ impl Section {
                 &absent
             }
         };
-        let mut walk = Walk::new(rules, resolver, self.path.keys(), &empty);
+        let mut walk = Walk::new(rules, resolver, self.path.keys(), &empty).beside(&self.beside);
         let slot = Slot { node, key_at: self.key_at.as_ref(), lenient: false };
         let typed = walk.visit(slot, &[rules.root()], false);
         let secrets = std::mem::take(&mut walk.secrets);
