@@ -176,8 +176,8 @@ impl Section {
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
     ///
     /// This is how framework keys and a service's own fields share one section: each half is read
-    /// into its own type, and each refuses what it does not know. A misspelt one of `keys` lands in the
-    /// rest, whose report then names the nearest of both.
+    /// into its own type, and each refuses what it does not know. A misspelt one of `keys` lands in
+    /// the rest, whose report then names the nearest of both.
     ///
     /// ```
     /// use processpype_config::{Format, Loader};

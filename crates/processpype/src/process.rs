@@ -159,8 +159,10 @@ struct Host {
 
 impl Host {
     async fn run(self, supervisor: processpype_runtime::Supervisor) {
+        // Listening begins before anything runs: no signal falls through.
+        let listened = Signals::listen();
+        let signals = watch_signals(listened, self.manager.clone(), self.notices.clone());
         let server = self.bound.map(Bound::serve);
-        let signals = watch_signals(self.manager.clone(), self.notices.clone());
         let closing =
             watch_closing(self.manager.clone(), self.notices.clone(), self.closing_timeout);
         let all = async {
@@ -184,8 +186,12 @@ impl Host {
 }
 
 /// Turns signals into closing, and a second one into aborting. Never returns.
-async fn watch_signals(manager: Manager, notices: SyncSender<Notice>) {
-    let mut signals = match Signals::listen() {
+async fn watch_signals(
+    listened: std::io::Result<Signals>,
+    manager: Manager,
+    notices: SyncSender<Notice>,
+) {
+    let mut signals = match listened {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(target: "processpype", "cannot listen for signals: {error}");
