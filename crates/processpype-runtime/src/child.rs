@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A child is counted before it begins and until nothing of it is left: a generation is gone only
-//!    when its children are.
+//! 1. A child is counted before it begins and until nothing of it is left: a generation is gone
+//!    only when its children are.
 //! 2. No end of a child goes unseen: an error or a panic that nobody awaits ends the generation.
 
 use std::future::Future;

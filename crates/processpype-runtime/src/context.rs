@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use processpype_core::{Generation, ServiceName};
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use crate::cell::Cell;
 use crate::life::{Life, Phase};
