@@ -9,6 +9,7 @@
 //!
 //! - [`ServiceState::step`] is the only function that makes a new state.
 //! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
+//! - [`RestartPolicy`], [`Backoff`] and [`RestartHistory`] decide about restarts.
 //! - [`Machine`] owns desired and observed state of all services and answers inputs with
 //!   [`Action`]s.
 //!
@@ -36,6 +37,7 @@ mod graph;
 mod machine;
 mod name;
 mod plan;
+mod restart;
 mod state;
 
 pub use crate::event::{Cause, Change, EventKind};
@@ -46,4 +48,8 @@ pub use crate::machine::{
 };
 pub use crate::name::{InvalidName, ServiceName};
 pub use crate::plan::{Budget, Plan, Timing};
+pub use crate::restart::{
+    Backoff, InvalidRestart, MAX_RESTARTS, RestartHistory, RestartLimit, RestartOptions,
+    RestartPolicy, Verdict,
+};
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};

@@ -13,6 +13,7 @@
 //! |---|---|---|---|---|
 //! | stopped | waits, starting | unchanged | unchanged | waits, starting |
 //! | stopped, waits for a provider | waits | done | done | waits |
+//! | error, retrying | waits, starting | done, stopped | done, stopped | waits, starting |
 //! | stopped, completed | waits, starting | unchanged | unchanged | waits, starting |
 //! | stopped, its provider too, by an operator | refused | done | done | refused |
 //! | stopped, disabled | refused | unchanged | unchanged | refused |
@@ -49,7 +50,7 @@ impl Machine {
     ///     Action, Graph, Machine, OperationId, Outcome, ServiceId, Traits, Verb,
     /// };
     ///
-    /// let traits = Traits { enabled: true, autostart: false, oneshot: false, significant: false };
+    /// let traits = Traits { autostart: false, ..Traits::default() };
     /// let mut machine = Machine::new(Graph::new(1, [])?, vec![traits], 8);
     /// let mut actions = Vec::new();
     /// machine.boot(&mut actions);
@@ -119,6 +120,7 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         self.pull_in_providers(id, with_dependencies, actions);
+        self.forgive(id, actions);
         let record = self.record_mut(id);
         let verb = Verb::Start { with_dependencies };
         let runs = record.state == ServiceState::Running && record.leaving.is_none();
@@ -137,6 +139,7 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         self.pull_in_providers(id, false, actions);
+        self.forgive(id, actions);
         let record = self.record_mut(id);
         record.operations.join(operation, Verb::Restart, true, actions);
         if matches!(record.state, ServiceState::Starting | ServiceState::Running) {
@@ -180,6 +183,7 @@ impl Machine {
     fn pull_in_providers(&mut self, id: ServiceId, all: bool, actions: &mut Vec<Action>) {
         for provider in self.graph.all_providers(id) {
             if self.record(provider).traits.enabled && self.needs_start(provider, all) {
+                self.forgive(provider, actions);
                 self.start_again(provider, Cause::PulledIn, actions);
             }
         }
@@ -206,7 +210,8 @@ impl Machine {
     ) {
         let changes = {
             let record = self.record(id);
-            record.state != ServiceState::Stopped || record.wanted.is_some()
+            let comes = record.wanted.is_some() || record.recovery.is_some();
+            record.state != ServiceState::Stopped || comes
         };
         self.hold(id);
         actions.push(Action::Touched(id));
@@ -214,11 +219,7 @@ impl Machine {
         self.record_mut(id).operations.join(operation, verb, changes, actions);
         if cascade {
             for dependent in self.graph.all_dependents(id) {
-                if self.record(dependent).life == Life::Live
-                    || self.record(dependent).wanted.is_some()
-                {
-                    self.stop_for_cascade(dependent, actions);
-                }
+                self.stop_for_cascade(dependent, actions);
             }
         }
         // Closing is a plan: a stop within it waits for its turn like all others.
@@ -237,12 +238,20 @@ impl Machine {
         }
     }
 
+    /// Stops what lives, or would come by itself.
     fn stop_for_cascade(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record(id);
+        let comes = record.wanted.is_some() || record.recovery.is_some();
+        if record.life != Life::Live && !comes {
+            return;
+        }
         self.hold(id);
         self.record_mut(id).operations.end(Outcome::Superseded, actions);
         actions.push(Action::Touched(id));
         if self.record(id).life == Life::Live {
             self.leave(id, Cause::Cascade, actions);
+        } else if self.record(id).life == Life::Gone && self.state(id) == ServiceState::Error {
+            self.transition(id, Input::Dismiss, Cause::Cascade, actions);
         }
     }
 
@@ -252,6 +261,8 @@ impl Machine {
         record.desired = Desired::Stopped;
         record.held = true;
         record.wanted = None;
+        record.recovery = None;
+        record.exhausted = false;
     }
 
     /// A stop takes an error as known; what could not be ended stays an error.

@@ -20,6 +20,8 @@ impl Machine {
         (record.state, record.life, record.desired).hash(hasher);
         (record.generation.0 == 0, record.held, record.queued).hash(hasher);
         (record.wanted.is_some(), record.leaving.is_some()).hash(hasher);
+        let opened = self.settled || !record.traits.significant || record.has_run;
+        (record.recovery, opened).hash(hasher);
         (record.ready, record.completed, record.available).hash(hasher);
         (record.asked, record.forced && record.life == Life::Live).hash(hasher);
         record.failure.map(|exit| discriminant(&exit)).hash(hasher);

@@ -32,6 +32,7 @@ mod digest;
 mod life;
 mod order;
 mod record;
+mod recovery;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -58,8 +59,7 @@ use crate::state::{Desired, Generation, Input, ServiceState};
 /// ```
 /// use processpype_core::{Action, Generation, Graph, Machine, ServiceId, Traits};
 ///
-/// let traits = Traits { enabled: true, autostart: true, oneshot: false, significant: false };
-/// let mut machine = Machine::new(Graph::new(1, [])?, vec![traits], 8);
+/// let mut machine = Machine::new(Graph::new(1, [])?, vec![Traits::default()], 8);
 /// let mut actions = Vec::new();
 /// machine.boot(&mut actions);
 /// assert!(actions.contains(&Action::Spawn(ServiceId(0), Generation(1))));
@@ -151,9 +151,8 @@ impl Machine {
     /// use processpype_core::{Edge, Graph, Machine, Report, ServiceId, ServiceState, Traits};
     ///
     /// let (db, api) = (ServiceId(0), ServiceId(1));
-    /// let traits = Traits { enabled: true, autostart: true, oneshot: false, significant: false };
     /// let graph = Graph::new(2, [Edge { dependent: api, provider: db }])?;
-    /// let mut machine = Machine::new(graph, vec![traits; 2], 8);
+    /// let mut machine = Machine::new(graph, vec![Traits::default(); 2], 8);
     /// let mut actions = Vec::new();
     /// machine.boot(&mut actions);
     /// assert_eq!(machine.waiting_on(api).collect::<Vec<_>>(), [db]);
@@ -175,8 +174,12 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         let record = self.record(id);
-        if record.generation == generation && record.life != Life::Gone {
+        let alive = record.life != Life::Gone;
+        if record.generation == generation {
             match report {
+                Report::Elapsed(Timer::Restart) => self.resume(id, actions),
+                Report::Exhausted => self.give_up(id, actions),
+                _ if !alive => {}
                 Report::Started { ready } => self.started(id, ready, actions),
                 Report::Ready(ready) => self.set_ready(id, ready, actions),
                 Report::Ending(exit) => self.ending(id, exit, actions),
@@ -272,6 +275,37 @@ impl Machine {
         self.record(id).forced
     }
 
+    /// Returns whether the service is down and a restart was asked for that has not come yet.
+    ///
+    /// ```
+    /// use processpype_core::{
+    ///     Action, ErrorKind, Exit, Generation, Graph, Machine, Report, ServiceId, ServiceState,
+    ///     Timer, Traits,
+    /// };
+    ///
+    /// let (id, first) = (ServiceId(0), Generation(1));
+    /// let mut machine = Machine::new(Graph::new(1, [])?, vec![Traits::default()], 8);
+    /// let mut actions = Vec::new();
+    /// machine.boot(&mut actions);
+    /// let failed = Exit::Failed(ErrorKind::Failed);
+    /// machine.report(id, first, Report::Gone(failed), &mut actions);
+    /// assert!(actions.contains(&Action::Retry(id, first)) && machine.is_retrying(id));
+    ///
+    /// machine.report(id, first, Report::Elapsed(Timer::Restart), &mut actions);
+    /// assert_eq!(machine.state(id), ServiceState::Starting);
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
+    #[must_use]
+    pub fn is_retrying(&self, id: ServiceId) -> bool {
+        self.record(id).recovery.is_some()
+    }
+
+    /// Returns whether the service was given up because it was restarted too often.
+    #[must_use]
+    pub fn is_exhausted(&self, id: ServiceId) -> bool {
+        self.record(id).exhausted
+    }
+
     /// Returns the providers that a service which should start is waiting for.
     pub fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
         let waits = self.record(id).wanted.is_some() && !self.is_closing();
@@ -328,7 +362,7 @@ impl Machine {
         actions.push(Action::Closing(cause));
         for id in self.graph.services() {
             let record = self.record_mut(id);
-            let waited = record.wanted.take().is_some();
+            let waited = record.wanted.take().is_some() | record.recovery.take().is_some();
             record.queued = false;
             if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
                 record.operations.end(Outcome::Superseded, actions);
@@ -346,7 +380,7 @@ impl Machine {
     fn finish_step(&mut self, actions: &mut Vec<Action>) {
         self.pump(actions);
         let quiet = self.transient == 0 && self.queue.is_empty();
-        if self.phase == Phase::Open && !self.settled && quiet {
+        if self.phase == Phase::Open && !self.settled && quiet && !self.is_first_run_open() {
             self.settled = true;
             actions.push(Action::Settled);
         }

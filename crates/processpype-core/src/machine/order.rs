@@ -15,9 +15,12 @@ use crate::state::{Desired, Generation, Input, ServiceState};
 impl Machine {
     /// Says that a new generation should begin as soon as it may.
     pub(super) fn want(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
-        self.record_mut(id).wanted = Some(cause);
+        let record = self.record_mut(id);
+        record.wanted = Some(cause);
+        record.recovery = None;
         actions.push(Action::Touched(id));
         self.enqueue(id);
+        self.wait_as_stopped(id, actions);
     }
 
     /// Puts a service that may start in the queue.
@@ -56,6 +59,7 @@ impl Machine {
         record.forced = false;
         record.failure = None;
         record.leaving = None;
+        record.exhausted = false;
         self.live += 1;
         self.transition(id, Input::Start, cause, actions);
         self.refresh_availability(id, actions);
@@ -86,13 +90,15 @@ impl Machine {
             }
             if let Some(cause) = record.wanted {
                 // Who waited for a provider starts because of it, whatever asked first.
-                record.wanted = Some(if available && cause == Cause::Boot && record.unmet == 0 {
+                let by_itself = matches!(cause, Cause::Boot | Cause::Restart);
+                record.wanted = Some(if available && by_itself && record.unmet == 0 {
                     Cause::DependencyReady
                 } else {
                     cause
                 });
                 actions.push(Action::Touched(dependent));
                 self.enqueue(dependent);
+                self.wait_as_stopped(dependent, actions);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What is known about one service.
 
+use super::recovery::Recovery;
 use super::words::{Action, OperationId, Outcome, Traits, Verb};
 use crate::event::Cause;
 use crate::exit::Exit;
@@ -17,6 +18,12 @@ pub(super) struct Record {
     /// A new generation should begin as soon as it may; why.
     pub(super) wanted: Option<Cause>,
     pub(super) queued: bool,
+    /// A restart was asked for and is not answered.
+    pub(super) recovery: Option<Recovery>,
+    /// Given up after too many restarts.
+    pub(super) exhausted: bool,
+    /// It has been running at least once.
+    pub(super) has_run: bool,
     pub(super) life: Life,
     pub(super) ready: bool,
     /// The last generation completed and nothing has run since.
@@ -68,6 +75,9 @@ impl Record {
             held: false,
             wanted: None,
             queued: false,
+            recovery: None,
+            exhausted: false,
+            has_run: false,
             life: Life::Gone,
             ready: false,
             completed: false,

@@ -3,9 +3,15 @@
 use super::*;
 use crate::exit::{ErrorKind, Exit};
 use crate::graph::Edge;
+use crate::restart::RestartPolicy;
 
-const TRAITS: Traits =
-    Traits { enabled: true, autostart: true, oneshot: false, significant: false };
+const TRAITS: Traits = Traits {
+    enabled: true,
+    autostart: true,
+    oneshot: false,
+    significant: false,
+    restart: RestartPolicy::Never,
+};
 const A: ServiceId = ServiceId(0);
 const B: ServiceId = ServiceId(1);
 const START: Verb = Verb::Start { with_dependencies: false };

@@ -10,14 +10,19 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use processpype_core::{Graph, Machine, Traits};
+use processpype_core::{Graph, Machine, RestartPolicy, Traits};
 
 use crate::dags::dags;
 use crate::explorer::{Application, Bounds, Count, Counterexample, explore, walk};
 
-/// A service as most are.
-pub(crate) const PLAIN: Traits =
-    Traits { enabled: true, autostart: true, oneshot: false, significant: false };
+/// A service that nobody but an operator restarts: all that does not depend on restarts.
+pub(crate) const PLAIN: Traits = Traits {
+    enabled: true,
+    autostart: true,
+    oneshot: false,
+    significant: false,
+    restart: RestartPolicy::Never,
+};
 const MANUAL: Traits = Traits { autostart: false, ..PLAIN };
 const DISABLED: Traits = Traits { enabled: false, ..PLAIN };
 const SIGNIFICANT: Traits = Traits { significant: true, ..PLAIN };

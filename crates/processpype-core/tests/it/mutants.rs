@@ -173,7 +173,10 @@ impl Mutant {
             let own = OperationId(u64::MAX);
             let verb = Verb::Start { with_dependencies: false };
             self.machine.command(own, id, verb, actions);
-            actions.retain(|action| !matches!(action, Action::Finish(of, _) if *of == own));
+            actions.retain(|action| match action {
+                Action::Finish(of, _) => *of != own,
+                action => *action != Action::Forgive(id),
+            });
         }
     }
 }

@@ -4,8 +4,8 @@
 //! looks into the machine. What the machine may not do is in `observer.rs`.
 
 use processpype_core::{
-    ErrorKind, Exit, Generation, Graph, OperationId, Report, ServiceId, ServiceState, Timer,
-    Traits, Verb,
+    ErrorKind, Exit, Generation, Graph, OperationId, Report, RestartPolicy, ServiceId,
+    ServiceState, Timer, Traits, Verb,
 };
 
 /// The largest application that is explored.
@@ -52,8 +52,18 @@ pub(crate) struct Service {
     pub(crate) aborted: bool,
     /// The armed timers, one bit each.
     pub(crate) armed: u8,
+    /// It failed, and is not gone yet.
+    pub(crate) failing: bool,
     /// How the last generation ended.
     pub(crate) exit: Option<Exit>,
+    /// Its end was asked for: a restart is not.
+    pub(crate) unasked: bool,
+    /// A restart was asked for and is not answered.
+    pub(crate) recovery: Option<Recovery>,
+    pub(crate) exhausted: bool,
+    pub(crate) has_run: bool,
+    pub(crate) significant: bool,
+    pub(crate) policy: RestartPolicy,
     /// An operator wants it stopped.
     pub(crate) held: bool,
     /// It has to stop in order: a cascade.
@@ -61,6 +71,13 @@ pub(crate) struct Service {
     pub(crate) enabled: bool,
     /// Somebody asked for a generation that has not begun yet.
     pub(crate) credit: bool,
+}
+
+/// What the runtime was asked for after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recovery {
+    Retry,
+    Pause,
 }
 
 /// A command that has not ended.
@@ -89,6 +106,8 @@ pub(crate) fn bit(timer: Timer) -> u8 {
         Timer::Start => 1,
         Timer::Stop => 2,
         Timer::Abort => 4,
+        // Never armed.
+        Timer::Restart => 0,
     }
 }
 
@@ -106,7 +125,14 @@ impl Service {
         asked: false,
         aborted: false,
         armed: 0,
+        failing: false,
         exit: None,
+        unasked: false,
+        recovery: None,
+        exhausted: false,
+        has_run: false,
+        significant: false,
+        policy: RestartPolicy::Never,
         held: false,
         in_plan: false,
         enabled: true,
@@ -144,7 +170,9 @@ impl Service {
             Running => 10,
             Stopping | Stopped | Error => 6,
         };
-        life + 16 * u32::from(self.credit)
+        // A failure may bring a recovery, and that a new life.
+        let recovery = u32::from(self.recovery.is_some()) + 2 * u32::from(self.failing);
+        life + 16 * u32::from(self.credit) + 24 * recovery
     }
 
     /// All of it that matters later, as a number.
@@ -166,6 +194,13 @@ impl Service {
             self.held,
             self.in_plan,
             self.credit,
+            // Left out where it decides nothing.
+            self.failing && self.policy != RestartPolicy::Never,
+            self.is_restarted().is_some(),
+            self.recovery == Some(Recovery::Retry),
+            self.recovery == Some(Recovery::Pause),
+            self.exhausted,
+            self.has_run && self.significant,
         ];
         let flags = flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag));
         let rest = (self.told as u64) << 8 | u64::from(self.armed) << 4;
@@ -174,6 +209,10 @@ impl Service {
 
     /// What its living generation can do next; `stubborn` moves are faults.
     fn moves(&self, mut yields: impl FnMut(Report, Cost)) {
+        if !self.alive {
+            self.answers(yields);
+            return;
+        }
         const FAILED: Exit = Exit::Failed(ErrorKind::Failed);
         const START_FAILED: Exit = Exit::Failed(ErrorKind::StartFailed);
         const STOP_FAILED: Exit = Exit::Failed(ErrorKind::StopFailed);
@@ -213,6 +252,16 @@ impl Service {
         }
     }
 
+    /// How the runtime can answer a service that wants to be restarted.
+    fn answers(&self, mut yields: impl FnMut(Report, Cost)) {
+        if let Some(recovery) = self.recovery {
+            yields(Report::Elapsed(Timer::Restart), Cost::Progress);
+            if recovery == Recovery::Retry {
+                yields(Report::Exhausted, Cost::Free);
+            }
+        }
+    }
+
     /// Reports that come too late to matter: races that the runtime cannot rule out.
     fn races(&self, mut yields: impl FnMut(Generation, Report)) {
         let started = Report::Started { ready: true };
@@ -220,9 +269,16 @@ impl Service {
             [started, Report::Ready(true), Report::Ready(false), Report::Ending(Exit::Stopped)];
         let current = Generation(self.generation);
         let gone = Report::Gone(Exit::Stopped);
+        let answers = [Report::Elapsed(Timer::Restart), Report::Exhausted];
+        match self.recovery {
+            None => answers.into_iter().for_each(|report| yields(current, report)),
+            Some(Recovery::Pause) => yields(current, Report::Exhausted),
+            Some(Recovery::Retry) => {}
+        }
         if self.generation > 1 {
             let stale = Generation(self.generation - 1);
-            all.into_iter().chain([gone]).for_each(|report| yields(stale, report));
+            let all = all.into_iter().chain([gone]).chain(answers);
+            all.for_each(|report| yields(stale, report));
             yields(stale, Report::Gone(Exit::Completed));
         }
         match self.told {
@@ -249,6 +305,7 @@ impl World {
         let mut services = [Service::NEW; MAX_SERVICES];
         for (service, traits) in services.iter_mut().zip(traits) {
             service.enabled = traits.enabled;
+            (service.significant, service.policy) = (traits.significant, traits.restart);
             service.credit = traits.enabled && traits.autostart;
         }
         // What they need starts with them, through any number of enabled services.
@@ -277,10 +334,7 @@ impl World {
         for id in graph.services() {
             let service = self.service(id);
             let generation = Generation(service.generation);
-            if service.alive {
-                service
-                    .moves(|report, cost| out.push((Move::Report(id, generation, report), cost)));
-            }
+            service.moves(|report, cost| out.push((Move::Report(id, generation, report), cost)));
         }
         if !self.closing {
             out.push((Move::Close, Cost::Free));
