@@ -26,6 +26,8 @@ pub(crate) const PLAIN: Traits = Traits {
 const MANUAL: Traits = Traits { autostart: false, ..PLAIN };
 const DISABLED: Traits = Traits { enabled: false, ..PLAIN };
 const SIGNIFICANT: Traits = Traits { significant: true, ..PLAIN };
+pub(crate) const ON_FAILURE: Traits = Traits { restart: RestartPolicy::OnFailure, ..PLAIN };
+const ALWAYS: Traits = Traits { restart: RestartPolicy::Always, ..PLAIN };
 /// More places than services.
 pub(crate) const AT_ONCE: usize = 8;
 /// How many behaviours are walked of each application that is too large to be searched.
@@ -58,9 +60,21 @@ fn check_all(n: usize, traits: &[Traits], at_once: usize, bounds: Bounds) -> Cou
 /// Searches all applications of `n` plain services and compares the counts with the golden file.
 #[track_caller]
 fn check(n: usize, faults: usize, commands: usize) {
-    let count = check_all(n, &vec![PLAIN; n], AT_ONCE, Bounds { faults, commands });
+    check_counts("", n, PLAIN, Bounds { faults, commands });
+}
+
+/// The same for services that are restarted on failure.
+#[track_caller]
+fn check_restarts(n: usize, faults: usize, commands: usize) {
+    check_counts("restarts: ", n, ON_FAILURE, Bounds { faults, commands });
+}
+
+#[track_caller]
+fn check_counts(what: &str, n: usize, traits: Traits, bounds: Bounds) {
+    let count = check_all(n, &vec![traits; n], AT_ONCE, bounds);
+    let (graphs, Bounds { faults, commands }) = (dags(n).len(), bounds);
     let key =
-        format!("{n} services, {:>3} graphs, {faults} faults, {commands} commands:", dags(n).len());
+        format!("{what}{n} services, {graphs:>3} graphs, {faults} faults, {commands} commands:");
     let row = format!("{key} {:>9} states, {:>10} steps", count.states, count.steps);
     println!("{row}");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/state-counts.txt");
@@ -167,15 +181,49 @@ fn one_start_at_once() {
     }
 }
 
+/// Services that are restarted: with answers of both kinds, failures of every kind.
+#[test]
+fn restarts_on_up_to_three_services() {
+    check_restarts(1, 3, 3);
+    check_restarts(2, 2, 2);
+    check_restarts(3, 2, 1);
+    check_restarts(3, 1, 2);
+}
+
+#[test]
+fn restarts_on_four_services() {
+    check_restarts(4, 1, 1);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn restarts_on_three_services_two_faults_two_commands() {
+    check_restarts(3, 2, 2);
+}
+
+/// Every mixture of restart policies, significant or not.
+#[test]
+fn all_mixtures_of_policies() {
+    let significant = |traits| Traits { significant: true, ..traits };
+    let kinds = [PLAIN, ON_FAILURE, ALWAYS, significant(ON_FAILURE), significant(ALWAYS)];
+    check_mixtures(1, &kinds, Bounds { faults: 3, commands: 2 });
+    check_mixtures(2, &kinds, Bounds { faults: 2, commands: 1 });
+    check_mixtures(3, &kinds[1..4], Bounds { faults: 1, commands: 1 });
+}
+
 /// Every mixture of traits on up to three services.
 #[test]
 fn all_mixtures_of_traits() {
     let kinds = [PLAIN, MANUAL, DISABLED, SIGNIFICANT];
     for n in 1..=3 {
-        for mixture in 0..kinds.len().pow(n as u32) {
-            let kind = |i: usize| kinds[mixture / kinds.len().pow(i as u32) % kinds.len()];
-            let traits: Vec<Traits> = (0..n).map(kind).collect();
-            check_all(n, &traits, AT_ONCE, Bounds { faults: 1, commands: 1 });
-        }
+        check_mixtures(n, &kinds, Bounds { faults: 1, commands: 1 });
+    }
+}
+
+fn check_mixtures(n: usize, kinds: &[Traits], bounds: Bounds) {
+    for mixture in 0..kinds.len().pow(n as u32) {
+        let kind = |i: usize| kinds[mixture / kinds.len().pow(i as u32) % kinds.len()];
+        let traits: Vec<Traits> = (0..n).map(kind).collect();
+        check_all(n, &traits, AT_ONCE, bounds);
     }
 }

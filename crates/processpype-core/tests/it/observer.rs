@@ -107,7 +107,12 @@ impl World {
             Report::Ending(exit) => (service.ending, service.failing) = (Some(exit), true),
             Report::Gone(exit) => {
                 let by_itself = service.ending.is_some() || !service.asked;
-                let exit = service.ending.unwrap_or(exit);
+                let exit = match service.ending {
+                    Some(exit) => exit,
+                    None if service.failing => Exit::Failed(ErrorKind::StartTimeout),
+                    None if service.orphan => Exit::Failed(ErrorKind::Orphaned),
+                    None => exit,
+                };
                 // A stop takes whatever end comes as asked for; an orphan's end was a failure.
                 service.unasked = !service.held && (by_itself || service.failing || service.orphan);
                 service.failing = false;

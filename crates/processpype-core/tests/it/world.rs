@@ -180,8 +180,8 @@ impl Service {
         let exit = |exit: Option<Exit>| match exit {
             None => 0,
             Some(Exit::Completed) => 1,
-            Some(Exit::Failed(_)) => 2,
-            Some(_) => 3,
+            Some(Exit::Failed(ErrorKind::Dependency)) => 3,
+            Some(_) => 2,
         };
         let flags = [
             self.generation == 0,
@@ -215,6 +215,7 @@ impl Service {
         }
         const FAILED: Exit = Exit::Failed(ErrorKind::Failed);
         const START_FAILED: Exit = Exit::Failed(ErrorKind::StartFailed);
+        const UNAVAILABLE: Exit = Exit::Failed(ErrorKind::Dependency);
         const STOP_FAILED: Exit = Exit::Failed(ErrorKind::StopFailed);
         if self.orphan {
             yields(Report::Gone(Exit::Aborted), Cost::Free);
@@ -237,6 +238,10 @@ impl Service {
             yields(Report::Ending(FAILED), Cost::Fault);
             yields(Report::Ending(Exit::Completed), Cost::Fault);
             yields(Report::Gone(FAILED), Cost::Fault);
+            if self.policy != RestartPolicy::Never {
+                yields(Report::Ending(UNAVAILABLE), Cost::Fault);
+                yields(Report::Gone(UNAVAILABLE), Cost::Fault);
+            }
         } else {
             yields(Report::Started { ready: true }, Cost::Progress);
             yields(Report::Started { ready: false }, Cost::Fault);
