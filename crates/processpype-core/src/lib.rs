@@ -42,7 +42,7 @@ mod state;
 
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
-pub use crate::graph::{Cycle, Edge, Graph, ServiceId};
+pub use crate::graph::{Cycle, Edge, EdgePolicy, Graph, ServiceId};
 pub use crate::machine::{
     Action, CloseCause, Machine, OperationId, Outcome, Refusal, Report, Timer, Traits, Verb,
 };

@@ -107,7 +107,7 @@ impl Machine {
                 let record = self.record(provider);
                 record.held && !record.available
             };
-            let mut providers = self.graph.all_providers(id).into_iter();
+            let mut providers = self.graph.all_required(id).into_iter();
             providers.find(held).map(Refusal::ProviderStopped)
         }
     }
@@ -130,6 +130,11 @@ impl Machine {
         } else {
             self.start_again(id, Cause::Operator, actions);
         }
+        // Who stays is in the way of no plan. All that stay are known by now.
+        self.free_providers(id, actions);
+        for provider in self.graph.all_required(id) {
+            self.free_providers(provider, actions);
+        }
     }
 
     fn command_restart(
@@ -143,6 +148,7 @@ impl Machine {
         let record = self.record_mut(id);
         record.operations.join(operation, Verb::Restart, true, actions);
         if matches!(record.state, ServiceState::Starting | ServiceState::Running) {
+            // No need to wait for its turn in a plan.
             record.leaving = None;
             record.desired = Desired::Running;
             record.held = false;
@@ -165,9 +171,13 @@ impl Machine {
         }
         match record.state {
             ServiceState::Starting | ServiceState::Running => {
-                // Only a pending plan wanted it gone: the later command wins.
+                // Only a pending plan wanted it gone: the later command wins; but it restarts with
+                // its provider all the same, and the command waits for that.
+                if record.leaving == Some(Cause::ProviderRestarted) {
+                    return;
+                }
                 record.leaving = None;
-                self.refresh_availability(id, actions);
+                self.refresh(id, actions);
                 if self.state(id) == ServiceState::Running {
                     self.record_mut(id).operations.done(actions);
                 }
@@ -181,7 +191,7 @@ impl Machine {
     /// Starts the providers that a start needs: those never started and, if asked for, all that are
     /// down or about to be.
     fn pull_in_providers(&mut self, id: ServiceId, all: bool, actions: &mut Vec<Action>) {
-        for provider in self.graph.all_providers(id) {
+        for provider in self.graph.all_required(id) {
             if self.record(provider).traits.enabled && self.needs_start(provider, all) {
                 self.forgive(provider, actions);
                 self.start_again(provider, Cause::PulledIn, actions);
@@ -218,9 +228,7 @@ impl Machine {
         let verb = Verb::Stop { cascade };
         self.record_mut(id).operations.join(operation, verb, changes, actions);
         if cascade {
-            for dependent in self.graph.all_dependents(id) {
-                self.stop_for_cascade(dependent, actions);
-            }
+            self.stop_requiring(id, actions);
         }
         // Closing is a plan: a stop within it waits for its turn like all others.
         let in_order = cascade || self.is_closing();
@@ -238,7 +246,21 @@ impl Machine {
         }
     }
 
-    /// Stops what lives, or would come by itself.
+    /// Stops all that cannot do without a service.
+    fn stop_requiring(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let dependents = self.graph.all_requiring(id);
+        // All are leaving before the first one is asked: so each waits for its dependents.
+        for &dependent in &dependents {
+            self.stop_for_cascade(dependent, actions);
+        }
+        for dependent in dependents {
+            if self.record(dependent).life == Life::Live {
+                self.leave(dependent, Cause::Cascade, actions);
+            }
+        }
+    }
+
+    /// Holds what lives, or would come by itself; what lives is to stop in its turn.
     fn stop_for_cascade(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record(id);
         let comes = record.wanted.is_some() || record.recovery.is_some();
@@ -248,10 +270,13 @@ impl Machine {
         self.hold(id);
         self.record_mut(id).operations.end(Outcome::Superseded, actions);
         actions.push(Action::Touched(id));
-        if self.record(id).life == Life::Live {
-            self.leave(id, Cause::Cascade, actions);
-        } else if self.record(id).life == Life::Gone && self.state(id) == ServiceState::Error {
-            self.transition(id, Input::Dismiss, Cause::Cascade, actions);
+        let record = self.record_mut(id);
+        match record.state {
+            ServiceState::Starting | ServiceState::Running => record.set_leaving(Cause::Cascade),
+            ServiceState::Error if record.life == Life::Gone => {
+                self.transition(id, Input::Dismiss, Cause::Cascade, actions);
+            }
+            ServiceState::Error | ServiceState::Stopping | ServiceState::Stopped => {}
         }
     }
 

@@ -22,7 +22,7 @@ impl Machine {
         if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
             record.operations.done(actions);
         }
-        self.refresh_availability(id, actions);
+        self.refresh(id, actions);
     }
 
     pub(super) fn set_ready(&mut self, id: ServiceId, ready: bool, actions: &mut Vec<Action>) {
@@ -30,7 +30,7 @@ impl Machine {
         if record.state == ServiceState::Running && record.ready != ready {
             record.ready = ready;
             actions.push(Action::Touched(id));
-            self.refresh_availability(id, actions);
+            self.refresh(id, actions);
         }
     }
 
@@ -52,7 +52,7 @@ impl Machine {
     fn begin_teardown(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         self.transition(id, Input::Stop, cause, actions);
         self.record_mut(id).ready = false;
-        self.refresh_availability(id, actions);
+        self.refresh(id, actions);
         actions.push(Action::Arm(id, self.generation_of(id), Timer::Stop));
     }
 
@@ -128,7 +128,7 @@ impl Machine {
         self.live -= 1;
         let input = if failed.is_some() { Input::Failed } else { Input::Ended };
         self.transition(id, input, Cause::Exit(exit), actions);
-        self.refresh_availability(id, actions);
+        self.refresh(id, actions);
         self.release_providers(id, actions);
         self.end_operations(id, failed, actions);
         if let Some(cause) = self.record(id).wanted {

@@ -46,7 +46,7 @@ pub use self::words::{
 
 use self::record::{Life, Record};
 use crate::event::{Cause, Change};
-use crate::graph::{Graph, ServiceId};
+use crate::graph::{EdgePolicy, Graph, ServiceId};
 use crate::state::{Desired, Generation, Input, ServiceState};
 
 /// Desired and observed state of every service of an application.
@@ -107,7 +107,8 @@ impl Machine {
     #[must_use]
     pub fn new(graph: Graph, traits: Vec<Traits>, starts_at_once: usize) -> Self {
         assert_eq!(graph.len(), traits.len(), "every service of the graph has its traits");
-        let unmet = |id| graph.providers(id).len() as u32;
+        let gating = |id| graph.provider_edges(id).filter(|(_, policy)| policy.gates()).count();
+        let unmet = |id| gating(id) as u32;
         let records =
             graph.services().zip(traits).map(|(id, traits)| Record::new(traits, unmet(id)));
         Self {
@@ -309,8 +310,11 @@ impl Machine {
     /// Returns the providers that a service which should start is waiting for.
     pub fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
         let waits = self.record(id).wanted.is_some() && !self.is_closing();
-        let providers = if waits { self.graph.providers(id) } else { &[] };
-        providers.iter().copied().filter(|&provider| !self.record(provider).available)
+        let edges = self.graph.provider_edges(id);
+        let blocks = move |&(provider, policy): &(ServiceId, EdgePolicy)| {
+            waits && self.record(provider).blocks(policy)
+        };
+        edges.filter(blocks).map(|(provider, _)| provider)
     }
 
     /// Returns the direct dependents whose generation lives.
@@ -342,9 +346,9 @@ impl Machine {
     fn desire_providers(&mut self) {
         for id in self.graph.topological().into_iter().rev() {
             if self.record(id).desired == Desired::Running {
-                for provider in self.graph.providers(id).to_vec() {
+                for (provider, policy) in Arc::clone(&self.graph).provider_edges(id) {
                     let record = self.record_mut(provider);
-                    if record.traits.enabled {
+                    if policy.gates() && record.traits.enabled {
                         record.desired = Desired::Running;
                     }
                 }

@@ -4,6 +4,7 @@ use super::recovery::Recovery;
 use super::words::{Action, OperationId, Outcome, Traits, Verb};
 use crate::event::Cause;
 use crate::exit::Exit;
+use crate::graph::EdgePolicy;
 use crate::state::{Desired, Generation, ServiceState};
 
 /// All that is known about one service.
@@ -38,7 +39,9 @@ pub(super) struct Record {
     pub(super) forced: bool,
     /// Whether dependents may count on it, as last told to them.
     pub(super) available: bool,
-    /// Providers that are not available.
+    /// Whether it is queued or starting, as last told to dependents.
+    pub(super) coming: bool,
+    /// Providers that a start waits for.
     pub(super) unmet: u32,
     /// Dependents whose generation lives.
     pub(super) live_dependents: u32,
@@ -86,10 +89,24 @@ impl Record {
             leaving: None,
             forced: false,
             available: false,
+            coming: false,
             unmet,
             live_dependents: 0,
             operations: Operations::default(),
         }
+    }
+
+    /// Says that it should stop once its dependents are gone.
+    pub(super) fn set_leaving(&mut self, cause: Cause) {
+        // A stop is more than a restart.
+        if self.leaving.is_none_or(|leaving| leaving == Cause::ProviderRestarted) {
+            self.leaving = Some(cause);
+        }
+    }
+
+    /// Whether a dependent with an edge of this policy has to wait for it, as last told.
+    pub(super) fn blocks(&self, policy: EdgePolicy) -> bool {
+        if policy.gates() { !self.available } else { self.coming }
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use processpype_core::{Graph, Machine, RestartPolicy, Traits};
 
-use crate::dags::dags;
+use crate::dags::{dags, policed};
 use crate::explorer::{Application, Bounds, Count, Counterexample, explore, walk};
 
 /// A service that nobody but an operator restarts: all that does not depend on restarts.
@@ -43,8 +43,14 @@ fn unbroken<T>(found: Result<T, Box<Counterexample>>, graph: &Graph) -> T {
 
 #[track_caller]
 fn check_all(n: usize, traits: &[Traits], at_once: usize, bounds: Bounds) -> Count {
+    check_graphs(dags(n), traits, at_once, bounds)
+}
+
+#[track_caller]
+fn check_graphs(graphs: Vec<Graph>, traits: &[Traits], at_once: usize, bounds: Bounds) -> Count {
     let mut total = Count::default();
-    for graph in dags(n) {
+    for graph in graphs {
+        let n = graph.len();
         let machine = Machine::new(graph.clone(), traits.to_vec(), at_once);
         let mut application = Application::new(graph.clone(), traits.to_vec());
         if at_once < n {
@@ -71,10 +77,20 @@ fn check_restarts(n: usize, faults: usize, commands: usize) {
 
 #[track_caller]
 fn check_counts(what: &str, n: usize, traits: Traits, bounds: Bounds) {
-    let count = check_all(n, &vec![traits; n], AT_ONCE, bounds);
-    let (graphs, Bounds { faults, commands }) = (dags(n).len(), bounds);
-    let key =
-        format!("{what}{n} services, {graphs:>3} graphs, {faults} faults, {commands} commands:");
+    check_golden(what, dags(n), traits, bounds);
+}
+
+/// The same for every policy on every edge.
+#[track_caller]
+fn check_policed(n: usize, faults: usize, commands: usize) {
+    check_golden("edges: ", policed(n), ON_FAILURE, Bounds { faults, commands });
+}
+
+#[track_caller]
+fn check_golden(what: &str, graphs: Vec<Graph>, traits: Traits, bounds: Bounds) {
+    let (n, len, Bounds { faults, commands }) = (graphs[0].len(), graphs.len(), bounds);
+    let count = check_graphs(graphs, &vec![traits; n], AT_ONCE, bounds);
+    let key = format!("{what}{n} services, {len:>3} graphs, {faults} faults, {commands} commands:");
     let row = format!("{key} {:>9} states, {:>10} steps", count.states, count.steps);
     println!("{row}");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/state-counts.txt");
@@ -199,6 +215,36 @@ fn restarts_on_four_services() {
 #[ignore = "minutes: run when the machine changes"]
 fn restarts_on_three_services_two_faults_two_commands() {
     check_restarts(3, 2, 2);
+}
+
+/// Every edge policy on every edge of up to three services.
+#[test]
+fn edge_policies_on_up_to_three_services() {
+    check_policed(2, 2, 2);
+    check_policed(3, 1, 1);
+    check_policed(3, 2, 0);
+    check_policed(3, 0, 2);
+}
+
+/// One place to start in, so that optional edges wait for what is queued.
+#[test]
+fn edge_policies_with_one_start_at_once() {
+    for n in 2..=3 {
+        let bounds = Bounds { faults: 1, commands: 1 };
+        check_graphs(policed(n), &vec![ON_FAILURE; n], 1, bounds);
+    }
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn edge_policies_on_three_services_two_faults_one_command() {
+    check_policed(3, 2, 1);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn edge_policies_on_three_services_one_fault_two_commands() {
+    check_policed(3, 1, 2);
 }
 
 /// Every mixture of restart policies, significant or not.

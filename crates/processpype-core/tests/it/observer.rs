@@ -22,11 +22,11 @@
 //! 12. `Rest`: without faults everything comes to rest, and at rest nothing is left to do.
 
 use processpype_core::{
-    Action, Change, CloseCause, ErrorKind, Exit, Graph, OperationId, Outcome, Refusal, Report,
-    ServiceId, ServiceState, Timer, Verb,
+    Action, Change, CloseCause, Edge, EdgePolicy, ErrorKind, Exit, Graph, OperationId, Outcome,
+    Refusal, Report, ServiceId, ServiceState, Timer, Verb,
 };
 
-use crate::world::{Move, Pending, Recovery, Service, World, bit};
+use crate::world::{Move, Pending, Recovery, Service, World, bit, is_gate};
 
 /// An invariant that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,8 @@ impl World {
                 service.failing = false;
                 let undone = exit == Exit::Completed && !by_itself;
                 service.exit = Some(if undone { Exit::Stopped } else { exit });
-                (service.alive, service.orphan, service.in_plan) = (false, false, false);
+                (service.alive, service.orphan) = (false, false);
+                (service.in_plan, service.due) = (false, false);
                 (service.started, service.ready, service.ending) = (false, false, None);
                 (service.asked, service.aborted, service.armed) = (false, false, 0);
             }
@@ -141,14 +142,15 @@ impl World {
                 let service = self.service_mut(id);
                 (service.held, service.credit, service.in_plan) =
                     (true, false, cascade && service.alive);
-                (service.recovery, service.exhausted) = (None, false);
-                let dependents = if cascade { graph.all_dependents(id) } else { Vec::new() };
+                (service.recovery, service.exhausted, service.due) = (None, false, false);
+                let dependents = if cascade { graph.all_requiring(id) } else { Vec::new() };
                 for dependent in dependents {
                     let service = self.service_mut(dependent);
                     if service.is_in_the_way() || service.credit || service.recovery.is_some() {
                         (service.held, service.recovery) = (true, None);
                     }
                     service.in_plan = service.is_in_the_way();
+                    service.due = false;
                     service.credit = false;
                 }
             }
@@ -157,6 +159,7 @@ impl World {
                 self.pulled_in(graph, id, with_dependencies);
             }
             Verb::Restart => {
+                self.service_mut(id).due = false;
                 self.wanted(id, true);
                 self.pulled_in(graph, id, false);
             }
@@ -165,7 +168,7 @@ impl World {
 
     /// A start brings its providers: the never started ones, or all that are not there to stay.
     fn pulled_in(&mut self, graph: &Graph, id: ServiceId, all: bool) {
-        for provider in graph.all_providers(id) {
+        for provider in graph.all_required(id) {
             let service = self.service(provider);
             let completes = service.ending == Some(Exit::Completed);
             let needed = all && !service.is_completed() && !completes;
@@ -234,10 +237,10 @@ impl World {
     fn spawned(&mut self, graph: &Graph, id: ServiceId, generation: u64) -> Check {
         let open = !self.closing && self.service(id).credit && !self.service(id).held;
         ensure(open, Broken::Unasked(id, "spawn"))?;
-        for &provider in graph.providers(id) {
+        for (provider, policy) in graph.provider_edges(id) {
             let service = self.service(provider);
-            let stays = service.is_completed() || !service.held;
-            ensure(service.is_available() && stays, Broken::StartOrder(id))?;
+            let stays = service.is_completed() || !service.held || policy == EdgePolicy::Optional;
+            ensure(service.lets_begin(policy) && stays, Broken::StartOrder(id))?;
         }
         let service = self.service_mut(id);
         let next = !service.alive && generation == service.generation + 1;
@@ -245,7 +248,20 @@ impl World {
         ensure(service.told == ServiceState::Starting, Broken::Chain(id, "spawned, not starting"))?;
         (service.alive, service.credit, service.generation) = (true, false, generation);
         (service.exit, service.unasked) = (None, false);
+        self.set_off(graph, id);
         Ok(())
+    }
+
+    /// Who lives, and chose to be restarted with its provider, is to be restarted.
+    fn set_off(&mut self, graph: &Graph, provider: ServiceId) {
+        for (dependent, policy) in graph.dependent_edges(provider) {
+            let service = self.service_mut(dependent);
+            let up = matches!(service.told, ServiceState::Starting | ServiceState::Running);
+            if policy == EdgePolicy::Restart && up && !service.is_leaving() {
+                (service.due, service.credit) = (true, true);
+                self.set_off(graph, dependent);
+            }
+        }
     }
 
     /// A restart is asked for: by the end of this generation, which nobody asked for.
@@ -264,7 +280,7 @@ impl World {
     fn may_forgive(&self, graph: &Graph, happened: Move, id: ServiceId) -> Check {
         let meant = match happened {
             Move::Command(_, of, Verb::Start { .. } | Verb::Restart) => {
-                of == id || graph.all_providers(of).contains(&id)
+                of == id || graph.all_required(of).contains(&id)
             }
             _ => false,
         };
@@ -288,10 +304,16 @@ impl World {
     fn stop_in_order(&self, graph: &Graph, happened: Move, id: ServiceId) -> Check {
         let by_itself =
             matches!(happened, Move::Report(of, _, Report::Elapsed(Timer::Start)) if of == id);
-        let in_plan = self.closing || self.service(id).in_plan;
+        let service = self.service(id);
         let mut dependents = graph.dependents(id).iter();
-        let free = dependents.all(|&dependent| !self.service(dependent).is_in_the_way());
-        ensure(free || by_itself || !in_plan, Broken::StopOrder(id))
+        let free = dependents.all(|&dependent| {
+            let edge = Edge { dependent, provider: id };
+            let dependent = self.service(dependent);
+            let stops_too = dependent.is_leaving() && service.is_leaving();
+            let in_plan = stops_too || (service.in_plan && is_gate(graph, edge));
+            !dependent.is_in_the_way() || !(in_plan || self.closing)
+        });
+        ensure(free || by_itself, Broken::StopOrder(id))
     }
 
     fn changed(&mut self, change: Change) -> Check {
@@ -305,7 +327,7 @@ impl World {
         if change.to == ServiceState::Error && service.alive {
             // What could not be ended fails whatever waited for its end.
             (service.orphan, service.credit, service.in_plan) = (true, false, false);
-            (service.ending, service.failing) = (None, false);
+            (service.ending, service.failing, service.due) = (None, false, false);
         }
         if change.from == ServiceState::Starting {
             service.armed &= !bit(Timer::Start);
@@ -382,8 +404,8 @@ impl World {
     /// Whether a service could start now and should.
     fn is_owed(&self, graph: &Graph, id: ServiceId) -> bool {
         let service = self.service(id);
-        let mut providers = graph.providers(id).iter();
-        let can = providers.all(|&provider| self.service(provider).is_available());
+        let mut providers = graph.provider_edges(id);
+        let can = providers.all(|(provider, policy)| self.service(provider).lets_begin(policy));
         service.credit && !service.alive && !self.closing && can
     }
 
@@ -425,6 +447,7 @@ impl World {
             let unstopped = service.is_in_the_way() && (service.held || self.closing);
             ensure(!unstopped, Broken::Rest("a stop is not carried out"))?;
             ensure(!self.is_owed(graph, id), Broken::Rest("a service should start and can"))?;
+            ensure(!service.due, Broken::Rest("not restarted with its provider"))?;
         }
         ensure(self.closed || !self.closing, Broken::Rest("closing has no end"))?;
         ensure(self.settled || self.closing, Broken::Rest("never settled"))?;
@@ -435,8 +458,9 @@ impl World {
 
     /// Only a start may wait at rest: for a provider that is down or unready.
     fn may_wait(&self, graph: &Graph, pending: &Pending) -> bool {
-        let mut providers = graph.providers(pending.service).iter();
-        let blocked = providers.any(|&provider| !self.service(provider).is_available());
+        let mut providers = graph.provider_edges(pending.service);
+        let blocked =
+            providers.any(|(provider, policy)| !self.service(provider).lets_begin(policy));
         let starts = matches!(pending.verb, Verb::Start { .. } | Verb::Restart);
         starts && blocked && !self.service(pending.service).alive && !self.closing
     }

@@ -4,8 +4,8 @@
 //! looks into the machine. What the machine may not do is in `observer.rs`.
 
 use processpype_core::{
-    ErrorKind, Exit, Generation, Graph, OperationId, Report, RestartPolicy, ServiceId,
-    ServiceState, Timer, Traits, Verb,
+    Edge, EdgePolicy, ErrorKind, Exit, Generation, Graph, OperationId, Report, RestartPolicy,
+    ServiceId, ServiceState, Timer, Traits, Verb,
 };
 
 /// The largest application that is explored.
@@ -68,6 +68,8 @@ pub(crate) struct Service {
     pub(crate) held: bool,
     /// It has to stop in order: a cascade.
     pub(crate) in_plan: bool,
+    /// It has to be restarted, because its provider was.
+    pub(crate) due: bool,
     pub(crate) enabled: bool,
     /// Somebody asked for a generation that has not begun yet.
     pub(crate) credit: bool,
@@ -98,6 +100,8 @@ pub(crate) struct World {
     pub(crate) closed: bool,
     pub(crate) settled: bool,
     pub(crate) all_aborted: bool,
+    /// How much the progress of each service counts: more than all that it can set off.
+    weights: [u32; MAX_SERVICES],
 }
 
 /// The bit of a timer in [`Service::armed`].
@@ -135,18 +139,33 @@ impl Service {
         policy: RestartPolicy::Never,
         held: false,
         in_plan: false,
+        due: false,
         enabled: true,
         credit: false,
     };
 
     /// Whether dependents may count on it.
     pub(crate) fn is_available(&self) -> bool {
-        let runs = self.told == ServiceState::Running && self.ready && !self.asked && !self.in_plan;
+        let runs =
+            self.told == ServiceState::Running && self.ready && !self.asked && !self.is_leaving();
         self.is_completed() || (self.alive && runs)
     }
 
     pub(crate) fn is_completed(&self) -> bool {
         !self.alive && self.exit == Some(Exit::Completed)
+    }
+
+    /// Whether it stops in order, sooner or later.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.in_plan || self.due
+    }
+
+    /// Whether a dependent with an edge of this policy may begin.
+    pub(crate) fn lets_begin(&self, policy: EdgePolicy) -> bool {
+        match policy {
+            EdgePolicy::Optional => self.told != ServiceState::Starting,
+            EdgePolicy::Hold | EdgePolicy::Restart => self.is_available(),
+        }
     }
 
     /// Whether its generation counts for the order of stops.
@@ -194,6 +213,7 @@ impl Service {
             self.held,
             self.in_plan,
             self.credit,
+            self.due,
             // Left out where it decides nothing.
             self.failing && self.policy != RestartPolicy::Never,
             self.is_restarted().is_some(),
@@ -316,14 +336,16 @@ impl World {
         // What they need starts with them, through any number of enabled services.
         for _ in graph.services() {
             for edge in graph.edges() {
-                let needed = services[edge.dependent.index()].credit;
+                let needs = is_gate(graph, edge);
+                let needed = needs && services[edge.dependent.index()].credit;
                 let provider = &mut services[edge.provider.index()];
                 provider.credit |= needed && provider.enabled;
             }
         }
         let pending = [None; MAX_COMMANDS];
         let (closing, closed, settled, all_aborted) = (false, false, false, false);
-        Self { services, pending, closing, closed, settled, all_aborted }
+        let weights = weights(graph);
+        Self { services, pending, closing, closed, settled, all_aborted, weights }
     }
 
     pub(crate) fn service(&self, id: ServiceId) -> &Service {
@@ -366,7 +388,7 @@ impl World {
     }
 
     pub(crate) fn potential(&self) -> u32 {
-        self.services.iter().map(Service::potential).sum()
+        self.services.iter().zip(self.weights).map(|(s, weight)| weight * s.potential()).sum()
     }
 
     /// All that matters later of one service and of the operations that wait for it.
@@ -391,6 +413,27 @@ impl World {
         let flags = [self.closing, self.closed, self.settled, self.all_aborted];
         flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag))
     }
+}
+
+/// Whether a dependent cannot do without its provider.
+pub(crate) fn is_gate(graph: &Graph, edge: Edge) -> bool {
+    graph.policy(edge).is_some_and(|policy| policy != EdgePolicy::Optional)
+}
+
+/// A new generation of a provider sets off restarts of its dependents, and these theirs.
+fn weights(graph: &Graph) -> [u32; MAX_SERVICES] {
+    const ALL_OF_A_DEPENDENT: u32 = 32;
+    let mut weights = [1; MAX_SERVICES];
+    for _ in graph.services() {
+        for edge in graph.edges() {
+            if graph.policy(edge) == Some(EdgePolicy::Restart) {
+                let least = ALL_OF_A_DEPENDENT * weights[edge.dependent.index()];
+                let provider = &mut weights[edge.provider.index()];
+                *provider = least.max(*provider);
+            }
+        }
+    }
+    weights
 }
 
 /// Every command.
