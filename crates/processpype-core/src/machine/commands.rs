@@ -2,7 +2,8 @@
 //!
 //! The later command wins: an operation of another verb that still waits ends as superseded;
 //! operations of the same verb join and end together. `stop` always wins over a start, a wait and
-//! an error. (DESIGN: "Operator".)
+//! an error, and cancels a restart; a start or restart forgives earlier failures. (DESIGN:
+//! "Operator".)
 //!
 //! # Every verb in every situation
 //!
@@ -13,7 +14,6 @@
 //! |---|---|---|---|---|
 //! | stopped | waits, starting | unchanged | unchanged | waits, starting |
 //! | stopped, waits for a provider | waits | done | done | waits |
-//! | error, retrying | waits, starting | done, stopped | done, stopped | waits, starting |
 //! | stopped, completed | waits, starting | unchanged | unchanged | waits, starting |
 //! | stopped, its provider too, by an operator | refused | done | done | refused |
 //! | stopped, disabled | refused | unchanged | unchanged | refused |
@@ -21,8 +21,11 @@
 //! | running | unchanged | waits, stopping | waits, in order | waits, stopping |
 //! | running, leaving in a cascade | done: it stays | waits, stopping | waits | waits, stopping |
 //! | running, closing | refused | waits, in order | waits, in order | refused |
+//! | running, to restart with its provider | waits | waits, stopping | waits | waits, stopping |
 //! | stopping, for whatever reason | waits for the next generation | waits | waits | waits |
-//! | error | waits, starting | done, stopped | done, stopped | waits, starting |
+//! | error, whatever follows | waits, starting | done, stopped | done, stopped | waits, starting |
+//! | error, its provider down | waits, stopped | done, stopped | done, stopped | waits, stopped |
+//! | error, closing | refused | done, stopped | done, stopped | refused |
 //! | error, orphaned | refused | failed, held all the same | failed, held | refused |
 //!
 //! # Which providers a start brings with it
@@ -30,7 +33,7 @@
 //! Without `with_dependencies`: those that were never started. A provider that failed is waited
 //! for, one that an operator stopped is a refusal that names it. With `with_dependencies`: all
 //! that are down or on their way down, but for those that completed; an orphan among them starts
-//! once it is gone.
+//! once it is gone. Providers by optional edges are neither brought along nor asked about.
 
 use super::{Action, Life, Machine, OperationId, Outcome, Refusal, Verb};
 use crate::event::Cause;

@@ -9,12 +9,14 @@
 //! Each is checked in `tests/it/observer.rs` under the name in brackets, in every behaviour of
 //! small applications.
 //!
-//! 1. A generation is spawned only when every provider is ready, as last told, or completed
-//!    (`StartOrder`), because somebody asked for it and nobody stopped the service since: an
-//!    operator's stop stays (`Unasked`).
-//! 2. In a plan (closing, cascade) a service is asked to stop only when no direct dependent of it
-//!    lives; an orphan does not count, or shutdown would never end (`StopOrder`). Ended at once, in
-//!    a plan too: what exceeds its start timeout, and everything by [`Machine::abort_all`].
+//! 1. A generation is spawned only when every provider is ready, as last told, or completed, and
+//!    no optional one is about to start (`StartOrder`); because an operator, the restart policy or
+//!    a provider's restart asked for it, and nobody stopped the service since: an operator's stop
+//!    stays (`Unasked`).
+//! 2. In a plan a service is asked to stop only when no direct dependent lives that is in the plan:
+//!    while closing all are, in a cascade those that require it, in a restart with a provider those
+//!    that restart too. An orphan does not count, or shutdown would never end (`StopOrder`). Ended
+//!    at once, in a plan too: what exceeds its start timeout, and all by [`Machine::abort_all`].
 //! 3. Never two generations of one service; their numbers go up one by one (`TwoGenerations`).
 //! 4. Every wait has a [`Timer`]: a generation that should start or end has one armed (`NoTimer`).
 //! 5. Each operation ends exactly once, and its outcome is true (`Operation`).
@@ -23,9 +25,14 @@
 //! 7. A report that comes too late (of an old generation, or for a state that is left) changes
 //!    nothing (`Late`).
 //! 8. Settled and closed are told at most once, when they are true (`Once`).
-//! 9. Without new faults and commands everything comes to rest: what was asked for runs, failed,
-//!    completed or waits for a provider that is down; what was stopped is gone; closing is closed
-//!    (`Rest`). Only a start or restart may then still wait, for such a provider.
+//! 9. A restart is asked for after each unasked end that the policy covers and after no other; out
+//!    of the budget for failures only, never while waiting or closing; given up means no restart
+//!    until somebody acts (`Recovery`). A significant service closes the application when it is
+//!    given up, not before.
+//! 10. Without new faults and commands everything comes to rest: what was asked for runs, is given
+//!     up, completed or waits for a provider that is down; what was stopped is gone; who restarts
+//!     with a provider has; closing is closed (`Rest`). Only a start or restart may then still
+//!     wait, for such a provider.
 
 mod commands;
 mod digest;
@@ -307,14 +314,16 @@ impl Machine {
         self.record(id).exhausted
     }
 
-    /// Returns the providers that a service which should start is waiting for.
+    /// Returns the providers that a service misses: that it waits for to start, or that it runs
+    /// without, because its edges hold.
     pub fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
-        let waits = self.record(id).wanted.is_some() && !self.is_closing();
-        let edges = self.graph.provider_edges(id);
-        let blocks = move |&(provider, policy): &(ServiceId, EdgePolicy)| {
-            waits && self.record(provider).blocks(policy)
+        let (starts, runs) = (self.record(id).wanted.is_some(), self.record(id).is_up());
+        let open = !self.is_closing();
+        let misses = move |&(provider, policy): &(ServiceId, EdgePolicy)| {
+            let counts = starts || (runs && policy.gates());
+            open && counts && self.record(provider).blocks(policy)
         };
-        edges.filter(blocks).map(|(provider, _)| provider)
+        self.graph.provider_edges(id).filter(misses).map(|(provider, _)| provider)
     }
 
     /// Returns the direct dependents whose generation lives.
@@ -360,6 +369,8 @@ impl Machine {
         if self.is_closing() {
             return;
         }
+        let services = self.graph.services();
+        let missing: Vec<bool> = services.map(|id| self.waiting_on(id).next().is_some()).collect();
         self.phase = Phase::Closing;
         self.close_cause = Some(cause);
         self.queue.clear();
@@ -371,7 +382,7 @@ impl Machine {
             if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
                 record.operations.end(Outcome::Superseded, actions);
             }
-            if waited {
+            if waited || missing[id.index()] {
                 actions.push(Action::Touched(id));
             }
             if self.record(id).life == Life::Live {

@@ -121,6 +121,9 @@ impl Machine {
             actions.push(Action::Touched(dependent));
             self.enqueue(dependent, actions);
             self.wait_as_stopped(dependent, actions);
+        } else if record.is_up() {
+            // It holds, or has again what it held without.
+            actions.push(Action::Touched(dependent));
         }
     }
 
@@ -150,8 +153,7 @@ impl Machine {
     /// Whether it lives, and is not about to stop anyway.
     fn may_restart(&self, id: ServiceId) -> bool {
         let record = self.record(id);
-        matches!(record.state, ServiceState::Starting | ServiceState::Running)
-            && record.leaving.is_none()
+        record.is_up() && record.leaving.is_none()
     }
 
     /// Takes a generation out of its providers' counts; a leaving provider may go now.
@@ -185,9 +187,8 @@ impl Machine {
 
     fn go_if_free(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record(id);
-        let stoppable = matches!(record.state, ServiceState::Starting | ServiceState::Running);
         if let Some(cause) = record.leaving
-            && stoppable
+            && record.is_up()
             && self.is_free(id)
         {
             self.ask(id, cause, actions);

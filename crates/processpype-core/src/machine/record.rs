@@ -96,6 +96,11 @@ impl Record {
         }
     }
 
+    /// Whether it runs, or is about to.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, ServiceState::Starting | ServiceState::Running)
+    }
+
     /// Says that it should stop once its dependents are gone.
     pub(super) fn set_leaving(&mut self, cause: Cause) {
         // A stop is more than a restart.

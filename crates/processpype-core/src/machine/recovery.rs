@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. The machine counts nothing and waits for nothing: it asks with [`Action::Retry`] or
-//!    [`Action::Pause`], and the runtime answers once, when the time has come or the budget is gone.
+//!    [`Action::Pause`], and the runtime answers once: the time has come, or the budget is gone.
 //! 2. At most one answer is awaited for each generation, and only while nothing of the service
 //!    lives and nothing is wanted: what starts it, stops it or closes the application takes the
 //!    question back.

@@ -332,6 +332,7 @@ fn a_restart_edge_restarts_with_the_provider_and_a_hold_edge_does_not() {
         let mut scene = Scene::restarted(policy);
         scene.fail(A, ErrorKind::Failed);
         scene.check(Error, Running);
+        assert_eq!(scene.machine.waiting_on(B).collect::<Vec<_>>(), [A], "it runs without");
         scene.report(A, Report::Elapsed(Timer::Restart));
         scene.check(Starting, state);
     }
