@@ -46,6 +46,12 @@ pub enum Cause {
     Cascade,
     /// Every provider became ready.
     DependencyReady,
+    /// A provider is unavailable: the service waits for it instead of being in error.
+    Dependency,
+    /// The restart policy: the backoff after a failure is over.
+    Restart,
+    /// A new generation of a provider began, and the service asked to be restarted with it.
+    ProviderRestarted,
     /// The service's own code got this far: it started.
     Progress,
     /// The generation ended like this.
@@ -86,6 +92,9 @@ impl Cause {
             Self::PulledIn => "pulled-in",
             Self::Cascade => "cascade",
             Self::DependencyReady => "dependency-ready",
+            Self::Dependency => "dependency",
+            Self::Restart => "restart",
+            Self::ProviderRestarted => "provider-restarted",
             Self::Progress => "progress",
             Self::Exit(exit) => exit.as_str(),
             Self::Deadline(timer) => timer.as_str(),

@@ -5,9 +5,10 @@
 //! 1. A [`Graph`] has no cycle: [`Graph::new`] refuses one and returns its path.
 //! 2. Order is deterministic: where the graph leaves a choice, the smaller [`ServiceId`] comes
 //!    first.
-//! 3. Parallel edges count once.
+//! 3. Parallel edges count once, with the strictest of their policies.
 
 use std::fmt;
+use std::ops::Range;
 
 /// The place of a service in its application: ids are dense and begin at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +24,35 @@ pub struct Edge {
     pub dependent: ServiceId,
     /// Who is needed.
     pub provider: ServiceId,
+}
+
+/// What an edge asks for, chosen by the dependent; ordered from the least to the strictest.
+///
+/// In every plan (closing, cascade, restart together) a dependent is gone before its provider is
+/// asked to stop, whatever the policy.
+///
+/// | | `optional` | `hold` | `restart` |
+/// |---|---|---|---|
+/// | a start waits while the provider is queued or starting | yes | yes | yes |
+/// | a start waits while the provider is down or unready | no | yes | yes |
+/// | a start brings the provider with it | no | yes | yes |
+/// | a stop of the provider with cascade stops the dependent | no | yes | yes |
+/// | a new generation of the provider restarts the dependent | no | no | yes |
+///
+/// (systemd: `After=` with `Wants=` left out; `Requires=` without its stop; `PartOf=` besides.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EdgePolicy {
+    /// The edge orders, and never gates.
+    Optional,
+    /// A running dependent keeps running without its provider; one about to start waits.
+    #[default]
+    Hold,
+    /// As hold; besides, a new generation of the provider restarts the dependent.
+    ///
+    /// The restart begins when the provider's new generation does, not when the old one ends: until
+    /// then nobody knows that there will be one. The dependents, and theirs by edges of this
+    /// policy, stop in order while the provider starts, and start again when it is ready.
+    Restart,
 }
 
 /// A dependency graph without cycles.
@@ -62,6 +92,8 @@ pub struct Cycle {
 struct Adjacency {
     starts: Vec<u32>,
     targets: Vec<ServiceId>,
+    /// The policies of the edges, each at the place of its target.
+    policies: Vec<EdgePolicy>,
 }
 
 // === impl ServiceId ===
@@ -74,10 +106,40 @@ impl ServiceId {
     }
 }
 
+// === impl EdgePolicy ===
+
+impl EdgePolicy {
+    /// Every policy, the strictest last.
+    pub const ALL: [Self; 3] = [Self::Optional, Self::Hold, Self::Restart];
+
+    /// Returns whether a dependent cannot start while its provider is unavailable.
+    #[must_use]
+    pub fn gates(self) -> bool {
+        self != Self::Optional
+    }
+
+    /// Returns the word as it stands in the file and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Optional => "optional",
+            Self::Hold => "hold",
+            Self::Restart => "restart",
+        }
+    }
+}
+
+impl fmt::Display for EdgePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 // === impl Graph ===
 
 impl Graph {
-    /// Makes the graph of `services` services from their edges.
+    /// Makes the graph of `services` services from their edges, all of policy
+    /// [`EdgePolicy::Hold`].
     ///
     /// # Errors
     ///
@@ -87,15 +149,48 @@ impl Graph {
     ///
     /// Panics if an edge names a service that is not below `services`.
     pub fn new(services: u32, edges: impl IntoIterator<Item = Edge>) -> Result<Self, Cycle> {
-        let mut edges: Vec<Edge> = edges.into_iter().collect();
+        Self::with_policies(services, edges.into_iter().map(|edge| (edge, EdgePolicy::Hold)))
+    }
+
+    /// Makes the graph of `services` services from their edges, each with its policy.
+    ///
+    /// Of several edges between the same two services the strictest policy counts: whoever
+    /// declares an edge can rely on what it asks for.
+    ///
+    /// ```
+    /// use processpype_core::{Edge, EdgePolicy, Graph, ServiceId};
+    ///
+    /// let (db, api) = (ServiceId(0), ServiceId(1));
+    /// let edge = Edge { dependent: api, provider: db };
+    /// let edges = [(edge, EdgePolicy::Hold), (edge, EdgePolicy::Restart)];
+    /// let graph = Graph::with_policies(2, edges)?;
+    /// assert_eq!(graph.policy(edge), Some(EdgePolicy::Restart));
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the [`Cycle`] with the smallest entry if the edges contain one, of whatever policy.
+    ///
+    /// # Panics
+    ///
+    /// Panics if an edge names a service that is not below `services`.
+    pub fn with_policies(
+        services: u32,
+        edges: impl IntoIterator<Item = (Edge, EdgePolicy)>,
+    ) -> Result<Self, Cycle> {
+        let mut edges: Vec<(Edge, EdgePolicy)> = edges.into_iter().collect();
         assert!(
-            edges.iter().all(|edge| edge.dependent.0 < services && edge.provider.0 < services),
+            edges.iter().all(|(edge, _)| edge.dependent.0 < services && edge.provider.0 < services),
             "an edge names a service outside the graph"
         );
-        edges.sort_unstable();
-        edges.dedup();
-        let providers = Adjacency::new(services, edges.iter().map(|e| (e.dependent, e.provider)));
-        let dependents = Adjacency::new(services, edges.iter().map(|e| (e.provider, e.dependent)));
+        // The strictest of parallel edges comes first, and stays.
+        edges.sort_unstable_by_key(|&(edge, policy)| (edge, std::cmp::Reverse(policy)));
+        edges.dedup_by_key(|(edge, _)| *edge);
+        let forth = edges.iter().map(|&(e, policy)| (e.dependent, e.provider, policy));
+        let back = edges.iter().map(|&(e, policy)| (e.provider, e.dependent, policy));
+        let providers = Adjacency::new(services, forth);
+        let dependents = Adjacency::new(services, back);
         let graph = Self { providers, dependents };
         graph.find_cycle().map_or(Ok(graph), Err)
     }
@@ -122,6 +217,29 @@ impl Graph {
         self.services().flat_map(|dependent| {
             self.providers(dependent).iter().map(move |&provider| Edge { dependent, provider })
         })
+    }
+
+    /// Returns the policy of an edge, or none if there is no such edge.
+    #[must_use]
+    pub fn policy(&self, edge: Edge) -> Option<EdgePolicy> {
+        let mut providers = self.provider_edges(edge.dependent);
+        providers.find(|(provider, _)| *provider == edge.provider).map(|(_, policy)| policy)
+    }
+
+    /// Returns the direct providers of `service`, each with the policy of the edge.
+    pub fn provider_edges(
+        &self,
+        service: ServiceId,
+    ) -> impl ExactSizeIterator<Item = (ServiceId, EdgePolicy)> {
+        self.providers.edges_of(service)
+    }
+
+    /// Returns the direct dependents of `service`, each with the policy of the edge.
+    pub fn dependent_edges(
+        &self,
+        service: ServiceId,
+    ) -> impl ExactSizeIterator<Item = (ServiceId, EdgePolicy)> {
+        self.dependents.edges_of(service)
     }
 
     /// Returns the services that `service` needs directly.
@@ -157,6 +275,19 @@ impl Graph {
     #[must_use]
     pub fn all_dependents(&self, service: ServiceId) -> Vec<ServiceId> {
         reachable(&self.dependents, service)
+    }
+
+    /// Returns what `service` cannot start without: all it reaches by edges that gate, in the order
+    /// of ids.
+    #[must_use]
+    pub fn all_required(&self, service: ServiceId) -> Vec<ServiceId> {
+        gated(&self.providers, service)
+    }
+
+    /// Returns everything that cannot start without `service`, in the order of ids.
+    #[must_use]
+    pub fn all_requiring(&self, service: ServiceId) -> Vec<ServiceId> {
+        gated(&self.dependents, service)
     }
 
     /// Returns the services in start order, grouped: each wave needs only earlier waves.
@@ -225,11 +356,26 @@ impl Graph {
 }
 
 fn reachable(adjacency: &Adjacency, from: ServiceId) -> Vec<ServiceId> {
+    reachable_by(adjacency, from, |_| true)
+}
+
+fn gated(adjacency: &Adjacency, from: ServiceId) -> Vec<ServiceId> {
+    reachable_by(adjacency, from, EdgePolicy::gates)
+}
+
+fn reachable_by(
+    adjacency: &Adjacency,
+    from: ServiceId,
+    counts: impl Fn(EdgePolicy) -> bool,
+) -> Vec<ServiceId> {
     let mut seen = vec![false; adjacency.starts.len() - 1];
-    let mut stack = adjacency.of(from).to_vec();
+    let next = |service| {
+        adjacency.edges_of(service).filter(|(_, policy)| counts(*policy)).map(|(to, _)| to)
+    };
+    let mut stack: Vec<ServiceId> = next(from).collect();
     while let Some(service) = stack.pop() {
         if !std::mem::replace(&mut seen[service.index()], true) {
-            stack.extend_from_slice(adjacency.of(service));
+            stack.extend(next(service));
         }
     }
     let ids = (0..seen.len() as u32).map(ServiceId);
@@ -239,9 +385,12 @@ fn reachable(adjacency: &Adjacency, from: ServiceId) -> Vec<ServiceId> {
 // === impl Adjacency ===
 
 impl Adjacency {
-    fn new(services: u32, pairs: impl Iterator<Item = (ServiceId, ServiceId)> + Clone) -> Self {
+    fn new(
+        services: u32,
+        edges: impl Iterator<Item = (ServiceId, ServiceId, EdgePolicy)> + Clone,
+    ) -> Self {
         let mut starts = vec![0_u32; services as usize + 1];
-        for (from, _) in pairs.clone() {
+        for (from, ..) in edges.clone() {
             starts[from.index() + 1] += 1;
         }
         for i in 0..services as usize {
@@ -249,17 +398,32 @@ impl Adjacency {
         }
         let mut fill = starts.clone();
         let mut targets = vec![ServiceId(0); starts[services as usize] as usize];
-        for (from, to) in pairs {
+        let mut policies = vec![EdgePolicy::default(); targets.len()];
+        for (from, to, policy) in edges {
             let slot = &mut fill[from.index()];
             targets[*slot as usize] = to;
+            policies[*slot as usize] = policy;
             *slot += 1;
         }
-        Self { starts, targets }
+        Self { starts, targets, policies }
     }
 
     fn of(&self, service: ServiceId) -> &[ServiceId] {
+        &self.targets[self.range(service)]
+    }
+
+    fn edges_of(
+        &self,
+        service: ServiceId,
+    ) -> impl ExactSizeIterator<Item = (ServiceId, EdgePolicy)> {
+        let range = self.range(service);
+        let targets = self.targets[range.clone()].iter().copied();
+        targets.zip(self.policies[range].iter().copied())
+    }
+
+    fn range(&self, service: ServiceId) -> Range<usize> {
         let i = service.index();
-        &self.targets[self.starts[i] as usize..self.starts[i + 1] as usize]
+        self.starts[i] as usize..self.starts[i + 1] as usize
     }
 }
 
@@ -323,6 +487,16 @@ mod tests {
         check_cycle(2, &[(0, 1), (1, 0)], &[0, 1]);
         // 0 leads into the cycle but is not on it.
         check_cycle(4, &[(0, 1), (1, 2), (2, 3), (3, 1)], &[1, 2, 3]);
+    }
+
+    #[test]
+    fn an_optional_edge_is_no_requirement() {
+        let edge = |d, p| Edge { dependent: ServiceId(d), provider: ServiceId(p) };
+        let edges = [(edge(2, 1), EdgePolicy::Restart), (edge(1, 0), EdgePolicy::Optional)];
+        let graph = Graph::with_policies(3, edges).expect("a chain has no cycle");
+        assert_eq!(graph.all_required(ServiceId(2)), [ServiceId(1)]);
+        assert_eq!(graph.all_requiring(ServiceId(0)), []);
+        assert_eq!(graph.all_dependents(ServiceId(0)), [ServiceId(1), ServiceId(2)]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!
 //! - [`ServiceState::step`] is the only function that makes a new state.
 //! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
+//! - [`RestartPolicy`], [`Backoff`] and [`RestartHistory`] decide about restarts.
 //! - [`Machine`] owns desired and observed state of all services and answers inputs with
 //!   [`Action`]s.
 //!
@@ -36,14 +37,19 @@ mod graph;
 mod machine;
 mod name;
 mod plan;
+mod restart;
 mod state;
 
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
-pub use crate::graph::{Cycle, Edge, Graph, ServiceId};
+pub use crate::graph::{Cycle, Edge, EdgePolicy, Graph, ServiceId};
 pub use crate::machine::{
     Action, CloseCause, Machine, OperationId, Outcome, Refusal, Report, Timer, Traits, Verb,
 };
 pub use crate::name::{InvalidName, ServiceName};
 pub use crate::plan::{Budget, Plan, Timing};
+pub use crate::restart::{
+    Backoff, InvalidRestart, MAX_RESTARTS, RestartHistory, RestartLimit, RestartOptions,
+    RestartPolicy, Verdict,
+};
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};

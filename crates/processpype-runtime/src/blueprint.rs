@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_config::{Origin, Report, Section};
-use processpype_core::{Budget, Graph, Plan, ServiceId, ServiceName, Traits};
+use processpype_core::{Budget, Graph, Plan, RestartPolicy, ServiceId, ServiceName, Traits};
 
 use crate::binding::Binder;
 use crate::kind::Kind;
@@ -185,6 +185,7 @@ impl Options {
             autostart: self.autostart,
             oneshot: self.oneshot,
             significant: self.significant,
+            restart: RestartPolicy::Never,
         }
     }
 

@@ -34,8 +34,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{
-    Action, CloseCause, ErrorKind, EventKind, Generation, Machine, OperationId, Outcome, Refusal,
-    Report, ServiceId, Timer, Verb,
+    Action, Backoff, CloseCause, ErrorKind, EventKind, Generation, Machine, OperationId, Outcome,
+    Refusal, Report, ServiceId, Timer, Verb,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -294,6 +294,11 @@ impl Supervisor {
             Action::Stop(id, generation) => self.ask_to_stop(id, generation),
             Action::Abort(id, generation) => self.abort(id, generation),
             Action::Arm(id, generation, timer) => self.arm(id, generation, timer),
+            // Not asked for while every service has the policy `never`.
+            Action::Retry(id, generation) | Action::Pause(id, generation) => {
+                self.arm(id, generation, Timer::Restart);
+            }
+            Action::Forgive(_) => {}
             Action::Changed(change) => self.publish_change(change),
             Action::Touched(id) => self.publish_touched(id),
             Action::Finish(operation, outcome) => self.finish(operation, outcome),
@@ -358,6 +363,7 @@ impl Supervisor {
             Timer::Start => options.start_timeout,
             Timer::Stop => options.stop_timeout + STOP_SLACK,
             Timer::Abort => ABORT_GRACE,
+            Timer::Restart => Backoff::MAX,
         };
         self.timers.arm(Instant::now() + after, Due::Generation(id, generation, timer));
     }

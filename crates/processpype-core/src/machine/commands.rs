@@ -2,7 +2,8 @@
 //!
 //! The later command wins: an operation of another verb that still waits ends as superseded;
 //! operations of the same verb join and end together. `stop` always wins over a start, a wait and
-//! an error. (DESIGN: "Operator".)
+//! an error, and cancels a restart; a start or restart forgives earlier failures. (DESIGN:
+//! "Operator".)
 //!
 //! # Every verb in every situation
 //!
@@ -20,8 +21,11 @@
 //! | running | unchanged | waits, stopping | waits, in order | waits, stopping |
 //! | running, leaving in a cascade | done: it stays | waits, stopping | waits | waits, stopping |
 //! | running, closing | refused | waits, in order | waits, in order | refused |
+//! | running, to restart with its provider | waits | waits, stopping | waits | waits, stopping |
 //! | stopping, for whatever reason | waits for the next generation | waits | waits | waits |
-//! | error | waits, starting | done, stopped | done, stopped | waits, starting |
+//! | error, whatever follows | waits, starting | done, stopped | done, stopped | waits, starting |
+//! | error, its provider down | waits, stopped | done, stopped | done, stopped | waits, stopped |
+//! | error, closing | refused | done, stopped | done, stopped | refused |
 //! | error, orphaned | refused | failed, held all the same | failed, held | refused |
 //!
 //! # Which providers a start brings with it
@@ -29,7 +33,7 @@
 //! Without `with_dependencies`: those that were never started. A provider that failed is waited
 //! for, one that an operator stopped is a refusal that names it. With `with_dependencies`: all
 //! that are down or on their way down, but for those that completed; an orphan among them starts
-//! once it is gone.
+//! once it is gone. Providers by optional edges are neither brought along nor asked about.
 
 use super::{Action, Life, Machine, OperationId, Outcome, Refusal, Verb};
 use crate::event::Cause;
@@ -49,7 +53,7 @@ impl Machine {
     ///     Action, Graph, Machine, OperationId, Outcome, ServiceId, Traits, Verb,
     /// };
     ///
-    /// let traits = Traits { enabled: true, autostart: false, oneshot: false, significant: false };
+    /// let traits = Traits { autostart: false, ..Traits::default() };
     /// let mut machine = Machine::new(Graph::new(1, [])?, vec![traits], 8);
     /// let mut actions = Vec::new();
     /// machine.boot(&mut actions);
@@ -106,7 +110,7 @@ impl Machine {
                 let record = self.record(provider);
                 record.held && !record.available
             };
-            let mut providers = self.graph.all_providers(id).into_iter();
+            let mut providers = self.graph.all_required(id).into_iter();
             providers.find(held).map(Refusal::ProviderStopped)
         }
     }
@@ -119,6 +123,7 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         self.pull_in_providers(id, with_dependencies, actions);
+        self.forgive(id, actions);
         let record = self.record_mut(id);
         let verb = Verb::Start { with_dependencies };
         let runs = record.state == ServiceState::Running && record.leaving.is_none();
@@ -127,6 +132,11 @@ impl Machine {
             self.record_mut(id).operations.done(actions);
         } else {
             self.start_again(id, Cause::Operator, actions);
+        }
+        // Who stays is in the way of no plan. All that stay are known by now.
+        self.free_providers(id, actions);
+        for provider in self.graph.all_required(id) {
+            self.free_providers(provider, actions);
         }
     }
 
@@ -137,9 +147,11 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         self.pull_in_providers(id, false, actions);
+        self.forgive(id, actions);
         let record = self.record_mut(id);
         record.operations.join(operation, Verb::Restart, true, actions);
         if matches!(record.state, ServiceState::Starting | ServiceState::Running) {
+            // No need to wait for its turn in a plan.
             record.leaving = None;
             record.desired = Desired::Running;
             record.held = false;
@@ -162,9 +174,13 @@ impl Machine {
         }
         match record.state {
             ServiceState::Starting | ServiceState::Running => {
-                // Only a pending plan wanted it gone: the later command wins.
+                // Only a pending plan wanted it gone: the later command wins; but it restarts with
+                // its provider all the same, and the command waits for that.
+                if record.leaving == Some(Cause::ProviderRestarted) {
+                    return;
+                }
                 record.leaving = None;
-                self.refresh_availability(id, actions);
+                self.refresh(id, actions);
                 if self.state(id) == ServiceState::Running {
                     self.record_mut(id).operations.done(actions);
                 }
@@ -178,8 +194,9 @@ impl Machine {
     /// Starts the providers that a start needs: those never started and, if asked for, all that are
     /// down or about to be.
     fn pull_in_providers(&mut self, id: ServiceId, all: bool, actions: &mut Vec<Action>) {
-        for provider in self.graph.all_providers(id) {
+        for provider in self.graph.all_required(id) {
             if self.record(provider).traits.enabled && self.needs_start(provider, all) {
+                self.forgive(provider, actions);
                 self.start_again(provider, Cause::PulledIn, actions);
             }
         }
@@ -206,20 +223,15 @@ impl Machine {
     ) {
         let changes = {
             let record = self.record(id);
-            record.state != ServiceState::Stopped || record.wanted.is_some()
+            let comes = record.wanted.is_some() || record.recovery.is_some();
+            record.state != ServiceState::Stopped || comes
         };
         self.hold(id);
         actions.push(Action::Touched(id));
         let verb = Verb::Stop { cascade };
         self.record_mut(id).operations.join(operation, verb, changes, actions);
         if cascade {
-            for dependent in self.graph.all_dependents(id) {
-                if self.record(dependent).life == Life::Live
-                    || self.record(dependent).wanted.is_some()
-                {
-                    self.stop_for_cascade(dependent, actions);
-                }
-            }
+            self.stop_requiring(id, actions);
         }
         // Closing is a plan: a stop within it waits for its turn like all others.
         let in_order = cascade || self.is_closing();
@@ -237,12 +249,37 @@ impl Machine {
         }
     }
 
+    /// Stops all that cannot do without a service.
+    fn stop_requiring(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let dependents = self.graph.all_requiring(id);
+        // All are leaving before the first one is asked: so each waits for its dependents.
+        for &dependent in &dependents {
+            self.stop_for_cascade(dependent, actions);
+        }
+        for dependent in dependents {
+            if self.record(dependent).life == Life::Live {
+                self.leave(dependent, Cause::Cascade, actions);
+            }
+        }
+    }
+
+    /// Holds what lives, or would come by itself; what lives is to stop in its turn.
     fn stop_for_cascade(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record(id);
+        let comes = record.wanted.is_some() || record.recovery.is_some();
+        if record.life != Life::Live && !comes {
+            return;
+        }
         self.hold(id);
         self.record_mut(id).operations.end(Outcome::Superseded, actions);
         actions.push(Action::Touched(id));
-        if self.record(id).life == Life::Live {
-            self.leave(id, Cause::Cascade, actions);
+        let record = self.record_mut(id);
+        match record.state {
+            ServiceState::Starting | ServiceState::Running => record.set_leaving(Cause::Cascade),
+            ServiceState::Error if record.life == Life::Gone => {
+                self.transition(id, Input::Dismiss, Cause::Cascade, actions);
+            }
+            ServiceState::Error | ServiceState::Stopping | ServiceState::Stopped => {}
         }
     }
 
@@ -252,6 +289,8 @@ impl Machine {
         record.desired = Desired::Stopped;
         record.held = true;
         record.wanted = None;
+        record.recovery = None;
+        record.exhausted = false;
     }
 
     /// A stop takes an error as known; what could not be ended stays an error.

@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
 use super::{Life, Machine};
+use crate::event::Cause;
 use crate::graph::ServiceId;
 
 impl Machine {
@@ -19,7 +20,10 @@ impl Machine {
         record.traits.hash(hasher);
         (record.state, record.life, record.desired).hash(hasher);
         (record.generation.0 == 0, record.held, record.queued).hash(hasher);
-        (record.wanted.is_some(), record.leaving.is_some()).hash(hasher);
+        let restarts = record.leaving.map(|cause| cause == Cause::ProviderRestarted);
+        (record.wanted.is_some(), restarts).hash(hasher);
+        let opened = self.settled || !record.traits.significant || record.has_run;
+        (record.recovery, opened).hash(hasher);
         (record.ready, record.completed, record.available).hash(hasher);
         (record.asked, record.forced && record.life == Life::Live).hash(hasher);
         record.failure.map(|exit| discriminant(&exit)).hash(hasher);

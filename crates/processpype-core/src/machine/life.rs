@@ -18,10 +18,11 @@ impl Machine {
         self.transition(id, Input::Started, Cause::Progress, actions);
         let record = self.record_mut(id);
         record.ready = ready;
+        record.has_run = true;
         if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
             record.operations.done(actions);
         }
-        self.refresh_availability(id, actions);
+        self.refresh(id, actions);
     }
 
     pub(super) fn set_ready(&mut self, id: ServiceId, ready: bool, actions: &mut Vec<Action>) {
@@ -29,7 +30,7 @@ impl Machine {
         if record.state == ServiceState::Running && record.ready != ready {
             record.ready = ready;
             actions.push(Action::Touched(id));
-            self.refresh_availability(id, actions);
+            self.refresh(id, actions);
         }
     }
 
@@ -51,7 +52,7 @@ impl Machine {
     fn begin_teardown(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         self.transition(id, Input::Stop, cause, actions);
         self.record_mut(id).ready = false;
-        self.refresh_availability(id, actions);
+        self.refresh(id, actions);
         actions.push(Action::Arm(id, self.generation_of(id), Timer::Stop));
     }
 
@@ -118,7 +119,8 @@ impl Machine {
         record.leaving = None;
         record.forced |= exit == Exit::Aborted;
         // Whoever is to stop in its turn, and fails before it, is stopped as well.
-        let failed = exit.error().filter(|_| !record.asked && !record.held);
+        let unasked = !record.asked && !record.held;
+        let failed = exit.error().filter(|_| unasked);
         // Its work is done, even if a stop came while it was being torn down.
         record.completed = exit == Exit::Completed && by_itself;
         record.asked = false;
@@ -126,23 +128,27 @@ impl Machine {
         self.live -= 1;
         let input = if failed.is_some() { Input::Failed } else { Input::Ended };
         self.transition(id, input, Cause::Exit(exit), actions);
-        self.refresh_availability(id, actions);
+        self.refresh(id, actions);
         self.release_providers(id, actions);
-        self.after_gone(id, failed, actions);
+        self.end_operations(id, failed, actions);
+        if let Some(cause) = self.record(id).wanted {
+            self.want(id, cause, actions);
+        } else if unasked {
+            self.recover(id, exit, actions);
+        }
     }
 
-    fn after_gone(&mut self, id: ServiceId, failed: Option<ErrorKind>, actions: &mut Vec<Action>) {
+    /// Ends what waited for the end; what waits for the next generation goes on.
+    fn end_operations(
+        &mut self,
+        id: ServiceId,
+        failed: Option<ErrorKind>,
+        actions: &mut Vec<Action>,
+    ) {
         let record = self.record_mut(id);
-        if record.wanted.is_some() {
-            let cause = record.wanted.unwrap_or(Cause::Operator);
-            self.want(id, cause, actions);
-            return;
-        }
         match failed {
-            Some(kind) => {
-                record.operations.end(Outcome::Failed(kind), actions);
-                self.escalate(id, actions);
-            }
+            _ if record.wanted.is_some() => {}
+            Some(kind) => record.operations.end(Outcome::Failed(kind), actions),
             None => record.operations.done(actions),
         }
     }
@@ -157,12 +163,15 @@ impl Machine {
             self.transition(id, Input::Dismiss, Cause::Exit(Exit::Aborted), actions);
         } else {
             actions.push(Action::Touched(id));
+            self.recover(id, Exit::Failed(ErrorKind::Orphaned), actions);
         }
     }
 
     /// A significant service was given up: the application closes.
-    fn escalate(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        if self.record(id).traits.significant && !self.is_closing() {
+    pub(super) fn escalate(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record(id);
+        let failed = record.state == ServiceState::Error;
+        if failed && record.traits.significant && !self.is_closing() {
             let cause = if self.settled {
                 CloseCause::Significant(id)
             } else {

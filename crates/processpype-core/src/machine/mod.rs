@@ -9,12 +9,14 @@
 //! Each is checked in `tests/it/observer.rs` under the name in brackets, in every behaviour of
 //! small applications.
 //!
-//! 1. A generation is spawned only when every provider is ready, as last told, or completed
-//!    (`StartOrder`), because somebody asked for it and nobody stopped the service since: an
-//!    operator's stop stays (`Unasked`).
-//! 2. In a plan (closing, cascade) a service is asked to stop only when no direct dependent of it
-//!    lives; an orphan does not count, or shutdown would never end (`StopOrder`). Ended at once, in
-//!    a plan too: what exceeds its start timeout, and everything by [`Machine::abort_all`].
+//! 1. A generation is spawned only when every provider is ready, as last told, or completed, and
+//!    no optional one is about to start (`StartOrder`); because an operator, the restart policy or
+//!    a provider's restart asked for it, and nobody stopped the service since: an operator's stop
+//!    stays (`Unasked`).
+//! 2. In a plan a service is asked to stop only when no direct dependent lives that is in the plan:
+//!    while closing all are, in a cascade those that require it, in a restart with a provider those
+//!    that restart too. An orphan does not count, or shutdown would never end (`StopOrder`). Ended
+//!    at once, in a plan too: what exceeds its start timeout, and all by [`Machine::abort_all`].
 //! 3. Never two generations of one service; their numbers go up one by one (`TwoGenerations`).
 //! 4. Every wait has a [`Timer`]: a generation that should start or end has one armed (`NoTimer`).
 //! 5. Each operation ends exactly once, and its outcome is true (`Operation`).
@@ -23,15 +25,21 @@
 //! 7. A report that comes too late (of an old generation, or for a state that is left) changes
 //!    nothing (`Late`).
 //! 8. Settled and closed are told at most once, when they are true (`Once`).
-//! 9. Without new faults and commands everything comes to rest: what was asked for runs, failed,
-//!    completed or waits for a provider that is down; what was stopped is gone; closing is closed
-//!    (`Rest`). Only a start or restart may then still wait, for such a provider.
+//! 9. A restart is asked for after each unasked end that the policy covers and after no other; out
+//!    of the budget for failures only, never while waiting or closing; given up means no restart
+//!    until somebody acts (`Recovery`). A significant service closes the application when it is
+//!    given up, not before.
+//! 10. Without new faults and commands everything comes to rest: what was asked for runs, is given
+//!     up, completed or waits for a provider that is down; what was stopped is gone; who restarts
+//!     with a provider has; closing is closed (`Rest`). Only a start or restart may then still
+//!     wait, for such a provider.
 
 mod commands;
 mod digest;
 mod life;
 mod order;
 mod record;
+mod recovery;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -45,7 +53,7 @@ pub use self::words::{
 
 use self::record::{Life, Record};
 use crate::event::{Cause, Change};
-use crate::graph::{Graph, ServiceId};
+use crate::graph::{EdgePolicy, Graph, ServiceId};
 use crate::state::{Desired, Generation, Input, ServiceState};
 
 /// Desired and observed state of every service of an application.
@@ -58,8 +66,7 @@ use crate::state::{Desired, Generation, Input, ServiceState};
 /// ```
 /// use processpype_core::{Action, Generation, Graph, Machine, ServiceId, Traits};
 ///
-/// let traits = Traits { enabled: true, autostart: true, oneshot: false, significant: false };
-/// let mut machine = Machine::new(Graph::new(1, [])?, vec![traits], 8);
+/// let mut machine = Machine::new(Graph::new(1, [])?, vec![Traits::default()], 8);
 /// let mut actions = Vec::new();
 /// machine.boot(&mut actions);
 /// assert!(actions.contains(&Action::Spawn(ServiceId(0), Generation(1))));
@@ -107,7 +114,8 @@ impl Machine {
     #[must_use]
     pub fn new(graph: Graph, traits: Vec<Traits>, starts_at_once: usize) -> Self {
         assert_eq!(graph.len(), traits.len(), "every service of the graph has its traits");
-        let unmet = |id| graph.providers(id).len() as u32;
+        let gating = |id| graph.provider_edges(id).filter(|(_, policy)| policy.gates()).count();
+        let unmet = |id| gating(id) as u32;
         let records =
             graph.services().zip(traits).map(|(id, traits)| Record::new(traits, unmet(id)));
         Self {
@@ -151,9 +159,8 @@ impl Machine {
     /// use processpype_core::{Edge, Graph, Machine, Report, ServiceId, ServiceState, Traits};
     ///
     /// let (db, api) = (ServiceId(0), ServiceId(1));
-    /// let traits = Traits { enabled: true, autostart: true, oneshot: false, significant: false };
     /// let graph = Graph::new(2, [Edge { dependent: api, provider: db }])?;
-    /// let mut machine = Machine::new(graph, vec![traits; 2], 8);
+    /// let mut machine = Machine::new(graph, vec![Traits::default(); 2], 8);
     /// let mut actions = Vec::new();
     /// machine.boot(&mut actions);
     /// assert_eq!(machine.waiting_on(api).collect::<Vec<_>>(), [db]);
@@ -175,8 +182,12 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         let record = self.record(id);
-        if record.generation == generation && record.life != Life::Gone {
+        let alive = record.life != Life::Gone;
+        if record.generation == generation {
             match report {
+                Report::Elapsed(Timer::Restart) => self.resume(id, actions),
+                Report::Exhausted => self.give_up(id, actions),
+                _ if !alive => {}
                 Report::Started { ready } => self.started(id, ready, actions),
                 Report::Ready(ready) => self.set_ready(id, ready, actions),
                 Report::Ending(exit) => self.ending(id, exit, actions),
@@ -272,11 +283,47 @@ impl Machine {
         self.record(id).forced
     }
 
-    /// Returns the providers that a service which should start is waiting for.
+    /// Returns whether the service is down and a restart was asked for that has not come yet.
+    ///
+    /// ```
+    /// use processpype_core::{
+    ///     Action, ErrorKind, Exit, Generation, Graph, Machine, Report, ServiceId, ServiceState,
+    ///     Timer, Traits,
+    /// };
+    ///
+    /// let (id, first) = (ServiceId(0), Generation(1));
+    /// let mut machine = Machine::new(Graph::new(1, [])?, vec![Traits::default()], 8);
+    /// let mut actions = Vec::new();
+    /// machine.boot(&mut actions);
+    /// let failed = Exit::Failed(ErrorKind::Failed);
+    /// machine.report(id, first, Report::Gone(failed), &mut actions);
+    /// assert!(actions.contains(&Action::Retry(id, first)) && machine.is_retrying(id));
+    ///
+    /// machine.report(id, first, Report::Elapsed(Timer::Restart), &mut actions);
+    /// assert_eq!(machine.state(id), ServiceState::Starting);
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
+    #[must_use]
+    pub fn is_retrying(&self, id: ServiceId) -> bool {
+        self.record(id).recovery.is_some()
+    }
+
+    /// Returns whether the service was given up because it was restarted too often.
+    #[must_use]
+    pub fn is_exhausted(&self, id: ServiceId) -> bool {
+        self.record(id).exhausted
+    }
+
+    /// Returns the providers that a service misses: that it waits for to start, or that it runs
+    /// without, because its edges hold.
     pub fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
-        let waits = self.record(id).wanted.is_some() && !self.is_closing();
-        let providers = if waits { self.graph.providers(id) } else { &[] };
-        providers.iter().copied().filter(|&provider| !self.record(provider).available)
+        let (starts, runs) = (self.record(id).wanted.is_some(), self.record(id).is_up());
+        let open = !self.is_closing();
+        let misses = move |&(provider, policy): &(ServiceId, EdgePolicy)| {
+            let counts = starts || (runs && policy.gates());
+            open && counts && self.record(provider).blocks(policy)
+        };
+        self.graph.provider_edges(id).filter(misses).map(|(provider, _)| provider)
     }
 
     /// Returns the direct dependents whose generation lives.
@@ -308,9 +355,9 @@ impl Machine {
     fn desire_providers(&mut self) {
         for id in self.graph.topological().into_iter().rev() {
             if self.record(id).desired == Desired::Running {
-                for provider in self.graph.providers(id).to_vec() {
+                for (provider, policy) in Arc::clone(&self.graph).provider_edges(id) {
                     let record = self.record_mut(provider);
-                    if record.traits.enabled {
+                    if policy.gates() && record.traits.enabled {
                         record.desired = Desired::Running;
                     }
                 }
@@ -322,18 +369,20 @@ impl Machine {
         if self.is_closing() {
             return;
         }
+        let services = self.graph.services();
+        let missing: Vec<bool> = services.map(|id| self.waiting_on(id).next().is_some()).collect();
         self.phase = Phase::Closing;
         self.close_cause = Some(cause);
         self.queue.clear();
         actions.push(Action::Closing(cause));
         for id in self.graph.services() {
             let record = self.record_mut(id);
-            let waited = record.wanted.take().is_some();
+            let waited = record.wanted.take().is_some() | record.recovery.take().is_some();
             record.queued = false;
             if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
                 record.operations.end(Outcome::Superseded, actions);
             }
-            if waited {
+            if waited || missing[id.index()] {
                 actions.push(Action::Touched(id));
             }
             if self.record(id).life == Life::Live {
@@ -346,7 +395,7 @@ impl Machine {
     fn finish_step(&mut self, actions: &mut Vec<Action>) {
         self.pump(actions);
         let quiet = self.transient == 0 && self.queue.is_empty();
-        if self.phase == Phase::Open && !self.settled && quiet {
+        if self.phase == Phase::Open && !self.settled && quiet && !self.is_first_run_open() {
             self.settled = true;
             actions.push(Action::Settled);
         }

@@ -2,32 +2,41 @@
 //!
 //! # Invariants
 //!
-//! 1. `unmet` counts the providers that are not `available`, `live_dependents` the dependents whose
-//!    generation lives: both change only here, in steps of one.
+//! 1. `unmet` counts the providers that block a start: those not `available`, or for an optional
+//!    edge those `coming`. `live_dependents` counts the dependents whose generation lives, by edges
+//!    of every policy. Both change only here, in steps of one.
 //! 2. A queued service is wanted; one that may start is queued or started within the same input.
 //! 3. Who is `leaving` is not available, so nothing new begins on what is about to stop.
+//! 4. Who is leaving waits for those of its dependents that stop as well: for all while closing,
+//!    else for those that are leaving or stopping. In a cascade these are all that require it.
+
+use std::sync::Arc;
 
 use super::{Action, Life, Machine};
 use crate::event::Cause;
-use crate::graph::ServiceId;
+use crate::graph::{EdgePolicy, ServiceId};
 use crate::state::{Desired, Generation, Input, ServiceState};
 
 impl Machine {
     /// Says that a new generation should begin as soon as it may.
     pub(super) fn want(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
-        self.record_mut(id).wanted = Some(cause);
+        let record = self.record_mut(id);
+        record.wanted = Some(cause);
+        record.recovery = None;
         actions.push(Action::Touched(id));
-        self.enqueue(id);
+        self.enqueue(id, actions);
+        self.wait_as_stopped(id, actions);
     }
 
     /// Puts a service that may start in the queue.
-    fn enqueue(&mut self, id: ServiceId) {
+    fn enqueue(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let closing = self.is_closing();
         let record = self.record_mut(id);
         let may = record.wanted.is_some() && record.life == Life::Gone && record.unmet == 0;
         if may && !record.queued && !closing {
             record.queued = true;
             self.queue.push_back(id);
+            self.refresh(id, actions);
         }
     }
 
@@ -38,11 +47,13 @@ impl Machine {
             let record = self.record_mut(id);
             record.queued = false;
             // A provider may have gone, or a stop may have come, since it was put in the queue.
-            if record.life != Life::Gone || record.unmet != 0 {
-                continue;
-            }
-            if let Some(cause) = record.wanted.take() {
+            if record.life == Life::Gone
+                && record.unmet == 0
+                && let Some(cause) = record.wanted.take()
+            {
                 self.spawn(id, cause, actions);
+            } else {
+                self.refresh(id, actions);
             }
         }
     }
@@ -56,9 +67,10 @@ impl Machine {
         record.forced = false;
         record.failure = None;
         record.leaving = None;
+        record.exhausted = false;
         self.live += 1;
         self.transition(id, Input::Start, cause, actions);
-        self.refresh_availability(id, actions);
+        self.refresh(id, actions);
         for provider in 0..self.graph.providers(id).len() {
             let provider = self.graph.providers(id)[provider];
             self.record_mut(provider).live_dependents += 1;
@@ -66,35 +78,82 @@ impl Machine {
         let generation = self.generation(id);
         actions.push(Action::Spawn(id, generation));
         actions.push(Action::Arm(id, generation, super::Timer::Start));
+        self.restart_dependents(id, actions);
     }
 
-    /// Tells dependents when a service becomes available to them, or stops being so.
-    pub(super) fn refresh_availability(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+    /// Tells dependents when a service begins or ceases to block their start.
+    pub(super) fn refresh(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         let staying = record.state == ServiceState::Running && record.leaving.is_none();
         let available = record.completed || (staying && record.ready);
-        if std::mem::replace(&mut record.available, available) == available {
-            return;
+        let coming = record.queued || record.state == ServiceState::Starting;
+        let gated = std::mem::replace(&mut record.available, available) != available;
+        let ordered = std::mem::replace(&mut record.coming, coming) != coming;
+        if gated || ordered {
+            for (dependent, policy) in Arc::clone(&self.graph).dependent_edges(id) {
+                match policy {
+                    EdgePolicy::Optional if ordered => self.tell(dependent, coming, actions),
+                    EdgePolicy::Hold | EdgePolicy::Restart if gated => {
+                        self.tell(dependent, !available, actions);
+                    }
+                    EdgePolicy::Optional | EdgePolicy::Hold | EdgePolicy::Restart => {}
+                }
+            }
         }
-        for dependent in 0..self.graph.dependents(id).len() {
-            let dependent = self.graph.dependents(id)[dependent];
-            let record = self.record_mut(dependent);
-            if available {
-                record.unmet -= 1;
+    }
+
+    /// Tells a dependent that one provider more, or one less, blocks its start.
+    fn tell(&mut self, dependent: ServiceId, blocked: bool, actions: &mut Vec<Action>) {
+        let record = self.record_mut(dependent);
+        if blocked {
+            record.unmet += 1;
+        } else {
+            record.unmet -= 1;
+        }
+        if let Some(cause) = record.wanted {
+            // Who waited for a provider starts because of it, whatever asked first.
+            let by_itself = matches!(cause, Cause::Boot | Cause::Restart);
+            record.wanted = Some(if !blocked && by_itself && record.unmet == 0 {
+                Cause::DependencyReady
             } else {
-                record.unmet += 1;
-            }
-            if let Some(cause) = record.wanted {
-                // Who waited for a provider starts because of it, whatever asked first.
-                record.wanted = Some(if available && cause == Cause::Boot && record.unmet == 0 {
-                    Cause::DependencyReady
-                } else {
-                    cause
-                });
-                actions.push(Action::Touched(dependent));
-                self.enqueue(dependent);
+                cause
+            });
+            actions.push(Action::Touched(dependent));
+            self.enqueue(dependent, actions);
+            self.wait_as_stopped(dependent, actions);
+        } else if record.is_up() {
+            // It holds, or has again what it held without.
+            actions.push(Action::Touched(dependent));
+        }
+    }
+
+    /// Restarts who lives and asked for it, in order: a new generation of the provider begins.
+    fn restart_dependents(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let mut restarted = Vec::new();
+        let mut next = vec![id];
+        while let Some(provider) = next.pop() {
+            for (dependent, policy) in Arc::clone(&self.graph).dependent_edges(provider) {
+                if policy == EdgePolicy::Restart && self.may_restart(dependent) {
+                    let record = self.record_mut(dependent);
+                    record.wanted = Some(Cause::ProviderRestarted);
+                    record.leaving = Some(Cause::ProviderRestarted);
+                    restarted.push(dependent);
+                    next.push(dependent);
+                }
             }
         }
+        // All are leaving before the first one is asked: so each waits for its dependents.
+        for id in restarted {
+            actions.push(Action::Touched(id));
+            self.refresh(id, actions);
+            self.go_if_free(id, actions);
+        }
+    }
+
+    /// Whether it lives, and is not about to stop anyway.
+    fn may_restart(&self, id: ServiceId) -> bool {
+        let record = self.record(id);
+        record.is_up() && record.leaving.is_none()
     }
 
     /// Takes a generation out of its providers' counts; a leaving provider may go now.
@@ -106,7 +165,14 @@ impl Machine {
         }
     }
 
-    /// Asks a service to stop once no dependent of it lives.
+    /// A service no longer stops: a leaving provider need not wait for it.
+    pub(super) fn free_providers(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        for provider in 0..self.graph.providers(id).len() {
+            self.go_if_free(self.graph.providers(id)[provider], actions);
+        }
+    }
+
+    /// Asks a service to stop once no dependent of it is in the way.
     pub(super) fn leave(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         if record.state == ServiceState::Stopping {
@@ -114,17 +180,30 @@ impl Machine {
             record.asked |= record.desired == Desired::Stopped;
             return;
         }
-        record.leaving.get_or_insert(cause);
-        self.refresh_availability(id, actions);
+        record.set_leaving(cause);
+        self.refresh(id, actions);
         self.go_if_free(id, actions);
     }
 
     fn go_if_free(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record(id);
-        let stoppable = matches!(record.state, ServiceState::Starting | ServiceState::Running);
-        if let (Some(cause), 0, true) = (record.leaving, record.live_dependents, stoppable) {
+        if let Some(cause) = record.leaving
+            && record.is_up()
+            && self.is_free(id)
+        {
             self.ask(id, cause, actions);
         }
+    }
+
+    /// Whether no dependent is in the way of a stop in order.
+    fn is_free(&self, id: ServiceId) -> bool {
+        let stops = |&dependent: &ServiceId| {
+            let record = self.record(dependent);
+            let stops = record.leaving.is_some() || record.state == ServiceState::Stopping;
+            record.life == Life::Live && stops
+        };
+        let live = self.record(id).live_dependents > 0;
+        !live || (!self.is_closing() && !self.graph.dependents(id).iter().any(stops))
     }
 
     /// Returns the living generation of a service, for an action.

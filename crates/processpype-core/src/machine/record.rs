@@ -1,8 +1,10 @@
 //! What is known about one service.
 
+use super::recovery::Recovery;
 use super::words::{Action, OperationId, Outcome, Traits, Verb};
 use crate::event::Cause;
 use crate::exit::Exit;
+use crate::graph::EdgePolicy;
 use crate::state::{Desired, Generation, ServiceState};
 
 /// All that is known about one service.
@@ -17,6 +19,12 @@ pub(super) struct Record {
     /// A new generation should begin as soon as it may; why.
     pub(super) wanted: Option<Cause>,
     pub(super) queued: bool,
+    /// A restart was asked for and is not answered.
+    pub(super) recovery: Option<Recovery>,
+    /// Given up after too many restarts.
+    pub(super) exhausted: bool,
+    /// It has been running at least once.
+    pub(super) has_run: bool,
     pub(super) life: Life,
     pub(super) ready: bool,
     /// The last generation completed and nothing has run since.
@@ -31,7 +39,9 @@ pub(super) struct Record {
     pub(super) forced: bool,
     /// Whether dependents may count on it, as last told to them.
     pub(super) available: bool,
-    /// Providers that are not available.
+    /// Whether it is queued or starting, as last told to dependents.
+    pub(super) coming: bool,
+    /// Providers that a start waits for.
     pub(super) unmet: u32,
     /// Dependents whose generation lives.
     pub(super) live_dependents: u32,
@@ -68,6 +78,9 @@ impl Record {
             held: false,
             wanted: None,
             queued: false,
+            recovery: None,
+            exhausted: false,
+            has_run: false,
             life: Life::Gone,
             ready: false,
             completed: false,
@@ -76,10 +89,29 @@ impl Record {
             leaving: None,
             forced: false,
             available: false,
+            coming: false,
             unmet,
             live_dependents: 0,
             operations: Operations::default(),
         }
+    }
+
+    /// Whether it runs, or is about to.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, ServiceState::Starting | ServiceState::Running)
+    }
+
+    /// Says that it should stop once its dependents are gone.
+    pub(super) fn set_leaving(&mut self, cause: Cause) {
+        // A stop is more than a restart.
+        if self.leaving.is_none_or(|leaving| leaving == Cause::ProviderRestarted) {
+            self.leaving = Some(cause);
+        }
+    }
+
+    /// Whether a dependent with an edge of this policy has to wait for it, as last told.
+    pub(super) fn blocks(&self, policy: EdgePolicy) -> bool {
+        if policy.gates() { !self.available } else { self.coming }
     }
 }
 

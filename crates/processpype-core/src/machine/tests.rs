@@ -2,10 +2,16 @@
 
 use super::*;
 use crate::exit::{ErrorKind, Exit};
-use crate::graph::Edge;
+use crate::graph::{Edge, EdgePolicy};
+use crate::restart::RestartPolicy;
 
-const TRAITS: Traits =
-    Traits { enabled: true, autostart: true, oneshot: false, significant: false };
+const TRAITS: Traits = Traits {
+    enabled: true,
+    autostart: true,
+    oneshot: false,
+    significant: false,
+    restart: RestartPolicy::Never,
+};
 const A: ServiceId = ServiceId(0);
 const B: ServiceId = ServiceId(1);
 const START: Verb = Verb::Start { with_dependencies: false };
@@ -21,6 +27,23 @@ impl Scene {
     fn new(traits: [Traits; 2]) -> Self {
         let graph = Graph::new(2, [Edge { dependent: B, provider: A }]).expect("one edge");
         Self { machine: Machine::new(graph, traits.into(), 8), actions: Vec::new() }
+    }
+
+    /// B needs A like this; both are restarted on failure, and run.
+    fn restarted(policy: EdgePolicy) -> Self {
+        let edge = (Edge { dependent: B, provider: A }, policy);
+        let graph = Graph::with_policies(2, [edge]).expect("one edge");
+        let machine = Machine::new(graph, vec![Traits::default(); 2], 8);
+        let mut scene = Self { machine, actions: Vec::new() };
+        scene.machine.boot(&mut scene.actions);
+        scene.report(A, Report::Started { ready: true });
+        scene.report(B, Report::Started { ready: true });
+        scene.actions.clear();
+        scene
+    }
+
+    fn fail(&mut self, id: ServiceId, kind: ErrorKind) {
+        self.report(id, Report::Gone(Exit::Failed(kind)));
     }
 
     fn booted() -> Self {
@@ -206,6 +229,140 @@ fn a_start_pulls_in_what_does_not_start_by_itself() {
     scene.check(Starting, Stopped);
 }
 
+#[test]
+fn a_failure_is_followed_by_a_restart_and_too_many_by_none() {
+    let mut scene = Scene::restarted(EdgePolicy::Hold);
+    scene.fail(B, ErrorKind::Panic);
+    assert!(scene.actions.contains(&Action::Retry(B, Generation(1))));
+    scene.check(Running, Error);
+    scene.report(B, Report::Elapsed(Timer::Restart));
+    scene.check(Running, Starting);
+    scene.fail(B, ErrorKind::StartFailed);
+    scene.report(B, Report::Exhausted);
+    scene.check(Running, Error);
+    assert!(scene.machine.is_exhausted(B) && !scene.machine.is_retrying(B));
+    scene.report(B, Report::Elapsed(Timer::Restart));
+    scene.check(Running, Error);
+    scene.command(1, B, START);
+    assert!(scene.actions.contains(&Action::Forgive(B)) && !scene.machine.is_exhausted(B));
+    scene.check(Running, Starting);
+}
+
+#[test]
+fn a_start_fails_with_its_generation_although_a_retry_follows() {
+    let mut scene = Scene::restarted(EdgePolicy::Hold);
+    scene.fail(B, ErrorKind::Failed);
+    scene.command(1, B, START);
+    scene.fail(B, ErrorKind::StartFailed);
+    scene.check_finished(1, Outcome::Failed(ErrorKind::StartFailed));
+    assert!(scene.machine.is_retrying(B));
+}
+
+#[test]
+fn a_stop_cancels_a_retry() {
+    let mut scene = Scene::restarted(EdgePolicy::Hold);
+    scene.fail(B, ErrorKind::Failed);
+    scene.command(1, B, STOP);
+    scene.check(Running, Stopped);
+    scene.check_finished(1, Outcome::Done { changed: true });
+    scene.report(B, Report::Elapsed(Timer::Restart));
+    scene.check(Running, Stopped);
+}
+
+#[test]
+fn a_service_that_failed_for_want_of_a_provider_waits_and_spends_nothing() {
+    let mut scene = Scene::restarted(EdgePolicy::Hold);
+    scene.fail(A, ErrorKind::Failed);
+    scene.fail(B, ErrorKind::Dependency);
+    assert!(scene.actions.contains(&Action::Pause(B, Generation(1))));
+    scene.report(B, Report::Exhausted);
+    scene.report(B, Report::Elapsed(Timer::Restart));
+    scene.check(Error, Stopped);
+    assert_eq!(scene.machine.waiting_on(B).collect::<Vec<_>>(), [A]);
+    scene.report(A, Report::Elapsed(Timer::Restart));
+    scene.report(A, Report::Started { ready: true });
+    scene.check(Running, Starting);
+    assert!(!scene.actions.contains(&Action::Retry(B, Generation(1))));
+}
+
+#[test]
+fn a_significant_service_closes_the_application_when_it_is_given_up() {
+    let significant = Traits { significant: true, ..Traits::default() };
+    let mut scene = Scene::new([TRAITS, significant]);
+    scene.machine.boot(&mut scene.actions);
+    scene.report(A, Report::Started { ready: true });
+    scene.fail(B, ErrorKind::StartFailed);
+    assert!(!scene.machine.is_closing() && !scene.machine.is_settled());
+    scene.report(B, Report::Exhausted);
+    assert_eq!(scene.machine.close_cause(), Some(CloseCause::SignificantAtStart(B)));
+}
+
+#[test]
+fn always_repeats_what_completed_unless_it_was_stopped() {
+    let repeated = Traits { oneshot: true, restart: RestartPolicy::Always, ..TRAITS };
+    let mut scene = Scene::new([TRAITS, repeated]);
+    scene.machine.boot(&mut scene.actions);
+    scene.report(A, Report::Started { ready: true });
+    scene.report(B, Report::Started { ready: true });
+    scene.report(B, Report::Gone(Exit::Completed));
+    scene.check(Running, Stopped);
+    scene.report(B, Report::Elapsed(Timer::Restart));
+    scene.check(Running, Starting);
+    scene.command(1, B, STOP);
+    scene.report(B, Report::Gone(Exit::Stopped));
+    assert!(!scene.machine.is_retrying(B));
+}
+
+#[test]
+fn an_orphan_that_ends_after_all_is_restarted() {
+    let mut scene = Scene::restarted(EdgePolicy::Hold);
+    scene.command(1, B, Verb::Restart);
+    for timer in [Timer::Stop, Timer::Abort] {
+        scene.report(B, Report::Elapsed(timer));
+    }
+    scene.check(Running, Error);
+    assert!(!scene.machine.is_retrying(B));
+    scene.report(B, Report::Gone(Exit::Aborted));
+    assert!(scene.machine.is_retrying(B));
+}
+
+#[test]
+fn a_restart_edge_restarts_with_the_provider_and_a_hold_edge_does_not() {
+    for (policy, state) in [(EdgePolicy::Restart, Stopping), (EdgePolicy::Hold, Running)] {
+        let mut scene = Scene::restarted(policy);
+        scene.fail(A, ErrorKind::Failed);
+        scene.check(Error, Running);
+        assert_eq!(scene.machine.waiting_on(B).collect::<Vec<_>>(), [A], "it runs without");
+        scene.report(A, Report::Elapsed(Timer::Restart));
+        scene.check(Starting, state);
+    }
+    let mut scene = Scene::restarted(EdgePolicy::Restart);
+    scene.command(1, A, Verb::Restart);
+    scene.report(A, Report::Gone(Exit::Stopped));
+    scene.report(B, Report::Gone(Exit::Stopped));
+    scene.check(Starting, Stopped);
+    scene.report(A, Report::Started { ready: true });
+    scene.check(Running, Starting);
+}
+
+#[test]
+fn an_optional_edge_orders_and_does_not_gate() {
+    let edge = (Edge { dependent: B, provider: A }, EdgePolicy::Optional);
+    let graph = || Graph::with_policies(2, [edge]).expect("one edge");
+    let mut machine = Machine::new(graph(), vec![TRAITS; 2], 8);
+    let mut actions = Vec::new();
+    machine.boot(&mut actions);
+    assert_eq!(machine.waiting_on(B).collect::<Vec<_>>(), [A]);
+    let failed = Exit::Failed(ErrorKind::StartFailed);
+    machine.report(A, Generation(1), Report::Gone(failed), &mut actions);
+    assert_eq!(machine.state(B), Starting);
+    // Nor is it brought along by a start.
+    let manual = Traits { autostart: false, ..TRAITS };
+    let mut machine = Machine::new(graph(), vec![manual, TRAITS], 8);
+    machine.boot(&mut actions);
+    assert_eq!((machine.state(A), machine.state(B)), (Stopped, Starting));
+}
+
 // Found by the exploration in `tests/it/`, each named by what was wrong.
 
 const STOP_CASCADE: Verb = Verb::Stop { cascade: true };
@@ -290,6 +447,27 @@ fn a_change_of_desired_or_of_what_is_waited_for_was_not_told() {
     scene.actions.clear();
     scene.command(1, A, STOP);
     assert!(scene.actions.contains(&Action::Touched(A)), "desired is stopped now");
+}
+
+/// C needs B, which needs A, but A has the largest number: a cascade goes by edges, not by ids.
+#[test]
+fn a_cascade_asked_a_service_before_its_dependent_was_leaving() {
+    let [b, c, a] = [0, 1, 2].map(ServiceId);
+    let edge = |dependent, provider| Edge { dependent, provider };
+    let graph = Graph::new(3, [edge(c, b), edge(b, a)]).expect("a chain has no cycle");
+    let mut machine = Machine::new(graph, vec![TRAITS; 3], 8);
+    let mut actions = Vec::new();
+    machine.boot(&mut actions);
+    for id in [a, b, c] {
+        machine.report(id, Generation(1), Report::Started { ready: true }, &mut actions);
+    }
+    let mut start_again = machine.clone();
+    machine.command(OperationId(1), a, STOP_CASCADE, &mut actions);
+    assert_eq!([a, b, c].map(|id| machine.state(id)), [Running, Running, Stopping]);
+    // And a start of all of them again leaves everybody in place.
+    start_again.command(OperationId(1), a, STOP_CASCADE, &mut actions);
+    start_again.command(OperationId(2), c, START_ALL, &mut actions);
+    assert_eq!([a, b, c].map(|id| start_again.state(id)), [Running, Running, Stopping]);
 }
 
 #[test]

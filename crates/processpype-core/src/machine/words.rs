@@ -6,9 +6,18 @@
 use crate::event::Change;
 use crate::exit::{ErrorKind, Exit};
 use crate::graph::ServiceId;
+use crate::restart::RestartPolicy;
 use crate::state::Generation;
 
 /// What is fixed about one service before anything runs.
+///
+/// ```
+/// use processpype_core::{RestartPolicy, Traits};
+///
+/// let traits = Traits { oneshot: true, ..Traits::default() };
+/// assert!(traits.enabled && traits.autostart && !traits.significant);
+/// assert_eq!(traits.restart, RestartPolicy::OnFailure);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Traits {
     /// Whether the service may run at all.
@@ -17,8 +26,10 @@ pub struct Traits {
     pub autostart: bool,
     /// Whether its success ends it: completed, and from then on ready for its dependents.
     pub oneshot: bool,
-    /// Whether the application closes when it fails.
+    /// Whether the application closes when it is given up.
     pub significant: bool,
+    /// After which ends it is started again.
+    pub restart: RestartPolicy,
 }
 
 /// Names one command from acceptance to its end; chosen by the caller.
@@ -51,6 +62,9 @@ pub enum Timer {
     Stop,
     /// From abort to orphaned.
     Abort,
+    /// From a failure to the next generation: the backoff. [`Action::Retry`] and
+    /// [`Action::Pause`] ask for it; it is never armed by [`Action::Arm`].
+    Restart,
 }
 
 /// What the runtime tells about generations and time.
@@ -70,14 +84,18 @@ pub enum Report {
     Ending(Exit),
     /// Nothing of the generation is left.
     Gone(Exit),
-    /// A [`Timer`] that was armed for the generation has elapsed.
+    /// A [`Timer`] that was armed for the generation has elapsed; [`Timer::Restart`] when the time
+    /// has come that [`Action::Retry`] or [`Action::Pause`] asked for.
     Elapsed(Timer),
+    /// The answer to [`Action::Retry`] when there were too many restarts: give the service up.
+    Exhausted,
 }
 
 /// What the runtime has to do, in this order.
 ///
-/// Only [`Action::Spawn`], [`Action::Stop`], [`Action::Abort`] and [`Action::Arm`] touch the world;
-/// the others tell what happened.
+/// Only [`Action::Spawn`], [`Action::Stop`], [`Action::Abort`], and what sets a timer
+/// ([`Action::Arm`], [`Action::Retry`], [`Action::Pause`]), touch the world; the others tell what
+/// happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Run this generation: constructor, `start`, `run`. Its providers are ready.
@@ -88,6 +106,16 @@ pub enum Action {
     Abort(ServiceId, Generation),
     /// Report [`Report::Elapsed`] after the timer's time, if the generation still lives then.
     Arm(ServiceId, Generation, Timer),
+    /// This generation is gone and should be followed by another: one restart is to be taken from
+    /// the budget. Report for it [`Report::Elapsed`] of [`Timer::Restart`] after the backoff, or
+    /// [`Report::Exhausted`] if the budget has none left; in a later input, never within this one.
+    Retry(ServiceId, Generation),
+    /// This generation failed because a provider was unavailable: no restart is taken from the
+    /// budget. Report for it [`Report::Elapsed`] of [`Timer::Restart`] after at least the backoff's
+    /// initial delay; then the service waits until its providers are ready.
+    Pause(ServiceId, Generation),
+    /// An operator started or restarted the service: forget its restarts.
+    Forgive(ServiceId),
     /// A transition happened: publish state and event.
     Changed(Change),
     /// Something beside the state changed (readiness, desired, what is waited for): publish it.
@@ -141,10 +169,26 @@ pub enum Refusal {
 pub enum CloseCause {
     /// It was asked to: a signal, the owner, the end of a scope.
     Requested,
-    /// A significant service failed before the application had settled.
+    /// A significant service was given up before the application had settled.
     SignificantAtStart(ServiceId),
-    /// A significant service failed later.
+    /// A significant service was given up later.
     Significant(ServiceId),
+}
+
+// === impl Traits ===
+
+impl Default for Traits {
+    /// Enabled, started with the application, restarted on failure; neither `oneshot` nor
+    /// significant.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            autostart: true,
+            oneshot: false,
+            significant: false,
+            restart: RestartPolicy::default(),
+        }
+    }
 }
 
 // === impl Verb ===
@@ -175,6 +219,7 @@ impl Timer {
             Self::Start => "start-timeout",
             Self::Stop => "stop-timeout",
             Self::Abort => "orphaned",
+            Self::Restart => "restart",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use processpype_core::{Edge, Graph, ServiceId};
+use processpype_core::{Edge, EdgePolicy, Graph, ServiceId};
 
 /// A relabelling: `permutation[old] = new`.
 pub(crate) type Permutation = Vec<usize>;
@@ -28,7 +28,35 @@ pub(crate) fn automorphisms(graph: &Graph) -> Vec<Permutation> {
         graph.edges().map(|e| (e.dependent.index(), e.provider.index())).collect();
     let identity: Permutation = (0..n).collect();
     let same = adjacency(&edges, &identity, n);
-    permutations(n).into_iter().filter(|p| adjacency(&edges, p, n) == same).collect()
+    let moved = |p: &Permutation, id: ServiceId| ServiceId(p[id.index()] as u32);
+    let keeps = |p: &Permutation| {
+        graph.edges().all(|edge| {
+            let (dependent, provider) = (moved(p, edge.dependent), moved(p, edge.provider));
+            graph.policy(edge) == graph.policy(Edge { dependent, provider })
+        })
+    };
+    let permutations = permutations(n).into_iter();
+    permutations.filter(|p| adjacency(&edges, p, n) == same && keeps(p)).collect()
+}
+
+/// Returns every graph of [`dags`] with every policy on every edge, but for all of them hold.
+pub(crate) fn policed(n: usize) -> Vec<Graph> {
+    let labelled = |graph: &Graph| {
+        let edges: Vec<Edge> = graph.edges().collect();
+        let count = EdgePolicy::ALL.len().pow(edges.len() as u32);
+        (0..count).map(move |label| label_edges(n, &edges, label)).collect::<Vec<_>>()
+    };
+    let all = dags(n);
+    let mut graphs: Vec<Graph> = all.iter().flat_map(labelled).collect();
+    graphs.retain(|graph| !all.contains(graph));
+    graphs
+}
+
+fn label_edges(n: usize, edges: &[Edge], label: usize) -> Graph {
+    let policies = EdgePolicy::ALL;
+    let policy = |i: usize| policies[label / policies.len().pow(i as u32) % policies.len()];
+    let edges = edges.iter().enumerate().map(|(i, &edge)| (edge, policy(i)));
+    Graph::with_policies(n as u32, edges).expect("a labelled acyclic graph is acyclic")
 }
 
 fn pairs(n: usize) -> Vec<(usize, usize)> {

@@ -10,17 +10,24 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use processpype_core::{Graph, Machine, Traits};
+use processpype_core::{Graph, Machine, RestartPolicy, Traits};
 
-use crate::dags::dags;
+use crate::dags::{dags, policed};
 use crate::explorer::{Application, Bounds, Count, Counterexample, explore, walk};
 
-/// A service as most are.
-pub(crate) const PLAIN: Traits =
-    Traits { enabled: true, autostart: true, oneshot: false, significant: false };
+/// A service that nobody but an operator restarts: all that does not depend on restarts.
+pub(crate) const PLAIN: Traits = Traits {
+    enabled: true,
+    autostart: true,
+    oneshot: false,
+    significant: false,
+    restart: RestartPolicy::Never,
+};
 const MANUAL: Traits = Traits { autostart: false, ..PLAIN };
 const DISABLED: Traits = Traits { enabled: false, ..PLAIN };
 const SIGNIFICANT: Traits = Traits { significant: true, ..PLAIN };
+pub(crate) const ON_FAILURE: Traits = Traits { restart: RestartPolicy::OnFailure, ..PLAIN };
+const ALWAYS: Traits = Traits { restart: RestartPolicy::Always, ..PLAIN };
 /// More places than services.
 pub(crate) const AT_ONCE: usize = 8;
 /// How many behaviours are walked of each application that is too large to be searched.
@@ -36,8 +43,14 @@ fn unbroken<T>(found: Result<T, Box<Counterexample>>, graph: &Graph) -> T {
 
 #[track_caller]
 fn check_all(n: usize, traits: &[Traits], at_once: usize, bounds: Bounds) -> Count {
+    check_graphs(dags(n), traits, at_once, bounds)
+}
+
+#[track_caller]
+fn check_graphs(graphs: Vec<Graph>, traits: &[Traits], at_once: usize, bounds: Bounds) -> Count {
     let mut total = Count::default();
-    for graph in dags(n) {
+    for graph in graphs {
+        let n = graph.len();
         let machine = Machine::new(graph.clone(), traits.to_vec(), at_once);
         let mut application = Application::new(graph.clone(), traits.to_vec());
         if at_once < n {
@@ -53,9 +66,31 @@ fn check_all(n: usize, traits: &[Traits], at_once: usize, bounds: Bounds) -> Cou
 /// Searches all applications of `n` plain services and compares the counts with the golden file.
 #[track_caller]
 fn check(n: usize, faults: usize, commands: usize) {
-    let count = check_all(n, &vec![PLAIN; n], AT_ONCE, Bounds { faults, commands });
-    let key =
-        format!("{n} services, {:>3} graphs, {faults} faults, {commands} commands:", dags(n).len());
+    check_counts("", n, PLAIN, Bounds { faults, commands });
+}
+
+/// The same for services that are restarted on failure.
+#[track_caller]
+fn check_restarts(n: usize, faults: usize, commands: usize) {
+    check_counts("restarts: ", n, ON_FAILURE, Bounds { faults, commands });
+}
+
+#[track_caller]
+fn check_counts(what: &str, n: usize, traits: Traits, bounds: Bounds) {
+    check_golden(what, dags(n), traits, bounds);
+}
+
+/// The same for every policy on every edge.
+#[track_caller]
+fn check_policed(n: usize, faults: usize, commands: usize) {
+    check_golden("edges: ", policed(n), ON_FAILURE, Bounds { faults, commands });
+}
+
+#[track_caller]
+fn check_golden(what: &str, graphs: Vec<Graph>, traits: Traits, bounds: Bounds) {
+    let (n, len, Bounds { faults, commands }) = (graphs[0].len(), graphs.len(), bounds);
+    let count = check_graphs(graphs, &vec![traits; n], AT_ONCE, bounds);
+    let key = format!("{what}{n} services, {len:>3} graphs, {faults} faults, {commands} commands:");
     let row = format!("{key} {:>9} states, {:>10} steps", count.states, count.steps);
     println!("{row}");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/state-counts.txt");
@@ -162,15 +197,79 @@ fn one_start_at_once() {
     }
 }
 
+/// Services that are restarted: with answers of both kinds, failures of every kind.
+#[test]
+fn restarts_on_up_to_three_services() {
+    check_restarts(1, 3, 3);
+    check_restarts(2, 2, 2);
+    check_restarts(3, 2, 1);
+    check_restarts(3, 1, 2);
+}
+
+#[test]
+fn restarts_on_four_services() {
+    check_restarts(4, 1, 1);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn restarts_on_three_services_two_faults_two_commands() {
+    check_restarts(3, 2, 2);
+}
+
+/// Every edge policy on every edge of up to three services.
+#[test]
+fn edge_policies_on_up_to_three_services() {
+    check_policed(2, 2, 2);
+    check_policed(3, 1, 1);
+    check_policed(3, 2, 0);
+    check_policed(3, 0, 2);
+}
+
+/// One place to start in, so that optional edges wait for what is queued.
+#[test]
+fn edge_policies_with_one_start_at_once() {
+    for n in 2..=3 {
+        let bounds = Bounds { faults: 1, commands: 1 };
+        check_graphs(policed(n), &vec![ON_FAILURE; n], 1, bounds);
+    }
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn edge_policies_on_three_services_two_faults_one_command() {
+    check_policed(3, 2, 1);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn edge_policies_on_three_services_one_fault_two_commands() {
+    check_policed(3, 1, 2);
+}
+
+/// Every mixture of restart policies, significant or not.
+#[test]
+fn all_mixtures_of_policies() {
+    let significant = |traits| Traits { significant: true, ..traits };
+    let kinds = [PLAIN, ON_FAILURE, ALWAYS, significant(ON_FAILURE), significant(ALWAYS)];
+    check_mixtures(1, &kinds, Bounds { faults: 3, commands: 2 });
+    check_mixtures(2, &kinds, Bounds { faults: 2, commands: 1 });
+    check_mixtures(3, &kinds[1..4], Bounds { faults: 1, commands: 1 });
+}
+
 /// Every mixture of traits on up to three services.
 #[test]
 fn all_mixtures_of_traits() {
     let kinds = [PLAIN, MANUAL, DISABLED, SIGNIFICANT];
     for n in 1..=3 {
-        for mixture in 0..kinds.len().pow(n as u32) {
-            let kind = |i: usize| kinds[mixture / kinds.len().pow(i as u32) % kinds.len()];
-            let traits: Vec<Traits> = (0..n).map(kind).collect();
-            check_all(n, &traits, AT_ONCE, Bounds { faults: 1, commands: 1 });
-        }
+        check_mixtures(n, &kinds, Bounds { faults: 1, commands: 1 });
+    }
+}
+
+fn check_mixtures(n: usize, kinds: &[Traits], bounds: Bounds) {
+    for mixture in 0..kinds.len().pow(n as u32) {
+        let kind = |i: usize| kinds[mixture / kinds.len().pow(i as u32) % kinds.len()];
+        let traits: Vec<Traits> = (0..n).map(kind).collect();
+        check_all(n, &traits, AT_ONCE, bounds);
     }
 }

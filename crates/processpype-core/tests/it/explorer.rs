@@ -250,8 +250,8 @@ impl<'a, S: Subject> Search<'a, S> {
             let (before, actions) = (next.trace.take(), self.actions.clone());
             next.trace = Some(Rc::new(Trace { before, happened, actions }));
         }
-        let Application { graph, traits, .. } = self.application;
-        let observed = next.world.observe(graph, traits, happened, &self.actions);
+        let graph = &self.application.graph;
+        let observed = next.world.observe(graph, happened, &self.actions);
         let told = observed.and_then(|()| self.check_told(from, &next));
         let falls = told.and_then(|()| check_progress(from, &next, cost));
         falls.map_err(|broken| counterexample(broken, &next))?;
@@ -336,9 +336,15 @@ fn check_progress<S>(from: &State<S>, to: &State<S>, cost: Cost) -> Result<(), B
     }
 }
 
-fn seen_by_all(machine: &Machine, id: ServiceId) -> (bool, Desired, bool, u32) {
+fn seen_by_all(machine: &Machine, id: ServiceId) -> ([bool; 4], Desired, u32) {
     let waiting = machine.waiting_on(id).fold(0, |bits, provider| bits | 1 << provider.0);
-    (machine.is_ready(id), machine.desired(id), machine.is_orphaned(id), waiting)
+    let flags = [
+        machine.is_ready(id),
+        machine.is_orphaned(id),
+        machine.is_retrying(id),
+        machine.is_exhausted(id),
+    ];
+    (flags, machine.desired(id), waiting)
 }
 
 fn counterexample<S>(broken: Broken, state: &State<S>) -> Box<Counterexample> {

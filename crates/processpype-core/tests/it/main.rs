@@ -12,5 +12,6 @@ mod explorer;
 mod mutants;
 mod observer;
 mod properties;
+mod restart;
 mod table;
 mod world;

@@ -4,11 +4,12 @@
 //! out.
 
 use processpype_core::{
-    Action, Exit, Graph, Machine, OperationId, Outcome, Report, ServiceState, Timer, Verb,
+    Action, Cause, Change, CloseCause, Desired, EdgePolicy, Exit, Graph, Machine, OperationId,
+    Outcome, Report, RestartPolicy, ServiceId, ServiceState, Timer, Traits, Verb,
 };
 
-use crate::dags::dags;
-use crate::exhaustive::{AT_ONCE, PLAIN};
+use crate::dags::{dags, policed};
+use crate::exhaustive::{AT_ONCE, ON_FAILURE, PLAIN};
 use crate::explorer::{Application, Bounds, Subject, drive, explore};
 use crate::observer::Broken;
 use crate::world::Move;
@@ -58,6 +59,36 @@ enum Fault {
     ChangeLost,
     /// Does not tell what is waited for.
     TouchLost,
+    /// Restarts whatever ended, whatever the policy says.
+    PolicyIgnored,
+    /// Forgets to restart.
+    RetryLost,
+    /// Takes a wait for a provider from the budget.
+    BudgetForDependency,
+    /// Takes a second restart from the budget when a service begins to wait.
+    BudgetForWaiting,
+    /// Restarts although the budget is gone.
+    ExhaustionIgnored,
+    /// Restarts what an operator has stopped meanwhile.
+    RetryOutlivesStop,
+    /// Restarts what fails while the application closes.
+    RetriesWhileClosing,
+    /// Does not forget the failures of what an operator starts.
+    NeverForgives,
+    /// Settles although a significant service may still come to run.
+    SettlesWhileRetrying,
+    /// Closes at the first failure of a significant service.
+    ClosesAtFirstFailure,
+    /// Does not restart with the provider.
+    RestartEdgeHolds,
+    /// Restarts with every provider.
+    HoldEdgeRestarts,
+    /// Waits for what is optional.
+    OptionalEdgeGates,
+    /// Orders nothing by what is optional.
+    OptionalEdgeIgnored,
+    /// Restarts a chain of dependents at once.
+    RestartsUnordered,
 }
 
 #[derive(Clone)]
@@ -69,20 +100,62 @@ struct Mutant {
 /// Finds the first invariant that the mutant breaks, on the smallest applications that show it.
 fn caught(fault: Fault) -> Option<Broken> {
     let bounds = Bounds { faults: 1, commands: 1 };
-    (1..=3).flat_map(dags).find_map(|graph| {
+    let (graphs, traits) = scene(fault);
+    graphs.into_iter().find_map(|graph| {
         let n = graph.len();
-        let machine = Machine::new(known(fault, &graph), vec![PLAIN; n], AT_ONCE);
-        let application = Application::new(graph, vec![PLAIN; n]).without_symmetries();
+        let known_traits = match fault {
+            Fault::PolicyIgnored => Traits { restart: RestartPolicy::Always, ..traits },
+            _ => traits,
+        };
+        let machine = Machine::new(known(fault, &graph), vec![known_traits; n], AT_ONCE);
+        let application = Application::new(graph, vec![traits; n]).without_symmetries();
         let found = explore(&application, &Mutant { machine, fault }, bounds);
         found.err().map(|found| found.broken)
     })
 }
 
+/// The applications that can show a fault.
+fn scene(fault: Fault) -> (Vec<Graph>, Traits) {
+    let small = || (1..=3).flat_map(dags).collect();
+    match fault {
+        Fault::PolicyIgnored => (small(), PLAIN),
+        Fault::RetryLost
+        | Fault::BudgetForDependency
+        | Fault::BudgetForWaiting
+        | Fault::ExhaustionIgnored
+        | Fault::RetryOutlivesStop
+        | Fault::RetriesWhileClosing
+        | Fault::NeverForgives => (small(), ON_FAILURE),
+        Fault::SettlesWhileRetrying | Fault::ClosesAtFirstFailure => {
+            (small(), Traits { significant: true, ..ON_FAILURE })
+        }
+        Fault::RestartEdgeHolds
+        | Fault::HoldEdgeRestarts
+        | Fault::OptionalEdgeGates
+        | Fault::OptionalEdgeIgnored
+        | Fault::RestartsUnordered => {
+            ((2..=3).flat_map(|n| [policed(n), dags(n)].concat()).collect(), ON_FAILURE)
+        }
+        _ => (small(), PLAIN),
+    }
+}
+
 /// The graph as the mutant knows it.
 fn known(fault: Fault, graph: &Graph) -> Graph {
     let skipped = usize::from(fault == Fault::EdgeIgnored);
-    let edges: Vec<_> = graph.edges().skip(skipped).collect();
-    Graph::new(graph.len() as u32, edges).expect("fewer edges make no cycle")
+    let policy = |edge| graph.policy(edge).unwrap_or_default();
+    let mut edges: Vec<_> = graph.edges().skip(skipped).map(|e| (e, policy(e))).collect();
+    let mut replace = |from, to| {
+        edges.iter_mut().filter(|(_, policy)| *policy == from).for_each(|edge| edge.1 = to);
+    };
+    match fault {
+        Fault::RestartEdgeHolds => replace(EdgePolicy::Restart, EdgePolicy::Hold),
+        Fault::HoldEdgeRestarts => replace(EdgePolicy::Hold, EdgePolicy::Restart),
+        Fault::OptionalEdgeGates => replace(EdgePolicy::Optional, EdgePolicy::Hold),
+        Fault::OptionalEdgeIgnored => edges.retain(|edge| edge.1 != EdgePolicy::Optional),
+        _ => {}
+    }
+    Graph::with_policies(graph.len() as u32, edges).expect("fewer edges make no cycle")
 }
 
 // === impl Mutant ===
@@ -96,8 +169,25 @@ impl Mutant {
             (Fault::GenerationUnchecked, Move::Report(id, _, report)) => {
                 Some(Move::Report(id, self.machine.generation(id), report))
             }
+            (Fault::ExhaustionIgnored, Move::Report(id, generation, Report::Exhausted))
+                if self.would_give_up(id) =>
+            {
+                Some(Move::Report(id, generation, Report::Elapsed(Timer::Restart)))
+            }
+            (Fault::RetryOutlivesStop, Move::Report(id, _, Report::Elapsed(Timer::Restart)))
+                if self.machine.desired(id) == Desired::Stopped =>
+            {
+                let start = Verb::Start { with_dependencies: false };
+                Some(Move::Command(OperationId(u64::MAX), id, start))
+            }
             _ => Some(happened),
         }
+    }
+
+    fn would_give_up(&self, id: ServiceId) -> bool {
+        let mut machine = self.machine.clone();
+        machine.report(id, machine.generation(id), Report::Exhausted, &mut Vec::new());
+        machine.is_exhausted(id) && !self.machine.is_exhausted(id)
     }
 
     fn lie(&mut self, happened: Move, actions: &mut Vec<Action>) {
@@ -132,6 +222,33 @@ impl Mutant {
                     generation.0 = generation.0.min(1);
                 }
             }),
+            Fault::RetryLost => actions.retain(|action| !matches!(action, Action::Retry(..))),
+            Fault::NeverForgives => {
+                actions.retain(|action| !matches!(action, Action::Forgive(_)));
+            }
+            Fault::BudgetForDependency => actions.iter_mut().for_each(|action| {
+                if let Action::Pause(id, generation) = *action {
+                    *action = Action::Retry(id, generation);
+                }
+            }),
+            Fault::BudgetForWaiting => {
+                self.retry(actions, |change| change.cause == Cause::Dependency);
+            }
+            Fault::RetriesWhileClosing if self.machine.is_closing() => {
+                self.retry(actions, |change| change.to == ServiceState::Error);
+            }
+            Fault::SettlesWhileRetrying if !self.machine.is_settled() => {
+                let retries = last(actions, |action| matches!(action, Action::Retry(..)));
+                actions.extend(retries.map(|_| Action::Settled));
+            }
+            Fault::ClosesAtFirstFailure => {
+                if let Some(Action::Retry(id, _)) =
+                    last(actions, |action| matches!(action, Action::Retry(..)))
+                {
+                    actions.push(Action::Closing(CloseCause::Significant(id)));
+                }
+            }
+            Fault::RestartsUnordered => self.restart_all(actions),
             Fault::StopsAllAtOnce if happened == Move::Close => self.stop_all(actions),
             Fault::StopsProviderFirst => self.stop_first(happened, actions),
             Fault::RestartsTooEarly => self.restart_early(happened, actions),
@@ -145,6 +262,27 @@ impl Mutant {
         for id in self.machine.graph().services() {
             if self.machine.state(id) == ServiceState::Running {
                 actions.push(Action::Stop(id, self.machine.generation(id)));
+            }
+        }
+    }
+
+    /// Asks for a restart of whatever changed like this.
+    fn retry(&self, actions: &mut Vec<Action>, of: impl Fn(&Change) -> bool) {
+        let changed = actions.iter().find_map(|action| match action {
+            Action::Changed(change) if of(change) => Some(change.service),
+            _ => None,
+        });
+        actions.extend(changed.map(|id| Action::Retry(id, self.machine.generation(id))));
+    }
+
+    /// Asks all that wait for their turn to be restarted, whoever lives.
+    fn restart_all(&self, actions: &mut Vec<Action>) {
+        if actions.iter().any(|action| matches!(action, Action::Spawn(..))) {
+            for id in self.machine.graph().services() {
+                let waits = self.machine.is_ready(id) && !self.machine.is_available(id);
+                if waits {
+                    actions.push(Action::Stop(id, self.machine.generation(id)));
+                }
             }
         }
     }
@@ -173,7 +311,10 @@ impl Mutant {
             let own = OperationId(u64::MAX);
             let verb = Verb::Start { with_dependencies: false };
             self.machine.command(own, id, verb, actions);
-            actions.retain(|action| !matches!(action, Action::Finish(of, _) if *of == own));
+            actions.retain(|action| match action {
+                Action::Finish(of, _) => *of != own,
+                action => *action != Action::Forgive(id),
+            });
         }
     }
 }
@@ -235,6 +376,21 @@ mutants! {
     mutant_settled_lost_is_caught: SettledLost => Broken::Rest(_),
     mutant_change_lost_is_caught: ChangeLost => Broken::Chain(..),
     mutant_touch_lost_is_caught: TouchLost => Broken::Untold(_),
+    mutant_policy_ignored_is_caught: PolicyIgnored => Broken::Recovery(..),
+    mutant_retry_lost_is_caught: RetryLost => Broken::Recovery(..),
+    mutant_budget_for_dependency_is_caught: BudgetForDependency => Broken::Recovery(..),
+    mutant_budget_for_waiting_is_caught: BudgetForWaiting => Broken::Recovery(..),
+    mutant_exhaustion_ignored_is_caught: ExhaustionIgnored => Broken::Unasked(..),
+    mutant_retry_outlives_stop_is_caught: RetryOutlivesStop => Broken::Late(_),
+    mutant_retries_while_closing_is_caught: RetriesWhileClosing => Broken::Recovery(..),
+    mutant_never_forgives_is_caught: NeverForgives => Broken::Recovery(..),
+    mutant_settles_while_retrying_is_caught: SettlesWhileRetrying => Broken::Once(_),
+    mutant_closes_at_first_failure_is_caught: ClosesAtFirstFailure => Broken::Once(_),
+    mutant_restart_edge_holds_is_caught: RestartEdgeHolds => Broken::Recovery(..),
+    mutant_hold_edge_restarts_is_caught: HoldEdgeRestarts => Broken::Unasked(..),
+    mutant_optional_edge_gates_is_caught: OptionalEdgeGates => Broken::Once(_),
+    mutant_optional_edge_ignored_is_caught: OptionalEdgeIgnored => Broken::StopOrder(_),
+    mutant_restarts_unordered_is_caught: RestartsUnordered => Broken::StopOrder(_),
 }
 
 #[test]

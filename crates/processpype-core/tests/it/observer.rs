@@ -15,14 +15,18 @@
 //! 8. `Once`: settled, closing and closed are told at most once, and when they are true.
 //! 9. `Late`: a report that comes too late changes nothing.
 //! 10. `Untold`: what the public sees changes only with an action that says so.
-//! 11. `Rest`: without faults everything comes to rest, and at rest nothing is left to do.
+//! 11. `Recovery`: a restart is asked for after each unasked end that the policy covers, and only
+//!     then; a budget is spent on failures alone, never for kind dependency, while waiting, while
+//!     stopped or while closing; the answer begins a generation or none; a start or restart
+//!     forgives.
+//! 12. `Rest`: without faults everything comes to rest, and at rest nothing is left to do.
 
 use processpype_core::{
-    Action, Change, CloseCause, Exit, Graph, OperationId, Outcome, Refusal, Report, ServiceId,
-    ServiceState, Timer, Traits, Verb,
+    Action, Change, CloseCause, Edge, EdgePolicy, ErrorKind, Exit, Graph, OperationId, Outcome,
+    Refusal, Report, ServiceId, ServiceState, Timer, Verb,
 };
 
-use crate::world::{Move, Pending, World, bit};
+use crate::world::{Move, Pending, Recovery, Service, World, bit, is_gate};
 
 /// An invariant that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub(crate) enum Broken {
     Late(Move),
     Untold(ServiceId),
     Rest(&'static str),
+    Recovery(ServiceId, &'static str),
 }
 
 type Check = Result<(), Broken>;
@@ -62,18 +67,13 @@ fn allowed(from: ServiceState, to: ServiceState) -> bool {
 
 impl World {
     /// Takes in a move and what the machine answered.
-    pub(crate) fn observe(
-        &mut self,
-        graph: &Graph,
-        traits: &[Traits],
-        happened: Move,
-        actions: &[Action],
-    ) -> Check {
+    pub(crate) fn observe(&mut self, graph: &Graph, happened: Move, actions: &[Action]) -> Check {
         self.happen(graph, happened, actions);
         for &action in actions {
             self.act(graph, happened, action)?;
         }
-        graph.services().try_for_each(|id| self.stands(id, traits[id.index()]))
+        self.forgiven(happened, actions)?;
+        graph.services().try_for_each(|id| self.stands(id))
     }
 
     /// What the environment did by itself.
@@ -100,19 +100,39 @@ impl World {
     fn reported(&mut self, id: ServiceId, report: Report) {
         let service = self.service_mut(id);
         match report {
-            Report::Started { ready } => (service.started, service.ready) = (true, ready),
+            Report::Started { ready } => {
+                (service.started, service.ready, service.has_run) = (true, ready, true);
+            }
             Report::Ready(ready) => service.ready = ready,
-            Report::Ending(exit) => service.ending = Some(exit),
+            Report::Ending(exit) => (service.ending, service.failing) = (Some(exit), true),
             Report::Gone(exit) => {
                 let by_itself = service.ending.is_some() || !service.asked;
-                let exit = service.ending.unwrap_or(exit);
+                let exit = match service.ending {
+                    Some(exit) => exit,
+                    None if service.failing => Exit::Failed(ErrorKind::StartTimeout),
+                    None if service.orphan => Exit::Failed(ErrorKind::Orphaned),
+                    None => exit,
+                };
+                // A stop takes whatever end comes as asked for; an orphan's end was a failure.
+                service.unasked = !service.held && (by_itself || service.failing || service.orphan);
+                service.failing = false;
                 let undone = exit == Exit::Completed && !by_itself;
                 service.exit = Some(if undone { Exit::Stopped } else { exit });
-                (service.alive, service.orphan, service.in_plan) = (false, false, false);
+                (service.alive, service.orphan) = (false, false);
+                (service.in_plan, service.due) = (false, false);
                 (service.started, service.ready, service.ending) = (false, false, None);
                 (service.asked, service.aborted, service.armed) = (false, false, 0);
             }
-            Report::Elapsed(timer) => service.armed &= !bit(timer),
+            Report::Elapsed(Timer::Restart) => {
+                if service.recovery.take().is_some() {
+                    service.credit = true;
+                }
+            }
+            Report::Elapsed(timer) => {
+                service.armed &= !bit(timer);
+                service.failing |= timer == Timer::Start;
+            }
+            Report::Exhausted => (service.recovery, service.exhausted) = (None, true),
         }
     }
 
@@ -122,13 +142,15 @@ impl World {
                 let service = self.service_mut(id);
                 (service.held, service.credit, service.in_plan) =
                     (true, false, cascade && service.alive);
-                let dependents = if cascade { graph.all_dependents(id) } else { Vec::new() };
+                (service.recovery, service.exhausted, service.due) = (None, false, false);
+                let dependents = if cascade { graph.all_requiring(id) } else { Vec::new() };
                 for dependent in dependents {
                     let service = self.service_mut(dependent);
-                    if service.is_in_the_way() || service.credit {
-                        service.held = true;
+                    if service.is_in_the_way() || service.credit || service.recovery.is_some() {
+                        (service.held, service.recovery) = (true, None);
                     }
                     service.in_plan = service.is_in_the_way();
+                    service.due = false;
                     service.credit = false;
                 }
             }
@@ -137,6 +159,7 @@ impl World {
                 self.pulled_in(graph, id, with_dependencies);
             }
             Verb::Restart => {
+                self.service_mut(id).due = false;
                 self.wanted(id, true);
                 self.pulled_in(graph, id, false);
             }
@@ -145,7 +168,7 @@ impl World {
 
     /// A start brings its providers: the never started ones, or all that are not there to stay.
     fn pulled_in(&mut self, graph: &Graph, id: ServiceId, all: bool) {
-        for provider in graph.all_providers(id) {
+        for provider in graph.all_required(id) {
             let service = self.service(provider);
             let completes = service.ending == Some(Exit::Completed);
             let needed = all && !service.is_completed() && !completes;
@@ -159,6 +182,7 @@ impl World {
         let service = self.service_mut(id);
         let stays = matches!(service.told, ServiceState::Starting | ServiceState::Running);
         (service.held, service.in_plan) = (false, false);
+        (service.recovery, service.exhausted) = (None, false);
         service.credit |= again || !service.alive || !stays;
     }
 
@@ -189,6 +213,13 @@ impl World {
                 let fits = service.alive && service.generation == generation.0;
                 ensure(fits, Broken::Chain(id, "a timer for nothing"))
             }
+            Action::Retry(id, generation) => {
+                self.recovering(happened, id, generation.0, Recovery::Retry)
+            }
+            Action::Pause(id, generation) => {
+                self.recovering(happened, id, generation.0, Recovery::Pause)
+            }
+            Action::Forgive(id) => self.may_forgive(graph, happened, id),
             Action::Changed(change) => self.changed(change),
             Action::Touched(_) => Ok(()),
             Action::Finish(operation, outcome) => self.finished(operation, outcome),
@@ -206,28 +237,83 @@ impl World {
     fn spawned(&mut self, graph: &Graph, id: ServiceId, generation: u64) -> Check {
         let open = !self.closing && self.service(id).credit && !self.service(id).held;
         ensure(open, Broken::Unasked(id, "spawn"))?;
-        for &provider in graph.providers(id) {
+        for (provider, policy) in graph.provider_edges(id) {
             let service = self.service(provider);
-            let stays = service.is_completed() || !service.held;
-            ensure(service.is_available() && stays, Broken::StartOrder(id))?;
+            let stays = service.is_completed() || !service.held || policy == EdgePolicy::Optional;
+            ensure(service.lets_begin(policy) && stays, Broken::StartOrder(id))?;
         }
         let service = self.service_mut(id);
         let next = !service.alive && generation == service.generation + 1;
         ensure(next, Broken::TwoGenerations(id))?;
         ensure(service.told == ServiceState::Starting, Broken::Chain(id, "spawned, not starting"))?;
         (service.alive, service.credit, service.generation) = (true, false, generation);
-        service.exit = None;
+        (service.exit, service.unasked) = (None, false);
+        self.set_off(graph, id);
         Ok(())
+    }
+
+    /// Who lives, and chose to be restarted with its provider, is to be restarted.
+    fn set_off(&mut self, graph: &Graph, provider: ServiceId) {
+        for (dependent, policy) in graph.dependent_edges(provider) {
+            let service = self.service_mut(dependent);
+            let up = matches!(service.told, ServiceState::Starting | ServiceState::Running);
+            if policy == EdgePolicy::Restart && up && !service.is_leaving() {
+                (service.due, service.credit) = (true, true);
+                self.set_off(graph, dependent);
+            }
+        }
+    }
+
+    /// A restart is asked for: by the end of this generation, which nobody asked for.
+    fn recovering(&mut self, happened: Move, id: ServiceId, of: u64, what: Recovery) -> Check {
+        let gone = matches!(happened, Move::Report(at, _, Report::Gone(_)) if at == id);
+        let open = gone && !self.closing;
+        let service = self.service_mut(id);
+        let down = !service.alive && service.generation == of && !service.held && !service.credit;
+        ensure(open && down, Broken::Recovery(id, "asked for without an end"))?;
+        ensure(service.is_restarted() == Some(what), Broken::Recovery(id, "not by its policy"))?;
+        ensure(service.recovery.is_none(), Broken::Recovery(id, "asked for twice"))?;
+        service.recovery = Some(what);
+        Ok(())
+    }
+
+    fn may_forgive(&self, graph: &Graph, happened: Move, id: ServiceId) -> Check {
+        let meant = match happened {
+            Move::Command(_, of, Verb::Start { .. } | Verb::Restart) => {
+                of == id || graph.all_required(of).contains(&id)
+            }
+            _ => false,
+        };
+        ensure(meant, Broken::Recovery(id, "forgiven for nothing"))
+    }
+
+    /// A start or restart that is accepted forgives the service.
+    fn forgiven(&self, happened: Move, actions: &[Action]) -> Check {
+        let Move::Command(operation, id, Verb::Start { .. } | Verb::Restart) = happened else {
+            return Ok(());
+        };
+        let settles = |action: &Action| match *action {
+            Action::Forgive(of) => of == id,
+            Action::Finish(of, Outcome::Refused(_)) => of == operation,
+            _ => false,
+        };
+        ensure(actions.iter().any(settles), Broken::Recovery(id, "not forgiven"))
     }
 
     /// In a plan: dependents first. Its own start timeout ends a service at once all the same.
     fn stop_in_order(&self, graph: &Graph, happened: Move, id: ServiceId) -> Check {
         let by_itself =
             matches!(happened, Move::Report(of, _, Report::Elapsed(Timer::Start)) if of == id);
-        let in_plan = self.closing || self.service(id).in_plan;
+        let service = self.service(id);
         let mut dependents = graph.dependents(id).iter();
-        let free = dependents.all(|&dependent| !self.service(dependent).is_in_the_way());
-        ensure(free || by_itself || !in_plan, Broken::StopOrder(id))
+        let free = dependents.all(|&dependent| {
+            let edge = Edge { dependent, provider: id };
+            let dependent = self.service(dependent);
+            let stops_too = dependent.is_leaving() && service.is_leaving();
+            let in_plan = stops_too || (service.in_plan && is_gate(graph, edge));
+            !dependent.is_in_the_way() || !(in_plan || self.closing)
+        });
+        ensure(free || by_itself, Broken::StopOrder(id))
     }
 
     fn changed(&mut self, change: Change) -> Check {
@@ -241,7 +327,7 @@ impl World {
         if change.to == ServiceState::Error && service.alive {
             // What could not be ended fails whatever waited for its end.
             (service.orphan, service.credit, service.in_plan) = (true, false, false);
-            service.ending = None;
+            (service.ending, service.failing, service.due) = (None, false, false);
         }
         if change.from == ServiceState::Starting {
             service.armed &= !bit(Timer::Start);
@@ -290,7 +376,7 @@ impl World {
     fn told_closing(&mut self, happened: Move, cause: CloseCause) -> Check {
         let failed = |id| {
             let service = self.service(id);
-            service.told == ServiceState::Error && !service.held
+            service.told == ServiceState::Error && !service.held && service.recovery.is_none()
         };
         let is_true = match cause {
             CloseCause::Requested => matches!(happened, Move::Close | Move::AbortAll),
@@ -300,12 +386,16 @@ impl World {
         };
         ensure(is_true && !self.closing, Broken::Once("closing"))?;
         self.closing = true;
+        self.services.iter_mut().for_each(|service| service.recovery = None);
         Ok(())
     }
 
     fn told_settled(&mut self, graph: &Graph) -> Check {
         let still = |id| self.service(id).told.is_transient() || self.is_owed(graph, id);
-        let quiet = !graph.services().any(still);
+        let open = |service: &Service| {
+            service.significant && !service.has_run && service.recovery.is_some()
+        };
+        let quiet = !graph.services().any(still) && !self.services.iter().any(open);
         ensure(quiet && !self.settled && !self.closing, Broken::Once("settled"))?;
         self.settled = true;
         Ok(())
@@ -314,13 +404,13 @@ impl World {
     /// Whether a service could start now and should.
     fn is_owed(&self, graph: &Graph, id: ServiceId) -> bool {
         let service = self.service(id);
-        let mut providers = graph.providers(id).iter();
-        let can = providers.all(|&provider| self.service(provider).is_available());
+        let mut providers = graph.provider_edges(id);
+        let can = providers.all(|(provider, policy)| self.service(provider).lets_begin(policy));
         service.credit && !service.alive && !self.closing && can
     }
 
     /// What holds after every step.
-    fn stands(&self, id: ServiceId, traits: Traits) -> Check {
+    fn stands(&self, id: ServiceId) -> Check {
         use ServiceState::{Error, Running, Starting, Stopped, Stopping};
         let service = self.service(id);
         let fits = match service.told {
@@ -332,15 +422,20 @@ impl World {
         let wait = match service.told {
             Starting => bit(Timer::Start),
             Stopping => bit(Timer::Stop) | bit(Timer::Abort),
-            Stopped | Running | Error => return self.escalated(id, traits),
+            Stopped | Running | Error => return self.rests_rightly(id),
         };
         ensure(service.armed & wait != 0, Broken::NoTimer(id))
     }
 
-    fn escalated(&self, id: ServiceId, traits: Traits) -> Check {
+    /// Whoever is down and should not be is restarted, or given up with all that follows.
+    fn rests_rightly(&self, id: ServiceId) -> Check {
         let service = self.service(id);
-        let failed = service.told == ServiceState::Error && !service.held;
-        let unnoticed = failed && traits.significant && !self.closing;
+        let comes = service.recovery.is_some() || service.credit;
+        let left = !self.closing && !service.held && !comes && !service.alive;
+        let forgotten = left && !service.exhausted && service.is_restarted().is_some();
+        ensure(!forgotten, Broken::Recovery(id, "an end was forgotten"))?;
+        let failed = service.told == ServiceState::Error && !service.held && !comes;
+        let unnoticed = failed && service.significant && !self.closing;
         ensure(!unnoticed, Broken::Chain(id, "a significant failure did not close"))
     }
 
@@ -352,6 +447,7 @@ impl World {
             let unstopped = service.is_in_the_way() && (service.held || self.closing);
             ensure(!unstopped, Broken::Rest("a stop is not carried out"))?;
             ensure(!self.is_owed(graph, id), Broken::Rest("a service should start and can"))?;
+            ensure(!service.due, Broken::Rest("not restarted with its provider"))?;
         }
         ensure(self.closed || !self.closing, Broken::Rest("closing has no end"))?;
         ensure(self.settled || self.closing, Broken::Rest("never settled"))?;
@@ -362,10 +458,28 @@ impl World {
 
     /// Only a start may wait at rest: for a provider that is down or unready.
     fn may_wait(&self, graph: &Graph, pending: &Pending) -> bool {
-        let mut providers = graph.providers(pending.service).iter();
-        let blocked = providers.any(|&provider| !self.service(provider).is_available());
+        let mut providers = graph.provider_edges(pending.service);
+        let blocked =
+            providers.any(|(provider, policy)| !self.service(provider).lets_begin(policy));
         let starts = matches!(pending.verb, Verb::Start { .. } | Verb::Restart);
         starts && blocked && !self.service(pending.service).alive && !self.closing
+    }
+}
+
+// === impl Service ===
+
+impl Service {
+    /// What should follow the end of the last generation; the table of `recovery.rs`, by hand.
+    pub(crate) fn is_restarted(&self) -> Option<Recovery> {
+        use processpype_core::RestartPolicy::{Always, Never, OnFailure};
+        match (self.policy, self.exit?) {
+            _ if !self.unasked => None,
+            (Always | OnFailure, Exit::Failed(ErrorKind::Dependency)) => Some(Recovery::Pause),
+            (Always | OnFailure, Exit::Failed(_)) | (Always, Exit::Completed) => {
+                Some(Recovery::Retry)
+            }
+            (OnFailure, _) | (Always, _) | (Never, _) => None,
+        }
     }
 }
 

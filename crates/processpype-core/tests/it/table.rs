@@ -4,11 +4,11 @@
 //! at once (`waits` if it does not) and the state of `S` then.
 
 use processpype_core::{
-    Action, CloseCause, Edge, ErrorKind, Exit, Graph, Machine, OperationId, Outcome, Refusal,
-    Report, ServiceId, Timer, Traits, Verb,
+    Action, CloseCause, Edge, EdgePolicy, ErrorKind, Exit, Graph, Machine, OperationId, Outcome,
+    Refusal, Report, ServiceId, Timer, Traits, Verb,
 };
 
-use crate::exhaustive::PLAIN;
+use crate::exhaustive::{ON_FAILURE, PLAIN};
 use crate::world::VERBS;
 
 const P: ServiceId = ServiceId(0);
@@ -28,7 +28,10 @@ struct Scene {
 impl Scene {
     fn new(subject: Traits) -> Self {
         let edges = [Edge { dependent: S, provider: P }, Edge { dependent: D, provider: S }];
-        let graph = Graph::new(3, edges).expect("a chain has no cycle");
+        Self::of(Graph::new(3, edges).expect("a chain has no cycle"), subject)
+    }
+
+    fn of(graph: Graph, subject: Traits) -> Self {
         let mut machine = Machine::new(graph, vec![PLAIN, subject, PLAIN], 8);
         let mut actions = Vec::new();
         machine.boot(&mut actions);
@@ -65,6 +68,11 @@ impl Scene {
 
     fn running() -> Self {
         Self::starting().started(S)
+    }
+
+    /// Running, and restarted on failure.
+    fn restarted() -> Self {
+        Self::new(ON_FAILURE).started(P).started(S)
     }
 
     fn orphaned() -> Self {
@@ -251,6 +259,85 @@ fn error() {
     let row =
         ["waits, starting", "waits, starting", "done, stopped", "done, stopped", "waits, starting"];
     check(|| Scene::running().gone(S, FAILED), row);
+}
+
+#[test]
+fn error_while_retrying() {
+    let row =
+        ["waits, starting", "waits, starting", "done, stopped", "done, stopped", "waits, starting"];
+    check(|| Scene::restarted().gone(S, FAILED), row);
+}
+
+#[test]
+fn error_while_paused_for_a_provider() {
+    let row =
+        ["waits, stopped", "waits, stopped", "done, stopped", "done, stopped", "waits, stopped"];
+    let unavailable = Exit::Failed(ErrorKind::Dependency);
+    check(|| Scene::restarted().gone(P, FAILED).gone(S, unavailable), row);
+}
+
+#[test]
+fn stopped_waiting_for_a_provider_after_a_failure() {
+    let scene = || {
+        let scene = Scene::restarted().gone(P, FAILED).gone(S, FAILED);
+        scene.report(S, Report::Elapsed(Timer::Restart))
+    };
+    let row =
+        ["waits, stopped", "waits, stopped", "done, stopped", "done, stopped", "waits, stopped"];
+    check(scene, row);
+}
+
+#[test]
+fn error_after_too_many_restarts() {
+    let row =
+        ["waits, starting", "waits, starting", "done, stopped", "done, stopped", "waits, starting"];
+    check(|| Scene::restarted().gone(S, FAILED).report(S, Report::Exhausted), row);
+}
+
+#[test]
+fn error_while_the_application_closes() {
+    let row = [
+        "no: closing, error",
+        "no: closing, error",
+        "done, stopped",
+        "done, stopped",
+        "no: closing, error",
+    ];
+    check(|| Scene::restarted().gone(S, FAILED).closed(), row);
+}
+
+#[test]
+fn starting_after_a_restart() {
+    // A cascade waits for D, which has to stop first.
+    let scene = || Scene::restarted().gone(S, FAILED).report(S, Report::Elapsed(Timer::Restart));
+    let row = [
+        "waits, starting",
+        "waits, starting",
+        "waits, stopping",
+        "waits, starting",
+        "waits, stopping",
+    ];
+    check(scene, row);
+}
+
+/// D chose to be restarted with S, S with P: P has just begun a new generation.
+#[test]
+fn running_and_leaving_to_be_restarted_with_its_provider() {
+    let row = [
+        "waits, running",
+        "waits, running",
+        "waits, stopping",
+        "waits, running",
+        "waits, stopping",
+    ];
+    let scene = || {
+        let restart = |dependent, provider| (Edge { dependent, provider }, EdgePolicy::Restart);
+        let graph = Graph::with_policies(3, [restart(S, P), restart(D, S)]);
+        let scene = Scene::of(graph.expect("a chain has no cycle"), ON_FAILURE);
+        let scene = scene.started(P).started(S).started(D).command(1, P, Verb::Restart);
+        scene.gone(P, Exit::Stopped)
+    };
+    check(scene, row);
 }
 
 #[test]

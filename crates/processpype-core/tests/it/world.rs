@@ -4,8 +4,8 @@
 //! looks into the machine. What the machine may not do is in `observer.rs`.
 
 use processpype_core::{
-    ErrorKind, Exit, Generation, Graph, OperationId, Report, ServiceId, ServiceState, Timer,
-    Traits, Verb,
+    Edge, EdgePolicy, ErrorKind, Exit, Generation, Graph, OperationId, Report, RestartPolicy,
+    ServiceId, ServiceState, Timer, Traits, Verb,
 };
 
 /// The largest application that is explored.
@@ -52,15 +52,34 @@ pub(crate) struct Service {
     pub(crate) aborted: bool,
     /// The armed timers, one bit each.
     pub(crate) armed: u8,
+    /// It failed, and is not gone yet.
+    pub(crate) failing: bool,
     /// How the last generation ended.
     pub(crate) exit: Option<Exit>,
+    /// Its end was asked for: a restart is not.
+    pub(crate) unasked: bool,
+    /// A restart was asked for and is not answered.
+    pub(crate) recovery: Option<Recovery>,
+    pub(crate) exhausted: bool,
+    pub(crate) has_run: bool,
+    pub(crate) significant: bool,
+    pub(crate) policy: RestartPolicy,
     /// An operator wants it stopped.
     pub(crate) held: bool,
     /// It has to stop in order: a cascade.
     pub(crate) in_plan: bool,
+    /// It has to be restarted, because its provider was.
+    pub(crate) due: bool,
     pub(crate) enabled: bool,
     /// Somebody asked for a generation that has not begun yet.
     pub(crate) credit: bool,
+}
+
+/// What the runtime was asked for after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recovery {
+    Retry,
+    Pause,
 }
 
 /// A command that has not ended.
@@ -81,6 +100,8 @@ pub(crate) struct World {
     pub(crate) closed: bool,
     pub(crate) settled: bool,
     pub(crate) all_aborted: bool,
+    /// How much the progress of each service counts: more than all that it can set off.
+    weights: [u32; MAX_SERVICES],
 }
 
 /// The bit of a timer in [`Service::armed`].
@@ -89,6 +110,8 @@ pub(crate) fn bit(timer: Timer) -> u8 {
         Timer::Start => 1,
         Timer::Stop => 2,
         Timer::Abort => 4,
+        // Never armed.
+        Timer::Restart => 0,
     }
 }
 
@@ -106,21 +129,43 @@ impl Service {
         asked: false,
         aborted: false,
         armed: 0,
+        failing: false,
         exit: None,
+        unasked: false,
+        recovery: None,
+        exhausted: false,
+        has_run: false,
+        significant: false,
+        policy: RestartPolicy::Never,
         held: false,
         in_plan: false,
+        due: false,
         enabled: true,
         credit: false,
     };
 
     /// Whether dependents may count on it.
     pub(crate) fn is_available(&self) -> bool {
-        let runs = self.told == ServiceState::Running && self.ready && !self.asked && !self.in_plan;
+        let runs =
+            self.told == ServiceState::Running && self.ready && !self.asked && !self.is_leaving();
         self.is_completed() || (self.alive && runs)
     }
 
     pub(crate) fn is_completed(&self) -> bool {
         !self.alive && self.exit == Some(Exit::Completed)
+    }
+
+    /// Whether it stops in order, sooner or later.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.in_plan || self.due
+    }
+
+    /// Whether a dependent with an edge of this policy may begin.
+    pub(crate) fn lets_begin(&self, policy: EdgePolicy) -> bool {
+        match policy {
+            EdgePolicy::Optional => self.told != ServiceState::Starting,
+            EdgePolicy::Hold | EdgePolicy::Restart => self.is_available(),
+        }
     }
 
     /// Whether its generation counts for the order of stops.
@@ -144,7 +189,9 @@ impl Service {
             Running => 10,
             Stopping | Stopped | Error => 6,
         };
-        life + 16 * u32::from(self.credit)
+        // A failure may bring a recovery, and that a new life.
+        let recovery = u32::from(self.recovery.is_some()) + 2 * u32::from(self.failing);
+        life + 16 * u32::from(self.credit) + 24 * recovery
     }
 
     /// All of it that matters later, as a number.
@@ -152,8 +199,8 @@ impl Service {
         let exit = |exit: Option<Exit>| match exit {
             None => 0,
             Some(Exit::Completed) => 1,
-            Some(Exit::Failed(_)) => 2,
-            Some(_) => 3,
+            Some(Exit::Failed(ErrorKind::Dependency)) => 3,
+            Some(_) => 2,
         };
         let flags = [
             self.generation == 0,
@@ -166,6 +213,14 @@ impl Service {
             self.held,
             self.in_plan,
             self.credit,
+            self.due,
+            // Left out where it decides nothing.
+            self.failing && self.policy != RestartPolicy::Never,
+            self.is_restarted().is_some(),
+            self.recovery == Some(Recovery::Retry),
+            self.recovery == Some(Recovery::Pause),
+            self.exhausted,
+            self.has_run && self.significant,
         ];
         let flags = flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag));
         let rest = (self.told as u64) << 8 | u64::from(self.armed) << 4;
@@ -174,8 +229,13 @@ impl Service {
 
     /// What its living generation can do next; `stubborn` moves are faults.
     fn moves(&self, mut yields: impl FnMut(Report, Cost)) {
+        if !self.alive {
+            self.answers(yields);
+            return;
+        }
         const FAILED: Exit = Exit::Failed(ErrorKind::Failed);
         const START_FAILED: Exit = Exit::Failed(ErrorKind::StartFailed);
+        const UNAVAILABLE: Exit = Exit::Failed(ErrorKind::Dependency);
         const STOP_FAILED: Exit = Exit::Failed(ErrorKind::StopFailed);
         if self.orphan {
             yields(Report::Gone(Exit::Aborted), Cost::Free);
@@ -198,6 +258,10 @@ impl Service {
             yields(Report::Ending(FAILED), Cost::Fault);
             yields(Report::Ending(Exit::Completed), Cost::Fault);
             yields(Report::Gone(FAILED), Cost::Fault);
+            if self.policy != RestartPolicy::Never {
+                yields(Report::Ending(UNAVAILABLE), Cost::Fault);
+                yields(Report::Gone(UNAVAILABLE), Cost::Fault);
+            }
         } else {
             yields(Report::Started { ready: true }, Cost::Progress);
             yields(Report::Started { ready: false }, Cost::Fault);
@@ -213,6 +277,16 @@ impl Service {
         }
     }
 
+    /// How the runtime can answer a service that wants to be restarted.
+    fn answers(&self, mut yields: impl FnMut(Report, Cost)) {
+        if let Some(recovery) = self.recovery {
+            yields(Report::Elapsed(Timer::Restart), Cost::Progress);
+            if recovery == Recovery::Retry {
+                yields(Report::Exhausted, Cost::Free);
+            }
+        }
+    }
+
     /// Reports that come too late to matter: races that the runtime cannot rule out.
     fn races(&self, mut yields: impl FnMut(Generation, Report)) {
         let started = Report::Started { ready: true };
@@ -220,9 +294,16 @@ impl Service {
             [started, Report::Ready(true), Report::Ready(false), Report::Ending(Exit::Stopped)];
         let current = Generation(self.generation);
         let gone = Report::Gone(Exit::Stopped);
+        let answers = [Report::Elapsed(Timer::Restart), Report::Exhausted];
+        match self.recovery {
+            None => answers.into_iter().for_each(|report| yields(current, report)),
+            Some(Recovery::Pause) => yields(current, Report::Exhausted),
+            Some(Recovery::Retry) => {}
+        }
         if self.generation > 1 {
             let stale = Generation(self.generation - 1);
-            all.into_iter().chain([gone]).for_each(|report| yields(stale, report));
+            let all = all.into_iter().chain([gone]).chain(answers);
+            all.for_each(|report| yields(stale, report));
             yields(stale, Report::Gone(Exit::Completed));
         }
         match self.told {
@@ -249,19 +330,22 @@ impl World {
         let mut services = [Service::NEW; MAX_SERVICES];
         for (service, traits) in services.iter_mut().zip(traits) {
             service.enabled = traits.enabled;
+            (service.significant, service.policy) = (traits.significant, traits.restart);
             service.credit = traits.enabled && traits.autostart;
         }
         // What they need starts with them, through any number of enabled services.
         for _ in graph.services() {
             for edge in graph.edges() {
-                let needed = services[edge.dependent.index()].credit;
+                let needs = is_gate(graph, edge);
+                let needed = needs && services[edge.dependent.index()].credit;
                 let provider = &mut services[edge.provider.index()];
                 provider.credit |= needed && provider.enabled;
             }
         }
         let pending = [None; MAX_COMMANDS];
         let (closing, closed, settled, all_aborted) = (false, false, false, false);
-        Self { services, pending, closing, closed, settled, all_aborted }
+        let weights = weights(graph);
+        Self { services, pending, closing, closed, settled, all_aborted, weights }
     }
 
     pub(crate) fn service(&self, id: ServiceId) -> &Service {
@@ -277,10 +361,7 @@ impl World {
         for id in graph.services() {
             let service = self.service(id);
             let generation = Generation(service.generation);
-            if service.alive {
-                service
-                    .moves(|report, cost| out.push((Move::Report(id, generation, report), cost)));
-            }
+            service.moves(|report, cost| out.push((Move::Report(id, generation, report), cost)));
         }
         if !self.closing {
             out.push((Move::Close, Cost::Free));
@@ -307,7 +388,7 @@ impl World {
     }
 
     pub(crate) fn potential(&self) -> u32 {
-        self.services.iter().map(Service::potential).sum()
+        self.services.iter().zip(self.weights).map(|(s, weight)| weight * s.potential()).sum()
     }
 
     /// All that matters later of one service and of the operations that wait for it.
@@ -332,6 +413,27 @@ impl World {
         let flags = [self.closing, self.closed, self.settled, self.all_aborted];
         flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag))
     }
+}
+
+/// Whether a dependent cannot do without its provider.
+pub(crate) fn is_gate(graph: &Graph, edge: Edge) -> bool {
+    graph.policy(edge).is_some_and(|policy| policy != EdgePolicy::Optional)
+}
+
+/// A new generation of a provider sets off restarts of its dependents, and these theirs.
+fn weights(graph: &Graph) -> [u32; MAX_SERVICES] {
+    const ALL_OF_A_DEPENDENT: u32 = 32;
+    let mut weights = [1; MAX_SERVICES];
+    for _ in graph.services() {
+        for edge in graph.edges() {
+            if graph.policy(edge) == Some(EdgePolicy::Restart) {
+                let least = ALL_OF_A_DEPENDENT * weights[edge.dependent.index()];
+                let provider = &mut weights[edge.provider.index()];
+                *provider = least.max(*provider);
+            }
+        }
+    }
+    weights
 }
 
 /// Every command.

@@ -1,0 +1,98 @@
+//! What follows a generation that nobody asked to end: another one, or giving up.
+//!
+//! # Invariants
+//!
+//! 1. The machine counts nothing and waits for nothing: it asks with [`Action::Retry`] or
+//!    [`Action::Pause`], and the runtime answers once: the time has come, or the budget is gone.
+//! 2. At most one answer is awaited for each generation, and only while nothing of the service
+//!    lives and nothing is wanted: what starts it, stops it or closes the application takes the
+//!    question back.
+//! 3. A budget is asked for a failure alone, never for a wait: not for a failure of kind
+//!    [`ErrorKind::Dependency`], and not when a provider that was missing is back.
+//!
+//! # Who restarts when
+//!
+//! | end, unasked | always | on-failure | never |
+//! |---|---|---|---|
+//! | failed | retry | retry | given up |
+//! | failed for want of a provider | pause | pause | given up |
+//! | orphaned, and gone after all | retry | retry | given up |
+//! | completed | retry | – | – |
+//!
+//! An end that was asked for (a stop, a plan, closing) is followed by nothing, whatever the policy
+//! says. A significant service that is given up closes the application; while one is retrying that
+//! has never run, the application has not settled.
+
+use super::{Action, Life, Machine};
+use crate::event::Cause;
+use crate::exit::{ErrorKind, Exit};
+use crate::graph::ServiceId;
+use crate::state::{Input, ServiceState};
+
+/// What the runtime was asked for after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Recovery {
+    /// A restart out of the budget.
+    Retry,
+    /// A restart that costs nothing.
+    Pause,
+}
+
+impl Machine {
+    /// A generation ended like this, unasked, and nothing else is wanted.
+    pub(super) fn recover(&mut self, id: ServiceId, exit: Exit, actions: &mut Vec<Action>) {
+        let closing = self.is_closing();
+        let record = self.record_mut(id);
+        let generation = record.generation;
+        if closing || !record.traits.restart.restarts_after(exit) {
+            self.escalate(id, actions);
+        } else if exit == Exit::Failed(ErrorKind::Dependency) {
+            record.recovery = Some(Recovery::Pause);
+            actions.push(Action::Pause(id, generation));
+        } else {
+            record.recovery = Some(Recovery::Retry);
+            actions.push(Action::Retry(id, generation));
+        }
+    }
+
+    /// The backoff is over: the service should run again.
+    pub(super) fn resume(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        if self.record(id).recovery.is_some() {
+            self.want(id, Cause::Restart, actions);
+        }
+    }
+
+    /// There were too many restarts: the service stays down until somebody acts.
+    pub(super) fn give_up(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        if record.recovery == Some(Recovery::Retry) {
+            record.recovery = None;
+            record.exhausted = true;
+            actions.push(Action::Touched(id));
+            self.escalate(id, actions);
+        }
+    }
+
+    /// An operator starts the service: its failures are forgotten.
+    pub(super) fn forgive(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        record.recovery = None;
+        record.exhausted = false;
+        actions.push(Action::Forgive(id));
+    }
+
+    /// What waits for a provider is stopped, not in error.
+    pub(super) fn wait_as_stopped(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record(id);
+        let failed = record.state == ServiceState::Error && record.life == Life::Gone;
+        if failed && record.wanted.is_some() && record.unmet > 0 {
+            self.transition(id, Input::Dismiss, Cause::Dependency, actions);
+        }
+    }
+
+    /// Whether a significant service that has never run may still come to run by itself.
+    pub(super) fn is_first_run_open(&self) -> bool {
+        let open = |record: &super::Record| record.recovery.is_some() && !record.has_run;
+        self.records.iter().any(|record| record.traits.significant && open(record))
+    }
+}
