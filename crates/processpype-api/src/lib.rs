@@ -42,7 +42,7 @@ pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
-    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, ServiceDetail,
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, Restart, ServiceDetail,
     ServiceList, ServiceState, ServiceStatus,
 };
 pub use crate::time::Timestamp;

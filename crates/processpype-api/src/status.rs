@@ -77,6 +77,8 @@ pub struct ServiceStatus {
     pub desired: Desired,
     /// The providers that it waits for before it can start.
     pub waiting_on: Vec<String>,
+    /// What is to come after its last failure: a restart, or none because there were too many.
+    pub restart: Option<Restart>,
     /// Why it works less well than it should, in its own words.
     pub degraded: Option<String>,
     /// The last thing that was wrong with it; survives a stop and a start.
@@ -131,6 +133,18 @@ pub struct ErrorReport {
     pub kind: String,
     /// When it happened.
     pub at: Timestamp,
+}
+
+/// What follows the failure of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Restart {
+    /// How many restarts there were in a row, the one to come included; 0 if that one is not
+    /// counted, because a provider was unavailable.
+    pub attempt: u32,
+    /// When the next generation comes at the earliest.
+    pub next_at: Option<Timestamp>,
+    /// Whether there were too many restarts: it stays down until somebody acts.
+    pub exhausted: bool,
 }
 
 /// The last command on a service.

@@ -6,7 +6,7 @@
 
 use processpype_api as wire;
 use processpype_core::ServiceName;
-use processpype_runtime::{Acted, ErrorInfo, Event, Past, Status, Timestamp};
+use processpype_runtime::{Acted, ErrorInfo, Event, Past, RestartInfo, Status, Timestamp};
 
 pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
     wire::ServiceStatus {
@@ -23,6 +23,7 @@ pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
         since: time(status.since),
         desired: status.desired.into(),
         waiting_on: names(&status.waiting_on),
+        restart: status.restart.as_ref().map(restart),
         degraded: status.degraded.clone(),
         last_error: status.last_error.as_ref().map(error),
         acted: status.acted.as_ref().map(acted),
@@ -60,6 +61,14 @@ fn error(error: &ErrorInfo) -> wire::ErrorReport {
     }
 }
 
+fn restart(restart: &RestartInfo) -> wire::Restart {
+    wire::Restart {
+        attempt: restart.attempt,
+        next_at: restart.next_at.map(time),
+        exhausted: restart.exhausted,
+    }
+}
+
 fn acted(acted: &Acted) -> wire::Acted {
     wire::Acted {
         actor: acted.actor.to_string(),
@@ -78,6 +87,6 @@ fn past(past: &Past) -> wire::Past {
     }
 }
 
-fn time(time: Timestamp) -> wire::Timestamp {
+pub(crate) fn time(time: Timestamp) -> wire::Timestamp {
     wire::Timestamp(time.0)
 }

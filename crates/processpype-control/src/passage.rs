@@ -40,8 +40,8 @@ pub(crate) async fn pass(
     let now = status::known(control, name)?;
     let mounted = match control.manager.mounted(name) {
         Some(Ok(mounted)) => mounted,
-        Some(Err(unavailable)) => return Err(not_running(&now, Some(&unavailable))),
-        None => return Err(not_running(&now, None)),
+        Some(Err(unavailable)) => return Err(not_running(control, &now, Some(&unavailable))),
+        None => return Err(not_running(control, &now, None)),
     };
     let request = inner(request, control.prefix(), &control.settings.limits)?;
     match mounted.call(request).await {
@@ -53,7 +53,7 @@ pub(crate) async fn pass(
         }
         Err(_) => {
             let now = status::known(control, name)?;
-            Err(not_running(&now, None))
+            Err(not_running(control, &now, None))
         }
     }
 }
@@ -135,7 +135,7 @@ fn nothing(name: &str) -> Problem {
 }
 
 /// Says why the service does not answer, and when to try again.
-fn not_running(status: &Status, unavailable: Option<&Unavailable>) -> Problem {
+fn not_running(control: &Control, status: &Status, unavailable: Option<&Unavailable>) -> Problem {
     let name = &status.name;
     let state = unavailable.map_or(status.state, |unavailable| unavailable.state);
     let waiting: Vec<String> = status.waiting_on.iter().map(|name| format!("`{name}`")).collect();
@@ -146,7 +146,8 @@ fn not_running(status: &Status, unavailable: Option<&Unavailable>) -> Problem {
         None => String::new(),
     };
     let known = unavailable.and_then(|unavailable| unavailable.retry_at);
-    let after = known.map_or(LATER, |after| after.as_secs() + 1);
+    let until = known.map(|at| at.0.saturating_sub(control.manager.now().0));
+    let after = until.map_or(LATER, |milliseconds| milliseconds / 1000 + 1);
     let after = if state.is_transient() { SOON } else { after };
     let word = match state {
         ServiceState::Error => "in error".to_owned(),

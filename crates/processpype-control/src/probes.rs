@@ -93,9 +93,20 @@ fn reason(status: &Status, by_name: &HashMap<&ServiceName, &Status>) -> String {
     }
 }
 
+/// Says whether a service that failed comes back by itself.
+fn what_follows(status: &Status) -> String {
+    match status.restart {
+        Some(restart) if restart.exhausted => "; exhausted".to_owned(),
+        Some(restart) => restart
+            .next_at
+            .map_or(String::new(), |at| format!("; in backoff, next try at {}", convert::time(at))),
+        None => String::new(),
+    }
+}
+
 fn own_reason(status: &Status) -> String {
     if let Some(error) = &status.error {
-        return format!("{} ({})", error.message, error.kind);
+        return format!("{} ({}{})", error.message, error.kind, what_follows(status));
     }
     let text = match status.state {
         ServiceState::Stopped if !status.enabled => "it is disabled",

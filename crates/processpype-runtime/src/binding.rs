@@ -25,7 +25,9 @@ use processpype_config::nearest;
 use processpype_core::{Edge, Graph, ServiceId, ServiceName};
 
 use crate::argument::{Amount, Need, role_key};
-use crate::blueprint::{Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Spec, quoted, short};
+use crate::blueprint::{
+    Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Spec, quoted, short,
+};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 
 /// How many names an error lists.
@@ -71,8 +73,9 @@ impl Binder {
             bindings.push(self.bind_spec(ServiceId(i as u32), spec, &specs));
         }
         let edges = self.edges.iter();
-        let edges = edges.map(|edge| Edge { dependent: edge.dependent, provider: edge.provider });
-        let graph = match Graph::new(specs.len() as u32, edges) {
+        let edges = edges
+            .map(|edge| (Edge { dependent: edge.dependent, provider: edge.provider }, edge.policy));
+        let graph = match Graph::with_policies(specs.len() as u32, edges) {
             Ok(graph) => Some(graph),
             Err(cycle) => {
                 let problem = self.cycle(cycle.path(), &specs);
@@ -116,7 +119,26 @@ impl Binder {
                 }
             }
         }
+        for choice in &spec.edges {
+            self.check_edge(id, spec, choice);
+        }
         bindings
+    }
+
+    /// A policy must be one of an edge that there is.
+    fn check_edge(&mut self, id: ServiceId, spec: &Spec, choice: &EdgeChoice) {
+        let name = &choice.provider;
+        let place = format!("`{}` sets its edge to `{name}` ({})", spec.name, choice.origin);
+        let Some(&provider) = self.by_name.get(name) else {
+            return self.unknown(&place, name);
+        };
+        let is_edge = |edge: &NamedEdge| edge.dependent == id && edge.provider == provider;
+        if !self.edges.iter().any(is_edge) {
+            let message = format!("{place}, but it does not need that service");
+            let problem = PlanProblem::new(PlanCode::UnusedChoice, message);
+            let help = format!("remove it, or add `depends_on: [{name}]`");
+            self.problems.push(problem.help(help));
+        }
     }
 
     /// What concerns the service alone: shared values, and one configuration type at most.
@@ -152,14 +174,15 @@ impl Binder {
         specs: &[Spec],
     ) {
         let (from, to) = (&specs[dependent.index()], &specs[provider.index()]);
-        if from.options.enabled && !to.options.enabled {
+        let policy = from.edge_policy(&to.name);
+        if from.options.enabled && !to.options.enabled && policy.gates() {
             let message =
                 format!("`{}` needs `{}`, which is disabled ({origin})", from.name, to.name);
             let problem = PlanProblem::new(PlanCode::DisabledProvider, message);
             let help = format!("enable `{}`, or disable `{}` too", to.name, from.name);
             self.problems.push(problem.help(help));
         }
-        self.edges.push(NamedEdge { dependent, provider, origin });
+        self.edges.push(NamedEdge { dependent, provider, policy, origin });
     }
 
     /// Returns the providers of one need.

@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_config::{Origin, Report, Section};
-use processpype_core::{Budget, Graph, Plan, RestartPolicy, ServiceId, ServiceName, Traits};
+use processpype_core::{
+    Budget, EdgePolicy, Graph, Plan, RestartOptions, ServiceId, ServiceName, Traits,
+};
 
 use crate::binding::Binder;
 use crate::kind::Kind;
@@ -56,6 +58,8 @@ pub struct Spec {
     pub uses: Vec<Choice>,
     /// Edges without a handle.
     pub depends_on: Vec<(String, EdgeOrigin)>,
+    /// Policies of edges that are not to hold.
+    pub edges: Vec<EdgeChoice>,
 }
 
 /// What the framework needs to know about an instance.
@@ -69,7 +73,7 @@ pub struct Spec {
 /// assert_eq!(options.start_timeout, Duration::from_secs(30));
 /// assert_eq!(options.stop_timeout, Duration::from_secs(10));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
     /// Whether it may run at all.
@@ -84,6 +88,8 @@ pub struct Options {
     pub start_timeout: Duration,
     /// How long the whole stop may take.
     pub stop_timeout: Duration,
+    /// What follows its failure.
+    pub restart: RestartOptions,
 }
 
 /// A choice of a provider for a role.
@@ -95,6 +101,19 @@ pub struct Choice {
     pub role: String,
     /// The instance to use.
     pub instance: String,
+    /// Who chose.
+    pub origin: EdgeOrigin,
+}
+
+/// A choice of policy for the edges to one provider.
+///
+/// From `.edge(…)` or the key `edges`; the file replaces what code chose for the same provider.
+#[derive(Clone, Debug)]
+pub struct EdgeChoice {
+    /// The instance that is needed.
+    pub provider: String,
+    /// What the edge asks for.
+    pub policy: EdgePolicy,
     /// Who chose.
     pub origin: EdgeOrigin,
 }
@@ -126,6 +145,8 @@ pub struct NamedEdge {
     pub dependent: ServiceId,
     /// Who is needed.
     pub provider: ServiceId,
+    /// What it asks for.
+    pub policy: EdgePolicy,
     /// Who said so.
     pub origin: EdgeOrigin,
 }
@@ -174,6 +195,7 @@ impl Default for Options {
             significant: false,
             start_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(10),
+            restart: RestartOptions::default(),
         }
     }
 }
@@ -185,7 +207,7 @@ impl Options {
             autostart: self.autostart,
             oneshot: self.oneshot,
             significant: self.significant,
-            restart: RestartPolicy::Never,
+            restart: self.restart.policy,
         }
     }
 
@@ -292,9 +314,9 @@ impl Blueprint {
         };
         let mut starts: Vec<bool> = self.graph.services().map(autostart).collect();
         for id in self.graph.waves().into_iter().rev().flatten() {
-            for provider in self.graph.providers(id) {
+            for (provider, policy) in self.graph.provider_edges(id) {
                 let enabled = self.specs[provider.index()].options.enabled;
-                starts[provider.index()] |= starts[id.index()] && enabled;
+                starts[provider.index()] |= starts[id.index()] && enabled && policy.gates();
             }
         }
         starts
@@ -312,6 +334,12 @@ impl Spec {
             Some(config) => config.check(&self.section, secrets),
             None => self.section.known_keys(&[]),
         }
+    }
+
+    /// Returns what the edges to `provider` ask for.
+    pub(crate) fn edge_policy(&self, provider: &ServiceName) -> EdgePolicy {
+        let chosen = self.edges.iter().find(|choice| choice.provider == provider.as_str());
+        chosen.map_or(EdgePolicy::default(), |choice| choice.policy)
     }
 }
 

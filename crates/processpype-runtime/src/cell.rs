@@ -154,7 +154,9 @@ impl Cell {
     }
 
     pub(crate) fn unavailable(&self) -> Unavailable {
-        Unavailable { service: self.name.clone(), state: self.state(), retry_at: None }
+        let restart = self.details.load().restart;
+        let retry_at = restart.and_then(|restart| restart.next_at);
+        Unavailable { service: self.name.clone(), state: self.state(), retry_at }
     }
 
     /// Waits until `f` gives a value; asks again after every change.

@@ -14,9 +14,10 @@
 //! decision and is written down, with [`Error::public`].
 
 use std::fmt;
-use std::time::Duration;
 
 use processpype_core::{ServiceName, ServiceState};
+
+use crate::clock::Timestamp;
 
 /// The result of service code: success, or an [`Error`].
 ///
@@ -75,8 +76,8 @@ pub struct Unavailable {
     pub service: ServiceName,
     /// Its state when it was asked for.
     pub state: ServiceState,
-    /// When to try again, if that is known.
-    pub retry_at: Option<Duration>,
+    /// When its next generation comes at the earliest, if that is known.
+    pub retry_at: Option<Timestamp>,
 }
 
 // === impl Error ===

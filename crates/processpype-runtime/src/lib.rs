@@ -24,6 +24,7 @@ mod argument;
 mod binding;
 mod blueprint;
 mod cell;
+mod chance;
 mod child;
 mod clock;
 mod config;
@@ -50,7 +51,7 @@ mod timers;
 
 pub use crate::argument::{Argument, ConfigType, Declaration, Resolver};
 pub use crate::blueprint::{
-    Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Options, STARTS_AT_ONCE, Spec,
+    Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Options, STARTS_AT_ONCE, Spec,
 };
 pub use crate::child::{BlockingChild, ChildOutput};
 pub use crate::clock::{Clock, Timestamp};
@@ -69,5 +70,5 @@ pub use crate::problem::{PlanCode, PlanError, PlanProblem};
 pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, Routes};
 pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
-pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, Status};
+pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
 pub use crate::supervisor::{ABORT_RESERVE, Closed, Launch, OPERATIONS_PENDING, Supervisor};

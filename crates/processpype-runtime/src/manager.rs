@@ -20,6 +20,7 @@ use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::cell::Cell;
+use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::operation::{Command, CommandError, Done, Operation, Request};
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) cells: Vec<Arc<Cell>>,
     by_name: HashMap<ServiceName, usize>,
     pub(crate) journal: Arc<Journal>,
+    clock: Clock,
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
@@ -272,6 +274,12 @@ impl Manager {
         self.shared.journal.last()
     }
 
+    /// Returns the time by the clock of statuses and events.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
     /// Returns the routes of a running service; `None` if there is no such service.
     ///
     /// The inner error is [`Unavailable`]: the service does not run. For the control plane, which
@@ -356,13 +364,14 @@ pub const DRAIN_DELAY: Duration = Duration::ZERO;
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(cells: Vec<Arc<Cell>>, journal: Arc<Journal>) -> Self {
+    pub(crate) fn new(cells: Vec<Arc<Cell>>, journal: Arc<Journal>, clock: Clock) -> Self {
         let names = cells.iter().map(|cell| cell.name().clone());
         let by_name = names.enumerate().map(|(i, name)| (name, i)).collect();
         Self {
             cells,
             by_name,
             journal,
+            clock,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),

@@ -29,6 +29,8 @@ pub const HISTORY_KEPT: usize = 10;
 /// | `stopped` | `completed` | a oneshot that has done its work |
 /// | `running` | not `ready` | it lives, but asked for no work |
 /// | `running` | `error` of kind `reported` | it works and has a complaint |
+/// | `error` | `restart.next_at` | it is in backoff and comes back by itself |
+/// | `error` | `restart.exhausted` | it failed too often: it is given up until somebody acts |
 /// | `error` | `error` of kind `orphaned` | the last generation may still hold a thread |
 /// | `error` | any other kind | the last generation failed; `history` says how often |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub struct Status {
     pub completed: bool,
     /// The providers that it waits for before it can start.
     pub waiting_on: Vec<ServiceName>,
+    /// What is to come after its last failure: a restart, or none because there were too many.
+    pub restart: Option<RestartInfo>,
     /// What is wrong with it now.
     pub error: Option<ErrorInfo>,
     /// The last thing that was wrong with it; survives a stop and a start.
@@ -82,6 +86,19 @@ pub struct ErrorInfo {
     pub kind: ErrorKind,
     /// When it happened.
     pub at: Timestamp,
+}
+
+/// What follows the failure of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestartInfo {
+    /// How many restarts there were in a row, the one to come included; 0 if that one is not
+    /// counted, because a provider was unavailable.
+    pub attempt: u32,
+    /// When the next generation comes at the earliest.
+    pub next_at: Option<Timestamp>,
+    /// Whether there were too many restarts: it stays down until somebody acts.
+    pub exhausted: bool,
 }
 
 /// The last command on a service.
@@ -133,6 +150,7 @@ impl Status {
             is_configured: true,
             completed: false,
             waiting_on: Vec::new(),
+            restart: None,
             error: None,
             last_error: None,
             degraded: None,

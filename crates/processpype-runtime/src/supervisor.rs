@@ -28,14 +28,15 @@
 mod closing;
 mod launch;
 mod publish;
+mod recovery;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{
-    Action, Backoff, CloseCause, ErrorKind, EventKind, Generation, Machine, OperationId, Outcome,
-    Refusal, Report, ServiceId, Timer, Verb,
+    Action, CloseCause, ErrorKind, EventKind, Generation, Machine, OperationId, Outcome, Refusal,
+    Report, ServiceId, Timer, Verb,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -45,6 +46,7 @@ use tracing::Instrument as _;
 use crate::argument::Wiring;
 use crate::blueprint::Spec;
 use crate::cell::Cell;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
@@ -93,6 +95,9 @@ pub struct Supervisor {
     operations: HashMap<OperationId, Waiting>,
     next_operation: u64,
     actions: Vec<Action>,
+    /// Who is to be told that there were too many restarts: each service at most once.
+    given_up: VecDeque<(ServiceId, Generation)>,
+    chance: Chance,
     closing: closing::Closing,
 }
 
@@ -106,6 +111,7 @@ struct Service {
     /// The failure of the current or last generation, until its end is published.
     failure: Option<Failure>,
     started: crate::clock::Timestamp,
+    restarts: recovery::Restarts,
 }
 
 // === impl Supervisor ===
@@ -282,10 +288,24 @@ impl Supervisor {
     fn step(&mut self, input: impl FnOnce(&mut Machine, &mut Vec<Action>)) {
         let mut actions = std::mem::take(&mut self.actions);
         input(&mut self.machine, &mut actions);
+        self.carry_out_all(&mut actions);
+        // Every answer of a service ends its question, so these come to an end.
+        while let Some((id, generation)) = self.given_up.pop_front() {
+            let exhausted = Report::Exhausted;
+            self.machine.report(id, generation, exhausted, &mut actions);
+            // The reason is told before what follows from it.
+            if self.machine.is_exhausted(id) {
+                self.tell_given_up(id);
+            }
+            self.carry_out_all(&mut actions);
+        }
+        self.actions = actions;
+    }
+
+    fn carry_out_all(&mut self, actions: &mut Vec<Action>) {
         for action in actions.drain(..) {
             self.carry_out(action);
         }
-        self.actions = actions;
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -294,11 +314,9 @@ impl Supervisor {
             Action::Stop(id, generation) => self.ask_to_stop(id, generation),
             Action::Abort(id, generation) => self.abort(id, generation),
             Action::Arm(id, generation, timer) => self.arm(id, generation, timer),
-            // Not asked for while every service has the policy `never`.
-            Action::Retry(id, generation) | Action::Pause(id, generation) => {
-                self.arm(id, generation, Timer::Restart);
-            }
-            Action::Forgive(_) => {}
+            Action::Retry(id, generation) => self.retry(id, generation),
+            Action::Pause(id, generation) => self.pause(id, generation),
+            Action::Forgive(id) => self.forgive(id),
             Action::Changed(change) => self.publish_change(change),
             Action::Touched(id) => self.publish_touched(id),
             Action::Finish(operation, outcome) => self.finish(operation, outcome),
@@ -324,6 +342,7 @@ impl Supervisor {
             stop_timeout: service.spec.options.stop_timeout,
         };
         service.failure = None;
+        service.restarts.begin();
         service.life = Some(Arc::clone(&life));
         let task = self.launch.services.spawn(generation::live(life, orders).instrument(span));
         service.task = Some(task.abort_handle());
@@ -363,7 +382,7 @@ impl Supervisor {
             Timer::Start => options.start_timeout,
             Timer::Stop => options.stop_timeout + STOP_SLACK,
             Timer::Abort => ABORT_GRACE,
-            Timer::Restart => Backoff::MAX,
+            Timer::Restart => options.restart.backoff.initial(),
         };
         self.timers.arm(Instant::now() + after, Due::Generation(id, generation, timer));
     }
@@ -437,7 +456,8 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure) {
 
 impl Service {
     fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
-        Self { spec, wiring, life: None, task: None, failure: None, started: now }
+        let restarts = recovery::Restarts::default();
+        Self { spec, wiring, life: None, task: None, failure: None, started: now, restarts }
     }
 }
 

@@ -85,6 +85,7 @@ pub(crate) struct Declared {
     pub(crate) options: Options,
     pub(crate) uses: Vec<(String, String)>,
     pub(crate) depends_on: Vec<String>,
+    pub(crate) edges: Vec<(String, processpype_core::EdgePolicy)>,
 }
 
 /// Where the configuration comes from.
@@ -338,32 +339,6 @@ impl Application {
         self.last("oneshot", |declared| declared.options.oneshot = true)
     }
 
-    /// Says that a failure of the service registered last closes the application.
-    ///
-    /// Default: false. The word and the meaning are OTP's. Mark what the process is useless
-    /// without: then the platform restarts the process, and the exit code says why
-    /// ([`FailedAtStart`](crate::Exit::FailedAtStart), [`FailedLater`](crate::Exit::FailedLater)).
-    ///
-    /// ```
-    /// use processpype::testing::{self, Act, Probe, Script};
-    /// use processpype::{Application, CloseCause};
-    /// # use std::time::Duration;
-    ///
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> processpype::Result {
-    /// let run = Act::Fail(Duration::from_secs(5));
-    /// let probe = Probe::new(vec![Script { run, ..Script::default() }]);
-    /// let app = Application::new().service(probe.service()).named("db").significant();
-    /// let closed = testing::start(app).await?.closed().await;
-    /// assert!(matches!(closed.cause, CloseCause::Significant(_)));
-    /// assert_eq!(closed.significant.unwrap().as_str(), "db");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn significant(self) -> Self {
-        self.last("significant", |declared| declared.options.significant = true)
-    }
-
     /// Says whether the service registered last starts with the application. Default: true.
     ///
     /// A service that does not is started by a command, or because a dependent needs it.
@@ -475,12 +450,12 @@ impl Application {
 
     fn declare(mut self, name: Option<String>, kind: Kind) -> Self {
         let options = Options::default();
-        let (uses, depends_on) = (Vec::new(), Vec::new());
-        self.declared.push(Declared { name, kind, options, uses, depends_on });
+        let (uses, depends_on, edges) = (Vec::new(), Vec::new(), Vec::new());
+        self.declared.push(Declared { name, kind, options, uses, depends_on, edges });
         self
     }
 
-    fn last(mut self, method: &str, change: impl FnOnce(&mut Declared)) -> Self {
+    pub(crate) fn last(mut self, method: &str, change: impl FnOnce(&mut Declared)) -> Self {
         match self.declared.last_mut() {
             Some(declared) => change(declared),
             None => self.refuse(format!("`.{method}(…)` stands before any service")),

@@ -83,7 +83,9 @@ mod cli;
 #[cfg(any(test, doctest))]
 mod documents;
 mod exit;
+mod framework_keys;
 mod process;
+mod recovery;
 mod running;
 mod schema;
 mod settings;
@@ -101,15 +103,16 @@ pub mod config {
 
 pub use processpype_control::{BindError, SettingsError};
 pub use processpype_core::{
-    CloseCause, Desired, ErrorKind, EventKind, Exit as GenerationExit, Generation, InvalidName,
-    OperationId, ServiceId, ServiceName, ServiceState, Verb,
+    Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
+    Generation, InvalidName, InvalidRestart, OperationId, RestartLimit, RestartOptions,
+    RestartPolicy, ServiceId, ServiceName, ServiceState, Verb,
 };
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, ChildOutput, Closed,
     CommandError, Config, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo,
     Event, EventPage, HISTORY_KEPT, METADATA_MAX, Manager, Mounted, Operation, Past, PlanCode,
-    PlanError, PlanProblem, Ref, Request, RequestError, Result, Routes, Service, Shared, Sole,
-    Status, Subscription, TEXT_MAX, TaskFunction, Timestamp, Unavailable,
+    PlanError, PlanProblem, Ref, Request, RequestError, RestartInfo, Result, Routes, Service,
+    Shared, Sole, Status, Subscription, TEXT_MAX, TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

@@ -11,6 +11,8 @@ use processpype_telemetry::{Level, LoggingConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::framework_keys::{EdgeWord, RestartSection};
+
 /// The sections of the file, in the order in which they are shown.
 pub(crate) const SECTIONS: [&str; 6] =
     ["app", "server", "observability", "secrets", "defaults", "services"];
@@ -34,7 +36,7 @@ pub(crate) const FRAMEWORK_KEYS: [&str; 13] = [
 ];
 
 /// Keys that are kept for what comes later; they are refused until then.
-pub(crate) const RESERVED_KEYS: [&str; 3] = ["edges", "restart", "processpype"];
+pub(crate) const RESERVED_KEYS: [&str; 1] = ["processpype"];
 
 /// What the application is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -87,7 +89,9 @@ pub(crate) struct ObservabilitySection {
 pub(crate) struct DefaultsSection {
     /// Whether services start with the application. Default: true.
     pub(crate) autostart: Option<bool>,
-    /// Whether the failure of a service closes the application. Default: false.
+    /// What follows a failure; a service's own keys lie over these, one by one.
+    pub(crate) restart: RestartSection,
+    /// Whether the application closes when a service is given up. Default: false.
     pub(crate) significant: Option<bool>,
     /// How long constructor and `start` may take together. Default: 30s.
     pub(crate) start_timeout: Option<HumanDuration>,
@@ -111,10 +115,15 @@ pub(crate) struct ServiceKeys {
     pub(crate) depends_on: Vec<String>,
     /// The instance to use for each role that the service's type declares.
     pub(crate) uses: BTreeMap<String, String>,
+    /// What the edge to each provider asks for, where it is not `hold`.
+    pub(crate) edges: BTreeMap<String, EdgeWord>,
+    /// What follows its failure.
+    pub(crate) restart: RestartSection,
     /// Whether success ends it: completed, and from then on ready for its dependents. Default:
     /// false.
     pub(crate) oneshot: Option<bool>,
-    /// Whether its failure closes the application. Default: false.
+    /// Whether the application closes when it is given up: failed and not restarted. Default:
+    /// false.
     pub(crate) significant: Option<bool>,
     /// How long constructor and `start` may take together. Default: 30s.
     pub(crate) start_timeout: Option<HumanDuration>,

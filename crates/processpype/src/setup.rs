@@ -20,18 +20,19 @@
 //! The value of a framework key is the service's own, else the one in `defaults`, else what the
 //! code said: the file overrides the code, and what stands nearer overrides what stands farther.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use processpype_config::{Document, Loader, Origin, Report, SecretsConfig, Section};
 use processpype_core::ServiceName;
 use processpype_runtime::{
-    Assembly, Blueprint, Choice, EdgeOrigin, Kind, Options, PlanCode, PlanError, PlanProblem, Spec,
+    Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, Kind, Options, PlanCode, PlanError,
+    PlanProblem, Spec,
 };
 use processpype_telemetry::{Level, Timezone};
 
 use crate::application::{Application, Declared, Sources};
+use crate::framework_keys;
 use crate::settings::{
     DefaultsSection, FRAMEWORK_KEYS, RESERVED_KEYS, SECTIONS, ServiceKeys, Settings,
 };
@@ -265,6 +266,8 @@ struct Specs<'a> {
     levels: Vec<(ServiceName, Level)>,
     /// Sections of the file that belong to a service registered in code.
     taken: Vec<String>,
+    /// The section `defaults` is right by itself.
+    defaults_fit: bool,
     /// Some service has no spec, because of a problem that was told.
     lost: bool,
 }
@@ -277,7 +280,15 @@ impl<'a> Specs<'a> {
         // Without its keys it reads as nothing, unless it is no map at all.
         let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
         let (specs, levels, taken) = (Vec::new(), Vec::new(), Vec::new());
-        Self { services, defaults, problems, specs, levels, taken, lost: false }
+        let section = document.section(&["defaults"]);
+        let defaults_fit = match framework_keys::check_defaults(defaults, &section) {
+            Ok(()) => true,
+            Err(report) => {
+                problems.add(report);
+                false
+            }
+        };
+        Self { services, defaults, problems, specs, levels, taken, defaults_fit, lost: false }
     }
 
     fn add_declared(&mut self, declared: Declared) {
@@ -311,9 +322,13 @@ impl<'a> Specs<'a> {
             options: declared.options,
             uses: Vec::new(),
             depends_on: declared.depends_on.into_iter().map(|to| (to, EdgeOrigin::Code)).collect(),
+            edges: Vec::new(),
         };
         for (role, instance) in declared.uses {
             spec.uses.push(Choice { role, instance, origin: EdgeOrigin::Code });
+        }
+        for (provider, policy) in declared.edges {
+            spec.edges.push(EdgeChoice { provider, policy, origin: EdgeOrigin::Code });
         }
         self.finish(spec, keys, &section);
     }
@@ -350,6 +365,7 @@ impl<'a> Specs<'a> {
             options: Options::default(),
             uses: Vec::new(),
             depends_on: Vec::new(),
+            edges: Vec::new(),
         };
         self.finish(spec, keys, &section);
         Some(())
@@ -403,28 +419,15 @@ impl<'a> Specs<'a> {
     fn finish(&mut self, mut spec: Spec, keys: ServiceKeys, section: &Section) {
         self.check_collisions(&spec);
         let defaults = self.defaults;
-        let options = &mut spec.options;
-        set(&mut options.enabled, keys.enabled, None);
-        set(&mut options.autostart, keys.autostart, defaults.autostart);
-        set(&mut options.oneshot, keys.oneshot, None);
-        set(&mut options.significant, keys.significant, defaults.significant);
-        let duration = |it: Option<processpype_config::HumanDuration>| it.map(Into::into);
-        let (own, inherited) = (duration(keys.start_timeout), duration(defaults.start_timeout));
-        set(&mut options.start_timeout, own, inherited);
-        let (own, inherited) = (duration(keys.stop_timeout), duration(defaults.stop_timeout));
-        set(&mut options.stop_timeout, own, inherited);
         if let Some(level) = keys.log_level.or(defaults.log_level) {
             self.levels.push((spec.name.clone(), level));
         }
-        let origins: BTreeMap<String, Origin> = section.get("uses").keys().into_iter().collect();
-        for (role, instance) in keys.uses {
-            let origin = origins.get(&role).cloned().map_or(EdgeOrigin::Code, EdgeOrigin::Config);
-            spec.uses.retain(|choice| choice.role != role);
-            spec.uses.push(Choice { role, instance, origin });
+        let own = section.get("restart").exists();
+        if let Err(report) = framework_keys::apply(&mut spec, keys, defaults, section)
+            && (own || self.defaults_fit)
+        {
+            self.problems.add(report);
         }
-        let mut places = item_origins(section, "depends_on");
-        let place = |name| (name, places.next().map_or(EdgeOrigin::Code, EdgeOrigin::Config));
-        spec.depends_on.extend(keys.depends_on.into_iter().map(place));
         self.specs.push(spec);
     }
 
@@ -444,21 +447,6 @@ impl<'a> Specs<'a> {
                 self.problems.plan.push(problem.help("rename the field"));
             }
         }
-    }
-}
-
-/// Returns where the items of a list of texts were written, in their order.
-fn item_origins(section: &Section, key: &str) -> impl Iterator<Item = Origin> {
-    let list = section.get(key);
-    let items = list.effective(&schemars::schema_for!(Vec<String>));
-    let is_written = list.exists();
-    items.into_iter().filter(move |_| is_written).map(|item| item.origin)
-}
-
-/// Takes the service's own value, else the inherited one, else leaves what code said.
-fn set<T>(target: &mut T, own: Option<T>, inherited: Option<T>) {
-    if let Some(value) = own.or(inherited) {
-        *target = value;
     }
 }
 

@@ -84,6 +84,9 @@ use crate::setup::SetupError;
 /// On paused time an hour costs nothing, and a test that waits for what never comes still ends.
 pub const WAIT_MAX: Duration = Duration::from_secs(3600);
 
+/// What jitter is drawn from in tests: the same delays every time.
+const SEED: u64 = 1;
+
 /// Starts an application for a test and waits until it is settled.
 ///
 /// The environment of the process is left out, so that a test sees only what it sets.
@@ -135,7 +138,8 @@ pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
     let setup = app.setup()?;
     let settings = control_settings(&setup.settings);
     let docs = service_docs(&setup);
-    let launch = launch(&setup.settings, Handle::current());
+    let mut launch = launch(&setup.settings, Handle::current());
+    launch.seed = SEED;
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, &docs);
     let server = server.map_err(|error| SetupError::of_settings(&error))?;

@@ -12,7 +12,7 @@ use axum::{Router, extract::Path};
 use http_body_util::BodyExt;
 use processpype_config::Section;
 use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
-use processpype_core::ServiceState;
+use processpype_core::{Backoff, RestartLimit, RestartPolicy, ServiceState};
 use processpype_runtime::{
     Assembly, Blueprint, Clock, Context, EdgeOrigin, Error, Kind, Launch, Manager, Options, Result,
     Routes, Service, Spec, Timestamp,
@@ -118,6 +118,7 @@ fn spec(name: &str, kind: Kind) -> Spec {
         options: Options::default(),
         uses: Vec::new(),
         depends_on: Vec::new(),
+        edges: Vec::new(),
     }
 }
 
@@ -131,6 +132,11 @@ fn needs(provider: &str) -> impl FnOnce(&mut Spec) {
     move |spec| spec.depends_on.push((provider, EdgeOrigin::Code))
 }
 
+/// What fails stays failed.
+fn never(spec: &mut Spec) {
+    spec.options.restart.policy = RestartPolicy::Never;
+}
+
 fn all() -> Vec<Spec> {
     vec![
         spec("counter", Kind::of(|| Counter)),
@@ -138,7 +144,9 @@ fn all() -> Vec<Spec> {
         with(spec("idle", Kind::of(|| Plain)), |spec| spec.options.autostart = false),
         with(spec("off", Kind::of(|| Plain)), |spec| spec.options.enabled = false),
         with(spec("slow", Kind::of(|| Slow)), |spec| spec.options.autostart = false),
-        with(spec("broken", Kind::of(|| Broken)), |spec| spec.options.autostart = false),
+        with(with(spec("broken", Kind::of(|| Broken)), never), |spec| {
+            spec.options.autostart = false;
+        }),
         with(spec("shy", Kind::of(|| Shy)), |spec| spec.options.autostart = false),
     ]
 }
@@ -221,11 +229,27 @@ impl App {
         Self::launch(vec![spec("slow", Kind::of(|| Slow)), waiting], settings())
     }
 
-    /// Starts a chain whose first service is broken.
+    /// Starts a chain whose first service is broken for good.
     pub(crate) async fn broken() -> Self {
+        Self::failing(never).await
+    }
+
+    /// Starts a chain whose first service is broken, and tried again after a second.
+    pub(crate) async fn retrying(max_restarts: u32) -> Self {
+        Self::failing(move |spec| {
+            let second = Duration::from_secs(1);
+            let restart = &mut spec.options.restart;
+            restart.backoff = Backoff::new(second, second, 1.0, 0.0).expect("a good backoff");
+            restart.limit = RestartLimit::new(max_restarts, second * 60).expect("a good limit");
+        })
+        .await
+    }
+
+    async fn failing(policy: impl FnOnce(&mut Spec)) -> Self {
         let near = with(spec("near", Kind::of(|| Plain)), needs("broken"));
         let far = with(spec("far", Kind::of(|| Plain)), needs("near"));
-        let app = Self::launch(vec![spec("broken", Kind::of(|| Broken)), near, far], settings());
+        let broken = with(spec("broken", Kind::of(|| Broken)), policy);
+        let app = Self::launch(vec![broken, near, far], settings());
         app.manager.settled().await;
         app
     }

@@ -65,3 +65,31 @@ async fn readiness_fails_as_soon_as_closing_begins() {
     app.get("/health/live").await.ok(200);
     app.get("/health/startup").await.ok(200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_backoff_is_told_with_the_time_of_the_next_try() {
+    let app = App::retrying(1).await;
+    let status = app.get("/services/broken").await.ok(200);
+    let next = status["restart"]["next_at"].as_str().expect("a time").to_owned();
+    assert_eq!(status["restart"]["attempt"], 1);
+    assert_eq!(status["restart"]["exhausted"], false);
+    let problem = app.get("/health/ready").await.problem(503, "not-ready");
+    let reasons = problem["unready"].to_string();
+    assert!(reasons.contains(&format!("in backoff, next try at {next}")), "{reasons}");
+    // A second is left, or a little less: rounded up, and one more.
+    let answer = app.get("/services/broken/value").await;
+    answer.problem(503, "service-unavailable");
+    assert_eq!(answer.header("retry-after"), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_given_up_is_exhausted() {
+    let app = App::retrying(0).await;
+    let status = app.get("/services/broken").await.ok(200);
+    assert_eq!(status["state"], "error");
+    assert_eq!(status["restart"]["exhausted"], true);
+    assert_eq!(status["restart"]["next_at"], serde_json::Value::Null);
+    let problem = app.get("/health/ready").await.problem(503, "not-ready");
+    let reasons = problem["unready"].to_string();
+    assert!(reasons.contains("; exhausted)"), "{reasons}");
+}

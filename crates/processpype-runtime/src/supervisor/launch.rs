@@ -5,7 +5,7 @@
 //! 1. Everything that can fail has been checked: launching cannot.
 //! 2. The queues are made here, with the bounds that their modules name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::{Service, Supervisor, closing, publish};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
+use crate::chance::{Chance, random_seed};
 use crate::clock::Clock;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
@@ -58,12 +59,15 @@ pub struct Launch {
     pub starts_at_once: usize,
     /// How many events are kept in memory.
     pub events_kept: usize,
+    /// What jitter is drawn from: the same seed, the same delays.
+    pub seed: u64,
 }
 
 // === impl Launch ===
 
 impl Launch {
-    /// Makes the defaults: services on `services`, 25 s to close (Kubernetes kills after 30).
+    /// Makes the defaults: services on `services`, 25 s to close (Kubernetes kills after 30), a
+    /// random seed.
     #[must_use]
     pub fn on(services: Handle) -> Self {
         Self {
@@ -73,6 +77,7 @@ impl Launch {
             drain_delay: DRAIN_DELAY,
             starts_at_once: STARTS_AT_ONCE,
             events_kept: EVENTS_KEPT,
+            seed: random_seed(),
         }
     }
 }
@@ -99,13 +104,14 @@ impl Blueprint {
         let (reports, messages) = Reports::channel(cells.len());
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(cells, journal));
+        let shared = Arc::new(Shared::new(cells, journal, launch.clock));
         let services = self.specs.into_iter().zip(wirings);
         let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
             clock: launch.clock,
+            chance: Chance::new(launch.seed),
             launch,
             services,
             timers: Timers::default(),
@@ -115,6 +121,7 @@ impl Blueprint {
             operations: HashMap::new(),
             next_operation: 1,
             actions: Vec::new(),
+            given_up: VecDeque::new(),
             closing: closing::Closing::default(),
         };
         (Manager::new(shared, sender), supervisor)

@@ -183,6 +183,19 @@ impl Supervisor {
         });
     }
 
+    pub(super) fn tell_restart(&mut self, id: ServiceId, cause: &'static str, message: &str) {
+        let (name, generation) =
+            (self.shared.cells[id.index()].name(), self.machine.generation(id));
+        tracing::warn!(
+            target: "processpype", service = %name, generation = generation.0, "{cause}: {message}"
+        );
+        self.append(Event {
+            generation: Some(generation),
+            message: Some(Arc::from(message)),
+            ..self.event(EventKind::Health, Some(id), cause)
+        });
+    }
+
     pub(super) fn tell_handler_panic(
         &mut self,
         id: ServiceId,
@@ -235,9 +248,14 @@ impl Supervisor {
         status.desired = self.machine.desired(id);
         status.completed = self.machine.is_completed(id);
         status.waiting_on = self.names(self.machine.waiting_on(id));
+        status.restart = self.restart_info(id);
         change(&mut status, &self.services[id.index()]);
         cell.publish(status);
         self.shared.touch();
+        if self.machine.state(id) == ServiceState::Running {
+            let (ready, now) = (self.machine.is_ready(id), self.clock.now());
+            self.services[id.index()].restarts.note_ready(ready, now);
+        }
     }
 
     fn append(&self, event: Event) {

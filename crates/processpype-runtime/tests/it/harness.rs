@@ -27,6 +27,7 @@ pub(crate) fn spec<M: 'static, C: Constructor<M>>(
         options,
         uses: Vec::new(),
         depends_on: depends_on.iter().map(|to| ((*to).to_owned(), EdgeOrigin::Code)).collect(),
+        edges: Vec::new(),
     }
 }
 

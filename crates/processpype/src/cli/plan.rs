@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use processpype_config::HumanDuration;
-use processpype_core::{Plan, ServiceId, Timing};
+use processpype_core::{EdgePolicy, Plan, RestartOptions, RestartPolicy, ServiceId, Timing};
 use processpype_runtime::{NamedEdge, STARTS_AT_ONCE, Spec};
 use serde_json::{Value, json};
 
@@ -42,6 +42,7 @@ fn as_json(setup: &Setup, plan: &Plan) -> Value {
         json!({
             "dependent": setup.blueprint.name(edge.dependent).as_str(),
             "provider": setup.blueprint.name(edge.provider).as_str(),
+            "policy": edge.policy.as_str(),
             "origin": edge.origin.to_string(),
         })
     };
@@ -53,6 +54,7 @@ fn as_json(setup: &Setup, plan: &Plan) -> Value {
             "autostart": spec.options.autostart,
             "oneshot": spec.options.oneshot,
             "significant": spec.options.significant,
+            "restart": restart(&spec.options.restart),
             "start_timeout_ms": milliseconds(spec.options.start_timeout),
             "stop_timeout_ms": milliseconds(spec.options.stop_timeout),
         })
@@ -87,12 +89,16 @@ fn line(setup: &Setup, id: ServiceId) -> String {
     let options = &setup.blueprint.specs()[id.index()].options;
     let edges = setup.blueprint.edges().iter().filter(|edge| edge.dependent == id);
     let needs: Vec<String> = edges
-        .map(|edge| format!("{} ({})", setup.blueprint.name(edge.provider), edge.origin))
+        .map(|edge| {
+            let provider = setup.blueprint.name(edge.provider);
+            format!("{provider} ({}{})", edge.origin, policy(edge.policy))
+        })
         .collect();
     let times = format!(
-        "start ≤ {}, stop ≤ {}",
+        "start ≤ {}, stop ≤ {}{}",
         HumanDuration::from(options.start_timeout),
-        HumanDuration::from(options.stop_timeout)
+        HumanDuration::from(options.stop_timeout),
+        restarts(options.restart.policy)
     );
     let name = setup.blueprint.name(id);
     if needs.is_empty() {
@@ -100,6 +106,31 @@ fn line(setup: &Setup, id: ServiceId) -> String {
     } else {
         format!("{name:<24} {times}, after {}", needs.join(", "))
     }
+}
+
+/// What is said of an edge beside its origin.
+fn policy(policy: EdgePolicy) -> String {
+    if policy == EdgePolicy::default() { String::new() } else { format!("; {policy}") }
+}
+
+/// What is said of a policy that is not the usual one.
+fn restarts(policy: RestartPolicy) -> String {
+    if policy == RestartPolicy::default() { String::new() } else { format!(", restart {policy}") }
+}
+
+fn restart(options: &RestartOptions) -> Value {
+    json!({
+        "policy": options.policy.as_str(),
+        "backoff": {
+            "initial_ms": milliseconds(options.backoff.initial()),
+            "max_ms": milliseconds(options.backoff.max()),
+            "factor": options.backoff.factor(),
+            "jitter": options.backoff.jitter(),
+        },
+        "max_restarts": options.limit.max_restarts(),
+        "within_ms": milliseconds(options.limit.within()),
+        "reset_after_ms": milliseconds(options.reset_after),
+    })
 }
 
 fn timing(setup: &Setup, timing: &Timing) -> String {

@@ -39,6 +39,14 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("observability.logging.destination", "{file: /var/log/app.log}"),
     ("secrets.backends", "{vault: {kind: file, path: /run/secrets}}"),
     ("defaults.autostart", "false"),
+    ("defaults.restart.policy", "never"),
+    ("defaults.restart.backoff.initial", "1s"),
+    ("defaults.restart.backoff.max", "5m"),
+    ("defaults.restart.backoff.factor", "1.5"),
+    ("defaults.restart.backoff.jitter", "0.5"),
+    ("defaults.restart.max_restarts", "10"),
+    ("defaults.restart.within", "5m"),
+    ("defaults.restart.reset_after", "2m"),
     ("defaults.significant", "true"),
     ("defaults.start_timeout", "1m"),
     ("defaults.stop_timeout", "5s"),
@@ -48,6 +56,15 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("services.NAME.autostart", "false"),
     ("services.NAME.depends_on", "[database]"),
     ("services.NAME.uses", "{source: database}"),
+    ("services.NAME.edges", "{database: restart}"),
+    ("services.NAME.restart.policy", "never"),
+    ("services.NAME.restart.backoff.initial", "1s"),
+    ("services.NAME.restart.backoff.max", "5m"),
+    ("services.NAME.restart.backoff.factor", "1.5"),
+    ("services.NAME.restart.backoff.jitter", "0.5"),
+    ("services.NAME.restart.max_restarts", "10"),
+    ("services.NAME.restart.within", "5m"),
+    ("services.NAME.restart.reset_after", "2m"),
     ("services.NAME.oneshot", "true"),
     ("services.NAME.significant", "true"),
     ("services.NAME.start_timeout", "1m30s"),
@@ -187,6 +204,8 @@ fn variant(schema: &Value) -> String {
 fn range(schema: &Value) -> String {
     match (&schema["minimum"], &schema["maximum"]) {
         (Value::Null, Value::Null) => String::new(),
+        (least, Value::Null) => format!(", at least {least}"),
+        (Value::Null, most) => format!(", at most {most}"),
         (least, most) => format!(", {least} to {most}"),
     }
 }
@@ -246,6 +265,9 @@ fn every_example_is_accepted_in_the_file_and_as_a_variable() {
             .service(|source: crate::Dep<Provider, Source>| Named { _source: source })
             .named("name"),
         "services.NAME.kind" => empty(),
+        "services.NAME.edges" => {
+            empty().task("database", wait).task("name", wait).depends_on("database")
+        }
         _ => empty().task("database", wait).task("name", wait),
     };
     for (path, value) in EXAMPLES {

@@ -19,6 +19,7 @@ mod health;
 mod panics;
 mod random;
 mod requests;
+mod restarts;
 mod seed;
 mod setup;
 mod stopping;

@@ -88,10 +88,24 @@ fn sections_and_kinds() {
 
 #[test]
 fn reserved_keys_are_not_supported_yet() {
-    let yaml = "services:\n  counter:\n    step: 1\n    restart: {policy: always}\n    \
-                edges: {}\n    \
-                processpype: {}\n";
+    let yaml = "services:\n  counter:\n    step: 1\n    processpype: {}\n";
     check_yaml("reserved-keys", base(), yaml);
+}
+
+#[test]
+fn restarts_and_edges() {
+    let yaml = "defaults:\n  restart: {backoff: {initial: 1m, max: 2m}}\n\
+                services:\n  counter:\n    \
+                step: 1\n    restart: {policy: allways, max_restarts: 1001}\n    \
+                edges: {ticker: restart}\n  \
+                a: {kind: ticker, step: 1, restart: {backoff: {max: 30s}}}\n  \
+                b: {kind: ticker, step: 1, restart: {backoff: {initial: 0s}, within: 0s}}\n  \
+                c: {kind: ticker, step: 1, edges: {a: hold, b: strict}}\n";
+    check_yaml("restarts", base(), yaml);
+    let yaml = "services:\n  counter: {step: 1, edges: {fast: restart, slow: hold}}\n  \
+                fast: {kind: ticker, step: 1}\n";
+    check_yaml("edges", base(), yaml);
+    check_yaml("restart-defaults", base(), "defaults: {restart: {backoff: {max: 10ms}}}\n");
 }
 
 #[test]

@@ -101,8 +101,10 @@ fn a_stop_of_a_provider_leaves_its_dependents_running_and_names_them() {
 
 #[test]
 fn a_healed_service_stays_up() {
-    let app =
-        Playground::settled("services: {flaky: {kind: flaky, panic_after: 1ms, heal_after: 1}}");
+    let app = Playground::settled(
+        "defaults: {restart: {policy: never}}
+services: {flaky: {kind: flaky, panic_after: 1ms, heal_after: 1}}",
+    );
     let status = app.wait("flaky", "error");
     assert_eq!(status["error"]["kind"], "panic");
     app.logged("as planned");
@@ -114,4 +116,32 @@ fn a_healed_service_stays_up() {
         (answers == 100).then_some(())
     });
     assert_eq!(app.service("flaky")["generation"], 2);
+}
+
+#[test]
+fn a_flaky_service_comes_back_by_itself() {
+    let app = Playground::settled(
+        "services:
+  flaky:
+    kind: flaky
+    panic_after: 1ms
+    heal_after: 3
+    restart: {backoff: {initial: 10ms}}
+  user: {kind: hello, depends_on: [flaky]}",
+    );
+    eventually("its fourth generation runs", || {
+        let status = app.service("flaky");
+        (status["generation"] == 4 && status["ready"] == true).then_some(())
+    });
+    let detail = app.get("/services/flaky").json();
+    let exits: Vec<&str> = detail["history"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|past| past["exit"].as_str().expect("a word"))
+        .collect();
+    assert_eq!(exits, ["panic", "panic", "panic"]);
+    assert_eq!(detail["restart"], serde_json::Value::Null);
+    assert_eq!(detail["last_error"]["kind"], "panic");
+    assert_eq!(app.wait("user", "running")["generation"], 1);
 }

@@ -34,7 +34,8 @@ fn stop_order_is_the_reverse_of_start_order() {
 #[test]
 fn a_never_started_service_does_not_delay_shutdown() {
     let app = Playground::settled(
-        "services:
+        "defaults: {restart: {policy: never}}
+services:
   never: {kind: slow, stop_delay: 9s, autostart: false}
   off: {kind: slow, stop_delay: 9s, enabled: false}
   failed: {kind: flaky, fail_start: 9}
@@ -49,7 +50,9 @@ fn a_never_started_service_does_not_delay_shutdown() {
 
 #[test]
 fn a_failed_service_can_be_started_again() {
-    let app = Playground::settled("services: {bad: {kind: flaky, fail_start: 2}}");
+    let app = Playground::settled(
+        "services: {bad: {kind: flaky, fail_start: 2, restart: {policy: never}}}",
+    );
     app.wait("bad", "error");
     let problem = app.post("/services/bad/start").problem(503, "start-failed");
     assert!(problem["detail"].as_str().unwrap().contains("fails as planned"), "{problem}");
@@ -139,7 +142,7 @@ fn errors_are_told_apart_by_their_status() {
         "services:
   hello: {kind: hello}
   off: {kind: hello, enabled: false}
-  bad: {kind: flaky, fail_start: 9}",
+  bad: {kind: flaky, fail_start: 9, restart: {policy: never}}",
     );
     let json = "application/json";
     let seen = [

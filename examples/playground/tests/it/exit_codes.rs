@@ -48,9 +48,18 @@ fn code_69_for_two_applications_on_one_port() {
 }
 
 #[test]
+fn the_files_of_this_folder_are_valid() {
+    for name in ["hello.yaml", "behaviours.yaml", "dag.yaml", "restarts.yaml"] {
+        let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
+        let printed = run(&["check", "--config", &path]);
+        assert_eq!(printed.code, Some(0), "{name}: {printed:?}");
+    }
+}
+
+#[test]
 fn code_80_when_a_significant_service_fails_at_start() {
     let text = "services:
-  bad: {kind: flaky, fail_start: 9, significant: true}
+  bad: {kind: flaky, fail_start: 9, significant: true, restart: {policy: never}}
   hello: {kind: hello}";
     let printed = run(&["run", "--config", file(text).to_str().unwrap(), "--set", "server.port=0"]);
     assert_eq!(printed.code, Some(80), "{printed:?}");
@@ -62,7 +71,7 @@ fn code_81_when_a_significant_service_fails_later() {
     for lapse in ["panic_after", "error_after", "complete_after"] {
         let app = Playground::start(&format!(
             "services:
-  bad: {{kind: flaky, {lapse}: 300ms, significant: true}}
+  bad: {{kind: flaky, {lapse}: 300ms, significant: true, restart: {{policy: never}}}}
   hello: {{kind: hello}}"
         ));
         app.ended().check(81);

@@ -1,0 +1,138 @@
+//! Restarts: when the next generation comes, or that none comes any more.
+//!
+//! # Invariants
+//!
+//! 1. The machine decides whether; here it is only counted and timed. Each question of the machine
+//!    gets exactly one answer, and never within the input that asked it.
+//! 2. A restart is due once: its timer carries the generation that failed, and whatever starts a
+//!    newer one, stops the service or closes the application makes it late.
+//! 3. What a status shows about restarts is what the machine holds; time and number beside it.
+
+use std::time::Duration;
+
+use processpype_core::{Generation, RestartHistory, RestartOptions, ServiceId, Timer, Verdict};
+use tokio::time::Instant;
+
+use super::Supervisor;
+use crate::clock::Timestamp;
+use crate::status::RestartInfo;
+use crate::timers::Due;
+
+/// What is known about the restarts of one service.
+#[derive(Debug, Default)]
+pub(super) struct Restarts {
+    history: RestartHistory,
+    /// Since when the generation that lives, or lived last, runs and is ready.
+    healthy_since: Option<Timestamp>,
+    /// When the next generation comes, if one was promised.
+    next_at: Option<Timestamp>,
+    /// Whether the wait costs no restart.
+    free: bool,
+}
+
+// === impl Restarts ===
+
+impl Restarts {
+    /// A generation begins.
+    pub(super) fn begin(&mut self) {
+        self.healthy_since = None;
+        self.next_at = None;
+    }
+
+    /// A running generation is ready, or not.
+    pub(super) fn note_ready(&mut self, ready: bool, now: Timestamp) {
+        self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
+    }
+
+    fn attempt(&self) -> u32 {
+        if self.free { 0 } else { self.history.attempt() }
+    }
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    /// A generation failed and is to be followed by another one, if not too many were.
+    pub(super) fn retry(&mut self, id: ServiceId, generation: Generation) {
+        let now = self.clock.now();
+        let service = &mut self.services[id.index()];
+        let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
+        restarts.free = false;
+        let healthy = restarts.healthy_since.map(|since| since.0);
+        match restarts.history.record(now.0, healthy, &options) {
+            Verdict::Again { attempt } => {
+                let delay = options.backoff.delay(attempt, self.chance.next());
+                self.restart_after(id, generation, delay);
+                let text = format!("{}, in {}", numbered(attempt, &options), seconds(delay));
+                self.tell_restart(id, "restart-scheduled", &text);
+            }
+            // Not within this input: the machine is still telling what followed from it.
+            Verdict::Exhausted => self.given_up.push_back((id, generation)),
+        }
+    }
+
+    /// A generation failed for want of a provider: that costs no restart.
+    pub(super) fn pause(&mut self, id: ServiceId, generation: Generation) {
+        let service = &mut self.services[id.index()];
+        service.restarts.free = true;
+        let initial = service.spec.options.restart.backoff.initial();
+        self.restart_after(id, generation, initial);
+        let text = format!("a provider was unavailable: not counted, in {}", seconds(initial));
+        self.tell_restart(id, "restart-scheduled", &text);
+    }
+
+    /// An operator has acted: what was before does not count.
+    pub(super) fn forgive(&mut self, id: ServiceId) {
+        self.services[id.index()].restarts.history.forgive();
+    }
+
+    /// Says that a service is given up.
+    pub(super) fn tell_given_up(&mut self, id: ServiceId) {
+        self.publish_touched(id);
+        let options = &self.services[id.index()].spec.options.restart;
+        let text = match options.limit.max_restarts() {
+            Some(0) => "no restart is allowed".to_owned(),
+            Some(max) => {
+                let within = seconds(options.limit.within());
+                format!("gave up after {max} restarts within {within}")
+            }
+            None => "gave up".to_owned(),
+        };
+        self.tell_restart(id, "exhausted", &format!("{text}; a start tries again"));
+    }
+
+    /// Returns what a status shows about the restarts of a service.
+    pub(super) fn restart_info(&self, id: ServiceId) -> Option<RestartInfo> {
+        let restarts = &self.services[id.index()].restarts;
+        let attempt = restarts.attempt();
+        if self.machine.is_exhausted(id) {
+            return Some(RestartInfo { attempt, next_at: None, exhausted: true });
+        }
+        let next_at = restarts.next_at.filter(|_| self.machine.is_retrying(id))?;
+        Some(RestartInfo { attempt, next_at: Some(next_at), exhausted: false })
+    }
+
+    fn restart_after(&mut self, id: ServiceId, generation: Generation, delay: Duration) {
+        let at = self.clock.now().0 + delay.as_millis() as u64;
+        self.services[id.index()].restarts.next_at = Some(Timestamp(at));
+        let due = Due::Generation(id, generation, Timer::Restart);
+        self.timers.arm(Instant::now() + delay, due);
+        self.publish_touched(id);
+    }
+}
+
+fn numbered(attempt: u32, options: &RestartOptions) -> String {
+    match options.limit.max_restarts() {
+        Some(max) if attempt <= max => format!("attempt {attempt} of {max}"),
+        _ => format!("attempt {attempt}"),
+    }
+}
+
+/// Seconds with one digit where a tenth matters.
+fn seconds(time: Duration) -> String {
+    if time >= Duration::from_secs(10) {
+        format!("{:.0} s", time.as_secs_f64())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
+}
