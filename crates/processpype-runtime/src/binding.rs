@@ -1,4 +1,23 @@
 //! Finds the provider of every need, and says what is wrong where there is none.
+//!
+//! # Invariants
+//!
+//! 1. Every problem is found in one pass; a problem with one service hides none of another.
+//! 2. A file's choice is checked like one of the code: it can choose among providers of the right
+//!    type, and nothing else.
+//! 3. Each problem names the line to write.
+//!
+//! # How a need is bound
+//!
+//! 1. The candidates are the services with a face of the needed type; for needs that may be
+//!    missing, disabled ones are no candidates.
+//! 2. `Deps` takes them all.
+//! 3. A choice by role, or by the type's name where there is no role, must name one of them.
+//! 4. Otherwise exactly one candidate binds by itself; none is a problem unless the need is
+//!    optional, several are a problem that lists them.
+//!
+//! Edges without a handle (`depends_on`) join the same graph. Cycles are looked for last, over the
+//! union.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,6 +32,8 @@ use crate::problem::{PlanCode, PlanError, PlanProblem};
 const NAMES_SHOWN: usize = 12;
 
 /// One pass over all specs.
+///
+/// The tables are made first, since any service may need any other.
 pub(crate) struct Binder {
     assembly: Assembly,
     by_name: HashMap<String, ServiceId>,
@@ -42,6 +63,7 @@ impl Binder {
         Self { assembly, by_name, by_type, edges: Vec::new(), problems }
     }
 
+    /// Binds every service, then looks for a cycle.
     pub(crate) fn bind(mut self) -> Result<Blueprint, PlanError> {
         let specs = std::mem::take(&mut self.assembly.specs);
         let mut bindings = Vec::with_capacity(specs.len());
@@ -68,6 +90,7 @@ impl Binder {
         }
     }
 
+    /// The providers of each need of one service; notes edges and problems on the way.
     fn bind_spec(&mut self, id: ServiceId, spec: &Spec, specs: &[Spec]) -> Vec<Vec<ServiceId>> {
         self.check_arguments(spec);
         let mut used = vec![false; spec.uses.len()];
@@ -96,6 +119,7 @@ impl Binder {
         bindings
     }
 
+    /// What concerns the service alone: shared values, and one configuration type at most.
     fn check_arguments(&mut self, spec: &Spec) {
         for (type_id, type_name) in &spec.kind.declaration.shared {
             if spec.options.enabled && !self.assembly.shared.contains(*type_id) {
@@ -119,6 +143,7 @@ impl Binder {
         }
     }
 
+    /// Notes an edge. One from an enabled service to a disabled one can never be satisfied.
     fn edge(
         &mut self,
         dependent: ServiceId,
@@ -179,6 +204,7 @@ impl Binder {
         }
     }
 
+    /// The provider that `uses` names, if it fits.
     fn chosen(
         &mut self,
         spec: &Spec,
@@ -214,9 +240,10 @@ impl Binder {
         self.problems.push(problem.help(help));
     }
 
+    /// The whole circle, edge by edge, with who declared each.
     fn cycle(&self, path: &[ServiceId], specs: &[Spec]) -> PlanProblem {
         let mut message =
-            String::from("services need each other in a circle, so none can start first:");
+            String::from("services depend on each other in a cycle, so none can start first:");
         for (i, &from) in path.iter().enumerate() {
             let to = path[(i + 1) % path.len()];
             let edge = self.edges.iter().find(|edge| edge.dependent == from && edge.provider == to);

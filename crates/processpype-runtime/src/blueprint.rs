@@ -6,6 +6,18 @@
 //! 1. Ids are given in the order of names, so that plans are deterministic.
 //! 2. A [`Blueprint`] has no cycle, and every need of an enabled service has its providers.
 //! 3. Every edge knows who declared it.
+//!
+//! # The way here
+//!
+//! ```text
+//! Application ─┐
+//!              ├─▶ Spec ─┐
+//! file ────────┘         ├─▶ Assembly ──check──▶ Blueprint ──launch──▶ (Manager, Supervisor)
+//!        .provide(…) ────┘
+//! ```
+//!
+//! Everything on the left may be wrong; nothing on the right can be, by its type. A `Blueprint` can
+//! be looked at (plan, graph, schema) or run, and needs no runtime for the former.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +33,13 @@ use crate::shared::SharedValues;
 use crate::supervisor::ABORT_RESERVE;
 
 /// How many generations may be starting at once unless told otherwise.
+///
+/// A bound on memory and on the load at boot, not a tuning knob.
 pub const STARTS_AT_ONCE: usize = 1024;
 
 /// One instance of a kind, as registered or as the file says.
+///
+/// Made by the roof, from a registration in code or a section of the file.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// Its name.
@@ -43,6 +59,16 @@ pub struct Spec {
 }
 
 /// What the framework needs to know about an instance.
+///
+/// ```
+/// use processpype_runtime::Options;
+/// use std::time::Duration;
+///
+/// let options = Options::default();
+/// assert!(options.enabled && options.autostart && !options.oneshot && !options.significant);
+/// assert_eq!(options.start_timeout, Duration::from_secs(30));
+/// assert_eq!(options.stop_timeout, Duration::from_secs(10));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
@@ -61,6 +87,8 @@ pub struct Options {
 }
 
 /// A choice of a provider for a role.
+///
+/// From `.uses(…)` or the key `uses`; the file replaces what code chose for the same role.
 #[derive(Clone, Debug)]
 pub struct Choice {
     /// The role, or the needed type in snake case.
@@ -72,6 +100,8 @@ pub struct Choice {
 }
 
 /// Who declared an edge.
+///
+/// Told with every edge in plans and errors, so that a cycle can be broken where it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EdgeOrigin {
@@ -101,6 +131,14 @@ pub struct NamedEdge {
 }
 
 /// An application that is put together but not checked.
+///
+/// ```
+/// use processpype_runtime::Assembly;
+///
+/// let blueprint = Assembly::default().check()?;
+/// assert!(blueprint.specs().is_empty());
+/// # Ok::<(), processpype_runtime::PlanError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Assembly {
     /// The instances, in any order.
@@ -110,6 +148,8 @@ pub struct Assembly {
 }
 
 /// A checked application.
+///
+/// Ids are those of the order of names, and the same everywhere in this application.
 #[derive(Clone, Debug)]
 pub struct Blueprint {
     pub(crate) specs: Vec<Spec>,
@@ -149,6 +189,9 @@ impl Options {
     }
 
     /// Returns the worst-case times of a service with these options.
+    ///
+    /// What the plan adds up along its critical path. A stop's share includes the time for
+    /// aborting.
     #[must_use]
     pub fn budget(&self) -> Budget {
         let stop = self.stop_timeout + ABORT_RESERVE;
@@ -160,22 +203,13 @@ impl Options {
 // === impl Assembly ===
 
 impl Assembly {
-    /// Checks everything that can be known before anything runs.
-    ///
-    /// # Errors
-    ///
-    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
-    /// path, duplicate names.
-    pub fn check(mut self) -> Result<Blueprint, PlanError> {
-        self.specs.sort_by(|a, b| a.name.cmp(&b.name));
-        Binder::new(self).bind()
-    }
-
     /// Checks every instance's configuration and collects the secret values in it.
     ///
     /// # Errors
     ///
     /// Returns every problem of every section in one report.
+    ///
+    /// Sections of disabled services are not resolved, so their secrets need not exist.
     pub fn check_config(&self) -> Result<Vec<String>, Report> {
         let mut secrets = Vec::new();
         let mut report: Option<Report> = None;
@@ -188,6 +222,19 @@ impl Assembly {
             }
         }
         report.map_or(Ok(secrets), Err)
+    }
+
+    /// Checks everything that can be known before anything runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
+    /// path, duplicate names.
+    ///
+    /// It does not look at configuration; that is [`Assembly::check_config`].
+    pub fn check(mut self) -> Result<Blueprint, PlanError> {
+        self.specs.sort_by(|a, b| a.name.cmp(&b.name));
+        Binder::new(self).bind()
     }
 }
 
@@ -223,6 +270,8 @@ impl Blueprint {
     }
 
     /// Returns the order of start and stop, with worst-case times.
+    ///
+    /// Services that do not start with the application are not in it.
     #[must_use]
     pub fn plan(&self, starts_at_once: usize) -> Plan {
         let starts = self.starting();

@@ -53,9 +53,11 @@ pub const TEXT_MAX: usize = 1024;
 /// | call | the service | readiness | until |
 /// |---|---|---|---|
 /// | [`ready(false)`](Self::ready) | cannot do its work now | falls | `ready(true)` |
-/// | [`degraded(…)`](Self::degraded) | works, less well | stays | [`recovered`](Self::recovered) |
-/// | [`set_error(…)`](Self::set_error) | works, needs a look | stays | [`recovered`](Self::recovered) |
+/// | [`degraded(…)`](Self::degraded) | works, less well | stays | [`recovered()`] |
+/// | [`set_error(…)`](Self::set_error) | works, but look | stays | [`recovered()`] |
 /// | an error from `run` | is over | falls | the next start |
+///
+/// [`recovered()`]: Self::recovered
 ///
 /// None of the first three ends the generation or restarts anything. A new generation begins with a
 /// clean record.

@@ -9,6 +9,16 @@
 //! 3. The instance is taken back from slot and routes before anything else of a stop happens.
 //! 4. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the
 //!    time, `stop` always has the rest.
+//!
+//! # How it reads
+//!
+//! [`live`] is the life from top to bottom: construct, start, run, tear down. Each step gives back
+//! how it [`Ended`], and nothing in the later ones asks why the earlier ones did. A stop can come
+//! at any await; `select!` is biased towards it, so a stop that was asked for wins over a success
+//! at the same moment.
+//!
+//! All user code runs contained. A panic is an ending like an error, with another kind, and the
+//! teardown goes on.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -338,7 +348,8 @@ impl Drop for Farewell {
         life.enter(Phase::Closing, Instant::now());
         life.abort_children();
         let ending = if std::thread::panicking() {
-            // Every hook is contained: this is what nobody thought of. It must not pass for a stop.
+            // Every hook is contained, so this is what nobody thought of; it must not pass for a
+            // stop.
             let failure = Failure::new(ErrorKind::Panic, "the service panicked outside its hooks");
             Ended::failed(failure).into_ending()
         } else {

@@ -25,7 +25,7 @@ use crate::clock::Timestamp;
 
 /// How many events an application holds unless told otherwise.
 ///
-/// Some 1 MiB at most: an event is about 200 bytes, and its texts are bounded.
+/// Some 1 MiB: an event has about 200 bytes beside its text, which is bounded too.
 pub const EVENTS_KEPT: usize = 4096;
 
 /// Something that happened.

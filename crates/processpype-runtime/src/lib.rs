@@ -9,6 +9,16 @@
 //!    loop.
 //!
 //! Users depend on the `processpype` crate, which re-exports what they need from here.
+//!
+//! # How the parts fit
+//!
+//! | part | modules |
+//! |---|---|
+//! | what users write against | `service` `context` `dep` `config` `shared` `routes` `error` |
+//! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
+//! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message` |
+//! | the loop | `supervisor`, `timers`, `clock` |
+//! | what others see and ask | `manager`, `operation`, `status`, `journal` |
 
 mod argument;
 mod binding;

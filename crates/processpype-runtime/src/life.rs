@@ -7,6 +7,25 @@
 //! 2. A generation is gone only when its tracker is empty: children joined, handlers and bodies
 //!    ended.
 //! 3. A life never holds the instance.
+//!
+//! # The shape of an end
+//!
+//! ```text
+//! serving ──asked──▶ draining ──▶ stopping ──▶ closing ──▶ gone
+//!                    40 %         40 %         the rest
+//!    requests:       finish       cut
+//!    children:       go on        told, then aborted   none taken any more
+//!    Dep::get:       refused from here on
+//! ```
+//!
+//! A phase has one deadline, which [`Context::deadline`](crate::Context::deadline) shows. A
+//! generation that ends by itself skips draining.
+//!
+//! # Locks
+//!
+//! One short lock guards what is rarely touched, and is never held over an await or over user code.
+//! What is asked often (the phase) is an atomic beside it. Waiters are woken after every change and
+//! look again; they register before they look, so no change is missed.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +58,9 @@ pub(crate) enum Phase {
 }
 
 /// What everybody who works for one generation shares.
+///
+/// Held by the context and its clones, by guards, and by the supervisor; never by the instance's
+/// users.
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) cell: Arc<Cell>,
@@ -142,10 +164,12 @@ impl Life {
         self.changed.notify_waiters();
     }
 
+    /// Whether the phase has been reached, or passed.
     pub(crate) fn is_in(&self, phase: Phase) -> bool {
         self.phase.load(Ordering::Acquire) >= phase as u8
     }
 
+    /// Resolves when the phase has been reached, or passed.
     pub(crate) async fn reached(&self, phase: Phase) {
         self.wait_for(|life| life.is_in(phase).then_some(())).await;
     }
@@ -232,6 +256,7 @@ impl Life {
         Ok(Guard { life: Arc::clone(self), child: None })
     }
 
+    /// Resolves when no handler runs and no streamed body is on its way.
     pub(crate) async fn requests_ended(&self) {
         wait_for(&self.idle, || (self.control().requests == 0).then_some(())).await;
     }
@@ -241,10 +266,12 @@ impl Life {
         wait_for(&self.idle, || self.is_untracked().then_some(())).await;
     }
 
+    /// Resolves when no child runs; new ones may come while `run` lives.
     pub(crate) async fn children_ended(&self) {
         wait_for(&self.idle, || self.control().tracked.is_empty().then_some(())).await;
     }
 
+    /// Whether neither a request nor a child is left.
     pub(crate) fn is_untracked(&self) -> bool {
         let control = self.control();
         control.requests == 0 && control.tracked.is_empty()

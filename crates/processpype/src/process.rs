@@ -45,8 +45,9 @@ use crate::signals::Signals;
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
 
-/// Up to how many services there is a thread for each: a few that block then take away only their own.
-/// Idle threads cost almost nothing; more would not help an application whose services block by the dozen.
+/// Up to how many services there is a thread for each: a few that block then take away only their
+/// own. Idle threads cost almost nothing; more would not help an application whose services block
+/// by the dozen.
 const SERVICE_WORKERS_EACH_MAX: usize = 16;
 
 /// How long after the deadline the main thread still waits for the supervisor's own last words.

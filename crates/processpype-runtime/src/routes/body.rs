@@ -6,6 +6,13 @@
 //!    takes finished frames from a bounded queue.
 //! 2. An event stream ends when its generation begins to drain, any other body at the latest when
 //!    `run` is told to end.
+//!
+//! # Why a pump
+//!
+//! axum makes a body where it is polled, and the control plane polls it. A handler's stream that
+//! blocks, or panics, would do so on the control plane's thread. The pump polls it on the services'
+//! runtime instead, and passes finished frames on; the queue between is short, so a slow client
+//! slows its stream and nothing else.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
