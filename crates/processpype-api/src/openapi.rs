@@ -19,6 +19,10 @@ use crate::endpoint::{Answer, ENDPOINTS, Endpoint, Method, Parameter, Place, Sha
 use crate::problem::{Code, Problem};
 
 const COMPONENTS: &str = "#/components/schemas/";
+
+/// Durations as they are written in queries; the limit is told in the parameter's description.
+const DURATION: &str = "^(0|([0-9]+(d|h|m|s|ms|us|ns))+)$";
+
 const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What the document says about the application.
@@ -170,7 +174,9 @@ fn parameter(parameter: &Parameter) -> Value {
         Shape::Count(most, default) => {
             json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default })
         }
-        Shape::Duration(default) => json!({ "type": "string", "default": default }),
+        Shape::Duration(default) => json!({
+            "type": "string", "pattern": DURATION, "examples": ["0", "500ms"], "default": default,
+        }),
     };
     json!({
         "name": parameter.name,

@@ -7,6 +7,38 @@
 //! 2. A value is shown only if every rule that applies to it is known, wants a scalar, and is no
 //!    secret.
 //! 3. The walk ends: depth is bounded by the readers, work by [`MAX_STEPS`].
+//!
+//! # One mistake, one problem
+//!
+//! The walk goes over the tree and the schema side by side, once, and at each value asks in this
+//! order:
+//!
+//! 1. Which rules hold here? The schema's own, what it refers to, and of each group of alternatives
+//!    the one that the value means (`choose`).
+//! 2. Is it of a type that all of them take? If not, that is *the* problem; ranges and patterns of
+//!    a value of the wrong type would be echoes.
+//! 3. Does it keep every limit? The first broken one is told.
+//! 4. For a map: is every key known, is every required key there, and the same again for each
+//!    child.
+//!
+//! A value with a problem is replaced by a placeholder, and the walk goes on with its neighbours.
+//! Where no alternative was right, unknown keys below are not told either: which keys are known
+//! depends on the alternative. serde runs only if nothing was found, so it never repeats a problem
+//! in worse words.
+//!
+//! # Trying
+//!
+//! An untagged enum has nothing that says which alternative is meant. The walk then visits the same
+//! value with each of them in turn, in *trial* mode: problems set a flag and are not built, and the
+//! first one ends the trial. Nested untagged enums multiply; [`MAX_STEPS`] bounds the product.
+//!
+//! # What may be shown
+//!
+//! The question is asked at one place, [`Walk::may_show`], and the answer is no unless everything
+//! says yes: the schema is known and wants a scalar, no rule in reach marks a secret, no reference
+//! put a secret in, no key on the path has a name like `password`. A value of the wrong type is
+//! judged the same way: a password that was written where a port belongs is what this is for, hence
+//! the question about the key.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -24,6 +56,8 @@ use crate::typed::{Typed, Value};
 use crate::types::{Scalar, Types};
 
 /// The state of one walk.
+///
+/// One walk checks one section. It borrows everything and keeps only problems and secrets.
 pub(crate) struct Walk<'a> {
     pub(crate) rules: &'a Rules,
     /// Resolves `${…}`; `None` where that is not allowed.
@@ -32,6 +66,8 @@ pub(crate) struct Walk<'a> {
     /// Every secret value that was seen.
     pub(crate) secrets: Vec<String>,
     pub(crate) path: Vec<Cow<'a, str>>,
+    /// Keys that stand beside those of the outermost map, and how deep that map is.
+    pub(crate) beside: (&'a [String], usize),
     pub(crate) used_at: Vec<&'a At>,
     /// The variables that the scalar in question was made of.
     pub(crate) made_of: Vec<String>,
@@ -43,6 +79,8 @@ pub(crate) struct Walk<'a> {
 }
 
 /// A value and where it hangs.
+///
+/// Copied at will; the place of the key is what problems about maps and lists point at.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
     pub(crate) node: &'a Node,
@@ -52,6 +90,8 @@ pub(crate) struct Slot<'a> {
 }
 
 /// What a slot holds, `${…}` resolved.
+///
+/// A null where a map is wanted is seen as an empty map.
 pub(crate) enum View<'a> {
     Scalar(Cow<'a, str>, Style),
     Seq(&'a [Node]),
@@ -59,6 +99,8 @@ pub(crate) enum View<'a> {
 }
 
 /// The rules that apply to one value.
+///
+/// Collected by [`Walk::gather`], asked by everything after it.
 #[derive(Default)]
 pub(crate) struct Here {
     pub(crate) rules: Vec<Id>,
@@ -70,6 +112,8 @@ pub(crate) struct Here {
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
+    /// `path` is where the section is, so that problems name the whole path. `empty` stands in for
+    /// maps that were left empty.
     pub(crate) fn new(
         rules: &'a Rules,
         resolver: Option<Resolver<'a>>,
@@ -81,6 +125,7 @@ impl<'a> Walk<'a> {
             resolver,
             problems: Problems::default(),
             secrets: Vec::new(),
+            beside: (&[], path.len()),
             path: path.into_iter().map(Cow::Owned).collect(),
             used_at: Vec::new(),
             made_of: Vec::new(),
@@ -91,7 +136,15 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Also names these keys as what an unknown one may have meant, in the outermost map.
+    pub(crate) fn beside(mut self, keys: &'a [String]) -> Self {
+        self.beside.0 = keys;
+        self
+    }
+
     /// Checks one value against all of `ids` and decides its types.
+    ///
+    /// Always gives a value: one with a problem is a placeholder, and its problem is kept.
     pub(crate) fn visit(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
         let used = slot.node.used_at();
         self.used_at.extend(used);
@@ -102,6 +155,7 @@ impl<'a> Walk<'a> {
         typed
     }
 
+    /// [`visit`](Self::visit) without the note about aliases.
     fn visit_used(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
         if self.trial && self.failed {
             return nothing(slot);
@@ -128,10 +182,12 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Whether one of the rules marks a secret by itself; what is below a secret is secret.
     fn any_secret(&self, ids: &[Id]) -> bool {
         ids.iter().any(|id| self.rules.get(*id).secret)
     }
 
+    /// What stands here, with `${…}` put in; `None` means that a problem was reported.
     fn view(&mut self, slot: Slot<'a>, types: Types, here: &mut Here) -> Option<View<'a>> {
         self.made_of.clear();
         match &slot.node.kind {
@@ -147,6 +203,8 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Puts variables and secrets in. What was put together has no quotes and no type of its own
+    /// any more, so it becomes whatever the target wants, like a variable.
     fn resolve(
         &mut self,
         slot: Slot<'a>,
@@ -177,6 +235,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Collects the rules that apply in place, with the right one of each group of alternatives.
+    ///
+    /// Types that contain themselves end here: a rule is collected once.
     pub(crate) fn gather(&mut self, id: Id, slot: Slot<'a>, view: &View<'a>, here: &mut Here) {
         if here.rules.contains(&id) {
             return;
@@ -198,6 +258,7 @@ impl<'a> Walk<'a> {
 
     // --- scalars
 
+    /// Decides the scalar's type by all rules together and checks its limits.
     fn scalar(
         &mut self,
         slot: Slot<'a>,
@@ -240,6 +301,7 @@ impl<'a> Walk<'a> {
 
     // --- lists
 
+    /// Checks a list: its length, each item by its position, and that items differ where they must.
     fn seq(&mut self, slot: Slot<'a>, here: &Here, items: &'a [Node]) -> Typed<'a> {
         let rules = self.rules;
         for rule in here.rules.iter().map(|id| rules.get(*id)) {
@@ -270,6 +332,7 @@ impl<'a> Walk<'a> {
         Typed { node: slot.node, key_at: slot.key_at, show: false, value: Value::Seq(typed) }
     }
 
+    /// Only scalars are compared: as text, for that is what the writer sees twice.
     fn unique(&mut self, items: &'a [Node], typed: &[Typed<'a>]) {
         let mut seen = HashSet::new();
         for (at, item) in typed.iter().enumerate() {
@@ -288,6 +351,7 @@ impl<'a> Walk<'a> {
 
     // --- maps
 
+    /// Checks a map: each key, each value, what is missing, how many there are.
     fn map(&mut self, slot: Slot<'a>, here: &Here, map: &'a Map) -> Typed<'a> {
         let open = self.is_open(here);
         // Which keys an undecided variant takes is not known; its problem is reported already.
@@ -320,6 +384,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether keys that no rule names are welcome.
+    ///
+    /// A map is closed as soon as any rule in place names keys or says that it takes none: unknown
+    /// keys are refused with or without `deny_unknown_fields`.
     fn is_open(&self, here: &Here) -> bool {
         let rules = || here.rules.iter().map(|id| self.rules.get(*id));
         let said = rules().any(|rule| {
@@ -332,6 +399,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The key as the schema spells it, for keys that come from a variable's name.
+    ///
+    /// A key that was written in a file is taken as it is; a wrong spelling there is a mistake.
     fn canonical(&self, entry: &'a Entry, here: &Here) -> Cow<'a, str> {
         let key = Cow::Borrowed(&*entry.key);
         if !entry.loose || !self.rules_of(&key, here).is_empty() {
@@ -345,6 +414,7 @@ impl<'a> Walk<'a> {
             .map_or(key, |name| Cow::Owned(name.to_owned()))
     }
 
+    /// The rules for the value below a key: named, else by pattern, else for free keys.
     fn rules_of(&self, key: &str, here: &Here) -> Vec<Id> {
         let rules = || here.rules.iter().map(|id| self.rules.get(*id));
         let mut ids: Vec<Id> =
@@ -362,6 +432,7 @@ impl<'a> Walk<'a> {
         ids
     }
 
+    /// Every key that some rule names, in order, each once.
     pub(crate) fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
         let mut known = Vec::new();
         let rules = self.rules;
@@ -373,6 +444,7 @@ impl<'a> Walk<'a> {
         known
     }
 
+    /// A key that several rules require is missing once.
     fn missing_keys(&mut self, slot: Slot<'a>, here: &Here, typed: &[(Cow<'a, str>, Typed<'a>)]) {
         let rules = self.rules;
         let mut told = HashSet::new();
@@ -393,6 +465,7 @@ fn nothing(slot: Slot<'_>) -> Typed<'_> {
     Typed { node: slot.node, key_at: slot.key_at, show: false, value }
 }
 
+/// Whether something of these types may stand here.
 fn fits(view: &View<'_>, types: Types) -> bool {
     match view {
         View::Scalar(text, style) => types.decide(text, *style).is_some(),

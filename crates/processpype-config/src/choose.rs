@@ -5,6 +5,20 @@
 //! 1. A tagged enum is decided by its tag alone, so that a mistake inside the variant is reported
 //!    inside the variant.
 //! 2. Where no alternative fits, exactly one problem is reported, at the value or at its tag.
+//!
+//! # How serde's enums look in a schema
+//!
+//! | serde | schema | decided by |
+//! |---|---|---|
+//! | unit variants | `enum`, or `oneOf` of `const` | the text |
+//! | `tag = "kind"` | `oneOf`, each with a required `const` property | that property alone |
+//! | default (external) | `oneOf`, each with exactly one property | which property there is |
+//! | `untagged` | `anyOf` without any of these | trying, in order |
+//! | `Option<T>` | `anyOf` of the type and `null` | the type of what stands there |
+//!
+//! Which of these a group is, was worked out when the schema was compiled (`rules`). Deciding by
+//! tag rather than by trying is what keeps a mistake *inside* a variant from being told as "fits no
+//! variant", with twenty forms listed.
 
 use crate::check::{Slot, View, Walk};
 use crate::describe;
@@ -41,6 +55,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Alternatives that take any text are tried; among those with fixed texts the text decides.
     fn choose_scalar(
         &mut self,
         slot: Slot<'a>,
@@ -73,6 +88,7 @@ impl<'a> Walk<'a> {
         None
     }
 
+    /// If one alternative alone takes such a shape, that is the one that was meant, right or not.
     fn choose_by_trial(
         &mut self,
         group: &Group,
@@ -103,6 +119,8 @@ impl<'a> Walk<'a> {
         None
     }
 
+    /// Visits the value in trial mode. Unknown keys at its top do not count against an alternative,
+    /// as with serde; those further down do.
     fn is_clean(&mut self, slot: Slot<'a>, id: Id, secret: bool) -> bool {
         let (trial, failed) = (self.trial, self.failed);
         (self.trial, self.failed) = (true, false);
@@ -112,6 +130,7 @@ impl<'a> Walk<'a> {
         clean
     }
 
+    /// A missing tag is told at the map, an unknown one at the tag.
     fn choose_tagged(
         &mut self,
         slot: Slot<'a>,
@@ -156,6 +175,8 @@ impl<'a> Walk<'a> {
         found.map(|(_, id)| *id)
     }
 
+    /// Exactly one key of the known ones must be there: none, a stranger and several are three
+    /// problems.
     fn choose_keyed(
         &mut self,
         slot: Slot<'a>,

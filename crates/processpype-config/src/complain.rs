@@ -5,6 +5,20 @@
 //! 1. A problem about a scalar points at the scalar; one about a map or a list points at its key,
 //!    which is where a person looks for it.
 //! 2. While an alternative is only tried, no problem is built: that would be slow and useless.
+//!
+//! # The parts of a problem
+//!
+//! | part | answers | example |
+//! |---|---|---|
+//! | message | what is wrong, with path and value | ``invalid value for `a.b`: 0 is less than 1`` |
+//! | place and source line | where | `app.yaml:3:11` |
+//! | label | what is expected | `expected a whole number of at least 1` |
+//! | note | what it overrides, what it was made of | `overrides app.yaml:7:9` |
+//! | nearest, valid | which word was meant | ``did you mean `step`?`` |
+//! | help | what to do | `remove the quotes` |
+//!
+//! Each method here is one sort of mistake and decides which of these it has. Whether the value may
+//! be named is asked before, by `check`, and comes in as an argument.
 
 use std::borrow::Cow;
 
@@ -19,6 +33,7 @@ use crate::{describe, show};
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
+    /// A value of the right type that breaks a limit, or is none of the choices.
     pub(crate) fn invalid(
         &mut self,
         slot: Slot<'a>,
@@ -46,6 +61,8 @@ impl<'a> Walk<'a> {
         });
     }
 
+    /// A value of a type that cannot stand here. Where the key is missing its value, the key is
+    /// marked.
     pub(crate) fn wrong_type(&mut self, slot: Slot<'a>, ids: &[Id], view: &View<'a>, secret: bool) {
         self.report(|walk| {
             let expected = describe::expected(walk.rules, ids);
@@ -75,6 +92,7 @@ impl<'a> Walk<'a> {
         });
     }
 
+    /// A list or map of the wrong size.
     pub(crate) fn wrong_whole(&mut self, slot: Slot<'a>, here: &Here, subject: &str, wrong: &str) {
         let expected = describe::expected(self.rules, &here.rules);
         self.report(|walk| {
@@ -83,6 +101,8 @@ impl<'a> Walk<'a> {
         });
     }
 
+    /// A key that no rule knows. Keys that are not used yet come first as suggestions: who wrote
+    /// `prot` hardly meant a `port` that is there already.
     pub(crate) fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: &Map) {
         self.report(|walk| {
             let known: Vec<&str> = walk.known_keys(here).into_iter().map(|(key, _)| key).collect();
@@ -102,6 +122,7 @@ impl<'a> Walk<'a> {
         all.find_map(|rule| rule.pattern_properties.first()).map(|(regex, _)| regex.as_str())
     }
 
+    /// A key of a map whose keys must match a pattern, such as numbers.
     pub(crate) fn strange_key(&self, entry: &Entry, pattern: &str) -> Problem {
         let path = show::join(&self.path_text(), &entry.key);
         let expected = match pattern {
@@ -114,21 +135,26 @@ impl<'a> Walk<'a> {
             .label(format!("expected {expected}"))
     }
 
+    /// The problem of an unknown key.
     pub(crate) fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
         let path = show::join(&self.path_text(), &entry.key);
         let message = format!("unknown key `{path}`");
+        let (beside, depth) = self.beside;
+        let beside = if self.path.len() == depth { beside } else { &[] };
+        let meant = unused.iter().chain(known).copied().chain(beside.iter().map(String::as_str));
         let problem = self
             .at(&entry.key_at, message, false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(&entry.key, unused.iter().chain(known).copied());
-        if known.is_empty() {
+            .hint_nearest(&entry.key, meant);
+        if known.is_empty() && problem.nearest_choice().is_none() {
             problem.help("this section takes no keys; remove it")
         } else {
             problem.valid(known.iter().copied())
         }
     }
 
+    /// A required key that is not there: marked at the map, with the key's own documentation.
     pub(crate) fn missing(&mut self, slot: Slot<'a>, key: &str, id: Option<Id>) {
         self.report(|walk| {
             let ids: Vec<Id> = id.into_iter().collect();
@@ -180,6 +206,7 @@ impl<'a> Walk<'a> {
         self.at(slot.key_at.unwrap_or(&slot.node.at), message, false)
     }
 
+    /// A problem at a place, with its path, and with the alias that it was used through.
     pub(crate) fn at(&self, at: &At, message: String, show: bool) -> Problem {
         let problem = at.problem(message, show).in_path(self.path_text());
         let used =
@@ -187,10 +214,12 @@ impl<'a> Walk<'a> {
         used.into_iter().fold(problem, Problem::note)
     }
 
+    /// The path so far, as it is printed.
     pub(crate) fn path_text(&self) -> String {
         self.path.iter().fold(String::new(), |path, key| show::join(&path, key))
     }
 
+    /// The walk took more steps than any honest section needs.
     pub(crate) fn too_much_work(&mut self, slot: Slot<'a>) {
         // Said once; the counter goes on.
         self.failed = true;

@@ -4,6 +4,19 @@
 //!
 //! The texts speak of whole numbers, text, lists and maps, not of `u64` and `string`: they are
 //! for whoever writes the file.
+//!
+//! # Two tasks
+//!
+//! *What would be right*: [`expected`] turns rules into a phrase that fits after "expected", such
+//! as "a whole number from 1 to 65535", "one of debug, info, warn" or "a list of at least 1 item".
+//! A type may say it in its own words, with `x-expected`, and addresses and durations do.
+//!
+//! *What is wrong*: [`wrong`] compares a scalar with one rule and says the first broken limit, in a
+//! phrase that fits after the value: "is less than 1". Of several it is the one that leads to the
+//! remedy soonest: the range of the Rust type first, then the schema's limits, then `multipleOf`.
+//!
+//! Numbers are compared exactly where the format says which integer it is; a schema's own limits
+//! are floats, and enough for what people write there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,16 +35,22 @@ const MAX_FORMS: usize = 4;
 const NOTHING: &str = "nothing";
 
 /// What is valid, such as "a whole number from 10 to 60000".
+///
+/// The label beside the mark.
 pub(crate) fn expected(rules: &Rules, ids: &[Id]) -> String {
     text(rules, ids, true)
 }
 
 /// What is valid without its limits, such as "a whole number".
+///
+/// For "… is not …", where limits would only confuse: the value is not even of this type.
 pub(crate) fn short(rules: &Rules, ids: &[Id]) -> String {
     text(rules, ids, false)
 }
 
 /// The description of the field or of its type.
+///
+/// The first of the doc comments in reach, on one line; told where a key is missing.
 pub(crate) fn description(rules: &Rules, ids: &[Id]) -> Option<String> {
     let all = closure(rules, ids);
     let text = all.iter().map(|id| &rules.get(*id).description).find(|text| !text.is_empty())?;
@@ -39,6 +58,8 @@ pub(crate) fn description(rules: &Rules, ids: &[Id]) -> Option<String> {
 }
 
 /// The values of `enum` and `const` as they are written in a file.
+///
+/// Texts without quotes, everything else as JSON.
 pub(crate) fn choices(choices: &[Value]) -> Vec<String> {
     choices
         .iter()
@@ -47,6 +68,9 @@ pub(crate) fn choices(choices: &[Value]) -> Vec<String> {
 }
 
 /// What to do about a value of the wrong type.
+///
+/// Only for mistakes whose reason is nearly certain: quotes around a number, `yes` for `true`,
+/// nothing after the colon, one value where a list belongs. A wrong guess would be worse than none.
 pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>, node: &Node) -> Option<String> {
     let types = types(rules, ids);
     let View::Scalar(text, style) = view else { return None };
@@ -92,6 +116,8 @@ pub(crate) fn wrong(rule: &Rule, scalar: &Scalar<'_>) -> Option<String> {
 }
 
 /// What is wrong with the size of a list or map.
+///
+/// In one phrase for lists and maps; what they are called is the caller's to say.
 pub(crate) fn wrong_count(min: Option<usize>, max: Option<usize>, count: usize) -> Option<String> {
     if let Some(min) = min.filter(|min| count < *min) {
         Some(format!("has {count} items, but needs at least {min}"))
@@ -101,10 +127,12 @@ pub(crate) fn wrong_count(min: Option<usize>, max: Option<usize>, count: usize) 
     }
 }
 
+/// What other formats take for a truth value.
 fn is_yes_or_no(text: &str) -> bool {
     ["yes", "no", "on", "off", "1", "0"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
+/// All rules that hold in place, alternatives left out.
 fn closure(rules: &Rules, ids: &[Id]) -> Vec<Id> {
     let mut all = Vec::new();
     for id in ids {
@@ -113,10 +141,13 @@ fn closure(rules: &Rules, ids: &[Id]) -> Vec<Id> {
     all
 }
 
+/// The types that all of the rules together take.
 fn types(rules: &Rules, ids: &[Id]) -> Types {
     ids.iter().map(|id| rules.types(*id)).fold(Types::ANY, Types::and)
 }
 
+/// The phrase, from what says most: own words, an address, choices, alternatives, types with
+/// limits.
 fn text(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
     let all = closure(rules, ids);
     let each = || all.iter().map(|id| rules.get(*id));
@@ -140,6 +171,8 @@ fn text(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
 }
 
 /// The alternatives, texts gathered: "one of a, b, or a map".
+///
+/// Equal forms are told once, and past a few the rest is "another form".
 fn forms(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
     let mut texts = Vec::new();
     let mut forms: Vec<String> = Vec::new();
@@ -164,6 +197,7 @@ fn forms(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
     forms.join(" or ")
 }
 
+/// Few choices are named; many are listed elsewhere in the report.
 fn one_of(choices: &[String]) -> String {
     match choices {
         [only] => format!("`{only}`"),
@@ -173,6 +207,8 @@ fn one_of(choices: &[String]) -> String {
 }
 
 /// The limits of several rules together.
+///
+/// What several rules say together; of two limits the last one seen counts.
 #[derive(Default)]
 struct Limits {
     low: Option<f64>,
@@ -235,6 +271,7 @@ impl Limits {
     }
 }
 
+/// "of at least 2 items"; nothing if there is no limit.
 fn size(min: Option<usize>, max: Option<usize>, unit: &str) -> String {
     let s = |n: usize| if n == 1 { "" } else { "s" };
     match (min, max) {
@@ -247,6 +284,7 @@ fn size(min: Option<usize>, max: Option<usize>, unit: &str) -> String {
     }
 }
 
+/// Types and limits, in a phrase.
 fn simple(types: Types, limits: &Limits, with_limits: bool) -> String {
     let limit = |text: String| if with_limits { text } else { String::new() };
     let mut forms = Vec::new();
@@ -288,6 +326,8 @@ fn small_range(format: &str) -> Option<(f64, f64)> {
 }
 
 /// The exact range of a whole number's format.
+///
+/// `None` for formats that are no integers.
 fn range(format: &str) -> Option<(i128, u128)> {
     let signed = |min: i128, max: i128| Some((min, max.unsigned_abs()));
     match format {

@@ -5,6 +5,12 @@
 //! 1. A unit is always written, except for `0`: a bare `30` could be seconds or milliseconds, and
 //!    a wrong guess is off by a factor of a thousand.
 //! 2. `Display` and `FromStr` are inverse to each other for every duration.
+//!
+//! # Why a type of its own
+//!
+//! A bare number is a trap (`timeout: 30` of what?), and formats that take fractions (`1.5h`) lose
+//! exactness or invite `0.1s`. Here a duration is a sum of whole numbers with units, exact to the
+//! nanosecond, and there is one canonical way to write each.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -55,10 +61,40 @@ const UNITS: [(&str, u128); 7] = [
 /// assert!("30".parse::<HumanDuration>().is_err());
 /// # Ok::<(), processpype_config::InvalidDuration>(())
 /// ```
+///
+/// In a configuration type use it in place of [`Duration`], which serde would want as a map. It
+/// dereferences to one:
+///
+/// ```
+/// use processpype_config::HumanDuration;
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+/// use std::time::Duration;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Poll {
+///     #[serde(default = "every_minute")]
+///     interval: HumanDuration,
+/// }
+///
+/// fn every_minute() -> HumanDuration { HumanDuration::new(Duration::from_secs(60)) }
+///
+/// let poll: Poll = serde_json::from_str("{}").unwrap();
+/// assert_eq!(poll.interval.as_millis(), 60_000);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HumanDuration(Duration);
 
 /// The text is not a duration.
+///
+/// Its text says what would be right; it does not repeat the text that was wrong.
+///
+/// ```
+/// use processpype_config::HumanDuration;
+///
+/// let error = "1.5s".parse::<HumanDuration>().unwrap_err();
+/// assert!(error.to_string().contains("a duration with a unit, such as 500ms"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidDuration(());
 
@@ -66,11 +102,15 @@ pub struct InvalidDuration(());
 
 impl HumanDuration {
     /// Wraps a duration.
+    ///
+    /// Any duration has a text, so this cannot fail.
     pub const fn new(duration: Duration) -> Self {
         Self(duration)
     }
 
     /// Returns the duration.
+    ///
+    /// The same as dereferencing, for code that wants it by value.
     pub const fn get(self) -> Duration {
         self.0
     }
@@ -176,6 +216,9 @@ impl fmt::Display for InvalidDuration {
 impl std::error::Error for InvalidDuration {}
 
 /// Sums `1m30s`; `None` on anything else, a unit out of order, or overflow.
+///
+/// Each unit is looked for only among those smaller than the last one, which makes order and "at
+/// most once" one rule.
 fn total_nanos(text: &str) -> Option<u128> {
     let mut rest = text;
     let mut units = UNITS.iter();

@@ -3,6 +3,19 @@
 //! # Invariant
 //!
 //! A value is shown only where the schema knows it and nothing says that it is a secret.
+//!
+//! # What is listed
+//!
+//! Each scalar that was written, by its path, with the place it was written in and the places it
+//! overrides; then, for each map, the defaults of its schema for the keys that nobody wrote. A
+//! default that is a map itself is listed leaf by leaf. References are shown as they stand in the
+//! file (`${DB_PASSWORD}`): the listing resolves nothing, and so cannot show what it resolved to.
+//!
+//! # What is hidden
+//!
+//! A value is replaced by `***` if the schema does not know that a scalar stands there, if any rule
+//! that may hold there (all alternatives of an enum are taken together) marks a secret, if it is
+//! below such a value, or if its key sounds like a secret. Of URLs the user information is masked.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -17,6 +30,27 @@ use crate::types::Types;
 const HIDDEN: &str = "***";
 
 /// One leaf of the effective configuration.
+///
+/// ```
+/// use processpype_config::{Format, Loader, Secret};
+/// use schemars::{JsonSchema, schema_for};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// #[allow(dead_code)]
+/// struct Db { port: u16, password: Secret<String> }
+///
+/// let document = Loader::new()
+///     .text("app.yaml", Format::Yaml, "db: {port: 1, password: hunter2}")
+///     .set("db.port=2")
+///     .load()?;
+/// let all = document.section(&["db"]).effective(&schema_for!(Db));
+/// assert_eq!((all[0].path.as_str(), all[0].value.as_str()), ("db.port", "2"));
+/// assert_eq!(all[0].origin.to_string(), "command line --set db.port");
+/// assert_eq!(all[0].overrides[0].to_string(), "app.yaml:1:12");
+/// assert_eq!(all[1].value, "***");
+/// # Ok::<(), processpype_config::Report>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Effective {
@@ -31,6 +65,9 @@ pub struct Effective {
 }
 
 /// Lists the leaves of `node`, and the defaults of the schema for what is not written.
+///
+/// What was written comes first, in the order of the files, then the defaults in the order of
+/// names.
 pub(crate) fn list(rules: &Rules, node: Option<&Node>, path: &str) -> Vec<Effective> {
     let mut lister = Lister { rules, out: Vec::new() };
     match node {
@@ -40,6 +77,7 @@ pub(crate) fn list(rules: &Rules, node: Option<&Node>, path: &str) -> Vec<Effect
     lister.out
 }
 
+/// One listing. It walks as the check does, but takes every alternative instead of choosing one.
 struct Lister<'a> {
     rules: &'a Rules,
     out: Vec<Effective>,
@@ -48,6 +86,7 @@ struct Lister<'a> {
 // === impl Lister ===
 
 impl Lister<'_> {
+    /// Lists what was written at and below a node.
     fn node(&mut self, node: &Node, ids: &[Id], path: &str, secret: bool) {
         let all = self.closure(ids);
         let secret =
@@ -93,6 +132,7 @@ impl Lister<'_> {
         }
     }
 
+    /// Lists a default; one that is a map leaf by leaf.
     fn default(&mut self, value: &Value, hidden: bool, path: &str) {
         match value {
             Value::Object(map) if !map.is_empty() => {
@@ -114,6 +154,9 @@ impl Lister<'_> {
     }
 
     /// The rules in place, with all alternatives: here it only matters what may be shown.
+    ///
+    /// Whether an alternative is the one that holds does not matter here; that it might be is
+    /// enough.
     fn closure(&self, ids: &[Id]) -> Vec<Id> {
         let mut all = Vec::new();
         for id in ids {
@@ -131,6 +174,7 @@ impl Lister<'_> {
         all
     }
 
+    /// The rules for the value below a key: named, else by pattern and for free keys.
     fn child(&self, all: &[Id], key: &str) -> Vec<Id> {
         let rules = || all.iter().map(|id| self.rules.get(*id));
         let named: Vec<Id> = rules().filter_map(|r| r.properties.get(key).copied()).collect();
@@ -152,6 +196,7 @@ impl Lister<'_> {
         types != Types::ANY && types.has(Types::SCALAR.without(Types::NULL))
     }
 
+    /// Whether a scalar may stand here, so that a secret further down does not hide the whole map.
     fn is_leaf(&self, id: Id) -> bool {
         self.rules.types(id).has(Types::SCALAR)
     }

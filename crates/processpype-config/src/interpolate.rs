@@ -6,6 +6,23 @@
 //!    not asked for.
 //! 2. What was put in is not looked at again.
 //! 3. `$${` is a literal `${`.
+//!
+//! # The grammar
+//!
+//! ```text
+//! text      = { any | "$${" | reference }
+//! reference = "${" ( name [ ":-" default ] | "secret://" backend ":" key ) "}"
+//! name      = ( letter | "_" ) { letter | digit | "_" }
+//! ```
+//!
+//! A default goes up to the first `}` and is taken as it stands; it cannot hold a reference. As in
+//! a shell, `:-` also covers a variable that is set but empty.
+//!
+//! # What it may not do
+//!
+//! It is no template language: no conditions, no nesting, no functions, and what was put in is not
+//! looked at again, so a variable that holds `${…}` stays text. Bodies of requests are not resolved
+//! at all: a client must not be able to read the server's environment through an echo.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,6 +33,8 @@ use crate::secrets::Backends;
 use crate::source::At;
 
 /// Looks up variables and secrets.
+///
+/// Borrowed from a document for one read.
 #[derive(Clone, Copy)]
 pub(crate) struct Resolver<'a> {
     pub(crate) variables: &'a BTreeMap<String, String>,
@@ -50,6 +69,8 @@ pub(crate) struct Failure {
 
 impl Resolver<'_> {
     /// Resolves a whole text.
+    ///
+    /// The first reference that cannot be resolved ends it: one value, one problem.
     pub(crate) fn resolve(self, text: &str) -> Result<Resolved, Failure> {
         let mut out =
             Resolved { text: String::new(), changed: false, names: Vec::new(), secret: false };
@@ -72,6 +93,7 @@ impl Resolver<'_> {
         Ok(out)
     }
 
+    /// Puts one reference in. The bound on the result is checked after each.
     fn put(self, inner: &str, range: Range<usize>, out: &mut Resolved) -> Result<(), Failure> {
         out.changed = true;
         if let Some(name) = inner.strip_prefix("secret://") {
@@ -98,6 +120,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// The value of a variable, or its default.
     fn variable(self, inner: &str, range: &Range<usize>) -> Result<String, Failure> {
         let (name, default) = match inner.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
@@ -117,6 +140,7 @@ impl Resolver<'_> {
         }
     }
 
+    /// The remedy names both ways out, and the variable that was probably meant.
     fn unset(self, name: &str, range: Range<usize>) -> Failure {
         let near = nearest(name, self.variables.keys().map(String::as_str));
         let or = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
@@ -147,11 +171,13 @@ fn failure(message: String, label: &'static str, help: &str, range: Range<usize>
     Failure { message, label, help: help.to_owned(), show: false, range }
 }
 
+/// The rest of the text is not shown: without its end nobody knows what it is.
 fn unclosed(range: Range<usize>) -> Failure {
     let message = "a `${` is not closed".to_owned();
     failure(message, "opened here", "close it with `}`, or write $${ for a literal ${", range)
 }
 
+/// As a shell would have it.
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())

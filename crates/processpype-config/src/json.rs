@@ -4,6 +4,12 @@
 //!
 //! JSON is read by the YAML reader, for the places; but only after a JSON parser accepted it, so
 //! that `port: 1` is not taken for JSON.
+//!
+//! # Why two parsers
+//!
+//! `serde_json` knows JSON exactly but not where its values stood; the YAML reader knows places,
+//! but takes much that is no JSON (comments, bare words, single quotes). So the first one says yes
+//! or no, and the second one builds the tree. The cost is a second pass.
 
 use std::sync::Arc;
 
@@ -25,6 +31,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Node
     }
 }
 
+/// The parser's words without its place, which the report has anyway, and what JSON does not allow.
 fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Problem {
     let text = source.text();
     let line_start: usize =

@@ -4,6 +4,13 @@
 //!
 //! A key is text in every notation; a map whose keys are numbers, truth values or variants without
 //! content gets what it wants, and serde says what does not fit.
+//!
+//! # How it fits
+//!
+//! `typed` gives serde the values of a map, this module its keys. A map with numbers for keys
+//! (`HashMap<u16, …>`) asks for a number, and gets the key parsed as one; a key that is none is
+//! handed over as text, so that serde's own error says what was expected. An enum as a key takes
+//! variants without content only: there is no place where content could stand.
 
 use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, VariantAccess, Visitor};
 
@@ -15,6 +22,7 @@ pub(crate) struct Key<'t>(pub(crate) &'t str);
 // === impl Key ===
 
 impl Key<'_> {
+    /// The key as the wanted type, or as text if it is none.
     fn parsed<'de, T, V: Visitor<'de>>(
         self,
         visitor: V,
@@ -90,6 +98,8 @@ impl<'de> EnumAccess<'de> for Key<'_> {
 }
 
 /// A key can be a variant without content only.
+///
+/// Anything else is an error in words that name the key as the reason.
 pub(crate) struct UnitOnly;
 
 impl<'de> VariantAccess<'de> for UnitOnly {

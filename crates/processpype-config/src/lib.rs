@@ -44,6 +44,46 @@
 //!    known and it is no secret.
 //! 3. One mistake gives one problem; one read gives all problems.
 //! 4. Everything is bounded, see [`limits`].
+//!
+//! # The way of a value
+//!
+//! ```text
+//!  file ─▶ yaml · toml_tree · json ─┐
+//!  variable, flag ──────▶ overlay ──┤
+//!                                   ▼
+//!                            node: one located tree
+//!                                   │  Section::read
+//!       rules: compiled schema ──▶ check ──▶ problems ──▶ render
+//!                                   │ nothing found
+//!                                   ▼
+//!                            typed ──▶ serde ──▶ your type
+//! ```
+//!
+//! Nothing is decided on the way down that the target knows better. See [`Loader`] for layers,
+//! [`Section`] for reading, [`Problem`] for what a report has.
+//!
+//! # Several checks, one report
+//!
+//! A program has checks that no schema can say. They join the same report, with the same places:
+//!
+//! ```
+//! use processpype_config::{Format, Loader, Report};
+//!
+//! let text = "pool:\n  min: 9\n  max: 3\n";
+//! let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+//! let pool = document.section(&["pool"]);
+//! let (min, max) = (pool.get("min").read::<u32>()?, pool.get("max").read::<u32>()?);
+//! let mut report: Option<Report> = pool.known_keys(&["min", "max"]).err();
+//! if min > max {
+//!     let problem = pool.get("min").problem("`min` is greater than `max`").help("swap them");
+//!     report = Some(match report {
+//!         Some(all) => all.merge(problem.into()),
+//!         None => problem.into(),
+//!     });
+//! }
+//! assert!(report.unwrap().to_string().contains("app.yaml:2:8"));
+//! # Ok::<(), processpype_config::Report>(())
+//! ```
 
 mod check;
 mod choose;
@@ -60,6 +100,7 @@ mod nearest;
 mod node;
 mod origin;
 mod overlay;
+mod path;
 mod render;
 mod report;
 mod rules;

@@ -6,6 +6,22 @@
 //!    environment, then `--set`. It does not depend on the order of the builder's other calls.
 //! 2. Every layer is read even if an earlier one has problems, so one report has them all.
 //! 3. Only [`Loader::process_environment`] looks at the process; the rest works on arguments.
+//!
+//! # The order of work
+//!
+//! 1. Read every layer into a tree of its own; each reader adds its problems and goes on.
+//! 2. Merge the trees from low to high, so that what loses leaves its origin with what wins.
+//! 3. Gather variables and flags into *one* tree on top, in the spelling of the keys that the files
+//!    use, and lay it over the files once: a merge costs as much as the files are large, and there
+//!    may be hundreds of variables.
+//! 4. Tell all problems, or hand out the document. Values are not looked at yet: what a value
+//!    should be is known to the type that reads it, not to the loader.
+//!
+//! # Why variables are not simply read where they are wanted
+//!
+//! A variable that names nothing is the misspelling that hurts most, since nobody sees it: the
+//! application runs with the default. So names are checked while all of them are at hand. Only
+//! variables that plainly mean us are held to it; `PROCESSPYPE_HOME` is somebody's own.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -25,6 +41,8 @@ const SECTIONS: [&str; 7] =
     ["app", "server", "observability", "secrets", "defaults", "services", "processpype"];
 
 /// The notation of a text.
+///
+/// Files tell theirs by their name's ending; a text in memory is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -63,6 +81,22 @@ pub enum Format {
 /// assert_eq!(port, 9000);
 /// # Ok::<(), processpype_config::Report>(())
 /// ```
+///
+/// # Files
+///
+/// A file that was named must exist, and a profile must have a file beside at least one of the
+/// files. A file that is empty, or has only comments, is an empty map. Without any file the other
+/// layers still count.
+///
+/// ```
+/// use processpype_config::Loader;
+///
+/// let report = Loader::new().file("/does/not/exist.yaml").load().unwrap_err();
+/// assert!(report.to_string().contains("does not exist"), "{report}");
+/// let document = Loader::new().set("server.port=9000").load()?;
+/// assert_eq!(document.section(&["server", "port"]).read::<u16>()?, 9000);
+/// # Ok::<(), processpype_config::Report>(())
+/// ```
 #[derive(Debug)]
 pub struct Loader {
     prefix: String,
@@ -92,6 +126,8 @@ struct Assignment(String);
 
 impl Loader {
     /// A loader without layers, for variables with the prefix `PROCESSPYPE`.
+    ///
+    /// It knows the sections of Processpype; see [`sections`](Self::sections).
     pub fn new() -> Self {
         Self {
             prefix: "PROCESSPYPE".to_owned(),
@@ -104,6 +140,15 @@ impl Loader {
     }
 
     /// Changes the prefix of the variables, given without the underscore at its end.
+    ///
+    /// ```
+    /// use processpype_config::Loader;
+    ///
+    /// let variable = ("MYAPP_SERVER__PORT".to_owned(), "9000".to_owned());
+    /// let document = Loader::new().prefix("MYAPP").environment([variable]).load()?;
+    /// assert_eq!(document.section(&["server", "port"]).read::<u16>()?, 9000);
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.prefix);
@@ -111,6 +156,18 @@ impl Loader {
     }
 
     /// Replaces the sections that variables and flags may name although no file has them.
+    ///
+    /// Sections that a file has are known without this. It matters for running without a file, and
+    /// for the suggestion when a name is misspelt.
+    ///
+    /// ```
+    /// use processpype_config::Loader;
+    ///
+    /// let loader = || Loader::new().sections(&["store"]);
+    /// assert!(loader().set("store.path=/tmp").load().is_ok());
+    /// let report = loader().set("stroe.path=/tmp").load().unwrap_err();
+    /// assert_eq!(report.problems()[0].nearest_choice(), Some("store"));
+    /// ```
     #[must_use]
     pub fn sections(mut self, names: &[&str]) -> Self {
         self.sections = names.iter().map(|name| (*name).to_owned()).collect();
@@ -118,6 +175,9 @@ impl Loader {
     }
 
     /// Adds a file: `.yaml`, `.yml`, `.toml` or `.json`. A missing one is a problem.
+    ///
+    /// Several files are layers in the order of the calls, each followed by its own profile file.
+    /// It is read by [`load`](Self::load), not here.
     #[must_use]
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.layers.push(Layer::File(path.into()));
@@ -125,6 +185,9 @@ impl Loader {
     }
 
     /// Adds a file that is in memory already. Profiles do not look for a neighbour of it.
+    ///
+    /// The name stands in origins and problems, as a path would. For defaults that a program brings
+    /// along (`include_str!`), and for tests.
     #[must_use]
     pub fn text(mut self, name: &str, format: Format, text: impl Into<String>) -> Self {
         let source = Source::file(name.into(), format, text.into());
@@ -133,6 +196,8 @@ impl Loader {
     }
 
     /// Adds the profile file beside each file: `config.prod.yaml` for `config.yaml`.
+    ///
+    /// For what differs between environments. One profile at a time; the last call counts.
     #[must_use]
     pub fn profile(mut self, name: &str) -> Self {
         self.profile = Some(name.to_owned());
@@ -140,6 +205,20 @@ impl Loader {
     }
 
     /// Adds variables, which are also what `${VAR}` reads.
+    ///
+    /// Tests use this in place of [`process_environment`](Self::process_environment), and so stay
+    /// independent of the machine. A name given again replaces its value.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let document = Loader::new()
+    ///     .text("app.yaml", Format::Yaml, "server: {host: \"${HOST:-localhost}\"}")
+    ///     .environment([("HOST".to_owned(), "example.org".to_owned())])
+    ///     .load()?;
+    /// assert_eq!(document.section(&["server", "host"]).read::<String>()?, "example.org");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn environment<I: IntoIterator<Item = (String, String)>>(mut self, vars: I) -> Self {
         self.variables.extend(vars.into_iter().map(|(name, text)| (name, Variable::Text(text))));
@@ -147,6 +226,9 @@ impl Loader {
     }
 
     /// Adds the variables of this process.
+    ///
+    /// A variable whose name is not UTF-8 is left out; one whose value is not is a problem if it
+    /// means us.
     #[must_use]
     pub fn process_environment(mut self) -> Self {
         for (name, text) in std::env::vars_os() {
@@ -159,6 +241,16 @@ impl Loader {
     }
 
     /// Adds one value from the command line, such as `services.my_service.port=9000`.
+    ///
+    /// Of two assignments to one path the later wins. A value that begins with `[` or `{` is YAML:
+    ///
+    /// ```
+    /// use processpype_config::Loader;
+    ///
+    /// let document = Loader::new().set("server.hosts=[a, b]").load()?;
+    /// assert_eq!(document.section(&["server", "hosts"]).read::<Vec<String>>()?, ["a", "b"]);
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn set(mut self, assignment: &str) -> Self {
         self.assignments.push(Assignment(assignment.to_owned()));
@@ -185,6 +277,7 @@ impl Loader {
         Ok(Document::new(root, variables.collect()))
     }
 
+    /// One tree for each layer that could be read, low to high.
     fn read_layers(&self, problems: &mut Problems) -> Vec<Node> {
         let mut trees = Vec::new();
         let mut profiles_missing = Vec::new();
@@ -224,6 +317,8 @@ impl Loader {
         }
     }
 
+    /// `config.prod.yaml` for `config.yaml`: the profile goes before the ending, which says the
+    /// notation.
     fn profile_of(&self, path: &Path) -> Option<PathBuf> {
         let name = self.profile.as_ref()?;
         let stem = path.file_stem()?.to_string_lossy();
@@ -283,6 +378,7 @@ fn empty() -> Node {
     Node::map(Map::default(), At::whole(&Source::word(Origin::Default)))
 }
 
+/// Reads a file; what went wrong is among the problems, and then there is no tree.
 fn read_file(path: &Path, problems: &mut Problems) -> Option<Node> {
     let result = format_of(path).and_then(|format| Ok((format, file_text(path)?)));
     match result {
@@ -297,6 +393,8 @@ fn read_file(path: &Path, problems: &mut Problems) -> Option<Node> {
     }
 }
 
+/// Refuses what no reader should see (too large, a byte order mark), then hands over by notation. A
+/// byte order mark is refused because it shifts every column, and editors show it nowhere.
 fn read_text(source: &Arc<Source>, format: Format, problems: &mut Problems) -> Option<Node> {
     if source.text().len() > MAX_FILE_BYTES {
         let message = format!("larger than {MAX_FILE_BYTES} bytes");
@@ -344,6 +442,7 @@ fn format_of(path: &Path) -> Result<Format, Box<Problem>> {
     }
 }
 
+/// Reads one byte more than the limit, so that a file that grows while it is read is caught too.
 fn file_text(path: &Path) -> Result<String, Box<Problem>> {
     let file = std::fs::File::open(path).map_err(|error| io_problem(path, &error))?;
     if file.metadata().is_ok_and(|data| data.is_dir()) {
@@ -374,6 +473,7 @@ fn io_problem(path: &Path, error: &std::io::Error) -> Box<Problem> {
     Box::new(problem.note(error.to_string()))
 }
 
+/// Points at the first byte that is no UTF-8, in characters, as an editor counts.
 fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Box<Problem> {
     let before = &bytes[..error.valid_up_to()];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -3,6 +3,13 @@
 //! # Invariant
 //!
 //! A far-fetched suggestion is worse than none: at most a third of the letters may differ.
+//!
+//! # How near is near
+//!
+//! The distance is Damerau and Levenshtein's, since most misspellings are one letter too many, too
+//! few, wrong, or two in the wrong order. Before comparing, words are made plain: lower case, `-`
+//! as `_`. A third of the letters, rounded up, may differ; so `prot` finds `port`, and `zebra`
+//! finds nothing. Words beyond a bound are not compared: the cost is the product of both lengths.
 
 /// Letters beyond which a word is not compared at all.
 const MAX_WORD: usize = 64;

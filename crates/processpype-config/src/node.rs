@@ -6,6 +6,27 @@
 //! 2. Merging is deep for maps; lists and scalars, `null` included, replace. What was replaced
 //!    leaves its origin in `overrides`.
 //! 3. Cloning a node is cheap: text, lists and maps are shared.
+//!
+//! # Why raw text
+//!
+//! YAML gives `1.10` a type before anybody knows what is wanted, and a version becomes the number
+//! 1.1; so do `no` (Norway) and `012`. Here a reader keeps the text and how it was written
+//! ([`Style`]); the target's schema decides much later, in `types`. A problem can then say exactly
+//! what stood in the file, and a value for a `String` is what was written.
+//!
+//! # Merging with provenance
+//!
+//! [`Node::over`] lays a higher layer over a lower one:
+//!
+//! - map over map: key by key, deep. The order is the lower one's, then what is new, so that
+//!   listings do not jump about when a variable is set.
+//! - anything else: the higher one replaces. It takes over the place of what it replaced, and the
+//!   places which that had replaced, as `overrides`: nearest first. So a report can say `overrides
+//!   app.prod.yaml:3:9, which overrides app.yaml:7:9` without keeping any layer.
+//! - a map that merges keeps the lower one's place: that is where a person looks for the section.
+//!
+//! An alias shares its target's node and adds where it was used, so that one mistake in an anchor
+//! that ten aliases use is told where it is written, with the use as a note.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +37,8 @@ use crate::origin::Origin;
 use crate::source::At;
 
 /// A value with its place.
+///
+/// Cheap to clone: what can be large is behind an `Arc`, and what is rare is in `extra`.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
@@ -33,6 +56,8 @@ pub(crate) struct Extra {
 }
 
 /// The three shapes.
+///
+/// Lists and maps are shared, and replaced as a whole when layers merge.
 #[derive(Clone)]
 pub(crate) enum Kind {
     Scalar(Arc<str>, Style),
@@ -41,6 +66,12 @@ pub(crate) enum Kind {
 }
 
 /// How a scalar was written, which says how far it may be converted.
+///
+/// | style | written | a number? |
+/// |---|---|---|
+/// | plain | `80` | if one is wanted |
+/// | quoted | `"80"` | never |
+/// | loose | `PORT=80`, `${PORT}` | if one is wanted, else text |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Without quotes: a number if the target wants one, otherwise text.
@@ -52,6 +83,8 @@ pub(crate) enum Style {
 }
 
 /// Keys and values in the order of the file.
+///
+/// Keys differ. A map with many keys gets an index, so that looking up n keys never costs n².
 #[derive(Debug, Default)]
 pub(crate) struct Map {
     entries: Vec<Entry>,
@@ -60,6 +93,9 @@ pub(crate) struct Map {
 }
 
 /// One key and its value.
+///
+/// The place of the key is kept beside that of the value: problems about keys, maps and lists need
+/// it.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: Arc<str>,
@@ -92,24 +128,33 @@ impl Node {
     }
 
     /// Whether nothing was written, or `null`.
+    ///
+    /// A quoted `"null"` is text.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(text, Style::Plain) if is_null(text))
     }
 
     /// Whether nothing stands after the colon.
+    ///
+    /// `port:` and `port: null` both are null, but the first is more likely an accident, and told
+    /// so.
     pub(crate) fn is_unwritten(&self) -> bool {
         self.is_null() && self.at.has_lines() && self.at.written().is_empty()
     }
 
+    /// The places of what this value replaced, nearest first.
     pub(crate) fn overrides(&self) -> &[Origin] {
         self.extra.as_ref().map_or(&[], |extra| &extra.overrides)
     }
 
+    /// Where an alias or merge key brought this node in, if one did.
     pub(crate) fn used_at(&self) -> Option<&At> {
         self.extra.as_ref()?.used_at.as_ref()
     }
 
     /// The same node, used at another place.
+    ///
+    /// The shared target stays as it is; only this use knows where it was.
     pub(crate) fn used(mut self, at: At) -> Self {
         let mut extra = self.extra.as_deref().cloned().unwrap_or_default();
         extra.used_at = Some(at);
@@ -118,6 +163,8 @@ impl Node {
     }
 
     /// `self` over `base`: maps merge, everything else replaces.
+    ///
+    /// Neither side is changed; what both have in common is shared by the result.
     pub(crate) fn over(&self, base: &Self) -> Self {
         match (&base.kind, &self.kind) {
             (Kind::Map(low), Kind::Map(high)) => {
@@ -128,6 +175,7 @@ impl Node {
         }
     }
 
+    /// `self`, remembering what it replaced.
     fn replacing(&self, base: &Self) -> Self {
         let mut extra = self.extra.as_deref().cloned().unwrap_or_default();
         extra.overrides.push(base.at.origin());
@@ -165,6 +213,8 @@ impl Map {
     }
 
     /// Finds a key as it is written, or as a variable's name can write it.
+    ///
+    /// The exact spelling wins over a loose one.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.position(key).or_else(|| self.loose_position(key)).map(|at| &self.entries[at])
     }
@@ -178,6 +228,7 @@ impl Map {
         })
     }
 
+    /// The key exactly as it is written.
     fn position(&self, key: &str) -> Option<usize> {
         match &self.index {
             Some(index) => index.get(key).copied(),
@@ -185,6 +236,8 @@ impl Map {
         }
     }
 
+    /// The entry that a variable made for a key that no file has; maps without such entries pay
+    /// nothing.
     fn loose_position(&self, key: &str) -> Option<usize> {
         if !self.has_loose {
             return None;
@@ -206,6 +259,8 @@ impl Map {
     }
 
     /// The entries that `keep` accepts.
+    ///
+    /// Used to split a section in two; the entries are shared, not copied.
     pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         Self::new(self.entries.iter().filter(|entry| keep(&entry.key)).cloned().collect())
     }

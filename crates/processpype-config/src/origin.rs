@@ -4,6 +4,12 @@
 //!
 //! 1. An [`Origin`] never holds a value, only its place: it may be printed and sent anywhere.
 //! 2. Lines and columns start at 1; columns count characters, not bytes.
+//!
+//! # How it fits
+//!
+//! An origin is the outside of a place: what can be printed, compared and sent. The inside, `At` in
+//! `source`, knows the text too, and turns into an origin when a problem or a listing is made.
+//! Nothing converts back.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +17,24 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 /// The place a value was written in.
+///
+/// Its text is what a person needs to find the place, and for files what editors and terminals can
+/// jump to:
+///
+/// ```
+/// use processpype_config::Origin;
+///
+/// assert_eq!(Origin::file("app.yaml", 3, 11).to_string(), "app.yaml:3:11");
+/// assert_eq!(
+///     Origin::environment("PROCESSPYPE_SERVER__PORT").to_string(),
+///     "environment variable PROCESSPYPE_SERVER__PORT",
+/// );
+/// let flag = Origin::command_line("--set server.port");
+/// assert_eq!(flag.to_string(), "command line --set server.port");
+/// assert_eq!(Origin::api("alice").to_string(), "api:alice");
+/// ```
+///
+/// As JSON it is an object with a `kind`: `{"kind": "file", "path": …, "line": …, "column": …}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -49,21 +73,29 @@ pub enum Origin {
 
 impl Origin {
     /// A place in a file.
+    ///
+    /// The path is shown as it is given; make it absolute before, if the reader stands elsewhere.
     pub fn file(path: impl Into<PathBuf>, line: u32, column: u32) -> Self {
         Self::File { path: path.into(), line, column }
     }
 
     /// An environment variable.
+    ///
+    /// Its name only. The value of a variable is never part of an origin.
     pub fn environment(variable: impl Into<String>) -> Self {
         Self::Environment { variable: variable.into() }
     }
 
     /// A flag of the command line, without its value.
+    ///
+    /// `--set server.port`, not `--set server.port=9000`: what comes after the `=` may be a secret.
     pub fn command_line(flag: impl Into<String>) -> Self {
         Self::CommandLine { flag: flag.into() }
     }
 
     /// What `actor` configured over the API.
+    ///
+    /// The actor comes from the credential of the request, never from its body.
     pub fn api(actor: impl Into<String>) -> Self {
         Self::Api { actor: actor.into() }
     }

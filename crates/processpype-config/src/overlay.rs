@@ -4,6 +4,24 @@
 //!
 //! 1. A value from here has no place in a file; its origin is the variable's or the flag's name.
 //! 2. A name that is meant for us but hits no section is a problem, never silence.
+//!
+//! # From a name to a path
+//!
+//! `PROCESSPYPE_SERVICES__MY_SERVICE__PORT` loses its prefix, splits at `__`, and is lower case:
+//! `services`, `my_service`, `port`. The name has lost whether a key was spelt `my-service`,
+//! `my_service` or `myService`. So each word is looked up among the keys that files have at that
+//! place, with `-`, `_` and case not counting, and takes their spelling. If no file has the key,
+//! the word stands as it is and its entry is marked *loose*: whoever reads the section then matches
+//! it against the names in the schema in the same forgiving way.
+//!
+//! A flag is a path with dots and means its keys as they are written; it goes through the same
+//! lookup, since that never does harm.
+//!
+//! # What means us
+//!
+//! A variable with the prefix, and either `__` in it or the name of a section alone. Anything else
+//! with the prefix is left alone. What means us and hits no section is a problem with the name that
+//! was probably meant, spelt as a variable.
 
 use std::sync::Arc;
 
@@ -16,6 +34,8 @@ use crate::source::{At, Source};
 use crate::yaml;
 
 /// What names mean.
+///
+/// It reads the merged files and builds one more tree; it changes nothing itself.
 pub(crate) struct Overlay<'a> {
     /// The prefix of variables, without the underscore.
     pub(crate) prefix: &'a str,
@@ -53,6 +73,9 @@ impl Overlay<'_> {
     }
 
     /// Lays `path=value` over `top`.
+    ///
+    /// The text before `=` is a name and may be shown; without a `=` the whole may be a value, and
+    /// is not.
     pub(crate) fn assignment(&self, top: &mut Option<Node>, text: &str, problems: &mut Problems) {
         let (path_text, value_text) = text.split_once('=').unwrap_or((text, ""));
         let source = Source::word(Origin::command_line(format!("--set {path_text}")));
@@ -73,6 +96,7 @@ impl Overlay<'_> {
         }
     }
 
+    /// Later over earlier: of two flags for one path the second wins, and says what it overrode.
     fn lay(&self, top: &mut Option<Node>, path: &[String], at: &At, value: Node) {
         let node = nest([Some(self.files), top.as_ref()], path, at, value);
         *top = Some(match top.take() {
@@ -82,6 +106,8 @@ impl Overlay<'_> {
     }
 
     /// The path that a variable names, if the variable is meant for us.
+    ///
+    /// A path deeper than any file may be is nobody's.
     fn path_of(&self, name: &str) -> Option<Vec<String>> {
         let rest = name.strip_prefix(self.prefix)?.strip_prefix('_')?;
         let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
@@ -90,10 +116,14 @@ impl Overlay<'_> {
             .then_some(path)
     }
 
+    /// Whether a section of this name may be set: the framework's, the caller's, or one that a file
+    /// has.
     fn is_known(&self, section: &str) -> bool {
         self.known.iter().any(|known| plain(known) == plain(section))
     }
 
+    /// The problem for a section that nobody knows, spelt as the writer would spell it; none if it
+    /// is known.
     fn unknown(&self, at: &At, path: &[String], spell: impl Fn(&str) -> String) -> Option<Problem> {
         let section = path.first()?;
         if self.is_known(section) || section.starts_with("x-") {
@@ -112,6 +142,8 @@ impl Overlay<'_> {
     }
 
     /// The name of the variable for a path.
+    ///
+    /// For the remedy: a person should be able to copy it.
     fn variable_of(&self, path: &str, like: &str) -> String {
         let path = plain(path).to_uppercase().replace('.', "__");
         debug_assert!(like.starts_with(self.prefix), "only called for variables with the prefix");
@@ -119,11 +151,14 @@ impl Overlay<'_> {
     }
 }
 
+/// The path, with another first key.
 fn with_first(path: &[String], first: &str) -> Vec<String> {
     std::iter::once(first.to_owned()).chain(path.iter().skip(1).cloned()).collect()
 }
 
 /// Reads the text of a variable or flag: YAML if it begins like a list or map, otherwise text.
+///
+/// A value that is meant as text and begins with `[` needs quotes of its own, as in YAML.
 fn value(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > MAX_FILE_BYTES {
         problems.push(At::whole(source).problem("the value is too large", false));
@@ -136,6 +171,8 @@ fn value(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<No
 }
 
 /// Builds the maps around a value, with the keys that one of the trees has already.
+///
+/// Goes down the trees and the path together, and builds the maps on the way back.
 fn nest(trees: [Option<&Node>; 2], path: &[String], at: &At, value: Node) -> Node {
     let Some((word, rest)) = path.split_first() else { return value };
     let found = trees.map(|tree| tree.and_then(Node::as_map).and_then(|map| map.get_like(word)));
@@ -148,6 +185,7 @@ fn nest(trees: [Option<&Node>; 2], path: &[String], at: &At, value: Node) -> Nod
     single(key, at, nest(below, rest, at, value))
 }
 
+/// A map with one entry.
 fn single(key: Arc<str>, at: &At, node: Node) -> Node {
     let entry = Entry { key, key_at: at.clone(), loose: true, node };
     Node::map(Map::new(vec![entry]), at.clone())

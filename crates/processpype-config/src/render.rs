@@ -4,6 +4,22 @@
 //!
 //! `file:line:column` and the path of the value appear literally, so that an editor can jump there
 //! and `grep` finds it. Colours only add; they never carry meaning alone.
+//!
+//! # The frame
+//!
+//! ```text
+//! error: invalid value for `services.counter.step`: 0 is less than 1
+//!   --> app.yaml:3:11
+//!   |
+//! 3 |     step: 0
+//!   |           ^ expected a whole number of at least 1
+//!   = note: overrides defaults.yaml:9:5
+//!   = help: …
+//! ```
+//!
+//! The remarks come in a fixed order: why (notes), which word (nearest, valid), what to do (help).
+//! The gutter is as wide as the line's number. A problem without a source line says its label as a
+//! note.
 
 use std::fmt::Write as _;
 
@@ -12,6 +28,8 @@ use crate::origin::Origin;
 use crate::report::{Problem, Report};
 
 /// Terminal styles; all empty when colours are off.
+///
+/// Plain ANSI codes: writing them is the only dependency on a terminal.
 struct Paint {
     error: &'static str,
     frame: &'static str,
@@ -44,6 +62,7 @@ pub(crate) fn problem(problem: &Problem, color: bool) -> String {
     out
 }
 
+/// Headline, place, source line, remarks.
 fn write_problem(out: &mut String, problem: &Problem, paint: &Paint) -> std::fmt::Result {
     let Paint { error, frame, bold, reset } = paint;
     writeln!(out, "{error}error{reset}{bold}: {}{reset}", headline(problem))?;
@@ -115,11 +134,13 @@ fn remarks(problem: &Problem) -> Vec<(&'static str, String)> {
     remarks
 }
 
+/// The chain of places, nearest first.
 fn overrides(problem: &Problem) -> Option<String> {
     let places: Vec<_> = problem.overrides().iter().map(ToString::to_string).collect();
     (!places.is_empty()).then(|| format!("overrides {}", places.join(", which overrides ")))
 }
 
+/// What would be valid, cut to what a person reads.
 fn valid(problem: &Problem) -> Option<String> {
     let (listed, more) = problem.listed();
     let list = listed.join(", ");

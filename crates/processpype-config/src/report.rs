@@ -5,6 +5,23 @@
 //! 1. A [`Problem`] holds only text that may be shown: source lines are masked and values are left
 //!    out *before* they come here. So its `Debug`, its JSON and its `Display` are equally safe.
 //! 2. A [`Report`] is never empty, and keeps at most [`MAX_PROBLEMS`]; the others are counted.
+//!
+//! # A problem in three shapes
+//!
+//! | shape | for | how |
+//! |---|---|---|
+//! | text | whoever wrote the file | `Display`, or [`Report::render`] with colours |
+//! | JSON | editors, tools, clients of an API | `Serialize` |
+//! | values | code that reacts | the getters of [`Problem`] |
+//!
+//! All three say the same. None can say a secret, since the secret is not in here: what a problem
+//! may hold is decided where it is made (`check`, `source`), not where it is printed.
+//!
+//! # Order
+//!
+//! A reader wants to go through a file from top to bottom. So problems are sorted by file, line and
+//! column; variables and flags, which have no lines, come after the files, and what stands nowhere
+//! comes last. The sort happens once, when the collecting ends.
 
 use std::fmt;
 
@@ -20,6 +37,19 @@ use crate::render;
 /// Made by loading and reading, or by [`Section::problem`](crate::Section::problem) for a check of
 /// the caller's own; the builder methods add what helps. Nothing in it is secret, so it may be
 /// printed, logged and sent as JSON.
+///
+/// ```
+/// use processpype_config::{Format, Loader};
+///
+/// let document = Loader::new().text("app.yaml", Format::Yaml, "server: {port: many}").load()?;
+/// let report = document.section(&["server", "port"]).read::<u16>().unwrap_err();
+/// let problem = &report.problems()[0];
+/// assert_eq!(problem.path(), "server.port");
+/// assert_eq!(problem.position(), Some((1, 16)));
+/// assert_eq!(problem.origin().unwrap().to_string(), "app.yaml:1:16");
+/// assert_eq!(problem.value(), Some("\"many\""));
+/// # Ok::<(), processpype_config::Report>(())
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
     message: String,
@@ -74,6 +104,9 @@ pub(crate) struct Snippet {
 /// ```
 ///
 /// `Display` is the full text for people; `Serialize` is the list for programs.
+///
+/// As an error it has no source: it is the whole story. Convert a single [`Problem`] into one with
+/// `into()`.
 #[derive(Clone, Debug)]
 pub struct Report {
     problems: Vec<Problem>,
@@ -81,6 +114,9 @@ pub struct Report {
 }
 
 /// Collects problems while something goes on after the first.
+///
+/// It keeps a bounded number and counts the rest: a file of a million mistakes costs no more memory
+/// than one of a hundred.
 #[derive(Default)]
 pub(crate) struct Problems {
     kept: Vec<Problem>,
@@ -92,6 +128,19 @@ pub(crate) struct Problems {
 impl Problem {
     /// A problem that stands nowhere; see [`Section::problem`](crate::Section::problem) for one
     /// with a place.
+    ///
+    /// The message is one line, lower case, without a full stop; remedies belong into
+    /// [`help`](Self::help).
+    ///
+    /// ```
+    /// use processpype_config::Problem;
+    ///
+    /// let problem = Problem::new("the port is taken").help("choose another one").note("by pid 7");
+    /// assert_eq!(
+    ///     problem.to_string(),
+    ///     "error: the port is taken\n   = note: by pid 7\n   = help: choose another one\n",
+    /// );
+    /// ```
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -111,6 +160,8 @@ impl Problem {
     }
 
     /// Adds what would be valid here.
+    ///
+    /// Keys, variants, or one sentence. Long lists are cut when they are printed, not here.
     #[must_use]
     pub fn valid<S: Into<String>>(mut self, valid: impl IntoIterator<Item = S>) -> Self {
         self.valid = valid.into_iter().map(Into::into).collect();
@@ -118,6 +169,8 @@ impl Problem {
     }
 
     /// Adds what to do.
+    ///
+    /// The best help is the line to write. A second call replaces the first.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -125,6 +178,8 @@ impl Problem {
     }
 
     /// Adds a remark.
+    ///
+    /// Notes add up.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
@@ -132,6 +187,15 @@ impl Problem {
     }
 
     /// Adds the known word nearest to `word`, if one is near.
+    ///
+    /// It becomes "did you mean …?". What is near is the decision of [`nearest`](crate::nearest()).
+    ///
+    /// ```
+    /// use processpype_config::Problem;
+    ///
+    /// let problem = Problem::new("unknown level").hint_nearest("wran", ["debug", "info", "warn"]);
+    /// assert_eq!(problem.nearest_choice(), Some("warn"));
+    /// ```
     #[must_use]
     pub fn hint_nearest<S: AsRef<str>>(
         mut self,
@@ -144,6 +208,8 @@ impl Problem {
     }
 
     /// Adds the place.
+    ///
+    /// A place without its source line; [`Section::problem`](crate::Section::problem) has both.
     #[must_use]
     pub fn at(mut self, origin: Origin) -> Self {
         if let Origin::File { line, column, .. } = &origin {
@@ -154,6 +220,8 @@ impl Problem {
     }
 
     /// What is wrong, in one line.
+    ///
+    /// It need not name the path; the printed form adds it where it does not.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -164,21 +232,30 @@ impl Problem {
     }
 
     /// Where it was written; `None` if it was written nowhere.
+    ///
+    /// A key that is missing has the place of the map that misses it.
     pub const fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
 
     /// Line and column from 1, in a file or in a request body.
+    ///
+    /// Columns count characters, as editors do.
     pub fn position(&self) -> Option<(u32, u32)> {
         self.line.zip(self.column)
     }
 
     /// The value, where it may be shown.
+    ///
+    /// As it is printed: text in quotes, numbers without, long ones cut. `None` means that there is
+    /// none, or that it may be a secret; the two are not told apart.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }
 
     /// What would be valid: keys, variants, or one sentence.
+    ///
+    /// All of them; the printed form lists at most [`MAX_LISTED`].
     pub fn valid_choices(&self) -> &[String] {
         &self.valid
     }
@@ -189,11 +266,15 @@ impl Problem {
     }
 
     /// The places of lower layers that this value overrides, nearest first.
+    ///
+    /// For the question "but I did set it": a higher layer had set it again, wrongly.
     pub fn overrides(&self) -> &[Origin] {
         &self.overrides
     }
 
     /// Remarks.
+    ///
+    /// Such as the variables that a value was made of, or the alias that it was used through.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -203,21 +284,25 @@ impl Problem {
         self.help.as_deref()
     }
 
+    /// The path of the value that it is about.
     pub(crate) fn in_path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
+    /// What stands beside the mark below the source line.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
+    /// The value, for programs; the caller has decided that it may be shown.
     pub(crate) fn shown_value(mut self, value: Option<String>) -> Self {
         self.value = value;
         self
     }
 
+    /// The places that the value overrides.
     pub(crate) fn overriding(mut self, overrides: Vec<Origin>) -> Self {
         self.overrides = overrides;
         self
@@ -230,6 +315,7 @@ impl Problem {
         self
     }
 
+    /// Line and column, for a place whose origin has none: a request body.
     pub(crate) fn positioned(mut self, line: u32, column: u32) -> Self {
         (self.line, self.column) = (Some(line), Some(column));
         self
@@ -265,16 +351,23 @@ impl fmt::Display for Problem {
 
 impl Report {
     /// The problems, in the order of their places.
+    ///
+    /// At least one, at most [`MAX_PROBLEMS`].
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
     /// How many problems there are, those included that were only counted.
+    ///
+    /// More than `problems().len()` if some were only counted.
     pub const fn count(&self) -> usize {
         self.problems.len() + self.more
     }
 
     /// Joins two reports into one.
+    ///
+    /// The problems of `other` come after those of `self`, unsorted: a caller that reads section by
+    /// section has an order of its own.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.more += other.more;
@@ -285,6 +378,10 @@ impl Report {
     }
 
     /// The full text, with terminal colours if `color` is set.
+    ///
+    /// At most [`MAX_PRINTED`](crate::limits::MAX_PRINTED) problems in full, then how many more
+    /// there are. The colours are plain ANSI codes; whether the reader is a terminal is for the
+    /// caller to know.
     pub fn render(&self, color: bool) -> String {
         render::report(self, color)
     }

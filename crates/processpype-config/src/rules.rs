@@ -6,6 +6,24 @@
 //!    does no lookups by name except those of the value's own keys.
 //! 2. What the schema says and this module does not know (`not`, `if`, `dependentSchemas`,
 //!    `contains`) is left to serde; the derive of `schemars` writes none of these.
+//!
+//! # What compiling saves
+//!
+//! A schema is a tree of JSON objects that refer to each other by path. Walking it for every value
+//! would mean string comparisons, regular expressions and pointer lookups without end. Compiled, a
+//! schema object is a [`Rule`] in a vector, a reference is an index, and what depends on more than
+//! one rule (which types are possible, whether a secret is in reach, how the variants of an enum
+//! are told apart) is worked out once for each rule.
+//!
+//! A type that contains itself is a cycle of references. Its index is handed out before its target
+//! is compiled, and questions that go through references have a depth; past it the answer is the
+//! careful one: any type, and maybe a secret.
+//!
+//! # Rules in place
+//!
+//! A schema object says several things about one value at once: its own keywords, `$ref`, `allOf`
+//! ([`Rule::also`], which always hold) and `anyOf`, `oneOf` ([`Rule::groups`], of which one
+//! alternative holds). The *closure* of a rule is itself and everything that always holds with it.
 
 use std::collections::HashMap;
 
@@ -23,6 +41,8 @@ const MAX_SHAPE_DEPTH: usize = 16;
 pub(crate) type Id = usize;
 
 /// A compiled schema.
+///
+/// Made once for a type and a document; shared by all reads.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     rules: Vec<Rule>,
@@ -32,6 +52,8 @@ pub(crate) struct Rules {
 }
 
 /// One schema object.
+///
+/// `None` and empty mean that the schema does not say.
 #[derive(Debug, Default)]
 pub(crate) struct Rule {
     pub(crate) types: Types,
@@ -105,6 +127,8 @@ pub(crate) enum Shape {
 
 impl Rules {
     /// Compiles a schema.
+    ///
+    /// What is not understood is left out, never refused: then serde decides.
     pub(crate) fn new(schema: &Value) -> Self {
         let mut compiler = Compiler { schema, rules: Vec::new(), refs: HashMap::new() };
         let root = compiler.compile(schema);
@@ -121,15 +145,19 @@ impl Rules {
         rules
     }
 
+    /// The rule of the whole.
     pub(crate) const fn root(&self) -> Id {
         self.root
     }
 
+    /// An id always names a rule, since only compiling makes ids.
     pub(crate) fn get(&self, id: Id) -> &Rule {
         &self.rules[id]
     }
 
     /// `id` and the rules that hold with it always, alternatives left out.
+    ///
+    /// Each rule once, so that a cycle of references ends.
     pub(crate) fn closure(&self, id: Id, out: &mut Vec<Id>) {
         if out.contains(&id) {
             return;
@@ -141,10 +169,13 @@ impl Rules {
     }
 
     /// The types that a value may have by this rule.
+    ///
+    /// Looked up: it was worked out when the schema was compiled.
     pub(crate) fn types(&self, id: Id) -> Types {
         self.types[id]
     }
 
+    /// Own types, and what always holds, and one of each group.
     fn types_within(&self, id: Id, depth: usize) -> Types {
         let Some(depth) = depth.checked_sub(1) else { return Types::ANY };
         let rule = &self.rules[id];
@@ -164,6 +195,7 @@ impl Rules {
         self.secret[id]
     }
 
+    /// A careful answer: a secret in one alternative of many makes all of them careful.
     fn secret_within(&self, id: Id, depth: usize) -> bool {
         let Some(depth) = depth.checked_sub(1) else { return true };
         let rule = &self.rules[id];
@@ -172,6 +204,8 @@ impl Rules {
     }
 
     /// The texts that a rule allows, if it allows only certain texts.
+    ///
+    /// An `enum` with a number in it is no set of texts.
     pub(crate) fn texts(&self, id: Id) -> Option<Vec<&str>> {
         let mut ids = Vec::new();
         self.closure(id, &mut ids);
@@ -179,6 +213,7 @@ impl Rules {
         choices.iter().map(Value::as_str).collect()
     }
 
+    /// Only alternatives for maps have a shape; texts and numbers decide themselves.
     fn shape(&self, ids: &[Id]) -> Shape {
         let maps: Vec<Id> =
             ids.iter().copied().filter(|id| self.types(*id).has(Types::OBJECT)).collect();
@@ -189,6 +224,9 @@ impl Rules {
     }
 
     /// All alternatives require one same key with one constant text each.
+    ///
+    /// The first such key in the order of the alphabet; an enum with two tags is rare, and either
+    /// decides.
     fn tagged(&self, maps: &[Id]) -> Option<Shape> {
         let first = self.required_texts(*maps.first()?);
         for (key, _) in first {
@@ -206,6 +244,7 @@ impl Rules {
         None
     }
 
+    /// The keys that a rule requires with one fixed text, with that text: candidates for a tag.
     fn required_texts(&self, id: Id) -> Vec<(String, String)> {
         let mut ids = Vec::new();
         self.closure(id, &mut ids);
@@ -223,6 +262,8 @@ impl Rules {
     }
 
     /// Each alternative has exactly one property, which is required.
+    ///
+    /// The form that serde gives an enum without further attributes.
     fn keyed(&self, maps: &[Id]) -> Option<Shape> {
         let variant = |id: &Id| {
             let rule = &self.rules[*id];
@@ -238,6 +279,8 @@ impl Rules {
 }
 
 /// The state of compiling one schema.
+///
+/// References are compiled when they are first met.
 struct Compiler<'a> {
     schema: &'a Value,
     rules: Vec<Rule>,
@@ -247,6 +290,7 @@ struct Compiler<'a> {
 // === impl Compiler ===
 
 impl<'a> Compiler<'a> {
+    /// Reserves the index first, so that what is below can be compiled into the same vector.
     fn compile(&mut self, schema: &'a Value) -> Id {
         let id = self.rules.len();
         self.rules.push(Rule::default());
@@ -259,6 +303,7 @@ impl<'a> Compiler<'a> {
         id
     }
 
+    /// One keyword, one field. `const` is an `enum` of one.
     fn object(&mut self, s: &'a Map<String, Value>) -> Rule {
         let number = |key: &str| s.get(key).and_then(Value::as_f64);
         let size = |key: &str| {
@@ -303,12 +348,14 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// What always holds with it: `allOf`, and what `$ref` names.
     fn also(&mut self, s: &'a Map<String, Value>) -> Vec<Id> {
         let mut also = self.list(s.get("allOf"));
         also.extend(s.get("$ref").and_then(Value::as_str).and_then(|name| self.reference(name)));
         also
     }
 
+    /// Only references inside the document are followed, which is all that `schemars` writes.
     fn reference(&mut self, name: &'a str) -> Option<Id> {
         if let Some(id) = self.refs.get(name) {
             return Some(*id);
@@ -320,6 +367,7 @@ impl<'a> Compiler<'a> {
         Some(self.compile(target))
     }
 
+    /// `anyOf` and `oneOf` are treated alike: which one holds is decided, not counted.
     fn groups(&mut self, s: &'a Map<String, Value>) -> Vec<Group> {
         ["anyOf", "oneOf"]
             .into_iter()
@@ -334,11 +382,13 @@ impl<'a> Compiler<'a> {
         list.into_iter().flatten().map(|schema| self.compile(schema)).collect()
     }
 
+    /// The rules of named keys.
     fn properties(&mut self, map: Option<&'a Value>) -> HashMap<String, Id> {
         let map = map.and_then(Value::as_object);
         map.into_iter().flatten().map(|(key, schema)| (key.clone(), self.compile(schema))).collect()
     }
 
+    /// The rules of keys by pattern; a pattern that is no regular expression is left out.
     fn pattern_properties(&mut self, map: Option<&'a Value>) -> Vec<(Regex, Id)> {
         let map = map.and_then(Value::as_object);
         map.into_iter()
@@ -347,6 +397,7 @@ impl<'a> Compiler<'a> {
             .collect()
     }
 
+    /// What other keys may hold.
     fn free_keys(&mut self, schema: Option<&'a Value>) -> FreeKeys {
         match schema {
             None => FreeKeys::Unsaid,
@@ -357,6 +408,7 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// The texts of a JSON list; anything else in it is left out.
 fn texts(list: Option<&Value>) -> Vec<String> {
     let list = list.and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()

@@ -5,6 +5,16 @@
 //! 1. [`Secret`] has no `Display` and no `Serialize`; its `Debug` is always `Secret(***)`.
 //! 2. Its schema says `x-secret`, so no report and no effective configuration shows the value.
 //! 3. An error from deserializing the inner value does not carry the value.
+//!
+//! # What it guards against, and what not
+//!
+//! It guards against accidents: a `{:?}` of the configuration, a serialised status, an error that
+//! quotes what it could not parse, a listing of effective values. The type makes the schema say so,
+//! and everything in this crate that shows values asks the schema.
+//!
+//! It does not guard against somebody who reads the memory of the process: the text is not wiped
+//! when it is dropped, since parsers, the environment and the file itself hold copies which nobody
+//! can wipe.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -40,6 +50,30 @@ pub(crate) const X_SECRET: &str = "x-secret";
 /// fn serialize<T: serde::Serialize>(_: T) {}
 /// serialize(processpype_config::Secret::from("hunter2".to_owned()));
 /// ```
+///
+/// # In a configuration type
+///
+/// `Secret<String>` for a text, `Secret<T>` for anything else that can be read. The value is
+/// written in the file, or better asked for with `${secret://backend:key}` or `${VAR}`.
+///
+/// ```
+/// use processpype_config::{Format, Loader, Secret};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// #[derive(Debug, Deserialize, JsonSchema)]
+/// struct Db { password: Secret<String> }
+///
+/// let document = Loader::new().text("app.yaml", Format::Yaml, "db: {password: hunter2}").load()?;
+/// let mut secrets = Vec::new();
+/// let db: Db = document.section(&["db"]).read_collecting(&mut secrets)?;
+/// assert_eq!(format!("{db:?}"), "Db { password: Secret(***) }");
+/// assert_eq!(secrets, ["hunter2"], "for the log's redaction");
+/// # Ok::<(), processpype_config::Report>(())
+/// ```
+///
+/// There is no `Deref`: every place where the value comes out says [`expose`](Self::expose), and
+/// can be found by searching for it.
 #[derive(Clone, Default)]
 pub struct Secret<T>(T);
 
@@ -47,16 +81,23 @@ pub struct Secret<T>(T);
 
 impl<T> Secret<T> {
     /// Wraps a value.
+    ///
+    /// From here on it cannot be printed; `Secret::from` does the same.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
     /// Returns the value; from here on the caller keeps it secret.
+    ///
+    /// Do this where the value is used, as late as possible, and keep the `Secret` around it until
+    /// then.
     pub const fn expose(&self) -> &T {
         &self.0
     }
 
     /// Takes the value out; from here on the caller keeps it secret.
+    ///
+    /// For an interface that wants to own it.
     pub fn into_exposed(self) -> T {
         self.0
     }
@@ -75,6 +116,9 @@ impl<T> fmt::Debug for Secret<T> {
 }
 
 /// Compares in a time that depends on the lengths alone, not on where the first difference is.
+///
+/// So it is fit for comparing a token that a client sent. Secrets that are no texts cannot be
+/// compared.
 impl<T: AsRef<[u8]>> PartialEq for Secret<T> {
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (self.0.as_ref(), other.0.as_ref());

@@ -4,6 +4,19 @@
 //!
 //! 1. A key never leaves its backend: for files it is one file name, without `/` and `..`.
 //! 2. No text made here holds a secret's value.
+//!
+//! # When a backend is asked
+//!
+//! Only when a section is read that holds a reference, and only for that reference. A service that
+//! is `enabled: false` is never read with its values, so its secrets need not exist. The
+//! declaration of the backends is itself a section: it may use `${VAR}`, but not `${secret://…}`,
+//! which would go round in a circle.
+//!
+//! # What a backend may do
+//!
+//! Files are read at once, without a cache: a rotated secret is seen by the next read. A value is
+//! bounded, like everything that is put into a text. What fails names the backend, the key and the
+//! remedy; these are names, not values.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +28,22 @@ use crate::limits::MAX_RESOLVED_BYTES;
 use crate::nearest::nearest;
 
 /// The section `secrets`.
+///
+/// ```
+/// use processpype_config::{Format, Loader};
+///
+/// let text = "
+/// secrets: {backends: {env: {kind: env, prefix: APP_}}}
+/// db: {password: \"${secret://env:DB_PASSWORD}\"}
+/// ";
+/// let document = Loader::new()
+///     .text("app.yaml", Format::Yaml, text)
+///     .environment([("APP_DB_PASSWORD".to_owned(), "hunter2".to_owned())])
+///     .load()?;
+/// let password: String = document.section(&["db", "password"]).read()?;
+/// assert_eq!(password, "hunter2");
+/// # Ok::<(), processpype_config::Report>(())
+/// ```
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct SecretsConfig {
@@ -24,6 +53,12 @@ pub struct SecretsConfig {
 }
 
 /// One place that secrets come from.
+///
+/// | kind | `${secret://name:key}` is | for |
+/// |---|---|---|
+/// | `env` | the variable *prefix* + *key* | containers, systemd's `Environment=` |
+/// | `file` | the content of *path*/*key*, less a last line feed | Docker, Kubernetes |
+/// | `dotenv` | the line `key=value` of the file | a developer's machine |
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 #[non_exhaustive]
@@ -47,6 +82,8 @@ pub enum BackendConfig {
 }
 
 /// The backends of one document.
+///
+/// In the order of names, which is the order in which they are suggested.
 #[derive(Debug, Default)]
 pub(crate) struct Backends(pub(crate) BTreeMap<String, BackendConfig>);
 
@@ -57,6 +94,8 @@ type Failure = (String, String);
 
 impl Backends {
     /// Looks up `backend:key`.
+    ///
+    /// The error is what went wrong and what to do, for the report at the place of the reference.
     pub(crate) fn get(
         &self,
         name: &str,
@@ -82,6 +121,7 @@ impl Backends {
         }
     }
 
+    /// Names the key to write, and the backend that was probably meant.
     fn unknown(&self, backend: &str) -> Failure {
         let known = || self.0.keys().map(String::as_str);
         let or = nearest(backend, known()).map(|near| format!("; did you mean `{near}`?"));
@@ -91,6 +131,7 @@ impl Backends {
     }
 }
 
+/// One file for each secret. The key must be a plain name, or `../../etc/passwd` would be one too.
 fn file(directory: &Path, backend: &str, key: &str) -> Result<String, Failure> {
     if key.contains(['/', '\\', '\0']) || key == ".." || key == "." {
         let message = format!("the key of a secret in `{backend}` must be a file name");
@@ -101,6 +142,8 @@ fn file(directory: &Path, backend: &str, key: &str) -> Result<String, Failure> {
     Ok(text.strip_suffix('\n').map_or(text.as_str(), |t| t.trim_end_matches('\r')).to_owned())
 }
 
+/// The first line that sets the key counts. `export` before it and quotes around the value are
+/// allowed; escapes and references inside it are not looked at.
 fn dotenv(path: &Path, backend: &str, key: &str) -> Result<String, Failure> {
     let text = read(path, backend, key)?;
     let line = text.lines().find_map(|line| {
@@ -114,6 +157,7 @@ fn dotenv(path: &Path, backend: &str, key: &str) -> Result<String, Failure> {
     })
 }
 
+/// Takes one pair of equal quotes away.
 fn unquoted(value: &str) -> &str {
     ['"', '\'']
         .iter()
@@ -121,6 +165,7 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
+/// Reads at most one byte more than a value may have.
 fn read(path: &Path, backend: &str, key: &str) -> Result<String, Failure> {
     use std::io::Read as _;
     let failed = |why: String| {

@@ -22,6 +22,7 @@ use crate::limits::{MAX_BODY_BYTES, MAX_LISTED};
 use crate::nearest::plain;
 use crate::node::{Map, Node, Style};
 use crate::origin::Origin;
+use crate::path::Path;
 use crate::report::{Problem, Problems, Report};
 use crate::rules::Rules;
 use crate::secrets::{Backends, SecretsConfig};
@@ -31,6 +32,8 @@ use crate::types::Types;
 use crate::{json, show};
 
 /// A whole configuration, all layers merged. Cheap to clone, and the same for every thread.
+///
+/// It is a snapshot: files that change later do not change it. Load again for news.
 #[derive(Clone, Debug)]
 pub struct Document {
     root: Section,
@@ -67,11 +70,9 @@ pub struct Section {
     /// The key of this section, or of the nearest one above it that was written.
     key_at: Option<At>,
     shared: Arc<Shared>,
+    /// Keys that stand beside these in the same section: unknown here, but perhaps meant.
+    beside: Arc<[String]>,
 }
-
-/// A path as a list from the inside out, shared between sections.
-#[derive(Clone, Default)]
-struct Path(Option<Arc<(Path, String)>>);
 
 /// What the sections of a document have in common.
 #[derive(Default)]
@@ -88,7 +89,7 @@ impl Document {
     pub(crate) fn new(root: Node, variables: BTreeMap<String, String>) -> Self {
         let shared = Shared { root: Some(root.clone()), variables, ..Shared::default() };
         let (path, shared) = (Path::default(), Arc::new(shared));
-        Self { root: Section { node: Some(root), path, key_at: None, shared } }
+        Self { root: Section { node: Some(root), ..Section::absent(path, None, shared) } }
     }
 
     /// A configuration without anything in it.
@@ -102,6 +103,8 @@ impl Document {
     }
 
     /// The part at `path`; one that was written nowhere reads as an empty map.
+    ///
+    /// `document.section(&["services", "counter"])` is `root().get("services").get("counter")`.
     pub fn section(&self, path: &[&str]) -> Section {
         path.iter().fold(self.root(), |section, key| section.get(key))
     }
@@ -124,7 +127,7 @@ impl Section {
     }
 
     fn absent(path: Path, key_at: Option<At>, shared: Arc<Shared>) -> Self {
-        Self { node: None, path, key_at, shared }
+        Self { node: None, path, key_at, shared, beside: Arc::default() }
     }
 
     /// The path, such as `services.counter`; empty for the root.
@@ -133,6 +136,8 @@ impl Section {
     }
 
     /// Whether any layer wrote it.
+    ///
+    /// `counter:` with nothing after it counts as written.
     pub fn exists(&self) -> bool {
         self.node.is_some()
     }
@@ -146,17 +151,18 @@ impl Section {
     }
 
     /// The part below `key`.
+    ///
+    /// It is never missing: what was written nowhere reads as its defaults, or tells which keys it
+    /// needs.
     #[must_use]
     pub fn get(&self, key: &str) -> Self {
-        let path = self.path.below(key);
+        let (path, shared) = (self.path.below(key), Arc::clone(&self.shared));
         match self.map().and_then(|map| map.get(key)) {
             Some(entry) => Self {
                 node: Some(entry.node.clone()),
-                path,
-                key_at: Some(entry.key_at.clone()),
-                shared: Arc::clone(&self.shared),
+                ..Self::absent(path, Some(entry.key_at.clone()), shared)
             },
-            None => Self::absent(path, self.key_at.clone(), Arc::clone(&self.shared)),
+            None => Self::absent(path, self.key_at.clone(), shared),
         }
     }
 
@@ -170,13 +176,26 @@ impl Section {
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
     ///
     /// This is how framework keys and a service's own fields share one section: each half is read
-    /// into its own type, and each refuses what it does not know.
+    /// into its own type, and each refuses what it does not know. A misspelt one of `keys` lands in
+    /// the rest, whose report then names the nearest of both.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "counter: {enabled: false, step: 2}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let (framework, own) = document.section(&["counter"]).split(&["enabled", "kind"]);
+    /// assert!(!framework.get("enabled").read::<bool>()?);
+    /// assert_eq!(own.keys()[0].0, "step");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
         let is_named = |key: &str| keys.contains(&key);
         let named = self.with_map(|map| map.filtered(is_named));
         let rest = self.with_map(|map| map.filtered(|key| !is_named(key)));
-        (named, rest)
+        let beside = keys.iter().map(|&key| key.to_owned()).collect();
+        (named, Self { beside, ..rest })
     }
 
     fn with_map(&self, change: impl FnOnce(&Map) -> Map) -> Self {
@@ -242,7 +261,7 @@ impl Section {
         at.problem(format!("unknown key `{path}`"), false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(key, known.iter().copied())
+            .hint_nearest(key, known.iter().copied().chain(self.beside.iter().map(String::as_str)))
             .valid(known.iter().copied())
     }
 
@@ -294,7 +313,7 @@ impl Section {
                 &absent
             }
         };
-        let mut walk = Walk::new(rules, resolver, self.path.keys(), &empty);
+        let mut walk = Walk::new(rules, resolver, self.path.keys(), &empty).beside(&self.beside);
         let slot = Slot { node, key_at: self.key_at.as_ref(), lenient: false };
         let typed = walk.visit(slot, &[rules.root()], false);
         let secrets = std::mem::take(&mut walk.secrets);
@@ -417,26 +436,6 @@ impl fmt::Debug for Section {
             .field("origin", &self.origin())
             .field("keys", &self.keys().into_iter().map(|(key, _)| key).collect::<Vec<_>>())
             .finish()
-    }
-}
-
-// === impl Path ===
-
-impl Path {
-    fn below(&self, key: &str) -> Self {
-        Self(Some(Arc::new((self.clone(), key.to_owned()))))
-    }
-
-    /// The keys from the outside in.
-    fn keys(&self) -> Vec<String> {
-        let mut keys = Vec::new();
-        let mut here = self;
-        while let Some(link) = &here.0 {
-            keys.push(link.1.clone());
-            here = &link.0;
-        }
-        keys.reverse();
-        keys
     }
 }
 

@@ -4,6 +4,13 @@
 //!
 //! Only [`value`] turns a value of the configuration into text for people; it shortens it and hides
 //! the user information of URLs. Whether it may be called is the caller's decision.
+//!
+//! # A second line of defence
+//!
+//! A type can forget to say that it holds a secret: `password: String` compiles. So values are
+//! judged by the name of their key as well ([`names_a_secret`]), on every key of the path, and the
+//! user information of a URL is taken out wherever a value is printed. Both are guesses, and only
+//! ever hide more.
 
 use std::borrow::Cow;
 
@@ -26,6 +33,8 @@ const SECRET_WORDS: [&str; 10] = [
 ];
 
 /// A value in quotes, shortened, on one line.
+///
+/// Control characters are escaped, so that a value cannot draw on the reader's terminal.
 pub(crate) fn value(text: &str) -> String {
     let text = without_userinfo(text);
     let mut out = String::from("\"");
@@ -55,6 +64,8 @@ pub(crate) fn value_of(node: &Node, text: &str) -> String {
 }
 
 /// `postgres://user:password@host` → `postgres://···@host`.
+///
+/// Up to the last `@` before the path: a password may contain one.
 pub(crate) fn without_userinfo(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -73,11 +84,16 @@ pub(crate) fn without_userinfo(text: &str) -> String {
 }
 
 /// Whether a key's name says that its value is a secret.
+///
+/// The word must begin or end the key, so that `token` and `api_token` count and `max_tokens` does
+/// not.
 pub(crate) fn names_a_secret(key: &str) -> bool {
     SECRET_WORDS.iter().any(|word| has_word(key.as_bytes(), word.as_bytes()))
 }
 
 /// Whether `word` begins or ends `key`; asked for every scalar, so it must not allocate.
+///
+/// Case does not count, nor does `-` for `_`; a word in the middle of a key does not count either.
 fn has_word(key: &[u8], word: &[u8]) -> bool {
     let Some(rest) = key.len().checked_sub(word.len()) else { return false };
     let same = |part: &[u8]| part.iter().zip(word).all(|(a, b)| is_same(*a, *b));
@@ -91,6 +107,8 @@ fn is_same(written: u8, word: u8) -> bool {
 }
 
 /// Joins a path and a key; keys that would be ambiguous are quoted.
+///
+/// `[0]` is an item of a list and takes no dot.
 pub(crate) fn join(path: &str, key: &str) -> String {
     let simple = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
     let is_item = key.starts_with('[') && key.ends_with(']');

@@ -7,6 +7,30 @@
 //!    caller says that it may be shown. Everything else becomes `···`, also comments.
 //! 2. `Debug` shows names, never text.
 //! 3. The happy path pays nothing: what may be shown is worked out when a problem is made.
+//!
+//! # Masking
+//!
+//! A report that shows the source line is worth ten that do not, and a source line can hold a
+//! password two words to the right of the mistake. So a line is never copied. It is rebuilt,
+//! character by character, and each one must have a reason to be shown:
+//!
+//! | character | shown |
+//! |---|---|
+//! | part of a key that the parser recognised | yes |
+//! | part of the value in question | if the caller says so, and it is no URL |
+//! | part of any other value | no |
+//! | punctuation and space between keys and values | yes |
+//! | from a `#` outside of values on | no, the line ends there |
+//! | after the place where the parser gave up | no, but for the colon after the last key |
+//!
+//! Each run of hidden characters becomes one `···`, whatever its length. To know what is a key and
+//! what is a value, the text is parsed again when the first problem in it is made ([`Marks`]): a
+//! second parse of a wrong file costs nothing that matters, and a right one is never parsed twice.
+//!
+//! # Places
+//!
+//! An [`At`] is 24 bytes: the text it belongs to, line, column, and the range in bytes. Lines and
+//! columns come from the parser; only for places inside of values are they counted again.
 
 use std::fmt;
 use std::ops::Range;
@@ -29,6 +53,8 @@ const WINDOW: usize = 4 * MAX_LINE_CHARS;
 const HARMLESS: &str = " \t:,[]{}-=";
 
 /// One text: a file, a request body, or a word from elsewhere.
+///
+/// Shared by every place in it, so a document keeps its texts for as long as it lives.
 pub(crate) struct Source {
     kind: Kind,
     marks: OnceLock<Marks>,
@@ -42,6 +68,8 @@ enum Kind {
 }
 
 /// Where the keys and values of a text are.
+///
+/// Empty for texts that no parser understands: then nothing is shown.
 #[derive(Default)]
 pub(crate) struct Marks {
     /// In the order of their starts.
@@ -57,6 +85,8 @@ pub(crate) struct Mark {
 }
 
 /// A place in a source.
+///
+/// Comparing or printing one shows an origin, never text.
 #[derive(Clone)]
 pub(crate) struct At {
     source: Arc<Source>,
@@ -69,14 +99,17 @@ pub(crate) struct At {
 // === impl Source ===
 
 impl Source {
+    /// A configuration file, or a text in memory under a name.
     pub(crate) fn file(path: PathBuf, format: Format, text: String) -> Arc<Self> {
         Self::new(Kind::Text { path: Some(path), format, text })
     }
 
+    /// The body of a request, which is JSON.
     pub(crate) fn body(text: String) -> Arc<Self> {
         Self::new(Kind::Text { path: None, format: Format::Json, text })
     }
 
+    /// A variable or flag: it has an origin, and no text that could be shown.
     pub(crate) fn word(origin: Origin) -> Arc<Self> {
         Self::new(Kind::Word(origin))
     }
@@ -85,6 +118,7 @@ impl Source {
         Arc::new(Self { kind, marks: OnceLock::new() })
     }
 
+    /// The whole text; empty for a word.
     pub(crate) fn text(&self) -> &str {
         match &self.kind {
             Kind::Text { text, .. } => text,
@@ -96,6 +130,7 @@ impl Source {
         matches!(self.kind, Kind::Text { path: None, .. })
     }
 
+    /// Parsed on first use.
     fn marks(&self) -> &Marks {
         self.marks.get_or_init(|| match &self.kind {
             Kind::Text { format: Format::Toml, text, .. } => toml_tree::marks(text),
@@ -147,6 +182,7 @@ impl At {
         Self::new(source, 1, 1, 0..0)
     }
 
+    /// The outside of this place, for reports and listings.
     pub(crate) fn origin(&self) -> Origin {
         match &self.source.kind {
             Kind::Text { path: Some(path), .. } => {
@@ -191,10 +227,12 @@ impl At {
         if self.source.is_body() { problem.positioned(self.line, self.column) } else { problem }
     }
 
+    /// In bytes of the text.
     fn range(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
+    /// The masked line, cut to the neighbourhood of the mark; `None` where there is no text.
     fn snippet(&self, show: bool) -> Option<Snippet> {
         let text = self.source.text();
         if text.is_empty() {
@@ -231,6 +269,7 @@ struct Line<'a> {
 // === impl Line ===
 
 impl Line<'_> {
+    /// Rebuilds the line, one character after the other.
     fn snippet(&self, meant: Range<usize>, show: bool) -> Snippet {
         let spans = self.spans();
         let mut masked = Masked::default();
@@ -260,6 +299,7 @@ impl Line<'_> {
         spans.get(first..last).unwrap_or_default()
     }
 
+    /// Whether a character has no reason to be shown.
     fn is_hidden(&self, at: usize, c: char, spans: &[Mark]) -> bool {
         match span_at(spans, at) {
             Some(mark) => !mark.is_key,
@@ -272,6 +312,7 @@ impl Line<'_> {
         }
     }
 
+    /// A `#` between values, in the part that the parser understood.
     fn is_comment(&self, at: usize, spans: &[Mark]) -> bool {
         at < self.marks.until && span_at(spans, at).is_none()
     }
@@ -290,11 +331,13 @@ struct Masked {
 // === impl Masked ===
 
 impl Masked {
+    /// The mark begins here; inside of a mask it stands below the mask's beginning.
     fn mark_start(&mut self, hidden: bool) {
         let inside_mask = if self.hiding && hidden { MASK.chars().count() } else { 0 };
         self.before = Some(self.out.len() - inside_mask);
     }
 
+    /// Takes one character, or lets the mask stand for it.
     fn push(&mut self, c: char, hidden: bool) {
         let before = self.out.len();
         if !hidden {
@@ -332,10 +375,12 @@ fn span_at(spans: &[Mark], at: usize) -> Option<&Mark> {
     spans.get(first).filter(|mark| mark.range.contains(&at))
 }
 
+/// Files are bounded far below this.
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// The nearest character's border at or before a byte.
 fn floor_char(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -344,6 +389,7 @@ fn floor_char(text: &str, at: usize) -> usize {
     at
 }
 
+/// The first byte of the line that a byte is in.
 fn line_start(text: &str, at: usize) -> usize {
     let at = floor_char(text, at);
     text[..at].rfind('\n').map_or(0, |feed| feed + 1)

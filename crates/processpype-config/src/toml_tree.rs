@@ -3,6 +3,15 @@
 //! # Invariant
 //!
 //! Numbers keep their text. What TOML calls a date is text, for the configuration type to read.
+//!
+//! # From TOML's types to raw text
+//!
+//! TOML has types of its own, and the tree wants raw text. Strings become quoted text, which is
+//! never a number; numbers, truth values and dates become the plain text that they were, so that
+//! the target decides here too. `inf` and `nan` are spelt as in YAML, which is what the types know.
+//!
+//! Tables come out sorted by name; they are put back into the order of the file by where their keys
+//! stand. Lines are counted once into a table, and places looked up in it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +25,8 @@ use crate::report::{Problem, Problems};
 use crate::source::{At, Mark, Marks, Source};
 
 /// Reads a text into a tree; `None` if it cannot be used.
+///
+/// The parser stops at the first mistake, so there is at most one problem of syntax.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Node> {
     let text = source.text();
     match DeTable::parse(text) {
@@ -64,6 +75,7 @@ fn bare_keys(text: &str) -> Vec<Mark> {
     keys
 }
 
+/// Notes a table's keys and values.
 fn mark_table(table: &DeTable<'_>, spans: &mut Vec<Mark>) {
     for (key, value) in table {
         spans.push(Mark { range: key.span(), is_key: true });
@@ -71,6 +83,7 @@ fn mark_table(table: &DeTable<'_>, spans: &mut Vec<Mark>) {
     }
 }
 
+/// Notes a scalar, or what is in a list or table.
 fn mark_value(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Mark>) {
     match value.get_ref() {
         DeValue::Table(table) => mark_table(table, spans),
@@ -79,6 +92,7 @@ fn mark_value(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Mark>) {
     }
 }
 
+/// In the parser's words: they are short, and say what it expected.
 fn syntax(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
     let range = error.span().unwrap_or(0..0);
     // A duplicate key or an unexpected token; the parser's text names no value.
@@ -97,6 +111,7 @@ struct Reader<'a> {
 // === impl Reader ===
 
 impl Reader<'_> {
+    /// A table in the order of the file.
     fn table(&mut self, table: &DeTable<'_>, range: Range<usize>, depth: usize) -> Node {
         let mut keys: Vec<_> = table.iter().collect();
         keys.sort_by_key(|(key, _)| key.span().start);
@@ -110,6 +125,7 @@ impl Reader<'_> {
         Node::map(Map::new(entries), self.at(range))
     }
 
+    /// A value with everything below it; past a bound, a placeholder, and the reading is given up.
     fn value(&mut self, value: &Spanned<DeValue<'_>>, depth: usize) -> Node {
         let range = value.span();
         self.nodes += 1;

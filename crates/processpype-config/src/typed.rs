@@ -6,6 +6,28 @@
 //!    (`flatten`, tagged and untagged enums) are right too, and so are the errors' places.
 //! 2. serde runs only on what the schema accepted; its errors come from hand-written
 //!    `Deserialize` implementations and are located as exactly as possible.
+//!
+//! # Needle search
+//!
+//! serde's errors have no place. `invalid value: string "x", expected a weekday` comes out of a
+//! hand-written `Deserialize`, perhaps below `flatten`, where serde has copied everything into a
+//! buffer and our deserializer is long out of sight. But the error tells the value it disliked. So:
+//!
+//! 1. [`de::Error::invalid_value`] and `invalid_type` keep that value as the *needle*.
+//! 2. On its way out the error passes each of our deserializers. The first one that sees it without
+//!    a place looks for the needle among the scalars below its own value ([`Typed::locate`]).
+//! 3. Found once: that is the place. Found several times: all are told as candidates ("it may be
+//!    the value at …"). Not found, or no needle: the place is the value that this deserializer
+//!    stands for, which is the innermost one that serde asked for.
+//! 4. From there on the error is *located* and only collects keys on its way out.
+//!
+//! The search runs on errors alone, once for each error, and costs one walk over a part of one
+//! section.
+//!
+//! # What must not leak
+//!
+//! The text of such an error is made by the user's code and may quote any value. Every scalar that
+//! a report may not show is taken out of the text before it becomes a problem ([`Typed::hidden`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,6 +45,8 @@ use crate::types::Scalar;
 const MIN_HIDDEN: usize = 3;
 
 /// A value whose type is decided.
+///
+/// Made by the walk of `check`, beside its problems; read by serde if there were none.
 #[derive(Debug)]
 pub(crate) struct Typed<'a> {
     pub(crate) node: &'a Node,
@@ -34,6 +58,8 @@ pub(crate) struct Typed<'a> {
 }
 
 /// The three shapes.
+///
+/// Keys and texts borrow from the file unless something was put in or spelt anew.
 pub(crate) enum Value<'a> {
     Scalar(Cow<'a, str>, Scalar<'a>),
     Seq(Vec<Typed<'a>>),
@@ -41,6 +67,8 @@ pub(crate) enum Value<'a> {
 }
 
 /// What a `Deserialize` implementation said, and about which value.
+///
+/// Not the report's: [`Typed::located`] and then `section` turn it into a problem.
 #[derive(Debug)]
 pub(crate) struct Error {
     pub(crate) message: String,
@@ -65,6 +93,8 @@ impl<'a> Typed<'a> {
     }
 
     /// Follows a path as far as it goes.
+    ///
+    /// The value at the path's end, or the last one on the way that exists.
     pub(crate) fn follow(&self, path: &[String]) -> &Self {
         let Some((key, rest)) = path.split_first() else { return self };
         let child = match &self.value {
@@ -98,6 +128,8 @@ impl<'a> Typed<'a> {
     }
 
     /// The values that a report must not show, longest first.
+    ///
+    /// Longest first, so that a value which contains another one is taken out whole.
     pub(crate) fn hidden(&self) -> Vec<&str> {
         let mut hidden = Vec::new();
         self.collect_hidden(&mut hidden);
@@ -117,6 +149,9 @@ impl<'a> Typed<'a> {
     }
 
     /// Gives an error from below this value its place, unless it has one.
+    ///
+    /// Only the innermost deserializer may decide: further out the needle would be found in more
+    /// places.
     fn locate(&self, mut error: Error) -> Error {
         if error.located {
             return error;
@@ -185,6 +220,7 @@ impl de::Error for Error {
     }
 }
 
+/// The refused value as it would stand in the tree; what is no scalar cannot be looked for.
 fn needle(unexpected: Unexpected<'_>) -> Option<String> {
     match unexpected {
         Unexpected::Str(text) => Some(text.to_owned()),
@@ -198,12 +234,17 @@ fn needle(unexpected: Unexpected<'_>) -> Option<String> {
 }
 
 /// A deserializer of one value.
+///
+/// It gives serde what the schema decided, whatever serde asks for, with two exceptions: text where
+/// text is asked for, and a float from a whole number. The schema left these open or they lose
+/// nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct De<'t, 'a>(pub(crate) &'t Typed<'a>);
 
 // === impl De ===
 
 impl De<'_, '_> {
+    /// What the schema decided.
     fn any<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.0.value {
             Value::Scalar(_, scalar) => match scalar {
@@ -220,6 +261,8 @@ impl De<'_, '_> {
     }
 
     /// Text for a target that wants text, also where the schema left the type open.
+    ///
+    /// A number that the schema took for "anything" is text again, exactly as it was written.
     fn text<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.0.value {
             Value::Scalar(text, scalar) if *scalar != Scalar::Null => visitor.visit_str(text),
@@ -227,6 +270,7 @@ impl De<'_, '_> {
         }
     }
 
+    /// A whole number is a number too: `timeout: 5` fits an `f64`.
     fn float<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.0.value {
             #[expect(clippy::cast_precision_loss, reason = "a float was asked for")]
@@ -235,11 +279,13 @@ impl De<'_, '_> {
         }
     }
 
+    /// Null, in whatever way it was written.
     fn is_nothing(self) -> bool {
         matches!(&self.0.value, Value::Scalar(_, Scalar::Null))
     }
 }
 
+/// In the smallest of serde's integers that holds it, since most visitors know no other.
 fn whole<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Value, Error> {
     if let Ok(number) = u64::try_from(number) {
         visitor.visit_u64(number)
@@ -349,6 +395,8 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
 }
 
 /// The items of a list.
+///
+/// Gives each error that passes the index that it came from.
 struct Items<'t, 'a> {
     items: &'t [Typed<'a>],
     next: usize,
@@ -373,6 +421,8 @@ impl<'de> SeqAccess<'de> for Items<'_, '_> {
 }
 
 /// The entries of a map; also the one variant of an enum.
+///
+/// Gives each error that passes the key that it came from.
 struct Entries<'t, 'a> {
     entries: &'t [(Cow<'a, str>, Typed<'a>)],
     next: usize,

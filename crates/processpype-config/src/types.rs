@@ -4,6 +4,21 @@
 //!
 //! The target decides: `1.10` is text for a text and a number for a number. Only a target that
 //! takes anything gets YAML's own reading of a plain scalar.
+//!
+//! # The decision
+//!
+//! For a scalar, in this order:
+//!
+//! 1. In quotes: text, or nothing at all. `"80"` for a number is a mistake with a remedy.
+//! 2. Nothing, `~`, `null`: null where that is possible; otherwise a mistake, also for text.
+//! 3. It looks like a number and a number is wanted: that. Whole numbers before others, so that `5`
+//!    for "anything" is whole.
+//! 4. `true` and `false` in YAML 1.2's three spellings, where a truth value is wanted; `yes` and
+//!    `on` never.
+//! 5. Text, where text is wanted.
+//!
+//! From a variable or a flag (*loose*) there are no quotes, so 1 does not apply: `80` becomes text
+//! for a text and a number for a number. An empty variable is an empty text where text is wanted.
 
 use std::borrow::Cow;
 
@@ -12,10 +27,14 @@ use serde_json::Value;
 use crate::node::{Style, is_null};
 
 /// A set of types; the empty set is none, the full set is "anything".
+///
+/// A bit for each. `number` includes `integer`, as in JSON Schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Types(u8);
 
 /// A scalar after its type was decided.
+///
+/// Text borrows from the file as long as nothing was put into it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Scalar<'a> {
     Null,
@@ -53,6 +72,7 @@ impl Types {
         }
     }
 
+    /// A name that JSON Schema does not have means anything, to be on the safe side of refusing.
     fn named(name: &str) -> Self {
         match name {
             "null" => Self::NULL,
@@ -66,14 +86,17 @@ impl Types {
         }
     }
 
+    /// What is in one of the two.
     pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    /// What is in both.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
+    /// What is in the first alone.
     pub(crate) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
@@ -124,6 +147,7 @@ impl Types {
     }
 }
 
+/// A truth value as YAML 1.2 writes it.
 fn truth(text: &str) -> Option<bool> {
     match text {
         "true" | "True" | "TRUE" => Some(true),

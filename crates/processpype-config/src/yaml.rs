@@ -5,6 +5,29 @@
 //! 1. Depth, nodes (aliases expanded) and aliases are bounded, see [`limits`](crate::limits).
 //! 2. Keys are text and differ; there is one document; tags are refused. Each is a located problem.
 //! 3. After a syntax error nothing of the file is used, for half a file is worse than none.
+//!
+//! # Why a parser of events
+//!
+//! A parser that builds values has decided what `1.10` is and forgotten where it stood. One that
+//! gives events leaves both to us, and everything can be bounded while the text is read, not after.
+//!
+//! # Aliases and merge keys
+//!
+//! An alias (`*name`) shares the node that its anchor named. It counts as many values and as many
+//! levels as that has, so a "billion laughs" file reaches the bound on nodes after a few lines,
+//! having cost nothing. Own keys win over merged ones (`<<`), and earlier merged maps over later
+//! ones, as YAML 1.1 has it; YAML 1.2 dropped merge keys, but every file in the field has them.
+//!
+//! # JSON
+//!
+//! JSON is (nearly) YAML, so this reader gives it places too. `json` makes sure before that it *is*
+//! JSON.
+//!
+//! # After a syntax error
+//!
+//! Nothing is kept, and nothing else is told about the file: after a lost quote, everything that
+//! follows would be wrong for a reason that is not in it. [`marks`] does use what came before the
+//! error, to know which keys may be shown.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,6 +56,9 @@ pub(crate) fn read(source: &Arc<Source>, text: &str, problems: &mut Problems) ->
 }
 
 /// Finds the keys and values of a text, as far as the parser understands it.
+///
+/// A word is a key only if a map expects one and a colon follows it. Where the text ends early,
+/// what was seen until then counts, and the rest is unknown.
 pub(crate) fn marks(text: &str) -> Marks {
     let mut marks = Marks::default();
     // One entry per open collection: `None` for a list, otherwise whether a key comes next.
@@ -68,9 +94,12 @@ pub(crate) fn marks(text: &str) -> Marks {
     marks
 }
 
+/// The problem after which a text is not read on.
 type Stop = Box<Problem>;
 
 /// The state of reading one text.
+///
+/// Problems that do not end the reading, such as a duplicate key, go straight into `problems`.
 struct Reader<'a> {
     source: &'a Arc<Source>,
     parser: Parser<'a, StrInput<'a>>,
@@ -81,6 +110,8 @@ struct Reader<'a> {
 }
 
 /// A node that aliases may name.
+///
+/// How much it weighs is known once; each alias to it counts as much.
 struct Anchored {
     node: Node,
     nodes: usize,
@@ -90,6 +121,8 @@ struct Anchored {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
+    /// The one document of a stream. A file without any is none, which is an empty map to the
+    /// loader.
     fn document(&mut self) -> Result<Option<Node>, Stop> {
         let mut found = None;
         loop {
@@ -109,6 +142,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next event; the end of the text is the end of the stream.
     fn next(&mut self) -> Result<(Event<'a>, Span), Stop> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
@@ -117,6 +151,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A value with everything below it.
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Stop> {
         self.count(1, depth, span)?;
         if event.tag().is_some() {
@@ -159,6 +194,8 @@ impl<'a> Reader<'a> {
         Ok(Node::new(Kind::Seq(items.into()), at))
     }
 
+    /// A map. Merged entries are kept apart until its end, since own keys that come later still
+    /// win.
     fn mapping(&mut self, span: Span, depth: usize) -> Result<Node, Stop> {
         let at = self.at(span);
         let mut building = Building::default();
@@ -181,6 +218,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a key; `None` if it is not text, which is then a problem.
+    ///
+    /// An alias as a key works if it names a text.
     fn key(
         &mut self,
         event: Event<'a>,
@@ -201,6 +240,8 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes an own key; a second one of the same name is a problem that says where the first one
+    /// is.
     fn entry(&mut self, (key, key_at): (Arc<str>, At), node: Node, building: &mut Building) {
         if building.seen.insert(Arc::clone(&key)) {
             building.own.push(Entry { key, key_at, loose: false, node });
@@ -218,6 +259,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the entries of `<<: *name` or `<<: [*a, *b]`.
+    ///
+    /// What comes in knows the place of the `<<` that brought it, for the notes of problems.
     fn merge_key(&mut self, node: &Node, at: &At, building: &mut Building) {
         let maps: Vec<&Node> = match &node.kind {
             Kind::Seq(items) => items.iter().collect(),
@@ -239,6 +282,8 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The node that an anchor named, used here. An anchor is known only once its value is
+    /// complete, so a value that contains itself cannot be made.
     fn alias(&mut self, id: usize, span: Span, depth: usize) -> Result<Node, Stop> {
         self.aliases += 1;
         if self.aliases > MAX_ALIASES {
@@ -255,6 +300,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
+    /// Counts values before they are kept, so that a bound is never passed, only reached.
     fn count(&mut self, nodes: usize, depth: usize, span: Span) -> Result<(), Stop> {
         self.nodes = self.nodes.saturating_add(nodes);
         if depth > MAX_DEPTH {
@@ -268,6 +314,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// The parser counts columns from 0, people from 1.
     fn at(&self, span: Span) -> At {
         At::new(self.source, span.start.line(), span.start.col() + 1, bytes(span))
     }
@@ -278,6 +325,8 @@ impl<'a> Reader<'a> {
 }
 
 /// A map while it is read.
+///
+/// Own and merged entries are kept apart until the map ends.
 #[derive(Default)]
 struct Building {
     own: Vec<Entry>,
@@ -303,6 +352,7 @@ fn stop(problem: Problem) -> Stop {
     Box::new(problem)
 }
 
+/// Where the parser tells no bytes, the beginning of the text.
 fn bytes(span: Span) -> std::ops::Range<usize> {
     span.byte_range().unwrap_or(0..0)
 }
@@ -317,6 +367,8 @@ fn height_of(node: &Node) -> usize {
 }
 
 /// A syntax error in words, with a remedy for the usual ones.
+///
+/// One problem for each file, since nothing after it can be trusted.
 fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
     let marker = error.marker();
     let start = marker.byte_offset().unwrap_or(0);
@@ -330,6 +382,7 @@ fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
     if help.is_empty() { problem } else { problem.help(help) }
 }
 
+/// The mistakes that people make, by what they did rather than by what the grammar expected.
 fn explain(kind: &ErrorKind) -> (String, &'static str) {
     let (message, help) = match kind {
         ErrorKind::TabNotAllowed

@@ -45,8 +45,8 @@ impl Guard {
             let detail = format!("the address has {length} bytes, at most {} fit", self.uri_bytes);
             return Err(Problem::new(Code::UriTooLong, detail));
         }
-        if matches!(*method, Method::CONNECT | Method::TRACE) {
-            return Err(malformed("this server is no proxy and traces nothing"));
+        if *method == Method::CONNECT {
+            return Err(malformed("this server is no proxy"));
         }
         if !uri.path().starts_with('/') {
             return Err(malformed("the address has no path"));

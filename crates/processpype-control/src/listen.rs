@@ -12,6 +12,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
@@ -211,7 +212,7 @@ async fn serve(
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request| {
         has_asked.store(true, Ordering::Relaxed);
-        router.call(request)
+        begun(router.call(request))
     });
     let mut connection = std::pin::pin!(http.serve_connection(io, service));
     let result = tokio::select! {
@@ -227,5 +228,21 @@ async fn serve(
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// Begins with a request in the moment in which its head has been read.
+///
+/// Left to itself, hyper first looks whether the client is still there, and drops the request if
+/// not: a command of a client that leaves at once would be lost before anybody has seen it.
+fn begun<F: Future>(answering: F) -> impl Future<Output = F::Output> {
+    let mut answering = Box::pin(answering);
+    // Nothing is missed: hyper polls what is not ready again, with its own waker.
+    let first = answering.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    async move {
+        match first {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => answering.await,
+        }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! 1. A stream never waits for a slow reader: what the journal no longer holds is told as `lagged`.
 //! 2. It holds one of [`Limits::streams`](crate::Limits::streams) places as long as it is open.
-//! 3. It ends when the server stops, or nobody takes what it sends.
+//! 3. It ends when the server stops, after the last event, or nobody takes what it sends.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -112,11 +112,13 @@ impl Follower {
     async fn following(&mut self) -> String {
         let page = tokio::select! {
             biased;
+            // First: the end of the application is in the journal too, and somebody waits to see
+            // it.
+            page = self.subscription.next(EVENTS_PER_WRITE) => page,
             () = until_true(&mut self.closing) => {
                 self.stage = Stage::Over;
                 return CLOSING.to_owned();
             }
-            page = self.subscription.next(EVENTS_PER_WRITE) => page,
             () = sleep(self.heartbeat) => return HEARTBEAT.to_owned(),
         };
         self.text(&page)

@@ -1,4 +1,19 @@
 //! What a constructor may ask for, and what follows from it before anything runs.
+//!
+//! # Invariants
+//!
+//! 1. A constructor's needs follow from types alone: nothing is called to learn them.
+//! 2. [`Declaration`] and [`Resolver`] go through the arguments in one order, so the n-th need has
+//!    the n-th binding. That is why both are made by the same macro, over the same list of types.
+//! 3. [`Argument`] is sealed: what can be asked for is closed, so that every need can be checked
+//!    before anything runs.
+//!
+//! # The two passes
+//!
+//! At registration each argument *declares* (a type id, a role, how many providers). The binder
+//! turns the declarations of all services into edges and bindings. At the start of a generation
+//! each argument *resolves* against its service's wiring. Everything that can be missing was
+//! refused between the two; the errors of resolving are there in case of a bug, not for users.
 
 use std::any::TypeId;
 use std::sync::Arc;
@@ -16,6 +31,16 @@ use crate::error::{Error, Result};
 use crate::shared::{Shared, SharedValues};
 
 /// One argument of a service's constructor: its type is the declaration.
+///
+/// | argument | declares | is |
+/// |---|---|---|
+/// | [`Config<C>`](crate::Config) | a configuration type | the instance's own section, checked |
+/// | [`Dep<S>`](crate::Dep) | one provider, which must exist | a handle |
+/// | [`Dep<S, Role>`](crate::Dep) | one provider, chosen by `uses` | a handle |
+/// | `Option<Dep<S>>` | a provider, if there is one | a handle or `None` |
+/// | [`Deps<S>`](crate::Deps) | every provider, none included | handles |
+/// | [`Shared<T>`](crate::Shared) | a value given with `.provide` | the value |
+/// | [`Context`] | nothing | the generation's own side |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a service's constructor",
     label = "not one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, `Shared<T>`, `Context`",
@@ -38,6 +63,8 @@ mod sealed {
 }
 
 /// What a kind needs, from the types of its constructor's arguments.
+///
+/// In the order of the arguments.
 #[derive(Clone, Debug, Default)]
 pub struct Declaration {
     pub(crate) needs: Vec<Need>,
@@ -63,6 +90,26 @@ pub(crate) enum Amount {
 }
 
 /// A configuration type, without its type.
+///
+/// Function pointers in place of a type: what is left of a `C` when services of all types stand in
+/// one table.
+///
+/// ```
+/// use processpype_runtime::{Config, Kind, Service};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// /// Counts.
+/// #[derive(Deserialize, JsonSchema)]
+/// struct CounterConfig { step: u64 }
+///
+/// struct Counter;
+/// impl Service for Counter {}
+///
+/// let kind = Kind::of(|_: Config<CounterConfig>| Counter);
+/// let schema = kind.config_types()[0].own_schema();
+/// assert_eq!(schema.get("description").unwrap(), "Counts.");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigType {
     type_id: TypeId,
@@ -82,6 +129,8 @@ pub(crate) struct Wiring {
 }
 
 /// Makes the arguments of one generation, in the order of declaration.
+///
+/// Made for one generation and used up by it. The position moves with each need that is resolved.
 #[derive(Debug)]
 pub struct Resolver<'a> {
     wiring: &'a Wiring,

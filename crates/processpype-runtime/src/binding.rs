@@ -1,4 +1,23 @@
 //! Finds the provider of every need, and says what is wrong where there is none.
+//!
+//! # Invariants
+//!
+//! 1. Every problem is found in one pass; a problem with one service hides none of another.
+//! 2. A file's choice is checked like one of the code: it can choose among providers of the right
+//!    type, and nothing else.
+//! 3. Each problem names the line to write.
+//!
+//! # How a need is bound
+//!
+//! 1. The candidates are the services with a face of the needed type; for needs that may be
+//!    missing, disabled ones are no candidates.
+//! 2. `Deps` takes them all.
+//! 3. A choice by role, or by the type's name where there is no role, must name one of them.
+//! 4. Otherwise exactly one candidate binds by itself; none is a problem unless the need is
+//!    optional, several are a problem that lists them.
+//!
+//! Edges without a handle (`depends_on`) join the same graph. Cycles are looked for last, over the
+//! union.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,13 +25,15 @@ use processpype_config::nearest;
 use processpype_core::{Edge, Graph, ServiceId, ServiceName};
 
 use crate::argument::{Amount, Need, role_key};
-use crate::blueprint::{Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Spec, short};
+use crate::blueprint::{Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Spec, quoted, short};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 
 /// How many names an error lists.
 const NAMES_SHOWN: usize = 12;
 
 /// One pass over all specs.
+///
+/// The tables are made first, since any service may need any other.
 pub(crate) struct Binder {
     assembly: Assembly,
     by_name: HashMap<String, ServiceId>,
@@ -42,6 +63,7 @@ impl Binder {
         Self { assembly, by_name, by_type, edges: Vec::new(), problems }
     }
 
+    /// Binds every service, then looks for a cycle.
     pub(crate) fn bind(mut self) -> Result<Blueprint, PlanError> {
         let specs = std::mem::take(&mut self.assembly.specs);
         let mut bindings = Vec::with_capacity(specs.len());
@@ -68,6 +90,7 @@ impl Binder {
         }
     }
 
+    /// The providers of each need of one service; notes edges and problems on the way.
     fn bind_spec(&mut self, id: ServiceId, spec: &Spec, specs: &[Spec]) -> Vec<Vec<ServiceId>> {
         self.check_arguments(spec);
         let mut used = vec![false; spec.uses.len()];
@@ -96,9 +119,10 @@ impl Binder {
         bindings
     }
 
+    /// What concerns the service alone: shared values, and one configuration type at most.
     fn check_arguments(&mut self, spec: &Spec) {
         for (type_id, type_name) in &spec.kind.declaration.shared {
-            if !self.assembly.shared.contains(*type_id) {
+            if spec.options.enabled && !self.assembly.shared.contains(*type_id) {
                 let message = format!(
                     "`{}` needs a shared `{}` that nobody provides",
                     spec.name,
@@ -119,6 +143,7 @@ impl Binder {
         }
     }
 
+    /// Notes an edge. One from an enabled service to a disabled one can never be satisfied.
     fn edge(
         &mut self,
         dependent: ServiceId,
@@ -146,20 +171,27 @@ impl Binder {
         used: &mut [bool],
     ) -> Vec<ServiceId> {
         let mut candidates = self.by_type.get(&need.type_id).cloned().unwrap_or_default();
-        if need.amount != Amount::One {
-            // What may be missing is missing when it is disabled.
-            candidates.retain(|provider| specs[provider.index()].options.enabled);
-        }
+        let is_enabled = |provider: &ServiceId| specs[provider.index()].options.enabled;
+        let enabled: Vec<ServiceId> = candidates.iter().copied().filter(is_enabled).collect();
         if need.amount == Amount::All {
-            return candidates;
+            return enabled;
         }
         let key = role_key(need.role.unwrap_or(need.type_name));
         if let Some(i) = spec.uses.iter().position(|choice| choice.role == key) {
             used[i] = true;
-            return self.chosen(spec, need, &spec.uses[i], &candidates).into_iter().collect();
+            let chosen = self.chosen(spec, need, &spec.uses[i], &candidates);
+            // What may be missing is missing when it is disabled.
+            let may_miss = need.amount == Amount::ZeroOrOne;
+            return chosen.into_iter().filter(|it| !may_miss || is_enabled(it)).collect();
+        }
+        // A disabled one is no choice, unless it is the only one: then it is the answer's reason.
+        if need.amount == Amount::ZeroOrOne || !enabled.is_empty() {
+            candidates = enabled;
         }
         match (candidates.as_slice(), need.amount) {
             (&[provider], _) => vec![provider],
+            // What never runs needs nobody.
+            _ if !spec.options.enabled => Vec::new(),
             ([], Amount::ZeroOrOne) => Vec::new(),
             ([], _) => {
                 self.problems.push(missing(spec, need));
@@ -172,6 +204,7 @@ impl Binder {
         }
     }
 
+    /// The provider that `uses` names, if it fits.
     fn chosen(
         &mut self,
         spec: &Spec,
@@ -207,9 +240,10 @@ impl Binder {
         self.problems.push(problem.help(help));
     }
 
+    /// The whole circle, edge by edge, with who declared each.
     fn cycle(&self, path: &[ServiceId], specs: &[Spec]) -> PlanProblem {
         let mut message =
-            String::from("services need each other in a circle, so none can start first:");
+            String::from("services depend on each other in a cycle, so none can start first:");
         for (i, &from) in path.iter().enumerate() {
             let to = path[(i + 1) % path.len()];
             let edge = self.edges.iter().find(|edge| edge.dependent == from && edge.provider == to);
@@ -233,11 +267,11 @@ fn duplicate(one: &ServiceName, other: &ServiceName) -> PlanProblem {
 }
 
 fn missing(spec: &Spec, need: &Need) -> PlanProblem {
-    let (needs, of) = (short(need.type_name), short(spec.kind.type_name));
+    let (needs, of) = (short(need.type_name), quoted(spec.kind.type_name));
     let message =
-        format!("`{}` needs a `{needs}` (argument of `{of}`), but no service is one", spec.name);
+        format!("`{}` needs a `{needs}` (argument of {of}), but no service is one", spec.name);
     let help = if need.type_name.starts_with("dyn ") {
-        format!("register a service with `.provides(|service| -> Arc<{needs}> {{ service }})`")
+        format!("give a service that is one `.provides(|it: Arc<Type>| -> Arc<{needs}> {{ it }})`")
     } else {
         format!("register one with `.service({needs}::new)`, or take `Option<Dep<{needs}>>`")
     };

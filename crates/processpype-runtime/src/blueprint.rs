@@ -6,6 +6,18 @@
 //! 1. Ids are given in the order of names, so that plans are deterministic.
 //! 2. A [`Blueprint`] has no cycle, and every need of an enabled service has its providers.
 //! 3. Every edge knows who declared it.
+//!
+//! # The way here
+//!
+//! ```text
+//! Application ─┐
+//!              ├─▶ Spec ─┐
+//! file ────────┘         ├─▶ Assembly ──check──▶ Blueprint ──launch──▶ (Manager, Supervisor)
+//!        .provide(…) ────┘
+//! ```
+//!
+//! Everything on the left may be wrong; nothing on the right can be, by its type. A `Blueprint` can
+//! be looked at (plan, graph, schema) or run, and needs no runtime for the former.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +33,13 @@ use crate::shared::SharedValues;
 use crate::supervisor::ABORT_RESERVE;
 
 /// How many generations may be starting at once unless told otherwise.
+///
+/// A bound on memory and on the load at boot, not a tuning knob.
 pub const STARTS_AT_ONCE: usize = 1024;
 
 /// One instance of a kind, as registered or as the file says.
+///
+/// Made by the roof, from a registration in code or a section of the file.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// Its name.
@@ -43,6 +59,16 @@ pub struct Spec {
 }
 
 /// What the framework needs to know about an instance.
+///
+/// ```
+/// use processpype_runtime::Options;
+/// use std::time::Duration;
+///
+/// let options = Options::default();
+/// assert!(options.enabled && options.autostart && !options.oneshot && !options.significant);
+/// assert_eq!(options.start_timeout, Duration::from_secs(30));
+/// assert_eq!(options.stop_timeout, Duration::from_secs(10));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
@@ -61,6 +87,8 @@ pub struct Options {
 }
 
 /// A choice of a provider for a role.
+///
+/// From `.uses(…)` or the key `uses`; the file replaces what code chose for the same role.
 #[derive(Clone, Debug)]
 pub struct Choice {
     /// The role, or the needed type in snake case.
@@ -72,6 +100,8 @@ pub struct Choice {
 }
 
 /// Who declared an edge.
+///
+/// Told with every edge in plans and errors, so that a cycle can be broken where it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EdgeOrigin {
@@ -101,6 +131,14 @@ pub struct NamedEdge {
 }
 
 /// An application that is put together but not checked.
+///
+/// ```
+/// use processpype_runtime::Assembly;
+///
+/// let blueprint = Assembly::default().check()?;
+/// assert!(blueprint.specs().is_empty());
+/// # Ok::<(), processpype_runtime::PlanError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Assembly {
     /// The instances, in any order.
@@ -110,6 +148,8 @@ pub struct Assembly {
 }
 
 /// A checked application.
+///
+/// Ids are those of the order of names, and the same everywhere in this application.
 #[derive(Clone, Debug)]
 pub struct Blueprint {
     pub(crate) specs: Vec<Spec>,
@@ -150,6 +190,9 @@ impl Options {
     }
 
     /// Returns the worst-case times of a service with these options.
+    ///
+    /// What the plan adds up along its critical path. A stop's share includes the time for
+    /// aborting.
     #[must_use]
     pub fn budget(&self) -> Budget {
         let stop = self.stop_timeout + ABORT_RESERVE;
@@ -161,26 +204,13 @@ impl Options {
 // === impl Assembly ===
 
 impl Assembly {
-    /// Checks everything that can be known before anything runs.
-    ///
-    /// # Errors
-    ///
-    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
-    /// path, duplicate names.
-    pub fn check(mut self) -> Result<Blueprint, PlanError> {
-        self.specs.sort_by(|a, b| a.name.cmp(&b.name));
-        Binder::new(self).bind()
-    }
-}
-
-// === impl Blueprint ===
-
-impl Blueprint {
     /// Checks every instance's configuration and collects the secret values in it.
     ///
     /// # Errors
     ///
     /// Returns every problem of every section in one report.
+    ///
+    /// Sections of disabled services are not resolved, so their secrets need not exist.
     pub fn check_config(&self) -> Result<Vec<String>, Report> {
         let mut secrets = Vec::new();
         let mut report: Option<Report> = None;
@@ -195,6 +225,23 @@ impl Blueprint {
         report.map_or(Ok(secrets), Err)
     }
 
+    /// Checks everything that can be known before anything runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
+    /// path, duplicate names.
+    ///
+    /// It does not look at configuration; that is [`Assembly::check_config`].
+    pub fn check(mut self) -> Result<Blueprint, PlanError> {
+        self.specs.sort_by(|a, b| a.name.cmp(&b.name));
+        Binder::new(self).bind()
+    }
+}
+
+// === impl Blueprint ===
+
+impl Blueprint {
     /// Returns the instances, in the order of their ids.
     #[must_use]
     pub fn specs(&self) -> &[Spec] {
@@ -224,6 +271,8 @@ impl Blueprint {
     }
 
     /// Returns the order of start and stop, with worst-case times.
+    ///
+    /// Services that do not start with the application are not in it.
     #[must_use]
     pub fn plan(&self, starts_at_once: usize) -> Plan {
         let starts = self.starting();
@@ -272,7 +321,7 @@ impl std::fmt::Display for EdgeOrigin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Argument { needs, of } => {
-                write!(f, "argument `Dep<{}>` of `{}`", short(needs), short(of))
+                write!(f, "argument `Dep<{}>` of {}", short(needs), quoted(of))
             }
             Self::Config(origin) => write!(f, "{origin}"),
             Self::Code => f.write_str("code"),
@@ -280,9 +329,43 @@ impl std::fmt::Display for EdgeOrigin {
     }
 }
 
-/// Returns a type's name without its path.
+/// Returns the short name of who has a constructor, for a sentence.
+pub(crate) fn quoted(type_name: &str) -> String {
+    let short = short(type_name);
+    if short.contains(' ') { short } else { format!("`{short}`") }
+}
+
+/// Returns a type's name without paths, also in its parameters: `Store<Key>`, `dyn Store`.
 pub(crate) fn short(type_name: &str) -> String {
-    let (prefix, plain) =
-        type_name.strip_prefix("dyn ").map_or(("", type_name), |plain| ("dyn ", plain));
-    format!("{prefix}{}", plain.rsplit("::").next().unwrap_or(plain))
+    if type_name.ends_with("{{closure}}") {
+        return "a closure".to_owned();
+    }
+    let mut name = String::new();
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let mut rest = type_name;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_path(c) != is_path(first)).unwrap_or(rest.len());
+        let part = &rest[..end];
+        name.push_str(if is_path(first) { part.rsplit("::").next().unwrap_or(part) } else { part });
+        rest = &rest[end..];
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_types_are_shortened_within_their_parameters() {
+        #[track_caller]
+        fn check(long: &str, expected: &str) {
+            assert_eq!(short(long), expected);
+        }
+        check("a::b::Store", "Store");
+        check("dyn a::b::Store", "dyn Store");
+        check("a::Store<b::Key, [c::Value; 4]>", "Store<Key, [Value; 4]>");
+        check("dyn a::Store + core::marker::Send", "dyn Store + Send");
+        check("a::main::{{closure}}", "a closure");
+    }
 }

@@ -3,10 +3,16 @@
 //! # Invariants
 //!
 //! 1. Only the supervisor writes `details` and `word`.
-//! 2. Only a generation's own task opens and shuts `slot` and `mounted`, and only while it lives: what
-//!    they hold is user code's, which may block or panic when it is dropped.
+//! 2. Only a generation's own task opens and shuts `slot` and `mounted`, and only while it lives:
+//!    what they hold is user code's, which may block or panic when it is dropped.
 //! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
 //! 4. A reader never blocks a writer.
+//!
+//! # Two speeds
+//!
+//! State, readiness and generation are packed into one word, for whoever asks often: one load,
+//! never torn. Everything else is a status behind a pointer that is swapped whole. Both are written
+//! together, the word first; who needs them to agree takes the status.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -40,6 +46,8 @@ pub(crate) struct Cell {
 }
 
 /// An instance that other services may use.
+///
+/// The generation is kept with it, so that who is late gives up his own and nobody else's.
 pub(crate) struct Published {
     pub(crate) generation: Generation,
     pub(crate) instance: AnyService,
@@ -154,11 +162,14 @@ impl Cell {
     /// # Cancel safety
     ///
     /// Nothing is lost if the future is dropped.
+    ///
+    /// Used by everything that waits for a service: ready, a state, a generation.
     pub(crate) async fn wait_for<T>(&self, mut f: impl FnMut(&Self) -> Option<T>) -> T {
         crate::life::wait_for(&self.changed, || f(self)).await
     }
 }
 
+/// Three bits of state, one of readiness, the rest for the generation.
 fn pack(status: &Status) -> u64 {
     let ready = u64::from(status.ready) << STATE_BITS;
     status.generation.0 << GENERATION_SHIFT | ready | status.state as u64

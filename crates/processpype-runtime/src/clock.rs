@@ -4,16 +4,37 @@
 //!
 //! 1. Wall time is read once, when the clock is made; from then on it follows tokio's clock, so
 //!    that paused time tells the truth and time never runs backwards.
+//! 2. Nothing else in this crate knows wall time: deadlines are instants of tokio's clock.
+//!
+//! So a machine whose clock is set back shows times that go on evenly, off by what it was set,
+//! until the process starts again. For an event log that is the lesser evil: order and distances
+//! hold.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 /// Milliseconds since the Unix epoch, UTC.
+///
+/// For people and for the wire; to measure, take two of tokio's instants.
+///
+/// ```
+/// use processpype_runtime::{Clock, Timestamp};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let clock = Clock::starting_at(Timestamp(1_000));
+/// tokio::time::sleep(Duration::from_secs(2)).await;
+/// assert_eq!(clock.now(), Timestamp(3_000));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
 
 /// Tells wall time in step with tokio's clock.
+///
+/// Copied freely; all copies tell the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     wall: u64,

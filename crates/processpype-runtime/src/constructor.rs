@@ -1,4 +1,16 @@
 //! Constructors as declarations: plain functions whose argument types say what a service needs.
+//!
+//! # How plain functions become declarations
+//!
+//! A blanket implementation over `Fn(A, B, …) -> R` would overlap for different numbers of
+//! arguments, were it not for the marker `M`: it is `fn(A, B, …) -> R`, different for each, and
+//! never written by anybody. In the same way [`Product`] has a marker for the case: a service, a
+//! result of one, or a future of either. (axum's handlers and bevy's systems work like this.)
+//!
+//! # Invariants
+//!
+//! 1. A constructor is called inside of the generation's own task, anew for each generation.
+//! 2. Its arguments are resolved before it is called, in their order.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -14,6 +26,33 @@ use crate::service::{BoxFuture, Service};
 ///
 /// It runs inside the generation's own task, so that a panic, a block or a timeout in it is
 /// contained; a restart calls it again, from the current configuration.
+///
+/// ```
+/// use processpype_runtime::{Context, Dep, Kind, Result, Service};
+///
+/// struct Plain;
+/// impl Service for Plain {}
+/// struct Fallible;
+/// impl Service for Fallible {}
+/// struct Eventual;
+/// impl Service for Eventual {}
+///
+/// impl Fallible {
+///     fn new(_plain: Dep<Plain>) -> Result<Self> { Ok(Self) }
+/// }
+/// impl Eventual {
+///     async fn new(_other: Option<Dep<Fallible>>, _cx: Context) -> Result<Self> { Ok(Self) }
+/// }
+///
+/// let kinds = [Kind::of(|| Plain), Kind::of(Fallible::new), Kind::of(Eventual::new)];
+/// assert_eq!(kinds[2].default_name()?.as_str(), "eventual");
+/// # Ok::<(), processpype_runtime::Error>(())
+/// ```
+///
+/// Do in it what makes the instance whole, and leave what takes long or can fail to
+/// [`Service::start`], after which `stop` is sure to run; a constructor that fails has nothing to
+/// stop. It must be `Clone`, as functions and most closures are: what a closure captures by value
+/// is cloned.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a constructor of a service",
     label = "this function cannot make a service",
@@ -39,6 +78,20 @@ pub trait Constructor<M>: Clone + Send + Sync + 'static {
 }
 
 /// A function that is a service by itself: `Fn(A, B, …) -> impl Future<Output = Result>`.
+///
+/// ```
+/// use processpype_runtime::{Context, Kind, Result};
+/// use std::time::Duration;
+///
+/// async fn heartbeat(cx: Context) -> Result {
+///     while cx.sleep(Duration::from_secs(60)).await { /* tell somebody */ }
+///     Ok(())
+/// }
+///
+/// assert!(Kind::task(heartbeat).config_types().is_empty());
+/// ```
+///
+/// A task has `run` alone. Once it needs `start`, `stop` or routes, it is time for a type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run as a task",
     label = "this function cannot be a task",
@@ -80,6 +133,8 @@ pub struct Fallible;
 pub struct Eventual<K>(PhantomData<K>);
 
 /// A task as a service: its `run` calls the function.
+///
+/// The arguments are made when `run` begins, not before: a task has no constructor that could fail.
 pub(crate) struct Task<F, M> {
     function: F,
     wiring: Arc<Wiring>,

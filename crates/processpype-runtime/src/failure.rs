@@ -1,4 +1,9 @@
 //! A failure of user code, with what may be shown of it and what is for the log.
+//!
+//! # Invariants
+//!
+//! 1. `public` holds nothing but text that the service made public, or that this crate wrote.
+//! 2. `story` is for the log alone, and holds the whole chain.
 
 use processpype_core::ErrorKind;
 
@@ -6,6 +11,8 @@ use crate::error::Error;
 use crate::panic::Panicked;
 
 /// What went wrong, in two texts.
+///
+/// The supervisor publishes one and logs the other; from here on they are never mixed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
@@ -18,6 +25,7 @@ pub(crate) struct Failure {
 // === impl Failure ===
 
 impl Failure {
+    /// A failure that this crate noticed: its text is ours, and public.
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
         let public: String = text.into();
         Self { kind, story: public.clone(), public }
@@ -38,6 +46,7 @@ impl Failure {
         Self { kind, public, story }
     }
 
+    /// The message of a panic may hold anything, so it is told to the log only.
     pub(crate) fn from_panic(what: &str, panicked: &Panicked) -> Self {
         let mut story = format!("{what} {panicked}");
         if let Some(backtrace) = panicked.site.as_ref().and_then(|site| site.backtrace.as_ref()) {

@@ -9,6 +9,16 @@
 //! 3. The instance is taken back from slot and routes before anything else of a stop happens.
 //! 4. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the
 //!    time, `stop` always has the rest.
+//!
+//! # How it reads
+//!
+//! [`live`] is the life from top to bottom: construct, start, run, tear down. Each step gives back
+//! how it [`Ended`], and nothing in the later ones asks why the earlier ones did. A stop can come
+//! at any await; `select!` is biased towards it, so a stop that was asked for wins over a success
+//! at the same moment.
+//!
+//! All user code runs contained. A panic is an ending like an error, with another kind, and the
+//! teardown goes on.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -35,6 +45,9 @@ const RUN_SHARE: f64 = 0.4;
 
 /// The share of what is left for `stop` in which children that were aborted may end before it.
 const ABORTED_SHARE: f64 = 0.1;
+
+/// How long an instance may still be in use before it counts as leaked.
+const LEAK_PATIENCE: Duration = Duration::from_millis(10);
 
 /// What a generation needs to know beside its life.
 #[derive(Clone, Debug)]
@@ -207,7 +220,7 @@ async fn teardown(
     forced |= !stopped;
     life.abort_children();
     life.untracked().await;
-    let (leaked, dropped) = let_go(service);
+    let (leaked, dropped) = let_go(service).await;
     // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
     let later = [life.take_child_failure(), failure, dropped];
     ending.failure = ending.failure.or_else(|| later.into_iter().flatten().next());
@@ -248,12 +261,18 @@ async fn end_children(life: &Life, by: Instant) -> bool {
     false
 }
 
-/// Drops the generation's own handle. Returns whether somebody else holds the instance, and the
+/// Drops the generation's own handle. Returns whether somebody else keeps the instance, and the
 /// panic of its `Drop`.
-fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
+///
+/// Who just uses it, through a `Ref` between two awaits, is given [`LEAK_PATIENCE`].
+async fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
     let weak = Arc::downgrade(&service);
     let dropped = contain(move || drop(service));
     let failure = dropped.err().map(|panicked| Failure::from_panic("drop", &panicked));
+    let until = Instant::now() + LEAK_PATIENCE;
+    while weak.strong_count() > 0 && Instant::now() < until {
+        tokio::time::sleep(LEAK_PATIENCE / 10).await;
+    }
     (weak.strong_count() > 0, failure)
 }
 
@@ -329,7 +348,8 @@ impl Drop for Farewell {
         life.enter(Phase::Closing, Instant::now());
         life.abort_children();
         let ending = if std::thread::panicking() {
-            // Every hook is contained, so this is what nobody thought of; it must not pass for a stop.
+            // Every hook is contained, so this is what nobody thought of; it must not pass for a
+            // stop.
             let failure = Failure::new(ErrorKind::Panic, "the service panicked outside its hooks");
             Ended::failed(failure).into_ending()
         } else {

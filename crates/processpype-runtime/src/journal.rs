@@ -25,7 +25,7 @@ use crate::clock::Timestamp;
 
 /// How many events an application holds unless told otherwise.
 ///
-/// Some 1 MiB at most: an event is about 200 bytes, and its texts are bounded.
+/// Some 1 MiB: an event has about 200 bytes beside its text, which is bounded too.
 pub const EVENTS_KEPT: usize = 4096;
 
 /// Something that happened.
@@ -128,8 +128,9 @@ impl Journal {
         let ring = self.ring();
         let last = self.last();
         let first = last + 1 - ring.len() as u64;
-        let lost = if after < last { first.saturating_sub(after + 1) } else { 0 };
-        let skip = (after + 1).saturating_sub(first) as usize;
+        let wanted = after.saturating_add(1);
+        let lost = if after < last { first.saturating_sub(wanted) } else { 0 };
+        let skip = usize::try_from(wanted.saturating_sub(first)).unwrap_or(usize::MAX);
         let events = ring.iter().skip(skip).take(limit).cloned().collect();
         EventPage { events, last, lost }
     }
@@ -230,6 +231,7 @@ mod tests {
         check(4, 9, 7, 10, &[8, 9], 0);
         check(4, 9, 9, 10, &[], 0);
         check(4, 9, 99, 10, &[], 0);
+        check(4, 9, u64::MAX, 10, &[], 0);
     }
 
     #[tokio::test]

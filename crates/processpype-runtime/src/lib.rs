@@ -9,11 +9,22 @@
 //!    loop.
 //!
 //! Users depend on the `processpype` crate, which re-exports what they need from here.
+//!
+//! # How the parts fit
+//!
+//! | part | modules |
+//! |---|---|
+//! | what users write against | `service` `context` `dep` `config` `shared` `routes` `error` |
+//! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
+//! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message` |
+//! | the loop | `supervisor`, `timers`, `clock` |
+//! | what others see and ask | `manager`, `operation`, `status`, `journal` |
 
 mod argument;
 mod binding;
 mod blueprint;
 mod cell;
+mod child;
 mod clock;
 mod config;
 mod constructor;
@@ -41,10 +52,11 @@ pub use crate::argument::{Argument, ConfigType, Declaration, Resolver};
 pub use crate::blueprint::{
     Assembly, Blueprint, Choice, EdgeOrigin, NamedEdge, Options, STARTS_AT_ONCE, Spec,
 };
+pub use crate::child::{BlockingChild, ChildOutput};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::config::Config;
 pub use crate::constructor::{Constructor, TaskFunction};
-pub use crate::context::{BlockingChild, ChildOutput, Context, METADATA_MAX, TEXT_MAX};
+pub use crate::context::{Context, METADATA_MAX, Stopper, TEXT_MAX};
 pub use crate::dep::{Dep, Deps, Ref, Sole};
 pub use crate::error::{Error, Result, Unavailable};
 pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};

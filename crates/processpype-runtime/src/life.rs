@@ -7,7 +7,27 @@
 //! 2. A generation is gone only when its tracker is empty: children joined, handlers and bodies
 //!    ended.
 //! 3. A life never holds the instance.
+//!
+//! # The shape of an end
+//!
+//! ```text
+//! serving ──asked──▶ draining ──▶ stopping ──▶ closing ──▶ gone
+//!                    40 %         40 %         the rest
+//!    requests:       finish       cut
+//!    children:       go on        told, then aborted   none taken any more
+//!    Dep::get:       refused from here on
+//! ```
+//!
+//! A phase has one deadline, which [`Context::deadline`](crate::Context::deadline) shows. A
+//! generation that ends by itself skips draining.
+//!
+//! # Locks
+//!
+//! One short lock guards what is rarely touched, and is never held over an await or over user code.
+//! What is asked often (the phase) is an atomic beside it. Waiters are woken after every change and
+//! look again; they register before they look, so no change is missed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,6 +59,9 @@ pub(crate) enum Phase {
 }
 
 /// What everybody who works for one generation shares.
+///
+/// Held by the context and its clones, by guards, and by the supervisor; never by the instance's
+/// users.
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) cell: Arc<Cell>,
@@ -63,7 +86,7 @@ struct Control {
     deadline: Option<Instant>,
     health: Health,
     child_failure: Option<Failure>,
-    tracked: Vec<Tracked>,
+    tracked: BTreeMap<u64, Tracked>,
     next_child: u64,
     requests: usize,
 }
@@ -75,12 +98,11 @@ pub(crate) struct Health {
     pub(crate) ready: Option<bool>,
     pub(crate) degraded: Option<String>,
     pub(crate) error: Option<String>,
-    pub(crate) metadata: std::collections::BTreeMap<String, String>,
+    pub(crate) metadata: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
 struct Tracked {
-    id: u64,
     name: Arc<str>,
     /// A blocking child has none: it cannot be aborted.
     abort: Option<AbortHandle>,
@@ -142,10 +164,12 @@ impl Life {
         self.changed.notify_waiters();
     }
 
+    /// Whether the phase has been reached, or passed.
     pub(crate) fn is_in(&self, phase: Phase) -> bool {
         self.phase.load(Ordering::Acquire) >= phase as u8
     }
 
+    /// Resolves when the phase has been reached, or passed.
     pub(crate) async fn reached(&self, phase: Phase) {
         self.wait_for(|life| life.is_in(phase).then_some(())).await;
     }
@@ -206,7 +230,7 @@ impl Life {
         }
         let id = control.next_child;
         control.next_child += 1;
-        control.tracked.push(Tracked { id, name, abort: None });
+        control.tracked.insert(id, Tracked { name, abort: None });
         Ok(Guard { life: Arc::clone(self), child: Some(id) })
     }
 
@@ -217,7 +241,7 @@ impl Life {
         if self.is_in(Phase::Closing) {
             // Whoever aborts the children may have come before this.
             abort.abort();
-        } else if let Some(tracked) = control.tracked.iter_mut().find(|it| it.id == child) {
+        } else if let Some(tracked) = control.tracked.get_mut(&child) {
             tracked.abort = Some(abort);
         }
     }
@@ -232,6 +256,7 @@ impl Life {
         Ok(Guard { life: Arc::clone(self), child: None })
     }
 
+    /// Resolves when no handler runs and no streamed body is on its way.
     pub(crate) async fn requests_ended(&self) {
         wait_for(&self.idle, || (self.control().requests == 0).then_some(())).await;
     }
@@ -241,10 +266,12 @@ impl Life {
         wait_for(&self.idle, || self.is_untracked().then_some(())).await;
     }
 
+    /// Resolves when no child runs; new ones may come while `run` lives.
     pub(crate) async fn children_ended(&self) {
         wait_for(&self.idle, || self.control().tracked.is_empty().then_some(())).await;
     }
 
+    /// Whether neither a request nor a child is left.
     pub(crate) fn is_untracked(&self) -> bool {
         let control = self.control();
         control.requests == 0 && control.tracked.is_empty()
@@ -252,13 +279,13 @@ impl Life {
 
     /// Returns the names of the children that still run.
     pub(crate) fn children(&self) -> Vec<Arc<str>> {
-        self.control().tracked.iter().map(|tracked| Arc::clone(&tracked.name)).collect()
+        self.control().tracked.values().map(|tracked| Arc::clone(&tracked.name)).collect()
     }
 
     /// Aborts every child that can be aborted.
     pub(crate) fn abort_children(&self) {
         let control = self.control();
-        let handles = control.tracked.iter().filter_map(|tracked| tracked.abort.clone());
+        let handles = control.tracked.values().filter_map(|tracked| tracked.abort.clone());
         let handles: Vec<AbortHandle> = handles.collect();
         drop(control);
         handles.iter().for_each(AbortHandle::abort);
@@ -302,7 +329,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let mut control = self.life.control();
         match self.child {
-            Some(id) => control.tracked.retain(|tracked| tracked.id != id),
+            Some(id) => drop(control.tracked.remove(&id)),
             None => control.requests -= 1,
         }
         let idle = control.requests == 0 || control.tracked.is_empty();

@@ -28,7 +28,7 @@ use crate::status::Status;
 
 /// How many commands may be on their way to the supervisor.
 ///
-/// One more is refused with [`CommandError::Busy`](crate::CommandError::Busy) rather than made to
+/// One more is refused with [`CommandError::Busy`] rather than made to
 /// wait.
 pub const COMMANDS_PENDING: usize = 1024;
 
@@ -165,7 +165,7 @@ impl Manager {
     /// A service that runs already is left alone: [`Done::changed`] is false. One that waits for a
     /// provider keeps this waiting; put it in a timeout, or use [`command`](Self::command). A
     /// provider that an operator stopped is not started behind their back
-    /// ([`CommandError::ProviderStopped`](crate::CommandError::ProviderStopped)).
+    /// ([`CommandError::ProviderStopped`]).
     pub async fn start(&self, name: &str) -> Result<Done, CommandError> {
         let verb = Verb::Start { with_dependencies: false };
         self.command(name, verb, Request::by("code")).await?.outcome().await
@@ -216,7 +216,7 @@ impl Manager {
     ///
     /// Whoever gives the same command twice gets two operations; the later command on a service
     /// takes the place of an earlier one that has not ended, which then ends as
-    /// [`CommandError::Superseded`](crate::CommandError::Superseded).
+    /// [`CommandError::Superseded`].
     pub async fn command(
         &self,
         name: &str,

@@ -5,6 +5,12 @@
 //! 1. A generation has at most [`REPORTS_PER_SERVICE`] messages on the way, so that the queue,
 //!    which has room for that many of every service, never refuses one of them.
 //! 2. Messages that a client could multiply (panics of handlers) take only what room is left.
+//!
+//! # Why it may not be refused
+//!
+//! A lost "gone" would leave a service in `stopping` for ever. So the room is reserved by counting,
+//! not by hoping: each generation sends each lifecycle message once, and health only after the last
+//! one was taken. What clients can cause in any number may be dropped; it is in the log.
 
 use processpype_core::{Exit, Generation, ServiceId};
 use tokio::sync::mpsc;
@@ -19,6 +25,8 @@ pub(crate) const REPORTS_PER_SERVICE: usize = 8;
 pub(crate) const REPORTS_SPARE: usize = 1024;
 
 /// One message of a generation.
+///
+/// Each names its generation: news of one that was given up changes nothing.
 #[derive(Debug)]
 pub(crate) enum Message {
     Started(ServiceId, Generation, bool),
@@ -55,6 +63,7 @@ impl Reports {
         Self(None)
     }
 
+    /// Never waits: it is called from `Drop` and from user code's threads.
     pub(crate) fn send(&self, message: Message) {
         let Some(sender) = &self.0 else { return };
         let optional = matches!(message, Message::HandlerPanic(..));

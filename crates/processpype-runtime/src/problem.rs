@@ -36,7 +36,7 @@ pub struct PlanProblem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlanCode {
-    /// Services need each other in a circle.
+    /// Services depend on each other in a cycle.
     Cycle,
     /// Nothing provides what a service needs.
     MissingProvider,

@@ -7,6 +7,23 @@
 //! 2. It never sleeps in place, retries, or runs user code: later is a timer in its own queue.
 //! 3. It takes at most [`BATCH`] messages of one source before it looks at the others, so that a
 //!    storm of one kind starves nobody.
+//!
+//! # One turn of the loop
+//!
+//! 1. Wait for a message of a generation, something asked of the whole application, a command, or
+//!    the next timer; in this order, if several are there.
+//! 2. Take what is waiting, up to a batch of each.
+//! 3. Every input goes through [`Supervisor::step`]: the machine (core, pure) answers with actions,
+//!    and the loop carries them out. It decides nothing itself.
+//!
+//! The actions are of two sorts: do (spawn, stop, abort, arm a timer) and tell (publish a
+//! transition, finish an operation). Doing never waits; what comes of it is a later message.
+//!
+//! # Against the worst
+//!
+//! A generation's task may block for ever, so nothing here waits for one. Its stop has a timer of
+//! its own beyond `stop_timeout`; then it is aborted; then it is declared orphaned, cut off, and
+//! named.
 
 mod closing;
 mod launch;
@@ -44,6 +61,8 @@ pub use self::launch::Launch;
 const BATCH: usize = 256;
 
 /// How many operations may wait for their end.
+///
+/// Waiting costs memory only; beyond this a command is refused as busy.
 pub const OPERATIONS_PENDING: usize = 4096;
 
 /// How long after `stop_timeout` the supervisor gives a generation that should end itself.
@@ -56,6 +75,10 @@ const ABORT_GRACE: Duration = Duration::from_millis(200);
 pub const ABORT_RESERVE: Duration = STOP_SLACK.saturating_add(ABORT_GRACE);
 
 /// The supervisor of one application. Drive it with [`run`](Self::run).
+///
+/// Made by [`Blueprint::launch`](crate::Blueprint::launch), together with the
+/// [`Manager`](crate::Manager) that speaks to it. Under `.main()` it has a thread of its own;
+/// embedded, it is a task of the caller's runtime.
 #[derive(Debug)]
 pub struct Supervisor {
     machine: Machine,
@@ -169,6 +192,7 @@ impl Supervisor {
         }
     }
 
+    /// What a service says counts only while its generation does.
     fn take_health(&mut self, id: ServiceId, generation: Generation) {
         let Some(life) = self.life(id, generation) else { return };
         let health = life.health();
@@ -223,6 +247,8 @@ impl Supervisor {
         }
     }
 
+    /// Gives the operation its number before the machine sees it: the machine may finish it at
+    /// once.
     fn accept(
         &mut self,
         service: ServiceId,
@@ -282,6 +308,7 @@ impl Supervisor {
         }
     }
 
+    /// Begins a generation: its life, its orders, its task, in its own span.
     fn spawn(&mut self, id: ServiceId, generation: Generation) {
         let cell = Arc::clone(&self.shared.cells[id.index()]);
         let services = self.launch.services.clone();
@@ -302,6 +329,7 @@ impl Supervisor {
         service.task = Some(task.abort_handle());
     }
 
+    /// Asks, with a deadline that closing may shorten.
     fn ask_to_stop(&mut self, id: ServiceId, generation: Generation) {
         let timeout = self.services[id.index()].spec.options.stop_timeout;
         let mut by = Instant::now() + timeout;
@@ -340,6 +368,7 @@ impl Supervisor {
         self.timers.arm(Instant::now() + after, Due::Generation(id, generation, timer));
     }
 
+    /// Ends an operation: in the journal, and for whoever waits.
     fn finish(&mut self, operation: OperationId, outcome: Outcome) {
         let Some(waiting) = self.operations.remove(&operation) else { return };
         let result = self.outcome(&waiting, outcome);

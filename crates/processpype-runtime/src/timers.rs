@@ -5,6 +5,13 @@
 //! 1. A timer fires at or after its time, in the order of times; equal times in the order of
 //!    arming.
 //! 2. A timer is never cancelled: the machine ignores one that no longer matters.
+//!
+//! # Why not tokio's timers
+//!
+//! One task with one sleep serves all waits: the loop stays the only place where time turns into
+//! events, and their order is defined. Not cancelling keeps arming and firing at O(log n), without
+//! handles; every timer carries the generation it was armed for, so a late one is recognised as
+//! such.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -33,11 +40,13 @@ pub(crate) struct Timers {
 // === impl Timers ===
 
 impl Timers {
+    /// Arms a timer; it cannot be taken back.
     pub(crate) fn arm(&mut self, at: Instant, due: Due) {
         self.heap.push(Reverse((at, self.armed, due)));
         self.armed += 1;
     }
 
+    /// When the next timer is due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, ..))| *at)
     }

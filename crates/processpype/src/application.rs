@@ -5,17 +5,10 @@
 //! 1. Nothing here runs anything or can fail: what is wrong is kept and told with all other
 //!    problems.
 //!
-//! 2. The order of calls decides nothing but the order of layers of configuration: services are
-//!    sorted by name before ids are given, so that two programs that register the same services
-//!    have the same plan.
-//!
 //! # How it fits
 //!
-//! This is the *builder* of builder, bound, running. [`Application::check`] and everything that
-//! runs turn it into a `Setup` (module `setup`): configuration loaded, services of the file added,
-//! graph bound. From there, `process` owns a process, `running` lives inside a program and
-//! `testing` inside a test. All three begin with the same `Setup`, so a test sees what production
-//! will see.
+//! The *builder* of builder, bound, running: [`Application::check`] and everything that runs turn
+//! it into a `Setup` (module `setup`). A process, a program and a test begin with the same one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,7 +65,7 @@ use processpype_runtime::{
 /// No method fails. What is wrong here, such as [`named`](Self::named) before any service or two
 /// values of one type, is told by whatever runs the application, together with every other problem
 /// of configuration and plan.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[must_use = "an application does nothing before `main`, `start` or `scope`"]
 pub struct Application {
     pub(crate) declared: Vec<Declared>,
@@ -115,7 +108,14 @@ impl Application {
     /// The control plane is on; its address comes from the configuration (`127.0.0.1:8080` by
     /// default).
     pub fn new() -> Self {
-        Self { has_server: true, ..Self::default() }
+        Self {
+            declared: Vec::new(),
+            kinds: Vec::new(),
+            shared: SharedValues::default(),
+            problems: Vec::new(),
+            sources: Sources::default(),
+            has_server: true,
+        }
     }
 
     /// Adds a service. Its constructor's arguments are its declared needs; see [`Constructor`].
@@ -450,7 +450,8 @@ impl Application {
     /// impl Service for Counter {}
     ///
     /// let check = |step: &str| {
-    ///     let app = Application::new().service(|_: Config<CounterConfig>| Counter).named("counter");
+    ///     let counter = |_: Config<CounterConfig>| Counter;
+    ///     let app = Application::new().service(counter).named("counter");
     ///     let name = "PROCESSPYPE_SERVICES__COUNTER__STEP".to_owned();
     ///     app.environment([(name, step.to_owned())]).check()
     /// };
@@ -489,5 +490,11 @@ impl Application {
 
     fn refuse(&mut self, message: String) {
         self.problems.push(PlanProblem::new(PlanCode::Declaration, message));
+    }
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        Self::new()
     }
 }

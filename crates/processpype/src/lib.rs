@@ -94,20 +94,22 @@ pub mod testing;
 /// Configuration: types for a service's own section, and the loader of layered files.
 pub mod config {
     pub use processpype_config::{
-        Document, Effective, Format, HumanDuration, Loader, Origin, Problem, Report, Secret,
-        Section, read_json,
+        BackendConfig, Document, Effective, Format, HumanDuration, InvalidDuration, Loader, Origin,
+        Problem, Report, Secret, SecretsConfig, Section, limits, nearest, read_json,
     };
 }
 
+pub use processpype_control::{BindError, SettingsError};
 pub use processpype_core::{
     CloseCause, Desired, ErrorKind, EventKind, Exit as GenerationExit, Generation, InvalidName,
-    ServiceName, ServiceState, Verb,
+    OperationId, ServiceId, ServiceName, ServiceState, Verb,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, ChildOutput, Closed, CommandError, Config, Constructor,
-    Context, Dep, Deps, Done, Error, ErrorInfo, Event, EventPage, Manager, Operation, Past,
-    PlanCode, PlanError, PlanProblem, Ref, Request, Result, Routes, Service, Shared, Sole, Status,
-    Subscription, TaskFunction, Timestamp, Unavailable,
+    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, ChildOutput, Closed,
+    CommandError, Config, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo,
+    Event, EventPage, HISTORY_KEPT, METADATA_MAX, Manager, Mounted, Operation, Past, PlanCode,
+    PlanError, PlanProblem, Ref, Request, RequestError, Result, Routes, Service, Shared, Sole,
+    Status, Subscription, TEXT_MAX, TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

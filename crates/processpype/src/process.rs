@@ -45,8 +45,9 @@ use crate::signals::Signals;
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
 
-/// Up to how many services there is a thread for each: a few that block then take away only their own.
-/// Idle threads cost almost nothing; more would not help an application whose services block by the dozen.
+/// Up to how many services there is a thread for each: a few that block then take away only their
+/// own. Idle threads cost almost nothing; more would not help an application whose services block
+/// by the dozen.
 const SERVICE_WORKERS_EACH_MAX: usize = 16;
 
 /// How long after the deadline the main thread still waits for the supervisor's own last words.
@@ -158,8 +159,10 @@ struct Host {
 
 impl Host {
     async fn run(self, supervisor: processpype_runtime::Supervisor) {
+        // Listening begins before anything runs: no signal falls through.
+        let listened = Signals::listen();
+        let signals = watch_signals(listened, self.manager.clone(), self.notices.clone());
         let server = self.bound.map(Bound::serve);
-        let signals = watch_signals(self.manager.clone(), self.notices.clone());
         let closing =
             watch_closing(self.manager.clone(), self.notices.clone(), self.closing_timeout);
         let all = async {
@@ -183,8 +186,12 @@ impl Host {
 }
 
 /// Turns signals into closing, and a second one into aborting. Never returns.
-async fn watch_signals(manager: Manager, notices: SyncSender<Notice>) {
-    let mut signals = match Signals::listen() {
+async fn watch_signals(
+    listened: std::io::Result<Signals>,
+    manager: Manager,
+    notices: SyncSender<Notice>,
+) {
+    let mut signals = match listened {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(target: "processpype", "cannot listen for signals: {error}");

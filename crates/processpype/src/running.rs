@@ -4,7 +4,6 @@
 //!
 //! 1. Dropping a [`Running`] means *close without waiting*; it is never success.
 //! 2. Nothing global is installed: no signal handler, no panic hook, no subscriber.
-//!
 //! 3. The supervisor runs on the caller's runtime. A service that blocks its thread can therefore
 //!    block the supervisor; only `.main()`, which has threads of its own, promises otherwise.
 //! 4. The control plane starts before the services and is stopped after them, so that it can be
@@ -293,4 +292,12 @@ impl fmt::Display for StartError {
     }
 }
 
-impl std::error::Error for StartError {}
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // Its text is the bind error's own, so the cause is that error's cause.
+            Self::Bind(error) => error.source(),
+            Self::Setup(_) | Self::Settings(_) | Self::Significant(_) => None,
+        }
+    }
+}

@@ -61,6 +61,7 @@ pub(crate) struct ServerSection {
     /// The port; 0 takes any free one.
     pub(crate) port: u16,
     /// Moves every path but the probes, such as `/api`. Empty: nothing is moved.
+    #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]+)*$"))]
     pub(crate) api_prefix: String,
     /// How long closing the application may take in all, in seconds.
     #[schemars(range(min = 0.5, max = 86400.0))]

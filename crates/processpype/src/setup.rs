@@ -127,19 +127,23 @@ impl Application {
             specs.add_declared(declared);
         }
         specs.add_from_file(&self.kinds);
-        let Specs { specs, levels, .. } = specs;
-        problems.finish_before_binding()?;
-        let blueprint = Assembly { specs, shared: self.shared }.check();
-        let blueprint = blueprint.map_err(|plan| SetupError { report: None, plan: Some(plan) })?;
-        let secrets = blueprint.check_config();
-        let secrets = secrets.map_err(|report| SetupError { report: Some(report), plan: None })?;
+        let Specs { specs, levels, lost, .. } = specs;
+        let assembly = Assembly { specs, shared: self.shared };
+        let secrets = problems.keep(assembly.check_config());
+        let blueprint = problems.plan_of(assembly.check(), lost);
         let (kinds, has_server) = (self.kinds, self.has_server);
-        Ok(Setup { settings, document, blueprint, levels, secrets, kinds, has_server })
+        match (blueprint, problems.into_error()) {
+            (Some(blueprint), None) => {
+                Ok(Setup { settings, document, blueprint, levels, secrets, kinds, has_server })
+            }
+            (_, Some(error)) => Err(error),
+            (None, None) => unreachable!("a plan that cannot be made has a problem"),
+        }
     }
 }
 
 fn load(sources: &Sources) -> Result<Document, Report> {
-    let mut loader = Loader::new();
+    let mut loader = Loader::new().sections(&SECTIONS);
     if let Some(file) = sources.file.as_ref().or(sources.default_file.as_ref()) {
         loader = loader.file(file);
     }
@@ -162,11 +166,22 @@ fn load(sources: &Sources) -> Result<Document, Report> {
 // === impl Problems ===
 
 impl Problems {
+    /// Adds what was not told yet: both halves of a section that is no map say the same.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "its callers have nothing more to do with it"
+    )]
     fn add(&mut self, report: Report) {
-        self.report = Some(match self.report.take() {
-            Some(all) => all.merge(report),
-            None => report,
-        });
+        for problem in report.problems() {
+            let told = self.report.as_ref().map_or(&[][..], Report::problems);
+            if told.iter().all(|told| told.to_string() != problem.to_string()) {
+                let new = Report::from(problem.clone());
+                self.report = Some(match self.report.take() {
+                    Some(all) => all.merge(new),
+                    None => new,
+                });
+            }
+        }
     }
 
     /// Keeps the problems of a result and goes on with a default.
@@ -189,11 +204,27 @@ impl Problems {
             observability: self.keep(root.get("observability").read()),
             defaults: self.keep(root.get("defaults").read()),
         };
+        self.check_host(document, &settings.server.host);
         if let Err(error) = Timezone::named(&settings.app.timezone) {
             let section = document.section(&["app", "timezone"]);
             self.add(section.problem(error.to_string()).into());
         }
         settings
+    }
+
+    /// The control plane refuses these when it listens; `check` must say so before.
+    fn check_host(&mut self, document: &Document, host: &str) {
+        let address = host.parse::<std::net::IpAddr>();
+        if address.is_ok_and(|address| !address.is_loopback()) {
+            let section = document.section(&["server", "host"]);
+            let text = format!(
+                "the control API refuses to listen on {host}: other machines could stop services, \
+                 and there is no authentication"
+            );
+            let help = "set it to 127.0.0.1 and let a proxy that authenticates, or an ssh tunnel, \
+                        lead to it";
+            self.add(section.problem(text).help(help).into());
+        }
     }
 
     fn take_with(&mut self, report: Report) -> SetupError {
@@ -202,10 +233,25 @@ impl Problems {
         SetupError { report: self.report.take(), plan }
     }
 
-    fn finish_before_binding(self) -> Result<(), SetupError> {
+    /// Keeps the problems of the plan; those that only follow from services that were `lost` to
+    /// other problems would mislead.
+    fn plan_of(&mut self, plan: Result<Blueprint, PlanError>, lost: bool) -> Option<Blueprint> {
+        let error = match plan {
+            Ok(blueprint) => return Some(blueprint),
+            Err(error) => error,
+        };
+        let follows = |problem: &&PlanProblem| {
+            lost && matches!(problem.code, PlanCode::MissingProvider | PlanCode::UnknownService)
+        };
+        let own = error.problems().iter().filter(|problem| !follows(problem));
+        self.plan.extend(own.cloned());
+        None
+    }
+
+    fn into_error(self) -> Option<SetupError> {
         match (self.report, PlanError::from_problems(self.plan)) {
-            (None, None) => Ok(()),
-            (report, plan) => Err(SetupError { report, plan }),
+            (None, None) => None,
+            (report, plan) => Some(SetupError { report, plan }),
         }
     }
 }
@@ -219,6 +265,8 @@ struct Specs<'a> {
     levels: Vec<(ServiceName, Level)>,
     /// Sections of the file that belong to a service registered in code.
     taken: Vec<String>,
+    /// Some service has no spec, because of a problem that was told.
+    lost: bool,
 }
 
 // === impl Specs ===
@@ -226,8 +274,10 @@ struct Specs<'a> {
 impl<'a> Specs<'a> {
     fn new(document: &Document, defaults: &'a DefaultsSection, problems: &'a mut Problems) -> Self {
         let services = document.section(&["services"]);
+        // Without its keys it reads as nothing, unless it is no map at all.
+        let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
         let (specs, levels, taken) = (Vec::new(), Vec::new(), Vec::new());
-        Self { services, defaults, problems, specs, levels, taken }
+        Self { services, defaults, problems, specs, levels, taken, lost: false }
     }
 
     fn add_declared(&mut self, declared: Declared) {
@@ -240,6 +290,7 @@ impl<'a> Specs<'a> {
             Err(error) => {
                 let problem = PlanProblem::new(PlanCode::Declaration, error.to_string());
                 self.problems.plan.push(problem.help("name the service with `.named(\"…\")`"));
+                self.lost = true;
                 return;
             }
         };
@@ -272,30 +323,36 @@ impl<'a> Specs<'a> {
             if self.taken.contains(&key) || key.starts_with("x-") {
                 continue;
             }
-            let section = self.services.get(&key);
-            let Some(kind_name) = self.kind_name(&key, &section, kinds) else { continue };
-            let name = match ServiceName::new(&key) {
-                Ok(name) => name,
-                Err(error) => {
-                    self.problems.add(section.problem(error.to_string()).at(origin).into());
-                    continue;
-                }
-            };
-            let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == kind_name) else {
-                continue;
-            };
-            let (keys, own) = self.keys(&section);
-            let spec = Spec {
-                name,
-                kind_name: kind_name.into(),
-                kind: Arc::clone(kind),
-                section: own,
-                options: Options::default(),
-                uses: Vec::new(),
-                depends_on: Vec::new(),
-            };
-            self.finish(spec, keys, &section);
+            self.lost |= self.add_instance(&key, origin, kinds).is_none();
         }
+    }
+
+    fn add_instance(
+        &mut self,
+        key: &str,
+        origin: Origin,
+        kinds: &[(String, Arc<Kind>)],
+    ) -> Option<()> {
+        let section = self.services.get(key);
+        let kind_name = self.kind_name(key, &section, kinds)?;
+        let name = ServiceName::new(key)
+            .map_err(|error| {
+                self.problems.add(section.problem(error.to_string()).at(origin).into());
+            })
+            .ok()?;
+        let (_, kind) = kinds.iter().find(|(name, _)| *name == kind_name)?;
+        let (keys, own) = self.keys(&section);
+        let spec = Spec {
+            name,
+            kind_name: kind_name.into(),
+            kind: Arc::clone(kind),
+            section: own,
+            options: Options::default(),
+            uses: Vec::new(),
+            depends_on: Vec::new(),
+        };
+        self.finish(spec, keys, &section);
+        Some(())
     }
 
     /// Returns the kind that a section names, if there is such a kind.
@@ -365,9 +422,9 @@ impl<'a> Specs<'a> {
             spec.uses.retain(|choice| choice.role != role);
             spec.uses.push(Choice { role, instance, origin });
         }
-        let place = section.get("depends_on").origin();
-        let place = place.map_or(EdgeOrigin::Code, EdgeOrigin::Config);
-        spec.depends_on.extend(keys.depends_on.into_iter().map(|name| (name, place.clone())));
+        let mut places = item_origins(section, "depends_on");
+        let place = |name| (name, places.next().map_or(EdgeOrigin::Code, EdgeOrigin::Config));
+        spec.depends_on.extend(keys.depends_on.into_iter().map(place));
         self.specs.push(spec);
     }
 
@@ -388,6 +445,14 @@ impl<'a> Specs<'a> {
             }
         }
     }
+}
+
+/// Returns where the items of a list of texts were written, in their order.
+fn item_origins(section: &Section, key: &str) -> impl Iterator<Item = Origin> {
+    let list = section.get(key);
+    let items = list.effective(&schemars::schema_for!(Vec<String>));
+    let is_written = list.exists();
+    items.into_iter().filter(move |_| is_written).map(|item| item.origin)
 }
 
 /// Takes the service's own value, else the inherited one, else leaves what code said.

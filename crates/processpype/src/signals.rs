@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Listening begins before the first service starts, so that a signal during the start closes
-//!    what has started instead of killing the process.
+//! 1. All three are listened for before the first is waited for, so that a signal during the start
+//!    closes what has started instead of killing the process.
 //! 2. SIGHUP closes nothing: it is kept for reloading the configuration.
 
 use std::io;

@@ -32,7 +32,8 @@ impl Vault {
 impl Service for Vault {
     async fn start(&self, _: &Context) -> Result {
         let password = &self.config.password;
-        // The type does not print itself; taken out of it, the value is scrubbed from the log all the same.
+        // The type does not print itself; taken out of it, the value is scrubbed from the log all
+        // the same.
         tracing::info!(?password, "locked with {}", password.expose());
         Ok(())
     }

@@ -12,20 +12,21 @@ const FILE: &str = "sysmon.yaml";
 
 /// Returns the application, not yet started.
 pub fn application() -> Application {
-    Application::new()
-        .default_config(default_config())
+    let app = Application::new()
         .service(Store::new)
         .service(Collector::new)
         .service(Retention::new)
-        .service(Api::new)
+        .service(Api::new);
+    match default_config() {
+        Some(file) => app.default_config(file),
+        None => app,
+    }
 }
 
 /// The file in the working directory, or else the one beside this program's source.
-fn default_config() -> PathBuf {
-    let here = Path::new(FILE);
-    if here.is_file() {
-        here.to_path_buf()
-    } else {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE)
-    }
+///
+/// A program that was carried elsewhere has neither; every key has a default then.
+fn default_config() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    [PathBuf::from(FILE), beside].into_iter().find(|file| file.is_file())
 }

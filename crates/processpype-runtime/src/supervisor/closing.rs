@@ -1,4 +1,11 @@
 //! Closing an application: readiness first, then the services, then what is left is named.
+//!
+//! # Invariants
+//!
+//! 1. Closing begins once; its first cause counts, and nothing undoes it.
+//! 2. Its deadline is set when it begins, and leaves a reserve for aborting: what is left then is
+//!    ended by force and named.
+//! 3. Readiness falls before any service is asked to stop, by the drain delay.
 
 use processpype_core::{CloseCause, EventKind, ServiceId, ServiceName, ServiceState};
 use tokio::time::Instant;
@@ -7,6 +14,8 @@ use super::{ABORT_RESERVE, Supervisor};
 use crate::timers::Due;
 
 /// How an application ended.
+///
+/// `stragglers` is empty for a clean end. A service that failed long before is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed {

@@ -1,4 +1,9 @@
 //! From a checked application to its supervisor: cells, wiring, queues.
+//!
+//! # Invariants
+//!
+//! 1. Everything that can fail has been checked: launching cannot.
+//! 2. The queues are made here, with the bounds that their modules name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +24,24 @@ use crate::message::Reports;
 use crate::timers::Timers;
 
 /// Where and within which limits an application runs.
+///
+/// Made with [`Launch::on`] and changed field by field.
+///
+/// ```
+/// use processpype_runtime::{Assembly, Launch};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), processpype_runtime::PlanError> {
+/// let mut launch = Launch::on(tokio::runtime::Handle::current());
+/// launch.closing_timeout = Duration::from_secs(5);
+/// let (manager, supervisor) = Assembly::default().check()?.launch(launch);
+/// manager.close();
+/// let closed = supervisor.run().await;
+/// assert!(closed.stragglers.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Launch {
@@ -59,6 +82,8 @@ impl Launch {
 impl Blueprint {
     /// Makes the supervisor and the handle of this application. Nothing runs before the supervisor
     /// does.
+    ///
+    /// The manager can be used at once; commands wait until the supervisor runs.
     #[must_use]
     pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
         let now = launch.clock.now();

@@ -1,4 +1,12 @@
 //! What the supervisor tells: statuses, events, log lines. Every change is told once, in order.
+//!
+//! # Invariants
+//!
+//! 1. A status is published before the event about it is appended: who reads the event and then the
+//!    status never sees the older one.
+//! 2. Only public texts leave through here; the story of a failure goes to the log alone.
+//! 3. Rendering, sorting and filtering are the readers' work: a publication is a clone, a store and
+//!    a wake-up.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Closing an application, whoever asks for it and whatever its services do meanwhile.
 
 use processpype::testing::{self, Act, Hook};
-use processpype::{Application, CloseCause, Generation, ServiceState};
+use processpype::{Application, CloseCause, CommandError, Generation, ServiceName, ServiceState};
 
-use crate::harness::{Plain, assert_history, millis, probe, secs, well_behaved};
+use crate::harness::{Plain, assert_history, millis, probe, secs, texts, well_behaved};
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_handle_closes_without_waiting_and_without_spinning() {
@@ -33,7 +33,7 @@ async fn what_is_ended_by_force_while_closing_is_a_straggler() {
     let app = app.service(|| Plain).named("good");
     let app = testing::start(app).await.expect("it starts");
     let closed = app.stop().await;
-    assert_eq!(closed.stragglers.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["hung"]);
+    assert_eq!(texts(&closed.stragglers), ["hung"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,9 +59,37 @@ async fn a_chain_of_slow_stops_ends_within_the_closing_timeout() {
     let closed = app.stop().await;
     assert!(began.elapsed() <= secs(10), "{:?}", began.elapsed());
     // d and c stop in time; b is cut by the deadline, and a has no time of its own left.
-    assert_eq!(closed.stragglers.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(texts(&closed.stragglers), ["a", "b"]);
     assert!(manager.unfinished().is_empty());
     assert_eq!(manager.application_state(), ServiceState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_closing_timeout_bounds_the_phases_of_a_longer_stop() {
+    let hung = probe(Act::Serve, Act::Hang, Act::Succeed(secs(1)));
+    let app = Application::new()
+        .set("server.closing_timeout_seconds=10")
+        .service(hung.service())
+        .named("hung")
+        .stop_timeout(secs(60));
+    let app = testing::start(app).await.expect("it starts");
+    let began = tokio::time::Instant::now();
+    app.stop().await;
+    assert_eq!(hung.calls().last(), Some(&(Generation(1), Hook::Stop)));
+    // `run` had 40 % of what closing leaves, and `stop` was not cut.
+    assert!(began.elapsed() < secs(6), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn settling_while_closing_does_not_make_it_running() {
+    let slow = probe(Act::Succeed(secs(2)), Act::Serve, Act::Serve);
+    let app = Application::new().service(slow.service()).named("slow");
+    let app = testing::begin(app.set("server.drain_delay=5s")).expect("the plan is good");
+    tokio::time::sleep(secs(1)).await;
+    app.manager().close();
+    tokio::time::sleep(secs(3)).await;
+    assert_eq!(app.manager().state("slow"), Some(ServiceState::Running));
+    assert_eq!(app.manager().application_state(), ServiceState::Stopping);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +104,7 @@ async fn a_second_close_changes_nothing_and_abort_ends_at_once() {
     let began = tokio::time::Instant::now();
     let closed = app.closed().await;
     assert_eq!(began.elapsed(), secs(0));
-    assert_eq!(closed.stragglers.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["slow"]);
+    assert_eq!(texts(&closed.stragglers), ["slow"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,6 +116,7 @@ async fn readiness_fails_before_services_stop() {
     tokio::time::sleep(millis(2900)).await;
     assert_eq!(app.get("/health/ready").await.status(), 503);
     assert_eq!(app.manager().state("web"), Some(ServiceState::Running));
+    assert_eq!(app.manager().start("web").await, Err(CommandError::Closing));
     let mut app = app;
     app.closed().await;
     assert_history(
@@ -133,7 +162,7 @@ async fn a_significant_failure_at_start_rolls_back_in_reverse() {
         .significant();
     let mut app = testing::begin(app).expect("the plan is good");
     let closed = app.closed().await;
-    assert_eq!(closed.significant.as_ref().map(|name| name.as_str()), Some("broken"));
+    assert_eq!(closed.significant.as_ref().map(ServiceName::as_str), Some("broken"));
     assert!(matches!(closed.cause, CloseCause::SignificantAtStart(_)), "{closed:?}");
     let stops = app.transitions();
     let stops: Vec<&str> =

@@ -1,9 +1,10 @@
 //! What the tests have in common.
 
+use std::path::Path;
 use std::time::Duration;
 
 use processpype::testing::{Act, Probe, Script, TestApp};
-use processpype::{Event, Service};
+use processpype::{Event, Service, ServiceName};
 
 /// A service that does nothing and runs until it is asked to stop.
 pub(crate) struct Plain;
@@ -51,4 +52,22 @@ pub(crate) fn last_error(app: &TestApp, service: &str) -> String {
     let status = app.manager().status(service).expect("the service is there");
     let error = status.last_error.as_ref().expect("it had an error");
     format!("{}: {}", error.kind, error.message)
+}
+
+/// Returns names as texts.
+pub(crate) fn texts(names: &[ServiceName]) -> Vec<&str> {
+    names.iter().map(ServiceName::as_str).collect()
+}
+
+/// Asserts that `text` is what the golden file says; `UPDATE_GOLDEN=1` writes it anew.
+#[track_caller]
+pub(crate) fn assert_golden(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let folder = path.parent().expect("it has a folder");
+        std::fs::create_dir_all(folder).expect("it can be made");
+        std::fs::write(&path, text).expect("it can be written");
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, golden, "{name} differs; UPDATE_GOLDEN=1 writes it anew");
 }

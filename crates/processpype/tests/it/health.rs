@@ -3,7 +3,7 @@
 use processpype::testing::{self, TestApp};
 use processpype::{Application, Context, Result, Service, ServiceState};
 
-use crate::harness::{Plain, assert_history, last_error, secs, tales};
+use crate::harness::{Plain, assert_history, last_error, secs, tales, texts};
 
 /// Says something every second of its life.
 struct Talker;
@@ -45,7 +45,7 @@ async fn dependents_start_when_the_provider_says_that_it_is_ready() {
     assert_eq!(app.manager().state("talker"), Some(ServiceState::Running));
     let waiting = app.manager().status("user").expect("it is there");
     assert_eq!(waiting.state, ServiceState::Stopped);
-    assert_eq!(waiting.waiting_on.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["talker"]);
+    assert_eq!(texts(&waiting.waiting_on), ["talker"]);
     assert_eq!(app.get("/health/ready").await.status(), 503);
     tokio::time::sleep(secs(2)).await;
     assert_eq!(app.get("/health/ready").await.status(), 200);
@@ -95,6 +95,11 @@ async fn what_a_generation_said_does_not_outlive_it() {
     let status = app.manager().status("talker").expect("it is there");
     assert_eq!((status.degraded.as_deref(), status.error.as_ref()), (None, None));
     assert_eq!(last_error(&app, "talker"), "reported: disk is full");
+    app.manager().start("talker").await.expect("it starts");
+    tokio::time::sleep(secs(6)).await;
+    app.manager().restart("talker").await.expect("it restarts");
+    let status = app.manager().status("talker").expect("it is there");
+    assert!(status.metadata.is_empty(), "{:?}", status.metadata);
 }
 
 #[tokio::test(start_paused = true)]

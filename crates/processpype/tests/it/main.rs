@@ -2,16 +2,23 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "tests may say what they expect"
+    clippy::needless_pass_by_value,
+    reason = "tests may fail, and misbehave on purpose; constructors take their arguments by value"
 )]
 
 mod children;
+mod cli;
 mod closing;
+mod compile_fail;
+mod deps;
 mod harness;
 mod health;
 mod panics;
+mod random;
 mod requests;
 mod seed;
+mod setup;
 mod stopping;

@@ -80,9 +80,14 @@ impl Drop for Bomb {
     }
 }
 
-struct Dropped(#[expect(dead_code, reason = "it is there to be dropped")] Bomb);
+struct Dropped(Bomb);
 
-impl Service for Dropped {}
+impl Service for Dropped {
+    async fn start(&self, _: &Context) -> Result {
+        let Bomb = self.0;
+        Ok(())
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn in_the_drop_of_the_instance() {

@@ -1,18 +1,18 @@
 //! How one service stops: phases, deadlines, force, and who wins.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use processpype::testing::{self, Act, Hook, Probe};
-use processpype::{
-    Application, CommandError, Context, Dep, ErrorKind, Result, Service, ServiceState,
-};
+use processpype::{Application, CommandError, Context, Result, Service, ServiceState};
 use tokio::time::Instant;
 
-use crate::harness::{Plain, assert_history, last_error, millis, probe, secs, well_behaved};
+use crate::harness::{Plain, assert_history, last_error, probe, secs, texts, well_behaved};
 
 /// Notes when each phase began and by when it has to end.
-struct Phases(Arc<Mutex<Vec<(&'static str, Instant, Option<Instant>)>>>);
+struct Phases(Arc<Mutex<Vec<Note>>>);
+
+/// Which hook, when, and its deadline.
+type Note = (&'static str, Instant, Option<Instant>);
 
 impl Phases {
     fn note(&self, what: &'static str, cx: &Context) {
@@ -173,70 +173,6 @@ async fn a_superseded_client_gets_409() {
     assert_eq!(start.json()["code"], "superseded");
 }
 
-/// Blocks its thread in `run` until it is let go.
-struct Blocker(Arc<AtomicBool>);
-
-impl Service for Blocker {
-    async fn run(&self, _: &Context) -> Result {
-        while !self.0.load(SeqCst) {
-            std::thread::sleep(millis(1));
-        }
-        Ok(())
-    }
-}
-
-/// Lets the blocker go, also when the test fails: the runtime waits for it.
-struct Free(Arc<AtomicBool>);
-
-impl Drop for Free {
-    fn drop(&mut self) {
-        self.0.store(true, SeqCst);
-    }
-}
-
-struct User(Dep<Blocker>);
-
-impl Service for User {
-    async fn run(&self, cx: &Context) -> Result {
-        while cx.sleep(millis(1)).await {
-            let there = u8::from(self.0.get().is_ok());
-            cx.set_metadata("there", there.to_string());
-        }
-        Ok(())
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn what_cannot_be_ended_is_cut_off_and_orphaned() {
-    let go = Arc::new(AtomicBool::new(false));
-    let free = Free(Arc::clone(&go));
-    let app = Application::new()
-        .service(move || Blocker(Arc::clone(&go)))
-        .stop_timeout(millis(100))
-        .service(User);
-    let app = testing::start(app).await.expect("it starts");
-    let there =
-        || app.manager().status("user").expect("it is there").metadata.get("there").cloned();
-    let seen = async |wanted: &str| {
-        let wait = async {
-            while there().as_deref() != Some(wanted) {
-                tokio::time::sleep(millis(1)).await;
-            }
-        };
-        tokio::time::timeout(secs(5), wait).await.expect("the handle follows");
-    };
-    seen("1").await;
-    let (stopped, ()) = tokio::join!(app.manager().stop("blocker"), seen("0"));
-    let Err(CommandError::Failed { kind: ErrorKind::Orphaned, .. }) = stopped else {
-        panic!("it is orphaned: {stopped:?}");
-    };
-    let refused = app.manager().start("blocker").await;
-    assert_eq!(refused, Err(CommandError::Orphaned));
-    assert_eq!(app.get("/services/blocker/x").await.status(), 503);
-    drop(free);
-    app.wait("blocker", ServiceState::Stopped).await.expect("the orphan ends late");
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_stop_lists_who_is_affected_and_a_cascade_stops_them_first() {
     let app = Application::new()
@@ -250,7 +186,7 @@ async fn a_stop_lists_who_is_affected_and_a_cascade_stops_them_first() {
         .depends_on("web");
     let app = testing::start(app).await.expect("it starts");
     let done = app.manager().stop("db").await.expect("it stops");
-    assert_eq!(done.affected.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["web"]);
+    assert_eq!(texts(&done.affected), ["web"]);
     assert_eq!(app.manager().state("web"), Some(ServiceState::Running));
     app.manager().start("db").await.expect("it starts");
     let from = app.transitions().len();

@@ -49,10 +49,17 @@ services:
   t: {kind: ticker, interval: soon}
   s: {kind: stubborn, mode: deaf}
   h: {kind: hello, depends: [t]}
+  u: {kind: hello, depends_on: [t, missing]}
 ";
-    refused(text, &["server.port", "depends"]);
-    let text = text.replace("nowhere", "0").replace("depends", "depends_on");
-    refused(&text, &["services.t.interval", "services.s.mode"]);
+    refused(
+        text,
+        &["server.port", "services.t.interval", "services.s.mode", "depends_on", "`u`", "nowhere"],
+    );
+    // With a service that cannot be made the plan is not blamed for what needs it.
+    let broken = text.replace("kind: ticker", "kind: tocker");
+    let printed = run_with("check", &broken);
+    printed.refused(&["tocker", "server.port", "services.s.mode"]);
+    assert!(!printed.stderr.contains("`t`"), "{}", printed.stderr);
 }
 
 #[test]
@@ -114,7 +121,7 @@ fn a_file_without_leave_to_read_it_is_refused() {
 #[test]
 fn other_addresses_than_loopback_are_refused_with_the_remedy() {
     let printed = run_with("run", "server: {host: 0.0.0.0, port: 0}");
-    printed.refused(&["0.0.0.0", "loopback"]);
+    printed.refused(&["0.0.0.0", "no authentication", "127.0.0.1"]);
 }
 
 #[test]

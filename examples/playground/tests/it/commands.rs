@@ -17,6 +17,35 @@ fn a_start_goes_on_when_its_client_has_gone() {
 }
 
 #[test]
+fn no_command_of_a_client_that_leaves_at_once_is_lost() {
+    let names: Vec<String> = (0..200).map(|number| format!("s{number}")).collect();
+    let mut text = String::from("services:\n");
+    for name in &names {
+        text.push_str(&format!("  {name}: {{kind: hello, autostart: false}}\n"));
+    }
+    let app = Playground::settled(&text);
+    let json = [("Content-Type", "application/json")];
+    for round in names.chunks(40) {
+        // While the process sleeps, clients come and go: it finds commands whose clients have all
+        // left.
+        app.signal("STOP");
+        for (number, name) in round.iter().enumerate() {
+            let path = format!("/services/{name}/start");
+            // With a body and without one: the server reads them in different ways.
+            let (headers, body) = match number % 2 {
+                0 => (&[][..], &b""[..]),
+                _ => (&json[..], &b"{\"reason\":\"test\"}"[..]),
+            };
+            drop(http::send(app.address, "POST", &path, headers, body));
+        }
+        app.signal("CONT");
+        for name in round {
+            app.wait(name, "running");
+        }
+    }
+}
+
+#[test]
 fn a_command_that_takes_longer_than_its_wait_is_accepted() {
     let app = Playground::settled(SLOW);
     let answer = app.post("/services/slow/start?wait=10ms");

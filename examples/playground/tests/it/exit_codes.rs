@@ -13,6 +13,18 @@ fn code_0_for_what_was_asked_and_done() {
 }
 
 #[test]
+fn the_example_files_are_valid() {
+    let here = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let files = here.map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|file| file.extension() == Some("yaml".as_ref())).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let printed = run(&["check", "--config", file.to_str().unwrap()]);
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+    }
+}
+
+#[test]
 fn code_64_for_a_wrong_command_line() {
     for arguments in [&["--no-such-flag"][..], &["no-such-verb"], &["run", "--config"]] {
         let printed = run(arguments);

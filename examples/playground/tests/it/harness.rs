@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. No test outlives [`PATIENCE`] at one condition, and none sleeps and hopes: every wait looks again and
-//!    again at what it waits for.
+//! 1. No test outlives [`PATIENCE`] at one condition, and none sleeps and hopes: every wait looks
+//!    again and again at what it waits for.
 //! 2. A test leaves no process behind: dropping a [`Playground`] kills it.
 //! 3. Ports are the kernel's choice, read from the program's own log.
 

@@ -1,0 +1,144 @@
+//! Every queue and ring has a bound, and says so.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request as HttpRequest;
+use futures_util::stream;
+use processpype_core::Verb;
+use processpype_runtime::{
+    COMMANDS_PENDING, CommandError, Context, Launch, OPERATIONS_PENDING, Request, Result, Routes,
+    Service,
+};
+use tokio::runtime::Handle;
+
+use crate::harness::{blueprint, run, spec};
+
+struct Plain;
+
+impl Service for Plain {}
+
+/// Never finishes its start.
+struct Slow;
+
+impl Service for Slow {
+    async fn start(&self, _: &Context) -> Result {
+        std::future::pending().await
+    }
+}
+
+/// Answers with more than anybody takes.
+struct Flood;
+
+impl Service for Flood {
+    fn routes(self: Arc<Self>) -> Routes {
+        let flood = async || {
+            let chunks = stream::repeat_with(|| Ok::<_, Infallible>("chunk "));
+            Body::from_stream(chunks)
+        };
+        axum::Router::new().route("/", axum::routing::get(flood)).into()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_cut_is_an_error_also_to_a_slow_reader() {
+    let (manager, _closed) = run(vec![spec("flood", || Flood, &[])], &Handle::current());
+    manager.settled().await;
+    let mounted = manager.mounted("flood").expect("it is there").expect("it is running");
+    let answer = mounted.call(HttpRequest::new(Body::empty())).await.expect("it answers");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Nobody reads, so the queue of frames is full when the service stops.
+    manager.stop("flood").await.expect("it stops");
+    let read = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
+    assert!(read.is_err(), "half an answer passed for a whole one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_has_what_starts_and_nothing_else() {
+    let lazy = |name, depends_on: &[&str]| {
+        let mut spec = spec(name, || Plain, depends_on);
+        spec.options.autostart = false;
+        spec
+    };
+    let specs =
+        vec![lazy("a", &[]), lazy("b", &["a"]), lazy("c", &[]), spec("d", || Plain, &["c"])];
+    let plan = blueprint(specs);
+    let waves = plan.plan(8).start_waves().to_vec();
+    let names: Vec<&str> = waves.iter().flatten().map(|&id| plan.name(id).as_str()).collect();
+    assert_eq!(names, ["c", "d"]);
+}
+
+const START: Verb = Verb::Start { with_dependencies: false };
+
+#[tokio::test(start_paused = true)]
+async fn commands_on_the_way_are_bounded() {
+    let plan = blueprint(vec![spec("plain", || Plain, &[])]);
+    // Nobody takes the commands: the supervisor does not run.
+    let (manager, supervisor) = plan.launch(Launch::on(Handle::current()));
+    let ask = || {
+        let manager = manager.clone();
+        tokio::spawn(async move { manager.command("plain", START, Request::by("test")).await })
+    };
+    let waiting: Vec<_> = (0..COMMANDS_PENDING).map(|_| ask()).collect();
+    tokio::task::yield_now().await;
+    let refused = ask().await.expect("no panic").map(|_| ());
+    assert_eq!(refused, Err(CommandError::Busy));
+    // Closing gets through all the same, and whoever waits is told.
+    manager.close();
+    let closed = supervisor.run().await;
+    assert_eq!(closed.stragglers, []);
+    for waiting in waiting {
+        let answer = waiting.await.expect("no panic");
+        match answer {
+            Ok(operation) => drop(operation.outcome().await),
+            Err(error) => assert_eq!(error, CommandError::Closing),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_that_wait_are_bounded() {
+    let (manager, _closed) = run(vec![spec("slow", || Slow, &[])], &Handle::current());
+    let mut operations = Vec::new();
+    for _ in 0..OPERATIONS_PENDING {
+        let operation = manager.command("slow", START, Request::by("test")).await;
+        operations.push(operation.expect("there is room"));
+    }
+    let refused = manager.command("slow", START, Request::by("test")).await.map(|_| ());
+    assert_eq!(refused, Err(CommandError::Busy));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_is_full_tells_what_was_lost() {
+    let mut launch = Launch::on(Handle::current());
+    launch.events_kept = 8;
+    let (manager, supervisor) = blueprint(vec![spec("plain", || Plain, &[])]).launch(launch);
+    let _closed = tokio::spawn(supervisor.run());
+    manager.settled().await;
+    let mut slow = manager.subscribe(0);
+    for _ in 0..5 {
+        manager.restart("plain").await.expect("it restarts");
+    }
+    let page = manager.events(0, usize::MAX);
+    assert_eq!(page.events.len(), 8);
+    assert_eq!((page.lost, page.events[0].seq), (page.last - 8, page.last - 7));
+    let page = slow.next(3).await;
+    assert_eq!((page.lost, page.events.len()), (page.last - 8, 3));
+    let page = slow.next(3).await;
+    assert_eq!((page.lost, page.events[0].seq), (0, page.last - 4));
+    assert!(manager.events(u64::MAX, 10).events.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_application_takes_no_commands() {
+    let (manager, closed) = run(vec![spec("plain", || Plain, &[])], &Handle::current());
+    manager.settled().await;
+    manager.close();
+    closed.await.expect("no panic");
+    assert_eq!(manager.start("plain").await, Err(CommandError::Closing));
+    assert_eq!(manager.stop("plain").await, Err(CommandError::Closing));
+    let unknown = manager.stop("nobody").await.map_err(|error| error.to_string());
+    assert_eq!(unknown, Err("there is no service `nobody`".to_owned()));
+}

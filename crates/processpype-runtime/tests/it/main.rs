@@ -1,0 +1,12 @@
+//! What only the runtime's own interface can show: services on a runtime of their own, and bounds.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests may fail, and misbehave on purpose"
+)]
+
+mod bounds;
+mod harness;
+mod threads;

@@ -1,0 +1,190 @@
+//! Services that block their thread, while the supervisor runs elsewhere.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use processpype_core::{ErrorKind, ServiceState};
+use processpype_runtime::{
+    CommandError, Context, Dep, RequestError, Result, Routes, Service, Unavailable,
+};
+use tokio::time::{Instant, timeout};
+
+use crate::harness::{Threads, run, spec};
+
+const SOON: Duration = Duration::from_secs(5);
+
+const fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// Blocks its thread in `run` until it is let go.
+struct Blocker(Arc<AtomicBool>);
+
+impl Service for Blocker {
+    async fn run(&self, _: &Context) -> Result {
+        while !self.0.load(SeqCst) {
+            std::thread::sleep(millis(1));
+        }
+        Ok(())
+    }
+
+    fn routes(self: Arc<Self>) -> Routes {
+        axum::Router::new().route("/x", axum::routing::get(async || "here")).into()
+    }
+}
+
+struct User(Dep<Blocker>);
+
+impl Service for User {
+    async fn run(&self, cx: &Context) -> Result {
+        while cx.sleep(millis(1)).await {
+            cx.set_metadata("there", self.0.get().is_ok().to_string());
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let specs =
+        vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[]), spec("user", User, &[])];
+    let (manager, closed) = run(specs, threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    let mounted = manager.mounted("blocker").expect("it is there").expect("it is running");
+    let there = async |wanted: &str| {
+        let wait = async {
+            let mut version = 0;
+            loop {
+                let status = manager.status("user").expect("it is there");
+                if status.metadata.get("there").is_some_and(|there| there == wanted) {
+                    return;
+                }
+                version = manager.changed(version).await;
+            }
+        };
+        timeout(SOON, wait).await.expect("the handle follows");
+    };
+    there("true").await;
+    let (stopped, ()) = tokio::join!(manager.stop("blocker"), there("false"));
+    let orphaned = Err(CommandError::Failed {
+        kind: ErrorKind::Orphaned,
+        message: "the generation could not be ended: it may block a thread, and may still run"
+            .into(),
+    });
+    assert_eq!(stopped, orphaned);
+    assert!(matches!(manager.mounted("blocker"), Some(Err(Unavailable { .. }))));
+    let late = mounted.call(Request::new(Body::empty())).await;
+    assert!(matches!(late, Ok(_) | Err(RequestError::Stopping)), "a guest of before: {late:?}");
+    assert_eq!(manager.start("blocker").await, Err(CommandError::Orphaned));
+    let began = Instant::now();
+    manager.close();
+    let closed = timeout(SOON, closed).await.expect("it closes").expect("no panic");
+    assert!(began.elapsed() < millis(500), "an orphan delays nobody: {:?}", began.elapsed());
+    assert_eq!(closed.stragglers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["blocker"]);
+    free.store(true, SeqCst);
+}
+
+#[tokio::test]
+async fn an_abort_cuts_off_what_it_cannot_end() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
+    let (manager, closed) = run(specs, threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    manager.abort();
+    let closed = timeout(SOON, closed).await.expect("it closes").expect("no panic");
+    assert_eq!(closed.stragglers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["blocker"]);
+    assert!(matches!(manager.mounted("blocker"), Some(Err(Unavailable { .. }))));
+    free.store(true, SeqCst);
+}
+
+#[tokio::test]
+async fn an_orphan_that_ends_late_no_longer_blocks_its_successor() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
+    let (manager, _closed) = run(specs, threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    manager.stop("blocker").await.expect_err("it is orphaned");
+    assert_eq!(manager.state("blocker"), Some(ServiceState::Error));
+    free.store(true, SeqCst);
+    timeout(SOON, manager.reached("blocker", ServiceState::Stopped)).await.expect("it ends");
+    manager.start("blocker").await.expect("its successor may start");
+}
+
+#[tokio::test]
+async fn a_constructor_that_blocks_holds_up_nobody_else() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let blocks = move || {
+        while !go.load(SeqCst) {
+            std::thread::sleep(millis(1));
+        }
+        Plain
+    };
+    let specs = vec![spec("blocks", blocks, &[]), spec("plain", || Plain, &[])];
+    let (manager, _closed) = run(specs, threads.handle());
+    timeout(SOON, manager.reached("plain", ServiceState::Running)).await.expect("it runs");
+    assert_eq!(manager.state("blocks"), Some(ServiceState::Starting));
+    free.store(true, SeqCst);
+    timeout(SOON, manager.reached("blocks", ServiceState::Running)).await.expect("it runs late");
+}
+
+struct Plain;
+
+impl Service for Plain {}
+
+/// Notes on which thread it is dropped.
+struct Marked(Arc<Mutex<Option<ThreadId>>>);
+
+impl Drop for Marked {
+    fn drop(&mut self) {
+        *self.0.lock().expect("no panic") = Some(std::thread::current().id());
+    }
+}
+
+/// Its routes hold a value of its own.
+struct Holder(Arc<Mutex<Option<ThreadId>>>);
+
+impl Service for Holder {
+    fn routes(self: Arc<Self>) -> Routes {
+        let marked = Arc::new(Marked(Arc::clone(&self.0)));
+        let handler = async move || {
+            let _ = (&self, &marked);
+            tokio::time::sleep(millis(50)).await;
+        };
+        axum::Router::new().route("/", axum::routing::get(handler)).into()
+    }
+}
+
+#[tokio::test]
+async fn who_still_holds_mounted_routes_holds_nothing_of_the_service() {
+    let threads = Threads::new();
+    let dropped = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&dropped);
+    let specs = vec![spec("armed", move || Holder(Arc::clone(&dropped)), &[])];
+    let (manager, _closed) = run(specs, threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    let mounted = manager.mounted("armed").expect("it is there").expect("it is running");
+    let request = mounted.call(Request::new(Body::empty()));
+    let (answer, stopped) = tokio::join!(request, async {
+        tokio::time::sleep(millis(10)).await;
+        manager.stop("armed").await
+    });
+    assert!(answer.is_ok() && stopped.is_ok(), "{answer:?} {stopped:?}");
+    let thread = seen.lock().expect("no panic").expect("it is dropped with its generation");
+    assert_ne!(thread, std::thread::current().id(), "user code runs on the services' threads");
+    drop(mounted);
+    let events = manager.events(0, usize::MAX).events;
+    assert!(events.iter().all(|event| event.kind.as_str() != "instance-leaked"), "{events:?}");
+}

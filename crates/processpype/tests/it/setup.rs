@@ -1,0 +1,286 @@
+//! What is wrong before anything runs: every problem at once, each with its place and its remedy.
+//!
+//! The texts are golden files in `tests/golden/setup`; `UPDATE_GOLDEN=1` writes them anew.
+
+use std::sync::Arc;
+
+use processpype::config::{Format, Secret};
+use processpype::{Application, Config, Context, Dep, Deps, PlanCode, Service, Shared};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::harness::{Plain, assert_golden};
+
+/// Counts.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct CounterConfig {
+    /// Added per tick.
+    #[schemars(range(min = 1))]
+    step: u64,
+}
+
+pub(crate) struct Counter(#[expect(dead_code, reason = "only its type matters")] u64);
+
+impl Service for Counter {}
+
+pub(crate) fn counter(config: Config<CounterConfig>) -> Counter {
+    Counter(config.step)
+}
+
+struct User;
+
+impl Service for User {}
+
+fn user(_: Dep<Counter>) -> User {
+    User
+}
+
+struct Left;
+struct Right;
+
+struct Sum;
+
+impl Service for Sum {}
+
+fn sum(_: Dep<Counter, Left>, _: Dep<Counter, Right>) -> Sum {
+    Sum
+}
+
+trait Store: Send + Sync {}
+
+fn with(app: Application, yaml: &str) -> Application {
+    app.config_text("app.yaml", Format::Yaml, yaml).environment([])
+}
+
+/// Asserts what `check` says about an application.
+#[track_caller]
+fn check(name: &str, app: Application) {
+    let error = app.check().expect_err("something is wrong");
+    assert_golden(&format!("setup/{name}.txt"), &format!("{error}\n"));
+}
+
+#[track_caller]
+fn check_yaml(name: &str, app: Application, yaml: &str) {
+    check(name, with(app, yaml));
+}
+
+fn base() -> Application {
+    Application::new().service(counter).kind("ticker", counter).kind("tocker", || Plain)
+}
+
+#[test]
+fn a_good_one_is_good() {
+    let yaml = "services: {counter: {step: 1}, fast: {kind: ticker, step: 2}}";
+    with(base(), yaml).check().expect("nothing is wrong");
+}
+
+#[test]
+fn sections_and_kinds() {
+    let good = "services:\n  counter: {step: 1}\n";
+    check_yaml("unknown-section", base(), &format!("{good}  conter: {{step: 1}}\n"));
+    check_yaml("unknown-kind", base(), &format!("{good}  fast: {{kind: tiker, step: 1}}\n"));
+    check_yaml("kind-on-coded", base(), "services:\n  counter: {kind: ticker, step: 1}\n");
+    check_yaml("bad-name", base(), &format!("{good}  Fast!: {{kind: ticker, step: 1}}\n"));
+    let same = "  my-ticker: {kind: ticker, step: 1}\n  my_ticker: {kind: ticker, step: 1}\n";
+    check_yaml("same-name", base(), &format!("{good}{same}"));
+    check_yaml("unknown-top", base(), &format!("{good}servces: {{}}\n"));
+}
+
+#[test]
+fn reserved_keys_are_not_supported_yet() {
+    let yaml = "services:\n  counter:\n    step: 1\n    restart: {policy: always}\n    \
+                edges: {}\n    \
+                processpype: {}\n";
+    check_yaml("reserved-keys", base(), yaml);
+}
+
+#[test]
+fn framework_settings() {
+    let yaml = "app: {timezone: Mars/Olympus}\n\
+                server: {port: 70000, host: 0.0.0.0, api_prefix: api}\n\
+                defaults: {stop_timout: 3s}\nservices: {counter: {step: 1}}\n";
+    check_yaml("framework-settings", base(), yaml);
+    let good = "services: {counter: {step: 1}}\n";
+    check_yaml("host", base(), &format!("{good}server: {{host: 0.0.0.0}}\n"));
+    check_yaml("closing-timeout", base(), "server: {closing_timeout_seconds: 0}\n");
+}
+
+#[test]
+fn sections_that_are_no_maps() {
+    check_yaml("services-no-map", Application::new().service(|| Plain), "services: 3\n");
+    check_yaml("service-no-map", base(), "services:\n  counter: {step: 1}\n  fast: 5\n");
+    check_yaml("coded-no-map", base(), "services:\n  counter: 5\n");
+    let plain = Application::new().service(|| Plain);
+    check_yaml("plain-no-map", plain, "services:\n  plain: 5\n");
+    let plain = Application::new().service(|| Plain);
+    check_yaml("plain-unknown-key", plain, "services:\n  plain: {stepp: 5}\n");
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Colliding {
+    #[expect(dead_code, reason = "only its schema matters")]
+    enabled: String,
+}
+
+#[test]
+fn a_field_with_a_frameworks_name() {
+    let app = Application::new().service(|_: Config<Colliding>| Plain);
+    check_yaml("collision", app, "");
+}
+
+#[test]
+fn everything_is_told_at_once() {
+    let app = base().service(user).task("lost", async |_: Shared<String>| Ok(()));
+    let yaml = "app: {titel: x}\nservices:\n  counter: {step: 0}\n  \
+                fast: {kind: ticker, step: no}\n  \
+                user: {depends_on: [nobody]}\n  plain: {kind: tocker, stepp: 1}\n";
+    check_yaml("everything", app, yaml);
+}
+
+#[test]
+fn providers() {
+    let none = Application::new().service(user);
+    check("missing-provider", none);
+    let needs_store = |_: Dep<dyn Store>| User;
+    check("missing-trait", Application::new().service(needs_store));
+    check("missing-shared", Application::new().service(|_: Shared<String>| User));
+    let disabled = base().service(user);
+    check_yaml("disabled-provider", disabled, "services: {counter: {enabled: false, step: 1}}");
+    let two = "services:\n  counter: {step: 1}\n  fast: {kind: ticker, step: 1}\n";
+    check_yaml("ambiguous-provider", base().service(user), two);
+    check_yaml("ambiguous-roles", base().service(sum), two);
+    let wrong = format!("{two}  plain: {{kind: tocker}}\n  user: {{uses: {{counter: plain}}}}\n");
+    check_yaml("wrong-provider", base().service(user), &wrong);
+    let unknown = format!("{two}  user: {{uses: {{counter: fasst}}}}\n");
+    check_yaml("unknown-provider", base().service(user), &unknown);
+    let unused = format!("{two}  user: {{uses: {{counter: fast, left: fast}}}}\n");
+    check_yaml("unused-role", base().service(user), &unused);
+}
+
+#[test]
+fn choices_in_code_and_in_the_file() {
+    let two = "services:\n  counter: {step: 1}\n  fast: {kind: ticker, step: 1}\n";
+    let app = || base().service(sum).uses("left", "counter").uses("right", "fast");
+    with(app(), two).check().expect("both roles are chosen in code");
+    let yaml = format!("{two}  sum: {{uses: {{right: counter}}}}\n");
+    with(app(), &yaml).check().expect("the file may choose otherwise");
+    let yaml = "services: {counter: {step: 1, enabled: false}, fast: {kind: ticker, step: 1}}";
+    with(base().service(user), yaml).check().expect("a disabled one is no choice");
+    let optional = |_: Option<Dep<Counter>>, _: Deps<Counter>| User;
+    let yaml = "services: {counter: {step: 1, enabled: false}}";
+    with(base().service(optional), yaml).check().expect("a handle that may miss may miss");
+    let yaml = "services: {user: {enabled: false}}";
+    with(Application::new().service(user), yaml).check().expect("what never runs needs nobody");
+    let yaml = "services: {user: {enabled: false}, counter: {enabled: false, step: 1}}";
+    with(base().service(user), yaml).check().expect("nor does it mind who else does not run");
+}
+
+#[test]
+fn cycles_with_every_origin() {
+    let yaml = "services:\n  counter:\n    step: 1\n    depends_on: [top]\n";
+    let app = base().service(user).task("top", async |_: Dep<User>| Ok(()));
+    check_yaml("cycle", app, yaml);
+    let app = Application::new().service(|| Plain).depends_on("plain");
+    check("self-cycle", app);
+}
+
+#[test]
+fn declarations_in_code() {
+    let app = Application::new()
+        .named("early")
+        .service(|| Plain)
+        .named("Not A Name")
+        .service(|| Plain)
+        .named("twice")
+        .service(|| Plain)
+        .named("twice")
+        .provides(|user: Arc<User>| -> Arc<User> { user })
+        .provide(1_u8)
+        .provide(2_u8)
+        .kind("ticker", counter)
+        .kind("ticker", counter);
+    check("declarations", app);
+    let two = |_: Config<CounterConfig>, _: Config<Colliding2>| Plain;
+    check("several-configs", Application::new().service(two));
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Colliding2 {
+    #[expect(dead_code, reason = "only its schema matters")]
+    other: String,
+}
+
+#[test]
+fn what_follows_from_a_lost_service_is_not_told() {
+    let app = base().service(user).depends_on("fast");
+    let yaml = "services:\n  counter: {step: 1}\n  fast: {kind: tiker, step: 1}\n";
+    let error = with(app, yaml).check().expect_err("the kind is unknown");
+    assert!(error.plan().is_none(), "{error}");
+    assert_eq!(error.report().map(|report| report.problems().len()), Some(1));
+    let error = Application::new().service(user).check().expect_err("no counter");
+    assert_eq!(error.plan().map(|plan| plan.problems()[0].code), Some(PlanCode::MissingProvider));
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there() {
+    let app = base().config_file("/nowhere/app.yaml").environment([]);
+    let error = app.check().expect_err("it is missing").to_string();
+    assert!(error.contains("/nowhere/app.yaml"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn defaults_are_inherited_and_overridden() {
+    let yaml =
+        "defaults: {autostart: false, stop_timeout: 3s}\nservices: {on: {autostart: true}}\n";
+    let app = Application::new().service(|| Plain).named("on").service(|| Plain).named("off");
+    let app = processpype::testing::start(with(app, yaml)).await.expect("nothing is wrong");
+    let running = |name| app.manager().state(name) == Some(processpype::ServiceState::Running);
+    assert_eq!((running("on"), running("off")), (true, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prefix_moves_everything_but_the_probes() {
+    let app = Application::new().service(|| Plain).set("server.api_prefix=/api/v1");
+    let app = processpype::testing::start(app).await.expect("nothing is wrong");
+    for (path, status) in [
+        ("/api/v1/", 200),
+        ("/api/v1/services", 200),
+        ("/api/v1/openapi.json", 200),
+        ("/health/live", 200),
+        ("/services", 404),
+        ("/openapi.json", 404),
+    ] {
+        assert_eq!(app.get(path).await.status(), status, "{path}");
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct VaultConfig {
+    password: Secret<String>,
+}
+
+/// Does with its secret what it should not: puts it into what it says.
+async fn leaky(config: Config<VaultConfig>, cx: Context) -> processpype::Result {
+    cx.set_metadata("password", format!("{:?}", config.password));
+    cx.degraded(format!("{:?}", *config));
+    Err(processpype::Error::from("plain text that is not public"))
+}
+
+impl std::fmt::Debug for VaultConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VaultConfig").field("password", &self.password).finish()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_and_internals_are_in_no_answer() {
+    let app = Application::new().task("vault", leaky);
+    let app = with(app, "services: {vault: {password: hunter2-hunter2}}");
+    let app = processpype::testing::start(app).await.expect("nothing is wrong");
+    app.wait("vault", processpype::ServiceState::Error).await.expect("it fails");
+    for path in ["/", "/services", "/services/vault", "/events", "/openapi.json", "/docs"] {
+        let text = app.get(path).await.text();
+        assert!(!text.contains("hunter2"), "{path}: {text}");
+        assert!(!text.contains("plain text that is not public"), "{path}: {text}");
+    }
+}
