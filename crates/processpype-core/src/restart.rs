@@ -375,10 +375,7 @@ impl RestartHistory {
         healthy_since: Option<u64>,
         options: &RestartOptions,
     ) -> Verdict {
-        let healthy = healthy_since.map(|since| now.saturating_sub(since));
-        if healthy.is_some_and(|healthy| u128::from(healthy) >= options.reset_after.as_millis()) {
-            self.attempt = 0;
-        }
+        self.reset_if_healthy(now, healthy_since, options);
         let Some(max_restarts) = options.limit.max_restarts else {
             self.times.clear();
             return self.again();
@@ -391,6 +388,15 @@ impl RestartHistory {
         }
         self.times.push_back(now);
         self.again()
+    }
+
+    /// Notes a pause ([`Action::Pause`](crate::Action::Pause)) and returns its attempt: nothing is
+    /// taken from the budget, but a service that fails again and again for want of a provider that
+    /// is ready comes back ever more slowly.
+    pub fn pause(&mut self, now: u64, healthy_since: Option<u64>, options: &RestartOptions) -> u32 {
+        self.reset_if_healthy(now, healthy_since, options);
+        self.attempt = self.attempt.saturating_add(1);
+        self.attempt
     }
 
     /// Forgets everything: an operator has acted.
@@ -409,6 +415,13 @@ impl RestartHistory {
     #[must_use]
     pub fn counted(&self) -> usize {
         self.times.len()
+    }
+
+    fn reset_if_healthy(&mut self, now: u64, since: Option<u64>, options: &RestartOptions) {
+        let healthy = since.map(|since| now.saturating_sub(since));
+        if healthy.is_some_and(|healthy| u128::from(healthy) >= options.reset_after.as_millis()) {
+            self.attempt = 0;
+        }
     }
 
     fn again(&mut self) -> Verdict {
@@ -478,6 +491,16 @@ mod tests {
         let exits = [failed, Exit::Completed, Exit::Aborted];
         let restarts = RestartPolicy::ALL.map(|policy| exits.map(|e| policy.restarts_after(e)));
         assert_eq!(restarts, [[true; 3], [true, false, false], [false; 3]]);
+    }
+
+    #[test]
+    fn a_pause_slows_down_and_costs_nothing() {
+        let limit = RestartLimit::new(1, SECOND).expect("within the rules");
+        let options = RestartOptions { limit, ..RestartOptions::default() };
+        let mut history = RestartHistory::default();
+        let attempts = [1, 2, 3].map(|now| history.pause(now, None, &options));
+        assert_eq!((attempts, history.counted()), ([1, 2, 3], 0));
+        assert_eq!(history.record(4, None, &options), Verdict::Again { attempt: 4 });
     }
 
     #[test]
