@@ -216,6 +216,9 @@ impl<'a> Walk<'a> {
         let Some(resolver) = resolver else {
             return Some(View::Scalar(Cow::Borrowed(text), style));
         };
+        if resolver.skip {
+            return None;
+        }
         match resolver.resolve(text) {
             Ok(resolved) => {
                 here.secret |= resolved.secret;
