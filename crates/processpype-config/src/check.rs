@@ -194,7 +194,7 @@ impl<'a> Walk<'a> {
             Kind::Seq(items) => Some(View::Seq(items)),
             Kind::Map(map) => Some(View::Map(map)),
             // `counter:` with nothing after it is a section without keys.
-            Kind::Scalar(..)
+            Kind::Scalar(_, Style::Plain)
                 if slot.node.is_null() && types.has(Types::OBJECT) && !types.has(Types::NULL) =>
             {
                 Some(View::Map(self.empty))
