@@ -85,7 +85,7 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     };
     let settings = control_settings(&setup.settings);
     let docs = service_docs(&setup);
-    let launch = launch(&setup.settings, services.handle().clone());
+    let launch = launch(&setup, services.handle().clone());
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
     let entered = supervisor.enter();

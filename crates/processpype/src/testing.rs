@@ -135,7 +135,7 @@ pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
     let setup = app.setup()?;
     let settings = control_settings(&setup.settings);
     let docs = service_docs(&setup);
-    let launch = launch(&setup.settings, Handle::current());
+    let launch = launch(&setup, Handle::current());
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, &docs);
     let server = server.map_err(|error| SetupError::of_settings(&error))?;

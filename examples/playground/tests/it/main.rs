@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod bad_input;
+mod canary;
 mod commands;
 mod defects;
 mod exit_codes;
