@@ -336,7 +336,7 @@ impl Context {
         F: Future + Send + 'static,
         F::Output: ChildOutput,
     {
-        let Some(guard) = self.track(name) else { return };
+        let Some(guard) = self.track(name, Phase::Closing) else { return };
         let life = Arc::clone(&self.life);
         let what = format!("child `{name}`");
         let span = tracing::Span::current();
@@ -357,7 +357,8 @@ impl Context {
     ///
     /// It begins at once and is part of the generation, awaited or not. It cannot be cut: a
     /// generation whose blocking child does not end is orphaned at the end of `stop_timeout`. Ask
-    /// [`is_stopping`](Self::is_stopping) now and then.
+    /// [`is_stopping`](Self::is_stopping) now and then. It is there in
+    /// [`Service::stop`](crate::Service::stop) too: to flush a file, to close a database.
     ///
     /// For files, compression, C libraries: work that blocks or computes for more than some 100 µs
     /// between two awaits. Inside [`spawn`](Self::spawn) it would hold a worker that others need.
@@ -376,8 +377,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// The child is an error if it panicked, or if it was not started because the service is
-    /// stopping.
+    /// The child is an error if it panicked, or if it was not started because the
+    /// service's `stop` has returned.
     pub fn spawn_blocking<F, T>(&self, name: &str, work: F) -> BlockingChild<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -386,7 +387,7 @@ impl Context {
         let (sender, receiver) = oneshot::channel();
         let what = format!("child `{name}`");
         let child = BlockingChild { receiver, life: Arc::clone(&self.life), what: what.clone() };
-        if let Some(guard) = self.track(name) {
+        if let Some(guard) = self.track(name, Phase::Closed) {
             let span = tracing::Span::current();
             self.life.services.spawn_blocking(move || {
                 let outcome = span.in_scope(|| contain(work));
@@ -402,8 +403,8 @@ impl Context {
 
     /// Counts a child, or says by `None` that there is none. Too many children are the fault of the
     /// service, and end it; a child that comes too late is just not taken.
-    fn track(&self, name: &str) -> Option<crate::life::Guard> {
-        match self.life.track(name.into()) {
+    fn track(&self, name: &str, last: Phase) -> Option<crate::life::Guard> {
+        match self.life.track(name.into(), last) {
             Ok(guard) => Some(guard),
             Err(crate::life::NotTracked::Stopping) => None,
             Err(reason @ crate::life::NotTracked::TooMany) => {
@@ -445,7 +446,7 @@ impl<T> Future for BlockingChild<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Result<T>> {
         Pin::new(&mut self.receiver).poll(cx).map(|received| match received {
             Ok(outcome) => outcome.map_err(Error::from),
-            Err(_) => Err(Error::from("the service is stopping: the child was not started")),
+            Err(_) => Err(Error::from("the service has stopped: the child was not started")),
         })
     }
 }
