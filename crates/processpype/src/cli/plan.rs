@@ -109,6 +109,13 @@ fn timing(setup: &Setup, timing: &Timing) -> String {
     format!("{}{path}", HumanDuration::from(timing.worst))
 }
 
+/// Says in the log what `check` would say, before anything starts.
+pub(crate) fn log_warnings(setup: &Setup) {
+    for warning in warnings(setup, &setup.blueprint.plan(STARTS_AT_ONCE)) {
+        tracing::warn!(target: "processpype", "{warning}");
+    }
+}
+
 /// Says what is allowed but hardly meant.
 fn warnings(setup: &Setup, plan: &Plan) -> Vec<String> {
     let mut warnings = Vec::new();
