@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Playground, file, run};
+use crate::harness::{Playground, file, run, run_with};
 
 /// Returns the lines of `log` that hold all `words`.
 fn with(log: &[String], words: &[&str]) -> Vec<String> {
@@ -17,7 +17,7 @@ fn a_failure_is_one_line_and_the_end_of_the_start_sums_up() {
            bad: {kind: flaky, fail_start: 99}
            waiter: {kind: hello, depends_on: [bad]}
            late: {kind: slow, start_delay: 1h, start_timeout: 300ms}
-           good: {kind: hello}",
+           good: {kind: hello, stop_timeout: 1m}",
     );
     app.logged("services are not ready");
     let log = app.log();
@@ -31,7 +31,7 @@ fn a_failure_is_one_line_and_the_end_of_the_start_sums_up() {
     let sum = "3 of 4 services are not ready: bad (start-failed), late (start-timeout), \
                waiter (waits for bad)";
     assert_eq!(with(&log, &["WARN", sum]).len(), 1, "{log:#?}");
-    assert_eq!(with(&log, &["WARN", "no service is `significant`"]).len(), 1, "{log:#?}");
+    assert_eq!(with(&log, &["WARN", "stopping can take"]).len(), 1, "{log:#?}");
 }
 
 #[test]
@@ -58,6 +58,14 @@ fn a_wrong_method_on_a_service_is_a_problem() {
     let answer = app.post("/services/good/status");
     assert_eq!(answer.status, 405);
     assert_eq!(answer.json()["code"], "method-not-allowed");
+}
+
+#[test]
+fn check_warns_of_a_service_that_cannot_start() {
+    let printed = run_with("check", "services: {x: {kind: hello, start_timeout: 0s}}");
+    assert_eq!(printed.code, Some(0));
+    let warning = "warning: `x` can never start: its `start_timeout` is 0s\n";
+    assert!(printed.stdout.contains(warning), "{}", printed.stdout);
 }
 
 #[test]
