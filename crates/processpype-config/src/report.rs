@@ -450,7 +450,9 @@ impl Problems {
 /// Problems of one file stand together; those of other layers come after them.
 fn file_of(problem: &Problem) -> (u8, String) {
     match problem.origin() {
-        Some(Origin::File { path, .. }) => (0, path.display().to_string()),
+        Some(Origin::File { path, .. } | Origin::WholeFile { path }) => {
+            (0, path.display().to_string())
+        }
         Some(origin) => (1, origin.to_string()),
         None => (2, String::new()),
     }

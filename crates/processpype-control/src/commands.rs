@@ -222,6 +222,7 @@ impl Command {
             CommandError::Closing => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
             CommandError::Orphaned | CommandError::Failed { kind: ErrorKind::Orphaned, .. } => {
                 Problem::new(Code::Orphaned, detail)
+                    .help("restart the process; what blocks is named in the log, if it has a name")
             }
             CommandError::ProviderStopped { provider } => {
                 Problem::new(Code::ProviderStopped, detail)

@@ -24,7 +24,9 @@ use crate::life::Health;
 /// assert_eq!(Scrub::default().text("as it is"), "as it is");
 /// ```
 #[derive(Clone, Default)]
-pub struct Scrub(Option<Arc<dyn Fn(&str) -> String + Send + Sync>>);
+pub struct Scrub(Option<Arc<ScrubText>>);
+
+type ScrubText = dyn Fn(&str) -> String + Send + Sync;
 
 // === impl Scrub ===
 
@@ -44,13 +46,13 @@ impl Scrub {
         Failure { public: self.text(&failure.public), ..failure }
     }
 
-    pub(crate) fn health(&self, health: Health) -> Health {
+    pub(crate) fn health(&self, health: &Health) -> Health {
         let metadata = health.metadata.iter();
         Health {
             degraded: health.degraded.as_deref().map(|text| self.text(text)),
             error: health.error.as_deref().map(|text| self.text(text)),
             metadata: metadata.map(|(key, value)| (self.text(key), self.text(value))).collect(),
-            ..health
+            ..health.clone()
         }
     }
 }

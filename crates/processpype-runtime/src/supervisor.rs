@@ -43,7 +43,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::argument::Wiring;
-use crate::blueprint::Spec;
+use crate::blueprint::{Options, Spec};
 use crate::cell::Cell;
 use crate::clock::Clock;
 use crate::failure::Failure;
@@ -195,7 +195,7 @@ impl Supervisor {
     /// What a service says counts only while its generation does.
     fn take_health(&mut self, id: ServiceId, generation: Generation) {
         let Some(life) = self.life(id, generation) else { return };
-        let health = self.launch.scrub.health(life.health());
+        let health = self.launch.scrub.health(&life.health());
         let ready = health.ready.unwrap_or(true);
         let before = self.shared.cells[id.index()].status();
         self.report(id, generation, Report::Ready(ready));
@@ -226,7 +226,7 @@ impl Supervisor {
         }
         let kept = &mut self.services[id.index()].failure;
         if kept.as_ref() != Some(&failure) {
-            log_failure(&self.shared.cells[id.index()], generation, &failure);
+            log_failure(&self.shared.cells[id.index()], generation, &failure, "failed");
             kept.get_or_insert(failure);
         }
     }
@@ -270,8 +270,8 @@ impl Supervisor {
             Verb::Stop { cascade: false } => self.names(self.machine.live_dependents(service)),
             Verb::Stop { .. } | Verb::Start { .. } | Verb::Restart => Vec::new(),
         };
-        self.tell_command(service, verb, &by);
-        self.operations.insert(id, Waiting { service, verb, by, affected, sender });
+        let before = self.tell_command(service, verb, &by);
+        self.operations.insert(id, Waiting { service, verb, by, before, affected, sender });
         self.step(|machine, actions| machine.command(id, service, verb, actions));
         Ok(Operation::new(id, receiver))
     }
@@ -368,6 +368,9 @@ impl Supervisor {
     fn finish(&mut self, operation: OperationId, outcome: Outcome) {
         let Some(waiting) = self.operations.remove(&operation) else { return };
         let result = self.outcome(&waiting, outcome);
+        if let Outcome::Refused(_) = outcome {
+            self.take_back_command(&waiting);
+        }
         self.tell_finished(&waiting, &result);
         // Nobody may be waiting for the end any more; it is in the journal.
         let _ = waiting.sender.send(result);
@@ -376,8 +379,12 @@ impl Supervisor {
     fn outcome(&self, waiting: &Waiting, outcome: Outcome) -> Result<Done, CommandError> {
         let generation = self.machine.generation(waiting.service);
         match outcome {
-            Outcome::Done { changed } => {
-                Ok(Done { changed, generation, affected: waiting.affected.clone() })
+            Outcome::Done { changed: true } => {
+                Ok(Done { changed: true, generation, affected: waiting.affected.clone() })
+            }
+            Outcome::Done { changed: false } => {
+                // What had no effect affects nobody.
+                Ok(Done { changed: false, generation, affected: Vec::new() })
             }
             Outcome::Superseded if self.machine.is_closing() => Err(CommandError::Closing),
             Outcome::Superseded => Err(CommandError::Superseded),
@@ -422,10 +429,12 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-fn log_failure(cell: &Cell, generation: Generation, failure: &Failure) {
+/// Tells the whole story of a failure, once: the transitions that follow from it do not tell it
+/// again.
+fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &str) {
     tracing::error!(
         target: "processpype", service = %cell.name(), generation = generation.0,
-        kind = failure.kind.as_str(), "{}", failure.story
+        kind = failure.kind.as_str(), "{what}: {}", failure.story
     );
 }
 
@@ -438,12 +447,15 @@ impl Service {
 }
 
 /// The text of a failure that no code of the service has told.
-fn plain_text(kind: ErrorKind) -> &'static str {
+fn plain_text(kind: ErrorKind, options: &Options) -> String {
     match kind {
-        ErrorKind::StartTimeout => "constructor and `start` took longer than `start_timeout`",
-        ErrorKind::Orphaned => {
-            "the generation could not be ended: it may block a thread, and may still run"
+        ErrorKind::StartTimeout => {
+            let limit = options.start_timeout;
+            format!("constructor and `start` took longer than `start_timeout` ({limit:?})")
         }
-        _ => "the service failed; the log has the details",
+        ErrorKind::Orphaned => "the generation could not be ended: it may block a thread, and \
+                                may still run until the process ends"
+            .to_owned(),
+        _ => "the service failed; the log has the details".to_owned(),
     }
 }

@@ -78,6 +78,7 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     };
     install_panic_hook();
     warn_if_panics_abort();
+    crate::cli::log_warnings(&setup);
     let runtimes = build_runtimes(setup.blueprint.specs().len());
     let (services, supervisor) = match runtimes {
         Ok(runtimes) => runtimes,

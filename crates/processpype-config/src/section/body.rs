@@ -1,4 +1,14 @@
 //! Bodies of requests: read like a section of a file, but strictly and without references.
+//!
+//! The same walk checks both, so a constraint holds for a file, a variable and a client alike. What
+//! differs is trust: whoever may send a request may not read the environment of the process through
+//! an echo, so `${…}` is text here; and JSON says itself what is a number and what is a text.
+//!
+//! # Invariants
+//!
+//! 1. A body is measured before it is parsed, and its depth and number of values are bounded.
+//! 2. A problem names line and column of the body, never a path of this machine.
+//! 3. A value is quoted in a problem only where its schema is known and it is no secret.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

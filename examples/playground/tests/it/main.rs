@@ -10,6 +10,7 @@ mod defects;
 mod exit_codes;
 mod harness;
 mod http;
+mod night;
 mod order;
 mod signals;
 mod status;
