@@ -110,6 +110,7 @@ impl Reader<'_> {
         }
     }
 
+    /// Reads the items of an array whose bracket has been taken.
     fn array(&mut self, at: At, depth: usize) -> Result<Node, Stop> {
         let mut items = Vec::new();
         while self.tokens.peek() != Some(b']') {
@@ -119,6 +120,8 @@ impl Reader<'_> {
         Ok(Node::new(Kind::Seq(items.into()), at))
     }
 
+    /// Reads the entries of an object whose bracket has been taken. A key that comes twice is a
+    /// problem: which of the two counts would depend on the reader.
     fn object(&mut self, at: At, depth: usize) -> Result<Node, Stop> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen: HashMap<Arc<str>, At> = HashMap::new();
@@ -182,6 +185,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Takes the next token.
+    /// Takes the next string, word or bracket, and counts lines on the way.
     fn next(&mut self) -> Option<Token> {
         self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':'));
         let bytes = &self.text.as_bytes()[self.at..];
@@ -199,6 +203,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Returns the first byte of what comes next: a token or a colon.
+    /// Looks at the next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
         self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b','));
         self.text.as_bytes().get(self.at).copied()
@@ -216,6 +221,8 @@ impl<'a> Tokens<'a> {
     }
 
     /// Counts on from the last token, so that one long line is counted once.
+    /// Returns the column of a place, going on from the last one that was asked for: a long line
+    /// costs its length once, not once for each of its values.
     fn column(&mut self, start: usize) -> usize {
         let (from, before) = self.counted;
         let column = before + self.text[from..start].chars().count();
