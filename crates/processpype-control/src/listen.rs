@@ -233,8 +233,8 @@ async fn serve(
 
 /// Begins with a request in the moment in which its head has been read.
 ///
-/// Left to itself, hyper first looks whether the client is still there, and drops the request if not: a
-/// command of a client that leaves at once would be lost before anybody has seen it.
+/// Left to itself, hyper first looks whether the client is still there, and drops the request if
+/// not: a command of a client that leaves at once would be lost before anybody has seen it.
 fn begun<F: Future>(answering: F) -> impl Future<Output = F::Output> {
     let mut answering = Box::pin(answering);
     // Nothing is missed: hyper polls what is not ready again, with its own waker.

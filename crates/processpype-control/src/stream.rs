@@ -112,7 +112,8 @@ impl Follower {
     async fn following(&mut self) -> String {
         let page = tokio::select! {
             biased;
-            // First: the end of the application is in the journal too, and somebody waits to see it.
+            // First: the end of the application is in the journal too, and somebody waits to see
+            // it.
             page = self.subscription.next(EVENTS_PER_WRITE) => page,
             () = until_true(&mut self.closing) => {
                 self.stage = Stage::Over;

@@ -8,22 +8,15 @@
 //! 3. Every child is counted until it has ended. A generation is gone only when its count is zero.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
 use std::time::Duration;
 
-use processpype_core::{ErrorKind, Generation, ServiceName};
-use tokio::sync::oneshot;
+use processpype_core::{Generation, ServiceName};
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use crate::cell::Cell;
-use crate::error::{Error, Result};
-use crate::failure::Failure;
 use crate::life::{Life, Phase};
 use crate::message::Reports;
-use crate::panic::{Panicked, contain, contained};
 
 /// How many metadata entries one generation may set.
 pub const METADATA_MAX: usize = 64;
@@ -72,28 +65,10 @@ pub struct Context {
     pub(crate) life: Arc<Life>,
 }
 
-/// A blocking child of a generation, as a future of its value.
-///
-/// A panic of the child is an error here or, if the future was dropped, ends the generation.
-///
-/// Dropping it does not stop the child; nothing can.
-#[derive(Debug)]
-pub struct BlockingChild<T> {
-    receiver: oneshot::Receiver<Result<T, Panicked>>,
+/// Asks the service of a [detached](Context::detached) context to stop, in a unit test.
+#[derive(Clone, Debug)]
+pub struct Stopper {
     life: Arc<Life>,
-    what: String,
-}
-
-/// What a child task can end with: nothing, or a result.
-///
-/// Implemented for `()` and for results whose error converts into [`Error`].
-pub trait ChildOutput: Send + 'static {
-    /// Converts into the framework's result.
-    ///
-    /// # Errors
-    ///
-    /// Returns the child's error: it ends the generation as `child-failed`.
-    fn into_result(self) -> Result;
 }
 
 // === impl Context ===
@@ -126,6 +101,31 @@ impl Context {
         let cell = Cell::detached(name);
         let services = tokio::runtime::Handle::current();
         Self::new(Arc::new(Life::new(cell, Generation(1), services, Reports::nowhere())))
+    }
+
+    /// Makes a [detached](Self::detached) context that can be asked to stop, for a unit test of
+    /// `run`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use processpype_runtime::Context;
+    /// use tokio::time::Instant;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (cx, stopper) = Context::stoppable("worker");
+    /// stopper.stop(Instant::now() + Duration::from_secs(1));
+    /// assert!(!cx.sleep(Duration::from_secs(60)).await);
+    /// # }
+    /// ```
+    /// # Panics
+    ///
+    /// As [`detached`](Self::detached).
+    #[must_use]
+    pub fn stoppable(name: &str) -> (Self, Stopper) {
+        let context = Self::detached(name);
+        let stopper = Stopper { life: Arc::clone(&context.life) };
+        (context, stopper)
     }
 
     /// Returns the service's name.
@@ -293,137 +293,6 @@ impl Context {
             }
         });
     }
-
-    /// Runs `future` as a named child of this generation.
-    ///
-    /// Children are told to stop together with `run` and are part of the generation: it is gone
-    /// only when they are. A child that ends with an error or a panic ends the generation as
-    /// `child-failed`. Once the generation runs `stop`, no child is taken any more and `future` is
-    /// dropped.
-    ///
-    /// Its end with `()` or `Ok(())` is nothing special: a child may be a short job. The child does
-    /// not hear of a stop by itself; give it a clone of the context:
-    ///
-    /// ```
-    /// use processpype_runtime::{Context, Result, Service};
-    /// use std::time::Duration;
-    ///
-    /// struct Mailer;
-    ///
-    /// impl Service for Mailer {
-    ///     async fn run(&self, cx: &Context) -> Result {
-    ///         let own = cx.clone();
-    ///         cx.spawn("flush", async move {
-    ///             while own.sleep(Duration::from_secs(5)).await { /* flush */ }
-    ///         });
-    ///         cx.stopping().await;
-    ///         Ok(())
-    ///     }
-    /// }
-    /// # let _ = Mailer;
-    /// ```
-    ///
-    /// A child that has not ended when its phase of the stop is over is aborted at its next await.
-    /// A child that blocks its thread belongs into [`spawn_blocking`](Self::spawn_blocking); one
-    /// that nothing may wait for belongs into `tokio::spawn`, and is then nobody's.
-    ///
-    /// # Panics
-    ///
-    /// Never, not even outside a runtime: children run on the services' runtime. With more than
-    /// [`CHILDREN_MAX`](crate::CHILDREN_MAX) children the generation ends as `child-failed`.
-    pub fn spawn<F>(&self, name: &str, future: F)
-    where
-        F: Future + Send + 'static,
-        F::Output: ChildOutput,
-    {
-        let Some(guard) = self.track(name, Phase::Closing) else { return };
-        let life = Arc::clone(&self.life);
-        let what = format!("child `{name}`");
-        let span = tracing::Span::current();
-        let child = guard.child();
-        let body = async move {
-            let outcome = contained(future).await;
-            settle_child(guard.life(), &what, outcome.map(ChildOutput::into_result));
-            drop(guard);
-        };
-        let handle = life.services.spawn(body.instrument(span)).abort_handle();
-        if let Some(child) = child {
-            life.arm(child, handle);
-        }
-    }
-
-    /// Runs `work` as a named child on a thread where it may block; awaiting the returned child
-    /// gives its value.
-    ///
-    /// It begins at once and is part of the generation, awaited or not. It cannot be cut: a
-    /// generation whose blocking child does not end is orphaned at the end of `stop_timeout`. Ask
-    /// [`is_stopping`](Self::is_stopping) now and then. It is there in
-    /// [`Service::stop`](crate::Service::stop) too: to flush a file, to close a database.
-    ///
-    /// For files, compression, C libraries: work that blocks or computes for more than some 100 µs
-    /// between two awaits. Inside [`spawn`](Self::spawn) it would hold a worker that others need.
-    ///
-    /// ```
-    /// use processpype_runtime::Context;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> processpype_runtime::Result {
-    /// # let cx = Context::detached("hasher");
-    /// let sum = cx.spawn_blocking("sum", || (1..=1000_u64).sum::<u64>()).await?;
-    /// assert_eq!(sum, 500_500);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The child is an error if it panicked, or if it was not started because the
-    /// service's `stop` has returned.
-    pub fn spawn_blocking<F, T>(&self, name: &str, work: F) -> BlockingChild<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let (sender, receiver) = oneshot::channel();
-        let what = format!("child `{name}`");
-        let child = BlockingChild { receiver, life: Arc::clone(&self.life), what: what.clone() };
-        if let Some(guard) = self.track(name, Phase::Closed) {
-            let span = tracing::Span::current();
-            self.life.services.spawn_blocking(move || {
-                let outcome = span.in_scope(|| contain(work));
-                if let Err(Err(panicked)) = sender.send(outcome) {
-                    // Nobody awaits it: the generation must know.
-                    guard.life().fail_child(Failure::from_panic(&what, &panicked).of_child());
-                }
-                drop(guard);
-            });
-        }
-        child
-    }
-
-    /// Counts a child, or says by `None` that there is none. Too many children are the fault of the
-    /// service, and end it; a child that comes too late is just not taken.
-    fn track(&self, name: &str, last: Phase) -> Option<crate::life::Guard> {
-        match self.life.track(name.into(), last) {
-            Ok(guard) => Some(guard),
-            Err(crate::life::NotTracked::Stopping) => None,
-            Err(reason @ crate::life::NotTracked::TooMany) => {
-                self.life.fail_child(Failure::new(ErrorKind::ChildFailed, reason.to_string()));
-                None
-            }
-        }
-    }
-}
-
-/// What the end of a child means for its generation.
-fn settle_child(life: &Life, what: &str, outcome: Result<Result, Panicked>) {
-    match outcome {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            life.fail_child(Failure::from_error(ErrorKind::Failed, what, &error).of_child());
-        }
-        Err(panicked) => life.fail_child(Failure::from_panic(what, &panicked).of_child()),
-    }
 }
 
 /// Cuts at a character's border.
@@ -438,38 +307,11 @@ fn cut(mut text: String) -> String {
     text
 }
 
-// === impl BlockingChild ===
+// === impl Stopper ===
 
-impl<T> Future for BlockingChild<T> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Result<T>> {
-        Pin::new(&mut self.receiver).poll(cx).map(|received| match received {
-            Ok(outcome) => outcome.map_err(Error::from),
-            Err(_) => Err(Error::from("the service has stopped: the child was not started")),
-        })
-    }
-}
-
-impl<T> Drop for BlockingChild<T> {
-    /// A panic that nobody looked at ends the generation.
-    fn drop(&mut self) {
-        if let Ok(Err(panicked)) = self.receiver.try_recv() {
-            self.life.fail_child(Failure::from_panic(&self.what, &panicked).of_child());
-        }
-    }
-}
-
-// === impl ChildOutput ===
-
-impl ChildOutput for () {
-    fn into_result(self) -> Result {
-        Ok(())
-    }
-}
-
-impl<E: Into<Error> + Send + 'static> ChildOutput for std::result::Result<(), E> {
-    fn into_result(self) -> Result {
-        self.map_err(Into::into)
+impl Stopper {
+    /// Asks the context's service to end its work by `deadline`, as the supervisor does.
+    pub fn stop(&self, deadline: Instant) {
+        self.life.enter(Phase::Stopping, deadline);
     }
 }

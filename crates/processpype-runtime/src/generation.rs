@@ -46,6 +46,9 @@ const RUN_SHARE: f64 = 0.4;
 /// The share of what is left for `stop` in which children that were aborted may end before it.
 const ABORTED_SHARE: f64 = 0.1;
 
+/// How long an instance may still be in use before it counts as leaked.
+const LEAK_PATIENCE: Duration = Duration::from_millis(10);
+
 /// What a generation needs to know beside its life.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
@@ -218,7 +221,7 @@ async fn teardown(
     life.enter(Phase::Closed, by);
     life.abort_children();
     life.untracked().await;
-    let (leaked, dropped) = let_go(service);
+    let (leaked, dropped) = let_go(service).await;
     // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
     let later = [life.take_child_failure(), failure, dropped];
     ending.failure = ending.failure.or_else(|| later.into_iter().flatten().next());
@@ -259,12 +262,18 @@ async fn end_children(life: &Life, by: Instant) -> bool {
     false
 }
 
-/// Drops the generation's own handle. Returns whether somebody else holds the instance, and the
+/// Drops the generation's own handle. Returns whether somebody else keeps the instance, and the
 /// panic of its `Drop`.
-fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
+///
+/// Who just uses it, through a `Ref` between two awaits, is given [`LEAK_PATIENCE`].
+async fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
     let weak = Arc::downgrade(&service);
     let dropped = contain(move || drop(service));
     let failure = dropped.err().map(|panicked| Failure::from_panic("drop", &panicked));
+    let until = Instant::now() + LEAK_PATIENCE;
+    while weak.strong_count() > 0 && Instant::now() < until {
+        tokio::time::sleep(LEAK_PATIENCE / 10).await;
+    }
     (weak.strong_count() > 0, failure)
 }
 

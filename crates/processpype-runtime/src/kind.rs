@@ -121,6 +121,12 @@ impl Kind {
         ServiceName::of_type(self.type_name)
     }
 
+    /// Returns whether instances may have routes: a task never has.
+    #[must_use]
+    pub fn may_have_routes(&self) -> bool {
+        !self.faces.is_empty()
+    }
+
     /// Returns the types of configuration that the constructor asks for: at most one is accepted.
     #[must_use]
     pub fn config_types(&self) -> Vec<ConfigType> {

@@ -27,6 +27,7 @@
 //! What is asked often (the phase) is an atomic beside it. Waiters are woken after every change and
 //! look again; they register before they look, so no change is missed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -87,7 +88,7 @@ struct Control {
     deadline: Option<Instant>,
     health: Health,
     child_failure: Option<Failure>,
-    tracked: Vec<Tracked>,
+    tracked: BTreeMap<u64, Tracked>,
     next_child: u64,
     requests: usize,
 }
@@ -99,12 +100,11 @@ pub(crate) struct Health {
     pub(crate) ready: Option<bool>,
     pub(crate) degraded: Option<String>,
     pub(crate) error: Option<String>,
-    pub(crate) metadata: std::collections::BTreeMap<String, String>,
+    pub(crate) metadata: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
 struct Tracked {
-    id: u64,
     name: Arc<str>,
     /// A blocking child has none: it cannot be aborted.
     abort: Option<AbortHandle>,
@@ -236,7 +236,7 @@ impl Life {
         }
         let id = control.next_child;
         control.next_child += 1;
-        control.tracked.push(Tracked { id, name, abort: None });
+        control.tracked.insert(id, Tracked { name, abort: None });
         Ok(Guard { life: Arc::clone(self), child: Some(id) })
     }
 
@@ -247,7 +247,7 @@ impl Life {
         if self.is_in(Phase::Closing) {
             // Whoever aborts the children may have come before this.
             abort.abort();
-        } else if let Some(tracked) = control.tracked.iter_mut().find(|it| it.id == child) {
+        } else if let Some(tracked) = control.tracked.get_mut(&child) {
             tracked.abort = Some(abort);
         }
     }
@@ -285,13 +285,13 @@ impl Life {
 
     /// Returns the names of the children that still run.
     pub(crate) fn children(&self) -> Vec<Arc<str>> {
-        self.control().tracked.iter().map(|tracked| Arc::clone(&tracked.name)).collect()
+        self.control().tracked.values().map(|tracked| Arc::clone(&tracked.name)).collect()
     }
 
     /// Aborts every child that can be aborted.
     pub(crate) fn abort_children(&self) {
         let control = self.control();
-        let handles = control.tracked.iter().filter_map(|tracked| tracked.abort.clone());
+        let handles = control.tracked.values().filter_map(|tracked| tracked.abort.clone());
         let handles: Vec<AbortHandle> = handles.collect();
         drop(control);
         handles.iter().for_each(AbortHandle::abort);
@@ -335,7 +335,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let mut control = self.life.control();
         match self.child {
-            Some(id) => control.tracked.retain(|tracked| tracked.id != id),
+            Some(id) => drop(control.tracked.remove(&id)),
             None => control.requests -= 1,
         }
         let idle = control.requests == 0 || control.tracked.is_empty();

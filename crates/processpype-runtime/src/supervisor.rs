@@ -195,7 +195,7 @@ impl Supervisor {
     /// What a service says counts only while its generation does.
     fn take_health(&mut self, id: ServiceId, generation: Generation) {
         let Some(life) = self.life(id, generation) else { return };
-        let health = life.health();
+        let health = self.launch.scrub.health(&life.health());
         let ready = health.ready.unwrap_or(true);
         let before = self.shared.cells[id.index()].status();
         self.report(id, generation, Report::Ready(ready));
@@ -218,7 +218,9 @@ impl Supervisor {
 
     /// The first failure of a generation counts; a later one is only logged.
     fn keep_failure(&mut self, id: ServiceId, generation: Generation, failure: Option<Failure>) {
-        let Some(failure) = failure else { return };
+        let Some(failure) = failure.map(|failure| self.launch.scrub.failure(failure)) else {
+            return;
+        };
         if self.machine.generation(id) != generation || !self.machine.is_alive(id) {
             return;
         }

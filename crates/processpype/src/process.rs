@@ -86,7 +86,7 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     };
     let settings = control_settings(&setup.settings);
     let docs = service_docs(&setup);
-    let launch = launch(&setup.settings, services.handle().clone());
+    let launch = launch(&setup, services.handle().clone());
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
     let entered = supervisor.enter();
@@ -160,8 +160,10 @@ struct Host {
 
 impl Host {
     async fn run(self, supervisor: processpype_runtime::Supervisor) {
+        // Listening begins before anything runs: no signal falls through.
+        let listened = Signals::listen();
+        let signals = watch_signals(listened, self.manager.clone(), self.notices.clone());
         let server = self.bound.map(Bound::serve);
-        let signals = watch_signals(self.manager.clone(), self.notices.clone());
         let closing =
             watch_closing(self.manager.clone(), self.notices.clone(), self.closing_timeout);
         let all = async {
@@ -185,8 +187,12 @@ impl Host {
 }
 
 /// Turns signals into closing, and a second one into aborting. Never returns.
-async fn watch_signals(manager: Manager, notices: SyncSender<Notice>) {
-    let mut signals = match Signals::listen() {
+async fn watch_signals(
+    listened: std::io::Result<Signals>,
+    manager: Manager,
+    notices: SyncSender<Notice>,
+) {
+    let mut signals = match listened {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(target: "processpype", "cannot listen for signals: {error}");

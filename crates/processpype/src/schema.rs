@@ -38,7 +38,7 @@ pub(crate) fn service_docs(setup: &Setup) -> Vec<ServiceDoc> {
             name: spec.name.as_str().to_owned(),
             description: described.and_then(Value::as_str).map(str::to_owned),
             config_schema: schema,
-            has_routes: true,
+            has_routes: spec.kind.may_have_routes(),
         }
     };
     setup.blueprint.specs().iter().map(doc).collect()

@@ -143,7 +143,7 @@ impl Application {
 }
 
 fn load(sources: &Sources) -> Result<Document, Report> {
-    let mut loader = Loader::new();
+    let mut loader = Loader::new().sections(&SECTIONS);
     if let Some(file) = sources.file.as_ref().or(sources.default_file.as_ref()) {
         loader = loader.file(file);
     }

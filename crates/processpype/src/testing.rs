@@ -66,6 +66,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, header};
 use processpype_control::Server;
 use processpype_core::ServiceState;
+pub use processpype_runtime::Stopper;
 use processpype_runtime::{Closed, Context, Manager};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -134,7 +135,7 @@ pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
     let setup = app.setup()?;
     let settings = control_settings(&setup.settings);
     let docs = service_docs(&setup);
-    let launch = launch(&setup.settings, Handle::current());
+    let launch = launch(&setup, Handle::current());
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, &docs);
     let server = server.map_err(|error| SetupError::of_settings(&error))?;
@@ -175,6 +176,16 @@ pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
 #[must_use]
 pub fn context() -> Context {
     Context::detached("test")
+}
+
+/// Makes a context like [`context`] and what asks its service to stop, for a unit test of `run`.
+///
+/// # Panics
+///
+/// Panics outside a tokio runtime.
+#[must_use]
+pub fn stoppable_context() -> (Context, Stopper) {
+    Context::stoppable("test")
 }
 
 /// An application under test.

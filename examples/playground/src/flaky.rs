@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use crate::status;
 
-/// How and when it fails. Durations count from the moment a generation runs; the earliest one decides.
+/// How and when it fails. Durations count from the moment a generation runs; the earliest one
+/// decides.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct FlakyConfig {
@@ -20,9 +21,11 @@ pub(crate) struct FlakyConfig {
     panic_after: Option<HumanDuration>,
     /// When a generation ends with an error.
     error_after: Option<HumanDuration>,
-    /// When a generation ends without an error, although nobody asked: with `oneshot: true`, its success.
+    /// When a generation ends without an error, although nobody asked: with `oneshot: true`, its
+    /// success.
     complete_after: Option<HumanDuration>,
-    /// After how many generations it is healed: every later one behaves. Without it, it never heals.
+    /// After how many generations it is healed: every later one behaves. Without it, it never
+    /// heals.
     heal_after: Option<u64>,
 }
 

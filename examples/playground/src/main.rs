@@ -1,7 +1,7 @@
 //! One kind of service for each way in which a service behaves, well or badly.
 //!
-//! Every instance comes from the file: `services: {NAME: {kind: …}}`. It is the specimen for the black-box
-//! tests beside it and for the documentation.
+//! Every instance comes from the file: `services: {NAME: {kind: …}}`. It is the specimen for the
+//! black-box tests beside it and for the documentation.
 //!
 //! # Invariants
 //!

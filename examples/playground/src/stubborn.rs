@@ -23,10 +23,11 @@ pub(crate) struct StubbornConfig {
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Mode {
-    /// Its `run` goes on as if nobody had asked. The supervisor can drop it, and does so at its deadline.
+    /// Its `run` goes on as if nobody had asked. The supervisor can drop it, and does so at its
+    /// deadline.
     IgnoreStop,
-    /// From the moment it runs it sleeps on its worker thread and never gives it back. Nothing can end that
-    /// but the end of the process.
+    /// From the moment it runs it sleeps on its worker thread and never gives it back. Nothing can
+    /// end that but the end of the process.
     BlockThread,
 }
 

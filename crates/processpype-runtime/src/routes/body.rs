@@ -37,7 +37,7 @@ pub(super) fn guarded(body: Body, is_event_stream: bool, guard: Guard) -> Body {
         // It is in memory: nothing of the service runs when it is sent, however slowly.
         return body;
     }
-    let (sender, frames) = mpsc::channel(FRAMES_PENDING);
+    let (sender, frames) = mpsc::channel(FRAMES_PENDING + 1);
     let services = guard.life().services.clone();
     let pump = pump(body, sender, guard, is_event_stream);
     services.spawn(pump.instrument(tracing::Span::current()));
@@ -51,6 +51,8 @@ async fn pump(
     guard: Guard,
     is_event_stream: bool,
 ) {
+    // The place for the news that the body was cut: there must be room for it in a full queue.
+    let last = sender.clone().try_reserve_owned();
     let life = guard.life();
     let cut_at = if is_event_stream { Phase::Draining } else { Phase::Stopping };
     let all = async {
@@ -70,8 +72,8 @@ async fn pump(
         biased;
         () = life.reached(cut_at) => {
             // An event stream just ends; another body that is cut is an error to its reader.
-            if !is_event_stream {
-                let _ = sender.try_send(Err(axum::Error::new(NotTracked::Stopping)));
+            if let (false, Ok(last)) = (is_event_stream, last) {
+                last.send(Err(axum::Error::new(NotTracked::Stopping)));
             }
         }
         () = sender.closed() => {}

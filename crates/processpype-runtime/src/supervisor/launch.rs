@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
+use crate::scrub::Scrub;
 use crate::timers::Timers;
 
 /// Where and within which limits an application runs.
@@ -58,6 +59,8 @@ pub struct Launch {
     pub starts_at_once: usize,
     /// How many events are kept in memory.
     pub events_kept: usize,
+    /// What is taken out of every text that a service makes public.
+    pub scrub: Scrub,
 }
 
 // === impl Launch ===
@@ -73,6 +76,7 @@ impl Launch {
             drain_delay: DRAIN_DELAY,
             starts_at_once: STARTS_AT_ONCE,
             events_kept: EVENTS_KEPT,
+            scrub: Scrub::default(),
         }
     }
 }

@@ -1,8 +1,16 @@
 //! Every queue and ring has a bound, and says so.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request as HttpRequest;
+use futures_util::stream;
 use processpype_core::Verb;
 use processpype_runtime::{
-    COMMANDS_PENDING, CommandError, Context, Launch, OPERATIONS_PENDING, Request, Result, Service,
+    COMMANDS_PENDING, CommandError, Context, Launch, OPERATIONS_PENDING, Request, Result, Routes,
+    Service,
 };
 use tokio::runtime::Handle;
 
@@ -19,6 +27,47 @@ impl Service for Slow {
     async fn start(&self, _: &Context) -> Result {
         std::future::pending().await
     }
+}
+
+/// Answers with more than anybody takes.
+struct Flood;
+
+impl Service for Flood {
+    fn routes(self: Arc<Self>) -> Routes {
+        let flood = async || {
+            let chunks = stream::repeat_with(|| Ok::<_, Infallible>("chunk "));
+            Body::from_stream(chunks)
+        };
+        axum::Router::new().route("/", axum::routing::get(flood)).into()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_cut_is_an_error_also_to_a_slow_reader() {
+    let (manager, _closed) = run(vec![spec("flood", || Flood, &[])], &Handle::current());
+    manager.settled().await;
+    let mounted = manager.mounted("flood").expect("it is there").expect("it is running");
+    let answer = mounted.call(HttpRequest::new(Body::empty())).await.expect("it answers");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Nobody reads, so the queue of frames is full when the service stops.
+    manager.stop("flood").await.expect("it stops");
+    let read = axum::body::to_bytes(answer.into_body(), 1 << 20).await;
+    assert!(read.is_err(), "half an answer passed for a whole one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_has_what_starts_and_nothing_else() {
+    let lazy = |name, depends_on: &[&str]| {
+        let mut spec = spec(name, || Plain, depends_on);
+        spec.options.autostart = false;
+        spec
+    };
+    let specs =
+        vec![lazy("a", &[]), lazy("b", &["a"]), lazy("c", &[]), spec("d", || Plain, &["c"])];
+    let plan = blueprint(specs);
+    let waves = plan.plan(8).start_waves().to_vec();
+    let names: Vec<&str> = waves.iter().flatten().map(|&id| plan.name(id).as_str()).collect();
+    assert_eq!(names, ["c", "d"]);
 }
 
 const START: Verb = Verb::Start { with_dependencies: false };

@@ -93,6 +93,21 @@ async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
 }
 
 #[tokio::test]
+async fn an_abort_cuts_off_what_it_cannot_end() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
+    let (manager, closed) = run(specs, threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    manager.abort();
+    let closed = timeout(SOON, closed).await.expect("it closes").expect("no panic");
+    assert_eq!(closed.stragglers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["blocker"]);
+    assert!(matches!(manager.mounted("blocker"), Some(Err(Unavailable { .. }))));
+    free.store(true, SeqCst);
+}
+
+#[tokio::test]
 async fn an_orphan_that_ends_late_no_longer_blocks_its_successor() {
     let threads = Threads::new();
     let go = Arc::new(AtomicBool::new(false));

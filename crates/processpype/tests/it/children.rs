@@ -134,6 +134,32 @@ async fn once_stop_runs_only_blocking_children_are_taken() {
     app.manager().stop("late").await.expect("it stops");
     tokio::time::sleep(secs(1)).await;
     assert_eq!(seen.load(SeqCst), 100, "`stop` may block; it may not begin anything new");
+    let status = app.manager().status("late").expect("it is there");
+    assert!(status.last_error.is_none(), "{:?}", status.last_error);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_fails_ends_a_start_that_hangs() {
+    let make = |cx: Context| {
+        cx.spawn("child", async {
+            tokio::time::sleep(secs(1)).await;
+            fail("too early");
+        });
+        Hanging
+    };
+    let app = testing::begin(Application::new().service(make)).expect("the plan is good");
+    let began = Instant::now();
+    app.wait("hanging", ServiceState::Error).await.expect("it fails");
+    assert_eq!(began.elapsed(), secs(1));
+    assert!(last_error(&app, "hanging").starts_with("child-failed: child `child` panicked"));
+}
+
+struct Hanging;
+
+impl Service for Hanging {
+    async fn start(&self, _: &Context) -> Result {
+        std::future::pending().await
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Closing an application, whoever asks for it and whatever its services do meanwhile.
 
 use processpype::testing::{self, Act, Hook};
-use processpype::{Application, CloseCause, Generation, ServiceName, ServiceState};
+use processpype::{Application, CloseCause, CommandError, Generation, ServiceName, ServiceState};
 
 use crate::harness::{Plain, assert_history, millis, probe, secs, texts, well_behaved};
 
@@ -65,6 +65,34 @@ async fn a_chain_of_slow_stops_ends_within_the_closing_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_closing_timeout_bounds_the_phases_of_a_longer_stop() {
+    let hung = probe(Act::Serve, Act::Hang, Act::Succeed(secs(1)));
+    let app = Application::new()
+        .set("server.closing_timeout_seconds=10")
+        .service(hung.service())
+        .named("hung")
+        .stop_timeout(secs(60));
+    let app = testing::start(app).await.expect("it starts");
+    let began = tokio::time::Instant::now();
+    app.stop().await;
+    assert_eq!(hung.calls().last(), Some(&(Generation(1), Hook::Stop)));
+    // `run` had 40 % of what closing leaves, and `stop` was not cut.
+    assert!(began.elapsed() < secs(6), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn settling_while_closing_does_not_make_it_running() {
+    let slow = probe(Act::Succeed(secs(2)), Act::Serve, Act::Serve);
+    let app = Application::new().service(slow.service()).named("slow");
+    let app = testing::begin(app.set("server.drain_delay=5s")).expect("the plan is good");
+    tokio::time::sleep(secs(1)).await;
+    app.manager().close();
+    tokio::time::sleep(secs(3)).await;
+    assert_eq!(app.manager().state("slow"), Some(ServiceState::Running));
+    assert_eq!(app.manager().application_state(), ServiceState::Stopping);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_close_changes_nothing_and_abort_ends_at_once() {
     let slow = probe(Act::Serve, Act::Serve, Act::Succeed(secs(4)));
     let app = Application::new().service(slow.service()).named("slow");
@@ -88,6 +116,7 @@ async fn readiness_fails_before_services_stop() {
     tokio::time::sleep(millis(2900)).await;
     assert_eq!(app.get("/health/ready").await.status(), 503);
     assert_eq!(app.manager().state("web"), Some(ServiceState::Running));
+    assert_eq!(app.manager().start("web").await, Err(CommandError::Closing));
     let mut app = app;
     app.closed().await;
     assert_history(

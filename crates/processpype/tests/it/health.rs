@@ -95,6 +95,11 @@ async fn what_a_generation_said_does_not_outlive_it() {
     let status = app.manager().status("talker").expect("it is there");
     assert_eq!((status.degraded.as_deref(), status.error.as_ref()), (None, None));
     assert_eq!(last_error(&app, "talker"), "reported: disk is full");
+    app.manager().start("talker").await.expect("it starts");
+    tokio::time::sleep(secs(6)).await;
+    app.manager().restart("talker").await.expect("it restarts");
+    let status = app.manager().status("talker").expect("it is there");
+    assert!(status.metadata.is_empty(), "{:?}", status.metadata);
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,11 +52,14 @@ impl Service for Web {
             });
             axum::body::Body::from_stream(chunks)
         };
+        let silent =
+            async || axum::body::Body::from_stream(stream::pending::<Result<String, Infallible>>());
         let panics = async || -> &'static str { panic!("secret detail") };
         axum::Router::new()
             .route("/work", get(work))
             .route("/events", get(events))
             .route("/endless", get(endless))
+            .route("/silent", get(silent))
             .route("/hang", get(async || std::future::pending::<()>().await))
             .route("/panics", get(panics))
             .into()
@@ -121,6 +124,18 @@ async fn an_event_stream_ends_when_draining_begins() {
     app.manager().stop("web").await.expect("it stops");
     assert_eq!(began.elapsed(), secs(0));
     assert_eq!(request.await.expect("it ends"), (200, "data: tick\n\n".repeat(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_whose_client_has_gone_holds_nobody_up() {
+    let app = web(secs(0)).await;
+    let request = send(&app, "/services/web/silent");
+    tokio::time::sleep(secs(1)).await;
+    request.abort();
+    tokio::time::sleep(secs(1)).await;
+    let began = Instant::now();
+    app.manager().stop("web").await.expect("it stops");
+    assert_eq!(began.elapsed(), secs(0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -171,6 +171,8 @@ fn choices_in_code_and_in_the_file() {
     with(base().service(optional), yaml).check().expect("a handle that may miss may miss");
     let yaml = "services: {user: {enabled: false}}";
     with(Application::new().service(user), yaml).check().expect("what never runs needs nobody");
+    let yaml = "services: {user: {enabled: false}, counter: {enabled: false, step: 1}}";
+    with(base().service(user), yaml).check().expect("nor does it mind who else does not run");
 }
 
 #[test]

@@ -26,7 +26,8 @@ fn no_command_of_a_client_that_leaves_at_once_is_lost() {
     let app = Playground::settled(&text);
     let json = [("Content-Type", "application/json")];
     for round in names.chunks(40) {
-        // While the process sleeps, clients come and go: it finds commands whose clients have all left.
+        // While the process sleeps, clients come and go: it finds commands whose clients have all
+        // left.
         app.signal("STOP");
         for (number, name) in round.iter().enumerate() {
             let path = format!("/services/{name}/start");

@@ -1,8 +1,10 @@
-//! Black-box tests: the real program, as a process, over its sockets, its signals and its exit code.
+//! Black-box tests: the real program, as a process, over its sockets, its signals and its exit
+//! code.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod bad_input;
+mod canary;
 mod commands;
 mod defects;
 mod exit_codes;

@@ -1,4 +1,5 @@
-//! Two hundred services in a random graph: the event log respects every edge, the plan bounds the time.
+//! Two hundred services in a random graph: the event log respects every edge, the plan bounds the
+//! time.
 
 #![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
 
