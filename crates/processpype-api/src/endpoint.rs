@@ -306,7 +306,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/services/{name}/stop",
         summary: "Stop a service and keep it stopped",
         description: "Always wins: also over a start under way, and from `error`. Running \
-            dependents go on, and are listed as `affected`, unless `cascade=true`.",
+            dependents go on, unless `cascade=true` stops them first; `affected` lists \
+            them.",
         parameters: &[NAME, WAIT, CASCADE],
         problems: &[
             Code::UnknownService,

@@ -51,7 +51,8 @@ pub struct Done {
     pub changed: bool,
     /// The generation afterwards.
     pub generation: Generation,
-    /// Running services that need a service which was stopped.
+    /// Services that need the one which was stopped: running ones, which go on, or what a cascade
+    /// has stopped.
     pub affected: Vec<ServiceName>,
 }
 

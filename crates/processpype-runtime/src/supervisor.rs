@@ -268,7 +268,8 @@ impl Supervisor {
         let (sender, receiver) = oneshot::channel();
         let affected = match verb {
             Verb::Stop { cascade: false } => self.names(self.machine.live_dependents(service)),
-            Verb::Stop { .. } | Verb::Start { .. } | Verb::Restart => Vec::new(),
+            Verb::Stop { .. } => self.names(self.machine.cascade(service)),
+            Verb::Start { .. } | Verb::Restart => Vec::new(),
         };
         let before = self.tell_command(service, verb, &by);
         self.operations.insert(id, Waiting { service, verb, by, before, affected, sender });
@@ -379,12 +380,11 @@ impl Supervisor {
     fn outcome(&self, waiting: &Waiting, outcome: Outcome) -> Result<Done, CommandError> {
         let generation = self.machine.generation(waiting.service);
         match outcome {
-            Outcome::Done { changed: true } => {
-                Ok(Done { changed: true, generation, affected: waiting.affected.clone() })
-            }
-            Outcome::Done { changed: false } => {
-                // What had no effect affects nobody.
-                Ok(Done { changed: false, generation, affected: Vec::new() })
+            Outcome::Done { changed } => {
+                // What had no effect affects nobody; a cascade touches others all the same.
+                let touched = changed || waiting.verb == Verb::Stop { cascade: true };
+                let affected = if touched { waiting.affected.clone() } else { Vec::new() };
+                Ok(Done { changed, generation, affected })
             }
             Outcome::Superseded if self.machine.is_closing() => Err(CommandError::Closing),
             Outcome::Superseded => Err(CommandError::Superseded),

@@ -44,6 +44,7 @@ async fn a_stop_lists_who_is_affected_and_cascades_when_asked() {
     assert_eq!((&again["changed"], &again["affected"]), (&json!(false), &json!([])));
     let cascaded = app.post("/services/counter/stop?cascade=true").await.ok(200);
     assert_eq!(cascaded["status"], "stopped");
+    assert_eq!(cascaded["affected"], json!(["reader"]), "it says whom it stopped");
     assert!(app.manager.reached("reader", ServiceState::Stopped).await);
 }
 

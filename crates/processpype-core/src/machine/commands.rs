@@ -213,12 +213,9 @@ impl Machine {
         let verb = Verb::Stop { cascade };
         self.record_mut(id).operations.join(operation, verb, changes, actions);
         if cascade {
-            for dependent in self.graph.all_dependents(id) {
-                if self.record(dependent).life == Life::Live
-                    || self.record(dependent).wanted.is_some()
-                {
-                    self.stop_for_cascade(dependent, actions);
-                }
+            let touched: Vec<ServiceId> = self.cascade(id).collect();
+            for dependent in touched {
+                self.stop_for_cascade(dependent, actions);
             }
         }
         // Closing is a plan: a stop within it waits for its turn like all others.
