@@ -85,6 +85,10 @@ impl Origin {
     }
 
     /// A file as a whole, where no place in it can be named.
+    ///
+    /// It is missing, may not be read, or its ending says nothing. A problem *in* a file that was
+    /// read has a line and a column, even where it is about the top of the file: then a person can
+    /// jump to where something has to be written.
     pub fn whole_file(path: impl Into<PathBuf>) -> Self {
         Self::WholeFile { path: path.into() }
     }

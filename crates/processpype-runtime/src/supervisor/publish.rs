@@ -213,7 +213,8 @@ impl Supervisor {
         };
         tracing::info!(
             target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
-            actor = &*waiting.by.actor, reason = waiting.by.reason.as_deref(), "{} {cause}{}", waiting.verb.as_str(),
+            actor = &*waiting.by.actor, reason = waiting.by.reason.as_deref(),
+            "{} {cause}{}", waiting.verb.as_str(),
             message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
         );
         self.append(Event {
