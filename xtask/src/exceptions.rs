@@ -53,17 +53,12 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
     Permission {
         rule: Rule::Spawn,
         under: "crates/processpype/src/",
-        reason: "threads and runtimes of `.main()`: supervisor, services, deadline",
+        reason: "threads and runtimes of `.main()`: supervisor, services",
     },
     Permission {
         rule: Rule::Static,
         under: "crates/processpype-runtime/src/panic.rs",
         reason: "a panic hook can hand its record to the catcher only through the thread it is on",
-    },
-    Permission {
-        rule: Rule::Exit,
-        under: "crates/processpype/src/deadline.rs",
-        reason: "the deadline thread ends a process that does not end by itself",
     },
 ];
 

@@ -38,7 +38,7 @@ pub struct Commanded {
     pub changed: bool,
     /// The service's generation now.
     pub generation: u64,
-    /// The running dependents that the command touches; each follows its own edge policy.
+    /// The dependents that a stop touches: they go on, or `cascade=true` has stopped them.
     pub affected: Vec<String>,
     /// What an operator should know, such as how long the effect lasts.
     #[serde(skip_serializing_if = "Option::is_none")]

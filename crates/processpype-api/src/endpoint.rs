@@ -306,7 +306,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/services/{name}/stop",
         summary: "Stop a service and keep it stopped",
         description: "Always wins: also over a start under way, and from `error`. Running \
-            dependents go on, and are listed as `affected`, unless `cascade=true`.",
+            dependents go on, unless `cascade=true` stops them; `affected` lists them.",
         parameters: &[NAME, WAIT, CASCADE],
         problems: &[
             Code::UnknownService,

@@ -5,6 +5,8 @@
 //! 1. A [`Code`] has one status, between 400 and 599, and never changes its meaning.
 //! 2. Every text in a [`Problem`] may be shown to anybody who can reach the server.
 
+use std::borrow::Cow;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
@@ -123,7 +125,7 @@ struct Told {
     #[serde(skip)]
     retry_after: Option<u64>,
     #[serde(skip)]
-    allow: Option<&'static str>,
+    allow: Option<Cow<'static, str>>,
 }
 
 // === impl Code ===
@@ -346,8 +348,8 @@ impl Problem {
 
     /// Sends an `Allow` header: the methods, joined by commas.
     #[must_use]
-    pub fn allow(mut self, methods: &'static str) -> Self {
-        self.0.allow = Some(methods);
+    pub fn allow(mut self, methods: impl Into<Cow<'static, str>>) -> Self {
+        self.0.allow = Some(methods.into());
         self
     }
 
@@ -371,8 +373,8 @@ impl Problem {
 
     /// Returns what the `Allow` header should say.
     #[must_use]
-    pub fn allowed_methods(&self) -> Option<&'static str> {
-        self.0.allow
+    pub fn allowed_methods(&self) -> Option<&str> {
+        self.0.allow.as_deref()
     }
 
     /// Returns the text for people.

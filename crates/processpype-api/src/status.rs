@@ -138,8 +138,7 @@ pub struct ErrorReport {
 /// What follows the failure of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Restart {
-    /// How many restarts there were in a row, the one to come included; 0 if that one is not
-    /// counted, because a provider was unavailable.
+    /// How many restarts there were in a row, the one to come included.
     pub attempt: u32,
     /// When the next generation comes at the earliest.
     pub next_at: Option<Timestamp>,

@@ -194,7 +194,7 @@ impl<'a> Walk<'a> {
             Kind::Seq(items) => Some(View::Seq(items)),
             Kind::Map(map) => Some(View::Map(map)),
             // `counter:` with nothing after it is a section without keys.
-            Kind::Scalar(..)
+            Kind::Scalar(_, Style::Plain)
                 if slot.node.is_null() && types.has(Types::OBJECT) && !types.has(Types::NULL) =>
             {
                 Some(View::Map(self.empty))
@@ -216,6 +216,9 @@ impl<'a> Walk<'a> {
         let Some(resolver) = resolver else {
             return Some(View::Scalar(Cow::Borrowed(text), style));
         };
+        if resolver.skip {
+            return None;
+        }
         match resolver.resolve(text) {
             Ok(resolved) => {
                 here.secret |= resolved.secret;

@@ -180,10 +180,11 @@ impl<'a> Walk<'a> {
     pub(crate) fn report(&mut self, problem: impl FnOnce(&Self) -> Problem) {
         if self.trial {
             self.failed = true;
-        } else {
-            let problem = problem(self);
-            self.problems.push(problem);
+            return;
         }
+        let mut problems = std::mem::take(&mut self.problems);
+        problems.push_with(|| problem(self));
+        self.problems = problems;
     }
 
     /// A problem with a value: points at the value.

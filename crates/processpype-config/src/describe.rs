@@ -80,6 +80,7 @@ pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>, node: &Node) ->
         _ if node.is_unwritten() && !types.has(Types::LIST.or(Types::OBJECT)) => {
             Some("write a value after the colon, or remove the key".to_owned())
         }
+        Style::Typed if types.has(Types::TEXT) => Some("put it in quotes".to_owned()),
         Style::Plain if crate::node::is_null(text) && types.has(Types::TEXT) => {
             Some("put it in quotes if it is meant as text".to_owned())
         }

@@ -1,34 +1,63 @@
-//! What JSON refuses and YAML would let pass.
+//! JSON into the located tree.
 //!
-//! # Invariant
+//! # Invariants
 //!
-//! JSON is read by the YAML reader, for the places; but only after a JSON parser accepted it, so
-//! that `port: 1` is not taken for JSON.
+//! 1. What is read is JSON: a JSON parser has accepted the whole text before any of it is used.
+//! 2. Depth and the number of values are bounded, see [`limits`](crate::limits).
+//! 3. Keys differ, also where one of the two is written with escapes.
+//! 4. In a body a number is no text, and text no number; in a file the target decides, as in YAML.
 //!
-//! # Why two parsers
+//! # Why two passes
 //!
-//! `serde_json` knows JSON exactly but not where its values stood; the YAML reader knows places,
-//! but takes much that is no JSON (comments, bare words, single quotes). So the first one says yes
-//! or no, and the second one builds the tree. The cost is a second pass.
+//! `serde_json` knows JSON exactly but not where its values stood, so it says yes or no. After a
+//! yes the second pass need not know any grammar: it only notes where strings, words and brackets
+//! are. Reading JSON as YAML, which it nearly is, would refuse keys of more than 1024 characters
+//! and tabs, and read escaped surrogate pairs wrongly.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
-use crate::node::Node;
+use crate::limits::{MAX_DEPTH, MAX_NODES};
+use crate::node::{Entry, Kind, Map, Node, Style};
 use crate::report::{Problem, Problems};
-use crate::source::{At, Source};
+use crate::source::{At, Mark, Marks, Source};
 use crate::yaml;
 
 /// Reads a text into a tree; `None` if it cannot be used.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Node> {
-    match serde_json::from_str::<IgnoredAny>(source.text()) {
-        Ok(_) => yaml::read(source, source.text(), problems),
-        Err(error) => {
-            problems.push(syntax(source, &error));
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(source.text()) {
+        problems.push(syntax(source, &error));
+        return None;
+    }
+    let word = if source.is_body() { Style::Typed } else { Style::Plain };
+    let tokens = Tokens::of(source.text());
+    match (Reader { source, tokens, problems, word, nodes: 0 }).value(0) {
+        Ok(node) => Some(node),
+        Err(stop) => {
+            problems.push(*stop);
             None
         }
     }
+}
+
+/// Finds the keys and values of a text; of a wrong one, what YAML makes of it.
+pub(crate) fn marks(text: &str) -> Marks {
+    if serde_json::from_str::<IgnoredAny>(text).is_err() {
+        return yaml::marks(text);
+    }
+    let mut marks = Marks { spans: Vec::new(), until: text.len() };
+    let mut tokens = Tokens::of(text);
+    while let Some(token) = tokens.next() {
+        let is_key = tokens.peek() == Some(b':');
+        match text.as_bytes()[token.range.start] {
+            b'{' | b'}' | b'[' | b']' => {}
+            _ => marks.spans.push(Mark { range: token.range, is_key }),
+        }
+    }
+    marks
 }
 
 /// The parser's words without its place, which the report has anyway, and what JSON does not allow.
@@ -43,4 +72,174 @@ fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Problem {
     At::of_bytes(source, at..at + 1)
         .problem(format!("not valid JSON: {message}"), false)
         .help("JSON quotes every key, and has no comments and no comma before a closing bracket")
+}
+
+/// The problem after which a text is not read on.
+type Stop = Box<Problem>;
+
+/// The state of reading one text, which is valid.
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    tokens: Tokens<'a>,
+    problems: &'a mut Problems,
+    /// What a number, a truth value or `null` is.
+    word: Style,
+    nodes: usize,
+}
+
+// === impl Reader ===
+
+impl Reader<'_> {
+    /// The next value with everything below it.
+    fn value(&mut self, depth: usize) -> Result<Node, Stop> {
+        let token = self.tokens.next().unwrap_or_default();
+        let at = token.at(self.source);
+        self.nodes += 1;
+        if depth > MAX_DEPTH {
+            return Err(stop(&at, format!("nested more than {MAX_DEPTH} levels deep")));
+        }
+        if self.nodes > MAX_NODES {
+            return Err(stop(&at, format!("more than {MAX_NODES} values")));
+        }
+        let text = &self.source.text()[token.range];
+        match text.as_bytes().first() {
+            Some(b'{') => self.object(at, depth),
+            Some(b'[') => self.array(at, depth),
+            Some(b'"') => Ok(Node::scalar(unquoted(text, &at)?, Style::Quoted, at)),
+            _ => Ok(Node::scalar(text, self.word, at)),
+        }
+    }
+
+    /// Reads the items of an array whose bracket has been taken.
+    fn array(&mut self, at: At, depth: usize) -> Result<Node, Stop> {
+        let mut items = Vec::new();
+        while self.tokens.peek() != Some(b']') {
+            items.push(self.value(depth + 1)?);
+        }
+        self.tokens.next();
+        Ok(Node::new(Kind::Seq(items.into()), at))
+    }
+
+    /// Reads the entries of an object whose bracket has been taken. A key that comes twice is a
+    /// problem: which of the two counts would depend on the reader.
+    fn object(&mut self, at: At, depth: usize) -> Result<Node, Stop> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut seen: HashMap<Arc<str>, At> = HashMap::new();
+        while self.tokens.peek() != Some(b'}') {
+            let token = self.tokens.next().unwrap_or_default();
+            let key_at = token.at(self.source);
+            let key: Arc<str> = unquoted(&self.source.text()[token.range], &key_at)?.into();
+            let node = self.value(depth + 1)?;
+            if let Some(first) = seen.get(&key) {
+                self.problems.push_with(|| key_at.duplicate(&key, first));
+                continue;
+            }
+            seen.insert(Arc::clone(&key), key_at.clone());
+            entries.push(Entry { key, key_at, loose: false, node });
+        }
+        self.tokens.next();
+        Ok(Node::map(Map::new(entries), at))
+    }
+}
+
+fn stop(at: &At, message: String) -> Stop {
+    Box::new(at.problem(message, false))
+}
+
+/// What a string says. A half of a surrogate pair is grammar, but no text.
+fn unquoted(text: &str, at: &At) -> Result<String, Stop> {
+    serde_json::from_str(text)
+        .map_err(|_| stop(at, "not valid JSON: half of a surrogate pair is no text".to_owned()))
+}
+
+/// Strings, words and brackets of a valid text; commas, colons and spaces only stand between them.
+struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+    /// The last place whose column is known, and that column from 0: columns count characters.
+    counted: (usize, usize),
+}
+
+/// One of them, with its line and column from 1.
+#[derive(Default)]
+struct Token {
+    range: Range<usize>,
+    line: usize,
+    column: usize,
+}
+
+// === impl Token ===
+
+impl Token {
+    fn at(&self, source: &Arc<Source>) -> At {
+        At::new(source, self.line, self.column, self.range.clone())
+    }
+}
+
+// === impl Tokens ===
+
+impl<'a> Tokens<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, at: 0, line: 1, counted: (0, 0) }
+    }
+
+    /// Takes the next token.
+    /// Takes the next string, word or bracket, and counts lines on the way.
+    fn next(&mut self) -> Option<Token> {
+        self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':'));
+        let bytes = &self.text.as_bytes()[self.at..];
+        let length = match bytes.first()? {
+            b'{' | b'}' | b'[' | b']' => 1,
+            b'"' => string_length(bytes),
+            _ => bytes
+                .iter()
+                .position(|byte| b" \t\r\n,:{}[]\"".contains(byte))
+                .unwrap_or(bytes.len()),
+        };
+        let range = self.at..self.at + length;
+        self.at = range.end;
+        Some(Token { line: self.line, column: self.column(range.start), range })
+    }
+
+    /// Returns the first byte of what comes next: a token or a colon.
+    /// Looks at the next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b','));
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip(&mut self, is_between: impl Fn(u8) -> bool) {
+        while let Some(&byte) = self.text.as_bytes().get(self.at).filter(|byte| is_between(**byte))
+        {
+            self.at += 1;
+            if byte == b'\n' {
+                self.line += 1;
+                self.counted = (self.at, 0);
+            }
+        }
+    }
+
+    /// Counts on from the last token, so that one long line is counted once.
+    /// Returns the column of a place, going on from the last one that was asked for: a long line
+    /// costs its length once, not once for each of its values.
+    fn column(&mut self, start: usize) -> usize {
+        let (from, before) = self.counted;
+        let column = before + self.text[from..start].chars().count();
+        self.counted = (start, column);
+        column + 1
+    }
+}
+
+/// To the closing quote and with it.
+fn string_length(bytes: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
 }

@@ -309,7 +309,7 @@ impl Loader {
         {
             let message = format!("the profile `{name}` has no file");
             let help = format!("create {}, or choose another profile", path.display());
-            problems.push(Problem::new(message).at(Origin::file(path, 1, 1)).help(help));
+            problems.push(Problem::new(message).at(Origin::whole_file(path)).help(help));
         } else if self.layers.is_empty() {
             let message =
                 format!("the profile `{name}` needs a configuration file to stand beside");
@@ -397,8 +397,9 @@ fn read_file(path: &Path, problems: &mut Problems) -> Option<Node> {
 /// byte order mark is refused because it shifts every column, and editors show it nowhere.
 fn read_text(source: &Arc<Source>, format: Format, problems: &mut Problems) -> Option<Node> {
     if source.text().len() > MAX_FILE_BYTES {
-        let message = format!("larger than {MAX_FILE_BYTES} bytes");
-        problems.push(Problem::new(message).at(At::whole(source).origin()));
+        let problem = Problem::new(format!("larger than {MAX_FILE_BYTES} bytes"));
+        let help = "check that this is the configuration file that you meant";
+        problems.push(problem.at(At::whole(source).origin()).help(help));
         return None;
     }
     if source.text().starts_with('\u{feff}') {
@@ -446,9 +447,8 @@ fn format_of(path: &Path) -> Result<Format, Box<Problem>> {
 fn file_text(path: &Path) -> Result<String, Box<Problem>> {
     let file = std::fs::File::open(path).map_err(|error| io_problem(path, &error))?;
     if file.metadata().is_ok_and(|data| data.is_dir()) {
-        return Err(
-            unreadable(path, "the configuration file is a directory").map_help("name a file in it")
-        );
+        let problem = unreadable(path, "the configuration file is a directory");
+        return Err(problem.map_help("name a file in it"));
     }
     let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
@@ -485,7 +485,7 @@ fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Box<Proble
 }
 
 fn unreadable(path: &Path, message: &str) -> Problem {
-    Problem::new(message).at(Origin::file(path, 1, 1))
+    Problem::new(message).at(Origin::whole_file(path))
 }
 
 /// Boxing with a remedy, for results whose error is a problem.

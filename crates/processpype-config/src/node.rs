@@ -72,12 +72,15 @@ pub(crate) enum Kind {
 /// | plain | `80` | if one is wanted |
 /// | quoted | `"80"` | never |
 /// | loose | `PORT=80`, `${PORT}` | if one is wanted, else text |
+/// | typed | `80` in a JSON body | always |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     /// Without quotes: a number if the target wants one, otherwise text.
     Plain,
     /// In quotes: text.
     Quoted,
+    /// A number, a truth value or `null`, and nothing else: bare words of JSON in a body.
+    Typed,
     /// From a variable or a flag, where everything is text: whatever the target wants.
     Loose,
 }
@@ -131,7 +134,7 @@ impl Node {
     ///
     /// A quoted `"null"` is text.
     pub(crate) fn is_null(&self) -> bool {
-        matches!(&self.kind, Kind::Scalar(text, Style::Plain) if is_null(text))
+        matches!(&self.kind, Kind::Scalar(text, Style::Plain | Style::Typed) if is_null(text))
     }
 
     /// Whether nothing stands after the colon.

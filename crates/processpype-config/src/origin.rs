@@ -48,6 +48,11 @@ pub enum Origin {
         /// The column in characters, from 1.
         column: u32,
     },
+    /// A configuration file as a whole: it is missing, or cannot be read.
+    WholeFile {
+        /// The path, as it was given to the loader.
+        path: PathBuf,
+    },
     /// An environment variable.
     Environment {
         /// The whole name of the variable.
@@ -79,6 +84,15 @@ impl Origin {
         Self::File { path: path.into(), line, column }
     }
 
+    /// A file as a whole, where no place in it can be named.
+    ///
+    /// It is missing, may not be read, or its ending says nothing. A problem *in* a file that was
+    /// read has a line and a column, even where it is about the top of the file: then a person can
+    /// jump to where something has to be written.
+    pub fn whole_file(path: impl Into<PathBuf>) -> Self {
+        Self::WholeFile { path: path.into() }
+    }
+
     /// An environment variable.
     ///
     /// Its name only. The value of a variable is never part of an origin.
@@ -105,6 +119,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
+            Self::WholeFile { path } => write!(f, "{}", path.display()),
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
             Self::CommandLine { flag } => write!(f, "command line {flag}"),
             Self::Default => f.write_str("default"),

@@ -423,8 +423,14 @@ impl Serialize for Report {
 
 impl Problems {
     pub(crate) fn push(&mut self, problem: Problem) {
+        self.push_with(|| problem);
+    }
+
+    /// Makes the problem only if it is kept: one that is only counted must cost nothing, or a body
+    /// of nothing but mistakes would keep a core busy.
+    pub(crate) fn push_with(&mut self, problem: impl FnOnce() -> Problem) {
         if self.kept.len() < MAX_PROBLEMS {
-            self.kept.push(problem);
+            self.kept.push(problem());
         } else {
             self.more += 1;
         }
@@ -444,7 +450,9 @@ impl Problems {
 /// Problems of one file stand together; those of other layers come after them.
 fn file_of(problem: &Problem) -> (u8, String) {
     match problem.origin() {
-        Some(Origin::File { path, .. }) => (0, path.display().to_string()),
+        Some(Origin::File { path, .. } | Origin::WholeFile { path }) => {
+            (0, path.display().to_string())
+        }
         Some(origin) => (1, origin.to_string()),
         None => (2, String::new()),
     }

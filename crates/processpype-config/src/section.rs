@@ -7,6 +7,10 @@
 //! 2. `Debug` shows paths and origins, never values.
 //! 3. A schema is compiled once per type and document.
 
+mod body;
+mod unresolved;
+
+pub use self::body::read_json;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,7 +22,7 @@ use serde::de::DeserializeOwned;
 use crate::check::{Slot, Walk};
 use crate::effective::{self, Effective};
 use crate::interpolate::Resolver;
-use crate::limits::{MAX_BODY_BYTES, MAX_LISTED};
+use crate::limits::MAX_LISTED;
 use crate::nearest::plain;
 use crate::node::{Map, Node, Style};
 use crate::origin::Origin;
@@ -26,10 +30,10 @@ use crate::path::Path;
 use crate::report::{Problem, Problems, Report};
 use crate::rules::Rules;
 use crate::secrets::{Backends, SecretsConfig};
+use crate::show;
 use crate::source::{At, Source};
 use crate::typed::{De, Typed};
 use crate::types::Types;
-use crate::{json, show};
 
 /// A whole configuration, all layers merged. Cheap to clone, and the same for every thread.
 ///
@@ -293,8 +297,11 @@ impl Section {
         sink: &mut Vec<String>,
     ) -> Result<T, Report> {
         let rules = self.shared.rules::<T>();
-        let resolver =
-            Resolver { variables: &self.shared.variables, backends: self.shared.backends() };
+        let resolver = Resolver {
+            variables: &self.shared.variables,
+            backends: self.shared.backends(),
+            skip: false,
+        };
         self.read_with(&rules, Some(resolver), sink)
     }
 
@@ -458,39 +465,13 @@ impl Shared {
             let Some(entry) = section else { return Backends::default() };
             let section = Section { node: Some(entry.node.clone()), ..Section::empty("secrets") };
             let none = Backends::default();
-            let resolver = Resolver { variables: &self.variables, backends: &none };
+            let resolver = Resolver { variables: &self.variables, backends: &none, skip: false };
             let rules = rules_of::<SecretsConfig>();
             let config =
                 section.read_with::<SecretsConfig>(&rules, Some(resolver), &mut Vec::new());
             Backends(config.unwrap_or_default().backends)
         })
     }
-}
-
-/// Reads the body of an HTTP request: the same checks and limits as for a file, without `${…}`.
-///
-/// # Errors
-///
-/// Every problem of the body at once; if it is not JSON, that alone.
-///
-/// # Example
-///
-/// ```
-/// let report = processpype_config::read_json::<Vec<u8>>(b"[1, 300]").unwrap_err();
-/// assert!(report.to_string().contains("request body:1:5"), "{report}");
-/// ```
-pub fn read_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Report> {
-    if bytes.len() > MAX_BODY_BYTES {
-        let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
-        return Err(Problem::new(message).at(Origin::Body).into());
-    }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Problem::new("the body is not valid UTF-8").at(Origin::Body))?;
-    let mut problems = Problems::default();
-    let node = json::read(&Source::body(text.to_owned()), &mut problems);
-    problems.finish()?;
-    let section = Section { node, ..Section::default() };
-    section.read_with(&rules_of::<T>(), None, &mut Vec::new())
 }
 
 fn rules_of<T: JsonSchema>() -> Rules {

@@ -41,7 +41,7 @@ use crate::limits::MAX_LINE_CHARS;
 use crate::loader::Format;
 use crate::origin::Origin;
 use crate::report::{Problem, Snippet};
-use crate::{toml_tree, yaml};
+use crate::{json, toml_tree, yaml};
 
 /// What stands in for everything that is not shown.
 const MASK: &str = "···";
@@ -134,7 +134,8 @@ impl Source {
     fn marks(&self) -> &Marks {
         self.marks.get_or_init(|| match &self.kind {
             Kind::Text { format: Format::Toml, text, .. } => toml_tree::marks(text),
-            Kind::Text { text, .. } => yaml::marks(text),
+            Kind::Text { format: Format::Json, text, .. } => json::marks(text),
+            Kind::Text { format: Format::Yaml, text, .. } => yaml::marks(text),
             Kind::Word(_) => Marks::default(),
         })
     }
@@ -225,6 +226,14 @@ impl At {
         }
         let problem = problem.at(self.origin());
         if self.source.is_body() { problem.positioned(self.line, self.column) } else { problem }
+    }
+
+    /// The problem of a key that stands here a second time in its map.
+    pub(crate) fn duplicate(&self, key: &str, first: &Self) -> Problem {
+        self.problem(format!("duplicate key `{key}`"), false)
+            .label("written a second time")
+            .help("remove one of the two")
+            .note(format!("first written at {}", first.origin()))
     }
 
     /// In bytes of the text.

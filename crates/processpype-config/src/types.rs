@@ -17,6 +17,9 @@
 //!    `on` never.
 //! 5. Text, where text is wanted.
 //!
+//! In the body of a request (*typed*) JSON has decided: a number is never text, nor is `null` a
+//! map.
+//!
 //! From a variable or a flag (*loose*) there are no quotes, so 1 does not apply: `80` becomes text
 //! for a text and a number for a number. An empty variable is an empty text where text is wanted.
 
@@ -119,7 +122,15 @@ impl Types {
         if style == Style::Quoted {
             return self.has(Self::TEXT).then(|| Scalar::Text(text.clone()));
         }
-        let nothing = is_null(text) && (style == Style::Plain || self.loosely_null(text));
+        if style == Style::Typed {
+            return self.without(Self::TEXT).decide_bare(text, true);
+        }
+        self.decide_bare(text, style == Style::Plain || self.loosely_null(text))
+    }
+
+    /// Decides what a scalar without quotes is.
+    fn decide_bare<'a>(self, text: &Cow<'a, str>, may_be_null: bool) -> Option<Scalar<'a>> {
+        let nothing = is_null(text) && may_be_null;
         if nothing {
             return self.has(Self::NULL).then_some(Scalar::Null);
         }
@@ -188,7 +199,8 @@ fn float(text: &str) -> Option<f64> {
         ".nan" | ".NaN" | ".NAN" => Some(f64::NAN),
         _ => {
             let plain = text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
-            plain.then(|| text.parse().ok()).flatten()
+            // Too great for a number is none: it must not become infinity by accident.
+            plain.then(|| text.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
         }
     }
 }
@@ -217,6 +229,12 @@ mod tests {
         check(Types::WHOLE, "80", Style::Quoted, None);
         check(Types::WHOLE, "80", Style::Loose, Some(Scalar::Whole(80)));
         check(Types::BOOL, "yes", Style::Plain, None);
+        check(Types::TEXT, "80", Style::Typed, None);
+        check(Types::TEXT, "true", Style::Typed, None);
+        check(Types::TEXT, "null", Style::Typed, None);
+        check(Types::ANY, "80", Style::Typed, Some(Scalar::Whole(80)));
+        check(Types::ANY, "null", Style::Typed, Some(Scalar::Null));
+        check(Types::NUMBER, "1e400", Style::Plain, None);
         check(Types::TEXT, "", Style::Loose, text(""));
         check(Types::TEXT, "", Style::Plain, None);
     }

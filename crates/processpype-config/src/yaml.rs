@@ -1,4 +1,4 @@
-//! YAML, and JSON through it: the one file that knows the YAML parser.
+//! YAML: the one file that knows the YAML parser.
 //!
 //! # Invariants
 //!
@@ -17,11 +17,6 @@
 //! levels as that has, so a "billion laughs" file reaches the bound on nodes after a few lines,
 //! having cost nothing. Own keys win over merged ones (`<<`), and earlier merged maps over later
 //! ones, as YAML 1.1 has it; YAML 1.2 dropped merge keys, but every file in the field has them.
-//!
-//! # JSON
-//!
-//! JSON is (nearly) YAML, so this reader gives it places too. `json` makes sure before that it *is*
-//! JSON.
 //!
 //! # After a syntax error
 //!
@@ -247,14 +242,8 @@ impl<'a> Reader<'a> {
             building.own.push(Entry { key, key_at, loose: false, node });
         } else {
             let first = building.own.iter().find(|entry| entry.key == key);
-            let mut problem = key_at
-                .problem(format!("duplicate key `{key}`"), false)
-                .label("written a second time")
-                .help("remove one of the two");
-            if let Some(first) = first {
-                problem = problem.note(format!("first written at {}", first.key_at.origin()));
-            }
-            self.problems.push(problem);
+            let first = first.map_or(&key_at, |first| &first.key_at);
+            self.problems.push_with(|| key_at.duplicate(&key, first));
         }
     }
 

@@ -126,12 +126,7 @@ fn parse_body(headers: &HeaderMap, bytes: &Bytes) -> Result<CommandBody, Problem
         let detail = format!("the body is not JSON: {error}");
         return Err(Problem::new(Code::MalformedBody, detail));
     }
-    let body: CommandBody = read_json(bytes).map_err(|report| invalid_body(&report))?;
-    // A configuration file's `1` may be read as text; in a JSON body it is a number.
-    serde_json::from_slice::<CommandBody>(bytes).map(|_| body).map_err(|error| {
-        let faults = vec![Fault::new("", error.to_string())];
-        Problem::new(Code::InvalidBody, "the body does not fit its schema").errors(faults)
-    })
+    read_json(bytes).map_err(|report| invalid_body(&report))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -227,6 +222,7 @@ impl Command {
             CommandError::Closing => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
             CommandError::Orphaned | CommandError::Failed { kind: ErrorKind::Orphaned, .. } => {
                 Problem::new(Code::Orphaned, detail)
+                    .help("restart the process; what blocks is named in the log, if it has a name")
             }
             CommandError::ProviderStopped { provider } => {
                 Problem::new(Code::ProviderStopped, detail)
@@ -296,7 +292,7 @@ mod tests {
             check(json, malformed, Err(Code::MalformedBody));
         }
         let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(501));
-        let invalid = [r#"{"reason":1}"#, r#"{"reson":"x"}"#, "[]", "3", "\"x\"", &long];
+        let invalid = ["null", r#"{"reason":1}"#, r#"{"reson":"x"}"#, "[]", "3", "\"x\"", &long];
         for invalid in invalid {
             check(json, invalid, Err(Code::InvalidBody));
         }

@@ -9,10 +9,12 @@
 //!
 //! 1. The checks do not depend on method or path: reading is guarded like writing.
 //! 2. A request without a `Host` is refused; an absolute address counts as a second `Host`.
+//! 3. A body comes in chunks or has a length; no other transfer coding is passed on as if it were
+//!    the body.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN, TRANSFER_ENCODING};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use processpype_api::{Code, Problem};
@@ -51,6 +53,10 @@ impl Guard {
         if !uri.path().starts_with('/') {
             return Err(malformed("the address has no path"));
         }
+        if !matches!(uri.scheme_str(), None | Some("http" | "https")) {
+            return Err(malformed("the address has a scheme that this server does not speak"));
+        }
+        transfer_coding(headers)?;
         let host = self.host(uri, headers)?;
         origin(headers, &host)?;
         fetch_site(headers)
@@ -63,10 +69,13 @@ impl Guard {
             return Err(malformed("a request has exactly one `Host` header"));
         };
         let parsed = value.to_str().ok().and_then(|text| text.parse::<Authority>().ok());
-        let Some(host) = parsed.filter(|host| !host.as_str().contains('@')) else {
+        let Some(host) = parsed.filter(is_plain) else {
             return Err(malformed("the `Host` header is no host"));
         };
         let meant = uri.authority().unwrap_or(&host);
+        if !is_plain(meant) {
+            return Err(malformed("the address names no plain host"));
+        }
         if [meant, &host].into_iter().all(|host| self.is_ours(host.host())) {
             Ok(meant.clone())
         } else {
@@ -80,9 +89,31 @@ impl Guard {
     fn is_ours(&self, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        bare.unwrap_or(&host).parse::<IpAddr>().is_ok()
+        bare.map_or_else(|| host.parse::<Ipv4Addr>().is_ok(), |v6| v6.parse::<Ipv6Addr>().is_ok())
             || host == "localhost"
             || self.hosts.contains(&host)
+    }
+}
+
+/// Whether this is a host, perhaps with a port, and nothing else.
+fn is_plain(authority: &Authority) -> bool {
+    match authority.as_str().strip_prefix(authority.host()) {
+        Some("" | ":") => true,
+        Some(_) => authority.port_u16().is_some(),
+        // A user stands before the host.
+        None => false,
+    }
+}
+
+/// hyper decodes `chunked` and would leave what else is named to whoever reads the body.
+fn transfer_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first_is_chunked =
+        codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if first_is_chunked && codings.next().is_none() {
+        Ok(())
+    } else {
+        Err(malformed("`chunked` is the only transfer coding that this server knows"))
     }
 }
 
@@ -106,7 +137,9 @@ fn is_same_origin(origin: &Uri, host: &Authority) -> bool {
     };
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default_port);
     origin.authority().is_some_and(|authority| {
-        authority.host().eq_ignore_ascii_case(host.host()) && port(authority) == port(host)
+        is_plain(authority)
+            && authority.host().eq_ignore_ascii_case(host.host())
+            && port(authority) == port(host)
     })
 }
 
@@ -173,11 +206,25 @@ mod tests {
             "notlocalhost",
             "0x7f.1",
             "2130706433",
+            "[127.0.0.1]",
+            "[localhost]",
+            "localhost..",
+            "foo.localhost",
         ];
         for host in others {
             check("/", &[("host", host)], Some(Code::UnknownHost));
         }
-        for host in ["", "a b", "user@localhost", "localhost/x"] {
+        let none = [
+            "",
+            "a b",
+            "user@localhost",
+            "localhost/x",
+            "localhost:port",
+            "localhost:99999",
+            "localhost:80:80",
+            "localhost@evil.example",
+        ];
+        for host in none {
             check("/", &[("host", host)], Some(Code::MalformedRequest));
         }
     }
@@ -194,6 +241,20 @@ mod tests {
         check("http://evil.example/", &[("host", "localhost")], Some(Code::UnknownHost));
         check("http://localhost/", &[("host", "evil.example")], Some(Code::UnknownHost));
         check("http://localhost/", &[], Some(Code::MalformedRequest));
+        for target in ["http://user@localhost/", "http://localhost:port/", "ftp://localhost/"] {
+            check(target, &[("host", "localhost")], Some(Code::MalformedRequest));
+        }
+    }
+
+    #[test]
+    fn transfer_codings() {
+        let host = ("host", "localhost");
+        check("/", &[host, ("transfer-encoding", "Chunked")], None);
+        for other in ["gzip, chunked", "chunked, chunked", "identity", ""] {
+            check("/", &[host, ("transfer-encoding", other)], Some(Code::MalformedRequest));
+        }
+        let both = [host, ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")];
+        check("/", &both, Some(Code::MalformedRequest));
     }
 
     #[test]
@@ -213,6 +274,7 @@ mod tests {
             "chrome-extension://localhost:8080",
             "",
             "http://localhost:8080.evil",
+            "http://user@localhost:8080",
         ] {
             from(origin, Some(Code::CrossOrigin));
         }

@@ -8,7 +8,7 @@
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
@@ -106,15 +106,26 @@ fn answered(control: &Control, mut response: Response, name: &str) -> Result<Res
     if is_unrouted(&response) {
         return Err(nothing(name));
     }
+    if is_wrong_method(&response) {
+        return Err(wrong_method(name, &response));
+    }
     response.extensions_mut().insert(FromService);
     Ok(if is_stream(&response) { ending_with(&control.closing, response) } else { response })
 }
 
 /// Whether this is the answer of a router that knows no such path.
 fn is_unrouted(response: &Response) -> bool {
-    response.status() == StatusCode::NOT_FOUND
-        && response.body().size_hint().exact() == Some(0)
-        && !response.headers().contains_key(CONTENT_TYPE)
+    response.status() == StatusCode::NOT_FOUND && says_nothing(response)
+}
+
+/// Whether this is the answer of a router that knows the path, but not with this method.
+fn is_wrong_method(response: &Response) -> bool {
+    response.status() == StatusCode::METHOD_NOT_ALLOWED && says_nothing(response)
+}
+
+/// Whether an answer comes from a router and not from a handler: it has nothing to say.
+fn says_nothing(response: &Response) -> bool {
+    response.body().size_hint().exact() == Some(0) && !response.headers().contains_key(CONTENT_TYPE)
 }
 
 fn is_stream(response: &Response) -> bool {
@@ -132,6 +143,19 @@ fn ending_with(closing: &watch::Receiver<bool>, response: Response) -> Response 
 fn nothing(name: &str) -> Problem {
     let detail = format!("service `{name}` has nothing at this path");
     Problem::new(Code::UnknownPath, detail).service(name)
+}
+
+fn wrong_method(name: &str, response: &Response) -> Problem {
+    let allowed = response.headers().get(ALLOW).and_then(|value| value.to_str().ok());
+    let detail = match allowed {
+        Some(methods) => format!("service `{name}` takes only {methods} here"),
+        None => format!("service `{name}` does not take this method here"),
+    };
+    let problem = Problem::new(Code::MethodNotAllowed, detail).service(name);
+    match allowed {
+        Some(methods) => problem.allow(methods.to_owned()),
+        None => problem,
+    }
 }
 
 /// Says why the service does not answer, and when to try again.

@@ -80,13 +80,13 @@ pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
     let status =
         StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let retry_after = problem.retry_after_seconds();
-    let allowed = problem.allowed_methods();
+    let allowed = problem.allowed_methods().and_then(|methods| methods.parse().ok());
     let mut response = with_type(status, PROBLEM_JSON, to_bytes(&problem.under(prefix)));
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     if let Some(methods) = allowed {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+        response.headers_mut().insert(ALLOW, methods);
     }
     response
 }

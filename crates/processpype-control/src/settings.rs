@@ -39,7 +39,8 @@ pub struct Limits {
     pub streams: usize,
     /// Commands that are being read or handed over; more are refused as `busy`.
     pub commands: usize,
-    /// Bytes of a request's head. At least 8 KiB.
+    /// Bytes of a request's head. At least 8 KiB. It is looked at when a buffer is full, so that up
+    /// to half as much again may pass.
     pub header_bytes: usize,
     /// Headers of a request.
     pub headers: usize,

@@ -117,6 +117,7 @@ pub struct ConfigType {
     schema: fn(&mut SchemaGenerator) -> Schema,
     own_schema: fn() -> Schema,
     check: fn(&Section, &mut Vec<String>) -> Result<(), Report>,
+    check_unresolved: fn(&Section) -> Result<(), Report>,
 }
 
 /// Everything the arguments of one instance are made from; the same for all its generations.
@@ -148,6 +149,7 @@ impl ConfigType {
             schema: |generator| generator.subschema_for::<C>(),
             own_schema: || schemars::schema_for!(C),
             check: |section, secrets| section.read_collecting::<C>(secrets).map(drop),
+            check_unresolved: Section::check::<C>,
         }
     }
 
@@ -176,6 +178,15 @@ impl ConfigType {
     /// Returns every problem of the section.
     pub fn check(&self, section: &Section, secrets: &mut Vec<String>) -> Result<(), Report> {
         (self.check)(section, secrets)
+    }
+
+    /// Checks a section against the type without looking up what references in it stand for.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the section.
+    pub fn check_unresolved(&self, section: &Section) -> Result<(), Report> {
+        (self.check_unresolved)(section)
     }
 }
 

@@ -327,11 +327,10 @@ impl Blueprint {
 
 impl Spec {
     fn check_config(&self, secrets: &mut Vec<String>) -> Result<(), Report> {
-        if !self.options.enabled {
-            return Ok(());
-        }
         match self.kind.config_types().first() {
-            Some(config) => config.check(&self.section, secrets),
+            Some(config) if self.options.enabled => config.check(&self.section, secrets),
+            // It is checked, but its secrets need not exist.
+            Some(config) => config.check_unresolved(&self.section),
             None => self.section.known_keys(&[]),
         }
     }

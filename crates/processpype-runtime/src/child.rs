@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::failure::Failure;
-use crate::life::Life;
+use crate::life::{Life, Phase};
 use crate::panic::{Panicked, contain, contained};
 
 /// A blocking child of a generation, as a future of its value.
@@ -92,7 +92,7 @@ impl Context {
         F: Future + Send + 'static,
         F::Output: ChildOutput,
     {
-        let Some(guard) = self.track(name) else { return false };
+        let Some(guard) = self.track(name, Phase::Closing) else { return false };
         let life = Arc::clone(&self.life);
         let what = format!("child `{name}`");
         let span = tracing::Span::current();
@@ -114,7 +114,8 @@ impl Context {
     ///
     /// It begins at once and is part of the generation, awaited or not. It cannot be cut: a
     /// generation whose blocking child does not end is orphaned at the end of `stop_timeout`. Ask
-    /// [`is_stopping`](Self::is_stopping) now and then.
+    /// [`is_stopping`](Self::is_stopping) now and then. It is there in
+    /// [`Service::stop`](crate::Service::stop) too: to flush a file, to close a database.
     ///
     /// For files, compression, C libraries: work that blocks or computes for more than some 100 µs
     /// between two awaits. Inside [`spawn`](Self::spawn) it would hold a worker that others need.
@@ -133,8 +134,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// The child is an error if it panicked, or if it was not started because the service is
-    /// stopping.
+    /// The child is an error if it panicked, or if it was not started because the
+    /// service's `stop` has returned.
     pub fn spawn_blocking<F, T>(&self, name: &str, work: F) -> BlockingChild<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -143,7 +144,7 @@ impl Context {
         let (sender, receiver) = oneshot::channel();
         let what = format!("child `{name}`");
         let child = BlockingChild { receiver, life: Arc::clone(&self.life), what: what.clone() };
-        if let Some(guard) = self.track(name) {
+        if let Some(guard) = self.track(name, Phase::Closed) {
             let span = tracing::Span::current();
             self.life.services.spawn_blocking(move || {
                 let outcome = span.in_scope(|| contain(work));
@@ -159,8 +160,8 @@ impl Context {
 
     /// Counts a child, or says by `None` that there is none. Too many children are the fault of the
     /// service, and end it; a child that comes too late is just not taken.
-    fn track(&self, name: &str) -> Option<crate::life::Guard> {
-        match self.life.track(name.into()) {
+    fn track(&self, name: &str, last: Phase) -> Option<crate::life::Guard> {
+        match self.life.track(name.into(), last) {
             Ok(guard) => Some(guard),
             Err(crate::life::NotTracked::Stopping) => None,
             Err(reason @ crate::life::NotTracked::TooMany) => {

@@ -183,7 +183,11 @@ impl fmt::Debug for Error {
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "service `{}` is unavailable: it is {}", self.service, self.state)
+        let state = match self.state {
+            ServiceState::Error => "in error",
+            other => other.as_str(),
+        };
+        write!(f, "service `{}` is unavailable: it is {state}", self.service)
     }
 }
 
@@ -206,6 +210,13 @@ mod tests {
         assert!(wrapped.unavailable().is_none(), "io::Error hides its inner error from `source`");
         let public = Error::public("no data now").with_source(unavailable());
         assert_eq!(public.unavailable(), Some(&unavailable()));
+    }
+
+    #[test]
+    fn an_unavailable_provider_is_told_in_plain_words() {
+        let failed = Unavailable { state: ServiceState::Error, ..unavailable() };
+        assert_eq!(failed.to_string(), "service `db` is unavailable: it is in error");
+        assert_eq!(unavailable().to_string(), "service `db` is unavailable: it is stopped");
     }
 
     #[test]

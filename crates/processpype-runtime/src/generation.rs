@@ -90,7 +90,7 @@ async fn construct(cx: &Context, orders: &Orders) -> Result<Arc<dyn ErasedServic
 
 /// There is no instance; what is left are children that the constructor had begun.
 async fn without_service(life: &Life, ended: Ended) -> Ending {
-    life.enter(Phase::Closing, Instant::now());
+    life.enter(Phase::Closed, Instant::now());
     life.abort_children();
     if !life.is_untracked() {
         ended.tell(life);
@@ -218,6 +218,7 @@ async fn teardown(
     life.enter(Phase::Closing, by);
     let (stopped, failure) = stop(cx, &service, by).await;
     forced |= !stopped;
+    life.enter(Phase::Closed, by);
     life.abort_children();
     life.untracked().await;
     let (leaked, dropped) = let_go(service).await;
@@ -345,7 +346,7 @@ impl Drop for Farewell {
     fn drop(&mut self) {
         let Some(life) = self.life.take() else { return };
         life.cell.shut(life.generation);
-        life.enter(Phase::Closing, Instant::now());
+        life.enter(Phase::Closed, Instant::now());
         life.abort_children();
         let ending = if std::thread::panicking() {
             // Every hook is contained, so this is what nobody thought of; it must not pass for a

@@ -11,10 +11,10 @@
 //! # The shape of an end
 //!
 //! ```text
-//! serving ──asked──▶ draining ──▶ stopping ──▶ closing ──▶ gone
+//! serving ──asked──▶ draining ──▶ stopping ──▶ closing ──▶ closed, gone
 //!                    40 %         40 %         the rest
 //!    requests:       finish       cut
-//!    children:       go on        told, then aborted   none taken any more
+//!    children:       go on        told, then aborted   only blocking ones, of `stop`
 //!    Dep::get:       refused from here on
 //! ```
 //!
@@ -54,8 +54,10 @@ pub(crate) enum Phase {
     Draining,
     /// `run` and the children are told to end.
     Stopping,
-    /// `stop` runs: what is still tracked is cut.
+    /// `stop` runs: what is still tracked is cut; `stop` may use threads that may block.
     Closing,
+    /// `stop` has returned: nothing new is taken in.
+    Closed,
 }
 
 /// What everybody who works for one generation shares.
@@ -219,10 +221,14 @@ impl Life {
         self.control().child_failure.take()
     }
 
-    /// Counts a child as part of the generation.
-    pub(crate) fn track(self: &Arc<Self>, name: Arc<str>) -> Result<Guard, NotTracked> {
+    /// Counts a child as part of the generation, unless `last` or a later phase is reached.
+    pub(crate) fn track(
+        self: &Arc<Self>,
+        name: Arc<str>,
+        last: Phase,
+    ) -> Result<Guard, NotTracked> {
         let mut control = self.control();
-        if self.is_in(Phase::Closing) {
+        if self.is_in(last) {
             return Err(NotTracked::Stopping);
         }
         if control.tracked.len() >= CHILDREN_MAX {

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use processpype_core::{ErrorKind, Generation, OperationId, ServiceName, Verb};
 use tokio::sync::oneshot;
 
+use crate::status::Acted;
+
 /// Who asks for something, and why.
 ///
 /// ```
@@ -49,7 +51,8 @@ pub struct Done {
     pub changed: bool,
     /// The generation afterwards.
     pub generation: Generation,
-    /// Running services that need a service which was stopped.
+    /// Services that need the one which was stopped: running ones, which go on, or what a cascade
+    /// has stopped.
     pub affected: Vec<ServiceName>,
 }
 
@@ -104,6 +107,8 @@ pub(crate) struct Waiting {
     pub(crate) service: processpype_core::ServiceId,
     pub(crate) verb: Verb,
     pub(crate) by: Request,
+    /// Who had acted before; it is shown again if the command is refused.
+    pub(crate) before: Option<Acted>,
     pub(crate) affected: Vec<ServiceName>,
     pub(crate) sender: oneshot::Sender<Result<Done, CommandError>>,
 }

@@ -92,8 +92,7 @@ pub struct ErrorInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestartInfo {
-    /// How many restarts there were in a row, the one to come included; 0 if that one is not
-    /// counted, because a provider was unavailable.
+    /// How many restarts there were in a row, the one to come included.
     pub attempt: u32,
     /// When the next generation comes at the earliest.
     pub next_at: Option<Timestamp>,

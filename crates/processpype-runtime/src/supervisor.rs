@@ -44,7 +44,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::argument::Wiring;
-use crate::blueprint::Spec;
+use crate::blueprint::{Options, Spec};
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -201,7 +201,7 @@ impl Supervisor {
     /// What a service says counts only while its generation does.
     fn take_health(&mut self, id: ServiceId, generation: Generation) {
         let Some(life) = self.life(id, generation) else { return };
-        let health = life.health();
+        let health = self.launch.scrub.health(&life.health());
         let ready = health.ready.unwrap_or(true);
         let before = self.shared.cells[id.index()].status();
         self.report(id, generation, Report::Ready(ready));
@@ -224,13 +224,15 @@ impl Supervisor {
 
     /// The first failure of a generation counts; a later one is only logged.
     fn keep_failure(&mut self, id: ServiceId, generation: Generation, failure: Option<Failure>) {
-        let Some(failure) = failure else { return };
+        let Some(failure) = failure.map(|failure| self.launch.scrub.failure(failure)) else {
+            return;
+        };
         if self.machine.generation(id) != generation || !self.machine.is_alive(id) {
             return;
         }
         let kept = &mut self.services[id.index()].failure;
         if kept.as_ref() != Some(&failure) {
-            log_failure(&self.shared.cells[id.index()], generation, &failure);
+            log_failure(&self.shared.cells[id.index()], generation, &failure, "failed");
             kept.get_or_insert(failure);
         }
     }
@@ -272,12 +274,21 @@ impl Supervisor {
         let (sender, receiver) = oneshot::channel();
         let affected = match verb {
             Verb::Stop { cascade: false } => self.names(self.machine.live_dependents(service)),
-            Verb::Stop { .. } | Verb::Start { .. } | Verb::Restart => Vec::new(),
+            Verb::Stop { .. } => self.names(self.cascade(service)),
+            Verb::Start { .. } | Verb::Restart => Vec::new(),
         };
-        self.tell_command(service, verb, &by);
-        self.operations.insert(id, Waiting { service, verb, by, affected, sender });
+        let before = self.tell_command(service, verb, &by);
+        self.operations.insert(id, Waiting { service, verb, by, before, affected, sender });
         self.step(|machine, actions| machine.command(id, service, verb, actions));
         Ok(Operation::new(id, receiver))
+    }
+
+    /// What a cascading stop stops first: all that cannot do without the service, and live or are
+    /// to.
+    fn cascade(&self, service: ServiceId) -> impl Iterator<Item = ServiceId> {
+        let stopped: Vec<ServiceId> = self.machine.cascade(service).collect();
+        let requiring = self.machine.graph().all_requiring(service).into_iter();
+        requiring.filter(move |id| stopped.contains(id) || self.machine.is_retrying(*id))
     }
 
     fn report(&mut self, id: ServiceId, generation: Generation, report: Report) {
@@ -391,6 +402,9 @@ impl Supervisor {
     fn finish(&mut self, operation: OperationId, outcome: Outcome) {
         let Some(waiting) = self.operations.remove(&operation) else { return };
         let result = self.outcome(&waiting, outcome);
+        if let Outcome::Refused(_) = outcome {
+            self.take_back_command(&waiting);
+        }
         self.tell_finished(&waiting, &result);
         // Nobody may be waiting for the end any more; it is in the journal.
         let _ = waiting.sender.send(result);
@@ -400,7 +414,10 @@ impl Supervisor {
         let generation = self.machine.generation(waiting.service);
         match outcome {
             Outcome::Done { changed } => {
-                Ok(Done { changed, generation, affected: waiting.affected.clone() })
+                // What had no effect affects nobody; a cascade touches others all the same.
+                let touched = changed || waiting.verb == Verb::Stop { cascade: true };
+                let affected = if touched { waiting.affected.clone() } else { Vec::new() };
+                Ok(Done { changed, generation, affected })
             }
             Outcome::Superseded if self.machine.is_closing() => Err(CommandError::Closing),
             Outcome::Superseded => Err(CommandError::Superseded),
@@ -445,10 +462,12 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-fn log_failure(cell: &Cell, generation: Generation, failure: &Failure) {
+/// Tells the whole story of a failure, once: the transitions that follow from it do not tell it
+/// again.
+fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &str) {
     tracing::error!(
         target: "processpype", service = %cell.name(), generation = generation.0,
-        kind = failure.kind.as_str(), "{}", failure.story
+        kind = failure.kind.as_str(), "{what}: {}", failure.story
     );
 }
 
@@ -462,12 +481,15 @@ impl Service {
 }
 
 /// The text of a failure that no code of the service has told.
-fn plain_text(kind: ErrorKind) -> &'static str {
+fn plain_text(kind: ErrorKind, options: &Options) -> String {
     match kind {
-        ErrorKind::StartTimeout => "constructor and `start` took longer than `start_timeout`",
-        ErrorKind::Orphaned => {
-            "the generation could not be ended: it may block a thread, and may still run"
+        ErrorKind::StartTimeout => {
+            let limit = options.start_timeout;
+            format!("constructor and `start` took longer than `start_timeout` ({limit:?})")
         }
-        _ => "the service failed; the log has the details",
+        ErrorKind::Orphaned => "the generation could not be ended: it may block a thread, and \
+                                may still run until the process ends"
+            .to_owned(),
+        _ => "the service failed; the log has the details".to_owned(),
     }
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::args::{Arguments, Verb};
+pub(crate) use self::plan::log_warnings;
 pub(crate) use self::print::say_error;
 use self::print::{Printer, say};
 use crate::application::Application;

@@ -78,6 +78,7 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     };
     install_panic_hook();
     warn_if_panics_abort();
+    crate::cli::log_warnings(&setup);
     let runtimes = build_runtimes(setup.blueprint.specs().len());
     let (services, supervisor) = match runtimes {
         Ok(runtimes) => runtimes,
@@ -85,7 +86,7 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     };
     let settings = control_settings(&setup.settings);
     let docs = service_docs(&setup);
-    let launch = launch(&setup.settings, services.handle().clone());
+    let launch = launch(&setup, services.handle().clone());
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
     let entered = supervisor.enter();

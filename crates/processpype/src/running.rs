@@ -13,14 +13,15 @@ use std::fmt;
 use std::time::Duration;
 
 use processpype_control::{BindError, ControlSettings, Server, SettingsError};
-use processpype_runtime::{Closed, Launch, Manager};
+use processpype_runtime::{Closed, Launch, Manager, Scrub};
+use processpype_telemetry::Redactor;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::application::Application;
 use crate::schema::service_docs;
 use crate::settings::Settings;
-use crate::setup::SetupError;
+use crate::setup::{Setup, SetupError};
 
 /// How long the control plane may take to let go of its clients once the services are gone.
 pub(crate) const SERVER_GRACE: Duration = Duration::from_millis(250);
@@ -116,7 +117,7 @@ impl Application {
         let setup = self.setup().map_err(StartError::Setup)?;
         let server_settings = setup.has_server.then(|| control_settings(&setup.settings));
         let docs = service_docs(&setup);
-        let launch = launch(&setup.settings, Handle::current());
+        let launch = launch(&setup, Handle::current());
         let (manager, supervisor) = setup.blueprint.launch(launch);
         let server = match server_settings {
             Some(settings) => {
@@ -255,8 +256,15 @@ impl Drop for Running {
 }
 
 /// How the supervisor is to run, by the settings of the file.
-pub(crate) fn launch(settings: &Settings, services: Handle) -> Launch {
+///
+/// What a service says in public is scrubbed of the secrets in the configuration, like its log.
+pub(crate) fn launch(setup: &Setup, services: Handle) -> Launch {
+    let settings = &setup.settings;
     let mut launch = Launch::on(services);
+    let secrets = Redactor::default();
+    // What is too short or too long to be found is told when the log is installed.
+    secrets.replace(setup.secrets.iter().cloned());
+    launch.scrub = Scrub::new(move |text| secrets.scrub(text));
     launch.closing_timeout = settings.server.closing_timeout();
     launch.drain_delay = settings.server.drain_delay.into();
     launch

@@ -7,6 +7,8 @@
 //!    (`unevaluatedProperties`), since neither half knows the other's keys.
 //! 3. Services of the code are named properties; instances of kinds are whatever other key has a
 //!    `kind` that is known. Keys that begin with `x-` are the user's own.
+//! 4. The schema is as closed as the checks are: an unknown key is marked in the editor too.
+//! 5. Descriptions are for users of the file: the examples in Rust that a doc comment has stay out.
 
 #[cfg(test)]
 mod reference;
@@ -26,7 +28,11 @@ use crate::setup::Setup;
 /// Returns what the control plane documents of each service.
 pub(crate) fn service_docs(setup: &Setup) -> Vec<ServiceDoc> {
     let doc = |spec: &Spec| {
-        let schema = spec.kind.config_types().first().map(ConfigType::own_schema);
+        let mut schema = spec.kind.config_types().first().map(ConfigType::own_schema);
+        if let Some(object) = schema.as_mut().and_then(schemars::Schema::as_object_mut) {
+            object.values_mut().for_each(drop_rust);
+            drop_rust_of(object);
+        }
         let described = schema.as_ref().and_then(|schema| schema.get("description"));
         ServiceDoc {
             name: spec.name.as_str().to_owned(),
@@ -48,15 +54,84 @@ pub(crate) fn file_schema(setup: &Setup) -> Value {
     add::<SecretsConfig>(&mut properties, "secrets", &mut generator);
     add::<DefaultsSection>(&mut properties, "defaults", &mut generator);
     properties.insert("services".to_owned(), services(setup, &mut generator));
-    json!({
+    let mut definitions = generator.take_definitions(true);
+    for section in properties.values() {
+        close(section, &mut definitions);
+    }
+    let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": setup.settings.app.title,
         "type": "object",
         "properties": properties,
         "patternProperties": { "^x-": {} },
         "additionalProperties": false,
-        "$defs": generator.take_definitions(true),
-    })
+        "$defs": definitions,
+    });
+    drop_rust(&mut schema);
+    schema
+}
+
+/// Refuses unknown keys in a section of the framework, as `check` does, and in what is below it.
+fn close(schema: &Value, definitions: &mut Map<String, Value>) {
+    let path = schema.get("$ref").and_then(Value::as_str);
+    let Some(name) = path.and_then(|path| path.rsplit('/').next()) else { return };
+    let Some(Value::Object(definition)) = definitions.get_mut(name) else { return };
+    let Some(Value::Object(properties)) = definition.get("properties").cloned() else { return };
+    if definition.contains_key("patternProperties") {
+        return;
+    }
+    definition.insert("patternProperties".to_owned(), json!({ "^x-": {} }));
+    definition.insert("additionalProperties".to_owned(), json!(false));
+    for below in properties.values() {
+        close(below, definitions);
+    }
+}
+
+/// Drops the examples in Rust from every description in `schema`.
+fn drop_rust(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.values_mut().for_each(drop_rust);
+            drop_rust_of(object);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_rust),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn drop_rust_of(object: &mut Map<String, Value>) {
+    if let Some(Value::String(text)) = object.get_mut("description")
+        && text.contains("```")
+    {
+        *text = without_rust(text);
+    }
+}
+
+/// A block that names another language is for the users of the file, and stays.
+fn without_rust(text: &str) -> String {
+    const RUST: [&str; 6] = ["", "rust", "no_run", "ignore", "should_panic", "compile_fail"];
+    let mut kept: Vec<&str> = Vec::new();
+    let mut fence: Option<bool> = None;
+    for line in text.lines() {
+        let mark = line.trim_start().strip_prefix("```");
+        let is_rust = match (mark, fence) {
+            (Some(language), None) => {
+                let rust = language.split(',').all(|word| RUST.contains(&word.trim()));
+                *fence.insert(rust)
+            }
+            (Some(_), Some(rust)) => {
+                fence = None;
+                rust
+            }
+            (None, rust) => rust.unwrap_or(false),
+        };
+        // What stood around a block that went leaves one blank line.
+        let blank_again = line.is_empty() && kept.last().is_none_or(|last| last.is_empty());
+        if !is_rust && !blank_again {
+            kept.push(line);
+        }
+    }
+    kept.join("\n").trim_end().to_owned()
 }
 
 fn add<T: JsonSchema>(
@@ -121,4 +196,36 @@ fn open(schema: Value, generator: &SchemaGenerator) -> Value {
         object.remove("additionalProperties");
     }
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(without_rust(text), expected, "{text}");
+    }
+
+    #[test]
+    fn rust_stays_out_of_descriptions() {
+        check("A level.", "A level.");
+        check("A level.\n\n```\nlet x = 1;\n```\n\nMore.", "A level.\n\nMore.");
+        check("A level.\n\n```rust,no_run\nlet x = 1;\n```", "A level.");
+        check("As in\n\n```yaml\nlevel: warn\n```", "As in\n\n```yaml\nlevel: warn\n```");
+    }
+
+    #[test]
+    fn sections_are_closed_and_speak_of_the_file() {
+        let app = crate::application::Application::new();
+        let setup = app.config_text("a.yaml", processpype_config::Format::Yaml, "").setup();
+        let schema = file_schema(&setup.expect("an empty application is valid"));
+        assert!(!schema.to_string().contains("```"), "no example in Rust is in the schema");
+        for section in ["app", "server", "observability", "secrets", "defaults"] {
+            let path = schema["properties"][section]["$ref"].as_str().expect("a reference");
+            let closed = schema.pointer(&path[1..]).expect("it is defined");
+            assert_eq!(closed["additionalProperties"], json!(false), "{section}");
+            assert!(closed["patternProperties"]["^x-"].is_object(), "{section}");
+        }
+    }
 }

@@ -138,7 +138,7 @@ pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
     let setup = app.setup()?;
     let settings = control_settings(&setup.settings);
     let docs = service_docs(&setup);
-    let mut launch = launch(&setup.settings, Handle::current());
+    let mut launch = launch(&setup, Handle::current());
     launch.seed = SEED;
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, &docs);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use processpype::config::Secret;
-use processpype::{Config, Context, Result, Routes, Service};
+use processpype::{Config, Context, Error, Result, Routes, Service};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,6 +14,22 @@ use crate::status;
 pub(crate) struct VaultConfig {
     /// The password; it is never shown.
     password: Secret<String>,
+    /// Where it gives the password away, beside the log.
+    gives_away: Option<Leak>,
+}
+
+/// A careless way to treat a secret.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Leak {
+    /// In the public text of the error with which its start fails.
+    Error,
+    /// In the source of the error with which its start fails.
+    Source,
+    /// In the message of a panic.
+    Panic,
+    /// In what it says about its health, and in its metadata.
+    Status,
 }
 
 /// Keeps a password.
@@ -30,15 +46,36 @@ impl Vault {
 }
 
 impl Service for Vault {
-    async fn start(&self, _: &Context) -> Result {
+    async fn start(&self, cx: &Context) -> Result {
         let password = &self.config.password;
         // The type does not print itself; taken out of it, the value is scrubbed from the log all
         // the same.
         tracing::info!(?password, "locked with {}", password.expose());
-        Ok(())
+        self.config.gives_away.map_or(Ok(()), |leak| leak.happen(cx, password.expose()))
     }
 
     fn routes(self: Arc<Self>) -> Routes {
         status::router().into()
+    }
+}
+
+// === impl Leak ===
+
+impl Leak {
+    #[allow(clippy::panic, reason = "a message of a panic is one of the places")]
+    fn happen(self, cx: &Context, password: &str) -> Result {
+        let text = format!("the password {password} does not fit");
+        match self {
+            Self::Error => return Err(Error::public(text)),
+            Self::Source => return Err(std::io::Error::other(text).into()),
+            Self::Panic => panic!("{text}"),
+            Self::Status => {
+                cx.degraded(&*text);
+                cx.set_error(&*text);
+                cx.set_metadata("password", password);
+                cx.set_metadata(password, "the password");
+            }
+        }
+        Ok(())
     }
 }

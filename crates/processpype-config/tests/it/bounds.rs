@@ -71,3 +71,14 @@ fn nested_untagged_enums_end() {
     let body = "{\"left\":".repeat(40) + "true" + &"}".repeat(40);
     assert!(read_json::<Tree>(body.as_bytes()).is_err());
 }
+
+/// Not a clock but a count: what is not kept must not be made. With `nearest` and a source line for
+/// each, this body took seconds.
+#[test]
+fn problems_past_the_bound_are_counted_cheaply() {
+    let keys: Vec<String> = (0..40_000).map(|at| format!("\"interval_m{at}\":1")).collect();
+    let report = read_json::<crate::types::Ticker>(format!("{{{}}}", keys.join(",")).as_bytes())
+        .unwrap_err();
+    assert_eq!(report.problems().len(), limits::MAX_PROBLEMS);
+    assert!(report.count() > keys.len(), "{}", report.count());
+}

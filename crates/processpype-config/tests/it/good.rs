@@ -233,6 +233,75 @@ fn bodies_are_checked_like_files() {
     assert!(read_json::<Server>(b"host: h\nport: 1").is_err());
 }
 
+/// Reads a body as `T`; a refused one gives its first message, or nothing.
+#[track_caller]
+fn body<T: DeserializeOwned + JsonSchema + PartialEq + std::fmt::Debug>(
+    text: &str,
+    expected: Result<T, &str>,
+) {
+    match (read_json::<T>(text.as_bytes()), expected) {
+        (Ok(read), Ok(expected)) => assert_eq!(read, expected, "{text}"),
+        (Err(report), Err(words)) => assert!(report.to_string().contains(words), "{report}"),
+        (read, expected) => panic!("{text}: {read:?} in place of {expected:?}"),
+    }
+}
+
+#[test]
+fn a_body_says_itself_what_is_text() {
+    let text = |text: &'static str| Ok(text.to_owned());
+    body("\"80\"", text("80"));
+    body("\"null\"", text("null"));
+    for word in ["80", "-0", "1e3", "true", "false"] {
+        body::<String>(word, Err("put it in quotes"));
+        body::<Option<String>>(word, Err("put it in quotes"));
+    }
+    body::<String>("null", Err("null is not text"));
+    body("null", Ok(None::<String>));
+    body::<std::collections::BTreeMap<String, u8>>("null", Err("null is not a map"));
+    body::<u16>("\"80\"", Err("remove the quotes"));
+    body::<bool>("\"true\"", Err("remove the quotes"));
+    body::<Vec<u8>>("null", Err("null is not a list"));
+}
+
+#[test]
+fn numbers_of_a_body_keep_to_their_range() {
+    body("0", Ok(0_u8));
+    body("-0", Ok(0_i8));
+    body("18446744073709551615", Ok(u64::MAX));
+    body("-9223372036854775808", Ok(i64::MIN));
+    body("1e2", Ok(100.0_f64));
+    body::<u64>("18446744073709551616", Err("invalid value"));
+    body::<i64>("-9223372036854775809", Err("invalid value"));
+    body::<u64>(&"9".repeat(4000), Err("invalid value"));
+    body::<u8>("256", Err("invalid value"));
+    body::<u8>("-1", Err("invalid value"));
+    body::<u8>("1.0", Err("invalid value"));
+    body::<u8>("1e1", Err("invalid value"));
+    body::<f64>("1e400", Err("invalid value"));
+    body::<serde_json::Value>("[1e400]", Err("invalid value"));
+    for malformed in ["01", "+1", "0x1F", "0o7", ".5", "1.", "NaN", ".inf", "Infinity", "-"] {
+        body::<f64>(malformed, Err("not valid JSON"));
+    }
+}
+
+#[test]
+fn texts_of_a_body_are_read_as_json_writes_them() {
+    body(r#""\ud83d\ude00\/\b\u0000""#, Ok("\u{1f600}/\u{8}\0".to_owned()));
+    body(
+        "\"\u{7f}\u{85}\u{2028}\u{feff}\u{fffe}\"",
+        Ok("\u{7f}\u{85}\u{2028}\u{feff}\u{fffe}".to_owned()),
+    );
+    body::<String>(r#""\ud83d""#, Err("surrogate"));
+    let long = "k".repeat(100_000);
+    let map = std::collections::BTreeMap::from([(long.clone(), long.clone())]);
+    body(&format!("{{\"{long}\":\"{long}\"}}"), Ok(map));
+    body("\t{\r\n\t\"a\"\t:\t[ ]\n}\n", Ok(serde_json::json!({"a": []})));
+    body("{\"<<\": {\"a\": 1}, \"~\": \"*a\"}", Ok(serde_json::json!({"<<": {"a": 1}, "~": "*a"})));
+    body::<serde_json::Value>(r#"{"a": 1, "\u0061": 2}"#, Err("duplicate key `a`"));
+    body::<serde_json::Value>("{\"a\": 1} {}", Err("not valid JSON"));
+    body::<serde_json::Value>("", Err("not valid JSON"));
+}
+
 #[test]
 fn documents_are_shared_between_threads() {
     fn shared<T: Send + Sync + Clone>(_: &T) {}

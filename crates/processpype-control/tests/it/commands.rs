@@ -40,8 +40,11 @@ async fn a_stop_lists_who_is_affected_and_cascades_when_asked() {
     let stopped = app.post("/services/counter/stop").await.ok(200);
     assert_eq!(stopped["affected"], json!(["reader"]));
     assert_eq!(app.manager.state("reader"), Some(ServiceState::Running));
+    let again = app.post("/services/counter/stop").await.ok(200);
+    assert_eq!((&again["changed"], &again["affected"]), (&json!(false), &json!([])));
     let cascaded = app.post("/services/counter/stop?cascade=true").await.ok(200);
     assert_eq!(cascaded["status"], "stopped");
+    assert_eq!(cascaded["affected"], json!(["reader"]), "it says whom it stopped");
     assert!(app.manager.reached("reader", ServiceState::Stopped).await);
 }
 
@@ -92,6 +95,8 @@ async fn a_disabled_service_does_not_start() {
     for verb in ["start", "restart"] {
         let problem = app.post(&format!("/services/off/{verb}")).await.problem(409, "disabled");
         assert!(problem["help"].as_str().is_some_and(|help| help.contains("enabled: true")));
+        let acted = &app.get("/services/off").await.ok(200)["acted"];
+        assert!(acted.is_null(), "a refused command did nothing: {acted}");
     }
     assert_eq!(app.post("/services/off/stop").await.ok(200)["changed"], false);
 }

@@ -31,7 +31,9 @@ async fn a_running_service_answers() {
     let head = app.ask(Method::HEAD, "/services/counter/value", &[], "").await;
     assert_eq!((head.header("content-length"), head.text.as_str()), ("2", ""));
     let wrong = app.ask(Method::DELETE, "/services/counter/value", &[], "").await;
-    assert_eq!((wrong.status.as_u16(), wrong.header("allow")), (405, "GET,HEAD,POST"));
+    assert_eq!(wrong.header("allow"), "GET,HEAD,POST");
+    let problem = wrong.problem(405, "method-not-allowed");
+    assert_eq!(problem["detail"], "service `counter` takes only GET,HEAD,POST here");
 }
 
 #[tokio::test(start_paused = true)]

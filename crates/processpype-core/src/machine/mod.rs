@@ -332,6 +332,16 @@ impl Machine {
         dependents.filter(|&dependent| self.record(dependent).life == Life::Live)
     }
 
+    /// Returns what a cascading stop would stop first: all dependents, direct or not, that live or
+    /// are to.
+    pub fn cascade(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
+        let touched = |&dependent: &ServiceId| {
+            let record = self.record(dependent);
+            record.life == Life::Live || record.wanted.is_some()
+        };
+        self.graph.all_dependents(id).into_iter().filter(touched)
+    }
+
     /// Returns whether everything that should start had started, failed or waited once.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
+use crate::scrub::Scrub;
 use crate::timers::Timers;
 
 /// Where and within which limits an application runs.
@@ -61,6 +62,8 @@ pub struct Launch {
     pub events_kept: usize,
     /// What jitter is drawn from: the same seed, the same delays.
     pub seed: u64,
+    /// What is taken out of every text that a service makes public.
+    pub scrub: Scrub,
 }
 
 // === impl Launch ===
@@ -78,6 +81,7 @@ impl Launch {
             starts_at_once: STARTS_AT_ONCE,
             events_kept: EVENTS_KEPT,
             seed: random_seed(),
+            scrub: Scrub::default(),
         }
     }
 }

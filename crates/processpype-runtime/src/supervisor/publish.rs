@@ -25,6 +25,9 @@ use crate::life::Health;
 use crate::operation::{CommandError, Done, Request, Waiting};
 use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, Status};
 
+/// How many services the log names on one line when the start is over.
+const UNREADY_NAMED: usize = 20;
+
 /// Makes the cell of a service that has never been started.
 pub(super) fn new_cell(id: ServiceId, spec: &Spec, now: Timestamp) -> Arc<Cell> {
     let options = &spec.options;
@@ -68,8 +71,8 @@ impl Supervisor {
                 remember(status, change.generation, exit, service.started, now);
             }
         });
+        self.log_change(change, failure.as_ref());
         let message = failure.map(|info| Arc::from(info.message));
-        self.log_change(change, message.as_deref());
         let actor = self.actor_of(change);
         self.append(Event {
             generation: Some(change.generation),
@@ -92,6 +95,27 @@ impl Supervisor {
             self.shared.set_state(ServiceState::Running);
         }
         self.say(EventKind::Application, "settled");
+        self.name_unready();
+    }
+
+    /// Says at the end of the start what did not come up, and why, on one line.
+    fn name_unready(&self) {
+        let statuses = self.shared.cells.iter().map(|cell| cell.status());
+        let wanted: Vec<_> = statuses.filter(|it| it.desired == Desired::Running).collect();
+        let unready: Vec<String> = wanted
+            .iter()
+            .filter(|status| !status.ready && !status.completed)
+            .map(|status| why_unready(status))
+            .collect();
+        if unready.is_empty() || self.closing.has_begun() {
+            return;
+        }
+        let more = unready.len().saturating_sub(UNREADY_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        tracing::warn!(
+            target: "processpype", "{} of {} services are not ready: {}{more}",
+            unready.len(), wanted.len(), unready[..unready.len().min(UNREADY_NAMED)].join(", ")
+        );
     }
 
     /// Publishes what a service says about itself; `before` is its status until then.
@@ -145,7 +169,14 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn tell_command(&mut self, id: ServiceId, verb: Verb, by: &Request) {
+    /// Shows who acts; returns who had acted before.
+    pub(super) fn tell_command(
+        &mut self,
+        id: ServiceId,
+        verb: Verb,
+        by: &Request,
+    ) -> Option<Acted> {
+        let before = self.shared.cells[id.index()].status().acted.clone();
         let at = self.clock.now();
         let acted = Acted {
             actor: Arc::clone(&by.actor),
@@ -159,6 +190,14 @@ impl Supervisor {
             message: by.reason.clone(),
             ..self.event(EventKind::Command, Some(id), verb.as_str())
         });
+        before
+    }
+
+    /// A refused command changed nothing: who acted last is who it was before. The journal keeps
+    /// the attempt.
+    pub(super) fn take_back_command(&mut self, waiting: &Waiting) {
+        let before = waiting.before.clone();
+        self.update(waiting.service, |status, _| status.acted = before);
     }
 
     pub(super) fn tell_finished(&mut self, waiting: &Waiting, result: &Result<Done, CommandError>) {
@@ -174,7 +213,9 @@ impl Supervisor {
         };
         tracing::info!(
             target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
-            actor = &*waiting.by.actor, "{} {cause}", waiting.verb.as_str()
+            actor = &*waiting.by.actor, reason = waiting.by.reason.as_deref(),
+            "{} {cause}{}", waiting.verb.as_str(),
+            message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
         );
         self.append(Event {
             actor: Some(Arc::clone(&waiting.by.actor)),
@@ -202,7 +243,8 @@ impl Supervisor {
         generation: Generation,
         failure: &Failure,
     ) {
-        super::log_failure(&self.shared.cells[id.index()], generation, failure);
+        let cell = &self.shared.cells[id.index()];
+        super::log_failure(cell, generation, failure, "a request failed");
         self.append(Event {
             generation: Some(generation),
             message: Some(Arc::from(failure.public.as_str())),
@@ -236,7 +278,7 @@ impl Supervisor {
         let failure = self.services[id.index()].failure.as_ref();
         match failure.filter(|failure| failure.kind == kind) {
             Some(failure) => failure.public.clone(),
-            None => plain_text(kind).to_owned(),
+            None => plain_text(kind, &self.services[id.index()].spec.options),
         }
     }
 
@@ -298,14 +340,18 @@ impl Supervisor {
         by_operator.then(|| status.acted.as_ref().map(|acted| Arc::clone(&acted.actor))).flatten()
     }
 
-    fn log_change(&self, change: Change, message: Option<&str>) {
+    fn log_change(&self, change: Change, failure: Option<&ErrorInfo>) {
         let name = self.shared.cells[change.service.index()].name();
         let generation = change.generation.0;
-        let detail = message.map_or(String::new(), |message| format!(": {message}"));
+        let detail = failure.map_or(String::new(), |failure| format!(": {}", failure.message));
         let cause = change.cause.as_str();
         match change.to {
-            ServiceState::Error => tracing::error!(
-                target: "processpype", service = %name, generation, cause, "error{detail}"
+            ServiceState::Error if !self.is_told(change.service, failure) => tracing::error!(
+                target: "processpype", service = %name, generation, kind = cause, "failed{detail}"
+            ),
+            ServiceState::Stopped if change.cause == Cause::Exit(Exit::Aborted) => tracing::warn!(
+                target: "processpype", service = %name, generation, cause,
+                "stopped by force: it did not end in its time{detail}"
             ),
             to @ (ServiceState::Running | ServiceState::Stopped) => tracing::info!(
                 target: "processpype", service = %name, generation, cause, "{to}{detail}"
@@ -315,6 +361,23 @@ impl Supervisor {
             ),
         }
     }
+
+    /// Whether the log has the whole story of a failure already.
+    fn is_told(&self, id: ServiceId, failure: Option<&ErrorInfo>) -> bool {
+        let kept = self.services[id.index()].failure.as_ref().map(|kept| kept.kind);
+        failure.is_some_and(|failure| kept == Some(failure.kind))
+    }
+}
+
+/// Says in a few words why a service is not ready: the story is in lines of its own.
+fn why_unready(status: &Status) -> String {
+    let waiting: Vec<&str> = status.waiting_on.iter().map(ServiceName::as_str).collect();
+    let why = match &status.error {
+        _ if !waiting.is_empty() => format!("waits for {}", waiting.join(", ")),
+        Some(error) => error.kind.as_str().to_owned(),
+        None => status.state.as_str().to_owned(),
+    };
+    format!("{} ({why})", status.name)
 }
 
 /// Returns how a generation ended, if `change` is its end.

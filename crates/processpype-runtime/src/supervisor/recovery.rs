@@ -26,8 +26,6 @@ pub(super) struct Restarts {
     healthy_since: Option<Timestamp>,
     /// When the next generation comes, if one was promised.
     next_at: Option<Timestamp>,
-    /// Whether the wait costs no restart.
-    free: bool,
 }
 
 // === impl Restarts ===
@@ -43,10 +41,6 @@ impl Restarts {
     pub(super) fn note_ready(&mut self, ready: bool, now: Timestamp) {
         self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
     }
-
-    fn attempt(&self) -> u32 {
-        if self.free { 0 } else { self.history.attempt() }
-    }
 }
 
 // === impl Supervisor ===
@@ -57,7 +51,6 @@ impl Supervisor {
         let now = self.clock.now();
         let service = &mut self.services[id.index()];
         let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
-        restarts.free = false;
         let healthy = restarts.healthy_since.map(|since| since.0);
         match restarts.history.record(now.0, healthy, &options) {
             Verdict::Again { attempt } => {
@@ -71,13 +64,17 @@ impl Supervisor {
         }
     }
 
-    /// A generation failed for want of a provider: that costs no restart.
+    /// A generation failed for want of a provider: that takes nothing from the limit.
     pub(super) fn pause(&mut self, id: ServiceId, generation: Generation) {
+        let now = self.clock.now();
         let service = &mut self.services[id.index()];
-        service.restarts.free = true;
-        let initial = service.spec.options.restart.backoff.initial();
-        self.restart_after(id, generation, initial);
-        let text = format!("a provider was unavailable: not counted, in {}", seconds(initial));
+        let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
+        let healthy = restarts.healthy_since.map(|since| since.0);
+        let attempt = restarts.history.pause(now.0, healthy, &options);
+        let delay = options.backoff.delay(attempt, self.chance.next());
+        let delay = delay.max(options.backoff.initial());
+        self.restart_after(id, generation, delay);
+        let text = format!("a provider was unavailable: not counted, in {}", seconds(delay));
         self.tell_restart(id, "restart-scheduled", &text);
     }
 
@@ -104,7 +101,7 @@ impl Supervisor {
     /// Returns what a status shows about the restarts of a service.
     pub(super) fn restart_info(&self, id: ServiceId) -> Option<RestartInfo> {
         let restarts = &self.services[id.index()].restarts;
-        let attempt = restarts.attempt();
+        let attempt = restarts.history.attempt();
         if self.machine.is_exhausted(id) {
             return Some(RestartInfo { attempt, next_at: None, exhausted: true });
         }

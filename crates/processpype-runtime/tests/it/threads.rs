@@ -75,7 +75,8 @@ async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
     let (stopped, ()) = tokio::join!(manager.stop("blocker"), there("false"));
     let orphaned = Err(CommandError::Failed {
         kind: ErrorKind::Orphaned,
-        message: "the generation could not be ended: it may block a thread, and may still run"
+        message: "the generation could not be ended: it may block a thread, and \
+                  may still run until the process ends"
             .into(),
     });
     assert_eq!(stopped, orphaned);

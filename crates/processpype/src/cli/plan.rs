@@ -140,26 +140,40 @@ fn timing(setup: &Setup, timing: &Timing) -> String {
     format!("{}{path}", HumanDuration::from(timing.worst))
 }
 
+/// Says in the log, before anything starts, that the deadlines of the plan cannot be kept.
+pub(crate) fn log_warnings(setup: &Setup) {
+    if let Some(warning) = late(setup, &setup.blueprint.plan(STARTS_AT_ONCE)) {
+        tracing::warn!(target: "processpype", "{warning}");
+    }
+}
+
 /// Says what is allowed but hardly meant.
 fn warnings(setup: &Setup, plan: &Plan) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let closing = setup.settings.server.closing_timeout();
-    let drain: Duration = setup.settings.server.drain_delay.into();
-    if plan.stop().worst + drain > closing {
-        warnings.push(format!(
-            "stopping can take {} at worst, but `server.closing_timeout_seconds` gives it {}: \
-             services that are late will be ended by force",
-            HumanDuration::from(plan.stop().worst + drain),
-            HumanDuration::from(closing)
-        ));
-    }
+    let mut warnings: Vec<String> = late(setup, plan).into_iter().collect();
     let specs = setup.blueprint.specs();
+    for spec in specs.iter().filter(|spec| spec.options.start_timeout.is_zero()) {
+        warnings.push(format!("`{}` can never start: its `start_timeout` is 0s", spec.name));
+    }
     if !specs.is_empty() && !specs.iter().any(|spec| spec.options.significant) {
         warnings.push(
             "no service is `significant`: the process goes on, whatever fails in it".to_owned(),
         );
     }
     warnings
+}
+
+/// Says when the plan gives services more time to stop than the process has.
+fn late(setup: &Setup, plan: &Plan) -> Option<String> {
+    let closing = setup.settings.server.closing_timeout();
+    let drain: Duration = setup.settings.server.drain_delay.into();
+    (plan.stop().worst + drain > closing).then(|| {
+        format!(
+            "stopping can take {} at worst, but `server.closing_timeout_seconds` gives it {}: \
+             services that are late will be ended by force",
+            HumanDuration::from(plan.stop().worst + drain),
+            HumanDuration::from(closing)
+        )
+    })
 }
 
 fn milliseconds(time: Duration) -> u64 {

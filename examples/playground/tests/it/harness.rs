@@ -35,7 +35,7 @@ static FILES: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Playground {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
-    reader: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
     pub(crate) address: SocketAddr,
     pub(crate) file: PathBuf,
 }
@@ -68,7 +68,13 @@ pub(crate) fn file(text: &str) -> PathBuf {
 
 /// Runs one command to its end.
 pub(crate) fn run(arguments: &[&str]) -> Printed {
+    run_in(arguments, &[])
+}
+
+/// Runs one command to its end, with these variables.
+pub(crate) fn run_in(arguments: &[&str], variables: &[(&str, &str)]) -> Printed {
     let mut command = program(None);
+    command.envs(variables.iter().copied());
     let child = command.args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     let id = child.id();
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -129,6 +135,18 @@ pub(crate) fn signal(process: u32, name: &str) {
     assert!(sent.unwrap().success(), "kill -{name} {process}");
 }
 
+fn read_into(
+    log: &Arc<Mutex<Vec<String>>>,
+    output: impl std::io::Read + Send + 'static,
+) -> JoinHandle<()> {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            log.lock().unwrap().push(line);
+        }
+    })
+}
+
 fn lines(log: &Mutex<Vec<String>>) -> Vec<String> {
     log.lock().unwrap().clone()
 }
@@ -158,27 +176,34 @@ impl Playground {
         variables: &[(&str, &str)],
         core: Option<u32>,
     ) -> Self {
-        let file = file(text);
+        Self::start_file(file(text), arguments, variables, core)
+    }
+
+    /// As [`start_with`](Self::start_with), on a file that is there already.
+    #[track_caller]
+    pub(crate) fn start_file(
+        file: PathBuf,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        core: Option<u32>,
+    ) -> Self {
         let mut command = program(core);
         command.arg("run").arg("--config").arg(&file).args(["--set", "server.port=0"]);
-        command.args(arguments).envs(variables.iter().copied()).stdout(Stdio::null());
+        command.args(arguments).envs(variables.iter().copied()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
-        let reader = {
-            let (log, stderr) = (Arc::clone(&log), child.stderr.take().unwrap());
-            std::thread::spawn(move || {
-                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                    log.lock().unwrap().push(line);
-                }
-            })
-        };
+        // A run prints nothing but its log; if it ever does, that is seen too.
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let readers = vec![read_into(&log, stdout), read_into(&log, stderr)];
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut playground = Self { child, log, reader: Some(reader), address, file };
+        let mut playground = Self { child, log, readers, address, file };
         playground.address = eventually("it listens", || {
             let ended = playground.child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended: {ended:?} {:#?}", lines(&playground.log));
             lines(&playground.log).iter().find_map(|line| {
-                line.rsplit_once(" address=").and_then(|(_, address)| address.parse().ok())
+                let text = line.rsplit_once(" address=").map(|(_, address)| address);
+                let json = || line.rsplit_once("\"address\":\"")?.1.split('"').next();
+                text.or_else(json).and_then(|address| address.parse().ok())
             })
         });
         playground
@@ -252,7 +277,7 @@ impl Playground {
         let begun = Instant::now();
         let status: ExitStatus = eventually("it ends", || self.child.try_wait().unwrap());
         let took = begun.elapsed();
-        if let Some(reader) = self.reader.take() {
+        for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
         Ended { code: status.code(), took, log: lines(&self.log) }

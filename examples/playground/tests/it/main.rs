@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 mod bad_input;
+mod canary;
 mod commands;
 mod defects;
 mod exit_codes;
 mod harness;
 mod http;
+mod night;
 mod order;
 mod signals;
 mod status;

@@ -1,0 +1,60 @@
+//! Checking without looking anything up.
+//!
+//! A disabled service is checked like any other, so that enabling it is no gamble, but its secrets
+//! need not exist on this machine. So a value that holds a reference passes here whatever its type:
+//! it is unknown until somebody asks for it.
+//!
+//! # Invariants
+//!
+//! 1. No variable is read, no file is opened and no secret is resolved.
+//! 2. What passes [`Section::read`] passes here too; the other way round only if every reference
+//!    stands for a right value.
+//! 3. Nothing is collected for redaction, since nothing secret was seen.
+
+use schemars::JsonSchema;
+
+use super::Section;
+use crate::check::{Slot, Walk};
+use crate::interpolate::Resolver;
+use crate::node::Map;
+use crate::report::Report;
+use crate::secrets::Backends;
+
+impl Section {
+    /// Checks the section as [`read`](Self::read) would, but looks up no reference: what `${…}`
+    /// stands for may be anything.
+    ///
+    /// For what shall be right although it is not used, such as a disabled service.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "port: ${NOT_SET}\nname: 5";
+    /// let document = Loader::new().text("config.yaml", Format::Yaml, text).load()?;
+    /// assert!(document.section(&["port"]).check::<u16>().is_ok());
+    /// assert!(document.section(&["name"]).check::<bool>().is_err());
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the section at once.
+    pub fn check<T: JsonSchema>(&self) -> Result<(), Report> {
+        let rules = self.shared.rules::<T>();
+        let (none, empty) = (Backends::default(), Map::default());
+        let resolver = Resolver { variables: &self.shared.variables, backends: &none, skip: true };
+        let absent;
+        let node = match &self.node {
+            Some(node) => node,
+            None => {
+                absent = self.absent_node(&rules)?;
+                &absent
+            }
+        };
+        let mut walk = Walk::new(&rules, Some(resolver), self.path.keys(), &empty);
+        walk = walk.beside(&self.beside);
+        let slot = Slot { node, key_at: self.key_at.as_ref(), lenient: false };
+        walk.visit(slot, &[rules.root()], false);
+        walk.problems.finish()
+    }
+}

@@ -1,0 +1,64 @@
+//! What is taken out of the texts that services make public.
+//!
+//! # Invariants
+//!
+//! 1. Every text of a service that a status or an event shows has gone through here: public errors,
+//!    what it says about its health, its metadata.
+//! 2. Texts of clients do not: who may give a reason could otherwise try out what is a secret.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::failure::Failure;
+use crate::life::Health;
+
+/// Takes out of a text what nobody may see, such as known secrets.
+///
+/// This crate knows no secrets; who resolves them says what to do.
+///
+/// ```
+/// use processpype_runtime::Scrub;
+///
+/// let scrub = Scrub::new(|text| text.replace("hunter2", "***"));
+/// assert_eq!(scrub.text("no entry with hunter2"), "no entry with ***");
+/// assert_eq!(Scrub::default().text("as it is"), "as it is");
+/// ```
+#[derive(Clone, Default)]
+pub struct Scrub(Option<Arc<ScrubText>>);
+
+type ScrubText = dyn Fn(&str) -> String + Send + Sync;
+
+// === impl Scrub ===
+
+impl Scrub {
+    /// Makes one of a function, which must be quick: the supervisor calls it.
+    pub fn new(scrub: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(scrub)))
+    }
+
+    /// Returns `text` as everybody may see it.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        self.0.as_ref().map_or_else(|| text.to_owned(), |scrub| scrub(text))
+    }
+
+    pub(crate) fn failure(&self, failure: Failure) -> Failure {
+        Failure { public: self.text(&failure.public), ..failure }
+    }
+
+    pub(crate) fn health(&self, health: &Health) -> Health {
+        let metadata = health.metadata.iter();
+        Health {
+            degraded: health.degraded.as_deref().map(|text| self.text(text)),
+            error: health.error.as_deref().map(|text| self.text(text)),
+            metadata: metadata.map(|(key, value)| (self.text(key), self.text(value))).collect(),
+            ..health.clone()
+        }
+    }
+}
+
+impl fmt::Debug for Scrub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Scrub(…)" } else { "Scrub" })
+    }
+}

@@ -1,0 +1,243 @@
+//! A secret planted wherever one can stand is looked for wherever text comes out.
+//!
+//! # Invariants
+//!
+//! 1. The sinks are read from the program: its commands from `--help`, its endpoints from
+//!    `/openapi.json`. One that this test cannot fill in fails it, so that none is forgotten.
+//! 2. Whoever learns the secret is careless with it: in the log, in errors, in panics, in status.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::harness::{Playground, file, read_until, run, run_in};
+use crate::http;
+
+/// What no text may hold. Each planted secret begins with it.
+const CANARY: &str = "kanarie";
+
+/// Where secrets stand in a configuration that is right. Quotes and backslashes are in them, so
+/// that each format has to escape them.
+const RIGHT: &str = r#"
+observability: {logging: {level: debug, format: FORMAT}}
+secrets: {backends: {b: {kind: env}}}
+x-anchors: {password: 'kanarie"\ x', list: ['kanarie"\ y']}
+services:
+  file: {kind: vault, password: 'kanarie"\ 1'}
+  environment: {kind: vault, password: kanarie-low-2}
+  flag: {kind: vault, password: kanarie-low-3}
+  profile: {kind: vault, password: kanarie-low-4}
+  variable: {kind: vault, password: '${CAGE}'}
+  part: {kind: vault, password: 'a${CAGE}b'}
+  default: {kind: vault, password: '${UNSET:-kanarie-7}'}
+  backend: {kind: vault, password: '${secret://b:BACKEND}'}
+  disabled: {kind: vault, password: 'kanarie-8', enabled: false}
+  error: {kind: vault, password: 'kanarie"\ 9', gives_away: error}
+  source: {kind: vault, password: 'kanarie"\ 10', gives_away: source}
+  panic: {kind: vault, password: 'kanarie"\ 11', gives_away: panic}
+  status: {kind: vault, password: 'kanarie"\ 12', gives_away: status}
+  depends: {kind: hello, depends_on: [error]}
+"#;
+
+/// What the flag says.
+const FLAG: &str = r#"services.flag.password='kanarie"\ 3'"#;
+
+/// What the profile's file says.
+const PROFILE: &str = "services: {profile: {password: 'kanarie\"\\ 4'}}";
+
+/// What the environment says.
+const VARIABLES: [(&str, &str); 3] = [
+    ("PROCESSPYPE_SERVICES__ENVIRONMENT__PASSWORD", "kanarie\"\\ 2"),
+    ("CAGE", "kanarie\"\\ 5"),
+    ("BACKEND", "kanarie\"\\ 6"),
+];
+
+/// Bodies that are refused, each with a value that nobody may repeat.
+const BODIES: [&str; 5] = [
+    r#"{"reson": "kanarie"}"#,
+    r#"{"reason": ["kanarie"]}"#,
+    r#"{"reason": "kanarie""#,
+    r#""kanarie""#,
+    "kanarie",
+];
+
+/// Configurations that are wrong, with a secret near to what is wrong.
+const WRONG: [&str; 17] = [
+    "services: {v: {kind: vault, pasword: kanarie}}",
+    "services: {v: {kind: vault, password: p, passwort: {a: [kanarie]}}}",
+    "services: {v: {kind: valt, password: kanarie}}",
+    "services: {v: {password: kanarie}}",
+    "services: {v: {kind: vault, password: [kanarie]}}",
+    "services: {v: {kind: vault, password: {kanarie: 1}}}",
+    "services: {v: {kind: vault, password: \"kanarie}}",
+    "services:\n  v:\n    kind: vault\n    password: 'kanarie\n  w: {kind: hello}",
+    "services: {v: {kind: vault, password: kanarie, gives_away: nowhere}}",
+    "services: {v: {kind: vault, password: kanarie, enabled: maybe}}",
+    "services: {v: {kind: vault, password: kanarie}, w: {kind: hello, depends_on: [z]}}",
+    "services: {v: {kind: vault, password: '${UNSET}kanarie'}}",
+    "services: {v: {kind: vault, password: '${secret://kanarie'}}",
+    "server: {api_prefix: 'http://user:kanarie@host/'}\nservices: {}",
+    "server: {host: 'user:kanarie@host'}\nservices: {v: {kind: hallo}}",
+    "secret: kanarie\nservices: {}",
+    "secrets: {backends: {b: {kind: vault, token: kanarie}}}\nservices: {}",
+];
+
+#[track_caller]
+fn clean(sink: &str, text: &str) {
+    let around = text.lines().find(|line| line.contains(CANARY));
+    assert!(around.is_none(), "{sink} gives the secret away: {}", around.unwrap_or_default());
+}
+
+/// The commands that `--help` lists; `run` is looked at by its log and its endpoints.
+fn verbs() -> Vec<String> {
+    let help = run(&["--help"]).stdout;
+    let (_, list) = help.split_once("Commands:\n").unwrap();
+    let list = list.split("\n\n").next().unwrap();
+    // A line that goes on with the text of the one before is indented further.
+    let starts =
+        list.lines().filter_map(|line| line.strip_prefix("  ")).filter(|l| !l.starts_with(' '));
+    let verbs: Vec<String> = starts.map(|l| l.split(' ').next().unwrap().to_owned()).collect();
+    assert!(verbs.len() >= 6 && verbs.contains(&"run".to_owned()), "{verbs:?}");
+    verbs
+}
+
+/// Every method and path of the program, with each service's name put in.
+fn endpoints(document: &Value, services: &[String]) -> Vec<(String, String, bool)> {
+    let mut all = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let is_stream = operation.to_string().contains("text/event-stream");
+            for service in services {
+                let path = path.replace("{name}", service).replace("{path}", "status");
+                assert!(!path.contains('{'), "the canary test does not know how to fill in {path}");
+                // A start that waits for another service would wait for its full time.
+                let waits = operation.to_string().contains("\"wait\"");
+                let path = if waits { path + "?wait=100ms" } else { path };
+                all.insert((method.to_uppercase(), path, is_stream));
+            }
+        }
+    }
+    all.into_iter().collect()
+}
+
+/// Asks one endpoint, in every way that it could be answered.
+fn look_at(app: &Playground, method: &str, path: &str, is_stream: bool) {
+    let sink = format!("{method} {path}");
+    if is_stream {
+        let from_the_first = format!("{path}?after=0");
+        let mut stream = http::send(app.address, method, &from_the_first, &[], b"");
+        clean(&sink, &read_until(&mut stream, "settled"));
+        return;
+    }
+    let answer = http::request(app.address, method, path, &[], b"");
+    assert!(answer.status < 600, "{answer:?}");
+    clean(&sink, &format!("{answer:?}"));
+    if method == "POST" {
+        for body in BODIES {
+            let answer = app.post_body(path, "application/json", body.as_bytes());
+            assert!(answer.status >= 400 && answer.status != 500, "{sink} {body}: {answer:?}");
+            clean(&sink, &format!("{answer:?}"));
+        }
+    }
+}
+
+#[track_caller]
+fn check_running(format: &str) {
+    let path = files(&RIGHT.replace("FORMAT", format));
+    let arguments = ["--set", FLAG, "--profile", "cage"];
+    let app = Playground::start_file(path, &arguments, &VARIABLES, None);
+    app.settle();
+    let status = app.service("status");
+    assert_eq!(status["degraded"], "the password *** does not fit", "{status}");
+    assert_eq!(status["metadata"]["password"], "***", "{status}");
+    assert_eq!(app.service("error")["error"]["message"], "the password *** does not fit");
+    let listed = app.get("/services").json();
+    let services = listed["services"].as_array().unwrap().iter();
+    let services: Vec<String> =
+        services.map(|service| service["name"].as_str().unwrap().to_owned()).collect();
+    for (method, path, is_stream) in endpoints(&app.get("/openapi.json").json(), &services) {
+        look_at(&app, &method, &path, is_stream);
+    }
+    // Also what the commands above have caused.
+    clean("GET /events", &app.get("/events?after=0&limit=1000").body);
+    let ended = app.terminate();
+    ended.check(0);
+    let log = ended.log.join("\n");
+    assert!(log.contains("locked with ***"), "nobody was careless: {log}");
+    clean("the log", &log);
+}
+
+/// Writes the file, and its profile's file beside it.
+fn files(text: &str) -> std::path::PathBuf {
+    let path = file(text);
+    std::fs::write(path.with_extension("cage.yaml"), PROFILE).unwrap();
+    path
+}
+
+#[test]
+fn no_endpoint_and_no_log_gives_a_secret_away() {
+    check_running("text");
+    check_running("json");
+}
+
+#[test]
+fn no_command_gives_a_secret_away() {
+    let path = files(&RIGHT.replace("FORMAT", "text"));
+    for verb in verbs().iter().filter(|verb| *verb != "run") {
+        for json in [&[][..], &["--json"]] {
+            let mut arguments = vec![verb, "--config", path.to_str().unwrap(), "--set", FLAG];
+            arguments.extend(["--profile", "cage"].iter().chain(json));
+            let printed = run_in(&arguments, &VARIABLES);
+            assert_eq!(printed.code, Some(0), "{printed:?}");
+            assert!(!printed.stdout.is_empty(), "{verb} printed nothing");
+            clean(&format!("{arguments:?}"), &printed.stdout);
+            clean(&format!("{arguments:?}"), &printed.stderr);
+        }
+    }
+}
+
+#[test]
+fn no_report_gives_a_secret_away() {
+    for text in WRONG {
+        let path = file(text);
+        for verb in verbs() {
+            for json in [&[][..], &["--json"]] {
+                let mut arguments = vec![&*verb, "--config", path.to_str().unwrap()];
+                arguments.extend(json);
+                let printed = run(&arguments);
+                assert_eq!(printed.code, Some(78), "{text}: {printed:?}");
+                clean(&format!("{arguments:?} {text}"), &printed.stdout);
+                clean(&format!("{arguments:?} {text}"), &printed.stderr);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_report_about_a_flag_or_variable_gives_it_away() {
+    let path = file("services: {v: {kind: vault, password: p}}");
+    let sets = [
+        "services.v.pasword=kanarie",
+        "services.v.password=[kanarie",
+        "servces.x=kanarie",
+        "kanarie",
+    ];
+    let variables = [
+        ("PROCESSPYPE_SERVICES__V__PASWORD", "kanarie"),
+        ("PROCESSPYPE_SERVCES__V", "kanarie"),
+        ("PROCESSPYPE_SERVICES", "kanarie"),
+    ];
+    for verb in verbs() {
+        let base = [&*verb, "--config", path.to_str().unwrap()];
+        for set in sets {
+            let printed = run(&[&base[..], &["--set", set]].concat());
+            assert!(matches!(printed.code, Some(64 | 78)), "{set}: {printed:?}");
+            clean(set, &(printed.stdout + &printed.stderr));
+        }
+        for variable in variables {
+            let printed = run_in(&base, &[variable]);
+            assert_eq!(printed.code, Some(78), "{variable:?}: {printed:?}");
+            clean(variable.0, &(printed.stdout + &printed.stderr));
+        }
+    }
+}
