@@ -33,7 +33,7 @@ pub const EVENTS_KEPT: usize = 4096;
 /// | `kind` | is about | has |
 /// |---|---|---|
 /// | `state` | a transition | `generation`, `from`, `to`; `message` if it failed |
-/// | `health` | readiness, degradation, a reported error | `generation`, `message` |
+/// | `health` | readiness, degradation, a reported error, restarts | `generation`, `message` |
 /// | `command` | a command, given or ended | `actor`; `message` is the reason or the refusal |
 /// | `application` | the whole application | neither service nor generation |
 ///

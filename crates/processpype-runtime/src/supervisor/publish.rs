@@ -225,11 +225,19 @@ impl Supervisor {
     }
 
     pub(super) fn tell_restart(&mut self, id: ServiceId, cause: &'static str, message: &str) {
-        let (name, generation) =
-            (self.shared.cells[id.index()].name(), self.machine.generation(id));
-        tracing::warn!(
-            target: "processpype", service = %name, generation = generation.0, "{cause}: {message}"
-        );
+        let cell = &self.shared.cells[id.index()];
+        let (name, generation) = (cell.name(), self.machine.generation(id));
+        if self.machine.is_exhausted(id) {
+            tracing::error!(
+                target: "processpype", service = %name, generation = generation.0,
+                "{cause}: {message}"
+            );
+        } else {
+            tracing::info!(
+                target: "processpype", service = %name, generation = generation.0,
+                "{cause}: {message}"
+            );
+        }
         self.append(Event {
             generation: Some(generation),
             message: Some(Arc::from(message)),

@@ -79,6 +79,23 @@ fn code_81_when_a_significant_service_fails_later() {
 }
 
 #[test]
+fn a_significant_service_ends_the_process_once_it_is_exhausted() {
+    let restart = "restart: {max_restarts: 2, backoff: {initial: 10ms}}";
+    for (lapse, code) in [("fail_start: 9", 80), ("error_after: 200ms", 81)] {
+        let app = Playground::start(&format!(
+            "services:
+  bad: {{kind: flaky, {lapse}, significant: true, {restart}}}
+  hello: {{kind: hello}}"
+        ));
+        let ended = app.ended();
+        ended.check(code);
+        let told = |text: &str| ended.log.iter().filter(|line| line.contains(text)).count();
+        assert_eq!(told("restart-scheduled"), 2, "{:#?}", ended.log);
+        assert_eq!(told("gave up after 2 restarts"), 1, "{:#?}", ended.log);
+    }
+}
+
+#[test]
 fn a_oneshot_that_completes_is_no_failure() {
     let app = Playground::settled(
         "services:
