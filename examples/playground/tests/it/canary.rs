@@ -16,8 +16,8 @@ use crate::http;
 /// What no text may hold. Each planted secret begins with it.
 const CANARY: &str = "kanarie";
 
-/// Where secrets stand in a configuration that is right. Quotes and backslashes are in them, so that
-/// each format has to escape them.
+/// Where secrets stand in a configuration that is right. Quotes and backslashes are in them, so
+/// that each format has to escape them.
 const RIGHT: &str = r#"
 observability: {logging: {level: debug, format: FORMAT}}
 secrets: {backends: {b: {kind: env}}}
