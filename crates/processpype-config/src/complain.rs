@@ -137,7 +137,8 @@ impl<'a> Walk<'a> {
 
     /// The problem of an unknown key.
     pub(crate) fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
-        let path = show::join(&self.path_text(), &entry.key);
+        let (key, help) = show::stranger(&entry.key);
+        let path = show::join(&self.path_text(), &key);
         let message = format!("unknown key `{path}`");
         let (beside, depth) = self.beside;
         let beside = if self.path.len() == depth { beside } else { &[] };
@@ -146,8 +147,10 @@ impl<'a> Walk<'a> {
             .at(&entry.key_at, message, false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(&entry.key, meant);
-        if known.is_empty() && problem.nearest_choice().is_none() {
+            .hint_nearest(&key, meant);
+        if let Some(help) = help {
+            problem.help(help)
+        } else if known.is_empty() && problem.nearest_choice().is_none() {
             problem.help("this section takes no keys; remove it")
         } else {
             problem.valid(known.iter().copied())

@@ -13,6 +13,24 @@
 //! yes the second pass need not know any grammar: it only notes where strings, words and brackets
 //! are. Reading JSON as YAML, which it nearly is, would refuse keys of more than 1024 characters
 //! and tabs, and read escaped surrogate pairs wrongly.
+//!
+//! # Bodies and files
+//!
+//! A file is read with a person in mind: `version: 1.10` is what it looks like, in every notation,
+//! and layers in JSON and in YAML mean the same. A body was written by a program, against a schema
+//! that says `string`; a number there is a mistake of that program, and taking it for text would
+//! hide it until a number comes that JSON and the text spell differently.
+//!
+//! # Places in a text that is no JSON
+//!
+//! A report about broken JSON still shows its line, masked. Which words of it are keys is then
+//! asked of the YAML reader, which gives up where it no longer understands; from there on nothing
+//! is shown.
+//!
+//! # Columns
+//!
+//! A report counts characters, and a body is often one line. Counting each place from the line's
+//! beginning would cost the square of its length, so the tokens count on from one to the next.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -110,7 +128,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads the items of an array whose bracket has been taken.
+    /// The items up to the closing bracket; the opening one is taken.
     fn array(&mut self, at: At, depth: usize) -> Result<Node, Stop> {
         let mut items = Vec::new();
         while self.tokens.peek() != Some(b']') {
@@ -120,8 +138,9 @@ impl Reader<'_> {
         Ok(Node::new(Kind::Seq(items.into()), at))
     }
 
-    /// Reads the entries of an object whose bracket has been taken. A key that comes twice is a
-    /// problem: which of the two counts would depend on the reader.
+    /// The entries up to the closing brace. Of a key that stands twice the first one is kept, and
+    /// the second is a problem: parsers differ in which one wins, and that is how one of them is
+    /// deceived.
     fn object(&mut self, at: At, depth: usize) -> Result<Node, Stop> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut seen: HashMap<Arc<str>, At> = HashMap::new();
@@ -172,6 +191,7 @@ struct Token {
 // === impl Token ===
 
 impl Token {
+    /// The place for reports.
     fn at(&self, source: &Arc<Source>) -> At {
         At::new(source, self.line, self.column, self.range.clone())
     }
@@ -180,12 +200,12 @@ impl Token {
 // === impl Tokens ===
 
 impl<'a> Tokens<'a> {
+    /// From the beginning of a text.
     fn of(text: &'a str) -> Self {
         Self { text, at: 0, line: 1, counted: (0, 0) }
     }
 
     /// Takes the next token.
-    /// Takes the next string, word or bracket, and counts lines on the way.
     fn next(&mut self) -> Option<Token> {
         self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':'));
         let bytes = &self.text.as_bytes()[self.at..];
@@ -203,12 +223,12 @@ impl<'a> Tokens<'a> {
     }
 
     /// Returns the first byte of what comes next: a token or a colon.
-    /// Looks at the next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
         self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b','));
         self.text.as_bytes().get(self.at).copied()
     }
 
+    /// Goes to the first byte that is not between, and counts lines on the way.
     fn skip(&mut self, is_between: impl Fn(u8) -> bool) {
         while let Some(&byte) = self.text.as_bytes().get(self.at).filter(|byte| is_between(**byte))
         {
@@ -221,8 +241,6 @@ impl<'a> Tokens<'a> {
     }
 
     /// Counts on from the last token, so that one long line is counted once.
-    /// Returns the column of a place, going on from the last one that was asked for: a long line
-    /// costs its length once, not once for each of its values.
     fn column(&mut self, start: usize) -> usize {
         let (from, before) = self.counted;
         let column = before + self.text[from..start].chars().count();

@@ -254,19 +254,25 @@ impl Section {
                 || (entry.loose && names.contains(&plain(&entry.key)))
                 || entry.key.starts_with("x-");
             if !is_known {
-                problems.push(self.unknown_key(&entry.key, &entry.key_at, known));
+                problems.push_with(|| self.unknown_key(&entry.key, &entry.key_at, known));
             }
         }
         problems.finish()
     }
 
     fn unknown_key(&self, key: &str, at: &At, known: &[&str]) -> Problem {
-        let path = show::join(&self.path(), key);
-        at.problem(format!("unknown key `{path}`"), false)
+        let (key, help) = show::stranger(key);
+        let path = show::join(&self.path(), &key);
+        let problem = at
+            .problem(format!("unknown key `{path}`"), false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(key, known.iter().copied().chain(self.beside.iter().map(String::as_str)))
-            .valid(known.iter().copied())
+            .hint_nearest(&key, known.iter().copied().chain(self.beside.iter().map(String::as_str)))
+            .valid(known.iter().copied());
+        match help {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
     }
 
     /// Reads the section into a type: resolves `${…}`, checks the type's schema, deserializes.
@@ -438,10 +444,13 @@ impl Default for Section {
 
 impl fmt::Debug for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = self.keys().into_iter();
+        // Not every key was meant as one: `{password:hunter2}`.
+        let keys: Vec<String> = keys.map(|(key, _)| show::stranger(&key).0.into_owned()).collect();
         f.debug_struct("Section")
             .field("path", &self.path())
             .field("origin", &self.origin())
-            .field("keys", &self.keys().into_iter().map(|(key, _)| key).collect::<Vec<_>>())
+            .field("keys", &keys)
             .finish()
     }
 }

@@ -106,6 +106,19 @@ fn is_same(written: u8, word: u8) -> bool {
     written.eq_ignore_ascii_case(&word) || (written == b'-' && word == b'_')
 }
 
+/// An unknown key as it may be shown, and what to do if it is none.
+///
+/// `{password:hunter2}`, without a space, is a key and no value in YAML: what stands behind the
+/// colon was meant as the value, and may be a secret.
+pub(crate) fn stranger(key: &str) -> (Cow<'_, str>, Option<&'static str>) {
+    match key.split_once(':') {
+        Some((word, value)) if !value.is_empty() => {
+            (Cow::Owned(format!("{word}:···")), Some("put a space after the colon"))
+        }
+        _ => (Cow::Borrowed(key), None),
+    }
+}
+
 /// Joins a path and a key; keys that would be ambiguous are quoted.
 ///
 /// `[0]` is an item of a list and takes no dot.

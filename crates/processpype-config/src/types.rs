@@ -17,8 +17,9 @@
 //!    `on` never.
 //! 5. Text, where text is wanted.
 //!
-//! In the body of a request (*typed*) JSON has decided: a number is never text, nor is `null` a
-//! map.
+//! In the body of a request (*typed*) JSON has decided: a number is never text, and `null` is no
+//! map. Too great a number is none, whatever the notation: `1e400` must not become infinity, which
+//! serde's own readers of numbers refuse as well.
 //!
 //! From a variable or a flag (*loose*) there are no quotes, so 1 does not apply: `80` becomes text
 //! for a text and a number for a number. An empty variable is an empty text where text is wanted.

@@ -90,6 +90,10 @@ impl fmt::Display for BindError {
             Kind::Listen(address) => {
                 write!(f, "cannot listen on {address}; check `server.host` and `server.port`")
             }
+            // An address with a user may have a password too.
+            Kind::Resolve(host) if host.contains('@') => {
+                f.write_str("the host is no host name; set `server.host` to 127.0.0.1")
+            }
             Kind::Resolve(host) => {
                 write!(f, "host `{host}` has no address; set `server.host` to 127.0.0.1")
             }

@@ -24,9 +24,9 @@ use crate::life::Health;
 /// assert_eq!(Scrub::default().text("as it is"), "as it is");
 /// ```
 #[derive(Clone, Default)]
-pub struct Scrub(Option<Arc<ScrubText>>);
+pub struct Scrub(Option<Arc<Take>>);
 
-type ScrubText = dyn Fn(&str) -> String + Send + Sync;
+type Take = dyn Fn(&str) -> String + Send + Sync;
 
 // === impl Scrub ===
 
@@ -42,18 +42,17 @@ impl Scrub {
         self.0.as_ref().map_or_else(|| text.to_owned(), |scrub| scrub(text))
     }
 
-    pub(crate) fn failure(&self, failure: Failure) -> Failure {
-        Failure { public: self.text(&failure.public), ..failure }
+    pub(crate) fn failure(&self, mut failure: Failure) -> Failure {
+        failure.public = self.text(&failure.public);
+        failure
     }
 
-    pub(crate) fn health(&self, health: &Health) -> Health {
+    pub(crate) fn health(&self, mut health: Health) -> Health {
+        health.degraded = health.degraded.map(|text| self.text(&text));
+        health.error = health.error.map(|text| self.text(&text));
         let metadata = health.metadata.iter();
-        Health {
-            degraded: health.degraded.as_deref().map(|text| self.text(text)),
-            error: health.error.as_deref().map(|text| self.text(text)),
-            metadata: metadata.map(|(key, value)| (self.text(key), self.text(value))).collect(),
-            ..health.clone()
-        }
+        health.metadata = metadata.map(|(key, value)| (self.text(key), self.text(value))).collect();
+        health
     }
 }
 

@@ -201,7 +201,7 @@ impl Supervisor {
     /// What a service says counts only while its generation does.
     fn take_health(&mut self, id: ServiceId, generation: Generation) {
         let Some(life) = self.life(id, generation) else { return };
-        let health = self.launch.scrub.health(&life.health());
+        let health = self.launch.scrub.health(life.health());
         let ready = health.ready.unwrap_or(true);
         let before = self.shared.cells[id.index()].status();
         self.report(id, generation, Report::Ready(ready));

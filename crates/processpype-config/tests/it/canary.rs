@@ -76,6 +76,8 @@ fn under_a_misspelt_key_or_section() {
     check(&vault("    user: u\n    pasword:\n      a: @\n      b: [@]\n"));
     check("servces:\n  vault: {password: @}\n");
     check("secret_stuff: @\n");
+    check("services: {vault: {user: u, password:@}}\n");
+    check("{secret_stuff:@}\n");
 }
 
 #[test]

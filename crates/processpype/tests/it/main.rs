@@ -16,6 +16,7 @@ mod compile_fail;
 mod deps;
 mod harness;
 mod health;
+mod mutations;
 mod panics;
 mod random;
 mod requests;
