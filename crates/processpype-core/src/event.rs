@@ -70,6 +70,8 @@ pub enum EventKind {
     State,
     /// A service became ready or unready, degraded, or reported an error.
     Health,
+    /// A failed service will be started again, or not any more.
+    Restart,
     /// A command was accepted, refused, superseded, or ended.
     Command,
     /// A handler of a service panicked; the service goes on.
@@ -118,6 +120,7 @@ impl EventKind {
         match self {
             Self::State => "state",
             Self::Health => "health",
+            Self::Restart => "restart",
             Self::Command => "command",
             Self::HandlerPanic => "handler-panic",
             Self::InstanceLeaked => "instance-leaked",

@@ -33,7 +33,8 @@ pub const EVENTS_KEPT: usize = 4096;
 /// | `kind` | is about | has |
 /// |---|---|---|
 /// | `state` | a transition | `generation`, `from`, `to`; `message` if it failed |
-/// | `health` | readiness, degradation, a reported error, restarts | `generation`, `message` |
+/// | `health` | readiness, degradation, a reported error | `generation`, `message` |
+/// | `restart` | a restart to come, or that none comes any more | `generation`, `message` |
 /// | `command` | a command, given or ended | `actor`; `message` is the reason or the refusal |
 /// | `application` | the whole application | neither service nor generation |
 ///

@@ -241,7 +241,7 @@ impl Supervisor {
         self.append(Event {
             generation: Some(generation),
             message: Some(Arc::from(message)),
-            ..self.event(EventKind::Health, Some(id), cause)
+            ..self.event(EventKind::Restart, Some(id), cause)
         });
     }
 

@@ -100,12 +100,12 @@ async fn five_restarts_in_a_minute_are_the_last_and_the_whole_story_is_told() {
     assert_eq!(
         tales(&app),
         [
-            "db: health restart-scheduled (attempt 1 of 5, in 0.5 s)",
-            "db: health restart-scheduled (attempt 2 of 5, in 1.0 s)",
-            "db: health restart-scheduled (attempt 3 of 5, in 2.0 s)",
-            "db: health restart-scheduled (attempt 4 of 5, in 4.0 s)",
-            "db: health restart-scheduled (attempt 5 of 5, in 8.0 s)",
-            "db: health exhausted (gave up after 5 restarts within 60 s; a start tries again)",
+            "db: restart restart-scheduled (attempt 1 of 5, in 0.5 s)",
+            "db: restart restart-scheduled (attempt 2 of 5, in 1.0 s)",
+            "db: restart restart-scheduled (attempt 3 of 5, in 2.0 s)",
+            "db: restart restart-scheduled (attempt 4 of 5, in 4.0 s)",
+            "db: restart restart-scheduled (attempt 5 of 5, in 8.0 s)",
+            "db: restart exhausted (gave up after 5 restarts within 60 s; a start tries again)",
         ]
     );
 }
@@ -214,7 +214,8 @@ async fn an_exit_for_want_of_a_provider_costs_nothing_and_waits() {
     assert_eq!(user.waiting_on[0].as_str(), "store");
     app.manager().start("store").await.expect("it runs");
     app.wait("user", ServiceState::Running).await.expect("it resumes");
-    let free = "user: health restart-scheduled (a provider was unavailable: not counted, in 0.5 s)";
+    let free =
+        "user: restart restart-scheduled (a provider was unavailable: not counted, in 0.5 s)";
     assert_eq!(tales(&app).iter().filter(|line| line.contains("restart-scheduled")).count(), 1);
     assert!(tales(&app).contains(&free.to_owned()), "{:?}", tales(&app));
 }
