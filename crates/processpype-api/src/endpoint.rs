@@ -389,7 +389,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Parameter {
                 name: "limit",
                 place: Place::Query,
-                description: "How many events to look at, at most.",
+                description: "How many events to answer with, at most.",
                 shape: Shape::Count(MAX_EVENTS_PER_PAGE as u64, EVENTS_PER_PAGE as u64),
             },
             EVENT_FILTERS[0],

@@ -2,19 +2,22 @@
 //!
 //! # Invariants
 //!
-//! 1. `limit` bounds the events that are looked at, not the ones that match: an answer is never
-//!    late because nothing matches, and `next` always leads on.
+//! 1. `limit` bounds the events that match; at most [`LOOKED_AT`] are looked at, so that an answer
+//!    is never late because nothing matches, and `next` always leads on.
 
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use processpype_api::{EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem};
 use processpype_core::ServiceName;
-use processpype_runtime::Event;
+use processpype_runtime::{EVENTS_KEPT, Event};
 
 use crate::convert;
 use crate::query::{Query, did_you_mean};
 use crate::reply;
 use crate::server::Control;
+
+/// How many events one answer looks at; as many as a journal keeps by default.
+const LOOKED_AT: usize = EVENTS_KEPT;
 
 /// Which events are asked for.
 #[derive(Clone, Debug, Default)]
@@ -29,10 +32,13 @@ pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
     let limit = query.count("limit", 1, MAX_EVENTS_PER_PAGE as u64, EVENTS_PER_PAGE as u64);
     let filter = Filter::take(control, &mut query);
     query.finish()?;
-    let page = control.manager.events(after, limit as usize);
-    let events = page.events.iter().filter(|event| filter.matches(event));
-    let events = events.map(|event| convert::event(event)).collect();
-    let next = page.events.last().map_or(after, |event| event.seq);
+    let page = control.manager.events(after, LOOKED_AT);
+    let matching = page.events.iter().filter(|event| filter.matches(event));
+    let kept: Vec<_> = matching.take(limit as usize).collect();
+    let is_full = kept.len() as u64 == limit;
+    let last = if is_full { kept.last().copied() } else { page.events.last() };
+    let next = last.map_or(after, |event| event.seq);
+    let events = kept.into_iter().map(|event| convert::event(event)).collect();
     let page = EventPage { events, next, last: page.last, lost: page.lost };
     Ok(reply::json(StatusCode::OK, &page))
 }

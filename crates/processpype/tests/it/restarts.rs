@@ -347,3 +347,21 @@ services:
     assert_eq!(gaps(&app, "b"), [1000, 3000]);
     assert!(gaps(&app, "c").is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_one_kind_is_full_although_other_events_lie_between() {
+    let db = Probe::new(vec![START_FAILS]);
+    let app = testing::start(app_of(&db, exact())).await.expect("it starts");
+    tokio::time::sleep(secs(300)).await;
+    let (mut after, mut pages) = (0, Vec::new());
+    for _ in 0..4 {
+        let path = format!("/events?kind=restart&limit=2&after={after}");
+        let page = app.get(&path).await.json();
+        let causes = page["events"].as_array().expect("a page has events").iter();
+        let causes: Vec<String> = causes.map(|event| event["cause"].to_string()).collect();
+        pages.push(causes.len());
+        after = page["next"].as_u64().expect("a page says where to go on");
+    }
+    assert_eq!(pages, [2, 2, 2, 0], "five restarts to come and one given up");
+    assert_eq!(after, app.manager().last_event());
+}
