@@ -8,6 +8,8 @@
 //! 1. Only loopback addresses are bound: there is no authentication yet.
 //! 2. A connection holds one of [`Limits::connections`] places from accept to its end.
 //! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
+//! 4. Nobody keeps others out by being there: when all places are taken, whoever has been there
+//!    longest without need gives up its place.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -31,6 +33,20 @@ use crate::stall::Stalling;
 
 /// How long accepting rests after the system has no file descriptor or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a connection may keep its place, whatever it does, when others wait for one. Long
+/// enough for any head to arrive over loopback.
+const PLACE_KEPT: Duration = Duration::from_secs(1);
+
+/// How often another connection is asked to leave while clients wait for a place.
+const ASK_TO_LEAVE_EVERY: Duration = Duration::from_millis(20);
+
+/// What tells connections that others wait.
+#[derive(Debug, Default)]
+struct Crowd {
+    is_waiting: AtomicBool,
+    leave: Notify,
+}
 
 /// A server that holds its port and answers nobody yet.
 #[derive(Debug)]
@@ -161,28 +177,30 @@ async fn accept(bound: Bound) -> JoinSet<()> {
     let Bound { listener, router, limits, closing, .. } = bound;
     let mut closed = closing.subscribe();
     let slots = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Arc::new(Crowd::default());
     let mut connections = JoinSet::new();
     loop {
         let next = tokio::select! {
             biased;
             () = until_true(&mut closed) => return connections,
-            next = next_connection(&listener, &slots) => next,
+            next = next_connection(&listener, &slots, &crowd) => next,
         };
         while connections.try_join_next().is_some() {}
         if let Some((socket, slot)) = next {
-            connections.spawn(serve(socket, slot, router.clone(), limits, closing.subscribe()));
+            let place = Place { _slot: slot, crowd: Arc::clone(&crowd) };
+            connections.spawn(serve(socket, place, router.clone(), limits, closing.subscribe()));
         }
     }
 }
 
-/// Waits for a free place first: while there is none, clients wait in the kernel's queue.
+/// Waits for a client, then for a free place; a client whose turn has not come is not read from.
 async fn next_connection(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
+    crowd: &Crowd,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((socket, _)) => Some((socket, slot)),
+        Ok((socket, _)) => Some((socket, crowd.place(slots).await?)),
         Err(error) => {
             // A client that has left again is nothing; a lack of descriptors gets better with time.
             tracing::warn!(%error, "a connection could not be accepted");
@@ -192,10 +210,43 @@ async fn next_connection(
     }
 }
 
+/// A place among the connections, and the crowd that may want it back.
+#[derive(Debug)]
+struct Place {
+    _slot: OwnedSemaphorePermit,
+    crowd: Arc<Crowd>,
+}
+
+impl Crowd {
+    /// Waits for a free place; while there is none, asks one connection after the other to leave.
+    async fn place(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let free = Arc::clone(slots).acquire_owned();
+            if let Ok(slot) = timeout(ASK_TO_LEAVE_EVERY, free).await {
+                self.is_waiting.store(false, Ordering::Relaxed);
+                return slot.ok();
+            }
+            self.is_waiting.store(true, Ordering::Relaxed);
+            self.leave.notify_one();
+        }
+    }
+
+    /// Resolves when a connection that is no longer new should leave, the oldest one first.
+    async fn asks_to_leave(&self) {
+        sleep(PLACE_KEPT).await;
+        loop {
+            self.leave.notified().await;
+            if self.is_waiting.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+}
+
 /// Serves one connection until it ends, or closing begins and its request under way is answered.
 async fn serve(
     socket: TcpStream,
-    _slot: OwnedSemaphorePermit,
+    place: Place,
     router: Router,
     limits: Limits,
     mut closed: watch::Receiver<bool>,
@@ -217,7 +268,7 @@ async fn serve(
     let mut connection = std::pin::pin!(http.serve_connection(io, service));
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = until_true(&mut closed) => {
+        () = either(until_true(&mut closed), place.crowd.asks_to_leave()) => {
             if !has_asked.load(Ordering::Relaxed) {
                 // At most a part of a first head has come: nobody waits for an answer.
                 return;
@@ -228,6 +279,13 @@ async fn serve(
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::select! {
+        () = one => {}
+        () = other => {}
     }
 }
 

@@ -264,6 +264,32 @@ async fn connections_are_limited_and_the_next_one_waits() {
 }
 
 #[tokio::test]
+async fn who_only_waits_gives_up_its_place_to_the_next() {
+    let (_, running) = serve(|limits| {
+        limits.connections = 2;
+        // Longer than any test: nobody leaves by itself.
+        limits.header_read_time = Duration::from_secs(600);
+    })
+    .await;
+    let mut kept_alive =
+        send(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    until(&mut kept_alive, "alive").await;
+    let never_asks = send(&running, "GET /health/live HTTP/1.1\r\nHo").await;
+    let close = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let (one, other) = (send(&running, close).await, send(&running, close).await);
+    assert!(rest(one).await.starts_with("HTTP/1.1 200 "));
+    assert!(rest(other).await.starts_with("HTTP/1.1 200 "));
+    // At least one of the two had to go; both may have, one for each that waited.
+    let gone = timeout(PATIENCE, async {
+        tokio::select! {
+            text = rest(kept_alive) => text,
+            text = rest(never_asks) => text,
+        }
+    });
+    assert_eq!(gone.await.expect("one has lost its place"), "");
+}
+
+#[tokio::test]
 async fn a_client_that_reads_nothing_is_cut() {
     let (_, running) = serve(|limits| {
         limits.connections = 1;
