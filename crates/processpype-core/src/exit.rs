@@ -51,6 +51,10 @@ pub enum ErrorKind {
     UnexpectedEnd,
     /// It failed because a declared dependency was unavailable.
     Dependency,
+    /// It did not beat for longer than its heartbeat allows.
+    HeartbeatLost,
+    /// It blocked a thread of the runtime for longer than its watchdog allows.
+    Blocked,
     /// `stop` returned an error or panicked.
     StopFailed,
     /// The generation could not be ended; what is left of it may still run.
@@ -93,7 +97,7 @@ impl fmt::Display for Exit {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Configuration,
         Self::StartFailed,
         Self::StartTimeout,
@@ -102,6 +106,8 @@ impl ErrorKind {
         Self::ChildFailed,
         Self::UnexpectedEnd,
         Self::Dependency,
+        Self::HeartbeatLost,
+        Self::Blocked,
         Self::StopFailed,
         Self::Orphaned,
         Self::Reported,
@@ -119,6 +125,8 @@ impl ErrorKind {
             Self::ChildFailed => "child-failed",
             Self::UnexpectedEnd => "unexpected-end",
             Self::Dependency => "dependency",
+            Self::HeartbeatLost => "heartbeat-lost",
+            Self::Blocked => "blocked",
             Self::StopFailed => "stop-failed",
             Self::Orphaned => "orphaned",
             Self::Reported => "reported",

@@ -42,6 +42,16 @@ impl Machine {
         }
     }
 
+    /// A generation does not answer any more: it has failed, and is asked to stop.
+    pub(super) fn hung(&mut self, id: ServiceId, kind: ErrorKind, actions: &mut Vec<Action>) {
+        if matches!(self.state(id), ServiceState::Starting | ServiceState::Running) {
+            let exit = Exit::Failed(kind);
+            self.record_mut(id).failure = Some(exit);
+            self.begin_teardown(id, Cause::Exit(exit), actions);
+            actions.push(Action::Stop(id, self.generation_of(id)));
+        }
+    }
+
     /// Asks a generation to stop, now.
     pub(super) fn ask(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         self.record_mut(id).asked = true;

@@ -191,6 +191,7 @@ impl Machine {
                 Report::Started { ready } => self.started(id, ready, actions),
                 Report::Ready(ready) => self.set_ready(id, ready, actions),
                 Report::Ending(exit) => self.ending(id, exit, actions),
+                Report::Hung(kind) => self.hung(id, kind, actions),
                 Report::Gone(exit) => self.gone(id, exit, actions),
                 Report::Elapsed(timer) => self.elapsed(id, timer, actions),
             }

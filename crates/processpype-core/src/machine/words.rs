@@ -82,6 +82,9 @@ pub enum Report {
     Ready(bool),
     /// The generation failed or completed by itself and tears itself down.
     Ending(Exit),
+    /// The runtime takes the generation for hung (it does not beat, or blocks a thread): it has failed
+    /// with this kind, and is to be asked to stop.
+    Hung(ErrorKind),
     /// Nothing of the generation is left.
     Gone(Exit),
     /// A [`Timer`] that was armed for the generation has elapsed; [`Timer::Restart`] when the time

@@ -105,6 +105,7 @@ impl World {
             }
             Report::Ready(ready) => service.ready = ready,
             Report::Ending(exit) => (service.ending, service.failing) = (Some(exit), true),
+            Report::Hung(_) => service.failing = true,
             Report::Gone(exit) => {
                 let by_itself = service.ending.is_some() || !service.asked;
                 let exit = match service.ending {
@@ -300,10 +301,12 @@ impl World {
         ensure(actions.iter().any(settles), Broken::Recovery(id, "not forgiven"))
     }
 
-    /// In a plan: dependents first. Its own start timeout ends a service at once all the same.
+    /// In a plan: dependents first. Its own start timeout, and a hang, end a service at once all the same.
     fn stop_in_order(&self, graph: &Graph, happened: Move, id: ServiceId) -> Check {
-        let by_itself =
-            matches!(happened, Move::Report(of, _, Report::Elapsed(Timer::Start)) if of == id);
+        let by_itself = match happened {
+            Move::Report(of, _, Report::Elapsed(Timer::Start) | Report::Hung(_)) => of == id,
+            _ => false,
+        };
         let service = self.service(id);
         let mut dependents = graph.dependents(id).iter();
         let free = dependents.all(|&dependent| {

@@ -236,6 +236,7 @@ impl Service {
         const FAILED: Exit = Exit::Failed(ErrorKind::Failed);
         const START_FAILED: Exit = Exit::Failed(ErrorKind::StartFailed);
         const UNAVAILABLE: Exit = Exit::Failed(ErrorKind::Dependency);
+        const HUNG: Report = Report::Hung(ErrorKind::HeartbeatLost);
         const STOP_FAILED: Exit = Exit::Failed(ErrorKind::StopFailed);
         if self.orphan {
             yields(Report::Gone(Exit::Aborted), Cost::Free);
@@ -258,6 +259,7 @@ impl Service {
             yields(Report::Ending(FAILED), Cost::Fault);
             yields(Report::Ending(Exit::Completed), Cost::Fault);
             yields(Report::Gone(FAILED), Cost::Fault);
+            yields(HUNG, Cost::Fault);
             if self.policy != RestartPolicy::Never {
                 yields(Report::Ending(UNAVAILABLE), Cost::Fault);
                 yields(Report::Gone(UNAVAILABLE), Cost::Fault);
@@ -267,6 +269,7 @@ impl Service {
             yields(Report::Started { ready: false }, Cost::Fault);
             yields(Report::Ending(START_FAILED), Cost::Fault);
             yields(Report::Gone(START_FAILED), Cost::Fault);
+            yields(HUNG, Cost::Fault);
         }
         let hangs = !self.orphan && !self.aborted;
         if hangs && self.told == ServiceState::Starting && self.is_armed(Timer::Start) {
@@ -290,8 +293,14 @@ impl Service {
     /// Reports that come too late to matter: races that the runtime cannot rule out.
     fn races(&self, mut yields: impl FnMut(Generation, Report)) {
         let started = Report::Started { ready: true };
-        let all =
-            [started, Report::Ready(true), Report::Ready(false), Report::Ending(Exit::Stopped)];
+        let hung = Report::Hung(ErrorKind::Blocked);
+        let all = [
+            started,
+            Report::Ready(true),
+            Report::Ready(false),
+            Report::Ending(Exit::Stopped),
+            hung,
+        ];
         let current = Generation(self.generation);
         let gone = Report::Gone(Exit::Stopped);
         let answers = [Report::Elapsed(Timer::Restart), Report::Exhausted];
