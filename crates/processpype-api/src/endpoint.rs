@@ -180,6 +180,22 @@ const WITH_DEPENDENCIES: Parameter = Parameter {
     shape: Shape::Flag,
 };
 
+const FORCE: Parameter = Parameter {
+    name: "force",
+    place: Place::Query,
+    description: "Start although the last generation could not be ended and may still run: the one \
+        way to two generations of a service at a time.",
+    shape: Shape::Flag,
+};
+
+const WITH_DEPENDENTS: Parameter = Parameter {
+    name: "with_dependents",
+    place: Place::Query,
+    description: "Also restart the services that run and need this one: they stop before it and \
+        start after it.",
+    shape: Shape::Flag,
+};
+
 const EVENT_FILTERS: [Parameter; 2] = [
     Parameter {
         name: "service",
@@ -282,7 +298,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/services/{name}/start",
         summary: "Start a service",
         description: "Clears its error, and starts providers that were never started.",
-        parameters: &[NAME, WAIT, WITH_DEPENDENCIES],
+        parameters: &[NAME, WAIT, WITH_DEPENDENCIES, FORCE],
         problems: &[
             Code::UnknownService,
             Code::RequestTimeout,
@@ -328,7 +344,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: EndpointId::Restart,
         path: "/services/{name}/restart",
         summary: "Stop a service, if it runs, and start a new generation",
-        parameters: &[NAME, WAIT],
+        parameters: &[NAME, WAIT, WITH_DEPENDENTS],
         problems: &[
             Code::UnknownService,
             Code::RequestTimeout,

@@ -165,9 +165,12 @@ impl Command {
         let mut query = Query::of(request.uri());
         let wait = query.wait("wait", limits.default_wait, limits.max_wait);
         let verb = match id {
-            EndpointId::Start => Verb::Start { with_dependencies: query.flag("with_dependencies") },
+            EndpointId::Start => Verb::Start {
+                with_dependencies: query.flag("with_dependencies"),
+                force: query.flag("force"),
+            },
             EndpointId::Stop => Verb::Stop { cascade: query.flag("cascade") },
-            _ => Verb::Restart,
+            _ => Verb::Restart { with_dependents: query.flag("with_dependents") },
         };
         query.finish()?;
         Ok(Self { service: name.to_owned(), verb, wait })
@@ -177,7 +180,7 @@ impl Command {
     fn done(&self, done: &Done) -> Response {
         let (effect, note) = match self.verb {
             Verb::Start { .. } => (Effect::Started, None),
-            Verb::Restart => (Effect::Restarted, None),
+            Verb::Restart { .. } => (Effect::Restarted, None),
             Verb::Stop { .. } => (
                 Effect::Stopped,
                 Some(
@@ -221,8 +224,10 @@ impl Command {
                 .help("set `enabled: true` in its section and restart the process"),
             CommandError::Closing => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
             CommandError::Orphaned | CommandError::Failed { kind: ErrorKind::Orphaned, .. } => {
-                Problem::new(Code::Orphaned, detail)
-                    .help("restart the process; what blocks is named in the log, if it has a name")
+                Problem::new(Code::Orphaned, detail).help(
+                    "restart the process, or start a new generation beside what is left of the old \
+                     one with ?force=true",
+                )
             }
             CommandError::ProviderStopped { provider } => {
                 Problem::new(Code::ProviderStopped, detail)
@@ -243,17 +248,13 @@ impl Command {
     fn failed(&self, kind: ErrorKind, message: &str) -> Problem {
         let (code, what) = match self.verb {
             Verb::Stop { .. } => (Code::StopFailed, "did not stop as it should"),
-            Verb::Start { .. } | Verb::Restart => (Code::StartFailed, "did not start"),
+            Verb::Start { .. } | Verb::Restart { .. } => (Code::StartFailed, "did not start"),
         };
         Problem::new(code, format!("service `{}` {what}: {message} ({kind})", self.service))
     }
 
     fn word(&self) -> &'static str {
-        match self.verb {
-            Verb::Start { .. } => "start",
-            Verb::Stop { .. } => "stop",
-            Verb::Restart => "restart",
-        }
+        self.verb.as_str()
     }
 }
 

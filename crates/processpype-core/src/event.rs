@@ -50,8 +50,11 @@ pub enum Cause {
     Dependency,
     /// The restart policy: the backoff after a failure is over.
     Restart,
-    /// A new generation of a provider began, and the service asked to be restarted with it.
+    /// A provider is restarted, and the service with it: because it asked for that, or a command
+    /// did.
     ProviderRestarted,
+    /// Another member of its group failed, and the service is restarted with it.
+    GroupRestarted,
     /// The service's own code got this far: it started.
     Progress,
     /// The generation ended like this.
@@ -97,6 +100,7 @@ impl Cause {
             Self::Dependency => "dependency",
             Self::Restart => "restart",
             Self::ProviderRestarted => "provider-restarted",
+            Self::GroupRestarted => "group-restarted",
             Self::Progress => "progress",
             Self::Exit(exit) => exit.as_str(),
             Self::Deadline(timer) => timer.as_str(),

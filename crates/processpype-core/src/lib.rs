@@ -9,6 +9,7 @@
 //!
 //! - [`ServiceState::step`] is the only function that makes a new state.
 //! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
+//! - [`Groups`] says who is restarted together.
 //! - [`RestartPolicy`], [`Backoff`] and [`RestartHistory`] decide about restarts.
 //! - [`Machine`] owns desired and observed state of all services and answers inputs with
 //!   [`Action`]s.
@@ -34,6 +35,7 @@
 mod event;
 mod exit;
 mod graph;
+mod group;
 mod machine;
 mod name;
 mod plan;
@@ -43,6 +45,7 @@ mod state;
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
 pub use crate::graph::{Cycle, Edge, EdgePolicy, Graph, ServiceId};
+pub use crate::group::{Group, Groups, InvalidGroup, MAX_MEMBERS, Strategy};
 pub use crate::machine::{
     Action, CloseCause, Machine, OperationId, Outcome, Refusal, Report, Timer, Traits, Verb,
 };

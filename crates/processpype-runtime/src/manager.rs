@@ -169,7 +169,7 @@ impl Manager {
     /// provider that an operator stopped is not started behind their back
     /// ([`CommandError::ProviderStopped`]).
     pub async fn start(&self, name: &str) -> Result<Done, CommandError> {
-        let verb = Verb::Start { with_dependencies: false };
+        let verb = Verb::Start { with_dependencies: false, force: false };
         self.command(name, verb, Request::by("code")).await?.outcome().await
     }
 
@@ -200,8 +200,12 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Dropping the future does not cancel the restart.
+    ///
+    /// Services that need it follow their edge policy. To restart those too, in order, give the
+    /// command `Verb::Restart { with_dependents: true }`.
     pub async fn restart(&self, name: &str) -> Result<Done, CommandError> {
-        self.command(name, Verb::Restart, Request::by("code")).await?.outcome().await
+        let verb = Verb::Restart { with_dependents: false };
+        self.command(name, verb, Request::by("code")).await?.outcome().await
     }
 
     /// Gives a command and returns once it is accepted.

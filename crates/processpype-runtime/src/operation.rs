@@ -51,8 +51,8 @@ pub struct Done {
     pub changed: bool,
     /// The generation afterwards.
     pub generation: Generation,
-    /// Services that need the one which was stopped: running ones, which go on, or what a cascade
-    /// has stopped.
+    /// Services that need this one and were concerned: running ones, which go on without it, or
+    /// those that a cascade has stopped or a restart has restarted with it.
     pub affected: Vec<ServiceName>,
 }
 

@@ -274,21 +274,16 @@ impl Supervisor {
         let (sender, receiver) = oneshot::channel();
         let affected = match verb {
             Verb::Stop { cascade: false } => self.names(self.machine.live_dependents(service)),
-            Verb::Stop { .. } => self.names(self.cascade(service)),
-            Verb::Start { .. } | Verb::Restart => Vec::new(),
+            Verb::Stop { .. } => self.names(self.machine.cascade(service)),
+            Verb::Restart { with_dependents: true } => {
+                self.names(self.machine.following(service).into_iter())
+            }
+            Verb::Start { .. } | Verb::Restart { .. } => Vec::new(),
         };
         let before = self.tell_command(service, verb, &by);
         self.operations.insert(id, Waiting { service, verb, by, before, affected, sender });
         self.step(|machine, actions| machine.command(id, service, verb, actions));
         Ok(Operation::new(id, receiver))
-    }
-
-    /// What a cascading stop stops first: all that cannot do without the service, and live or are
-    /// to.
-    fn cascade(&self, service: ServiceId) -> impl Iterator<Item = ServiceId> {
-        let stopped: Vec<ServiceId> = self.machine.cascade(service).collect();
-        let requiring = self.machine.graph().all_requiring(service).into_iter();
-        requiring.filter(move |id| stopped.contains(id) || self.machine.is_retrying(*id))
     }
 
     fn report(&mut self, id: ServiceId, generation: Generation, report: Report) {
@@ -327,6 +322,7 @@ impl Supervisor {
             Action::Arm(id, generation, timer) => self.arm(id, generation, timer),
             Action::Retry(id, generation) => self.retry(id, generation),
             Action::Pause(id, generation) => self.pause(id, generation),
+            Action::Spread(id, generation) => self.spread(id, generation),
             Action::Forgive(id) => self.forgive(id),
             Action::Changed(change) => self.publish_change(change),
             Action::Touched(id) => self.publish_touched(id),

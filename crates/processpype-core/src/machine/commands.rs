@@ -7,8 +7,8 @@
 //!
 //! # Every verb in every situation
 //!
-//! How the operation ends at once (`waits` if it does not), and the state then. The table is
-//! checked cell by cell in `tests/it/table.rs`.
+//! How the operation ends at once (`waits` if it does not), and the state then. How it ends later,
+//! whatever happens meanwhile, is told and checked cell by cell in `tests/golden/commands.txt`.
 //!
 //! | situation | start | stop | stop, cascade | restart |
 //! |---|---|---|---|---|
@@ -28,17 +28,25 @@
 //! | error, closing | refused | done, stopped | done, stopped | refused |
 //! | error, orphaned | refused | failed, held all the same | failed, held | refused |
 //!
+//! A start that is forced is not refused for an orphan: what is left of it counts no more. A restart
+//! with dependents restarts those that live and require the service, through others that live: they
+//! stop before it, in order, and start after it. Whoever restarts in a plan does so even if a start
+//! comes meanwhile; the start then waits for it.
+//!
 //! # Which providers a start brings with it
 //!
 //! Without `with_dependencies`: those that were never started. A provider that failed is waited
 //! for, one that an operator stopped is a refusal that names it. With `with_dependencies`: all
 //! that are down or on their way down, but for those that completed; an orphan among them starts
-//! once it is gone. Providers by optional edges are neither brought along nor asked about.
+//! once it is gone. Providers by optional edges are neither brought along nor asked about. Who
+//! comes anyway does not wait for its turn any more.
 
+use super::record::Leaving;
+use super::recovery::Recovery;
 use super::{Action, Life, Machine, OperationId, Outcome, Refusal, Verb};
 use crate::event::Cause;
 use crate::exit::{ErrorKind, Exit};
-use crate::graph::ServiceId;
+use crate::graph::{EdgePolicy, ServiceId};
 use crate::state::{Desired, Input, ServiceState};
 
 impl Machine {
@@ -81,27 +89,32 @@ impl Machine {
             }
             None => match verb {
                 Verb::Stop { cascade } => self.command_stop(operation, id, cascade, actions),
-                Verb::Start { with_dependencies } => {
+                Verb::Start { with_dependencies, force } => {
+                    if force {
+                        self.abandon(id, actions);
+                    }
                     self.command_start(operation, id, with_dependencies, actions);
                 }
-                Verb::Restart => self.command_restart(operation, id, actions),
+                Verb::Restart { with_dependents } => {
+                    self.command_restart(operation, id, with_dependents, actions);
+                }
             },
         }
         self.finish_step(actions);
     }
 
     fn refusal(&self, id: ServiceId, verb: Verb) -> Option<Refusal> {
-        let with_dependencies = match verb {
+        let (with_dependencies, force) = match verb {
             Verb::Stop { .. } => return None,
-            Verb::Start { with_dependencies } => with_dependencies,
-            Verb::Restart => false,
+            Verb::Start { with_dependencies, force } => (with_dependencies, force),
+            Verb::Restart { .. } => (false, false),
         };
         let record = self.record(id);
         if self.is_closing() {
             Some(Refusal::Closing)
         } else if !record.traits.enabled {
             Some(Refusal::Disabled)
-        } else if record.life == Life::Orphan {
+        } else if record.life == Life::Orphan && !force {
             Some(Refusal::Orphaned)
         } else if with_dependencies {
             None
@@ -125,7 +138,7 @@ impl Machine {
         self.pull_in_providers(id, with_dependencies, actions);
         self.forgive(id, actions);
         let record = self.record_mut(id);
-        let verb = Verb::Start { with_dependencies };
+        let verb = Verb::Start { with_dependencies, force: false };
         let runs = record.state == ServiceState::Running && record.leaving.is_none();
         record.operations.join(operation, verb, !runs, actions);
         if runs {
@@ -144,20 +157,31 @@ impl Machine {
         &mut self,
         operation: OperationId,
         id: ServiceId,
+        with_dependents: bool,
         actions: &mut Vec<Action>,
     ) {
         self.pull_in_providers(id, false, actions);
         self.forgive(id, actions);
+        let follows = |policy: EdgePolicy| with_dependents && policy.gates();
+        let dependents = self.mark_following(id, follows);
         let record = self.record_mut(id);
-        record.operations.join(operation, Verb::Restart, true, actions);
+        record.operations.join(operation, Verb::Restart { with_dependents }, true, actions);
         if matches!(record.state, ServiceState::Starting | ServiceState::Running) {
-            // No need to wait for its turn in a plan.
-            record.leaving = None;
+            record.leaving = Some(Leaving { cause: Cause::Operator, again: true });
             record.desired = Desired::Running;
             record.held = false;
             record.wanted = Some(Cause::Operator);
-            self.ask(id, Cause::Operator, actions);
+            actions.push(Action::Touched(id));
+            self.refresh(id, actions);
+            self.let_go(dependents, actions);
+            if with_dependents {
+                self.go_if_free(id, actions);
+            } else {
+                // No need to wait for its turn in a plan.
+                self.ask(id, Cause::Operator, actions);
+            }
         } else {
+            self.let_go(dependents, actions);
             self.start_again(id, Cause::Operator, actions);
         }
     }
@@ -175,8 +199,9 @@ impl Machine {
         match record.state {
             ServiceState::Starting | ServiceState::Running => {
                 // Only a pending plan wanted it gone: the later command wins; but it restarts with
-                // its provider all the same, and the command waits for that.
-                if record.leaving == Some(Cause::ProviderRestarted) {
+                // its provider or group all the same, and the command waits for that.
+                if record.leaving.is_some_and(|leaving| leaving.again) {
+                    record.wanted = Some(cause);
                     return;
                 }
                 record.leaving = None;
@@ -198,7 +223,19 @@ impl Machine {
             if self.record(provider).traits.enabled && self.needs_start(provider, all) {
                 self.forgive(provider, actions);
                 self.start_again(provider, Cause::PulledIn, actions);
+            } else {
+                self.hurry(provider, actions);
             }
+        }
+    }
+
+    /// Somebody waits for a service that comes anyway: it does not wait for its turn.
+    fn hurry(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        if record.recovery == Some(Recovery::Spread) {
+            self.want(id, Cause::PulledIn, actions);
+        } else if record.wanted.is_some() && !record.is_up() {
+            record.wanted = Some(Cause::PulledIn);
         }
     }
 
@@ -226,8 +263,7 @@ impl Machine {
             let comes = record.wanted.is_some() || record.recovery.is_some();
             record.state != ServiceState::Stopped || comes
         };
-        self.hold(id);
-        actions.push(Action::Touched(id));
+        self.hold(id, actions);
         let verb = Verb::Stop { cascade };
         self.record_mut(id).operations.join(operation, verb, changes, actions);
         if cascade {
@@ -270,9 +306,8 @@ impl Machine {
         if record.life != Life::Live && !comes {
             return;
         }
-        self.hold(id);
+        self.hold(id, actions);
         self.record_mut(id).operations.end(Outcome::Superseded, actions);
-        actions.push(Action::Touched(id));
         let record = self.record_mut(id);
         match record.state {
             ServiceState::Starting | ServiceState::Running => record.set_leaving(Cause::Cascade),
@@ -284,13 +319,15 @@ impl Machine {
     }
 
     /// An operator wants it stopped: that stays until an operator wants otherwise.
-    fn hold(&mut self, id: ServiceId) {
+    fn hold(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         record.desired = Desired::Stopped;
         record.held = true;
         record.wanted = None;
         record.recovery = None;
         record.exhausted = false;
+        actions.push(Action::Touched(id));
+        self.refresh_mates(id, actions);
     }
 
     /// A stop takes an error as known; what could not be ended stays an error.

@@ -7,7 +7,6 @@ use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
 use super::{Life, Machine};
-use crate::event::Cause;
 use crate::graph::ServiceId;
 
 impl Machine {
@@ -20,10 +19,17 @@ impl Machine {
         record.traits.hash(hasher);
         (record.state, record.life, record.desired).hash(hasher);
         (record.generation.0 == 0, record.held, record.queued).hash(hasher);
-        let restarts = record.leaving.map(|cause| cause == Cause::ProviderRestarted);
-        (record.wanted.is_some(), restarts).hash(hasher);
+        // Whoever waits takes its turn when a provider returns.
+        let returns = record.generation.0 > 0 && !self.graph.dependents(id).is_empty();
+        let waits = !self.graph.providers(id).is_empty();
+        let urgent = record.wanted.map(|cause| waits && Machine::is_urgent(cause));
+        (returns && record.generation.0 > 1).hash(hasher);
+        (urgent, record.leaving.map(|leaving| leaving.again)).hash(hasher);
         let opened = self.settled || !record.traits.significant || record.has_run;
-        (record.recovery, opened).hash(hasher);
+        (record.recovery, opened, record.blocking).hash(hasher);
+        if !self.groups.all().is_empty() {
+            record.exhausted.hash(hasher);
+        }
         (record.ready, record.completed, record.available).hash(hasher);
         (record.asked, record.forced && record.life == Life::Live).hash(hasher);
         record.failure.map(|exit| discriminant(&exit)).hash(hasher);

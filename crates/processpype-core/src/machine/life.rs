@@ -19,7 +19,9 @@ impl Machine {
         let record = self.record_mut(id);
         record.ready = ready;
         record.has_run = true;
-        if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
+        // What is restarted in its turn is not done yet.
+        let comes_again = record.leaving.is_some_and(|leaving| leaving.again);
+        if !comes_again && !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
             record.operations.done(actions);
         }
         self.refresh(id, actions);
@@ -39,6 +41,7 @@ impl Machine {
         if matches!(self.state(id), ServiceState::Starting | ServiceState::Running) {
             self.record_mut(id).failure = Some(exit);
             self.begin_teardown(id, Cause::Exit(exit), actions);
+            self.restart_mates(id, exit, actions);
         }
     }
 
@@ -49,6 +52,7 @@ impl Machine {
             self.record_mut(id).failure = Some(exit);
             self.begin_teardown(id, Cause::Exit(exit), actions);
             actions.push(Action::Stop(id, self.generation_of(id)));
+            self.restart_mates(id, exit, actions);
         }
     }
 
@@ -70,9 +74,11 @@ impl Machine {
         let record = self.record(id);
         match (timer, record.state, record.life) {
             (Timer::Start, ServiceState::Starting, Life::Live) => {
-                self.record_mut(id).failure = Some(Exit::Failed(ErrorKind::StartTimeout));
+                let exit = Exit::Failed(ErrorKind::StartTimeout);
+                self.record_mut(id).failure = Some(exit);
                 self.begin_teardown(id, Cause::Deadline(timer), actions);
                 actions.push(Action::Stop(id, self.generation_of(id)));
+                self.restart_mates(id, exit, actions);
             }
             (Timer::Stop, ServiceState::Stopping, Life::Live) => self.abort(id, actions),
             (Timer::Abort, ServiceState::Stopping, Life::Live) => self.orphan(id, actions),
@@ -101,6 +107,7 @@ impl Machine {
         self.transition(id, Input::Orphaned, Cause::Deadline(Timer::Abort), actions);
         self.record_mut(id).operations.end(Outcome::Failed(ErrorKind::Orphaned), actions);
         self.record_mut(id).wanted = None;
+        self.refresh_mates(id, actions);
         self.release_providers(id, actions);
         // Who was stopped by an operator is not missed.
         if !self.record(id).held {
@@ -138,7 +145,7 @@ impl Machine {
         self.live -= 1;
         let input = if failed.is_some() { Input::Failed } else { Input::Ended };
         self.transition(id, input, Cause::Exit(exit), actions);
-        self.refresh(id, actions);
+        self.refresh_dependents(id, actions);
         self.release_providers(id, actions);
         self.end_operations(id, failed, actions);
         if let Some(cause) = self.record(id).wanted {
@@ -146,6 +153,7 @@ impl Machine {
         } else if unasked {
             self.recover(id, exit, actions);
         }
+        self.refresh_mates(id, actions);
     }
 
     /// Ends what waited for the end; what waits for the next generation goes on.
@@ -167,6 +175,7 @@ impl Machine {
     fn orphan_gone(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         record.life = Life::Gone;
+        (record.asked, record.leaving, record.failure) = (false, None, None);
         if let Some(cause) = record.wanted {
             self.want(id, cause, actions);
         } else if record.desired == Desired::Stopped {
@@ -174,6 +183,18 @@ impl Machine {
         } else {
             actions.push(Action::Touched(id));
             self.recover(id, Exit::Failed(ErrorKind::Orphaned), actions);
+        }
+        self.refresh_mates(id, actions);
+    }
+
+    /// An operator starts past an orphan: what is left of it counts no more.
+    pub(super) fn abandon(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        if record.life == Life::Orphan {
+            record.life = Life::Gone;
+            (record.asked, record.leaving, record.failure) = (false, None, None);
+            actions.push(Action::Touched(id));
+            self.refresh_mates(id, actions);
         }
     }
 

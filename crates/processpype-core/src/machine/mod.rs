@@ -10,14 +10,16 @@
 //! small applications.
 //!
 //! 1. A generation is spawned only when every provider is ready, as last told, or completed, and
-//!    no optional one is about to start (`StartOrder`); because an operator, the restart policy or
-//!    a provider's restart asked for it, and nobody stopped the service since: an operator's stop
-//!    stays (`Unasked`).
+//!    no optional one is about to start, and when nobody of its group is in the way (`StartOrder`);
+//!    because an operator, the restart policy, or the restart of a provider or of the group asked
+//!    for it, and nobody stopped the service since: an operator's stop stays (`Unasked`).
 //! 2. In a plan a service is asked to stop only when no direct dependent lives that is in the plan:
-//!    while closing all are, in a cascade those that require it, in a restart with a provider those
-//!    that restart too. An orphan does not count, or shutdown would never end (`StopOrder`). Ended
-//!    at once, in a plan too: what exceeds its start timeout, and all by [`Machine::abort_all`].
-//! 3. Never two generations of one service; their numbers go up one by one (`TwoGenerations`).
+//!    while closing all are, in a cascade those that require it, in a restart with a provider or
+//!    with a group those that restart too. An orphan does not count, or shutdown would never end
+//!    (`StopOrder`). Ended at once, in a plan too: what exceeds its start timeout or hangs, and all
+//!    by [`Machine::abort_all`].
+//! 3. Never two generations of one service, but after a start that was forced past an orphan; their
+//!    numbers go up one by one (`TwoGenerations`).
 //! 4. Every wait has a [`Timer`]: a generation that should start or end has one armed (`NoTimer`).
 //! 5. Each operation ends exactly once, and its outcome is true (`Operation`).
 //! 6. Transitions follow each other and fit what lives (`Chain`); whatever else an accessor shows
@@ -27,12 +29,13 @@
 //! 8. Settled and closed are told at most once, when they are true (`Once`).
 //! 9. A restart is asked for after each unasked end that the policy covers and after no other; out
 //!    of the budget for failures only, never while waiting or closing; given up means no restart
-//!    until somebody acts (`Recovery`). A significant service closes the application when it is
-//!    given up, not before.
+//!    until somebody acts (`Recovery`). Who takes its turn waited for a provider that is back, and
+//!    no operator waits for it. A significant service closes the application when it is given up,
+//!    not before.
 //! 10. Without new faults and commands everything comes to rest: what was asked for runs, is given
-//!     up, completed or waits for a provider that is down; what was stopped is gone; who restarts
-//!     with a provider has; closing is closed (`Rest`). Only a start or restart may then still
-//!     wait, for such a provider.
+//!     up, completed or waits, for a provider that is down or a member of its group; what was
+//!     stopped is gone; who restarts with others has; closing is closed (`Rest`). Only a start or
+//!     restart may then still wait, for such a service.
 
 mod commands;
 mod digest;
@@ -42,6 +45,7 @@ mod record;
 mod recovery;
 #[cfg(test)]
 mod tests;
+mod together;
 mod words;
 
 use std::collections::VecDeque;
@@ -54,6 +58,7 @@ pub use self::words::{
 use self::record::{Life, Record};
 use crate::event::{Cause, Change};
 use crate::graph::{EdgePolicy, Graph, ServiceId};
+use crate::group::Groups;
 use crate::state::{Desired, Generation, Input, ServiceState};
 
 /// Desired and observed state of every service of an application.
@@ -76,6 +81,7 @@ use crate::state::{Desired, Generation, Input, ServiceState};
 pub struct Machine {
     /// Shared, so that a copy of the machine is cheap.
     graph: Arc<Graph>,
+    groups: Arc<Groups>,
     records: Vec<Record>,
     /// Services that may start as soon as there is a place.
     queue: VecDeque<ServiceId>,
@@ -121,6 +127,7 @@ impl Machine {
         Self {
             records: records.collect(),
             graph: Arc::new(graph),
+            groups: Arc::default(),
             queue: VecDeque::new(),
             starts_at_once: starts_at_once.max(1),
             starting: 0,
@@ -130,6 +137,26 @@ impl Machine {
             settled: false,
             close_cause: None,
         }
+    }
+
+    /// Restarts services together, as `groups` say.
+    ///
+    /// ```
+    /// use processpype_core::{Graph, Group, Groups, Machine, ServiceId, Strategy, Traits};
+    ///
+    /// let members = vec![ServiceId(0), ServiceId(1)];
+    /// let groups = Groups::new(2, [Group { strategy: Strategy::OneForAll, members }])?;
+    /// let machine = Machine::new(Graph::new(2, []).unwrap(), vec![Traits::default(); 2], 8);
+    /// assert_eq!(machine.with_groups(groups).groups().all().len(), 1);
+    /// # Ok::<(), processpype_core::InvalidGroup>(())
+    /// ```
+    ///
+    /// To be called before anything starts. The edges of rest-for-one groups are the caller's to
+    /// add: see [`Groups`].
+    #[must_use]
+    pub fn with_groups(mut self, groups: Groups) -> Self {
+        self.groups = Arc::new(groups);
+        self
     }
 
     /// Starts every service that should run, in order.
@@ -229,6 +256,12 @@ impl Machine {
         &self.graph
     }
 
+    /// Returns the groups.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
     /// Returns the state of a service.
     #[must_use]
     pub fn state(&self, id: ServiceId) -> ServiceState {
@@ -315,8 +348,8 @@ impl Machine {
         self.record(id).exhausted
     }
 
-    /// Returns the providers that a service misses: that it waits for to start, or that it runs
-    /// without, because its edges hold.
+    /// Returns the services that a service misses: that it waits for to start, providers and
+    /// members of its group, or that it runs without, because its edges hold.
     pub fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
         let (starts, runs) = (self.record(id).wanted.is_some(), self.record(id).is_up());
         let open = !self.is_closing();
@@ -324,7 +357,12 @@ impl Machine {
             let counts = starts || (runs && policy.gates());
             open && counts && self.record(provider).blocks(policy)
         };
-        self.graph.provider_edges(id).filter(misses).map(|(provider, _)| provider)
+        let providers = self.graph.provider_edges(id).filter(misses);
+        let mates = self.blocking_mates(id).filter(move |&mate| {
+            let is_listed = |(provider, policy)| provider == mate && misses(&(provider, policy));
+            starts && open && !self.graph.provider_edges(id).any(is_listed)
+        });
+        providers.map(|(provider, _)| provider).chain(mates)
     }
 
     /// Returns the direct dependents whose generation lives.
@@ -333,14 +371,23 @@ impl Machine {
         dependents.filter(|&dependent| self.record(dependent).life == Life::Live)
     }
 
-    /// Returns what a cascading stop would stop first: all dependents, direct or not, that live or
-    /// are to.
+    /// Returns what a cascading stop would stop first: all that cannot do without the service,
+    /// directly or not, and live or are to.
     pub fn cascade(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
         let touched = |&dependent: &ServiceId| {
             let record = self.record(dependent);
-            record.life == Life::Live || record.wanted.is_some()
+            record.life == Life::Live || record.wanted.is_some() || record.recovery.is_some()
         };
-        self.graph.all_dependents(id).into_iter().filter(touched)
+        self.graph.all_requiring(id).into_iter().filter(touched)
+    }
+
+    /// Returns what a restart with dependents would restart too: all that live and cannot do
+    /// without the service, through those that live.
+    #[must_use]
+    pub fn following(&self, id: ServiceId) -> Vec<ServiceId> {
+        let mut found = self.clone().mark_following(id, EdgePolicy::gates);
+        found.sort_unstable();
+        found
     }
 
     /// Returns whether everything that should start had started, failed or waited once.

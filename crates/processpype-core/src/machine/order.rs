@@ -2,9 +2,10 @@
 //!
 //! # Invariants
 //!
-//! 1. `unmet` counts the providers that block a start: those not `available`, or for an optional
-//!    edge those `coming`. `live_dependents` counts the dependents whose generation lives, by edges
-//!    of every policy. Both change only here, in steps of one.
+//! 1. `unmet` counts what blocks a start: providers not `available`, or for an optional edge those
+//!    `coming`, and members of the group that are `blocking`. `live_dependents` counts the
+//!    dependents whose generation lives, by edges of every policy. Both change only here, in steps
+//!    of one.
 //! 2. A queued service is wanted; one that may start is queued or started within the same input.
 //! 3. Who is `leaving` is not available, so nothing new begins on what is about to stop.
 //! 4. Who is leaving waits for those of its dependents that stop as well: for all while closing,
@@ -12,10 +13,22 @@
 
 use std::sync::Arc;
 
+use super::record::Leaving;
 use super::{Action, Life, Machine};
 use crate::event::Cause;
 use crate::graph::{EdgePolicy, ServiceId};
 use crate::state::{Desired, Generation, Input, ServiceState};
+
+/// What blocked a start, and does not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blocker {
+    /// A provider in its first generation.
+    Provider,
+    /// A provider that was gone and came back.
+    Returned,
+    /// A member of the same group.
+    Mate,
+}
 
 impl Machine {
     /// Says that a new generation should begin as soon as it may.
@@ -24,6 +37,7 @@ impl Machine {
         record.wanted = Some(cause);
         record.recovery = None;
         actions.push(Action::Touched(id));
+        self.refresh_mates(id, actions);
         self.enqueue(id, actions);
         self.wait_as_stopped(id, actions);
     }
@@ -81,20 +95,27 @@ impl Machine {
         self.restart_dependents(id, actions);
     }
 
-    /// Tells dependents when a service begins or ceases to block their start.
+    /// Tells others when a service begins or ceases to block their start.
     pub(super) fn refresh(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        self.refresh_dependents(id, actions);
+        self.refresh_mates(id, actions);
+    }
+
+    /// Tells dependents when a service begins or ceases to block their start.
+    pub(super) fn refresh_dependents(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         let staying = record.state == ServiceState::Running && record.leaving.is_none();
         let available = record.completed || (staying && record.ready);
         let coming = record.queued || record.state == ServiceState::Starting;
         let gated = std::mem::replace(&mut record.available, available) != available;
         let ordered = std::mem::replace(&mut record.coming, coming) != coming;
+        let by = if record.generation.0 > 1 { Blocker::Returned } else { Blocker::Provider };
         if gated || ordered {
             for (dependent, policy) in Arc::clone(&self.graph).dependent_edges(id) {
                 match policy {
-                    EdgePolicy::Optional if ordered => self.tell(dependent, coming, actions),
+                    EdgePolicy::Optional if ordered => self.tell(dependent, coming, by, actions),
                     EdgePolicy::Hold | EdgePolicy::Restart if gated => {
-                        self.tell(dependent, !available, actions);
+                        self.tell(dependent, !available, by, actions);
                     }
                     EdgePolicy::Optional | EdgePolicy::Hold | EdgePolicy::Restart => {}
                 }
@@ -102,58 +123,103 @@ impl Machine {
         }
     }
 
-    /// Tells a dependent that one provider more, or one less, blocks its start.
-    fn tell(&mut self, dependent: ServiceId, blocked: bool, actions: &mut Vec<Action>) {
-        let record = self.record_mut(dependent);
+    /// Tells a service that one more, or one less, blocks its start.
+    pub(super) fn tell(
+        &mut self,
+        id: ServiceId,
+        blocked: bool,
+        by: Blocker,
+        actions: &mut Vec<Action>,
+    ) {
+        let record = self.record_mut(id);
         if blocked {
             record.unmet += 1;
         } else {
             record.unmet -= 1;
         }
-        if let Some(cause) = record.wanted {
-            // Who waited for a provider starts because of it, whatever asked first.
-            let by_itself = matches!(cause, Cause::Boot | Cause::Restart);
-            record.wanted = Some(if !blocked && by_itself && record.unmet == 0 {
-                Cause::DependencyReady
-            } else {
-                cause
-            });
-            actions.push(Action::Touched(dependent));
-            self.enqueue(dependent, actions);
-            self.wait_as_stopped(dependent, actions);
+        if record.wanted.is_some() {
+            actions.push(Action::Touched(id));
+            if record.unmet == 0 {
+                self.unblocked(id, by, actions);
+            }
+            self.enqueue(id, actions);
+            self.wait_as_stopped(id, actions);
         } else if record.is_up() {
             // It holds, or has again what it held without.
-            actions.push(Action::Touched(dependent));
+            actions.push(Action::Touched(id));
         }
+    }
+
+    /// Nothing is in the way of a start that is wanted any more.
+    fn unblocked(&mut self, id: ServiceId, by: Blocker, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        let Some(cause) = record.wanted else { return };
+        match by {
+            Blocker::Returned if record.life == Life::Gone && !Self::is_urgent(cause) => {
+                self.spread(id, actions);
+            }
+            // Who waited for a provider starts because of it, whatever asked first.
+            Blocker::Provider | Blocker::Returned
+                if matches!(cause, Cause::Boot | Cause::Restart) =>
+            {
+                record.wanted = Some(Cause::DependencyReady);
+            }
+            Blocker::Provider | Blocker::Returned | Blocker::Mate => {}
+        }
+    }
+
+    /// Whether somebody waits for what is wanted for this reason.
+    pub(super) fn is_urgent(cause: Cause) -> bool {
+        matches!(cause, Cause::Operator | Cause::PulledIn)
     }
 
     /// Restarts who lives and asked for it, in order: a new generation of the provider begins.
     fn restart_dependents(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        let mut restarted = Vec::new();
+        let restarted = self.mark_following(id, |policy| policy == EdgePolicy::Restart);
+        self.let_go(restarted, actions);
+    }
+
+    /// Marks the dependents of a service by such edges, and theirs, to be restarted: those that
+    /// live, through those that do.
+    pub(super) fn mark_following(
+        &mut self,
+        id: ServiceId,
+        follows: impl Fn(EdgePolicy) -> bool,
+    ) -> Vec<ServiceId> {
+        let graph = Arc::clone(&self.graph);
+        let mut marked = Vec::new();
         let mut next = vec![id];
         while let Some(provider) = next.pop() {
-            for (dependent, policy) in Arc::clone(&self.graph).dependent_edges(provider) {
-                if policy == EdgePolicy::Restart && self.may_restart(dependent) {
-                    let record = self.record_mut(dependent);
-                    record.wanted = Some(Cause::ProviderRestarted);
-                    record.leaving = Some(Cause::ProviderRestarted);
-                    restarted.push(dependent);
+            for (dependent, policy) in graph.dependent_edges(provider) {
+                if follows(policy) && self.mark(dependent, Cause::ProviderRestarted) {
+                    marked.push(dependent);
                     next.push(dependent);
                 }
             }
         }
-        // All are leaving before the first one is asked: so each waits for its dependents.
-        for id in restarted {
+        marked
+    }
+
+    /// Marks a service to be restarted in order, if it lives and is not about to stop anyway.
+    pub(super) fn mark(&mut self, id: ServiceId, cause: Cause) -> bool {
+        let record = self.record_mut(id);
+        let may = record.is_up() && record.leaving.is_none();
+        if may {
+            record.wanted = Some(cause);
+            record.leaving = Some(Leaving { cause, again: true });
+        }
+        may
+    }
+
+    /// Asks those that are marked to stop, each as soon as it is its turn.
+    ///
+    /// All are leaving before the first one is asked: so each waits for its dependents.
+    pub(super) fn let_go(&mut self, marked: Vec<ServiceId>, actions: &mut Vec<Action>) {
+        for id in marked {
             actions.push(Action::Touched(id));
             self.refresh(id, actions);
             self.go_if_free(id, actions);
         }
-    }
-
-    /// Whether it lives, and is not about to stop anyway.
-    fn may_restart(&self, id: ServiceId) -> bool {
-        let record = self.record(id);
-        record.is_up() && record.leaving.is_none()
     }
 
     /// Takes a generation out of its providers' counts; a leaving provider may go now.
@@ -185,13 +251,13 @@ impl Machine {
         self.go_if_free(id, actions);
     }
 
-    fn go_if_free(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+    pub(super) fn go_if_free(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record(id);
-        if let Some(cause) = record.leaving
+        if let Some(leaving) = record.leaving
             && record.is_up()
             && self.is_free(id)
         {
-            self.ask(id, cause, actions);
+            self.ask(id, leaving.cause, actions);
         }
     }
 

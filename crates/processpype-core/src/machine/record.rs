@@ -33,15 +33,17 @@ pub(super) struct Record {
     pub(super) asked: bool,
     /// The failure that began the teardown of this generation.
     pub(super) failure: Option<Exit>,
-    /// Asked to stop once its dependents are gone.
-    pub(super) leaving: Option<Cause>,
+    /// To be asked to stop once its dependents are gone.
+    pub(super) leaving: Option<Leaving>,
     /// This generation was ended by force, or could not be ended.
     pub(super) forced: bool,
     /// Whether dependents may count on it, as last told to them.
     pub(super) available: bool,
     /// Whether it is queued or starting, as last told to dependents.
     pub(super) coming: bool,
-    /// Providers that a start waits for.
+    /// Whether members of its group wait for it, as last told to them.
+    pub(super) blocking: Blocking,
+    /// Providers and members of its group that a start waits for.
     pub(super) unmet: u32,
     /// Dependents whose generation lives.
     pub(super) live_dependents: u32,
@@ -55,6 +57,24 @@ pub(super) enum Life {
     Live,
     /// It could not be ended; it may still run.
     Orphan,
+}
+
+/// Which members of its group do not start because of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Blocking {
+    Nobody,
+    /// Those that are restarted with it: it failed, and is not back.
+    Mates,
+    /// Those before it in the group as well: it has still to end.
+    All,
+}
+
+/// A stop that waits for its turn in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Leaving {
+    pub(super) cause: Cause,
+    /// Whether the plan brings it back: a restart.
+    pub(super) again: bool,
 }
 
 /// The operations that wait for one service: all of the same verb, the later command wins.
@@ -90,6 +110,7 @@ impl Record {
             forced: false,
             available: false,
             coming: false,
+            blocking: Blocking::Nobody,
             unmet,
             live_dependents: 0,
             operations: Operations::default(),
@@ -104,8 +125,8 @@ impl Record {
     /// Says that it should stop once its dependents are gone.
     pub(super) fn set_leaving(&mut self, cause: Cause) {
         // A stop is more than a restart.
-        if self.leaving.is_none_or(|leaving| leaving == Cause::ProviderRestarted) {
-            self.leaving = Some(cause);
+        if self.leaving.is_none_or(|leaving| leaving.again) {
+            self.leaving = Some(Leaving { cause, again: false });
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! # Invariants
 //!
-//! 1. The machine counts nothing and waits for nothing: it asks with [`Action::Retry`] or
-//!    [`Action::Pause`], and the runtime answers once: the time has come, or the budget is gone.
+//! 1. The machine counts nothing and waits for nothing: it asks with [`Action::Retry`],
+//!    [`Action::Pause`] or [`Action::Spread`], and the runtime answers once: the time has come, or
+//!    the budget is gone.
 //! 2. At most one answer is awaited for each generation, and only while nothing of the service
 //!    lives and nothing is wanted: what starts it, stops it or closes the application takes the
 //!    question back.
@@ -18,6 +19,9 @@
 //! | failed for want of a provider | pause | pause | given up |
 //! | orphaned, and gone after all | retry | retry | given up |
 //! | completed | retry | – | – |
+//!
+//! Who waited for a provider that is back after it was gone takes its turn ([`Action::Spread`]),
+//! unless an operator waits for it: a thousand dependents do not start in the same moment.
 //!
 //! An end that was asked for (a stop, a plan, closing) is followed by nothing, whatever the policy
 //! says. A significant service that is given up closes the application; while one is retrying that
@@ -36,6 +40,8 @@ pub(super) enum Recovery {
     Retry,
     /// A restart that costs nothing.
     Pause,
+    /// Its turn, among all that waited for the same provider.
+    Spread,
 }
 
 impl Machine {
@@ -46,19 +52,32 @@ impl Machine {
         let generation = record.generation;
         if closing || !record.traits.restart.restarts_after(exit) {
             self.escalate(id, actions);
-        } else if exit == Exit::Failed(ErrorKind::Dependency) {
+            return;
+        }
+        if exit == Exit::Failed(ErrorKind::Dependency) {
             record.recovery = Some(Recovery::Pause);
             actions.push(Action::Pause(id, generation));
         } else {
             record.recovery = Some(Recovery::Retry);
             actions.push(Action::Retry(id, generation));
         }
+        self.restart_mates(id, exit, actions);
+    }
+
+    /// Its provider is back: it starts in its turn.
+    pub(super) fn spread(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        let record = self.record_mut(id);
+        record.wanted = None;
+        record.recovery = Some(Recovery::Spread);
+        actions.push(Action::Spread(id, record.generation));
     }
 
     /// The backoff is over: the service should run again.
     pub(super) fn resume(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        if self.record(id).recovery.is_some() {
-            self.want(id, Cause::Restart, actions);
+        match self.record(id).recovery {
+            Some(Recovery::Retry | Recovery::Pause) => self.want(id, Cause::Restart, actions),
+            Some(Recovery::Spread) => self.want(id, Cause::DependencyReady, actions),
+            None => {}
         }
     }
 
@@ -79,6 +98,7 @@ impl Machine {
         record.recovery = None;
         record.exhausted = false;
         actions.push(Action::Forgive(id));
+        self.refresh_mates(id, actions);
     }
 
     /// What waits for a provider is stopped, not in error.

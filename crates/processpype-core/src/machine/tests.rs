@@ -3,6 +3,7 @@
 use super::*;
 use crate::exit::{ErrorKind, Exit};
 use crate::graph::{Edge, EdgePolicy};
+use crate::group::{Group, Strategy};
 use crate::restart::RestartPolicy;
 
 const TRAITS: Traits = Traits {
@@ -14,7 +15,7 @@ const TRAITS: Traits = Traits {
 };
 const A: ServiceId = ServiceId(0);
 const B: ServiceId = ServiceId(1);
-const START: Verb = Verb::Start { with_dependencies: false };
+const START: Verb = Verb::Start { with_dependencies: false, force: false };
 const STOP: Verb = Verb::Stop { cascade: false };
 
 /// B needs A. Every answer is carried out by hand.
@@ -69,6 +70,14 @@ impl Scene {
         self.machine.command(OperationId(operation), id, verb, &mut self.actions);
     }
 
+    /// It waited for a provider that is back, and now it is its turn.
+    #[track_caller]
+    fn take_turn(&mut self, id: ServiceId) {
+        let spread = Action::Spread(id, self.machine.generation(id));
+        assert!(self.actions.contains(&spread) && self.machine.is_retrying(id));
+        self.report(id, Report::Elapsed(Timer::Restart));
+    }
+
     #[track_caller]
     fn check(&self, a: ServiceState, b: ServiceState) {
         assert_eq!((self.machine.state(A), self.machine.state(B)), (a, b));
@@ -114,6 +123,7 @@ fn a_failed_provider_leaves_its_dependent_waiting_and_settles() {
     scene.command(1, A, START);
     scene.report(A, Report::Started { ready: true });
     scene.check_finished(1, Outcome::Done { changed: true });
+    scene.take_turn(B);
     scene.check(Running, Starting);
 }
 
@@ -127,7 +137,7 @@ fn a_stop_wins_over_a_running_start() {
     scene.check_finished(2, Outcome::Done { changed: true });
     scene.command(3, B, START);
     scene.check_finished(3, Outcome::Refused(Refusal::ProviderStopped(A)));
-    scene.command(4, B, Verb::Start { with_dependencies: true });
+    scene.command(4, B, Verb::Start { with_dependencies: true, force: false });
     scene.check(Starting, Stopped);
 }
 
@@ -145,7 +155,7 @@ fn a_cascade_stops_dependents_first() {
 #[test]
 fn a_restart_runs_a_new_generation_and_holds_dependents() {
     let mut scene = Scene::running();
-    scene.command(1, A, Verb::Restart);
+    scene.command(1, A, Verb::Restart { with_dependents: false });
     scene.check(Stopping, Running);
     scene.report(A, Report::Gone(Exit::Stopped));
     scene.check(Starting, Running);
@@ -187,7 +197,7 @@ fn what_cannot_be_ended_is_orphaned_and_blocks_its_successor() {
 #[test]
 fn late_reports_of_an_old_generation_change_nothing() {
     let mut scene = Scene::running();
-    scene.command(1, B, Verb::Restart);
+    scene.command(1, B, Verb::Restart { with_dependents: false });
     scene.report(B, Report::Gone(Exit::Stopped));
     let before = scene.machine.clone();
     for report in [Report::Started { ready: true }, Report::Gone(Exit::Stopped)] {
@@ -281,6 +291,7 @@ fn a_service_that_failed_for_want_of_a_provider_waits_and_spends_nothing() {
     assert_eq!(scene.machine.waiting_on(B).collect::<Vec<_>>(), [A]);
     scene.report(A, Report::Elapsed(Timer::Restart));
     scene.report(A, Report::Started { ready: true });
+    scene.take_turn(B);
     scene.check(Running, Starting);
     assert!(!scene.actions.contains(&Action::Retry(B, Generation(1))));
 }
@@ -316,7 +327,7 @@ fn always_repeats_what_completed_unless_it_was_stopped() {
 #[test]
 fn an_orphan_that_ends_after_all_is_restarted() {
     let mut scene = Scene::restarted(EdgePolicy::Hold);
-    scene.command(1, B, Verb::Restart);
+    scene.command(1, B, Verb::Restart { with_dependents: false });
     for timer in [Timer::Stop, Timer::Abort] {
         scene.report(B, Report::Elapsed(timer));
     }
@@ -337,11 +348,12 @@ fn a_restart_edge_restarts_with_the_provider_and_a_hold_edge_does_not() {
         scene.check(Starting, state);
     }
     let mut scene = Scene::restarted(EdgePolicy::Restart);
-    scene.command(1, A, Verb::Restart);
+    scene.command(1, A, Verb::Restart { with_dependents: false });
     scene.report(A, Report::Gone(Exit::Stopped));
     scene.report(B, Report::Gone(Exit::Stopped));
     scene.check(Starting, Stopped);
     scene.report(A, Report::Started { ready: true });
+    scene.take_turn(B);
     scene.check(Running, Starting);
 }
 
@@ -366,7 +378,7 @@ fn an_optional_edge_orders_and_does_not_gate() {
 // Found by the exploration in `tests/it/`, each named by what was wrong.
 
 const STOP_CASCADE: Verb = Verb::Stop { cascade: true };
-const START_ALL: Verb = Verb::Start { with_dependencies: true };
+const START_ALL: Verb = Verb::Start { with_dependencies: true, force: false };
 
 #[test]
 fn a_stop_while_closing_overtook_the_dependents() {
@@ -482,4 +494,85 @@ fn a_significant_service_that_did_not_stop_for_an_operator_closed_the_applicatio
     scene.report(B, Report::Elapsed(Timer::Abort));
     scene.check(Running, Error);
     assert!(!scene.machine.is_closing());
+}
+
+/// Both in one group, running.
+fn grouped(strategy: Strategy) -> Scene {
+    let mut scene = Scene::new([Traits::default(); 2]);
+    let group = Group { strategy, members: vec![A, B] };
+    scene.machine = scene.machine.with_groups(Groups::new(2, [group]).expect("two members"));
+    scene.machine.boot(&mut scene.actions);
+    scene.report(A, Report::Started { ready: true });
+    scene.report(B, Report::Started { ready: true });
+    scene.actions.clear();
+    scene
+}
+
+#[test]
+fn a_failure_restarts_the_group_as_its_strategy_says() {
+    // A stays until B is gone, which needs it; who is to go is not available any more.
+    let cases = [
+        (Strategy::OneForOne, true, Running),
+        (Strategy::OneForAll, false, Stopping),
+        (Strategy::RestForOne, true, Stopping),
+    ];
+    for (strategy, first_stays, last) in cases {
+        let mut scene = grouped(strategy);
+        scene.report(B, Report::Ending(Exit::Failed(ErrorKind::Failed)));
+        scene.check(Running, Stopping);
+        assert_eq!(scene.machine.is_available(A), first_stays);
+        let mut scene = grouped(strategy);
+        scene.report(A, Report::Ending(Exit::Failed(ErrorKind::Failed)));
+        scene.check(Stopping, last);
+    }
+}
+
+#[test]
+fn one_for_all_starts_when_the_last_one_is_gone_and_the_backoff_is_over() {
+    let mut scene = grouped(Strategy::OneForAll);
+    scene.fail(B, ErrorKind::Failed);
+    scene.check(Stopping, Error);
+    scene.report(A, Report::Gone(Exit::Stopped));
+    scene.check(Stopped, Error);
+    assert_eq!(scene.machine.waiting_on(A).collect::<Vec<_>>(), [B]);
+    scene.report(B, Report::Elapsed(Timer::Restart));
+    scene.check(Starting, Stopped);
+}
+
+#[test]
+fn a_stopped_member_leaves_its_group_alone_and_is_left_alone() {
+    let mut scene = grouped(Strategy::OneForAll);
+    scene.command(1, B, STOP);
+    scene.check(Running, Stopping);
+    scene.report(B, Report::Gone(Exit::Stopped));
+    scene.fail(A, ErrorKind::Failed);
+    scene.report(A, Report::Elapsed(Timer::Restart));
+    scene.check(Starting, Stopped);
+}
+
+#[test]
+fn a_restart_with_dependents_goes_in_order() {
+    let mut scene = Scene::running();
+    assert_eq!(scene.machine.following(A), [B]);
+    scene.command(1, A, Verb::Restart { with_dependents: true });
+    scene.check(Running, Stopping);
+    scene.report(B, Report::Gone(Exit::Stopped));
+    scene.check(Stopping, Stopped);
+    scene.report(A, Report::Gone(Exit::Stopped));
+    scene.check(Starting, Stopped);
+}
+
+#[test]
+fn a_forced_start_goes_past_an_orphan_whose_end_then_changes_nothing() {
+    let mut scene = Scene::running();
+    scene.command(1, B, STOP);
+    for timer in [Timer::Stop, Timer::Abort] {
+        scene.report(B, Report::Elapsed(timer));
+    }
+    scene.command(2, B, START);
+    scene.check_finished(2, Outcome::Refused(Refusal::Orphaned));
+    scene.command(3, B, Verb::Start { with_dependencies: false, force: true });
+    scene.check(Running, Starting);
+    scene.machine.report(B, Generation(1), Report::Gone(Exit::Aborted), &mut scene.actions);
+    scene.check(Running, Starting);
 }

@@ -43,6 +43,9 @@ pub enum Verb {
     Start {
         /// Also start providers that an operator stopped, or that failed.
         with_dependencies: bool,
+        /// Also start past an orphan of the last generation, which may still run: the one way to
+        /// two generations at a time.
+        force: bool,
     },
     /// Stop the service and keep it stopped.
     Stop {
@@ -50,7 +53,11 @@ pub enum Verb {
         cascade: bool,
     },
     /// Stop the service, if it runs, and start a new generation.
-    Restart,
+    Restart {
+        /// Also restart the services that live and need it, directly or not: they stop before it,
+        /// in order, and start after it.
+        with_dependents: bool,
+    },
 }
 
 /// A wait that the runtime must bound; how long is the runtime's to know.
@@ -62,8 +69,8 @@ pub enum Timer {
     Stop,
     /// From abort to orphaned.
     Abort,
-    /// From a failure to the next generation: the backoff. [`Action::Retry`] and
-    /// [`Action::Pause`] ask for it; it is never armed by [`Action::Arm`].
+    /// From a failure to the next generation: the backoff. [`Action::Retry`], [`Action::Pause`]
+    /// and [`Action::Spread`] ask for it; it is never armed by [`Action::Arm`].
     Restart,
 }
 
@@ -82,13 +89,13 @@ pub enum Report {
     Ready(bool),
     /// The generation failed or completed by itself and tears itself down.
     Ending(Exit),
-    /// The runtime takes the generation for hung (it does not beat, or blocks a thread): it has failed
-    /// with this kind, and is to be asked to stop.
+    /// The runtime takes the generation for hung (it does not beat, or blocks a thread): it has
+    /// failed with this kind, and is to be asked to stop.
     Hung(ErrorKind),
     /// Nothing of the generation is left.
     Gone(Exit),
     /// A [`Timer`] that was armed for the generation has elapsed; [`Timer::Restart`] when the time
-    /// has come that [`Action::Retry`] or [`Action::Pause`] asked for.
+    /// has come that [`Action::Retry`], [`Action::Pause`] or [`Action::Spread`] asked for.
     Elapsed(Timer),
     /// The answer to [`Action::Retry`] when there were too many restarts: give the service up.
     Exhausted,
@@ -97,8 +104,8 @@ pub enum Report {
 /// What the runtime has to do, in this order.
 ///
 /// Only [`Action::Spawn`], [`Action::Stop`], [`Action::Abort`], and what sets a timer
-/// ([`Action::Arm`], [`Action::Retry`], [`Action::Pause`]), touch the world; the others tell what
-/// happened.
+/// ([`Action::Arm`], [`Action::Retry`], [`Action::Pause`], [`Action::Spread`]), touch the world;
+/// the others tell what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Run this generation: constructor, `start`, `run`. Its providers are ready.
@@ -117,6 +124,10 @@ pub enum Action {
     /// budget. Report for it [`Report::Elapsed`] of [`Timer::Restart`] after at least the backoff's
     /// initial delay; then the service waits until its providers are ready.
     Pause(ServiceId, Generation),
+    /// A provider that had gone is back, and the service that waited for it may start: report
+    /// [`Report::Elapsed`] of [`Timer::Restart`] when it is its turn, so that not all who waited
+    /// start at once. Nothing is taken from the budget.
+    Spread(ServiceId, Generation),
     /// An operator started or restarted the service: forget its restarts.
     Forgive(ServiceId),
     /// A transition happened: publish state and event.
@@ -203,7 +214,7 @@ impl Verb {
         match self {
             Self::Start { .. } => "start",
             Self::Stop { .. } => "stop",
-            Self::Restart => "restart",
+            Self::Restart { .. } => "restart",
         }
     }
 

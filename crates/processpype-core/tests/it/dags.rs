@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use processpype_core::{Edge, EdgePolicy, Graph, ServiceId};
+use processpype_core::{Edge, EdgePolicy, Graph, Group, Groups, ServiceId, Strategy};
 
 /// A relabelling: `permutation[old] = new`.
 pub(crate) type Permutation = Vec<usize>;
@@ -50,6 +50,44 @@ pub(crate) fn policed(n: usize) -> Vec<Graph> {
     let mut graphs: Vec<Graph> = all.iter().flat_map(labelled).collect();
     graphs.retain(|graph| !all.contains(graph));
     graphs
+}
+
+/// Returns every graph of [`dags`] with one group of two or more services, of each strategy that
+/// does more than its members do by themselves; a rest-for-one group in every order that the graph
+/// allows, with the edges that this order asks for.
+pub(crate) fn grouped(n: usize) -> Vec<(Graph, Groups)> {
+    let mut found = Vec::new();
+    for graph in dags(n) {
+        for order in (2..=n).flat_map(|size| arrangements(n, size)) {
+            if order.is_sorted() {
+                found.push((graph.clone(), one_group(n, Strategy::OneForAll, &order)));
+            }
+            let chain = order.windows(2).map(|pair| (pair[1], pair[0]));
+            let edges = graph.edges().chain(chain.map(|(dependent, provider)| {
+                let [dependent, provider] = [dependent, provider].map(|id| ServiceId(id as u32));
+                Edge { dependent, provider }
+            }));
+            if let Ok(graph) = Graph::new(n as u32, edges) {
+                found.push((graph, one_group(n, Strategy::RestForOne, &order)));
+            }
+        }
+    }
+    found
+}
+
+fn one_group(n: usize, strategy: Strategy, order: &[usize]) -> Groups {
+    let members = order.iter().map(|&id| ServiceId(id as u32)).collect();
+    Groups::new(n as u32, [Group { strategy, members }]).expect("each is a member once")
+}
+
+/// Returns every choice of `size` of `n` numbers, in every order.
+fn arrangements(n: usize, size: usize) -> Vec<Vec<usize>> {
+    let chosen = (0..1_u32 << n).filter(|set| set.count_ones() as usize == size);
+    let members = |set: u32| (0..n).filter(|id| set >> id & 1 == 1).collect::<Vec<_>>();
+    let order = |set: Vec<usize>| {
+        permutations(size).into_iter().map(move |p| p.iter().map(|&at| set[at]).collect())
+    };
+    chosen.map(members).flat_map(order).collect()
 }
 
 fn label_edges(n: usize, edges: &[Edge], label: usize) -> Graph {

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use processpype_core::{Graph, Machine, RestartPolicy, Traits};
 
-use crate::dags::{dags, policed};
+use crate::dags::{dags, grouped, policed};
 use crate::explorer::{Application, Bounds, Count, Counterexample, explore, walk};
 
 /// A service that nobody but an operator restarts: all that does not depend on restarts.
@@ -92,15 +92,24 @@ fn check_policed(n: usize, faults: usize, commands: usize) {
 
 #[track_caller]
 fn check_golden(what: &str, graphs: Vec<Graph>, traits: Traits, bounds: Bounds) {
-    let (n, len, Bounds { faults, commands }) = (graphs[0].len(), graphs.len(), bounds);
+    let (n, len) = (graphs[0].len(), graphs.len());
     let count = check_graphs(graphs, &vec![traits; n], AT_ONCE, bounds);
-    let key = format!("{what}{n} services, {len:>3} graphs, {faults} faults, {commands} commands:");
+    compare(&golden_key(what, n, len, bounds), count);
+}
+
+fn golden_key(what: &str, n: usize, len: usize, Bounds { faults, commands }: Bounds) -> String {
+    format!("{what}{n} services, {len:>3} graphs, {faults} faults, {commands} commands:")
+}
+
+/// Compares a count with the golden file.
+#[track_caller]
+fn compare(key: &str, count: Count) {
     let row = format!("{key} {:>9} states, {:>10} steps", count.states, count.steps);
     println!("{row}");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/state-counts.txt");
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        let mut rows: Vec<&str> = golden.lines().filter(|old| !old.starts_with(&key)).collect();
+        let mut rows: Vec<&str> = golden.lines().filter(|old| !old.starts_with(key)).collect();
         rows.push(&row);
         rows.sort_unstable();
         let text = rows.iter().fold(String::new(), |mut text, row| {
@@ -249,6 +258,40 @@ fn edge_policies_on_three_services_two_faults_one_command() {
 #[ignore = "minutes: run when the machine changes"]
 fn edge_policies_on_three_services_one_fault_two_commands() {
     check_policed(3, 1, 2);
+}
+
+/// Every strategy on every graph of up to three services: over all of them, and over each two.
+#[test]
+fn groups_on_up_to_three_services() {
+    check_groups(2, 2, 1);
+    check_groups(2, 1, 2);
+    check_groups(3, 1, 1);
+    check_groups(3, 2, 0);
+    check_groups(3, 0, 2);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn groups_on_three_services_two_faults_one_command() {
+    check_groups(3, 2, 1);
+}
+
+#[track_caller]
+fn check_groups(n: usize, faults: usize, commands: usize) {
+    let bounds = Bounds { faults, commands };
+    let applications = grouped(n);
+    let mut total = Count::default();
+    for (graph, groups) in &applications {
+        let traits = vec![ON_FAILURE; n];
+        let machine = Machine::new(graph.clone(), traits.clone(), AT_ONCE);
+        let machine = machine.with_groups(groups.clone());
+        let application = Application::new(graph.clone(), traits).with_groups(groups.clone());
+        let found = explore(&application, &machine, bounds);
+        let count = found.unwrap_or_else(|found| panic!("{found}\nin {graph:?}, {groups:?}"));
+        total.states += count.states;
+        total.steps += count.steps;
+    }
+    compare(&golden_key("groups: ", n, applications.len(), bounds), total);
 }
 
 /// Every mixture of restart policies, significant or not.

@@ -18,7 +18,7 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
-use processpype_core::{Action, Desired, Graph, Machine, ServiceId, Traits};
+use processpype_core::{Action, Desired, Graph, Groups, Machine, ServiceId, Traits};
 
 use crate::dags::{Permutation, automorphisms};
 use crate::observer::{Broken, REQUESTED};
@@ -74,6 +74,7 @@ pub(crate) struct Counterexample {
 pub(crate) struct Application {
     pub(crate) graph: Graph,
     pub(crate) traits: Vec<Traits>,
+    pub(crate) groups: Groups,
     symmetries: Vec<Permutation>,
 }
 
@@ -165,7 +166,13 @@ impl Application {
     pub(crate) fn new(graph: Graph, traits: Vec<Traits>) -> Self {
         let mut symmetries = automorphisms(&graph);
         symmetries.retain(|p| (0..traits.len()).all(|i| traits[p[i]] == traits[i]));
-        Self { graph, traits, symmetries }
+        Self { graph, traits, groups: Groups::default(), symmetries }
+    }
+
+    /// The same application with groups. Its services are not exchanged: their order may count.
+    pub(crate) fn with_groups(mut self, groups: Groups) -> Self {
+        self.groups = groups;
+        self.without_symmetries()
     }
 
     /// The same application, but its services are never exchanged.
@@ -201,7 +208,7 @@ impl Application {
 
 impl<S> State<S> {
     fn new(application: &Application, subject: S) -> Self {
-        let world = World::new(&application.graph, &application.traits);
+        let world = World::new(&application.graph, &application.traits, &application.groups);
         Self { subject, world, faults: 0, commands: 0, trace: None }
     }
 }

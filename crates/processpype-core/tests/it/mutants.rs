@@ -4,11 +4,12 @@
 //! out.
 
 use processpype_core::{
-    Action, Cause, Change, CloseCause, Desired, EdgePolicy, Exit, Graph, Machine, OperationId,
-    Outcome, Report, RestartPolicy, ServiceId, ServiceState, Timer, Traits, Verb,
+    Action, Cause, Change, CloseCause, Desired, EdgePolicy, Exit, Graph, Group, Groups, Machine,
+    OperationId, Outcome, Report, RestartPolicy, ServiceId, ServiceState, Strategy, Timer, Traits,
+    Verb,
 };
 
-use crate::dags::{dags, policed};
+use crate::dags::{dags, grouped, policed};
 use crate::exhaustive::{AT_ONCE, ON_FAILURE, PLAIN};
 use crate::explorer::{Application, Bounds, Subject, drive, explore};
 use crate::observer::Broken;
@@ -89,6 +90,20 @@ enum Fault {
     OptionalEdgeIgnored,
     /// Restarts a chain of dependents at once.
     RestartsUnordered,
+    /// Restarts whoever failed, alone.
+    GroupIgnored,
+    /// Restarts the whole group, whoever failed.
+    GroupTooWide,
+    /// Restarts those after the one that failed, not all.
+    GroupTooNarrow,
+    /// Never lets those take their turn who waited for a provider that is back.
+    TurnLost,
+    /// Lets those take their turn whom an operator started.
+    OperatorTakesTurn,
+    /// Starts past an orphan although nobody forced it.
+    AlwaysForces,
+    /// Restarts a service without those that need it.
+    DependentsIgnored,
 }
 
 #[derive(Clone)]
@@ -99,25 +114,33 @@ struct Mutant {
 
 /// Finds the first invariant that the mutant breaks, on the smallest applications that show it.
 fn caught(fault: Fault) -> Option<Broken> {
-    let bounds = Bounds { faults: 1, commands: 1 };
-    let (graphs, traits) = scene(fault);
-    graphs.into_iter().find_map(|graph| {
+    let bounds = Bounds { faults: 1, commands: if fault == Fault::AlwaysForces { 2 } else { 1 } };
+    let (applications, traits) = scene(fault);
+    applications.into_iter().find_map(|(graph, groups)| {
         let n = graph.len();
         let known_traits = match fault {
             Fault::PolicyIgnored => Traits { restart: RestartPolicy::Always, ..traits },
             _ => traits,
         };
         let machine = Machine::new(known(fault, &graph), vec![known_traits; n], AT_ONCE);
-        let application = Application::new(graph, vec![traits; n]).without_symmetries();
+        let machine = machine.with_groups(known_groups(fault, &groups));
+        let application = Application::new(graph, vec![traits; n]).with_groups(groups);
         let found = explore(&application, &Mutant { machine, fault }, bounds);
         found.err().map(|found| found.broken)
     })
 }
 
 /// The applications that can show a fault.
-fn scene(fault: Fault) -> (Vec<Graph>, Traits) {
-    let small = || (1..=3).flat_map(dags).collect();
+fn scene(fault: Fault) -> (Vec<(Graph, Groups)>, Traits) {
+    let plain = |graphs: Vec<Graph>| -> Vec<_> {
+        graphs.into_iter().map(|graph| (graph, Groups::default())).collect()
+    };
+    let small = || plain((1..=3).flat_map(dags).collect());
     match fault {
+        Fault::GroupIgnored | Fault::GroupTooWide | Fault::GroupTooNarrow => {
+            ((2..=3).flat_map(grouped).collect(), ON_FAILURE)
+        }
+        Fault::TurnLost | Fault::OperatorTakesTurn => (small(), ON_FAILURE),
         Fault::PolicyIgnored => (small(), PLAIN),
         Fault::RetryLost
         | Fault::BudgetForDependency
@@ -134,10 +157,27 @@ fn scene(fault: Fault) -> (Vec<Graph>, Traits) {
         | Fault::OptionalEdgeGates
         | Fault::OptionalEdgeIgnored
         | Fault::RestartsUnordered => {
-            ((2..=3).flat_map(|n| [policed(n), dags(n)].concat()).collect(), ON_FAILURE)
+            let graphs = (2..=3).flat_map(|n| [policed(n), dags(n)].concat()).collect();
+            (plain(graphs), ON_FAILURE)
         }
         _ => (small(), PLAIN),
     }
+}
+
+/// The groups as the mutant knows them.
+fn known_groups(fault: Fault, groups: &Groups) -> Groups {
+    let known = |group: &Group| Group {
+        strategy: match (fault, group.strategy) {
+            (Fault::GroupIgnored, _) => Strategy::OneForOne,
+            (Fault::GroupTooWide, Strategy::RestForOne) => Strategy::OneForAll,
+            (Fault::GroupTooNarrow, Strategy::OneForAll) => Strategy::RestForOne,
+            (_, strategy) => strategy,
+        },
+        members: group.members.clone(),
+    };
+    let services =
+        1 + groups.all().iter().flat_map(|g| &g.members).map(|id| id.0).max().unwrap_or(0);
+    Groups::new(services, groups.all().iter().map(known)).expect("the same members")
 }
 
 /// The graph as the mutant knows it.
@@ -169,6 +209,14 @@ impl Mutant {
             (Fault::GenerationUnchecked, Move::Report(id, _, report)) => {
                 Some(Move::Report(id, self.machine.generation(id), report))
             }
+            (Fault::AlwaysForces, Move::Command(operation, id, Verb::Start { .. })) => {
+                let verb = Verb::Start { with_dependencies: false, force: true };
+                Some(Move::Command(operation, id, verb))
+            }
+            (Fault::DependentsIgnored, Move::Command(operation, id, Verb::Restart { .. })) => {
+                let verb = Verb::Restart { with_dependents: false };
+                Some(Move::Command(operation, id, verb))
+            }
             (Fault::ExhaustionIgnored, Move::Report(id, generation, Report::Exhausted))
                 if self.would_give_up(id) =>
             {
@@ -177,7 +225,7 @@ impl Mutant {
             (Fault::RetryOutlivesStop, Move::Report(id, _, Report::Elapsed(Timer::Restart)))
                 if self.machine.desired(id) == Desired::Stopped =>
             {
-                let start = Verb::Start { with_dependencies: false };
+                let start = Verb::Start { with_dependencies: false, force: false };
                 Some(Move::Command(OperationId(u64::MAX), id, start))
             }
             _ => Some(happened),
@@ -222,6 +270,8 @@ impl Mutant {
                     generation.0 = generation.0.min(1);
                 }
             }),
+            Fault::TurnLost => actions.retain(|action| !matches!(action, Action::Spread(..))),
+            Fault::OperatorTakesTurn => self.spread(actions),
             Fault::RetryLost => actions.retain(|action| !matches!(action, Action::Retry(..))),
             Fault::NeverForgives => {
                 actions.retain(|action| !matches!(action, Action::Forgive(_)));
@@ -256,6 +306,15 @@ impl Mutant {
             Fault::StopForgotten => self.forget_stop(happened, actions),
             _ => {}
         }
+    }
+
+    /// Lets whoever an operator started take its turn.
+    fn spread(&self, actions: &mut Vec<Action>) {
+        let started = actions.iter().find_map(|action| match action {
+            Action::Changed(change) if change.cause == Cause::Operator => Some(change.service),
+            _ => None,
+        });
+        actions.extend(started.map(|id| Action::Spread(id, self.machine.generation(id))));
     }
 
     fn stop_all(&self, actions: &mut Vec<Action>) {
@@ -296,7 +355,7 @@ impl Mutant {
     }
 
     fn restart_early(&mut self, happened: Move, actions: &mut Vec<Action>) {
-        if let Move::Command(_, id, Verb::Restart) = happened
+        if let Move::Command(_, id, Verb::Restart { .. }) = happened
             && self.machine.state(id) == ServiceState::Stopping
         {
             let gone = Report::Gone(Exit::Stopped);
@@ -309,7 +368,7 @@ impl Mutant {
         let stops = |action: &Action| matches!(action, Action::Finish(_, Outcome::Done { .. }));
         if actions.iter().any(stops) && self.machine.state(id) == ServiceState::Stopped {
             let own = OperationId(u64::MAX);
-            let verb = Verb::Start { with_dependencies: false };
+            let verb = Verb::Start { with_dependencies: false, force: false };
             self.machine.command(own, id, verb, actions);
             actions.retain(|action| match action {
                 Action::Finish(of, _) => *of != own,
@@ -391,6 +450,13 @@ mutants! {
     mutant_optional_edge_gates_is_caught: OptionalEdgeGates => Broken::Once(_),
     mutant_optional_edge_ignored_is_caught: OptionalEdgeIgnored => Broken::StopOrder(_),
     mutant_restarts_unordered_is_caught: RestartsUnordered => Broken::StopOrder(_),
+    mutant_group_ignored_is_caught: GroupIgnored => Broken::StartOrder(_),
+    mutant_group_too_wide_is_caught: GroupTooWide => Broken::Unasked(..),
+    mutant_group_too_narrow_is_caught: GroupTooNarrow => Broken::StartOrder(_),
+    mutant_turn_lost_is_caught: TurnLost => Broken::Rest(_),
+    mutant_operator_takes_turn_is_caught: OperatorTakesTurn => Broken::Recovery(..),
+    mutant_always_forces_is_caught: AlwaysForces => Broken::TwoGenerations(_),
+    mutant_dependents_ignored_is_caught: DependentsIgnored => Broken::StopOrder(_),
 }
 
 #[test]

@@ -3,10 +3,11 @@
 //! The invariants, each a variant of [`Broken`]:
 //!
 //! 1. `StartOrder`: no generation begins before every provider is ready (as last told) or
-//!    completed.
+//!    completed, nor while a member of its group is in the way.
 //! 2. `StopOrder`: in a plan (closing, cascade) no provider is asked to stop while the generation
 //!    of a direct dependent lives, orphans aside.
-//! 3. `TwoGenerations`: never two generations of one service; numbers go up one by one.
+//! 3. `TwoGenerations`: never two generations of one service, forced starts past an orphan aside;
+//!    numbers go up one by one.
 //! 4. `NoTimer`: a generation that should start or end has an armed timer.
 //! 5. `Operation`: each operation ends exactly once, and its outcome is true.
 //! 6. `Unasked`: a generation begins only because somebody asked for one and nobody stopped the
@@ -18,12 +19,12 @@
 //! 11. `Recovery`: a restart is asked for after each unasked end that the policy covers, and only
 //!     then; a budget is spent on failures alone, never for kind dependency, while waiting, while
 //!     stopped or while closing; the answer begins a generation or none; a start or restart
-//!     forgives.
+//!     forgives; who takes its turn waited for a provider that is back, and for no operator.
 //! 12. `Rest`: without faults everything comes to rest, and at rest nothing is left to do.
 
 use processpype_core::{
     Action, Change, CloseCause, Edge, EdgePolicy, ErrorKind, Exit, Graph, OperationId, Outcome,
-    Refusal, Report, ServiceId, ServiceState, Timer, Verb,
+    Refusal, Report, RestartPolicy, ServiceId, ServiceState, Timer, Verb,
 };
 
 use crate::world::{Move, Pending, Recovery, Service, World, bit, is_gate};
@@ -79,7 +80,10 @@ impl World {
     /// What the environment did by itself.
     fn happen(&mut self, graph: &Graph, happened: Move, actions: &[Action]) {
         match happened {
-            Move::Report(id, _, report) => self.reported(id, report),
+            Move::Report(id, _, report) => {
+                self.failed(id, report);
+                self.reported(id, report);
+            }
             Move::Command(operation, id, verb) => {
                 let generation = self.service(id).generation;
                 let pending = Pending { service: id, verb, generation };
@@ -95,6 +99,47 @@ impl World {
             Move::AbortAll => self.all_aborted = true,
             Move::Boot | Move::Close => {}
         }
+    }
+
+    /// A failure that its policy answers with a restart restarts the group, as its strategy says.
+    fn failed(&mut self, id: ServiceId, report: Report) {
+        let service = *self.service(id);
+        let exit = match report {
+            Report::Ending(exit) => exit,
+            Report::Gone(_) if service.orphan => Exit::Failed(ErrorKind::Orphaned),
+            Report::Gone(exit) if !service.failing => exit,
+            Report::Hung(kind) => Exit::Failed(kind),
+            Report::Elapsed(Timer::Start) => Exit::Failed(ErrorKind::StartTimeout),
+            _ => return,
+        };
+        // An orphan was asked, and did not end.
+        let asked = service.asked && !service.orphan;
+        let is_asked = asked || service.held || service.credit;
+        if is_asked || self.closing || !restarts(service.policy, exit) {
+            return;
+        }
+        for mate in mates(self.groups[id.index()]) {
+            let mate = self.service_mut(mate);
+            if mate.is_up() && !mate.is_leaving() {
+                (mate.due, mate.credit, mate.urgent) = (true, true, false);
+            }
+        }
+    }
+
+    /// Whether a member of its group is in the way of a start: still to end, or, where its failure
+    /// restarts the service, failed and not back.
+    fn waits_for_mates(&self, id: ServiceId) -> bool {
+        let in_the_way = |other: usize| {
+            let mate = &self.services[other];
+            let restarts_it = self.groups[other] & 1 << id.0 != 0;
+            let is_restarted_by_it = self.groups[id.index()] & 1 << other != 0;
+            let ends = mate.told == ServiceState::Stopping || mate.is_leaving();
+            let recovers = matches!(mate.recovery, Some(Recovery::Retry | Recovery::Pause));
+            let is_missing = recovers || mate.exhausted || (mate.orphan && !mate.held);
+            let is_of_group = restarts_it || is_restarted_by_it;
+            (mate.is_in_the_way() && ends && is_of_group) || (restarts_it && is_missing)
+        };
+        (0..self.services.len()).any(in_the_way)
     }
 
     fn reported(&mut self, id: ServiceId, report: Report) {
@@ -126,7 +171,7 @@ impl World {
             }
             Report::Elapsed(Timer::Restart) => {
                 if service.recovery.take().is_some() {
-                    service.credit = true;
+                    (service.credit, service.urgent) = (true, false);
                 }
             }
             Report::Elapsed(timer) => {
@@ -155,15 +200,33 @@ impl World {
                     service.credit = false;
                 }
             }
-            Verb::Start { with_dependencies } => {
+            Verb::Start { with_dependencies, force } => {
+                if force {
+                    self.abandoned(id);
+                }
                 self.wanted(id, false);
                 self.pulled_in(graph, id, with_dependencies);
             }
-            Verb::Restart => {
-                self.service_mut(id).due = false;
+            Verb::Restart { with_dependents } => {
+                if with_dependents {
+                    self.set_off(graph, id, EdgePolicy::gates);
+                }
+                let service = self.service_mut(id);
+                service.due = with_dependents && service.is_up();
                 self.wanted(id, true);
                 self.pulled_in(graph, id, false);
             }
+        }
+    }
+
+    /// What is left of an orphan does not count any more.
+    fn abandoned(&mut self, id: ServiceId) {
+        let service = self.service_mut(id);
+        if service.orphan {
+            (service.alive, service.orphan) = (false, false);
+            service.exit = Some(Exit::Failed(ErrorKind::Orphaned));
+            (service.started, service.ready, service.asked) = (false, false, false);
+            (service.aborted, service.armed) = (false, 0);
         }
     }
 
@@ -175,16 +238,27 @@ impl World {
             let needed = all && !service.is_completed() && !completes;
             if service.enabled && (needed || service.generation == 0) {
                 self.wanted(provider, false);
+            } else {
+                self.hurried(provider);
             }
         }
     }
 
+    /// Who comes anyway does not wait for its turn, when somebody waits for it.
+    fn hurried(&mut self, id: ServiceId) {
+        let service = self.service_mut(id);
+        if service.recovery == Some(Recovery::Spread) {
+            (service.recovery, service.credit) = (None, true);
+        }
+        service.urgent |= service.credit && !service.is_up();
+    }
+
     fn wanted(&mut self, id: ServiceId, again: bool) {
         let service = self.service_mut(id);
-        let stays = matches!(service.told, ServiceState::Starting | ServiceState::Running);
         (service.held, service.in_plan) = (false, false);
         (service.recovery, service.exhausted) = (None, false);
-        service.credit |= again || !service.alive || !stays;
+        (service.credit, service.urgent) =
+            (service.credit || again || !service.alive || !service.is_up(), true);
     }
 
     fn act(&mut self, graph: &Graph, happened: Move, action: Action) -> Check {
@@ -220,6 +294,7 @@ impl World {
             Action::Pause(id, generation) => {
                 self.recovering(happened, id, generation.0, Recovery::Pause)
             }
+            Action::Spread(id, generation) => self.spread(graph, id, generation.0),
             Action::Forgive(id) => self.may_forgive(graph, happened, id),
             Action::Changed(change) => self.changed(change),
             Action::Touched(_) => Ok(()),
@@ -243,26 +318,38 @@ impl World {
             let stays = service.is_completed() || !service.held || policy == EdgePolicy::Optional;
             ensure(service.lets_begin(policy) && stays, Broken::StartOrder(id))?;
         }
+        ensure(!self.waits_for_mates(id), Broken::StartOrder(id))?;
         let service = self.service_mut(id);
         let next = !service.alive && generation == service.generation + 1;
         ensure(next, Broken::TwoGenerations(id))?;
         ensure(service.told == ServiceState::Starting, Broken::Chain(id, "spawned, not starting"))?;
         (service.alive, service.credit, service.generation) = (true, false, generation);
         (service.exit, service.unasked) = (None, false);
-        self.set_off(graph, id);
+        self.set_off(graph, id, |policy| policy == EdgePolicy::Restart);
         Ok(())
     }
 
-    /// Who lives, and chose to be restarted with its provider, is to be restarted.
-    fn set_off(&mut self, graph: &Graph, provider: ServiceId) {
+    /// Who lives, and is to be restarted with its provider, by its choice or by a command.
+    fn set_off(&mut self, graph: &Graph, provider: ServiceId, follows: fn(EdgePolicy) -> bool) {
         for (dependent, policy) in graph.dependent_edges(provider) {
             let service = self.service_mut(dependent);
-            let up = matches!(service.told, ServiceState::Starting | ServiceState::Running);
-            if policy == EdgePolicy::Restart && up && !service.is_leaving() {
-                (service.due, service.credit) = (true, true);
-                self.set_off(graph, dependent);
+            if follows(policy) && service.is_up() && !service.is_leaving() {
+                (service.due, service.credit, service.urgent) = (true, true, false);
+                self.set_off(graph, dependent, follows);
             }
         }
+    }
+
+    /// Who waited for a provider that is back takes its turn; a command does not wait for that.
+    fn spread(&mut self, graph: &Graph, id: ServiceId, of: u64) -> Check {
+        let mut providers = graph.provider_edges(id);
+        let returned = providers.any(|(provider, _)| self.service(provider).generation > 1);
+        let service = self.service_mut(id);
+        let waits = !service.alive && service.generation == of && !service.held;
+        let meant = waits && service.credit && !service.urgent && returned && !service.orphan;
+        ensure(meant, Broken::Recovery(id, "spread for nothing"))?;
+        (service.credit, service.recovery) = (false, Some(Recovery::Spread));
+        Ok(())
     }
 
     /// A restart is asked for: by the end of this generation, which nobody asked for.
@@ -280,7 +367,7 @@ impl World {
 
     fn may_forgive(&self, graph: &Graph, happened: Move, id: ServiceId) -> Check {
         let meant = match happened {
-            Move::Command(_, of, Verb::Start { .. } | Verb::Restart) => {
+            Move::Command(_, of, Verb::Start { .. } | Verb::Restart { .. }) => {
                 of == id || graph.all_required(of).contains(&id)
             }
             _ => false,
@@ -290,7 +377,8 @@ impl World {
 
     /// A start or restart that is accepted forgives the service.
     fn forgiven(&self, happened: Move, actions: &[Action]) -> Check {
-        let Move::Command(operation, id, Verb::Start { .. } | Verb::Restart) = happened else {
+        let Move::Command(operation, id, Verb::Start { .. } | Verb::Restart { .. }) = happened
+        else {
             return Ok(());
         };
         let settles = |action: &Action| match *action {
@@ -301,7 +389,8 @@ impl World {
         ensure(actions.iter().any(settles), Broken::Recovery(id, "not forgiven"))
     }
 
-    /// In a plan: dependents first. Its own start timeout, and a hang, end a service at once all the same.
+    /// In a plan: dependents first. Its own start timeout, or a hang, ends a service at once
+    /// all the same.
     fn stop_in_order(&self, graph: &Graph, happened: Move, id: ServiceId) -> Check {
         let by_itself = match happened {
             Move::Report(of, _, Report::Elapsed(Timer::Start) | Report::Hung(_)) => of == id,
@@ -349,11 +438,11 @@ impl World {
             (Outcome::Done { .. }, Verb::Start { .. }) => {
                 service.told == ServiceState::Running && !service.asked || service.is_completed()
             }
-            (Outcome::Done { .. }, Verb::Restart) => {
+            (Outcome::Done { .. }, Verb::Restart { .. }) => {
                 newer && (service.told == ServiceState::Running || service.is_completed())
             }
             (Outcome::Failed(_), Verb::Stop { .. }) => service.orphan,
-            (Outcome::Failed(_), Verb::Start { .. } | Verb::Restart) => {
+            (Outcome::Failed(_), Verb::Start { .. } | Verb::Restart { .. }) => {
                 service.told == ServiceState::Error
             }
             (Outcome::Superseded, _) => true,
@@ -409,6 +498,7 @@ impl World {
         let service = self.service(id);
         let mut providers = graph.provider_edges(id);
         let can = providers.all(|(provider, policy)| self.service(provider).lets_begin(policy));
+        let can = can && !self.waits_for_mates(id);
         service.credit && !service.alive && !self.closing && can
     }
 
@@ -464,8 +554,23 @@ impl World {
         let mut providers = graph.provider_edges(pending.service);
         let blocked =
             providers.any(|(provider, policy)| !self.service(provider).lets_begin(policy));
-        let starts = matches!(pending.verb, Verb::Start { .. } | Verb::Restart);
+        let starts = matches!(pending.verb, Verb::Start { .. } | Verb::Restart { .. });
+        let blocked = blocked || self.waits_for_mates(pending.service);
         starts && blocked && !self.service(pending.service).alive && !self.closing
+    }
+}
+
+/// The services of a set of bits.
+fn mates(bits: u8) -> impl Iterator<Item = ServiceId> {
+    (0..8).filter(move |id| bits & 1 << id != 0).map(ServiceId)
+}
+
+/// Whether a service is started again after such an end.
+fn restarts(policy: RestartPolicy, exit: Exit) -> bool {
+    match (policy, exit) {
+        (RestartPolicy::Always | RestartPolicy::OnFailure, Exit::Failed(_)) => true,
+        (RestartPolicy::Always, Exit::Completed) => true,
+        (RestartPolicy::Always | RestartPolicy::OnFailure | RestartPolicy::Never, _) => false,
     }
 }
 

@@ -1,47 +1,104 @@
-//! What each command does in each situation: every cell of operation × state, named.
+//! What each command does in each situation, and what becomes of it under each fault: every cell of
+//! operation × situation × fault, named, in `tests/golden/commands.txt`.
 //!
-//! The subject `S` needs the provider `P` and is needed by `D`. A cell tells how the operation ends
-//! at once (`waits` if it does not) and the state of `S` then.
+//! The subject `S` needs the provider `P` and is needed by `D`; nothing happens but what the row
+//! says. After the command everything goes its way to the end; the fault happens to `S` at the
+//! first moment at which it can. A cell tells how the operation ended and the states of
+//! `S` and `D` at the end; `same` is done without a change, `–` that the fault had no moment.
+//!
+//! Set `UPDATE_GOLDEN=1` after a change that is meant, and read the difference as an operator.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use processpype_core::{
-    Action, CloseCause, Edge, EdgePolicy, ErrorKind, Exit, Graph, Machine, OperationId, Outcome,
-    Refusal, Report, ServiceId, Timer, Traits, Verb,
+    Action, Edge, EdgePolicy, ErrorKind, Exit, Graph, Group, Groups, Machine, OperationId, Outcome,
+    Refusal, Report, ServiceId, Strategy, Timer, Traits, Verb,
 };
 
 use crate::exhaustive::{ON_FAILURE, PLAIN};
-use crate::world::VERBS;
+use crate::explorer::drive;
+use crate::world::{Cost, Move, VERBS, World};
 
 const P: ServiceId = ServiceId(0);
 const S: ServiceId = ServiceId(1);
 const D: ServiceId = ServiceId(2);
-const OPERATION: OperationId = OperationId(99);
 const FAILED: Exit = Exit::Failed(ErrorKind::Failed);
 const STOP: Verb = Verb::Stop { cascade: false };
+const RESTART: Verb = Verb::Restart { with_dependents: false };
 
+/// An application in a situation, with all that was told on the way there.
 struct Scene {
     machine: Machine,
+    world: World,
     actions: Vec<Action>,
+    operations: u64,
 }
+
+/// What goes wrong, as the reports that the subject makes one after the other.
+#[derive(Clone, Copy)]
+struct Fault {
+    name: &'static str,
+    is_next: fn(usize, Report) -> bool,
+    reports: usize,
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault { name: "no fault", is_next: |_, _| false, reports: 0 },
+    Fault {
+        name: "start fails",
+        is_next: |_, report| report == Report::Ending(Exit::Failed(ErrorKind::StartFailed)),
+        reports: 1,
+    },
+    Fault {
+        name: "start hangs",
+        is_next: |_, report| report == Report::Elapsed(Timer::Start),
+        reports: 1,
+    },
+    Fault { name: "crashes", is_next: |_, report| report == Report::Gone(FAILED), reports: 1 },
+    Fault { name: "hangs", is_next: |_, report| matches!(report, Report::Hung(_)), reports: 1 },
+    Fault {
+        name: "stop fails",
+        is_next: |_, report| report == Report::Gone(Exit::Failed(ErrorKind::StopFailed)),
+        reports: 1,
+    },
+    Fault {
+        name: "never ends",
+        is_next: |step, report| {
+            report == Report::Elapsed(if step == 0 { Timer::Stop } else { Timer::Abort })
+        },
+        reports: 2,
+    },
+];
 
 // === impl Scene ===
 
 impl Scene {
     fn new(subject: Traits) -> Self {
-        let edges = [Edge { dependent: S, provider: P }, Edge { dependent: D, provider: S }];
-        Self::of(Graph::new(3, edges).expect("a chain has no cycle"), subject)
+        Self::of(chain(EdgePolicy::Hold), subject, Groups::default())
     }
 
-    fn of(graph: Graph, subject: Traits) -> Self {
-        let mut machine = Machine::new(graph, vec![PLAIN, subject, PLAIN], 8);
+    fn of(graph: Graph, subject: Traits, groups: Groups) -> Self {
+        let traits = vec![PLAIN, subject, PLAIN];
+        let world = World::new(&graph, &traits, &groups);
+        let machine = Machine::new(graph, traits, 8).with_groups(groups);
+        let scene = Self { machine, world, actions: Vec::new(), operations: 0 };
+        scene.happens(Move::Boot)
+    }
+
+    /// One thing happens; the observer watches, as in the search.
+    fn happens(mut self, happened: Move) -> Self {
         let mut actions = Vec::new();
-        machine.boot(&mut actions);
-        Self { machine, actions }
+        drive(&mut self.machine, happened, &mut actions);
+        let graph = self.machine.graph().clone();
+        self.world.observe(&graph, happened, &actions).expect("no invariant is broken");
+        self.actions.extend(actions);
+        self
     }
 
-    fn report(mut self, id: ServiceId, report: Report) -> Self {
+    fn report(self, id: ServiceId, report: Report) -> Self {
         let generation = self.machine.generation(id);
-        self.machine.report(id, generation, report, &mut self.actions);
-        self
+        self.happens(Move::Report(id, generation, report))
     }
 
     fn started(self, id: ServiceId) -> Self {
@@ -52,43 +109,56 @@ impl Scene {
         self.report(id, Report::Gone(exit))
     }
 
-    fn command(mut self, operation: u64, id: ServiceId, verb: Verb) -> Self {
-        self.machine.command(OperationId(operation), id, verb, &mut self.actions);
-        self
+    fn command(mut self, id: ServiceId, verb: Verb) -> Self {
+        // The world keeps two operations at a time; those that ended make room.
+        let operation = OperationId(self.operations % 2);
+        self.operations += 1;
+        self.happens(Move::Command(operation, id, verb))
     }
 
-    fn closed(mut self) -> Self {
-        self.machine.close(CloseCause::Requested, &mut self.actions);
-        self
-    }
-
-    fn starting() -> Self {
-        Self::new(PLAIN).started(P)
-    }
-
-    fn running() -> Self {
-        Self::starting().started(S)
-    }
-
-    /// Running, and restarted on failure.
-    fn restarted() -> Self {
-        Self::new(ON_FAILURE).started(P).started(S)
+    fn all_running(subject: Traits) -> Self {
+        Self::new(subject).started(P).started(S).started(D)
     }
 
     fn orphaned() -> Self {
-        let scene = Self::running().command(1, S, STOP);
+        let scene = Self::all_running(PLAIN).command(S, STOP);
         scene.report(S, Report::Elapsed(Timer::Stop)).report(S, Report::Elapsed(Timer::Abort))
     }
 
-    /// The cell of a verb.
-    fn cell(mut self, verb: Verb) -> String {
+    /// Gives the command, lets everything go its way, with the fault as soon as it can happen.
+    fn cell(mut self, verb: Verb, fault: Fault) -> String {
         self.actions.clear();
-        self.machine.command(OPERATION, S, verb, &mut self.actions);
+        let operation = OperationId(self.operations % 2);
+        self = self.command(S, verb);
+        let mut faults = 0;
+        let mut moves = Vec::new();
+        loop {
+            moves.clear();
+            self.world.moves(self.machine.graph(), &mut moves);
+            let is_fault = |happened: &Move| match *happened {
+                Move::Report(S, _, report) if faults < fault.reports => {
+                    (fault.is_next)(faults, report)
+                }
+                _ => false,
+            };
+            if let Some(&(happened, _)) = moves.iter().find(|(happened, _)| is_fault(happened)) {
+                faults += 1;
+                self = self.happens(happened);
+            } else if let Some(&(happened, _)) = moves.iter().find(|(_, c)| *c == Cost::Progress) {
+                self = self.happens(happened);
+            } else {
+                break;
+            }
+        }
+        if faults < fault.reports { "–".to_owned() } else { self.told(operation) }
+    }
+
+    fn told(&self, operation: OperationId) -> String {
         let ended = self.actions.iter().find_map(|action| match *action {
-            Action::Finish(OPERATION, outcome) => Some(outcome),
+            Action::Finish(of, outcome) if of == operation => Some(outcome),
             _ => None,
         });
-        let told = match ended {
+        let outcome = match ended {
             None => "waits".to_owned(),
             Some(Outcome::Done { changed: true }) => "done".to_owned(),
             Some(Outcome::Done { changed: false }) => "same".to_owned(),
@@ -96,8 +166,20 @@ impl Scene {
             Some(Outcome::Superseded) => "superseded".to_owned(),
             Some(Outcome::Refused(refusal)) => format!("no: {}", word(refusal)),
         };
-        format!("{told}, {}", self.machine.state(S))
+        let state = |id| self.machine.state(id);
+        format!("{outcome}, {} ({})", state(S), state(D))
     }
+}
+
+fn chain(policy: EdgePolicy) -> Graph {
+    let edges = [(S, P), (D, S)].map(|(dependent, provider)| Edge { dependent, provider });
+    let graph = Graph::with_policies(3, edges.map(|edge| (edge, policy)));
+    graph.expect("a chain has no cycle")
+}
+
+fn one_for_all() -> Groups {
+    let group = Group { strategy: Strategy::OneForAll, members: vec![P, S, D] };
+    Groups::new(3, [group]).expect("each is a member once")
 }
 
 fn word(refusal: Refusal) -> &'static str {
@@ -110,244 +192,106 @@ fn word(refusal: Refusal) -> &'static str {
     }
 }
 
-/// The columns are [`VERBS`]: start, start with dependencies, stop, stop with cascade, restart.
-#[track_caller]
-fn check(scene: impl Fn() -> Scene, row: [&str; 5]) {
-    let cells = VERBS.map(|verb| scene().cell(verb));
-    assert_eq!(cells, row);
+fn verb_words(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Start { force: true, .. } => "start, forced",
+        Verb::Start { with_dependencies: true, .. } => "start, with dependencies",
+        Verb::Start { .. } => "start",
+        Verb::Stop { cascade: true } => "stop, cascade",
+        Verb::Stop { cascade: false } => "stop",
+        Verb::Restart { with_dependents: true } => "restart, with dependents",
+        Verb::Restart { with_dependents: false } => "restart",
+    }
 }
 
-#[test]
-fn stopped_never_started() {
-    let manual = Traits { autostart: false, ..PLAIN };
-    let scene = || {
+/// A situation by its name, and how to get there.
+type Situation = (&'static str, fn() -> Scene);
+
+const SITUATIONS: [Situation; 26] = [
+    ("stopped, never started", || {
+        let manual = Traits { autostart: false, ..PLAIN };
         // D wants it at boot; take that back.
-        Scene::new(manual).command(1, S, STOP).command(2, D, STOP).started(P)
-    };
-    check(
-        scene,
-        ["waits, starting", "waits, starting", "same, stopped", "same, stopped", "waits, starting"],
-    );
-}
-
-#[test]
-fn stopped_waiting_for_a_provider() {
-    let row =
-        ["waits, stopped", "waits, stopped", "done, stopped", "done, stopped", "waits, stopped"];
-    check(|| Scene::new(PLAIN), row);
-}
-
-#[test]
-fn stopped_by_an_operator() {
-    let scene = || Scene::running().command(1, S, STOP).gone(S, Exit::Stopped);
-    check(
-        scene,
-        ["waits, starting", "waits, starting", "same, stopped", "same, stopped", "waits, starting"],
-    );
-}
-
-#[test]
-fn stopped_because_completed() {
-    let scene = || {
-        let scene = Scene::running().report(S, Report::Ending(Exit::Completed));
+        Scene::new(manual).command(S, STOP).command(D, STOP).started(P)
+    }),
+    ("stopped, waits for its provider", || Scene::new(PLAIN)),
+    ("stopped by an operator", || {
+        Scene::all_running(PLAIN).command(S, STOP).gone(S, Exit::Stopped)
+    }),
+    ("stopped, completed", || {
+        let scene = Scene::all_running(PLAIN).report(S, Report::Ending(Exit::Completed));
         scene.gone(S, Exit::Completed)
-    };
-    check(
-        scene,
-        ["waits, starting", "waits, starting", "same, stopped", "same, stopped", "waits, starting"],
-    );
-}
-
-#[test]
-fn stopped_while_an_operator_stopped_the_provider() {
-    let scene = || Scene::new(PLAIN).command(1, P, STOP);
-    let row = [
-        "no: provider, stopped",
-        "waits, stopped",
-        "done, stopped",
-        "done, stopped",
-        "no: provider, stopped",
-    ];
-    check(scene, row);
-}
-
-#[test]
-fn stopped_because_disabled() {
-    let disabled = Traits { enabled: false, ..PLAIN };
-    let row = [
-        "no: disabled, stopped",
-        "no: disabled, stopped",
-        "same, stopped",
-        "same, stopped",
-        "no: disabled, stopped",
-    ];
-    check(|| Scene::new(disabled).started(P), row);
-}
-
-#[test]
-fn stopped_while_closing() {
-    let row = [
-        "no: closing, stopped",
-        "no: closing, stopped",
-        "same, stopped",
-        "same, stopped",
-        "no: closing, stopped",
-    ];
-    check(|| Scene::new(PLAIN).closed(), row);
-}
-
-#[test]
-fn starting() {
-    let row = [
-        "waits, starting",
-        "waits, starting",
-        "waits, stopping",
-        "waits, stopping",
-        "waits, stopping",
-    ];
-    check(Scene::starting, row);
-}
-
-#[test]
-fn running() {
-    // A cascade waits for D, which is starting and has to stop first.
-    let row =
-        ["same, running", "same, running", "waits, stopping", "waits, running", "waits, stopping"];
-    check(Scene::running, row);
-}
-
-#[test]
-fn running_and_leaving_in_a_cascade() {
-    let scene = || Scene::running().command(1, S, Verb::Stop { cascade: true });
-    let row =
-        ["done, running", "done, running", "waits, stopping", "waits, running", "waits, stopping"];
-    check(scene, row);
-}
-
-#[test]
-fn running_and_leaving_while_closing() {
-    let row = [
-        "no: closing, running",
-        "no: closing, running",
-        "waits, running",
-        "waits, running",
-        "no: closing, running",
-    ];
-    check(|| Scene::running().closed(), row);
-}
-
-#[test]
-fn stopping_for_an_operator() {
-    let row = ["waits, stopping"; 5];
-    check(|| Scene::running().command(1, S, STOP), row);
-}
-
-#[test]
-fn stopping_for_a_restart() {
-    let row = ["waits, stopping"; 5];
-    check(|| Scene::running().command(1, S, Verb::Restart), row);
-}
-
-#[test]
-fn stopping_because_it_failed() {
-    let row = ["waits, stopping"; 5];
-    check(|| Scene::running().report(S, Report::Ending(FAILED)), row);
-}
-
-#[test]
-fn error() {
-    let row =
-        ["waits, starting", "waits, starting", "done, stopped", "done, stopped", "waits, starting"];
-    check(|| Scene::running().gone(S, FAILED), row);
-}
-
-#[test]
-fn error_while_retrying() {
-    let row =
-        ["waits, starting", "waits, starting", "done, stopped", "done, stopped", "waits, starting"];
-    check(|| Scene::restarted().gone(S, FAILED), row);
-}
-
-#[test]
-fn error_while_paused_for_a_provider() {
-    let row =
-        ["waits, stopped", "waits, stopped", "done, stopped", "done, stopped", "waits, stopped"];
-    let unavailable = Exit::Failed(ErrorKind::Dependency);
-    check(|| Scene::restarted().gone(P, FAILED).gone(S, unavailable), row);
-}
-
-#[test]
-fn stopped_waiting_for_a_provider_after_a_failure() {
-    let scene = || {
-        let scene = Scene::restarted().gone(P, FAILED).gone(S, FAILED);
+    }),
+    ("stopped, and so is its provider, by an operator", || Scene::new(PLAIN).command(P, STOP)),
+    ("stopped, disabled", || Scene::new(Traits { enabled: false, ..PLAIN }).started(P)),
+    ("stopped, closing", || Scene::new(PLAIN).happens(Move::Close)),
+    ("stopped, its provider is back: it takes its turn", || {
+        let scene = Scene::all_running(ON_FAILURE).gone(P, FAILED).gone(S, FAILED);
+        let scene = scene.report(S, Report::Elapsed(Timer::Restart));
+        scene.command(P, Verb::Start { with_dependencies: false, force: false }).started(P)
+    }),
+    ("stopped after a failure, waits for its provider", || {
+        let scene = Scene::all_running(ON_FAILURE).gone(P, FAILED).gone(S, FAILED);
         scene.report(S, Report::Elapsed(Timer::Restart))
-    };
-    let row =
-        ["waits, stopped", "waits, stopped", "done, stopped", "done, stopped", "waits, stopped"];
-    check(scene, row);
-}
-
-#[test]
-fn error_after_too_many_restarts() {
-    let row =
-        ["waits, starting", "waits, starting", "done, stopped", "done, stopped", "waits, starting"];
-    check(|| Scene::restarted().gone(S, FAILED).report(S, Report::Exhausted), row);
-}
-
-#[test]
-fn error_while_the_application_closes() {
-    let row = [
-        "no: closing, error",
-        "no: closing, error",
-        "done, stopped",
-        "done, stopped",
-        "no: closing, error",
-    ];
-    check(|| Scene::restarted().gone(S, FAILED).closed(), row);
-}
-
-#[test]
-fn starting_after_a_restart() {
-    // A cascade waits for D, which has to stop first.
-    let scene = || Scene::restarted().gone(S, FAILED).report(S, Report::Elapsed(Timer::Restart));
-    let row = [
-        "waits, starting",
-        "waits, starting",
-        "waits, stopping",
-        "waits, starting",
-        "waits, stopping",
-    ];
-    check(scene, row);
-}
-
-/// D chose to be restarted with S, S with P: P has just begun a new generation.
-#[test]
-fn running_and_leaving_to_be_restarted_with_its_provider() {
-    let row = [
-        "waits, running",
-        "waits, running",
-        "waits, stopping",
-        "waits, running",
-        "waits, stopping",
-    ];
-    let scene = || {
-        let restart = |dependent, provider| (Edge { dependent, provider }, EdgePolicy::Restart);
-        let graph = Graph::with_policies(3, [restart(S, P), restart(D, S)]);
-        let scene = Scene::of(graph.expect("a chain has no cycle"), ON_FAILURE);
-        let scene = scene.started(P).started(S).started(D).command(1, P, Verb::Restart);
+    }),
+    ("starting", || Scene::new(PLAIN).started(P)),
+    ("starting after a failure", || {
+        let scene = Scene::all_running(ON_FAILURE).gone(S, FAILED);
+        scene.report(S, Report::Elapsed(Timer::Restart))
+    }),
+    ("running", || Scene::all_running(PLAIN)),
+    ("running, restarted on failure", || Scene::all_running(ON_FAILURE)),
+    ("running, to stop in a cascade", || {
+        Scene::all_running(PLAIN).command(S, Verb::Stop { cascade: true })
+    }),
+    ("running, to stop because the application closes", || {
+        Scene::all_running(PLAIN).happens(Move::Close)
+    }),
+    ("running, to restart with its provider", || {
+        let scene = Scene::of(chain(EdgePolicy::Restart), ON_FAILURE, Groups::default());
+        let scene = scene.started(P).started(S).started(D).command(P, RESTART);
         scene.gone(P, Exit::Stopped)
-    };
-    check(scene, row);
-}
+    }),
+    ("running, to restart with its group", || {
+        let scene = Scene::of(chain(EdgePolicy::Hold), ON_FAILURE, one_for_all());
+        let scene = scene.started(P).started(S).started(D);
+        scene.report(S, Report::Ending(FAILED))
+    }),
+    ("stopping for an operator", || Scene::all_running(PLAIN).command(S, STOP)),
+    ("stopping for a restart", || Scene::all_running(PLAIN).command(S, RESTART)),
+    ("stopping because it failed", || Scene::all_running(PLAIN).report(S, Report::Ending(FAILED))),
+    ("error", || Scene::all_running(PLAIN).gone(S, FAILED)),
+    ("error, to be restarted", || Scene::all_running(ON_FAILURE).gone(S, FAILED)),
+    ("error, its provider was unavailable", || {
+        let unavailable = Exit::Failed(ErrorKind::Dependency);
+        Scene::all_running(ON_FAILURE).gone(P, FAILED).gone(S, unavailable)
+    }),
+    ("error, exhausted", || {
+        Scene::all_running(ON_FAILURE).gone(S, FAILED).report(S, Report::Exhausted)
+    }),
+    ("error, closing", || Scene::all_running(ON_FAILURE).gone(S, FAILED).happens(Move::Close)),
+    ("error, orphaned", Scene::orphaned),
+];
 
 #[test]
-fn error_of_an_orphan() {
-    let row = [
-        "no: orphaned, error",
-        "no: orphaned, error",
-        "orphaned, error",
-        "orphaned, error",
-        "no: orphaned, error",
-    ];
-    check(Scene::orphaned, row);
+fn every_command_in_every_situation_under_every_fault() {
+    let mut table = String::new();
+    for (name, scene) in SITUATIONS {
+        writeln!(table, "{name}").expect("a string takes what is written");
+        for verb in VERBS {
+            let cell = |fault: Fault| format!("{}: {}", fault.name, scene().cell(verb, fault));
+            let cells = FAULTS.map(cell).into_iter().filter(|cell| !cell.ends_with('–'));
+            let cells: Vec<String> = cells.collect();
+            writeln!(table, "  {:<25}{}", verb_words(verb), cells.join("; "))
+                .expect("a string takes what is written");
+        }
+    }
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/commands.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &table).expect("the golden file is written");
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    for (told, golden) in table.lines().zip(golden.lines()) {
+        assert_eq!(told, golden);
+    }
+    assert_eq!(table.lines().count(), golden.lines().count());
 }

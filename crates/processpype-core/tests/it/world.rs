@@ -4,8 +4,8 @@
 //! looks into the machine. What the machine may not do is in `observer.rs`.
 
 use processpype_core::{
-    Edge, EdgePolicy, ErrorKind, Exit, Generation, Graph, OperationId, Report, RestartPolicy,
-    ServiceId, ServiceState, Timer, Traits, Verb,
+    Edge, EdgePolicy, ErrorKind, Exit, Generation, Graph, Groups, OperationId, Report,
+    RestartPolicy, ServiceId, ServiceState, Strategy, Timer, Traits, Verb,
 };
 
 /// The largest application that is explored.
@@ -73,6 +73,8 @@ pub(crate) struct Service {
     pub(crate) enabled: bool,
     /// Somebody asked for a generation that has not begun yet.
     pub(crate) credit: bool,
+    /// It was a command that asked.
+    pub(crate) urgent: bool,
 }
 
 /// What the runtime was asked for after a failure.
@@ -80,6 +82,7 @@ pub(crate) struct Service {
 pub(crate) enum Recovery {
     Retry,
     Pause,
+    Spread,
 }
 
 /// A command that has not ended.
@@ -100,6 +103,8 @@ pub(crate) struct World {
     pub(crate) closed: bool,
     pub(crate) settled: bool,
     pub(crate) all_aborted: bool,
+    /// Who is restarted when a service fails, as bits.
+    pub(crate) groups: [u8; MAX_SERVICES],
     /// How much the progress of each service counts: more than all that it can set off.
     weights: [u32; MAX_SERVICES],
 }
@@ -142,6 +147,7 @@ impl Service {
         due: false,
         enabled: true,
         credit: false,
+        urgent: false,
     };
 
     /// Whether dependents may count on it.
@@ -166,6 +172,11 @@ impl Service {
             EdgePolicy::Optional => self.told != ServiceState::Starting,
             EdgePolicy::Hold | EdgePolicy::Restart => self.is_available(),
         }
+    }
+
+    /// Whether it runs, or is about to.
+    pub(crate) fn is_up(&self) -> bool {
+        matches!(self.told, ServiceState::Starting | ServiceState::Running)
     }
 
     /// Whether its generation counts for the order of stops.
@@ -213,12 +224,14 @@ impl Service {
             self.held,
             self.in_plan,
             self.credit,
+            self.credit && self.urgent,
             self.due,
             // Left out where it decides nothing.
             self.failing && self.policy != RestartPolicy::Never,
             self.is_restarted().is_some(),
             self.recovery == Some(Recovery::Retry),
             self.recovery == Some(Recovery::Pause),
+            self.recovery == Some(Recovery::Spread),
             self.exhausted,
             self.has_run && self.significant,
         ];
@@ -306,7 +319,7 @@ impl Service {
         let answers = [Report::Elapsed(Timer::Restart), Report::Exhausted];
         match self.recovery {
             None => answers.into_iter().for_each(|report| yields(current, report)),
-            Some(Recovery::Pause) => yields(current, Report::Exhausted),
+            Some(Recovery::Pause | Recovery::Spread) => yields(current, Report::Exhausted),
             Some(Recovery::Retry) => {}
         }
         if self.generation > 1 {
@@ -335,7 +348,7 @@ impl Service {
 
 impl World {
     /// The world before boot: who starts with the application has somebody who asks for it.
-    pub(crate) fn new(graph: &Graph, traits: &[Traits]) -> Self {
+    pub(crate) fn new(graph: &Graph, traits: &[Traits], groups: &Groups) -> Self {
         let mut services = [Service::NEW; MAX_SERVICES];
         for (service, traits) in services.iter_mut().zip(traits) {
             service.enabled = traits.enabled;
@@ -354,7 +367,8 @@ impl World {
         let pending = [None; MAX_COMMANDS];
         let (closing, closed, settled, all_aborted) = (false, false, false, false);
         let weights = weights(graph);
-        Self { services, pending, closing, closed, settled, all_aborted, weights }
+        let groups = members(groups);
+        Self { services, pending, closing, closed, settled, all_aborted, groups, weights }
     }
 
     pub(crate) fn service(&self, id: ServiceId) -> &Service {
@@ -380,7 +394,12 @@ impl World {
         if let Some(slot) = self.pending.iter().position(Option::is_none) {
             let operation = OperationId(slot as u64);
             for id in graph.services() {
-                VERBS.iter().for_each(|&verb| {
+                let differs = |verb: &&Verb| match verb {
+                    Verb::Start { force: true, .. } => self.service(id).orphan,
+                    Verb::Restart { with_dependents: true } => !graph.dependents(id).is_empty(),
+                    _ => true,
+                };
+                VERBS.iter().filter(differs).for_each(|&verb| {
                     out.push((Move::Command(operation, id, verb), Cost::Command));
                 });
             }
@@ -407,10 +426,10 @@ impl World {
             let kind = match pending.verb {
                 Verb::Start { .. } => 1,
                 Verb::Stop { .. } => 2,
-                Verb::Restart => 3,
+                Verb::Restart { .. } => 3,
             };
             let restarted = self.service(id).generation > pending.generation;
-            let newer = restarted && pending.verb == Verb::Restart;
+            let newer = restarted && matches!(pending.verb, Verb::Restart { .. });
             // A sum, so that the order of two operations does not matter.
             digest += 1 + 2 * kind + 8 * u64::from(newer);
         }
@@ -424,32 +443,50 @@ impl World {
     }
 }
 
+/// Reads groups by hand: by the place of each member in the list.
+fn members(groups: &Groups) -> [u8; MAX_SERVICES] {
+    let mut found = [0; MAX_SERVICES];
+    for group in groups.all() {
+        for (place, id) in group.members.iter().enumerate() {
+            let later = |(other, _): &(usize, &ServiceId)| match group.strategy {
+                Strategy::OneForOne => false,
+                Strategy::OneForAll => *other != place,
+                Strategy::RestForOne => *other > place,
+            };
+            let others = group.members.iter().enumerate().filter(later);
+            found[id.index()] = others.fold(0, |bits, (_, other)| bits | 1 << other.0);
+        }
+    }
+    found
+}
+
 /// Whether a dependent cannot do without its provider.
 pub(crate) fn is_gate(graph: &Graph, edge: Edge) -> bool {
     graph.policy(edge).is_some_and(|policy| policy != EdgePolicy::Optional)
 }
 
-/// A new generation of a provider sets off restarts of its dependents, and these theirs.
+/// A new generation of a provider sets off restarts of its dependents, and these theirs; a provider
+/// that is back lets those that wait take their turns.
 fn weights(graph: &Graph) -> [u32; MAX_SERVICES] {
     const ALL_OF_A_DEPENDENT: u32 = 32;
     let mut weights = [1; MAX_SERVICES];
     for _ in graph.services() {
         for edge in graph.edges() {
-            if graph.policy(edge) == Some(EdgePolicy::Restart) {
-                let least = ALL_OF_A_DEPENDENT * weights[edge.dependent.index()];
-                let provider = &mut weights[edge.provider.index()];
-                *provider = least.max(*provider);
-            }
+            let least = ALL_OF_A_DEPENDENT * weights[edge.dependent.index()];
+            let provider = &mut weights[edge.provider.index()];
+            *provider = least.max(*provider);
         }
     }
     weights
 }
 
 /// Every command.
-pub(crate) const VERBS: [Verb; 5] = [
-    Verb::Start { with_dependencies: false },
-    Verb::Start { with_dependencies: true },
+pub(crate) const VERBS: [Verb; 7] = [
+    Verb::Start { with_dependencies: false, force: false },
+    Verb::Start { with_dependencies: true, force: false },
+    Verb::Start { with_dependencies: false, force: true },
     Verb::Stop { cascade: false },
     Verb::Stop { cascade: true },
-    Verb::Restart,
+    Verb::Restart { with_dependents: false },
+    Verb::Restart { with_dependents: true },
 ];

@@ -187,7 +187,7 @@ impl Supervisor {
         self.update(id, |status, _| status.acted = Some(acted));
         self.append(Event {
             actor: Some(Arc::clone(&by.actor)),
-            message: by.reason.clone(),
+            message: with_flags(verb, by.reason.as_ref()),
             ..self.event(EventKind::Command, Some(id), verb.as_str())
         });
         before
@@ -375,6 +375,19 @@ impl Supervisor {
         let kept = self.services[id.index()].failure.as_ref().map(|kept| kept.kind);
         failure.is_some_and(|failure| kept == Some(failure.kind))
     }
+}
+
+/// What a command asked for beside its verb, and why.
+fn with_flags(verb: Verb, reason: Option<&Arc<str>>) -> Option<Arc<str>> {
+    let flags = match verb {
+        Verb::Start { with_dependencies: true, force: true } => "with dependencies, forced",
+        Verb::Start { force: true, .. } => "forced",
+        Verb::Start { with_dependencies: true, .. } => "with dependencies",
+        Verb::Stop { cascade: true } => "cascade",
+        Verb::Restart { with_dependents: true } => "with dependents",
+        Verb::Start { .. } | Verb::Stop { .. } | Verb::Restart { .. } => return reason.cloned(),
+    };
+    Some(reason.map_or_else(|| flags.into(), |reason| format!("{flags}; {reason}").into()))
 }
 
 /// Says in a few words why a service is not ready: the story is in lines of its own.

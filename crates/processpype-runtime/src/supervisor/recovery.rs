@@ -18,6 +18,9 @@ use crate::clock::Timestamp;
 use crate::status::RestartInfo;
 use crate::timers::Due;
 
+/// Over what time the services are spread that waited for the same provider.
+const SPREAD_OVER: Duration = Duration::from_millis(200);
+
 /// What is known about the restarts of one service.
 #[derive(Debug, Default)]
 pub(super) struct Restarts {
@@ -76,6 +79,12 @@ impl Supervisor {
         self.restart_after(id, generation, delay);
         let text = format!("a provider was unavailable: not counted, in {}", seconds(delay));
         self.tell_restart(id, "restart-scheduled", &text);
+    }
+
+    /// A provider that had gone is back: this service starts in its turn, among all that waited.
+    pub(super) fn spread(&mut self, id: ServiceId, generation: Generation) {
+        let delay = SPREAD_OVER.mul_f64(self.chance.next());
+        self.restart_after(id, generation, delay);
     }
 
     /// An operator has acted: what was before does not count.

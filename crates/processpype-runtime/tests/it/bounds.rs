@@ -70,7 +70,7 @@ async fn a_plan_has_what_starts_and_nothing_else() {
     assert_eq!(names, ["c", "d"]);
 }
 
-const START: Verb = Verb::Start { with_dependencies: false };
+const START: Verb = Verb::Start { with_dependencies: false, force: false };
 
 #[tokio::test(start_paused = true)]
 async fn commands_on_the_way_are_bounded() {
