@@ -7,6 +7,8 @@
 //! 1. A pair of path and method stands in the table once.
 //! 2. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
+mod parameter;
+
 use schemars::{Schema, SchemaGenerator};
 
 use crate::command::{Accepted, CommandBody, Commanded};
@@ -14,6 +16,11 @@ use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
 use crate::probe::Probe;
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
+
+use self::parameter::{
+    AFTER, CASCADE, EVENT_FILTERS, FORCE, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
+};
+pub use self::parameter::{Parameter, Place, Shape};
 
 /// Names one endpoint.
 ///
@@ -90,48 +97,6 @@ pub struct Endpoint {
     pub problems: &'static [Code],
 }
 
-/// One parameter.
-#[derive(Clone, Copy, Debug)]
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static str,
-    /// Where it stands.
-    pub place: Place,
-    /// What it means.
-    pub description: &'static str,
-    /// What it looks like.
-    pub shape: Shape,
-}
-
-/// Where a parameter stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the path; always required.
-    Path,
-    /// In the query; always optional.
-    Query,
-    /// In a header; always optional.
-    Header,
-}
-
-/// What a parameter looks like.
-#[derive(Clone, Copy, Debug)]
-pub enum Shape {
-    /// Any text.
-    Text,
-    /// A service's name.
-    Name,
-    /// `true` or `false`.
-    Flag,
-    /// A sequence number.
-    Sequence,
-    /// A whole number from 1 to the first number, or from 0 without an end if that is
-    /// [`u64::MAX`]; the second if left out.
-    Count(u64, u64),
-    /// A duration such as `10s`, or `0`.
-    Duration(&'static str),
-}
-
 /// A JSON body that an endpoint takes; it may be left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Body(pub fn(&mut SchemaGenerator) -> Schema);
@@ -150,73 +115,6 @@ pub struct Answer {
 }
 
 const JSON: &str = "application/json";
-
-const NAME: Parameter = Parameter {
-    name: "name",
-    place: Place::Path,
-    description: "The service's name.",
-    shape: Shape::Name,
-};
-
-const WAIT: Parameter = Parameter {
-    name: "wait",
-    place: Place::Query,
-    description: "How long to wait for the effect, at most 60s; `0` = do not wait. When it has \
-        passed, the answer is 202 and the command goes on.",
-    shape: Shape::Duration("10s"),
-};
-
-const CASCADE: Parameter = Parameter {
-    name: "cascade",
-    place: Place::Query,
-    description: "Stop the services that need this one first.",
-    shape: Shape::Flag,
-};
-
-const WITH_DEPENDENCIES: Parameter = Parameter {
-    name: "with_dependencies",
-    place: Place::Query,
-    description: "Also start providers that an operator stopped, or that failed.",
-    shape: Shape::Flag,
-};
-
-const FORCE: Parameter = Parameter {
-    name: "force",
-    place: Place::Query,
-    description: "Start although the last generation could not be ended and may still run: the one \
-        way to two generations of a service at a time.",
-    shape: Shape::Flag,
-};
-
-const WITH_DEPENDENTS: Parameter = Parameter {
-    name: "with_dependents",
-    place: Place::Query,
-    description: "Also restart the services that run and need this one: they stop before it and \
-        start after it.",
-    shape: Shape::Flag,
-};
-
-const EVENT_FILTERS: [Parameter; 2] = [
-    Parameter {
-        name: "service",
-        place: Place::Query,
-        description: "Only events about this service.",
-        shape: Shape::Name,
-    },
-    Parameter {
-        name: "kind",
-        place: Place::Query,
-        description: "Only events of this kind, such as `state`.",
-        shape: Shape::Text,
-    },
-];
-
-const AFTER: Parameter = Parameter {
-    name: "after",
-    place: Place::Query,
-    description: "Only events with a higher sequence number.",
-    shape: Shape::Count(u64::MAX, 0),
-};
 
 const COMMANDED: Answer = Answer {
     status: 200,

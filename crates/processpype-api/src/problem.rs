@@ -230,7 +230,9 @@ impl Code {
             }
             Self::Superseded => "Look at the status: somebody gave a later command, or it closes.",
             Self::ProviderStopped => "Start the provider, or pass `with_dependencies=true`.",
-            Self::Orphaned => "See the log for what did not end; restart the process, or pass `force=true`.",
+            Self::Orphaned => {
+                "The log names what did not end. Restart the process, or pass `force=true`."
+            }
             Self::BodyTooLarge => "Send a smaller body.",
             Self::UriTooLong => "Send a shorter path and query.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",

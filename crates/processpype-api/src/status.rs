@@ -75,7 +75,11 @@ pub struct ServiceStatus {
     pub since: Timestamp,
     /// What it should be doing.
     pub desired: Desired,
-    /// The providers that it waits for before it can start.
+    /// The group it is a member of: services that are restarted together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What it waits for before it can start: providers, and members of its group. While it runs:
+    /// the providers that it runs without.
     pub waiting_on: Vec<String>,
     /// What is to come after its last failure: a restart, or none because there were too many.
     pub restart: Option<Restart>,

@@ -37,8 +37,8 @@ use crate::source::{At, Source};
 use crate::{json, overlay, toml_tree, yaml};
 
 /// The sections that variables and flags may name although no file has them.
-const SECTIONS: [&str; 7] =
-    ["app", "server", "observability", "secrets", "defaults", "services", "processpype"];
+const SECTIONS: [&str; 8] =
+    ["app", "server", "observability", "secrets", "defaults", "groups", "services", "processpype"];
 
 /// The notation of a text.
 ///

@@ -22,6 +22,7 @@ pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
         generation: status.generation.0,
         since: time(status.since),
         desired: status.desired.into(),
+        group: status.group.as_deref().map(str::to_owned),
         waiting_on: names(&status.waiting_on),
         restart: status.restart.as_ref().map(restart),
         degraded: status.degraded.clone(),

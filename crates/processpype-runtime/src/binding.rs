@@ -16,18 +16,20 @@
 //! 4. Otherwise exactly one candidate binds by itself; none is a problem unless the need is
 //!    optional, several are a problem that lists them.
 //!
-//! Edges without a handle (`depends_on`) join the same graph. Cycles are looked for last, over the
-//! union.
+//! Edges without a handle (`depends_on`, the order of a group) join the same graph. Cycles are
+//! looked for last, over the union.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use processpype_config::nearest;
-use processpype_core::{Edge, Graph, ServiceId, ServiceName};
+use processpype_core::{Edge, EdgePolicy, Graph, ServiceId, ServiceName};
 
 use crate::argument::{Amount, Need, role_key};
 use crate::blueprint::{
     Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Spec, quoted, short,
 };
+use crate::group::{self, NamedGroup};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 
 /// How many names an error lists.
@@ -72,6 +74,8 @@ impl Binder {
         for (i, spec) in specs.iter().enumerate() {
             bindings.push(self.bind_spec(ServiceId(i as u32), spec, &specs));
         }
+        let groups = group::check(&self.assembly.groups, &self.by_name, &mut self.problems);
+        groups.iter().for_each(|group| self.order_group(group, &specs));
         let edges = self.edges.iter();
         let edges = edges
             .map(|edge| (Edge { dependent: edge.dependent, provider: edge.provider }, edge.policy));
@@ -86,7 +90,7 @@ impl Binder {
         match (graph, PlanError::from_problems(self.problems)) {
             (Some(graph), None) => {
                 let shared = self.assembly.shared;
-                Ok(Blueprint { specs, shared, graph, edges: self.edges, bindings })
+                Ok(Blueprint { specs, shared, graph, edges: self.edges, groups, bindings })
             }
             (_, Some(error)) => Err(error),
             (None, None) => unreachable!("a cycle is a problem"),
@@ -123,6 +127,17 @@ impl Binder {
             self.check_edge(id, spec, choice);
         }
         bindings
+    }
+
+    /// A group may ask for an order: edges that gate, whatever else is asked of them.
+    fn order_group(&mut self, group: &NamedGroup, specs: &[Spec]) {
+        for (dependent, provider) in group::edges(group, specs) {
+            let (name, of) = (Arc::clone(&group.name), group.origin.to_string().into());
+            let policy = specs[dependent.index()].edge_policy(&specs[provider.index()].name);
+            let policy = policy.max(EdgePolicy::Hold);
+            let origin = EdgeOrigin::Group { name, of };
+            self.edges.push(NamedEdge { dependent, provider, policy, origin });
+        }
     }
 
     /// A policy must be one of an edge that there is.

@@ -28,6 +28,7 @@ use processpype_core::{
 };
 
 use crate::binding::Binder;
+use crate::group::{GroupSpec, NamedGroup};
 use crate::kind::Kind;
 pub(crate) use crate::kind::Make;
 use crate::problem::PlanError;
@@ -133,6 +134,13 @@ pub enum EdgeOrigin {
     },
     /// A place in the configuration.
     Config(Origin),
+    /// The order of a rest-for-one group.
+    Group {
+        /// Its name.
+        name: Arc<str>,
+        /// Who declared it: `code`, or a place in the configuration.
+        of: Arc<str>,
+    },
     /// Code that put the application together.
     Code,
 }
@@ -164,6 +172,8 @@ pub struct NamedEdge {
 pub struct Assembly {
     /// The instances, in any order.
     pub specs: Vec<Spec>,
+    /// Groups of instances that are restarted together.
+    pub groups: Vec<GroupSpec>,
     /// The values of `.provide(…)`.
     pub shared: SharedValues,
 }
@@ -177,6 +187,7 @@ pub struct Blueprint {
     pub(crate) shared: SharedValues,
     pub(crate) graph: Graph,
     pub(crate) edges: Vec<NamedEdge>,
+    pub(crate) groups: Vec<NamedGroup>,
     /// For each service and each of its needs, the providers.
     pub(crate) bindings: Vec<Vec<Vec<ServiceId>>>,
 }
@@ -282,6 +293,12 @@ impl Blueprint {
         &self.edges
     }
 
+    /// Returns the groups, in the order of their declaration.
+    #[must_use]
+    pub fn groups(&self) -> &[NamedGroup] {
+        &self.groups
+    }
+
     /// Returns the name of a service.
     ///
     /// # Panics
@@ -351,6 +368,7 @@ impl std::fmt::Display for EdgeOrigin {
                 write!(f, "argument `Dep<{}>` of {}", short(needs), quoted(of))
             }
             Self::Config(origin) => write!(f, "{origin}"),
+            Self::Group { name, of } => write!(f, "order of the group `{name}`, {of}"),
             Self::Code => f.write_str("code"),
         }
     }

@@ -56,6 +56,8 @@ pub enum PlanCode {
     SeveralConfigs,
     /// A choice of a provider fits no need.
     UnusedChoice,
+    /// A group is wrong: its name, its members, or how many.
+    Group,
     /// The application was put together wrongly in code.
     Declaration,
 }
@@ -85,6 +87,7 @@ impl PlanCode {
             Self::MissingShared => "missing-shared",
             Self::SeveralConfigs => "several-configs",
             Self::UnusedChoice => "unused-choice",
+            Self::Group => "group",
             Self::Declaration => "declaration",
         }
     }

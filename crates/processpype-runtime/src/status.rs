@@ -56,7 +56,10 @@ pub struct Status {
     pub is_configured: bool,
     /// Whether its last generation completed: a `oneshot` that has done its work.
     pub completed: bool,
-    /// The providers that it waits for before it can start.
+    /// The group it is a member of.
+    pub group: Option<Arc<str>>,
+    /// What it waits for before it can start: providers, and members of its group that failed or
+    /// are still to end. While it runs: the providers that it runs without.
     pub waiting_on: Vec<ServiceName>,
     /// What is to come after its last failure: a restart, or none because there were too many.
     pub restart: Option<RestartInfo>,
@@ -148,6 +151,7 @@ impl Status {
             enabled: true,
             is_configured: true,
             completed: false,
+            group: None,
             waiting_on: Vec::new(),
             restart: None,
             error: None,

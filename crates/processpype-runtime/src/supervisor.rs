@@ -95,6 +95,8 @@ pub struct Supervisor {
     operations: HashMap<OperationId, Waiting>,
     next_operation: u64,
     actions: Vec<Action>,
+    /// The restarts of each group, by its number.
+    groups: Vec<recovery::GroupBudget>,
     /// Who is to be told that there were too many restarts: each service at most once.
     given_up: VecDeque<(ServiceId, Generation)>,
     chance: Chance,

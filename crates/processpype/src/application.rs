@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use processpype_config::Format;
 use processpype_runtime::{
-    Constructor, Kind, Options, PlanCode, PlanProblem, SharedValues, TaskFunction,
+    Constructor, GroupSpec, Kind, Options, PlanCode, PlanProblem, SharedValues, TaskFunction,
 };
 
 /// An application: services, kinds of services, shared values, and where its configuration comes
@@ -70,6 +70,7 @@ use processpype_runtime::{
 pub struct Application {
     pub(crate) declared: Vec<Declared>,
     pub(crate) kinds: Vec<(String, Arc<Kind>)>,
+    pub(crate) groups: Vec<GroupSpec>,
     pub(crate) shared: SharedValues,
     pub(crate) problems: Vec<PlanProblem>,
     pub(crate) sources: Sources,
@@ -112,6 +113,7 @@ impl Application {
         Self {
             declared: Vec::new(),
             kinds: Vec::new(),
+            groups: Vec::new(),
             shared: SharedValues::default(),
             problems: Vec::new(),
             sources: Sources::default(),
@@ -463,7 +465,7 @@ impl Application {
         self
     }
 
-    fn refuse(&mut self, message: String) {
+    pub(crate) fn refuse(&mut self, message: String) {
         self.problems.push(PlanProblem::new(PlanCode::Declaration, message));
     }
 }

@@ -84,6 +84,7 @@ mod cli;
 mod documents;
 mod exit;
 mod framework_keys;
+mod groups;
 mod process;
 mod recovery;
 mod running;
@@ -105,7 +106,7 @@ pub use processpype_control::{BindError, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
     Generation, InvalidName, InvalidRestart, OperationId, RestartLimit, RestartOptions,
-    RestartPolicy, ServiceId, ServiceName, ServiceState, Verb,
+    RestartPolicy, ServiceId, ServiceName, ServiceState, Strategy, Verb,
 };
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, ChildOutput, Closed,

@@ -20,6 +20,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::groups::GroupSection;
 use crate::settings::{
     AppSection, DefaultsSection, ObservabilitySection, ServerSection, ServiceKeys,
 };
@@ -53,11 +54,14 @@ pub(crate) fn file_schema(setup: &Setup) -> Value {
     add::<ObservabilitySection>(&mut properties, "observability", &mut generator);
     add::<SecretsConfig>(&mut properties, "secrets", &mut generator);
     add::<DefaultsSection>(&mut properties, "defaults", &mut generator);
+    let group = generator.subschema_for::<GroupSection>().to_value();
     properties.insert("services".to_owned(), services(setup, &mut generator));
     let mut definitions = generator.take_definitions(true);
     for section in properties.values() {
         close(section, &mut definitions);
     }
+    close(&group, &mut definitions);
+    properties.insert("groups".to_owned(), groups(&group));
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": setup.settings.app.title,
@@ -140,6 +144,15 @@ fn add<T: JsonSchema>(
     generator: &mut SchemaGenerator,
 ) {
     properties.insert(name.to_owned(), generator.subschema_for::<T>().to_value());
+}
+
+fn groups(group: &Value) -> Value {
+    json!({
+        "description": "Services that are restarted together, by the name of the group.",
+        "type": "object",
+        "patternProperties": { "^x-": {} },
+        "additionalProperties": group,
+    })
 }
 
 fn services(setup: &Setup, generator: &mut SchemaGenerator) -> Value {

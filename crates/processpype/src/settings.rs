@@ -14,8 +14,8 @@ use serde::Deserialize;
 use crate::framework_keys::{EdgeWord, RestartSection};
 
 /// The sections of the file, in the order in which they are shown.
-pub(crate) const SECTIONS: [&str; 6] =
-    ["app", "server", "observability", "secrets", "defaults", "services"];
+pub(crate) const SECTIONS: [&str; 7] =
+    ["app", "server", "observability", "secrets", "defaults", "groups", "services"];
 
 /// The framework's keys in the section of a service. A service's own configuration cannot have
 /// them.

@@ -33,6 +33,7 @@ use processpype_telemetry::{Level, Timezone};
 
 use crate::application::{Application, Declared, Sources};
 use crate::framework_keys;
+use crate::groups;
 use crate::settings::{
     DefaultsSection, FRAMEWORK_KEYS, RESERVED_KEYS, SECTIONS, ServiceKeys, Settings,
 };
@@ -129,7 +130,8 @@ impl Application {
         }
         specs.add_from_file(&self.kinds);
         let Specs { specs, levels, lost, .. } = specs;
-        let assembly = Assembly { specs, shared: self.shared };
+        let groups = groups::read(&document, self.groups, |report| problems.add(report));
+        let assembly = Assembly { specs, groups, shared: self.shared };
         let secrets = problems.keep(assembly.check_config());
         let blueprint = problems.plan_of(assembly.check(), lost);
         let (kinds, has_server) = (self.kinds, self.has_server);

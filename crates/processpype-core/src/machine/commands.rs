@@ -28,10 +28,10 @@
 //! | error, closing | refused | done, stopped | done, stopped | refused |
 //! | error, orphaned | refused | failed, held all the same | failed, held | refused |
 //!
-//! A start that is forced is not refused for an orphan: what is left of it counts no more. A restart
-//! with dependents restarts those that live and require the service, through others that live: they
-//! stop before it, in order, and start after it. Whoever restarts in a plan does so even if a start
-//! comes meanwhile; the start then waits for it.
+//! A start that is forced is not refused for an orphan: what is left of it counts no more. A
+//! restart with dependents restarts those that live and require the service, through others that
+//! live: they stop before it, in order, and start after it. Whoever restarts in a plan does so even
+//! if a start comes meanwhile; the start then waits for it.
 //!
 //! # Which providers a start brings with it
 //!

@@ -13,12 +13,13 @@ use processpype_core::{Machine, ServiceId};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Service, Supervisor, closing, publish};
+use super::{Service, Supervisor, closing, publish, recovery};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
 use crate::clock::Clock;
+use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
@@ -99,12 +100,14 @@ impl Blueprint {
         let cells: Vec<Arc<Cell>> = self
             .graph
             .services()
-            .map(|id| publish::new_cell(id, &self.specs[id.index()], now))
+            .zip(self.group_names())
+            .map(|(id, group)| publish::new_cell(id, &self.specs[id.index()], group, now))
             .collect();
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
-        let machine = Machine::new(self.graph, traits, launch.starts_at_once);
+        let groups = group::for_machine(&self.groups, self.specs.len());
+        let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
         let (reports, messages) = Reports::channel(cells.len());
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
@@ -125,10 +128,22 @@ impl Blueprint {
             operations: HashMap::new(),
             next_operation: 1,
             actions: Vec::new(),
+            groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),
             closing: closing::Closing::default(),
         };
         (Manager::new(shared, sender), supervisor)
+    }
+
+    /// The name of the group of each service.
+    fn group_names(&self) -> Vec<Option<Arc<str>>> {
+        let mut names = vec![None; self.specs.len()];
+        for group in &self.groups {
+            for member in &group.members {
+                names[member.index()] = Some(Arc::clone(&group.name));
+            }
+        }
+        names
     }
 
     fn wiring(&self, id: ServiceId, cells: &[Arc<Cell>]) -> Wiring {

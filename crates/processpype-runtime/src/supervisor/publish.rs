@@ -29,13 +29,19 @@ use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, Status};
 const UNREADY_NAMED: usize = 20;
 
 /// Makes the cell of a service that has never been started.
-pub(super) fn new_cell(id: ServiceId, spec: &Spec, now: Timestamp) -> Arc<Cell> {
+pub(super) fn new_cell(
+    id: ServiceId,
+    spec: &Spec,
+    group: Option<Arc<str>>,
+    now: Timestamp,
+) -> Arc<Cell> {
     let options = &spec.options;
     let starts = options.enabled && options.autostart;
     let mut status = Status::initial(spec.name.clone(), Arc::clone(&spec.kind_name), now);
     status.desired = if starts { Desired::Running } else { Desired::Stopped };
     status.enabled = options.enabled;
     status.is_configured = options.enabled;
+    status.group = group;
     Arc::new(Cell::new(id, status))
 }
 

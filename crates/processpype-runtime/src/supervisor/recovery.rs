@@ -6,8 +6,10 @@
 //!    gets exactly one answer, and never within the input that asked it.
 //! 2. A restart is due once: its timer carries the generation that failed, and whatever starts a
 //!    newer one, stops the service or closes the application makes it late.
-//! 3. What a status shows about restarts is what the machine holds; time and number beside it.
+//! 3. A member of a group needs a place in two budgets: its own, and that of the group.
+//! 4. What a status shows about restarts is what the machine holds; time and number beside it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{Generation, RestartHistory, RestartOptions, ServiceId, Timer, Verdict};
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::clock::Timestamp;
+use crate::group::NamedGroup;
 use crate::status::RestartInfo;
 use crate::timers::Due;
 
@@ -29,6 +32,26 @@ pub(super) struct Restarts {
     healthy_since: Option<Timestamp>,
     /// When the next generation comes, if one was promised.
     next_at: Option<Timestamp>,
+    /// It was its group that had too many restarts.
+    group_gave_up: bool,
+}
+
+/// What is known about the restarts of one group: the intensity of its supervisor, in OTP's words.
+#[derive(Debug)]
+pub(super) struct GroupBudget {
+    name: Arc<str>,
+    options: RestartOptions,
+    history: RestartHistory,
+}
+
+// === impl GroupBudget ===
+
+impl GroupBudget {
+    pub(super) fn new(group: &NamedGroup) -> Self {
+        let options = RestartOptions { limit: group.limit, ..RestartOptions::default() };
+        let (name, history) = (Arc::clone(&group.name), RestartHistory::default());
+        Self { name, options, history }
+    }
 }
 
 // === impl Restarts ===
@@ -52,10 +75,14 @@ impl Supervisor {
     /// A generation failed and is to be followed by another one, if not too many were.
     pub(super) fn retry(&mut self, id: ServiceId, generation: Generation) {
         let now = self.clock.now();
+        let group = self.machine.groups().group_of(id).map(|group| &mut self.groups[group]);
+        let of_group = group.map(|group| group.history.record(now.0, None, &group.options));
         let service = &mut self.services[id.index()];
         let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
-        match restarts.history.record(now.0, healthy, &options) {
+        let own = restarts.history.record(now.0, healthy, &options);
+        restarts.group_gave_up = of_group == Some(Verdict::Exhausted);
+        match if restarts.group_gave_up { Verdict::Exhausted } else { own } {
             Verdict::Again { attempt } => {
                 let delay = options.backoff.delay(attempt, self.chance.next());
                 self.restart_after(id, generation, delay);
@@ -90,19 +117,19 @@ impl Supervisor {
     /// An operator has acted: what was before does not count.
     pub(super) fn forgive(&mut self, id: ServiceId) {
         self.services[id.index()].restarts.history.forgive();
+        if let Some(group) = self.machine.groups().group_of(id) {
+            self.groups[group].history.forgive();
+        }
     }
 
     /// Says that a service is given up.
     pub(super) fn tell_given_up(&mut self, id: ServiceId) {
         self.publish_touched(id);
-        let options = &self.services[id.index()].spec.options.restart;
-        let text = match options.limit.max_restarts() {
-            Some(0) => "no restart is allowed".to_owned(),
-            Some(max) => {
-                let within = seconds(options.limit.within());
-                format!("gave up after {max} restarts within {within}")
-            }
-            None => "gave up".to_owned(),
+        let service = &self.services[id.index()];
+        let group = self.machine.groups().group_of(id).map(|group| &self.groups[group]);
+        let text = match group.filter(|_| service.restarts.group_gave_up) {
+            Some(group) => format!("{} of group `{}`", gave_up(&group.options), group.name),
+            None => gave_up(&service.spec.options.restart),
         };
         self.tell_restart(id, "exhausted", &format!("{text}; a start tries again"));
     }
@@ -124,6 +151,17 @@ impl Supervisor {
         let due = Due::Generation(id, generation, Timer::Restart);
         self.timers.arm(Instant::now() + delay, due);
         self.publish_touched(id);
+    }
+}
+
+fn gave_up(options: &RestartOptions) -> String {
+    match options.limit.max_restarts() {
+        Some(0) => "no restart is allowed".to_owned(),
+        Some(max) => {
+            let within = seconds(options.limit.within());
+            format!("gave up after {max} restarts within {within}")
+        }
+        None => "gave up".to_owned(),
     }
 }
 

@@ -5,6 +5,7 @@ use processpype_runtime::ConfigType;
 use schemars::{Schema, schema_for};
 
 use super::print::{Printer, say};
+use crate::groups::GroupSection;
 use crate::settings::FRAMEWORK_KEYS;
 use crate::settings::{
     AppSection, DefaultsSection, ObservabilitySection, RESERVED_KEYS, ServerSection, ServiceKeys,
@@ -39,6 +40,10 @@ fn effective(setup: &Setup) -> Vec<Effective> {
     ];
     let mut values: Vec<Effective> =
         sections.iter().flat_map(|(name, schema)| root.get(name).effective(schema)).collect();
+    let groups = setup.document.section(&["groups"]);
+    let written = groups.keys().into_iter().filter(|(name, _)| !name.starts_with("x-"));
+    let schema = schema_for!(GroupSection);
+    values.extend(written.flat_map(|(name, _)| groups.get(&name).effective(&schema)));
     for spec in setup.blueprint.specs() {
         let section = setup.document.section(&["services", spec.name.as_str()]);
         values.extend(framework_keys(&section));

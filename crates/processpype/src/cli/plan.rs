@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use processpype_config::HumanDuration;
 use processpype_core::{EdgePolicy, Plan, RestartOptions, RestartPolicy, ServiceId, Timing};
-use processpype_runtime::{NamedEdge, STARTS_AT_ONCE, Spec};
+use processpype_runtime::{NamedEdge, NamedGroup, STARTS_AT_ONCE, Spec};
 use serde_json::{Value, json};
 
 use super::print::{Printer, say};
@@ -46,6 +46,16 @@ fn as_json(setup: &Setup, plan: &Plan) -> Value {
             "origin": edge.origin.to_string(),
         })
     };
+    let group = |group: &NamedGroup| {
+        json!({
+            "name": &*group.name,
+            "strategy": group.strategy.as_str(),
+            "members": names(&group.members),
+            "max_restarts": group.limit.max_restarts(),
+            "within_ms": milliseconds(group.limit.within()),
+            "origin": group.origin.to_string(),
+        })
+    };
     let service = |spec: &Spec| {
         json!({
             "name": spec.name.as_str(),
@@ -66,6 +76,7 @@ fn as_json(setup: &Setup, plan: &Plan) -> Value {
         "stop_timing": timing(plan.stop()),
         "closing_timeout_ms": milliseconds(setup.settings.server.closing_timeout()),
         "edges": setup.blueprint.edges().iter().map(edge).collect::<Vec<_>>(),
+        "groups": setup.blueprint.groups().iter().map(group).collect::<Vec<_>>(),
         "services": setup.blueprint.specs().iter().map(service).collect::<Vec<_>>(),
         "warnings": warnings(setup, plan),
     })
@@ -80,9 +91,23 @@ fn print(setup: &Setup, plan: &Plan) {
     }
     say(&format!("start: at worst {}", timing(setup, plan.start())));
     say(&format!("stop:  the same backwards, at worst {}", timing(setup, plan.stop())));
+    for group in setup.blueprint.groups() {
+        say(&group_line(setup, group));
+    }
     for warning in warnings(setup, plan) {
         say(&format!("warning: {warning}"));
     }
+}
+
+fn group_line(setup: &Setup, group: &NamedGroup) -> String {
+    let members: Vec<&str> =
+        group.members.iter().map(|&id| setup.blueprint.name(id).as_str()).collect();
+    let limit = match group.limit.max_restarts() {
+        Some(max) => format!("{max} restarts in {}", HumanDuration::from(group.limit.within())),
+        None => "restarts without limit".to_owned(),
+    };
+    let (name, strategy, origin) = (&group.name, group.strategy, &group.origin);
+    format!("group {name}: {strategy} of {}, {limit} ({origin})", members.join(", "))
 }
 
 fn line(setup: &Setup, id: ServiceId) -> String {

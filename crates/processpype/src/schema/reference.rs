@@ -51,6 +51,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("defaults.start_timeout", "1m"),
     ("defaults.stop_timeout", "5s"),
     ("defaults.log_level", "warn"),
+    ("groups.NAME.strategy", "rest-for-one"),
+    ("groups.NAME.members", "[reader, writer]"),
+    ("groups.NAME.max_restarts", "3"),
+    ("groups.NAME.within", "5m"),
     ("services.NAME.kind", "ticker"),
     ("services.NAME.enabled", "false"),
     ("services.NAME.autostart", "false"),
@@ -112,6 +116,8 @@ impl Reference {
             .into_iter()
             .map(|name| (name.to_owned(), of(name)))
             .collect();
+        let group = &self.schema["properties"]["groups"]["additionalProperties"];
+        sections.push((format!("groups.{NAME}"), self.resolve(group)));
         let service = self.schema.pointer("/$defs/ServiceKeys").cloned();
         let service = service.expect("the kind's section has the framework's keys");
         sections.push((format!("services.{NAME}"), service));
@@ -267,6 +273,11 @@ fn every_example_is_accepted_in_the_file_and_as_a_variable() {
         "services.NAME.kind" => empty(),
         "services.NAME.edges" => {
             empty().task("database", wait).task("name", wait).depends_on("database")
+        }
+        "groups.NAME.members" => empty().task("reader", wait).task("writer", wait),
+        _ if path.starts_with("groups.") => {
+            let app = empty().task("reader", wait).task("writer", wait);
+            app.group("name", crate::Strategy::OneForAll, &["reader", "writer"])
         }
         _ => empty().task("database", wait).task("name", wait),
     };

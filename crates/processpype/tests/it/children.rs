@@ -7,7 +7,7 @@ use processpype::testing::{self, TestApp};
 use processpype::{Application, Context, Result, Service, ServiceState};
 use tokio::time::Instant;
 
-use crate::harness::{assert_history, last_error, millis, secs};
+use crate::harness::{assert_history, last_error, millis, secs, tales};
 
 /// Panics, as a function that could have returned.
 fn fail(text: &str) {
@@ -256,4 +256,27 @@ async fn stop_has_its_time_although_a_blocking_child_does_not_end() {
     drop(free);
     app.wait("stuck", ServiceState::Stopped).await.expect("the orphan ends late");
     app.manager().start("stuck").await.expect("its successor may start");
+}
+
+#[tokio::test]
+async fn a_forced_start_goes_past_an_orphan_and_is_told() {
+    let (released, release) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let free = Free(Arc::clone(&release));
+    let make = move || Stuck { released: Arc::clone(&released), release: Arc::clone(&release) };
+    let app = Application::new().service(make).stop_timeout(millis(300));
+    let app = testing::start(app).await.expect("it starts");
+    app.manager().stop("stuck").await.expect_err("the child cannot be cut");
+    let refused = app.post("/services/stuck/start").await;
+    assert_eq!(
+        (refused.status(), &refused.json()["code"]),
+        (409.try_into().unwrap(), &"orphaned".into())
+    );
+    assert!(refused.text().contains("force=true"), "{}", refused.text());
+
+    let forced = app.post("/services/stuck/start?force=true").await;
+    assert_eq!(forced.json()["generation"], 2, "{}", forced.text());
+    assert!(tales(&app).iter().any(|line| line.contains("start (forced)")), "{:#?}", tales(&app));
+    drop(free);
+    app.manager().stop("stuck").await.expect("nothing blocks the second one");
+    assert_eq!(app.manager().status("stuck").expect("it is there").generation.0, 2);
 }

@@ -109,6 +109,25 @@ fn restarts_and_edges() {
 }
 
 #[test]
+fn groups_are_checked_whole() {
+    let yaml = "services:\n  counter: {step: 1}\n  a: {kind: tocker, depends_on: [b]}\n  \
+                b: {kind: tocker}\n\
+                groups:\n  \
+                one: {strategy: one-for-all, members: [a, cuonter, a]}\n  \
+                two: {strategy: rest-for-one, members: [a, b]}\n  \
+                none: {members: []}\n  \
+                Odd!: {members: [counter]}\n";
+    check_yaml("groups", base(), yaml);
+    let yaml = "services: {counter: {step: 1}}\n\
+                groups:\n  one: {strategy: all-for-one, member: [counter], max_restarts: 5000}\n";
+    check_yaml("group-keys", base(), yaml);
+    let yaml = "services:\n  counter: {step: 1}\n  a: {kind: tocker, depends_on: [b]}\n  \
+                b: {kind: tocker}\n\
+                groups: {two: {strategy: rest-for-one, members: [a, b]}}\n";
+    check_yaml("group-cycle", base(), yaml);
+}
+
+#[test]
 fn framework_settings() {
     let yaml = "app: {timezone: Mars/Olympus}\n\
                 server: {port: 70000, host: 0.0.0.0, api_prefix: api}\n\

@@ -1,0 +1,136 @@
+//! What happens to several services at a time: groups, subtrees, and turns after an outage.
+
+use std::time::Duration;
+
+use processpype::testing::{self, Act, Probe, Script, TestApp};
+use processpype::{Application, RestartLimit, ServiceState, Strategy};
+
+use crate::harness::{Plain, secs, tales, texts, well_behaved};
+
+const MEMBERS: [&str; 3] = ["a", "b", "c"];
+
+/// Three services that need nothing of each other; the middle one fails once, after five seconds.
+fn group_of(strategy: Strategy, middle: Script) -> Application {
+    let middle = Probe::new(vec![middle, good()]);
+    let app = Application::new().service(|| Plain).named("a");
+    let app = app.service(middle.service()).named("b").service(|| Plain).named("c");
+    app.group("abc", strategy, &MEMBERS)
+}
+
+const fn good() -> Script {
+    Script { start: Act::Serve, run: Act::Serve, stop: Act::Serve }
+}
+
+fn breaks() -> Script {
+    Script { run: Act::Fail(secs(5)), ..good() }
+}
+
+fn generations(app: &TestApp) -> [u64; 3] {
+    MEMBERS.map(|name| app.manager().status(name).expect("it is there").generation.0)
+}
+
+async fn after(app: Application, time: Duration) -> TestApp {
+    let app = testing::start(app).await.expect("it starts");
+    tokio::time::sleep(time).await;
+    app
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_restarts_the_group_as_its_strategy_says() {
+    let cases = [
+        (Strategy::OneForOne, [1, 2, 1]),
+        (Strategy::OneForAll, [2, 2, 2]),
+        (Strategy::RestForOne, [1, 2, 2]),
+    ];
+    for (strategy, expected) in cases {
+        let app = after(group_of(strategy, breaks()), secs(10)).await;
+        assert_eq!(generations(&app), expected, "{strategy}");
+        assert_eq!(app.manager().status("c").expect("it is there").group.as_deref(), Some("abc"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_others_wait_for_the_backoff_of_the_one_that_failed() {
+    let app = after(group_of(Strategy::OneForAll, breaks()), Duration::from_millis(5_100)).await;
+    let status = app.manager().status("a").expect("it is there");
+    assert_eq!((status.state, texts(&status.waiting_on)), (ServiceState::Stopped, vec!["b"]));
+    let told = app.transitions();
+    assert!(told.contains(&"a: running → stopping (group-restarted)".to_owned()), "{told:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_and_a_restart_by_an_operator_leave_the_group_alone() {
+    let app = after(group_of(Strategy::OneForAll, good()), secs(1)).await;
+    app.manager().restart("b").await.expect("it restarts");
+    app.manager().stop("b").await.expect("it stops");
+    assert_eq!(generations(&app), [1, 2, 1]);
+    assert_eq!(app.manager().state("a"), Some(ServiceState::Running));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_members_share_a_limit() {
+    let flaky = || Probe::new(vec![Script { run: Act::Fail(secs(1)), ..good() }]);
+    let app = Application::new().service(flaky().service()).named("a");
+    let app = app.service(flaky().service()).named("b");
+    let app = app.group("pair", Strategy::OneForOne, &["a", "b"]);
+    let app = app.group_limit(RestartLimit::new(3, secs(60)).expect("a good limit"));
+    let app = after(app, secs(60)).await;
+    // Three restarts of both together: one of them had two, and both are given up.
+    let ends = ["a", "b"].map(|name| app.manager().status(name).expect("it is there"));
+    assert_eq!(ends.iter().map(|end| end.generation.0).sum::<u64>(), 2 + 3);
+    assert!(ends.iter().all(|end| end.restart.as_ref().is_some_and(|restart| restart.exhausted)));
+    let told = tales(&app);
+    let text = "gave up after 3 restarts within 60 s of group `pair`; a start tries again";
+    assert!(told.iter().any(|line| line.contains(text)), "{told:#?}");
+    // A start forgives the group.
+    app.manager().start("a").await.expect("it starts");
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(
+        app.manager().status("a").expect("it is there").generation.0,
+        ends[0].generation.0 + 2
+    );
+}
+
+/// A chain: `mid` needs `low`, `top` needs `mid`.
+fn chain(low: &Probe) -> Application {
+    let app = Application::new().service(low.service()).named("low");
+    let app = app.service(|| Plain).named("mid").depends_on("low");
+    app.service(|| Plain).named("top").depends_on("mid")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_with_dependents_stops_from_the_top_and_starts_from_the_bottom() {
+    let app = testing::start(chain(&well_behaved())).await.expect("it starts");
+    let before = app.transitions().len();
+    let answer = app.post("/services/low/restart?with_dependents=true").await;
+    assert_eq!(answer.json()["affected"], serde_json::json!(["mid", "top"]));
+    app.wait("top", ServiceState::Running).await.expect("it comes back");
+    let names = |to: &str| -> Vec<String> {
+        let told = app.transitions().split_off(before);
+        let to = format!("→ {to} ");
+        let lines = told.into_iter().filter(|line| line.contains(&to));
+        lines.map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(names("stopping"), ["top", "mid", "low"]);
+    assert_eq!(names("running"), ["low", "mid", "top"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_a_provider_that_is_back_takes_its_turn() {
+    const DEPENDENTS: usize = 200;
+    let low = Probe::new(vec![Script { start: Act::Fail(Duration::ZERO), ..good() }, good()]);
+    let mut app = Application::new().service(low.service()).named("low");
+    for i in 0..DEPENDENTS {
+        app = app.service(|| Plain).named(&format!("d{i}")).depends_on("low");
+    }
+    let app = after(app, secs(10)).await;
+    let events = app.manager().events(0, usize::MAX).events;
+    let is_start = |event: &&std::sync::Arc<processpype::Event>| {
+        event.to == Some(ServiceState::Starting)
+            && event.service.as_ref().is_some_and(|name| name.as_str().starts_with('d'))
+    };
+    let times: Vec<u64> = events.iter().filter(is_start).map(|event| event.time.0).collect();
+    assert_eq!(times.len(), DEPENDENTS, "all are back");
+    let busiest = times.iter().map(|time| times.iter().filter(|other| *other == time).count());
+    assert!(busiest.max() < Some(DEPENDENTS), "not all in one moment: {times:?}");
+}
