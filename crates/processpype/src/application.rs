@@ -463,7 +463,7 @@ impl Application {
         self
     }
 
-    fn refuse(&mut self, message: String) {
+    pub(crate) fn refuse(&mut self, message: String) {
         self.problems.push(PlanProblem::new(PlanCode::Declaration, message));
     }
 }

@@ -51,6 +51,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("defaults.start_timeout", "1m"),
     ("defaults.stop_timeout", "5s"),
     ("defaults.log_level", "warn"),
+    ("defaults.processpype.heartbeat.within", "1m"),
+    ("defaults.processpype.heartbeat.then", "restart"),
+    ("defaults.processpype.watchdog.poll", "250ms"),
+    ("defaults.processpype.watchdog.then", "restart"),
     ("services.NAME.kind", "ticker"),
     ("services.NAME.enabled", "false"),
     ("services.NAME.autostart", "false"),
@@ -70,6 +74,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("services.NAME.start_timeout", "1m30s"),
     ("services.NAME.stop_timeout", "20s"),
     ("services.NAME.log_level", "debug"),
+    ("services.NAME.processpype.heartbeat.within", "30s"),
+    ("services.NAME.processpype.heartbeat.then", "restart"),
+    ("services.NAME.processpype.watchdog.poll", "1s"),
+    ("services.NAME.processpype.watchdog.then", "restart"),
 ];
 
 /// One key of the file.
@@ -257,7 +265,8 @@ fn every_example_is_accepted_in_the_file_and_as_a_variable() {
         _source: crate::Dep<Provider, Source>,
     }
     impl crate::Service for Named {}
-    // `kind` is for services of the file, `uses` for those that declare a dependency.
+    // `kind` is for services of the file, `uses` for those that declare a dependency, and `then`
+    // for those that have a limit.
     let application = |path: &str| match path {
         "services.NAME.uses" => empty()
             .service(|| Provider)
@@ -267,6 +276,10 @@ fn every_example_is_accepted_in_the_file_and_as_a_variable() {
         "services.NAME.kind" => empty(),
         "services.NAME.edges" => {
             empty().task("database", wait).task("name", wait).depends_on("database")
+        }
+        path if path.ends_with(".then") => {
+            let (after, then) = (std::time::Duration::from_secs(1), crate::OnHang::Report);
+            empty().task("name", wait).heartbeat(after, then).watchdog(after, then)
         }
         _ => empty().task("database", wait).task("name", wait),
     };
