@@ -92,7 +92,7 @@ impl Application {
     /// let app = testing::start(app.heartbeat(Duration::from_secs(30), OnHang::Report)).await?;
     /// tokio::time::sleep(Duration::from_secs(31)).await;
     /// let status = app.manager().status("poller").unwrap();
-    /// assert_eq!(status.degraded.as_deref(), Some("no beat for 30 s, of 30s allowed"));
+    /// assert_eq!(status.degraded.as_deref(), Some("no beat for 30 s (allowed: 30s)"));
     /// # app.stop().await;
     /// # Ok(())
     /// # }
@@ -106,11 +106,11 @@ impl Application {
     ///
     /// A future that computes or waits without awaiting blocks a thread that other services need.
     /// The watchdog finds it while it does, and names it: constructor, hook, child by name, handler,
-    /// body. Blocking children may block. From 10 ms to 24 h; more than 10 ms to 100 ms in one poll
-    /// is too long for most. [`OnHang::Restart`] cannot end what blocks: if the poll does not end
+    /// body. Blocking children may block. From 10 ms to 24 h; for most, 100 ms in one poll is
+    /// too long. [`OnHang::Restart`] cannot end what blocks: if the poll does not end
     /// within `stop_timeout`, the generation becomes an orphan.
     ///
-    /// Each poll then costs two readings of the clock. The file can say otherwise, with
+    /// Each poll then costs a reading of the clock. The file can say otherwise, with
     /// `processpype: {watchdog: {poll: …, then: …}}`.
     ///
     /// ```

@@ -101,7 +101,7 @@ impl Supervisor {
         match found {
             Some(Found::Hung(())) => {
                 let within = limit.after();
-                let text = format!("no beat for {}, of {within:?} allowed", seconds(silent));
+                let text = format!("no beat for {} (allowed: {within:?})", seconds(silent));
                 self.services[id.index()].watch.lost = Some(text.clone());
                 self.take_hang(&life, ErrorKind::HeartbeatLost, limit, &text);
             }
@@ -145,7 +145,7 @@ impl Supervisor {
                 let time = seconds(now.saturating_sub(poll.began));
                 let allowed = limit.after();
                 let text = format!(
-                    "{} has blocked its thread for {time}, of {allowed:?} allowed",
+                    "{} has blocked its thread for {time} (allowed: {allowed:?})",
                     poll.what
                 );
                 let text = self.launch.scrub.text(&text);

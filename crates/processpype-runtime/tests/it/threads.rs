@@ -76,7 +76,7 @@ async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
     let Err(CommandError::Failed { kind: ErrorKind::Orphaned, message }) = stopped else {
         panic!("{stopped:?}");
     };
-    assert_names(&message, "`run` has blocked its thread for at least 0.");
+    assert_names(&message, "`run` has blocked its thread for at least ");
     assert!(matches!(manager.mounted("blocker"), Some(Err(Unavailable { .. }))));
     let late = mounted.call(Request::new(Body::empty())).await;
     assert!(matches!(late, Ok(_) | Err(RequestError::Stopping)), "a guest of before: {late:?}");

@@ -145,9 +145,9 @@ async fn check(place: Place, name: &str) {
     };
     let look = async {
         let blocked = told(&manager, EventKind::Health, "blocked").await;
-        let begin = format!("{name} has blocked its thread for 0.");
+        let begin = format!("{name} has blocked its thread for ");
         assert!(message(&blocked).starts_with(&begin), "{blocked:?}");
-        assert!(message(&blocked).ends_with(" s, of 50ms allowed"), "{blocked:?}");
+        assert!(message(&blocked).ends_with(" s (allowed: 50ms)"), "{blocked:?}");
         let status = manager.status("blocks").expect("it is there");
         assert_eq!(status.degraded, Some(format!("{name} blocks a thread")));
         blocks.let_go();
@@ -215,7 +215,7 @@ async fn a_service_that_is_to_be_restarted_fails_as_blocked_and_comes_back() {
         (failed.to, failed.generation.map(|it| it.0)),
         (Some(ServiceState::Stopping), Some(1))
     );
-    assert!(message(&failed).starts_with("`run` has blocked its thread for 0."), "{failed:?}");
+    assert!(message(&failed).starts_with("`run` has blocked its thread for "), "{failed:?}");
     blocks.let_go();
     let again = async {
         while manager.status("blocks").expect("it is there").generation.0 < 2 {
@@ -250,8 +250,8 @@ async fn check_orphan(spec: Spec, blocks: &Blocks, doing: &str) {
 #[tokio::test]
 async fn an_orphan_is_named_with_the_hook_that_blocks() {
     for (place, doing) in [
-        (Place::Run, "`run` has blocked its thread for at least 0."),
-        (Place::Stop, "`stop` has blocked its thread for at least 0."),
+        (Place::Run, "`run` has blocked its thread for at least "),
+        (Place::Stop, "`stop` has blocked its thread for at least "),
         (Place::Child, "child `copier` has not ended; "),
         (Place::BlockingChild, "child `hasher` has not ended; "),
     ] {
@@ -261,14 +261,14 @@ async fn an_orphan_is_named_with_the_hook_that_blocks() {
     let blocks = Blocks::new(Place::Drop);
     let drops = blocks.clone();
     let spec = spec("blocks", move || Drops(drops.clone()), &[]);
-    check_orphan(spec, &blocks, "`drop` has blocked its thread for at least 0.").await;
+    check_orphan(spec, &blocks, "`drop` has blocked its thread for at least ").await;
 }
 
 #[tokio::test]
 async fn an_orphan_that_was_watched_is_named_with_the_exact_time() {
     for (place, doing) in [
-        (Place::Run, "`run` has blocked its thread for 0."),
-        (Place::Child, "child `copier` (has blocked its thread for 0."),
+        (Place::Run, "`run` has blocked its thread for "),
+        (Place::Child, "child `copier` (has blocked its thread for "),
     ] {
         let blocks = Blocks::new(place);
         check_orphan(watched(blocks.service(), OnHang::Report), &blocks, doing).await;
