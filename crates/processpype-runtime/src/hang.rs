@@ -163,8 +163,8 @@ impl PollWatch {
     /// Looks at the polls that are going on. Returns what is new, and how long to wait for the next
     /// look.
     ///
-    /// No poll beyond the limit is missed: one that begins after a look is seen by the next one, and
-    /// then looked at when its own time is over.
+    /// No poll beyond the limit is missed: one that begins after a look is seen by the next one,
+    /// and then looked at when its own time is over.
     pub(crate) fn look(&mut self, polls: &[Poll], now: Duration) -> (Vec<Found<Poll>>, Duration) {
         let (still, ended) = self.blocked.drain(..).partition(|poll| polls.contains(poll));
         self.blocked = still;

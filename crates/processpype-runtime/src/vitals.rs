@@ -8,9 +8,9 @@
 //!
 //! # One scale
 //!
-//! Times are nanoseconds of tokio's clock since the generation began, in one word each, so that they
-//! are never torn. A poll that is going on is its beginning; zero is none. Tokio's clock does not
-//! move within a poll while it is paused: there, a poll never takes long.
+//! Times are nanoseconds of tokio's clock since the generation began, in one word each, so that
+//! they are never torn. A poll that is going on is its beginning; zero is none. Tokio's clock does
+//! not move within a poll while it is paused: there, a poll never takes long.
 
 use std::collections::BTreeMap;
 use std::future::Future;

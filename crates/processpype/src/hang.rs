@@ -105,10 +105,10 @@ impl Application {
     /// takes longer. Default: nobody looks.
     ///
     /// A future that computes or waits without awaiting blocks a thread that other services need.
-    /// The watchdog finds it while it does, and names it: constructor, hook, child by name, handler,
-    /// body. Blocking children may block. From 10 ms to 24 h; for most, 100 ms in one poll is
-    /// too long. [`OnHang::Restart`] cannot end what blocks: if the poll does not end
-    /// within `stop_timeout`, the generation becomes an orphan.
+    /// The watchdog finds it while it does, and names it: constructor, hook, child by name,
+    /// handler, body. Blocking children may block. From 10 ms to 24 h; for most, 100 ms in one poll
+    /// is too long. [`OnHang::Restart`] cannot end what blocks: if the poll does not end within
+    /// `stop_timeout`, the generation becomes an orphan.
     ///
     /// Each poll then costs a reading of the clock. The file can say otherwise, with
     /// `processpype: {watchdog: {poll: …, then: …}}`.

@@ -280,7 +280,7 @@ impl<'a> Specs<'a> {
         let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
         let (specs, levels, taken) = (Vec::new(), Vec::new(), Vec::new());
         let section = document.section(&["defaults"]);
-        let _ = problems.keep(hang::check_defaults(&defaults.processpype, &section));
+        problems.keep(hang::check_defaults(&defaults.processpype, &section));
         let defaults_fit = match framework_keys::check_defaults(defaults, &section) {
             Ok(()) => true,
             Err(report) => {
