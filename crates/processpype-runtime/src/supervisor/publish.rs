@@ -381,7 +381,7 @@ impl Supervisor {
             ),
             ServiceState::Stopped if change.cause == Cause::Exit(Exit::Aborted) => tracing::warn!(
                 target: "processpype", service = %name, generation, cause,
-                "stopped by force: it did not end in its time{detail}"
+                "stopped by force{detail}"
             ),
             to @ (ServiceState::Running | ServiceState::Stopped) => tracing::info!(
                 target: "processpype", service = %name, generation, cause, "{to}{detail}"

@@ -20,7 +20,8 @@ use crate::harness::{Threads, run, spec};
 
 const SOON: Duration = Duration::from_secs(10);
 
-const LIMIT: Duration = Duration::from_millis(50);
+/// Long enough that a poll on a busy machine does not take so long by mistake.
+const LIMIT: Duration = Duration::from_millis(250);
 
 /// Where a service blocks its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +148,7 @@ async fn check(place: Place, name: &str) {
         let blocked = told(&manager, EventKind::Health, "blocked").await;
         let begin = format!("{name} has blocked its thread for ");
         assert!(message(&blocked).starts_with(&begin), "{blocked:?}");
-        assert!(message(&blocked).ends_with(" s (allowed: 50ms)"), "{blocked:?}");
+        assert!(message(&blocked).ends_with(" s (allowed: 250ms)"), "{blocked:?}");
         let status = manager.status("blocks").expect("it is there");
         assert_eq!(status.degraded, Some(format!("{name} blocks a thread")));
         blocks.let_go();
@@ -196,7 +197,7 @@ async fn blocking_children_may_block_and_so_may_who_is_not_watched() {
         spec.options.watchdog = spec.options.watchdog.filter(|_| is_watched);
         let (manager, _closed) = run(vec![spec], threads.handle());
         timeout(SOON, manager.settled()).await.expect("it settles");
-        tokio::time::sleep(LIMIT * 4).await;
+        tokio::time::sleep(LIMIT * 3).await;
         assert_eq!(manager.state("blocks"), Some(ServiceState::Running));
         let events = manager.events(0, usize::MAX).events;
         assert!(events.iter().all(|event| event.kind != EventKind::Health), "{events:?}");

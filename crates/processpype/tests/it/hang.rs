@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use processpype::config::Format;
-use processpype::testing::{self, TestApp};
+use processpype::testing::{self, Act, TestApp};
 use processpype::{
     Application, Context, ErrorKind, GenerationExit, OnHang, RestartPolicy, Result, Service,
     ServiceState,
 };
 use tokio::time::Instant;
 
-use crate::harness::{assert_history, last_error, millis, secs, tales};
+use crate::harness::{assert_history, last_error, millis, probe, secs, tales};
 
 /// Beats as often as it is told to, for so long; then it hangs, without blocking.
 struct Beats {
@@ -233,6 +233,34 @@ async fn a_significant_service_that_hangs_for_good_closes_the_application() {
     let app = app(OnHang::Restart).restart(RestartPolicy::Never).significant();
     let closed = started(app).await.closed().await;
     assert_eq!(closed.significant.map(|name| name.to_string()).as_deref(), Some("poller"));
+}
+
+/// A service that is ended by force is named with what had not ended.
+async fn check_forced(app: Application, named: &str) {
+    let app = started(app.stop_timeout(secs(1))).await;
+    app.manager().stop("poller").await.expect("it is ended by force");
+    let events = app.manager().events(0, usize::MAX).events;
+    let end = events.iter().find(|event| event.to == Some(ServiceState::Stopped));
+    let end = end.expect("it ends");
+    assert_eq!((end.cause, end.message.as_deref()), ("aborted", Some(named)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_ended_by_force_is_named_with_what_had_not_ended() {
+    let of = |run, stop| {
+        Application::new().service(probe(Act::Serve, run, stop).service()).named("poller")
+    };
+    check_forced(of(Act::Hang, Act::Serve), "`run` has not ended in time").await;
+    check_forced(of(Act::Serve, Act::Hang), "`stop` has not ended in time").await;
+    let both = "`run` has not ended in time; `stop` has not ended in time";
+    check_forced(of(Act::Hang, Act::Hang), both).await;
+    let task = async |cx: Context| {
+        cx.spawn("copier", std::future::pending::<()>());
+        cx.stopping().await;
+        Ok(())
+    };
+    let child = "child `copier` has not ended in time";
+    check_forced(Application::new().task("poller", task), child).await;
 }
 
 #[tokio::test(start_paused = true)]
