@@ -160,6 +160,8 @@ async fn a_beat_in_start_does_not_count_against_running() {
     let app = started(app.heartbeat(secs(20), OnHang::Report)).await;
     tokio::time::sleep(secs(60)).await;
     assert_eq!(times(&app, "heartbeat-lost"), [35_000]);
+    let text = "poller: health heartbeat-lost (no beat for 20 s (allowed: 20s))";
+    assert_eq!(tales(&app), [text], "its start is not counted");
 }
 
 #[tokio::test(start_paused = true)]
