@@ -83,7 +83,7 @@ pub struct ServiceStatus {
     pub waiting_on: Vec<String>,
     /// What is to come after its last failure: a restart, or none because there were too many.
     pub restart: Option<Restart>,
-    /// Why it works less well than it should, in its own words.
+    /// Why it works less well than it should: in its own words, and if it was found hung.
     pub degraded: Option<String>,
     /// The last thing that was wrong with it; survives a stop and a start.
     pub last_error: Option<ErrorReport>,

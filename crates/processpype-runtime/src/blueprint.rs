@@ -29,6 +29,7 @@ use processpype_core::{
 
 use crate::binding::Binder;
 use crate::group::{GroupSpec, NamedGroup};
+use crate::hang::HangLimit;
 use crate::kind::Kind;
 pub(crate) use crate::kind::Make;
 use crate::problem::PlanError;
@@ -91,6 +92,10 @@ pub struct Options {
     pub stop_timeout: Duration,
     /// What follows its failure.
     pub restart: RestartOptions,
+    /// How long it may go without a beat while it runs, if it has a heartbeat.
+    pub heartbeat: Option<HangLimit>,
+    /// How long one poll may take, if polls are watched.
+    pub watchdog: Option<HangLimit>,
 }
 
 /// A choice of a provider for a role.
@@ -207,6 +212,8 @@ impl Default for Options {
             start_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(10),
             restart: RestartOptions::default(),
+            heartbeat: None,
+            watchdog: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::life::{Life, Phase};
 use crate::panic::{Panicked, contain, contained};
+use crate::vitals::Seen;
 
 /// A blocking child of a generation, as a future of its value.
 ///
@@ -98,7 +99,7 @@ impl Context {
         let span = tracing::Span::current();
         let child = guard.child();
         let body = async move {
-            let outcome = contained(future).await;
+            let outcome = Seen::other(guard.life(), &what, guard.child(), contained(future)).await;
             settle_child(guard.life(), &what, outcome.map(ChildOutput::into_result));
             drop(guard);
         };

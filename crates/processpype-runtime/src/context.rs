@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::cell::Cell;
 use crate::life::{Life, Phase};
 use crate::message::Reports;
+use crate::vitals::Watched;
 
 /// How many metadata entries one generation may set.
 pub const METADATA_MAX: usize = 64;
@@ -97,10 +98,15 @@ impl Context {
     /// ```
     #[must_use]
     pub fn detached(name: &str) -> Self {
+        Self::watched(name, Watched::default())
+    }
+
+    pub(crate) fn watched(name: &str, watched: Watched) -> Self {
         let name = ServiceName::new(name).expect("a test names its service validly");
         let cell = Cell::detached(name);
         let services = tokio::runtime::Handle::current();
-        Self::new(Arc::new(Life::new(cell, Generation(1), services, Reports::nowhere())))
+        let (generation, nowhere) = (Generation(1), Reports::nowhere());
+        Self::new(Arc::new(Life::new(cell, generation, services, nowhere, watched)))
     }
 
     /// Makes a [detached](Self::detached) context that can be asked to stop, for a unit test of
@@ -232,6 +238,38 @@ impl Context {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.life.deadline()
+    }
+
+    /// Says that the service is alive, if it has a heartbeat; otherwise it does nothing.
+    ///
+    /// A service with a heartbeat (`processpype: {heartbeat: {within: 30s}}` in its section of the
+    /// file, or in code) that does not beat for that long while it is `running` counts as hung. It
+    /// is systemd's `WATCHDOG=1`. Beat where the work goes on, not in a task of its own: that would
+    /// say only that the runtime lives.
+    ///
+    /// As cheap as reading the clock and one store; from `run`, a child, a handler or a thread. A
+    /// context that outlives its generation beats for nobody.
+    ///
+    /// ```
+    /// use processpype_runtime::{Context, Result};
+    /// use tokio::sync::mpsc::Receiver;
+    /// use std::time::Duration;
+    ///
+    /// async fn run(cx: &Context, jobs: &mut Receiver<u64>) -> Result {
+    ///     loop {
+    ///         cx.beat();
+    ///         tokio::select! {
+    ///             () = cx.stopping() => return Ok(()),
+    ///             Some(job) = jobs.recv() => work_on(job).await,
+    ///             // Having nothing to do is no hang.
+    ///             () = tokio::time::sleep(Duration::from_secs(10)) => {}
+    ///         }
+    ///     }
+    /// }
+    /// # async fn work_on(_: u64) {}
+    /// ```
+    pub fn beat(&self) {
+        self.life.vitals.beat();
     }
 
     /// Says whether the service can do its work now. Dependents start only when it is ready.

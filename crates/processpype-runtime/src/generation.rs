@@ -34,8 +34,10 @@ use crate::failure::Failure;
 use crate::life::{Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain, contained};
+use crate::remains::Remains;
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
+use crate::vitals::{Seen, Stage};
 
 /// The share of `stop_timeout` for requests in flight.
 const DRAIN_SHARE: f64 = 0.4;
@@ -66,8 +68,12 @@ enum Ended {
     Unasked(Exit, Option<Failure>),
 }
 
-/// Lives one generation.
-pub(crate) async fn live(life: Arc<Life>, orders: Orders) {
+/// Lives one generation; its polls can be seen from outside.
+pub(crate) fn live(life: Arc<Life>, orders: Orders) -> impl Future<Output = ()> + Send {
+    Seen::own(Arc::clone(&life), Box::pin(live_unseen(life, orders)))
+}
+
+async fn live_unseen(life: Arc<Life>, orders: Orders) {
     let farewell = Farewell { life: Some(Arc::clone(&life)) };
     let cx = Context::new(Arc::clone(&life));
     let ending = match construct(&cx, &orders).await {
@@ -91,6 +97,7 @@ async fn construct(cx: &Context, orders: &Orders) -> Result<Arc<dyn ErasedServic
 /// There is no instance; what is left are children that the constructor had begun.
 async fn without_service(life: &Life, ended: Ended) -> Ending {
     life.enter(Phase::Closed, Instant::now());
+    life.vitals.enter(Stage::Children);
     life.abort_children();
     if !life.is_untracked() {
         ended.tell(life);
@@ -100,6 +107,7 @@ async fn without_service(life: &Life, ended: Ended) -> Ending {
 }
 
 async fn live_service(cx: &Context, orders: &Orders, service: Arc<dyn ErasedService>) -> Ending {
+    cx.life.vitals.enter(Stage::Start);
     let ended = match start(cx, &service).await {
         Ok(()) => run(cx, orders, &service).await,
         Err(ended) => Stopped::without_run(ended),
@@ -117,6 +125,7 @@ async fn start(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), End
             settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
         }
     }?;
+    cx.life.vitals.enter(Stage::Routes);
     let copy = Arc::clone(service);
     let routes = contain(move || copy.routes())
         .map_err(|panicked| Ended::failed(Failure::from_panic("routes()", &panicked)))?;
@@ -133,19 +142,20 @@ struct Stopped {
     ended: Ended,
     /// When the teardown must be over.
     by: Option<Instant>,
-    /// Something had to be dropped because it did not end in its phase.
-    forced: bool,
+    /// What had to be dropped because it did not end in its phase.
+    cut: Vec<String>,
 }
 
 impl Stopped {
     fn without_run(ended: Ended) -> Self {
-        Self { ended, by: None, forced: false }
+        Self { ended, by: None, cut: Vec::new() }
     }
 }
 
 /// Runs until the service ends by itself or is asked to stop; then drains and ends `run`.
 async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) -> Stopped {
     let life = &cx.life;
+    life.vitals.enter(Stage::Run);
     let mut running = Contained::new(service.run(cx));
     let by = tokio::select! {
         biased;
@@ -164,12 +174,13 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
     let total = by.saturating_duration_since(Instant::now());
     let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;
     let run_by = (Instant::now() + total.mul_f64(RUN_SHARE)).min(by);
+    life.vitals.enter(Stage::Ending);
     life.enter(Phase::Stopping, run_by);
     let outcome = match drained {
         Some(outcome) => Some(outcome),
         None => timeout_at(run_by, &mut running).await.ok(),
     };
-    let forced = outcome.is_none();
+    let cut = outcome.is_none().then(|| "`run` has not ended in time".to_owned());
     let outcome = outcome.or_else(|| running.cut().map(Err));
     let failure = outcome.and_then(|outcome| settle("run", ErrorKind::Failed, outcome).err());
     let ended = match failure {
@@ -177,7 +188,7 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
         Some(failure) => Ended::Unasked(Exit::Stopped, Some(failure)),
         None => Ended::Asked,
     };
-    Stopped { ended, by: Some(by), forced }
+    Stopped { ended, by: Some(by), cut: cut.into_iter().collect() }
 }
 
 /// Lets requests in flight finish while `run` still serves them; returns `run`'s end if it came
@@ -188,6 +199,7 @@ async fn drain<F: Future + Unpin>(
     until: Instant,
 ) -> Option<F::Output> {
     life.enter(Phase::Draining, until);
+    life.vitals.enter(Stage::Draining);
     let mut outcome = None;
     let mut idle = std::pin::pin!(timeout_at(until, life.requests_ended()));
     loop {
@@ -212,22 +224,27 @@ async fn teardown(
     let by = (stopped.by)
         .or_else(|| life.stop_by())
         .unwrap_or_else(|| Instant::now() + orders.stop_timeout);
-    let mut forced = stopped.forced;
+    let mut cut = stopped.cut;
     let mut ending = stopped.ended.into_ending();
-    forced |= !end_children(life, by).await;
+    life.vitals.enter(Stage::Children);
+    cut.extend(end_children(life, by).await);
     life.enter(Phase::Closing, by);
-    let (stopped, failure) = stop(cx, &service, by).await;
-    forced |= !stopped;
+    life.vitals.enter(Stage::Stop);
+    let (in_time, failure) = stop(cx, &service, by).await;
+    cut.extend((!in_time).then(|| "`stop` has not ended in time".to_owned()));
     life.enter(Phase::Closed, by);
+    life.vitals.enter(Stage::Children);
     life.abort_children();
     life.untracked().await;
+    life.vitals.enter(Stage::Drop);
     let (leaked, dropped) = let_go(service).await;
     // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
     let later = [life.take_child_failure(), failure, dropped];
     ending.failure = ending.failure.or_else(|| later.into_iter().flatten().next());
     ending.leaked = leaked;
-    if forced && ending.exit == Exit::Stopped {
+    if !cut.is_empty() && ending.exit == Exit::Stopped {
         ending.exit = Exit::Aborted;
+        ending.cut = Some(cut.join("; "));
     }
     ending
 }
@@ -246,20 +263,21 @@ async fn stop(
     (in_time, failure.map(Failure::of_stop))
 }
 
-/// Gives the children their time, then aborts them. Returns whether they ended by themselves.
-async fn end_children(life: &Life, by: Instant) -> bool {
+/// Gives the children their time, then aborts them. Returns what is to be said if it came to that.
+async fn end_children(life: &Life, by: Instant) -> Option<String> {
     let left = by.saturating_duration_since(Instant::now());
     let until = life.deadline().unwrap_or_else(|| Instant::now() + left.mul_f64(RUN_SHARE)).min(by);
     life.enter(Phase::Stopping, until);
     if timeout_at(until, life.children_ended()).await.is_ok() {
-        return true;
+        return None;
     }
+    let children = Remains { children: life.children(), ..Remains::default() };
     life.abort_children();
     // A child that blocks its thread does not end; `stop` must have its time all the same.
     let left = by.saturating_duration_since(Instant::now());
     let until = Instant::now() + left.mul_f64(ABORTED_SHARE);
     let _ = timeout_at(until, life.children_ended()).await;
-    false
+    Some(format!("{children} in time"))
 }
 
 /// Drops the generation's own handle. Returns whether somebody else keeps the instance, and the
@@ -324,7 +342,7 @@ impl Ended {
             Self::Asked => (Exit::Stopped, None),
             Self::Unasked(exit, failure) => (exit, failure),
         };
-        Ending { exit, failure, leaked: false }
+        Ending { exit, failure, leaked: false, cut: None }
     }
 }
 
@@ -347,6 +365,7 @@ impl Drop for Farewell {
         let Some(life) = self.life.take() else { return };
         life.cell.shut(life.generation);
         life.enter(Phase::Closed, Instant::now());
+        life.vitals.enter(Stage::Left);
         life.abort_children();
         let ending = if std::thread::panicking() {
             // Every hook is contained, so this is what nobody thought of; it must not pass for a
@@ -354,7 +373,7 @@ impl Drop for Farewell {
             let failure = Failure::new(ErrorKind::Panic, "the service panicked outside its hooks");
             Ended::failed(failure).into_ending()
         } else {
-            Ending { exit: Exit::Aborted, failure: None, leaked: false }
+            Ending { exit: Exit::Aborted, failure: None, leaked: false, cut: None }
         };
         let gone = Message::Gone(life.cell_id(), life.generation, ending);
         if life.is_untracked() {

@@ -16,8 +16,8 @@
 //! |---|---|
 //! | what users write against | `service` `context` `dep` `config` `shared` `routes` `error` |
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
-//! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message` |
-//! | the loop | `supervisor`, `timers`, `clock` |
+//! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
+//! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see and ask | `manager`, `operation`, `status`, `journal` |
 
 mod argument;
@@ -35,6 +35,7 @@ mod error;
 mod failure;
 mod generation;
 mod group;
+mod hang;
 mod journal;
 mod kind;
 mod life;
@@ -43,6 +44,7 @@ mod message;
 mod operation;
 mod panic;
 mod problem;
+mod remains;
 mod routes;
 mod scrub;
 mod service;
@@ -50,6 +52,7 @@ mod shared;
 mod status;
 mod supervisor;
 mod timers;
+mod vitals;
 
 pub use crate::argument::{Argument, ConfigType, Declaration, Resolver};
 pub use crate::blueprint::{
@@ -63,6 +66,7 @@ pub use crate::context::{Context, METADATA_MAX, Stopper, TEXT_MAX};
 pub use crate::dep::{Dep, Deps, Ref, Sole};
 pub use crate::error::{Error, Result, Unavailable};
 pub use crate::group::{GroupSpec, NamedGroup};
+pub use crate::hang::{HANG_LIMIT_MAX, HANG_LIMIT_MIN, HangLimit, InvalidHangLimit, OnHang};
 pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};
 pub use crate::kind::Kind;
 pub use crate::life::CHILDREN_MAX;

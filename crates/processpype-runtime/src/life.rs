@@ -40,6 +40,8 @@ use tokio::time::Instant;
 use crate::cell::Cell;
 use crate::failure::Failure;
 use crate::message::{Message, Reports};
+use crate::remains::{Asked, Blocked, Remains};
+use crate::vitals::{Vitals, Watched};
 
 /// How many children one generation may have at a time.
 pub const CHILDREN_MAX: usize = 65_536;
@@ -69,6 +71,7 @@ pub(crate) struct Life {
     pub(crate) cell: Arc<Cell>,
     pub(crate) generation: Generation,
     pub(crate) services: Handle,
+    pub(crate) vitals: Vitals,
     reports: Reports,
     phase: AtomicU8,
     changed: Notify,
@@ -84,6 +87,10 @@ pub(crate) struct Life {
 struct Control {
     /// When the stop that was asked for must be over.
     stop_by: Option<Instant>,
+    /// When the stop was asked for.
+    asked_at: Option<Instant>,
+    /// When the generation was aborted.
+    aborted_at: Option<Instant>,
     /// The end of the current phase.
     deadline: Option<Instant>,
     health: Health,
@@ -132,11 +139,13 @@ impl Life {
         generation: Generation,
         services: Handle,
         reports: Reports,
+        watched: Watched,
     ) -> Self {
         Self {
             cell,
             generation,
             services,
+            vitals: Vitals::new(watched),
             reports,
             phase: AtomicU8::new(Phase::Serving as u8),
             changed: Notify::new(),
@@ -148,7 +157,10 @@ impl Life {
 
     /// Asks the generation to stop by `by`. Supervisor only.
     pub(crate) fn ask_to_stop(&self, by: Instant) {
-        self.control().stop_by.get_or_insert(by);
+        let mut control = self.control();
+        control.stop_by.get_or_insert(by);
+        control.asked_at.get_or_insert_with(Instant::now);
+        drop(control);
         self.changed.notify_waiters();
     }
 
@@ -284,8 +296,33 @@ impl Life {
     }
 
     /// Returns the names of the children that still run.
-    pub(crate) fn children(&self) -> Vec<Arc<str>> {
-        self.control().tracked.values().map(|tracked| Arc::clone(&tracked.name)).collect()
+    pub(crate) fn children(&self) -> Vec<(Arc<str>, Option<Blocked>)> {
+        let (polls, now) = (self.vitals.child_polls(), Instant::now());
+        let blocked = |child: &u64| Blocked::judge(Some(*polls.get(child)?), None, now);
+        let tracked =
+            |(child, tracked): (&u64, &Tracked)| (Arc::clone(&tracked.name), blocked(child));
+        self.control().tracked.iter().map(tracked).collect()
+    }
+
+    /// Returns what has not ended of the generation.
+    pub(crate) fn remains(&self) -> Remains {
+        let (stage, since) = self.vitals.stage();
+        let children = self.children();
+        let control = self.control();
+        let asked =
+            Asked { stop: control.asked_at, abort: control.aborted_at, deadline: control.deadline };
+        let requests = control.requests;
+        drop(control);
+        let due = asked.due(stage, since);
+        let poll = self.vitals.own_poll();
+        let blocked = poll.and_then(|began| Blocked::judge(began, due, Instant::now()));
+        Remains { hook: stage.hook(), blocked, children, requests }
+    }
+
+    /// Notes that the generation is ended by force, and aborts its children. Supervisor only.
+    pub(crate) fn abort(&self) {
+        self.control().aborted_at.get_or_insert_with(Instant::now);
+        self.abort_children();
     }
 
     /// Aborts every child that can be aborted.

@@ -43,6 +43,8 @@ pub(crate) struct Ending {
     pub(crate) failure: Option<Failure>,
     /// Somebody still holds the instance.
     pub(crate) leaked: bool,
+    /// What had to be dropped because it did not end in its time.
+    pub(crate) cut: Option<String>,
 }
 
 /// The sending side of the supervisor's queue.

@@ -36,6 +36,7 @@ use crate::failure::Failure;
 use crate::life::{Life, Phase};
 use crate::message::Message;
 use crate::panic::{contain, contained, drop_contained};
+use crate::vitals::Seen;
 
 /// What the framework itself answers below `/services/{name}/`, by `POST`.
 pub const RESERVED_VERBS: [&str; 5] =
@@ -174,10 +175,12 @@ impl Mounted {
         let guard = self.life.track_request().map_err(|_| RequestError::Stopping)?;
         let router = self.router.load_full().ok_or(RequestError::Stopping)?;
         let life = Arc::clone(&self.life);
+        let answer = contained(answer(router, request));
+        let answer = Seen::other(&life, "a handler", None, answer);
         let handler = async move {
             let outcome = tokio::select! {
                 biased;
-                outcome = contained(answer(router, request)) => Some(outcome),
+                outcome = answer => Some(outcome),
                 () = guard.life().reached(Phase::Stopping) => None,
             };
             (outcome, guard)

@@ -67,7 +67,7 @@ pub struct Status {
     pub error: Option<ErrorInfo>,
     /// The last thing that was wrong with it; survives a stop and a start.
     pub last_error: Option<ErrorInfo>,
-    /// Why it works less well than it should, in its own words.
+    /// Why it works less well than it should: in its own words, and if it was found hung.
     pub degraded: Option<String>,
     /// What the service tells about itself.
     pub metadata: BTreeMap<String, String>,

@@ -26,17 +26,19 @@
 //! named.
 
 mod closing;
+mod ending;
 mod launch;
 mod publish;
 mod recovery;
+mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{
-    Action, CloseCause, ErrorKind, EventKind, Generation, Machine, OperationId, Outcome, Refusal,
-    Report, ServiceId, Timer, Verb,
+    Action, CloseCause, EventKind, Generation, Machine, OperationId, Outcome, Refusal, Report,
+    ServiceId, Timer, Verb,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -44,7 +46,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::argument::Wiring;
-use crate::blueprint::{Options, Spec};
+use crate::blueprint::Spec;
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -55,9 +57,11 @@ use crate::manager::{Asked, Shared};
 use crate::message::{Ending, Message, Reports};
 use crate::operation::{Command, CommandError, Done, Operation, Waiting};
 use crate::timers::{Due, Timers};
+use crate::vitals::Watched;
 
 pub use self::closing::Closed;
 pub use self::launch::Launch;
+pub(crate) use self::recovery::seconds;
 
 /// How many messages of one source are taken before the others are looked at.
 const BATCH: usize = 256;
@@ -112,8 +116,11 @@ struct Service {
     task: Option<AbortHandle>,
     /// The failure of the current or last generation, until its end is published.
     failure: Option<Failure>,
+    /// What the generation was doing when it was ended by force or given up.
+    remains: Option<String>,
     started: crate::clock::Timestamp,
     restarts: recovery::Restarts,
+    watch: watch::Watch,
 }
 
 // === impl Supervisor ===
@@ -170,8 +177,13 @@ impl Supervisor {
         for _ in 0..BATCH {
             match self.timers.pop_due(now) {
                 Some(Due::Generation(id, generation, timer)) => {
+                    if timer == Timer::Abort {
+                        self.note_remains(id, generation);
+                    }
                     self.report(id, generation, Report::Elapsed(timer));
                 }
+                Some(Due::Beat(id, generation)) => self.look_at_beats(id, generation),
+                Some(Due::Polls(id, generation)) => self.look_at_polls(id, generation),
                 Some(Due::Drained) => self.step(|machine, actions| {
                     machine.close(CloseCause::Requested, actions);
                 }),
@@ -185,6 +197,7 @@ impl Supervisor {
         match message {
             Message::Started(id, generation, ready) => {
                 self.report(id, generation, Report::Started { ready });
+                self.watch_beats(id, generation);
                 // What was said about readiness since is newer than `ready`.
                 self.take_health(id, generation);
             }
@@ -218,6 +231,9 @@ impl Supervisor {
         let service = &mut self.services[id.index()];
         service.life = None;
         service.task = None;
+        if let Some(cut) = ending.cut {
+            service.remains = Some(self.launch.scrub.text(&cut));
+        }
         self.report(id, generation, Report::Gone(ending.exit));
         if ending.leaked {
             self.tell_leaked(id, generation);
@@ -342,47 +358,25 @@ impl Supervisor {
         let span = tracing::info_span!(
             target: "processpype", "service", service = %cell.name(), generation = generation.0
         );
-        let life = Arc::new(Life::new(cell, generation, services, self.reports.clone()));
         let service = &mut self.services[id.index()];
+        let options = &service.spec.options;
+        let watched =
+            Watched { beats: options.heartbeat.is_some(), polls: options.watchdog.is_some() };
+        let reports = self.reports.clone();
+        let life = Arc::new(Life::new(cell, generation, services, reports, watched));
         let orders = Orders {
             make: Arc::clone(&service.spec.kind.make),
             wiring: Arc::clone(&service.wiring),
             oneshot: service.spec.options.oneshot,
             stop_timeout: service.spec.options.stop_timeout,
         };
-        service.failure = None;
+        (service.failure, service.remains) = (None, None);
         service.restarts.begin();
+        service.begin_watch();
         service.life = Some(Arc::clone(&life));
         let task = self.launch.services.spawn(generation::live(life, orders).instrument(span));
         service.task = Some(task.abort_handle());
-    }
-
-    /// Asks, with a deadline that closing may shorten.
-    fn ask_to_stop(&mut self, id: ServiceId, generation: Generation) {
-        let timeout = self.services[id.index()].spec.options.stop_timeout;
-        let mut by = Instant::now() + timeout;
-        if let Some(closing) = self.closing.services_by() {
-            by = by.min(closing);
-        }
-        if let Some(life) = self.life(id, generation) {
-            life.ask_to_stop(by);
-            // Not left to the generation's task: it may be blocked.
-            life.cell.cut(generation);
-        }
-    }
-
-    fn abort(&mut self, id: ServiceId, generation: Generation) {
-        if let Some(life) = self.life(id, generation) {
-            tracing::warn!(
-                target: "processpype", service = %life.cell.name(), generation = generation.0,
-                children = ?life.children(), "ending the service by force"
-            );
-            life.cell.cut(generation);
-            life.abort_children();
-        }
-        if let Some(task) = &self.services[id.index()].task {
-            task.abort();
-        }
+        self.watch_polls(id, generation);
     }
 
     fn arm(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
@@ -473,21 +467,16 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 
 impl Service {
     fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
-        let restarts = recovery::Restarts::default();
-        Self { spec, wiring, life: None, task: None, failure: None, started: now, restarts }
-    }
-}
-
-/// The text of a failure that no code of the service has told.
-fn plain_text(kind: ErrorKind, options: &Options) -> String {
-    match kind {
-        ErrorKind::StartTimeout => {
-            let limit = options.start_timeout;
-            format!("constructor and `start` took longer than `start_timeout` ({limit:?})")
+        Self {
+            spec,
+            wiring,
+            life: None,
+            task: None,
+            failure: None,
+            remains: None,
+            started: now,
+            restarts: recovery::Restarts::default(),
+            watch: watch::Watch::default(),
         }
-        ErrorKind::Orphaned => "the generation could not be ended: it may block a thread, and \
-                                may still run until the process ends"
-            .to_owned(),
-        _ => "the service failed; the log has the details".to_owned(),
     }
 }

@@ -24,6 +24,10 @@ use tokio::time::Instant;
 pub(crate) enum Due {
     /// A wait for one generation.
     Generation(ServiceId, Generation, Timer),
+    /// A look at the beats of one generation.
+    Beat(ServiceId, Generation),
+    /// A look at the polls of one generation.
+    Polls(ServiceId, Generation),
     /// The drain delay is over: stop the services.
     Drained,
     /// The closing deadline.

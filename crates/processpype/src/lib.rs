@@ -85,6 +85,7 @@ mod documents;
 mod exit;
 mod framework_keys;
 mod groups;
+mod hang;
 mod process;
 mod recovery;
 mod running;
@@ -111,9 +112,10 @@ pub use processpype_core::{
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, ChildOutput, Closed,
     CommandError, Config, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo,
-    Event, EventPage, HISTORY_KEPT, METADATA_MAX, Manager, Mounted, Operation, Past, PlanCode,
-    PlanError, PlanProblem, Ref, Request, RequestError, RestartInfo, Result, Routes, Service,
-    Shared, Sole, Status, Subscription, TEXT_MAX, TaskFunction, Timestamp, Unavailable,
+    Event, EventPage, HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, METADATA_MAX, Manager, Mounted,
+    OnHang, Operation, Past, PlanCode, PlanError, PlanProblem, Ref, Request, RequestError,
+    RestartInfo, Result, Routes, Service, Shared, Sole, Status, Subscription, TEXT_MAX,
+    TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::framework_keys::{EdgeWord, RestartSection};
+use crate::hang::FurtherKeys;
 
 /// The sections of the file, in the order in which they are shown.
 pub(crate) const SECTIONS: [&str; 7] =
@@ -34,9 +35,6 @@ pub(crate) const FRAMEWORK_KEYS: [&str; 13] = [
     "log_level",
     "processpype",
 ];
-
-/// Keys that are kept for what comes later; they are refused until then.
-pub(crate) const RESERVED_KEYS: [&str; 1] = ["processpype"];
 
 /// What the application is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -99,6 +97,8 @@ pub(crate) struct DefaultsSection {
     pub(crate) stop_timeout: Option<HumanDuration>,
     /// The least severe level that is logged of a service.
     pub(crate) log_level: Option<Level>,
+    /// Further keys; a service's own lie over these, one by one.
+    pub(crate) processpype: FurtherKeys,
 }
 
 /// The framework's keys in the section of a service.
@@ -131,6 +131,8 @@ pub(crate) struct ServiceKeys {
     pub(crate) stop_timeout: Option<HumanDuration>,
     /// The least severe level that is logged of this service.
     pub(crate) log_level: Option<Level>,
+    /// Further keys of the framework.
+    pub(crate) processpype: FurtherKeys,
 }
 
 /// Every section of the framework, read and checked.

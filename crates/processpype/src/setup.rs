@@ -34,9 +34,8 @@ use processpype_telemetry::{Level, Timezone};
 use crate::application::{Application, Declared, Sources};
 use crate::framework_keys;
 use crate::groups;
-use crate::settings::{
-    DefaultsSection, FRAMEWORK_KEYS, RESERVED_KEYS, SECTIONS, ServiceKeys, Settings,
-};
+use crate::hang;
+use crate::settings::{DefaultsSection, FRAMEWORK_KEYS, SECTIONS, ServiceKeys, Settings};
 
 /// Why an application cannot be started, with every problem that was found.
 ///
@@ -283,6 +282,7 @@ impl<'a> Specs<'a> {
         let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
         let (specs, levels, taken) = (Vec::new(), Vec::new(), Vec::new());
         let section = document.section(&["defaults"]);
+        problems.keep(hang::check_defaults(&defaults.processpype, &section));
         let defaults_fit = match framework_keys::check_defaults(defaults, &section) {
             Ok(()) => true,
             Err(report) => {
@@ -408,14 +408,7 @@ impl<'a> Specs<'a> {
     /// Splits a section into the framework's keys and the service's own.
     fn keys(&mut self, section: &Section) -> (ServiceKeys, Section) {
         let (keys, own) = section.split(&FRAMEWORK_KEYS);
-        for (key, _) in keys.keys() {
-            if RESERVED_KEYS.contains(&key.as_str()) {
-                let text = format!("the framework's key `{key}` is not supported yet");
-                self.problems.add(section.get(&key).problem(text).help("remove it").into());
-            }
-        }
-        let (_, unsupported) = keys.split(&RESERVED_KEYS);
-        (self.problems.keep(unsupported.read()), own)
+        (self.problems.keep(keys.read()), own)
     }
 
     fn finish(&mut self, mut spec: Spec, keys: ServiceKeys, section: &Section) {
@@ -425,6 +418,9 @@ impl<'a> Specs<'a> {
             self.levels.push((spec.name.clone(), level));
         }
         let own = section.get("restart").exists();
+        let further = [&keys.processpype, &defaults.processpype];
+        let limits = hang::apply(&mut spec.options, further, section);
+        self.problems.keep(limits);
         if let Err(report) = framework_keys::apply(&mut spec, keys, defaults, section)
             && (own || self.defaults_fit)
         {

@@ -9,6 +9,7 @@
 //! 2. What a kind does badly it does for real, and only when its configuration says so.
 
 mod flaky;
+mod hangs;
 mod hello;
 mod slow;
 mod status;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use processpype::Application;
 
 use crate::flaky::Flaky;
+use crate::hangs::Hangs;
 use crate::hello::Hello;
 use crate::slow::Slow;
 use crate::stubborn::Stubborn;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         .kind("hello", Hello::new)
         .kind("ticker", Ticker::new)
         .kind("flaky", Flaky::new)
+        .kind("hangs", Hangs::new)
         .kind("slow", Slow::new)
         .kind("stubborn", Stubborn::new)
         .kind("vault", Vault::new)

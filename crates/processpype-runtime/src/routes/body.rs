@@ -25,6 +25,7 @@ use tracing::Instrument as _;
 
 use crate::life::{Guard, NotTracked, Phase};
 use crate::panic::contained;
+use crate::vitals::Seen;
 
 /// How many frames of one body may wait for its client.
 const FRAMES_PENDING: usize = 8;
@@ -57,7 +58,8 @@ async fn pump(
     let cut_at = if is_event_stream { Phase::Draining } else { Phase::Stopping };
     let all = async {
         loop {
-            let frame = match contained(body.frame()).await {
+            let frame = Seen::other(life, "a body", None, contained(body.frame()));
+            let frame = match frame.await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
                 Err(panicked) => Err(axum::Error::new(panicked)),

@@ -15,7 +15,7 @@ use processpype_core::{
     ServiceState, Verb,
 };
 
-use super::{Supervisor, plain_text};
+use super::Supervisor;
 use crate::blueprint::Spec;
 use crate::cell::Cell;
 use crate::clock::Timestamp;
@@ -77,8 +77,10 @@ impl Supervisor {
                 remember(status, change.generation, exit, service.started, now);
             }
         });
-        self.log_change(change, failure.as_ref());
-        let message = failure.map(|info| Arc::from(info.message));
+        let message = failure.as_ref().map(|info| info.message.clone());
+        let message = message.or_else(|| self.forced_text(change));
+        self.log_change(change, failure.as_ref(), message.as_deref());
+        let message = message.map(Arc::from);
         let actor = self.actor_of(change);
         self.append(Event {
             generation: Some(change.generation),
@@ -127,13 +129,16 @@ impl Supervisor {
     /// Publishes what a service says about itself; `before` is its status until then.
     pub(super) fn publish_health(&mut self, id: ServiceId, before: &Status, health: Health) {
         let now = self.clock.now();
+        let watch = &mut self.services[id.index()].watch;
+        let said = [watch.say(health.degraded.clone()), health.degraded];
+        let degraded = watch.degraded();
         let reported = health.error.as_ref().map(|message| ErrorInfo {
             message: message.clone(),
             kind: ErrorKind::Reported,
             at: now,
         });
         self.update(id, |status, _| {
-            status.degraded.clone_from(&health.degraded);
+            status.degraded = degraded;
             status.metadata = health.metadata;
             let reports = status.error.as_ref().is_none_or(|e| e.kind == ErrorKind::Reported);
             let same = status.error.as_ref().map(|e| &e.message) == health.error.as_ref();
@@ -145,17 +150,25 @@ impl Supervisor {
             }
         });
         let after = self.shared.cells[id.index()].status();
-        self.tell_health(id, before, &after);
+        self.tell_health(id, before, &after, said);
     }
 
-    fn tell_health(&mut self, id: ServiceId, before: &Status, after: &Status) {
+    /// Tells what changed; `degraded` is what the service said about that before and says now.
+    fn tell_health(
+        &mut self,
+        id: ServiceId,
+        before: &Status,
+        after: &Status,
+        degraded: [Option<String>; 2],
+    ) {
         let mut told = Vec::new();
         if before.ready != after.ready && after.state == ServiceState::Running {
             told.push((if after.ready { "ready" } else { "unready" }, None));
         }
-        if before.degraded != after.degraded {
-            let cause = if after.degraded.is_some() { "degraded" } else { "recovered" };
-            told.push((cause, after.degraded.clone()));
+        let [said, says] = degraded;
+        if said != says {
+            let cause = if says.is_some() { "degraded" } else { "recovered" };
+            told.push((cause, says));
         }
         if before.error != after.error
             && let Some(error) = &after.error
@@ -292,12 +305,16 @@ impl Supervisor {
         let failure = self.services[id.index()].failure.as_ref();
         match failure.filter(|failure| failure.kind == kind) {
             Some(failure) => failure.public.clone(),
-            None => plain_text(kind, &self.services[id.index()].spec.options),
+            None => self.plain_text(id, kind),
         }
     }
 
     /// Publishes the status of a service: what the machine knows, and what `change` adds.
-    fn update(&mut self, id: ServiceId, change: impl FnOnce(&mut Status, &super::Service)) {
+    pub(super) fn update(
+        &mut self,
+        id: ServiceId,
+        change: impl FnOnce(&mut Status, &super::Service),
+    ) {
         let cell = &self.shared.cells[id.index()];
         let mut status = Status::clone(&cell.status());
         status.ready = self.machine.is_ready(id);
@@ -314,11 +331,16 @@ impl Supervisor {
         }
     }
 
-    fn append(&self, event: Event) {
+    pub(super) fn append(&self, event: Event) {
         self.shared.journal.append(event);
     }
 
-    fn event(&self, kind: EventKind, id: Option<ServiceId>, cause: &'static str) -> Event {
+    pub(super) fn event(
+        &self,
+        kind: EventKind,
+        id: Option<ServiceId>,
+        cause: &'static str,
+    ) -> Event {
         Event {
             seq: 0,
             time: self.clock.now(),
@@ -354,10 +376,10 @@ impl Supervisor {
         by_operator.then(|| status.acted.as_ref().map(|acted| Arc::clone(&acted.actor))).flatten()
     }
 
-    fn log_change(&self, change: Change, failure: Option<&ErrorInfo>) {
+    fn log_change(&self, change: Change, failure: Option<&ErrorInfo>, detail: Option<&str>) {
         let name = self.shared.cells[change.service.index()].name();
         let generation = change.generation.0;
-        let detail = failure.map_or(String::new(), |failure| format!(": {}", failure.message));
+        let detail = detail.map_or(String::new(), |detail| format!(": {detail}"));
         let cause = change.cause.as_str();
         match change.to {
             ServiceState::Error if !self.is_told(change.service, failure) => tracing::error!(
@@ -365,7 +387,7 @@ impl Supervisor {
             ),
             ServiceState::Stopped if change.cause == Cause::Exit(Exit::Aborted) => tracing::warn!(
                 target: "processpype", service = %name, generation, cause,
-                "stopped by force: it did not end in its time{detail}"
+                "stopped by force{detail}"
             ),
             to @ (ServiceState::Running | ServiceState::Stopped) => tracing::info!(
                 target: "processpype", service = %name, generation, cause, "{to}{detail}"

@@ -173,7 +173,7 @@ fn numbered(attempt: u32, options: &RestartOptions) -> String {
 }
 
 /// Seconds with one digit where a tenth matters.
-fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     if time >= Duration::from_secs(10) {
         format!("{:.0} s", time.as_secs_f64())
     } else {

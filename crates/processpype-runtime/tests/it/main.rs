@@ -10,3 +10,4 @@
 mod bounds;
 mod harness;
 mod threads;
+mod watchdog;

@@ -8,7 +8,7 @@ use super::print::{Printer, say};
 use crate::groups::GroupSection;
 use crate::settings::FRAMEWORK_KEYS;
 use crate::settings::{
-    AppSection, DefaultsSection, ObservabilitySection, RESERVED_KEYS, ServerSection, ServiceKeys,
+    AppSection, DefaultsSection, ObservabilitySection, ServerSection, ServiceKeys,
 };
 use crate::setup::Setup;
 
@@ -58,7 +58,6 @@ fn effective(setup: &Setup) -> Vec<Effective> {
 /// The framework's keys are shown where they are written; their defaults are in the reference.
 fn framework_keys(section: &Section) -> Vec<Effective> {
     let (keys, _) = section.split(&FRAMEWORK_KEYS);
-    let (_, keys) = keys.split(&RESERVED_KEYS);
     let all = keys.effective(&schema_for!(ServiceKeys));
     all.into_iter().filter(|value| value.origin != processpype_config::Origin::Default).collect()
 }

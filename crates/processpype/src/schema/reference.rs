@@ -55,6 +55,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("groups.NAME.members", "[reader, writer]"),
     ("groups.NAME.max_restarts", "3"),
     ("groups.NAME.within", "5m"),
+    ("defaults.processpype.heartbeat.within", "1m"),
+    ("defaults.processpype.heartbeat.then", "restart"),
+    ("defaults.processpype.watchdog.poll", "250ms"),
+    ("defaults.processpype.watchdog.then", "restart"),
     ("services.NAME.kind", "ticker"),
     ("services.NAME.enabled", "false"),
     ("services.NAME.autostart", "false"),
@@ -74,6 +78,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("services.NAME.start_timeout", "1m30s"),
     ("services.NAME.stop_timeout", "20s"),
     ("services.NAME.log_level", "debug"),
+    ("services.NAME.processpype.heartbeat.within", "30s"),
+    ("services.NAME.processpype.heartbeat.then", "restart"),
+    ("services.NAME.processpype.watchdog.poll", "1s"),
+    ("services.NAME.processpype.watchdog.then", "restart"),
 ];
 
 /// One key of the file.
@@ -263,7 +271,8 @@ fn every_example_is_accepted_in_the_file_and_as_a_variable() {
         _source: crate::Dep<Provider, Source>,
     }
     impl crate::Service for Named {}
-    // `kind` is for services of the file, `uses` for those that declare a dependency.
+    // `kind` is for services of the file, `uses` for those that declare a dependency, and `then`
+    // for those that have a limit.
     let application = |path: &str| match path {
         "services.NAME.uses" => empty()
             .service(|| Provider)
@@ -278,6 +287,10 @@ fn every_example_is_accepted_in_the_file_and_as_a_variable() {
         _ if path.starts_with("groups.") => {
             let app = empty().task("reader", wait).task("writer", wait);
             app.group("name", crate::Strategy::OneForAll, &["reader", "writer"])
+        }
+        path if path.ends_with(".then") => {
+            let (after, then) = (std::time::Duration::from_secs(1), crate::OnHang::Report);
+            empty().task("name", wait).heartbeat(after, then).watchdog(after, then)
         }
         _ => empty().task("database", wait).task("name", wait),
     };

@@ -14,6 +14,7 @@ mod cli;
 mod closing;
 mod compile_fail;
 mod deps;
+mod hang;
 mod harness;
 mod health;
 mod mutations;

@@ -87,9 +87,14 @@ fn sections_and_kinds() {
 }
 
 #[test]
-fn reserved_keys_are_not_supported_yet() {
-    let yaml = "services:\n  counter:\n    step: 1\n    processpype: {}\n";
-    check_yaml("reserved-keys", base(), yaml);
+fn hang_detection() {
+    let yaml = "defaults: {processpype: {watchdog: {poll: 25h}}}\n\
+                services:\n  counter:\n    step: 1\n    \
+                processpype: {heartbeet: {within: 1s}}\n  \
+                a: {kind: ticker, step: 1, processpype: {heartbeat: {within: 1ms}}}\n  \
+                b: {kind: ticker, step: 1, processpype: {heartbeat: {then: restart}}}\n  \
+                c: {kind: ticker, step: 1, processpype: {heartbeat: {within: 1s, then: kill}}}\n";
+    check_yaml("hang-detection", base(), yaml);
 }
 
 #[test]

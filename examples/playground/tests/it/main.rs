@@ -8,6 +8,7 @@ mod canary;
 mod commands;
 mod defects;
 mod exit_codes;
+mod hang;
 mod harness;
 mod http;
 mod night;

@@ -60,6 +60,8 @@ services: {block: {kind: stubborn, mode: block-thread, stop_timeout: 200ms}}",
     let status = app.service("block");
     assert_eq!(status["state"], "error");
     assert_eq!(status["error"]["kind"], "orphaned");
+    let message = status["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`run` has blocked its thread for at least "), "{message}");
     app.post("/services/block/start").problem(409, "orphaned");
     app.get("/services/block/status").problem(503, "service-unavailable");
     app.terminate().check(82);

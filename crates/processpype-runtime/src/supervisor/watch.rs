@@ -1,0 +1,206 @@
+//! Looking at generations that are watched, and what follows when one is found hung.
+//!
+//! # Invariants
+//!
+//! 1. Looking waits for nobody: it reads what the generation shows of itself.
+//! 2. One timer of each kind is armed for a watched generation, and none for others. A timer of a
+//!    generation that is no more changes nothing and is not armed again.
+//! 3. Beats are asked for in `running` alone. Polls are looked at as long as the generation lives.
+//! 4. Whether a hang is a failure is the service's choice, and then the machine decides what
+//!    follows, as after any other failure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_core::{ErrorKind, EventKind, Generation, Report, ServiceId, ServiceState};
+use tokio::time::Instant;
+
+use super::recovery::seconds;
+use super::{Service, Supervisor};
+use crate::blueprint::Options;
+use crate::failure::Failure;
+use crate::hang::{Found, HangLimit, Heart, OnHang, Poll, PollWatch};
+use crate::journal::Event;
+use crate::life::Life;
+use crate::timers::Due;
+
+/// What is known of a watched generation.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    heart: Option<Heart>,
+    /// When the generation was seen running, on its own scale.
+    running: Duration,
+    polls: Option<PollWatch>,
+    /// Why the service works less well than it should, in its own words.
+    said: Option<String>,
+    /// What is to be said about missing beats.
+    lost: Option<String>,
+    /// What is to be said about blocked threads.
+    blocked: Option<String>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    pub(super) fn of(options: &Options) -> Self {
+        let heart = options.heartbeat.map(Heart::new);
+        Self { heart, polls: options.watchdog.map(PollWatch::new), ..Self::default() }
+    }
+
+    /// Takes what the service says itself; returns what it said before.
+    pub(super) fn say(&mut self, said: Option<String>) -> Option<String> {
+        std::mem::replace(&mut self.said, said)
+    }
+
+    /// Returns why the service works less well than it should: its own words, and what was found.
+    pub(super) fn degraded(&self) -> Option<String> {
+        let all: Vec<&str> =
+            [&self.said, &self.lost, &self.blocked].into_iter().flatten().map(|it| &**it).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    /// A generation begins: its polls are looked at from now on, if they are watched.
+    pub(super) fn watch_polls(&mut self, id: ServiceId, generation: Generation) {
+        if let Some(polls) = &self.services[id.index()].watch.polls {
+            let first = Instant::now() + polls.limit.after();
+            self.timers.arm(first, Due::Polls(id, generation));
+        }
+    }
+
+    /// A generation runs: beats are asked for from now on, if they are watched.
+    pub(super) fn watch_beats(&mut self, id: ServiceId, generation: Generation) {
+        if self.machine.state(id) != ServiceState::Running {
+            return;
+        }
+        let Some(life) = self.life(id, generation).cloned() else { return };
+        let watch = &mut self.services[id.index()].watch;
+        watch.running = life.vitals.now();
+        if let Some(heart) = &watch.heart {
+            let first = Instant::now() + heart.limit.after();
+            self.timers.arm(first, Due::Beat(id, generation));
+        }
+    }
+
+    /// It is time to look at the beats of a generation.
+    pub(super) fn look_at_beats(&mut self, id: ServiceId, generation: Generation) {
+        if self.machine.state(id) != ServiceState::Running {
+            return;
+        }
+        let Some(life) = self.life(id, generation).cloned() else { return };
+        let watch = &mut self.services[id.index()].watch;
+        let last = life.vitals.last_beat().max(watch.running);
+        let silent = life.vitals.now().saturating_sub(last);
+        let Some(heart) = &mut watch.heart else { return };
+        let limit = heart.limit;
+        let (found, wait) = heart.look(silent);
+        self.timers.arm(Instant::now() + wait, Due::Beat(id, generation));
+        match found {
+            Some(Found::Hung(())) => {
+                let within = limit.after();
+                let text = format!("no beat for {} (allowed: {within:?})", seconds(silent));
+                self.services[id.index()].watch.lost = Some(text.clone());
+                self.take_hang(&life, ErrorKind::HeartbeatLost, limit, &text);
+            }
+            Some(Found::Recovered(())) => {
+                self.services[id.index()].watch.lost = None;
+                self.tell_hang(&life, "recovered", "it beats again");
+            }
+            None => {}
+        }
+    }
+
+    /// It is time to look at the polls of a generation.
+    pub(super) fn look_at_polls(&mut self, id: ServiceId, generation: Generation) {
+        if !self.machine.is_alive(id) || self.machine.is_orphaned(id) {
+            return;
+        }
+        let Some(life) = self.life(id, generation).cloned() else { return };
+        let (now, polls) = (life.vitals.now(), life.vitals.polls());
+        let Some(watch) = &mut self.services[id.index()].watch.polls else { return };
+        let limit = watch.limit;
+        let (found, wait) = watch.look(&polls, now);
+        let blocked: Vec<&str> = watch.blocked().collect();
+        let blocked =
+            (!blocked.is_empty()).then(|| format!("{} blocks a thread", blocked.join(", ")));
+        self.services[id.index()].watch.blocked = blocked.map(|text| self.launch.scrub.text(&text));
+        self.timers.arm(Instant::now() + wait, Due::Polls(id, generation));
+        for found in found {
+            self.take_found_poll(&life, limit, found, now);
+        }
+    }
+
+    fn take_found_poll(
+        &mut self,
+        life: &Arc<Life>,
+        limit: HangLimit,
+        found: Found<Poll>,
+        now: Duration,
+    ) {
+        match found {
+            Found::Hung(poll) => {
+                let time = seconds(now.saturating_sub(poll.began));
+                let allowed = limit.after();
+                let text = format!(
+                    "{} has blocked its thread for {time} (allowed: {allowed:?})",
+                    poll.what
+                );
+                let text = self.launch.scrub.text(&text);
+                self.take_hang(life, ErrorKind::Blocked, limit, &text);
+            }
+            Found::Recovered(poll) => {
+                let time = seconds(now.saturating_sub(poll.began));
+                let text = format!("{} gave its thread back, within {time}", poll.what);
+                let text = self.launch.scrub.text(&text);
+                self.tell_hang(life, "recovered", &text);
+            }
+        }
+    }
+
+    /// A generation is hung: that is told, or ends it.
+    fn take_hang(&mut self, life: &Arc<Life>, kind: ErrorKind, limit: HangLimit, text: &str) {
+        let (id, generation) = (life.cell_id(), life.generation);
+        let may_fail =
+            matches!(self.machine.state(id), ServiceState::Starting | ServiceState::Running);
+        match limit.then() {
+            OnHang::Restart if may_fail => {
+                self.keep_failure(id, generation, Some(Failure::new(kind, text)));
+                self.report(id, generation, Report::Hung(kind));
+            }
+            OnHang::Report | OnHang::Restart => self.tell_hang(life, kind.as_str(), text),
+        }
+    }
+
+    fn tell_hang(&mut self, life: &Arc<Life>, cause: &'static str, text: &str) {
+        let (id, generation) = (life.cell_id(), life.generation);
+        let degraded = self.services[id.index()].watch.degraded();
+        self.update(id, |status, _| status.degraded = degraded);
+        let (name, number) = (life.cell.name(), generation.0);
+        if cause == "recovered" {
+            tracing::info!(
+                target: "processpype", service = %name, generation = number, "{cause}: {text}"
+            );
+        } else {
+            tracing::warn!(
+                target: "processpype", service = %name, generation = number, "{cause}: {text}"
+            );
+        }
+        self.append(Event {
+            generation: Some(generation),
+            message: Some(Arc::from(text)),
+            ..self.event(EventKind::Health, Some(id), cause)
+        });
+    }
+}
+
+// === impl Service ===
+
+impl Service {
+    /// Begins anew with each generation.
+    pub(super) fn begin_watch(&mut self) {
+        self.watch = Watch::of(&self.spec.options);
+    }
+}

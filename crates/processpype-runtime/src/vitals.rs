@@ -1,0 +1,334 @@
+//! What a generation shows of itself without being asked: its beats, its polls, where it is.
+//!
+//! # Invariants
+//!
+//! 1. They are of one generation: what an old one still does shows here no more than its name does.
+//! 2. Who is looked at waits for nobody: a beat is a store, a poll two, and the supervisor reads.
+//! 3. Clocks are read for those that are watched alone.
+//!
+//! # One scale
+//!
+//! Times are nanoseconds of tokio's clock since the generation began, in one word each, so that
+//! they are never torn. A poll that is going on is its beginning; zero is none. Tokio's clock does
+//! not move within a poll while it is paused: there, a poll never takes long.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll as Polled};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::hang::Poll;
+use crate::life::Life;
+
+/// Which part of its life a generation's own task is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stage {
+    Constructor,
+    Start,
+    Routes,
+    Run,
+    /// Asked to stop; `run` still serves requests in flight.
+    Draining,
+    /// `run` was told to end.
+    Ending,
+    /// The children are waited for.
+    Children,
+    Stop,
+    /// The instance is given up.
+    Drop,
+    /// The task has ended.
+    Left,
+}
+
+/// What of a generation is watched.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) beats: bool,
+    pub(crate) polls: bool,
+}
+
+/// What can be seen of one generation at any time.
+#[derive(Debug)]
+pub(crate) struct Vitals {
+    base: Instant,
+    watched: Watched,
+    /// The last beat.
+    beat: AtomicU64,
+    /// The stage, with the time when it was entered.
+    stage: AtomicU64,
+    /// The poll of the generation's own task.
+    own: AtomicU64,
+    others: Mutex<Others>,
+}
+
+/// Polls of children, handlers and bodies, if they are watched.
+#[derive(Debug, Default)]
+struct Others {
+    futures: BTreeMap<u64, Other>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Other {
+    what: String,
+    child: Option<u64>,
+    poll: Arc<AtomicU64>,
+}
+
+/// A future of a generation whose polls can be seen.
+pub(crate) struct Seen<F> {
+    future: F,
+    seat: Option<Seat>,
+}
+
+/// Where a future notes its polls; given back when it is dropped.
+struct Seat {
+    life: Arc<Life>,
+    /// `None` = the generation's own task.
+    other: Option<(u64, Arc<AtomicU64>)>,
+}
+
+const STAGE_BITS: u32 = 4;
+
+/// No poll is going on.
+const IDLE: u64 = 0;
+
+/// A poll is going on, and nobody watches since when.
+const UNTIMED: u64 = u64::MAX;
+
+// === impl Stage ===
+
+impl Stage {
+    const ALL: [Self; 10] = [
+        Self::Constructor,
+        Self::Start,
+        Self::Routes,
+        Self::Run,
+        Self::Draining,
+        Self::Ending,
+        Self::Children,
+        Self::Stop,
+        Self::Drop,
+        Self::Left,
+    ];
+
+    /// Returns whose code the generation's own task runs.
+    pub(crate) fn hook(self) -> Option<&'static str> {
+        match self {
+            Self::Constructor => Some("the constructor"),
+            Self::Start => Some("`start`"),
+            Self::Routes => Some("`routes`"),
+            Self::Run | Self::Draining | Self::Ending => Some("`run`"),
+            Self::Stop => Some("`stop`"),
+            Self::Drop => Some("`drop`"),
+            Self::Children | Self::Left => None,
+        }
+    }
+}
+
+// === impl Vitals ===
+
+impl Vitals {
+    pub(crate) fn new(watched: Watched) -> Self {
+        Self {
+            base: Instant::now(),
+            watched,
+            beat: AtomicU64::new(0),
+            stage: AtomicU64::new(Stage::Constructor as u64),
+            own: AtomicU64::new(IDLE),
+            others: Mutex::default(),
+        }
+    }
+
+    /// The time on the generation's own scale.
+    pub(crate) fn now(&self) -> Duration {
+        self.base.elapsed()
+    }
+
+    /// The service is alive.
+    pub(crate) fn beat(&self) {
+        if self.watched.beats {
+            self.beat.store(nanos(self.now()), Relaxed);
+        }
+    }
+
+    /// When the last beat was; zero if there was none.
+    pub(crate) fn last_beat(&self) -> Duration {
+        Duration::from_nanos(self.beat.load(Relaxed))
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(nanos(self.now()) << STAGE_BITS | stage as u64, Relaxed);
+    }
+
+    /// The stage, and when it was entered.
+    pub(crate) fn stage(&self) -> (Stage, Instant) {
+        let word = self.stage.load(Relaxed);
+        let index = word & ((1 << STAGE_BITS) - 1);
+        (Stage::ALL[index as usize], self.base + Duration::from_nanos(word >> STAGE_BITS))
+    }
+
+    /// Whether the generation's own task is being polled, and since when, if that is watched.
+    pub(crate) fn own_poll(&self) -> Option<Option<Instant>> {
+        match self.own.load(Relaxed) {
+            IDLE => None,
+            UNTIMED => Some(None),
+            began => Some(Some(self.base + Duration::from_nanos(began))),
+        }
+    }
+
+    /// Returns which children are being polled, and since when, if that is watched.
+    pub(crate) fn child_polls(&self) -> BTreeMap<u64, Instant> {
+        let others = self.others();
+        let polled = |other: &Other| {
+            let began = other.poll.load(Relaxed);
+            let is_polled = began != IDLE;
+            is_polled.then_some((other.child?, self.base + Duration::from_nanos(began)))
+        };
+        others.futures.values().filter_map(polled).collect()
+    }
+
+    /// Returns every poll that is going on, of those that are watched.
+    pub(crate) fn polls(&self) -> Vec<Poll> {
+        let mut polls = Vec::new();
+        let mut add = |future: u64, what: &str, began: u64| {
+            if began != IDLE && began != UNTIMED {
+                let (what, began) = (what.to_owned(), Duration::from_nanos(began));
+                polls.push(Poll { future, what, began });
+            }
+        };
+        add(0, self.stage().0.hook().unwrap_or("the service"), self.own.load(Relaxed));
+        for (id, other) in &self.others().futures {
+            add(*id, &other.what, other.poll.load(Relaxed));
+        }
+        polls
+    }
+
+    fn begin_poll(&self, poll: &AtomicU64) {
+        // Not zero: that is none.
+        let began = if self.watched.polls { nanos(self.now()).max(1) } else { UNTIMED };
+        poll.store(began, Relaxed);
+    }
+
+    fn others(&self) -> MutexGuard<'_, Others> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX >> STAGE_BITS)
+}
+
+// === impl Seen ===
+
+impl<F> Seen<F> {
+    /// The generation's own task.
+    pub(crate) fn own(life: Arc<Life>, future: F) -> Self {
+        Self { future, seat: Some(Seat { life, other: None }) }
+    }
+
+    /// Another future of the generation, by name; `child` is its number if it is one. Nothing is
+    /// noted unless polls are watched.
+    pub(crate) fn other(life: &Arc<Life>, what: &str, child: Option<u64>, future: F) -> Self {
+        if !life.vitals.watched.polls {
+            return Self { future, seat: None };
+        }
+        let poll = Arc::new(AtomicU64::new(IDLE));
+        let mut others = life.vitals.others();
+        others.last += 1;
+        let id = others.last;
+        let other = Other { what: what.to_owned(), child, poll: Arc::clone(&poll) };
+        others.futures.insert(id, other);
+        drop(others);
+        Self { future, seat: Some(Seat { life: Arc::clone(life), other: Some((id, poll)) }) }
+    }
+}
+
+impl<F: Future + Unpin> Future for Seen<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<F::Output> {
+        let this = self.get_mut();
+        let Some(seat) = &this.seat else { return Pin::new(&mut this.future).poll(cx) };
+        let vitals = &seat.life.vitals;
+        let poll = seat.other.as_ref().map_or(&vitals.own, |(_, poll)| poll);
+        vitals.begin_poll(poll);
+        let outcome = Pin::new(&mut this.future).poll(cx);
+        poll.store(IDLE, Relaxed);
+        outcome
+    }
+}
+
+// === impl Seat ===
+
+impl Drop for Seat {
+    /// The future is over, or was dropped.
+    fn drop(&mut self) {
+        if let Some((id, _)) = &self.other {
+            self.life.vitals.others().futures.remove(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stage_and_its_time_are_one_word() {
+        let vitals = Vitals::new(Watched::default());
+        let base = Instant::now();
+        for stage in Stage::ALL {
+            tokio::time::sleep(SECOND).await;
+            vitals.enter(stage);
+            assert_eq!(vitals.stage(), (stage, Instant::now()));
+        }
+        assert_eq!(base.elapsed(), SECOND * 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_beat_is_noted_where_beats_are_watched() {
+        for (beats, last) in [(true, SECOND * 2), (false, Duration::ZERO)] {
+            let vitals = Vitals::new(Watched { beats, polls: false });
+            tokio::time::sleep(SECOND * 2).await;
+            vitals.beat();
+            tokio::time::sleep(SECOND).await;
+            assert_eq!(vitals.last_beat(), last);
+        }
+    }
+
+    #[tokio::test]
+    async fn futures_are_seen_while_they_are_polled_and_forgotten_with_their_end() {
+        let cx = crate::Context::watched("worker", Watched { beats: false, polls: true });
+        let life = &cx.life;
+        let looks = |life: Arc<Life>| async move { life.vitals.polls() };
+        let child = Seen::other(life, "child `a`", Some(7), Box::pin(looks(Arc::clone(life))));
+        assert!(life.vitals.polls().is_empty(), "it is not polled yet");
+        let polls = Seen::own(Arc::clone(life), child).await;
+        let seen: Vec<(u64, &str)> =
+            polls.iter().map(|poll| (poll.future, poll.what.as_str())).collect();
+        assert_eq!(seen, [(0, "the constructor"), (1, "child `a`")]);
+        assert!(life.vitals.others().futures.is_empty());
+        assert!(life.vitals.polls().is_empty());
+    }
+
+    #[tokio::test]
+    async fn where_nobody_watches_only_the_own_task_is_seen_and_no_clock_read() {
+        let cx = crate::Context::watched("worker", Watched::default());
+        let life = &cx.life;
+        let looks = |life: Arc<Life>| async move { (life.vitals.own_poll(), life.vitals.polls()) };
+        let child = Seen::other(life, "child `a`", None, Box::pin(looks(Arc::clone(life))));
+        assert!(child.seat.is_none());
+        let (own, polls) = Seen::own(Arc::clone(life), child).await;
+        assert_eq!((own, polls), (Some(None), Vec::new()));
+        assert_eq!(life.vitals.own_poll(), None);
+    }
+}

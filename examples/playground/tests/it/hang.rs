@@ -1,0 +1,109 @@
+//! Services that stop beating or block their thread, seen from outside.
+
+use serde_json::Value;
+
+use crate::harness::{Playground, eventually};
+
+/// Returns the events of one cause, once there is one.
+#[track_caller]
+fn told(app: &Playground, cause: &str) -> Vec<Value> {
+    eventually(&format!("`{cause}` is told"), || {
+        let events = app.events().into_iter();
+        let events: Vec<Value> = events.filter(|event| event["cause"] == cause).collect();
+        (!events.is_empty()).then_some(events)
+    })
+}
+
+#[track_caller]
+fn begins(value: &Value, begin: &str) {
+    assert!(value.as_str().is_some_and(|text| text.starts_with(begin)), "{value}");
+}
+
+#[test]
+fn a_silence_is_told_and_shown_and_the_service_goes_on() {
+    let app = Playground::settled(
+        "services:
+  silent:
+    kind: hangs
+    silent_after: 200ms
+    processpype: {heartbeat: {within: 500ms}}
+  alive:
+    kind: hangs
+    processpype: {heartbeat: {within: 20s, then: restart}}",
+    );
+    let lost = told(&app, "heartbeat-lost");
+    assert_eq!((lost.len(), &lost[0]["kind"]), (1, &Value::from("health")));
+    assert_eq!(lost[0]["service"], "silent");
+    begins(&lost[0]["message"], "no beat for ");
+    let status = app.service("silent");
+    assert_eq!(status["state"], "running");
+    begins(&status["degraded"], "no beat for ");
+    assert_eq!(app.get("/health/ready").status, 200, "degraded is not unready");
+    app.logged("heartbeat-lost: no beat for ");
+    app.terminate().check(0);
+}
+
+#[test]
+fn a_hung_service_that_is_to_be_restarted_comes_back_healed() {
+    let app = Playground::settled(
+        "services:
+  reborn:
+    kind: hangs
+    silent_after: 100ms
+    heal_after: 1
+    processpype: {heartbeat: {within: 2s, then: restart}}",
+    );
+    eventually("its second generation runs", || {
+        let status = app.service("reborn");
+        (status["generation"] == 2 && status["state"] == "running").then_some(())
+    });
+    let status = app.service("reborn");
+    assert_eq!(status["last_error"]["kind"], "heartbeat-lost");
+    begins(&status["last_error"]["message"], "no beat for ");
+    assert_eq!(told(&app, "restart-scheduled").len(), 1);
+    app.terminate().check(0);
+}
+
+#[test]
+fn who_blocks_a_thread_is_named_while_it_does_and_so_is_the_end_of_it() {
+    let app = Playground::settled(
+        "services:
+  blocks:
+    kind: hangs
+    block_after: 100ms
+    block_for: 1s
+    processpype: {watchdog: {poll: 200ms}}",
+    );
+    let blocked = told(&app, "blocked");
+    assert_eq!(blocked.len(), 1);
+    begins(&blocked[0]["message"], "`run` has blocked its thread for ");
+    assert_eq!(app.service("blocks")["state"], "running");
+    app.logged("blocked: `run` has blocked its thread for ");
+    let recovered = told(&app, "recovered");
+    begins(&recovered[0]["message"], "`run` gave its thread back");
+    assert_eq!(app.service("blocks")["degraded"], Value::Null);
+    assert_eq!(told(&app, "blocked").len(), 1, "it is told once");
+    app.terminate().check(0);
+}
+
+#[test]
+fn a_blocked_service_that_is_to_be_restarted_becomes_an_orphan_with_a_name() {
+    let app = Playground::settled(
+        "server: {closing_timeout_seconds: 2}
+services:
+  wedged:
+    kind: hangs
+    block_after: 100ms
+    block_for: 1h
+    stop_timeout: 200ms
+    processpype: {watchdog: {poll: 200ms, then: restart}}",
+    );
+    let status = app.wait("wedged", "error");
+    assert_eq!(status["error"]["kind"], "orphaned");
+    let text = "the generation could not be ended: `run` has blocked its thread for ";
+    begins(&status["error"]["message"], text);
+    app.logged("ending the service by force: `run` has blocked its thread for ");
+    let ended = app.terminate();
+    ended.check(82);
+    assert_eq!(ended.stragglers(), ["wedged"]);
+}
