@@ -98,6 +98,7 @@ pub struct Supervisor {
     /// Who is to be told that there were too many restarts: each service at most once.
     given_up: VecDeque<(ServiceId, Generation)>,
     chance: Chance,
+    turnstile: recovery::Turnstile,
     closing: closing::Closing,
 }
 
@@ -167,9 +168,7 @@ impl Supervisor {
         let now = Instant::now();
         for _ in 0..BATCH {
             match self.timers.pop_due(now) {
-                Some(Due::Generation(id, generation, timer)) => {
-                    self.report(id, generation, Report::Elapsed(timer));
-                }
+                Some(Due::Generation(id, generation, timer)) => self.elapsed(id, generation, timer),
                 Some(Due::Drained) => self.step(|machine, actions| {
                     machine.close(CloseCause::Requested, actions);
                 }),

@@ -84,6 +84,7 @@ mod cli;
 mod documents;
 mod exit;
 mod framework_keys;
+mod limits;
 mod process;
 mod recovery;
 mod running;
@@ -104,8 +105,8 @@ pub mod config {
 pub use processpype_control::{BindError, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
-    Generation, InvalidName, InvalidRestart, OperationId, RestartLimit, RestartOptions,
-    RestartPolicy, ServiceId, ServiceName, ServiceState, Verb,
+    Generation, InvalidName, InvalidRate, InvalidRestart, OperationId, RestartLimit,
+    RestartOptions, RestartPolicy, RestartRate, ServiceId, ServiceName, ServiceState, Verb,
 };
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, ChildOutput, Closed,

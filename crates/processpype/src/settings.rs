@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::framework_keys::{EdgeWord, RestartSection};
+use crate::limits::RestartRateSection;
 
 /// The sections of the file, in the order in which they are shown.
 pub(crate) const SECTIONS: [&str; 6] =
@@ -52,6 +53,12 @@ pub(crate) struct AppSection {
     pub(crate) debug: bool,
     /// The time zone of times meant for people, as an IANA name such as `Europe/Rome`.
     pub(crate) timezone: String,
+    /// How many services may be starting at once; the others wait for their turn. Default: 1024.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_concurrent_starts: Option<u32>,
+    /// How many failed services are started again in what time. A restart comes at the later of
+    /// its service's backoff and its turn here; what an operator starts takes no turn.
+    pub(crate) restart_rate: RestartRateSection,
 }
 
 /// The control plane over HTTP.
@@ -152,6 +159,8 @@ impl Default for AppSection {
             environment: "development".to_owned(),
             debug: false,
             timezone: "UTC".to_owned(),
+            max_concurrent_starts: None,
+            restart_rate: RestartRateSection::default(),
         }
     }
 }

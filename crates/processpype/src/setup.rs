@@ -33,6 +33,7 @@ use processpype_telemetry::{Level, Timezone};
 
 use crate::application::{Application, Declared, Sources};
 use crate::framework_keys;
+use crate::limits::Limits;
 use crate::settings::{
     DefaultsSection, FRAMEWORK_KEYS, RESERVED_KEYS, SECTIONS, ServiceKeys, Settings,
 };
@@ -76,6 +77,7 @@ pub(crate) struct Setup {
     pub(crate) secrets: Vec<String>,
     pub(crate) kinds: Vec<(String, Arc<Kind>)>,
     pub(crate) has_server: bool,
+    pub(crate) limits: Limits,
 }
 
 /// Collects problems of both sorts.
@@ -133,10 +135,18 @@ impl Application {
         let secrets = problems.keep(assembly.check_config());
         let blueprint = problems.plan_of(assembly.check(), lost);
         let (kinds, has_server) = (self.kinds, self.has_server);
+        let limits = self.limits.under(&settings.app);
         match (blueprint, problems.into_error()) {
-            (Some(blueprint), None) => {
-                Ok(Setup { settings, document, blueprint, levels, secrets, kinds, has_server })
-            }
+            (Some(blueprint), None) => Ok(Setup {
+                settings,
+                document,
+                blueprint,
+                levels,
+                secrets,
+                kinds,
+                has_server,
+                limits,
+            }),
             (_, Some(error)) => Err(error),
             (None, None) => unreachable!("a plan that cannot be made has a problem"),
         }

@@ -7,10 +7,16 @@
 //! 2. A restart is due once: its timer carries the generation that failed, and whatever starts a
 //!    newer one, stops the service or closes the application makes it late.
 //! 3. What a status shows about restarts is what the machine holds; time and number beside it.
+//! 4. A restart comes at the later of its backoff and its turn among the restarts of the whole
+//!    application. Only what would start takes a turn, each at most once; what an operator starts
+//!    takes none. A turn that is taken by a restart that is then cancelled is lost.
 
 use std::time::Duration;
 
-use processpype_core::{Generation, RestartHistory, RestartOptions, ServiceId, Timer, Verdict};
+use processpype_core::{
+    Generation, Report, RestartHistory, RestartOptions, RestartRate, RestartThrottle, ServiceId,
+    Timer, Verdict,
+};
 use tokio::time::Instant;
 
 use super::Supervisor;
@@ -26,6 +32,17 @@ pub(super) struct Restarts {
     healthy_since: Option<Timestamp>,
     /// When the next generation comes, if one was promised.
     next_at: Option<Timestamp>,
+    /// The backoff is over, and the next generation has its turn, at `next_at`.
+    held: bool,
+}
+
+/// Where the restarts of all services pass, one after the other when there are many.
+#[derive(Debug)]
+pub(super) struct Turnstile {
+    rate: RestartRate,
+    throttle: RestartThrottle,
+    /// The last one that came had to wait.
+    crowded: bool,
 }
 
 // === impl Restarts ===
@@ -35,11 +52,34 @@ impl Restarts {
     pub(super) fn begin(&mut self) {
         self.healthy_since = None;
         self.next_at = None;
+        self.held = false;
     }
 
     /// A running generation is ready, or not.
     pub(super) fn note_ready(&mut self, ready: bool, now: Timestamp) {
         self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
+    }
+}
+
+// === impl Turnstile ===
+
+impl Turnstile {
+    pub(super) fn new(rate: RestartRate) -> Self {
+        Self { rate, throttle: RestartThrottle::new(rate), crowded: false }
+    }
+
+    /// Returns how long one more restart has to wait for its turn, from now.
+    fn pass(&mut self, now: Timestamp) -> Duration {
+        let delay = self.throttle.reserve(now.0);
+        let was_crowded = std::mem::replace(&mut self.crowded, !delay.is_zero());
+        if self.crowded && !was_crowded {
+            tracing::warn!(
+                target: "processpype",
+                "more services fail than are started again at once: the limit is {}, {} at once",
+                self.rate, self.rate.burst()
+            );
+        }
+        delay
     }
 }
 
@@ -78,6 +118,34 @@ impl Supervisor {
         self.tell_restart(id, "restart-scheduled", &text);
     }
 
+    /// A timer of a generation has run out: that of a restart may have to wait for its turn now.
+    pub(super) fn elapsed(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
+        let held = self.services[id.index()].restarts.held;
+        if timer == Timer::Restart && !held && self.would_start(id, generation) {
+            let delay = self.turnstile.pass(self.clock.now());
+            if !delay.is_zero() {
+                return self.hold(id, generation, delay);
+            }
+        }
+        self.report(id, generation, Report::Elapsed(timer));
+    }
+
+    /// Whether the end of the backoff would start the service. One that nobody waits for any more
+    /// does not start, and one whose provider is down only goes on to wait.
+    fn would_start(&self, id: ServiceId, generation: Generation) -> bool {
+        let awaited = self.machine.generation(id) == generation && self.machine.is_retrying(id);
+        let mut edges = self.machine.graph().provider_edges(id);
+        awaited && edges.all(|(of, policy)| !policy.gates() || self.machine.is_available(of))
+    }
+
+    fn hold(&mut self, id: ServiceId, generation: Generation, delay: Duration) {
+        self.services[id.index()].restarts.held = true;
+        self.restart_after(id, generation, delay);
+        let (rate, delay) = (self.turnstile.rate, seconds(delay));
+        let text = format!("held by the application's limit of {rate}, in {delay}");
+        self.tell_restart(id, "restart-held", &text);
+    }
+
     /// An operator has acted: what was before does not count.
     pub(super) fn forgive(&mut self, id: ServiceId) {
         self.services[id.index()].restarts.history.forgive();
@@ -103,10 +171,11 @@ impl Supervisor {
         let restarts = &self.services[id.index()].restarts;
         let attempt = restarts.history.attempt();
         if self.machine.is_exhausted(id) {
-            return Some(RestartInfo { attempt, next_at: None, exhausted: true });
+            return Some(RestartInfo { attempt, next_at: None, exhausted: true, held: false });
         }
         let next_at = restarts.next_at.filter(|_| self.machine.is_retrying(id))?;
-        Some(RestartInfo { attempt, next_at: Some(next_at), exhausted: false })
+        let held = restarts.held;
+        Some(RestartInfo { attempt, next_at: Some(next_at), exhausted: false, held })
     }
 
     fn restart_after(&mut self, id: ServiceId, generation: Generation, delay: Duration) {

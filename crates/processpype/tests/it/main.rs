@@ -24,3 +24,4 @@ mod restarts;
 mod seed;
 mod setup;
 mod stopping;
+mod storm;
