@@ -85,6 +85,7 @@ mod documents;
 mod exit;
 mod framework_keys;
 mod limits;
+mod platform;
 mod process;
 mod recovery;
 mod running;

@@ -59,6 +59,9 @@ const ABORT_TIME: Duration = Duration::from_millis(500);
 /// How long the log may take to write what it still has.
 const FLUSH_TIME: Duration = Duration::from_millis(500);
 
+/// How long after the closing deadline the process has ended, at the latest.
+pub(crate) const EXIT_SLACK: Duration = DEADLINE_SLACK.saturating_add(FLUSH_TIME);
+
 /// What the supervisor's thread tells the main thread.
 #[derive(Debug)]
 enum Notice {

@@ -78,6 +78,15 @@ pub(crate) struct ServerSection {
     /// How long readiness fails before services are asked to stop, so that load balancers can look
     /// away.
     pub(crate) drain_delay: HumanDuration,
+    /// How long the platform waits after it asked the process to end, before it kills it:
+    /// `TimeoutStopSec` of systemd, `terminationGracePeriodSeconds` of Kubernetes, `--stop-timeout`
+    /// of Docker. Nothing is done with it but to warn when closing does not fit. Default: 30s in
+    /// Kubernetes, 90s under systemd, which are theirs; otherwise unknown.
+    pub(crate) platform_stop_timeout: Option<HumanDuration>,
+    /// How long the platform waits for the start to be over: `TimeoutStartSec` of systemd,
+    /// `failureThreshold × periodSeconds` of a startup probe. Nothing is done with it but to warn
+    /// when the plan does not fit. Default: unknown.
+    pub(crate) platform_start_timeout: Option<HumanDuration>,
     /// Host names that clients may use, beside IP addresses and `localhost`.
     pub(crate) allowed_hosts: Vec<String>,
 }
@@ -175,6 +184,8 @@ impl Default for ServerSection {
             api_prefix: String::new(),
             closing_timeout_seconds: 25.0,
             drain_delay: HumanDuration::from(Duration::ZERO),
+            platform_stop_timeout: None,
+            platform_start_timeout: None,
             allowed_hosts: Vec::new(),
         }
     }

@@ -33,6 +33,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("server.api_prefix", "/api/v1"),
     ("server.closing_timeout_seconds", "55"),
     ("server.drain_delay", "5s"),
+    ("server.platform_stop_timeout", "30s"),
+    ("server.platform_start_timeout", "2m"),
     ("server.allowed_hosts", "[box.example.org]"),
     ("observability.logging.level", "warn"),
     ("observability.logging.format", "json"),
