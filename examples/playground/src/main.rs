@@ -14,6 +14,7 @@ mod slow;
 mod status;
 mod stubborn;
 mod ticker;
+mod trigger;
 mod vault;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ use crate::hello::Hello;
 use crate::slow::Slow;
 use crate::stubborn::Stubborn;
 use crate::ticker::Ticker;
+use crate::trigger::{Trigger, Victim};
 use crate::vault::Vault;
 
 fn main() -> ExitCode {
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
         .kind("flaky", Flaky::new)
         .kind("slow", Slow::new)
         .kind("stubborn", Stubborn::new)
+        .kind("trigger", Trigger::new)
+        .kind("victim", Victim::new)
         .kind("vault", Vault::new)
         .main()
 }

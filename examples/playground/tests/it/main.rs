@@ -14,4 +14,5 @@ mod night;
 mod order;
 mod signals;
 mod status;
+mod storm;
 mod stubborn;
