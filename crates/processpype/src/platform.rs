@@ -2,15 +2,17 @@
 //!
 //! # What can be known
 //!
-//! | platform | known by | how long it waits before it kills |
+//! | platform | known by | kills after, unless told otherwise |
 //! |---|---|---|
-//! | systemd | `SYSTEMD_EXEC_PID` is this process, or there is a `NOTIFY_SOCKET` | 90 s unless its unit says otherwise, which a process cannot see without D-Bus |
-//! | Kubernetes | `KUBERNETES_SERVICE_HOST`, which every container has | 30 s unless its pod says otherwise, which a container cannot see |
+//! | systemd | `SYSTEMD_EXEC_PID` is this process, or a `NOTIFY_SOCKET` | 90 s |
+//! | Kubernetes | `KUBERNETES_SERVICE_HOST`, which every container has | 30 s |
 //! | Docker, others | nothing | unknown |
 //!
-//! So the figure has a key of its own, `server.platform_stop_timeout`, and the default of the
-//! platform is what counts without it. `INVOCATION_ID` is no sign of systemd: whatever descends
-//! from a unit has it, a terminal in a user's session too.
+//! What the unit or the pod says otherwise cannot be seen: a process would have to ask over D-Bus,
+//! and a container would have to ask the cluster's API. So the figure has a key of its own,
+//! `server.platform_stop_timeout`, and the default of the platform is what counts without it.
+//! `INVOCATION_ID` is no sign of systemd: whatever descends from a unit has it, a terminal in a
+//! user's session too.
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::print::{Printer, say};
 use super::warnings::{Warning, plan_of, warnings};
-use crate::platform::Platform;
+use crate::platform::{Manager, Platform};
 use crate::process::EXIT_SLACK;
 use crate::setup::Setup;
 
@@ -142,7 +142,7 @@ fn restart(options: &RestartOptions) -> Value {
 
 fn platform(platform: &Platform) -> Value {
     json!({
-        "manager": platform.manager.map(|manager| manager.as_str()),
+        "manager": platform.manager.map(Manager::as_str),
         "stop_timeout_ms": platform.stop.map(milliseconds),
         "start_timeout_ms": platform.start.map(milliseconds),
     })

@@ -248,10 +248,10 @@ mod tests {
         let warnings = check("closing_timeout_seconds: 30", &[POD], &["closing-exceeds-platform"]);
         assert_eq!(
             warnings[0].to_string(),
-            "warning: the process may take 30s600ms to end, but is killed after 30s (the default of \
-             `terminationGracePeriodSeconds`): nobody will say who was late\n  --> app.yaml:1:35\n  \
-             = help: in `server.closing_timeout_seconds`: set it to 29 or less, or raise \
-             `terminationGracePeriodSeconds` above 30s600ms, or say in \
+            "warning: the process may take 30s600ms to end, but is killed after 30s (the default \
+             of `terminationGracePeriodSeconds`): nobody will say who was late\n  --> \
+             app.yaml:1:35\n  = help: in `server.closing_timeout_seconds`: set it to 29 or less, \
+             or raise `terminationGracePeriodSeconds` above 30s600ms, or say in \
              `server.platform_stop_timeout` how long it really waits"
         );
         let warnings = check("platform_stop_timeout: 500ms", &[], &["closing-exceeds-platform"]);
