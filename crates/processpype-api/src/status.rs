@@ -148,6 +148,9 @@ pub struct Restart {
     pub next_at: Option<Timestamp>,
     /// Whether there were too many restarts: it stays down until somebody acts.
     pub exhausted: bool,
+    /// Whether its backoff is over and it only waits its turn: the application's limit on restarts
+    /// per time is reached.
+    pub held: bool,
 }
 
 /// The last command on a service.

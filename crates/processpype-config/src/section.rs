@@ -112,6 +112,13 @@ impl Document {
     pub fn section(&self, path: &[&str]) -> Section {
         path.iter().fold(self.root(), |section, key| section.get(key))
     }
+
+    /// A variable of the environment, whether it configures something or not.
+    ///
+    /// It tells where the process runs; what is configured stands in the sections.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.root.shared.variables.get(name).map(String::as_str)
+    }
 }
 
 impl Default for Document {

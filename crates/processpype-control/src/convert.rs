@@ -67,6 +67,7 @@ fn restart(restart: &RestartInfo) -> wire::Restart {
         attempt: restart.attempt,
         next_at: restart.next_at.map(time),
         exhausted: restart.exhausted,
+        held: restart.held,
     }
 }
 

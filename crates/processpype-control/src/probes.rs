@@ -97,9 +97,10 @@ fn reason(status: &Status, by_name: &HashMap<&ServiceName, &Status>) -> String {
 fn what_follows(status: &Status) -> String {
     match status.restart {
         Some(restart) if restart.exhausted => "; exhausted".to_owned(),
-        Some(restart) => restart
-            .next_at
-            .map_or(String::new(), |at| format!("; in backoff, next try at {}", convert::time(at))),
+        Some(restart) => restart.next_at.map_or(String::new(), |at| {
+            let why = if restart.held { "held by the limit on restarts" } else { "in backoff" };
+            format!("; {why}, next try at {}", convert::time(at))
+        }),
         None => String::new(),
     }
 }

@@ -10,7 +10,8 @@
 //! - [`ServiceState::step`] is the only function that makes a new state.
 //! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
 //! - [`Groups`] says who is restarted together.
-//! - [`RestartPolicy`], [`Backoff`] and [`RestartHistory`] decide about restarts.
+//! - [`RestartPolicy`], [`Backoff`] and [`RestartHistory`] decide about restarts of one service,
+//!   [`RestartThrottle`] about those of all together.
 //! - [`Machine`] owns desired and observed state of all services and answers inputs with
 //!   [`Action`]s.
 //!
@@ -41,6 +42,7 @@ mod name;
 mod plan;
 mod restart;
 mod state;
+mod throttle;
 
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
@@ -56,3 +58,4 @@ pub use crate::restart::{
     RestartPolicy, Verdict,
 };
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};
+pub use crate::throttle::{InvalidRate, RESTART_BURST_MAX, RestartRate, RestartThrottle};

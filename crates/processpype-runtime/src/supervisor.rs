@@ -104,6 +104,7 @@ pub struct Supervisor {
     /// Who is to be told that there were too many restarts: each service at most once.
     given_up: VecDeque<(ServiceId, Generation)>,
     chance: Chance,
+    turnstile: recovery::Turnstile,
     closing: closing::Closing,
 }
 
@@ -176,12 +177,7 @@ impl Supervisor {
         let now = Instant::now();
         for _ in 0..BATCH {
             match self.timers.pop_due(now) {
-                Some(Due::Generation(id, generation, timer)) => {
-                    if timer == Timer::Abort {
-                        self.note_remains(id, generation);
-                    }
-                    self.report(id, generation, Report::Elapsed(timer));
-                }
+                Some(Due::Generation(id, generation, timer)) => self.elapsed(id, generation, timer),
                 Some(Due::Beat(id, generation)) => self.look_at_beats(id, generation),
                 Some(Due::Polls(id, generation)) => self.look_at_polls(id, generation),
                 Some(Due::Drained) => self.step(|machine, actions| {

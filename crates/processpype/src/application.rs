@@ -19,6 +19,8 @@ use processpype_runtime::{
     Constructor, GroupSpec, Kind, Options, PlanCode, PlanProblem, SharedValues, TaskFunction,
 };
 
+use crate::limits::Limits;
+
 /// An application: services, kinds of services, shared values, and where its configuration comes
 /// from.
 ///
@@ -75,6 +77,7 @@ pub struct Application {
     pub(crate) problems: Vec<PlanProblem>,
     pub(crate) sources: Sources,
     pub(crate) has_server: bool,
+    pub(crate) limits: Limits,
 }
 
 /// A service that was registered in code.
@@ -118,6 +121,7 @@ impl Application {
             problems: Vec::new(),
             sources: Sources::default(),
             has_server: true,
+            limits: Limits::default(),
         }
     }
 

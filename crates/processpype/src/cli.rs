@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod plan;
 mod print;
+mod warnings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,9 +12,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::args::{Arguments, Verb};
-pub(crate) use self::plan::log_warnings;
 pub(crate) use self::print::say_error;
 use self::print::{Printer, say};
+pub(crate) use self::warnings::log_warnings;
 use crate::application::Application;
 use crate::exit::Exit;
 use crate::schema::{file_schema, service_docs};

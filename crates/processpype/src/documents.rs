@@ -16,7 +16,7 @@ struct FromPython;
 mod tests {
     use processpype_api::{Code, ENDPOINTS, Method};
     use processpype_control::Limits;
-    use processpype_core::ErrorKind;
+    use processpype_core::{ErrorKind, RestartRate};
     use processpype_runtime::{
         ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT, METADATA_MAX,
         OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
@@ -85,6 +85,11 @@ mod tests {
                 format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
                 format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
                 format!("| generations in `starting` at a time | {STARTS_AT_ONCE} |"),
+                format!(
+                    "| restarts after failures, over all services | {} at once, {} per second |",
+                    RestartRate::BURST,
+                    RestartRate::PER_SECOND
+                ),
                 format!("| children of one generation | {CHILDREN_MAX} |"),
                 format!("| events kept | {EVENTS_KEPT} |"),
                 format!("| past generations in a status | {HISTORY_KEPT} |"),

@@ -86,6 +86,8 @@ mod exit;
 mod framework_keys;
 mod groups;
 mod hang;
+mod limits;
+mod platform;
 mod process;
 mod recovery;
 mod running;
@@ -106,8 +108,9 @@ pub mod config {
 pub use processpype_control::{BindError, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
-    Generation, InvalidName, InvalidRestart, OperationId, RestartLimit, RestartOptions,
-    RestartPolicy, ServiceId, ServiceName, ServiceState, Strategy, Verb,
+    Generation, InvalidName, InvalidRate, InvalidRestart, OperationId, RestartLimit,
+    RestartOptions, RestartPolicy, RestartRate, ServiceId, ServiceName, ServiceState, Strategy,
+    Verb,
 };
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, ChildOutput, Closed,

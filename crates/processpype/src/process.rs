@@ -59,6 +59,9 @@ const ABORT_TIME: Duration = Duration::from_millis(500);
 /// How long the log may take to write what it still has.
 const FLUSH_TIME: Duration = Duration::from_millis(500);
 
+/// How long after the closing deadline the process has ended, at the latest.
+pub(crate) const EXIT_SLACK: Duration = DEADLINE_SLACK.saturating_add(FLUSH_TIME);
+
 /// What the supervisor's thread tells the main thread.
 #[derive(Debug)]
 enum Notice {
@@ -66,8 +69,11 @@ enum Notice {
     Closing(std::time::Duration),
     /// A second signal came.
     SecondSignal,
+    /// Nothing of any service lives, or what does is named; clients of the control plane may still
+    /// be there.
+    Closed(Exit),
     /// It is over.
-    Finished(Exit),
+    Finished,
 }
 
 /// Runs a checked application until it closes.
@@ -126,6 +132,7 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
 fn wait(notices: &Receiver<Notice>, manager: &Manager) -> Exit {
     let mut second_signal = false;
     let mut deadline: Option<std::time::Instant> = None;
+    let mut closed: Option<Exit> = None;
     loop {
         let notice = match deadline {
             None => notices.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -137,11 +144,16 @@ fn wait(notices: &Receiver<Notice>, manager: &Manager) -> Exit {
                 second_signal = true;
                 deadline = Some(after(ABORT_TIME));
             }
-            Ok(Notice::Finished(_)) if second_signal => return Exit::SecondSignal,
-            Ok(Notice::Finished(exit)) => return exit,
+            Ok(Notice::Closed(exit)) => closed = Some(exit),
+            Ok(Notice::Finished) if second_signal => return Exit::SecondSignal,
+            Ok(Notice::Finished) => return closed.unwrap_or(Exit::Bug),
             Err(RecvTimeoutError::Timeout) => {
-                name_stragglers(&manager.unfinished());
-                return if second_signal { Exit::SecondSignal } else { Exit::Stragglers };
+                // Once it has closed, the supervisor has named them, and the cause is known.
+                let exit = closed.unwrap_or_else(|| {
+                    name_stragglers(&manager.unfinished());
+                    Exit::Stragglers
+                });
+                return if second_signal { Exit::SecondSignal } else { exit };
             }
             Err(RecvTimeoutError::Disconnected) => return Exit::Bug,
         }
@@ -168,17 +180,18 @@ impl Host {
             watch_closing(self.manager.clone(), self.notices.clone(), self.closing_timeout);
         let all = async {
             let closed = supervisor.run().await;
+            // Before the clients are let go: that may take as long as the deadline leaves.
+            if !closed.stragglers.is_empty() {
+                name_stragglers(&closed.stragglers);
+            }
+            let _ = self.notices.send(Notice::Closed(exit_of(&closed)));
             if let Some(server) = server {
                 server.stop(SERVER_GRACE).await;
             }
-            closed
         };
         tokio::select! {
-            closed = all => {
-                if !closed.stragglers.is_empty() {
-                    name_stragglers(&closed.stragglers);
-                }
-                let _ = self.notices.send(Notice::Finished(exit_of(&closed)));
+            () = all => {
+                let _ = self.notices.send(Notice::Finished);
             }
             () = signals => {}
             () = closing => {}

@@ -267,6 +267,8 @@ pub(crate) fn launch(setup: &Setup, services: Handle) -> Launch {
     launch.scrub = Scrub::new(move |text| secrets.scrub(text));
     launch.closing_timeout = settings.server.closing_timeout();
     launch.drain_delay = settings.server.drain_delay.into();
+    launch.starts_at_once = setup.limits.starts_at_once;
+    launch.restart_rate = setup.limits.restart_rate;
     launch
 }
 

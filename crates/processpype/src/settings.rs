@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::framework_keys::{EdgeWord, RestartSection};
 use crate::hang::FurtherKeys;
+use crate::limits::RestartRateSection;
 
 /// The sections of the file, in the order in which they are shown.
 pub(crate) const SECTIONS: [&str; 7] =
@@ -50,6 +51,12 @@ pub(crate) struct AppSection {
     pub(crate) debug: bool,
     /// The time zone of times meant for people, as an IANA name such as `Europe/Rome`.
     pub(crate) timezone: String,
+    /// How many services may be starting at once; the others wait for their turn. Default: 1024.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(crate) max_concurrent_starts: Option<u32>,
+    /// How many failed services are started again in what time. A restart comes at the later of
+    /// its service's backoff and its turn here; what an operator starts takes no turn.
+    pub(crate) restart_rate: RestartRateSection,
 }
 
 /// The control plane over HTTP.
@@ -69,6 +76,15 @@ pub(crate) struct ServerSection {
     /// How long readiness fails before services are asked to stop, so that load balancers can look
     /// away.
     pub(crate) drain_delay: HumanDuration,
+    /// How long the platform waits after it asked the process to end, before it kills it:
+    /// `TimeoutStopSec` of systemd, `terminationGracePeriodSeconds` of Kubernetes, `--stop-timeout`
+    /// of Docker. Nothing is done with it but to warn when closing does not fit. Default: 30s in
+    /// Kubernetes, 90s under systemd, which are theirs; otherwise unknown.
+    pub(crate) platform_stop_timeout: Option<HumanDuration>,
+    /// How long the platform waits for the start to be over: `TimeoutStartSec` of systemd,
+    /// `failureThreshold × periodSeconds` of a startup probe. Nothing is done with it but to warn
+    /// when the plan does not fit. Default: unknown.
+    pub(crate) platform_start_timeout: Option<HumanDuration>,
     /// Host names that clients may use, beside IP addresses and `localhost`.
     pub(crate) allowed_hosts: Vec<String>,
 }
@@ -154,6 +170,8 @@ impl Default for AppSection {
             environment: "development".to_owned(),
             debug: false,
             timezone: "UTC".to_owned(),
+            max_concurrent_starts: None,
+            restart_rate: RestartRateSection::default(),
         }
     }
 }
@@ -168,6 +186,8 @@ impl Default for ServerSection {
             api_prefix: String::new(),
             closing_timeout_seconds: 25.0,
             drain_delay: HumanDuration::from(Duration::ZERO),
+            platform_stop_timeout: None,
+            platform_start_timeout: None,
             allowed_hosts: Vec::new(),
         }
     }

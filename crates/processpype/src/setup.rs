@@ -35,6 +35,7 @@ use crate::application::{Application, Declared, Sources};
 use crate::framework_keys;
 use crate::groups;
 use crate::hang;
+use crate::limits::Limits;
 use crate::settings::{DefaultsSection, FRAMEWORK_KEYS, SECTIONS, ServiceKeys, Settings};
 
 /// Why an application cannot be started, with every problem that was found.
@@ -76,6 +77,7 @@ pub(crate) struct Setup {
     pub(crate) secrets: Vec<String>,
     pub(crate) kinds: Vec<(String, Arc<Kind>)>,
     pub(crate) has_server: bool,
+    pub(crate) limits: Limits,
 }
 
 /// Collects problems of both sorts.
@@ -134,10 +136,18 @@ impl Application {
         let secrets = problems.keep(assembly.check_config());
         let blueprint = problems.plan_of(assembly.check(), lost);
         let (kinds, has_server) = (self.kinds, self.has_server);
+        let limits = self.limits.under(&settings.app);
         match (blueprint, problems.into_error()) {
-            (Some(blueprint), None) => {
-                Ok(Setup { settings, document, blueprint, levels, secrets, kinds, has_server })
-            }
+            (Some(blueprint), None) => Ok(Setup {
+                settings,
+                document,
+                blueprint,
+                levels,
+                secrets,
+                kinds,
+                has_server,
+                limits,
+            }),
             (_, Some(error)) => Err(error),
             (None, None) => unreachable!("a plan that cannot be made has a problem"),
         }

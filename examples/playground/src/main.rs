@@ -15,6 +15,7 @@ mod slow;
 mod status;
 mod stubborn;
 mod ticker;
+mod trigger;
 mod vault;
 
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ use crate::hello::Hello;
 use crate::slow::Slow;
 use crate::stubborn::Stubborn;
 use crate::ticker::Ticker;
+use crate::trigger::{Trigger, Victim};
 use crate::vault::Vault;
 
 fn main() -> ExitCode {
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         .kind("hangs", Hangs::new)
         .kind("slow", Slow::new)
         .kind("stubborn", Stubborn::new)
+        .kind("trigger", Trigger::new)
+        .kind("victim", Victim::new)
         .kind("vault", Vault::new)
         .main()
 }

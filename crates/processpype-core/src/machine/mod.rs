@@ -342,6 +342,13 @@ impl Machine {
         self.record(id).recovery.is_some()
     }
 
+    /// Returns whether nothing is in the way of a start: no provider and no member of its group
+    /// that it would have to wait for.
+    #[must_use]
+    pub fn may_start(&self, id: ServiceId) -> bool {
+        self.record(id).unmet == 0
+    }
+
     /// Returns whether the service was given up because it was restarted too often.
     #[must_use]
     pub fn is_exhausted(&self, id: ServiceId) -> bool {

@@ -14,4 +14,5 @@ mod observer;
 mod properties;
 mod restart;
 mod table;
+mod throttle;
 mod world;

@@ -6,6 +6,7 @@
 //! 2. Its deadline is set when it begins, and leaves a reserve for aborting: what is left then is
 //!    ended by force and named.
 //! 3. Readiness falls before any service is asked to stop, by the drain delay.
+//! 4. Each straggler is named by an event of its own, before the last one.
 
 use processpype_core::{CloseCause, EventKind, ServiceId, ServiceName, ServiceState};
 use tokio::time::Instant;
@@ -101,13 +102,12 @@ impl Supervisor {
     }
 
     pub(super) fn farewell(mut self) -> Closed {
-        let graph = self.machine.graph();
-        let stragglers: Vec<ServiceName> = graph
-            .services()
+        let stragglers: Vec<ServiceId> = (self.machine.graph().services())
             .filter(|&id| self.machine.was_forced(id) || self.machine.is_orphaned(id))
             .filter(|id| !self.closing.forced_before.contains(id))
-            .map(|id| self.shared.cells[id.index()].name().clone())
             .collect();
+        stragglers.iter().for_each(|&id| self.tell_straggler(id, self.machine.is_orphaned(id)));
+        let stragglers = self.names(stragglers.into_iter());
         let cause = self.machine.close_cause().unwrap_or(CloseCause::Requested);
         let name = |id: ServiceId| self.shared.cells[id.index()].name().clone();
         let significant = significant(cause).map(name);

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{Machine, ServiceId};
+use processpype_core::{Machine, RestartRate, ServiceId};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -59,6 +59,8 @@ pub struct Launch {
     pub drain_delay: Duration,
     /// How many generations may be starting at once.
     pub starts_at_once: usize,
+    /// How many failed services are started again in what time, over the whole application.
+    pub restart_rate: RestartRate,
     /// How many events are kept in memory.
     pub events_kept: usize,
     /// What jitter is drawn from: the same seed, the same delays.
@@ -80,6 +82,7 @@ impl Launch {
             closing_timeout: Duration::from_secs(25),
             drain_delay: DRAIN_DELAY,
             starts_at_once: STARTS_AT_ONCE,
+            restart_rate: RestartRate::default(),
             events_kept: EVENTS_KEPT,
             seed: random_seed(),
             scrub: Scrub::default(),
@@ -119,6 +122,7 @@ impl Blueprint {
             shared: Arc::clone(&shared),
             clock: launch.clock,
             chance: Chance::new(launch.seed),
+            turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
             services,
             timers: Timers::default(),

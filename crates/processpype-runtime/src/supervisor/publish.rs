@@ -291,6 +291,16 @@ impl Supervisor {
         });
     }
 
+    /// Names a service that was in the way of closing; the log names all of them in one line.
+    pub(super) fn tell_straggler(&self, id: ServiceId, orphaned: bool) {
+        let how = if orphaned { "could not be ended" } else { "was ended by force" };
+        self.append(Event {
+            generation: Some(self.machine.generation(id)),
+            message: Some(Arc::from(format!("{how} while the application closed"))),
+            ..self.event(EventKind::Application, Some(id), "straggler")
+        });
+    }
+
     pub(super) fn say(&mut self, kind: EventKind, cause: &'static str) {
         tracing::info!(target: "processpype", "application {cause}");
         self.append(self.event(kind, None, cause));

@@ -8,11 +8,18 @@
 //!    newer one, stops the service or closes the application makes it late.
 //! 3. A member of a group needs a place in two budgets: its own, and that of the group.
 //! 4. What a status shows about restarts is what the machine holds; time and number beside it.
+//! 5. A restart comes at the later of its backoff and its turn among the restarts of the whole
+//!    application, and so does who waited for a provider that is back. Only what would start takes
+//!    a turn, each at most once; what an operator starts takes none. A turn that is taken by a
+//!    restart that is then cancelled is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{Generation, RestartHistory, RestartOptions, ServiceId, Timer, Verdict};
+use processpype_core::{
+    Generation, Report, RestartHistory, RestartOptions, RestartRate, RestartThrottle, ServiceId,
+    Timer, Verdict,
+};
 use tokio::time::Instant;
 
 use super::Supervisor;
@@ -20,9 +27,6 @@ use crate::clock::Timestamp;
 use crate::group::NamedGroup;
 use crate::status::RestartInfo;
 use crate::timers::Due;
-
-/// Over what time the services are spread that waited for the same provider.
-const SPREAD_OVER: Duration = Duration::from_millis(200);
 
 /// What is known about the restarts of one service.
 #[derive(Debug, Default)]
@@ -32,6 +36,8 @@ pub(super) struct Restarts {
     healthy_since: Option<Timestamp>,
     /// When the next generation comes, if one was promised.
     next_at: Option<Timestamp>,
+    /// The backoff is over, and the next generation has its turn, at `next_at`.
+    held: bool,
     /// It was its group that had too many restarts.
     group_gave_up: bool,
 }
@@ -42,6 +48,15 @@ pub(super) struct GroupBudget {
     name: Arc<str>,
     options: RestartOptions,
     history: RestartHistory,
+}
+
+/// Where the restarts of all services pass, one after the other when there are many.
+#[derive(Debug)]
+pub(super) struct Turnstile {
+    rate: RestartRate,
+    throttle: RestartThrottle,
+    /// The last one that came had to wait.
+    crowded: bool,
 }
 
 // === impl GroupBudget ===
@@ -61,11 +76,34 @@ impl Restarts {
     pub(super) fn begin(&mut self) {
         self.healthy_since = None;
         self.next_at = None;
+        self.held = false;
     }
 
     /// A running generation is ready, or not.
     pub(super) fn note_ready(&mut self, ready: bool, now: Timestamp) {
         self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
+    }
+}
+
+// === impl Turnstile ===
+
+impl Turnstile {
+    pub(super) fn new(rate: RestartRate) -> Self {
+        Self { rate, throttle: RestartThrottle::new(rate), crowded: false }
+    }
+
+    /// Returns how long one more restart has to wait for its turn, from now.
+    fn pass(&mut self, now: Timestamp) -> Duration {
+        let delay = self.throttle.reserve(now.0);
+        let was_crowded = std::mem::replace(&mut self.crowded, !delay.is_zero());
+        if self.crowded && !was_crowded {
+            tracing::warn!(
+                target: "processpype",
+                "more services fail than are started again at once: the limit is {}, {} at once",
+                self.rate, self.rate.burst()
+            );
+        }
+        delay
     }
 }
 
@@ -110,8 +148,44 @@ impl Supervisor {
 
     /// A provider that had gone is back: this service starts in its turn, among all that waited.
     pub(super) fn spread(&mut self, id: ServiceId, generation: Generation) {
-        let delay = SPREAD_OVER.mul_f64(self.chance.next());
+        let delay = self.turnstile.pass(self.clock.now());
+        if delay.is_zero() {
+            // It has its turn, and takes no other one.
+            self.services[id.index()].restarts.held = true;
+            self.restart_after(id, generation, delay);
+        } else {
+            self.hold(id, generation, delay);
+        }
+    }
+
+    /// A timer of a generation has run out: that of a restart may have to wait for its turn now.
+    pub(super) fn elapsed(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
+        if timer == Timer::Abort {
+            self.note_remains(id, generation);
+        }
+        let held = self.services[id.index()].restarts.held;
+        if timer == Timer::Restart && !held && self.would_start(id, generation) {
+            let delay = self.turnstile.pass(self.clock.now());
+            if !delay.is_zero() {
+                return self.hold(id, generation, delay);
+            }
+        }
+        self.report(id, generation, Report::Elapsed(timer));
+    }
+
+    /// Whether the end of the backoff would start the service. One that nobody waits for any more
+    /// does not start, and one that has to wait for others then only goes on to wait.
+    fn would_start(&self, id: ServiceId, generation: Generation) -> bool {
+        let awaited = self.machine.generation(id) == generation && self.machine.is_retrying(id);
+        awaited && self.machine.may_start(id)
+    }
+
+    fn hold(&mut self, id: ServiceId, generation: Generation, delay: Duration) {
+        self.services[id.index()].restarts.held = true;
         self.restart_after(id, generation, delay);
+        let (rate, delay) = (self.turnstile.rate, seconds(delay));
+        let text = format!("held by the application's limit of {rate}, in {delay}");
+        self.tell_restart(id, "restart-held", &text);
     }
 
     /// An operator has acted: what was before does not count.
@@ -139,10 +213,11 @@ impl Supervisor {
         let restarts = &self.services[id.index()].restarts;
         let attempt = restarts.history.attempt();
         if self.machine.is_exhausted(id) {
-            return Some(RestartInfo { attempt, next_at: None, exhausted: true });
+            return Some(RestartInfo { attempt, next_at: None, exhausted: true, held: false });
         }
         let next_at = restarts.next_at.filter(|_| self.machine.is_retrying(id))?;
-        Some(RestartInfo { attempt, next_at: Some(next_at), exhausted: false })
+        let held = restarts.held;
+        Some(RestartInfo { attempt, next_at: Some(next_at), exhausted: false, held })
     }
 
     fn restart_after(&mut self, id: ServiceId, generation: Generation, delay: Duration) {

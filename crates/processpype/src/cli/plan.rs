@@ -4,27 +4,31 @@ use std::time::Duration;
 
 use processpype_config::HumanDuration;
 use processpype_core::{EdgePolicy, Plan, RestartOptions, RestartPolicy, ServiceId, Timing};
-use processpype_runtime::{NamedEdge, NamedGroup, STARTS_AT_ONCE, Spec};
+use processpype_runtime::{NamedEdge, NamedGroup, Spec};
 use serde_json::{Value, json};
 
 use super::print::{Printer, say};
+use super::warnings::{Warning, plan_of, warnings};
+use crate::platform::{Manager, Platform};
+use crate::process::EXIT_SLACK;
 use crate::setup::Setup;
 
 /// `check`: everything was checked before this; what is left are warnings.
 pub(super) fn check(setup: &Setup, printer: Printer) {
-    let warnings = warnings(setup, &setup.blueprint.plan(STARTS_AT_ONCE));
+    let warnings = warnings(setup, &plan_of(setup));
     let services = setup.blueprint.specs().len();
     if printer.json {
+        let warnings: Vec<Value> = warnings.iter().map(Warning::as_json).collect();
         let answer = json!({ "ok": true, "services": services, "warnings": warnings });
         return say(&format!("{answer:#}"));
     }
-    warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+    warnings.iter().for_each(|warning| say(&warning.to_string()));
     say(&format!("ok: {services} services, configuration and plan are valid"));
 }
 
 /// `plan`: the order of start and stop.
 pub(super) fn plan(setup: &Setup, printer: Printer) {
-    let plan = setup.blueprint.plan(STARTS_AT_ONCE);
+    let plan = plan_of(setup);
     if printer.json { say(&format!("{:#}", as_json(setup, &plan))) } else { print(setup, &plan) }
 }
 
@@ -69,16 +73,19 @@ fn as_json(setup: &Setup, plan: &Plan) -> Value {
             "stop_timeout_ms": milliseconds(spec.options.stop_timeout),
         })
     };
+    let closing = setup.settings.server.closing_timeout();
     json!({
         "start": waves(plan.start_waves()),
         "stop": waves(&plan.stop_waves()),
         "start_timing": timing(plan.start()),
         "stop_timing": timing(plan.stop()),
-        "closing_timeout_ms": milliseconds(setup.settings.server.closing_timeout()),
+        "closing_timeout_ms": milliseconds(closing),
+        "exit_worst_case_ms": milliseconds(closing + EXIT_SLACK),
+        "platform": platform(&Platform::of(setup)),
         "edges": setup.blueprint.edges().iter().map(edge).collect::<Vec<_>>(),
         "groups": setup.blueprint.groups().iter().map(group).collect::<Vec<_>>(),
         "services": setup.blueprint.specs().iter().map(service).collect::<Vec<_>>(),
-        "warnings": warnings(setup, plan),
+        "warnings": warnings(setup, plan).iter().map(Warning::as_json).collect::<Vec<_>>(),
     })
 }
 
@@ -95,7 +102,7 @@ fn print(setup: &Setup, plan: &Plan) {
         say(&group_line(setup, group));
     }
     for warning in warnings(setup, plan) {
-        say(&format!("warning: {warning}"));
+        say(&warning.to_string());
     }
 }
 
@@ -158,47 +165,19 @@ fn restart(options: &RestartOptions) -> Value {
     })
 }
 
+fn platform(platform: &Platform) -> Value {
+    json!({
+        "manager": platform.manager.map(Manager::as_str),
+        "stop_timeout_ms": platform.stop.map(milliseconds),
+        "start_timeout_ms": platform.start.map(milliseconds),
+    })
+}
+
 fn timing(setup: &Setup, timing: &Timing) -> String {
     let names: Vec<&str> =
         timing.critical.iter().map(|&id| setup.blueprint.name(id).as_str()).collect();
     let path = if names.is_empty() { String::new() } else { format!(" ({})", names.join(" → ")) };
     format!("{}{path}", HumanDuration::from(timing.worst))
-}
-
-/// Says in the log, before anything starts, that the deadlines of the plan cannot be kept.
-pub(crate) fn log_warnings(setup: &Setup) {
-    if let Some(warning) = late(setup, &setup.blueprint.plan(STARTS_AT_ONCE)) {
-        tracing::warn!(target: "processpype", "{warning}");
-    }
-}
-
-/// Says what is allowed but hardly meant.
-fn warnings(setup: &Setup, plan: &Plan) -> Vec<String> {
-    let mut warnings: Vec<String> = late(setup, plan).into_iter().collect();
-    let specs = setup.blueprint.specs();
-    for spec in specs.iter().filter(|spec| spec.options.start_timeout.is_zero()) {
-        warnings.push(format!("`{}` can never start: its `start_timeout` is 0s", spec.name));
-    }
-    if !specs.is_empty() && !specs.iter().any(|spec| spec.options.significant) {
-        warnings.push(
-            "no service is `significant`: the process goes on, whatever fails in it".to_owned(),
-        );
-    }
-    warnings
-}
-
-/// Says when the plan gives services more time to stop than the process has.
-fn late(setup: &Setup, plan: &Plan) -> Option<String> {
-    let closing = setup.settings.server.closing_timeout();
-    let drain: Duration = setup.settings.server.drain_delay.into();
-    (plan.stop().worst + drain > closing).then(|| {
-        format!(
-            "stopping can take {} at worst, but `server.closing_timeout_seconds` gives it {}: \
-             services that are late will be ended by force",
-            HumanDuration::from(plan.stop().worst + drain),
-            HumanDuration::from(closing)
-        )
-    })
 }
 
 fn milliseconds(time: Duration) -> u64 {

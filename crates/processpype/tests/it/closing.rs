@@ -1,7 +1,9 @@
 //! Closing an application, whoever asks for it and whatever its services do meanwhile.
 
 use processpype::testing::{self, Act, Hook};
-use processpype::{Application, CloseCause, CommandError, Generation, ServiceName, ServiceState};
+use processpype::{
+    Application, CloseCause, CommandError, Generation, RestartPolicy, ServiceName, ServiceState,
+};
 
 use crate::harness::{Plain, assert_history, millis, probe, secs, texts, well_behaved};
 
@@ -32,8 +34,15 @@ async fn what_is_ended_by_force_while_closing_is_a_straggler() {
     let app = Application::new().service(hung.service()).named("hung");
     let app = app.service(|| Plain).named("good");
     let app = testing::start(app).await.expect("it starts");
+    let manager = app.manager().clone();
     let closed = app.stop().await;
     assert_eq!(texts(&closed.stragglers), ["hung"]);
+    let events = manager.events(0, usize::MAX).events;
+    let told = events.iter().filter(|event| event.cause == "straggler");
+    let told: Vec<_> = told.map(|event| (event.service.clone(), event.message.clone())).collect();
+    let text = "was ended by force while the application closed";
+    assert_eq!(told, [(closed.stragglers.first().cloned(), Some(text.into()))]);
+    assert_eq!(events.last().map(|event| event.cause), Some("closed"), "and then the end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,6 +177,32 @@ async fn a_significant_failure_at_start_rolls_back_in_reverse() {
     let stops: Vec<&str> =
         stops.iter().map(String::as_str).filter(|line| line.contains("closing")).collect();
     assert_eq!(stops, ["b: running → stopping (closing)", "a: running → stopping (closing)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_has_the_whole_closing_timeout_however_long_the_start_took() {
+    // The start takes longer than closing may; rolling back takes nearly all that closing may.
+    let slow = || probe(Act::Serve, Act::Serve, Act::Succeed(secs(4)));
+    let broken = probe(Act::Hang, Act::Serve, Act::Serve);
+    let app = Application::new()
+        .set("server.closing_timeout_seconds=10")
+        .set("server.drain_delay=8s")
+        .service(slow().service())
+        .named("a")
+        .service(slow().service())
+        .named("b")
+        .depends_on("a")
+        .service(broken.service())
+        .named("broken")
+        .depends_on("b")
+        .start_timeout(secs(60))
+        .restart(RestartPolicy::Never)
+        .significant();
+    let began = tokio::time::Instant::now();
+    let closed = testing::begin(app).expect("the plan is good").closed().await;
+    assert!(matches!(closed.cause, CloseCause::SignificantAtStart(_)), "{closed:?}");
+    assert_eq!(closed.stragglers, [], "both had their four seconds");
+    assert_eq!(began.elapsed(), secs(60 + 4 + 4));
 }
 
 #[tokio::test(start_paused = true)]

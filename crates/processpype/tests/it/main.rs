@@ -25,4 +25,5 @@ mod restarts;
 mod seed;
 mod setup;
 mod stopping;
+mod storm;
 mod together;

@@ -100,6 +100,28 @@ async fn a_request_in_flight_finishes_while_run_still_serves_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn closing_fails_readiness_then_waits_then_lets_requests_finish_then_stops() {
+    let make = || Web { work: secs(3), ..Web::default() };
+    let app = Application::new().service(make).named("web").set("server.drain_delay=5s");
+    let app = Arc::new(testing::start(app).await.expect("it starts"));
+    app.manager().close();
+    let began = Instant::now();
+    tokio::time::sleep(millis(4_000)).await;
+    assert_eq!(app.get("/health/ready").await.status(), 503);
+    assert_eq!(app.get("/health/live").await.status(), 200);
+    assert_eq!(app.manager().state("web"), Some(ServiceState::Running));
+    // One that comes during the delay, from whom has not looked away yet.
+    let request = send(&app, "/services/web/work");
+    tokio::time::sleep(millis(1_500)).await;
+    assert_eq!(app.manager().state("web"), Some(ServiceState::Stopping));
+    assert_eq!(app.get("/services/web/work").await.status(), 503, "nothing new is taken");
+    assert_eq!(request.await.expect("it is answered"), (200, "done".to_owned()));
+    assert_eq!(began.elapsed(), secs(7), "the request ended, not its share of the time");
+    app.manager().reached("web", ServiceState::Stopped).await;
+    assert_eq!(began.elapsed(), secs(7));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_hangs_is_cut_when_its_share_is_over() {
     let app = web(secs(0)).await;
     let request = send(&app, "/services/web/hang");

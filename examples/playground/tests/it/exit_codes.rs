@@ -49,7 +49,15 @@ fn code_69_for_two_applications_on_one_port() {
 
 #[test]
 fn the_files_of_this_folder_are_valid() {
-    for name in ["hello.yaml", "behaviours.yaml", "dag.yaml", "restarts.yaml", "hang.yaml"] {
+    for name in [
+        "hello.yaml",
+        "behaviours.yaml",
+        "dag.yaml",
+        "restarts.yaml",
+        "groups.yaml",
+        "hang.yaml",
+        "storm.yaml",
+    ] {
         let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
         let printed = run(&["check", "--config", &path]);
         assert_eq!(printed.code, Some(0), "{name}: {printed:?}");

@@ -15,4 +15,5 @@ mod night;
 mod order;
 mod signals;
 mod status;
+mod storm;
 mod stubborn;

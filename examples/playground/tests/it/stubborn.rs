@@ -1,12 +1,14 @@
 //! Services that do not stop when asked, and services that block their thread.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::Playground;
+use crate::harness::{Playground, read_until};
+use crate::http;
 
 /// The closing deadline of these tests, in seconds.
 const DEADLINE: u64 = 2;
@@ -24,6 +26,33 @@ services: {deaf: {kind: stubborn, mode: ignore-stop}, hello: {kind: hello}}",
     ended.check(82);
     assert_eq!(ended.stragglers(), ["deaf"]);
     assert!(ended.took < IN_TIME, "{:?}", ended.took);
+}
+
+#[test]
+fn a_client_that_stays_does_not_hide_who_was_late() {
+    let app = Playground::settled(
+        "server: {closing_timeout_seconds: 1}
+services:
+  block: {kind: stubborn, mode: block-thread}
+  deaf: {kind: stubborn, mode: ignore-stop, depends_on: [block]}",
+    );
+    let mut events = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");
+    read_until(&mut events, "settled");
+    // It has promised a body and keeps the server waiting for it.
+    let headers = [("Content-Length", "10"), ("Content-Type", "application/json")];
+    let mut stays = http::send(app.address, "POST", "/services/deaf/stop", &headers, b"");
+    stays.write_all(b"{").unwrap();
+    let reading = std::thread::spawn(move || read_until(&mut events, "\"closed\""));
+    let ended = app.terminate();
+    ended.check(82);
+    assert_eq!(ended.stragglers(), ["block", "deaf"]);
+    let told = reading.join().unwrap();
+    for (service, how) in [("block", "could not be ended"), ("deaf", "was ended by force")] {
+        let event = told.lines().find(|line| {
+            line.contains("\"straggler\"") && line.contains(&format!("\"{service}\""))
+        });
+        assert!(event.is_some_and(|event| event.contains(how)), "{service}: {told}");
+    }
 }
 
 #[test]

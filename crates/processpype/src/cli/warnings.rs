@@ -1,0 +1,260 @@
+//! What is allowed but hardly meant: told by `check` and `plan`, and in the log before the start.
+//!
+//! # Invariants
+//!
+//! 1. A warning names the key to change, and says to what.
+//! 2. Every deadline is held against the one around it: a service's in the application's, the
+//!    application's in the platform's.
+
+use std::fmt;
+use std::time::Duration;
+
+use processpype_config::HumanDuration;
+use processpype_core::{Plan, ServiceId, Timing};
+use serde_json::{Value, json};
+
+use crate::platform::{Manager, Platform};
+use crate::process::EXIT_SLACK;
+use crate::setup::Setup;
+
+/// Something that was noticed in configuration or plan and is no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Warning {
+    /// What sort it is; never changes its meaning.
+    code: &'static str,
+    message: String,
+    /// The key that it is about.
+    key: String,
+    /// Where that is written, if it is.
+    origin: Option<String>,
+    /// What to do.
+    help: String,
+}
+
+/// Returns the plan of an application, within its own limits.
+pub(super) fn plan_of(setup: &Setup) -> Plan {
+    setup.blueprint.plan(setup.limits.starts_at_once)
+}
+
+/// Says in the log, before anything starts, which deadlines of the plan cannot be kept.
+pub(crate) fn log_warnings(setup: &Setup) {
+    for Warning { key, message, help, .. } in deadlines(setup, &plan_of(setup)) {
+        tracing::warn!(target: "processpype", key, help, "{message}");
+    }
+}
+
+/// Returns everything that `check` and `plan` warn of.
+pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
+    let mut warnings = deadlines(setup, plan);
+    let specs = setup.blueprint.specs();
+    for spec in specs.iter().filter(|spec| spec.options.start_timeout.is_zero()) {
+        let path = ["services", spec.name.as_str(), "start_timeout"];
+        let message = format!("`{}` can never start: its `start_timeout` is 0s", spec.name);
+        let help = "give it some time";
+        warnings.push(Warning::new(setup, "never-starts", &path, message, help));
+    }
+    if !specs.is_empty() && !specs.iter().any(|spec| spec.options.significant) {
+        let message = "no service is `significant`: the process goes on, whatever fails in it";
+        let help = "set `significant: true` for the services without which it is useless";
+        let path = ["defaults", "significant"];
+        warnings.push(Warning::new(setup, "nothing-significant", &path, message, help));
+    }
+    warnings
+}
+
+/// Says which times do not fit into the time around them.
+fn deadlines(setup: &Setup, plan: &Plan) -> Vec<Warning> {
+    let platform = Platform::of(setup);
+    let found = [late(setup, plan), killed(setup, &platform), slow(setup, plan, &platform)];
+    found.into_iter().flatten().collect()
+}
+
+/// The plan gives services more time to stop than the process has.
+fn late(setup: &Setup, plan: &Plan) -> Option<Warning> {
+    let closing = setup.settings.server.closing_timeout();
+    let drain: Duration = setup.settings.server.drain_delay.into();
+    let worst = plan.stop().worst + drain;
+    let message = format!(
+        "stopping can take {} at worst, but `server.closing_timeout_seconds` gives it {}: services \
+         that are late will be ended by force",
+        human(worst),
+        human(closing)
+    );
+    let help = format!("set it to {} or more{}", seconds_up(worst), shorter(setup, plan.stop()));
+    let path = ["server", "closing_timeout_seconds"];
+    (worst > closing).then(|| Warning::new(setup, "stop-exceeds-closing", &path, message, help))
+}
+
+/// The platform kills the process before it has ended by itself and said who was late.
+fn killed(setup: &Setup, platform: &Platform) -> Option<Warning> {
+    let (worst, patience) = (setup.settings.server.closing_timeout() + EXIT_SLACK, platform.stop?);
+    let setting = platform.manager.map_or("the platform's stop timeout", Manager::stop_setting);
+    let (whose, unless) = if platform.is_assumed {
+        let unless = ", or say in `server.platform_stop_timeout` how long it really waits";
+        (format!("the default of {setting}"), unless)
+    } else {
+        ("`server.platform_stop_timeout`".to_owned(), "")
+    };
+    let message = format!(
+        "the process may take {} to end, but is killed after {} ({whose}): nobody will say who was \
+         late",
+        human(worst),
+        human(patience)
+    );
+    let room = patience.saturating_sub(EXIT_SLACK).as_secs();
+    let lower = if room == 0 { String::new() } else { format!("set it to {room} or less, or ") };
+    let help = format!("{lower}raise {setting} above {}{unless}", human(worst));
+    let path = ["server", "closing_timeout_seconds"];
+    let warning = || Warning::new(setup, "closing-exceeds-platform", &path, message, help);
+    (worst > patience).then(warning)
+}
+
+/// The platform loses patience with a start that is still within its plan.
+fn slow(setup: &Setup, plan: &Plan, platform: &Platform) -> Option<Warning> {
+    let (worst, patience) = (plan.start().worst, platform.start?);
+    let message = format!(
+        "starting can take {} at worst, restarts not counted, but the platform waits {} \
+         (`server.platform_start_timeout`)",
+        human(worst),
+        human(patience)
+    );
+    let chain = names(setup, &plan.start().critical);
+    let help = format!("raise the platform's, or shorten `start_timeout` of {chain}");
+    let path = ["server", "platform_start_timeout"];
+    (worst > patience).then(|| Warning::new(setup, "start-exceeds-platform", &path, message, help))
+}
+
+/// Names the services whose stop timeouts make the longest chain.
+fn shorter(setup: &Setup, timing: &Timing) -> String {
+    match &*timing.critical {
+        [] => ", or shorten `server.drain_delay`".to_owned(),
+        critical => format!(", or shorten `stop_timeout` of {}", names(setup, critical)),
+    }
+}
+
+/// How many services a warning names.
+const NAMED_MAX: usize = 5;
+
+fn names(setup: &Setup, ids: &[ServiceId]) -> String {
+    let named: Vec<&str> =
+        ids.iter().take(NAMED_MAX).map(|&id| setup.blueprint.name(id).as_str()).collect();
+    match ids.len().saturating_sub(NAMED_MAX) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+fn human(time: Duration) -> HumanDuration {
+    HumanDuration::from(time)
+}
+
+/// Whole seconds, so that a value can be copied from the text.
+fn seconds_up(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+// === impl Warning ===
+
+impl Warning {
+    fn new(
+        setup: &Setup,
+        code: &'static str,
+        path: &[&str],
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        let origin = setup.document.section(path).origin().map(|origin| origin.to_string());
+        let (message, help) = (message.into(), help.into());
+        Self { code, message, key: path.join("."), origin, help }
+    }
+
+    pub(super) fn as_json(&self) -> Value {
+        let Self { code, message, key, origin, help } = self;
+        json!({ "code": code, "message": message, "key": key, "origin": origin, "help": help })
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "warning: {}", self.message)?;
+        if let Some(origin) = &self.origin {
+            writeln!(f, "  --> {origin}")?;
+        }
+        write!(f, "  = help: in `{}`: {}", self.key, self.help)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::application::Application;
+
+    struct Idle;
+    impl crate::Service for Idle {}
+
+    /// Checks which deadlines are warned of, with a service that is told to start in 30 s and to
+    /// stop in 10 s.
+    #[track_caller]
+    fn check(server: &str, variables: &[(&str, &str)], codes: &[&str]) -> Vec<Warning> {
+        let text = format!("server: {{{server}}}");
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let app = Application::new().service(|| Idle).named("idle");
+        let app = app.config_text("app.yaml", processpype_config::Format::Yaml, text);
+        let setup = app.environment(variables).setup().expect("it is valid");
+        let warnings = deadlines(&setup, &plan_of(&setup));
+        let found: Vec<&str> = warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(found, codes, "{warnings:#?}");
+        warnings
+    }
+
+    const POD: (&str, &str) = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+    const UNIT: (&str, &str) = ("NOTIFY_SOCKET", "/run/systemd/notify");
+
+    #[test]
+    fn the_defaults_fit_everywhere() {
+        for variables in [&[][..], &[POD], &[UNIT]] {
+            check("", variables, &[]);
+        }
+    }
+
+    #[test]
+    fn closing_must_fit_into_the_patience_of_the_platform() {
+        let late = ["closing-exceeds-platform"];
+        check("platform_stop_timeout: 25600ms", &[], &[]);
+        check("platform_stop_timeout: 25s", &[], &late);
+        check("closing_timeout_seconds: 29.4", &[POD], &[]);
+        check("closing_timeout_seconds: 30", &[POD], &late);
+        check("closing_timeout_seconds: 30", &[], &[]);
+        check("closing_timeout_seconds: 30, platform_stop_timeout: 35s", &[POD], &[]);
+        check("closing_timeout_seconds: 89", &[UNIT], &[]);
+        check("closing_timeout_seconds: 90", &[UNIT], &late);
+    }
+
+    #[test]
+    fn stopping_must_fit_into_closing_the_drain_delay_included() {
+        check("closing_timeout_seconds: 10", &[], &["stop-exceeds-closing"]);
+        check("closing_timeout_seconds: 10.3", &[], &[]);
+        check("closing_timeout_seconds: 12, drain_delay: 2s", &[], &["stop-exceeds-closing"]);
+    }
+
+    #[test]
+    fn starting_must_fit_into_the_patience_of_the_platform() {
+        check("platform_start_timeout: 30s", &[], &[]);
+        check("platform_start_timeout: 29s", &[], &["start-exceeds-platform"]);
+    }
+
+    #[test]
+    fn a_warning_says_where_and_what_to_do() {
+        let warnings = check("closing_timeout_seconds: 30", &[POD], &["closing-exceeds-platform"]);
+        assert_eq!(
+            warnings[0].to_string(),
+            "warning: the process may take 30s600ms to end, but is killed after 30s (the default \
+             of `terminationGracePeriodSeconds`): nobody will say who was late\n  --> \
+             app.yaml:1:35\n  = help: in `server.closing_timeout_seconds`: set it to 29 or less, \
+             or raise `terminationGracePeriodSeconds` above 30s600ms, or say in \
+             `server.platform_stop_timeout` how long it really waits"
+        );
+        let warnings = check("platform_stop_timeout: 500ms", &[], &["closing-exceeds-platform"]);
+        assert_eq!(warnings[0].help, "raise the platform's stop timeout above 25s600ms");
+    }
+}
