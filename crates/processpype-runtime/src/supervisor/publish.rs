@@ -84,9 +84,14 @@ impl Supervisor {
         });
     }
 
-    /// Something beside the state changed.
+    /// Something beside the state changed. Readiness is told here, before what follows from it.
     pub(super) fn publish_touched(&mut self, id: ServiceId) {
+        let before = self.shared.cells[id.index()].status().ready;
         self.update(id, |_, _| {});
+        let after = self.shared.cells[id.index()].status();
+        if before != after.ready && after.state == ServiceState::Running {
+            self.tell_health(&after, if after.ready { "ready" } else { "unready" }, None);
+        }
     }
 
     pub(super) fn publish_settled(&mut self) {
@@ -139,34 +144,28 @@ impl Supervisor {
             }
         });
         let after = self.shared.cells[id.index()].status();
-        self.tell_health(id, before, &after);
-    }
-
-    fn tell_health(&mut self, id: ServiceId, before: &Status, after: &Status) {
-        let mut told = Vec::new();
-        if before.ready != after.ready && after.state == ServiceState::Running {
-            told.push((if after.ready { "ready" } else { "unready" }, None));
-        }
         if before.degraded != after.degraded {
             let cause = if after.degraded.is_some() { "degraded" } else { "recovered" };
-            told.push((cause, after.degraded.clone()));
+            self.tell_health(&after, cause, after.degraded.as_deref());
         }
         if before.error != after.error
             && let Some(error) = &after.error
         {
-            told.push(("reported", Some(error.message.clone())));
+            self.tell_health(&after, "reported", Some(&error.message));
         }
-        for (cause, message) in told {
-            tracing::info!(
-                target: "processpype", service = %after.name, generation = after.generation.0,
-                "{cause}{}", message.as_ref().map_or(String::new(), |text| format!(": {text}"))
-            );
-            self.append(Event {
-                generation: Some(after.generation),
-                message: message.map(Arc::from),
-                ..self.event(EventKind::Health, Some(id), cause)
-            });
-        }
+    }
+
+    fn tell_health(&self, status: &Status, cause: &'static str, message: Option<&str>) {
+        tracing::info!(
+            target: "processpype", service = %status.name, generation = status.generation.0,
+            "{cause}{}", message.map_or(String::new(), |text| format!(": {text}"))
+        );
+        self.append(Event {
+            service: Some(status.name.clone()),
+            generation: Some(status.generation),
+            message: message.map(Arc::from),
+            ..self.event(EventKind::Health, None, cause)
+        });
     }
 
     /// Shows who acts; returns who had acted before.

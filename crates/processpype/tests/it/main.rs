@@ -23,4 +23,5 @@ mod requests;
 mod restarts;
 mod seed;
 mod setup;
+mod simulation;
 mod stopping;
