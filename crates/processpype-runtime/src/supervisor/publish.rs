@@ -89,7 +89,9 @@ impl Supervisor {
         let before = self.shared.cells[id.index()].status().ready;
         self.update(id, |_, _| {});
         let after = self.shared.cells[id.index()].status();
-        if before != after.ready && after.state == ServiceState::Running {
+        // Who is about to stop is told to be, which says it all.
+        let runs = self.machine.state(id) == ServiceState::Running;
+        if runs && after.state == ServiceState::Running && before != after.ready {
             self.tell_health(&after, if after.ready { "ready" } else { "unready" }, None);
         }
     }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use processpype::{Context, Dep, Error, Result, Service};
+use processpype::{Context, Dep, EdgePolicy, Error, RestartPolicy, Result, Service};
 use tokio::sync::Notify;
 
 use super::numbers::Numbers;
@@ -169,14 +169,14 @@ impl World {
         let numbers = &mut Numbers::of(self.seed, 1 + ((id as u64) << 32) + generation);
         let nature = &self.seats[id].nature;
         let frailty = if self.is_calm() { 0 } else { nature.frailty };
-        let slow = nature.stop_timeout.as_millis() as u64;
+        let slow = nature.slow_stop;
         // Constructor and start together are in time, unless they misbehave.
         let slow_start = nature.start_timeout.as_millis() as u64 / 3;
         Script {
             new: Turn::draw(numbers, frailty / 2, slow_start),
             start: Turn::draw(numbers, frailty, slow_start),
             stop: Turn::draw(numbers, frailty, slow),
-            unready: numbers.percent(20).then(|| numbers.millis(20_000)),
+            unready: numbers.percent(nature.shyness).then(|| numbers.millis(20_000)),
             // Sometimes longer than there is time for.
             ending: if numbers.percent(frailty) { numbers.millis(2 * slow) } else { millis(0) },
             work: numbers.millis(120_000),
@@ -309,9 +309,13 @@ impl Actor {
         }
     }
 
+    /// Of a oneshot that has done its work there is no instance; who uses an optional provider must
+    /// do without it.
     fn look_at_provider(&self) -> Result {
-        if let Some(provider) = &self.provider {
-            provider.get()?;
+        let Some(handle) = &self.provider else { return Ok(()) };
+        let (provider, policy) = self.seat().nature.edges[0];
+        if policy != EdgePolicy::Optional && !self.world.seats[provider].nature.oneshot {
+            handle.get()?;
         }
         Ok(())
     }
@@ -325,7 +329,7 @@ impl Actor {
         loop {
             let nature = &self.seat().nature;
             // A job that is done again and again would never come to rest.
-            let rests = nature.restart.policy == processpype::RestartPolicy::Always;
+            let rests = nature.restart.policy == RestartPolicy::Always;
             let works = nature.oneshot && !(rests && self.world.is_calm());
             tokio::select! {
                 biased;

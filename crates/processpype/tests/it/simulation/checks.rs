@@ -35,13 +35,14 @@ pub(crate) struct Observer<'a> {
     /// The last command that starts something.
     started: u64,
     /// What a refusal takes back.
-    before_command: Option<(usize, Vec<bool>)>,
+    before_command: Option<(usize, u64, Vec<Seen>)>,
     given: usize,
     ended: usize,
     pub(crate) wrong: Vec<String>,
 }
 
 /// What is known of one service.
+#[derive(Clone)]
 struct Seen {
     state: ServiceState,
     generation: u64,
@@ -216,8 +217,9 @@ impl<'a> Observer<'a> {
             "ready" | "unready" if self.seen[id].state != ServiceState::Running => {
                 self.complain(event, "it speaks of readiness and does not run");
             }
-            "ready" => self.seen[id].ready = true,
-            "unready" => self.seen[id].ready = false,
+            "ready" if !self.seen[id].ready => self.seen[id].ready = true,
+            "unready" if self.seen[id].ready => self.seen[id].ready = false,
+            "ready" | "unready" => self.complain(event, "it was so already"),
             _ => self.complain(event, "nobody says such a thing here"),
         }
     }
@@ -263,12 +265,11 @@ impl<'a> Observer<'a> {
         match event.cause {
             "start" | "restart" | "stop" => {
                 self.given += 1;
-                let held = self.seen.iter().map(|seen| seen.held).collect();
-                self.before_command = Some((id, held));
+                self.before_command = Some((id, self.started, self.seen.clone()));
             }
             "refused" => match self.before_command.take() {
-                Some((refused, held)) if refused == id => {
-                    self.seen.iter_mut().zip(held).for_each(|(seen, held)| seen.held = held);
+                Some((refused, started, seen)) if refused == id => {
+                    (self.started, self.seen) = (started, seen);
                 }
                 _ => self.complain(event, "a refusal does not come at once"),
             },

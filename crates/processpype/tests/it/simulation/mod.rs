@@ -11,7 +11,8 @@
 //! 1. The same seed gives the same history, to the millisecond. A failure prints its seed.
 //! 2. Only the public interface is used, and no time passes but the test's.
 //!
-//! To replay one: `SIMULATION_SEED=… cargo test -p processpype --test it simulation`.
+//! To replay one: `SIMULATION_SEED=… cargo test -p processpype --test it simulation`. To try many:
+//! `SIMULATION_RUNS=10000 cargo test -p processpype --test it simulation_of_a_random_seed`.
 
 mod actor;
 mod checks;
@@ -38,6 +39,9 @@ const EVENTS_SHOWN: usize = 60;
 
 /// The variable that names the one seed to try.
 const SEED_VARIABLE: &str = "SIMULATION_SEED";
+
+/// The variable that says how many seeds to try, from that one or a random one on.
+const RUNS_VARIABLE: &str = "SIMULATION_RUNS";
 
 /// What a simulation leaves behind.
 pub(crate) struct Run {
@@ -121,15 +125,15 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Returns the seed that the environment asks for.
-fn asked_for() -> Option<u64> {
-    let text = std::env::var(SEED_VARIABLE).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{SEED_VARIABLE} must be a number, not `{text}`")))
+/// Returns the number that a variable of the environment holds.
+fn asked_for(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number, not `{text}`")))
 }
 
 #[test]
 fn simulation_of_fixed_seeds() {
-    if asked_for().is_some() {
+    if asked_for(SEED_VARIABLE).is_some() {
         return;
     }
     let (mut hours, mut events) = (0.0, 0);
@@ -144,9 +148,11 @@ fn simulation_of_fixed_seeds() {
 
 #[test]
 fn simulation_of_a_random_seed() {
-    let seed = asked_for().unwrap_or_else(|| RandomState::new().hash_one(0));
-    say(&format!("simulation: random seed {seed}; {}", how_to_replay(seed)));
-    check(seed);
+    let first = asked_for(SEED_VARIABLE).unwrap_or_else(|| RandomState::new().hash_one(0));
+    say(&format!("simulation: random seed {first}; {}", how_to_replay(first)));
+    for run in 0..asked_for(RUNS_VARIABLE).unwrap_or(1) {
+        check(first.wrapping_add(run));
+    }
 }
 
 #[test]

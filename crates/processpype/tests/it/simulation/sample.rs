@@ -36,6 +36,10 @@ pub(crate) struct Nature {
     pub(crate) children: u64,
     /// Ends with `Unavailable` when it looks and its first provider is not there.
     pub(crate) needy: bool,
+    /// In how many of a hundred cases a generation is not ready at first.
+    pub(crate) shyness: u64,
+    /// Its stop takes less than so many milliseconds, if it behaves.
+    pub(crate) slow_stop: u64,
 }
 
 /// A random application.
@@ -136,6 +140,7 @@ impl Nature {
                 edges.push((provider, numbers.pick(&EdgePolicy::ALL)));
             }
         }
+        let stop_timeout = numbers.pick(&[millis(100), secs(2), secs(10)]);
         Self {
             edges,
             restart: draw_restart(numbers),
@@ -143,10 +148,12 @@ impl Nature {
             significant: numbers.percent(2),
             autostart: numbers.percent(85),
             start_timeout: numbers.pick(&[secs(1), secs(5), secs(30)]),
-            stop_timeout: numbers.pick(&[millis(100), secs(2), secs(10)]),
+            stop_timeout,
             frailty: numbers.pick(&[0, 10, 40]),
             children: numbers.below(3),
             needy: numbers.percent(30),
+            shyness: 20,
+            slow_stop: stop_timeout.as_millis() as u64,
         }
     }
 
