@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use processpype::{Context, Dep, EdgePolicy, Error, RestartPolicy, Result, Service};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::numbers::Numbers;
 use super::sample::{Nature, Sample, name};
@@ -34,6 +35,8 @@ pub(crate) struct World {
     calm: AtomicBool,
     /// What must not happen, and did.
     wrong: Mutex<Vec<String>>,
+    /// The children that were cut although they end at once when they are asked to.
+    cut: Mutex<Vec<(usize, Instant)>>,
 }
 
 /// What outlives the generations of one service.
@@ -95,6 +98,13 @@ pub(crate) struct Actor {
     _present: Present,
 }
 
+/// A child, from its spawn to its end.
+struct Child {
+    present: Present,
+    is_quick: bool,
+    is_over: bool,
+}
+
 /// Counts something while it is there.
 struct Present(Arc<World>, usize, fn(&Seat) -> &AtomicU64);
 
@@ -123,8 +133,8 @@ type Making = std::pin::Pin<Box<dyn Future<Output = Result<Actor>> + Send>>;
 impl World {
     pub(crate) fn new(sample: &Sample) -> Arc<Self> {
         let seats = sample.natures.iter().map(|nature| Seat::new(nature.clone())).collect();
-        let (calm, wrong) = (AtomicBool::new(false), Mutex::default());
-        Arc::new(Self { seed: sample.seed, seats, calm, wrong })
+        let (calm, wrong, cut) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
+        Arc::new(Self { seed: sample.seed, seats, calm, wrong, cut })
     }
 
     pub(crate) fn set_calm(&self, calm: bool) {
@@ -155,6 +165,11 @@ impl World {
 
     pub(crate) fn wrong(&self) -> Vec<String> {
         self.wrong.lock().unwrap().clone()
+    }
+
+    /// Which children were cut in spite of their good will, and when.
+    pub(crate) fn cut(&self) -> Vec<(usize, Instant)> {
+        self.cut.lock().unwrap().clone()
     }
 
     fn note(&self, what: String) {
@@ -300,11 +315,12 @@ impl Actor {
     fn spawn_children(&self, cx: &Context, ending: Duration) {
         for child in 0..self.seat().nature.children {
             let present = Present::begin(&self.world, self.id, |seat| &seat.children);
+            let spawned = Child { present, is_quick: ending.is_zero(), is_over: false };
             let context = cx.clone();
             cx.spawn(&format!("child {child}"), async move {
                 context.stopping().await;
                 wait(ending).await;
-                drop(present);
+                spawned.end();
             });
         }
     }
@@ -395,6 +411,22 @@ impl Service for Actor {
 
     async fn stop(&self, cx: &Context) -> Result {
         self.script(cx).stop.take().await
+    }
+}
+
+// === impl Child ===
+
+impl Child {
+    fn end(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.is_quick && !self.is_over {
+            self.present.0.cut.lock().unwrap().push((self.present.1, Instant::now()));
+        }
     }
 }
 

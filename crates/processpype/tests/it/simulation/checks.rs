@@ -30,7 +30,7 @@ pub(crate) struct Observer<'a> {
     world: &'a World,
     seen: Vec<Seen>,
     /// From when on everything is ended in no order, in the time of events.
-    abort_at: Option<u64>,
+    pub(crate) abort_at: Option<u64>,
     is_closing: bool,
     /// The last command that starts something.
     started: u64,

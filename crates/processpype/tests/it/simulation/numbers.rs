@@ -9,7 +9,6 @@ pub(crate) struct Numbers(u64);
 // === impl Numbers ===
 
 impl Numbers {
-
     /// Numbers of their own for one part of a seed, whatever the other parts draw.
     pub(crate) fn of(seed: u64, part: u64) -> Self {
         let mut mixed = Self(seed ^ part.wrapping_mul(0xd6e8_feb8_6659_fd93));

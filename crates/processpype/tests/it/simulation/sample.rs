@@ -9,9 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype::{
-    Application, Backoff, EdgePolicy, RestartLimit, RestartOptions, RestartPolicy,
-};
+use processpype::{Application, Backoff, EdgePolicy, RestartLimit, RestartOptions, RestartPolicy};
 
 use super::actor::{self, World};
 use super::numbers::Numbers;

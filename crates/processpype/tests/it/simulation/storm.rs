@@ -45,13 +45,14 @@ pub(crate) struct Storm<'a> {
     tasks: RuntimeMetrics,
     /// How many tasks live beside those of services.
     other_tasks: usize,
+    /// When it began, by both clocks.
+    began: (Instant, u64),
 }
 
 // === impl Storm ===
 
 impl<'a> Storm<'a> {
     pub(crate) async fn run(sample: &'a Sample) -> Run {
-        let began = Instant::now();
         let world = World::new(sample);
         let tasks = tokio::runtime::Handle::current().metrics();
         let before = tasks.num_alive_tasks();
@@ -62,6 +63,7 @@ impl<'a> Storm<'a> {
             numbers: Numbers::of(sample.seed, u64::MAX),
             world,
             subscription: manager.subscribe(0),
+            began: (Instant::now(), manager.now().0),
             manager,
             operations: Vec::new(),
             events: Vec::new(),
@@ -77,8 +79,7 @@ impl<'a> Storm<'a> {
             let left = storm.tasks.num_alive_tasks() - before;
             storm.wrong.push(format!("{left} tasks are left at the end"));
         }
-        let hours = began.elapsed().as_secs_f64() / 3600.0;
-        storm.judge(aborted, hours)
+        storm.judge(aborted)
     }
 
     /// Some hours of faults and commands, in bursts and with pauses.
@@ -257,15 +258,28 @@ impl<'a> Storm<'a> {
             }
         }
         self.pass(millis(1)).await;
+        for status in self.manager.statuses() {
+            let comes = status.restart.is_some_and(|restart| restart.next_at.is_some());
+            if comes || status.ready || !status.waiting_on.is_empty() {
+                self.wrong.push(format!("after the end something is to come: {status:?}"));
+            }
+        }
         aborted
     }
 
-    fn judge(self, aborted: Option<u64>, hours: f64) -> Run {
+    fn judge(self, aborted: Option<u64>) -> Run {
+        let hours = self.began.0.elapsed().as_secs_f64() / 3600.0;
         let mut wrong = self.world.wrong();
         let mut observer = Observer::new(self.sample, &self.world);
         observer.read(&self.events, aborted);
         wrong.append(&mut observer.wrong);
         wrong.extend(self.wrong);
+        for (id, at) in self.world.cut() {
+            let at = self.began.1 + (at - self.began.0).as_millis() as u64;
+            if observer.abort_at.is_none_or(|abort| at < abort) {
+                wrong.push(format!("a child of {} was given no time to end, at {at}", name(id)));
+            }
+        }
         for id in 0..self.sample.natures.len() {
             if self.world.instances(id) > 0 || self.world.children(id) > 0 {
                 wrong.push(format!("something of {} is left at the end", name(id)));
