@@ -60,6 +60,8 @@ struct Seen {
     restarts: VecDeque<u64>,
     /// A start of a dependent may have forgiven it, or not.
     is_unsure: bool,
+    /// The generation that is to end because a provider began a new one.
+    due: Option<u64>,
 }
 
 // === impl Observer ===
@@ -84,10 +86,14 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Reads the whole history; `aborted` says when the operator asked to end everything at once.
-    pub(crate) fn read(&mut self, events: &[Arc<Event>], aborted: Option<u64>) {
+    /// Reads the whole history; `aborted` says when the operator asked to end everything at once,
+    /// `rests` before which events everything had come to rest.
+    pub(crate) fn read(&mut self, events: &[Arc<Event>], rests: &[usize], aborted: Option<u64>) {
         self.abort_at = aborted;
         for (index, event) in events.iter().enumerate() {
+            if rests.contains(&index) {
+                self.rest(event);
+            }
             if event.seq != index as u64 + 1 {
                 self.complain(event, "the numbers have a gap");
             }
@@ -99,6 +105,17 @@ impl<'a> Observer<'a> {
         for (id, seen) in self.seen.iter().enumerate() {
             if !matches!(seen.state, ServiceState::Stopped | ServiceState::Error) {
                 self.wrong.push(format!("{} is {} at the end", name(id), seen.state));
+            }
+        }
+    }
+
+    /// Who restarts with a provider has done so.
+    fn rest(&mut self, event: &Event) {
+        for id in 0..self.seen.len() {
+            let seen = &self.seen[id];
+            if seen.lives() && seen.due == Some(seen.generation) {
+                let what = format!("until here {} was to restart with a provider", name(id));
+                self.complain(event, &what);
             }
         }
     }
@@ -183,6 +200,12 @@ impl<'a> Observer<'a> {
         }
         for provider in missing {
             self.complain(event, &format!("it starts before {} is there", name(provider)));
+        }
+        for (dependent, policy) in self.sample.dependents(id) {
+            let seen = &mut self.seen[dependent];
+            if policy == EdgePolicy::Restart && seen.is_up() {
+                seen.due = Some(seen.generation);
+            }
         }
         if self.seen[id].held {
             self.complain(event, "it starts although an operator stopped it");
@@ -301,7 +324,9 @@ impl<'a> Observer<'a> {
         self.seen[id].cascade = seq;
         for dependent in 0..self.seen.len() {
             if self.sample.required(dependent).contains(&id) {
-                self.seen[dependent].cascade = seq;
+                let seen = &mut self.seen[dependent];
+                seen.cascade = seq;
+                seen.held |= seen.lives();
             }
         }
     }
@@ -338,11 +363,16 @@ impl Seen {
             end: None,
             restarts: VecDeque::new(),
             is_unsure: false,
+            due: None,
         }
     }
 
     fn lives(&self) -> bool {
         !matches!(self.state, ServiceState::Stopped | ServiceState::Error)
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(self.state, ServiceState::Starting | ServiceState::Running)
     }
 
     fn forgive(&mut self) {

@@ -38,6 +38,7 @@ struct Killer {
     began: Instant,
     kills: Vec<(usize, Duration)>,
     events: Vec<Arc<Event>>,
+    rests: Vec<usize>,
 }
 
 /// Fifty services that behave well until they are killed.
@@ -86,6 +87,7 @@ impl Killer {
             began: Instant::now(),
             kills: Vec::new(),
             events: Vec::new(),
+            rests: Vec::new(),
         };
         killer.pass(secs(1)).await;
         killer
@@ -132,7 +134,7 @@ impl Killer {
         assert_eq!(closed.stragglers, []);
         self.events.extend(manager.events(self.events.len() as u64, usize::MAX).events);
         let mut observer = Observer::new(&self.sample, &self.world);
-        observer.read(&self.events, None);
+        observer.read(&self.events, &self.rests, None);
         assert!(observer.wrong.is_empty(), "{:#?}", observer.wrong);
         assert_eq!(self.world.wrong(), Vec::<String>::new());
     }
@@ -169,6 +171,7 @@ async fn a_thousand_kills_without_a_limit(seed: u64) {
     killer.pass(left).await;
     assert_eq!(killer.unready(), NOBODY, "seed {seed}: {:#?}", lines(&killer.events));
     assert_eq!(tasks.num_alive_tasks(), before, "seed {seed}: tasks are left");
+    killer.rests.push(killer.events.len());
     let ends = killer.events.iter().filter(|event| event.cause == "restart-scheduled").count();
     assert_eq!(ends, KILLS, "seed {seed}: each kill was one");
     killer.end().await;

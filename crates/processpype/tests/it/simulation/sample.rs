@@ -138,10 +138,11 @@ impl Nature {
                 edges.push((provider, numbers.pick(&EdgePolicy::ALL)));
             }
         }
+        let restart = draw_restart(numbers);
         let stop_timeout = numbers.pick(&[millis(100), secs(2), secs(10)]);
         Self {
             edges,
-            restart: draw_restart(numbers),
+            restart,
             oneshot: numbers.percent(12),
             significant: numbers.percent(2),
             autostart: numbers.percent(85),
@@ -149,7 +150,8 @@ impl Nature {
             stop_timeout,
             frailty: numbers.pick(&[0, 10, 40]),
             children: numbers.below(3),
-            needy: numbers.percent(30),
+            // Who is never restarted would be lost with its provider.
+            needy: numbers.percent(30) && restart.policy != RestartPolicy::Never,
             shyness: 20,
             slow_stop: stop_timeout.as_millis() as u64,
         }

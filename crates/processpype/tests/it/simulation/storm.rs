@@ -42,6 +42,8 @@ pub(crate) struct Storm<'a> {
     operations: Vec<(String, Operation)>,
     events: Vec<Arc<Event>>,
     wrong: Vec<String>,
+    /// How many events there were whenever everything had come to rest.
+    rests: Vec<usize>,
     tasks: RuntimeMetrics,
     /// How many tasks live beside those of services.
     other_tasks: usize,
@@ -68,6 +70,7 @@ impl<'a> Storm<'a> {
             operations: Vec::new(),
             events: Vec::new(),
             wrong: Vec::new(),
+            rests: Vec::new(),
             other_tasks: tasks.num_alive_tasks(),
             tasks,
         };
@@ -203,6 +206,7 @@ impl<'a> Storm<'a> {
 
     /// Nothing lives but what is known to: one task for each generation, and its children.
     fn check_tasks(&mut self) {
+        self.rests.push(self.events.len());
         let mut expected = self.other_tasks;
         for id in 0..self.sample.natures.len() {
             let status = self.status(id);
@@ -271,7 +275,7 @@ impl<'a> Storm<'a> {
         let hours = self.began.0.elapsed().as_secs_f64() / 3600.0;
         let mut wrong = self.world.wrong();
         let mut observer = Observer::new(self.sample, &self.world);
-        observer.read(&self.events, aborted);
+        observer.read(&self.events, &self.rests, aborted);
         wrong.append(&mut observer.wrong);
         wrong.extend(self.wrong);
         for (id, at) in self.world.cut() {
