@@ -65,17 +65,22 @@ const WATCHED: Duration = Duration::from_secs(600);
 ///
 /// # The rules
 ///
-/// Each is a [`Check`]; a broken one is told with what was seen, why it matters and what to do:
+/// Each is a [`Check`]; a broken one is told with what was seen, why it matters and what to do. What
+/// is done to the service:
 ///
-/// | rule | how it is tried |
-/// |---|---|
-/// | [`Starts`](Check::Starts) | start it |
-/// | [`RoutesAnswer`](Check::RoutesAnswer) | each [`route`](Self::route) once it is ready |
-/// | [`StaysUp`](Check::StaysUp) | watch it for ten minutes, or [`watched_for`](Self::watched_for) |
-/// | [`RunEnds`](Check::RunEnds), [`ChildrenEnd`](Check::ChildrenEnd), [`StopsInTime`](Check::StopsInTime), [`StopsCleanly`](Check::StopsCleanly) | stop it twice at once |
-/// | [`CancelledStart`](Check::CancelledStart) | stop it at each await of constructor and `start`, then start it again |
-/// | [`ProviderLoss`](Check::ProviderLoss) | stop each provider at each await of the start and while it runs; start it again, restart it |
-/// | [`Restarts`](Check::Restarts), [`TasksEnd`](Check::TasksEnd), [`InstancesEnd`](Check::InstancesEnd) | restart it a hundred times |
+/// 1. It is started ([`Starts`](Check::Starts)), and once it is ready each
+///    [`route`](Self::route) is asked for ([`RoutesAnswer`](Check::RoutesAnswer)).
+/// 2. It is watched for ten minutes, or [`watched_for`](Self::watched_for)
+///    ([`StaysUp`](Check::StaysUp)).
+/// 3. It is stopped, twice at once ([`RunEnds`](Check::RunEnds),
+///    [`ChildrenEnd`](Check::ChildrenEnd), [`StopsInTime`](Check::StopsInTime),
+///    [`StopsCleanly`](Check::StopsCleanly)).
+/// 4. It is restarted a hundred times ([`Restarts`](Check::Restarts),
+///    [`TasksEnd`](Check::TasksEnd), [`InstancesEnd`](Check::InstancesEnd)).
+/// 5. It is stopped at each await of its constructor and of `start`, and started again
+///    ([`CancelledStart`](Check::CancelledStart)).
+/// 6. Each of its providers is stopped at each of these awaits and while it runs, started again,
+///    and restarted ([`ProviderLoss`](Check::ProviderLoss)).
 ///
 /// Panics in a hook are not tried: what follows from one is the framework's business.
 pub struct Conformance<F> {

@@ -79,13 +79,15 @@ fn a_second_sigint_ends_a_blocked_thread_at_once() {
 
 #[test]
 fn a_significant_failure_ends_in_time_whoever_is_in_the_way() {
+    let never = "{policy: never}";
     for (lapse, code) in [("fail_start: 9", 80), ("error_after: 300ms", 81)] {
         let app = Playground::start(&format!(
             "server: {{closing_timeout_seconds: {DEADLINE}}}
 services:
-  bad: {{kind: flaky, {lapse}, significant: true, restart: {{policy: never}}}}
   deaf: {{kind: stubborn, mode: ignore-stop}}
-  block: {{kind: stubborn, mode: block-thread}}"
+  block: {{kind: stubborn, mode: block-thread}}
+  bad:
+    {{kind: flaky, {lapse}, depends_on: [deaf, block], significant: true, restart: {never}}}"
         ));
         let ended = app.ended();
         ended.check(code);

@@ -276,7 +276,10 @@ impl<F: Fn() -> Application> Suite<'_, F> {
         if let Some(kind) = wrong
             && !self.report.has(Check::StaysUp)
         {
-            let what = format!("{moment}, and it failed: {kind}: {}", subject.story());
+            // The text is that of the last error, which may be a later one.
+            let story = Some(subject.story()).filter(|story| story.starts_with(kind.as_str()));
+            let story = story.unwrap_or_else(|| kind.as_str().to_owned());
+            let what = format!("{moment}, and it failed: {story}");
             self.report.add(Check::ProviderLoss, what);
         }
         let leaks = subject.events(EventKind::InstanceLeaked);

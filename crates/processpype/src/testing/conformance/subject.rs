@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{EventKind, Exit, Generation, ServiceState};
+use processpype_core::{EventKind, Exit, Generation, ServiceName, ServiceState};
 use processpype_runtime::{Event, Manager, Status, Watch};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -150,7 +150,7 @@ impl Subject {
             Some(error) => format!("{}: {}", error.kind, error.message),
             None if status.state == ServiceState::Running => "it runs and is not ready".to_owned(),
             None if !status.waiting_on.is_empty() => {
-                let names: Vec<&str> = status.waiting_on.iter().map(|name| name.as_str()).collect();
+                let names: Vec<&str> = status.waiting_on.iter().map(ServiceName::as_str).collect();
                 format!("it waits for {}", names.join(", "))
             }
             None => format!("it is {}", status.state),

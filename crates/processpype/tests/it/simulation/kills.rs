@@ -162,7 +162,7 @@ async fn a_thousand_kills_without_a_limit(seed: u64) {
     // Now and then nobody runs.
     for _ in 0..2 * KILLS {
         if killer.kills.len() < KILLS {
-            killer.kill(|numbers, running| numbers.pick(running)).await;
+            killer.kill(Numbers::pick).await;
         }
     }
     assert_eq!(killer.kills.len(), KILLS, "seed {seed}: somebody runs mostly");
