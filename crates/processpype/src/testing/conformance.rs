@@ -65,8 +65,8 @@ const WATCHED: Duration = Duration::from_secs(600);
 ///
 /// # The rules
 ///
-/// Each is a [`Check`]; a broken one is told with what was seen, why it matters and what to do. What
-/// is done to the service:
+/// Each is a [`Check`]; a broken one is told with what was seen, why it matters and what to do.
+/// This is done to the service:
 ///
 /// 1. It is started ([`Starts`](Check::Starts)), and once it is ready each
 ///    [`route`](Self::route) is asked for ([`RoutesAnswer`](Check::RoutesAnswer)).

@@ -68,7 +68,7 @@ pub struct ConformanceReport {
 
 impl Check {
     /// Every rule.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: &'static [Self] = &[
         Self::Starts,
         Self::RoutesAnswer,
         Self::StaysUp,
