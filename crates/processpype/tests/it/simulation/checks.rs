@@ -210,7 +210,7 @@ impl<'a> Observer<'a> {
         if self.seen[id].held {
             self.complain(event, "it starts although an operator stopped it");
         }
-        if self.is_closing && self.abort_at.is_some_and(|at| event.time.0 >= at) {
+        if self.is_closing && self.abort_at.is_some_and(|at| event.time.0 > at) {
             self.complain(event, "it starts while everything ends");
         }
     }
