@@ -472,7 +472,8 @@ pub(crate) fn is_gate(graph: &Graph, edge: Edge) -> bool {
 /// A new generation of a provider sets off restarts of its dependents, and these theirs; a provider
 /// that is back lets those that wait take their turns.
 fn weights(graph: &Graph) -> [u32; MAX_SERVICES] {
-    const ALL_OF_A_DEPENDENT: u32 = 32;
+    // A provider that is back costs one of its own, and lets up to four others cost eight each.
+    const ALL_OF_A_DEPENDENT: u32 = 40;
     let mut weights = [1; MAX_SERVICES];
     for _ in graph.services() {
         for edge in graph.edges() {
