@@ -79,6 +79,8 @@ impl Supervisor {
         });
         let message = failure.as_ref().map(|info| info.message.clone());
         let message = message.or_else(|| self.forced_text(change));
+        self.note_failed(change);
+        let message = message.or_else(|| self.together_text(change));
         self.log_change(change, failure.as_ref(), message.as_deref());
         let message = message.map(Arc::from);
         let actor = self.actor_of(change);
@@ -233,7 +235,8 @@ impl Supervisor {
         tracing::info!(
             target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
             actor = &*waiting.by.actor, reason = waiting.by.reason.as_deref(),
-            "{} {cause}{}", waiting.verb.as_str(),
+            "{}{} {cause}{}", waiting.verb.as_str(),
+            flags(waiting.verb).map_or(String::new(), |flags| format!(" ({flags})")),
             message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
         );
         self.append(Event {
@@ -402,6 +405,10 @@ impl Supervisor {
             to @ (ServiceState::Running | ServiceState::Stopped) => tracing::info!(
                 target: "processpype", service = %name, generation, cause, "{to}{detail}"
             ),
+            // Who reads that it stopped asks why: it has not failed, and nobody named it.
+            to @ ServiceState::Stopping if is_for_another(change.cause) => tracing::info!(
+                target: "processpype", service = %name, generation, cause, "{to}{detail}"
+            ),
             to => tracing::debug!(
                 target: "processpype", service = %name, generation, cause, "{to}{detail}"
             ),
@@ -415,17 +422,30 @@ impl Supervisor {
     }
 }
 
+/// Whether a service is stopped for the sake of another one.
+fn is_for_another(cause: Cause) -> bool {
+    matches!(cause, Cause::Cascade | Cause::ProviderRestarted | Cause::GroupRestarted)
+}
+
+/// What a command asked for beside its verb.
+fn flags(verb: Verb) -> Option<&'static str> {
+    match verb {
+        Verb::Start { with_dependencies: true, force: true } => Some("with dependencies, forced"),
+        Verb::Start { force: true, .. } => Some("forced"),
+        Verb::Start { with_dependencies: true, .. } => Some("with dependencies"),
+        Verb::Stop { cascade: true } => Some("cascade"),
+        Verb::Restart { with_dependents: true } => Some("with dependents"),
+        Verb::Start { .. } | Verb::Stop { .. } | Verb::Restart { .. } => None,
+    }
+}
+
 /// What a command asked for beside its verb, and why.
 fn with_flags(verb: Verb, reason: Option<&Arc<str>>) -> Option<Arc<str>> {
-    let flags = match verb {
-        Verb::Start { with_dependencies: true, force: true } => "with dependencies, forced",
-        Verb::Start { force: true, .. } => "forced",
-        Verb::Start { with_dependencies: true, .. } => "with dependencies",
-        Verb::Stop { cascade: true } => "cascade",
-        Verb::Restart { with_dependents: true } => "with dependents",
-        Verb::Start { .. } | Verb::Stop { .. } | Verb::Restart { .. } => return reason.cloned(),
-    };
-    Some(reason.map_or_else(|| flags.into(), |reason| format!("{flags}; {reason}").into()))
+    match (flags(verb), reason) {
+        (Some(flags), Some(reason)) => Some(format!("{flags}; {reason}").into()),
+        (Some(flags), None) => Some(flags.into()),
+        (None, reason) => reason.cloned(),
+    }
 }
 
 /// Says in a few words why a service is not ready: the story is in lines of its own.
