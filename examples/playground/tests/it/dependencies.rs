@@ -91,6 +91,8 @@ fn a_cascade_stops_who_needs_it_and_a_start_with_dependencies_brings_back_what_i
     let app = Playground::settled(STORY);
     let stopped = app.post("/services/ticks/stop?cascade=true").json();
     assert_eq!(stopped["affected"], json!(["follows", "holds", "reader", "top"]));
+    let acted = app.service("top")["acted"].clone();
+    assert_eq!((&acted["verb"], &acted["reason"]), (&json!("stop"), &json!("cascade of `ticks`")));
     app.post("/services/top/start").problem(409, "provider-stopped");
     let started = app.post("/services/top/start?with_dependencies=true").json();
     assert_eq!(started["generation"], 2);
@@ -99,5 +101,6 @@ fn a_cascade_stops_who_needs_it_and_a_start_with_dependencies_brings_back_what_i
     {
         assert_eq!(app.service(service)["state"], state, "{service}");
     }
+    assert_eq!(app.service("ticks")["acted"]["reason"], "pulled in by `top`");
     app.terminate().check(0);
 }
