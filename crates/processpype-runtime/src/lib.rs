@@ -19,6 +19,7 @@
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see and ask | `manager`, `operation`, `status`, `journal` |
+//! | what test kits see | `watch` |
 
 mod argument;
 mod binding;
@@ -53,6 +54,7 @@ mod status;
 mod supervisor;
 mod timers;
 mod vitals;
+mod watch;
 
 pub use crate::argument::{Argument, ConfigType, Declaration, Resolver};
 pub use crate::blueprint::{
@@ -80,3 +82,4 @@ pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
 pub use crate::supervisor::{ABORT_RESERVE, Closed, Launch, OPERATIONS_PENDING, Supervisor};
+pub use crate::watch::Watch;

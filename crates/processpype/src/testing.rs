@@ -44,6 +44,7 @@
 //! - wait: [`TestApp::wait`] for a state, [`Manager::settled`] for the end of the start, and never
 //!   `sleep` and hope;
 //! - fail on purpose: a [`Probe`] starts, fails, panics and hangs as its [`Script`]s say;
+//! - check a service of one's own against the rules of a good one: [`Conformance`];
 //! - assert on what happened: [`TestApp::transitions`] is the exact history, as text.
 //!
 //! A test of one service alone needs no application: build its arguments with `Config::from`,
@@ -55,6 +56,7 @@
 //!    same checks, supervisor and router.
 //! 2. No process environment, no signal, no global subscriber: tests run beside each other.
 
+mod conformance;
 mod probe;
 mod response;
 
@@ -67,11 +69,14 @@ use axum::http::{Method, Request, header};
 use processpype_control::Server;
 use processpype_core::ServiceState;
 pub use processpype_runtime::Stopper;
-use processpype_runtime::{Closed, Context, Manager};
+use processpype_runtime::{Closed, Context, Manager, Watch};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
+pub use self::conformance::{
+    CONFORMANCE_AWAITS, CONFORMANCE_RESTARTS, Check, Conformance, ConformanceReport, Finding,
+};
 pub use self::probe::{Act, Hook, Probe, ProbeService, Script};
 pub use self::response::TestResponse;
 use crate::application::Application;
@@ -133,9 +138,16 @@ pub async fn start(app: Application) -> Result<TestApp, SetupError> {
 /// # Ok(())
 /// # }
 /// ```
-pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
-    app.sources.environment.get_or_insert_default();
-    let setup = app.setup()?;
+pub fn begin(app: Application) -> Result<TestApp, SetupError> {
+    begin_watched(app, None)
+}
+
+/// As [`begin`]; the hooks of one service may be watched.
+fn begin_watched(app: Application, watch: Option<(&str, &Watch)>) -> Result<TestApp, SetupError> {
+    let mut setup = for_test(app).setup()?;
+    if let Some((service, watch)) = watch {
+        setup.blueprint.watch(service, watch);
+    }
     let settings = control_settings(&setup.settings);
     let docs = service_docs(&setup);
     let mut launch = launch(&setup, Handle::current());
@@ -146,6 +158,12 @@ pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
     let router = server.router();
     let supervisor = Handle::current().spawn(supervisor.run());
     Ok(TestApp { manager, supervisor: Some(supervisor), router, _server: server })
+}
+
+/// A test sees only what it sets.
+fn for_test(mut app: Application) -> Application {
+    app.sources.environment.get_or_insert_default();
+    app
 }
 
 /// Makes a context that belongs to no application, for a unit test of a service.

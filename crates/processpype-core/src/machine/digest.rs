@@ -8,6 +8,7 @@ use std::mem::discriminant;
 
 use super::{Life, Machine};
 use crate::graph::ServiceId;
+use crate::restart::RestartPolicy;
 
 impl Machine {
     /// Feeds `hasher` everything that can influence a later decision about one service.
@@ -30,6 +31,8 @@ impl Machine {
         if !self.groups.all().is_empty() {
             record.exhausted.hash(hasher);
         }
+        let pauses = record.traits.restart != RestartPolicy::Never && record.life == Life::Live;
+        (pauses && record.missed).hash(hasher);
         (record.ready, record.completed, record.available).hash(hasher);
         (record.asked, record.forced && record.life == Life::Live).hash(hasher);
         record.failure.map(|exit| discriminant(&exit)).hash(hasher);

@@ -146,17 +146,21 @@ impl Machine {
         let input = if failed.is_some() { Input::Failed } else { Input::Ended };
         self.transition(id, input, Cause::Exit(exit), actions);
         self.refresh_dependents(id, actions);
+        // Before providers hear of it: one that goes now may let this one take its turn at once.
+        let comes = self.record(id).wanted.is_some();
         self.release_providers(id, actions);
-        self.end_operations(id, failed, actions);
-        if let Some(cause) = self.record(id).wanted {
-            self.want(id, cause, actions);
-        } else if unasked {
-            self.recover(id, exit, actions);
+        if !comes {
+            self.end_operations(id, failed, actions);
+        }
+        match self.record(id).wanted {
+            Some(cause) => self.want(id, cause, actions),
+            None if !comes && unasked => self.recover(id, exit, actions),
+            None => {}
         }
         self.refresh_mates(id, actions);
     }
 
-    /// Ends what waited for the end; what waits for the next generation goes on.
+    /// Ends what waited for the end.
     fn end_operations(
         &mut self,
         id: ServiceId,
@@ -165,7 +169,6 @@ impl Machine {
     ) {
         let record = self.record_mut(id);
         match failed {
-            _ if record.wanted.is_some() => {}
             Some(kind) => record.operations.end(Outcome::Failed(kind), actions),
             None => record.operations.done(actions),
         }

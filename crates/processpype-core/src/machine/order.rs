@@ -19,13 +19,15 @@ use crate::event::Cause;
 use crate::graph::{EdgePolicy, ServiceId};
 use crate::state::{Desired, Generation, Input, ServiceState};
 
-/// What blocked a start, and does not any more.
+/// What blocks a start, or does not any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocker {
     /// A provider in its first generation.
     Provider,
     /// A provider that was gone and came back.
     Returned,
+    /// A provider that only orders.
+    Optional,
     /// A member of the same group.
     Mate,
 }
@@ -79,6 +81,7 @@ impl Machine {
         record.completed = false;
         record.asked = false;
         record.forced = false;
+        record.missed = false;
         record.failure = None;
         record.leaving = None;
         record.exhausted = false;
@@ -113,7 +116,9 @@ impl Machine {
         if gated || ordered {
             for (dependent, policy) in Arc::clone(&self.graph).dependent_edges(id) {
                 match policy {
-                    EdgePolicy::Optional if ordered => self.tell(dependent, coming, by, actions),
+                    EdgePolicy::Optional if ordered => {
+                        self.tell(dependent, coming, Blocker::Optional, actions);
+                    }
                     EdgePolicy::Hold | EdgePolicy::Restart if gated => {
                         self.tell(dependent, !available, by, actions);
                     }
@@ -134,6 +139,8 @@ impl Machine {
         let record = self.record_mut(id);
         if blocked {
             record.unmet += 1;
+            record.missed |=
+                record.life == Life::Live && matches!(by, Blocker::Provider | Blocker::Returned);
         } else {
             record.unmet -= 1;
         }
@@ -159,12 +166,12 @@ impl Machine {
                 self.spread(id, actions);
             }
             // Who waited for a provider starts because of it, whatever asked first.
-            Blocker::Provider | Blocker::Returned
+            Blocker::Provider | Blocker::Returned | Blocker::Optional
                 if matches!(cause, Cause::Boot | Cause::Restart) =>
             {
                 record.wanted = Some(Cause::DependencyReady);
             }
-            Blocker::Provider | Blocker::Returned | Blocker::Mate => {}
+            Blocker::Provider | Blocker::Returned | Blocker::Optional | Blocker::Mate => {}
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Record {
     pub(super) leaving: Option<Leaving>,
     /// This generation was ended by force, or could not be ended.
     pub(super) forced: bool,
+    /// A provider that it cannot start without was missing at some time while it lived.
+    pub(super) missed: bool,
     /// Whether dependents may count on it, as last told to them.
     pub(super) available: bool,
     /// Whether it is queued or starting, as last told to dependents.
@@ -108,6 +110,7 @@ impl Record {
             failure: None,
             leaving: None,
             forced: false,
+            missed: false,
             available: false,
             coming: false,
             blocking: Blocking::Nobody,

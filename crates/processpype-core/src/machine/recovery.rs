@@ -9,19 +9,24 @@
 //!    lives and nothing is wanted: what starts it, stops it or closes the application takes the
 //!    question back.
 //! 3. A budget is asked for a failure alone, never for a wait: not for a failure of kind
-//!    [`ErrorKind::Dependency`], and not when a provider that was missing is back.
+//!    [`ErrorKind::Dependency`] while a provider was missing that the service cannot start without,
+//!    and not when one that was missing is back.
 //!
 //! # Who restarts when
 //!
 //! | end, unasked | always | on-failure | never |
 //! |---|---|---|---|
 //! | failed | retry | retry | given up |
-//! | failed for want of a provider | pause | pause | given up |
+//! | failed for want of a provider that was missing | pause | pause | given up |
 //! | orphaned, and gone after all | retry | retry | given up |
 //! | completed | retry | – | – |
 //!
 //! Who waited for a provider that is back after it was gone takes its turn ([`Action::Spread`]),
 //! unless an operator waits for it: a thousand dependents do not start in the same moment.
+//!
+//! Who fails for want of a provider although none was missing that it waits for (the edge is
+//! optional, or the provider has completed and will not come back) has failed like any other: to
+//! pause would bring it back at no cost for ever.
 //!
 //! An end that was asked for (a stop, a plan, closing) is followed by nothing, whatever the policy
 //! says. A significant service that is given up closes the application; while one is retrying that
@@ -54,7 +59,7 @@ impl Machine {
             self.escalate(id, actions);
             return;
         }
-        if exit == Exit::Failed(ErrorKind::Dependency) {
+        if exit == Exit::Failed(ErrorKind::Dependency) && record.missed {
             record.recovery = Some(Recovery::Pause);
             actions.push(Action::Pause(id, generation));
         } else {

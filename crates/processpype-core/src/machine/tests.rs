@@ -576,3 +576,19 @@ fn a_forced_start_goes_past_an_orphan_whose_end_then_changes_nothing() {
     scene.machine.report(B, Generation(1), Report::Gone(Exit::Aborted), &mut scene.actions);
     scene.check(Running, Starting);
 }
+
+#[test]
+fn want_of_a_provider_that_nobody_waits_for_is_a_failure_like_others() {
+    let mut scene = Scene::restarted(EdgePolicy::Optional);
+    scene.fail(A, ErrorKind::Failed);
+    scene.fail(B, ErrorKind::Dependency);
+    assert!(scene.actions.contains(&Action::Retry(B, Generation(1))));
+    // One that has completed is not missing, and will not come back.
+    let mut scene = Scene::restarted(EdgePolicy::Hold);
+    scene.report(A, Report::Ending(Exit::Completed));
+    scene.report(A, Report::Gone(Exit::Completed));
+    scene.command(1, B, Verb::Restart { with_dependents: false });
+    scene.report(B, Report::Gone(Exit::Stopped));
+    scene.fail(B, ErrorKind::Dependency);
+    assert!(scene.actions.contains(&Action::Retry(B, Generation(2))));
+}

@@ -66,6 +66,8 @@ enum Fault {
     RetryLost,
     /// Takes a wait for a provider from the budget.
     BudgetForDependency,
+    /// Takes nothing from the budget although no provider was missing.
+    PausesForNothing,
     /// Takes a second restart from the budget when a service begins to wait.
     BudgetForWaiting,
     /// Restarts although the budget is gone.
@@ -144,6 +146,7 @@ fn scene(fault: Fault) -> (Vec<(Graph, Groups)>, Traits) {
         Fault::PolicyIgnored => (small(), PLAIN),
         Fault::RetryLost
         | Fault::BudgetForDependency
+        | Fault::PausesForNothing
         | Fault::BudgetForWaiting
         | Fault::ExhaustionIgnored
         | Fault::RetryOutlivesStop
@@ -276,11 +279,7 @@ impl Mutant {
             Fault::NeverForgives => {
                 actions.retain(|action| !matches!(action, Action::Forgive(_)));
             }
-            Fault::BudgetForDependency => actions.iter_mut().for_each(|action| {
-                if let Action::Pause(id, generation) = *action {
-                    *action = Action::Retry(id, generation);
-                }
-            }),
+            Fault::BudgetForDependency | Fault::PausesForNothing => exchange(self.fault, actions),
             Fault::BudgetForWaiting => {
                 self.retry(actions, |change| change.cause == Cause::Dependency);
             }
@@ -378,6 +377,21 @@ impl Mutant {
     }
 }
 
+/// Takes what costs nothing from the budget, or the other way round.
+fn exchange(fault: Fault, actions: &mut [Action]) {
+    for action in actions {
+        match (fault, *action) {
+            (Fault::BudgetForDependency, Action::Pause(id, generation)) => {
+                *action = Action::Retry(id, generation);
+            }
+            (Fault::PausesForNothing, Action::Retry(id, generation)) => {
+                *action = Action::Pause(id, generation);
+            }
+            _ => {}
+        }
+    }
+}
+
 fn finish_stop(happened: Move, actions: &mut Vec<Action>) {
     if let Move::Command(operation, _, Verb::Stop { .. }) = happened
         && !actions.iter().any(|action| matches!(action, Action::Finish(of, _) if *of == operation))
@@ -438,6 +452,7 @@ mutants! {
     mutant_policy_ignored_is_caught: PolicyIgnored => Broken::Recovery(..),
     mutant_retry_lost_is_caught: RetryLost => Broken::Recovery(..),
     mutant_budget_for_dependency_is_caught: BudgetForDependency => Broken::Recovery(..),
+    mutant_pauses_for_nothing_is_caught: PausesForNothing => Broken::Recovery(..),
     mutant_budget_for_waiting_is_caught: BudgetForWaiting => Broken::Recovery(..),
     mutant_exhaustion_ignored_is_caught: ExhaustionIgnored => Broken::Unasked(..),
     mutant_retry_outlives_stop_is_caught: RetryOutlivesStop => Broken::Late(_),
@@ -451,7 +466,7 @@ mutants! {
     mutant_optional_edge_ignored_is_caught: OptionalEdgeIgnored => Broken::StopOrder(_),
     mutant_restarts_unordered_is_caught: RestartsUnordered => Broken::StopOrder(_),
     mutant_group_ignored_is_caught: GroupIgnored => Broken::StartOrder(_),
-    mutant_group_too_wide_is_caught: GroupTooWide => Broken::Unasked(..),
+    mutant_group_too_wide_is_caught: GroupTooWide => Broken::Recovery(..),
     mutant_group_too_narrow_is_caught: GroupTooNarrow => Broken::StartOrder(_),
     mutant_turn_lost_is_caught: TurnLost => Broken::Rest(_),
     mutant_operator_takes_turn_is_caught: OperatorTakesTurn => Broken::Recovery(..),

@@ -74,7 +74,17 @@ impl World {
             self.act(graph, happened, action)?;
         }
         self.forgiven(happened, actions)?;
+        self.note_missing(graph);
         graph.services().try_for_each(|id| self.stands(id))
+    }
+
+    /// Notes who lives without a provider that it could not start without.
+    fn note_missing(&mut self, graph: &Graph) {
+        for edge in graph.edges().filter(|&edge| is_gate(graph, edge)) {
+            let missing = !self.service(edge.provider).is_available();
+            let dependent = self.service_mut(edge.dependent);
+            dependent.missed |= missing && dependent.alive && !dependent.orphan;
+        }
     }
 
     /// What the environment did by itself.
@@ -324,7 +334,7 @@ impl World {
         ensure(next, Broken::TwoGenerations(id))?;
         ensure(service.told == ServiceState::Starting, Broken::Chain(id, "spawned, not starting"))?;
         (service.alive, service.credit, service.generation) = (true, false, generation);
-        (service.exit, service.unasked) = (None, false);
+        (service.exit, service.unasked, service.missed) = (None, false, false);
         self.set_off(graph, id, |policy| policy == EdgePolicy::Restart);
         Ok(())
     }
@@ -582,7 +592,9 @@ impl Service {
         use processpype_core::RestartPolicy::{Always, Never, OnFailure};
         match (self.policy, self.exit?) {
             _ if !self.unasked => None,
-            (Always | OnFailure, Exit::Failed(ErrorKind::Dependency)) => Some(Recovery::Pause),
+            (Always | OnFailure, Exit::Failed(ErrorKind::Dependency)) if self.missed => {
+                Some(Recovery::Pause)
+            }
             (Always | OnFailure, Exit::Failed(_)) | (Always, Exit::Completed) => {
                 Some(Recovery::Retry)
             }

@@ -75,6 +75,8 @@ pub(crate) struct Service {
     pub(crate) credit: bool,
     /// It was a command that asked.
     pub(crate) urgent: bool,
+    /// It has been without a provider that it cannot start without.
+    pub(crate) missed: bool,
 }
 
 /// What the runtime was asked for after a failure.
@@ -148,6 +150,7 @@ impl Service {
         enabled: true,
         credit: false,
         urgent: false,
+        missed: false,
     };
 
     /// Whether dependents may count on it.
@@ -225,6 +228,7 @@ impl Service {
             self.in_plan,
             self.credit,
             self.credit && self.urgent,
+            self.alive && self.missed && self.policy != RestartPolicy::Never,
             self.due,
             // Left out where it decides nothing.
             self.failing && self.policy != RestartPolicy::Never,

@@ -93,9 +93,16 @@ impl Supervisor {
         });
     }
 
-    /// Something beside the state changed.
+    /// Something beside the state changed. Readiness is told here, before what follows from it.
     pub(super) fn publish_touched(&mut self, id: ServiceId) {
+        let before = self.shared.cells[id.index()].status().ready;
         self.update(id, |_, _| {});
+        let after = self.shared.cells[id.index()].status();
+        // Who is about to stop is told to be, which says it all.
+        let runs = self.machine.state(id) == ServiceState::Running;
+        if runs && after.state == ServiceState::Running && before != after.ready {
+            self.tell_health(&after, if after.ready { "ready" } else { "unready" }, None);
+        }
     }
 
     pub(super) fn publish_settled(&mut self) {
@@ -151,42 +158,29 @@ impl Supervisor {
             }
         });
         let after = self.shared.cells[id.index()].status();
-        self.tell_health(id, before, &after, said);
-    }
-
-    /// Tells what changed; `degraded` is what the service said about that before and says now.
-    fn tell_health(
-        &mut self,
-        id: ServiceId,
-        before: &Status,
-        after: &Status,
-        degraded: [Option<String>; 2],
-    ) {
-        let mut told = Vec::new();
-        if before.ready != after.ready && after.state == ServiceState::Running {
-            told.push((if after.ready { "ready" } else { "unready" }, None));
-        }
-        let [said, says] = degraded;
+        let [said, says] = said;
         if said != says {
             let cause = if says.is_some() { "degraded" } else { "recovered" };
-            told.push((cause, says));
+            self.tell_health(&after, cause, says.as_deref());
         }
         if before.error != after.error
             && let Some(error) = &after.error
         {
-            told.push(("reported", Some(error.message.clone())));
+            self.tell_health(&after, "reported", Some(&error.message));
         }
-        for (cause, message) in told {
-            tracing::info!(
-                target: "processpype", service = %after.name, generation = after.generation.0,
-                "{cause}{}", message.as_ref().map_or(String::new(), |text| format!(": {text}"))
-            );
-            self.append(Event {
-                generation: Some(after.generation),
-                message: message.map(Arc::from),
-                ..self.event(EventKind::Health, Some(id), cause)
-            });
-        }
+    }
+
+    fn tell_health(&self, status: &Status, cause: &'static str, message: Option<&str>) {
+        tracing::info!(
+            target: "processpype", service = %status.name, generation = status.generation.0,
+            "{cause}{}", message.map_or(String::new(), |text| format!(": {text}"))
+        );
+        self.append(Event {
+            service: Some(status.name.clone()),
+            generation: Some(status.generation),
+            message: message.map(Arc::from),
+            ..self.event(EventKind::Health, None, cause)
+        });
     }
 
     pub(super) fn tell_restart(&mut self, id: ServiceId, cause: &'static str, message: &str) {

@@ -129,9 +129,13 @@ impl Supervisor {
         let service = &mut self.services[id.index()];
         let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
-        let own = restarts.history.record(now.0, healthy, &options);
         restarts.group_gave_up = of_group == Some(Verdict::Exhausted);
-        match if restarts.group_gave_up { Verdict::Exhausted } else { own } {
+        let verdict = if restarts.group_gave_up {
+            Verdict::Exhausted
+        } else {
+            restarts.history.record(now.0, healthy, &options)
+        };
+        match verdict {
             Verdict::Again { attempt } => {
                 let delay = options.backoff.delay(attempt, self.chance.next());
                 self.restart_after(id, generation, delay);

@@ -3,7 +3,7 @@
 use processpype::testing::{self, TestApp};
 use processpype::{Application, Context, Result, Service, ServiceState};
 
-use crate::harness::{Plain, assert_history, last_error, secs, tales, texts};
+use crate::harness::{Plain, assert_history, last_error, millis, secs, tales, texts};
 
 /// Says something every second of its life.
 struct Talker;
@@ -60,6 +60,35 @@ async fn dependents_start_when_the_provider_says_that_it_is_ready() {
     );
     tokio::time::sleep(secs(8)).await;
     assert_eq!(app.manager().state("user"), Some(ServiceState::Running), "hold is the default");
+}
+
+/// Regression: the event came after the start that followed from it.
+#[tokio::test(start_paused = true)]
+async fn a_provider_is_told_to_be_ready_before_its_dependent_starts_and_no_end_is_told_twice() {
+    let app = talker().await;
+    tokio::time::sleep(millis(1500)).await;
+    let manager = app.manager().clone();
+    app.stop().await;
+    let events = manager.events(0, usize::MAX).events;
+    let about = |event: &std::sync::Arc<processpype::Event>| {
+        let (service, to) = (event.service.as_ref()?, event.to.map_or("", ServiceState::as_str));
+        Some(format!("{service} {} {to}", event.cause))
+    };
+    let told: Vec<String> = events.iter().filter_map(about).collect();
+    assert_eq!(
+        told,
+        [
+            "talker boot starting",
+            "talker progress running",
+            "talker ready ",
+            "user dependency-ready starting",
+            "user progress running",
+            "user closing stopping",
+            "user stopped stopped",
+            "talker closing stopping",
+            "talker stopped stopped",
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,6 +37,37 @@ fn sigterm_during_start_stops_cleanly() {
 }
 
 #[test]
+fn sigterm_while_others_wait_for_a_start_stops_what_runs_and_starts_nothing() {
+    let app = Playground::start(
+        "services:
+  hello: {kind: hello}
+  slow: {kind: slow, start_delay: 20s, depends_on: [hello]}
+  waits: {kind: hello, depends_on: [slow]}",
+    );
+    app.wait("slow", "starting");
+    let ended = app.terminate();
+    ended.check(0);
+    assert!(ended.took < SOON, "{:?}", ended.took);
+    let begun = ended.log.iter().any(|line| line.contains("hello from waits"));
+    assert!(!begun, "{:#?}", ended.log);
+}
+
+#[test]
+fn sigterm_during_a_backoff_waits_for_nobody() {
+    let app = Playground::settled(
+        "services:
+  bad: {kind: flaky, fail_start: 99, restart: {backoff: {initial: 1h, max: 1h}}}
+  waits: {kind: hello, depends_on: [bad]}
+  hello: {kind: hello}",
+    );
+    let bad = app.wait("bad", "error");
+    assert_eq!(bad["restart"]["attempt"], 1, "{bad}");
+    let ended = app.terminate();
+    ended.check(0);
+    assert!(ended.took < SOON, "{:?}", ended.took);
+}
+
+#[test]
 fn an_open_stream_and_an_idle_connection_do_not_hold_up_the_end() {
     let app = Playground::settled(PAIR);
     let mut stream = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");

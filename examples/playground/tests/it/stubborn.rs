@@ -1,13 +1,15 @@
 //! Services that do not stop when asked, and services that block their thread.
 
+#![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Playground, read_until};
+use crate::harness::{Playground, eventually, read_until};
 use crate::http;
 
 /// The closing deadline of these tests, in seconds.
@@ -56,7 +58,7 @@ services:
 }
 
 #[test]
-fn with_a_thread_blocked_on_one_core_the_api_answers_and_sigterm_ends_in_time() {
+fn with_a_thread_blocked_on_one_core_and_open_streams_the_api_answers_and_sigterm_ends_in_time() {
     if Command::new("taskset").arg("--version").output().is_err() {
         println!("skipped: there is no `taskset` here");
         return;
@@ -73,10 +75,53 @@ services:
         assert_eq!(app.get(path).status, 200, "{path}");
     }
     assert_eq!(app.post("/services/fast/restart").json()["changed"], true);
+    let mut stream = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");
+    read_until(&mut stream, "data: ");
+    let mut idle = http::send(app.address, "GET", "/services", &[], b"");
+    read_until(&mut idle, "\r\n\r\n");
     let ended = app.terminate();
     ended.check(82);
     assert_eq!(ended.stragglers(), ["block"]);
     assert!(ended.took < IN_TIME, "{:?}", ended.took);
+}
+
+#[test]
+fn a_second_sigint_ends_a_blocked_thread_at_once() {
+    let app = Playground::settled(
+        "services:
+  block: {kind: stubborn, mode: block-thread}
+  deaf: {kind: stubborn, mode: ignore-stop}",
+    );
+    app.signal("INT");
+    app.wait("deaf", "stopping");
+    let first = Instant::now();
+    // Sooner than 250 ms the second one is taken for an echo.
+    eventually("the echo time is over", || {
+        (first.elapsed() > Duration::from_millis(400)).then_some(())
+    });
+    app.signal("INT");
+    let ended = app.ended();
+    ended.check(83);
+    assert!(ended.took < IN_TIME, "{:?}", ended.took);
+}
+
+#[test]
+fn a_significant_failure_ends_in_time_whoever_is_in_the_way() {
+    let never = "{policy: never}";
+    for (lapse, code) in [("fail_start: 9", 80), ("error_after: 300ms", 81)] {
+        let app = Playground::start(&format!(
+            "server: {{closing_timeout_seconds: {DEADLINE}}}
+services:
+  deaf: {{kind: stubborn, mode: ignore-stop}}
+  block: {{kind: stubborn, mode: block-thread}}
+  bad:
+    {{kind: flaky, {lapse}, depends_on: [deaf, block], significant: true, restart: {never}}}"
+        ));
+        let ended = app.ended();
+        ended.check(code);
+        assert_eq!(ended.stragglers(), ["block", "deaf"]);
+        assert!(ended.took < IN_TIME, "{:?}", ended.took);
+    }
 }
 
 #[test]

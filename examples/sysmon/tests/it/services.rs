@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use processpype::ServiceState::{Error, Running, Stopped};
-use processpype::testing::{self, TestApp};
+use processpype::testing::{self, Conformance, TestApp};
 use serde_json::Value;
 use sysmon::Archive;
 
@@ -13,6 +13,9 @@ use crate::scratch::Scratch;
 /// Looks at an answer before a test gives up, and the time between two of them.
 const LOOKS: usize = 120;
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a service is watched: each second of it samples this machine.
+const WATCHED: Duration = Duration::from_secs(20);
 
 const LATEST: &str = "/services/api/latest";
 const HISTORY: &str = "/services/api/history?metric=cpu&minutes=60";
@@ -57,6 +60,20 @@ async fn samples_go_from_the_machine_to_the_answer() {
     assert!(!points.is_empty());
     assert!(points.iter().all(|point| point["value"].as_f64() > Some(0.0)), "{history}");
     assert!(app.stop().await.stragglers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_service_keeps_the_rules_of_a_good_one() {
+    let services =
+        [("store", None), ("collector", None), ("retention", None), ("api", Some("/latest"))];
+    for (service, route) in services {
+        let scratch = Scratch::new(&format!("rules-{service}"));
+        let application = || sysmon::application().set(&scratch.data_dir());
+        let suite = Conformance::new(service, application).watched_for(WATCHED);
+        let suite = route.into_iter().fold(suite, Conformance::route);
+        let report = suite.check().await;
+        assert!(report.is_clean(), "{report}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,385 @@
+//! What must hold in every history: a second, small idea of what the supervisor does, made from
+//! the events alone.
+//!
+//! # Invariants
+//!
+//! 1. The observer reads what a client can read (events in order), and what the sample says; it
+//!    shares no code with the machine.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use processpype::{EdgePolicy, Event, EventKind, RestartPolicy, ServiceState};
+
+use super::actor::World;
+use super::sample::{Sample, id_of, name};
+
+/// The actor of every command of a simulation.
+pub(crate) const OPERATOR: &str = "operator";
+/// What the journal says of a cascading stop.
+pub(crate) const CASCADE: &str = "cascade";
+/// What the journal says of a start that takes its providers with it.
+pub(crate) const WITH_DEPENDENCIES: &str = "with dependencies";
+
+/// How long before the closing deadline everything is ended by force, in milliseconds.
+const ABORT_RESERVE: u64 = 300;
+
+/// Reads a history and collects what is wrong in it.
+pub(crate) struct Observer<'a> {
+    sample: &'a Sample,
+    world: &'a World,
+    seen: Vec<Seen>,
+    /// From when on everything is ended in no order, in the time of events.
+    pub(crate) abort_at: Option<u64>,
+    is_closing: bool,
+    /// The last command that starts something.
+    started: u64,
+    /// What a refusal takes back.
+    before_command: Option<(usize, u64, Vec<Seen>)>,
+    given: usize,
+    ended: usize,
+    pub(crate) wrong: Vec<String>,
+}
+
+/// What is known of one service.
+#[derive(Clone)]
+struct Seen {
+    state: ServiceState,
+    generation: u64,
+    ready: bool,
+    completed: bool,
+    /// An operator stopped it.
+    held: bool,
+    /// The last stop with a cascade that it is part of.
+    cascade: u64,
+    /// The last command on it was a stop that cascades.
+    leaves_last: bool,
+    /// How the last generation ended, until a restart or a giving up was told.
+    end: Option<&'static str>,
+    /// When restarts were taken from the budget, since an operator forgave it.
+    restarts: VecDeque<u64>,
+    /// A start of a dependent may have forgiven it, or not.
+    is_unsure: bool,
+    /// The generation that is to end because a provider began a new one.
+    due: Option<u64>,
+}
+
+// === impl Observer ===
+
+impl<'a> Observer<'a> {
+    pub(crate) fn new(sample: &'a Sample, world: &'a World) -> Self {
+        let seen = sample.natures.iter().map(|_| Seen::new()).collect();
+        let (wrong, before_command) = (Vec::new(), None);
+        let (abort_at, is_closing, started) = (None, false, 0);
+        let (given, ended) = (0, 0);
+        Self {
+            sample,
+            world,
+            seen,
+            abort_at,
+            is_closing,
+            started,
+            before_command,
+            given,
+            ended,
+            wrong,
+        }
+    }
+
+    /// Reads the whole history; `aborted` says when the operator asked to end everything at once,
+    /// `rests` before which events everything had come to rest.
+    pub(crate) fn read(&mut self, events: &[Arc<Event>], rests: &[usize], aborted: Option<u64>) {
+        self.abort_at = aborted;
+        for (index, event) in events.iter().enumerate() {
+            if rests.contains(&index) {
+                self.rest(event);
+            }
+            if event.seq != index as u64 + 1 {
+                self.complain(event, "the numbers have a gap");
+            }
+            self.event(event);
+        }
+        if self.given != self.ended {
+            self.wrong.push(format!("{} commands given, {} ended", self.given, self.ended));
+        }
+        for (id, seen) in self.seen.iter().enumerate() {
+            if !matches!(seen.state, ServiceState::Stopped | ServiceState::Error) {
+                self.wrong.push(format!("{} is {} at the end", name(id), seen.state));
+            }
+        }
+    }
+
+    /// Who restarts with a provider has done so.
+    fn rest(&mut self, event: &Event) {
+        for id in 0..self.seen.len() {
+            let seen = &self.seen[id];
+            if seen.lives() && seen.due == Some(seen.generation) {
+                let what = format!("until here {} was to restart with a provider", name(id));
+                self.complain(event, &what);
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let service = event.service.as_ref().filter(|_| event.kind != EventKind::Application);
+        let Some(service) = service else { return self.application(event) };
+        let id = id_of(service.as_str());
+        match event.kind {
+            EventKind::State => self.transition(id, event),
+            EventKind::Health => self.health(id, event),
+            EventKind::Restart => self.restart(id, event),
+            EventKind::Command => self.command(id, event),
+            EventKind::HandlerPanic | EventKind::InstanceLeaked | EventKind::Application => {
+                self.complain(event, "nobody does such a thing here");
+            }
+            _ => self.complain(event, "an event that this observer does not know"),
+        }
+        if event.kind != EventKind::Command {
+            self.before_command = None;
+        }
+    }
+
+    /// The end comes by its deadline, whatever the services do.
+    fn application(&mut self, event: &Event) {
+        let now = event.time.0;
+        match event.cause {
+            "closing" => {
+                let closing = self.sample.closing_timeout.as_millis() as u64;
+                let deadline = now + closing.saturating_sub(ABORT_RESERVE);
+                self.abort_at = Some(self.abort_at.map_or(deadline, |at| at.min(deadline)));
+                self.is_closing = true;
+            }
+            "closed" if self.abort_at.is_none_or(|at| now > at + ABORT_RESERVE) => {
+                self.complain(event, &format!("too late: all was to end at {:?}", self.abort_at));
+            }
+            _ => {}
+        }
+    }
+
+    fn transition(&mut self, id: usize, event: &Event) {
+        let (Some(from), Some(to)) = (event.from, event.to) else {
+            return self.complain(event, "a transition without states");
+        };
+        if from != self.seen[id].state || !may_follow(from, to) {
+            self.complain(event, "the states do not follow each other");
+        }
+        let generation = event.generation.map_or(0, |generation| generation.0);
+        let begins = to == ServiceState::Starting;
+        if generation != self.seen[id].generation + u64::from(begins) {
+            self.complain(event, "the numbers of generations do not follow each other");
+        }
+        match to {
+            ServiceState::Starting => self.starts(id, event),
+            ServiceState::Stopping => self.stops(id, event),
+            ServiceState::Running | ServiceState::Stopped | ServiceState::Error => {}
+        }
+        let unready = self.world.began_unready(id, generation);
+        let seen = &mut self.seen[id];
+        seen.held |= event.cause == "cascade";
+        seen.state = to;
+        seen.generation = generation;
+        seen.ready = to == ServiceState::Running && !unready;
+        seen.completed = to == ServiceState::Stopped && event.cause == "completed";
+        seen.end = match to {
+            ServiceState::Error | ServiceState::Stopped => Some(event.cause),
+            ServiceState::Starting | ServiceState::Running | ServiceState::Stopping => None,
+        };
+    }
+
+    /// Nobody starts before what it needs is there, nor against the will of an operator.
+    fn starts(&mut self, id: usize, event: &Event) {
+        let mut missing = Vec::new();
+        for (provider, policy) in &self.sample.natures[id].edges {
+            let seen = &self.seen[*provider];
+            let is_there = match policy {
+                EdgePolicy::Optional => seen.state != ServiceState::Starting,
+                EdgePolicy::Hold | EdgePolicy::Restart => seen.ready || seen.completed,
+            };
+            if !is_there {
+                missing.push(*provider);
+            }
+        }
+        for provider in missing {
+            self.complain(event, &format!("it starts before {} is there", name(provider)));
+        }
+        for (dependent, policy) in self.sample.dependents(id) {
+            let seen = &mut self.seen[dependent];
+            if policy == EdgePolicy::Restart && seen.is_up() {
+                seen.due = Some(seen.generation);
+            }
+        }
+        if self.seen[id].held {
+            self.complain(event, "it starts although an operator stopped it");
+        }
+        if self.is_closing && self.abort_at.is_some_and(|at| event.time.0 > at) {
+            self.complain(event, "it starts while everything ends");
+        }
+    }
+
+    /// In a plan nobody is asked to stop before its dependents are gone.
+    fn stops(&mut self, id: usize, event: &Event) {
+        let in_time = self.abort_at.is_none_or(|at| event.time.0 < at);
+        let seen = &self.seen[id];
+        let cascades = seen.cascade > self.started;
+        let in_the_way: fn(EdgePolicy) -> bool = match event.cause {
+            "closing" if in_time => |_| true,
+            "cascade" if cascades => |policy| policy != EdgePolicy::Optional,
+            "operator" if cascades && seen.leaves_last => |policy| policy != EdgePolicy::Optional,
+            "provider-restarted" => |policy| policy == EdgePolicy::Restart,
+            _ => return,
+        };
+        let dependents = self.sample.dependents(id).filter(|edge| in_the_way(edge.1));
+        let alive: Vec<usize> =
+            dependents.map(|edge| edge.0).filter(|&id| self.seen[id].lives()).collect();
+        for dependent in alive {
+            self.complain(event, &format!("it is asked to stop while {} lives", name(dependent)));
+        }
+    }
+
+    fn health(&mut self, id: usize, event: &Event) {
+        match event.cause {
+            "ready" | "unready" if self.seen[id].state != ServiceState::Running => {
+                self.complain(event, "it speaks of readiness and does not run");
+            }
+            "ready" if !self.seen[id].ready => self.seen[id].ready = true,
+            "unready" if self.seen[id].ready => self.seen[id].ready = false,
+            "ready" | "unready" => self.complain(event, "it was so already"),
+            _ => self.complain(event, "nobody says such a thing here"),
+        }
+    }
+
+    /// A restart follows one unasked end that the policy covers, and the budget bounds it.
+    fn restart(&mut self, id: usize, event: &Event) {
+        let options = &self.sample.natures[id].restart;
+        let end = self.seen[id].end.take();
+        let counted = !event.message.as_ref().is_some_and(|text| text.contains("not counted"));
+        let covered = match (options.policy, end) {
+            (RestartPolicy::Never, _) | (_, None) => false,
+            (RestartPolicy::Always, Some("completed")) => counted,
+            (_, Some("dependency")) => true,
+            (_, Some("completed" | "stopped" | "aborted")) => false,
+            (_, Some(_)) => counted,
+        };
+        if !covered || self.seen[id].held {
+            self.complain(event, &format!("nothing asks for this after {end:?}"));
+        }
+        if !counted {
+            return;
+        }
+        let (now, within) = (event.time.0, options.limit.within().as_millis() as u64);
+        let seen = &mut self.seen[id];
+        seen.restarts.retain(|&then| now - then <= within);
+        let (before, is_unsure) = (seen.restarts.len(), seen.is_unsure);
+        let max = options.limit.max_restarts().map(|max| max as usize);
+        let is_full = max.is_some_and(|max| before >= max);
+        match event.cause {
+            "restart-scheduled" if is_full => {
+                self.complain(event, &format!("there were {before} restarts before it"));
+            }
+            "exhausted" if !is_full && !is_unsure => {
+                self.complain(event, &format!("there were only {before} restarts before it"));
+            }
+            "restart-scheduled" => seen.restarts.push_back(now),
+            _ => {}
+        }
+    }
+
+    fn command(&mut self, id: usize, event: &Event) {
+        let reason = event.message.as_deref();
+        match event.cause {
+            "start" | "restart" | "stop" => {
+                self.given += 1;
+                self.before_command = Some((id, self.started, self.seen.clone()));
+            }
+            "refused" => match self.before_command.take() {
+                Some((refused, started, seen)) if refused == id => {
+                    (self.started, self.seen) = (started, seen);
+                }
+                _ => self.complain(event, "a refusal does not come at once"),
+            },
+            _ => {}
+        }
+        match event.cause {
+            "start" | "restart" => {
+                self.started = event.seq;
+                self.seen[id].forgive();
+                if reason == Some(WITH_DEPENDENCIES) {
+                    for provider in self.sample.required(id) {
+                        self.seen[provider].forgive();
+                        self.seen[provider].is_unsure = true;
+                    }
+                }
+            }
+            "stop" => {
+                self.seen[id].held = true;
+                self.seen[id].leaves_last = reason == Some(CASCADE);
+                if reason == Some(CASCADE) {
+                    self.cascades(id, event.seq);
+                }
+            }
+            _ => self.ended += 1,
+        }
+    }
+
+    fn cascades(&mut self, id: usize, seq: u64) {
+        self.seen[id].cascade = seq;
+        for dependent in 0..self.seen.len() {
+            if self.sample.required(dependent).contains(&id) {
+                let seen = &mut self.seen[dependent];
+                seen.cascade = seq;
+                seen.held |= seen.lives();
+            }
+        }
+    }
+
+    fn complain(&mut self, event: &Event, what: &str) {
+        self.wrong.push(format!("event {}: {what}", event.seq));
+    }
+}
+
+/// The transitions of the contract (docs/semantics.md, States), written down once more.
+fn may_follow(from: ServiceState, to: ServiceState) -> bool {
+    use ServiceState::{Error, Running, Starting, Stopped, Stopping};
+    match from {
+        Stopped => to == Starting,
+        Starting => to != Starting,
+        Running => to == Stopping,
+        Stopping => matches!(to, Stopped | Error),
+        Error => matches!(to, Starting | Stopped),
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn new() -> Self {
+        Self {
+            state: ServiceState::Stopped,
+            generation: 0,
+            ready: false,
+            completed: false,
+            held: false,
+            cascade: 0,
+            leaves_last: false,
+            end: None,
+            restarts: VecDeque::new(),
+            is_unsure: false,
+            due: None,
+        }
+    }
+
+    fn lives(&self) -> bool {
+        !matches!(self.state, ServiceState::Stopped | ServiceState::Error)
+    }
+
+    fn is_up(&self) -> bool {
+        matches!(self.state, ServiceState::Starting | ServiceState::Running)
+    }
+
+    fn forgive(&mut self) {
+        self.held = false;
+        self.leaves_last = false;
+        self.restarts.clear();
+        self.is_unsure = false;
+    }
+}
