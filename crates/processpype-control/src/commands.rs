@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use processpype_api::{Accepted, Code, CommandBody, Commanded, Effect, EndpointId, Fault, Problem};
 use processpype_config::{Report, read_json};
 use processpype_core::{ErrorKind, Verb};
-use processpype_runtime::{CommandError, Done, Operation, Request as By};
+use processpype_runtime::{CommandError, Done, Operation, Request as By, Status};
 use tokio::time::timeout;
 
 use crate::convert;
@@ -45,6 +45,8 @@ struct Command {
     service: String,
     verb: Verb,
     wait: Duration,
+    /// What is left of this generation may run on beside the one that is started.
+    orphan: Option<u64>,
 }
 
 /// Carries out `POST /services/{name}/{start,stop,restart}`.
@@ -54,8 +56,8 @@ pub(crate) async fn command(
     name: &str,
     request: Request,
 ) -> Result<Response, Problem> {
-    status::known(control, name)?;
-    let command = Command::asked(control, id, name, &request)?;
+    let now = status::known(control, name)?;
+    let command = Command::asked(control, id, &now, &request)?;
     let Ok(place) = Arc::clone(&control.commands).try_acquire_owned() else {
         return Err(busy());
     };
@@ -158,7 +160,7 @@ impl Command {
     fn asked(
         control: &Control,
         id: EndpointId,
-        name: &str,
+        now: &Status,
         request: &Request,
     ) -> Result<Self, Problem> {
         let limits = &control.settings.limits;
@@ -173,21 +175,17 @@ impl Command {
             _ => Verb::Restart { with_dependents: query.flag("with_dependents") },
         };
         query.finish()?;
-        Ok(Self { service: name.to_owned(), verb, wait })
+        let is_orphaned = now.error.as_ref().is_some_and(|it| it.kind == ErrorKind::Orphaned);
+        let orphan = Some(now.generation.0).filter(|_| is_orphaned);
+        Ok(Self { service: now.name.to_string(), verb, wait, orphan })
     }
 
     /// Answers 200: the effect is visible.
     fn done(&self, done: &Done) -> Response {
-        let (effect, note) = match self.verb {
-            Verb::Start { .. } => (Effect::Started, None),
-            Verb::Restart { .. } => (Effect::Restarted, None),
-            Verb::Stop { .. } => (
-                Effect::Stopped,
-                Some(
-                    "it stays stopped until it is started, or the process starts anew: what runs \
-                    then is what the configuration says",
-                ),
-            ),
+        let effect = match self.verb {
+            Verb::Start { .. } => Effect::Started,
+            Verb::Restart { .. } => Effect::Restarted,
+            Verb::Stop { .. } => Effect::Stopped,
         };
         let commanded = Commanded {
             status: effect,
@@ -195,9 +193,25 @@ impl Command {
             changed: done.changed,
             generation: done.generation.0,
             affected: convert::names(&done.affected),
-            note: note.map(str::to_owned),
+            note: self.note(),
         };
         reply::json(StatusCode::OK, &commanded)
+    }
+
+    /// Says what an operator should know about the effect.
+    fn note(&self) -> Option<String> {
+        match (self.verb, self.orphan) {
+            (Verb::Start { force: true, .. }, Some(generation)) => Some(format!(
+                "what is left of generation {generation} may run beside this one until the \
+                 process ends"
+            )),
+            (Verb::Start { .. } | Verb::Restart { .. }, _) => None,
+            (Verb::Stop { .. }, _) => Some(
+                "it stays stopped until it is started, or the process starts anew: what runs then \
+                 is what the configuration says"
+                    .to_owned(),
+            ),
+        }
     }
 
     /// Answers 202: the command goes on.
@@ -234,7 +248,8 @@ impl Command {
                     .provider(provider.as_str())
                     .help(format!("start `{provider}`, or pass ?with_dependencies=true"))
             }
-            CommandError::Superseded => Problem::new(Code::Superseded, detail),
+            CommandError::Superseded => Problem::new(Code::Superseded, detail)
+                .help("`acted` in its status says which one, and who gave it"),
             CommandError::Busy => return busy(),
             CommandError::Failed { kind, message } => self.failed(kind, &message),
             _ => reply::internal("a command was refused for an unknown reason"),
@@ -250,7 +265,14 @@ impl Command {
             Verb::Stop { .. } => (Code::StopFailed, "did not stop as it should"),
             Verb::Start { .. } | Verb::Restart { .. } => (Code::StartFailed, "did not start"),
         };
-        Problem::new(code, format!("service `{}` {what}: {message} ({kind})", self.service))
+        let problem =
+            Problem::new(code, format!("service `{}` {what}: {message} ({kind})", self.service));
+        match code {
+            Code::StartFailed => {
+                problem.help("`restart` in its status says whether it is tried again by itself")
+            }
+            _ => problem,
+        }
     }
 
     fn word(&self) -> &'static str {

@@ -25,6 +25,7 @@
 //! its own beyond `stop_timeout`; then it is aborted; then it is declared orphaned, cut off, and
 //! named.
 
+mod acting;
 mod closing;
 mod ending;
 mod launch;
@@ -295,8 +296,14 @@ impl Supervisor {
             Verb::Start { .. } | Verb::Restart { .. } => Vec::new(),
         };
         let before = self.tell_command(service, verb, &by);
-        self.operations.insert(id, Waiting { service, verb, by, before, affected, sender });
+        if verb == (Verb::Stop { cascade: true }) {
+            self.note_cascade(service, verb, &by);
+        }
+        let unwanted = self.unwanted_providers(service);
+        let waiting = Waiting { service, verb, by: by.clone(), before, affected, sender };
+        self.operations.insert(id, waiting);
         self.step(|machine, actions| machine.command(id, service, verb, actions));
+        self.note_pulled_in(unwanted, service, verb, &by);
         Ok(Operation::new(id, receiver))
     }
 

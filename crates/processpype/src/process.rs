@@ -33,10 +33,11 @@ use processpype_control::{Bound, Server};
 use processpype_core::CloseCause;
 use processpype_runtime::{Closed, Manager, PanicSite, is_contained, record_panic};
 use processpype_telemetry::{Handle as LogHandle, Level, LoggingConfig, Telemetry, Timezone};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::time::Instant;
 
 use crate::exit::Exit;
+use crate::pulse;
 use crate::running::{SERVER_GRACE, control_settings, launch};
 use crate::schema::service_docs;
 use crate::setup::Setup;
@@ -115,7 +116,8 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     };
     let (notices, received) = sync_channel(8);
     let handle = manager.clone();
-    let host = Host { manager, bound, notices, closing_timeout };
+    let services_handle = services.handle().clone();
+    let host = Host { manager, bound, notices, closing_timeout, services: services_handle };
     let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
     let spawned = thread.spawn(move || supervisor.block_on(host.run(future)));
     if let Err(error) = spawned {
@@ -166,6 +168,7 @@ struct Host {
     bound: Option<Bound>,
     notices: SyncSender<Notice>,
     closing_timeout: Duration,
+    services: RuntimeHandle,
 }
 
 // === impl Host ===
@@ -195,6 +198,7 @@ impl Host {
             }
             () = signals => {}
             () = closing => {}
+            () = pulse::keep_alive(self.services) => {}
         }
     }
 }

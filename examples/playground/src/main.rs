@@ -11,6 +11,8 @@
 mod flaky;
 mod hangs;
 mod hello;
+mod moody;
+mod reader;
 mod slow;
 mod status;
 mod stubborn;
@@ -25,6 +27,8 @@ use processpype::Application;
 use crate::flaky::Flaky;
 use crate::hangs::Hangs;
 use crate::hello::Hello;
+use crate::moody::Moody;
+use crate::reader::Reader;
 use crate::slow::Slow;
 use crate::stubborn::Stubborn;
 use crate::ticker::Ticker;
@@ -37,6 +41,8 @@ fn main() -> ExitCode {
         .kind("ticker", Ticker::new)
         .kind("flaky", Flaky::new)
         .kind("hangs", Hangs::new)
+        .kind("moody", Moody::new)
+        .kind("reader", Reader::new)
         .kind("slow", Slow::new)
         .kind("stubborn", Stubborn::new)
         .kind("trigger", Trigger::new)

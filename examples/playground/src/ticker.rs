@@ -26,11 +26,11 @@ pub(crate) struct TickerConfig {
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(try_from = "HumanDuration")]
 #[schemars(with = "HumanDuration")]
-struct Interval(Duration);
+pub(crate) struct Interval(Duration);
 
 /// The interval is zero.
 #[derive(Debug)]
-struct NoInterval;
+pub(crate) struct NoInterval;
 
 /// Counts at an interval; `GET /services/{name}/ticks` tells how far. Each generation begins at 0.
 pub(crate) struct Ticker {
@@ -44,23 +44,34 @@ impl Ticker {
     pub(crate) fn new(config: Config<TickerConfig>) -> Self {
         Self { config, ticks: AtomicU64::new(0) }
     }
+
+    /// Returns how far this generation has counted.
+    pub(crate) fn ticks(&self) -> u64 {
+        self.ticks.load(Relaxed)
+    }
 }
 
 impl Service for Ticker {
     async fn run(&self, cx: &Context) -> Result {
-        while cx.sleep(self.config.interval.0).await {
+        while cx.sleep(self.config.interval.get()).await {
             self.ticks.fetch_add(1, Relaxed);
         }
         Ok(())
     }
 
     fn routes(self: Arc<Self>) -> Routes {
-        let ticks = async move || Json(json!({ "ticks": self.ticks.load(Relaxed) }));
+        let ticks = async move || Json(json!({ "ticks": self.ticks() }));
         status::router().route("/ticks", get(ticks)).into()
     }
 }
 
 // === impl Interval ===
+
+impl Interval {
+    pub(crate) fn get(self) -> Duration {
+        self.0
+    }
+}
 
 impl TryFrom<HumanDuration> for Interval {
     type Error = NoInterval;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use processpype_core::{
     Cause, Change, Desired, ErrorKind, EventKind, Exit, Generation, ServiceId, ServiceName,
-    ServiceState, Verb,
+    ServiceState,
 };
 
 use super::Supervisor;
@@ -22,8 +22,7 @@ use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::life::Health;
-use crate::operation::{CommandError, Done, Request, Waiting};
-use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, Status};
+use crate::status::{ErrorInfo, HISTORY_KEPT, Past, Status};
 
 /// How many services the log names on one line when the start is over.
 const UNREADY_NAMED: usize = 20;
@@ -79,6 +78,8 @@ impl Supervisor {
         });
         let message = failure.as_ref().map(|info| info.message.clone());
         let message = message.or_else(|| self.forced_text(change));
+        self.note_failed(change);
+        let message = message.or_else(|| self.together_text(change));
         self.log_change(change, failure.as_ref(), message.as_deref());
         let message = message.map(Arc::from);
         let actor = self.actor_of(change);
@@ -179,61 +180,6 @@ impl Supervisor {
             generation: Some(status.generation),
             message: message.map(Arc::from),
             ..self.event(EventKind::Health, None, cause)
-        });
-    }
-
-    /// Shows who acts; returns who had acted before.
-    pub(super) fn tell_command(
-        &mut self,
-        id: ServiceId,
-        verb: Verb,
-        by: &Request,
-    ) -> Option<Acted> {
-        let before = self.shared.cells[id.index()].status().acted.clone();
-        let at = self.clock.now();
-        let acted = Acted {
-            actor: Arc::clone(&by.actor),
-            verb: verb.as_str(),
-            reason: by.reason.clone(),
-            at,
-        };
-        self.update(id, |status, _| status.acted = Some(acted));
-        self.append(Event {
-            actor: Some(Arc::clone(&by.actor)),
-            message: with_flags(verb, by.reason.as_ref()),
-            ..self.event(EventKind::Command, Some(id), verb.as_str())
-        });
-        before
-    }
-
-    /// A refused command changed nothing: who acted last is who it was before. The journal keeps
-    /// the attempt.
-    pub(super) fn take_back_command(&mut self, waiting: &Waiting) {
-        let before = waiting.before.clone();
-        self.update(waiting.service, |status, _| status.acted = before);
-    }
-
-    pub(super) fn tell_finished(&mut self, waiting: &Waiting, result: &Result<Done, CommandError>) {
-        let (cause, message) = match result {
-            Ok(done) if done.changed => ("done", None),
-            Ok(_) => ("unchanged", None),
-            Err(error) => ("refused", Some(Arc::from(error.to_string()))),
-        };
-        let cause = match result {
-            Err(CommandError::Superseded | CommandError::Closing) => "superseded",
-            Err(CommandError::Failed { .. }) => "failed",
-            _ => cause,
-        };
-        tracing::info!(
-            target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
-            actor = &*waiting.by.actor, reason = waiting.by.reason.as_deref(),
-            "{} {cause}{}", waiting.verb.as_str(),
-            message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
-        );
-        self.append(Event {
-            actor: Some(Arc::clone(&waiting.by.actor)),
-            message,
-            ..self.event(EventKind::Command, Some(waiting.service), cause)
         });
     }
 
@@ -396,6 +342,10 @@ impl Supervisor {
             to @ (ServiceState::Running | ServiceState::Stopped) => tracing::info!(
                 target: "processpype", service = %name, generation, cause, "{to}{detail}"
             ),
+            // Who reads that it stopped asks why: it has not failed, and nobody named it.
+            to @ ServiceState::Stopping if is_for_another(change.cause) => tracing::info!(
+                target: "processpype", service = %name, generation, cause, "{to}{detail}"
+            ),
             to => tracing::debug!(
                 target: "processpype", service = %name, generation, cause, "{to}{detail}"
             ),
@@ -409,17 +359,9 @@ impl Supervisor {
     }
 }
 
-/// What a command asked for beside its verb, and why.
-fn with_flags(verb: Verb, reason: Option<&Arc<str>>) -> Option<Arc<str>> {
-    let flags = match verb {
-        Verb::Start { with_dependencies: true, force: true } => "with dependencies, forced",
-        Verb::Start { force: true, .. } => "forced",
-        Verb::Start { with_dependencies: true, .. } => "with dependencies",
-        Verb::Stop { cascade: true } => "cascade",
-        Verb::Restart { with_dependents: true } => "with dependents",
-        Verb::Start { .. } | Verb::Stop { .. } | Verb::Restart { .. } => return reason.cloned(),
-    };
-    Some(reason.map_or_else(|| flags.into(), |reason| format!("{flags}; {reason}").into()))
+/// Whether a service is stopped for the sake of another one.
+fn is_for_another(cause: Cause) -> bool {
+    matches!(cause, Cause::Cascade | Cause::ProviderRestarted | Cause::GroupRestarted)
 }
 
 /// Says in a few words why a service is not ready: the story is in lines of its own.

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{
-    Generation, Report, RestartHistory, RestartOptions, RestartRate, RestartThrottle, ServiceId,
-    Timer, Verdict,
+    Cause, Change, Exit, Generation, Report, RestartHistory, RestartOptions, RestartRate,
+    RestartThrottle, ServiceId, ServiceState, Timer, Verdict,
 };
 use tokio::time::Instant;
 
@@ -48,6 +48,8 @@ pub(super) struct GroupBudget {
     name: Arc<str>,
     options: RestartOptions,
     history: RestartHistory,
+    /// Which member failed last: the others are restarted because of it.
+    failed: Option<ServiceId>,
 }
 
 /// Where the restarts of all services pass, one after the other when there are many.
@@ -65,7 +67,13 @@ impl GroupBudget {
     pub(super) fn new(group: &NamedGroup) -> Self {
         let options = RestartOptions { limit: group.limit, ..RestartOptions::default() };
         let (name, history) = (Arc::clone(&group.name), RestartHistory::default());
-        Self { name, options, history }
+        Self { name, options, history, failed: None }
+    }
+
+    /// Says how much of the limit is used, if there is one and it is that of the members together.
+    fn used(&self) -> Option<String> {
+        let max = self.options.limit.max_restarts()?;
+        Some(format!("restart {} of {max} of group `{}`", self.history.counted(), self.name))
     }
 }
 
@@ -113,8 +121,11 @@ impl Supervisor {
     /// A generation failed and is to be followed by another one, if not too many were.
     pub(super) fn retry(&mut self, id: ServiceId, generation: Generation) {
         let now = self.clock.now();
-        let group = self.machine.groups().group_of(id).map(|group| &mut self.groups[group]);
-        let of_group = group.map(|group| group.history.record(now.0, None, &group.options));
+        let mut group = self.machine.groups().group_of(id).map(|group| &mut self.groups[group]);
+        let of_group =
+            group.as_mut().map(|group| group.history.record(now.0, None, &group.options));
+        let used = group.and_then(|group| group.used());
+        let used = used.map_or(String::new(), |used| format!(", {used}"));
         let service = &mut self.services[id.index()];
         let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
@@ -128,7 +139,7 @@ impl Supervisor {
             Verdict::Again { attempt } => {
                 let delay = options.backoff.delay(attempt, self.chance.next());
                 self.restart_after(id, generation, delay);
-                let text = format!("{}, in {}", numbered(attempt, &options), seconds(delay));
+                let text = format!("{}{used}, in {}", numbered(attempt, &options), seconds(delay));
                 self.tell_restart(id, "restart-scheduled", &text);
             }
             // Not within this input: the machine is still telling what followed from it.
@@ -198,6 +209,26 @@ impl Supervisor {
         if let Some(group) = self.machine.groups().group_of(id) {
             self.groups[group].history.forgive();
         }
+    }
+
+    /// Keeps in mind who failed, for those of its group that are restarted because of it.
+    pub(super) fn note_failed(&mut self, change: Change) {
+        let failed =
+            matches!(change.cause, Cause::Exit(Exit::Failed(_)) | Cause::Deadline(Timer::Start));
+        if let Some(group) = self.machine.groups().group_of(change.service)
+            && failed
+        {
+            self.groups[group].failed = Some(change.service);
+        }
+    }
+
+    /// Says for whom a member of a group is stopped.
+    pub(super) fn together_text(&self, change: Change) -> Option<String> {
+        let stops = change.to == ServiceState::Stopping && change.cause == Cause::GroupRestarted;
+        let group = self.machine.groups().group_of(change.service).filter(|_| stops)?;
+        let group = &self.groups[group];
+        let failed = self.shared.cells[group.failed?.index()].name();
+        Some(format!("restarts with its group `{}`, because `{failed}` failed", group.name))
     }
 
     /// Says that a service is given up.

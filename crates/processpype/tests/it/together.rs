@@ -56,6 +56,13 @@ async fn the_others_wait_for_the_backoff_of_the_one_that_failed() {
     assert_eq!((status.state, texts(&status.waiting_on)), (ServiceState::Stopped, vec!["b"]));
     let told = app.transitions();
     assert!(told.contains(&"a: running → stopping (group-restarted)".to_owned()), "{told:#?}");
+    let events = app.manager().events(0, usize::MAX).events;
+    let why = events.iter().find(|event| event.cause == "group-restarted");
+    let why = why.and_then(|event| event.message.as_deref());
+    assert_eq!(why, Some("restarts with its group `abc`, because `b` failed"));
+    let counted =
+        "b: restart restart-scheduled (attempt 1 of 5, restart 1 of 5 of group `abc`, in ";
+    assert!(tales(&app).iter().any(|tale| tale.starts_with(counted)), "{:#?}", tales(&app));
 }
 
 #[tokio::test(start_paused = true)]

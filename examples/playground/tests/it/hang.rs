@@ -107,3 +107,18 @@ services:
     ended.check(82);
     assert_eq!(ended.stragglers(), ["wedged"]);
 }
+
+#[test]
+fn who_blocks_its_thread_on_a_quiet_machine_stops_no_clock_of_others() {
+    // Nothing else is going on, so that nobody happens to wake another thread.
+    let app = Playground::settled(
+        "server: {closing_timeout_seconds: 1}
+services:
+  wedged: {kind: hangs, block_after: 300ms, block_for: 1h}
+  job: {kind: flaky, complete_after: 1s, oneshot: true}",
+    );
+    app.wait("job", "stopped");
+    assert_eq!(app.service("job")["completed"], true);
+    assert_eq!(app.service("wedged")["state"], "running");
+    app.terminate().check(82);
+}

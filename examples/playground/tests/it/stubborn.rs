@@ -142,6 +142,37 @@ services: {block: {kind: stubborn, mode: block-thread, stop_timeout: 200ms}}",
 }
 
 #[test]
+fn a_start_is_forced_past_a_blocked_thread_and_is_told_with_what_it_leaves_behind() {
+    let app = Playground::settled(
+        "server: {closing_timeout_seconds: 2}
+defaults: {stop_timeout: 200ms, processpype: {watchdog: {poll: 100ms}}}
+services:
+  block: {kind: stubborn, mode: block-thread}
+  heals: {kind: hangs, block_after: 50ms, block_for: 1h, heal_after: 1}",
+    );
+    for service in ["block", "heals"] {
+        let path = format!("/services/{service}");
+        // Whoever stops it before it blocks meets no orphan.
+        app.logged(&format!("{service}#1 processpype: blocked: "));
+        app.post(&format!("{path}/stop")).problem(409, "orphaned");
+        app.post(&format!("{path}/start")).problem(409, "orphaned");
+        app.post(&format!("{path}/restart")).problem(409, "orphaned");
+        let forced = app.post(&format!("{path}/start?force=true")).json();
+        assert_eq!((&forced["changed"], &forced["generation"]), (&true.into(), &2.into()));
+        let note = "what is left of generation 1 may run beside this one until the process ends";
+        assert_eq!(forced["note"], note);
+        assert_eq!(app.get(&format!("{path}/status")).status, 200);
+        app.logged(&format!("{service} processpype: start (forced) done"));
+    }
+    let forced = app.events().into_iter().filter(|event| event["message"] == "forced");
+    assert_eq!(forced.count(), 2);
+    // Who blocks again is a straggler; what was left behind before is none.
+    let ended = app.terminate();
+    ended.check(82);
+    assert_eq!(ended.stragglers(), ["block"]);
+}
+
+#[test]
 fn two_hundred_stubborn_services_are_all_named_and_nothing_else() {
     let mut text = format!(
         "server: {{closing_timeout_seconds: {DEADLINE}}}\nservices:\n  hello: {{kind: hello}}\n"

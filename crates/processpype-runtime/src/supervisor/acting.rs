@@ -1,0 +1,137 @@
+//! Who acts: what a command says about the services that it names and concerns, and how it ends.
+//!
+//! # Invariants
+//!
+//! 1. A service that is stopped or desired by a command shows in `acted` who gave it, also if the
+//!    command named another one.
+//! 2. A refused command changed nothing, and `acted` does not show it; the journal does.
+
+use std::sync::Arc;
+
+use processpype_core::{Desired, EventKind, ServiceId, Verb};
+
+use super::Supervisor;
+use crate::journal::Event;
+use crate::operation::{CommandError, Done, Request, Waiting};
+use crate::status::Acted;
+
+impl Supervisor {
+    /// Shows who acts; returns who had acted before.
+    pub(super) fn tell_command(
+        &mut self,
+        id: ServiceId,
+        verb: Verb,
+        by: &Request,
+    ) -> Option<Acted> {
+        let before = self.shared.cells[id.index()].status().acted.clone();
+        self.show_acted(id, verb, by, by.reason.clone());
+        self.append(Event {
+            actor: Some(Arc::clone(&by.actor)),
+            message: with_flags(verb, by.reason.as_ref()),
+            ..self.event(EventKind::Command, Some(id), verb.as_str())
+        });
+        before
+    }
+
+    /// A refused command changed nothing: who acted last is who it was before. The journal keeps
+    /// the attempt.
+    pub(super) fn take_back_command(&mut self, waiting: &Waiting) {
+        let before = waiting.before.clone();
+        self.update(waiting.service, |status, _| status.acted = before);
+    }
+
+    /// Shows who acts on those that a cascade stops with the service that was named.
+    pub(super) fn note_cascade(&mut self, named: ServiceId, verb: Verb, by: &Request) {
+        let concerned: Vec<ServiceId> = self.machine.cascade(named).collect();
+        self.note_concerned(&concerned, "cascade of", named, verb, by);
+    }
+
+    /// Returns the providers of a service that nobody wants to run.
+    pub(super) fn unwanted_providers(&self, id: ServiceId) -> Vec<ServiceId> {
+        let mut providers = self.machine.graph().all_required(id);
+        providers.retain(|&provider| self.machine.desired(provider) == Desired::Stopped);
+        providers
+    }
+
+    /// Shows who acted on those that were pulled in: not wanted before, and now.
+    pub(super) fn note_pulled_in(
+        &mut self,
+        mut unwanted: Vec<ServiceId>,
+        named: ServiceId,
+        verb: Verb,
+        by: &Request,
+    ) {
+        unwanted.retain(|&provider| self.machine.desired(provider) == Desired::Running);
+        self.note_concerned(&unwanted, "pulled in by", named, verb, by);
+    }
+
+    fn note_concerned(
+        &mut self,
+        concerned: &[ServiceId],
+        how: &str,
+        named: ServiceId,
+        verb: Verb,
+        by: &Request,
+    ) {
+        let mut reason = format!("{how} `{}`", self.shared.cells[named.index()].name());
+        if let Some(why) = &by.reason {
+            reason = format!("{reason}; {why}");
+        }
+        let reason: Arc<str> = reason.into();
+        for &id in concerned {
+            self.show_acted(id, verb, by, Some(Arc::clone(&reason)));
+        }
+    }
+
+    fn show_acted(&mut self, id: ServiceId, verb: Verb, by: &Request, reason: Option<Arc<str>>) {
+        let (actor, at) = (Arc::clone(&by.actor), self.clock.now());
+        let acted = Acted { actor, verb: verb.as_str(), reason, at };
+        self.update(id, |status, _| status.acted = Some(acted));
+    }
+
+    pub(super) fn tell_finished(&mut self, waiting: &Waiting, result: &Result<Done, CommandError>) {
+        let (cause, message) = match result {
+            Ok(done) if done.changed => ("done", None),
+            Ok(_) => ("unchanged", None),
+            Err(error) => ("refused", Some(Arc::from(error.to_string()))),
+        };
+        let cause = match result {
+            Err(CommandError::Superseded | CommandError::Closing) => "superseded",
+            Err(CommandError::Failed { .. }) => "failed",
+            _ => cause,
+        };
+        tracing::info!(
+            target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
+            actor = &*waiting.by.actor, reason = waiting.by.reason.as_deref(),
+            "{}{} {cause}{}", waiting.verb.as_str(),
+            flags(waiting.verb).map_or(String::new(), |flags| format!(" ({flags})")),
+            message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
+        );
+        self.append(Event {
+            actor: Some(Arc::clone(&waiting.by.actor)),
+            message,
+            ..self.event(EventKind::Command, Some(waiting.service), cause)
+        });
+    }
+}
+
+/// What a command asked for beside its verb.
+fn flags(verb: Verb) -> Option<&'static str> {
+    match verb {
+        Verb::Start { with_dependencies: true, force: true } => Some("with dependencies, forced"),
+        Verb::Start { force: true, .. } => Some("forced"),
+        Verb::Start { with_dependencies: true, .. } => Some("with dependencies"),
+        Verb::Stop { cascade: true } => Some("cascade"),
+        Verb::Restart { with_dependents: true } => Some("with dependents"),
+        Verb::Start { .. } | Verb::Stop { .. } | Verb::Restart { .. } => None,
+    }
+}
+
+/// What a command asked for beside its verb, and why.
+fn with_flags(verb: Verb, reason: Option<&Arc<str>>) -> Option<Arc<str>> {
+    match (flags(verb), reason) {
+        (Some(flags), Some(reason)) => Some(format!("{flags}; {reason}").into()),
+        (Some(flags), None) => Some(flags.into()),
+        (None, reason) => reason.cloned(),
+    }
+}
