@@ -6,7 +6,8 @@
 //!    the application without being asked for a token is not opened.
 //! 2. HTTP uses the [`Manager`](processpype_runtime::Manager) and nothing else: no handler blocks,
 //!    or is blocked by, the supervisor or a service.
-//! 3. Every request passes the guard and the gate of its listener; every answer carries the headers of safety.
+//! 3. Every request passes the guard and the gate of its listener; every answer carries
+//!    the headers of safety.
 //! 4. Internals never leave: a problem has a public text, the log has the rest.
 //!
 //! # From settings to a server

@@ -5,9 +5,10 @@
 //!
 //! # Invariants
 //!
-//! 1. A listener whose [`Gate`](crate::gate::Gate) would let other machines in unasked is not opened;
-//!    each request carries the gate of the listener that it came through.
-//! 2. A connection holds one of its listener's [`Limits::connections`] places from accept to its end.
+//! 1. A listener that would let other machines in unasked is not opened, and each request carries
+//!    the [`Gate`](crate::gate::Gate) of the listener that it came through.
+//! 2. A connection holds one of its listener's [`Limits::connections`] places from accept to
+//!    its end.
 //! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
 //! 4. Nobody keeps others out by being there: when all places are taken, whoever has been there
 //!    longest without need gives up its place.

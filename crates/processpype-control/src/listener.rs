@@ -91,10 +91,11 @@ pub enum InvalidListener {
 // === impl Listener ===
 
 impl Listener {
-    /// Makes one that exposes everything: open to loopback on loopback, asking everybody elsewhere.
+    /// Makes one that exposes everything: open to loopback on loopback, asking everybody elsewhere
+    /// and wherever a host name may lead.
     #[must_use]
     pub fn at(address: ListenAddress) -> Self {
-        let ask = if address.may_be_loopback() { Ask::LoopbackOpen } else { Ask::Required };
+        let ask = if address.is_loopback() { Ask::LoopbackOpen } else { Ask::Required };
         Self { address, expose: Surfaces::ALL, ask }
     }
 
@@ -106,7 +107,10 @@ impl Listener {
     pub fn check(&self, has_tokens: bool) -> Result<(), InvalidListener> {
         let is_remote = match &self.address {
             ListenAddress::Unix(_) => false,
-            address @ ListenAddress::Tcp { .. } => !address.may_be_loopback(),
+            // Where another name leads is known, and checked, when it is looked up.
+            ListenAddress::Tcp { host, .. } => {
+                host.parse::<IpAddr>().is_ok_and(|address| !address.is_loopback())
+            }
         };
         if !self.is_tcp() && self.ask == Ask::LoopbackOpen {
             return Err(InvalidListener::NotLoopback);
@@ -141,14 +145,14 @@ impl Listener {
 // === impl ListenAddress ===
 
 impl ListenAddress {
-    /// Returns whether only this machine can reach it, as far as the text tells: a host name other
-    /// than `localhost` is known when it is looked up.
+    /// Returns whether it says that only this machine can reach it: an address of loopback, or
+    /// `localhost`.
     #[must_use]
-    pub fn may_be_loopback(&self) -> bool {
+    pub fn is_loopback(&self) -> bool {
         match self {
-            Self::Tcp { host, .. } => {
-                host.parse::<IpAddr>().map_or(true, |address| address.is_loopback())
-            }
+            Self::Tcp { host, .. } => host
+                .parse::<IpAddr>()
+                .map_or_else(|_| host == "localhost", |address| address.is_loopback()),
             Self::Unix(_) => false,
         }
     }
@@ -298,6 +302,9 @@ mod tests {
             check(open, routes, Ask::LoopbackOpen, [Some(NotLoopback); 2]);
             check(open, Surfaces::NONE, Ask::Required, [Some(Nothing); 2]);
         }
+        // A name may lead anywhere.
+        check("shop.internal:1", Surfaces::ALL, Ask::Required, [None, None]);
+        assert_eq!(Listener::at("shop.internal:1".parse().expect("good")).ask, Ask::Required);
         check("unix:/a", Surfaces::ALL, Ask::Required, [None, None]);
         check("unix:/a", Surfaces::ALL, Ask::Nobody, [None, None]);
         check("unix:/a", Surfaces::ALL, Ask::LoopbackOpen, [Some(NotLoopback); 2]);

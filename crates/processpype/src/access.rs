@@ -186,7 +186,7 @@ fn short_form(
     let (host, port) = (server.host.clone(), server.port);
     let listener = Listener::at(ListenAddress::Tcp { host, port });
     if let Err(reason) = listener.check(has_tokens) {
-        problem(refused(&section.get("host"), "the control plane", reason));
+        problem(refused(&section.get("host"), &listener, reason));
     }
     vec![listener]
 }
@@ -217,7 +217,7 @@ fn listeners(
         };
         let listener = written.at(address);
         if let Err(reason) = listener.check(has_tokens) {
-            problem(refused(&section, &which, reason));
+            problem(refused(&section, &listener, reason));
         }
         let is_fixed = !matches!(listener.address, ListenAddress::Tcp { port: 0, .. });
         if is_fixed && found.iter().any(|other| other.address == listener.address) {
@@ -228,8 +228,13 @@ fn listeners(
     found
 }
 
-fn refused(section: &Section, which: &str, reason: InvalidListener) -> Report {
-    let text = format!("{which} refuses to listen here: {reason}");
+fn refused(section: &Section, listener: &Listener, reason: InvalidListener) -> Report {
+    let address = match &listener.address {
+        // The port says nothing about who can reach it.
+        ListenAddress::Tcp { host, .. } if section.path() == "server.host" => host.clone(),
+        address => address.to_string(),
+    };
+    let text = format!("the control plane refuses to listen on {address}: {reason}");
     section.problem(text).help(reason.help()).into()
 }
 

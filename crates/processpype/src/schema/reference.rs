@@ -31,10 +31,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("server.host", "127.0.0.1"),
     ("server.port", "9000"),
     ("server.listeners", "[{address: 'unix:/run/shop.sock'}]"),
-    (
-        "server.auth.tokens",
-        "[{name: ci, role: operator, sha256: 87cbebfeebc05f7c54ac9336c4b4bbec831227a641951a4bde7edd56020f8590}]",
-    ),
+    ("server.auth.tokens", "[{name: ci, role: operator, token: 0c1d5ee2f3a4b5968778695a4b3c2d1e}]"),
     ("server.api_prefix", "/api/v1"),
     ("server.closing_timeout_seconds", "55"),
     ("server.drain_delay", "5s"),

@@ -140,7 +140,8 @@ fn framework_settings() {
     check_yaml("framework-settings", base(), yaml);
     let good = "services: {counter: {step: 1}}\n";
     check_yaml("host", base(), &format!("{good}server: {{host: 0.0.0.0}}\n"));
-    let open = "server:\n  auth:\n    tokens:\n      - {name: ci, role: operator, token: '1234567890123456789012'}\n";
+    let open = "server:\n  auth:\n    tokens:\n      \
+                - {name: ci, role: operator, token: '1234567890123456789012'}\n";
     with(base(), &format!("{good}{open}  host: 0.0.0.0\n")).check().expect("it asks for a token");
     let wrong = "server:\n  port: 80\n  auth:\n    tokens:\n      \
                  - {name: ci, role: operator, token: short}\n      \

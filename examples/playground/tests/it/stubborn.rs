@@ -36,7 +36,7 @@ services:
   block: {kind: stubborn, mode: block-thread}
   deaf: {kind: stubborn, mode: ignore-stop, depends_on: [block]}",
     );
-    let mut events = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");
+    let mut events = app.follow();
     read_until(&mut events, "settled");
     // It has promised a body and keeps the server waiting for it.
     let headers = [("Content-Length", "10"), ("Content-Type", "application/json")];
