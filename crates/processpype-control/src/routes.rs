@@ -115,12 +115,15 @@ async fn dispatch(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let caller = Visitor::of(&request).caller(control, request.headers())?;
-    let is_command = endpoint.method == Known::Post && *request.method() == Method::POST;
-    // The routes of a service say themselves, further on, who may call them.
-    if endpoint.method == Known::Get || is_command {
+    let is_post = *request.method() == Method::POST;
+    // The routes of a service say themselves, further on, who may call them; whatever else there is
+    // or will be is asked for here.
+    let is_services = endpoint.method == Known::Any || (endpoint.method == Known::Post && !is_post);
+    if !is_services {
         caller.may(control, Need::Endpoint(endpoint.access))?;
     }
-    if is_command {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !is_services && !is_read {
         caller.commands(control)?;
     }
     request.extensions_mut().insert(caller.clone());

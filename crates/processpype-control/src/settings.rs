@@ -42,8 +42,8 @@ pub struct ControlSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Open connections of one listener. When more clients come, whoever has been there for a second
-    /// without need gives up its place; until then they wait in the kernel's queue.
+    /// Open connections, for each listener. When more clients come, whoever has been there for a
+    /// second without need gives up its place; until then they wait in the kernel's queue.
     pub connections: usize,
     /// Open event streams; more are refused as `busy`.
     pub streams: usize,
