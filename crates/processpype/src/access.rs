@@ -22,10 +22,10 @@ use crate::mint::MINTED;
 use crate::settings::ServerSection;
 
 /// The most tokens: every request with one is compared with all.
-const TOKENS_MAX: usize = 256;
+pub(crate) const TOKENS_MAX: usize = 256;
 
 /// The most listeners.
-const LISTENERS_MAX: usize = 16;
+pub(crate) const LISTENERS_MAX: usize = 16;
 
 /// Who may prove to be whom.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
