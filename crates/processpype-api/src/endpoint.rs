@@ -5,10 +5,13 @@
 //! # Invariants
 //!
 //! 1. A pair of path and method stands in the table once.
-//! 2. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
+//! 2. Who says nothing about [`Access`] is closed: reading asks for a viewer, anything else for an
+//!    operator.
+//! 3. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
 mod parameter;
 
+use processpype_core::Role;
 use schemars::{Schema, SchemaGenerator};
 
 use crate::command::{Accepted, CommandBody, Commanded};
@@ -70,6 +73,19 @@ pub enum Method {
     Any,
 }
 
+/// Who may call an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, on every listener that has it; who has no role sees no detail.
+    Probe,
+    /// Everybody on loopback, unless the listener asks for a token; otherwise this role.
+    Loopback(Role),
+    /// This role, everywhere.
+    Role(Role),
+    /// Whoever the service says; see `Routes` of the runtime.
+    Service,
+}
+
 /// One endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
@@ -89,6 +105,8 @@ pub struct Endpoint {
     pub description: &'static str,
     /// Parameters in path, query and header.
     pub parameters: &'static [Parameter],
+    /// Who may call it.
+    pub access: Access,
     /// The body it takes.
     pub body: Option<Body>,
     /// How it answers when all is well.
@@ -149,16 +167,22 @@ const READ: Endpoint = Endpoint {
     summary: "",
     description: "",
     parameters: &[],
+    access: Access::Role(Role::Viewer),
     body: None,
     answers: &[],
     problems: &[Code::InvalidQuery],
 };
 
-const PROBE: Endpoint = Endpoint { is_prefixed: false, tag: "health", problems: &[], ..READ };
+/// On loopback without a token: what runs, and start, stop and restart.
+const STATUS: Endpoint = Endpoint { access: Access::Loopback(Role::Viewer), ..READ };
+
+const PROBE: Endpoint =
+    Endpoint { is_prefixed: false, tag: "health", access: Access::Probe, problems: &[], ..READ };
 
 const COMMAND: Endpoint = Endpoint {
     method: Method::Post,
     tag: "services",
+    access: Access::Role(Role::Operator),
     body: Some(COMMAND_BODY),
     answers: &[COMMANDED, ACCEPTED],
     ..READ
@@ -171,7 +195,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/",
         summary: "The application and all its services",
         answers: &[ok("The status now.", SchemaGenerator::subschema_for::<ApplicationStatus>)],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::Services,
@@ -179,7 +203,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "services",
         summary: "Every service, in the order of names",
         answers: &[ok("The services now.", SchemaGenerator::subschema_for::<ServiceList>)],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::Service,
@@ -189,7 +213,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         parameters: &[NAME],
         answers: &[ok("The service now.", SchemaGenerator::subschema_for::<ServiceDetail>)],
         problems: &[Code::UnknownService, Code::InvalidQuery],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::Start,
@@ -213,6 +237,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::Closing,
             Code::Busy,
         ],
+        access: Access::Loopback(Role::Operator),
         ..COMMAND
     },
     Endpoint {
@@ -236,6 +261,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::Closing,
             Code::Busy,
         ],
+        access: Access::Loopback(Role::Operator),
         ..COMMAND
     },
     Endpoint {
@@ -259,6 +285,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::Closing,
             Code::Busy,
         ],
+        access: Access::Loopback(Role::Operator),
         ..COMMAND
     },
     Endpoint {
@@ -291,6 +318,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::HandlerPanicked,
             Code::ServiceUnavailable,
         ],
+        access: Access::Service,
         ..READ
     },
     Endpoint {
@@ -368,7 +396,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "documentation",
         summary: "This document",
         answers: &[file("An OpenAPI 3.1 document.", JSON)],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::Docs,
@@ -376,7 +404,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "documentation",
         summary: "This document, for people",
         answers: &[file("A page that needs no internet.", "text/html")],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::DocsStyle,
@@ -384,7 +412,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "documentation",
         summary: "The page's style",
         answers: &[file("A style sheet.", "text/css")],
-        ..READ
+        ..STATUS
     },
 ];
 
@@ -394,10 +422,13 @@ impl Endpoint {
     /// Problems that any endpoint can answer with.
     pub const COMMON_PROBLEMS: &'static [Code] = &[
         Code::MalformedRequest,
+        Code::Unauthenticated,
         Code::CrossOrigin,
+        Code::Forbidden,
         Code::MethodNotAllowed,
         Code::UriTooLong,
         Code::UnknownHost,
+        Code::TooManyRequests,
         Code::Internal,
     ];
 

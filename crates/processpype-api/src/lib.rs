@@ -35,7 +35,7 @@ mod time;
 
 pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
 pub use crate::endpoint::{
-    Answer, Body, ENDPOINTS, Endpoint, EndpointId, Method, Parameter, Place, Shape,
+    Access, Answer, Body, ENDPOINTS, Endpoint, EndpointId, Method, Parameter, Place, Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
 pub use crate::openapi::{About, ServiceDoc, document};

@@ -15,13 +15,16 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::{Answer, ENDPOINTS, Endpoint, Method, Parameter, Place, Shape};
+use crate::endpoint::{Access, Answer, ENDPOINTS, Endpoint, Method, Parameter, Place, Shape};
 use crate::problem::{Code, Problem};
 
 const COMPONENTS: &str = "#/components/schemas/";
 
 /// Durations as they are written in queries; the limit is told in the parameter's description.
 const DURATION: &str = "^(0|([0-9]+(d|h|m|s|ms|us|ns))+)$";
+
+/// The name of the way to authenticate.
+const TOKEN: &str = "token";
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -83,7 +86,11 @@ pub fn document(about: &About, services: &[ServiceDoc]) -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags(services),
         "paths": paths,
-        "components": { "schemas": schemas, "responses": problem },
+        "components": {
+            "schemas": schemas,
+            "responses": problem,
+            "securitySchemes": { TOKEN: { "type": "http", "scheme": "bearer" } },
+        },
     })
 }
 
@@ -141,8 +148,12 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
         "operationId": id,
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
+        "security": security(endpoint.access),
         "responses": responses(endpoint, generator),
     });
+    if let Access::Loopback(role) | Access::Role(role) = endpoint.access {
+        operation["x-role"] = role.as_str().into();
+    }
     if !endpoint.description.is_empty() {
         operation["description"] = endpoint.description.into();
     }
@@ -155,6 +166,16 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
             json!({ "required": false, "content": { "application/json": { "schema": schema } } });
     }
     operation
+}
+
+/// Says whether a token is needed. The empty alternative is a request without one: what is open on
+/// loopback, or whatever the service says.
+fn security(access: Access) -> Value {
+    match access {
+        Access::Probe => json!([]),
+        Access::Loopback(_) | Access::Service => json!([{ TOKEN: [] }, {}]),
+        Access::Role(_) => json!([{ TOKEN: [] }]),
+    }
 }
 
 fn parameter(parameter: &Parameter) -> Value {

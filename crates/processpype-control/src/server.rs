@@ -9,6 +9,8 @@ use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use processpype_api::{About, ServiceDoc, Unready, document};
 use processpype_runtime::Manager;
 use tokio::sync::{Semaphore, watch};
@@ -16,8 +18,11 @@ use tokio::sync::{Semaphore, watch};
 use crate::cache::Cache;
 use crate::docs;
 use crate::error::{BindError, SettingsError};
+use crate::gate::Visitor;
 use crate::guard::Guard;
 use crate::listen::Bound;
+use crate::local_token::LOCAL;
+use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::routes;
 use crate::settings::ControlSettings;
@@ -42,6 +47,10 @@ pub(crate) struct Control {
     pub(crate) streams: Arc<Semaphore>,
     /// Free places for commands that are being read and handed over.
     pub(crate) commands: Arc<Semaphore>,
+    /// Commands, client by client.
+    pub(crate) writes: Rates,
+    /// Wrong tokens, client by client.
+    pub(crate) failures: Rates,
     /// Becomes true when the server stops: streams end then.
     pub(crate) closing: watch::Receiver<bool>,
     /// The startup probe has succeeded once.
@@ -79,6 +88,8 @@ impl Server {
             guard: Guard::new(&settings.allowed_hosts, settings.limits.uri_bytes),
             streams: Arc::new(Semaphore::new(settings.limits.streams)),
             commands: Arc::new(Semaphore::new(settings.limits.commands)),
+            writes: Rates::new(settings.limits.writes),
+            failures: Rates::new(settings.limits.failures),
             closing: closed,
             has_started: AtomicBool::new(false),
             application: Cache::default(),
@@ -93,20 +104,29 @@ impl Server {
 
     /// Returns the whole server as a router, without a socket.
     ///
-    /// Streams then end when the `Server` is dropped.
+    /// Whoever has it is the program itself, and therefore an admin: it is for tests. Streams end
+    /// when the `Server` is dropped.
     pub fn router(&self) -> Router {
-        routes::router(&self.control)
+        let program = from_fn(async |mut request: Request, next: Next| {
+            request.extensions_mut().insert(Visitor::PROGRAM);
+            next.run(request).await
+        });
+        routes::router(&self.control).layer(program)
     }
 
-    /// Takes the address; nothing is answered yet.
+    /// Takes the addresses; nothing is answered yet.
     ///
     /// # Errors
     ///
-    /// Returns [`BindError`] if the host is not loopback or unknown, or if the port cannot be had.
+    /// Returns [`BindError`] if an address is unknown or cannot be had, or if other machines could
+    /// reach the control API there without being asked for a token.
     pub async fn bind(self) -> Result<Bound, BindError> {
-        let router = self.router();
-        let ControlSettings { host, port, limits, .. } = &self.control.settings;
-        Bound::bind(host, *port, router, *limits, self.closing).await
+        let router = routes::router(&self.control);
+        let settings = &self.control.settings;
+        // The one that is made at every start is nobody's who comes from elsewhere.
+        let has_tokens = settings.tokens.iter().any(|token| token.name() != LOCAL);
+        let listeners = settings.all_listeners();
+        Bound::bind(&listeners, has_tokens, router, settings.limits, self.closing).await
     }
 }
 

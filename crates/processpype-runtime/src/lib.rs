@@ -76,7 +76,7 @@ pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
 pub use crate::operation::{CommandError, Done, Operation, Request};
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
-pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, Routes};
+pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
 pub use crate::scrub::Scrub;
 pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests spawn tasks and measure real time")]
 #![allow(clippy::panic, reason = "tests")]
 
+mod access;
 mod commands;
 mod documents;
 mod events;
