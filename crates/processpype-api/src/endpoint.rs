@@ -16,6 +16,7 @@ use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
 use crate::probe::Probe;
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
+use crate::why::Why;
 
 use self::parameter::{
     AFTER, CASCADE, EVENT_FILTERS, FORCE, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
@@ -39,6 +40,8 @@ pub enum EndpointId {
     Stop,
     /// Restart a service.
     Restart,
+    /// Why a service is as it is.
+    Why,
     /// A service's own routes.
     ServiceRoute,
     /// A page of the journal.
@@ -260,6 +263,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::Busy,
         ],
         ..COMMAND
+    },
+    Endpoint {
+        id: EndpointId::Why,
+        path: "/services/{name}/-/why",
+        tag: "services",
+        summary: "Why a service is as it is, and what can be done",
+        description: "The chain of causes, through providers and members of groups, down to its \
+            roots, and the commands that help now.",
+        parameters: &[NAME],
+        answers: &[ok("The chain now.", SchemaGenerator::subschema_for::<Why>)],
+        problems: &[Code::UnknownService, Code::InvalidQuery],
+        ..READ
     },
     Endpoint {
         id: EndpointId::ServiceRoute,

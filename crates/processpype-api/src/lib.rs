@@ -32,6 +32,7 @@ mod probe;
 mod problem;
 mod status;
 mod time;
+mod why;
 
 pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
 pub use crate::endpoint::{
@@ -46,3 +47,4 @@ pub use crate::status::{
     ServiceList, ServiceState, ServiceStatus,
 };
 pub use crate::time::Timestamp;
+pub use crate::why::{Action, Situation, WaitsFor, Why, WhyStep};

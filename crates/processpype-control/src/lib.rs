@@ -47,6 +47,7 @@ mod settings;
 mod stall;
 mod status;
 mod stream;
+mod why;
 
 pub use crate::error::{BindError, SettingsError};
 pub use crate::listen::{Bound, Drained, Running};

@@ -25,7 +25,7 @@ use processpype_runtime::RESERVED_VERBS;
 
 use crate::query::Query;
 use crate::server::Control;
-use crate::{commands, docs, journal, passage, probes, reply, status, stream};
+use crate::{commands, docs, journal, passage, probes, reply, status, stream, why};
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
 const SERVICE_ROOT: &str = "/services/{name}/";
@@ -149,6 +149,7 @@ fn read(
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
+        EndpointId::Why => why::why(control, params.get("name")),
         EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
         EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),

@@ -80,6 +80,8 @@ async fn live_answers_fit_the_schemas_they_claim() {
         ("get", "/services", "/services"),
         ("get", name, "/services/broken"),
         ("get", name, "/services/nobody"),
+        ("get", "/services/{name}/-/why", "/services/broken/-/why"),
+        ("get", "/services/{name}/-/why", "/services/nobody/-/why"),
         ("get", "/events", "/events"),
         ("get", "/events", "/events?limit=x"),
         ("get", "/health/live", "/health/live"),

@@ -12,3 +12,4 @@ mod safety;
 mod schema;
 mod sockets;
 mod status;
+mod why;
