@@ -1,6 +1,7 @@
 //! The command line that every application has.
 
 mod args;
+mod client;
 mod config;
 mod plan;
 mod print;
@@ -48,13 +49,17 @@ impl Application {
     }
 
     fn obey(mut self, arguments: Arguments) -> ExitCode {
-        let Arguments { config, profile, set, json, verb } = arguments;
+        let Arguments { config, profile, set, json, url, verb } = arguments;
         self.sources.file = config.or(self.sources.file.take());
         self.sources.profile = profile.or(self.sources.profile.take());
         self.sources.assignments.extend(set);
         let printer = Printer::new(json);
+        let verb = verb.unwrap_or(Verb::Run);
+        if let Verb::Client(verb) = &verb {
+            return client::ask(&self, verb, url, printer);
+        }
         match self.setup() {
-            Ok(setup) => obey_with(setup, verb.unwrap_or(Verb::Run), printer),
+            Ok(setup) => obey_with(setup, &verb, printer),
             Err(error) => {
                 printer.setup_error(&error);
                 Exit::Configuration.into()
@@ -63,7 +68,7 @@ impl Application {
     }
 }
 
-fn obey_with(setup: Setup, verb: Verb, printer: Printer) -> ExitCode {
+fn obey_with(setup: Setup, verb: &Verb, printer: Printer) -> ExitCode {
     match verb {
         Verb::Run => return crate::process::run(setup),
         Verb::Check => plan::check(&setup, printer),
@@ -71,6 +76,7 @@ fn obey_with(setup: Setup, verb: Verb, printer: Printer) -> ExitCode {
         Verb::Schema => say(&pretty(&file_schema(&setup))),
         Verb::Openapi => say(&pretty(&openapi(&setup))),
         Verb::Config => config::config(&setup, printer),
+        Verb::Client(_) => {}
     }
     Exit::Clean.into()
 }

@@ -1,3 +1,5 @@
+//! A table for every situation, and chains through them.
+
 use processpype_api::{Acted, Desired, ErrorReport, Restart, ServiceState, Situation};
 
 use super::*;
@@ -165,7 +167,7 @@ fn failed_and_what_follows() {
     let last = "last error: the cellar is flooded (start-failed)";
     let backoff = failed("db", |it| it.status.restart = Some(restart(3, Some(12_400))));
     let text = format!("db: error, in backoff, attempt 3 of 5, next try in 12.4 s; {last}");
-    let why = check(&[backoff.clone()], &text, &["wait db", START, STOP]);
+    let why = check(std::slice::from_ref(&backoff), &text, &["wait db", START, STOP]);
     assert_eq!(why.steps[0].next_at, Some(Timestamp(NOW.0 + 12_400)));
     let mut held = backoff;
     held.status.restart.as_mut().expect("it has one").held = true;

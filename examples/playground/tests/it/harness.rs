@@ -111,7 +111,7 @@ pub(crate) fn eventually<T>(what: &str, mut read: impl FnMut() -> Option<T>) -> 
 }
 
 /// The program, in an environment that does not configure it.
-fn program(core: Option<u32>) -> Command {
+pub(crate) fn program(core: Option<u32>) -> Command {
     let playground = env!("CARGO_BIN_EXE_playground");
     let mut command = match core {
         None => Command::new(playground),

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod canary;
+mod client;
 mod commands;
 mod defects;
 mod exit_codes;

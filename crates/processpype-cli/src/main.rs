@@ -1,0 +1,54 @@
+//! The program `processpype`: asks a running application, without any Rust code.
+//!
+//! # Invariants
+//!
+//! 1. It knows no application: what it can do, every application's own command line can do too.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use processpype_cli::{CLIENT_EXIT_CODES, ClientExit, ClientVerb, DEFAULT_URL, Target, ask};
+
+/// Ask a running Processpype application, and command it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "processpype",
+    version,
+    after_help = format!("Exit codes: {CLIENT_EXIT_CODES}"),
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+struct Arguments {
+    /// Where the application listens.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "URL",
+        env = processpype_cli::URL_VARIABLE,
+        hide_env_values = true,
+        default_value = DEFAULT_URL
+    )]
+    url: Target,
+
+    /// Print what the application answers, as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    verb: ClientVerb,
+}
+
+fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(Arguments { url, json, verb }) => ask(&verb, &url, json).into(),
+        Err(error) => {
+            // `--help` and `--version` come this way too.
+            let _ = error.print();
+            let is_help =
+                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            if is_help { ClientExit::Done.into() } else { ClientExit::Usage.into() }
+        }
+    }
+}
