@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, Playground, Printed, eventually, program, run};
+use crate::harness::{Playground, Printed, eventually, program, run};
 
 /// A chain with a broken end, one that is stopped, and a job that is done.
 const SHOP: &str = "
@@ -155,9 +155,8 @@ fn following_ends_when_the_application_closes() {
     app.terminate().check(0);
     let last: Value = serde_json::from_str(&lines.last().unwrap().unwrap()).unwrap();
     assert_eq!((&last["kind"], &last["cause"]), (&"application".into(), &"closed".into()));
-    let begun = std::time::Instant::now();
     let status = eventually("it ends", || child.try_wait().unwrap());
-    assert!(status.success() && begun.elapsed() < PATIENCE, "{status}");
+    assert!(status.success(), "{status}");
 }
 
 #[test]
