@@ -13,15 +13,17 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::command::{Accepted, CommandBody, Commanded};
 use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
+use crate::plan::{Graph, Plan};
 use crate::probe::Probe;
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
+use crate::timeline::{Info, Timeline};
 use crate::why::Why;
 
 use self::parameter::{
-    AFTER, CASCADE, EVENT_FILTERS, FORCE, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
+    AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
 };
-pub use self::parameter::{Parameter, Place, Shape};
+pub use self::parameter::{GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
 ///
@@ -44,6 +46,14 @@ pub enum EndpointId {
     Why,
     /// A service's own routes.
     ServiceRoute,
+    /// Who needs whom.
+    Graph,
+    /// The order of start and stop.
+    Plan,
+    /// How the start really was.
+    Timeline,
+    /// What the application is.
+    Info,
     /// A page of the journal.
     Events,
     /// The journal as a stream.
@@ -306,6 +316,42 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::HandlerPanicked,
             Code::ServiceUnavailable,
         ],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Graph,
+        path: "/graph",
+        summary: "Who needs whom, and how each service is",
+        parameters: &[FORMAT],
+        answers: &[
+            ok("The graph now.", SchemaGenerator::subschema_for::<Graph>),
+            file("The graph now.", "text/vnd.graphviz"),
+            file("The graph now.", "text/plain"),
+        ],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Plan,
+        path: "/plan",
+        summary: "The order of start and stop, with worst-case times",
+        description: "As the command line's `plan --json`, before anything runs.",
+        answers: &[ok("The plan.", SchemaGenerator::subschema_for::<Plan>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Timeline,
+        path: "/timeline",
+        summary: "How the start of the application really was",
+        description: "From the journal: until when each service waited, and what made the start \
+            as long as it was. What the journal no longer has is said.",
+        answers: &[ok("The start.", SchemaGenerator::subschema_for::<Timeline>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Info,
+        path: "/info",
+        summary: "What the application is: versions, build, process",
+        answers: &[ok("What it is.", SchemaGenerator::subschema_for::<Info>)],
         ..READ
     },
     Endpoint {

@@ -60,13 +60,13 @@ async fn pages(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientE
 
 /// Prints what happens until the application closes.
 async fn follow(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientError> {
-    let after = args.after.map_or(String::new(), |after| format!("&after={after}"));
-    let query = format!("{after}{}", filters(args));
-    let path = match query.strip_prefix('&') {
-        Some(query) => format!("/events/stream?{query}"),
-        None => "/events/stream".to_owned(),
+    // A place to go on from is there before the first event is.
+    let after = match args.after {
+        Some(after) => after,
+        None => asking.client.get("/events?limit=1").await?.read::<EventPage>()?.last,
     };
-    let mut follower = Follower { asking, last: args.after };
+    let path = format!("/events/stream?after={after}{}", filters(args));
+    let mut follower = Follower { asking, last: after };
     let mut stream = asking.client.stream(&path, None).await?;
     loop {
         match follower.read(&mut stream).await {
@@ -95,7 +95,7 @@ fn tell_lost(lost: u64) {
 struct Follower<'a> {
     asking: &'a Asking,
     /// The place where to go on.
-    last: Option<u64>,
+    last: u64,
 }
 
 // === impl Follower ===
@@ -123,7 +123,7 @@ impl Follower<'_> {
 
     /// Takes one message; returns whether it is the last.
     fn take(&mut self, message: &Message) -> Result<bool, ClientError> {
-        self.last = message.id.or(self.last);
+        self.last = message.id.unwrap_or(self.last);
         match message.event.as_str() {
             "closing" => {
                 remark("the application has closed");
@@ -158,7 +158,7 @@ impl Follower<'_> {
         loop {
             sleep(TRY_AGAIN).await;
             tries += 1;
-            match self.asking.client.stream(path, self.last).await {
+            match self.asking.client.stream(path, Some(self.last)).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) if tries == TRIES_MAX => return Err(error),
                 Err(ClientError::Unreachable { .. } | ClientError::Broken { .. }) => {}

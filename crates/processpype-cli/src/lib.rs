@@ -19,6 +19,7 @@
 //! ```
 
 mod act;
+mod doctor;
 mod error;
 mod exit;
 mod follow;
@@ -31,9 +32,10 @@ mod verb;
 mod view;
 
 pub use crate::exit::ClientExit;
-pub use crate::look::ask;
+pub use crate::look::{ask, ask_plan};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::verb::{
     CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, RestartArgs, StartArgs,
     StopArgs,
 };
+pub use crate::view::plan_text;

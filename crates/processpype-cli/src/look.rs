@@ -1,6 +1,8 @@
 //! From a verb to its answer.
 
-use processpype_api::{ApplicationStatus, ServiceDetail, ServiceList, Why};
+use processpype_api::{
+    ApplicationStatus, Graph, Info, Plan, ServiceDetail, ServiceList, Timeline, Why,
+};
 use serde::de::DeserializeOwned;
 
 use crate::error::ClientError;
@@ -8,9 +10,9 @@ use crate::exit::ClientExit;
 use crate::http::{Answer, Client};
 use crate::print::{say, say_error, say_raw, width};
 use crate::target::Target;
-use crate::verb::ClientVerb;
+use crate::verb::{ClientVerb, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, follow};
+use crate::{act, doctor, follow};
 
 /// Asks the application at `target`, prints its answer, and returns how that went.
 ///
@@ -20,6 +22,15 @@ use crate::{act, follow};
 pub fn ask(verb: &ClientVerb, target: &Target, json: bool) -> ClientExit {
     let asking = Asking { client: Client::new(target.clone()), json };
     run(asking.answer(verb), json)
+}
+
+/// Asks the application at `target` for its plan, and prints it as [`plan_text`] shows it.
+///
+/// [`plan_text`]: crate::plan_text
+#[must_use]
+pub fn ask_plan(target: &Target, json: bool) -> ClientExit {
+    let asking = Asking { client: Client::new(target.clone()), json };
+    run(asking.show("/plan", |plan: &Plan, _| view::plan_text(plan)), json)
 }
 
 /// How to ask, and how to show the answer.
@@ -76,7 +87,24 @@ impl Asking {
             ClientVerb::Stop(args) => act::stop(self, args).await,
             ClientVerb::Restart(args) => act::restart(self, args).await,
             ClientVerb::Events(args) => follow::events(self, args).await,
+            ClientVerb::Graph { format } => self.graph(*format).await,
+            ClientVerb::Timeline => {
+                self.show("/timeline", |it: &Timeline, paper| view::timeline(it, paper)).await
+            }
+            ClientVerb::Info => self.show("/info", |it: &Info, paper| view::info(it, paper)).await,
+            ClientVerb::Doctor => doctor::doctor(self).await,
         }
+    }
+
+    async fn graph(&self, format: GraphFormat) -> Result<ClientExit, ClientError> {
+        let drawn = match format {
+            GraphFormat::Dot if !self.json => "dot",
+            GraphFormat::Mermaid if !self.json => "mermaid",
+            _ => return self.show("/graph", |it: &Graph, paper| view::graph(it, paper)).await,
+        };
+        let answer = self.client.get(&format!("/graph?format={drawn}")).await?;
+        say_raw(&answer.text);
+        Ok(ClientExit::Done)
     }
 
     /// Reads what is at `path`, and shows it.

@@ -6,9 +6,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
-use processpype_cli::{CLIENT_EXIT_CODES, ClientExit, ClientVerb, DEFAULT_URL, Target, ask};
+use clap::{Parser, Subcommand};
+use processpype_cli::{
+    CLIENT_EXIT_CODES, ClientExit, ClientVerb, DEFAULT_URL, Target, ask, ask_plan,
+};
 
 /// Ask a running Processpype application, and command it.
 #[derive(Debug, Parser)]
@@ -37,12 +39,21 @@ struct Arguments {
     json: bool,
 
     #[command(subcommand)]
-    verb: ClientVerb,
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    #[command(flatten)]
+    Client(ClientVerb),
+    /// Show in what order services start and stop, and how long that takes at worst.
+    Plan,
 }
 
 fn main() -> ExitCode {
     match Arguments::try_parse() {
-        Ok(Arguments { url, json, verb }) => ask(&verb, &url, json).into(),
+        Ok(Arguments { url, json, verb: Verb::Client(verb) }) => ask(&verb, &url, json).into(),
+        Ok(Arguments { url, json, verb: Verb::Plan }) => ask_plan(&url, json).into(),
         Err(error) => {
             // `--help` and `--version` come this way too.
             let _ = error.print();

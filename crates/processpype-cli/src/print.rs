@@ -16,7 +16,8 @@ use crate::error::ClientError;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
-const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Prints to standard output. A reader that has gone (`| head`) is no error.
 pub(crate) fn say(text: &str) {

@@ -45,6 +45,18 @@ pub enum ClientVerb {
         /// The service.
         name: String,
     },
+    /// Show who needs whom.
+    Graph {
+        /// How to draw it; `--json` wins.
+        #[arg(long, value_enum, default_value = "text")]
+        format: GraphFormat,
+    },
+    /// Show how the start of the application really was.
+    Timeline,
+    /// Show what the application is: versions, build, process.
+    Info,
+    /// Look for what is wrong with a running application, and say what to do about it.
+    Doctor,
 }
 
 /// What every command takes.

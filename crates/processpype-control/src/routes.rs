@@ -25,7 +25,9 @@ use processpype_runtime::RESERVED_VERBS;
 
 use crate::query::Query;
 use crate::server::Control;
-use crate::{commands, docs, journal, passage, probes, reply, status, stream, why};
+use crate::{
+    commands, docs, graph, journal, passage, probes, reply, status, stream, timeline, why,
+};
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
 const SERVICE_ROOT: &str = "/services/{name}/";
@@ -142,6 +144,7 @@ fn read(
         EndpointId::Ready => return probes::ready(control),
         EndpointId::Startup => return probes::startup(control),
         EndpointId::Events => return journal::page(control, uri),
+        EndpointId::Graph => return graph::graph(control, uri, headers),
         EndpointId::EventStream => return stream::follow(control, uri, headers),
         _ => Query::of(uri).finish()?,
     }
@@ -150,6 +153,9 @@ fn read(
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
         EndpointId::Why => why::why(control, params.get("name")),
+        EndpointId::Plan => Ok(control.plan.respond(headers)),
+        EndpointId::Timeline => Ok(timeline::respond(control)),
+        EndpointId::Info => Ok(status::info(control)),
         EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
         EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
@@ -158,6 +164,7 @@ fn read(
         | EndpointId::Startup
         | EndpointId::Events
         | EndpointId::EventStream
+        | EndpointId::Graph
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart

@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::body::Bytes;
-use processpype_api::{About, ServiceDoc, Unready, document};
-use processpype_runtime::Manager;
+use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, Unready, document};
+use processpype_runtime::{Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 use crate::cache::Cache;
@@ -49,7 +49,12 @@ pub(crate) struct Control {
     pub(crate) application: Cache<Rendered>,
     pub(crate) services: Cache<Rendered>,
     pub(crate) unready: Cache<Vec<Unready>>,
+    /// One for each of the formats of a graph.
+    pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
+    pub(crate) plan: Rendered,
     pub(crate) openapi: Rendered,
+    /// When it was made.
+    pub(crate) since: Timestamp,
     pub(crate) docs_page: Bytes,
 }
 
@@ -74,6 +79,7 @@ impl Server {
         };
         let document = document(&about, services);
         let (closing, closed) = watch::channel(false);
+        let since = manager.now();
         let control = Control {
             manager,
             guard: Guard::new(&settings.allowed_hosts, settings.limits.uri_bytes),
@@ -84,7 +90,10 @@ impl Server {
             application: Cache::default(),
             services: Cache::default(),
             unready: Cache::default(),
+            graphs: Default::default(),
+            plan: Rendered::json(&settings.plan),
             openapi: Rendered::json(&document),
+            since,
             docs_page: docs::page(&document, &settings.api_prefix).into(),
             settings,
         };

@@ -53,7 +53,9 @@ pub struct LaidOut {
 // === impl Layout ===
 
 impl Layout {
-    pub(crate) fn of(blueprint: &Blueprint) -> Self {
+    /// Takes what does not change from a checked application.
+    #[must_use]
+    pub fn of(blueprint: &Blueprint) -> Self {
         let services = blueprint.specs().iter().map(|spec| LaidOut {
             name: spec.name.clone(),
             kind: Arc::clone(&spec.kind_name),

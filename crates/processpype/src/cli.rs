@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use self::args::{Arguments, Verb};
+pub(crate) use self::plan::wire_plan;
 pub(crate) use self::print::say_error;
 use self::print::{Printer, say};
 pub(crate) use self::warnings::log_warnings;
@@ -55,8 +56,16 @@ impl Application {
         self.sources.assignments.extend(set);
         let printer = Printer::new(json);
         let verb = verb.unwrap_or(Verb::Run);
-        if let Verb::Client(verb) = &verb {
-            return client::ask(&self, verb, url, printer);
+        match &verb {
+            Verb::Client(verb) => {
+                let ask = |target: &_| processpype_cli::ask(verb, target, json);
+                return client::ask(&self, url, ask);
+            }
+            Verb::Plan { remote: true } => {
+                let ask = |target: &_| processpype_cli::ask_plan(target, json);
+                return client::ask(&self, url, ask);
+            }
+            _ => {}
         }
         match self.setup() {
             Ok(setup) => obey_with(setup, &verb, printer),
@@ -72,7 +81,7 @@ fn obey_with(setup: Setup, verb: &Verb, printer: Printer) -> ExitCode {
     match verb {
         Verb::Run => return crate::process::run(setup),
         Verb::Check => plan::check(&setup, printer),
-        Verb::Plan => plan::plan(&setup, printer),
+        Verb::Plan { .. } => plan::plan(&setup, printer),
         Verb::Schema => say(&pretty(&file_schema(&setup))),
         Verb::Openapi => say(&pretty(&openapi(&setup))),
         Verb::Config => config::config(&setup, printer),

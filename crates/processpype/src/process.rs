@@ -90,7 +90,7 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
         Ok(runtimes) => runtimes,
         Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
     };
-    let settings = control_settings(&setup.settings);
+    let settings = control_settings(&setup);
     let docs = service_docs(&setup);
     let launch = launch(&setup, services.handle().clone());
     let closing_timeout = launch.closing_timeout;

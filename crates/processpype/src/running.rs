@@ -20,7 +20,6 @@ use tokio::task::JoinHandle;
 
 use crate::application::Application;
 use crate::schema::service_docs;
-use crate::settings::Settings;
 use crate::setup::{Setup, SetupError};
 
 /// How long the control plane may take to let go of its clients once the services are gone.
@@ -115,7 +114,7 @@ impl Application {
     /// Panics outside a tokio runtime.
     pub async fn start(self) -> Result<Running, StartError> {
         let setup = self.setup().map_err(StartError::Setup)?;
-        let server_settings = setup.has_server.then(|| control_settings(&setup.settings));
+        let server_settings = setup.has_server.then(|| control_settings(&setup));
         let docs = service_docs(&setup);
         let launch = launch(&setup, Handle::current());
         let (manager, supervisor) = setup.blueprint.launch(launch);
@@ -273,8 +272,8 @@ pub(crate) fn launch(setup: &Setup, services: Handle) -> Launch {
 }
 
 /// What the control plane needs to know, by the settings of the file.
-pub(crate) fn control_settings(settings: &Settings) -> ControlSettings {
-    let (app, server) = (&settings.app, &settings.server);
+pub(crate) fn control_settings(setup: &Setup) -> ControlSettings {
+    let (app, server) = (&setup.settings.app, &setup.settings.server);
     let mut control = ControlSettings::default();
     control.host.clone_from(&server.host);
     control.port = server.port;
@@ -283,6 +282,7 @@ pub(crate) fn control_settings(settings: &Settings) -> ControlSettings {
     control.version.clone_from(&app.version);
     control.environment.clone_from(&app.environment);
     control.allowed_hosts.clone_from(&server.allowed_hosts);
+    control.plan = crate::cli::wire_plan(setup);
     control
 }
 

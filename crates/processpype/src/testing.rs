@@ -136,7 +136,7 @@ pub async fn start(app: Application) -> Result<TestApp, SetupError> {
 pub fn begin(mut app: Application) -> Result<TestApp, SetupError> {
     app.sources.environment.get_or_insert_default();
     let setup = app.setup()?;
-    let settings = control_settings(&setup.settings);
+    let settings = control_settings(&setup);
     let docs = service_docs(&setup);
     let mut launch = launch(&setup, Handle::current());
     launch.seed = SEED;

@@ -52,7 +52,8 @@ fn line(row: &[Cell], widths: &[usize]) -> String {
         let Cell { text, style } = cell;
         let text = cut(text, *width);
         let space = if i == last { 0 } else { width - count(&text) };
-        format!("{style}{text}{style:#}{:space$}", "")
+        let text = if text.is_empty() { text } else { format!("{style}{text}{style:#}") };
+        format!("{text}{:space$}", "")
     });
     let cells: Vec<String> = cells.collect();
     cells.join(GAP).trim_end().to_owned()

@@ -54,7 +54,11 @@ pub(super) enum Verb {
     /// Check configuration and plan, and tell every problem at once.
     Check,
     /// Show in what order services start and stop, and how long that takes at worst.
-    Plan,
+    Plan {
+        /// The plan of the running application, instead of what the configuration says now.
+        #[arg(long)]
+        remote: bool,
+    },
     /// Print the JSON Schema of the configuration file.
     Schema,
     /// Print the OpenAPI document of the control API.

@@ -7,10 +7,10 @@
 
 use std::process::ExitCode;
 
-use processpype_cli::{ClientVerb, Target};
+use processpype_cli::{ClientExit, Target};
 use processpype_config::Report;
 
-use super::print::{Printer, say_error};
+use super::print::say_error;
 use crate::application::Application;
 use crate::exit::Exit;
 use crate::settings::ServerSection;
@@ -19,12 +19,11 @@ use crate::setup::load;
 /// Asks the running application: the one at `url`, or where the configuration says.
 pub(super) fn ask(
     application: &Application,
-    verb: &ClientVerb,
     url: Option<Target>,
-    printer: Printer,
+    ask: impl FnOnce(&Target) -> ClientExit,
 ) -> ExitCode {
     let why = match url.map_or_else(|| target(application), |url| Ok(Some(url))) {
-        Ok(Some(target)) => return processpype_cli::ask(verb, &target, printer.json).into(),
+        Ok(Some(target)) => return ask(&target).into(),
         Ok(None) => "`server.port` is 0: the running application took a free one, which its log \
                      names"
             .to_owned(),

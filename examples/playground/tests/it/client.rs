@@ -125,6 +125,33 @@ fn events() {
 }
 
 #[test]
+fn seeing() {
+    let app = shop();
+    ask(&app, &["stop", "disk"]);
+    let lines = ["graph", "graph --format dot", "graph --format mermaid", "doctor"];
+    check("seeing.txt", &app, &lines);
+    let app = Playground::settled(PAIR);
+    let printed = ask(&app, &["timeline"]);
+    assert!(printed.stdout.contains("critical path disk → report"), "{printed:?}");
+    let printed = ask(&app, &["info"]);
+    assert!(printed.stdout.contains("processpype 0."), "{printed:?}");
+    let printed = ask(&app, &["doctor", "--json"]);
+    let report: Value = serde_json::from_str(&printed.stdout).unwrap();
+    assert_eq!((printed.code, &report["ok"]), (Some(0), &true.into()), "{printed:?}");
+}
+
+#[test]
+fn the_plan_of_the_running_application_is_that_of_its_file() {
+    let app = Playground::settled(PAIR);
+    let here = run(&["plan", "-c", app.file.to_str().unwrap()]);
+    let there = ask(&app, &["plan", "--remote"]);
+    assert_eq!(here.stdout, there.stdout);
+    let here = run(&["plan", "--json", "-c", app.file.to_str().unwrap()]);
+    let here: Value = serde_json::from_str(&here.stdout).unwrap();
+    assert_eq!(here, app.get("/plan").json());
+}
+
+#[test]
 fn json_is_what_the_application_answers() {
     let app = shop();
     for (verb, path) in [
@@ -132,6 +159,9 @@ fn json_is_what_the_application_answers() {
         (&["status", "db"], "/services/db"),
         (&["services"], "/services"),
         (&["events"], "/events?limit=1000"),
+        (&["graph"], "/graph"),
+        (&["timeline"], "/timeline"),
+        (&["plan", "--remote"], "/plan"),
         (&["status", "nobody"], "/services/nobody"),
     ] {
         let arguments: Vec<&str> = verb.iter().copied().chain(["--json"]).collect();
