@@ -154,7 +154,7 @@ fn read(
         EndpointId::Service => status::service(control, params.get("name")),
         EndpointId::Why => why::why(control, params.get("name")),
         EndpointId::Plan => Ok(control.plan.respond(headers)),
-        EndpointId::Timeline => Ok(timeline::respond(control)),
+        EndpointId::Timeline => Ok(timeline::respond(control, headers)),
         EndpointId::Info => Ok(status::info(control)),
         EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
         EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),

@@ -51,6 +51,7 @@ pub(crate) struct Control {
     pub(crate) unready: Cache<Vec<Unready>>,
     /// One for each of the formats of a graph.
     pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
+    pub(crate) timeline: Cache<Rendered>,
     pub(crate) plan: Rendered,
     pub(crate) openapi: Rendered,
     /// When it was made.
@@ -91,6 +92,7 @@ impl Server {
             services: Cache::default(),
             unready: Cache::default(),
             graphs: Default::default(),
+            timeline: Cache::default(),
             plan: Rendered::json(&settings.plan),
             openapi: Rendered::json(&document),
             since,

@@ -6,9 +6,9 @@
 //!    say: a service whose first start the journal no longer has is without times.
 //! 2. A generation that ran was ready from then on unless the journal says otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use axum::http::StatusCode;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use processpype_api::{Event, ServiceState, Timeline, TimelineService, Timestamp};
 use processpype_core::ServiceState::Running;
@@ -16,25 +16,30 @@ use processpype_core::{EdgePolicy, EventKind};
 use processpype_runtime::{EVENTS_KEPT, Layout};
 
 use crate::convert;
-use crate::reply;
+use crate::reply::Rendered;
 use crate::server::Control;
 
 /// Answers `GET /timeline`.
-pub(crate) fn respond(control: &Control) -> Response {
+pub(crate) fn respond(control: &Control, headers: &HeaderMap) -> Response {
+    // A status is published before its event: of the journal, the newest number is the version.
+    let version = || control.manager.last_event();
+    control.timeline.get(version, || Rendered::json(&now(control))).respond(headers)
+}
+
+fn now(control: &Control) -> Timeline {
     let page = control.manager.events(0, EVENTS_KEPT);
     let events: Vec<Event> = page.events.iter().map(|event| convert::event(event)).collect();
     let unready = |name: &str| {
         let status = control.manager.status(name);
         status.filter(|it| it.state == Running && !it.ready).map(|it| it.generation.0)
     };
-    let places = Places::of(control.manager.layout());
-    reply::json(StatusCode::OK, &timeline(&places, &events, page.lost, unready))
+    timeline(&Places::of(control.manager.layout()), &events, page.lost, unready)
 }
 
 /// Who is there, and who must be ready before.
 struct Places {
     names: Vec<String>,
-    oneshot: Vec<bool>,
+    oneshot: BTreeSet<String>,
     providers: BTreeMap<String, Vec<String>>,
 }
 
@@ -67,7 +72,7 @@ fn timeline(
     let mut marks: BTreeMap<&str, Marks> = BTreeMap::new();
     for event in events {
         if let Some(name) = event.service.as_deref() {
-            let oneshot = places.is_oneshot(name);
+            let oneshot = places.oneshot.contains(name);
             marks.entry(name).or_default().take(event, oneshot);
         }
     }
@@ -98,7 +103,9 @@ fn timeline(
 
 /// Follows what was ready last to what it had waited for.
 fn critical(places: &Places, services: &[TimelineService]) -> Vec<String> {
-    let ready = |name: &str| services.iter().find(|row| row.service == name)?.ready;
+    let times: BTreeMap<&str, Timestamp> =
+        services.iter().filter_map(|row| Some((row.service.as_str(), row.ready?))).collect();
+    let ready = |name: &str| times.get(name).copied();
     let last = services.iter().filter(|row| row.ready.is_some()).max_by_key(|row| row.ready);
     let mut path: Vec<String> = last.map(|row| row.service.clone()).into_iter().collect();
     while let Some(current) = path.last() {
@@ -126,16 +133,12 @@ impl Places {
             let provider = layout.name(edge.provider).to_string();
             providers.entry(layout.name(edge.dependent).to_string()).or_default().push(provider);
         }
+        let oneshots = layout.services.iter().filter(|it| it.options.oneshot);
         Self {
             names: layout.services.iter().map(|it| it.name.to_string()).collect(),
-            oneshot: layout.services.iter().map(|it| it.options.oneshot).collect(),
+            oneshot: oneshots.map(|it| it.name.to_string()).collect(),
             providers,
         }
-    }
-
-    fn is_oneshot(&self, name: &str) -> bool {
-        let at = self.names.iter().position(|it| it == name);
-        at.is_some_and(|at| self.oneshot[at])
     }
 }
 
@@ -260,7 +263,7 @@ mod tests {
             map.entry(dependent.to_owned()).or_default().push(provider.to_owned());
         }
         let names = ["api", "db", "job", "web"].map(str::to_owned).to_vec();
-        Places { names, oneshot: vec![false, false, true, false], providers: map }
+        Places { names, oneshot: BTreeSet::from(["job".to_owned()]), providers: map }
     }
 
     /// Checks rows as `service outcome waited took attempts`, and the critical path.

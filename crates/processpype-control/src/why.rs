@@ -5,13 +5,14 @@
 //! 1. [`explain`] is a pure function of a [`Scene`]: one moment of the application, as values.
 //! 2. The chain is bounded: at most [`STEPS_MAX`] services, each told once, so that members of a
 //!    group that wait for each other end it too.
-//! 3. Reading a scene takes snapshots and never the supervisor's loop.
+//! 3. Reading a scene takes snapshots and never the supervisor's loop, and only of the services that
+//!    can be in the chain.
 
 mod actions;
 mod judge;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -78,7 +79,7 @@ struct Cascade {
 /// Answers `GET /services/{name}/-/why`.
 pub(crate) fn why(control: &Control, name: &str) -> Result<Response, Problem> {
     status::known(control, name)?;
-    let scene = Scene::of(control);
+    let scene = Scene::around(control, name);
     let why = explain(&scene, name).ok_or_else(|| reply::internal("a known service is unknown"))?;
     Ok(reply::json(StatusCode::OK, &why))
 }
@@ -147,18 +148,28 @@ fn waits_for(known: &Known) -> Vec<WaitsFor> {
 // === impl Scene ===
 
 impl Scene {
-    fn of(control: &Control) -> Self {
+    /// Takes what can be in the chain of `name`, and nothing of the rest of the application.
+    fn around(control: &Control, name: &str) -> Self {
         let manager = &control.manager;
+        let mut services = BTreeMap::new();
+        let mut next = VecDeque::from([name.to_owned()]);
+        // One more than is told, so that it shows whether the chain goes on.
+        while services.len() <= STEPS_MAX {
+            let Some(name) = next.pop_front() else { break };
+            let Some(status) = manager.status(&name).filter(|_| !services.contains_key(&name))
+            else {
+                continue;
+            };
+            let status = convert::status(&status);
+            next.extend(status.waiting_on.iter().cloned());
+            services.insert(name, status);
+        }
         let layout = manager.layout();
-        let mut services: BTreeMap<String, Known> = layout
-            .services
-            .iter()
-            .zip(manager.statuses())
-            .map(|(laid_out, status)| {
-                let known = Known::new(convert::status(&status), Rules::of(&laid_out.options));
-                (laid_out.name.to_string(), known)
-            })
-            .collect();
+        let rules = layout.services.iter().filter_map(|laid_out| {
+            let status = services.remove(laid_out.name.as_str())?;
+            Some((laid_out.name.to_string(), Known::new(status, Rules::of(&laid_out.options))))
+        });
+        let mut services: BTreeMap<String, Known> = rules.collect();
         for edge in &layout.edges {
             if let Some(known) = services.get_mut(layout.name(edge.dependent).as_str()) {
                 known.providers.push(layout.name(edge.provider).to_string());
@@ -182,14 +193,13 @@ fn recall(
     event: &Event,
 ) -> Option<Cascade> {
     let Some(name) = event.service.as_ref().map(ServiceName::as_str) else { return cascade };
+    let is_stop = event.kind == EventKind::Command && event.cause == "stop";
+    if is_stop && event.message.as_deref().is_some_and(|flags| flags.starts_with("cascade")) {
+        let actor = event.actor.as_deref().map(str::to_owned);
+        return Some(Cascade { provider: name.to_owned(), actor });
+    }
     let Some(known) = services.get_mut(name) else { return cascade };
     match (event.kind, event.cause) {
-        (EventKind::Command, "stop")
-            if event.message.as_deref().is_some_and(|flags| flags.starts_with("cascade")) =>
-        {
-            let actor = event.actor.as_deref().map(str::to_owned);
-            return Some(Cascade { provider: name.to_owned(), actor });
-        }
         (EventKind::State, cause) => {
             if cause == processpype_core::Cause::Cascade.as_str() {
                 known.cascade.clone_from(&cascade);
