@@ -26,6 +26,7 @@ mod follow;
 mod http;
 mod look;
 mod print;
+mod shell;
 mod sse;
 mod target;
 mod verb;
@@ -33,9 +34,11 @@ mod view;
 
 pub use crate::exit::ClientExit;
 pub use crate::look::{ask, ask_plan};
+pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::verb::{
     CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, RestartArgs, StartArgs,
     StopArgs,
 };
 pub use crate::view::plan_text;
+pub use clap_complete::Shell;

@@ -4,12 +4,14 @@
 //!
 //! 1. It knows no application: what it can do, every application's own command line can do too.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use processpype_cli::{
-    CLIENT_EXIT_CODES, ClientExit, ClientVerb, DEFAULT_URL, Target, ask, ask_plan,
+    CLIENT_EXIT_CODES, ClientExit, ClientVerb, DEFAULT_URL, Shell, Target, ask, ask_plan,
+    completions, man_page,
 };
 
 /// Ask a running Processpype application, and command it.
@@ -48,12 +50,18 @@ enum Verb {
     Client(ClientVerb),
     /// Show in what order services start and stop, and how long that takes at worst.
     Plan,
+    /// Print the script that lets a shell complete this command line.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
 }
 
 fn main() -> ExitCode {
     match Arguments::try_parse() {
-        Ok(Arguments { url, json, verb: Verb::Client(verb) }) => ask(&verb, &url, json).into(),
-        Ok(Arguments { url, json, verb: Verb::Plan }) => ask_plan(&url, json).into(),
+        Ok(arguments) => obey(arguments).into(),
         Err(error) => {
             // `--help` and `--version` come this way too.
             let _ = error.print();
@@ -62,4 +70,17 @@ fn main() -> ExitCode {
             if is_help { ClientExit::Done.into() } else { ClientExit::Usage.into() }
         }
     }
+}
+
+fn obey(arguments: Arguments) -> ClientExit {
+    let Arguments { url, json, verb } = arguments;
+    let text = match verb {
+        Verb::Client(verb) => return ask(&verb, &url, json),
+        Verb::Plan => return ask_plan(&url, json),
+        Verb::Completions { shell } => completions(Arguments::command(), shell),
+        Verb::Man => man_page(Arguments::command()),
+    };
+    // A reader that has gone (`| head`) is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ClientExit::Done
 }

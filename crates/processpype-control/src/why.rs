@@ -5,8 +5,8 @@
 //! 1. [`explain`] is a pure function of a [`Scene`]: one moment of the application, as values.
 //! 2. The chain is bounded: at most [`STEPS_MAX`] services, each told once, so that members of a
 //!    group that wait for each other end it too.
-//! 3. Reading a scene takes snapshots and never the supervisor's loop, and only of the services that
-//!    can be in the chain.
+//! 3. Reading a scene takes snapshots of the services that can be in the chain, and never the
+//!    supervisor's loop.
 
 mod actions;
 mod judge;

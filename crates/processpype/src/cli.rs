@@ -10,7 +10,7 @@ mod warnings;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{Command, CommandFactory as _, FromArgMatches as _};
 
 use self::args::{Arguments, Verb};
 pub(crate) use self::plan::wire_plan;
@@ -40,7 +40,7 @@ impl Application {
         T: Into<OsString> + Clone,
     {
         match parse(arguments) {
-            Ok(arguments) => self.obey(arguments),
+            Ok((arguments, command)) => self.obey(arguments, command),
             Err(error) => {
                 // `--help` and `--version` come this way too.
                 let _ = error.print();
@@ -49,7 +49,7 @@ impl Application {
         }
     }
 
-    fn obey(mut self, arguments: Arguments) -> ExitCode {
+    fn obey(mut self, arguments: Arguments, command: Command) -> ExitCode {
         let Arguments { config, profile, set, json, url, verb } = arguments;
         self.sources.file = config.or(self.sources.file.take());
         self.sources.profile = profile.or(self.sources.profile.take());
@@ -57,6 +57,14 @@ impl Application {
         let printer = Printer::new(json);
         let verb = verb.unwrap_or(Verb::Run);
         match &verb {
+            Verb::Completions { shell } => {
+                say(processpype_cli::completions(command, *shell).trim_end());
+                return Exit::Clean.into();
+            }
+            Verb::Man => {
+                say(processpype_cli::man_page(command).trim_end());
+                return Exit::Clean.into();
+            }
             Verb::Client(verb) => {
                 let ask = |target: &_| processpype_cli::ask(verb, target, json);
                 return client::ask(&self, url, ask);
@@ -65,7 +73,8 @@ impl Application {
                 let ask = |target: &_| processpype_cli::ask_plan(target, json);
                 return client::ask(&self, url, ask);
             }
-            _ => {}
+            Verb::Run | Verb::Check | Verb::Plan { remote: false } => {}
+            Verb::Schema | Verb::Openapi | Verb::Config => {}
         }
         match self.setup() {
             Ok(setup) => obey_with(setup, &verb, printer),
@@ -85,7 +94,7 @@ fn obey_with(setup: Setup, verb: &Verb, printer: Printer) -> ExitCode {
         Verb::Schema => say(&pretty(&file_schema(&setup))),
         Verb::Openapi => say(&pretty(&openapi(&setup))),
         Verb::Config => config::config(&setup, printer),
-        Verb::Client(_) => {}
+        Verb::Client(_) | Verb::Completions { .. } | Verb::Man => {}
     }
     Exit::Clean.into()
 }
@@ -103,7 +112,8 @@ fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}")
 }
 
-fn parse<I, T>(arguments: I) -> Result<Arguments, clap::Error>
+/// Reads the arguments; the command is named after the program.
+fn parse<I, T>(arguments: I) -> Result<(Arguments, Command), clap::Error>
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
@@ -115,6 +125,6 @@ where
     if let Some(name) = name.and_then(std::ffi::OsStr::to_str) {
         command = command.name(name.to_owned()).bin_name(name.to_owned());
     }
-    let matches = command.try_get_matches_from(arguments)?;
-    Arguments::from_arg_matches(&matches)
+    let matches = command.clone().try_get_matches_from(arguments)?;
+    Ok((Arguments::from_arg_matches(&matches)?, command))
 }

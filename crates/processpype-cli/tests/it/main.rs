@@ -93,6 +93,20 @@ fn help_is_golden() {
 }
 
 #[test]
+fn every_verb_is_completed_and_in_the_manual() {
+    let (script, page) = (run(&["completions", "bash"]), run(&["man"]));
+    assert_eq!((script.code, page.code), (Some(0), Some(0)), "{script:?} {page:?}");
+    let help = run(&["--help"]).out;
+    let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let verbs = list.lines().filter_map(|line| line.split_whitespace().next());
+    for verb in verbs {
+        assert!(script.out.contains(&format!("__{verb}")), "{verb} is not completed");
+        assert!(page.out.contains(&format!("\\-{verb}(1)")), "{verb} is not in the manual");
+    }
+    assert_eq!(run(&["completions", "tcsh"]).code, Some(64));
+}
+
+#[test]
 fn a_wrong_command_line_is_64() {
     for arguments in
         [&["sttaus"][..], &["start"], &["start", "db", "--wait", "5"], &["-u", "x://y", "status"]]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use processpype_cli::{CLIENT_EXIT_CODES, ClientVerb, Target, URL_VARIABLE};
+use processpype_cli::{CLIENT_EXIT_CODES, ClientVerb, Shell, Target, URL_VARIABLE};
 
 /// Run this application, look at what it would do, or ask and command one that runs.
 ///
@@ -65,6 +65,13 @@ pub(super) enum Verb {
     Openapi,
     /// Show every value that holds, where it comes from and what it overrides; secrets are masked.
     Config,
+    /// Print the script that lets a shell complete this command line.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
     #[command(flatten)]
     Client(ClientVerb),
 }

@@ -101,11 +101,18 @@ fn verbs() -> Vec<String> {
     verbs
 }
 
-/// Splits the verbs: those that ask a running application, with a name where they want one, and the
-/// others. Nothing answers at the address that they are tried with.
+/// Splits the verbs: those that ask a running application, with a name where they want one, and
+/// those that read the configuration. Nothing answers at the address that they are tried with.
 fn asking() -> (Vec<Vec<String>>, Vec<String>) {
     let (mut asking, mut others) = (Vec::new(), vec!["run".to_owned()]);
     for verb in verbs().into_iter().filter(|verb| verb != "run") {
+        // What reads no configuration has no secret to give away.
+        let nowhere = ["--config", "nowhere.yaml", "--url", "http://127.0.0.1:1"];
+        let reads_nothing =
+            |words: &[&str]| run(&[&[verb.as_str()], words, &nowhere].concat()).code == Some(0);
+        if reads_nothing(&[]) || reads_nothing(&["bash"]) {
+            continue;
+        }
         let arguments = [vec![verb.clone()], vec![verb.clone(), "error".to_owned()]];
         let asks = arguments.into_iter().find(|arguments| {
             let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
