@@ -16,14 +16,17 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::command::{Accepted, CommandBody, Commanded};
 use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
+use crate::plan::{Graph, Plan};
 use crate::probe::Probe;
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
+use crate::timeline::{Info, Timeline};
+use crate::why::Why;
 
 use self::parameter::{
-    AFTER, CASCADE, EVENT_FILTERS, FORCE, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
+    AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
 };
-pub use self::parameter::{Parameter, Place, Shape};
+pub use self::parameter::{GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
 ///
@@ -42,8 +45,18 @@ pub enum EndpointId {
     Stop,
     /// Restart a service.
     Restart,
+    /// Why a service is as it is.
+    Why,
     /// A service's own routes.
     ServiceRoute,
+    /// Who needs whom.
+    Graph,
+    /// The order of start and stop.
+    Plan,
+    /// How the start really was.
+    Timeline,
+    /// What the application is.
+    Info,
     /// A page of the journal.
     Events,
     /// The journal as a stream.
@@ -289,6 +302,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
         ..COMMAND
     },
     Endpoint {
+        id: EndpointId::Why,
+        path: "/services/{name}/-/why",
+        tag: "services",
+        summary: "Why a service is as it is, and what can be done",
+        description: "The chain of causes, through providers and members of groups, down to its \
+            roots, and the commands that help now.",
+        parameters: &[NAME],
+        answers: &[ok("The chain now.", SchemaGenerator::subschema_for::<Why>)],
+        problems: &[Code::UnknownService, Code::InvalidQuery],
+        ..READ
+    },
+    Endpoint {
         id: EndpointId::ServiceRoute,
         method: Method::Any,
         path: "/services/{name}/{*path}",
@@ -319,6 +344,42 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::ServiceUnavailable,
         ],
         access: Access::Service,
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Graph,
+        path: "/graph",
+        summary: "Who needs whom, and how each service is",
+        parameters: &[FORMAT],
+        answers: &[
+            ok("The graph now.", SchemaGenerator::subschema_for::<Graph>),
+            file("The graph now.", "text/vnd.graphviz"),
+            file("The graph now.", "text/plain"),
+        ],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Plan,
+        path: "/plan",
+        summary: "The order of start and stop, with worst-case times",
+        description: "As the command line's `plan --json`, before anything runs.",
+        answers: &[ok("The plan.", SchemaGenerator::subschema_for::<Plan>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Timeline,
+        path: "/timeline",
+        summary: "How the start of the application really was",
+        description: "From the journal: until when each service waited, and what made the start \
+            as long as it was. What the journal no longer has is said.",
+        answers: &[ok("The start.", SchemaGenerator::subschema_for::<Timeline>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Info,
+        path: "/info",
+        summary: "What the application is: versions, build, process",
+        answers: &[ok("What it is.", SchemaGenerator::subschema_for::<Info>)],
         ..READ
     },
     Endpoint {

@@ -188,6 +188,9 @@ fn parameter(parameter: &Parameter) -> Value {
         Shape::Text => json!({ "type": "string" }),
         Shape::Name => json!({ "type": "string", "pattern": "^[a-z][a-z0-9]*([_-][a-z0-9]+)*$" }),
         Shape::Flag => json!({ "type": "boolean", "default": false }),
+        Shape::Choice(words) => {
+            json!({ "type": "string", "enum": words, "default": words.first() })
+        }
         Shape::Sequence => json!({ "type": "integer", "minimum": 0 }),
         Shape::Count(u64::MAX, default) => {
             json!({ "type": "integer", "minimum": 0, "default": default })
@@ -211,7 +214,16 @@ fn parameter(parameter: &Parameter) -> Value {
 fn responses(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     for answer in endpoint.answers {
-        responses.insert(answer.status.to_string(), response(answer, generator));
+        let (status, response) = (answer.status.to_string(), response(answer, generator));
+        match responses.get_mut(&status) {
+            // Another media type of the same answer.
+            Some(other) => {
+                other["content"][answer.media] = response["content"][answer.media].clone();
+            }
+            None => {
+                responses.insert(status, response);
+            }
+        }
     }
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in Endpoint::COMMON_PROBLEMS.iter().chain(endpoint.problems) {

@@ -33,6 +33,9 @@ pub(crate) const LOCAL: &str = "local";
 /// The most characters that the title contributes to the name of the file.
 const TITLE_MAX: usize = 64;
 
+/// How many files of the directory are looked at for a port.
+const FILES_MAX: usize = 1024;
+
 /// A token that was made, before its file is written: the port has to be known first.
 #[derive(Debug)]
 pub struct LocalToken {
@@ -88,6 +91,41 @@ pub fn find_local_token(
     }
 }
 
+/// Finds and reads the token of whatever application has its control API at `port`, as a client
+/// that knows no title.
+///
+/// `None`: there is no such file, or there are several, of which one is stale.
+///
+/// ```
+/// use processpype_control::find_local_token_at;
+///
+/// let nowhere = std::env::temp_dir().join("processpype-doc-without-token");
+/// assert!(find_local_token_at(Some(&nowhere), 8080)?.is_none());
+/// # Ok::<(), processpype_control::LocalTokenError>(())
+/// ```
+///
+/// # Errors
+///
+/// Returns [`LocalTokenError`] if there is a file that cannot be trusted: a link, or one that
+/// somebody else has or can read.
+pub fn find_local_token_at(
+    runtime_directory: Option<&Path>,
+    port: u16,
+) -> Result<Option<Secret<String>>, LocalTokenError> {
+    let end = format!("-{port}.token");
+    let Ok(entries) = std::fs::read_dir(directory(runtime_directory)) else { return Ok(None) };
+    let of_port = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(&end))
+    };
+    let mut found = entries.take(FILES_MAX).flatten().map(|entry| entry.path()).filter(of_port);
+    let (Some(path), None) = (found.next(), found.next()) else { return Ok(None) };
+    match files::read(&path) {
+        Ok(text) => Ok(Some(Secret::new(text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LocalTokenError { path, source }),
+    }
+}
+
 // === impl LocalToken ===
 
 impl LocalToken {
@@ -136,11 +174,14 @@ impl LocalToken {
 }
 
 fn path(runtime_directory: Option<&Path>, title: &str, port: u16) -> PathBuf {
-    let directory = match runtime_directory {
+    directory(runtime_directory).join(format!("{}-{port}.token", file_title(title)))
+}
+
+fn directory(runtime_directory: Option<&Path>) -> PathBuf {
+    match runtime_directory {
         Some(directory) => directory.join("processpype"),
         None => std::env::temp_dir().join(format!("processpype-{}", files::user())),
-    };
-    directory.join(format!("{}-{port}.token", file_title(title)))
+    }
 }
 
 fn file_title(title: &str) -> String {

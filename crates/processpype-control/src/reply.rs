@@ -52,6 +52,7 @@ pub(crate) struct FromService;
 #[derive(Clone, Debug)]
 pub(crate) struct Rendered {
     pub(crate) body: Bytes,
+    media: HeaderValue,
     etag: HeaderValue,
 }
 
@@ -141,19 +142,26 @@ fn unserialised(error: &serde_json::Error) -> Bytes {
 
 impl Rendered {
     pub(crate) fn json<T: Serialize>(value: &T) -> Self {
-        let body = to_bytes(value);
+        Self::new(JSON, to_bytes(value))
+    }
+
+    pub(crate) fn text(media: &'static str, text: String) -> Self {
+        Self::new(HeaderValue::from_static(media), text.into())
+    }
+
+    fn new(media: HeaderValue, body: Bytes) -> Self {
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
         let etag = HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { body, etag }
+        Self { body, media, etag }
     }
 
     /// Answers 200, or 304 if the client has exactly these bytes.
     pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
         let mut response = match self.is_known(request) {
             true => empty(StatusCode::NOT_MODIFIED),
-            false => with_type(StatusCode::OK, JSON, self.body.clone()),
+            false => with_type(StatusCode::OK, self.media.clone(), self.body.clone()),
         };
         response.headers_mut().insert(ETAG, self.etag.clone());
         response

@@ -27,7 +27,9 @@ use processpype_runtime::RESERVED_VERBS;
 use crate::gate::{Caller, Need, Visitor};
 use crate::query::Query;
 use crate::server::Control;
-use crate::{commands, docs, journal, passage, probes, reply, status, stream};
+use crate::{
+    commands, docs, graph, journal, passage, probes, reply, status, stream, timeline, why,
+};
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
 const SERVICE_ROOT: &str = "/services/{name}/";
@@ -160,6 +162,7 @@ fn read(
         EndpointId::Ready => return probes::ready(control, caller.may_see_detail()),
         EndpointId::Startup => return probes::startup(control, caller.may_see_detail()),
         EndpointId::Events => return journal::page(control, uri),
+        EndpointId::Graph => return graph::graph(control, uri, headers),
         EndpointId::EventStream => return stream::follow(control, uri, headers),
         _ => Query::of(uri).finish()?,
     }
@@ -167,6 +170,10 @@ fn read(
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
+        EndpointId::Why => why::why(control, params.get("name")),
+        EndpointId::Plan => Ok(control.plan.respond(headers)),
+        EndpointId::Timeline => Ok(timeline::respond(control, headers)),
+        EndpointId::Info => Ok(status::info(control)),
         EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
         EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
@@ -175,6 +182,7 @@ fn read(
         | EndpointId::Startup
         | EndpointId::Events
         | EndpointId::EventStream
+        | EndpointId::Graph
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart

@@ -11,8 +11,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use processpype_api::{About, ServiceDoc, Unready, document};
-use processpype_runtime::Manager;
+use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, Unready, document};
+use processpype_runtime::{Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 use crate::cache::Cache;
@@ -58,7 +58,13 @@ pub(crate) struct Control {
     pub(crate) application: Cache<Rendered>,
     pub(crate) services: Cache<Rendered>,
     pub(crate) unready: Cache<Vec<Unready>>,
+    /// One for each of the formats of a graph.
+    pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
+    pub(crate) timeline: Cache<Rendered>,
+    pub(crate) plan: Rendered,
     pub(crate) openapi: Rendered,
+    /// When it was made.
+    pub(crate) since: Timestamp,
     pub(crate) docs_page: Bytes,
 }
 
@@ -83,6 +89,7 @@ impl Server {
         };
         let document = document(&about, services);
         let (closing, closed) = watch::channel(false);
+        let since = manager.now();
         let control = Control {
             manager,
             guard: Guard::new(&settings.allowed_hosts, settings.limits.uri_bytes),
@@ -95,7 +102,11 @@ impl Server {
             application: Cache::default(),
             services: Cache::default(),
             unready: Cache::default(),
+            graphs: Default::default(),
+            timeline: Cache::default(),
+            plan: Rendered::json(&settings.plan),
             openapi: Rendered::json(&document),
+            since,
             docs_page: docs::page(&document, &settings.api_prefix).into(),
             settings,
         };

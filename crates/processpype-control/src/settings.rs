@@ -10,9 +10,10 @@ use std::time::Duration;
 use crate::auth::Token;
 use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
+use processpype_api::Plan;
 
 /// What the control plane is told by the application.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ControlSettings {
     /// Where to listen: an IP address or a host name. The short form of one listener that exposes
@@ -34,6 +35,10 @@ pub struct ControlSettings {
     pub environment: String,
     /// Host names that clients may use, beside IP addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
+    /// The order of start and stop, as it is told.
+    pub plan: Plan,
+    /// Optional parts of the framework that are built in.
+    pub features: Vec<String>,
     /// The limits.
     pub limits: Limits,
 }
@@ -95,6 +100,8 @@ impl Default for ControlSettings {
             version: "0.0.0".to_owned(),
             environment: "development".to_owned(),
             allowed_hosts: Vec::new(),
+            plan: Plan::default(),
+            features: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -158,7 +158,8 @@ impl Application {
     }
 }
 
-fn load(sources: &Sources) -> Result<Document, Report> {
+/// Loads the layers of the configuration.
+pub(crate) fn load(sources: &Sources) -> Result<Document, Report> {
     let mut loader = Loader::new().sections(&SECTIONS);
     if let Some(file) = sources.file.as_ref().or(sources.default_file.as_ref()) {
         loader = loader.file(file);

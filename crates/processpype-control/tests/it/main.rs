@@ -11,5 +11,7 @@ mod passage;
 mod probes;
 mod safety;
 mod schema;
+mod see;
 mod sockets;
 mod status;
+mod why;

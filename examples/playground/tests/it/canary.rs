@@ -125,6 +125,63 @@ fn verbs() -> Vec<String> {
     verbs
 }
 
+/// Splits the verbs: those that ask a running application, with a name where they want one, and
+/// those that read the configuration. Nothing answers at the address that they are tried with.
+fn asking() -> (Vec<Vec<String>>, Vec<String>) {
+    let (mut asking, mut others) = (Vec::new(), vec!["run".to_owned()]);
+    for verb in verbs().into_iter().filter(|verb| verb != "run") {
+        // What reads no configuration has no secret to give away.
+        let nowhere = ["--config", "nowhere.yaml", "--url", "http://127.0.0.1:1"];
+        let reads_nothing =
+            |words: &[&str]| run(&[&[verb.as_str()], words, &nowhere].concat()).code == Some(0);
+        if reads_nothing(&[]) || reads_nothing(&["bash"]) {
+            continue;
+        }
+        let arguments = [vec![verb.clone()], vec![verb.clone(), "error".to_owned()]];
+        let asks = arguments.into_iter().find(|arguments| {
+            let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            run(&[&words[..], &["--url", "http://127.0.0.1:1"]].concat()).code == Some(69)
+        });
+        match asks {
+            Some(arguments) => asking.push(arguments),
+            None => others.push(verb),
+        }
+    }
+    assert!(asking.len() >= 7 && others.len() >= 6, "{asking:?} {others:?}");
+    (asking, others)
+}
+
+/// Asks with every verb, and each service where a verb wants one.
+fn ask_all(app: &Playground, services: &[String]) {
+    let url = format!("http://{}", app.address);
+    for arguments in asking().0 {
+        let names = if arguments.len() == 1 { &services[..1] } else { services };
+        for name in names {
+            for json in [&[][..], &["--json"]] {
+                let name = (arguments.len() > 1).then_some(name.as_str());
+                let words: Vec<&str> = std::iter::once(arguments[0].as_str())
+                    .chain(name)
+                    .chain(["--url", &url])
+                    .collect();
+                let printed = run_in(&[&words[..], json].concat(), &[app.at_home()]);
+                assert!(matches!(printed.code, Some(0 | 1 | 75)), "{words:?}: {printed:?}");
+                clean(&format!("{words:?}"), &(printed.stdout + &printed.stderr));
+            }
+        }
+    }
+}
+
+/// The arguments of every verb that reads the configuration, on this file. Those that ask learn
+/// there that they cannot know where.
+fn reading(path: &std::path::Path) -> Vec<Vec<String>> {
+    let (asking, others) = asking();
+    let nowhere = ["--set".to_owned(), "server.port=0".to_owned()];
+    let asking = asking.into_iter().map(|arguments| [&arguments[..], &nowhere].concat());
+    let all = asking.chain(others.into_iter().map(|verb| vec![verb]));
+    let file = ["--config".to_owned(), path.to_str().unwrap().to_owned()];
+    all.map(|arguments| [&arguments[..], &file].concat()).collect()
+}
+
 /// Every method and path of the program, with each service's name put in.
 fn endpoints(document: &Value, services: &[String]) -> Vec<(String, String, bool)> {
     let mut all = BTreeSet::new();
@@ -194,6 +251,7 @@ fn check_running(format: &str) {
     for (method, path, is_stream) in endpoints(&app.get("/openapi.json").json(), &services) {
         look_at(&app, &method, &path, is_stream);
     }
+    ask_all(&app, &services);
     // Also what the commands above have caused.
     clean("GET /events", &app.get("/events?after=0&limit=1000").body);
     let token = app.bearer();
@@ -221,7 +279,7 @@ fn no_endpoint_and_no_log_gives_a_secret_away() {
 #[test]
 fn no_command_gives_a_secret_away() {
     let path = files(&RIGHT.replace("FORMAT", "text").replace("HASH", HASH));
-    for verb in verbs().iter().filter(|verb| *verb != "run") {
+    for verb in asking().1.iter().filter(|verb| *verb != "run") {
         for json in [&[][..], &["--json"]] {
             let mut arguments = vec![verb, "--config", path.to_str().unwrap(), "--set", FLAG];
             arguments.extend(["--profile", "cage"].iter().chain(json));
@@ -238,9 +296,9 @@ fn no_command_gives_a_secret_away() {
 fn no_report_gives_a_secret_away() {
     for text in WRONG {
         let path = file(text);
-        for verb in verbs() {
+        for words in reading(&path) {
             for json in [&[][..], &["--json"]] {
-                let mut arguments = vec![&*verb, "--config", path.to_str().unwrap()];
+                let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
                 arguments.extend(json);
                 let printed = run(&arguments);
                 assert_eq!(printed.code, Some(78), "{text}: {printed:?}");
@@ -271,8 +329,8 @@ fn no_report_about_a_flag_or_variable_gives_it_away() {
         ("PROCESSPYPE_SERVER__AUTH__TOKENS", "kanarie"),
         ("PROCESSPYPE_SERVER__AUTH__TOKEN", "kanarie"),
     ];
-    for verb in verbs() {
-        let base = [&*verb, "--config", path.to_str().unwrap()];
+    for words in reading(&path) {
+        let base: Vec<&str> = words.iter().map(String::as_str).collect();
         for set in sets {
             let printed = run(&[&base[..], &["--set", set]].concat());
             assert!(matches!(printed.code, Some(64 | 78)), "{set}: {printed:?}");

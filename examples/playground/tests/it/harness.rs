@@ -121,7 +121,7 @@ pub(crate) fn eventually<T>(what: &str, mut read: impl FnMut() -> Option<T>) -> 
 }
 
 /// The program, in an environment that does not configure it.
-fn program(core: Option<u32>) -> Command {
+pub(crate) fn program(core: Option<u32>) -> Command {
     let playground = env!("CARGO_BIN_EXE_playground");
     let mut command = match core {
         None => Command::new(playground),
@@ -224,6 +224,11 @@ impl Playground {
     #[track_caller]
     pub(crate) fn settle(&self) {
         eventually("it is settled", || (self.get("/health/startup").status == 200).then_some(()));
+    }
+
+    /// Returns the variable that lets the command line find the token of the process.
+    pub(crate) fn at_home(&self) -> (&str, &str) {
+        ("XDG_RUNTIME_DIR", self.runtime.to_str().unwrap())
     }
 
     /// Returns the file with the token that the process has made.

@@ -6,6 +6,7 @@
 mod access;
 mod bad_input;
 mod canary;
+mod client;
 mod commands;
 mod defects;
 mod dependencies;
