@@ -12,13 +12,13 @@ mod actions;
 mod judge;
 mod words;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use processpype_api::{Problem, ServiceStatus, Timestamp, WaitsFor, Why, WhyStep};
-use processpype_core::{EventKind, RestartPolicy, ServiceName};
-use processpype_runtime::{EVENTS_KEPT, Event, Options};
+use processpype_core::{Desired, EventKind, RestartPolicy, ServiceName};
+use processpype_runtime::{EVENTS_KEPT, Event, Layout, Manager, Options};
 
 use crate::convert;
 use crate::reply;
@@ -52,6 +52,8 @@ struct Known {
     rules: Rules,
     /// The providers that its edges name.
     providers: Vec<String>,
+    /// A provider, of it or of its providers, that an operator stopped: a start is refused then.
+    held: Option<String>,
     /// What it was found hung by, if it was and has not recovered.
     hung: Option<String>,
     /// The stop that took it along, if one did.
@@ -170,10 +172,11 @@ impl Scene {
             Some((laid_out.name.to_string(), Known::new(status, Rules::of(&laid_out.options))))
         });
         let mut services: BTreeMap<String, Known> = rules.collect();
-        for edge in &layout.edges {
-            if let Some(known) = services.get_mut(layout.name(edge.dependent).as_str()) {
-                known.providers.push(layout.name(edge.provider).to_string());
-            }
+        let required = required(layout);
+        for (name, known) in &mut services {
+            let own = required.get(name.as_str()).into_iter().flatten();
+            known.providers = own.map(|(provider, _)| (*provider).to_owned()).collect();
+            known.held = held(manager, &required, name);
         }
         let page = manager.events(0, EVENTS_KEPT);
         page.events.iter().fold(None, |cascade, event| recall(&mut services, cascade, event));
@@ -184,6 +187,36 @@ impl Scene {
             services,
         }
     }
+}
+
+/// The providers of each service, and whether it cannot start without.
+type Required<'a> = HashMap<&'a str, Vec<(&'a str, bool)>>;
+
+fn required(layout: &Layout) -> Required<'_> {
+    let mut required: Required<'_> = HashMap::new();
+    for edge in &layout.edges {
+        let provider = (layout.name(edge.provider).as_str(), edge.policy.gates());
+        required.entry(layout.name(edge.dependent).as_str()).or_default().push(provider);
+    }
+    required
+}
+
+/// Finds a provider that an operator stopped, among all that `name` cannot start without.
+fn held(manager: &Manager, required: &Required<'_>, name: &str) -> Option<String> {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut next: Vec<&str> = vec![name];
+    while let Some(name) = next.pop() {
+        let gates = required.get(name).into_iter().flatten().filter(|(_, gates)| *gates);
+        next.extend(gates.map(|(provider, _)| *provider).filter(|it| seen.insert(it)));
+    }
+    let is_held = |name: &&str| {
+        manager.status(name).is_some_and(|it| {
+            let by_command = it.acted.as_ref().is_some_and(|acted| acted.verb == "stop");
+            let is_wanted = it.desired == Desired::Running || it.completed;
+            !is_wanted && (by_command || it.generation.0 > 0)
+        })
+    };
+    seen.into_iter().find(is_held).map(str::to_owned)
 }
 
 /// Takes from one event of the journal what no status has. Returns the last cascading stop.
@@ -221,7 +254,7 @@ fn recall(
 
 impl Known {
     fn new(status: ServiceStatus, rules: Rules) -> Self {
-        Self { status, rules, providers: Vec::new(), hung: None, cascade: None }
+        Self { status, rules, providers: Vec::new(), held: None, hung: None, cascade: None }
     }
 }
 

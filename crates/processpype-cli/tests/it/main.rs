@@ -189,6 +189,61 @@ fn a_stream_that_breaks_goes_on_where_it_broke() {
     );
 }
 
+/// The status of `db` in this state and generation.
+fn status(state: &str, generation: u64, more: &str) -> Vec<u8> {
+    let body = format!(
+        "{{\"name\":\"db\",\"kind\":\"db\",\"state\":\"{state}\",\"metadata\":{{}},\
+         \"is_configured\":true,\"enabled\":true,\"ready\":true,\"completed\":false,\
+         \"generation\":{generation},\"since\":\"2026-11-26T10:00:00.000Z\",\
+         \"desired\":\"running\",\"waiting_on\":[],\"history\":[]{more}}}"
+    );
+    answer("200 OK", "application/json", &body)
+}
+
+/// Gives a command that is accepted, and then looks at the status that the server shows.
+#[track_caller]
+fn check_waiting(verb: &str, before: Vec<u8>, later: Vec<Vec<u8>>, code: i32, says: &str) {
+    let accepted = "{\"status\":\"accepted\",\"command\":\"x\",\"service\":\"db\",\
+                    \"state\":\"starting\",\"waiting_on\":[],\"location\":\"/\"}";
+    let accepted = answer("202 Accepted", "application/json", accepted);
+    let (url, serving) = serve([vec![before, accepted], later].concat());
+    let ran = run(&["-u", &url, verb, "db", "--wait", "5m", "--reason", "deploy"]);
+    let heads = serving.join().unwrap();
+    assert_eq!(ran.code, Some(code), "{ran:?}");
+    assert!(format!("{}{}", ran.out, ran.err).contains(says), "{ran:?}");
+    assert!(heads[1].starts_with(&format!("POST /services/db/{verb}?wait=1m HTTP")), "{heads:?}");
+}
+
+#[test]
+fn a_long_wait_goes_on_with_looks_at_the_status() {
+    let first = || status("running", 1, "");
+    let starting = || status("starting", 2, "");
+    let second = || status("running", 2, "");
+    check_waiting(
+        "restart",
+        first(),
+        vec![first(), starting(), second()],
+        0,
+        "restarted (generation 2)",
+    );
+    check_waiting("start", status("stopped", 1, ""), vec![starting(), second()], 0, "started");
+    check_waiting(
+        "stop",
+        first(),
+        vec![status("stopping", 1, ""), status("stopped", 1, "")],
+        0,
+        "stopped",
+    );
+    let error = ",\"error\":{\"message\":\"flooded\",\"kind\":\"start-failed\",\
+                 \"at\":\"2026-11-26T10:00:00.000Z\"}";
+    let failed = || status("error", 2, error);
+    check_waiting("start", first(), vec![starting(), failed()], 1, "flooded (start-failed)");
+    let again = ",\"restart\":{\"attempt\":1,\"next_at\":\"2026-11-26T10:00:09.000Z\",\
+                 \"exhausted\":false,\"held\":false}";
+    let backoff = status("error", 2, &format!("{error}{again}"));
+    check_waiting("start", first(), vec![backoff, second()], 0, "db started (generation 2)");
+}
+
 #[test]
 fn a_prefix_goes_before_every_path() {
     let problem = r#"{"title":"t","status":404,"code":"unknown-service","detail":"d"}"#;

@@ -35,13 +35,13 @@ fn at_root(scene: &Scene, step: &WhyStep, found: &mut Vec<Action>) {
             let text = format!("set `services.{name}.enabled: true` and restart the process");
             offer(advise(name, "configure", &text));
         }
-        Some(Situation::Completed) => offer(post("start", "", "lets it do its work once more")),
+        Some(Situation::Completed) => offer(start(scene, name, "lets it do its work once more")),
         Some(
             Situation::StoppedByOperator
             | Situation::StoppedByCascade
             | Situation::NotAutostarted
             | Situation::Stopped,
-        ) => offer(post("start", "", "starts it; what waits for it goes on then")),
+        ) => offer(start(scene, name, "starts it; what waits for it goes on then")),
         Some(Situation::Queued) => {
             offer(advise(name, "wait", "it starts by itself when it is its turn"));
         }
@@ -54,12 +54,12 @@ fn at_root(scene: &Scene, step: &WhyStep, found: &mut Vec<Action>) {
         }
         Some(Situation::Backoff | Situation::Held) => {
             offer(advise(name, "wait", "it is tried again by itself"));
-            offer(post("start", "", "tries at once, and forgets the failures so far"));
+            offer(start(scene, name, "tries at once, and forgets the failures so far"));
             offer(post("stop", "", "gives it up until somebody starts it"));
         }
         Some(Situation::Exhausted | Situation::GivenUp | Situation::Failed) => {
             offer(mend(name, "its last error, and the log of its last generation, say what"));
-            offer(post("start", "", "tries again, and forgets the failures so far"));
+            offer(start(scene, name, "tries again, and forgets the failures so far"));
         }
         Some(Situation::Orphaned) => {
             let text = "ends what is left of it; nothing inside the process can";
@@ -113,6 +113,17 @@ fn above(
 
 fn situation(step: &WhyStep) -> Option<Situation> {
     Situation::ALL.into_iter().find(|situation| situation.as_str() == step.situation)
+}
+
+/// A start, with its providers where it would be refused without.
+fn start(scene: &Scene, name: &str, text: &str) -> Action {
+    match scene.services.get(name).and_then(|known| known.held.as_ref()) {
+        Some(held) => {
+            let text = format!("starts it, and {held}, which was stopped");
+            request(scene, name, "start", "?with_dependencies=true", &text)
+        }
+        None => request(scene, name, "start", "", text),
+    }
 }
 
 fn request(scene: &Scene, name: &str, verb: &str, query: &str, text: &str) -> Action {

@@ -122,9 +122,10 @@ fn stopped_for_each_reason() {
     check(&[by(None)], "db: stopped by anna at 2026-11-18T11:08:15.000Z", &[START]);
     let taken = stopped("db", |it| {
         it.cascade = Some(Cascade { provider: "disk".to_owned(), actor: Some("anna".to_owned()) });
+        it.held = Some("disk".to_owned());
     });
     let text = "db: stopped together with disk, which anna stopped with `cascade`";
-    check(&[taken], text, &[START]);
+    check(&[taken], text, &["POST /api/services/db/start?with_dependencies=true"]);
     let never = stopped("db", |it| (it.status.generation, it.rules.autostart) = (0, false));
     let text = "db: stopped, never started: `autostart` is false, and nothing that needs it was \
                 started";

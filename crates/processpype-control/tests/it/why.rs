@@ -51,11 +51,10 @@ async fn a_cascading_stop_is_remembered() {
     app.post("/services/counter/stop?cascade=true").await.ok(200);
     let (text, actions) = why(&app, "reader").await;
     let expected = "reader: stopped together with counter, which anonymous stopped with `cascade`";
-    assert_eq!(
-        (text.as_str(), &*actions),
-        (expected, &["start /services/reader/start".to_owned()][..])
-    );
-    app.post("/services/reader/start?with_dependencies=true").await.ok(200);
+    let start = "/services/reader/start?with_dependencies=true";
+    assert_eq!((text.as_str(), &*actions), (expected, &[format!("start {start}")][..]));
+    app.post("/services/reader/start").await.problem(409, "provider-stopped");
+    app.post(start).await.ok(200);
     assert!(why(&app, "reader").await.0.starts_with("reader: running for"));
 }
 
