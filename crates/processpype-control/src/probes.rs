@@ -121,6 +121,8 @@ fn own_reason(status: &Status) -> String {
         ServiceState::Stopped if status.desired == Desired::Stopped => "it is stopped",
         ServiceState::Stopped => "it has not started yet",
         ServiceState::Starting => "it is starting",
+        // Others wait for its end.
+        ServiceState::Running if status.ready => "it has not completed yet",
         ServiceState::Running => status.degraded.as_deref().unwrap_or("it says it is not ready"),
         ServiceState::Stopping => "it is stopping",
         ServiceState::Error => "it failed",

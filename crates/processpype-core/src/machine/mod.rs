@@ -287,7 +287,8 @@ impl Machine {
         record.state == ServiceState::Running && record.ready
     }
 
-    /// Returns whether dependents of the service may start: it is ready and staying, or completed.
+    /// Returns whether dependents of the service may start: it is ready and staying, or completed;
+    /// a oneshot only the latter.
     #[must_use]
     pub fn is_available(&self, id: ServiceId) -> bool {
         self.record(id).available

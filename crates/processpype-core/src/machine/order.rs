@@ -108,7 +108,10 @@ impl Machine {
     pub(super) fn refresh_dependents(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         let staying = record.state == ServiceState::Running && record.leaving.is_none();
-        let available = record.completed || (staying && record.ready);
+        // What is to come to an end is there for others once it has: a migration that runs is none
+        // that is done.
+        let serves = staying && record.ready && !record.traits.oneshot;
+        let available = record.completed || serves;
         let coming = record.queued || record.state == ServiceState::Starting;
         let gated = std::mem::replace(&mut record.available, available) != available;
         let ordered = std::mem::replace(&mut record.coming, coming) != coming;

@@ -222,6 +222,10 @@ async fn an_unexpected_end_is_a_failure_and_a_oneshot_completes() {
         .service(ends().service())
         .named("worker");
     let app = testing::start(app).await.expect("the plan is good");
+    assert_eq!(app.manager().state("migrate"), Some(ServiceState::Running));
+    assert_eq!(app.manager().state("web"), Some(ServiceState::Stopped), "it is not done yet");
+    let unready = app.get("/health/ready").await.json().to_string();
+    assert!(unready.contains("waits for `migrate`: it has not completed yet"), "{unready}");
     app.wait("worker", ServiceState::Error).await.expect("it fails");
     let error = last_error(&app, "worker");
     assert!(error.starts_with("unexpected-end: run ended although nobody asked"), "{error}");

@@ -6,6 +6,14 @@ use crate::harness::{Playground, eventually};
 
 const STORY: &str = include_str!("../../dependencies.yaml");
 
+/// Starts the story, and waits until all of it is ready: the migration takes a second.
+#[track_caller]
+fn ready() -> Playground {
+    let app = Playground::start(STORY);
+    eventually("all are ready", || (app.get("/health/ready").status == 200).then_some(()));
+    app
+}
+
 /// Returns the names of services in the order in which they came into a state, after an event.
 fn order(app: &Playground, after: u64, to: &str) -> Vec<String> {
     let events = app.events().into_iter();
@@ -24,19 +32,28 @@ fn place(names: &[String], name: &str) -> usize {
 
 #[test]
 fn a_migration_that_is_done_is_as_good_as_a_service_that_runs() {
-    let app = Playground::settled(STORY);
-    eventually("it is done", || (app.service("schema")["completed"] == true).then_some(()));
-    assert_eq!(app.service("schema")["state"], "stopped");
+    let app = Playground::start(STORY);
+    app.wait("schema", "running");
+    let waits = app.service("ticks");
+    assert_eq!((&waits["state"], &waits["waiting_on"]), (&json!("stopped"), &json!(["schema"])));
+    eventually("all are ready", || (app.get("/health/ready").status == 200).then_some(()));
+    let schema = app.service("schema");
+    assert_eq!((&schema["state"], &schema["completed"]), (&json!("stopped"), &json!(true)));
+    let events = app.events();
+    let seq = |service: &str, to: &str| {
+        let told = |event: &&Value| event["service"] == service && event["to"] == to;
+        events.iter().find(told).unwrap()["seq"].as_u64().unwrap()
+    };
+    assert!(seq("schema", "stopped") < seq("ticks", "starting"), "{events:#?}");
     // A dependent that starts only now does not wait for it, nor run it again.
     assert_eq!(app.post("/services/ticks/restart").json()["generation"], 2);
     assert_eq!(app.service("schema")["generation"], 1);
-    eventually("all are ready", || (app.get("/health/ready").status == 200).then_some(()));
     app.terminate().check(0);
 }
 
 #[test]
 fn who_misses_its_provider_waits_at_no_cost_and_comes_back_with_it() {
-    let app = Playground::settled(STORY);
+    let app = ready();
     let stopped = app.post("/services/ticks/stop").json();
     assert_eq!(stopped["affected"], json!(["careless", "follows", "holds", "reader"]));
     let waits = eventually("the reader waits", || {
@@ -69,7 +86,7 @@ fn who_misses_its_provider_waits_at_no_cost_and_comes_back_with_it() {
 
 #[test]
 fn a_restart_with_dependents_goes_down_from_the_top_and_up_from_the_bottom() {
-    let app = Playground::settled(STORY);
+    let app = ready();
     let before = last(&app);
     let answer = app.post("/services/ticks/restart?with_dependents=true").json();
     assert_eq!(answer["affected"], json!(["follows", "holds", "reader", "top"]));
@@ -88,7 +105,7 @@ fn a_restart_with_dependents_goes_down_from_the_top_and_up_from_the_bottom() {
 
 #[test]
 fn a_cascade_stops_who_needs_it_and_a_start_with_dependencies_brings_back_what_it_needs() {
-    let app = Playground::settled(STORY);
+    let app = ready();
     let stopped = app.post("/services/ticks/stop?cascade=true").json();
     assert_eq!(stopped["affected"], json!(["follows", "holds", "reader", "top"]));
     let acted = app.service("top")["acted"].clone();

@@ -342,6 +342,7 @@ impl Actor {
             wait(unready).await;
             cx.ready(true);
         }
+        let done = Instant::now() + script.work;
         loop {
             let nature = &self.seat().nature;
             // A job that is done again and again would never come to rest.
@@ -354,7 +355,7 @@ impl Actor {
                         return Ok(());
                     }
                 }
-                () = tokio::time::sleep(script.work), if works => return Ok(()),
+                () = tokio::time::sleep_until(done), if works => return Ok(()),
                 () = tokio::time::sleep(LOOK), if nature.needy => self.look_at_provider()?,
             }
         }

@@ -193,7 +193,10 @@ impl<'a> Observer<'a> {
             let seen = &self.seen[*provider];
             let is_there = match policy {
                 EdgePolicy::Optional => seen.state != ServiceState::Starting,
-                EdgePolicy::Hold | EdgePolicy::Restart => seen.ready || seen.completed,
+                // A job that runs is none that is done.
+                EdgePolicy::Hold | EdgePolicy::Restart => {
+                    seen.completed || (seen.ready && !self.sample.natures[*provider].oneshot)
+                }
             };
             if !is_there {
                 missing.push(*provider);

@@ -171,8 +171,10 @@ impl<'a> Storm<'a> {
     /// What is wrong with a service that has had all the time it needs.
     fn unrest(&self, id: usize, status: &Status) -> Option<&'static str> {
         let is_down = matches!(status.state, ServiceState::Stopped | ServiceState::Error);
-        let mut gating = self.sample.gating(id).map(|provider| self.status(provider));
-        let is_missing = gating.any(|provider| !provider.ready && !provider.completed);
+        let is_missing = self.sample.gating(id).any(|provider| {
+            let (status, nature) = (self.status(provider), &self.sample.natures[provider]);
+            !status.completed && (nature.oneshot || !status.ready)
+        });
         let can_wait = is_down && is_missing && !status.waiting_on.is_empty();
         let gave_up = status.state == ServiceState::Error && self.gave_up(id, status);
         match status.desired {
@@ -193,10 +195,21 @@ impl<'a> Storm<'a> {
     fn check_all_run(&mut self) {
         for id in 0..self.sample.natures.len() {
             let status = self.status(id);
-            if !status.ready && !status.completed {
+            if !status.ready && !status.completed && !self.waits_for_a_job(id) {
                 self.wrong.push(format!("{} was started and is down: {status:?}", name(id)));
             }
         }
+    }
+
+    /// Whether it waits, directly or not, for a job that is done again and again: in a calm world
+    /// its last generation does not end.
+    fn waits_for_a_job(&self, id: usize) -> bool {
+        self.sample.gating(id).any(|provider| {
+            let (status, nature) = (self.status(provider), &self.sample.natures[provider]);
+            let is_repeated = nature.restart.policy == processpype::RestartPolicy::Always;
+            let runs_on = nature.oneshot && is_repeated && status.ready && !status.completed;
+            runs_on || (!status.ready && self.waits_for_a_job(provider))
+        })
     }
 
     /// Nothing lives but what is known to: one task for each generation, and its children.
