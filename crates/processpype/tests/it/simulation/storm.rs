@@ -30,7 +30,9 @@ use crate::harness::{millis, secs};
 const REST: Duration = secs(3600);
 
 /// How long everything has to come up once an operator starts it.
-const RECOVERY: Duration = secs(600);
+///
+/// Where one at a time may start, each takes up to 20 s.
+const RECOVERY: Duration = secs(1800);
 
 /// A simulation under way.
 pub(crate) struct Storm<'a> {
@@ -109,7 +111,9 @@ impl<'a> Storm<'a> {
                 Verb::Start { with_dependencies: true, force: false },
                 Verb::Stop { cascade: false },
                 Verb::Stop { cascade: true },
+                Verb::Start { with_dependencies: true, force: true },
                 Verb::Restart { with_dependents: false },
+                Verb::Restart { with_dependents: true },
             ]);
             self.command(id, verb).await;
         }
@@ -173,6 +177,12 @@ impl<'a> Storm<'a> {
         let is_down = matches!(status.state, ServiceState::Stopped | ServiceState::Error);
         let mut gating = self.sample.gating(id).map(|provider| self.status(provider));
         let is_missing = gating.any(|provider| !provider.ready && !provider.completed);
+        // Who restarts it with itself was given up.
+        let mut mates = (0..self.sample.natures.len())
+            .filter(|&mate| self.sample.restarts(mate, id))
+            .map(|mate| self.status(mate));
+        let is_missing =
+            is_missing || mates.any(|mate| mate.restart.is_some_and(|restart| restart.exhausted));
         let can_wait = is_down && is_missing && !status.waiting_on.is_empty();
         let gave_up = status.state == ServiceState::Error && self.gave_up(id, status);
         match status.desired {
