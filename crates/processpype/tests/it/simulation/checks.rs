@@ -70,6 +70,8 @@ struct Seen {
     budget: Budget,
     /// The generation that is to end because others restart.
     due: Option<u64>,
+    /// It restarts after those that need it, because an operator said so.
+    in_turn: bool,
     /// The generation that may end because others restart.
     marked: Option<u64>,
     /// Since when it is in its state.
@@ -396,15 +398,19 @@ impl<'a> Observer<'a> {
             if self.sample.required(dependent).contains(&id) {
                 let seen = &mut self.seen[dependent];
                 seen.cascade = seq;
-                let held = seen.held || seen.lives();
-                seen.hold();
-                seen.held = held;
+                if seen.lives() {
+                    seen.hold();
+                } else {
+                    seen.may_be_forgiven();
+                    seen.urgent = false;
+                }
             }
         }
     }
 
     /// Who lives and cannot do without it stops before it; so it is itself to end in its turn.
     fn restarts_with_dependents(&mut self, id: usize, together: bool) {
+        self.seen[id].in_turn = together;
         if !together {
             return;
         }
@@ -417,12 +423,11 @@ impl<'a> Observer<'a> {
 
     /// A start forgets what was before, of the group as well.
     fn forgive(&mut self, id: usize, is_unsure: bool) {
-        let promised = self.seen[id].promised;
-        self.seen[id].forgive();
         if is_unsure {
-            // It may come as before; nobody can rely on when.
-            (self.seen[id].promised, self.seen[id].delayed) = (promised, true);
-            self.seen[id].back_at = Some(0);
+            self.seen[id].may_be_forgiven();
+            self.seen[id].held = false;
+        } else {
+            self.seen[id].forgive();
         }
         let budget = Budget { restarts: VecDeque::new(), is_unsure };
         if let Some(group) = self.sample.group_of(id) {
@@ -463,6 +468,7 @@ impl Seen {
             end: None,
             budget: Budget::default(),
             due: None,
+            in_turn: false,
             marked: None,
             since: 0,
             missed: false,
@@ -492,8 +498,15 @@ impl Seen {
     /// An operator stops it.
     fn hold(&mut self) {
         self.held = true;
-        self.urgent = false;
+        (self.urgent, self.in_turn) = (false, false);
         self.comes_no_more();
+    }
+
+    /// It may come as before, or not: nobody can rely on when.
+    fn may_be_forgiven(&mut self) {
+        if self.exhausted || self.back_at.is_some() {
+            (self.exhausted, self.back_at, self.delayed) = (false, Some(0), true);
+        }
     }
 
     /// What was promised, or given up, does not count any more.
@@ -505,7 +518,8 @@ impl Seen {
     /// A new generation begins.
     fn begin(&mut self) {
         self.comes_no_more();
-        (self.missed, self.may_have_missed, self.urgent) = (false, false, false);
+        (self.missed, self.may_have_missed) = (false, false);
+        (self.urgent, self.in_turn) = (false, false);
     }
 
     /// Whether a failure for want of a provider costs a restart: only if none was missing that it

@@ -124,7 +124,10 @@ impl Observer<'_> {
         let is_held = event.cause == "restart-held";
         let least = if is_held { delay } else { delay.max(least.saturating_sub(SLACK)) };
         let seen = &mut self.seen[id];
-        seen.back_at = Some(event.time.0 + least);
+        // Who waited for a provider, and now for its turn, has not failed: nobody waits for it.
+        if !is_held || seen.state == ServiceState::Error || seen.completed {
+            seen.back_at = Some(event.time.0 + least);
+        }
         (seen.delayed, seen.promised) = (seen.delayed && is_held, true);
         if seen.urgent {
             self.complain(event, "an operator started it, and waits");

@@ -77,7 +77,7 @@ impl Observer<'_> {
 
     /// In a restart together nobody is asked to stop before those who need it and stop too are gone.
     pub(super) fn check_order_together(&mut self, id: usize, event: &Event) {
-        let together = self.seen[id].is_due() && event.cause == "operator";
+        let together = self.seen[id].in_turn && event.cause == "operator";
         if !together && !matches!(event.cause, "provider-restarted" | "group-restarted") {
             return;
         }
