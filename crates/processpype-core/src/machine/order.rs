@@ -108,7 +108,9 @@ impl Machine {
     pub(super) fn refresh_dependents(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         let staying = record.state == ServiceState::Running && record.leaving.is_none();
-        let available = record.completed || (staying && record.ready);
+        // A oneshot that runs has still to do what its dependents wait for.
+        let serves = staying && record.ready && !record.traits.oneshot;
+        let available = record.completed || serves;
         let coming = record.queued || record.state == ServiceState::Starting;
         let gated = std::mem::replace(&mut record.available, available) != available;
         let ordered = std::mem::replace(&mut record.coming, coming) != coming;

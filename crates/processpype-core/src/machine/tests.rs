@@ -218,11 +218,12 @@ fn a_significant_failure_closes_the_application() {
 }
 
 #[test]
-fn a_completed_provider_counts_as_ready() {
+fn a_oneshot_is_available_once_it_has_completed_and_not_while_it_runs() {
     let oneshot = Traits { oneshot: true, ..TRAITS };
     let mut scene = Scene::new([oneshot, TRAITS]);
     scene.machine.boot(&mut scene.actions);
-    scene.report(A, Report::Started { ready: false });
+    scene.report(A, Report::Started { ready: true });
+    scene.check(Running, Stopped);
     scene.report(A, Report::Ending(Exit::Completed));
     scene.check(Stopping, Stopped);
     scene.report(A, Report::Gone(Exit::Completed));

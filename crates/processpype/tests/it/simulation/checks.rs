@@ -243,7 +243,7 @@ impl<'a> Observer<'a> {
             let seen = &self.seen[*provider];
             let is_there = match policy {
                 EdgePolicy::Optional => seen.state != ServiceState::Starting,
-                EdgePolicy::Hold | EdgePolicy::Restart => seen.ready || seen.completed,
+                EdgePolicy::Hold | EdgePolicy::Restart => self.is_there(*provider),
             };
             if !is_there {
                 missing.push(*provider);
@@ -496,8 +496,10 @@ impl Seen {
     }
 
     /// An operator stops it.
+    ///
+    /// A start that comes before it was asked to stop keeps it, also if it was to restart.
     fn hold(&mut self) {
-        self.held = true;
+        (self.held, self.due) = (true, None);
         (self.urgent, self.in_turn) = (false, false);
         self.comes_no_more();
     }

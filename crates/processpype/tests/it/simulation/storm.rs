@@ -21,7 +21,7 @@ use super::Run;
 use super::actor::{Fault, World};
 use super::checks::{OPERATOR, Observer};
 use super::numbers::Numbers;
-use super::sample::{Sample, name};
+use super::sample::{Sample, id_of, name};
 use crate::harness::{millis, secs};
 
 /// How long an application has to come to rest once the faults have stopped.
@@ -176,7 +176,8 @@ impl<'a> Storm<'a> {
     fn unrest(&self, id: usize, status: &Status) -> Option<&'static str> {
         let is_down = matches!(status.state, ServiceState::Stopped | ServiceState::Error);
         let mut gating = self.sample.gating(id).map(|provider| self.status(provider));
-        let is_missing = gating.any(|provider| !provider.ready && !provider.completed);
+        // A oneshot that runs is ready, and nobody starts on it yet.
+        let is_missing = gating.any(|provider| !provider.completed && !self.serves(&provider));
         // Who restarts it with itself was given up.
         let mut mates = (0..self.sample.natures.len())
             .filter(|&mate| self.sample.restarts(mate, id))
@@ -195,6 +196,10 @@ impl<'a> Storm<'a> {
         }
     }
 
+    fn serves(&self, provider: &Status) -> bool {
+        provider.ready && !self.sample.natures[id_of(provider.name.as_str())].oneshot
+    }
+
     fn gave_up(&self, id: usize, status: &Status) -> bool {
         let never = self.sample.natures[id].restart.policy == processpype::RestartPolicy::Never;
         never || status.restart.is_some_and(|restart| restart.exhausted)
@@ -203,7 +208,12 @@ impl<'a> Storm<'a> {
     fn check_all_run(&mut self) {
         for id in 0..self.sample.natures.len() {
             let status = self.status(id);
-            if !status.ready && !status.completed {
+            // A job that is done again and again does not come to its end while all is calm.
+            let works = |&provider: &usize| {
+                self.sample.natures[provider].oneshot && self.status(provider).ready
+            };
+            let waits = self.sample.required(id).iter().any(works);
+            if !status.ready && !status.completed && !waits {
                 self.wrong.push(format!("{} was started and is down: {status:?}", name(id)));
             }
         }

@@ -49,7 +49,7 @@ impl Observer<'_> {
         for id in 0..self.seen.len() {
             if self.seen[id].lives() {
                 let gating: Vec<usize> = self.sample.gating(id).collect();
-                let missing = gating.iter().any(|&provider| !self.seen[provider].is_there());
+                let missing = gating.iter().any(|&provider| !self.is_there(provider));
                 let is_unsure = gating.iter().any(|&provider| self.seen[provider].may_leave());
                 self.seen[id].missed |= missing;
                 self.seen[id].may_have_missed |= is_unsure;
@@ -125,7 +125,7 @@ impl Observer<'_> {
         let least = if is_held { delay } else { delay.max(least.saturating_sub(SLACK)) };
         let seen = &mut self.seen[id];
         // Who waited for a provider, and now for its turn, has not failed: nobody waits for it.
-        if !is_held || seen.state == ServiceState::Error || seen.completed {
+        if !is_held || seen.state == ServiceState::Error {
             seen.back_at = Some(event.time.0 + least);
         }
         (seen.delayed, seen.promised) = (seen.delayed && is_held, true);

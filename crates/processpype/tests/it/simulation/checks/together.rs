@@ -97,10 +97,18 @@ impl Observer<'_> {
             let seen = &self.seen[provider];
             match policy {
                 EdgePolicy::Optional => seen.state == ServiceState::Starting,
-                EdgePolicy::Hold | EdgePolicy::Restart => !seen.is_there() || seen.may_leave(),
+                EdgePolicy::Hold | EdgePolicy::Restart => {
+                    !self.is_there(provider) || seen.may_leave()
+                }
             }
         });
         provider || (0..self.seen.len()).any(|mate| self.blocks(mate, id))
+    }
+
+    /// Whether a dependent may start on a service; of a oneshot, when it has done its work.
+    pub(super) fn is_there(&self, id: usize) -> bool {
+        let seen = &self.seen[id];
+        seen.completed || (seen.ready && !self.sample.natures[id].oneshot)
     }
 
     fn blocks(&self, mate: usize, id: usize) -> bool {
@@ -124,10 +132,6 @@ impl Seen {
             self.due = generation;
         }
         is_new
-    }
-
-    pub(super) fn is_there(&self) -> bool {
-        self.ready || self.completed
     }
 
     /// Whether this generation is to end because of others.
