@@ -340,7 +340,7 @@ impl Application {
     ///
     /// Without it, a `run` that returns `Ok` unasked is the failure `unexpected-end` (as a
     /// `permanent` child of OTP that exits with `normal` is restarted). A completed service stays
-    /// `stopped` with `completed: true`, and its dependents may start.
+    /// `stopped` with `completed: true`, and its dependents may start; while it runs they wait.
     pub fn oneshot(self) -> Self {
         self.last("oneshot", |declared| declared.options.oneshot = true)
     }

@@ -9,8 +9,8 @@
 //! Each is checked in `tests/it/observer.rs` under the name in brackets, in every behaviour of
 //! small applications.
 //!
-//! 1. A generation is spawned only when every provider is ready, as last told, or completed, and
-//!    no optional one is about to start, and when nobody of its group is in the way (`StartOrder`);
+//! 1. A generation is spawned only when every provider is ready, as last told, or completed (a
+//!    oneshot: completed), and no optional one is about to start, and when nobody of its group is in the way (`StartOrder`);
 //!    because an operator, the restart policy, or the restart of a provider or of the group asked
 //!    for it, and nobody stopped the service since: an operator's stop stays (`Unasked`).
 //! 2. In a plan a service is asked to stop only when no direct dependent lives that is in the plan:
@@ -287,8 +287,8 @@ impl Machine {
         record.state == ServiceState::Running && record.ready
     }
 
-    /// Returns whether dependents of the service may start: it is ready and staying, or completed;
-    /// a oneshot only the latter.
+    /// Returns whether dependents of the service may start: it is ready and staying and no oneshot,
+    /// or completed.
     #[must_use]
     pub fn is_available(&self, id: ServiceId) -> bool {
         self.record(id).available

@@ -108,8 +108,7 @@ impl Machine {
     pub(super) fn refresh_dependents(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         let staying = record.state == ServiceState::Running && record.leaving.is_none();
-        // What is to come to an end is there for others once it has: a migration that runs is none
-        // that is done.
+        // A oneshot that runs has still to do what its dependents wait for.
         let serves = staying && record.ready && !record.traits.oneshot;
         let available = record.completed || serves;
         let coming = record.queued || record.state == ServiceState::Starting;

@@ -218,7 +218,7 @@ fn a_significant_failure_closes_the_application() {
 }
 
 #[test]
-fn a_provider_that_is_to_complete_is_available_once_it_has() {
+fn a_oneshot_is_available_once_it_has_completed_and_not_while_it_runs() {
     let oneshot = Traits { oneshot: true, ..TRAITS };
     let mut scene = Scene::new([oneshot, TRAITS]);
     scene.machine.boot(&mut scene.actions);

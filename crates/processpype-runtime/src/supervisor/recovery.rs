@@ -121,20 +121,21 @@ impl Supervisor {
     /// A generation failed and is to be followed by another one, if not too many were.
     pub(super) fn retry(&mut self, id: ServiceId, generation: Generation) {
         let now = self.clock.now();
-        let mut group = self.machine.groups().group_of(id).map(|group| &mut self.groups[group]);
+        let service = &mut self.services[id.index()];
+        let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
+        let healthy = restarts.healthy_since.map(|since| since.0);
+        let mut verdict = restarts.history.record(now.0, healthy, &options);
+        // Who has none left of its own takes none from the others.
+        let group = self.machine.groups().group_of(id).filter(|_| verdict != Verdict::Exhausted);
+        let mut group = group.map(|group| &mut self.groups[group]);
         let of_group =
             group.as_mut().map(|group| group.history.record(now.0, None, &group.options));
         let used = group.and_then(|group| group.used());
         let used = used.map_or(String::new(), |used| format!(", {used}"));
-        let service = &mut self.services[id.index()];
-        let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
-        let healthy = restarts.healthy_since.map(|since| since.0);
         restarts.group_gave_up = of_group == Some(Verdict::Exhausted);
-        let verdict = if restarts.group_gave_up {
-            Verdict::Exhausted
-        } else {
-            restarts.history.record(now.0, healthy, &options)
-        };
+        if restarts.group_gave_up {
+            verdict = Verdict::Exhausted;
+        }
         match verdict {
             Verdict::Again { attempt } => {
                 let delay = options.backoff.delay(attempt, self.chance.next());

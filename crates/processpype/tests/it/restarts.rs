@@ -10,7 +10,7 @@ use processpype::{
 };
 use tokio::time::Instant;
 
-use crate::harness::{Plain, millis, probe, secs, tales, well_behaved};
+use crate::harness::{Plain, millis, probe, secs, tales, texts, well_behaved};
 
 const START_FAILS: Script = Script { start: Act::Fail(Duration::ZERO), ..good() };
 
@@ -299,6 +299,19 @@ async fn a_oneshot_is_tried_again_until_it_completes() {
     tokio::time::sleep(secs(60)).await;
     let job = app.manager().status("db").expect("it is there");
     assert_eq!((job.completed, job.generation.0, job.restart), (true, 2, None));
+}
+
+/// A migration that is under way is no migration yet.
+#[tokio::test(start_paused = true)]
+async fn dependents_of_a_oneshot_start_when_it_has_completed_not_when_it_runs() {
+    let job = probe(Act::Serve, Act::Succeed(secs(10)), Act::Serve);
+    let app = app_of(&job, exact()).oneshot().service(|| Plain).named("api").depends_on("db");
+    let app = testing::start(app).await.expect("it starts");
+    tokio::time::sleep(secs(5)).await;
+    let api = app.manager().status("api").expect("it is there");
+    assert_eq!((api.state, texts(&api.waiting_on)), (ServiceState::Stopped, vec!["db"]));
+    tokio::time::sleep(secs(6)).await;
+    assert_eq!(app.manager().state("api"), Some(ServiceState::Running));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use processpype::testing::{self, Act, Probe, Script, TestApp};
-use processpype::{Application, RestartLimit, ServiceState, Strategy};
+use processpype::{Application, RestartLimit, RestartOptions, ServiceState, Strategy};
 
 use crate::harness::{Plain, secs, tales, texts, well_behaved};
 
@@ -72,6 +72,23 @@ async fn a_stop_and_a_restart_by_an_operator_leave_the_group_alone() {
     app.manager().stop("b").await.expect("it stops");
     assert_eq!(generations(&app), [1, 2, 1]);
     assert_eq!(app.manager().state("a"), Some(ServiceState::Running));
+}
+
+/// Its own limit ended it; the group was not restarted for it.
+#[tokio::test(start_paused = true)]
+async fn a_member_without_a_restart_of_its_own_takes_none_from_the_group() {
+    let once = |time| Probe::new(vec![Script { run: Act::Fail(secs(time)), ..good() }, good()]);
+    let never = RestartOptions {
+        limit: RestartLimit::new(0, secs(60)).expect("a good limit"),
+        ..RestartOptions::default()
+    };
+    let app = Application::new().service(once(1).service()).named("a").restart_options(never);
+    let app = app.service(once(2).service()).named("b");
+    let app = app.group("pair", Strategy::OneForOne, &["a", "b"]);
+    let app = app.group_limit(RestartLimit::new(1, secs(60)).expect("a good limit"));
+    let app = after(app, secs(10)).await;
+    let states = ["a", "b"].map(|name| app.manager().state(name).expect("it is there"));
+    assert_eq!(states, [ServiceState::Error, ServiceState::Running]);
 }
 
 #[tokio::test(start_paused = true)]

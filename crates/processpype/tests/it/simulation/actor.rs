@@ -8,7 +8,7 @@
 //!    it is asked to, or at its timeout.
 //! 3. It counts itself: two generations at once, or a child that outlives its own, are seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -31,6 +31,7 @@ pub(crate) struct Main;
 /// What the services of one simulation share.
 pub(crate) struct World {
     seed: u64,
+    began: Instant,
     seats: Vec<Seat>,
     calm: AtomicBool,
     /// What must not happen, and did.
@@ -48,6 +49,10 @@ struct Seat {
     children: AtomicU64,
     /// The generations that said `cx.ready(false)` before they ran.
     unready: Mutex<BTreeSet<u64>>,
+    /// When each generation beat last.
+    beats: Mutex<BTreeMap<u64, Instant>>,
+    /// The context of the last generation that ran.
+    context: Mutex<Option<Context>>,
 }
 
 /// What happens to a running service.
@@ -65,6 +70,8 @@ pub(crate) enum Fault {
     Use,
     /// From now on it ignores that it is asked to stop.
     Deaf,
+    /// From now on it does not beat but with a context of an older generation.
+    Silent,
 }
 
 /// What a hook does.
@@ -95,6 +102,7 @@ pub(crate) struct Actor {
     id: usize,
     provider: Option<Dep<Actor, Main>>,
     deaf: AtomicBool,
+    silent: AtomicBool,
     _present: Present,
 }
 
@@ -134,7 +142,7 @@ impl World {
     pub(crate) fn new(sample: &Sample) -> Arc<Self> {
         let seats = sample.natures.iter().map(|nature| Seat::new(nature.clone())).collect();
         let (calm, wrong, cut) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
-        Arc::new(Self { seed: sample.seed, seats, calm, wrong, cut })
+        Arc::new(Self { seed: sample.seed, began: Instant::now(), seats, calm, wrong, cut })
     }
 
     pub(crate) fn set_calm(&self, calm: bool) {
@@ -161,6 +169,12 @@ impl World {
     /// Whether a generation said that it is not ready before it ran.
     pub(crate) fn began_unready(&self, id: usize, generation: u64) -> bool {
         self.seats[id].unready.lock().unwrap().contains(&generation)
+    }
+
+    /// When a generation beat last, in milliseconds since the beginning.
+    pub(crate) fn last_beat(&self, id: usize, generation: u64) -> Option<u64> {
+        let last = self.seats[id].beats.lock().unwrap().get(&generation).copied();
+        last.map(|at| (at - self.began).as_millis() as u64)
     }
 
     pub(crate) fn wrong(&self) -> Vec<String> {
@@ -210,6 +224,8 @@ impl Seat {
             instances: AtomicU64::new(0),
             children: AtomicU64::new(0),
             unready: Mutex::default(),
+            beats: Mutex::default(),
+            context: Mutex::default(),
         }
     }
 
@@ -245,6 +261,7 @@ impl Fault {
             Self::Use,
             Self::Use,
             Self::Deaf,
+            Self::Silent,
         ])
     }
 }
@@ -301,7 +318,8 @@ impl Actor {
             world.note(format!("{} has two generations at once", name(id)));
         }
         world.script(id, cx.generation().0).new.take().await?;
-        Ok(Self { world, id, provider, deaf: AtomicBool::new(false), _present: present })
+        let (deaf, silent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { world, id, provider, deaf, silent, _present: present })
     }
 
     fn seat(&self) -> &Seat {
@@ -325,25 +343,53 @@ impl Actor {
         }
     }
 
-    /// Of a oneshot that has done its work there is no instance; who uses an optional provider must
-    /// do without it.
     fn look_at_provider(&self) -> Result {
-        let Some(handle) = &self.provider else { return Ok(()) };
-        let (provider, policy) = self.seat().nature.edges[0];
-        if policy != EdgePolicy::Optional && !self.world.seats[provider].nature.oneshot {
-            handle.get()?;
+        if let Some(provider) = &self.provider {
+            provider.get()?;
         }
         Ok(())
+    }
+
+    /// Whether it must do without its provider when that is not there: an optional one, or a
+    /// oneshot, of which there is no instance once it has done its work. Who does not would never
+    /// come to rest.
+    fn must_do_without(&self) -> bool {
+        self.seat().nature.edges.first().is_some_and(|&(provider, policy)| {
+            policy == EdgePolicy::Optional || self.world.seats[provider].nature.oneshot
+        })
+    }
+
+    /// Beats, if it has a heart; who is silent does so for an older generation only.
+    fn beat(&self, cx: &Context) {
+        let seat = self.seat();
+        if !self.silent.load(Relaxed) {
+            seat.beats.lock().unwrap().insert(cx.generation().0, Instant::now());
+            cx.beat();
+        } else if let Some(older) = &*seat.context.lock().unwrap() {
+            older.beat();
+        }
+    }
+
+    /// Lives for some time.
+    async fn pass(&self, cx: &Context, time: Duration) {
+        let until = Instant::now() + time;
+        let step = self.seat().nature.beat_every();
+        while Instant::now() < until {
+            self.beat(cx);
+            wait(step.min(until - Instant::now())).await;
+        }
     }
 
     /// What is done until the service is asked to stop; an end is an end unasked.
     async fn work(&self, cx: &Context, script: &Script) -> Result {
         if let Some(unready) = script.unready {
-            wait(unready).await;
+            self.pass(cx, unready).await;
             cx.ready(true);
         }
-        let done = Instant::now() + script.work;
+        let mut work = std::pin::pin!(tokio::time::sleep(script.work));
+        let mut look = Instant::now() + LOOK;
         loop {
+            self.beat(cx);
             let nature = &self.seat().nature;
             // A job that is done again and again would never come to rest.
             let rests = nature.restart.policy == RestartPolicy::Always;
@@ -355,8 +401,14 @@ impl Actor {
                         return Ok(());
                     }
                 }
-                () = tokio::time::sleep_until(done), if works => return Ok(()),
-                () = tokio::time::sleep(LOOK), if nature.needy => self.look_at_provider()?,
+                () = &mut work, if works => return Ok(()),
+                () = tokio::time::sleep_until(look), if nature.needy => {
+                    look += LOOK;
+                    if !(self.world.is_calm() && self.must_do_without()) {
+                        self.look_at_provider()?;
+                    }
+                }
+                () = tokio::time::sleep(nature.beat_every()), if nature.heartbeat.is_some() => {}
             }
         }
     }
@@ -375,11 +427,12 @@ impl Actor {
             Fault::End => return Ok(true),
             Fault::Unready(time) => {
                 cx.ready(false);
-                wait(time).await;
+                self.pass(cx, time).await;
                 cx.ready(true);
             }
             Fault::Use => self.look_at_provider()?,
             Fault::Deaf => self.deaf.store(true, Relaxed),
+            Fault::Silent => self.silent.store(true, Relaxed),
         }
         Ok(false)
     }
@@ -394,15 +447,18 @@ impl Service for Actor {
         }
         self.spawn_children(cx, script.ending);
         script.start.take().await?;
-        if self.seat().nature.needy { self.look_at_provider() } else { Ok(()) }
+        let looks = self.seat().nature.needy && !self.must_do_without();
+        if looks { self.look_at_provider() } else { Ok(()) }
     }
 
     async fn run(&self, cx: &Context) -> Result {
         let script = self.script(cx);
         *self.seat().mail() = None;
         if let Some(ended) = cx.until_stopped(self.work(cx, &script)).await {
+            *self.seat().context.lock().unwrap() = Some(cx.clone());
             return ended;
         }
+        *self.seat().context.lock().unwrap() = Some(cx.clone());
         if self.deaf.load(Relaxed) {
             pending::<()>().await;
         }

@@ -6,11 +6,15 @@
 //! 1. The observer reads what a client can read (events in order), and what the sample says; it
 //!    shares no code with the machine.
 
+mod pace;
+mod together;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use processpype::{EdgePolicy, Event, EventKind, RestartPolicy, ServiceState};
+use processpype::{EdgePolicy, Event, EventKind, RestartLimit, RestartPolicy, ServiceState};
 
+use self::pace::Pace;
 use super::actor::World;
 use super::sample::{Sample, id_of, name};
 
@@ -20,6 +24,8 @@ pub(crate) const OPERATOR: &str = "operator";
 pub(crate) const CASCADE: &str = "cascade";
 /// What the journal says of a start that takes its providers with it.
 pub(crate) const WITH_DEPENDENCIES: &str = "with dependencies";
+/// What the journal says of a restart that takes its dependents with it.
+pub(crate) const WITH_DEPENDENTS: &str = "with dependents";
 
 /// How long before the closing deadline everything is ended by force, in milliseconds.
 const ABORT_RESERVE: u64 = 300;
@@ -35,7 +41,12 @@ pub(crate) struct Observer<'a> {
     /// The last command that starts something.
     started: u64,
     /// What a refusal takes back.
-    before_command: Option<(usize, u64, Vec<Seen>)>,
+    before_command: Option<(usize, u64, Vec<Seen>, Vec<Budget>)>,
+    /// What was taken from the budget of each group.
+    budgets: Vec<Budget>,
+    pace: Pace,
+    /// When the application began, in the time of events.
+    began: u64,
     given: usize,
     ended: usize,
     pub(crate) wrong: Vec<String>,
@@ -56,12 +67,38 @@ struct Seen {
     leaves_last: bool,
     /// How the last generation ended, until a restart or a giving up was told.
     end: Option<&'static str>,
-    /// When restarts were taken from the budget, since an operator forgave it.
+    budget: Budget,
+    /// The generation that is to end because others restart.
+    due: Option<u64>,
+    /// It restarts after those that need it, because an operator said so.
+    in_turn: bool,
+    /// The generation that may end because others restart.
+    marked: Option<u64>,
+    /// Since when it is in its state.
+    since: u64,
+    /// A provider that it cannot start without was missing while it lived.
+    missed: bool,
+    /// A provider may have been about to stop, which no event shows.
+    may_have_missed: bool,
+    /// It failed, and is not back before this.
+    back_at: Option<u64>,
+    /// Given up after too many restarts.
+    exhausted: bool,
+    /// A restart was promised.
+    promised: bool,
+    /// Something may have been in the way of the restart that was promised.
+    delayed: bool,
+    /// An operator started it, and waits.
+    urgent: bool,
+}
+
+/// What was taken from the budget of a service, or of a group.
+#[derive(Clone, Default)]
+struct Budget {
+    /// When restarts were taken, since an operator forgave them.
     restarts: VecDeque<u64>,
     /// A start of a dependent may have forgiven it, or not.
     is_unsure: bool,
-    /// The generation that is to end because a provider began a new one.
-    due: Option<u64>,
 }
 
 // === impl Observer ===
@@ -72,6 +109,7 @@ impl<'a> Observer<'a> {
         let (wrong, before_command) = (Vec::new(), None);
         let (abort_at, is_closing, started) = (None, false, 0);
         let (given, ended) = (0, 0);
+        let budgets = vec![Budget::default(); sample.groups.len()];
         Self {
             sample,
             world,
@@ -80,6 +118,9 @@ impl<'a> Observer<'a> {
             is_closing,
             started,
             before_command,
+            budgets,
+            pace: Pace::default(),
+            began: 0,
             given,
             ended,
             wrong,
@@ -90,6 +131,7 @@ impl<'a> Observer<'a> {
     /// `rests` before which events everything had come to rest.
     pub(crate) fn read(&mut self, events: &[Arc<Event>], rests: &[usize], aborted: Option<u64>) {
         self.abort_at = aborted;
+        self.began = events.first().map_or(0, |event| event.time.0);
         for (index, event) in events.iter().enumerate() {
             if rests.contains(&index) {
                 self.rest(event);
@@ -97,8 +139,11 @@ impl<'a> Observer<'a> {
             if event.seq != index as u64 + 1 {
                 self.complain(event, "the numbers have a gap");
             }
+            self.pass_time(event);
             self.event(event);
+            self.note_missing();
         }
+        self.check_rate();
         if self.given != self.ended {
             self.wrong.push(format!("{} commands given, {} ended", self.given, self.ended));
         }
@@ -113,8 +158,8 @@ impl<'a> Observer<'a> {
     fn rest(&mut self, event: &Event) {
         for id in 0..self.seen.len() {
             let seen = &self.seen[id];
-            if seen.lives() && seen.due == Some(seen.generation) {
-                let what = format!("until here {} was to restart with a provider", name(id));
+            if seen.is_due() {
+                let what = format!("until here {} was to restart with others", name(id));
                 self.complain(event, &what);
             }
         }
@@ -148,6 +193,7 @@ impl<'a> Observer<'a> {
                 let deadline = now + closing.saturating_sub(ABORT_RESERVE);
                 self.abort_at = Some(self.abort_at.map_or(deadline, |at| at.min(deadline)));
                 self.is_closing = true;
+                self.seen.iter_mut().for_each(|seen| seen.urgent = false);
             }
             "closed" if self.abort_at.is_none_or(|at| now > at + ABORT_RESERVE) => {
                 self.complain(event, &format!("too late: all was to end at {:?}", self.abort_at));
@@ -165,6 +211,10 @@ impl<'a> Observer<'a> {
         }
         let generation = event.generation.map_or(0, |generation| generation.0);
         let begins = to == ServiceState::Starting;
+        self.check_heart(id, event);
+        self.check_together(id, event);
+        self.count(id, event);
+        self.fails(id, event);
         if generation != self.seen[id].generation + u64::from(begins) {
             self.complain(event, "the numbers of generations do not follow each other");
         }
@@ -176,7 +226,7 @@ impl<'a> Observer<'a> {
         let unready = self.world.began_unready(id, generation);
         let seen = &mut self.seen[id];
         seen.held |= event.cause == "cascade";
-        seen.state = to;
+        (seen.state, seen.since) = (to, event.time.0);
         seen.generation = generation;
         seen.ready = to == ServiceState::Running && !unready;
         seen.completed = to == ServiceState::Stopped && event.cause == "completed";
@@ -193,10 +243,7 @@ impl<'a> Observer<'a> {
             let seen = &self.seen[*provider];
             let is_there = match policy {
                 EdgePolicy::Optional => seen.state != ServiceState::Starting,
-                // A job that runs is none that is done.
-                EdgePolicy::Hold | EdgePolicy::Restart => {
-                    seen.completed || (seen.ready && !self.sample.natures[*provider].oneshot)
-                }
+                EdgePolicy::Hold | EdgePolicy::Restart => self.is_there(*provider),
             };
             if !is_there {
                 missing.push(*provider);
@@ -205,22 +252,20 @@ impl<'a> Observer<'a> {
         for provider in missing {
             self.complain(event, &format!("it starts before {} is there", name(provider)));
         }
-        for (dependent, policy) in self.sample.dependents(id) {
-            let seen = &mut self.seen[dependent];
-            if policy == EdgePolicy::Restart && seen.is_up() {
-                seen.due = Some(seen.generation);
-            }
-        }
+        self.check_mates(id, event);
+        self.follow(id, |policy| policy == EdgePolicy::Restart, true);
         if self.seen[id].held {
             self.complain(event, "it starts although an operator stopped it");
         }
         if self.is_closing && self.abort_at.is_some_and(|at| event.time.0 > at) {
             self.complain(event, "it starts while everything ends");
         }
+        self.seen[id].begin();
     }
 
     /// In a plan nobody is asked to stop before its dependents are gone.
     fn stops(&mut self, id: usize, event: &Event) {
+        self.check_order_together(id, event);
         let in_time = self.abort_at.is_none_or(|at| event.time.0 < at);
         let seen = &self.seen[id];
         let cascades = seen.cascade > self.started;
@@ -228,7 +273,6 @@ impl<'a> Observer<'a> {
             "closing" if in_time => |_| true,
             "cascade" if cascades => |policy| policy != EdgePolicy::Optional,
             "operator" if cascades && seen.leaves_last => |policy| policy != EdgePolicy::Optional,
-            "provider-restarted" => |policy| policy == EdgePolicy::Restart,
             _ => return,
         };
         let dependents = self.sample.dependents(id).filter(|edge| in_the_way(edge.1));
@@ -240,6 +284,7 @@ impl<'a> Observer<'a> {
     }
 
     fn health(&mut self, id: usize, event: &Event) {
+        self.check_heart(id, event);
         match event.cause {
             "ready" | "unready" if self.seen[id].state != ServiceState::Running => {
                 self.complain(event, "it speaks of readiness and does not run");
@@ -247,43 +292,61 @@ impl<'a> Observer<'a> {
             "ready" if !self.seen[id].ready => self.seen[id].ready = true,
             "unready" if self.seen[id].ready => self.seen[id].ready = false,
             "ready" | "unready" => self.complain(event, "it was so already"),
+            "heartbeat-lost" | "recovered" => {}
             _ => self.complain(event, "nobody says such a thing here"),
         }
     }
 
     /// A restart follows one unasked end that the policy covers, and the budget bounds it.
     fn restart(&mut self, id: usize, event: &Event) {
+        if event.cause == "restart-held" {
+            return self.promise(id, event);
+        }
         let options = &self.sample.natures[id].restart;
         let end = self.seen[id].end.take();
         let counted = !event.message.as_ref().is_some_and(|text| text.contains("not counted"));
         let covered = match (options.policy, end) {
             (RestartPolicy::Never, _) | (_, None) => false,
             (RestartPolicy::Always, Some("completed")) => counted,
-            (_, Some("dependency")) => true,
+            (_, Some("dependency")) => self.seen[id].costs(counted),
             (_, Some("completed" | "stopped" | "aborted")) => false,
             (_, Some(_)) => counted,
         };
         if !covered || self.seen[id].held {
             self.complain(event, &format!("nothing asks for this after {end:?}"));
         }
-        if !counted {
-            return;
+        if event.cause == "restart-scheduled" {
+            self.promise(id, event);
+        } else {
+            self.seen[id].exhausted = true;
         }
-        let (now, within) = (event.time.0, options.limit.within().as_millis() as u64);
-        let seen = &mut self.seen[id];
-        seen.restarts.retain(|&then| now - then <= within);
-        let (before, is_unsure) = (seen.restarts.len(), seen.is_unsure);
-        let max = options.limit.max_restarts().map(|max| max as usize);
-        let is_full = max.is_some_and(|max| before >= max);
-        match event.cause {
-            "restart-scheduled" if is_full => {
-                self.complain(event, &format!("there were {before} restarts before it"));
+        if counted {
+            self.spend(id, event);
+        }
+    }
+
+    /// Its own budget bounds its restarts, and that of its group those of all members.
+    fn spend(&mut self, id: usize, event: &Event) {
+        let now = event.time.0;
+        let own = (&mut self.seen[id].budget, self.sample.natures[id].restart.limit);
+        let group = self.sample.group_of(id);
+        let group = group.map(|at| (&mut self.budgets[at], self.sample.groups[at].limit));
+        let mut wrong = None;
+        let (mut may_give_up, mut counts) = (false, Vec::new());
+        for (budget, limit) in std::iter::once(own).chain(group) {
+            let is_full = budget.is_full(limit, now);
+            counts.push(budget.restarts.len());
+            may_give_up |= is_full || budget.is_unsure;
+            if event.cause == "restart-scheduled" {
+                budget.restarts.push_back(now);
+                wrong = wrong.or(is_full.then_some("more than may be"));
             }
-            "exhausted" if !is_full && !is_unsure => {
-                self.complain(event, &format!("there were only {before} restarts before it"));
-            }
-            "restart-scheduled" => seen.restarts.push_back(now),
-            _ => {}
+        }
+        if event.cause == "exhausted" && !may_give_up {
+            wrong = Some("less than may be");
+        }
+        if let Some(wrong) = wrong {
+            self.complain(event, &format!("there were {counts:?} restarts before it: {wrong}"));
         }
     }
 
@@ -292,11 +355,12 @@ impl<'a> Observer<'a> {
         match event.cause {
             "start" | "restart" | "stop" => {
                 self.given += 1;
-                self.before_command = Some((id, self.started, self.seen.clone()));
+                let before = (id, self.started, self.seen.clone(), self.budgets.clone());
+                self.before_command = Some(before);
             }
             "refused" => match self.before_command.take() {
-                Some((refused, started, seen)) if refused == id => {
-                    (self.started, self.seen) = (started, seen);
+                Some((refused, started, seen, budgets)) if refused == id => {
+                    (self.started, self.seen, self.budgets) = (started, seen, budgets);
                 }
                 _ => self.complain(event, "a refusal does not come at once"),
             },
@@ -305,16 +369,20 @@ impl<'a> Observer<'a> {
         match event.cause {
             "start" | "restart" => {
                 self.started = event.seq;
-                self.seen[id].forgive();
-                if reason == Some(WITH_DEPENDENCIES) {
-                    for provider in self.sample.required(id) {
-                        self.seen[provider].forgive();
-                        self.seen[provider].is_unsure = true;
+                self.forgive(id, false);
+                let all = reason.is_some_and(|text| text.starts_with(WITH_DEPENDENCIES));
+                for provider in self.sample.required(id) {
+                    if all || self.seen[provider].generation == 0 {
+                        self.forgive(provider, true);
                     }
+                }
+                self.seen[id].urgent = !self.seen[id].lives();
+                if event.cause == "restart" {
+                    self.restarts_with_dependents(id, reason == Some(WITH_DEPENDENTS));
                 }
             }
             "stop" => {
-                self.seen[id].held = true;
+                self.seen[id].hold();
                 self.seen[id].leaves_last = reason == Some(CASCADE);
                 if reason == Some(CASCADE) {
                     self.cascades(id, event.seq);
@@ -330,9 +398,42 @@ impl<'a> Observer<'a> {
             if self.sample.required(dependent).contains(&id) {
                 let seen = &mut self.seen[dependent];
                 seen.cascade = seq;
-                seen.held |= seen.lives();
+                if seen.lives() {
+                    seen.hold();
+                } else {
+                    seen.may_be_forgiven();
+                    seen.urgent = false;
+                }
             }
         }
+    }
+
+    /// Who lives and cannot do without it stops before it; so it is itself to end in its turn.
+    fn restarts_with_dependents(&mut self, id: usize, together: bool) {
+        self.seen[id].in_turn = together;
+        if !together {
+            return;
+        }
+        self.follow(id, |policy| policy != EdgePolicy::Optional, true);
+        let seen = &mut self.seen[id];
+        if seen.is_up() {
+            (seen.due, seen.marked) = (Some(seen.generation), Some(seen.generation));
+        }
+    }
+
+    /// A start forgets what was before, of the group as well.
+    fn forgive(&mut self, id: usize, is_unsure: bool) {
+        if is_unsure {
+            self.seen[id].may_be_forgiven();
+            self.seen[id].held = false;
+        } else {
+            self.seen[id].forgive();
+        }
+        let budget = Budget { restarts: VecDeque::new(), is_unsure };
+        if let Some(group) = self.sample.group_of(id) {
+            self.budgets[group] = budget.clone();
+        }
+        self.seen[id].budget = budget;
     }
 
     fn complain(&mut self, event: &Event, what: &str) {
@@ -365,9 +466,18 @@ impl Seen {
             cascade: 0,
             leaves_last: false,
             end: None,
-            restarts: VecDeque::new(),
-            is_unsure: false,
+            budget: Budget::default(),
             due: None,
+            in_turn: false,
+            marked: None,
+            since: 0,
+            missed: false,
+            may_have_missed: false,
+            back_at: None,
+            exhausted: false,
+            promised: false,
+            delayed: false,
+            urgent: false,
         }
     }
 
@@ -382,7 +492,51 @@ impl Seen {
     fn forgive(&mut self) {
         self.held = false;
         self.leaves_last = false;
-        self.restarts.clear();
-        self.is_unsure = false;
+        self.comes_no_more();
+    }
+
+    /// An operator stops it.
+    ///
+    /// A start that comes before it was asked to stop keeps it, also if it was to restart.
+    fn hold(&mut self) {
+        (self.held, self.due) = (true, None);
+        (self.urgent, self.in_turn) = (false, false);
+        self.comes_no_more();
+    }
+
+    /// It may come as before, or not: nobody can rely on when.
+    fn may_be_forgiven(&mut self) {
+        if self.exhausted || self.back_at.is_some() {
+            (self.exhausted, self.back_at, self.delayed) = (false, Some(0), true);
+        }
+    }
+
+    /// What was promised, or given up, does not count any more.
+    fn comes_no_more(&mut self) {
+        (self.back_at, self.exhausted) = (None, false);
+        (self.promised, self.delayed) = (false, false);
+    }
+
+    /// A new generation begins.
+    fn begin(&mut self) {
+        self.comes_no_more();
+        (self.missed, self.may_have_missed) = (false, false);
+        (self.urgent, self.in_turn) = (false, false);
+    }
+
+    /// Whether a failure for want of a provider costs a restart: only if none was missing that it
+    /// cannot start without.
+    fn costs(&self, counted: bool) -> bool {
+        if counted { !self.missed } else { self.missed || self.may_have_missed }
+    }
+}
+
+// === impl Budget ===
+
+impl Budget {
+    fn is_full(&mut self, limit: RestartLimit, now: u64) -> bool {
+        let within = limit.within().as_millis() as u64;
+        self.restarts.retain(|&then| now - then <= within);
+        limit.max_restarts().is_some_and(|max| self.restarts.len() >= max as usize)
     }
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype::testing::{self, TestApp};
-use processpype::{Backoff, EdgePolicy, Event, RestartLimit, RestartOptions, ServiceState};
+use processpype::{
+    Backoff, EdgePolicy, Event, RestartLimit, RestartOptions, RestartRate, ServiceState,
+};
 use tokio::time::Instant;
 
 use super::actor::{Fault, World};
@@ -53,6 +55,7 @@ fn fifty(seed: u64, restart: RestartOptions) -> Sample {
             }
         }
         Nature {
+            declared: edges.clone(),
             edges,
             restart,
             oneshot: false,
@@ -65,10 +68,19 @@ fn fifty(seed: u64, restart: RestartOptions) -> Sample {
             needy: false,
             shyness: 0,
             slow_stop: 1,
+            heartbeat: None,
         }
     });
     let (closing_timeout, drain_delay) = (secs(25), Duration::ZERO);
-    Sample { seed, natures: natures.collect(), closing_timeout, drain_delay }
+    Sample {
+        seed,
+        natures: natures.collect(),
+        groups: Vec::new(),
+        rate: RestartRate::default(),
+        starts_at_once: 1024,
+        closing_timeout,
+        drain_delay,
+    }
 }
 
 // === impl Killer ===

@@ -21,7 +21,7 @@ use super::Run;
 use super::actor::{Fault, World};
 use super::checks::{OPERATOR, Observer};
 use super::numbers::Numbers;
-use super::sample::{Sample, name};
+use super::sample::{Sample, id_of, name};
 use crate::harness::{millis, secs};
 
 /// How long an application has to come to rest once the faults have stopped.
@@ -30,7 +30,9 @@ use crate::harness::{millis, secs};
 const REST: Duration = secs(3600);
 
 /// How long everything has to come up once an operator starts it.
-const RECOVERY: Duration = secs(600);
+///
+/// Where one at a time may start, each takes up to 20 s.
+const RECOVERY: Duration = secs(1800);
 
 /// A simulation under way.
 pub(crate) struct Storm<'a> {
@@ -109,7 +111,9 @@ impl<'a> Storm<'a> {
                 Verb::Start { with_dependencies: true, force: false },
                 Verb::Stop { cascade: false },
                 Verb::Stop { cascade: true },
+                Verb::Start { with_dependencies: true, force: true },
                 Verb::Restart { with_dependents: false },
+                Verb::Restart { with_dependents: true },
             ]);
             self.command(id, verb).await;
         }
@@ -171,10 +175,15 @@ impl<'a> Storm<'a> {
     /// What is wrong with a service that has had all the time it needs.
     fn unrest(&self, id: usize, status: &Status) -> Option<&'static str> {
         let is_down = matches!(status.state, ServiceState::Stopped | ServiceState::Error);
-        let is_missing = self.sample.gating(id).any(|provider| {
-            let (status, nature) = (self.status(provider), &self.sample.natures[provider]);
-            !status.completed && (nature.oneshot || !status.ready)
-        });
+        let mut gating = self.sample.gating(id).map(|provider| self.status(provider));
+        // A oneshot that runs is ready, and nobody starts on it yet.
+        let is_missing = gating.any(|provider| !provider.completed && !self.serves(&provider));
+        // Who restarts it with itself was given up.
+        let mut mates = (0..self.sample.natures.len())
+            .filter(|&mate| self.sample.restarts(mate, id))
+            .map(|mate| self.status(mate));
+        let is_missing =
+            is_missing || mates.any(|mate| mate.restart.is_some_and(|restart| restart.exhausted));
         let can_wait = is_down && is_missing && !status.waiting_on.is_empty();
         let gave_up = status.state == ServiceState::Error && self.gave_up(id, status);
         match status.desired {
@@ -187,6 +196,10 @@ impl<'a> Storm<'a> {
         }
     }
 
+    fn serves(&self, provider: &Status) -> bool {
+        provider.ready && !self.sample.natures[id_of(provider.name.as_str())].oneshot
+    }
+
     fn gave_up(&self, id: usize, status: &Status) -> bool {
         let never = self.sample.natures[id].restart.policy == processpype::RestartPolicy::Never;
         never || status.restart.is_some_and(|restart| restart.exhausted)
@@ -195,21 +208,15 @@ impl<'a> Storm<'a> {
     fn check_all_run(&mut self) {
         for id in 0..self.sample.natures.len() {
             let status = self.status(id);
-            if !status.ready && !status.completed && !self.waits_for_a_job(id) {
+            // A job that is done again and again does not come to its end while all is calm.
+            let works = |&provider: &usize| {
+                self.sample.natures[provider].oneshot && self.status(provider).ready
+            };
+            let waits = self.sample.required(id).iter().any(works);
+            if !status.ready && !status.completed && !waits {
                 self.wrong.push(format!("{} was started and is down: {status:?}", name(id)));
             }
         }
-    }
-
-    /// Whether it waits, directly or not, for a job that is done again and again: in a calm world
-    /// its last generation does not end.
-    fn waits_for_a_job(&self, id: usize) -> bool {
-        self.sample.gating(id).any(|provider| {
-            let (status, nature) = (self.status(provider), &self.sample.natures[provider]);
-            let is_repeated = nature.restart.policy == processpype::RestartPolicy::Always;
-            let runs_on = nature.oneshot && is_repeated && status.ready && !status.completed;
-            runs_on || (!status.ready && self.waits_for_a_job(provider))
-        })
     }
 
     /// Nothing lives but what is known to: one task for each generation, and its children.
