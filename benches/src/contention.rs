@@ -14,7 +14,7 @@ use crate::launch::{self, Where};
 use crate::workload::{Ask, Case, FLOOR};
 
 /// How many reads one sample times.
-const READS: u32 = 2_000_000;
+const READS: u32 = 20_000_000;
 
 /// How many services there are beside the one that is read.
 const SERVICES: usize = 1000;
@@ -33,11 +33,11 @@ pub(crate) fn sample(ask: &Ask) -> Outcome {
         "watch" => watched(),
         other => ours(other)?,
     };
-    Ok(vec![Figure::ns("read", each)])
+    Ok(vec![Figure::new("read", "ns", each)])
 }
 
-/// Times reads while `change` is called again and again by another thread.
-fn time(change: impl Fn(u64) + Send, mut read: impl FnMut()) -> Duration {
+/// Times reads, in nanoseconds, while `change` is called again and again by another thread.
+fn time(change: impl Fn(u64) + Send, mut read: impl FnMut()) -> f64 {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let done = &done;
@@ -53,11 +53,11 @@ fn time(change: impl Fn(u64) + Send, mut read: impl FnMut()) -> Duration {
         (0..READS).for_each(|_| read());
         let time = begin.elapsed();
         done.store(true, Ordering::Relaxed);
-        time / READS
+        time.as_secs_f64() * 1e9 / f64::from(READS)
     })
 }
 
-fn atomic() -> Duration {
+fn atomic() -> f64 {
     let state = AtomicU64::new(0);
     let read = || {
         black_box(state.load(Ordering::Acquire));
@@ -65,7 +65,7 @@ fn atomic() -> Duration {
     time(|count| state.store(count, Ordering::Release), read)
 }
 
-fn watched() -> Duration {
+fn watched() -> f64 {
     let (sender, receiver) = watch::channel(0_u64);
     let read = || {
         black_box(*receiver.borrow());
@@ -83,7 +83,7 @@ struct Reader;
 
 impl Service for Reader {}
 
-fn ours(what: &str) -> Result<Duration, Failure> {
+fn ours(what: &str) -> Result<f64, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build()?;
     let (contexts, context) = std::sync::mpsc::channel();
@@ -126,7 +126,7 @@ fn read(
     manager: &Manager,
     dep: &Dep<Flipping, Sole>,
     flip: impl Fn(u64) + Send,
-) -> Result<Duration, Failure> {
+) -> Result<f64, Failure> {
     // Which service it is, is not known to the compiler.
     let name = black_box("flipping".to_owned());
     Ok(match what {

@@ -38,10 +38,6 @@ impl Figure {
     pub(crate) fn us(metric: &str, time: Duration) -> Self {
         Self::new(metric, "µs", time.as_secs_f64() * 1e6)
     }
-
-    pub(crate) fn ns(metric: &str, time: Duration) -> Self {
-        Self::new(metric, "ns", time.as_secs_f64() * 1e9)
-    }
 }
 
 impl fmt::Display for Figure {

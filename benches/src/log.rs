@@ -32,12 +32,12 @@ pub(crate) fn sample(ask: &Ask) -> Outcome {
         "processpype" => ours(is_disabled)?,
         _ => return ask.unknown(),
     };
-    Ok(vec![Figure::ns("on the caller's thread", each)])
+    Ok(vec![Figure::new("on the caller's thread", "ns", each)])
 }
 
 /// tracing-subscriber's own layer; it has no writer's thread, so the sink costs nothing.
 #[cfg(feature = "peers")]
-fn fmt_layer(is_disabled: bool) -> Result<Duration, Failure> {
+fn fmt_layer(is_disabled: bool) -> Result<f64, Failure> {
     let written = Written::default();
     let own = written.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -50,7 +50,7 @@ fn fmt_layer(is_disabled: bool) -> Result<Duration, Failure> {
     Ok(each)
 }
 
-fn ours(is_disabled: bool) -> Result<Duration, Failure> {
+fn ours(is_disabled: bool) -> Result<f64, Failure> {
     let config =
         LoggingConfig { format: Format::Json, level: Level::Info, ..LoggingConfig::default() };
     let written = Written::default();
@@ -64,11 +64,11 @@ fn ours(is_disabled: bool) -> Result<Duration, Failure> {
     Ok(each)
 }
 
-/// The time of one event on this thread; `between` is called after each burst, untimed.
+/// The time of one event on this thread, in nanoseconds; `between` is called after each burst, untimed.
 pub(crate) fn time(
     is_disabled: bool,
     between: impl Fn() -> Result<(), Failure>,
-) -> Result<Duration, Failure> {
+) -> Result<f64, Failure> {
     let span = tracing::info_span!(
         target: "processpype", "service", service = %"counter", generation = 1_u64
     );
@@ -79,7 +79,7 @@ pub(crate) fn time(
         total += begin.elapsed();
         between()?;
     }
-    Ok(total / (BURST * BURSTS))
+    Ok(total.as_secs_f64() * 1e9 / f64::from(BURST * BURSTS))
 }
 
 fn burst_of(burst: u32, is_disabled: bool) {

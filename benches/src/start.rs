@@ -25,7 +25,8 @@ pub(crate) struct Seen {
     build: Duration,
     start: Duration,
     stop: Duration,
-    /// Live bytes and allocations when all run, less those before.
+    /// Live bytes and allocations when everything is there, and when all run, less those before.
+    built: Option<(usize, usize)>,
     heap: Option<(usize, usize)>,
 }
 
@@ -142,17 +143,20 @@ impl Watch {
     /// Everything is there that can be started.
     pub(crate) fn built(&mut self) {
         self.seen.build = self.last.elapsed();
+        self.seen.built = self.heap();
         self.again();
     }
 
     /// All run.
     pub(crate) fn started(&mut self) {
         self.seen.start = self.last.elapsed();
-        self.seen.heap = self.meter.map(|meter| {
-            let (live, made) = meter.read();
-            (live.saturating_sub(self.before.0), made - self.before.1)
-        });
+        self.seen.heap = self.heap();
         self.again();
+    }
+
+    fn heap(&self) -> Option<(usize, usize)> {
+        let (live, made) = self.meter?.read();
+        Some((live.saturating_sub(self.before.0), made - self.before.1))
     }
 
     /// What has been done since the last part is not part of the next one.
@@ -175,10 +179,11 @@ impl Watch {
 impl Seen {
     fn figures(&self, n: usize) -> Vec<Figure> {
         let each = |total: usize| total as f64 / n as f64;
-        if let Some((bytes, made)) = self.heap {
+        if let (Some(built), Some(all)) = (self.built, self.heap) {
             return vec![
-                Figure::new("live heap each", "B", each(bytes)),
-                Figure::new("allocations each", "", each(made)),
+                Figure::new("live heap each", "B", each(all.0)),
+                Figure::new("of it before the start", "B", each(built.0)),
+                Figure::new("allocations of a start", "", each(all.1 - built.1)),
             ];
         }
         vec![

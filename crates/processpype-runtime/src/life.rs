@@ -80,6 +80,8 @@ pub(crate) struct Life {
     control: Mutex<Control>,
     /// A change of health was reported and not yet taken.
     nudged: AtomicBool,
+    /// The service has said something about itself.
+    has_spoken: AtomicBool,
 }
 
 /// The rarely used part, under one short lock.
@@ -152,6 +154,7 @@ impl Life {
             idle: Notify::new(),
             control: Mutex::default(),
             nudged: AtomicBool::new(false),
+            has_spoken: AtomicBool::new(false),
         }
     }
 
@@ -201,9 +204,15 @@ impl Life {
     /// looks.
     pub(crate) fn set_health(&self, change: impl FnOnce(&mut Health)) {
         change(&mut self.control().health);
+        self.has_spoken.store(true, Ordering::Release);
         if !self.nudged.swap(true, Ordering::AcqRel) {
             self.reports.send(Message::Health(self.cell_id(), self.generation));
         }
+    }
+
+    /// Whether the service has ever said anything about itself.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.has_spoken.load(Ordering::Acquire)
     }
 
     pub(crate) fn said_ready(&self) -> bool {

@@ -92,9 +92,23 @@ impl Supervisor {
         });
     }
 
-    /// Something beside the state changed.
+    /// Something beside the state may have changed. What a status shows is compared first: the
+    /// machine tells of more than can be seen, and a reader is not woken to see the same again.
     pub(super) fn publish_touched(&mut self, id: ServiceId) {
-        self.update(id, |_, _| {});
+        if self.differs(&self.shared.cells[id.index()].status(), id) {
+            self.update(id, |_, _| {});
+        }
+    }
+
+    /// Whether a status shows something else than the machine knows, the state aside.
+    fn differs(&self, status: &Status, id: ServiceId) -> bool {
+        let cells = &self.shared.cells;
+        let waiting_on = self.machine.waiting_on(id).map(|id| cells[id.index()].name());
+        status.ready != self.machine.is_ready(id)
+            || status.desired != self.machine.desired(id)
+            || status.completed != self.machine.is_completed(id)
+            || status.restart != self.restart_info(id)
+            || !status.waiting_on.iter().eq(waiting_on)
     }
 
     pub(super) fn publish_settled(&mut self) {
