@@ -56,6 +56,16 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
         reason: "threads and runtimes of `.main()`: supervisor, services",
     },
     Permission {
+        rule: Rule::Listener,
+        under: "benches/src/",
+        reason: "the floor of the control plane is a bare server",
+    },
+    Permission {
+        rule: Rule::Spawn,
+        under: "benches/src/",
+        reason: "the floor of supervision is a bare task, and load comes from threads",
+    },
+    Permission {
         rule: Rule::Static,
         under: "crates/processpype-runtime/src/panic.rs",
         reason: "a panic hook can hand its record to the catcher only through the thread it is on",

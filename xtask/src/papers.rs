@@ -9,7 +9,7 @@ const CHANGELOG: &str = "CHANGELOG.md";
 const DECISIONS: &str = "docs/adr/";
 
 /// How a path in code marks begins; other words in code marks are no paths.
-const PATHS: &[&str] = &["crates/", "examples/", "xtask/", "docs/", ".ci/", ".config/"];
+const PATHS: &[&str] = &["crates/", "examples/", "benches/", "xtask/", "docs/", ".ci/", ".config/"];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Violation> {
     let mut found = check_changelog(tree);

@@ -115,7 +115,7 @@ fn place(path: &str) -> Place {
     let program = ends || path.contains("/src/bin/") || path.contains("/examples/");
     if path.contains("/tests/") || path.contains("/benches/") {
         Place::Test
-    } else if path.starts_with("examples/") || program {
+    } else if path.starts_with("examples/") || path.starts_with("benches/") || program {
         Place::Program
     } else {
         Place::Library
@@ -140,6 +140,7 @@ mod tests {
         assert_eq!(place("crates/x/tests/it/a.rs"), Place::Test);
         assert_eq!(place("examples/x/src/a.rs"), Place::Program);
         assert_eq!(place("crates/x/examples/a.rs"), Place::Program);
+        assert_eq!(place("benches/src/a.rs"), Place::Program);
         assert!(is_specimen("crates/x/tests/ui/wrong.rs"));
         assert!(!is_specimen("crates/x/src/ui/right.rs"));
     }

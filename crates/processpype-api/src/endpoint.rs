@@ -9,6 +9,7 @@
 //!    operator.
 //! 3. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
+mod answer;
 mod parameter;
 
 use processpype_core::Role;
@@ -23,6 +24,7 @@ use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
 use crate::timeline::{Info, Timeline};
 use crate::why::Why;
 
+pub use self::answer::Answer;
 use self::parameter::{
     AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
 };
@@ -131,19 +133,6 @@ pub struct Endpoint {
 /// A JSON body that an endpoint takes; it may be left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Body(pub fn(&mut SchemaGenerator) -> Schema);
-
-/// How an endpoint answers when all is well.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// When.
-    pub description: &'static str,
-    /// The media type of the body; empty = whatever the service sends.
-    pub media: &'static str,
-    /// The schema of the body, if it is JSON.
-    pub schema: Option<fn(&mut SchemaGenerator) -> Schema>,
-}
 
 const JSON: &str = "application/json";
 

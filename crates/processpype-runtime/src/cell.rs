@@ -166,8 +166,11 @@ impl Cell {
     /// Nothing is lost if the future is dropped.
     ///
     /// Used by everything that waits for a service: ready, a state, a generation.
-    pub(crate) async fn wait_for<T>(&self, mut f: impl FnMut(&Self) -> Option<T>) -> T {
-        crate::life::wait_for(&self.changed, || f(self)).await
+    pub(crate) fn wait_for<T>(
+        &self,
+        mut f: impl FnMut(&Self) -> Option<T>,
+    ) -> impl Future<Output = T> {
+        crate::life::wait_for(&self.changed, move || f(self))
     }
 }
 

@@ -24,6 +24,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use processpype_core::{ErrorKind, Exit};
 use tokio::time::{Instant, timeout_at};
 
@@ -31,7 +32,7 @@ use crate::blueprint::Make;
 use crate::context::Context;
 use crate::error::Result;
 use crate::failure::Failure;
-use crate::life::{Life, Phase};
+use crate::life::{Interruption, Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain, contained};
 use crate::remains::Remains;
@@ -112,15 +113,14 @@ async fn live_service(cx: &Context, orders: &Orders, service: Arc<dyn ErasedServ
         Ok(()) => run(cx, orders, &service).await,
         Err(ended) => Stopped::without_run(ended),
     };
-    teardown(cx, orders, service, ended).await
+    Box::pin(teardown(cx, orders, service, ended)).await
 }
 
 /// From the constructor's success to `running`.
 async fn start(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), Ended> {
     tokio::select! {
         biased;
-        _ = cx.life.asked_to_stop() => Err(Ended::Asked),
-        failure = cx.life.child_failed() => Err(Ended::failed(failure)),
+        interruption = cx.life.interrupted() => Err(Ended::early(interruption)),
         outcome = Contained::new(service.start(cx)) => {
             settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
         }
@@ -160,17 +160,29 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
     let mut running = Contained::new(service.run(cx));
     let by = tokio::select! {
         biased;
-        by = life.asked_to_stop() => by,
+        interruption = life.interrupted() => match interruption {
+            Interruption::Asked(by) => by,
+            Interruption::ChildFailed(failure) => {
+                // If `run` has ended as well, that is how it ended.
+                if let Some(outcome) = (&mut running).now_or_never() {
+                    life.fail_child(failure);
+                    return Stopped::without_run(Ended::of_run(outcome, orders));
+                }
+                // The first failure counts; a panic of what is dropped is logged.
+                drop(running);
+                return Stopped::without_run(Ended::failed(failure));
+            }
+        },
         outcome = &mut running => {
-            let (exit, failure) = unasked(outcome, orders.oneshot);
-            return Stopped::without_run(Ended::Unasked(exit, failure));
-        }
-        failure = life.child_failed() => {
-            // The first failure counts; a panic of what is dropped is logged.
-            drop(running);
-            return Stopped::without_run(Ended::failed(failure));
+            return Stopped::without_run(Ended::of_run(outcome, orders));
         }
     };
+    // A service that runs does not carry the room for its end about.
+    Box::pin(wind_down(life, running, by)).await
+}
+
+/// From the request to stop to the end of `run`.
+async fn wind_down(life: &Life, mut running: Running<'_>, by: Instant) -> Stopped {
     life.cell.shut(life.generation);
     let total = by.saturating_duration_since(Instant::now());
     let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;
@@ -324,6 +336,18 @@ fn settle<T>(
 // === impl Ended ===
 
 impl Ended {
+    fn of_run(outcome: Result<Result, Panicked>, orders: &Orders) -> Self {
+        let (exit, failure) = unasked(outcome, orders.oneshot);
+        Self::Unasked(exit, failure)
+    }
+
+    fn early(interruption: Interruption) -> Self {
+        match interruption {
+            Interruption::Asked(_) => Self::Asked,
+            Interruption::ChildFailed(failure) => Self::failed(failure),
+        }
+    }
+
     fn failed(failure: Failure) -> Self {
         Self::Unasked(Exit::Failed(failure.kind), Some(failure))
     }
@@ -388,6 +412,9 @@ impl Drop for Farewell {
         }
     }
 }
+
+/// `run`, contained.
+type Running<'a> = Contained<BoxFuture<'a, Result>>;
 
 /// The future of a constructor.
 pub(crate) type Making = BoxFuture<'static, Result<Arc<dyn ErasedService>>>;

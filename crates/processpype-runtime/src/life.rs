@@ -80,6 +80,8 @@ pub(crate) struct Life {
     control: Mutex<Control>,
     /// A change of health was reported and not yet taken.
     nudged: AtomicBool,
+    /// The service has said something about itself.
+    has_spoken: AtomicBool,
 }
 
 /// The rarely used part, under one short lock.
@@ -124,6 +126,14 @@ pub(crate) struct Guard {
     child: Option<u64>,
 }
 
+/// What ends a phase of a generation before its time.
+#[derive(Debug)]
+pub(crate) enum Interruption {
+    /// It should stop, and be gone by then.
+    Asked(Instant),
+    ChildFailed(Failure),
+}
+
 /// Why a child or request could not be taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotTracked {
@@ -152,6 +162,7 @@ impl Life {
             idle: Notify::new(),
             control: Mutex::default(),
             nudged: AtomicBool::new(false),
+            has_spoken: AtomicBool::new(false),
         }
     }
 
@@ -168,8 +179,18 @@ impl Life {
         self.control().stop_by
     }
 
-    pub(crate) async fn asked_to_stop(&self) -> Instant {
-        self.wait_for(Self::stop_by).await
+    pub(crate) fn asked_to_stop(&self) -> impl Future<Output = Instant> + '_ {
+        wait_for(&self.changed, || self.stop_by())
+    }
+
+    /// Resolves when the generation should stop, or when a child has failed; a stop that was asked
+    /// for comes first.
+    pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
+        wait_for(&self.changed, || {
+            let mut control = self.control();
+            let asked = control.stop_by.map(Interruption::Asked);
+            asked.or_else(|| control.child_failure.take().map(Interruption::ChildFailed))
+        })
     }
 
     pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {
@@ -184,8 +205,8 @@ impl Life {
     }
 
     /// Resolves when the phase has been reached, or passed.
-    pub(crate) async fn reached(&self, phase: Phase) {
-        self.wait_for(|life| life.is_in(phase).then_some(())).await;
+    pub(crate) fn reached(&self, phase: Phase) -> impl Future<Output = ()> + '_ {
+        wait_for(&self.changed, move || self.is_in(phase).then_some(()))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -201,9 +222,15 @@ impl Life {
     /// looks.
     pub(crate) fn set_health(&self, change: impl FnOnce(&mut Health)) {
         change(&mut self.control().health);
+        self.has_spoken.store(true, Ordering::Release);
         if !self.nudged.swap(true, Ordering::AcqRel) {
             self.reports.send(Message::Health(self.cell_id(), self.generation));
         }
+    }
+
+    /// Whether the service has ever said anything about itself.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.has_spoken.load(Ordering::Acquire)
     }
 
     pub(crate) fn said_ready(&self) -> bool {
@@ -222,10 +249,6 @@ impl Life {
     pub(crate) fn fail_child(&self, failure: Failure) {
         self.control().child_failure.get_or_insert(failure);
         self.changed.notify_waiters();
-    }
-
-    pub(crate) async fn child_failed(&self) -> Failure {
-        self.wait_for(Self::take_child_failure).await
     }
 
     /// Returns the failure of a child that nobody has told yet.
@@ -334,24 +357,29 @@ impl Life {
         handles.iter().for_each(AbortHandle::abort);
     }
 
-    async fn wait_for<T>(&self, mut f: impl FnMut(&Self) -> Option<T>) -> T {
-        wait_for(&self.changed, || f(self)).await
-    }
-
     fn control(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Waits until `f` gives a value; asks again whenever `notify` tells of a change.
-pub(crate) async fn wait_for<T>(notify: &Notify, mut f: impl FnMut() -> Option<T>) -> T {
-    loop {
-        let mut changed = std::pin::pin!(notify.notified());
-        changed.as_mut().enable();
-        if let Some(value) = f() {
-            return value;
+///
+/// It is no `async fn`, and neither are the waits above: each of those would keep its arguments
+/// twice, and every service has several of these futures in it.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
+pub(crate) fn wait_for<T>(
+    notify: &Notify,
+    mut f: impl FnMut() -> Option<T>,
+) -> impl Future<Output = T> {
+    async move {
+        loop {
+            let mut changed = std::pin::pin!(notify.notified());
+            changed.as_mut().enable();
+            if let Some(value) = f() {
+                return value;
+            }
+            changed.await;
         }
-        changed.await;
     }
 }
 

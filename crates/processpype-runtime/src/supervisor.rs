@@ -196,7 +196,9 @@ impl Supervisor {
                 self.report(id, generation, Report::Started { ready });
                 self.watch_beats(id, generation);
                 // What was said about readiness since is newer than `ready`.
-                self.take_health(id, generation);
+                if self.life(id, generation).is_some_and(|life| life.has_spoken()) {
+                    self.take_health(id, generation);
+                }
             }
             Message::Health(id, generation) => self.take_health(id, generation),
             Message::Ending(id, generation, exit, failure) => {

@@ -10,7 +10,8 @@
 //! small applications.
 //!
 //! 1. A generation is spawned only when every provider is ready, as last told, or completed (a
-//!    oneshot: completed), and no optional one is about to start, and when nobody of its group is in the way (`StartOrder`);
+//!    oneshot: completed), and no optional one is about to start, and when nobody of its group is
+//!    in the way (`StartOrder`);
 //!    because an operator, the restart policy, or the restart of a provider or of the group asked
 //!    for it, and nobody stopped the service since: an operator's stop stays (`Unasked`).
 //! 2. In a plan a service is asked to stop only when no direct dependent lives that is in the plan:

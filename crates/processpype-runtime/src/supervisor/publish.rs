@@ -93,16 +93,32 @@ impl Supervisor {
         });
     }
 
-    /// Something beside the state changed. Readiness is told here, before what follows from it.
+    /// Something beside the state may have changed. What a status shows is compared first: the
+    /// machine tells of more than can be seen, and a reader is not woken to see the same again.
+    /// Readiness is told here, before what follows from it.
     pub(super) fn publish_touched(&mut self, id: ServiceId) {
-        let before = self.shared.cells[id.index()].status().ready;
+        let before = self.shared.cells[id.index()].status();
+        if !self.differs(&before, id) {
+            return;
+        }
         self.update(id, |_, _| {});
         let after = self.shared.cells[id.index()].status();
         // Who is about to stop is told to be, which says it all.
         let runs = self.machine.state(id) == ServiceState::Running;
-        if runs && after.state == ServiceState::Running && before != after.ready {
+        if runs && after.state == ServiceState::Running && before.ready != after.ready {
             self.tell_health(&after, if after.ready { "ready" } else { "unready" }, None);
         }
+    }
+
+    /// Whether a status shows something else than the machine knows, the state aside.
+    fn differs(&self, status: &Status, id: ServiceId) -> bool {
+        let cells = &self.shared.cells;
+        let waiting_on = self.machine.waiting_on(id).map(|id| cells[id.index()].name());
+        status.ready != self.machine.is_ready(id)
+            || status.desired != self.machine.desired(id)
+            || status.completed != self.machine.is_completed(id)
+            || status.restart != self.restart_info(id)
+            || !status.waiting_on.iter().eq(waiting_on)
     }
 
     pub(super) fn publish_settled(&mut self) {

@@ -62,7 +62,8 @@ impl Observer<'_> {
         }
     }
 
-    /// Nobody of a group starts while one of it is still to end; nor before who restarts it is back.
+    /// Nobody of a group starts while one of it is still to end; nor before who restarts it is
+    /// back.
     pub(super) fn check_mates(&mut self, id: usize, event: &Event) {
         for mate in 0..self.seen.len() {
             let is_of_group = self.sample.restarts(id, mate) || self.sample.restarts(mate, id);
@@ -75,7 +76,8 @@ impl Observer<'_> {
         }
     }
 
-    /// In a restart together nobody is asked to stop before those who need it and stop too are gone.
+    /// In a restart together nobody is asked to stop before those who need it and stop too are
+    /// gone.
     pub(super) fn check_order_together(&mut self, id: usize, event: &Event) {
         let together = self.seen[id].in_turn && event.cause == "operator";
         if !together && !matches!(event.cause, "provider-restarted" | "group-restarted") {

@@ -1,0 +1,116 @@
+//! Applications of this framework, made and run in this process.
+
+use std::sync::Arc;
+
+use processpype_config::{Document, Format, Loader, Section};
+use processpype_core::{RestartRate, ServiceName, ServiceState};
+use processpype_runtime::{
+    Assembly, Blueprint, Closed, EdgeOrigin, Kind, Launch, Manager, Options, Spec,
+};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::figure::Failure;
+
+/// Where the supervisor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Where {
+    /// On the runtime of the services: embedded.
+    Beside,
+    /// On a thread of its own, as under `.main()`.
+    OwnThread,
+}
+
+/// An application that runs.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) manager: Manager,
+    closed: oneshot::Receiver<Closed>,
+}
+
+/// A service as the file would make it.
+pub(crate) fn spec(name: &str, kind: &Arc<Kind>, section: Section) -> Result<Spec, Failure> {
+    Ok(Spec {
+        name: ServiceName::new(name)?,
+        kind_name: "bench".into(),
+        kind: Arc::clone(kind),
+        section,
+        options: Options::default(),
+        uses: Vec::new(),
+        depends_on: Vec::new(),
+        edges: Vec::new(),
+    })
+}
+
+/// Adds providers to a service.
+pub(crate) fn after(mut spec: Spec, providers: impl IntoIterator<Item = String>) -> Spec {
+    spec.depends_on = providers.into_iter().map(|name| (name, EdgeOrigin::Code)).collect();
+    spec
+}
+
+/// A file with one field for each of `n` services.
+pub(crate) fn document(n: usize) -> Result<Document, Failure> {
+    let mut text = String::from("services:\n");
+    for index in 0..n {
+        text.push_str(&format!("  s{index}: {{step: {index}}}\n"));
+    }
+    // Checked text is what is measured here, not its parsing, whose limits are for hostile files.
+    let loader = Loader::new().text("bench.yaml", Format::Yaml, text).environment([]);
+    loader.load().map_err(|report| report.to_string().into())
+}
+
+pub(crate) fn blueprint(specs: Vec<Spec>) -> Result<Blueprint, Failure> {
+    let assembly = Assembly { specs, ..Assembly::default() };
+    assembly.check().map_err(|error| error.to_string().into())
+}
+
+/// Runs an application. Restarts are as quick as they can be set.
+pub(crate) fn run(blueprint: Blueprint, supervisor: Where) -> Result<Launched, Failure> {
+    let mut launch = Launch::on(Handle::current());
+    launch.restart_rate = RestartRate::new(10_000.0, 100_000)?;
+    let (sender, closed) = oneshot::channel();
+    let manager = match supervisor {
+        Where::Beside => {
+            let (manager, supervisor) = blueprint.launch(launch);
+            tokio::spawn(async move { sender.send(supervisor.run().await) });
+            manager
+        }
+        Where::OwnThread => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let entered = runtime.enter();
+            let (manager, supervisor) = blueprint.launch(launch);
+            drop(entered);
+            std::thread::Builder::new().spawn(move || {
+                let _ = sender.send(runtime.block_on(supervisor.run()));
+            })?;
+            manager
+        }
+    };
+    Ok(Launched { manager, closed })
+}
+
+// === impl Launched ===
+
+impl Launched {
+    /// Fails unless all `n` services run and are ready.
+    pub(crate) fn verify_running(&self, n: usize) -> Result<(), Failure> {
+        let statuses = self.manager.statuses();
+        let run = statuses.iter().filter(|it| it.state == ServiceState::Running && it.ready);
+        match run.count() {
+            all if all == n => Ok(()),
+            some => Err(format!("{some} of {n} services run").into()),
+        }
+    }
+
+    /// Closes the application; fails if anything was left or was ended by force.
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        self.manager.close();
+        let closed = self.closed.await?;
+        let is_down =
+            |name: &ServiceName| self.manager.state(name.as_str()) == Some(ServiceState::Stopped);
+        match closed.stragglers.is_empty() && self.manager.names().all(is_down) {
+            true => Ok(()),
+            false => Err("not every service has stopped".into()),
+        }
+    }
+}

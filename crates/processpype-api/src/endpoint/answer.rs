@@ -1,0 +1,16 @@
+//! How endpoints answer when all is well.
+
+use schemars::{Schema, SchemaGenerator};
+
+/// How an endpoint answers when all is well.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// When.
+    pub description: &'static str,
+    /// The media type of the body; empty = whatever the service sends.
+    pub media: &'static str,
+    /// The schema of the body, if it is JSON.
+    pub schema: Option<fn(&mut SchemaGenerator) -> Schema>,
+}
