@@ -102,7 +102,7 @@ impl Observer<'_> {
         let returned = |provider: usize| self.seen[provider].generation > 1;
         let natures = &self.sample.natures[id];
         let plain =
-            self.sample.gating(id).count() == natures.edges.len() && natures.edges.len() > 0;
+            self.sample.gating(id).count() == natures.edges.len() && !natures.edges.is_empty();
         match event.cause {
             "restart" => !self.seen[id].delayed,
             "dependency-ready" => {
