@@ -30,6 +30,7 @@ pub(crate) const PLAIN: Traits = Traits {
 const MANUAL: Traits = Traits { autostart: false, ..PLAIN };
 const DISABLED: Traits = Traits { enabled: false, ..PLAIN };
 const SIGNIFICANT: Traits = Traits { significant: true, ..PLAIN };
+const ONESHOT: Traits = Traits { oneshot: true, ..PLAIN };
 pub(crate) const ON_FAILURE: Traits = Traits { restart: RestartPolicy::OnFailure, ..PLAIN };
 const ALWAYS: Traits = Traits { restart: RestartPolicy::Always, ..PLAIN };
 /// More places than services.
@@ -307,7 +308,7 @@ fn all_mixtures_of_policies() {
 /// Every mixture of traits on up to three services.
 #[test]
 fn all_mixtures_of_traits() {
-    let kinds = [PLAIN, MANUAL, DISABLED, SIGNIFICANT];
+    let kinds = [PLAIN, MANUAL, DISABLED, SIGNIFICANT, ONESHOT];
     for n in 1..=3 {
         check_mixtures(n, &kinds, Bounds { faults: 1, commands: 1 });
     }

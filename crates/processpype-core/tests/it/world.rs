@@ -63,6 +63,8 @@ pub(crate) struct Service {
     pub(crate) exhausted: bool,
     pub(crate) has_run: bool,
     pub(crate) significant: bool,
+    /// Others wait until it has completed.
+    pub(crate) oneshot: bool,
     pub(crate) policy: RestartPolicy,
     /// An operator wants it stopped.
     pub(crate) held: bool,
@@ -143,6 +145,7 @@ impl Service {
         exhausted: false,
         has_run: false,
         significant: false,
+        oneshot: false,
         policy: RestartPolicy::Never,
         held: false,
         in_plan: false,
@@ -157,7 +160,7 @@ impl Service {
     pub(crate) fn is_available(&self) -> bool {
         let runs =
             self.told == ServiceState::Running && self.ready && !self.asked && !self.is_leaving();
-        self.is_completed() || (self.alive && runs)
+        self.is_completed() || (self.alive && runs && !self.oneshot)
     }
 
     pub(crate) fn is_completed(&self) -> bool {
@@ -357,6 +360,7 @@ impl World {
         for (service, traits) in services.iter_mut().zip(traits) {
             service.enabled = traits.enabled;
             (service.significant, service.policy) = (traits.significant, traits.restart);
+            service.oneshot = traits.oneshot;
             service.credit = traits.enabled && traits.autostart;
         }
         // What they need starts with them, through any number of enabled services.
