@@ -299,11 +299,10 @@ impl Supervisor {
         if verb == (Verb::Stop { cascade: true }) {
             self.note_cascade(service, verb, &by);
         }
-        let unwanted = self.unwanted_providers(service);
-        let waiting = Waiting { service, verb, by: by.clone(), before, affected, sender };
-        self.operations.insert(id, waiting);
+        let (unwanted, who) = (self.unwanted_providers(service), by.clone());
+        self.operations.insert(id, Waiting { service, verb, by, before, affected, sender });
         self.step(|machine, actions| machine.command(id, service, verb, actions));
-        self.note_pulled_in(unwanted, service, verb, &by);
+        self.note_pulled_in(unwanted, service, verb, &who);
         Ok(Operation::new(id, receiver))
     }
 
