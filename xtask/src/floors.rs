@@ -33,8 +33,14 @@ const FLOORS: &[Floor] = &[
         tests_use: &[],
     },
     Floor {
+        name: "processpype-cli",
+        uses: &["processpype-config", "processpype-api", "processpype-control"],
+        tests_use: &[],
+    },
+    Floor {
         name: "processpype",
         uses: &[
+            "processpype-cli",
             "processpype-core",
             "processpype-config",
             "processpype-telemetry",

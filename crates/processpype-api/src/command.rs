@@ -16,7 +16,7 @@ pub struct CommandBody {
 }
 
 /// What a command has done, as a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// The service runs.
@@ -28,7 +28,7 @@ pub enum Effect {
 }
 
 /// The effect of a command is visible.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Commanded {
     /// What is true now.
     pub status: Effect,
@@ -47,7 +47,7 @@ pub struct Commanded {
 }
 
 /// The command goes on; its effect was not visible within the wait.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// Always `accepted`.
     #[schemars(extend("const" = "accepted"))]

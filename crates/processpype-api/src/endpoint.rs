@@ -5,22 +5,28 @@
 //! # Invariants
 //!
 //! 1. A pair of path and method stands in the table once.
-//! 2. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
+//! 2. Who says nothing about [`Access`] is closed: reading asks for a viewer, anything else for an
+//!    operator.
+//! 3. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
 mod parameter;
 
+use processpype_core::Role;
 use schemars::{Schema, SchemaGenerator};
 
 use crate::command::{Accepted, CommandBody, Commanded};
 use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
+use crate::plan::{Graph, Plan};
 use crate::probe::Probe;
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
+use crate::timeline::{Info, Timeline};
+use crate::why::Why;
 
 use self::parameter::{
-    AFTER, CASCADE, EVENT_FILTERS, FORCE, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
+    AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
 };
-pub use self::parameter::{Parameter, Place, Shape};
+pub use self::parameter::{GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
 ///
@@ -39,8 +45,18 @@ pub enum EndpointId {
     Stop,
     /// Restart a service.
     Restart,
+    /// Why a service is as it is.
+    Why,
     /// A service's own routes.
     ServiceRoute,
+    /// Who needs whom.
+    Graph,
+    /// The order of start and stop.
+    Plan,
+    /// How the start really was.
+    Timeline,
+    /// What the application is.
+    Info,
     /// A page of the journal.
     Events,
     /// The journal as a stream.
@@ -70,6 +86,19 @@ pub enum Method {
     Any,
 }
 
+/// Who may call an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, on every listener that has it; who has no role sees no detail.
+    Probe,
+    /// Everybody on loopback, unless the listener asks for a token; otherwise this role.
+    Loopback(Role),
+    /// This role, everywhere.
+    Role(Role),
+    /// Whoever the service says; see `Routes` of the runtime.
+    Service,
+}
+
 /// One endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
@@ -89,6 +118,8 @@ pub struct Endpoint {
     pub description: &'static str,
     /// Parameters in path, query and header.
     pub parameters: &'static [Parameter],
+    /// Who may call it.
+    pub access: Access,
     /// The body it takes.
     pub body: Option<Body>,
     /// How it answers when all is well.
@@ -149,16 +180,22 @@ const READ: Endpoint = Endpoint {
     summary: "",
     description: "",
     parameters: &[],
+    access: Access::Role(Role::Viewer),
     body: None,
     answers: &[],
     problems: &[Code::InvalidQuery],
 };
 
-const PROBE: Endpoint = Endpoint { is_prefixed: false, tag: "health", problems: &[], ..READ };
+/// On loopback without a token: what runs, and start, stop and restart.
+const STATUS: Endpoint = Endpoint { access: Access::Loopback(Role::Viewer), ..READ };
+
+const PROBE: Endpoint =
+    Endpoint { is_prefixed: false, tag: "health", access: Access::Probe, problems: &[], ..READ };
 
 const COMMAND: Endpoint = Endpoint {
     method: Method::Post,
     tag: "services",
+    access: Access::Role(Role::Operator),
     body: Some(COMMAND_BODY),
     answers: &[COMMANDED, ACCEPTED],
     ..READ
@@ -171,7 +208,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/",
         summary: "The application and all its services",
         answers: &[ok("The status now.", SchemaGenerator::subschema_for::<ApplicationStatus>)],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::Services,
@@ -179,7 +216,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "services",
         summary: "Every service, in the order of names",
         answers: &[ok("The services now.", SchemaGenerator::subschema_for::<ServiceList>)],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::Service,
@@ -189,7 +226,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         parameters: &[NAME],
         answers: &[ok("The service now.", SchemaGenerator::subschema_for::<ServiceDetail>)],
         problems: &[Code::UnknownService, Code::InvalidQuery],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::Start,
@@ -213,6 +250,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::Closing,
             Code::Busy,
         ],
+        access: Access::Loopback(Role::Operator),
         ..COMMAND
     },
     Endpoint {
@@ -236,6 +274,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::Closing,
             Code::Busy,
         ],
+        access: Access::Loopback(Role::Operator),
         ..COMMAND
     },
     Endpoint {
@@ -259,7 +298,20 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::Closing,
             Code::Busy,
         ],
+        access: Access::Loopback(Role::Operator),
         ..COMMAND
+    },
+    Endpoint {
+        id: EndpointId::Why,
+        path: "/services/{name}/-/why",
+        tag: "services",
+        summary: "Why a service is as it is, and what can be done",
+        description: "The chain of causes, through providers and members of groups, down to its \
+            roots, and the commands that help now.",
+        parameters: &[NAME],
+        answers: &[ok("The chain now.", SchemaGenerator::subschema_for::<Why>)],
+        problems: &[Code::UnknownService, Code::InvalidQuery],
+        ..READ
     },
     Endpoint {
         id: EndpointId::ServiceRoute,
@@ -291,6 +343,43 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Code::HandlerPanicked,
             Code::ServiceUnavailable,
         ],
+        access: Access::Service,
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Graph,
+        path: "/graph",
+        summary: "Who needs whom, and how each service is",
+        parameters: &[FORMAT],
+        answers: &[
+            ok("The graph now.", SchemaGenerator::subschema_for::<Graph>),
+            file("The graph now.", "text/vnd.graphviz"),
+            file("The graph now.", "text/plain"),
+        ],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Plan,
+        path: "/plan",
+        summary: "The order of start and stop, with worst-case times",
+        description: "As the command line's `plan --json`, before anything runs.",
+        answers: &[ok("The plan.", SchemaGenerator::subschema_for::<Plan>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Timeline,
+        path: "/timeline",
+        summary: "How the start of the application really was",
+        description: "From the journal: until when each service waited, and what made the start \
+            as long as it was. What the journal no longer has is said.",
+        answers: &[ok("The start.", SchemaGenerator::subschema_for::<Timeline>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Info,
+        path: "/info",
+        summary: "What the application is: versions, build, process",
+        answers: &[ok("What it is.", SchemaGenerator::subschema_for::<Info>)],
         ..READ
     },
     Endpoint {
@@ -368,7 +457,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "documentation",
         summary: "This document",
         answers: &[file("An OpenAPI 3.1 document.", JSON)],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::Docs,
@@ -376,7 +465,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "documentation",
         summary: "This document, for people",
         answers: &[file("A page that needs no internet.", "text/html")],
-        ..READ
+        ..STATUS
     },
     Endpoint {
         id: EndpointId::DocsStyle,
@@ -384,7 +473,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "documentation",
         summary: "The page's style",
         answers: &[file("A style sheet.", "text/css")],
-        ..READ
+        ..STATUS
     },
 ];
 
@@ -394,10 +483,13 @@ impl Endpoint {
     /// Problems that any endpoint can answer with.
     pub const COMMON_PROBLEMS: &'static [Code] = &[
         Code::MalformedRequest,
+        Code::Unauthenticated,
         Code::CrossOrigin,
+        Code::Forbidden,
         Code::MethodNotAllowed,
         Code::UriTooLong,
         Code::UnknownHost,
+        Code::TooManyRequests,
         Code::Internal,
     ];
 

@@ -1,7 +1,7 @@
 //! Events on the wire.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::status::ServiceState;
 use crate::time::Timestamp;
@@ -13,7 +13,7 @@ pub const EVENTS_PER_PAGE: usize = 100;
 pub const MAX_EVENTS_PER_PAGE: usize = 1000;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Its place in the journal: from 1, without gaps.
     pub seq: u64,
@@ -39,7 +39,7 @@ pub struct Event {
 }
 
 /// Some events, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventPage {
     /// The events that match.
     pub events: Vec<Event>,
@@ -52,7 +52,7 @@ pub struct EventPage {
 }
 
 /// Data of the stream's `lagged` event: the reader was too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lagged {
     /// How many events it will never see.
     pub lost: u64,

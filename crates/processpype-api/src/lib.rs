@@ -28,17 +28,25 @@ mod command;
 mod endpoint;
 mod event;
 mod openapi;
+mod plan;
 mod probe;
 mod problem;
 mod status;
 mod time;
+mod timeline;
+mod why;
 
 pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
 pub use crate::endpoint::{
-    Answer, Body, ENDPOINTS, Endpoint, EndpointId, Method, Parameter, Place, Shape,
+    Access, Answer, Body, ENDPOINTS, Endpoint, EndpointId, GRAPH_FORMATS, Method, Parameter, Place,
+    Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
 pub use crate::openapi::{About, ServiceDoc, document};
+pub use crate::plan::{
+    BackoffRules, Edge, Graph, Group, Node, Plan, PlanPlatform, PlanWarning, PlannedService,
+    RestartRules, Timing,
+};
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
@@ -46,3 +54,5 @@ pub use crate::status::{
     ServiceList, ServiceState, ServiceStatus,
 };
 pub use crate::time::Timestamp;
+pub use crate::timeline::{Info, Timeline, TimelineService};
+pub use crate::why::{Action, Situation, WaitsFor, Why, WhyStep};

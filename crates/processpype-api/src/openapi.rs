@@ -15,13 +15,16 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::{Answer, ENDPOINTS, Endpoint, Method, Parameter, Place, Shape};
+use crate::endpoint::{Access, Answer, ENDPOINTS, Endpoint, Method, Parameter, Place, Shape};
 use crate::problem::{Code, Problem};
 
 const COMPONENTS: &str = "#/components/schemas/";
 
 /// Durations as they are written in queries; the limit is told in the parameter's description.
 const DURATION: &str = "^(0|([0-9]+(d|h|m|s|ms|us|ns))+)$";
+
+/// The name of the way to authenticate.
+const TOKEN: &str = "token";
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -83,7 +86,11 @@ pub fn document(about: &About, services: &[ServiceDoc]) -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags(services),
         "paths": paths,
-        "components": { "schemas": schemas, "responses": problem },
+        "components": {
+            "schemas": schemas,
+            "responses": problem,
+            "securitySchemes": { TOKEN: { "type": "http", "scheme": "bearer" } },
+        },
     })
 }
 
@@ -141,8 +148,12 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
         "operationId": id,
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
+        "security": security(endpoint.access),
         "responses": responses(endpoint, generator),
     });
+    if let Access::Loopback(role) | Access::Role(role) = endpoint.access {
+        operation["x-role"] = role.as_str().into();
+    }
     if !endpoint.description.is_empty() {
         operation["description"] = endpoint.description.into();
     }
@@ -157,6 +168,16 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
     operation
 }
 
+/// Says whether a token is needed. The empty alternative is a request without one: what is open on
+/// loopback, or whatever the service says.
+fn security(access: Access) -> Value {
+    match access {
+        Access::Probe => json!([]),
+        Access::Loopback(_) | Access::Service => json!([{ TOKEN: [] }, {}]),
+        Access::Role(_) => json!([{ TOKEN: [] }]),
+    }
+}
+
 fn parameter(parameter: &Parameter) -> Value {
     let place = match parameter.place {
         Place::Path => "path",
@@ -167,6 +188,9 @@ fn parameter(parameter: &Parameter) -> Value {
         Shape::Text => json!({ "type": "string" }),
         Shape::Name => json!({ "type": "string", "pattern": "^[a-z][a-z0-9]*([_-][a-z0-9]+)*$" }),
         Shape::Flag => json!({ "type": "boolean", "default": false }),
+        Shape::Choice(words) => {
+            json!({ "type": "string", "enum": words, "default": words.first() })
+        }
         Shape::Sequence => json!({ "type": "integer", "minimum": 0 }),
         Shape::Count(u64::MAX, default) => {
             json!({ "type": "integer", "minimum": 0, "default": default })
@@ -190,7 +214,16 @@ fn parameter(parameter: &Parameter) -> Value {
 fn responses(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     let mut responses = Map::new();
     for answer in endpoint.answers {
-        responses.insert(answer.status.to_string(), response(answer, generator));
+        let (status, response) = (answer.status.to_string(), response(answer, generator));
+        match responses.get_mut(&status) {
+            // Another media type of the same answer.
+            Some(other) => {
+                other["content"][answer.media] = response["content"][answer.media].clone();
+            }
+            None => {
+                responses.insert(status, response);
+            }
+        }
     }
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in Endpoint::COMMON_PROBLEMS.iter().chain(endpoint.problems) {

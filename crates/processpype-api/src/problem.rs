@@ -19,8 +19,12 @@ use crate::status::ServiceState;
 pub enum Code {
     /// The request cannot be understood as HTTP for this server.
     MalformedRequest,
+    /// It needs a token and has none, or a wrong one.
+    Unauthenticated,
     /// A browser sent it on behalf of another site.
     CrossOrigin,
+    /// The token's role is too small.
+    Forbidden,
     /// No service has this name.
     UnknownService,
     /// There is nothing at this path.
@@ -51,6 +55,8 @@ pub enum Code {
     InvalidBody,
     /// A query parameter is unknown or wrong.
     InvalidQuery,
+    /// The same client asks too often.
+    TooManyRequests,
     /// A bug in Processpype.
     Internal,
     /// The service's own handler panicked.
@@ -132,9 +138,11 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::MalformedRequest,
+        Self::Unauthenticated,
         Self::CrossOrigin,
+        Self::Forbidden,
         Self::UnknownService,
         Self::UnknownPath,
         Self::MethodNotAllowed,
@@ -150,6 +158,7 @@ impl Code {
         Self::MalformedBody,
         Self::InvalidBody,
         Self::InvalidQuery,
+        Self::TooManyRequests,
         Self::Internal,
         Self::HandlerPanicked,
         Self::StartFailed,
@@ -165,7 +174,9 @@ impl Code {
     const fn parts(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::MalformedRequest => (400, "malformed-request", "Malformed request"),
+            Self::Unauthenticated => (401, "unauthenticated", "A token is needed"),
             Self::CrossOrigin => (403, "cross-origin", "Request of another site"),
+            Self::Forbidden => (403, "forbidden", "Not allowed"),
             Self::UnknownService => (404, "unknown-service", "Unknown service"),
             Self::UnknownPath => (404, "unknown-path", "Nothing here"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
@@ -181,6 +192,7 @@ impl Code {
             Self::MalformedBody => (422, "malformed-body", "Malformed JSON"),
             Self::InvalidBody => (422, "invalid-body", "Invalid body"),
             Self::InvalidQuery => (422, "invalid-query", "Invalid query"),
+            Self::TooManyRequests => (429, "too-many-requests", "Too many requests"),
             Self::Internal => (500, "internal", "Internal error"),
             Self::HandlerPanicked => (500, "handler-panicked", "The service's handler panicked"),
             Self::StartFailed => (503, "start-failed", "Start failed"),
@@ -218,9 +230,11 @@ impl Code {
             Self::MalformedRequest => {
                 "Send exactly one `Host` header and a path that begins with `/`."
             }
+            Self::Unauthenticated => "Send `Authorization: Bearer` and a token that is right.",
             Self::CrossOrigin => {
                 "The API answers no other site's pages. Call it from its own origin."
             }
+            Self::Forbidden => "Use a token of the role that `detail` names.",
             Self::UnknownService => "`GET /services` lists the names.",
             Self::UnknownPath => "This page lists the paths. A path ends without a slash.",
             Self::MethodNotAllowed => "The `Allow` header lists the methods.",
@@ -239,6 +253,7 @@ impl Code {
             Self::UnknownHost => "Use an IP address or `localhost`, or configure the host name.",
             Self::MalformedBody => "Send one JSON text.",
             Self::InvalidBody | Self::InvalidQuery => "`errors` says where and what is valid.",
+            Self::TooManyRequests => "Try again after `Retry-After`, and more rarely.",
             Self::Internal => "This is a bug in Processpype; the log has the details.",
             Self::HandlerPanicked => "The service goes on; the log has the panic.",
             Self::StartFailed => "`detail` has the public reason; the log has the rest.",

@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
 /// The application and all its services.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApplicationStatus {
     /// The title from the configuration.
     pub title: String,
@@ -28,7 +28,7 @@ pub struct ApplicationStatus {
 }
 
 /// Where the application is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ApplicationState {
     /// Some services have not settled since the start.
@@ -42,14 +42,14 @@ pub enum ApplicationState {
 }
 
 /// Every service, in the order of names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceList {
     /// The services.
     pub services: Vec<ServiceStatus>,
 }
 
 /// One service at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceStatus {
     /// The service's name.
     pub name: String,
@@ -92,7 +92,7 @@ pub struct ServiceStatus {
 }
 
 /// One service with its past.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceDetail {
     /// The service now.
     #[serde(flatten)]
@@ -102,7 +102,7 @@ pub struct ServiceDetail {
 }
 
 /// The five states of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceState {
     /// Nothing of it runs.
@@ -118,7 +118,7 @@ pub enum ServiceState {
 }
 
 /// What a service should be doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Desired {
     /// It should not run.
@@ -128,7 +128,7 @@ pub enum Desired {
 }
 
 /// An error of a service, as it may be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorReport {
     /// What happened, without internals; those are in the log.
     pub message: String,
@@ -140,7 +140,7 @@ pub struct ErrorReport {
 }
 
 /// What follows the failure of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Restart {
     /// How many restarts there were in a row, the one to come included.
     pub attempt: u32,
@@ -154,7 +154,7 @@ pub struct Restart {
 }
 
 /// The last command on a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acted {
     /// Who gave it.
     pub actor: String,
@@ -167,7 +167,7 @@ pub struct Acted {
 }
 
 /// A generation that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Past {
     /// Which one.
     pub generation: u64,

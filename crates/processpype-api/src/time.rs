@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const MS_PER_DAY: u64 = 86_400_000;
 
@@ -37,6 +38,34 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is no time")))
+    }
+}
+
+impl Timestamp {
+    /// Reads a time as this type writes it; nothing else.
+    ///
+    /// ```
+    /// use processpype_api::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::parse("2000-02-29T00:00:00.123Z"), Some(Timestamp(951_782_400_123)));
+    /// assert_eq!(Timestamp::parse("yesterday"), None);
+    /// ```
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let seconds = (hour * 60 + minute) * 60 + second;
+        let ms = days(year, month, day)? * MS_PER_DAY + seconds * 1000 + number(20, 23)?;
+        // What is written again the same way was well formed.
+        Some(Self(ms)).filter(|time| time.to_string() == text)
     }
 }
 
@@ -69,6 +98,18 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// Turns year, month and day into days since 1970-01-01, if they are not before.
+///
+/// (As above, `days_from_civil`.)
+fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    let year = if month <= 2 { year.checked_sub(1)? } else { year };
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = ((153 * month_from_march + 2) / 5 + day).checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).checked_sub(719_468)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +117,27 @@ mod tests {
     #[track_caller]
     fn check(ms: u64, expected: &str) {
         assert_eq!(Timestamp(ms).to_string(), expected);
+        assert_eq!(Timestamp::parse(expected), Some(Timestamp(ms)));
+    }
+
+    #[test]
+    fn other_texts_are_no_times() {
+        for text in [
+            "",
+            "2024",
+            "2024-02-30T00:00:00.000Z",
+            "2023-02-29T00:00:00.000Z",
+            "1969-12-31T23:59:59.999Z",
+            "2024-13-01T00:00:00.000Z",
+            "2024-01-01T24:00:00.000Z",
+            "2024-01-01T00:00:00.000+01:00",
+            "2024-01-01 00:00:00.000Z",
+            "2024-00-00T00:00:00.000Z",
+            "2024-01-01T00:00:00.000Zé",
+            "éééééééééééé",
+        ] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -89,6 +89,7 @@ mod check;
 mod choose;
 mod complain;
 mod describe;
+mod directory;
 mod duration;
 mod effective;
 mod interpolate;
@@ -114,6 +115,7 @@ mod typed;
 mod types;
 mod yaml;
 
+pub use directory::runtime_directory;
 pub use duration::{HumanDuration, InvalidDuration};
 pub use effective::Effective;
 pub use loader::{Format, Loader};

@@ -5,8 +5,7 @@
 //! 1. From its first byte to its acceptance a command runs detached from the connection: a client
 //!    that leaves at once has still given it. Only the waiting ends with the client.
 //! 2. Every wait is bounded: for the body, for acceptance, for the effect.
-//! 3. The actor comes from the credential, of which there is none yet; never from the request's
-//!    body.
+//! 3. The actor comes from the credential, never from the request's body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,14 +23,12 @@ use processpype_runtime::{CommandError, Done, Operation, Request as By, Status};
 use tokio::time::timeout;
 
 use crate::convert;
+use crate::gate;
 use crate::passage::{check_length, too_large};
 use crate::query::Query;
 use crate::reply;
 use crate::server::Control;
 use crate::status;
-
-/// Who gives commands while there is no authentication.
-const ANONYMOUS: &str = "anonymous";
 
 /// When to try again, in seconds, after a limit was reached.
 const SOON: u64 = 1;
@@ -84,12 +81,12 @@ async fn hand_over(
     command: &Command,
     request: Request,
 ) -> Result<Operation, Problem> {
+    let mut by = By::by(&gate::actor(&request));
     let limits = &control.settings.limits;
     let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
     let body = reading
         .await
         .map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))??;
-    let mut by = By::by(ANONYMOUS);
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }

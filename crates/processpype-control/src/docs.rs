@@ -156,11 +156,12 @@ fn parameters(page: &mut String, parameters: &[Value]) {
 fn responses(page: &mut String, document: &Value, responses: &Value) {
     page.push_str("<h4>Answers</h4><table>");
     for (status, response) in entries(responses).filter(|(status, _)| status.starts_with('2')) {
-        let content = entries(&response["content"]).next();
-        let what = content.map_or_else(String::new, |(media, content)| match &content["schema"] {
+        let contents = entries(&response["content"]);
+        let what = contents.map(|(media, content)| match &content["schema"] {
             Value::Null => format!("<code>{}</code>", escape(media)),
             schema => shape(schema),
         });
+        let what = what.collect::<Vec<_>>().join(" ");
         let about = inline(text(&response["description"]));
         let _ = write!(
             page,

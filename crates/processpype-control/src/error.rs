@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::listener::{InvalidListener, ListenAddress};
+
 /// The control plane cannot listen.
 ///
 /// # When to use what
@@ -29,7 +31,9 @@ pub struct SettingsError {
 
 #[derive(Debug)]
 enum Kind {
-    NotLoopback(SocketAddr),
+    Refused(String, InvalidListener),
+    Unix(String),
+    UnixInUse(String),
     InUse(SocketAddr),
     Listen(SocketAddr),
     Resolve(String),
@@ -38,8 +42,16 @@ enum Kind {
 // === impl BindError ===
 
 impl BindError {
-    pub(crate) fn not_loopback(address: SocketAddr) -> Self {
-        Self { kind: Kind::NotLoopback(address), source: None }
+    pub(crate) fn refused(address: &ListenAddress, reason: InvalidListener) -> Self {
+        Self { kind: Kind::Refused(address.to_string(), reason), source: None }
+    }
+
+    pub(crate) fn unix(address: &ListenAddress, error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::AddrInUse => Kind::UnixInUse(address.to_string()),
+            _ => Kind::Unix(address.to_string()),
+        };
+        Self { kind, source: Some(error) }
     }
 
     pub(crate) fn listen(address: SocketAddr, error: io::Error) -> Self {
@@ -57,25 +69,36 @@ impl BindError {
     /// Returns whether another socket has the address: exit code 69.
     #[must_use]
     pub fn is_address_in_use(&self) -> bool {
-        matches!(self.kind, Kind::InUse(_))
+        matches!(self.kind, Kind::InUse(_) | Kind::UnixInUse(_))
     }
 
-    /// Returns whether the address can be reached from other machines, which needs authentication.
+    /// Returns whether it is refused on purpose, such as an address that other machines can reach
+    /// while nobody is asked for a token.
     #[must_use]
-    pub fn is_not_loopback(&self) -> bool {
-        matches!(self.kind, Kind::NotLoopback(_))
+    pub fn is_refused(&self) -> bool {
+        matches!(self.kind, Kind::Refused(..))
     }
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::NotLoopback(address) => write!(
+            Kind::Refused(address, reason) => {
+                write!(f, "the control plane refuses to listen on {address}: {reason}; ")?;
+                f.write_str(reason.help())
+            }
+            Kind::UnixInUse(address) => write!(
                 f,
-                "the control API refuses to listen on {address}: other machines could stop \
-                 services, and there is no authentication; set `server.host` to 127.0.0.1 and \
-                 let a proxy that authenticates, or an ssh tunnel, lead to it",
+                "{address} is in use, perhaps by another copy of this application; write another \
+                 path in `server.listeners`",
             ),
+            Kind::Unix(address) => {
+                write!(f, "cannot listen on {address}")?;
+                match &self.source {
+                    Some(error) => write!(f, ": {error}; check its path in `server.listeners`"),
+                    None => Ok(()),
+                }
+            }
             Kind::InUse(address) => write!(
                 f,
                 "address {address} is in use, perhaps by another copy of this application; find it \
@@ -172,8 +195,10 @@ mod tests {
     #[test]
     fn texts_name_the_remedy() {
         let address = SocketAddr::from(([0, 0, 0, 0], 8080));
-        let open = BindError::not_loopback(address);
-        assert!(open.is_not_loopback() && open.to_string().contains("127.0.0.1"), "{open}");
+        let host = "0.0.0.0".to_owned();
+        let there = ListenAddress::Tcp { host, port: 8080 };
+        let open = BindError::refused(&there, InvalidListener::ControlWithoutTokens);
+        assert!(open.is_refused() && open.to_string().contains("server.auth.tokens"), "{open}");
         let used = BindError::listen(address, io::ErrorKind::AddrInUse.into());
         assert!(used.is_address_in_use() && used.to_string().contains("sport = :8080"), "{used}");
     }

@@ -35,12 +35,14 @@ impl Guard {
         Self { hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), uri_bytes }
     }
 
-    /// Lets the request pass, or says why not.
+    /// Lets the request pass, or says why not. Where no browser can come from, the names in `Host`
+    /// do not matter.
     pub(crate) fn check(
         &self,
         method: &Method,
         uri: &Uri,
         headers: &HeaderMap,
+        is_for_browsers: bool,
     ) -> Result<(), Problem> {
         let length = uri.path_and_query().map_or(0, |target| target.as_str().len());
         if length > self.uri_bytes {
@@ -57,13 +59,18 @@ impl Guard {
             return Err(malformed("the address has a scheme that this server does not speak"));
         }
         transfer_coding(headers)?;
-        let host = self.host(uri, headers)?;
+        let host = self.host(uri, headers, is_for_browsers)?;
         origin(headers, &host)?;
         fetch_site(headers)
     }
 
     /// Returns the authority that the client meant, if this server answers for it.
-    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Result<Authority, Problem> {
+    fn host(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        is_for_browsers: bool,
+    ) -> Result<Authority, Problem> {
         let mut values = headers.get_all(HOST).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(malformed("a request has exactly one `Host` header"));
@@ -76,7 +83,8 @@ impl Guard {
         if !is_plain(meant) {
             return Err(malformed("the address names no plain host"));
         }
-        if [meant, &host].into_iter().all(|host| self.is_ours(host.host())) {
+        let is_ours = |host: &Authority| !is_for_browsers || self.is_ours(host.host());
+        if is_ours(meant) && is_ours(&host) {
             Ok(meant.clone())
         } else {
             let help =
@@ -173,7 +181,7 @@ mod tests {
             map.append(*name, value.parse().expect("a header value"));
         }
         let uri = target.parse().expect("a target");
-        let result = guard.check(&Method::GET, &uri, &map);
+        let result = guard.check(&Method::GET, &uri, &map, true);
         assert_eq!(
             result.map_err(|problem| problem.code()).err(),
             expected,

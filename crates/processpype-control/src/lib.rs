@@ -2,10 +2,12 @@
 //!
 //! # Invariants
 //!
-//! 1. This is the only crate that opens listeners, and it listens on loopback only.
+//! 1. This is the only crate that opens listeners. One through which other machines could steer
+//!    the application without being asked for a token is not opened.
 //! 2. HTTP uses the [`Manager`](processpype_runtime::Manager) and nothing else: no handler blocks,
 //!    or is blocked by, the supervisor or a service.
-//! 3. Every request passes the guard; every answer carries the headers of safety.
+//! 3. Every request passes the guard and the gate of its listener; every answer carries
+//!    the headers of safety.
 //! 4. Internals never leave: a problem has a public text, the log has the rest.
 //!
 //! # From settings to a server
@@ -21,7 +23,7 @@
 //! use processpype_control::{ControlSettings, Server};
 //!
 //! let bound = Server::new(manager, ControlSettings::default(), &[])?.bind().await?;
-//! println!("listening on {}", bound.address());
+//! println!("listening on {:?}", bound.address());
 //! let running = bound.serve();
 //! // …until the application has closed:
 //! running.stop(Duration::from_secs(2)).await;
@@ -29,27 +31,47 @@
 //! # }
 //! ```
 
+mod auth;
 mod cache;
 mod commands;
 mod convert;
 mod docs;
 mod error;
+mod gate;
+mod graph;
 mod guard;
 mod journal;
 mod listen;
+mod listener;
+mod local_token;
 mod passage;
 mod probes;
 mod query;
+mod rate;
 mod reply;
 mod routes;
 mod server;
 mod settings;
+mod socket;
 mod stall;
 mod status;
 mod stream;
+mod timeline;
+#[cfg(unix)]
+mod unix;
+mod why;
 
+pub use crate::auth::{InvalidToken, TOKEN_LENGTH_MAX, TOKEN_LENGTH_MIN, TOKEN_NAME_MAX, Token};
 pub use crate::error::{BindError, SettingsError};
+pub use crate::graph::{edges, groups};
 pub use crate::listen::{Bound, Drained, Running};
+pub use crate::listener::{
+    Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Surfaces,
+};
+pub use crate::local_token::{
+    LocalToken, LocalTokenError, LocalTokenFile, find_local_token, find_local_token_at,
+};
+pub use crate::rate::Rate;
 pub use crate::server::Server;
 pub use crate::settings::{ControlSettings, Limits};
 pub use processpype_api::ServiceDoc;

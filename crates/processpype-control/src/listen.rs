@@ -5,8 +5,10 @@
 //!
 //! # Invariants
 //!
-//! 1. Only loopback addresses are bound: there is no authentication yet.
-//! 2. A connection holds one of [`Limits::connections`] places from accept to its end.
+//! 1. A listener that would let other machines in unasked is not opened, and each request carries
+//!    the [`Gate`](crate::gate::Gate) of the listener that it came through.
+//! 2. A connection holds one of its listener's [`Limits::connections`] places from accept to
+//!    its end.
 //! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
 //! 4. Nobody keeps others out by being there: when all places are taken, whoever has been there
 //!    longest without need gives up its place.
@@ -22,13 +24,15 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::error::BindError;
+use crate::gate::Visitor;
+use crate::listener::Listener;
 use crate::settings::Limits;
+use crate::socket::{Open, Stream};
 use crate::stall::Stalling;
 
 /// How long accepting rests after the system has no file descriptor or memory left.
@@ -48,11 +52,10 @@ struct Crowd {
     leave: Notify,
 }
 
-/// A server that holds its port and answers nobody yet.
+/// A server that holds its addresses and answers nobody yet.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
-    address: SocketAddr,
+    open: Vec<Open>,
     router: Router,
     limits: Limits,
     closing: watch::Sender<bool>,
@@ -63,8 +66,9 @@ pub struct Bound {
 /// Dropping it aborts every connection; [`Running::stop`] is the way to end it well.
 #[derive(Debug)]
 pub struct Running {
-    address: SocketAddr,
-    accepting: JoinHandle<JoinSet<()>>,
+    address: Option<SocketAddr>,
+    /// One accept loop for each listener.
+    accepting: Vec<JoinHandle<JoinSet<()>>>,
     closing: watch::Sender<bool>,
 }
 
@@ -80,27 +84,33 @@ pub struct Drained {
 
 impl Bound {
     pub(crate) async fn bind(
-        host: &str,
-        port: u16,
+        listeners: &[Listener],
+        has_tokens: bool,
         router: Router,
         limits: Limits,
         closing: watch::Sender<bool>,
     ) -> Result<Self, BindError> {
-        let addresses = resolve(host, port).await?;
-        if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
-            return Err(BindError::not_loopback(*open));
+        let mut open = Vec::with_capacity(listeners.len());
+        for listener in listeners {
+            open.push(Open::bind(listener, has_tokens).await?);
         }
-        let bound = TcpListener::bind(&*addresses).await;
-        let listener = bound.map_err(|error| BindError::listen(addresses[0], error))?;
-        let address =
-            listener.local_addr().map_err(|error| BindError::listen(addresses[0], error))?;
-        Ok(Self { listener, address, router, limits, closing })
+        Ok(Self { open, router, limits, closing })
     }
 
-    /// Returns the address, with the port that was chosen if 0 was asked for.
+    /// Returns the address of the first listener that has one, with the port that was chosen if 0
+    /// was asked for; those that expose `control` come first. A Unix socket has none.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> Option<SocketAddr> {
+        let is_control = |open: &&Open| open.gate.expose.control;
+        self.control_address()
+            .or_else(|| self.open.iter().filter(|open| !is_control(open)).find_map(Open::address))
+    }
+
+    /// Returns the address at which the control API itself answers.
+    #[must_use]
+    pub fn control_address(&self) -> Option<SocketAddr> {
+        let mut control = self.open.iter().filter(|open| open.gate.expose.control);
+        control.find_map(Open::address)
     }
 
     /// Begins to answer, on the current tokio runtime.
@@ -110,28 +120,25 @@ impl Bound {
     /// Panics outside a tokio runtime.
     #[must_use]
     pub fn serve(self) -> Running {
-        let (address, closing) = (self.address, self.closing.clone());
-        tracing::info!(%address, "control API listens on http://{address}");
-        #[expect(clippy::disallowed_methods, reason = "the accept loop is no service's task")]
-        let accepting = tokio::spawn(accept(self));
+        let (address, closing) = (self.address(), self.closing.clone());
+        let Self { open, router, limits, .. } = self;
+        let begin = |open: Open| {
+            open.tell();
+            let accepting = accept(open, router.clone(), limits, closing.clone());
+            #[expect(clippy::disallowed_methods, reason = "the accept loop is no service's task")]
+            tokio::spawn(accepting)
+        };
+        let accepting = open.into_iter().map(begin).collect();
         Running { address, accepting, closing }
     }
-}
-
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let found = lookup_host((bare, port)).await;
-    let found = found.map_err(|error| BindError::resolve(host, error))?;
-    let addresses: Vec<SocketAddr> = found.collect();
-    if addresses.is_empty() { Err(BindError::resolve(host, None)) } else { Ok(addresses) }
 }
 
 // === impl Running ===
 
 impl Running {
-    /// Returns the address.
+    /// Returns the address, as [`Bound::address`] does.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
@@ -143,21 +150,30 @@ impl Running {
     /// If the future is dropped, every connection is aborted.
     pub async fn stop(mut self, grace: Duration) -> Drained {
         self.closing.send_replace(true);
-        let Ok(mut connections) = (&mut self.accepting).await else { return Drained::default() };
-        let all = async { while connections.join_next().await.is_some() {} };
+        let mut connections = Vec::with_capacity(self.accepting.len());
+        for accepting in &mut self.accepting {
+            connections.extend(accepting.await.ok());
+        }
+        let all = async {
+            for connections in &mut connections {
+                while connections.join_next().await.is_some() {}
+            }
+        };
         if timeout(grace, all).await.is_ok() {
             return Drained::default();
         }
-        let aborted = connections.len();
+        let aborted = connections.iter().map(JoinSet::len).sum();
         tracing::warn!(aborted, "connections did not end in time and are aborted");
-        connections.shutdown().await;
+        for mut connections in connections {
+            connections.shutdown().await;
+        }
         Drained { aborted }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accepting.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -173,8 +189,12 @@ pub(crate) async fn until_true(value: &mut watch::Receiver<bool>) {
 // === the accept loop ===
 
 /// Accepts until closing begins, and returns the connections that are still open then.
-async fn accept(bound: Bound) -> JoinSet<()> {
-    let Bound { listener, router, limits, closing, .. } = bound;
+async fn accept(
+    open: Open,
+    router: Router,
+    limits: Limits,
+    closing: watch::Sender<bool>,
+) -> JoinSet<()> {
     let mut closed = closing.subscribe();
     let slots = Arc::new(Semaphore::new(limits.connections));
     let crowd = Arc::new(Crowd::default());
@@ -183,24 +203,27 @@ async fn accept(bound: Bound) -> JoinSet<()> {
         let next = tokio::select! {
             biased;
             () = until_true(&mut closed) => return connections,
-            next = next_connection(&listener, &slots, &crowd) => next,
+            next = next_connection(&open, &slots, &crowd) => next,
         };
         while connections.try_join_next().is_some() {}
-        if let Some((socket, slot)) = next {
+        if let Some((client, slot)) = next {
             let place = Place { _slot: slot, crowd: Arc::clone(&crowd) };
-            connections.spawn(serve(socket, place, router.clone(), limits, closing.subscribe()));
+            connections.spawn(serve(client, place, router.clone(), limits, closing.subscribe()));
         }
     }
 }
 
 /// Waits for a client, then for a free place; a client whose turn has not come is not read from.
 async fn next_connection(
-    listener: &TcpListener,
+    open: &Open,
     slots: &Arc<Semaphore>,
     crowd: &Crowd,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    match listener.accept().await {
-        Ok((socket, _)) => Some((socket, crowd.place(slots).await?)),
+) -> Option<((Stream, Visitor), OwnedSemaphorePermit)> {
+    match open.accept().await {
+        Ok((stream, peer)) => {
+            let visitor = Visitor { gate: open.gate, peer };
+            Some(((stream, visitor), crowd.place(slots).await?))
+        }
         Err(error) => {
             // A client that has left again is nothing; a lack of descriptors gets better with time.
             tracing::warn!(%error, "a connection could not be accepted");
@@ -245,14 +268,12 @@ impl Crowd {
 
 /// Serves one connection until it ends, or closing begins and its request under way is answered.
 async fn serve(
-    socket: TcpStream,
+    (socket, visitor): (Stream, Visitor),
     place: Place,
     router: Router,
     limits: Limits,
     mut closed: watch::Receiver<bool>,
 ) {
-    // Answers are small and complete: waiting for more to send only delays them.
-    let _ = socket.set_nodelay(true);
     let io = TokioIo::new(Stalling::new(socket, limits.write_stall_time));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -261,8 +282,9 @@ async fn serve(
         .max_buf_size(limits.header_bytes.max(8 * 1024));
     let has_asked = AtomicBool::new(false);
     let router = TowerToHyperService::new(router);
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         has_asked.store(true, Ordering::Relaxed);
+        request.extensions_mut().insert(visitor);
         begun(router.call(request))
     });
     let mut connection = std::pin::pin!(http.serve_connection(io, service));

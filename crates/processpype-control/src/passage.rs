@@ -4,11 +4,12 @@
 //!
 //! 1. The service sees its own path, and nothing that the control plane's router left on the
 //!    request.
-//! 2. A body on its way to a service is bounded in size, and in the time between its pieces.
+//! 2. A token of the control API goes no further: the service gets the request without it.
+//! 3. A body on its way to a service is bounded in size, and in the time between its pieces.
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
@@ -16,10 +17,11 @@ use futures_util::StreamExt;
 use http_body_util::Limited;
 use processpype_api::{Code, Problem};
 use processpype_core::ServiceState;
-use processpype_runtime::{RequestError, Status, Unavailable};
+use processpype_runtime::{RequestError, RouteAccess, Status, Unavailable};
 use tokio::sync::watch;
 use tower_http::timeout::TimeoutBody;
 
+use crate::gate::{Caller, Need};
 use crate::listen::until_true;
 use crate::reply::FromService;
 use crate::server::Control;
@@ -35,10 +37,28 @@ const LATER: u64 = 10;
 pub(crate) async fn pass(
     control: &Control,
     name: &str,
-    request: Request,
+    mut request: Request,
+    caller: &Caller,
 ) -> Result<Response, Problem> {
+    let mounted = control.manager.mounted(name);
+    let access = match &mounted {
+        Some(Ok(mounted)) => mounted.access(),
+        // What it would say is not known now.
+        Some(Err(_)) | None => RouteAccess::Unsaid,
+    };
+    // Its routes may be public, which is not known while it is away: that much is said, no more.
+    let is_away = matches!(&mounted, Some(Err(_)));
+    let is_public_here = caller.is_allowed(Need::Routes(RouteAccess::Public));
+    if is_away && is_public_here && !caller.is_allowed(Need::Routes(access)) {
+        let detail = "the service is not available";
+        return Err(Problem::new(Code::ServiceUnavailable, detail).retry_after(LATER));
+    }
+    caller.may(control, Need::Routes(access))?;
+    if caller.has_token() {
+        request.headers_mut().remove(AUTHORIZATION);
+    }
     let now = status::known(control, name)?;
-    let mounted = match control.manager.mounted(name) {
+    let mounted = match mounted {
         Some(Ok(mounted)) => mounted,
         Some(Err(unavailable)) => return Err(not_running(control, &now, Some(&unavailable))),
         None => return Err(not_running(control, &now, None)),

@@ -5,6 +5,7 @@
 //! 1. Liveness looks at no service: a broken dependency must not get the process killed.
 //! 2. Readiness fails from the moment closing begins, before any service stops.
 //! 3. Startup latches.
+//! 4. Who may not see the status sees yes or no, and no name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,13 +28,16 @@ pub(crate) fn live() -> Response {
     success("alive")
 }
 
-pub(crate) fn ready(control: &Control) -> Result<Response, Problem> {
+pub(crate) fn ready(control: &Control, with_detail: bool) -> Result<Response, Problem> {
     if control.manager.is_closing() {
         return Err(Problem::new(Code::Closing, "the application is closing"));
     }
     let unready = unready_services(control);
     if unready.is_empty() {
         return Ok(success("ready"));
+    }
+    if !with_detail {
+        return Err(Problem::new(Code::NotReady, "it is not ready"));
     }
     let detail = match &unready[..] {
         [one] => format!("service `{}` is not ready: {}", one.service, one.reason),
@@ -42,15 +46,18 @@ pub(crate) fn ready(control: &Control) -> Result<Response, Problem> {
     Err(Problem::new(Code::NotReady, detail).unready(unready.to_vec()))
 }
 
-pub(crate) fn startup(control: &Control) -> Result<Response, Problem> {
+pub(crate) fn startup(control: &Control, with_detail: bool) -> Result<Response, Problem> {
     if control.manager.is_settled() {
         control.has_started.store(true, Ordering::Release);
     }
     if control.has_started.load(Ordering::Acquire) {
         return Ok(success("started"));
     }
-    let unready = unready_services(control).to_vec();
-    Err(Problem::new(Code::NotStarted, "the start is not over").unready(unready))
+    let problem = Problem::new(Code::NotStarted, "the start is not over");
+    if !with_detail {
+        return Err(problem);
+    }
+    Err(problem.unready(unready_services(control).to_vec()))
 }
 
 fn success(status: &str) -> Response {

@@ -54,6 +54,15 @@ impl Query {
         }
     }
 
+    /// Takes one of these words, and returns its place; absent = the first.
+    pub(crate) fn one_of(&mut self, name: &'static str, words: &[&str]) -> usize {
+        let Some(text) = self.text(name) else { return 0 };
+        words.iter().position(|word| *word == text).unwrap_or_else(|| {
+            self.choose(name, "it is none of them", words);
+            0
+        })
+    }
+
     /// Takes a whole number from `least` to `most`.
     pub(crate) fn count(&mut self, name: &'static str, least: u64, most: u64, absent: u64) -> u64 {
         let Some(text) = self.text(name) else { return absent };

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use axum::body::{Body, Bytes};
 use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -19,6 +19,10 @@ use serde::Serialize;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// How to authenticate (RFC 6750). No scheme that browsers ask their user for: what they then send
+/// by themselves could be misused by another site.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"processpype\"");
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
@@ -48,6 +52,7 @@ pub(crate) struct FromService;
 #[derive(Clone, Debug)]
 pub(crate) struct Rendered {
     pub(crate) body: Bytes,
+    media: HeaderValue,
     etag: HeaderValue,
 }
 
@@ -82,6 +87,9 @@ pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
     let retry_after = problem.retry_after_seconds();
     let allowed = problem.allowed_methods().and_then(|methods| methods.parse().ok());
     let mut response = with_type(status, PROBLEM_JSON, to_bytes(&problem.under(prefix)));
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
+    }
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
@@ -134,19 +142,26 @@ fn unserialised(error: &serde_json::Error) -> Bytes {
 
 impl Rendered {
     pub(crate) fn json<T: Serialize>(value: &T) -> Self {
-        let body = to_bytes(value);
+        Self::new(JSON, to_bytes(value))
+    }
+
+    pub(crate) fn text(media: &'static str, text: String) -> Self {
+        Self::new(HeaderValue::from_static(media), text.into())
+    }
+
+    fn new(media: HeaderValue, body: Bytes) -> Self {
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
         let etag = format!("\"{:016x}\"", hasher.finish());
         let etag = HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"\""));
-        Self { body, etag }
+        Self { body, media, etag }
     }
 
     /// Answers 200, or 304 if the client has exactly these bytes.
     pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
         let mut response = match self.is_known(request) {
             true => empty(StatusCode::NOT_MODIFIED),
-            false => with_type(StatusCode::OK, JSON, self.body.clone()),
+            false => with_type(StatusCode::OK, self.media.clone(), self.body.clone()),
         };
         response.headers_mut().insert(ETAG, self.etag.clone());
         response

@@ -5,7 +5,8 @@
 //! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root.
 //! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the
 //!    framework ends without a slash; `/services/{name}/` is the root of the service's own routes.
-//! 3. A panic of ours is a 500 that says nothing.
+//! 3. Before anything else is done with a request, its gate has let it pass.
+//! 4. A panic of ours is a 500 that says nothing.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,12 +21,15 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
 use futures_util::FutureExt;
-use processpype_api::{Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
+use processpype_api::{Access, Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
 use processpype_runtime::RESERVED_VERBS;
 
+use crate::gate::{Caller, Need, Visitor};
 use crate::query::Query;
 use crate::server::Control;
-use crate::{commands, docs, journal, passage, probes, reply, status, stream};
+use crate::{
+    commands, docs, graph, journal, passage, probes, reply, status, stream, timeline, why,
+};
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
 const SERVICE_ROOT: &str = "/services/{name}/";
@@ -74,7 +78,9 @@ fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
 async fn around(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
     let path = request.uri().path().to_owned();
-    let checked = control.guard.check(request.method(), request.uri(), request.headers());
+    let is_for_browsers = Visitor::of(&request).gate.is_for_browsers();
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let checked = control.guard.check(method, uri, headers, is_for_browsers);
     let mut response = match checked {
         Ok(()) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
@@ -108,12 +114,25 @@ async fn dispatch(
     control: &Arc<Control>,
     endpoint: &Endpoint,
     params: &Params,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Problem> {
+    let caller = Visitor::of(&request).caller(control, request.headers())?;
+    let is_post = *request.method() == Method::POST;
+    // The routes of a service say themselves, further on, who may call them; whatever else there is
+    // or will be is asked for here.
+    let is_services = endpoint.method == Known::Any || (endpoint.method == Known::Post && !is_post);
+    if !is_services {
+        caller.may(control, Need::Endpoint(endpoint.access))?;
+    }
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !is_services && !is_read {
+        caller.commands(control)?;
+    }
+    request.extensions_mut().insert(caller.clone());
     let method = request.method();
     match endpoint.method {
         Known::Get if matches!(*method, Method::GET | Method::HEAD) => {
-            read(control, endpoint.id, params, &request)
+            read(control, endpoint.id, params, &request, &caller)
         }
         Known::Get if *method == Method::OPTIONS => Ok(reply::options(READ_METHODS)),
         Known::Get => {
@@ -124,8 +143,8 @@ async fn dispatch(
             let name = params.get("name");
             commands::command(control, endpoint.id, name, request).await
         }
-        Known::Post => beside_command(control, params, request).await,
-        Known::Any => pass(control, params, request).await,
+        Known::Post => beside_command(control, endpoint, params, request, &caller).await,
+        Known::Any => pass(control, params, request, &caller).await,
     }
 }
 
@@ -135,13 +154,15 @@ fn read(
     id: EndpointId,
     params: &Params,
     request: &Request,
+    caller: &Caller,
 ) -> Result<Response, Problem> {
     let (uri, headers) = (request.uri(), request.headers());
     match id {
         EndpointId::Live => return Ok(probes::live()),
-        EndpointId::Ready => return probes::ready(control),
-        EndpointId::Startup => return probes::startup(control),
+        EndpointId::Ready => return probes::ready(control, caller.may_see_detail()),
+        EndpointId::Startup => return probes::startup(control, caller.may_see_detail()),
         EndpointId::Events => return journal::page(control, uri),
+        EndpointId::Graph => return graph::graph(control, uri, headers),
         EndpointId::EventStream => return stream::follow(control, uri, headers),
         _ => Query::of(uri).finish()?,
     }
@@ -149,6 +170,10 @@ fn read(
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
+        EndpointId::Why => why::why(control, params.get("name")),
+        EndpointId::Plan => Ok(control.plan.respond(headers)),
+        EndpointId::Timeline => Ok(timeline::respond(control, headers)),
+        EndpointId::Info => Ok(status::info(control)),
         EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
         EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
@@ -157,6 +182,7 @@ fn read(
         | EndpointId::Startup
         | EndpointId::Events
         | EndpointId::EventStream
+        | EndpointId::Graph
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart
@@ -168,12 +194,18 @@ fn read(
 /// If it does not, the command is what the path is for.
 async fn beside_command(
     control: &Control,
+    endpoint: &Endpoint,
     params: &Params,
     request: Request,
+    caller: &Caller,
 ) -> Result<Response, Problem> {
     let is_options = request.method() == Method::OPTIONS;
-    match pass(control, params, request).await {
-        Err(problem) if matches!(problem.code(), Code::UnknownPath | Code::ServiceUnavailable) => {
+    let may_command = caller.is_allowed(Need::Endpoint(endpoint.access));
+    match pass(control, params, request, caller).await {
+        Err(problem)
+            if may_command
+                && matches!(problem.code(), Code::UnknownPath | Code::ServiceUnavailable) =>
+        {
             if is_options {
                 return Ok(reply::options(COMMAND_METHODS));
             }
@@ -185,20 +217,26 @@ async fn beside_command(
 }
 
 /// Passes the request to the service, unless the framework keeps the path for itself.
-async fn pass(control: &Control, params: &Params, request: Request) -> Result<Response, Problem> {
+async fn pass(
+    control: &Control,
+    params: &Params,
+    request: Request,
+    caller: &Caller,
+) -> Result<Response, Problem> {
     let name = params.get("name");
     let first = params.get("path").split('/').next().unwrap_or_default();
     let is_verb = RESERVED_VERBS.iter().any(|verb| verb.trim_start_matches('/') == first);
     let is_alone = params.get("path") == first;
     if first == "-" || (request.method() == Method::POST && is_verb && is_alone) {
+        caller.may(control, Need::Endpoint(Access::Service))?;
         status::known(control, name)?;
         let detail = "the framework keeps this path for itself, and has nothing here";
         return Err(Problem::new(Code::UnknownPath, detail).service(name));
     }
-    passage::pass(control, name, request).await
+    passage::pass(control, name, request, caller).await
 }
 
-fn unknown_path(prefix: &str) -> Problem {
+pub(crate) fn unknown_path(prefix: &str) -> Problem {
     Problem::new(Code::UnknownPath, "there is nothing at this path")
         .help(format!("{prefix}/docs lists the paths; a path ends without a slash"))
 }

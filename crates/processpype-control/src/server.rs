@@ -9,15 +9,20 @@ use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::body::Bytes;
-use processpype_api::{About, ServiceDoc, Unready, document};
-use processpype_runtime::Manager;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, Unready, document};
+use processpype_runtime::{Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 use crate::cache::Cache;
 use crate::docs;
 use crate::error::{BindError, SettingsError};
+use crate::gate::Visitor;
 use crate::guard::Guard;
 use crate::listen::Bound;
+use crate::local_token::LOCAL;
+use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::routes;
 use crate::settings::ControlSettings;
@@ -42,6 +47,10 @@ pub(crate) struct Control {
     pub(crate) streams: Arc<Semaphore>,
     /// Free places for commands that are being read and handed over.
     pub(crate) commands: Arc<Semaphore>,
+    /// Commands, client by client.
+    pub(crate) writes: Rates,
+    /// Wrong tokens, client by client.
+    pub(crate) failures: Rates,
     /// Becomes true when the server stops: streams end then.
     pub(crate) closing: watch::Receiver<bool>,
     /// The startup probe has succeeded once.
@@ -49,7 +58,13 @@ pub(crate) struct Control {
     pub(crate) application: Cache<Rendered>,
     pub(crate) services: Cache<Rendered>,
     pub(crate) unready: Cache<Vec<Unready>>,
+    /// One for each of the formats of a graph.
+    pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
+    pub(crate) timeline: Cache<Rendered>,
+    pub(crate) plan: Rendered,
     pub(crate) openapi: Rendered,
+    /// When it was made.
+    pub(crate) since: Timestamp,
     pub(crate) docs_page: Bytes,
 }
 
@@ -74,17 +89,24 @@ impl Server {
         };
         let document = document(&about, services);
         let (closing, closed) = watch::channel(false);
+        let since = manager.now();
         let control = Control {
             manager,
             guard: Guard::new(&settings.allowed_hosts, settings.limits.uri_bytes),
             streams: Arc::new(Semaphore::new(settings.limits.streams)),
             commands: Arc::new(Semaphore::new(settings.limits.commands)),
+            writes: Rates::new(settings.limits.writes),
+            failures: Rates::new(settings.limits.failures),
             closing: closed,
             has_started: AtomicBool::new(false),
             application: Cache::default(),
             services: Cache::default(),
             unready: Cache::default(),
+            graphs: Default::default(),
+            timeline: Cache::default(),
+            plan: Rendered::json(&settings.plan),
             openapi: Rendered::json(&document),
+            since,
             docs_page: docs::page(&document, &settings.api_prefix).into(),
             settings,
         };
@@ -93,20 +115,29 @@ impl Server {
 
     /// Returns the whole server as a router, without a socket.
     ///
-    /// Streams then end when the `Server` is dropped.
+    /// Whoever has it is the program itself, and therefore an admin: it is for tests. Streams end
+    /// when the `Server` is dropped.
     pub fn router(&self) -> Router {
-        routes::router(&self.control)
+        let program = from_fn(async |mut request: Request, next: Next| {
+            request.extensions_mut().insert(Visitor::PROGRAM);
+            next.run(request).await
+        });
+        routes::router(&self.control).layer(program)
     }
 
-    /// Takes the address; nothing is answered yet.
+    /// Takes the addresses; nothing is answered yet.
     ///
     /// # Errors
     ///
-    /// Returns [`BindError`] if the host is not loopback or unknown, or if the port cannot be had.
+    /// Returns [`BindError`] if an address is unknown or cannot be had, or if other machines could
+    /// reach the control API there without being asked for a token.
     pub async fn bind(self) -> Result<Bound, BindError> {
-        let router = self.router();
-        let ControlSettings { host, port, limits, .. } = &self.control.settings;
-        Bound::bind(host, *port, router, *limits, self.closing).await
+        let router = routes::router(&self.control);
+        let settings = &self.control.settings;
+        // The one that is made at every start is nobody's who comes from elsewhere.
+        let has_tokens = settings.tokens.iter().any(|token| token.name() != LOCAL);
+        let listeners = settings.all_listeners();
+        Bound::bind(&listeners, has_tokens, router, settings.limits, self.closing).await
     }
 }
 

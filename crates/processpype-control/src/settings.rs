@@ -7,14 +7,24 @@
 
 use std::time::Duration;
 
+use crate::auth::Token;
+use crate::listener::{ListenAddress, Listener};
+use crate::rate::Rate;
+use processpype_api::Plan;
+
 /// What the control plane is told by the application.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ControlSettings {
-    /// Where to listen: an IP address or a host name. Only loopback is accepted.
+    /// Where to listen: an IP address or a host name. The short form of one listener that exposes
+    /// everything; not looked at if there are [`listeners`](Self::listeners).
     pub host: String,
     /// The port; 0 = any free one.
     pub port: u16,
+    /// Where to listen, what to show there, and whom to ask. Empty: `host` and `port` alone.
+    pub listeners: Vec<Listener>,
+    /// Who may prove to be whom.
+    pub tokens: Vec<Token>,
     /// Moves everything but the probes: empty, or such as `/api`.
     pub api_prefix: String,
     /// The application's title.
@@ -25,6 +35,10 @@ pub struct ControlSettings {
     pub environment: String,
     /// Host names that clients may use, beside IP addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
+    /// The order of start and stop, as it is told.
+    pub plan: Plan,
+    /// Optional parts of the framework that are built in.
+    pub features: Vec<String>,
     /// The limits.
     pub limits: Limits,
 }
@@ -33,13 +47,18 @@ pub struct ControlSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Open connections. When more clients come, whoever has been there for a second without need
-    /// gives up its place; until then they wait in the kernel's queue.
+    /// Open connections, for each listener. When more clients come, whoever has been there for a
+    /// second without need gives up its place; until then they wait in the kernel's queue.
     pub connections: usize,
     /// Open event streams; more are refused as `busy`.
     pub streams: usize,
     /// Commands that are being read or handed over; more are refused as `busy`.
     pub commands: usize,
+    /// Commands of one client, by address or user.
+    pub writes: Rate,
+    /// Wrong tokens of one client; it is told `too-many-requests` from then on, and its right
+    /// tokens go on to be right.
+    pub failures: Rate,
     /// Bytes of a request's head. At least 8 KiB. It is looked at when a buffer is full, so that up
     /// to half as much again may pass.
     pub header_bytes: usize,
@@ -74,13 +93,29 @@ impl Default for ControlSettings {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8080,
+            listeners: Vec::new(),
+            tokens: Vec::new(),
             api_prefix: String::new(),
             title: "Processpype".to_owned(),
             version: "0.0.0".to_owned(),
             environment: "development".to_owned(),
             allowed_hosts: Vec::new(),
+            plan: Plan::default(),
+            features: Vec::new(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl ControlSettings {
+    /// Returns every listener.
+    #[must_use]
+    pub fn all_listeners(&self) -> Vec<Listener> {
+        if !self.listeners.is_empty() {
+            return self.listeners.clone();
+        }
+        let (host, port) = (self.host.clone(), self.port);
+        vec![Listener::at(ListenAddress::Tcp { host, port })]
     }
 }
 
@@ -92,6 +127,8 @@ impl Default for Limits {
             connections: 512,
             streams: 64,
             commands: 64,
+            writes: Rate { burst: 200, per_second: 50 },
+            failures: Rate { burst: 20, per_second: 1 },
             header_bytes: 32 * 1024,
             headers: 100,
             uri_bytes: 8 * 1024,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use processpype_api::{ApplicationState, ApplicationStatus, Code, Problem, ServiceList};
+use processpype_api::{ApplicationState, ApplicationStatus, Code, Info, Problem, ServiceList};
 use processpype_core::{ServiceName, ServiceState};
 use processpype_runtime::Status;
 
@@ -35,6 +35,26 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
     let status = known(control, name)?;
     Ok(reply::json(StatusCode::OK, &convert::detail(&status)))
+}
+
+/// Says what the application is. Nothing of its environment or configuration is in it.
+pub(crate) fn info(control: &Control) -> Response {
+    let settings = &control.settings;
+    let uptime = control.manager.now().0.saturating_sub(control.since.0);
+    let info = Info {
+        title: settings.title.clone(),
+        version: settings.version.clone(),
+        framework: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        features: settings.features.clone(),
+        panic: if cfg!(panic = "abort") { "abort" } else { "unwind" }.to_owned(),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        pid: std::process::id(),
+        started_at: convert::time(control.since),
+        uptime_seconds: uptime / 1000,
+        services: control.manager.names().len() as u64,
+    };
+    reply::json(StatusCode::OK, &info)
 }
 
 /// Returns the status of the service, or the problem that there is none of this name.

@@ -41,6 +41,7 @@ mod machine;
 mod name;
 mod plan;
 mod restart;
+mod role;
 mod state;
 mod throttle;
 
@@ -57,5 +58,6 @@ pub use crate::restart::{
     Backoff, InvalidRestart, MAX_RESTARTS, RestartHistory, RestartLimit, RestartOptions,
     RestartPolicy, Verdict,
 };
+pub use crate::role::{InvalidRole, Role};
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};
 pub use crate::throttle::{InvalidRate, RESTART_BURST_MAX, RestartRate, RestartThrottle};

@@ -129,8 +129,9 @@ async fn start(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), End
     let copy = Arc::clone(service);
     let routes = contain(move || copy.routes())
         .map_err(|panicked| Ended::failed(Failure::from_panic("routes()", &panicked)))?;
+    let access = routes.access();
     let router = routes.checked().map_err(Ended::failed)?;
-    let mounted = Mounted::new(router, Arc::clone(&cx.life), tracing::Span::current());
+    let mounted = Mounted::new(router, access, Arc::clone(&cx.life), tracing::Span::current());
     cx.life.cell.open(cx.life.generation, Arc::clone(service).into_any(), mounted);
     let ready = cx.life.said_ready();
     cx.life.report(Message::Started(cx.life.cell_id(), cx.life.generation, ready));

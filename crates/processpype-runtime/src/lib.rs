@@ -18,7 +18,7 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
-//! | what others see and ask | `manager`, `operation`, `status`, `journal` |
+//! | what others see and ask | `manager`, `operation`, `status`, `journal`, `layout` |
 //! | what test kits see | `watch` |
 
 mod argument;
@@ -39,6 +39,7 @@ mod group;
 mod hang;
 mod journal;
 mod kind;
+mod layout;
 mod life;
 mod manager;
 mod message;
@@ -71,12 +72,13 @@ pub use crate::group::{GroupSpec, NamedGroup};
 pub use crate::hang::{HANG_LIMIT_MAX, HANG_LIMIT_MIN, HangLimit, InvalidHangLimit, OnHang};
 pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};
 pub use crate::kind::Kind;
+pub use crate::layout::{LaidOut, Layout};
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
 pub use crate::operation::{CommandError, Done, Operation, Request};
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
-pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, Routes};
+pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
 pub use crate::scrub::Scrub;
 pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};

@@ -23,6 +23,7 @@ use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
+use crate::layout::Layout;
 use crate::operation::{Command, CommandError, Done, Operation, Request};
 use crate::routes::Mounted;
 use crate::status::Status;
@@ -62,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) cells: Vec<Arc<Cell>>,
     by_name: HashMap<ServiceName, usize>,
     pub(crate) journal: Arc<Journal>,
+    layout: Layout,
     clock: Clock,
     version: AtomicU64,
     state: AtomicU8,
@@ -101,6 +103,12 @@ impl Manager {
     #[must_use]
     pub fn status(&self, name: &str) -> Option<Arc<Status>> {
         self.cell(name).map(|cell| cell.status())
+    }
+
+    /// Returns what does not change while the application runs: services, edges, groups.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.shared.layout
     }
 
     /// Returns the state of one service, faster than [`status`](Self::status).
@@ -368,13 +376,19 @@ pub const DRAIN_DELAY: Duration = Duration::ZERO;
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(cells: Vec<Arc<Cell>>, journal: Arc<Journal>, clock: Clock) -> Self {
+    pub(crate) fn new(
+        cells: Vec<Arc<Cell>>,
+        journal: Arc<Journal>,
+        layout: Layout,
+        clock: Clock,
+    ) -> Self {
         let names = cells.iter().map(|cell| cell.name().clone());
         let by_name = names.enumerate().map(|(i, name)| (name, i)).collect();
         Self {
             cells,
             by_name,
             journal,
+            layout,
             clock,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),

@@ -28,7 +28,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use axum::routing::{any, post};
-use processpype_core::{ErrorKind, Generation};
+use processpype_core::{ErrorKind, Generation, Role};
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
@@ -57,8 +57,30 @@ pub const RESERVED_VERBS: [&str; 5] =
 /// A type of its own, so that axum's `Router` is not part of every signature and another framework
 /// can follow. State is shared by capturing the service's `Arc`, as in
 /// [`Service::routes`](crate::Service::routes).
+///
+/// # Who may call them
+///
+/// On loopback everybody, as they always could. On a listener that other machines can reach, only a
+/// token of role `operator`, unless the service says otherwise with [`public`](Self::public) or
+/// [`require`](Self::require).
 #[derive(Clone, Debug, Default)]
-pub struct Routes(Option<Router>);
+pub struct Routes {
+    router: Option<Router>,
+    access: RouteAccess,
+}
+
+/// Who may call the routes of a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RouteAccess {
+    /// Nothing was said: everybody on loopback, an operator from elsewhere.
+    #[default]
+    Unsaid,
+    /// Everybody, from wherever they come.
+    Public,
+    /// Who has this role, on loopback too.
+    Role(Role),
+}
 
 /// The routes of a running generation.
 ///
@@ -67,6 +89,7 @@ pub struct Routes(Option<Router>);
 #[derive(Debug)]
 pub struct Mounted {
     has_routes: bool,
+    access: RouteAccess,
     router: ArcSwapOption<Router>,
     life: Arc<Life>,
     span: tracing::Span,
@@ -94,19 +117,56 @@ impl Routes {
     /// The same as [`Routes::default`], and what a service has that says nothing.
     #[must_use]
     pub fn none() -> Self {
-        Self(None)
+        Self::default()
+    }
+
+    /// Opens the routes to everybody who can reach a listener that exposes services.
+    ///
+    /// For what is meant for the world, or has an authentication of its own: a request then keeps
+    /// its `Authorization` header, unless that is a token of the control API.
+    ///
+    /// ```
+    /// use axum::routing::get;
+    /// use processpype_runtime::Routes;
+    ///
+    /// let routes: Routes = axum::Router::new().route("/", get(async || "hello")).into();
+    /// assert!(!routes.public().is_empty());
+    /// ```
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.access = RouteAccess::Public;
+        self
+    }
+
+    /// Closes the routes to everybody without a token of at least this role, on loopback too.
+    ///
+    /// ```
+    /// use axum::routing::post;
+    /// use processpype_core::Role;
+    /// use processpype_runtime::Routes;
+    ///
+    /// let routes: Routes = axum::Router::new().route("/purge", post(async || "gone")).into();
+    /// assert!(!routes.require(Role::Admin).is_empty());
+    /// ```
+    #[must_use]
+    pub fn require(mut self, role: Role) -> Self {
+        self.access = RouteAccess::Role(role);
+        self
+    }
+
+    pub(crate) fn access(&self) -> RouteAccess {
+        self.access
     }
 
     /// Returns whether there are no routes.
-    ///
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.router.is_none()
     }
 
     /// Checks that no route stands where the framework's own stand.
     pub(crate) fn checked(self) -> Result<Option<Router>, Failure> {
-        let Some(router) = self.0 else { return Ok(None) };
+        let Some(router) = self.router else { return Ok(None) };
         let copy = router.clone();
         // Axum refuses two handlers of one method and path by a panic: merge a copy to find out.
         let is_free = contain(move || drop(reserved().merge(copy))).is_ok();
@@ -122,7 +182,7 @@ impl Routes {
 
 impl From<Router> for Routes {
     fn from(router: Router) -> Self {
-        Self(Some(router))
+        Self { router: Some(router), access: RouteAccess::default() }
     }
 }
 
@@ -137,10 +197,21 @@ fn reserved() -> Router {
 // === impl Mounted ===
 
 impl Mounted {
-    pub(crate) fn new(router: Option<Router>, life: Arc<Life>, span: tracing::Span) -> Self {
+    pub(crate) fn new(
+        router: Option<Router>,
+        access: RouteAccess,
+        life: Arc<Life>,
+        span: tracing::Span,
+    ) -> Self {
         let has_routes = router.is_some();
         let router = ArcSwapOption::from(router.map(Arc::new));
-        Self { has_routes, router, life, span }
+        Self { has_routes, access, router, life, span }
+    }
+
+    /// Returns who may call the routes.
+    #[must_use]
+    pub fn access(&self) -> RouteAccess {
+        self.access
     }
 
     pub(crate) fn generation(&self) -> Generation {

@@ -254,7 +254,7 @@ impl Supervisor {
 
     fn take_command(&mut self, command: Command) {
         let Command { service, verb, by, accepted } = command;
-        let accept = self.accept(service, verb, by);
+        let accept = self.accept(service, verb, &by);
         // Nobody may be waiting for the answer any more; the command goes on.
         let _ = accepted.send(accept);
     }
@@ -276,7 +276,7 @@ impl Supervisor {
         &mut self,
         service: ServiceId,
         verb: Verb,
-        by: crate::operation::Request,
+        by: &crate::operation::Request,
     ) -> Result<Operation, CommandError> {
         if self.operations.len() >= OPERATIONS_PENDING {
             return Err(CommandError::Busy);
@@ -295,14 +295,15 @@ impl Supervisor {
             }
             Verb::Start { .. } | Verb::Restart { .. } => Vec::new(),
         };
-        let before = self.tell_command(service, verb, &by);
+        let before = self.tell_command(service, verb, by);
         if verb == (Verb::Stop { cascade: true }) {
-            self.note_cascade(service, verb, &by);
+            self.note_cascade(service, verb, by);
         }
-        let (unwanted, who) = (self.unwanted_providers(service), by.clone());
-        self.operations.insert(id, Waiting { service, verb, by, before, affected, sender });
+        let unwanted = self.unwanted_providers(service);
+        let waiting = Waiting { service, verb, by: by.clone(), before, affected, sender };
+        self.operations.insert(id, waiting);
         self.step(|machine, actions| machine.command(id, service, verb, actions));
-        self.note_pulled_in(unwanted, service, verb, &who);
+        self.note_pulled_in(unwanted, service, verb, by);
         Ok(Operation::new(id, receiver))
     }
 

@@ -1,6 +1,7 @@
 //! The command line that every application has.
 
 mod args;
+mod client;
 mod config;
 mod plan;
 mod print;
@@ -9,9 +10,10 @@ mod warnings;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{Command, CommandFactory as _, FromArgMatches as _};
 
 use self::args::{Arguments, Verb};
+pub(crate) use self::plan::wire_plan;
 pub(crate) use self::print::say_error;
 use self::print::{Printer, say};
 pub(crate) use self::warnings::log_warnings;
@@ -38,7 +40,7 @@ impl Application {
         T: Into<OsString> + Clone,
     {
         match parse(arguments) {
-            Ok(arguments) => self.obey(arguments),
+            Ok((arguments, command)) => self.obey(arguments, command),
             Err(error) => {
                 // `--help` and `--version` come this way too.
                 let _ = error.print();
@@ -47,14 +49,35 @@ impl Application {
         }
     }
 
-    fn obey(mut self, arguments: Arguments) -> ExitCode {
-        let Arguments { config, profile, set, json, verb } = arguments;
+    fn obey(mut self, arguments: Arguments, command: Command) -> ExitCode {
+        let Arguments { config, profile, set, json, url, verb } = arguments;
         self.sources.file = config.or(self.sources.file.take());
         self.sources.profile = profile.or(self.sources.profile.take());
         self.sources.assignments.extend(set);
         let printer = Printer::new(json);
+        let verb = verb.unwrap_or(Verb::Run);
+        match &verb {
+            Verb::Completions { shell } => {
+                say(processpype_cli::completions(command, *shell).trim_end());
+                return Exit::Clean.into();
+            }
+            Verb::Man => {
+                say(processpype_cli::man_page(command).trim_end());
+                return Exit::Clean.into();
+            }
+            Verb::Client(verb) => {
+                let ask = |target: &_| processpype_cli::ask(verb, target, json);
+                return client::ask(&self, url, ask);
+            }
+            Verb::Plan { remote: true } => {
+                let ask = |target: &_| processpype_cli::ask_plan(target, json);
+                return client::ask(&self, url, ask);
+            }
+            Verb::Run | Verb::Check | Verb::Plan { remote: false } => {}
+            Verb::Schema | Verb::Openapi | Verb::Config => {}
+        }
         match self.setup() {
-            Ok(setup) => obey_with(setup, verb.unwrap_or(Verb::Run), printer),
+            Ok(setup) => obey_with(setup, &verb, printer),
             Err(error) => {
                 printer.setup_error(&error);
                 Exit::Configuration.into()
@@ -63,14 +86,15 @@ impl Application {
     }
 }
 
-fn obey_with(setup: Setup, verb: Verb, printer: Printer) -> ExitCode {
+fn obey_with(setup: Setup, verb: &Verb, printer: Printer) -> ExitCode {
     match verb {
         Verb::Run => return crate::process::run(setup),
         Verb::Check => plan::check(&setup, printer),
-        Verb::Plan => plan::plan(&setup, printer),
+        Verb::Plan { .. } => plan::plan(&setup, printer),
         Verb::Schema => say(&pretty(&file_schema(&setup))),
         Verb::Openapi => say(&pretty(&openapi(&setup))),
         Verb::Config => config::config(&setup, printer),
+        Verb::Client(_) | Verb::Completions { .. } | Verb::Man => {}
     }
     Exit::Clean.into()
 }
@@ -88,7 +112,8 @@ fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}")
 }
 
-fn parse<I, T>(arguments: I) -> Result<Arguments, clap::Error>
+/// Reads the arguments; the command is named after the program.
+fn parse<I, T>(arguments: I) -> Result<(Arguments, Command), clap::Error>
 where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
@@ -100,6 +125,6 @@ where
     if let Some(name) = name.and_then(std::ffi::OsStr::to_str) {
         command = command.name(name.to_owned()).bin_name(name.to_owned());
     }
-    let matches = command.try_get_matches_from(arguments)?;
-    Arguments::from_arg_matches(&matches)
+    let matches = command.clone().try_get_matches_from(arguments)?;
+    Ok((Arguments::from_arg_matches(&matches)?, command))
 }

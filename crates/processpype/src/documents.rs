@@ -14,10 +14,10 @@ struct FromPython;
 
 #[cfg(test)]
 mod tests {
-    use processpype_api::{Code, ENDPOINTS, Method};
-    use processpype_control::Limits;
     use std::time::Duration;
 
+    use processpype_api::{Code, ENDPOINTS, Method};
+    use processpype_control::{Limits, Rate, TOKEN_LENGTH_MAX, TOKEN_LENGTH_MIN};
     use processpype_core::{
         Backoff, ErrorKind, RestartHistory, RestartLimit, RestartOptions, RestartRate, Strategy,
         Verdict,
@@ -27,6 +27,7 @@ mod tests {
         OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
     };
 
+    use crate::access::{LISTENERS_MAX, TOKENS_MAX};
     use crate::exit::Exit;
 
     #[track_caller]
@@ -80,6 +81,10 @@ mod tests {
         check("docs/semantics.md", kinds.map(|kind| format!("| `{kind}` |")));
     }
 
+    fn told(rate: Rate) -> String {
+        format!("{} at once, {} per second", rate.burst, rate.per_second)
+    }
+
     #[test]
     fn semantics_tell_the_bounds_as_they_are_in_code() {
         let limits = Limits::default();
@@ -100,7 +105,12 @@ mod tests {
                 format!("| past generations in a status | {HISTORY_KEPT} |"),
                 format!("| metadata entries of a generation | {METADATA_MAX} |"),
                 format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
-                format!("| connections of the control plane | {} |", limits.connections),
+                format!("| connections of one listener | {} |", limits.connections),
+                format!("| commands of one client | {} |", told(limits.writes)),
+                format!("| wrong tokens of one client | {} |", told(limits.failures)),
+                format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),
+                format!("| tokens | {TOKENS_MAX} |"),
+                format!("| listeners | {LISTENERS_MAX} |"),
                 format!("| event streams | {} |", limits.streams),
                 format!("| commands being read at a time | {} |", limits.commands),
                 format!("| body of a command | {} KiB |", limits.body_bytes / 1024),

@@ -78,6 +78,7 @@
 //! two applications in one process work. No macro: constructors are plain functions, and their
 //! argument types are the declaration.
 
+mod access;
 mod application;
 mod cli;
 #[cfg(any(test, doctest))]
@@ -87,6 +88,7 @@ mod framework_keys;
 mod groups;
 mod hang;
 mod limits;
+mod mint;
 mod platform;
 mod process;
 mod pulse;
@@ -106,20 +108,20 @@ pub mod config {
     };
 }
 
-pub use processpype_control::{BindError, SettingsError};
+pub use processpype_control::{BindError, InvalidListener, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
     Generation, InvalidName, InvalidRate, InvalidRestart, OperationId, RestartLimit,
-    RestartOptions, RestartPolicy, RestartRate, ServiceId, ServiceName, ServiceState, Strategy,
-    Verb,
+    RestartOptions, RestartPolicy, RestartRate, Role, ServiceId, ServiceName, ServiceState,
+    Strategy, Verb,
 };
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, ChildOutput, Closed,
     CommandError, Config, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo,
     Event, EventPage, HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, METADATA_MAX, Manager, Mounted,
     OnHang, Operation, Past, PlanCode, PlanError, PlanProblem, Ref, Request, RequestError,
-    RestartInfo, Result, Routes, Service, Shared, Sole, Status, Subscription, TEXT_MAX,
-    TaskFunction, Timestamp, Unavailable,
+    RestartInfo, Result, RouteAccess, Routes, Service, Shared, Sole, Status, Subscription,
+    TEXT_MAX, TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

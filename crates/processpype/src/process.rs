@@ -37,6 +37,7 @@ use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::time::Instant;
 
 use crate::exit::Exit;
+use crate::mint;
 use crate::pulse;
 use crate::running::{SERVER_GRACE, control_settings, launch};
 use crate::schema::service_docs;
@@ -78,7 +79,8 @@ enum Notice {
 }
 
 /// Runs a checked application until it closes.
-pub(crate) fn run(setup: Setup) -> ExitCode {
+pub(crate) fn run(mut setup: Setup) -> ExitCode {
+    let minted = mint::make(&mut setup);
     let log = match install_log(&setup) {
         Ok(log) => log,
         Err(error) => return fail(Exit::Configuration, &error.to_string()),
@@ -91,7 +93,8 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
         Ok(runtimes) => runtimes,
         Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
     };
-    let settings = control_settings(&setup.settings);
+    let settings = control_settings(&setup);
+    let title = settings.title.clone();
     let docs = service_docs(&setup);
     let launch = launch(&setup, services.handle().clone());
     let closing_timeout = launch.closing_timeout;
@@ -114,6 +117,8 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     } else {
         None
     };
+    // It is removed when this function returns, however that comes.
+    let _token_file = mint::write(minted, bound.as_ref(), &title);
     let (notices, received) = sync_channel(8);
     let handle = manager.clone();
     let services_handle = services.handle().clone();

@@ -20,7 +20,6 @@ use tokio::task::JoinHandle;
 
 use crate::application::Application;
 use crate::schema::service_docs;
-use crate::settings::Settings;
 use crate::setup::{Setup, SetupError};
 
 /// How long the control plane may take to let go of its clients once the services are gone.
@@ -115,7 +114,7 @@ impl Application {
     /// Panics outside a tokio runtime.
     pub async fn start(self) -> Result<Running, StartError> {
         let setup = self.setup().map_err(StartError::Setup)?;
-        let server_settings = setup.has_server.then(|| control_settings(&setup.settings));
+        let server_settings = setup.has_server.then(|| control_settings(&setup));
         let docs = service_docs(&setup);
         let launch = launch(&setup, Handle::current());
         let (manager, supervisor) = setup.blueprint.launch(launch);
@@ -191,10 +190,10 @@ impl Running {
     /// Returns the address of the control plane, if it has one.
     ///
     /// With `server.port: 0` this is where the free port is found. `None` after
-    /// [`Application::without_server`].
+    /// [`Application::without_server`], and with nothing but Unix sockets in `server.listeners`.
     #[must_use]
     pub fn address(&self) -> Option<std::net::SocketAddr> {
-        self.server.as_ref().map(processpype_control::Running::address)
+        self.server.as_ref().and_then(processpype_control::Running::address)
     }
 
     /// Stops every service in reverse order, then the control plane, and tells how it went.
@@ -273,16 +272,17 @@ pub(crate) fn launch(setup: &Setup, services: Handle) -> Launch {
 }
 
 /// What the control plane needs to know, by the settings of the file.
-pub(crate) fn control_settings(settings: &Settings) -> ControlSettings {
-    let (app, server) = (&settings.app, &settings.server);
+pub(crate) fn control_settings(setup: &Setup) -> ControlSettings {
+    let (app, server) = (&setup.settings.app, &setup.settings.server);
     let mut control = ControlSettings::default();
-    control.host.clone_from(&server.host);
-    control.port = server.port;
+    control.listeners.clone_from(&setup.access.listeners);
+    control.tokens.clone_from(&setup.access.tokens);
     control.api_prefix.clone_from(&server.api_prefix);
     control.title.clone_from(&app.title);
     control.version.clone_from(&app.version);
     control.environment.clone_from(&app.environment);
     control.allowed_hosts.clone_from(&server.allowed_hosts);
+    control.plan = crate::cli::wire_plan(setup);
     control
 }
 

@@ -88,6 +88,8 @@ fn close(schema: &Value, definitions: &mut Map<String, Value>) {
     definition.insert("additionalProperties".to_owned(), json!(false));
     for below in properties.values() {
         close(below, definitions);
+        // The items of a list.
+        below.get("items").into_iter().for_each(|items| close(items, definitions));
     }
 }
 

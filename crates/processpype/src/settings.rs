@@ -11,6 +11,7 @@ use processpype_telemetry::{Level, LoggingConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::access::{AuthSection, ListenerSection};
 use crate::framework_keys::{EdgeWord, RestartSection};
 use crate::hang::FurtherKeys;
 use crate::limits::RestartRateSection;
@@ -63,10 +64,21 @@ pub(crate) struct AppSection {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ServerSection {
-    /// Where to listen. Only loopback is accepted as long as there is no authentication.
+    /// Where to listen. An address that other machines can reach needs `server.auth.tokens`. With
+    /// `port`, the short form of one listener that shows everything.
     pub(crate) host: String,
     /// The port; 0 takes any free one.
     pub(crate) port: u16,
+    /// Where to listen, if `host` and `port` do not say enough. Each has an `address`
+    /// (`127.0.0.1:8080`, `[::1]:8080`, or `unix:/run/shop.sock`); `expose`, a list of what it
+    /// shows (`control`, `services`, `probes`; default: everything); and `auth`, whom it asks for a
+    /// token: `required` (everybody), `loopback-open` (nobody who only looks, starts, stops or
+    /// restarts; the default on loopback) or `none`. `control` needs `required` and a token where
+    /// other machines can reach it.
+    #[schemars(extend("x-expected" = "a list of maps with `address`, `expose` and `auth`"))]
+    pub(crate) listeners: Vec<ListenerSection>,
+    /// Who may prove to be whom.
+    pub(crate) auth: AuthSection,
     /// Moves every path but the probes, such as `/api`. Empty: nothing is moved.
     #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]+)*$"))]
     pub(crate) api_prefix: String,
@@ -183,6 +195,8 @@ impl Default for ServerSection {
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8080,
+            listeners: Vec::new(),
+            auth: AuthSection::default(),
             api_prefix: String::new(),
             closing_timeout_seconds: 25.0,
             drain_delay: HumanDuration::from(Duration::ZERO),

@@ -31,6 +31,7 @@ use processpype_runtime::{
 };
 use processpype_telemetry::{Level, Timezone};
 
+use crate::access::{self, Access};
 use crate::application::{Application, Declared, Sources};
 use crate::framework_keys;
 use crate::groups;
@@ -78,6 +79,8 @@ pub(crate) struct Setup {
     pub(crate) kinds: Vec<(String, Arc<Kind>)>,
     pub(crate) has_server: bool,
     pub(crate) limits: Limits,
+    /// Who may call the control plane, and from where.
+    pub(crate) access: Access,
 }
 
 /// Collects problems of both sorts.
@@ -124,7 +127,7 @@ impl Application {
         let mut problems = Problems::default();
         problems.plan.append(&mut self.problems);
         let document = load(&self.sources).map_err(|report| problems.take_with(report))?;
-        let settings = problems.settings(&document);
+        let (settings, access, mut secrets) = problems.settings(&document);
         let mut specs = Specs::new(&document, &settings.defaults, &mut problems);
         for declared in std::mem::take(&mut self.declared) {
             specs.add_declared(declared);
@@ -133,7 +136,7 @@ impl Application {
         let Specs { specs, levels, lost, .. } = specs;
         let groups = groups::read(&document, self.groups, |report| problems.add(report));
         let assembly = Assembly { specs, groups, shared: self.shared };
-        let secrets = problems.keep(assembly.check_config());
+        secrets.append(&mut problems.keep(assembly.check_config()));
         let blueprint = problems.plan_of(assembly.check(), lost);
         let (kinds, has_server) = (self.kinds, self.has_server);
         let limits = self.limits.under(&settings.app);
@@ -147,6 +150,7 @@ impl Application {
                 kinds,
                 has_server,
                 limits,
+                access,
             }),
             (_, Some(error)) => Err(error),
             (None, None) => unreachable!("a plan that cannot be made has a problem"),
@@ -154,7 +158,8 @@ impl Application {
     }
 }
 
-fn load(sources: &Sources) -> Result<Document, Report> {
+/// Loads the layers of the configuration.
+pub(crate) fn load(sources: &Sources) -> Result<Document, Report> {
     let mut loader = Loader::new().sections(&SECTIONS);
     if let Some(file) = sources.file.as_ref().or(sources.default_file.as_ref()) {
         loader = loader.file(file);
@@ -204,39 +209,26 @@ impl Problems {
         })
     }
 
-    fn settings(&mut self, document: &Document) -> Settings {
+    /// Reads the framework's sections, and the secrets in them.
+    fn settings(&mut self, document: &Document) -> (Settings, Access, Vec<String>) {
         let root = document.root();
         let known = root.known_keys(&SECTIONS);
         self.keep(known);
         let secrets = root.get("secrets").read::<SecretsConfig>().map(drop);
         self.keep(secrets);
+        let mut found = Vec::new();
         let settings = Settings {
             app: self.keep(root.get("app").read()),
-            server: self.keep(root.get("server").read()),
+            server: self.keep(root.get("server").read_collecting(&mut found)),
             observability: self.keep(root.get("observability").read()),
             defaults: self.keep(root.get("defaults").read()),
         };
-        self.check_host(document, &settings.server.host);
+        let access = access::read(document, &settings.server, |report| self.add(report));
         if let Err(error) = Timezone::named(&settings.app.timezone) {
             let section = document.section(&["app", "timezone"]);
             self.add(section.problem(error.to_string()).into());
         }
-        settings
-    }
-
-    /// The control plane refuses these when it listens; `check` must say so before.
-    fn check_host(&mut self, document: &Document, host: &str) {
-        let address = host.parse::<std::net::IpAddr>();
-        if address.is_ok_and(|address| !address.is_loopback()) {
-            let section = document.section(&["server", "host"]);
-            let text = format!(
-                "the control API refuses to listen on {host}: other machines could stop services, \
-                 and there is no authentication"
-            );
-            let help = "set it to 127.0.0.1 and let a proxy that authenticates, or an ssh tunnel, \
-                        lead to it";
-            self.add(section.problem(text).help(help).into());
-        }
+        (settings, access, found)
     }
 
     fn take_with(&mut self, report: Report) -> SetupError {

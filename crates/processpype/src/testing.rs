@@ -148,7 +148,7 @@ fn begin_watched(app: Application, watch: Option<(&str, &Watch)>) -> Result<Test
     if let Some((service, watch)) = watch {
         setup.blueprint.watch(service, watch);
     }
-    let settings = control_settings(&setup.settings);
+    let settings = control_settings(&setup);
     let docs = service_docs(&setup);
     let mut launch = launch(&setup, Handle::current());
     launch.seed = SEED;

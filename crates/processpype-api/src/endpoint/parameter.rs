@@ -37,6 +37,8 @@ pub enum Shape {
     Name,
     /// `true` or `false`.
     Flag,
+    /// One of these words; the first if left out.
+    Choice(&'static [&'static str]),
     /// A sequence number.
     Sequence,
     /// A whole number from 1 to the first number, or from 0 without an end if that is
@@ -89,6 +91,16 @@ pub(super) const WITH_DEPENDENTS: Parameter = Parameter {
     description: "Also restart the services that run and need this one: they stop before it and \
         start after it.",
     shape: Shape::Flag,
+};
+
+/// How a graph can be answered.
+pub const GRAPH_FORMATS: &[&str] = &["json", "dot", "mermaid"];
+
+pub(super) const FORMAT: Parameter = Parameter {
+    name: "format",
+    place: Place::Query,
+    description: "How to answer: as JSON, or as text for Graphviz or Mermaid.",
+    shape: Shape::Choice(GRAPH_FORMATS),
 };
 
 pub(super) const EVENT_FILTERS: [Parameter; 2] = [

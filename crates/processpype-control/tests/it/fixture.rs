@@ -7,15 +7,15 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::response::sse::{Event, Sse};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Router, extract::Path};
 use http_body_util::BodyExt;
 use processpype_config::Section;
 use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
-use processpype_core::{Backoff, RestartLimit, RestartPolicy, ServiceState};
+use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceState};
 use processpype_runtime::{
     Assembly, Blueprint, Clock, Context, EdgeOrigin, Error, Kind, Launch, Manager, Options, Result,
-    Routes, Service, Spec, Timestamp,
+    RouteAccess, Routes, Service, Spec, Timestamp,
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -53,6 +53,9 @@ struct Broken;
 
 /// Is never ready.
 struct Shy;
+
+/// Says which credential came through, to whom it lets in.
+struct Echo(RouteAccess);
 
 /// Does nothing, well.
 struct Plain;
@@ -102,6 +105,21 @@ impl Service for Shy {
     async fn start(&self, cx: &Context) -> Result {
         cx.ready(false);
         Ok(())
+    }
+}
+
+impl Service for Echo {
+    fn routes(self: Arc<Self>) -> Routes {
+        let credential = async |headers: HeaderMap| {
+            let value = headers.get("authorization").map(|value| value.as_bytes().to_vec());
+            value.unwrap_or_else(|| b"none".to_vec())
+        };
+        let routes: Routes = Router::new().route("/credential", any(credential)).into();
+        match self.0 {
+            RouteAccess::Public => routes.public(),
+            RouteAccess::Role(role) => routes.require(role),
+            _ => routes,
+        }
     }
 }
 
@@ -220,6 +238,21 @@ impl App {
         let app = Self::launch(all(), settings);
         app.manager.settled().await;
         assert!(app.manager.reached("reader", ServiceState::Running).await);
+        app
+    }
+
+    /// Starts one service for each way to say who may call its routes, and one that is down.
+    pub(crate) async fn guarded(settings: ControlSettings) -> Self {
+        let echo = |name, access| spec(name, Kind::of(move || Echo(access)));
+        let down = with(spec("down", Kind::of(|| Broken)), never);
+        let specs = vec![
+            echo("unsaid", RouteAccess::Unsaid),
+            echo("open", RouteAccess::Public),
+            echo("closed", RouteAccess::Role(Role::Admin)),
+            down,
+        ];
+        let app = Self::launch(specs, settings);
+        app.manager.settled().await;
         app
     }
 

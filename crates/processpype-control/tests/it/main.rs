@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests spawn tasks and measure real time")]
 #![allow(clippy::panic, reason = "tests")]
 
+mod access;
 mod commands;
 mod documents;
 mod events;
@@ -10,5 +11,7 @@ mod passage;
 mod probes;
 mod safety;
 mod schema;
+mod see;
 mod sockets;
 mod status;
+mod why;

@@ -2,17 +2,19 @@
 //!
 //! These tests run in real time; each wait is for something that happens, bounded by [`PATIENCE`].
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use processpype_control::{ControlSettings, Limits, Running, Server};
-use processpype_core::ServiceState;
+use processpype_control::{ControlSettings, Limits, Running, Server, Token};
+use processpype_core::{Role, ServiceState};
 use processpype_runtime::Manager;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::fixture::{App, docs, settings};
+
+/// A token that may see everything.
+const TOKEN: &str = "the-token-of-the-sockets-tests";
 
 /// No test waits for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,13 +27,18 @@ const JSON: &str = "Content-Type: application/json\r\n";
 async fn serve(change: impl FnOnce(&mut Limits)) -> (Manager, Running) {
     let mut settings = settings();
     change(&mut settings.limits);
+    settings.tokens = vec![Token::new("it", Role::Viewer, TOKEN).expect("a good token")];
     let (manager, bound) = App::start_with(settings).await.bind().await;
-    assert_ne!(bound.address().port(), 0, "the port is known before anything is served");
+    assert_ne!(
+        bound.address().expect("an address").port(),
+        0,
+        "the port is known before anything is served"
+    );
     (manager, bound.serve())
 }
 
 async fn connect(running: &Running) -> TcpStream {
-    TcpStream::connect(running.address()).await.expect("a connection")
+    TcpStream::connect(running.address().expect("an address")).await.expect("a connection")
 }
 
 async fn send(running: &Running, text: &str) -> TcpStream {
@@ -203,8 +210,10 @@ async fn a_stop_is_not_held_up_by_idle_connections_and_streams() {
     let half = send(&running, "GET / HTTP/1.1\r\nHost: local").await;
     let mut idle = send(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     until(&mut idle, "alive").await;
-    let stream = "GET /events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let mut stream = send(&running, stream).await;
+    let stream = format!(
+        "GET /events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    let mut stream = send(&running, &stream).await;
     until(&mut stream, "processpype events").await;
     let ticks = "GET /services/counter/ticks HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut ticks = send(&running, ticks).await;
@@ -310,7 +319,7 @@ async fn a_client_that_reads_nothing_is_cut() {
 async fn a_port_in_use_is_told() {
     let (manager, running) = serve(|_| {}).await;
     let mut settings = settings();
-    settings.port = running.address().port();
+    settings.port = running.address().expect("an address").port();
     let server = Server::new(manager, settings, &docs()).expect("good settings");
     let error = server.bind().await.expect_err("the port is in use");
     assert!(error.is_address_in_use(), "{error}");
@@ -327,10 +336,10 @@ async fn only_loopback_is_bound() {
     };
     for open in ["0.0.0.0", "::", "192.0.2.1"] {
         let error = bind(open).await.expect_err(open);
-        assert!(error.is_not_loopback() && error.to_string().contains("127.0.0.1"), "{error}");
+        assert!(error.is_refused() && error.to_string().contains("127.0.0.1"), "{error}");
     }
-    let address: SocketAddr = bind("127.0.0.1").await.expect("loopback").address();
-    assert!(address.ip().is_loopback());
-    assert!(bind("localhost").await.expect("loopback").address().ip().is_loopback());
+    let address = async |host| bind(host).await.expect("loopback").address().expect("an address");
+    assert!(address("127.0.0.1").await.ip().is_loopback());
+    assert!(address("localhost").await.ip().is_loopback());
     assert!(bind("no.such.host.invalid").await.is_err());
 }

@@ -21,6 +21,7 @@ use crate::chance::{Chance, random_seed};
 use crate::clock::Clock;
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
+use crate::layout::Layout;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
 use crate::scrub::Scrub;
@@ -108,13 +109,14 @@ impl Blueprint {
             .collect();
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
+        let layout = Layout::of(&self);
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
         let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
         let (reports, messages) = Reports::channel(cells.len());
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(cells, journal, launch.clock));
+        let shared = Arc::new(Shared::new(cells, journal, layout, launch.clock));
         let services = self.specs.into_iter().zip(wirings);
         let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
         let supervisor = Supervisor {

@@ -3,15 +3,19 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use processpype_cli::{CLIENT_EXIT_CODES, ClientVerb, Shell, Target, URL_VARIABLE};
 
-/// Run this application, or look at what it would do.
+/// Run this application, look at what it would do, or ask and command one that runs.
 ///
 /// Without a command, the application runs.
 #[derive(Debug, Parser)]
 #[command(
-    after_help = "Exit codes: 0 clean · 64 usage · 69 address in use · 70 own bug · \
-                  78 configuration or plan · 80 a significant service failed at start · \
-                  81 later · 82 services had to be ended by force · 83 second signal",
+    after_help = format!(
+        "Exit codes of what runs or checks the application: 0 clean · 64 usage · 69 address in use \
+         · 70 own bug · 78 configuration or plan · 80 a significant service failed at start · \
+         81 later · 82 services had to be ended by force · 83 second signal\nExit codes of what \
+         asks a running one: {CLIENT_EXIT_CODES}"
+    ),
     disable_help_subcommand = true,
     max_term_width = 100
 )]
@@ -32,22 +36,42 @@ pub(super) struct Arguments {
     #[arg(long, global = true)]
     pub(super) json: bool,
 
+    /// Where the running application listens. Left out: where this application's own configuration
+    /// says.
+    #[arg(
+        short, long, value_name = "URL", global = true, env = URL_VARIABLE, hide_env_values = true
+    )]
+    pub(super) url: Option<Target>,
+
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(super) enum Verb {
     /// Run the application until it is asked to stop.
     Run,
     /// Check configuration and plan, and tell every problem at once.
     Check,
     /// Show in what order services start and stop, and how long that takes at worst.
-    Plan,
+    Plan {
+        /// The plan of the running application, instead of what the configuration says now.
+        #[arg(long)]
+        remote: bool,
+    },
     /// Print the JSON Schema of the configuration file.
     Schema,
     /// Print the OpenAPI document of the control API.
     Openapi,
     /// Show every value that holds, where it comes from and what it overrides; secrets are masked.
     Config,
+    /// Print the script that lets a shell complete this command line.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
+    #[command(flatten)]
+    Client(ClientVerb),
 }

@@ -1,10 +1,15 @@
 //! `plan` and `check`: what would happen, and how long it would take at worst.
+//!
+//! # Invariants
+//!
+//! 1. There is one plan: what is printed, what `--json` prints and what the control API answers are
+//!    the same value.
 
 use std::time::Duration;
 
-use processpype_config::HumanDuration;
-use processpype_core::{EdgePolicy, Plan, RestartOptions, RestartPolicy, ServiceId, Timing};
-use processpype_runtime::{NamedEdge, NamedGroup, Spec};
+use processpype_api as wire;
+use processpype_core::{Plan, RestartOptions, ServiceId, Timing};
+use processpype_runtime::{LaidOut, Layout};
 use serde_json::{Value, json};
 
 use super::print::{Printer, say};
@@ -28,156 +33,86 @@ pub(super) fn check(setup: &Setup, printer: Printer) {
 
 /// `plan`: the order of start and stop.
 pub(super) fn plan(setup: &Setup, printer: Printer) {
-    let plan = plan_of(setup);
-    if printer.json { say(&format!("{:#}", as_json(setup, &plan))) } else { print(setup, &plan) }
-}
-
-fn as_json(setup: &Setup, plan: &Plan) -> Value {
-    let names = |ids: &[ServiceId]| -> Vec<&str> {
-        ids.iter().map(|&id| setup.blueprint.name(id).as_str()).collect()
-    };
-    let waves = |waves: &[Vec<ServiceId>]| waves.iter().map(|wave| names(wave)).collect::<Vec<_>>();
-    let timing = |timing: &Timing| {
-        json!({
-            "worst_case_ms": milliseconds(timing.worst), "critical_path": names(&timing.critical),
-        })
-    };
-    let edge = |edge: &NamedEdge| {
-        json!({
-            "dependent": setup.blueprint.name(edge.dependent).as_str(),
-            "provider": setup.blueprint.name(edge.provider).as_str(),
-            "policy": edge.policy.as_str(),
-            "origin": edge.origin.to_string(),
-        })
-    };
-    let group = |group: &NamedGroup| {
-        json!({
-            "name": &*group.name,
-            "strategy": group.strategy.as_str(),
-            "members": names(&group.members),
-            "max_restarts": group.limit.max_restarts(),
-            "within_ms": milliseconds(group.limit.within()),
-            "origin": group.origin.to_string(),
-        })
-    };
-    let service = |spec: &Spec| {
-        json!({
-            "name": spec.name.as_str(),
-            "kind": &*spec.kind_name,
-            "enabled": spec.options.enabled,
-            "autostart": spec.options.autostart,
-            "oneshot": spec.options.oneshot,
-            "significant": spec.options.significant,
-            "restart": restart(&spec.options.restart),
-            "start_timeout_ms": milliseconds(spec.options.start_timeout),
-            "stop_timeout_ms": milliseconds(spec.options.stop_timeout),
-        })
-    };
-    let closing = setup.settings.server.closing_timeout();
-    json!({
-        "start": waves(plan.start_waves()),
-        "stop": waves(&plan.stop_waves()),
-        "start_timing": timing(plan.start()),
-        "stop_timing": timing(plan.stop()),
-        "closing_timeout_ms": milliseconds(closing),
-        "exit_worst_case_ms": milliseconds(closing + EXIT_SLACK),
-        "platform": platform(&Platform::of(setup)),
-        "edges": setup.blueprint.edges().iter().map(edge).collect::<Vec<_>>(),
-        "groups": setup.blueprint.groups().iter().map(group).collect::<Vec<_>>(),
-        "services": setup.blueprint.specs().iter().map(service).collect::<Vec<_>>(),
-        "warnings": warnings(setup, plan).iter().map(Warning::as_json).collect::<Vec<_>>(),
-    })
-}
-
-fn print(setup: &Setup, plan: &Plan) {
-    for (i, wave) in plan.start_waves().iter().enumerate() {
-        say(&format!("wave {}", i + 1));
-        for &id in wave {
-            say(&format!("  {}", line(setup, id)));
-        }
-    }
-    say(&format!("start: at worst {}", timing(setup, plan.start())));
-    say(&format!("stop:  the same backwards, at worst {}", timing(setup, plan.stop())));
-    for group in setup.blueprint.groups() {
-        say(&group_line(setup, group));
-    }
-    for warning in warnings(setup, plan) {
-        say(&warning.to_string());
-    }
-}
-
-fn group_line(setup: &Setup, group: &NamedGroup) -> String {
-    let members: Vec<&str> =
-        group.members.iter().map(|&id| setup.blueprint.name(id).as_str()).collect();
-    let limit = match group.limit.max_restarts() {
-        Some(max) => format!("{max} restarts in {}", HumanDuration::from(group.limit.within())),
-        None => "restarts without limit".to_owned(),
-    };
-    let (name, strategy, origin) = (&group.name, group.strategy, &group.origin);
-    format!("group {name}: {strategy} of {}, {limit} ({origin})", members.join(", "))
-}
-
-fn line(setup: &Setup, id: ServiceId) -> String {
-    let options = &setup.blueprint.specs()[id.index()].options;
-    let edges = setup.blueprint.edges().iter().filter(|edge| edge.dependent == id);
-    let needs: Vec<String> = edges
-        .map(|edge| {
-            let provider = setup.blueprint.name(edge.provider);
-            format!("{provider} ({}{})", edge.origin, policy(edge.policy))
-        })
-        .collect();
-    let times = format!(
-        "start ≤ {}, stop ≤ {}{}",
-        HumanDuration::from(options.start_timeout),
-        HumanDuration::from(options.stop_timeout),
-        restarts(options.restart.policy)
-    );
-    let name = setup.blueprint.name(id);
-    if needs.is_empty() {
-        format!("{name:<24} {times}")
+    let plan = wire_plan(setup);
+    if printer.json {
+        // Through a value, whose keys are sorted.
+        say(&format!("{:#}", json!(plan)));
     } else {
-        format!("{name:<24} {times}, after {}", needs.join(", "))
+        say(&processpype_cli::plan_text(&plan));
     }
 }
 
-/// What is said of an edge beside its origin.
-fn policy(policy: EdgePolicy) -> String {
-    if policy == EdgePolicy::default() { String::new() } else { format!("; {policy}") }
+/// Makes the plan as it is told.
+pub(crate) fn wire_plan(setup: &Setup) -> wire::Plan {
+    let plan = plan_of(setup);
+    let layout = Layout::of(&setup.blueprint);
+    let waves = |waves: &[Vec<ServiceId>]| waves.iter().map(|wave| names(&layout, wave)).collect();
+    let closing = setup.settings.server.closing_timeout();
+    wire::Plan {
+        start: waves(plan.start_waves()),
+        stop: waves(&plan.stop_waves()),
+        start_timing: timing(&layout, plan.start()),
+        stop_timing: timing(&layout, plan.stop()),
+        closing_timeout_ms: milliseconds(closing),
+        exit_worst_case_ms: milliseconds(closing + EXIT_SLACK),
+        platform: platform(&Platform::of(setup)),
+        edges: processpype_control::edges(&layout),
+        groups: processpype_control::groups(&layout),
+        services: layout.services.iter().map(service).collect(),
+        warnings: told(setup, &plan),
+    }
 }
 
-/// What is said of a policy that is not the usual one.
-fn restarts(policy: RestartPolicy) -> String {
-    if policy == RestartPolicy::default() { String::new() } else { format!(", restart {policy}") }
+fn told(setup: &Setup, plan: &Plan) -> Vec<wire::PlanWarning> {
+    warnings(setup, plan).into_iter().map(Warning::into_wire).collect()
 }
 
-fn restart(options: &RestartOptions) -> Value {
-    json!({
-        "policy": options.policy.as_str(),
-        "backoff": {
-            "initial_ms": milliseconds(options.backoff.initial()),
-            "max_ms": milliseconds(options.backoff.max()),
-            "factor": options.backoff.factor(),
-            "jitter": options.backoff.jitter(),
+fn names(layout: &Layout, ids: &[ServiceId]) -> Vec<String> {
+    ids.iter().map(|&id| layout.name(id).to_string()).collect()
+}
+
+fn timing(layout: &Layout, timing: &Timing) -> wire::Timing {
+    let critical_path = names(layout, &timing.critical);
+    wire::Timing { worst_case_ms: milliseconds(timing.worst), critical_path }
+}
+
+fn service(laid_out: &LaidOut) -> wire::PlannedService {
+    let options = &laid_out.options;
+    wire::PlannedService {
+        name: laid_out.name.to_string(),
+        kind: laid_out.kind.to_string(),
+        enabled: options.enabled,
+        autostart: options.autostart,
+        oneshot: options.oneshot,
+        significant: options.significant,
+        restart: restart(&options.restart),
+        start_timeout_ms: milliseconds(options.start_timeout),
+        stop_timeout_ms: milliseconds(options.stop_timeout),
+    }
+}
+
+fn restart(options: &RestartOptions) -> wire::RestartRules {
+    let backoff = &options.backoff;
+    wire::RestartRules {
+        policy: options.policy.as_str().to_owned(),
+        backoff: wire::BackoffRules {
+            initial_ms: milliseconds(backoff.initial()),
+            max_ms: milliseconds(backoff.max()),
+            factor: backoff.factor(),
+            jitter: backoff.jitter(),
         },
-        "max_restarts": options.limit.max_restarts(),
-        "within_ms": milliseconds(options.limit.within()),
-        "reset_after_ms": milliseconds(options.reset_after),
-    })
+        max_restarts: options.limit.max_restarts(),
+        within_ms: milliseconds(options.limit.within()),
+        reset_after_ms: milliseconds(options.reset_after),
+    }
 }
 
-fn platform(platform: &Platform) -> Value {
-    json!({
-        "manager": platform.manager.map(Manager::as_str),
-        "stop_timeout_ms": platform.stop.map(milliseconds),
-        "start_timeout_ms": platform.start.map(milliseconds),
-    })
-}
-
-fn timing(setup: &Setup, timing: &Timing) -> String {
-    let names: Vec<&str> =
-        timing.critical.iter().map(|&id| setup.blueprint.name(id).as_str()).collect();
-    let path = if names.is_empty() { String::new() } else { format!(" ({})", names.join(" → ")) };
-    format!("{}{path}", HumanDuration::from(timing.worst))
+fn platform(platform: &Platform) -> wire::PlanPlatform {
+    wire::PlanPlatform {
+        manager: platform.manager.map(|manager| Manager::as_str(manager).to_owned()),
+        stop_timeout_ms: platform.stop.map(milliseconds),
+        start_timeout_ms: platform.start.map(milliseconds),
+    }
 }
 
 fn milliseconds(time: Duration) -> u64 {

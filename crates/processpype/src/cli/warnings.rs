@@ -9,6 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use processpype_api::PlanWarning;
 use processpype_config::HumanDuration;
 use processpype_core::{Plan, ServiceId, Timing};
 use serde_json::{Value, json};
@@ -166,6 +167,11 @@ impl Warning {
         let origin = setup.document.section(path).origin().map(|origin| origin.to_string());
         let (message, help) = (message.into(), help.into());
         Self { code, message, key: path.join("."), origin, help }
+    }
+
+    pub(super) fn into_wire(self) -> PlanWarning {
+        let Self { code, message, key, origin, help } = self;
+        PlanWarning { code: code.to_owned(), message, key, origin, help }
     }
 
     pub(super) fn as_json(&self) -> Value {

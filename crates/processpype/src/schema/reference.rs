@@ -30,6 +30,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("app.restart_rate.burst", "50"),
     ("server.host", "127.0.0.1"),
     ("server.port", "9000"),
+    ("server.listeners", "[{address: 'unix:/run/shop.sock'}]"),
+    ("server.auth.tokens", "[{name: ci, role: operator, token: 0c1d5ee2f3a4b5968778695a4b3c2d1e}]"),
     ("server.api_prefix", "/api/v1"),
     ("server.closing_timeout_seconds", "55"),
     ("server.drain_delay", "5s"),

@@ -127,7 +127,7 @@ fn help_and_usage() {
     check("help.txt", GOOD, &["--help"], 0);
     let ran = run("usage", GOOD, &["paln"]);
     assert_eq!(ran.code, 64);
-    assert!(ran.err.contains("a similar subcommand exists: 'plan'"), "{}", ran.err);
+    assert!(ran.err.contains("'plan'"), "{}", ran.err);
     assert_eq!(run("no-verb", GOOD, &["--bogus"]).code, 64);
 }
 

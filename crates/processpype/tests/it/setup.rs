@@ -140,6 +140,35 @@ fn framework_settings() {
     check_yaml("framework-settings", base(), yaml);
     let good = "services: {counter: {step: 1}}\n";
     check_yaml("host", base(), &format!("{good}server: {{host: 0.0.0.0}}\n"));
+    let open = "server:\n  auth:\n    tokens:\n      \
+                - {name: ci, role: operator, token: '1234567890123456789012'}\n";
+    with(base(), &format!("{good}{open}  host: 0.0.0.0\n")).check().expect("it asks for a token");
+    let wrong = "server:\n  port: 80\n  auth:\n    tokens:\n      \
+                 - {name: ci, role: operator, token: short}\n      \
+                 - {name: ci, role: boss, token: '1234567890123456789012'}\n";
+    check_yaml("tokens-shape", base(), &format!("{good}{wrong}"));
+    let wrong = "server:\n  port: 80\n  auth:\n    tokens:\n      \
+                 - {name: a, role: viewer, token: short}\n      \
+                 - {name: b, role: viewer}\n      \
+                 - {name: c, role: viewer, sha256: 0a}\n      \
+                 - {name: d, role: viewer, token: '1234567890123456789012', sha256: 0a}\n      \
+                 - {name: e, role: viewer, token: '1234567890123456789012'}\n      \
+                 - {name: f, role: viewer, token: '1234567890123456789012'}\n      \
+                 - {name: e, role: viewer, token: '2234567890123456789012'}\n      \
+                 - {name: local, role: viewer, token: '3234567890123456789012'}\n      \
+                 - {name: 'not a name', role: viewer, token: '4234567890123456789012'}\n";
+    check_yaml("tokens", base(), &format!("{good}{wrong}"));
+    let wrong = "server:\n  port: 80\n  listeners:\n    \
+                 - {address: '0.0.0.0:80'}\n    \
+                 - {address: '0.0.0.0:81', auth: none}\n    \
+                 - {address: '0.0.0.0:82', auth: loopback-open, expose: [services]}\n    \
+                 - {address: '127.0.0.1:80', expose: []}\n    \
+                 - {address: '127.0.0.1:80', expose: [probes]}\n    \
+                 - {address: 'http://127.0.0.1'}\n    \
+                 - {address: '0.0.0.0:83', expose: [probes]}\n";
+    check_yaml("listeners", base(), &format!("{good}{wrong}"));
+    let wrong = "server: {listeners: [{adress: x, expose: [all], auth: maybe}]}\n";
+    check_yaml("listeners-shape", base(), &format!("{good}{wrong}"));
     check_yaml("closing-timeout", base(), "server: {closing_timeout_seconds: 0}\n");
 }
 

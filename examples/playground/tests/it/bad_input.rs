@@ -121,7 +121,7 @@ fn a_file_without_leave_to_read_it_is_refused() {
 #[test]
 fn other_addresses_than_loopback_are_refused_with_the_remedy() {
     let printed = run_with("run", "server: {host: 0.0.0.0, port: 0}");
-    printed.refused(&["0.0.0.0", "no authentication", "127.0.0.1"]);
+    printed.refused(&["0.0.0.0", "no token", "127.0.0.1"]);
 }
 
 #[test]

@@ -16,11 +16,21 @@ use crate::http;
 /// What no text may hold. Each planted secret begins with it.
 const CANARY: &str = "kanarie";
 
+/// The hash of a token, which is no secret of this test's and still nobody's business.
+const HASH: &str = "87cbebfeebc05f7c54ac9336c4b4bbec831227a641951a4bde7edd56020f8590";
+
 /// Where secrets stand in a configuration that is right. Quotes and backslashes are in them, so
 /// that each format has to escape them.
 const RIGHT: &str = r#"
 observability: {logging: {level: debug, format: FORMAT}}
 secrets: {backends: {b: {kind: env}}}
+server:
+  auth:
+    tokens:
+      - {name: file, role: viewer, token: 'kanarie"\-in-a-token-of-the-file'}
+      - {name: variable, role: operator, token: '${TOKEN}'}
+      - {name: backend, role: admin, token: '${secret://b:OTHER_TOKEN}'}
+      - {name: hash, role: viewer, sha256: HASH}
 x-anchors: {password: 'kanarie"\ x', list: ['kanarie"\ y']}
 services:
   file: {kind: vault, password: 'kanarie"\ 1'}
@@ -46,7 +56,9 @@ const FLAG: &str = r#"services.flag.password='kanarie"\ 3'"#;
 const PROFILE: &str = "services: {profile: {password: 'kanarie\"\\ 4'}}";
 
 /// What the environment says.
-const VARIABLES: [(&str, &str); 3] = [
+const VARIABLES: [(&str, &str); 5] = [
+    ("TOKEN", "kanarie\"\\-in-a-token-of-a-variable"),
+    ("OTHER_TOKEN", "kanarie\"\\-in-a-token-of-a-backend"),
     ("PROCESSPYPE_SERVICES__ENVIRONMENT__PASSWORD", "kanarie\"\\ 2"),
     ("CAGE", "kanarie\"\\ 5"),
     ("BACKEND", "kanarie\"\\ 6"),
@@ -62,7 +74,7 @@ const BODIES: [&str; 5] = [
 ];
 
 /// Configurations that are wrong, with a secret near to what is wrong.
-const WRONG: [&str; 17] = [
+const WRONG: [&str; 29] = [
     "services: {v: {kind: vault, pasword: kanarie}}",
     "services: {v: {kind: vault, password: p, passwort: {a: [kanarie]}}}",
     "services: {v: {kind: valt, password: kanarie}}",
@@ -80,11 +92,23 @@ const WRONG: [&str; 17] = [
     "server: {host: 'user:kanarie@host'}\nservices: {v: {kind: hallo}}",
     "secret: kanarie\nservices: {}",
     "secrets: {backends: {b: {kind: vault, token: kanarie}}}\nservices: {}",
+    "server: {auth: {tokens: [{name: a, role: viewer, token: kanarie}]}}",
+    "server: {auth: {tokens: [{name: a, role: viewer, sha256: kanarie}]}}",
+    "server: {auth: {tokens: [{name: a, role: viewer, tokn: kanarie}]}}",
+    "server: {auth: {tokens: [{name: a, role: viewer, token: [kanarie]}]}}",
+    "server: {auth: {tokens: [{name: 'kanarie kanarie', role: viewer, token: kanarie}]}}",
+    "server: {auth: {tokens: [{name: a, role: viewer, token: kanarie, sha256: kanarie}]}}",
+    "server: {auth: {tokens: [kanarie]}}",
+    "server: {auth: {tokens: kanarie}}",
+    "server: {auth: {token: kanarie}}",
+    "server: {listeners: [{address: 'http://user:kanarie@host:80'}]}",
+    "server: {listeners: [{address: 'unix:kanarie'}]}",
+    "server: {listeners: [{address: '127.0.0.1:0', auth: required, token: kanarie}]}",
 ];
 
 #[track_caller]
 fn clean(sink: &str, text: &str) {
-    let around = text.lines().find(|line| line.contains(CANARY));
+    let around = text.lines().find(|line| line.contains(CANARY) || line.contains(HASH));
     assert!(around.is_none(), "{sink} gives the secret away: {}", around.unwrap_or_default());
 }
 
@@ -99,6 +123,63 @@ fn verbs() -> Vec<String> {
     let verbs: Vec<String> = starts.map(|l| l.split(' ').next().unwrap().to_owned()).collect();
     assert!(verbs.len() >= 6 && verbs.contains(&"run".to_owned()), "{verbs:?}");
     verbs
+}
+
+/// Splits the verbs: those that ask a running application, with a name where they want one, and
+/// those that read the configuration. Nothing answers at the address that they are tried with.
+fn asking() -> (Vec<Vec<String>>, Vec<String>) {
+    let (mut asking, mut others) = (Vec::new(), vec!["run".to_owned()]);
+    for verb in verbs().into_iter().filter(|verb| verb != "run") {
+        // What reads no configuration has no secret to give away.
+        let nowhere = ["--config", "nowhere.yaml", "--url", "http://127.0.0.1:1"];
+        let reads_nothing =
+            |words: &[&str]| run(&[&[verb.as_str()], words, &nowhere].concat()).code == Some(0);
+        if reads_nothing(&[]) || reads_nothing(&["bash"]) {
+            continue;
+        }
+        let arguments = [vec![verb.clone()], vec![verb.clone(), "error".to_owned()]];
+        let asks = arguments.into_iter().find(|arguments| {
+            let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            run(&[&words[..], &["--url", "http://127.0.0.1:1"]].concat()).code == Some(69)
+        });
+        match asks {
+            Some(arguments) => asking.push(arguments),
+            None => others.push(verb),
+        }
+    }
+    assert!(asking.len() >= 7 && others.len() >= 6, "{asking:?} {others:?}");
+    (asking, others)
+}
+
+/// Asks with every verb, and each service where a verb wants one.
+fn ask_all(app: &Playground, services: &[String]) {
+    let url = format!("http://{}", app.address);
+    for arguments in asking().0 {
+        let names = if arguments.len() == 1 { &services[..1] } else { services };
+        for name in names {
+            for json in [&[][..], &["--json"]] {
+                let name = (arguments.len() > 1).then_some(name.as_str());
+                let words: Vec<&str> = std::iter::once(arguments[0].as_str())
+                    .chain(name)
+                    .chain(["--url", &url])
+                    .collect();
+                let printed = run_in(&[&words[..], json].concat(), &[app.at_home()]);
+                assert!(matches!(printed.code, Some(0 | 1 | 75)), "{words:?}: {printed:?}");
+                clean(&format!("{words:?}"), &(printed.stdout + &printed.stderr));
+            }
+        }
+    }
+}
+
+/// The arguments of every verb that reads the configuration, on this file. Those that ask learn
+/// there that they cannot know where.
+fn reading(path: &std::path::Path) -> Vec<Vec<String>> {
+    let (asking, others) = asking();
+    let nowhere = ["--set".to_owned(), "server.port=0".to_owned()];
+    let asking = asking.into_iter().map(|arguments| [&arguments[..], &nowhere].concat());
+    let all = asking.chain(others.into_iter().map(|verb| vec![verb]));
+    let file = ["--config".to_owned(), path.to_str().unwrap().to_owned()];
+    all.map(|arguments| [&arguments[..], &file].concat()).collect()
 }
 
 /// Every method and path of the program, with each service's name put in.
@@ -125,16 +206,28 @@ fn look_at(app: &Playground, method: &str, path: &str, is_stream: bool) {
     let sink = format!("{method} {path}");
     if is_stream {
         let from_the_first = format!("{path}?after=0");
-        let mut stream = http::send(app.address, method, &from_the_first, &[], b"");
+        let credential = [("Authorization", &*app.bearer())];
+        let mut stream = http::send(app.address, method, &from_the_first, &credential, b"");
         clean(&sink, &read_until(&mut stream, "settled"));
         return;
     }
-    let answer = http::request(app.address, method, path, &[], b"");
-    assert!(answer.status < 600, "{answer:?}");
-    clean(&sink, &format!("{answer:?}"));
+    let (right, wrong) = (app.bearer(), format!("Bearer {CANARY}"));
+    let credentials = [&[][..], &[("Authorization", &*right)], &[("Authorization", &*wrong)]];
+    for credential in credentials {
+        for query in ["", "access_token=kanarie"] {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            let path = if query.is_empty() { path } else { &format!("{path}{mark}{query}") };
+            let answer = http::request(app.address, method, path, credential, b"");
+            assert!(answer.status < 600, "{answer:?}");
+            clean(&sink, &format!("{answer:?}"));
+            let token = right.trim_start_matches("Bearer ");
+            assert!(!format!("{answer:?}").contains(token), "{sink} gives the own token away");
+        }
+    }
     if method == "POST" {
         for body in BODIES {
-            let answer = app.post_body(path, "application/json", body.as_bytes());
+            let headers = [("Authorization", &*right), ("Content-Type", "application/json")];
+            let answer = http::request(app.address, method, path, &headers, body.as_bytes());
             assert!(answer.status >= 400 && answer.status != 500, "{sink} {body}: {answer:?}");
             clean(&sink, &format!("{answer:?}"));
         }
@@ -143,7 +236,7 @@ fn look_at(app: &Playground, method: &str, path: &str, is_stream: bool) {
 
 #[track_caller]
 fn check_running(format: &str) {
-    let path = files(&RIGHT.replace("FORMAT", format));
+    let path = files(&RIGHT.replace("FORMAT", format).replace("HASH", HASH));
     let arguments = ["--set", FLAG, "--profile", "cage"];
     let app = Playground::start_file(path, &arguments, &VARIABLES, None);
     app.settle();
@@ -158,13 +251,16 @@ fn check_running(format: &str) {
     for (method, path, is_stream) in endpoints(&app.get("/openapi.json").json(), &services) {
         look_at(&app, &method, &path, is_stream);
     }
+    ask_all(&app, &services);
     // Also what the commands above have caused.
     clean("GET /events", &app.get("/events?after=0&limit=1000").body);
+    let token = app.bearer();
     let ended = app.terminate();
     ended.check(0);
     let log = ended.log.join("\n");
     assert!(log.contains("locked with ***"), "nobody was careless: {log}");
     clean("the log", &log);
+    assert!(!log.contains(token.trim_start_matches("Bearer ")), "the log has the own token");
 }
 
 /// Writes the file, and its profile's file beside it.
@@ -182,8 +278,8 @@ fn no_endpoint_and_no_log_gives_a_secret_away() {
 
 #[test]
 fn no_command_gives_a_secret_away() {
-    let path = files(&RIGHT.replace("FORMAT", "text"));
-    for verb in verbs().iter().filter(|verb| *verb != "run") {
+    let path = files(&RIGHT.replace("FORMAT", "text").replace("HASH", HASH));
+    for verb in asking().1.iter().filter(|verb| *verb != "run") {
         for json in [&[][..], &["--json"]] {
             let mut arguments = vec![verb, "--config", path.to_str().unwrap(), "--set", FLAG];
             arguments.extend(["--profile", "cage"].iter().chain(json));
@@ -200,9 +296,9 @@ fn no_command_gives_a_secret_away() {
 fn no_report_gives_a_secret_away() {
     for text in WRONG {
         let path = file(text);
-        for verb in verbs() {
+        for words in reading(&path) {
             for json in [&[][..], &["--json"]] {
-                let mut arguments = vec![&*verb, "--config", path.to_str().unwrap()];
+                let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
                 arguments.extend(json);
                 let printed = run(&arguments);
                 assert_eq!(printed.code, Some(78), "{text}: {printed:?}");
@@ -221,14 +317,20 @@ fn no_report_about_a_flag_or_variable_gives_it_away() {
         "services.v.password=[kanarie",
         "servces.x=kanarie",
         "kanarie",
+        "server.auth.tokens=[{name: a, role: viewer, token: kanarie}]",
+        "server.auth.tokens=kanarie",
+        "server.auth.token=kanarie",
     ];
     let variables = [
         ("PROCESSPYPE_SERVICES__V__PASWORD", "kanarie"),
         ("PROCESSPYPE_SERVCES__V", "kanarie"),
         ("PROCESSPYPE_SERVICES", "kanarie"),
+        ("PROCESSPYPE_SERVER__AUTH__TOKENS", "[{name: a, role: viewer, token: kanarie}]"),
+        ("PROCESSPYPE_SERVER__AUTH__TOKENS", "kanarie"),
+        ("PROCESSPYPE_SERVER__AUTH__TOKEN", "kanarie"),
     ];
-    for verb in verbs() {
-        let base = [&*verb, "--config", path.to_str().unwrap()];
+    for words in reading(&path) {
+        let base: Vec<&str> = words.iter().map(String::as_str).collect();
         for set in sets {
             let printed = run(&[&base[..], &["--set", set]].concat());
             assert!(matches!(printed.code, Some(64 | 78)), "{set}: {printed:?}");

@@ -38,6 +38,8 @@ pub(crate) struct Playground {
     readers: Vec<JoinHandle<()>>,
     pub(crate) address: SocketAddr,
     pub(crate) file: PathBuf,
+    /// Where it keeps its token.
+    pub(crate) runtime: PathBuf,
 }
 
 /// What is left of a playground that has ended.
@@ -63,6 +65,14 @@ pub(crate) fn file(text: &str) -> PathBuf {
     let name = format!("it-{}-{}.yaml", std::process::id(), FILES.fetch_add(1, Relaxed));
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Makes a directory as a session of a user has one.
+fn runtime_directory() -> PathBuf {
+    let name = format!("run-{}-{}", std::process::id(), FILES.fetch_add(1, Relaxed));
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&path).unwrap();
     path
 }
 
@@ -111,7 +121,7 @@ pub(crate) fn eventually<T>(what: &str, mut read: impl FnMut() -> Option<T>) -> 
 }
 
 /// The program, in an environment that does not configure it.
-fn program(core: Option<u32>) -> Command {
+pub(crate) fn program(core: Option<u32>) -> Command {
     let playground = env!("CARGO_BIN_EXE_playground");
     let mut command = match core {
         None => Command::new(playground),
@@ -189,6 +199,8 @@ impl Playground {
     ) -> Self {
         let mut command = program(core);
         command.arg("run").arg("--config").arg(&file).args(["--set", "server.port=0"]);
+        let runtime = runtime_directory();
+        command.env("XDG_RUNTIME_DIR", &runtime);
         command.args(arguments).envs(variables.iter().copied()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -196,7 +208,7 @@ impl Playground {
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let readers = vec![read_into(&log, stdout), read_into(&log, stderr)];
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut playground = Self { child, log, readers, address, file };
+        let mut playground = Self { child, log, readers, address, file, runtime };
         playground.address = eventually("it listens", || {
             let ended = playground.child.try_wait().unwrap();
             assert!(ended.is_none(), "it ended: {ended:?} {:#?}", lines(&playground.log));
@@ -214,8 +226,38 @@ impl Playground {
         eventually("it is settled", || (self.get("/health/startup").status == 200).then_some(()));
     }
 
+    /// Returns the variable that lets the command line find the token of the process.
+    pub(crate) fn at_home(&self) -> (&str, &str) {
+        ("XDG_RUNTIME_DIR", self.runtime.to_str().unwrap())
+    }
+
+    /// Returns the file with the token that the process has made.
+    #[track_caller]
+    pub(crate) fn token_file(&self) -> PathBuf {
+        let files = std::fs::read_dir(self.runtime.join("processpype")).unwrap();
+        let mut files = files.map(|file| file.unwrap().path());
+        let (file, None) = (files.next().unwrap(), files.next()) else {
+            panic!("there is more than one file");
+        };
+        file
+    }
+
+    /// Returns what `Authorization` says with the token that the process has made.
+    #[track_caller]
+    pub(crate) fn bearer(&self) -> String {
+        let token = std::fs::read_to_string(self.token_file()).unwrap();
+        format!("Bearer {token}")
+    }
+
+    /// Asks as somebody who has the token of the process.
     pub(crate) fn get(&self, path: &str) -> Answer {
-        http::request(self.address, "GET", path, &[], b"")
+        http::request(self.address, "GET", path, &[("Authorization", &self.bearer())], b"")
+    }
+
+    /// Begins to read the journal from its first event.
+    pub(crate) fn follow(&self) -> std::net::TcpStream {
+        let credential = [("Authorization", &*self.bearer())];
+        http::send(self.address, "GET", "/events/stream?after=0", &credential, b"")
     }
 
     pub(crate) fn post(&self, path: &str) -> Answer {
@@ -289,6 +331,7 @@ impl Drop for Playground {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.file);
+        let _ = std::fs::remove_dir_all(&self.runtime);
     }
 }
 

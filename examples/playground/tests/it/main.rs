@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod access;
 mod bad_input;
 mod canary;
+mod client;
 mod commands;
 mod defects;
 mod dependencies;

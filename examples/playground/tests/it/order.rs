@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Playground, run};
-use crate::http;
 
 const SERVICES: usize = 200;
 
@@ -85,7 +84,7 @@ fn a_random_graph_of_200_services_starts_and_stops_along_every_edge() {
     assert_eq!(plan.code, Some(0), "{plan:?}");
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
 
-    let stream = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");
+    let stream = app.follow();
     let reading = std::thread::spawn(move || read_stream(stream));
     let ended = app.terminate();
     ended.check(0);

@@ -70,7 +70,7 @@ fn sigterm_during_a_backoff_waits_for_nobody() {
 #[test]
 fn an_open_stream_and_an_idle_connection_do_not_hold_up_the_end() {
     let app = Playground::settled(PAIR);
-    let mut stream = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");
+    let mut stream = app.follow();
     read_until(&mut stream, "data: ");
     let mut idle = http::send(app.address, "GET", "/services", &[], b"");
     read_until(&mut idle, "\r\n\r\n");

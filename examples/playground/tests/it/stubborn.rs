@@ -38,7 +38,7 @@ services:
   block: {kind: stubborn, mode: block-thread}
   deaf: {kind: stubborn, mode: ignore-stop, depends_on: [block]}",
     );
-    let mut events = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");
+    let mut events = app.follow();
     read_until(&mut events, "settled");
     // It has promised a body and keeps the server waiting for it.
     let headers = [("Content-Length", "10"), ("Content-Type", "application/json")];
@@ -75,7 +75,13 @@ services:
         assert_eq!(app.get(path).status, 200, "{path}");
     }
     assert_eq!(app.post("/services/fast/restart").json()["changed"], true);
-    let mut stream = http::send(app.address, "GET", "/events/stream?after=0", &[], b"");
+    let mut stream = http::send(
+        app.address,
+        "GET",
+        "/events/stream?after=0",
+        &[("Authorization", &app.bearer())],
+        b"",
+    );
     read_until(&mut stream, "data: ");
     let mut idle = http::send(app.address, "GET", "/services", &[], b"");
     read_until(&mut idle, "\r\n\r\n");

@@ -1,0 +1,349 @@
+//! What is wrong with a running application, and what to do about each of it.
+//!
+//! # Invariants
+//!
+//! 1. [`diagnose`] is a pure function of what the application answers.
+//! 2. Every finding has a remedy. What only follows from another finding is none: a service that
+//!    waits is told where it waits for.
+
+use processpype_api::{
+    ApplicationState, ApplicationStatus, Desired, Info, Plan, ServiceState, ServiceStatus,
+};
+use serde::Serialize;
+
+use crate::error::ClientError;
+use crate::exit::ClientExit;
+use crate::look::Asking;
+use crate::print::{ERROR, WARNING, say};
+
+/// The finding that may follow from another one.
+const RUNNING_WITHOUT: &str = "running-without";
+
+/// What was looked at.
+#[derive(Clone, Debug)]
+struct Facts {
+    status: ApplicationStatus,
+    info: Info,
+    plan: Plan,
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    level: Level,
+    /// What sort it is; never changes its meaning.
+    code: &'static str,
+    service: Option<String>,
+    message: String,
+    remedy: String,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    /// Something does not work.
+    Problem,
+    /// Something works, and will not always.
+    Warning,
+}
+
+/// The answer with `--json`; the application knows nothing of it.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    ok: bool,
+    findings: &'a [Finding],
+}
+
+pub(crate) async fn doctor(asking: &Asking) -> Result<ClientExit, ClientError> {
+    let facts = Facts {
+        status: asking.client.get("/").await?.read()?,
+        info: asking.client.get("/info").await?.read()?,
+        plan: asking.client.get("/plan").await?.read()?,
+    };
+    let findings = diagnose(&facts);
+    let ok = findings.iter().all(|finding| finding.level != Level::Problem);
+    if asking.json {
+        let report = Report { ok, findings: &findings };
+        say(&serde_json::to_string(&report).unwrap_or_default());
+    } else {
+        findings.iter().for_each(|finding| say(&finding.to_string()));
+        say(&summary(&facts, &findings));
+    }
+    Ok(if ok { ClientExit::Done } else { ClientExit::Refused })
+}
+
+fn summary(facts: &Facts, findings: &[Finding]) -> String {
+    let count = |level, one: &str| {
+        let number = findings.iter().filter(|finding| finding.level == level).count();
+        if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+    };
+    let title = &facts.status.title;
+    match findings {
+        [] => format!("ok: nothing is wrong with {title}"),
+        _ => format!(
+            "{title}: {}, {}",
+            count(Level::Problem, "problem"),
+            count(Level::Warning, "warning")
+        ),
+    }
+}
+
+/// Finds what is wrong, the worst first.
+fn diagnose(facts: &Facts) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = application(&facts.status).into_iter().collect();
+    findings.extend(services(&facts.status));
+    findings.extend(build(facts));
+    findings.extend(facts.plan.warnings.iter().map(|it| {
+        let remedy = format!("in `{}`: {}", it.key, it.help);
+        Finding::new(Level::Warning, "plan", it.message.clone(), remedy)
+    }));
+    findings.sort_by_key(|finding| finding.level);
+    findings
+}
+
+fn application(status: &ApplicationStatus) -> Option<Finding> {
+    let (code, message, remedy) = match status.state {
+        ApplicationState::Running => return None,
+        ApplicationState::Starting => {
+            ("starting", "the start is not over", "wait; `timeline` says who it waits for")
+        }
+        ApplicationState::Stopping | ApplicationState::Stopped => {
+            ("closing", "the application is closing", "start it again once it has ended")
+        }
+    };
+    Some(Finding::new(Level::Problem, code, message, remedy))
+}
+
+/// Judges every service. Who runs without a provider that was found itself is not found again.
+fn services(status: &ApplicationStatus) -> Vec<Finding> {
+    let all = status.services.values();
+    let found: Vec<Finding> = all.filter_map(service).collect();
+    let is_found = |name: &String| found.iter().any(|it| it.service.as_ref() == Some(name));
+    let follows = |finding: &Finding| {
+        let it = finding.service.as_ref().and_then(|name| status.services.get(name));
+        finding.code == RUNNING_WITHOUT && it.is_some_and(|it| it.waiting_on.iter().all(is_found))
+    };
+    found.iter().filter(|finding| !follows(finding)).cloned().collect()
+}
+
+/// Judges one service; what waits for another one is judged there.
+fn service(it: &ServiceStatus) -> Option<Finding> {
+    if !it.enabled {
+        return None;
+    }
+    let name = &it.name;
+    let error = it.error.as_ref().map(|error| format!("{} ({})", error.message, error.kind));
+    let text = error.unwrap_or_default();
+    let is_orphan = it.error.as_ref().is_some_and(|error| error.kind == "orphaned");
+    let (restart, wanted) = (it.restart.as_ref(), it.desired == Desired::Running);
+    let found = |level, code, message: String, remedy: String| {
+        Some(Finding { service: Some(name.clone()), ..Finding::new(level, code, message, remedy) })
+    };
+    let mend = format!("mend the cause, its log says which, then `start {name}`");
+    match it.state {
+        _ if is_orphan => {
+            let message = format!("`{name}` could not be ended: {text}");
+            found(Level::Problem, "orphaned", message, "restart the process".to_owned())
+        }
+        ServiceState::Error if restart.is_some_and(|restart| restart.exhausted) => {
+            found(Level::Problem, "exhausted", format!("`{name}` failed too often: {text}"), mend)
+        }
+        ServiceState::Error if restart.is_some_and(|restart| restart.next_at.is_some()) => {
+            let message = format!("`{name}` failed and is tried again by itself: {text}");
+            let remedy = format!("wait, or `start {name}` once the cause is gone");
+            found(Level::Problem, "backoff", message, remedy)
+        }
+        ServiceState::Error if it.waiting_on.is_empty() => {
+            found(Level::Problem, "failed", format!("`{name}` failed and stays down: {text}"), mend)
+        }
+        ServiceState::Stopped if !wanted && it.generation > 0 && !it.completed => {
+            let who = it.acted.as_ref().map_or("somebody", |acted| &acted.actor);
+            let message = format!("`{name}` is stopped, {who} did it");
+            let remedy = format!("`start {name}`, or leave it: nobody else will start it");
+            found(Level::Warning, "stopped", message, remedy)
+        }
+        ServiceState::Running => running(it, &text).and_then(|(code, message)| {
+            found(Level::Warning, code, message, format!("`why {name}` says what can be done"))
+        }),
+        ServiceState::Error
+        | ServiceState::Stopped
+        | ServiceState::Starting
+        | ServiceState::Stopping => None,
+    }
+}
+
+/// Says what is wrong with a service that runs.
+fn running(it: &ServiceStatus, error: &str) -> Option<(&'static str, String)> {
+    let name = &it.name;
+    if let Some(degraded) = &it.degraded {
+        return Some(("degraded", format!("`{name}` runs, but degraded: {degraded}")));
+    }
+    if it.error.is_some() {
+        return Some(("complaining", format!("`{name}` runs and reports an error: {error}")));
+    }
+    if !it.waiting_on.is_empty() {
+        let others = it.waiting_on.join(", ");
+        return Some((RUNNING_WITHOUT, format!("`{name}` runs without {others}")));
+    }
+    (!it.ready).then(|| ("unready", format!("`{name}` runs and says that it is not ready")))
+}
+
+/// Judges how the application was built.
+fn build(facts: &Facts) -> Vec<Finding> {
+    let Facts { status, info, .. } = facts;
+    let mut findings = Vec::new();
+    let mut warn = |code, message: String, remedy: &str| {
+        findings.push(Finding::new(Level::Warning, code, message, remedy));
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    if info.framework != own {
+        let message =
+            format!("the application is built on {}, this program on {own}", info.framework);
+        warn("version", message, "use the command line of the application itself");
+    }
+    if info.panic == "abort" {
+        let message = "a panic in one service ends the whole process".to_owned();
+        warn("panic-abort", message, "build it without `panic = \"abort\"`");
+    }
+    if info.profile == "debug" && status.environment == "production" {
+        let message = "a debug build runs in production".to_owned();
+        warn("debug-build", message, "build it with `--release`");
+    }
+    findings
+}
+
+// === impl Finding ===
+
+impl Finding {
+    fn new(
+        level: Level,
+        code: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (message, remedy) = (message.into(), remedy.into());
+        Self { level, code, service: None, message, remedy }
+    }
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (word, style) = match self.level {
+            Level::Problem => ("problem", ERROR),
+            Level::Warning => ("warning", WARNING),
+        };
+        let Self { code, message, remedy, .. } = self;
+        write!(f, "{style}{word}[{code}]{style:#}: {message}\n  = help: {remedy}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Checks the findings, as `level code`, of one service with these fields.
+    #[track_caller]
+    fn check(change: &Value, expected: &[&str]) {
+        let mut service = json!({
+            "name": "db", "kind": "db", "state": "running", "error": null, "metadata": {},
+            "is_configured": true, "enabled": true, "ready": true, "completed": false,
+            "generation": 1, "since": "2026-11-26T10:00:00.000Z", "desired": "running",
+            "waiting_on": [], "restart": null, "degraded": null, "last_error": null, "acted": null,
+        });
+        for (key, value) in change.as_object().expect("fields") {
+            service[key] = value.clone();
+        }
+        let service = serde_json::from_value(service).expect("a status");
+        let mut facts = healthy();
+        facts.status.services.insert("db".to_owned(), service);
+        compare(&facts, expected);
+    }
+
+    #[track_caller]
+    fn compare(facts: &Facts, expected: &[&str]) {
+        let findings = diagnose(facts);
+        let word = |level| if level == Level::Problem { "problem" } else { "warning" };
+        let found: Vec<String> =
+            findings.iter().map(|it| format!("{} {}", word(it.level), it.code)).collect();
+        assert_eq!(found, expected, "{findings:#?}");
+        assert!(findings.iter().all(|it| !it.remedy.is_empty() && !it.message.is_empty()));
+    }
+
+    fn healthy() -> Facts {
+        let info = json!({
+            "title": "Shop", "version": "1", "framework": env!("CARGO_PKG_VERSION"),
+            "profile": "release", "features": [], "panic": "unwind", "platform": "x", "pid": 1,
+            "started_at": "2026-11-26T10:00:00.000Z", "uptime_seconds": 1, "services": 1,
+        });
+        let status = json!({
+            "title": "Shop", "version": "1", "environment": "production", "state": "running",
+            "services": {},
+        });
+        Facts {
+            status: serde_json::from_value(status).expect("a status"),
+            info: serde_json::from_value(info).expect("an info"),
+            plan: Plan::default(),
+        }
+    }
+
+    #[test]
+    fn every_service_that_is_not_well_is_found() {
+        let error =
+            |kind: &str| json!({"message": "m", "kind": kind, "at": "2026-11-26T10:00:00.000Z"});
+        let restart = |next: Option<&str>| {
+            let exhausted = next.is_none();
+            json!({"attempt": 3, "next_at": next, "exhausted": exhausted, "held": false})
+        };
+        let next = Some("2026-11-26T10:00:09.000Z");
+        check(&json!({}), &[]);
+        check(&json!({"state": "error", "error": error("orphaned")}), &["problem orphaned"]);
+        let failed = |restart: Value| {
+            let error = error("failed");
+            json!({"state": "error", "error": error, "restart": restart})
+        };
+        check(&failed(restart(None)), &["problem exhausted"]);
+        check(&failed(restart(next)), &["problem backoff"]);
+        check(&failed(json!(null)), &["problem failed"]);
+        check(&json!({"state": "stopped", "desired": "stopped"}), &["warning stopped"]);
+        check(&json!({"degraded": "slow"}), &["warning degraded"]);
+        check(&json!({"error": error("reported")}), &["warning complaining"]);
+        check(&json!({"waiting_on": ["disk"]}), &["warning running-without"]);
+        check(&json!({"ready": false}), &["warning unready"]);
+    }
+
+    #[test]
+    fn what_follows_from_another_finding_is_none() {
+        check(&json!({"state": "stopped", "waiting_on": ["disk"]}), &[]);
+        check(&json!({"state": "stopped", "completed": true, "desired": "stopped"}), &[]);
+        check(&json!({"state": "stopped", "generation": 0, "desired": "stopped"}), &[]);
+        check(&json!({"state": "stopped", "enabled": false, "desired": "stopped"}), &[]);
+        check(&json!({"state": "starting"}), &[]);
+    }
+
+    #[test]
+    fn build_plan_and_state_of_the_application() {
+        let mut facts = healthy();
+        facts.info.profile = "debug".to_owned();
+        facts.info.panic = "abort".to_owned();
+        facts.info.framework = "0.0.1".to_owned();
+        facts.status.state = ApplicationState::Starting;
+        facts.plan.warnings = vec![processpype_api::PlanWarning {
+            code: "nothing-significant".to_owned(),
+            message: "m".to_owned(),
+            key: "defaults.significant".to_owned(),
+            origin: None,
+            help: "h".to_owned(),
+        }];
+        let expected = [
+            "problem starting",
+            "warning version",
+            "warning panic-abort",
+            "warning debug-build",
+            "warning plan",
+        ];
+        compare(&facts, &expected);
+    }
+}

@@ -1,0 +1,150 @@
+//! What goes wrong between a client and an application, with what to do about it.
+//!
+//! # Invariants
+//!
+//! 1. Every error has a remedy, and exactly one exit code.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use processpype_config::HumanDuration;
+use serde::Deserialize;
+
+use crate::exit::ClientExit;
+use crate::target::URL_VARIABLE;
+
+/// Why a verb has no answer.
+#[derive(Debug)]
+pub(crate) enum ClientError {
+    /// Nothing accepts a connection.
+    Unreachable { url: String, source: io::Error },
+    /// No answer came in time.
+    Late { url: String, waited: Duration },
+    /// The connection broke.
+    Broken { url: String, source: hyper::Error },
+    /// The answer is longer than the limit.
+    TooLong { url: String, limit: usize },
+    /// The answer is none of a Processpype application.
+    Unreadable { url: String, why: String },
+    /// The application answered with a problem.
+    Problem(Box<Told>),
+}
+
+/// A problem as a client reads it: codes that it does not know are texts to it as well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Told {
+    pub(crate) title: String,
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) detail: String,
+    pub(crate) help: Option<String>,
+    pub(crate) errors: Vec<Fault>,
+    /// The answer as it came.
+    #[serde(skip)]
+    pub(crate) raw: String,
+}
+
+/// One mistake in a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Fault {
+    pub(crate) path: String,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+/// What the API calls a parameter, and the command line a flag.
+const FLAGS: [(&str, &str); 4] = [
+    ("?with_dependencies=true", "--with-dependencies"),
+    ("?with_dependents=true", "--with-dependents"),
+    ("?cascade=true", "--cascade"),
+    ("?force=true", "--force"),
+];
+
+// === impl ClientError ===
+
+impl ClientError {
+    pub(crate) fn exit(&self) -> ClientExit {
+        match self {
+            Self::Unreachable { .. } | Self::Late { .. } | Self::Broken { .. } => {
+                ClientExit::Unreachable
+            }
+            Self::TooLong { .. } | Self::Unreadable { .. } => ClientExit::Unreadable,
+            Self::Problem(_) => ClientExit::Refused,
+        }
+    }
+
+    /// Says what to do.
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { .. } => Some(format!(
+                "is the application running, and listening there? name another address with --url \
+                 or {URL_VARIABLE}"
+            )),
+            Self::Late { .. } => Some(
+                "try again; if it stays so, the process itself hangs: its \
+                log says more"
+                    .to_owned(),
+            ),
+            Self::Broken { .. } => {
+                Some("did the application end meanwhile? its log says why".to_owned())
+            }
+            Self::TooLong { .. } | Self::Unreadable { .. } => Some(format!(
+                "is it the right address, and an application of this version? name another one \
+                 with --url or {URL_VARIABLE}"
+            )),
+            Self::Problem(told) => told.help.as_deref().map(with_flags),
+        }
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable { url, source } => write!(f, "nothing answers at {url}: {source}"),
+            Self::Late { url, waited } => {
+                let waited = HumanDuration::from(*waited);
+                write!(f, "{url} did not answer within {waited}")
+            }
+            Self::Broken { url, source } => write!(f, "the connection to {url} broke: {source}"),
+            Self::TooLong { url, limit } => {
+                write!(f, "the answer of {url} is longer than {limit} bytes")
+            }
+            Self::Unreadable { url, why } => {
+                write!(f, "{url} is not answered as a Processpype application does: {why}")
+            }
+            Self::Problem(told) => write!(f, "{}: {}", told.title, told.detail),
+        }
+    }
+}
+
+/// Writes parameters as flags, where a text for HTTP names them, and a path as the verb.
+fn with_flags(text: &str) -> String {
+    if text.ends_with("/services lists the names") {
+        return "`services` lists the names".to_owned();
+    }
+    FLAGS.iter().fold(text.to_owned(), |text, (parameter, flag)| text.replace(parameter, flag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_become_flags() {
+        let text = "start `db`, or pass ?with_dependencies=true";
+        assert_eq!(with_flags(text), "start `db`, or pass --with-dependencies");
+        assert_eq!(with_flags("GET /api/services lists the names"), "`services` lists the names");
+    }
+
+    #[test]
+    fn a_problem_of_a_newer_version_is_read() {
+        let json = r#"{"title":"New","status":499,"code":"brand-new","detail":"d","more":[1]}"#;
+        let told: Told = serde_json::from_str(json).expect("it can be read");
+        assert_eq!((told.code.as_str(), told.status), ("brand-new", 499));
+        let error = ClientError::Problem(Box::new(told));
+        assert_eq!((error.to_string().as_str(), error.exit()), ("New: d", ClientExit::Refused));
+    }
+}

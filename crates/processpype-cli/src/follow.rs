@@ -1,0 +1,169 @@
+//! Events: pages of what happened, and a stream of what happens.
+//!
+//! # Invariants
+//!
+//! 1. A stream that breaks goes on where it broke, at most [`TRIES_MAX`] times in a row without an
+//!    answer; the first connection is tried once.
+//! 2. What was lost is said, on standard error.
+
+use std::time::Duration;
+
+use processpype_api::{Event, EventPage, Lagged};
+use tokio::time::sleep;
+
+use crate::error::ClientError;
+use crate::exit::ClientExit;
+use crate::http::Stream;
+use crate::look::{Asking, escape};
+use crate::print::{remark, say, say_raw};
+use crate::sse::{MESSAGE_MAX, Message, Parser};
+use crate::verb::EventsArgs;
+use crate::view;
+
+/// How many events are asked for at once: what the application gives at most.
+const PAGE: usize = 1000;
+
+/// How long a stream may be silent: three of the heartbeats that keep it alive.
+const SILENCE_MAX: Duration = Duration::from_secs(45);
+
+/// Before a broken stream is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often a broken stream is tried again in a row.
+const TRIES_MAX: u32 = 60;
+
+pub(crate) async fn events(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientError> {
+    if args.follow { follow(asking, args).await } else { pages(asking, args).await }
+}
+
+/// Prints what is held, page by page, up to what was newest when it began.
+async fn pages(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientError> {
+    let mut after = args.after.unwrap_or(0);
+    let mut end = None;
+    loop {
+        let path = format!("/events?after={after}&limit={PAGE}{}", filters(args));
+        let answer = asking.client.get(&path).await?;
+        let page: EventPage = answer.read()?;
+        if asking.json {
+            say_raw(&answer.text);
+        } else {
+            tell_lost(page.lost);
+            page.events.iter().for_each(|event| say(&view::event(event)));
+        }
+        let end = *end.get_or_insert(page.last);
+        if page.next >= end || page.next <= after {
+            return Ok(ClientExit::Done);
+        }
+        after = page.next;
+    }
+}
+
+/// Prints what happens until the application closes.
+async fn follow(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientError> {
+    // A place to go on from is there before the first event is.
+    let after = match args.after {
+        Some(after) => after,
+        None => asking.client.get("/events?limit=1").await?.read::<EventPage>()?.last,
+    };
+    let path = format!("/events/stream?after={after}{}", filters(args));
+    let mut follower = Follower { asking, last: after };
+    let mut stream = asking.client.stream(&path, None).await?;
+    loop {
+        match follower.read(&mut stream).await {
+            Ok(()) => return Ok(ClientExit::Done),
+            Err(error) => remark(&format!("{error}; trying again")),
+        }
+        stream = follower.again(&path).await?;
+        remark("connected again");
+    }
+}
+
+fn filters(args: &EventsArgs) -> String {
+    let filter = |name: &str, value: &Option<String>| {
+        value.as_ref().map_or(String::new(), |value| format!("&{name}={}", escape(value)))
+    };
+    format!("{}{}", filter("service", &args.service), filter("kind", &args.kind))
+}
+
+fn tell_lost(lost: u64) {
+    if lost > 0 {
+        remark(&format!("{lost} events are no longer held"));
+    }
+}
+
+/// Reads one stream after the other.
+struct Follower<'a> {
+    asking: &'a Asking,
+    /// The place where to go on.
+    last: u64,
+}
+
+// === impl Follower ===
+
+impl Follower<'_> {
+    /// Reads until the application closes.
+    async fn read(&mut self, stream: &mut Stream) -> Result<(), ClientError> {
+        let mut parser = Parser::default();
+        while let Some(piece) = stream.piece(SILENCE_MAX).await? {
+            let messages = parser.push(&piece).map_err(|_| ClientError::TooLong {
+                url: self.asking.client.url(),
+                limit: MESSAGE_MAX,
+            })?;
+            for message in messages {
+                if self.take(&message)? {
+                    return Ok(());
+                }
+            }
+        }
+        Err(ClientError::Unreadable {
+            url: self.asking.client.url(),
+            why: "the stream ended before the application closed".to_owned(),
+        })
+    }
+
+    /// Takes one message; returns whether it is the last.
+    fn take(&mut self, message: &Message) -> Result<bool, ClientError> {
+        self.last = message.id.unwrap_or(self.last);
+        match message.event.as_str() {
+            "closing" => {
+                remark("the application has closed");
+                return Ok(true);
+            }
+            "lagged" => {
+                let lagged: Lagged = self.read_data(message)?;
+                tell_lost(lagged.lost);
+            }
+            "" if message.data.is_empty() => {}
+            "" if self.asking.json => say_raw(&message.data),
+            "" => say(&view::event(&self.read_data::<Event>(message)?)),
+            // What a newer version may add is not for this one.
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    fn read_data<T: serde::de::DeserializeOwned>(
+        &self,
+        message: &Message,
+    ) -> Result<T, ClientError> {
+        serde_json::from_str(&message.data).map_err(|error| ClientError::Unreadable {
+            url: self.asking.client.url(),
+            why: error.to_string(),
+        })
+    }
+
+    /// Connects again, with patience.
+    async fn again(&self, path: &str) -> Result<Stream, ClientError> {
+        let mut tries = 0;
+        loop {
+            sleep(TRY_AGAIN).await;
+            tries += 1;
+            match self.asking.client.stream(path, Some(self.last)).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) if tries == TRIES_MAX => return Err(error),
+                Err(ClientError::Unreachable { .. } | ClientError::Broken { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

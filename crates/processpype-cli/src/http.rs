@@ -1,0 +1,266 @@
+//! One request over one connection, bounded in time and size.
+//!
+//! # Invariants
+//!
+//! 1. Every wait has an end: to connect, for the head of an answer, between two pieces of a body.
+//! 2. A body that is read whole has at most [`BODY_MAX`] bytes.
+//! 3. Nothing is kept between requests, and nothing is spawned: who waits for an answer drives the
+//!    connection.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use http_body_util::Full;
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, USER_AGENT};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use processpype_api::Timestamp;
+use processpype_config::Secret;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::error::{ClientError, Told};
+use crate::target::Target;
+use crate::token;
+
+/// How long a connection may take.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// How long the application may take to answer, beside what it was asked to wait.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// Between two pieces of a body.
+const PIECE_TIME: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read: a list of some 10,000 services.
+const BODY_MAX: usize = 16 * 1024 * 1024;
+
+const AGENT: &str = concat!("processpype/", env!("CARGO_PKG_VERSION"));
+
+/// Asks one application.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    target: Target,
+    token: Option<Arc<Secret<String>>>,
+}
+
+/// An answer that was read whole, and is no problem.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+    /// The application's time, to the second.
+    pub(crate) now: Option<Timestamp>,
+    url: String,
+}
+
+/// A body that comes piece by piece.
+pub(crate) struct Stream {
+    connection: Option<Connection>,
+    body: Incoming,
+    url: String,
+}
+
+type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn new(target: Target) -> Self {
+        let token = token::find(target.host(), target.port()).map(Arc::new);
+        Self { target, token }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.target.to_string()
+    }
+
+    /// Reads what is at `path`.
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer, ClientError> {
+        self.ask(Method::GET, path, String::new(), Duration::ZERO).await
+    }
+
+    /// Gives a command that may take `wait` at the other side.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: String,
+        wait: Duration,
+    ) -> Result<Answer, ClientError> {
+        self.ask(Method::POST, path, body, wait).await
+    }
+
+    /// Opens a stream; `last` is the place where an earlier one broke.
+    pub(crate) async fn stream(
+        &self,
+        path: &str,
+        last: Option<u64>,
+    ) -> Result<Stream, ClientError> {
+        let last = last.map(|last| ("last-event-id", last.to_string()));
+        let (response, mut stream) =
+            self.open(Method::GET, path, String::new(), Duration::ZERO, last).await?;
+        if response.status().is_success() {
+            return Ok(stream);
+        }
+        let text = stream.text(BODY_MAX).await?;
+        Err(problem(stream.url, response.status().as_u16(), text))
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        wait: Duration,
+    ) -> Result<Answer, ClientError> {
+        let (response, mut stream) = self.open(method, path, body, wait, None).await?;
+        let status = response.status().as_u16();
+        let now = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let now = now.and_then(|date| httpdate::parse_http_date(date).ok()).and_then(since_epoch);
+        let text = stream.text(BODY_MAX).await?;
+        if !response.status().is_success() {
+            return Err(problem(stream.url, status, text));
+        }
+        Ok(Answer { status, text, now, url: stream.url })
+    }
+
+    /// Connects, sends one request, and waits for the head of its answer.
+    async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        wait: Duration,
+        extra: Option<(&'static str, String)>,
+    ) -> Result<(Response<()>, Stream), ClientError> {
+        let url = self.target.to_string();
+        let late = |waited| ClientError::Late { url: url.clone(), waited };
+        let broken = |source| ClientError::Broken { url: url.clone(), source };
+        let connecting = TcpStream::connect((self.target.host(), self.target.port()));
+        let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
+        let socket =
+            socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
+        let io = TokioIo::new(socket);
+        let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
+        let mut connection: Option<Connection> = Some(Box::pin(connection));
+        let request = self.request(method, path, body, extra)?;
+        let mut sending = Box::pin(sender.send_request(request));
+        let answering = poll_fn(|cx| {
+            drive(&mut connection, cx);
+            sending.as_mut().poll(cx)
+        });
+        let patience = wait.saturating_add(ANSWER_TIME);
+        let response = timeout(patience, answering).await.map_err(|_| late(patience))?;
+        drop(sending);
+        let (head, body) = response.map_err(broken)?.into_parts();
+        let stream = Stream { connection, body, url };
+        Ok((Response::from_parts(head, ()), stream))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        extra: Option<(&'static str, String)>,
+    ) -> Result<Request<Full<Bytes>>, ClientError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(self.target.path(path))
+            .header(HOST, self.target.authority())
+            .header(USER_AGENT, AGENT);
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+        }
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some((name, value)) = extra {
+            request = request.header(name, value);
+        }
+        request.body(Full::from(body)).map_err(|error| ClientError::Unreadable {
+            url: self.url(),
+            why: format!("there can be no such request: {error}"),
+        })
+    }
+}
+
+/// Lets the connection go on. What is wrong with it, the answer or its body tells.
+fn drive(connection: &mut Option<Connection>, cx: &mut Context<'_>) {
+    if let Some(running) = connection
+        && running.as_mut().poll(cx).is_ready()
+    {
+        *connection = None;
+    }
+}
+
+fn since_epoch(time: SystemTime) -> Option<Timestamp> {
+    let time = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    u64::try_from(time.as_millis()).ok().map(Timestamp)
+}
+
+/// Reads a problem, or what another program says instead.
+fn problem(url: String, status: u16, raw: String) -> ClientError {
+    match serde_json::from_str::<Told>(&raw) {
+        Ok(told) if !told.code.is_empty() => ClientError::Problem(Box::new(Told { raw, ..told })),
+        _ => ClientError::Unreadable { url, why: format!("it says {status}, and not why") },
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Reads the JSON of the answer.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        serde_json::from_str(&self.text).map_err(|error| ClientError::Unreadable {
+            url: self.url.clone(),
+            why: error.to_string(),
+        })
+    }
+}
+
+// === impl Stream ===
+
+impl Stream {
+    /// Returns the next piece; none at the end.
+    pub(crate) async fn piece(&mut self, patience: Duration) -> Result<Option<Bytes>, ClientError> {
+        let late = |_| ClientError::Late { url: self.url.clone(), waited: patience };
+        let (connection, body) = (&mut self.connection, &mut self.body);
+        let next = poll_fn(|cx| {
+            drive(connection, cx);
+            loop {
+                match Pin::new(&mut *body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                        Ok(data) => return Poll::Ready(Some(Ok(data))),
+                        Err(_) => continue,
+                    },
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                    Poll::Ready(None) => return Poll::Ready(None),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        let piece = timeout(patience, next).await.map_err(late)?;
+        piece.transpose().map_err(|source| ClientError::Broken { url: self.url.clone(), source })
+    }
+
+    async fn text(&mut self, limit: usize) -> Result<String, ClientError> {
+        let mut all = Vec::new();
+        while let Some(piece) = self.piece(PIECE_TIME).await? {
+            if all.len() + piece.len() > limit {
+                return Err(ClientError::TooLong { url: self.url.clone(), limit });
+            }
+            all.extend_from_slice(&piece);
+        }
+        String::from_utf8(all).map_err(|_| ClientError::Unreadable {
+            url: self.url.clone(),
+            why: "it is no text".to_owned(),
+        })
+    }
+}

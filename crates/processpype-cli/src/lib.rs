@@ -1,0 +1,46 @@
+//! The client of a Processpype application: the verbs that ask a running one, for every
+//! application's own command line and for the program `processpype`.
+//!
+//! # Invariants
+//!
+//! 1. A client knows the wire and nothing else: what it shows, any other client of the API could.
+//! 2. Answers go to standard output, everything else to standard error; with `--json` the answer is
+//!    the application's own, byte by byte.
+//! 3. Every wait and every body is bounded, and every error says what to do.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use processpype_cli::{ClientExit, ClientVerb, Target, ask};
+//!
+//! let target: Target = "http://127.0.0.1:8080".parse().expect("an address");
+//! let exit = ask(&ClientVerb::Status { name: None }, &target, false);
+//! assert_eq!(exit, ClientExit::Done);
+//! ```
+
+mod act;
+mod doctor;
+mod error;
+mod exit;
+mod follow;
+mod http;
+mod look;
+mod print;
+mod shell;
+mod sse;
+mod target;
+mod token;
+mod verb;
+mod view;
+
+pub use crate::exit::ClientExit;
+pub use crate::look::{ask, ask_plan};
+pub use crate::shell::{completions, man_page};
+pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
+pub use crate::token::TOKEN_VARIABLE;
+pub use crate::verb::{
+    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, RestartArgs, StartArgs,
+    StopArgs,
+};
+pub use crate::view::plan_text;
+pub use clap_complete::Shell;

@@ -1,0 +1,86 @@
+//! The program `processpype`: asks a running application, without any Rust code.
+//!
+//! # Invariants
+//!
+//! 1. It knows no application: what it can do, every application's own command line can do too.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use processpype_cli::{
+    CLIENT_EXIT_CODES, ClientExit, ClientVerb, DEFAULT_URL, Shell, Target, ask, ask_plan,
+    completions, man_page,
+};
+
+/// Ask a running Processpype application, and command it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "processpype",
+    version,
+    after_help = format!("Exit codes: {CLIENT_EXIT_CODES}"),
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+struct Arguments {
+    /// Where the application listens.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "URL",
+        env = processpype_cli::URL_VARIABLE,
+        hide_env_values = true,
+        default_value = DEFAULT_URL
+    )]
+    url: Target,
+
+    /// Print what the application answers, as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    #[command(flatten)]
+    Client(ClientVerb),
+    /// Show in what order services start and stop, and how long that takes at worst.
+    Plan,
+    /// Print the script that lets a shell complete this command line.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => obey(arguments).into(),
+        Err(error) => {
+            // `--help` and `--version` come this way too.
+            let _ = error.print();
+            let is_help =
+                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            if is_help { ClientExit::Done.into() } else { ClientExit::Usage.into() }
+        }
+    }
+}
+
+fn obey(arguments: Arguments) -> ClientExit {
+    let Arguments { url, json, verb } = arguments;
+    let text = match verb {
+        Verb::Client(verb) => return ask(&verb, &url, json),
+        Verb::Plan => return ask_plan(&url, json),
+        Verb::Completions { shell } => completions(Arguments::command(), shell),
+        Verb::Man => man_page(Arguments::command()),
+    };
+    // A reader that has gone (`| head`) is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ClientExit::Done
+}

@@ -1,0 +1,86 @@
+//! Where a client's verbs print. Nothing else in this crate writes.
+//!
+//! # Invariants
+//!
+//! 1. Answers go to standard output; errors, progress and what is lost go to standard error.
+//! 2. Colour is for terminals, and for nobody who set `NO_COLOR`: `anstream` sees to both.
+//! 3. With `--json`, standard output has what the application answered, byte by byte, and a line
+//!    feed.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use processpype_api::ServiceState;
+
+use crate::error::ClientError;
+
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Prints to standard output. A reader that has gone (`| head`) is no error.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(anstream::stdout().lock(), "{text}");
+}
+
+/// Prints what the application answered, as it is.
+pub(crate) fn say_raw(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    if !text.ends_with('\n') {
+        let _ = out.write_all(b"\n");
+    }
+}
+
+/// Prints a remark to standard error.
+pub(crate) fn remark(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Prints an error and what to do about it.
+pub(crate) fn say_error(error: &ClientError) {
+    let code = match error {
+        ClientError::Problem(told) => format!("[{}]", told.code),
+        _ => String::new(),
+    };
+    let mut text = format!("{ERROR}error{code}{ERROR:#}: {error}");
+    if let ClientError::Problem(told) = error {
+        for fault in &told.errors {
+            text.push_str(&format!("\n  --> {}: {}", fault.path, fault.message));
+            if let Some(help) = &fault.help {
+                text.push_str(&format!(" ({help})"));
+            }
+        }
+    }
+    if let Some(help) = error.help() {
+        text.push_str(&format!("\n  = help: {help}"));
+    }
+    remark(&text);
+}
+
+/// Shows how far something is, in place of what was shown before. Only on a terminal.
+pub(crate) fn progress(text: &str) {
+    let mut out = anstream::stderr().lock();
+    if std::io::stderr().is_terminal() {
+        let _ = write!(out, "\r\u{1b}[2K{text}");
+        let _ = out.flush();
+    }
+}
+
+/// Returns how many columns there are, if standard output is a terminal.
+pub(crate) fn width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size()?;
+    std::io::stdout().is_terminal().then_some(usize::from(width.0))
+}
+
+/// Returns the colour of a state.
+pub(crate) fn style_of(state: ServiceState) -> Style {
+    let colour = match state {
+        ServiceState::Running => AnsiColor::Green,
+        ServiceState::Starting | ServiceState::Stopping => AnsiColor::Yellow,
+        ServiceState::Error => AnsiColor::Red,
+        ServiceState::Stopped => return DIM,
+    };
+    colour.on_default()
+}

@@ -1,0 +1,35 @@
+//! What a command line tells to shells and to `man`.
+
+use clap::Command;
+use clap_complete::Shell;
+
+/// Returns the script that lets a shell complete the command line of `command`.
+///
+/// ```
+/// use clap::Command;
+/// use clap_complete::Shell;
+///
+/// let script = processpype_cli::completions(Command::new("shop"), Shell::Bash);
+/// assert!(script.contains("complete -F _shop"));
+/// ```
+#[must_use]
+pub fn completions(mut command: Command, shell: Shell) -> String {
+    let (name, mut script) = (command.get_name().to_owned(), Vec::new());
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Returns the manual page of `command`, for `man -l -`.
+///
+/// ```
+/// use clap::Command;
+///
+/// assert!(processpype_cli::man_page(Command::new("shop")).contains(".TH shop 1"));
+/// ```
+#[must_use]
+pub fn man_page(command: Command) -> String {
+    let mut page = Vec::new();
+    // Writing to memory does not fail.
+    let _ = clap_mangen::Man::new(command).render(&mut page);
+    String::from_utf8_lossy(&page).into_owned()
+}

@@ -1,0 +1,138 @@
+//! What can be asked of a running application. The doc comments are the help.
+
+use clap::{Args, Subcommand, ValueEnum};
+use processpype_config::HumanDuration;
+
+/// The exit codes of the client's verbs, for the end of a help text.
+pub const CLIENT_EXIT_CODES: &str = "0 done · 1 refused, or a problem found · 64 usage · \
+    69 nothing answers · 70 unreadable answer · 75 still going after --wait";
+
+/// A verb that asks a running application.
+///
+/// ```
+/// use clap::Parser;
+/// use processpype_cli::ClientVerb;
+///
+/// #[derive(Parser)]
+/// struct Arguments {
+///     #[command(subcommand)]
+///     verb: ClientVerb,
+/// }
+///
+/// let arguments = Arguments::parse_from(["program", "why", "api"]);
+/// assert!(matches!(arguments.verb, ClientVerb::Why { name } if name == "api"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+#[non_exhaustive]
+pub enum ClientVerb {
+    /// Show a running application, or one of its services.
+    Status {
+        /// The service.
+        name: Option<String>,
+    },
+    /// List the services of a running application, with kind, group and what they wait for.
+    Services,
+    /// Start a service, and the providers of it that were never started.
+    Start(StartArgs),
+    /// Stop a service and keep it stopped; those that need it go on.
+    Stop(StopArgs),
+    /// Stop a service, if it runs, and start a new generation.
+    Restart(RestartArgs),
+    /// Show what happened, and follow what happens.
+    Events(EventsArgs),
+    /// Say why a service is as it is, and what can be done.
+    Why {
+        /// The service.
+        name: String,
+    },
+    /// Show who needs whom.
+    Graph {
+        /// How to draw it; `--json` wins.
+        #[arg(long, value_enum, default_value = "text")]
+        format: GraphFormat,
+    },
+    /// Show how the start of the application really was.
+    Timeline,
+    /// Show what the application is: versions, build, process.
+    Info,
+    /// Look for what is wrong with a running application, and say what to do about it.
+    Doctor,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct CommandArgs {
+    /// The service.
+    pub name: String,
+    /// Why; it is kept with the event and shown by `status`.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// How long to wait for the effect, such as `30s` or `5m`; `0` = do not wait.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub wait: HumanDuration,
+}
+
+/// What `start` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct StartArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would be shown as help")]
+    pub command: CommandArgs,
+    /// Also start providers that an operator stopped, or that failed.
+    #[arg(long)]
+    pub with_dependencies: bool,
+    /// Start although what is left of the last generation may still run.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What `stop` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct StopArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would be shown as help")]
+    pub command: CommandArgs,
+    /// Stop the services that need it first.
+    #[arg(long)]
+    pub cascade: bool,
+}
+
+/// What `restart` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct RestartArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would be shown as help")]
+    pub command: CommandArgs,
+    /// Also restart the services that run and need it.
+    #[arg(long)]
+    pub with_dependents: bool,
+}
+
+/// What `events` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct EventsArgs {
+    /// Go on with what happens, until interrupted or the application closes.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only events about this service.
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Only events of this kind, such as `state` or `command`.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Only events with a higher sequence number. Left out: all that are held, or, with `--follow`,
+    /// what happens from now on.
+    #[arg(long, value_name = "NUMBER")]
+    pub after: Option<u64>,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Lines for people.
+    Text,
+    /// For Graphviz.
+    Dot,
+    /// For Mermaid.
+    Mermaid,
+}

@@ -1,0 +1,172 @@
+//! The application and its services, now.
+
+use processpype_api::{
+    ApplicationState, ApplicationStatus, ErrorReport, Restart, ServiceDetail, ServiceList,
+    ServiceStatus,
+};
+
+use super::table::{Cell, table};
+use super::{Paper, word};
+use crate::print::{BOLD, style_of};
+
+/// The head of a table of services.
+const HEAD: [&str; 6] = ["NAME", "STATE", "READY", "GEN", "FOR", "WHAT"];
+
+/// Shows the application with all its services.
+pub(crate) fn application(status: &ApplicationStatus, paper: Paper) -> String {
+    let ApplicationStatus { title, version, environment, state, services } = status;
+    let state = match state {
+        ApplicationState::Starting => "starting",
+        ApplicationState::Running => "running",
+        ApplicationState::Stopping => "stopping",
+        ApplicationState::Stopped => "stopped",
+    };
+    let missing = services.values().filter(|service| is_missing(service)).count();
+    let missing = if missing == 0 { String::new() } else { format!(", {missing} not ready") };
+    let count = match services.len() {
+        1 => "1 service".to_owned(),
+        many => format!("{many} services"),
+    };
+    let head =
+        format!("{BOLD}{title}{BOLD:#} {version} ({environment}): {state}, {count}{missing}");
+    let rows: Vec<Vec<Cell>> = services.values().map(|service| row(service, paper)).collect();
+    format!("{head}\n\n{}", table(&HEAD, &rows, paper.width))
+}
+
+/// Lists the services.
+pub(crate) fn services(list: &ServiceList, paper: Paper) -> String {
+    let head = ["NAME", "KIND", "STATE", "DESIRED", "GROUP", "WAITS FOR"];
+    let row = |it: &ServiceStatus| {
+        let desired = match it.desired {
+            processpype_api::Desired::Running => "running",
+            processpype_api::Desired::Stopped => "stopped",
+        };
+        vec![
+            it.name.as_str().into(),
+            it.kind.as_str().into(),
+            Cell::styled(word(it.state), style_of(it.state)),
+            if it.enabled { desired } else { "disabled" }.into(),
+            it.group.as_deref().unwrap_or("-").into(),
+            it.waiting_on.join(", ").into(),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = list.services.iter().map(row).collect();
+    table(&head, &rows, paper.width)
+}
+
+/// Shows one service with its past.
+pub(crate) fn service(detail: &ServiceDetail, paper: Paper) -> String {
+    let it = &detail.status;
+    let style = style_of(it.state);
+    let kind = if it.kind == it.name { String::new() } else { format!(", kind {}", it.kind) };
+    let mut text = format!(
+        "{BOLD}{}{BOLD:#}: {style}{}{style:#}{} (generation {}{kind})",
+        it.name,
+        word(it.state),
+        if it.ready { ", ready" } else { "" },
+        it.generation
+    );
+    for (key, value) in facts(it, paper) {
+        text.push_str(&format!("\n  {key:<10} {value}"));
+    }
+    for (key, value) in &it.metadata {
+        text.push_str(&format!("\n  {key:<10} {value}"));
+    }
+    for past in detail.history.iter().rev() {
+        let lived = super::span(past.ended.0.saturating_sub(past.started.0));
+        let (generation, exit) = (past.generation, &past.exit);
+        text.push_str(&format!(
+            "\n  {:<10} generation {generation} lived {lived} until {}: {exit}",
+            "before", past.ended
+        ));
+    }
+    text
+}
+
+fn facts(it: &ServiceStatus, paper: Paper) -> Vec<(&'static str, String)> {
+    let since = match paper.ago(it.since) {
+        Some(ago) => format!("{} ({ago})", it.since),
+        None => it.since.to_string(),
+    };
+    let mut facts = vec![("since", since)];
+    let mut add = |key, value: Option<String>| facts.extend(value.map(|value| (key, value)));
+    add("enabled", (!it.enabled).then(|| "no".to_owned()));
+    add("completed", it.completed.then(|| "yes".to_owned()));
+    add("group", it.group.clone());
+    add("waits for", (!it.waiting_on.is_empty()).then(|| it.waiting_on.join(", ")));
+    add("error", it.error.as_ref().map(error));
+    add("restart", it.restart.as_ref().map(|restart| next(restart, paper)));
+    add("degraded", it.degraded.clone());
+    let last = it.last_error.as_ref().filter(|last| Some(*last) != it.error.as_ref());
+    add("last error", last.map(|last| format!("{}, at {}", error(last), last.at)));
+    add(
+        "acted",
+        it.acted.as_ref().map(|acted| {
+            let why =
+                acted.reason.as_ref().map_or(String::new(), |why| format!(", because: {why}"));
+            format!("{} by {} at {}{why}", acted.verb, acted.actor, acted.at)
+        }),
+    );
+    facts
+}
+
+fn row(it: &ServiceStatus, paper: Paper) -> Vec<Cell> {
+    vec![
+        it.name.as_str().into(),
+        Cell::styled(word(it.state), style_of(it.state)),
+        if it.ready { "yes" } else { "-" }.into(),
+        it.generation.to_string().into(),
+        paper.ago(it.since).unwrap_or_else(|| "-".to_owned()).into(),
+        what(it, paper).into(),
+    ]
+}
+
+/// Says what an operator should know first.
+fn what(it: &ServiceStatus, paper: Paper) -> String {
+    let mut all = Vec::new();
+    if !it.enabled {
+        all.push("disabled".to_owned());
+    }
+    if it.completed {
+        all.push("completed".to_owned());
+    }
+    all.extend(it.error.as_ref().map(error));
+    all.extend(it.restart.as_ref().map(|restart| next(restart, paper)));
+    if !it.waiting_on.is_empty() {
+        let waits = if it.state == processpype_api::ServiceState::Running {
+            "without"
+        } else {
+            "waits for"
+        };
+        all.push(format!("{waits} {}", it.waiting_on.join(", ")));
+    }
+    all.extend(it.degraded.clone());
+    let stopped = it.acted.as_ref().filter(|acted| acted.verb == "stop" && !is_wanted(it));
+    all.extend(stopped.map(|acted| format!("stopped by {}", acted.actor)));
+    all.join("; ")
+}
+
+fn error(error: &ErrorReport) -> String {
+    format!("{} ({})", error.message, error.kind)
+}
+
+fn next(restart: &Restart, paper: Paper) -> String {
+    let number = restart.attempt;
+    if restart.exhausted {
+        return "exhausted: no restart will come".to_owned();
+    }
+    let held = if restart.held { "held, " } else { "" };
+    match restart.next_at.map(|at| paper.until(at).ok_or(at)) {
+        Some(Ok(time)) => format!("{held}attempt {number} in {time}"),
+        Some(Err(at)) => format!("{held}attempt {number} at {at}"),
+        None => format!("{held}attempt {number}"),
+    }
+}
+
+fn is_wanted(it: &ServiceStatus) -> bool {
+    it.desired == processpype_api::Desired::Running
+}
+
+fn is_missing(it: &ServiceStatus) -> bool {
+    it.enabled && is_wanted(it) && !it.ready && !it.completed
+}

@@ -1,0 +1,173 @@
+//! Who needs whom: as JSON, and as text for Graphviz and Mermaid.
+//!
+//! # Invariants
+//!
+//! 1. Edges and groups come from the layout, which does not change; only the nodes are of now.
+//! 2. A name of a service or a group is safe in every format: it is made of letters, digits, `-`
+//!    and `_`.
+
+use std::fmt::Write as _;
+
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use processpype_api::{Edge, GRAPH_FORMATS, Graph, Group, Node, Problem, ServiceState};
+use processpype_core::EdgePolicy;
+use processpype_runtime::{Layout, NamedEdge, NamedGroup};
+
+use crate::convert;
+use crate::query::Query;
+use crate::reply::Rendered;
+use crate::server::Control;
+
+/// Answers `GET /graph`.
+pub(crate) fn graph(
+    control: &Control,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let mut query = Query::of(uri);
+    let format = query.one_of("format", GRAPH_FORMATS);
+    query.finish()?;
+    let render = || {
+        let graph = Graph {
+            nodes: control.manager.statuses().iter().map(|status| node(status)).collect(),
+            edges: edges(control.manager.layout()),
+            groups: groups(control.manager.layout()),
+        };
+        match format {
+            1 => Rendered::text("text/vnd.graphviz", dot(&graph)),
+            2 => Rendered::text("text/plain", mermaid(&graph)),
+            _ => Rendered::json(&graph),
+        }
+    };
+    Ok(control.graphs[format].get(|| control.manager.version(), render).respond(headers))
+}
+
+/// Returns the edges of an application, for the wire.
+#[must_use]
+pub fn edges(layout: &Layout) -> Vec<Edge> {
+    let edge = |edge: &NamedEdge| Edge {
+        dependent: layout.name(edge.dependent).to_string(),
+        provider: layout.name(edge.provider).to_string(),
+        policy: edge.policy.as_str().to_owned(),
+        origin: edge.origin.to_string(),
+    };
+    layout.edges.iter().map(edge).collect()
+}
+
+/// Returns the groups of an application, for the wire.
+#[must_use]
+pub fn groups(layout: &Layout) -> Vec<Group> {
+    let group = |group: &NamedGroup| Group {
+        name: group.name.to_string(),
+        strategy: group.strategy.as_str().to_owned(),
+        members: group.members.iter().map(|&id| layout.name(id).to_string()).collect(),
+        max_restarts: group.limit.max_restarts(),
+        within_ms: u64::try_from(group.limit.within().as_millis()).unwrap_or(u64::MAX),
+        origin: group.origin.to_string(),
+    };
+    layout.groups.iter().map(group).collect()
+}
+
+fn node(status: &processpype_runtime::Status) -> Node {
+    Node {
+        name: status.name.to_string(),
+        kind: status.kind.to_string(),
+        state: status.state.into(),
+        ready: status.ready,
+        desired: status.desired.into(),
+        enabled: status.enabled,
+        waiting_on: convert::names(&status.waiting_on),
+    }
+}
+
+/// Draws the graph for Graphviz: an arrow leads from who needs to who is needed.
+fn dot(graph: &Graph) -> String {
+    let mut text = "digraph application {\n  rankdir=BT;\n  node [shape=box];\n".to_owned();
+    for node in &graph.nodes {
+        let (name, state) = (&node.name, word(node.state));
+        let style = if node.enabled { "solid" } else { "dotted" };
+        let colour = colour(node);
+        let _ = writeln!(
+            text,
+            "  \"{name}\" [label=\"{name}\\n{state}\", color=\"{colour}\", style={style}];"
+        );
+    }
+    for edge in &graph.edges {
+        let Edge { dependent, provider, .. } = edge;
+        let look = match label(edge) {
+            "" => String::new(),
+            label if gates(edge) => format!(" [label=\"{label}\"]"),
+            label => format!(" [label=\"{label}\", style=dashed]"),
+        };
+        let _ = writeln!(text, "  \"{dependent}\" -> \"{provider}\"{look};");
+    }
+    for (i, group) in graph.groups.iter().enumerate() {
+        let members: Vec<String> = group.members.iter().map(|it| format!("\"{it}\"")).collect();
+        let Group { name, strategy, .. } = group;
+        let _ = writeln!(
+            text,
+            "  subgraph cluster_{i} {{ label=\"{name}: {strategy}\"; {}; }}",
+            members.join("; ")
+        );
+    }
+    text + "}\n"
+}
+
+/// Draws the graph for Mermaid.
+fn mermaid(graph: &Graph) -> String {
+    let mut text = "flowchart BT\n".to_owned();
+    let id = |name: &str| {
+        let at = graph.nodes.iter().position(|node| node.name == name).unwrap_or_default();
+        format!("s{at}")
+    };
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let _ = writeln!(text, "  s{i}[\"{}<br>{}\"]", node.name, word(node.state));
+    }
+    for edge in &graph.edges {
+        let (from, to) = (id(&edge.dependent), id(&edge.provider));
+        let arrow = if gates(edge) { "-->" } else { "-.->" };
+        let label = label(edge);
+        let label = if label.is_empty() { String::new() } else { format!("|{label}|") };
+        let _ = writeln!(text, "  {from} {arrow}{label} {to}");
+    }
+    for (i, group) in graph.groups.iter().enumerate() {
+        let _ = writeln!(text, "  subgraph g{i}[\"{}: {}\"]", group.name, group.strategy);
+        for member in &group.members {
+            let _ = writeln!(text, "    {}", id(member));
+        }
+        text.push_str("  end\n");
+    }
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let _ = writeln!(text, "  style s{i} stroke:{}", colour(node));
+    }
+    text
+}
+
+fn gates(edge: &Edge) -> bool {
+    edge.policy != EdgePolicy::Optional.as_str()
+}
+
+/// The usual policy needs no word.
+fn label(edge: &Edge) -> &str {
+    if edge.policy == EdgePolicy::default().as_str() { "" } else { &edge.policy }
+}
+
+fn colour(node: &Node) -> &'static str {
+    match node.state {
+        ServiceState::Running if node.ready => "green",
+        ServiceState::Running | ServiceState::Starting | ServiceState::Stopping => "orange",
+        ServiceState::Stopped => "gray",
+        ServiceState::Error => "red",
+    }
+}
+
+fn word(state: ServiceState) -> &'static str {
+    match state {
+        ServiceState::Stopped => "stopped",
+        ServiceState::Starting => "starting",
+        ServiceState::Running => "running",
+        ServiceState::Stopping => "stopping",
+        ServiceState::Error => "error",
+    }
+}

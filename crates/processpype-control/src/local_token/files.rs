@@ -1,0 +1,194 @@
+//! A private file in a private directory.
+//!
+//! # Invariants
+//!
+//! 1. Nothing is followed: neither the directory nor the file may be a link.
+//! 2. What was opened is what is looked at, not its name a second time.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::auth::TOKEN_LENGTH_MAX;
+
+/// What others may do with the file or the directory: nothing.
+const OTHERS: u32 = 0o077;
+
+/// The user whose process this is.
+pub(super) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Reads a token.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    // What is no plain file must not make anybody wait, such as a pipe.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(refused("it is no plain file"));
+    }
+    check_private(&metadata)?;
+    let mut text = String::new();
+    file.take(TOKEN_LENGTH_MAX as u64 + 1).read_to_string(&mut text)?;
+    Ok(text.trim_end().to_owned())
+}
+
+/// Writes a token, and returns which file it is.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<(u64, u64)> {
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    private_directory(directory)?;
+    let hidden = path.with_extension(format!("{}.new", std::process::id()));
+    let written = create(&hidden, text).and_then(|file| {
+        fs::rename(&hidden, path)?;
+        Ok(number(&file.metadata()?))
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&hidden);
+    }
+    written
+}
+
+/// Removes a file if it is still the one that was written.
+pub(super) fn remove(path: &Path, file: (u64, u64)) {
+    if fs::symlink_metadata(path).is_ok_and(|now| number(&now) == file) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Makes a new file; one that lies in the way was left by a process of the same number.
+fn create(path: &Path, text: &str) -> io::Result<File> {
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file)
+}
+
+fn private_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_dir() {
+        return Err(refused("its directory is no directory"));
+    }
+    check_private(&metadata)
+}
+
+fn check_private(metadata: &Metadata) -> io::Result<()> {
+    if metadata.uid() != user() {
+        return Err(refused("it belongs to another user"));
+    }
+    if metadata.mode() & OTHERS != 0 {
+        return Err(refused("other users may read or change it"));
+    }
+    Ok(())
+}
+
+fn number(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A directory of one test, removed at its end.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let place = format!("processpype-files-{}-{name}", std::process::id());
+            let place = std::env::temp_dir().join(place);
+            let _ = fs::remove_dir_all(&place);
+            fs::create_dir(&place).unwrap();
+            Self(place)
+        }
+
+        fn token(&self) -> PathBuf {
+            self.0.join("run/shop-1.token")
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn only_the_owner_can_read_it() {
+        let place = Place::new("mode");
+        let file = write(&place.token(), "secret").unwrap();
+        assert_eq!((mode(&place.0.join("run")), mode(&place.token())), (0o700, 0o600));
+        assert_eq!(read(&place.token()).unwrap(), "secret");
+        assert_eq!(fs::read_dir(place.0.join("run")).unwrap().count(), 1, "nothing else is left");
+        remove(&place.token(), file);
+        assert_eq!(read(&place.token()).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_successors_file_stays() {
+        let place = Place::new("successor");
+        let first = write(&place.token(), "first").unwrap();
+        write(&place.token(), "second").unwrap();
+        remove(&place.token(), first);
+        assert_eq!(read(&place.token()).unwrap(), "second");
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_replaced_and_not_followed() {
+        let place = Place::new("link");
+        let victim = place.0.join("victim");
+        fs::write(&victim, "precious").unwrap();
+        fs::create_dir(place.0.join("run")).unwrap();
+        fs::set_permissions(place.0.join("run"), fs::Permissions::from_mode(0o700)).unwrap();
+        symlink(&victim, place.token()).unwrap();
+        let hidden = place.token().with_extension(format!("{}.new", std::process::id()));
+        symlink(&victim, hidden).unwrap();
+        write(&place.token(), "secret").unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(fs::symlink_metadata(place.token()).unwrap().is_file());
+        assert_eq!(read(&place.token()).unwrap(), "secret");
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_in_is_refused() {
+        let place = Place::new("directory");
+        let run = place.0.join("run");
+        fs::create_dir(&run).unwrap();
+        fs::set_permissions(&run, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(write(&place.token(), "secret").is_err());
+        fs::remove_dir(&run).unwrap();
+        symlink(std::env::temp_dir(), &run).unwrap();
+        assert!(write(&place.token(), "secret").is_err());
+    }
+
+    #[test]
+    fn what_others_can_read_or_plant_is_not_read() {
+        let place = Place::new("planted");
+        write(&place.token(), "secret").unwrap();
+        fs::set_permissions(place.token(), fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read(&place.token()).is_err());
+        fs::set_permissions(place.token(), fs::Permissions::from_mode(0o600)).unwrap();
+        let link = place.0.join("run/other.token");
+        symlink(place.token(), &link).unwrap();
+        assert!(read(&link).is_err());
+        assert!(read(&place.0.join("run")).is_err());
+    }
+}

@@ -1,0 +1,211 @@
+//! One open listener, and the clients that come in.
+//!
+//! # Invariants
+//!
+//! 1. A Unix socket has mode 0600 before it has its name: nobody else can ever open it.
+//! 2. Only a socket that nobody answers is replaced; any other file is left alone.
+//! 3. What is removed at the end is the own socket, not that of a successor.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+
+use crate::error::BindError;
+use crate::gate::{Gate, Peer, Reach};
+use crate::listener::{Ask, ListenAddress, Listener};
+#[cfg(unix)]
+use crate::unix::UnixSocket;
+
+/// A listener that holds its address.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) gate: Gate,
+    /// As it is told in the log.
+    pub(crate) name: String,
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener, SocketAddr),
+    #[cfg(unix)]
+    Unix(UnixSocket),
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
+}
+
+// === impl Open ===
+
+impl Open {
+    /// Takes the address, unless that would be careless.
+    pub(crate) async fn bind(listener: &Listener, has_tokens: bool) -> Result<Self, BindError> {
+        let refuse = |reason| BindError::refused(&listener.address, reason);
+        listener.check(has_tokens).map_err(refuse)?;
+        let gate = |reach| Gate { expose: listener.expose, ask: listener.ask, reach };
+        match &listener.address {
+            ListenAddress::Tcp { host, port } => {
+                let addresses = resolve(host, *port).await?;
+                let is_remote = !addresses.iter().all(|address| address.ip().is_loopback());
+                listener.check_reach(is_remote, has_tokens).map_err(refuse)?;
+                let reach = if is_remote { Reach::Network } else { Reach::Loopback };
+                let (socket, address) = listen(&addresses).await?;
+                let socket = Socket::Tcp(socket, address);
+                Ok(Self { gate: gate(reach), name: format!("http://{address}"), socket })
+            }
+            #[cfg(unix)]
+            ListenAddress::Unix(path) => {
+                let socket = UnixSocket::bind(path)
+                    .map_err(|error| BindError::unix(&listener.address, error))?;
+                let owner = rustix::process::geteuid().as_raw();
+                let reach = Reach::Unix { owner };
+                let name = listener.address.to_string();
+                Ok(Self { gate: gate(reach), name, socket: Socket::Unix(socket) })
+            }
+            #[cfg(not(unix))]
+            ListenAddress::Unix(_) => {
+                let error = io::ErrorKind::Unsupported.into();
+                Err(BindError::unix(&listener.address, error))
+            }
+        }
+    }
+
+    /// Says in the log where it can be reached, and for what.
+    pub(crate) fn tell(&self) {
+        let Gate { expose, ask, reach } = self.gate;
+        let what = if expose.control {
+            "control API listens"
+        } else if expose.services {
+            "routes of services are answered"
+        } else {
+            "probes are answered"
+        };
+        match self.address() {
+            Some(address) => tracing::info!(%address, "{what} on {}", self.name),
+            None => tracing::info!("{what} on {}", self.name),
+        }
+        if reach == Reach::Network && ask == Ask::Required {
+            tracing::warn!(
+                "tokens travel in plain text to {}: let a proxy that speaks TLS lead to it",
+                self.name
+            );
+        }
+        if reach == Reach::Loopback && ask == Ask::Nobody && expose.control {
+            tracing::warn!(
+                "everybody on this machine is an admin at {}: nobody is asked",
+                self.name
+            );
+        }
+    }
+
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(_, address) => Some(*address),
+            #[cfg(unix)]
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// Waits for a client.
+    pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match &self.socket {
+            Socket::Tcp(listener, _) => {
+                let (stream, address) = listener.accept().await?;
+                // Answers are small and complete: waiting for more to send only delays them.
+                let _ = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), Peer::Address(address.ip())))
+            }
+            #[cfg(unix)]
+            Socket::Unix(socket) => {
+                let (stream, user) = socket.accept().await?;
+                Ok((Stream::Unix(stream), Peer::User(user)))
+            }
+        }
+    }
+}
+
+async fn listen(addresses: &[SocketAddr]) -> Result<(TcpListener, SocketAddr), BindError> {
+    let bound = TcpListener::bind(addresses).await;
+    let listener = bound.map_err(|error| BindError::listen(addresses[0], error))?;
+    let address = listener.local_addr().map_err(|error| BindError::listen(addresses[0], error))?;
+    Ok((listener, address))
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let found = lookup_host((bare, port)).await;
+    let found = found.map_err(|error| BindError::resolve(host, error))?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    if addresses.is_empty() { Err(BindError::resolve(host, None)) } else { Ok(addresses) }
+}
+
+// === impl Stream ===
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}

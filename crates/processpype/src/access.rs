@@ -1,0 +1,263 @@
+//! Who may call the control plane, and from where: the sections `server.auth` and
+//! `server.listeners`.
+//!
+//! # Invariants
+//!
+//! 1. A listener that the control plane would refuse is refused by `check` already, with the same
+//!    words.
+//! 2. Neither a token nor its hash is shown: both are secrets to the configuration, and problems
+//!    speak of tokens by their place in the list.
+
+use std::collections::BTreeSet;
+
+use processpype_config::{Document, Report, Secret, Section};
+use processpype_control::{
+    Ask, InvalidListener, ListenAddress, Listener, Surfaces, TOKEN_NAME_MAX, Token,
+};
+use processpype_core::Role;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::mint::MINTED;
+use crate::settings::ServerSection;
+
+/// The most tokens: every request with one is compared with all.
+pub(crate) const TOKENS_MAX: usize = 256;
+
+/// The most listeners.
+pub(crate) const LISTENERS_MAX: usize = 16;
+
+/// Who may prove to be whom.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct AuthSection {
+    /// The tokens that clients send as `Authorization: Bearer TOKEN`. Each has a `name`, which
+    /// stands in events as `token:NAME`; a `role` (`viewer` looks, `operator` also starts and
+    /// stops, `admin` may everything); and either `sha256`, the hash of the token in hexadecimal
+    /// digits, or `token`, the token itself, as `${secret://…}` or `${VAR}`. A token has at least
+    /// 22 characters of chance: `openssl rand -hex 32` makes one.
+    #[schemars(extend("x-expected" = "a list of maps with `name`, `role` and `sha256` or `token`"))]
+    #[schemars(length(max = TOKENS_MAX))]
+    pub(crate) tokens: Vec<TokenSection>,
+}
+
+/// A token, and whom it stands for.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct TokenSection {
+    /// Whose it is; the actor of what is done with it is `token:` and this.
+    #[schemars(length(max = TOKEN_NAME_MAX))]
+    name: String,
+    /// What it allows.
+    role: RoleWord,
+    /// The SHA-256 of the token, in hexadecimal digits.
+    sha256: Option<Secret<String>>,
+    /// The token.
+    token: Option<Secret<String>>,
+}
+
+/// What a token allows; each role includes the ones before it.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum RoleWord {
+    /// Looks, and changes nothing.
+    Viewer,
+    /// Also starts, stops and restarts.
+    Operator,
+    /// May everything.
+    Admin,
+}
+
+/// One place to listen at.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub(crate) struct ListenerSection {
+    /// An address and a port, such as `127.0.0.1:8080`, or `unix:` and the path of a socket.
+    address: String,
+    /// What it shows. Default: everything.
+    expose: Option<BTreeSet<SurfaceWord>>,
+    /// Whom it asks for a token. Default: `loopback-open` on loopback, `required` elsewhere.
+    auth: Option<AskWord>,
+}
+
+/// Something that a listener shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum SurfaceWord {
+    /// Status, commands, events, documentation.
+    Control,
+    /// The services' own routes.
+    Services,
+    /// The probes.
+    Probes,
+}
+
+/// Whom a listener asks for a token.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum AskWord {
+    /// Everybody; over a Unix socket, everybody but its owner and root.
+    Required,
+    /// Everybody, but for status, start, stop and restart; on loopback only.
+    LoopbackOpen,
+    /// Nobody.
+    None,
+}
+
+/// What the control plane is told of both sections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Access {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) tokens: Vec<Token>,
+}
+
+/// Reads both sections; every problem is given to `problem`.
+pub(crate) fn read(
+    document: &Document,
+    server: &ServerSection,
+    mut problem: impl FnMut(Report),
+) -> Access {
+    let section = document.section(&["server"]);
+    let tokens = tokens(&server.auth, &section, &mut problem);
+    let has_tokens = !tokens.is_empty();
+    let listeners = match server.listeners.is_empty() {
+        true => short_form(server, has_tokens, &section, &mut problem),
+        false => listeners(server, has_tokens, &section, &mut problem),
+    };
+    Access { listeners, tokens }
+}
+
+// === tokens ===
+
+fn tokens(auth: &AuthSection, server: &Section, problem: &mut impl FnMut(Report)) -> Vec<Token> {
+    let section = server.get("auth").get("tokens");
+    let mut tokens: Vec<Token> = Vec::new();
+    for (at, written) in auth.tokens.iter().enumerate() {
+        match token(written, &tokens) {
+            Ok(token) => tokens.push(token),
+            Err(text) => problem(section.problem(format!("token {}: {text}", at + 1)).into()),
+        }
+    }
+    tokens
+}
+
+fn token(written: &TokenSection, others: &[Token]) -> Result<Token, String> {
+    let TokenSection { name, role, .. } = written;
+    let role = Role::from(*role);
+    let made = match (&written.sha256, &written.token) {
+        (Some(hash), None) => Token::hashed(name, role, hash.expose()),
+        (None, Some(text)) => Token::new(name, role, text.expose()),
+        (Some(_), Some(_)) => return Err("it has both `sha256` and `token`; keep one".to_owned()),
+        (None, None) => return Err("it has neither `sha256` nor `token`".to_owned()),
+    };
+    let token = made.map_err(|error| error.to_string())?;
+    if token.name() == MINTED {
+        return Err(format!("the name `{MINTED}` is for the token that every start makes"));
+    }
+    for (at, other) in others.iter().enumerate() {
+        if other.name() == token.name() {
+            return Err(format!("it has the name of token {}", at + 1));
+        }
+        // One of the two would never be found.
+        if other.is_same_secret(&token) {
+            return Err(format!("it is the same secret as token {}", at + 1));
+        }
+    }
+    Ok(token)
+}
+
+impl From<RoleWord> for Role {
+    fn from(word: RoleWord) -> Self {
+        match word {
+            RoleWord::Viewer => Self::Viewer,
+            RoleWord::Operator => Self::Operator,
+            RoleWord::Admin => Self::Admin,
+        }
+    }
+}
+
+// === listeners ===
+
+/// `host` and `port`: one listener that shows everything.
+fn short_form(
+    server: &ServerSection,
+    has_tokens: bool,
+    section: &Section,
+    problem: &mut impl FnMut(Report),
+) -> Vec<Listener> {
+    let (host, port) = (server.host.clone(), server.port);
+    let listener = Listener::at(ListenAddress::Tcp { host, port });
+    if let Err(reason) = listener.check(has_tokens) {
+        problem(refused(&section.get("host"), &listener, reason));
+    }
+    vec![listener]
+}
+
+fn listeners(
+    server: &ServerSection,
+    has_tokens: bool,
+    section: &Section,
+    problem: &mut impl FnMut(Report),
+) -> Vec<Listener> {
+    for key in ["host", "port"].map(|key| section.get(key)).iter().filter(|key| key.exists()) {
+        let text = "it says where to listen, and so does `server.listeners`";
+        problem(key.problem(text).help("remove it, or write it as a listener").into());
+    }
+    let section = section.get("listeners");
+    if server.listeners.len() > LISTENERS_MAX {
+        problem(section.problem(format!("at most {LISTENERS_MAX} listeners fit")).into());
+    }
+    let mut found: Vec<Listener> = Vec::new();
+    for (at, written) in server.listeners.iter().enumerate() {
+        let which = format!("listener {}", at + 1);
+        let address = match written.address.parse::<ListenAddress>() {
+            Ok(address) => address,
+            Err(error) => {
+                problem(section.problem(format!("{which}: {error}")).into());
+                continue;
+            }
+        };
+        let listener = written.at(address);
+        if let Err(reason) = listener.check(has_tokens) {
+            problem(refused(&section, &listener, reason));
+        }
+        let is_fixed = !matches!(listener.address, ListenAddress::Tcp { port: 0, .. });
+        if is_fixed && found.iter().any(|other| other.address == listener.address) {
+            problem(section.problem(format!("{which} has the address of another one")).into());
+        }
+        found.push(listener);
+    }
+    found
+}
+
+fn refused(section: &Section, listener: &Listener, reason: InvalidListener) -> Report {
+    let address = match &listener.address {
+        // The port says nothing about who can reach it.
+        ListenAddress::Tcp { host, .. } if section.path() == "server.host" => host.clone(),
+        address => address.to_string(),
+    };
+    let text = format!("the control plane refuses to listen on {address}: {reason}");
+    section.problem(text).help(reason.help()).into()
+}
+
+// === impl ListenerSection ===
+
+impl ListenerSection {
+    fn at(&self, address: ListenAddress) -> Listener {
+        let mut listener = Listener::at(address);
+        if let Some(expose) = &self.expose {
+            listener.expose = Surfaces {
+                control: expose.contains(&SurfaceWord::Control),
+                services: expose.contains(&SurfaceWord::Services),
+                probes: expose.contains(&SurfaceWord::Probes),
+            };
+        }
+        match self.auth {
+            Some(AskWord::Required) => listener.ask = Ask::Required,
+            Some(AskWord::LoopbackOpen) => listener.ask = Ask::LoopbackOpen,
+            Some(AskWord::None) => listener.ask = Ask::Nobody,
+            // Probes tell nobody anything, so there is nothing to ask for.
+            None if listener.expose == Surfaces::PROBES => listener.ask = Ask::Nobody,
+            None => {}
+        }
+        listener
+    }
+}

@@ -1,0 +1,110 @@
+//! Who may call the playground: its own token, those of the configuration, and nobody else.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::harness::{Playground, eventually, run_in, run_with};
+use crate::http::{self, Answer};
+
+const PAIR: &str = "
+app: {title: The Shop}
+services:
+  hello: {kind: hello}
+";
+
+/// `openssl rand -hex 32` makes better ones.
+const OPERATOR: &str = "0123456789abcdefghijkl-operator";
+
+const TOKENS: &str = "
+server:
+  auth:
+    tokens:
+      - {name: ci, role: operator, token: '${TOKEN}'}
+      # printf %s correct-horse-battery-staple | sha256sum
+      - name: looker
+        role: viewer
+        sha256: 87cbebfeebc05f7c54ac9336c4b4bbec831227a641951a4bde7edd56020f8590
+services: {hello: {kind: hello}}
+";
+
+fn ask(app: &Playground, method: &str, path: &str, token: &str) -> Answer {
+    let credential = format!("Bearer {token}");
+    http::request(app.address, method, path, &[("Authorization", &credential)], b"")
+}
+
+#[test]
+fn a_process_makes_a_token_that_only_its_owner_can_read() {
+    let app = Playground::settled(PAIR);
+    let file = app.token_file();
+    let name = format!("the-shop-{}.token", app.address.port());
+    assert_eq!(file.file_name().unwrap().to_str(), Some(&*name));
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+    let token = std::fs::read_to_string(&file).unwrap();
+    let nobody = http::request(app.address, "GET", "/events", &[], b"");
+    nobody.problem(401, "unauthenticated");
+    assert_eq!(nobody.header("www-authenticate"), Some("bearer realm=\"processpype\""));
+    assert_eq!(ask(&app, "GET", "/events", &token).status, 200);
+    assert_eq!(ask(&app, "POST", "/services/hello/restart", &token).status, 200);
+    assert_eq!(app.service("hello")["acted"]["actor"], "token:local");
+    let other = Playground::settled(PAIR);
+    ask(&other, "GET", "/events", &token).problem(401, "unauthenticated");
+    let ended = app.terminate();
+    ended.check(0);
+    assert!(!file.exists(), "it is removed at a clean end");
+    assert!(!ended.log.join("\n").contains(&token), "{:#?}", ended.log);
+}
+
+#[test]
+fn a_link_in_the_way_of_the_token_is_not_followed() {
+    let app = Playground::start(PAIR);
+    let file = app.token_file();
+    let victim = app.runtime.join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    // The next process on this port finds a link where its file should be.
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(&victim, &file).unwrap();
+    let port = format!("server.port={}", app.address.port());
+    let runtime = app.runtime.to_str().unwrap().to_owned();
+    app.signal("TERM");
+    let variables = [("XDG_RUNTIME_DIR", runtime.as_str())];
+    let (address, ended) = (app.address, app.file.clone());
+    eventually("the port is free", || std::net::TcpListener::bind(address).is_ok().then_some(()));
+    let text = std::fs::read_to_string(ended).unwrap();
+    let next = Playground::start_with(&text, &["--set", &port], &variables, None);
+    let metadata = std::fs::symlink_metadata(&file).unwrap();
+    assert!(metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600);
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    next.terminate().check(0);
+}
+
+#[test]
+fn tokens_of_the_configuration_have_roles() {
+    let app = Playground::start_with(TOKENS, &[], &[("TOKEN", OPERATOR)], None);
+    app.settle();
+    let looker = "correct-horse-battery-staple";
+    assert_eq!(ask(&app, "GET", "/events", looker).status, 200);
+    assert_eq!(ask(&app, "GET", "/events", OPERATOR).status, 200);
+    assert_eq!(ask(&app, "POST", "/services/hello/restart", OPERATOR).status, 200);
+    let acted = &app.service("hello")["acted"];
+    assert_eq!(acted["actor"], "token:ci");
+    let events = app.events();
+    assert!(events.iter().any(|event| event["actor"] == "token:ci"), "{events:#?}");
+    ask(&app, "GET", "/events", "wrong").problem(401, "unauthenticated");
+    let config = ["config", "--config", app.file.to_str().unwrap()];
+    let config = run_in(&config, &[("TOKEN", OPERATOR)]);
+    assert!(config.stdout.contains("server.auth.tokens[0].token = ***"), "{config:?}");
+    assert!(config.stdout.contains("server.auth.tokens[1].sha256 = ***"), "{config:?}");
+    let log = app.terminate().log.join("\n");
+    assert!(!log.contains(OPERATOR) && !log.contains(looker), "{log}");
+}
+
+#[test]
+fn control_is_not_opened_to_other_machines_unasked() {
+    let open = "server: {host: 0.0.0.0}\nservices: {hello: {kind: hello}}";
+    for verb in ["check", "run"] {
+        run_with(verb, open).refused(&["server.host", "server.auth.tokens", "127.0.0.1"]);
+    }
+    let unasked =
+        TOKENS.replace("server:", "server:\n  listeners: [{address: '0.0.0.0:0', auth: none}]");
+    run_with("check", &unasked.replace("${TOKEN}", OPERATOR)).refused(&["auth: required"]);
+}
