@@ -56,6 +56,8 @@ struct Known {
     held: Option<String>,
     /// What it was found hung by, if it was and has not recovered.
     hung: Option<String>,
+    /// By which limit it was given up: its own, or that of its group.
+    gave_up: Option<String>,
     /// The stop that took it along, if one did.
     cascade: Option<Cascade>,
 }
@@ -245,6 +247,10 @@ fn recall(
             known.hung = event.message.as_deref().map(str::to_owned);
         }
         (EventKind::Health, "recovered") => known.hung = None,
+        (EventKind::Restart, "exhausted") => {
+            let limit = event.message.as_deref().and_then(|text| text.split(';').next());
+            known.gave_up = limit.map(str::to_owned);
+        }
         _ => {}
     }
     cascade
@@ -254,7 +260,8 @@ fn recall(
 
 impl Known {
     fn new(status: ServiceStatus, rules: Rules) -> Self {
-        Self { status, rules, providers: Vec::new(), held: None, hung: None, cascade: None }
+        let (held, hung, gave_up, cascade) = (None, None, None, None);
+        Self { status, rules, providers: Vec::new(), held, hung, gave_up, cascade }
     }
 }
 

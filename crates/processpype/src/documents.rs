@@ -14,9 +14,14 @@ struct FromPython;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use processpype_api::{Code, ENDPOINTS, Method};
     use processpype_control::{Limits, Rate, TOKEN_LENGTH_MAX, TOKEN_LENGTH_MIN};
-    use processpype_core::{ErrorKind, RestartRate};
+    use processpype_core::{
+        Backoff, ErrorKind, RestartHistory, RestartLimit, RestartOptions, RestartRate, Strategy,
+        Verdict,
+    };
     use processpype_runtime::{
         ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT, METADATA_MAX,
         OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
@@ -115,5 +120,78 @@ mod tests {
                 ),
             ],
         );
+    }
+    /// How a setting is written in the table about tuning: its name, first and longest wait in
+    /// milliseconds, factor, how many restarts in how many seconds.
+    type Tuning = (&'static str, u64, u64, f64, u32, u64);
+
+    const TUNINGS: [Tuning; 6] = [
+        ("default", 500, 30_000, 2.0, 5, 60),
+        ("eager", 100, 1_000, 2.0, 10, 30),
+        ("patient", 1_000, 60_000, 2.0, 8, 600),
+        ("like systemd's defaults", 100, 100, 1.0, 5, 10),
+        ("like OTP's defaults", 100, 100, 1.0, 1, 5),
+        ("dead", 500, 30_000, 2.0, 10, 60),
+    ];
+
+    fn options(tuning: &Tuning) -> RestartOptions {
+        let (_, initial, max, factor, restarts, within) = *tuning;
+        let [initial, max] = [initial, max].map(Duration::from_millis);
+        let backoff = Backoff::new(initial, max, factor, 0.0).expect("a good backoff");
+        let limit = RestartLimit::new(restarts, Duration::from_secs(within));
+        let limit = limit.expect("a good limit");
+        RestartOptions { backoff, limit, ..RestartOptions::default() }
+    }
+
+    /// Whether a service that fails so many milliseconds after each start is ever given up.
+    fn is_given_up(runs: u64, options: &RestartOptions) -> bool {
+        let (mut history, mut now) = (RestartHistory::default(), 0);
+        (0..200).any(|_| {
+            let began = now;
+            now += runs;
+            match history.record(now, Some(began), options) {
+                Verdict::Exhausted => return true,
+                Verdict::Again { attempt } => {
+                    now += options.backoff.delay(attempt, 0.0).as_millis() as u64;
+                }
+            }
+            false
+        })
+    }
+
+    #[test]
+    fn the_table_about_tuning_is_what_the_code_decides() {
+        let text = std::fs::read_to_string(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/semantics.md"
+        ));
+        let text = text.expect("the document is there");
+        for tuning in &TUNINGS {
+            let options = options(tuning);
+            let restarts = options.limit.max_restarts().expect("it has a limit");
+            let waits: Duration =
+                (1..=restarts).map(|attempt| options.backoff.delay(attempt, 0.0)).sum();
+            // In tenths of a second, the longest run after which it is still given up.
+            let slowest = (0..600).rev().find(|runs| is_given_up(runs * 100, &options));
+            let slowest = slowest
+                .map_or("never".to_owned(), |tenths| format!("{:.1} s", tenths as f64 / 10.0));
+            let row = text.lines().find(|line| line.starts_with(&format!("| {}", tuning.0)));
+            let end = format!("| {:.1} s | {slowest} |", waits.as_secs_f64());
+            assert!(row.is_some_and(|row| row.ends_with(&end)), "{}: {end} in {row:?}", tuning.0);
+        }
+    }
+
+    #[test]
+    fn every_strategy_is_in_the_contract_and_every_file_in_the_walk() {
+        check("docs/semantics.md", Strategy::ALL.map(|strategy| format!("| `{strategy}`")));
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned();
+        let walk = std::fs::read_to_string(root.clone() + "/docs/supervision.md");
+        let walk = walk.expect("the document is there");
+        let files = std::fs::read_dir(root + "/examples/playground").expect("the folder is there");
+        for file in files {
+            let name = file.expect("it can be read").file_name().into_string().expect("a name");
+            let is_shown = !name.ends_with(".yaml") || name == "hello.yaml" || walk.contains(&name);
+            assert!(is_shown, "docs/supervision.md does not tell what {name} shows");
+        }
     }
 }

@@ -179,7 +179,12 @@ fn failed_and_what_follows() {
     check(&[held], &text, &["wait db", START, STOP]);
     let exhausted = failed("db", |it| it.status.restart = Some(restart(5, None)));
     let text = format!("db: error, exhausted: more than 5 restarts within 1 min 0 s; {last}");
-    check(&[exhausted], &text, &["mend db", START]);
+    check(std::slice::from_ref(&exhausted), &text, &["mend db", START]);
+    let mut by_group = exhausted;
+    by_group.gave_up = Some("gave up after 3 restarts within 60 s of group `it`".to_owned());
+    let text =
+        format!("db: error, exhausted: gave up after 3 restarts within 60 s of group `it`; {last}");
+    check(&[by_group], &text, &["mend db", START]);
     let never = failed("db", |it| it.rules.policy = RestartPolicy::Never);
     let text = format!("db: error, given up: its restart policy is `never`; {last}");
     check(&[never], &text, &["mend db", START]);

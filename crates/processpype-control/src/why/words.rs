@@ -104,19 +104,23 @@ fn failed(known: &Known, situation: Situation, now: Timestamp) -> String {
             "error, held by the application's limit on restarts, attempt {attempt}{of}, its turn \
              is in {next}{last}"
         ),
-        Situation::Exhausted => {
-            let limit = rules.max_restarts.map_or_else(
-                || "too many restarts".to_owned(),
-                |max| {
-                    format!("more than {} within {}", count(max, "restart"), time(rules.within_ms))
-                },
-            );
-            format!("error, exhausted: {limit}{last}")
-        }
+        Situation::Exhausted => format!("error, exhausted: {}{last}", limit(known)),
         Situation::GivenUp => {
             format!("error, given up: its restart policy is `{}`{last}", rules.policy)
         }
         _ => format!("error{last}"),
+    }
+}
+
+/// Says which limit is used up, by the journal, or by the service's own rules if that has lost it.
+fn limit(known: &Known) -> String {
+    let rules = &known.rules;
+    match (&known.gave_up, rules.max_restarts) {
+        (Some(gave_up), _) => gave_up.clone(),
+        (None, Some(max)) => {
+            format!("more than {} within {}", count(max, "restart"), time(rules.within_ms))
+        }
+        (None, None) => "too many restarts".to_owned(),
     }
 }
 

@@ -88,6 +88,8 @@ fn the_members_spend_one_limit_and_a_start_forgives_it() {
     }
     let reasons = app.get("/health/ready").problem(503, "not-ready")["unready"].to_string();
     assert!(reasons.contains("error after 1s, as planned (failed; exhausted)"), "{reasons}");
+    let why = app.get("/services/left/-/why").json()["steps"][0].to_string();
+    assert!(why.contains("within 60 s of group `workers`"), "{why}");
 
     assert_eq!(app.post("/services/left/start").json()["status"], "started");
     eventually("it is restarted again", || {
