@@ -366,6 +366,7 @@ impl Life {
 ///
 /// It is no `async fn`, and neither are the waits above: each of those would keep its arguments
 /// twice, and every service has several of these futures in it.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would be twice as large")]
 pub(crate) fn wait_for<T>(
     notify: &Notify,
     mut f: impl FnMut() -> Option<T>,

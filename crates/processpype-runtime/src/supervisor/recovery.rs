@@ -116,7 +116,7 @@ impl Supervisor {
         let group = self.machine.groups().group_of(id).map(|group| &mut self.groups[group]);
         let of_group = group.map(|group| group.history.record(now.0, None, &group.options));
         let service = &mut self.services[id.index()];
-        let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
+        let (options, restarts) = (service.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
         let own = restarts.history.record(now.0, healthy, &options);
         restarts.group_gave_up = of_group == Some(Verdict::Exhausted);
@@ -136,7 +136,7 @@ impl Supervisor {
     pub(super) fn pause(&mut self, id: ServiceId, generation: Generation) {
         let now = self.clock.now();
         let service = &mut self.services[id.index()];
-        let (options, restarts) = (service.spec.options.restart, &mut service.restarts);
+        let (options, restarts) = (service.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
         let attempt = restarts.history.pause(now.0, healthy, &options);
         let delay = options.backoff.delay(attempt, self.chance.next());
@@ -203,7 +203,7 @@ impl Supervisor {
         let group = self.machine.groups().group_of(id).map(|group| &self.groups[group]);
         let text = match group.filter(|_| service.restarts.group_gave_up) {
             Some(group) => format!("{} of group `{}`", gave_up(&group.options), group.name),
-            None => gave_up(&service.spec.options.restart),
+            None => gave_up(&service.options.restart),
         };
         self.tell_restart(id, "exhausted", &format!("{text}; a start tries again"));
     }
