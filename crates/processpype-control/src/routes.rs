@@ -149,8 +149,8 @@ fn read(
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
-        EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
-        EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
+        EndpointId::OpenApi => Ok(control.documents.openapi.respond(headers)),
+        EndpointId::Docs => Ok(docs::respond(control.documents.page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
         EndpointId::Live
         | EndpointId::Ready

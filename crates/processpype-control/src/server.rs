@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. All that is the same for every request is rendered once, here.
+//! 1. All that is the same for every request is rendered once, for the first who asks for it: a
+//!    process that nobody asks for its documentation does not wait for it to be written.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -49,8 +50,17 @@ pub(crate) struct Control {
     pub(crate) application: Cache<Rendered>,
     pub(crate) services: Cache<Rendered>,
     pub(crate) unready: Cache<Vec<Unready>>,
+    pub(crate) documents: Lazy<Documents>,
+}
+
+/// Made by whoever looks first.
+type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
+
+/// What describes the interface.
+#[derive(Debug)]
+pub(crate) struct Documents {
     pub(crate) openapi: Rendered,
-    pub(crate) docs_page: Bytes,
+    pub(crate) page: Bytes,
 }
 
 // === impl Server ===
@@ -72,7 +82,8 @@ impl Server {
             version: settings.version.clone(),
             prefix: settings.api_prefix.clone(),
         };
-        let document = document(&about, services);
+        let services = services.to_vec();
+        let documents = move || Documents::new(&about, &services);
         let (closing, closed) = watch::channel(false);
         let control = Control {
             manager,
@@ -84,8 +95,7 @@ impl Server {
             application: Cache::default(),
             services: Cache::default(),
             unready: Cache::default(),
-            openapi: Rendered::json(&document),
-            docs_page: docs::page(&document, &settings.api_prefix).into(),
+            documents: LazyLock::new(Box::new(documents)),
             settings,
         };
         Ok(Self { control: Arc::new(control), closing })
@@ -107,6 +117,16 @@ impl Server {
         let router = self.router();
         let ControlSettings { host, port, limits, .. } = &self.control.settings;
         Bound::bind(host, *port, router, *limits, self.closing).await
+    }
+}
+
+// === impl Documents ===
+
+impl Documents {
+    fn new(about: &About, services: &[ServiceDoc]) -> Self {
+        let document = document(about, services);
+        let page = docs::page(&document, &about.prefix).into();
+        Self { openapi: Rendered::json(&document), page }
     }
 }
 
