@@ -70,7 +70,12 @@ fn watched() -> f64 {
     let read = || {
         black_box(*receiver.borrow());
     };
-    time(move |count| { sender.send_replace(count); }, read)
+    time(
+        move |count| {
+            sender.send_replace(count);
+        },
+        read,
+    )
 }
 
 /// A service that the writer makes ready and unready.
@@ -86,8 +91,8 @@ impl Service for Reader {}
 fn ours(what: &str) -> Result<f64, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build()?;
-    let (contexts, context) = std::sync::mpsc::channel();
-    let (handles, handle) = std::sync::mpsc::channel();
+    let (contexts, context) = std::sync::mpsc::sync_channel(1);
+    let (handles, handle) = std::sync::mpsc::sync_channel(1);
     let app = runtime.block_on(async {
         let flipping = Arc::new(Kind::of(move |cx: Context| {
             let _ = contexts.send(cx);
@@ -113,7 +118,7 @@ fn ours(what: &str) -> Result<f64, Failure> {
     })?;
     let (cx, dep) = (context.recv()?, handle.recv()?);
     let version = app.manager.version();
-    let flip = move |count: u64| cx.ready(count % 2 == 0);
+    let flip = move |count: u64| cx.ready(count.is_multiple_of(2));
     let each = read(what, &app.manager, &dep, flip)?;
     match app.manager.version() - version {
         changes if changes > 10 => Ok(each),
@@ -130,9 +135,15 @@ fn read(
     // Which service it is, is not known to the compiler.
     let name = black_box("flipping".to_owned());
     Ok(match what {
-        "dep-state" => time(flip, || { black_box(dep.state()); }),
-        "dep-get" => time(flip, || { black_box(dep.get().is_ok()); }),
-        "state-by-name" => time(flip, || { black_box(manager.state(&name)); }),
+        "dep-state" => time(flip, || {
+            black_box(dep.state());
+        }),
+        "dep-get" => time(flip, || {
+            black_box(dep.get().is_ok());
+        }),
+        "state-by-name" => time(flip, || {
+            black_box(manager.state(&name));
+        }),
         "status-by-name" => time(flip, || drop(black_box(manager.status(&name)))),
         _ => return Err("no such read".into()),
     })

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use processpype_core::{Backoff, RestartLimit, RestartPolicy};
 use processpype_config::Section;
+use processpype_core::{Backoff, RestartLimit, RestartPolicy};
 use processpype_runtime::{Context, Kind, Service};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;

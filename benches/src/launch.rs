@@ -106,9 +106,8 @@ impl Launched {
     pub(crate) async fn close(self) -> Result<(), Failure> {
         self.manager.close();
         let closed = self.closed.await?;
-        let is_down = |name: &ServiceName| {
-            self.manager.state(name.as_str()) == Some(ServiceState::Stopped)
-        };
+        let is_down =
+            |name: &ServiceName| self.manager.state(name.as_str()) == Some(ServiceState::Stopped);
         match closed.stragglers.is_empty() && self.manager.names().all(is_down) {
             true => Ok(()),
             false => Err("not every service has stopped".into()),

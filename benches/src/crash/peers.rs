@@ -77,12 +77,7 @@ impl Actor for Child {
         Ok(())
     }
 
-    async fn handle(
-        &self,
-        _: ActorRef<()>,
-        (): (),
-        (): &mut (),
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, _: ActorRef<()>, (): (), (): &mut ()) -> Result<(), ActorProcessingErr> {
         if self.0.is_back() { Ok(()) } else { self.0.crash() }
     }
 }
