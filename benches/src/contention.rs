@@ -94,8 +94,8 @@ const GENERATIONS: usize = 8;
 fn ours(what: &str) -> Result<f64, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build()?;
-    let (contexts, context) = std::sync::mpsc::sync_channel(GENERATIONS);
-    let (handles, handle) = std::sync::mpsc::sync_channel(GENERATIONS);
+    let (contexts, context) = std::sync::mpsc::sync_channel(1);
+    let (handles, handle) = std::sync::mpsc::sync_channel(1);
     let app = runtime.block_on(async {
         let flipping = Arc::new(Kind::of(move |cx: Context| {
             let _ = contexts.send(cx);

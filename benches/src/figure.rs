@@ -13,7 +13,7 @@ pub(crate) struct Figure {
 }
 
 /// Why a sample gave no figures.
-pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a sample comes to.
 pub(crate) type Outcome = Result<Vec<Figure>, Failure>;

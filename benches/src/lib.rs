@@ -55,5 +55,5 @@ mod trees;
 mod workload;
 
 pub use crate::command::run;
-pub use crate::figure::Meter;
+pub use crate::figure::{Failure, Meter};
 pub use crate::sampler::sample;

@@ -45,7 +45,8 @@ fn fmt_layer(is_disabled: bool) -> Result<f64, Failure> {
         .with_max_level(tracing::Level::INFO)
         .with_writer(move || own.clone())
         .finish();
-    let each = tracing::subscriber::with_default(subscriber, || time(is_disabled, || Ok(())))?;
+    let timed = || time(is_disabled, || Ok(()));
+    let each = tracing::subscriber::with_default(subscriber, timed)?;
     written.verify(is_disabled)?;
     Ok(each)
 }
@@ -64,7 +65,7 @@ fn ours(is_disabled: bool) -> Result<f64, Failure> {
     Ok(each)
 }
 
-/// The time of one event on this thread, in nanoseconds; `between` is called after each burst,
+/// The time of one event on this thread, in nanoseconds. `between` is called after each burst,
 /// untimed.
 pub(crate) fn time(
     is_disabled: bool,

@@ -47,7 +47,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::argument::Wiring;
-use crate::blueprint::Spec;
+use crate::blueprint::{Make, Options, Spec};
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -112,7 +112,8 @@ pub struct Supervisor {
 /// What the supervisor knows of one service beside the machine.
 #[derive(Debug)]
 struct Service {
-    spec: Spec,
+    make: Arc<dyn Make>,
+    options: Options,
     wiring: Arc<Wiring>,
     life: Option<Arc<Life>>,
     task: Option<AbortHandle>,
@@ -364,16 +365,16 @@ impl Supervisor {
             target: "processpype", "service", service = %cell.name(), generation = generation.0
         );
         let service = &mut self.services[id.index()];
-        let options = &service.spec.options;
+        let options = &service.options;
         let watched =
             Watched { beats: options.heartbeat.is_some(), polls: options.watchdog.is_some() };
         let reports = self.reports.clone();
         let life = Arc::new(Life::new(cell, generation, services, reports, watched));
         let orders = Orders {
-            make: Arc::clone(&service.spec.kind.make),
+            make: Arc::clone(&service.make),
             wiring: Arc::clone(&service.wiring),
-            oneshot: service.spec.options.oneshot,
-            stop_timeout: service.spec.options.stop_timeout,
+            oneshot: service.options.oneshot,
+            stop_timeout: service.options.stop_timeout,
         };
         (service.failure, service.remains) = (None, None);
         service.restarts.begin();
@@ -385,7 +386,7 @@ impl Supervisor {
     }
 
     fn arm(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
-        let options = &self.services[id.index()].spec.options;
+        let options = &self.services[id.index()].options;
         let after = match timer {
             Timer::Start => options.start_timeout,
             Timer::Stop => options.stop_timeout + STOP_SLACK,
@@ -471,9 +472,11 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 // === impl Service ===
 
 impl Service {
+    /// Of a specification nothing is kept but what a running service still needs.
     fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
         Self {
-            spec,
+            make: Arc::clone(&spec.kind.make),
+            options: spec.options,
             wiring,
             life: None,
             task: None,
