@@ -88,9 +88,6 @@ struct Reader;
 
 impl Service for Reader {}
 
-/// How many generations hand something out: one of each service, and room to spare.
-const GENERATIONS: usize = 8;
-
 fn ours(what: &str) -> Result<f64, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build()?;
