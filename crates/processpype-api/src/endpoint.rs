@@ -7,18 +7,21 @@
 //! 1. A pair of path and method stands in the table once.
 //! 2. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
+mod operation;
 mod parameter;
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::command::{Accepted, CommandBody, Commanded};
+use crate::command::{Accepted, CommandBody};
 use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
+use crate::operation::CommandAnswer;
 use crate::probe::Probe;
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
 
 use self::parameter::{
-    AFTER, CASCADE, EVENT_FILTERS, FORCE, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
+    AFTER, CASCADE, DRY_RUN, EVENT_FILTERS, FORCE, IDEMPOTENCY_KEY, IF_MATCH, NAME, WAIT,
+    WITH_DEPENDENCIES, WITH_DEPENDENTS,
 };
 pub use self::parameter::{Parameter, Place, Shape};
 
@@ -41,6 +44,12 @@ pub enum EndpointId {
     Restart,
     /// A service's own routes.
     ServiceRoute,
+    /// A page of operations.
+    Operations,
+    /// One operation.
+    Operation,
+    /// Cancel an operation.
+    CancelOperation,
     /// A page of the journal.
     Events,
     /// The journal as a stream.
@@ -66,6 +75,8 @@ pub enum Method {
     Get,
     /// Commands.
     Post,
+    /// Takes back.
+    Delete,
     /// Whatever the service answers.
     Any,
 }
@@ -118,9 +129,10 @@ const JSON: &str = "application/json";
 
 const COMMANDED: Answer = Answer {
     status: 200,
-    description: "The effect is visible, or was already (`changed: false`).",
+    description: "The effect is visible, or was already (`changed: false`). With `dry_run=true`: \
+        what would happen, and nothing has.",
     media: JSON,
-    schema: Some(SchemaGenerator::subschema_for::<Commanded>),
+    schema: Some(SchemaGenerator::subschema_for::<CommandAnswer>),
 };
 
 const ACCEPTED: Answer = Answer {
@@ -196,12 +208,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/services/{name}/start",
         summary: "Start a service",
         description: "Clears its error, and starts providers that were never started.",
-        parameters: &[NAME, WAIT, WITH_DEPENDENCIES, FORCE],
+        parameters: &[NAME, WAIT, WITH_DEPENDENCIES, FORCE, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
         problems: &[
             Code::UnknownService,
             Code::RequestTimeout,
             Code::Disabled,
             Code::Superseded,
+            Code::Cancelled,
+            Code::StalePrecondition,
+            Code::IdempotencyConflict,
             Code::ProviderStopped,
             Code::Orphaned,
             Code::BodyTooLarge,
@@ -221,11 +236,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         summary: "Stop a service and keep it stopped",
         description: "Always wins: also over a start under way, and from `error`. Running \
             dependents go on, unless `cascade=true` stops them; `affected` lists them.",
-        parameters: &[NAME, WAIT, CASCADE],
+        parameters: &[NAME, WAIT, CASCADE, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
         problems: &[
             Code::UnknownService,
             Code::RequestTimeout,
             Code::Superseded,
+            Code::StalePrecondition,
+            Code::IdempotencyConflict,
             Code::Orphaned,
             Code::BodyTooLarge,
             Code::UnsupportedMediaType,
@@ -242,12 +259,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: EndpointId::Restart,
         path: "/services/{name}/restart",
         summary: "Stop a service, if it runs, and start a new generation",
-        parameters: &[NAME, WAIT, WITH_DEPENDENTS],
+        parameters: &[NAME, WAIT, WITH_DEPENDENTS, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
         problems: &[
             Code::UnknownService,
             Code::RequestTimeout,
             Code::Disabled,
             Code::Superseded,
+            Code::Cancelled,
+            Code::StalePrecondition,
+            Code::IdempotencyConflict,
             Code::ProviderStopped,
             Code::Orphaned,
             Code::BodyTooLarge,
@@ -293,6 +313,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         ],
         ..READ
     },
+    operation::OPERATIONS,
+    operation::LOOK,
+    operation::CANCEL,
     Endpoint {
         id: EndpointId::Events,
         path: "/events",
@@ -422,8 +445,9 @@ mod tests {
     fn every_endpoint_stands_once() {
         let ids: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.id).collect();
         assert_eq!(ids.len(), ENDPOINTS.len());
-        let paths: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
-        assert_eq!(paths.len(), ENDPOINTS.len());
+        let place = |endpoint: &Endpoint| (endpoint.path, format!("{:?}", endpoint.method));
+        let places: BTreeSet<_> = ENDPOINTS.iter().map(place).collect();
+        assert_eq!(places.len(), ENDPOINTS.len());
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod command;
 mod endpoint;
 mod event;
 mod openapi;
+mod operation;
 mod probe;
 mod problem;
 mod status;
@@ -39,6 +40,10 @@ pub use crate::endpoint::{
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
 pub use crate::openapi::{About, ServiceDoc, document};
+pub use crate::operation::{
+    CommandAnswer, Foreseen, MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation,
+    OperationPage, OperationState, Step, StepAction, Would,
+};
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{

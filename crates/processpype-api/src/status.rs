@@ -156,6 +156,8 @@ pub struct Restart {
 /// The last command on a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Acted {
+    /// The operation.
+    pub operation: u64,
     /// Who gave it.
     pub actor: String,
     /// What it was, such as `stop`.

@@ -5,7 +5,8 @@
 //! 1. From its first byte to its acceptance a command runs detached from the connection: a client
 //!    that leaves at once has still given it. Only the waiting ends with the client.
 //! 2. Every wait is bounded: for the body, for acceptance, for the effect.
-//! 3. The actor comes from the credential, of which there is none yet; never from the request's
+//! 3. A dry run takes the same way as a command, up to the supervisor, and changes nothing.
+//! 4. The actor comes from the credential, of which there is none yet; never from the request's
 //!    body.
 
 use std::sync::Arc;
@@ -19,25 +20,21 @@ use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use processpype_api::{Accepted, Code, CommandBody, Commanded, Effect, EndpointId, Fault, Problem};
 use processpype_config::{Report, read_json};
-use processpype_core::{ErrorKind, Verb};
-use processpype_runtime::{CommandError, Done, Operation, Request as By};
+use processpype_core::{OperationId, Verb};
+use processpype_runtime::{CommandError, Done, Foreseen, Operation, Request as By};
 use tokio::time::timeout;
 
 use crate::convert;
 use crate::passage::{check_length, too_large};
+use crate::precondition::Conditions;
 use crate::query::Query;
+use crate::refusal::{self, busy};
 use crate::reply;
 use crate::server::Control;
 use crate::status;
 
 /// Who gives commands while there is no authentication.
-const ANONYMOUS: &str = "anonymous";
-
-/// When to try again, in seconds, after a limit was reached.
-const SOON: u64 = 1;
-
-/// When to try again, in seconds, after the application began to close.
-const AFTER_CLOSING: u64 = 10;
+pub(crate) const ANONYMOUS: &str = "anonymous";
 
 /// A command as it was asked for.
 #[derive(Clone, Debug)]
@@ -45,6 +42,15 @@ struct Command {
     service: String,
     verb: Verb,
     wait: Duration,
+    /// Only tell what would happen.
+    is_dry: bool,
+    conditions: Conditions,
+}
+
+/// What became of a command when it was handed over.
+enum Handed {
+    Operation(Operation),
+    Foreseen(Foreseen),
 }
 
 /// Carries out `POST /services/{name}/{start,stop,restart}`.
@@ -68,11 +74,15 @@ pub(crate) async fn command(
     };
     #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
     let detached = tokio::spawn(handing_over);
-    let operation = detached.await.map_err(|_| reply::internal("a command panicked"))??;
+    let operation = match detached.await.map_err(|_| reply::internal("a command panicked"))?? {
+        Handed::Operation(operation) => operation,
+        Handed::Foreseen(foreseen) => return command.foreseen(control, &foreseen),
+    };
+    let id = operation.id();
     match timeout(command.wait, operation.outcome()).await {
-        Ok(Ok(done)) => Ok(command.done(&done)),
-        Ok(Err(error)) => Err(command.refused(control, error)),
-        Err(_) => command.accepted(control),
+        Ok(Ok(done)) => Ok(command.done(id, &done)),
+        Ok(Err(error)) => Err(command.refused(control, &error).operation(id.0)),
+        Err(_) => command.accepted(control, id),
     }
 }
 
@@ -81,20 +91,27 @@ async fn hand_over(
     control: &Control,
     command: &Command,
     request: Request,
-) -> Result<Operation, Problem> {
+) -> Result<Handed, Problem> {
     let limits = &control.settings.limits;
     let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
     let body = reading
         .await
         .map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))??;
-    let mut by = By::by(ANONYMOUS);
+    let mut by = command.conditions.on(By::by(ANONYMOUS));
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }
-    let accepting = control.manager.command(&command.service, command.verb, by);
-    match timeout(limits.accept_time, accepting).await {
-        Ok(Ok(operation)) => Ok(operation),
-        Ok(Err(error)) => Err(command.refused(control, error)),
+    let Command { service, verb, is_dry, .. } = command;
+    let asking = async {
+        if *is_dry {
+            control.manager.foresee(service, *verb, by).await.map(Handed::Foreseen)
+        } else {
+            control.manager.command(service, *verb, by).await.map(Handed::Operation)
+        }
+    };
+    match timeout(limits.accept_time, asking).await {
+        Ok(Ok(handed)) => Ok(handed),
+        Ok(Err(error)) => Err(command.refused(control, &error)),
         Err(_) => Err(busy()),
     }
 }
@@ -172,12 +189,14 @@ impl Command {
             EndpointId::Stop => Verb::Stop { cascade: query.flag("cascade") },
             _ => Verb::Restart { with_dependents: query.flag("with_dependents") },
         };
+        let is_dry = query.flag("dry_run");
+        let conditions = Conditions::take(request.headers(), &mut query);
         query.finish()?;
-        Ok(Self { service: name.to_owned(), verb, wait })
+        Ok(Self { service: name.to_owned(), verb, wait, is_dry, conditions })
     }
 
     /// Answers 200: the effect is visible.
-    fn done(&self, done: &Done) -> Response {
+    fn done(&self, operation: OperationId, done: &Done) -> Response {
         let (effect, note) = match self.verb {
             Verb::Start { .. } => (Effect::Started, None),
             Verb::Restart { .. } => (Effect::Restarted, None),
@@ -190,6 +209,7 @@ impl Command {
             ),
         };
         let commanded = Commanded {
+            operation: operation.0,
             status: effect,
             service: self.service.clone(),
             changed: done.changed,
@@ -200,66 +220,37 @@ impl Command {
         reply::json(StatusCode::OK, &commanded)
     }
 
+    /// Answers 200: what would happen.
+    fn foreseen(&self, control: &Control, foreseen: &Foreseen) -> Result<Response, Problem> {
+        let generation = status::known(control, &self.service)?.generation.0;
+        let told = convert::foreseen(self.verb.as_str(), &self.service, generation, foreseen);
+        Ok(reply::json(StatusCode::OK, &told))
+    }
+
     /// Answers 202: the command goes on.
-    fn accepted(&self, control: &Control) -> Result<Response, Problem> {
+    fn accepted(&self, control: &Control, operation: OperationId) -> Result<Response, Problem> {
         let now = status::known(control, &self.service)?;
         let accepted = Accepted {
+            operation: operation.0,
             status: "accepted".to_owned(),
-            command: self.word().to_owned(),
+            command: self.verb.as_str().to_owned(),
             service: self.service.clone(),
             state: now.state.into(),
             waiting_on: convert::names(&now.waiting_on),
-            location: format!("{}/services/{}", control.prefix(), self.service),
+            location: format!("{}/operations/{}", control.prefix(), operation.0),
         };
         Ok(reply::accepted(&accepted, &accepted.location))
     }
 
     /// Says why the command has no effect.
-    fn refused(&self, control: &Control, error: CommandError) -> Problem {
-        let name = &self.service;
-        let detail = error.to_string();
-        let problem = match error {
-            CommandError::Unknown { .. } => Problem::new(Code::UnknownService, detail),
-            CommandError::Disabled => Problem::new(Code::Disabled, detail)
-                .help("set `enabled: true` in its section and restart the process"),
-            CommandError::Closing => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
-            CommandError::Orphaned | CommandError::Failed { kind: ErrorKind::Orphaned, .. } => {
-                Problem::new(Code::Orphaned, detail).help(
-                    "restart the process, or start a new generation beside what is left of the old \
-                     one with ?force=true",
-                )
-            }
-            CommandError::ProviderStopped { provider } => {
-                Problem::new(Code::ProviderStopped, detail)
-                    .provider(provider.as_str())
-                    .help(format!("start `{provider}`, or pass ?with_dependencies=true"))
-            }
-            CommandError::Superseded => Problem::new(Code::Superseded, detail),
-            CommandError::Busy => return busy(),
-            CommandError::Failed { kind, message } => self.failed(kind, &message),
-            _ => reply::internal("a command was refused for an unknown reason"),
-        };
-        match control.manager.state(name) {
-            Some(state) => problem.service(name).state(state),
-            None => problem.service(name),
+    fn refused(&self, control: &Control, error: &CommandError) -> Problem {
+        let problem = refusal::problem(self.verb.as_str(), &self.service, error);
+        match control.manager.state(&self.service) {
+            _ if *error == CommandError::Busy => problem,
+            Some(state) => problem.service(&self.service).state(state),
+            None => problem.service(&self.service),
         }
     }
-
-    fn failed(&self, kind: ErrorKind, message: &str) -> Problem {
-        let (code, what) = match self.verb {
-            Verb::Stop { .. } => (Code::StopFailed, "did not stop as it should"),
-            Verb::Start { .. } | Verb::Restart { .. } => (Code::StartFailed, "did not start"),
-        };
-        Problem::new(code, format!("service `{}` {what}: {message} ({kind})", self.service))
-    }
-
-    fn word(&self) -> &'static str {
-        self.verb.as_str()
-    }
-}
-
-fn busy() -> Problem {
-    Problem::new(Code::Busy, "too many commands are on their way").retry_after(SOON)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root.
+//! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root. Endpoints of one path
+//!    differ in their method.
 //! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the
 //!    framework ends without a slash; `/services/{name}/` is the root of the service's own routes.
 //! 3. A panic of ours is a 500 that says nothing.
@@ -21,25 +22,19 @@ use axum::response::Response;
 use axum::routing::any;
 use futures_util::FutureExt;
 use processpype_api::{Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
-use processpype_runtime::RESERVED_VERBS;
+use processpype_runtime::{RESERVED_VERBS, Request as By};
 
 use crate::query::Query;
 use crate::server::Control;
-use crate::{commands, docs, journal, passage, probes, reply, status, stream};
+use crate::{commands, docs, journal, operations, passage, probes, reply, status, stream};
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
 const SERVICE_ROOT: &str = "/services/{name}/";
 
-/// What can be done with a path that can be read.
-const READ_METHODS: &str = "GET, HEAD, OPTIONS";
-
-/// What can be done with the path of a command.
-const COMMAND_METHODS: &str = "POST, OPTIONS";
-
 /// Makes the router of the whole control plane.
 pub(crate) fn router(control: &Arc<Control>) -> Router {
     let mut router = Router::new();
-    for endpoint in ENDPOINTS {
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| is_first(endpoint)) {
         for path in paths(endpoint, control.prefix()) {
             let entry = async move |State(control): State<Arc<Control>>,
                                     params: Result<RawPathParams, RawPathParamsRejection>,
@@ -58,6 +53,15 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
         })
         .layer(from_fn_with_state(Arc::clone(control), around))
         .with_state(Arc::clone(control))
+}
+
+/// Whether an endpoint is the first one of its path.
+fn is_first(endpoint: &Endpoint) -> bool {
+    at_path(endpoint.path).next().is_some_and(|first| first.id == endpoint.id)
+}
+
+fn at_path(path: &str) -> impl Iterator<Item = &'static Endpoint> {
+    ENDPOINTS.iter().filter(move |endpoint| endpoint.path == path)
 }
 
 fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
@@ -104,28 +108,43 @@ fn finish(control: &Control, path: &str, result: Result<Response, Problem>) -> R
     })
 }
 
+/// Finds the endpoint of the request's method among those of its path.
 async fn dispatch(
     control: &Arc<Control>,
-    endpoint: &Endpoint,
+    first: &Endpoint,
     params: &Params,
     request: Request,
 ) -> Result<Response, Problem> {
     let method = request.method();
+    let answers = |endpoint: &&Endpoint| match endpoint.method {
+        Known::Get => matches!(*method, Method::GET | Method::HEAD),
+        Known::Post => *method == Method::POST,
+        Known::Delete => *method == Method::DELETE,
+        Known::Any => true,
+    };
+    let Some(endpoint) = at_path(first.path).find(answers) else {
+        return beside(control, first, params, request).await;
+    };
     match endpoint.method {
-        Known::Get if matches!(*method, Method::GET | Method::HEAD) => {
-            read(control, endpoint.id, params, &request)
-        }
-        Known::Get if *method == Method::OPTIONS => Ok(reply::options(READ_METHODS)),
-        Known::Get => {
-            let detail = "this can only be read";
-            Err(Problem::new(Code::MethodNotAllowed, detail).allow(READ_METHODS))
-        }
-        Known::Post if *method == Method::POST => {
-            let name = params.get("name");
-            commands::command(control, endpoint.id, name, request).await
-        }
-        Known::Post => beside_command(control, params, request).await,
+        Known::Get => read(control, endpoint.id, params, &request),
+        Known::Post | Known::Delete => act(control, endpoint.id, params, request).await,
         Known::Any => pass(control, params, request).await,
+    }
+}
+
+/// Carries out what changes something.
+async fn act(
+    control: &Arc<Control>,
+    id: EndpointId,
+    params: &Params,
+    request: Request,
+) -> Result<Response, Problem> {
+    match id {
+        EndpointId::CancelOperation => {
+            let by = By::by(commands::ANONYMOUS);
+            operations::cancel(control, params.get("id"), request.uri(), by).await
+        }
+        _ => commands::command(control, id, params.get("name"), request).await,
     }
 }
 
@@ -143,12 +162,14 @@ fn read(
         EndpointId::Startup => return probes::startup(control),
         EndpointId::Events => return journal::page(control, uri),
         EndpointId::EventStream => return stream::follow(control, uri, headers),
+        EndpointId::Operations => return operations::page(control, uri),
         _ => Query::of(uri).finish()?,
     }
     match id {
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
+        EndpointId::Operation => operations::look(control, params.get("id")),
         EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
         EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
@@ -157,6 +178,8 @@ fn read(
         | EndpointId::Startup
         | EndpointId::Events
         | EndpointId::EventStream
+        | EndpointId::Operations
+        | EndpointId::CancelOperation
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart
@@ -164,24 +187,45 @@ fn read(
     }
 }
 
-/// Only `POST` on the path of a command is the framework's: the service may answer other methods.
-/// If it does not, the command is what the path is for.
-async fn beside_command(
+/// Answers a method that no endpoint of the path has.
+///
+/// Only `POST` on the path of a service's command is the framework's: the service may answer other
+/// methods. If it does not, the command is what the path is for.
+async fn beside(
     control: &Control,
+    first: &Endpoint,
     params: &Params,
     request: Request,
 ) -> Result<Response, Problem> {
     let is_options = request.method() == Method::OPTIONS;
-    match pass(control, params, request).await {
-        Err(problem) if matches!(problem.code(), Code::UnknownPath | Code::ServiceUnavailable) => {
-            if is_options {
-                return Ok(reply::options(COMMAND_METHODS));
-            }
-            Err(Problem::new(Code::MethodNotAllowed, "a command is given with `POST`")
-                .allow(COMMAND_METHODS))
+    if first.path.starts_with("/services/{name}/") {
+        match pass(control, params, request).await {
+            Err(problem)
+                if matches!(problem.code(), Code::UnknownPath | Code::ServiceUnavailable) => {}
+            other => return other,
         }
-        other => other,
     }
+    let methods = methods(first.path);
+    if is_options {
+        return Ok(reply::options(&methods));
+    }
+    let detail = match first.method {
+        Known::Post => "a command is given with `POST`",
+        _ if methods.contains("DELETE") => "this can only be read, or deleted",
+        _ => "this can only be read",
+    };
+    Err(Problem::new(Code::MethodNotAllowed, detail).allow(methods))
+}
+
+/// Returns what can be done with a path, joined by commas.
+fn methods(path: &str) -> String {
+    let words = at_path(path).map(|endpoint| match endpoint.method {
+        Known::Get => "GET, HEAD",
+        Known::Post => "POST",
+        Known::Delete => "DELETE",
+        Known::Any => "GET, HEAD, POST, PUT, PATCH, DELETE",
+    });
+    words.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
 }
 
 /// Passes the request to the service, unless the framework keeps the path for itself.

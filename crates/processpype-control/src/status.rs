@@ -34,7 +34,8 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
 
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
     let status = known(control, name)?;
-    Ok(reply::json(StatusCode::OK, &convert::detail(&status)))
+    let response = reply::json(StatusCode::OK, &convert::detail(&status));
+    Ok(reply::in_generation(response, status.generation.0))
 }
 
 /// Returns the status of the service, or the problem that there is none of this name.

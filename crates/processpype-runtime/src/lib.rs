@@ -18,7 +18,7 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
-//! | what others see and ask | `manager`, `operation`, `status`, `journal` |
+//! | what others see and ask | `manager`, `operation`, `register`, `status`, `journal` |
 
 mod argument;
 mod binding;
@@ -44,6 +44,7 @@ mod message;
 mod operation;
 mod panic;
 mod problem;
+mod register;
 mod remains;
 mod routes;
 mod scrub;
@@ -71,12 +72,17 @@ pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};
 pub use crate::kind::Kind;
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
-pub use crate::operation::{CommandError, Done, Operation, Request};
+pub use crate::operation::{
+    CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, Request, WAITERS_MAX,
+};
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};
 pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, Routes};
 pub use crate::scrub::Scrub;
 pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
-pub use crate::supervisor::{ABORT_RESERVE, Closed, Launch, OPERATIONS_PENDING, Supervisor};
+pub use crate::supervisor::{
+    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, Supervisor,
+};

@@ -11,6 +11,8 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod operations;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -23,7 +25,8 @@ use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
-use crate::operation::{Command, CommandError, Done, Operation, Request};
+use crate::operation::{Command, CommandError, Done, Operation, Order, Request};
+use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
 use crate::status::Status;
 
@@ -52,7 +55,7 @@ pub const COMMANDS_PENDING: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Manager {
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Order>,
 }
 
 /// What supervisor and handles share.
@@ -62,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) cells: Vec<Arc<Cell>>,
     by_name: HashMap<ServiceName, usize>,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) register: Register,
     clock: Clock,
     version: AtomicU64,
     state: AtomicU8,
@@ -83,7 +87,7 @@ pub(crate) enum Asked {
 // === impl Manager ===
 
 impl Manager {
-    pub(crate) fn new(shared: Arc<Shared>, commands: mpsc::Sender<Command>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, commands: mpsc::Sender<Order>) -> Self {
         Self { shared, commands }
     }
 
@@ -233,7 +237,7 @@ impl Manager {
             self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
         let (accepted, answer) = oneshot::channel();
         let command = Command { service: cell.id(), verb, by, accepted };
-        self.commands.try_send(command).map_err(|error| match error {
+        self.commands.try_send(Order::Command(command)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Busy,
             mpsc::error::TrySendError::Closed(_) => CommandError::Closing,
         })?;
@@ -375,6 +379,7 @@ impl Shared {
             cells,
             by_name,
             journal,
+            register: Register::new(OPERATIONS_KEPT),
             clock,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),

@@ -6,6 +6,8 @@ mod commands;
 mod documents;
 mod events;
 mod fixture;
+mod operations;
+mod outcomes;
 mod passage;
 mod probes;
 mod safety;

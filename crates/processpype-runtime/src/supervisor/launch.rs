@@ -131,6 +131,7 @@ impl Blueprint {
             reports,
             operations: HashMap::new(),
             next_operation: 1,
+            keys: HashMap::new(),
             actions: Vec::new(),
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),

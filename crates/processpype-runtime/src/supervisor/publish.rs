@@ -11,8 +11,8 @@
 use std::sync::Arc;
 
 use processpype_core::{
-    Cause, Change, Desired, ErrorKind, EventKind, Exit, Generation, ServiceId, ServiceName,
-    ServiceState, Verb,
+    Cause, Change, Desired, ErrorKind, EventKind, Exit, Generation, OperationId, ServiceId,
+    ServiceName, ServiceState, Verb,
 };
 
 use super::Supervisor;
@@ -81,12 +81,14 @@ impl Supervisor {
         let message = message.or_else(|| self.forced_text(change));
         self.log_change(change, failure.as_ref(), message.as_deref());
         let message = message.map(Arc::from);
-        let actor = self.actor_of(change);
+        self.touch_mark(id, change.cause);
+        let (operation, actor) = self.part_of(id, Some(change.cause)).unzip();
         self.append(Event {
             generation: Some(change.generation),
             from: Some(change.from),
             to: Some(change.to),
             actor,
+            operation,
             message,
             ..self.event(EventKind::State, Some(id), change.cause.as_str())
         });
@@ -191,6 +193,7 @@ impl Supervisor {
     /// Shows who acts; returns who had acted before.
     pub(super) fn tell_command(
         &mut self,
+        operation: OperationId,
         id: ServiceId,
         verb: Verb,
         by: &Request,
@@ -198,6 +201,7 @@ impl Supervisor {
         let before = self.shared.cells[id.index()].status().acted.clone();
         let at = self.clock.now();
         let acted = Acted {
+            operation,
             actor: Arc::clone(&by.actor),
             verb: verb.as_str(),
             reason: by.reason.clone(),
@@ -205,7 +209,9 @@ impl Supervisor {
         };
         self.update(id, |status, _| status.acted = Some(acted));
         self.append(Event {
+            generation: Some(self.machine.generation(id)),
             actor: Some(Arc::clone(&by.actor)),
+            operation: Some(operation),
             message: with_flags(verb, by.reason.as_ref()),
             ..self.event(EventKind::Command, Some(id), verb.as_str())
         });
@@ -219,25 +225,33 @@ impl Supervisor {
         self.update(waiting.service, |status, _| status.acted = before);
     }
 
-    pub(super) fn tell_finished(&mut self, waiting: &Waiting, result: &Result<Done, CommandError>) {
+    /// Tells how an operation ended; a cancel is told as done by who cancelled.
+    pub(super) fn tell_finished(
+        &mut self,
+        operation: OperationId,
+        waiting: &Waiting,
+        result: &Result<Done, CommandError>,
+    ) {
         let (cause, message) = match result {
             Ok(done) if done.changed => ("done", None),
             Ok(_) => ("unchanged", None),
-            Err(error) => ("refused", Some(Arc::from(error.to_string()))),
+            Err(CommandError::Cancelled) => {
+                let reason = waiting.cancelled.as_ref().and_then(|by| by.reason.clone());
+                ("cancelled", reason)
+            }
+            Err(error) => (error.state().as_str(), Some(Arc::from(error.to_string()))),
         };
-        let cause = match result {
-            Err(CommandError::Superseded | CommandError::Closing) => "superseded",
-            Err(CommandError::Failed { .. }) => "failed",
-            _ => cause,
-        };
+        let by = waiting.cancelled.as_ref().unwrap_or(&waiting.by);
         tracing::info!(
             target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
-            actor = &*waiting.by.actor, reason = waiting.by.reason.as_deref(),
+            actor = &*by.actor, reason = by.reason.as_deref(), operation = operation.0,
             "{} {cause}{}", waiting.verb.as_str(),
             message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
         );
         self.append(Event {
-            actor: Some(Arc::clone(&waiting.by.actor)),
+            generation: Some(self.machine.generation(waiting.service)),
+            actor: Some(Arc::clone(&by.actor)),
+            operation: Some(operation),
             message,
             ..self.event(EventKind::Command, Some(waiting.service), cause)
         });
@@ -351,6 +365,7 @@ impl Supervisor {
         id: Option<ServiceId>,
         cause: &'static str,
     ) -> Event {
+        let (operation, actor) = id.and_then(|id| self.part_of(id, None)).unzip();
         Event {
             seq: 0,
             time: self.clock.now(),
@@ -360,7 +375,8 @@ impl Supervisor {
             from: None,
             to: None,
             cause,
-            actor: None,
+            actor,
+            operation,
             message: None,
         }
     }
@@ -377,13 +393,6 @@ impl Supervisor {
         };
         let message = self.failure_text(change.service, kind);
         Some(ErrorInfo { message, kind, at: self.clock.now() })
-    }
-
-    fn actor_of(&self, change: Change) -> Option<Arc<str>> {
-        let by_operator =
-            matches!(change.cause, Cause::Operator | Cause::Cascade | Cause::PulledIn);
-        let status = self.shared.cells[change.service.index()].status();
-        by_operator.then(|| status.acted.as_ref().map(|acted| Arc::clone(&acted.actor))).flatten()
     }
 
     fn log_change(&self, change: Change, failure: Option<&ErrorInfo>, detail: Option<&str>) {

@@ -1,0 +1,81 @@
+//! The endpoints of operations.
+
+use schemars::SchemaGenerator;
+
+use super::parameter::{Parameter, Place, Shape};
+use super::{Endpoint, EndpointId, Method, READ, ok};
+use crate::operation::{MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation, OperationPage};
+use crate::problem::Code;
+
+const ID: Parameter = Parameter {
+    name: "id",
+    place: Place::Path,
+    description: "The operation's id.",
+    shape: Shape::Sequence,
+};
+
+const OPERATION: Endpoint =
+    Endpoint { path: "/operations/{id}", tag: "operations", parameters: &[ID], ..READ };
+
+pub(super) const OPERATIONS: Endpoint = Endpoint {
+    id: EndpointId::Operations,
+    path: "/operations",
+    tag: "operations",
+    summary: "What was asked, and how it ended",
+    description: "Those that go on, and the last 1024 that have ended, in the order of acceptance.",
+    parameters: &[
+        Parameter {
+            name: "after",
+            place: Place::Query,
+            description: "Only operations with a higher id.",
+            shape: Shape::Count(u64::MAX, 0),
+        },
+        Parameter {
+            name: "limit",
+            place: Place::Query,
+            description: "How many operations to answer with, at most.",
+            shape: Shape::Count(MAX_OPERATIONS_PER_PAGE as u64, OPERATIONS_PER_PAGE as u64),
+        },
+        Parameter {
+            name: "service",
+            place: Place::Query,
+            description: "Only operations on this service.",
+            shape: Shape::Name,
+        },
+        Parameter {
+            name: "state",
+            place: Place::Query,
+            description: "Only operations in this state, such as `waiting`.",
+            shape: Shape::Text,
+        },
+    ],
+    answers: &[ok("A page of operations.", SchemaGenerator::subschema_for::<OperationPage>)],
+    ..READ
+};
+
+pub(super) const LOOK: Endpoint = Endpoint {
+    id: EndpointId::Operation,
+    summary: "One operation, also after its end",
+    answers: &[ok("The operation now.", SchemaGenerator::subschema_for::<Operation>)],
+    problems: &[Code::UnknownOperation, Code::OperationForgotten, Code::InvalidQuery],
+    ..OPERATION
+};
+
+pub(super) const CANCEL: Endpoint = Endpoint {
+    id: EndpointId::CancelOperation,
+    method: Method::Delete,
+    summary: "Cancel a start or restart that goes on",
+    description: "A generation that has begun goes on, and so does what the command pulled in. A \
+        service that only waits does not start any more, unless it should have been running before \
+        the command. A stop cannot be cancelled: it always wins.",
+    answers: &[ok("It is cancelled.", SchemaGenerator::subschema_for::<Operation>)],
+    problems: &[
+        Code::UnknownOperation,
+        Code::OperationForgotten,
+        Code::NotCancellable,
+        Code::InvalidQuery,
+        Code::Closing,
+        Code::Busy,
+    ],
+    ..OPERATION
+};
