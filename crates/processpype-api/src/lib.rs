@@ -47,7 +47,7 @@ pub use crate::operation::{
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
-    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, Restart, ServiceDetail,
-    ServiceList, ServiceState, ServiceStatus,
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, Past, Restart,
+    ServiceDetail, ServiceList, ServiceState, ServiceStatus,
 };
 pub use crate::time::Timestamp;

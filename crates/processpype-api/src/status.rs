@@ -23,8 +23,22 @@ pub struct ApplicationStatus {
     pub environment: String,
     /// Where the application is.
     pub state: ApplicationState,
+    /// How the file of events is doing, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalReport>,
     /// Every service by name.
     pub services: BTreeMap<String, ServiceStatus>,
+}
+
+/// How the file of events is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct JournalReport {
+    /// The file.
+    pub file: String,
+    /// Why it cannot be written now; it is tried again. The application goes on without it.
+    pub error: Option<String>,
+    /// How many events are missing in it.
+    pub lost: u64,
 }
 
 /// Where the application is.

@@ -7,8 +7,8 @@
 use processpype_api as wire;
 use processpype_core::ServiceName;
 use processpype_runtime::{
-    Acted, ErrorInfo, Event, Foreseen, OperationState, OperationStatus, Past, RestartInfo, Status,
-    Timestamp,
+    Acted, ErrorInfo, Event, Foreseen, OperationState, OperationStatus, Past, Recording,
+    RestartInfo, Status, Timestamp,
 };
 
 use crate::refusal;
@@ -40,7 +40,17 @@ pub(crate) fn detail(now: &Status) -> wire::ServiceDetail {
     wire::ServiceDetail { status: status(now), history: now.history.iter().map(past).collect() }
 }
 
-pub(crate) fn event(event: &Event) -> wire::Event {
+pub(crate) fn journal(recording: &Recording) -> wire::JournalReport {
+    wire::JournalReport {
+        file: recording.file.to_string(),
+        error: recording.error.as_deref().map(str::to_owned),
+        lost: recording.lost,
+    }
+}
+
+/// Turns an event into what stands on the wire, and in the file of events.
+#[must_use]
+pub fn event(event: &Event) -> wire::Event {
     wire::Event {
         seq: event.seq,
         time: time(event.time),

@@ -51,6 +51,7 @@ mod stall;
 mod status;
 mod stream;
 
+pub use crate::convert::event as wire_event;
 pub use crate::error::{BindError, SettingsError};
 pub use crate::listen::{Bound, Drained, Running};
 pub use crate::server::Server;

@@ -170,6 +170,13 @@ impl Subscription {
         Self { journal, after }
     }
 
+    /// Goes back, or on, to the place after event `after`.
+    ///
+    /// For a reader that could not use what it had taken.
+    pub fn go_to(&mut self, after: u64) {
+        self.after = after;
+    }
+
     /// Waits for events after the last ones returned, and returns at most `limit` of them (at least
     /// 1).
     ///

@@ -18,7 +18,7 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
-//! | what others see and ask | `manager`, `operation`, `register`, `status`, `journal` |
+//! | what others see and ask | `manager`, `operation`, `register`, `status`, `journal`, `recording` |
 
 mod argument;
 mod binding;
@@ -44,6 +44,7 @@ mod message;
 mod operation;
 mod panic;
 mod problem;
+mod recording;
 mod register;
 mod remains;
 mod routes;
@@ -77,6 +78,7 @@ pub use crate::operation::{
 };
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::recording::{Recording, Reporter};
 pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};
 pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, Routes};
 pub use crate::scrub::Scrub;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -26,6 +27,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::operation::{Command, CommandError, Done, Operation, Order, Request};
+use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
 use crate::status::Status;
@@ -66,6 +68,8 @@ pub(crate) struct Shared {
     by_name: HashMap<ServiceName, usize>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) register: Register,
+    /// How the durable journal is doing, if there is one.
+    pub(crate) recording: ArcSwapOption<Recording>,
     clock: Clock,
     version: AtomicU64,
     state: AtomicU8,
@@ -282,6 +286,20 @@ impl Manager {
         self.shared.journal.last()
     }
 
+    /// Returns how the durable journal is doing; `None` if there is none.
+    #[must_use]
+    pub fn recording(&self) -> Option<Arc<Recording>> {
+        self.shared.recording.load_full()
+    }
+
+    /// Returns what tells the supervisor how the durable journal is doing.
+    ///
+    /// For whoever writes it; it does not keep the application from closing.
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
+        Reporter::new(self.commands.downgrade())
+    }
+
     /// Returns the time by the clock of statuses and events.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -380,6 +398,7 @@ impl Shared {
             by_name,
             journal,
             register: Register::new(OPERATIONS_KEPT),
+            recording: ArcSwapOption::empty(),
             clock,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::oneshot;
 
+use crate::recording::Recording;
 use crate::register::{OperationState, OperationStatus};
 use crate::status::Acted;
 
@@ -136,6 +137,8 @@ pub(crate) enum Order {
     Command(Command),
     Foresee(ServiceId, Verb, Request, oneshot::Sender<Foreseen>),
     Cancel(OperationId, Request, oneshot::Sender<Result<Arc<OperationStatus>, CancelError>>),
+    /// How the durable journal is doing, with the cause and the text of an event.
+    Recording(&'static str, Arc<str>, Recording),
     /// Says that the supervisor takes orders.
     Answer(oneshot::Sender<()>),
 }

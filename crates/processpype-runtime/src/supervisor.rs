@@ -140,6 +140,7 @@ impl Supervisor {
     /// supervisor drops.
     pub async fn run(mut self) -> Closed {
         self.say(EventKind::Application, "starting");
+        self.tell_unclean_end();
         self.step(Machine::boot);
         let shared = Arc::clone(&self.shared);
         let mut has_handles = true;

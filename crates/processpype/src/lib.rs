@@ -89,6 +89,7 @@ mod hang;
 mod limits;
 mod platform;
 mod process;
+mod recorder;
 mod recovery;
 mod running;
 mod schema;

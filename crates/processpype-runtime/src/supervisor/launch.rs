@@ -23,6 +23,7 @@ use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
+use crate::recording::Recording;
 use crate::scrub::Scrub;
 use crate::timers::Timers;
 
@@ -67,6 +68,11 @@ pub struct Launch {
     pub seed: u64,
     /// What is taken out of every text that a service makes public.
     pub scrub: Scrub,
+    /// What is told of the previous run, by an event with the cause `unclean-end`, if that did not
+    /// end as it should.
+    pub unclean_end: Option<String>,
+    /// The durable journal, if there is one.
+    pub recording: Option<Recording>,
 }
 
 // === impl Launch ===
@@ -86,6 +92,8 @@ impl Launch {
             events_kept: EVENTS_KEPT,
             seed: random_seed(),
             scrub: Scrub::default(),
+            unclean_end: None,
+            recording: None,
         }
     }
 }
@@ -115,6 +123,7 @@ impl Blueprint {
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
         let shared = Arc::new(Shared::new(cells, journal, launch.clock));
+        shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(wirings);
         let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
         let supervisor = Supervisor {

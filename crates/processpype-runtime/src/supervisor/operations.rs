@@ -57,6 +57,9 @@ impl Supervisor {
             Order::Cancel(operation, by, answer) => {
                 let _ = answer.send(self.cancel(operation, by));
             }
+            Order::Recording(cause, message, recording) => {
+                self.tell_recording(cause, message, recording);
+            }
             Order::Answer(answer) => {
                 let _ = answer.send(());
             }

@@ -23,6 +23,7 @@ use crate::failure::Failure;
 use crate::journal::Event;
 use crate::life::Health;
 use crate::operation::{CommandError, Done, Request, Waiting};
+use crate::recording::Recording;
 use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, Status};
 
 /// How many services the log names on one line when the start is over.
@@ -318,6 +319,27 @@ impl Supervisor {
     pub(super) fn say(&mut self, kind: EventKind, cause: &'static str) {
         tracing::info!(target: "processpype", "application {cause}");
         self.append(self.event(kind, None, cause));
+    }
+
+    /// Says that the previous run did not end as it should.
+    pub(super) fn tell_unclean_end(&mut self) {
+        let Some(text) = self.launch.unclean_end.take() else { return };
+        tracing::warn!(target: "processpype", "{text}");
+        let event = self.event(EventKind::Application, None, "unclean-end");
+        self.append(Event { message: Some(text.into()), ..event });
+    }
+
+    /// Tells how the durable journal is doing; whoever writes it has logged that.
+    pub(super) fn tell_recording(
+        &mut self,
+        cause: &'static str,
+        message: Arc<str>,
+        recording: Recording,
+    ) {
+        self.shared.recording.store(Some(Arc::new(recording)));
+        self.shared.touch();
+        let event = self.event(EventKind::Application, None, cause);
+        self.append(Event { message: Some(message), ..event });
     }
 
     pub(super) fn names(&self, ids: impl Iterator<Item = ServiceId>) -> Vec<ServiceName> {

@@ -41,6 +41,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("observability.logging.loggers", "{hyper: error, my_app: debug}"),
     ("observability.logging.redaction.fields", "[pin, iban]"),
     ("observability.logging.redaction.except", "[token_count]"),
+    ("observability.events.file", "/var/lib/app/events.jsonl"),
     ("observability.logging.destination", "{file: /var/log/app.log}"),
     ("secrets.backends", "{vault: {kind: file, path: /run/secrets}}"),
     ("defaults.autostart", "false"),
