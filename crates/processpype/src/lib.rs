@@ -82,6 +82,7 @@ mod application;
 mod cli;
 #[cfg(any(test, doctest))]
 mod documents;
+mod dump;
 mod exit;
 mod framework_keys;
 mod groups;

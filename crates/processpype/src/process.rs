@@ -15,6 +15,7 @@
 //! | main | waits for notices; holds the deadline | returns the exit code |
 //! | `processpype-supervisor` | supervisor, signals, control plane | with the process |
 //! | `processpype-service` × n | everything that services do | in the background |
+//! | `processpype-dump` | waits for SIGUSR1, and tells all that is known | with the process |
 //! | `processpype-journal` | writes the file of events, if there is one | after the last event |
 //!
 //! The main thread decides about the end and waits for nobody: when the deadline has passed it
@@ -120,6 +121,9 @@ pub(crate) fn run(setup: Setup) -> ExitCode {
     let (notices, received) = sync_channel(8);
     let handle = manager.clone();
     let recorded = follow(recorder, &handle);
+    if let Err(error) = crate::dump::watch(handle.clone()) {
+        tracing::error!(target: "processpype", "cannot listen for SIGUSR1: {error}");
+    }
     let host = Host { manager, bound, recorded, notices, closing_timeout };
     let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
     let spawned = thread.spawn(move || supervisor.block_on(host.run(future)));

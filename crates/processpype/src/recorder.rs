@@ -240,10 +240,11 @@ impl Writer {
             let what = Lagged { kind: "journal", cause: "lagged", lost };
             ledger.append(&line(self.run, what))?;
             self.lagged = 0;
-            self.recorder.recording.lost += lost;
+            let recording = &mut self.recorder.recording;
+            recording.lost += lost;
             let text = format!("{lost} events are missing in the file of events");
             tracing::warn!(target: "processpype", "{text}");
-            self.reporter.tell("journal-lagged", &text, self.recorder.recording());
+            self.reporter.tell("journal-lagged", &text, recording.clone());
         }
         for event in &page.events {
             ledger.append(&line(self.run, processpype_control::wire_event(event)))?;

@@ -11,6 +11,7 @@ mod exit_codes;
 mod hang;
 mod harness;
 mod http;
+mod journal;
 mod night;
 mod order;
 mod signals;
