@@ -44,6 +44,10 @@ pub enum EndpointId {
     Restart,
     /// A service's own routes.
     ServiceRoute,
+    /// Pause automatic restarts.
+    PauseRestarts,
+    /// Let automatic restarts go on.
+    ResumeRestarts,
     /// A page of operations.
     Operations,
     /// One operation.
@@ -313,6 +317,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         ],
         ..READ
     },
+    operation::PAUSE,
+    operation::RESUME,
     operation::OPERATIONS,
     operation::LOOK,
     operation::CANCEL,
@@ -331,6 +337,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             },
             EVENT_FILTERS[0],
             EVENT_FILTERS[1],
+            EVENT_FILTERS[2],
         ],
         answers: &[ok("A page of events.", SchemaGenerator::subschema_for::<EventPage>)],
         ..READ
@@ -347,6 +354,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Parameter { shape: Shape::Sequence, ..AFTER },
             EVENT_FILTERS[0],
             EVENT_FILTERS[1],
+            EVENT_FILTERS[2],
             Parameter {
                 name: "Last-Event-ID",
                 place: Place::Header,

@@ -42,12 +42,12 @@ pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER
 pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::operation::{
     CommandAnswer, Foreseen, MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation,
-    OperationPage, OperationState, Step, StepAction, Would,
+    OperationPage, OperationState, RestartsPaused, Step, StepAction, Would,
 };
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
-    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, Past, Restart,
-    ServiceDetail, ServiceList, ServiceState, ServiceStatus,
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, Past,
+    PauseReport, Restart, ServiceDetail, ServiceList, ServiceState, ServiceStatus,
 };
-pub use crate::time::Timestamp;
+pub use crate::time::{InvalidTime, Timestamp};

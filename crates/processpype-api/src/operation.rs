@@ -146,3 +146,14 @@ pub enum CommandAnswer {
     /// It would do it.
     Foreseen(Foreseen),
 }
+
+/// What a pause or a resumption of automatic restarts has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RestartsPaused {
+    /// The operation.
+    pub operation: u64,
+    /// Whether this changed something.
+    pub changed: bool,
+    /// Until when automatic restarts are paused; `null` if they are not.
+    pub until: Option<Timestamp>,
+}

@@ -23,11 +23,25 @@ pub struct ApplicationStatus {
     pub environment: String,
     /// Where the application is.
     pub state: ApplicationState,
+    /// Set while automatic restarts are paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts_paused: Option<PauseReport>,
     /// How the file of events is doing, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalReport>,
     /// Every service by name.
     pub services: BTreeMap<String, ServiceStatus>,
+}
+
+/// Automatic restarts are paused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PauseReport {
+    /// When they go on by themselves.
+    pub until: Timestamp,
+    /// Who paused them.
+    pub actor: String,
+    /// Why, if they said so.
+    pub reason: Option<String>,
 }
 
 /// How the file of events is doing.

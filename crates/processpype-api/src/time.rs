@@ -22,6 +22,20 @@ const MS_PER_DAY: u64 = 86_400_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
 
+/// A text is no time such as `2026-11-23T12:00:00Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidTime;
+
+// === impl InvalidTime ===
+
+impl fmt::Display for InvalidTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is not a time in UTC such as `2026-11-23T12:00:00Z`")
+    }
+}
+
+impl std::error::Error for InvalidTime {}
+
 // === impl Timestamp ===
 
 impl fmt::Display for Timestamp {
@@ -31,6 +45,27 @@ impl fmt::Display for Timestamp {
         let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
         let (second, milli) = (ms / 1000 % 60, ms % 1000);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = InvalidTime;
+
+    /// Reads the text that [`Display`](fmt::Display) writes; the milliseconds may be left out.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let whole = match text.strip_suffix('Z').map(|rest| rest.split_once('.')) {
+            Some(None) => format!("{}.000Z", text.trim_end_matches('Z')),
+            _ => text.to_owned(),
+        };
+        let number = |from: usize, to: usize| whole.get(from..to)?.parse::<u64>().ok();
+        let parse = || {
+            let days = days(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
+            let minutes = number(11, 13)? * 60 + number(14, 16)?;
+            let ms = (minutes * 60 + number(17, 19)?) * 1000 + number(20, 23)?;
+            Some(Self(days.checked_mul(MS_PER_DAY)?.checked_add(ms)?))
+        };
+        // What does not come out as it went in was no such time.
+        parse().filter(|time| time.to_string() == whole).ok_or(InvalidTime)
     }
 }
 
@@ -69,6 +104,20 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// Turns year, month and day into days since 1970-01-01; the inverse of [`civil`] (`days_from_civil`
+/// of the same source). `None` before 1970 and for months that are none.
+fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1..=12).contains(&month) {
+        return None;
+    }
+    let year = year.checked_sub(u64::from(month <= 2))?;
+    let (era, year_of_era) = (year / 400, year % 400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).checked_sub(719_468)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +125,26 @@ mod tests {
     #[track_caller]
     fn check(ms: u64, expected: &str) {
         assert_eq!(Timestamp(ms).to_string(), expected);
+        assert_eq!(expected.parse(), Ok(Timestamp(ms)));
+    }
+
+    #[test]
+    fn texts() {
+        assert_eq!("1970-01-02T00:00:01Z".parse(), Ok(Timestamp(86_401_000)));
+        for text in [
+            "",
+            "x",
+            "1970-01-01",
+            "1970-13-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "1969-12-31T00:00:00Z",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:00:00+01:00",
+            "1970-01-01T00:00:00.5Z",
+            "ä970-01-01T00:00:00Z",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTime), "{text}");
+        }
     }
 
     #[test]

@@ -93,10 +93,7 @@ async fn hand_over(
     request: Request,
 ) -> Result<Handed, Problem> {
     let limits = &control.settings.limits;
-    let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
-    let body = reading
-        .await
-        .map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))??;
+    let body = body(control, request).await?;
     let mut by = command.conditions.on(By::by(ANONYMOUS));
     if let Some(reason) = &body.reason {
         by = by.because(reason);
@@ -117,6 +114,14 @@ async fn hand_over(
 }
 
 // === the body ===
+
+/// Reads a command's body, within its time.
+pub(crate) async fn body(control: &Control, request: Request) -> Result<CommandBody, Problem> {
+    let limits = &control.settings.limits;
+    let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
+    let read = reading.await;
+    read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
+}
 
 async fn read_body(request: Request, most: usize) -> Result<CommandBody, Problem> {
     let (parts, body) = request.into_parts();

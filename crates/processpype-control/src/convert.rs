@@ -7,7 +7,7 @@
 use processpype_api as wire;
 use processpype_core::ServiceName;
 use processpype_runtime::{
-    Acted, ErrorInfo, Event, Foreseen, OperationState, OperationStatus, Past, Recording,
+    Acted, ErrorInfo, Event, Foreseen, OperationState, OperationStatus, Past, PauseInfo, Recording,
     RestartInfo, Status, Timestamp,
 };
 
@@ -38,6 +38,14 @@ pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
 
 pub(crate) fn detail(now: &Status) -> wire::ServiceDetail {
     wire::ServiceDetail { status: status(now), history: now.history.iter().map(past).collect() }
+}
+
+pub(crate) fn pause(pause: &PauseInfo) -> wire::PauseReport {
+    wire::PauseReport {
+        until: time(pause.until),
+        actor: pause.actor.to_string(),
+        reason: pause.reason.as_deref().map(str::to_owned),
+    }
 }
 
 pub(crate) fn journal(recording: &Recording) -> wire::JournalReport {

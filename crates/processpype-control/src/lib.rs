@@ -44,6 +44,7 @@ mod probes;
 mod query;
 mod refusal;
 mod reply;
+mod restarts;
 mod routes;
 mod server;
 mod settings;

@@ -26,7 +26,9 @@ use processpype_runtime::{RESERVED_VERBS, Request as By};
 
 use crate::query::Query;
 use crate::server::Control;
-use crate::{commands, docs, journal, operations, passage, probes, reply, status, stream};
+use crate::{
+    commands, docs, journal, operations, passage, probes, reply, restarts, status, stream,
+};
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
 const SERVICE_ROOT: &str = "/services/{name}/";
@@ -139,9 +141,12 @@ async fn act(
     params: &Params,
     request: Request,
 ) -> Result<Response, Problem> {
+    let by = By::by(commands::ANONYMOUS);
     match id {
+        EndpointId::PauseRestarts | EndpointId::ResumeRestarts => {
+            restarts::command(control, id, request, by).await
+        }
         EndpointId::CancelOperation => {
-            let by = By::by(commands::ANONYMOUS);
             operations::cancel(control, params.get("id"), request.uri(), by).await
         }
         _ => commands::command(control, id, params.get("name"), request).await,
@@ -180,6 +185,8 @@ fn read(
         | EndpointId::EventStream
         | EndpointId::Operations
         | EndpointId::CancelOperation
+        | EndpointId::PauseRestarts
+        | EndpointId::ResumeRestarts
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart

@@ -57,6 +57,7 @@ fn overview(control: &Control) -> ApplicationStatus {
         version: settings.version.clone(),
         environment: settings.environment.clone(),
         state: application_state(control.manager.application_state()),
+        restarts_paused: control.manager.pause().as_deref().map(convert::pause),
         journal: control.manager.recording().as_deref().map(convert::journal),
         services: statuses.iter().map(named).collect(),
     }

@@ -74,7 +74,8 @@ pub use crate::kind::Kind;
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
 pub use crate::operation::{
-    CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, Request, WAITERS_MAX,
+    CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
+    WAITERS_MAX,
 };
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
@@ -86,5 +87,5 @@ pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
 pub use crate::supervisor::{
-    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, Supervisor,
+    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, PAUSE_MAX, Supervisor,
 };

@@ -26,7 +26,7 @@ use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
-use crate::operation::{Command, CommandError, Done, Operation, Order, Request};
+use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
@@ -70,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) register: Register,
     /// How the durable journal is doing, if there is one.
     pub(crate) recording: ArcSwapOption<Recording>,
+    /// Set while automatic restarts are paused.
+    pub(crate) pause: ArcSwapOption<PauseInfo>,
     clock: Clock,
     version: AtomicU64,
     state: AtomicU8,
@@ -399,6 +401,7 @@ impl Shared {
             journal,
             register: Register::new(OPERATIONS_KEPT),
             recording: ArcSwapOption::empty(),
+            pause: ArcSwapOption::empty(),
             clock,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),

@@ -8,10 +8,12 @@
 //!    and leaves no trace.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::oneshot;
 
+use crate::clock::Timestamp;
 use crate::recording::Recording;
 use crate::register::{OperationState, OperationStatus};
 use crate::status::Acted;
@@ -137,10 +139,40 @@ pub(crate) enum Order {
     Command(Command),
     Foresee(ServiceId, Verb, Request, oneshot::Sender<Foreseen>),
     Cancel(OperationId, Request, oneshot::Sender<Result<Arc<OperationStatus>, CancelError>>),
+    /// Pause automatic restarts for a time.
+    Pause(Duration, Request, oneshot::Sender<Result<Paused, CommandError>>),
+    /// Let them go on.
+    Resume(Request, oneshot::Sender<Result<Paused, CommandError>>),
     /// How the durable journal is doing, with the cause and the text of an event.
     Recording(&'static str, Arc<str>, Recording),
     /// Says that the supervisor takes orders.
     Answer(oneshot::Sender<()>),
+}
+
+/// Automatic restarts are paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PauseInfo {
+    /// When they go on by themselves.
+    pub until: Timestamp,
+    /// Who paused them.
+    pub actor: Arc<str>,
+    /// Why, if they said so.
+    pub reason: Option<Arc<str>>,
+}
+
+/// What a pause or a resumption of automatic restarts has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Paused {
+    /// The operation.
+    pub operation: OperationId,
+    /// Whether it changed something.
+    pub changed: bool,
+    /// Whether they were paused before.
+    pub was_paused: bool,
+    /// Until when they are paused now.
+    pub until: Option<Timestamp>,
 }
 
 /// What a command would do if all goes well.

@@ -29,6 +29,7 @@ mod closing;
 mod ending;
 mod launch;
 mod operations;
+mod pausing;
 mod publish;
 mod recovery;
 mod watch;
@@ -62,6 +63,7 @@ use crate::vitals::Watched;
 pub use self::closing::Closed;
 pub use self::launch::Launch;
 pub use self::operations::IDEMPOTENCY_WINDOW;
+pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
 
 /// How many messages of one source are taken before the others are looked at.
@@ -108,6 +110,7 @@ pub struct Supervisor {
     given_up: VecDeque<(ServiceId, Generation)>,
     chance: Chance,
     turnstile: recovery::Turnstile,
+    pausing: pausing::Pausing,
     closing: closing::Closing,
 }
 
@@ -189,6 +192,7 @@ impl Supervisor {
                 Some(Due::Drained) => self.step(|machine, actions| {
                     machine.close(CloseCause::Requested, actions);
                 }),
+                Some(Due::Resume(number)) => self.pause_is_over(number),
                 Some(Due::Closing) => self.step(Machine::abort_all),
                 None => return,
             }

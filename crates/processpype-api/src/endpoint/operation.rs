@@ -3,8 +3,10 @@
 use schemars::SchemaGenerator;
 
 use super::parameter::{Parameter, Place, Shape};
-use super::{Endpoint, EndpointId, Method, READ, ok};
-use crate::operation::{MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation, OperationPage};
+use super::{COMMAND_BODY, Endpoint, EndpointId, Method, READ, ok};
+use crate::operation::{
+    MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation, OperationPage, RestartsPaused,
+};
 use crate::problem::Code;
 
 const ID: Parameter = Parameter {
@@ -78,4 +80,45 @@ pub(super) const CANCEL: Endpoint = Endpoint {
         Code::Busy,
     ],
     ..OPERATION
+};
+
+const ON_RESTARTS: Endpoint = Endpoint {
+    method: Method::Post,
+    tag: "application",
+    body: Some(COMMAND_BODY),
+    answers: &[ok("It is so now.", SchemaGenerator::subschema_for::<RestartsPaused>)],
+    problems: &[
+        Code::RequestTimeout,
+        Code::BodyTooLarge,
+        Code::UnsupportedMediaType,
+        Code::MalformedBody,
+        Code::InvalidBody,
+        Code::InvalidQuery,
+        Code::Closing,
+        Code::Busy,
+    ],
+    ..READ
+};
+
+pub(super) const PAUSE: Endpoint = Endpoint {
+    id: EndpointId::PauseRestarts,
+    path: "/restarts/pause",
+    summary: "Pause all automatic restarts for a time",
+    description: "Restarts that come due are held until then. What an operator starts, first \
+        starts and stops go on. A pause that lasts already gets this end.",
+    parameters: &[Parameter {
+        name: "for",
+        place: Place::Query,
+        description: "How long, from 1s to 1d.",
+        shape: Shape::Duration("10m"),
+    }],
+    ..ON_RESTARTS
+};
+
+pub(super) const RESUME: Endpoint = Endpoint {
+    id: EndpointId::ResumeRestarts,
+    path: "/restarts/resume",
+    summary: "Let automatic restarts go on",
+    description: "Who was held comes in turn.",
+    ..ON_RESTARTS
 };

@@ -114,7 +114,7 @@ pub(super) const IDEMPOTENCY_KEY: Parameter = Parameter {
     shape: Shape::Text,
 };
 
-pub(super) const EVENT_FILTERS: [Parameter; 2] = [
+pub(super) const EVENT_FILTERS: [Parameter; 3] = [
     Parameter {
         name: "service",
         place: Place::Query,
@@ -125,6 +125,13 @@ pub(super) const EVENT_FILTERS: [Parameter; 2] = [
         name: "kind",
         place: Place::Query,
         description: "Only events of this kind, such as `state`.",
+        shape: Shape::Text,
+    },
+    Parameter {
+        name: "since",
+        place: Place::Query,
+        description: "Only events from this time on: a time such as `2026-11-23T12:00:00Z`, or how \
+            long ago, such as `15m`.",
         shape: Shape::Text,
     },
 ];

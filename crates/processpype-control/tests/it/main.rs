@@ -10,6 +10,7 @@ mod operations;
 mod outcomes;
 mod passage;
 mod probes;
+mod restarts;
 mod safety;
 mod schema;
 mod sockets;

@@ -1,13 +1,14 @@
 //! Looking at operations, and asking what a command would do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use processpype_core::{OperationId, Verb};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::Manager;
-use crate::operation::{CancelError, CommandError, Foreseen, Order, Request};
+use crate::operation::{CancelError, CommandError, Foreseen, Order, PauseInfo, Paused, Request};
 use crate::register::{Lookup, OperationStatus};
 
 // === impl Manager ===
@@ -90,6 +91,60 @@ impl Manager {
             TrySendError::Closed(_) => CommandError::Closing,
         })?;
         answer.await.map_err(|_| CommandError::Closing)
+    }
+
+    /// Pauses all automatic restarts, at most for [`PAUSE_MAX`](crate::PAUSE_MAX); a pause that
+    /// lasts already gets this end.
+    ///
+    /// Restarts that come due are held until then. What an operator starts goes on, and so do first
+    /// starts and stops. It is not kept over the process.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CommandError`] if the application is closing, or too many commands are on the way.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, restarts may or may not be paused.
+    pub async fn pause_restarts(
+        &self,
+        time: Duration,
+        by: Request,
+    ) -> Result<Paused, CommandError> {
+        let (sender, answer) = oneshot::channel();
+        self.order(Order::Pause(time, by, sender), answer).await
+    }
+
+    /// Lets automatic restarts go on; who was held comes in turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`pause_restarts`](Self::pause_restarts).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, restarts may or may not go on.
+    pub async fn resume_restarts(&self, by: Request) -> Result<Paused, CommandError> {
+        let (sender, answer) = oneshot::channel();
+        self.order(Order::Resume(by, sender), answer).await
+    }
+
+    /// Returns until when automatic restarts are paused, and by whom; `None` if they are not.
+    #[must_use]
+    pub fn pause(&self) -> Option<Arc<PauseInfo>> {
+        self.shared.pause.load_full()
+    }
+
+    async fn order(
+        &self,
+        order: Order,
+        answer: oneshot::Receiver<Result<Paused, CommandError>>,
+    ) -> Result<Paused, CommandError> {
+        self.commands.try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => CommandError::Busy,
+            TrySendError::Closed(_) => CommandError::Closing,
+        })?;
+        answer.await.unwrap_or(Err(CommandError::Closing))
     }
 
     /// Waits until the supervisor takes orders; false once it has ended.

@@ -13,7 +13,7 @@ use processpype_core::{Machine, RestartRate, ServiceId};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Service, Supervisor, closing, publish, recovery};
+use super::{Service, Supervisor, closing, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
@@ -131,6 +131,7 @@ impl Blueprint {
             shared: Arc::clone(&shared),
             clock: launch.clock,
             chance: Chance::new(launch.seed),
+            pausing: pausing::Pausing::default(),
             turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
             services,

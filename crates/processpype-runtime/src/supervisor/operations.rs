@@ -57,6 +57,12 @@ impl Supervisor {
             Order::Cancel(operation, by, answer) => {
                 let _ = answer.send(self.cancel(operation, by));
             }
+            Order::Pause(time, by, answer) => {
+                let _ = answer.send(self.pause_restarts(time, &by));
+            }
+            Order::Resume(by, answer) => {
+                let _ = answer.send(self.resume_restarts(&by));
+            }
             Order::Recording(cause, message, recording) => {
                 self.tell_recording(cause, message, recording);
             }
@@ -262,17 +268,22 @@ impl Supervisor {
             self.take_back_command(&waiting);
             self.services[waiting.service.index()].mark = waiting.mark.take();
         }
-        let forgotten = self.shared.register.close(id, self.clock.now(), result.clone());
+        self.close_record(id, result.clone());
+        self.tell_finished(id, &waiting, &result);
+        for sender in waiting.senders {
+            // Nobody may be waiting for the end any more; it is in the journal.
+            let _ = sender.send(result.clone());
+        }
+    }
+
+    /// Keeps how an operation ended, and forgets the oldest one with its key.
+    pub(super) fn close_record(&mut self, id: OperationId, result: Result<Done, CommandError>) {
+        let forgotten = self.shared.register.close(id, self.clock.now(), result);
         if let Some(OperationStatus { actor, key: Some(key), id, .. }) = forgotten.as_deref() {
             let key = (Arc::clone(actor), Arc::clone(key));
             if self.keys.get(&key).is_some_and(|keyed| keyed.operation == *id) {
                 self.keys.remove(&key);
             }
-        }
-        self.tell_finished(id, &waiting, &result);
-        for sender in waiting.senders {
-            // Nobody may be waiting for the end any more; it is in the journal.
-            let _ = sender.send(result.clone());
         }
     }
 
