@@ -195,11 +195,11 @@ mod tests {
         let traits = Traits { autostart: runs, ..Traits::default() };
         let mut machine = Machine::new(graph, vec![traits; 3], 8);
         machine.boot(&mut Vec::new());
-        settle(machine)
+        settle(&machine)
     }
 
-    fn settle(machine: Machine) -> Machine {
-        let mut play = Play::of(&machine);
+    fn settle(machine: &Machine) -> Machine {
+        let mut play = Play::of(machine);
         play.go_on();
         play.machine
     }
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn refusals_and_waits_are_foreseen() {
-        let held = settle(given(chain(true), DB, Verb::Stop { cascade: true }));
+        let held = settle(&given(chain(true), DB, Verb::Stop { cascade: true }));
         let refused = Some(Outcome::Refused(Refusal::ProviderStopped(DB)));
         check(&held, (API, START), refused, &[]);
         let mut failing = chain(true);

@@ -18,7 +18,8 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
-//! | what others see and ask | `manager`, `operation`, `register`, `status`, `journal`, `recording` |
+//! | what others see | `status`, `journal`, `register`, `recording` |
+//! | what others ask | `manager`, `operation` |
 
 mod argument;
 mod binding;

@@ -102,7 +102,7 @@ impl Supervisor {
         let waiting =
             Waiting { service, verb, by, cancelled: None, before, affected, mark, senders };
         match stale {
-            Some(stale) => self.end(id, waiting, Err(stale)),
+            Some(stale) => self.end(id, waiting, &Err(stale)),
             None => {
                 self.operations.insert(id, waiting);
                 self.step(|machine, actions| machine.command(id, service, verb, actions));
@@ -209,7 +209,6 @@ impl Supervisor {
     }
 
     fn foresee(&self, service: ServiceId, verb: Verb, by: &Request) -> Foreseen {
-        let empty = Vec::new;
         let refused = |error| Foreseen {
             result: Some(Err(error)),
             steps: Vec::new(),
@@ -228,7 +227,7 @@ impl Supervisor {
         let result = foreseen.outcome.map(|outcome| {
             let done = self.outcome(service, outcome, None)?;
             let touched = done.changed || verb == Verb::Stop { cascade: true };
-            let affected = if touched { self.affected(service, verb) } else { empty() };
+            let affected = if touched { self.affected(service, verb) } else { Vec::new() };
             let generation = if starts { generation.next() } else { generation };
             Ok(Done { generation, affected, ..done })
         });
@@ -251,13 +250,13 @@ impl Supervisor {
     pub(super) fn finish(&mut self, operation: OperationId, outcome: Outcome) {
         let Some(waiting) = self.operations.remove(&operation) else { return };
         let result = self.outcome(waiting.service, outcome, Some(&waiting));
-        self.end(operation, waiting, result);
+        self.end(operation, waiting, &result);
     }
 
     /// Ends an operation: in the register, in the journal, and for whoever waits.
-    fn end(&mut self, id: OperationId, mut waiting: Waiting, result: Result<Done, CommandError>) {
+    fn end(&mut self, id: OperationId, mut waiting: Waiting, result: &Result<Done, CommandError>) {
         let is_refused = matches!(
-            &result,
+            result,
             Err(CommandError::Disabled
                 | CommandError::Closing
                 | CommandError::Orphaned
@@ -269,7 +268,7 @@ impl Supervisor {
             self.services[waiting.service.index()].mark = waiting.mark.take();
         }
         self.close_record(id, result.clone());
-        self.tell_finished(id, &waiting, &result);
+        self.tell_finished(id, &waiting, result);
         for sender in waiting.senders {
             // Nobody may be waiting for the end any more; it is in the journal.
             let _ = sender.send(result.clone());
