@@ -42,6 +42,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("observability.logging.redaction.fields", "[pin, iban]"),
     ("observability.logging.redaction.except", "[token_count]"),
     ("observability.events.file", "/var/lib/app/events.jsonl"),
+    ("observability.events.max_size", "67108864"),
+    ("observability.events.keep", "9"),
     ("observability.logging.destination", "{file: /var/log/app.log}"),
     ("secrets.backends", "{vault: {kind: file, path: /run/secrets}}"),
     ("defaults.autostart", "false"),
