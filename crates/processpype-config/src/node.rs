@@ -203,7 +203,9 @@ impl std::fmt::Debug for Kind {
 
 impl Map {
     /// Builds a map; the keys must differ.
-    pub(crate) fn new(entries: Vec<Entry>) -> Self {
+    pub(crate) fn new(mut entries: Vec<Entry>) -> Self {
+        // A tree is read once and kept for long.
+        entries.shrink_to_fit();
         let has_loose = entries.iter().any(|entry| entry.loose);
         let index = (entries.len() > INDEX_FROM_KEYS).then(|| {
             entries.iter().enumerate().map(|(at, entry)| (Arc::clone(&entry.key), at)).collect()

@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. Only the supervisor writes `details` and `word`.
-//! 2. Only a generation's own task opens and shuts `slot` and `mounted`, and only while it lives:
-//!    what they hold is user code's, which may block or panic when it is dropped.
+//! 2. Only a generation's own task opens and shuts `slot`, and only while it lives: what it holds
+//!    is user code's, which may block or panic when it is dropped.
 //! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
 //! 4. A reader never blocks a writer.
 //!
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::error::Unavailable;
 use crate::panic::drop_contained;
-use crate::routes::Mounted;
+use crate::routes::{Mounted, RouteAccess};
 use crate::status::Status;
 
 pub(crate) type AnyService = Arc<dyn Any + Send + Sync>;
@@ -39,7 +39,6 @@ pub(crate) struct Cell {
     word: AtomicU64,
     details: ArcSwap<Status>,
     slot: ArcSwapOption<Published>,
-    mounted: ArcSwapOption<Mounted>,
     /// The newest generation that was cut off.
     cut: AtomicU64,
     changed: Notify,
@@ -51,6 +50,15 @@ pub(crate) struct Cell {
 pub(crate) struct Published {
     pub(crate) generation: Generation,
     pub(crate) instance: AnyService,
+    routes: Routed,
+}
+
+/// What is mounted with an instance.
+#[derive(Clone)]
+pub(crate) enum Routed {
+    /// No routes; who may ask for them all the same.
+    Nothing(RouteAccess),
+    Mounted(Arc<Mounted>),
 }
 
 const STATE_BITS: u32 = 3;
@@ -67,7 +75,6 @@ impl Cell {
             word: AtomicU64::new(pack(&status)),
             details: ArcSwap::from_pointee(status),
             slot: ArcSwapOption::empty(),
-            mounted: ArcSwapOption::empty(),
             cut: AtomicU64::new(0),
             changed: Notify::new(),
         }
@@ -112,9 +119,8 @@ impl Cell {
     }
 
     /// Makes the instance usable for others. The generation's task only.
-    pub(crate) fn open(&self, generation: Generation, instance: AnyService, routes: Mounted) {
-        self.slot.store(Some(Arc::new(Published { generation, instance })));
-        self.mounted.store(Some(Arc::new(routes)));
+    pub(crate) fn open(&self, generation: Generation, instance: AnyService, routes: Routed) {
+        self.slot.store(Some(Arc::new(Published { generation, instance, routes })));
         self.changed.notify_waiters();
     }
 
@@ -128,14 +134,14 @@ impl Cell {
     pub(crate) fn shut(&self, generation: Generation) {
         self.cut(generation);
         let is_own = |published: &Arc<Published>| published.generation == generation;
-        if self.slot.load().as_ref().is_some_and(is_own) {
-            drop_contained(self.slot.swap(None));
-        }
-        let is_own = |mounted: &Arc<Mounted>| mounted.generation() == generation;
-        if self.mounted.load().as_ref().is_some_and(is_own)
-            && let Some(mounted) = self.mounted.swap(None)
+        if self.slot.load().as_ref().is_some_and(is_own)
+            && let Some(published) = self.slot.swap(None)
         {
-            mounted.close();
+            let routes = published.routes.clone();
+            drop_contained(published);
+            if let Routed::Mounted(mounted) = routes {
+                mounted.close();
+            }
         }
     }
 
@@ -146,7 +152,10 @@ impl Cell {
     }
 
     pub(crate) fn mounted(&self) -> Option<Arc<Mounted>> {
-        self.mounted.load_full().filter(|mounted| !self.is_cut(mounted.generation()))
+        match &self.instance()?.as_ref()?.routes {
+            Routed::Nothing(access) => Some(Arc::new(Mounted::nothing(*access))),
+            Routed::Mounted(mounted) => Some(Arc::clone(mounted)),
+        }
     }
 
     fn is_cut(&self, generation: Generation) -> bool {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::argument::{Argument, Declaration, Resolver, Wiring};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::generation::Making;
 use crate::service::{BoxFuture, Service};
 
 /// A function that makes a service from its arguments: `Fn(A, B, …) -> S`, `Result<S>`, or a future
@@ -71,10 +72,7 @@ pub trait Constructor<M>: Clone + Send + Sync + 'static {
 
     /// Makes the service for one generation.
     #[doc(hidden)]
-    fn construct(
-        &self,
-        resolver: Resolver<'_>,
-    ) -> Result<BoxFuture<'static, Result<Self::Service>>>;
+    fn construct(&self, resolver: Resolver<'_>) -> Result<Finish<Self::Service>>;
 }
 
 /// A function that is a service by itself: `Fn(A, B, …) -> impl Future<Output = Result>`.
@@ -117,7 +115,16 @@ pub trait Product<K>: Send + 'static {
     type Service: Service;
 
     /// Brings the service out.
-    fn finish(self) -> BoxFuture<'static, Result<Self::Service>>;
+    fn finish(self) -> Finish<Self::Service>;
+}
+
+/// What became of a constructor's call.
+#[doc(hidden)]
+pub enum Finish<S> {
+    /// It has done all of its work.
+    Now(Result<S>),
+    /// The rest of it is to be awaited.
+    Later(BoxFuture<'static, Result<S>>),
 }
 
 #[doc(hidden)]
@@ -146,16 +153,16 @@ pub(crate) struct Task<F, M> {
 impl<S: Service> Product<Plain> for S {
     type Service = S;
 
-    fn finish(self) -> BoxFuture<'static, Result<S>> {
-        Box::pin(std::future::ready(Ok(self)))
+    fn finish(self) -> Finish<S> {
+        Finish::Now(Ok(self))
     }
 }
 
 impl<S: Service, E: Into<Error> + Send + 'static> Product<Fallible> for std::result::Result<S, E> {
     type Service = S;
 
-    fn finish(self) -> BoxFuture<'static, Result<S>> {
-        Box::pin(std::future::ready(self.map_err(Into::into)))
+    fn finish(self) -> Finish<S> {
+        Finish::Now(self.map_err(Into::into))
     }
 }
 
@@ -166,8 +173,36 @@ where
 {
     type Service = <F::Output as Product<K>>::Service;
 
-    fn finish(self) -> BoxFuture<'static, Result<Self::Service>> {
-        Box::pin(async move { self.await.finish().await })
+    fn finish(self) -> Finish<Self::Service> {
+        Finish::Later(Box::pin(async move {
+            match self.await.finish() {
+                Finish::Now(made) => made,
+                Finish::Later(making) => making.await,
+            }
+        }))
+    }
+}
+
+// === impl Finish ===
+
+impl<S: Service> Finish<S> {
+    /// Forgets the type of what is made.
+    pub(crate) fn erased(self) -> Making {
+        match self {
+            Self::Now(made) => Making::Now(made.map(|service| Arc::new(service) as _)),
+            Self::Later(making) => {
+                Making::Later(Box::pin(async move { Ok(Arc::new(making.await?) as _) }))
+            }
+        }
+    }
+}
+
+impl<S> std::fmt::Debug for Finish<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Now(_) => "Now",
+            Self::Later(_) => "Later",
+        })
     }
 }
 
@@ -191,10 +226,7 @@ macro_rules! functions {
             }
 
             #[allow(non_snake_case, unused_mut, unused_variables, reason = "one name for both")]
-            fn construct(
-                &self,
-                mut resolver: Resolver<'_>,
-            ) -> Result<BoxFuture<'static, Result<Self::Service>>> {
+            fn construct(&self, mut resolver: Resolver<'_>) -> Result<Finish<Self::Service>> {
                 $(let $argument = $argument::resolve(&mut resolver)?;)*
                 let product = self($($argument),*);
                 Ok(product.finish())

@@ -27,18 +27,20 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use processpype_core::{ErrorKind, Exit};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span};
 
-use crate::blueprint::Make;
+use crate::blueprint::{Make, Options};
+use crate::cell::Routed;
 use crate::context::Context;
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::life::{Interruption, Life, Phase};
 use crate::message::{Ending, Message};
-use crate::panic::{Contained, Panicked, contain, contained};
+use crate::panic::{Contained, Panicked, contain};
 use crate::remains::Remains;
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
-use crate::vitals::{Seen, Stage};
+use crate::vitals::Stage;
 
 /// The share of `stop_timeout` for requests in flight.
 const DRAIN_SHARE: f64 = 0.4;
@@ -57,8 +59,7 @@ const LEAK_PATIENCE: Duration = Duration::from_millis(10);
 pub(crate) struct Orders {
     pub(crate) make: Arc<dyn Make>,
     pub(crate) wiring: Arc<crate::argument::Wiring>,
-    pub(crate) oneshot: bool,
-    pub(crate) stop_timeout: Duration,
+    pub(crate) options: Arc<Options>,
 }
 
 /// How the part of a life before its teardown ended.
@@ -69,9 +70,25 @@ enum Ended {
     Unasked(Exit, Option<Failure>),
 }
 
-/// Lives one generation; its polls can be seen from outside.
-pub(crate) fn live(life: Arc<Life>, orders: Orders) -> impl Future<Output = ()> + Send {
-    Seen::own(Arc::clone(&life), Box::pin(live_unseen(life, orders)))
+/// What a constructor comes to.
+pub(crate) enum Making {
+    /// It has done all of its work.
+    Now(Result<Arc<dyn ErasedService>>),
+    /// The rest of it is to be awaited.
+    Later(BoxFuture<'static, Result<Arc<dyn ErasedService>>>),
+}
+
+/// Lives one generation, in its span; its polls can be seen from outside.
+///
+/// One box, so that the runtime's task has room for a pointer alone: a task is laid out in steps of
+/// 128 bytes.
+pub(crate) fn live(life: Arc<Life>, orders: Orders, span: Span) -> BoxFuture<'static, ()> {
+    let seen = async move {
+        let watched = Arc::clone(&life);
+        let mut all = std::pin::pin!(live_unseen(life, orders));
+        std::future::poll_fn(|cx| watched.vitals.own_polled(|| all.as_mut().poll(cx))).await;
+    };
+    Box::pin(seen.instrument(span))
 }
 
 async fn live_unseen(life: Arc<Life>, orders: Orders) {
@@ -85,13 +102,20 @@ async fn live_unseen(life: Arc<Life>, orders: Orders) {
 }
 
 async fn construct(cx: &Context, orders: &Orders) -> Result<Arc<dyn ErasedService>, Ended> {
-    let made = contained(async { orders.make.make(&orders.wiring, cx)?.await });
-    tokio::select! {
-        biased;
-        _ = cx.life.asked_to_stop() => Err(Ended::Asked),
-        outcome = made => {
-            settle("constructor", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
-        }
+    if cx.life.stop_by().is_some() {
+        return Err(Ended::Asked);
+    }
+    let settled =
+        |outcome| settle("constructor", ErrorKind::StartFailed, outcome).map_err(Ended::failed);
+    match contain(|| orders.make.make(&orders.wiring, cx)) {
+        Ok(Ok(Making::Now(made))) => settled(Ok(made)),
+        Ok(Ok(Making::Later(making))) => tokio::select! {
+            biased;
+            _ = cx.life.asked_to_stop() => Err(Ended::Asked),
+            outcome = Contained::new(making) => settled(outcome),
+        },
+        Ok(Err(error)) => settled(Ok(Err(error))),
+        Err(panicked) => settled(Err(panicked)),
     }
 }
 
@@ -131,8 +155,14 @@ async fn start(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), End
         .map_err(|panicked| Ended::failed(Failure::from_panic("routes()", &panicked)))?;
     let access = routes.access();
     let router = routes.checked().map_err(Ended::failed)?;
-    let mounted = Mounted::new(router, access, Arc::clone(&cx.life), tracing::Span::current());
-    cx.life.cell.open(cx.life.generation, Arc::clone(service).into_any(), mounted);
+    let routed = match router {
+        Some(router) => {
+            let life = Arc::clone(&cx.life);
+            Routed::Mounted(Arc::new(Mounted::new(router, access, life, Span::current())))
+        }
+        None => Routed::Nothing(access),
+    };
+    cx.life.cell.open(cx.life.generation, Arc::clone(service).into_any(), routed);
     let ready = cx.life.said_ready();
     cx.life.report(Message::Started(cx.life.cell_id(), cx.life.generation, ready));
     Ok(())
@@ -213,6 +243,9 @@ async fn drain<F: Future + Unpin>(
 ) -> Option<F::Output> {
     life.enter(Phase::Draining, until);
     life.vitals.enter(Stage::Draining);
+    if !life.has_requests() {
+        return None;
+    }
     let mut outcome = None;
     let mut idle = std::pin::pin!(timeout_at(until, life.requests_ended()));
     loop {
@@ -236,7 +269,7 @@ async fn teardown(
     stopped.ended.tell(life);
     let by = (stopped.by)
         .or_else(|| life.stop_by())
-        .unwrap_or_else(|| Instant::now() + orders.stop_timeout);
+        .unwrap_or_else(|| Instant::now() + orders.options.stop_timeout);
     let mut cut = stopped.cut;
     let mut ending = stopped.ended.into_ending();
     life.vitals.enter(Stage::Children);
@@ -281,7 +314,7 @@ async fn end_children(life: &Life, by: Instant) -> Option<String> {
     let left = by.saturating_duration_since(Instant::now());
     let until = life.deadline().unwrap_or_else(|| Instant::now() + left.mul_f64(RUN_SHARE)).min(by);
     life.enter(Phase::Stopping, until);
-    if timeout_at(until, life.children_ended()).await.is_ok() {
+    if !life.has_children() || timeout_at(until, life.children_ended()).await.is_ok() {
         return None;
     }
     let children = Remains { children: life.children(), ..Remains::default() };
@@ -333,11 +366,23 @@ fn settle<T>(
     }
 }
 
+// === impl Making ===
+
+impl Making {
+    /// Awaits the rest, if there is one.
+    pub(crate) async fn made(self) -> Result<Arc<dyn ErasedService>> {
+        match self {
+            Self::Now(made) => made,
+            Self::Later(making) => making.await,
+        }
+    }
+}
+
 // === impl Ended ===
 
 impl Ended {
     fn of_run(outcome: Result<Result, Panicked>, orders: &Orders) -> Self {
-        let (exit, failure) = unasked(outcome, orders.oneshot);
+        let (exit, failure) = unasked(outcome, orders.options.oneshot);
         Self::Unasked(exit, failure)
     }
 
@@ -415,6 +460,3 @@ impl Drop for Farewell {
 
 /// `run`, contained.
 type Running<'a> = Contained<BoxFuture<'a, Result>>;
-
-/// The future of a constructor.
-pub(crate) type Making = BoxFuture<'static, Result<Arc<dyn ErasedService>>>;

@@ -23,7 +23,6 @@ use crate::context::Context;
 use crate::dep::Face;
 use crate::error::Result;
 use crate::generation::Making;
-use crate::service::ErasedService;
 
 /// A kind of service. Its instances differ in name and configuration.
 ///
@@ -141,11 +140,7 @@ struct MakeService<C, M> {
 
 impl<C: Constructor<M>, M> Make for MakeService<C, M> {
     fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making> {
-        let making = self.constructor.construct(Resolver::new(wiring, cx))?;
-        Ok(Box::pin(async move {
-            let service: Arc<dyn ErasedService> = Arc::new(making.await?);
-            Ok(service)
-        }))
+        Ok(self.constructor.construct(Resolver::new(wiring, cx))?.erased())
     }
 }
 
@@ -157,10 +152,7 @@ struct MakeTask<F, M> {
 impl<F: TaskFunction<M>, M: 'static> Make for MakeTask<F, M> {
     fn make(&self, wiring: &Arc<Wiring>, _: &Context) -> Result<Making> {
         let task: Task<F, M> = Task::new(self.function.clone(), Arc::clone(wiring));
-        Ok(Box::pin(async move {
-            let service: Arc<dyn ErasedService> = Arc::new(task);
-            Ok(service)
-        }))
+        Ok(Making::Now(Ok(Arc::new(task))))
     }
 }
 

@@ -46,8 +46,8 @@ pub struct LaidOut {
     pub name: ServiceName,
     /// The name of its kind.
     pub kind: Arc<str>,
-    /// The rules that it lives by.
-    pub options: Options,
+    /// The rules that it lives by; one value for all services in a row that have the same.
+    pub options: Arc<Options>,
 }
 
 // === impl Layout ===
@@ -56,13 +56,16 @@ impl Layout {
     /// Takes what does not change from a checked application.
     #[must_use]
     pub fn of(blueprint: &Blueprint) -> Self {
-        let services = blueprint.specs().iter().map(|spec| LaidOut {
-            name: spec.name.clone(),
-            kind: Arc::clone(&spec.kind_name),
-            options: spec.options.clone(),
+        let mut last: Option<Arc<Options>> = None;
+        let services = blueprint.specs().iter().map(|spec| {
+            let same = last.take().filter(|last| **last == spec.options);
+            let options = same.unwrap_or_else(|| Arc::new(spec.options.clone()));
+            last = Some(Arc::clone(&options));
+            LaidOut { name: spec.name.clone(), kind: Arc::clone(&spec.kind_name), options }
         });
+        let services = services.collect();
         let (edges, groups) = (blueprint.edges().to_vec(), blueprint.groups().to_vec());
-        Self { services: services.collect(), edges, groups }
+        Self { services, edges, groups }
     }
 
     /// Returns the name of a service.

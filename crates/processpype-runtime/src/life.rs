@@ -74,9 +74,8 @@ pub(crate) struct Life {
     pub(crate) vitals: Vitals,
     reports: Reports,
     phase: AtomicU8,
+    /// What was asked, the phase, a child's failure; once it drains, the last child or request too.
     changed: Notify,
-    /// The last child or request has ended.
-    idle: Notify,
     control: Mutex<Control>,
     /// A change of health was reported and not yet taken.
     nudged: AtomicBool,
@@ -95,6 +94,13 @@ struct Control {
     aborted_at: Option<Instant>,
     /// The end of the current phase.
     deadline: Option<Instant>,
+    /// Made for the first who needs it: a service that only runs has none.
+    more: Option<Box<More>>,
+}
+
+/// What not every generation has.
+#[derive(Debug, Default)]
+struct More {
     health: Health,
     child_failure: Option<Failure>,
     tracked: BTreeMap<u64, Tracked>,
@@ -159,7 +165,6 @@ impl Life {
             reports,
             phase: AtomicU8::new(Phase::Serving as u8),
             changed: Notify::new(),
-            idle: Notify::new(),
             control: Mutex::default(),
             nudged: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
@@ -189,7 +194,7 @@ impl Life {
         wait_for(&self.changed, || {
             let mut control = self.control();
             let asked = control.stop_by.map(Interruption::Asked);
-            asked.or_else(|| control.child_failure.take().map(Interruption::ChildFailed))
+            asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
         })
     }
 
@@ -215,13 +220,13 @@ impl Life {
 
     pub(crate) fn health(&self) -> Health {
         self.nudged.store(false, Ordering::Release);
-        self.control().health.clone()
+        self.control().more.as_ref().map_or_else(Health::default, |more| more.health.clone())
     }
 
     /// Changes what the service says about itself and tells the supervisor, at most once until it
     /// looks.
     pub(crate) fn set_health(&self, change: impl FnOnce(&mut Health)) {
-        change(&mut self.control().health);
+        change(&mut self.control().more().health);
         self.has_spoken.store(true, Ordering::Release);
         if !self.nudged.swap(true, Ordering::AcqRel) {
             self.reports.send(Message::Health(self.cell_id(), self.generation));
@@ -234,7 +239,7 @@ impl Life {
     }
 
     pub(crate) fn said_ready(&self) -> bool {
-        self.control().health.ready.unwrap_or(true)
+        self.control().more.as_ref().and_then(|more| more.health.ready).unwrap_or(true)
     }
 
     pub(crate) fn report(&self, message: Message) {
@@ -247,13 +252,13 @@ impl Life {
 
     /// A child failed: the generation fails with it. The first failure counts.
     pub(crate) fn fail_child(&self, failure: Failure) {
-        self.control().child_failure.get_or_insert(failure);
+        self.control().more().child_failure.get_or_insert(failure);
         self.changed.notify_waiters();
     }
 
     /// Returns the failure of a child that nobody has told yet.
     pub(crate) fn take_child_failure(&self) -> Option<Failure> {
-        self.control().child_failure.take()
+        self.control().take_child_failure()
     }
 
     /// Counts a child as part of the generation, unless `last` or a later phase is reached.
@@ -266,12 +271,13 @@ impl Life {
         if self.is_in(last) {
             return Err(NotTracked::Stopping);
         }
-        if control.tracked.len() >= CHILDREN_MAX {
+        let more = control.more();
+        if more.tracked.len() >= CHILDREN_MAX {
             return Err(NotTracked::TooMany);
         }
-        let id = control.next_child;
-        control.next_child += 1;
-        control.tracked.insert(id, Tracked { name, abort: None });
+        let id = more.next_child;
+        more.next_child += 1;
+        more.tracked.insert(id, Tracked { name, abort: None });
         Ok(Guard { life: Arc::clone(self), child: Some(id) })
     }
 
@@ -282,7 +288,7 @@ impl Life {
         if self.is_in(Phase::Closing) {
             // Whoever aborts the children may have come before this.
             abort.abort();
-        } else if let Some(tracked) = control.tracked.get_mut(&child) {
+        } else if let Some(tracked) = control.more().tracked.get_mut(&child) {
             tracked.abort = Some(abort);
         }
     }
@@ -293,29 +299,40 @@ impl Life {
         if self.is_in(Phase::Draining) {
             return Err(NotTracked::Stopping);
         }
-        control.requests += 1;
+        control.more().requests += 1;
         Ok(Guard { life: Arc::clone(self), child: None })
     }
 
     /// Resolves when no handler runs and no streamed body is on its way.
-    pub(crate) async fn requests_ended(&self) {
-        wait_for(&self.idle, || (self.control().requests == 0).then_some(())).await;
+    pub(crate) fn requests_ended(&self) -> impl Future<Output = ()> + '_ {
+        wait_for(&self.changed, || (self.control().requests() == 0).then_some(()))
     }
 
     /// Waits until nothing of the generation is left but its own task.
-    pub(crate) async fn untracked(&self) {
-        wait_for(&self.idle, || self.is_untracked().then_some(())).await;
+    pub(crate) fn untracked(&self) -> impl Future<Output = ()> + '_ {
+        wait_for(&self.changed, || self.is_untracked().then_some(()))
     }
 
     /// Resolves when no child runs; new ones may come while `run` lives.
-    pub(crate) async fn children_ended(&self) {
-        wait_for(&self.idle, || self.control().tracked.is_empty().then_some(())).await;
+    pub(crate) fn children_ended(&self) -> impl Future<Output = ()> + '_ {
+        wait_for(&self.changed, || (!self.has_children()).then_some(()))
+    }
+
+    /// Whether a child runs.
+    pub(crate) fn has_children(&self) -> bool {
+        self.control().more.as_ref().is_some_and(|more| !more.tracked.is_empty())
+    }
+
+    /// Whether a handler runs or a streamed body is on its way.
+    pub(crate) fn has_requests(&self) -> bool {
+        self.control().requests() > 0
     }
 
     /// Whether neither a request nor a child is left.
     pub(crate) fn is_untracked(&self) -> bool {
         let control = self.control();
-        control.requests == 0 && control.tracked.is_empty()
+        let more = control.more.as_ref();
+        more.is_none_or(|more| more.requests == 0 && more.tracked.is_empty())
     }
 
     /// Returns the names of the children that still run.
@@ -324,7 +341,8 @@ impl Life {
         let blocked = |child: &u64| Blocked::judge(Some(*polls.get(child)?), None, now);
         let tracked =
             |(child, tracked): (&u64, &Tracked)| (Arc::clone(&tracked.name), blocked(child));
-        self.control().tracked.iter().map(tracked).collect()
+        let control = self.control();
+        control.more.iter().flat_map(|more| &more.tracked).map(tracked).collect()
     }
 
     /// Returns what has not ended of the generation.
@@ -334,7 +352,7 @@ impl Life {
         let control = self.control();
         let asked =
             Asked { stop: control.asked_at, abort: control.aborted_at, deadline: control.deadline };
-        let requests = control.requests;
+        let requests = control.requests();
         drop(control);
         let due = asked.due(stage, since);
         let poll = self.vitals.own_poll();
@@ -351,7 +369,8 @@ impl Life {
     /// Aborts every child that can be aborted.
     pub(crate) fn abort_children(&self) {
         let control = self.control();
-        let handles = control.tracked.values().filter_map(|tracked| tracked.abort.clone());
+        let tracked = control.more.iter().flat_map(|more| more.tracked.values());
+        let handles = tracked.filter_map(|tracked| tracked.abort.clone());
         let handles: Vec<AbortHandle> = handles.collect();
         drop(control);
         handles.iter().for_each(AbortHandle::abort);
@@ -359,6 +378,22 @@ impl Life {
 
     fn control(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Control ===
+
+impl Control {
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    fn take_child_failure(&mut self) -> Option<Failure> {
+        self.more.as_mut()?.child_failure.take()
+    }
+
+    fn requests(&self) -> usize {
+        self.more.as_ref().map_or(0, |more| more.requests)
     }
 }
 
@@ -399,14 +434,16 @@ impl Drop for Guard {
     /// The child or request has ended, however it ended.
     fn drop(&mut self) {
         let mut control = self.life.control();
+        let more = control.more();
         match self.child {
-            Some(id) => drop(control.tracked.remove(&id)),
-            None => control.requests -= 1,
+            Some(id) => drop(more.tracked.remove(&id)),
+            None => more.requests -= 1,
         }
-        let idle = control.requests == 0 || control.tracked.is_empty();
+        let idle = more.requests == 0 || more.tracked.is_empty();
         drop(control);
-        if idle {
-            self.life.idle.notify_waiters();
+        // Nobody waits for it earlier; whoever does has entered the phase before looking.
+        if idle && self.life.is_in(Phase::Draining) {
+            self.life.changed.notify_waiters();
         }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -61,9 +62,9 @@ pub struct Manager {
 pub(crate) struct Shared {
     /// In the order of names, which is the order of ids.
     pub(crate) cells: Vec<Arc<Cell>>,
-    by_name: HashMap<ServiceName, usize>,
+    by_name: HashMap<ServiceName, usize, FixedState>,
     pub(crate) journal: Arc<Journal>,
-    layout: Layout,
+    pub(crate) layout: Layout,
     clock: Clock,
     version: AtomicU64,
     state: AtomicU8,
@@ -421,10 +422,20 @@ impl Shared {
         }
     }
 
-    /// Tells readers that something changed.
-    pub(crate) fn touch(&self) {
+    /// Something that readers can see has changed; [`wake_readers`](Self::wake_readers) follows.
+    pub(crate) fn bump(&self) {
         self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Wakes those who wait for any change.
+    pub(crate) fn wake_readers(&self) {
         self.changed.notify_waiters();
+    }
+
+    /// Tells readers that something changed.
+    fn touch(&self) {
+        self.bump();
+        self.wake_readers();
     }
 
     pub(crate) fn set_state(&self, state: ServiceState) {

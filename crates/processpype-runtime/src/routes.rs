@@ -28,7 +28,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, header};
 use axum::routing::{any, post};
-use processpype_core::{ErrorKind, Generation, Role};
+use processpype_core::{ErrorKind, Role};
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
@@ -88,8 +88,13 @@ pub enum RouteAccess {
 /// it longer than the generation lives holds nothing of the service.
 #[derive(Debug)]
 pub struct Mounted {
-    has_routes: bool,
     access: RouteAccess,
+    served: Option<Served>,
+}
+
+/// Routes that there are, and who serves them.
+#[derive(Debug)]
+struct Served {
     router: ArcSwapOption<Router>,
     life: Arc<Life>,
     span: tracing::Span,
@@ -198,14 +203,18 @@ fn reserved() -> Router {
 
 impl Mounted {
     pub(crate) fn new(
-        router: Option<Router>,
+        router: Router,
         access: RouteAccess,
         life: Arc<Life>,
         span: tracing::Span,
     ) -> Self {
-        let has_routes = router.is_some();
-        let router = ArcSwapOption::from(router.map(Arc::new));
-        Self { has_routes, access, router, life, span }
+        let router = ArcSwapOption::from_pointee(router);
+        Self { access, served: Some(Served { router, life, span }) }
+    }
+
+    /// What a service has that has no routes, as long as it runs.
+    pub(crate) fn nothing(access: RouteAccess) -> Self {
+        Self { access, served: None }
     }
 
     /// Returns who may call the routes.
@@ -214,19 +223,17 @@ impl Mounted {
         self.access
     }
 
-    pub(crate) fn generation(&self) -> Generation {
-        self.life.generation
-    }
-
     /// Returns whether the service has routes of its own.
     #[must_use]
     pub fn has_routes(&self) -> bool {
-        self.has_routes
+        self.served.is_some()
     }
 
     /// Gives the service's router up. The generation's task only.
     pub(crate) fn close(&self) {
-        drop_contained(self.router.swap(None));
+        if let Some(served) = &self.served {
+            drop_contained(served.router.swap(None));
+        }
     }
 
     /// Passes one request, its path relative to the service, through the service's routes.
@@ -239,13 +246,11 @@ impl Mounted {
     ///
     /// Dropping the future, because the client has gone, drops the handler's.
     pub async fn call(&self, request: Request<Body>) -> Result<Response<Body>, RequestError> {
-        if !self.has_routes {
-            return Err(RequestError::NoRoutes);
-        }
+        let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
         // The guard comes first: the generation waits for whoever holds its router.
-        let guard = self.life.track_request().map_err(|_| RequestError::Stopping)?;
-        let router = self.router.load_full().ok_or(RequestError::Stopping)?;
-        let life = Arc::clone(&self.life);
+        let guard = served.life.track_request().map_err(|_| RequestError::Stopping)?;
+        let router = served.router.load_full().ok_or(RequestError::Stopping)?;
+        let life = Arc::clone(&served.life);
         let answer = contained(answer(router, request));
         let answer = Seen::other(&life, "a handler", None, answer);
         let handler = async move {
@@ -256,7 +261,7 @@ impl Mounted {
             };
             (outcome, guard)
         };
-        let task = self.life.services.spawn(handler.instrument(self.span.clone()));
+        let task = life.services.spawn(handler.instrument(served.span.clone()));
         match AbortOnDrop(task).await {
             Ok((Some(Ok(response)), guard)) => {
                 let is_stream = is_event_stream(&response);

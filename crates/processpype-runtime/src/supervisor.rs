@@ -39,15 +39,14 @@ use std::time::Duration;
 
 use processpype_core::{
     Action, CloseCause, EventKind, Generation, Machine, OperationId, Outcome, Refusal, Report,
-    ServiceId, Timer, Verb,
+    ServiceId, ServiceState, Timer, Verb,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use crate::argument::Wiring;
-use crate::blueprint::{Make, Options, Spec};
+use crate::blueprint::{Make, Options};
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -107,23 +106,26 @@ pub struct Supervisor {
     chance: Chance,
     turnstile: recovery::Turnstile,
     closing: closing::Closing,
+    /// A status has changed, and who waits for any change has not been told.
+    has_touched: bool,
 }
 
 /// What the supervisor knows of one service beside the machine.
 #[derive(Debug)]
 struct Service {
     make: Arc<dyn Make>,
-    options: Options,
+    options: Arc<Options>,
     wiring: Arc<Wiring>,
     life: Option<Arc<Life>>,
     task: Option<AbortHandle>,
     /// The failure of the current or last generation, until its end is published.
-    failure: Option<Failure>,
+    failure: Option<Box<Failure>>,
     /// What the generation was doing when it was ended by force or given up.
-    remains: Option<String>,
+    remains: Option<Box<str>>,
     started: crate::clock::Timestamp,
     restarts: recovery::Restarts,
-    watch: watch::Watch,
+    /// If it is watched, or has said something that is shown with what is watched.
+    watch: Option<Box<watch::Watch>>,
 }
 
 // === impl Supervisor ===
@@ -145,7 +147,8 @@ impl Supervisor {
             if self.closing.is_closed() {
                 return self.farewell();
             }
-            let wake = self.timers.next();
+            self.wake_readers();
+            let wake = self.next_wake();
             tokio::select! {
                 biased;
                 _ = self.messages.recv_many(&mut batch, BATCH) => {}
@@ -164,6 +167,35 @@ impl Supervisor {
             self.take_waiting_commands();
             self.take_due_timers();
         }
+    }
+
+    /// Tells those who wait for any change, once for all that changed in this turn.
+    fn wake_readers(&mut self) {
+        if std::mem::take(&mut self.has_touched) {
+            self.shared.wake_readers();
+        }
+    }
+
+    /// When the next timer is due that can still matter.
+    fn next_wake(&mut self) -> Option<Instant> {
+        let machine = &self.machine;
+        let is_in = |id, generation, state| {
+            machine.generation(id) == generation && machine.state(id) == state
+        };
+        self.timers.next(|due| match due {
+            Due::Generation(id, generation, Timer::Start) => {
+                !is_in(id, generation, ServiceState::Starting)
+            }
+            Due::Generation(id, generation, Timer::Stop | Timer::Abort) => {
+                !is_in(id, generation, ServiceState::Stopping)
+            }
+            Due::Generation(id, generation, Timer::Restart) => machine.generation(id) != generation,
+            Due::Beat(id, generation) => !is_in(id, generation, ServiceState::Running),
+            Due::Polls(id, generation) => {
+                machine.generation(id) != generation || !machine.is_alive(id)
+            }
+            Due::Drained | Due::Closing => false,
+        })
     }
 
     fn take_waiting_commands(&mut self) {
@@ -232,7 +264,7 @@ impl Supervisor {
         service.life = None;
         service.task = None;
         if let Some(cut) = ending.cut {
-            service.remains = Some(self.launch.scrub.text(&cut));
+            service.remains = Some(self.launch.scrub.text(&cut).into());
         }
         self.report(id, generation, Report::Gone(ending.exit));
         if ending.leaked {
@@ -249,9 +281,9 @@ impl Supervisor {
             return;
         }
         let kept = &mut self.services[id.index()].failure;
-        if kept.as_ref() != Some(&failure) {
+        if kept.as_deref() != Some(&failure) {
             log_failure(&self.shared.cells[id.index()], generation, &failure, "failed");
-            kept.get_or_insert(failure);
+            kept.get_or_insert_with(|| Box::new(failure));
         }
     }
 
@@ -373,14 +405,13 @@ impl Supervisor {
         let orders = Orders {
             make: Arc::clone(&service.make),
             wiring: Arc::clone(&service.wiring),
-            oneshot: service.options.oneshot,
-            stop_timeout: service.options.stop_timeout,
+            options: Arc::clone(&service.options),
         };
         (service.failure, service.remains) = (None, None);
         service.restarts.begin();
         service.begin_watch();
         service.life = Some(Arc::clone(&life));
-        let task = self.launch.services.spawn(generation::live(life, orders).instrument(span));
+        let task = self.launch.services.spawn(generation::live(life, orders, span));
         service.task = Some(task.abort_handle());
         self.watch_polls(id, generation);
     }
@@ -393,7 +424,7 @@ impl Supervisor {
             Timer::Abort => ABORT_GRACE,
             Timer::Restart => options.restart.backoff.initial(),
         };
-        self.timers.arm(Instant::now() + after, Due::Generation(id, generation, timer));
+        self.timers.arm(Instant::now(), after, Due::Generation(id, generation, timer));
     }
 
     /// Ends an operation: in the journal, and for whoever waits.
@@ -473,10 +504,15 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 
 impl Service {
     /// Of a specification nothing is kept but what a running service still needs.
-    fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
+    fn new(
+        make: Arc<dyn Make>,
+        options: Arc<Options>,
+        wiring: Arc<Wiring>,
+        now: crate::clock::Timestamp,
+    ) -> Self {
         Self {
-            make: Arc::clone(&spec.kind.make),
-            options: spec.options,
+            make,
+            options,
             wiring,
             life: None,
             task: None,
@@ -484,7 +520,7 @@ impl Service {
             remains: None,
             started: now,
             restarts: recovery::Restarts::default(),
-            watch: watch::Watch::default(),
+            watch: None,
         }
     }
 }

@@ -4,62 +4,196 @@
 //!
 //! 1. A timer fires at or after its time, in the order of times; equal times in the order of
 //!    arming.
-//! 2. A timer is never cancelled: the machine ignores one that no longer matters.
+//! 2. A timer is never cancelled: the machine ignores one that no longer matters. But nobody wakes
+//!    for one: at the front such a timer is dropped.
+//! 3. There are at most [`ROWS_MAX`] rows; what finds no place in one is in the heap.
 //!
 //! # Why not tokio's timers
 //!
 //! One task with one sleep serves all waits: the loop stays the only place where time turns into
-//! events, and their order is defined. Not cancelling keeps arming and firing at O(log n), without
+//! events, and their order is defined. Not cancelling keeps arming and firing cheap, without
 //! handles; every timer carries the generation it was armed for, so a late one is recognised as
 //! such.
+//!
+//! # Rows
+//!
+//! Most timers are armed for one of a few lengths of time, such as the `start_timeout` that nearly
+//! all services share, and timers of one length come due in the order in which they are armed. So
+//! each length has a row, where arming and dropping take no search. (Shape: the per-timeout lists
+//! of Varghese and Lauck, "Hashed and hierarchical timing wheels", and of nginx before its tree.)
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
 
 use processpype_core::{Generation, ServiceId, Timer};
 use tokio::time::Instant;
 
-/// What a timer is for.
+/// How many lengths of time have a row of their own.
+const ROWS_MAX: usize = 8;
+
+/// How much room an empty row keeps.
+const ROW_KEEPS: usize = 64;
+
+/// What comes due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
-    /// A wait for one generation.
+    /// A time limit of a generation, or its restart.
     Generation(ServiceId, Generation, Timer),
-    /// A look at the beats of one generation.
+    /// It is time to look at the beats of a generation.
     Beat(ServiceId, Generation),
-    /// A look at the polls of one generation.
+    /// It is time to look at the polls of a generation.
     Polls(ServiceId, Generation),
-    /// The drain delay is over: stop the services.
+    /// The drain delay is over.
     Drained,
-    /// The closing deadline.
+    /// What still lives is to be aborted.
     Closing,
 }
 
-/// Timers by time.
+type Armed = (Instant, u64, Due);
+
+/// Everything that is to happen later.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, u64, Due)>>,
+    rows: Vec<Row>,
+    heap: BinaryHeap<Reverse<Armed>>,
     armed: u64,
+}
+
+/// The timers of one length of time, the next one first.
+#[derive(Debug)]
+struct Row {
+    after: Duration,
+    timers: VecDeque<Armed>,
+}
+
+/// Where a timer waits.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Row(usize),
+    Heap,
 }
 
 // === impl Timers ===
 
 impl Timers {
-    /// Arms a timer; it cannot be taken back.
-    pub(crate) fn arm(&mut self, at: Instant, due: Due) {
-        self.heap.push(Reverse((at, self.armed, due)));
+    /// Arms a timer for `now + after`; `now` never goes back.
+    pub(crate) fn arm(&mut self, now: Instant, after: Duration, due: Due) {
+        let timer = (now + after, self.armed, due);
         self.armed += 1;
-    }
-
-    /// When the next timer is due.
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
-    }
-
-    /// Returns the next timer whose time has come.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
-        if self.next()? > now {
-            return None;
+        match self.row(after) {
+            Some(row) if row.timers.back().is_none_or(|last| *last < timer) => {
+                row.timers.push_back(timer);
+            }
+            _ => self.heap.push(Reverse(timer)),
         }
-        self.heap.pop().map(|Reverse((_, _, due))| due)
+    }
+
+    /// When the next one is due, without those that `is_late` says do not matter any more.
+    pub(crate) fn next(&mut self, is_late: impl Fn(Due) -> bool) -> Option<Instant> {
+        loop {
+            let (place, (at, _, due)) = self.first()?;
+            if !is_late(due) {
+                return Some(at);
+            }
+            self.take(place);
+        }
+    }
+
+    /// Takes the first that is due.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
+        let (place, (at, _, due)) = self.first()?;
+        (at <= now).then(|| {
+            self.take(place);
+            due
+        })
+    }
+
+    /// The row of this length; a new one, if there is a place for it.
+    fn row(&mut self, after: Duration) -> Option<&mut Row> {
+        let found = self.rows.iter().position(|row| row.after == after);
+        let free = || self.rows.iter().position(|row| row.timers.is_empty());
+        match found.or_else(|| (self.rows.len() >= ROWS_MAX).then(free).flatten()) {
+            Some(index) => self.rows[index].after = after,
+            None if self.rows.len() < ROWS_MAX => {
+                self.rows.push(Row { after, timers: VecDeque::new() });
+            }
+            None => return None,
+        }
+        self.rows.iter_mut().find(|row| row.after == after)
+    }
+
+    fn first(&self) -> Option<(Place, Armed)> {
+        let front = |(index, row): (usize, &Row)| Some((Place::Row(index), *row.timers.front()?));
+        let rows = self.rows.iter().enumerate().filter_map(front);
+        let heap = self.heap.peek().map(|Reverse(timer)| (Place::Heap, *timer));
+        rows.chain(heap).min_by_key(|(_, timer)| *timer)
+    }
+
+    fn take(&mut self, place: Place) {
+        let Place::Row(index) = place else {
+            self.heap.pop();
+            return;
+        };
+        let timers = &mut self.rows[index].timers;
+        timers.pop_front();
+        if timers.is_empty() && timers.capacity() > ROW_KEEPS {
+            *timers = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn due(number: u32) -> Due {
+        Due::Beat(ServiceId(number), Generation(1))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn timers_fire_in_the_order_of_times_and_of_arming() {
+        // More lengths than there are rows, each twice, and the longest first.
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        let lengths: Vec<u32> = (1..=12).rev().flat_map(|length| [length, length]).collect();
+        for (number, length) in lengths.iter().enumerate() {
+            timers.arm(now, SECOND * *length, due(number as u32));
+        }
+        assert!(timers.rows.len() <= ROWS_MAX);
+        let mut expected: Vec<usize> = (0..lengths.len()).collect();
+        expected.sort_by_key(|&number| (lengths[number], number));
+        for number in expected {
+            let at = now + SECOND * lengths[number];
+            assert_eq!(timers.next(|_| false), Some(at));
+            assert_eq!(timers.pop_due(at - SECOND / 2), None);
+            assert_eq!(timers.pop_due(at), Some(due(number as u32)));
+        }
+        assert_eq!(timers.next(|_| false), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_wakes_for_a_timer_that_does_not_matter() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        for number in 0..1000 {
+            timers.arm(now, SECOND, due(number));
+        }
+        timers.arm(now, SECOND * 2, due(1000));
+        timers.arm(now, SECOND * 3, due(0));
+        assert_eq!(timers.next(|it| it < due(1000)), Some(now + SECOND * 2));
+        assert_eq!(timers.pop_due(now + SECOND * 2), Some(due(1000)));
+        assert_eq!(timers.next(|it| it < due(1000)), None);
+        assert!(timers.rows.iter().all(|row| row.timers.capacity() <= ROW_KEEPS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_that_is_empty_takes_another_length() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        for length in 1..100 {
+            timers.arm(now, SECOND * length, due(length));
+            assert_eq!(timers.pop_due(now + SECOND * length), Some(due(length)));
+        }
+        assert_eq!((timers.rows.len(), timers.heap.len()), (ROWS_MAX, 0));
     }
 }

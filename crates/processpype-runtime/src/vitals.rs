@@ -64,7 +64,8 @@ pub(crate) struct Vitals {
     stage: AtomicU64,
     /// The poll of the generation's own task.
     own: AtomicU64,
-    others: Mutex<Others>,
+    /// Made for the first who is watched.
+    others: Mutex<Option<Box<Others>>>,
 }
 
 /// Polls of children, handlers and bodies, if they are watched.
@@ -90,8 +91,8 @@ pub(crate) struct Seen<F> {
 /// Where a future notes its polls; given back when it is dropped.
 struct Seat {
     life: Arc<Life>,
-    /// `None` = the generation's own task.
-    other: Option<(u64, Arc<AtomicU64>)>,
+    id: u64,
+    poll: Arc<AtomicU64>,
 }
 
 const STAGE_BITS: u32 = 4;
@@ -186,6 +187,7 @@ impl Vitals {
     /// Returns which children are being polled, and since when, if that is watched.
     pub(crate) fn child_polls(&self) -> BTreeMap<u64, Instant> {
         let others = self.others();
+        let Some(others) = others.as_ref() else { return BTreeMap::new() };
         let polled = |other: &Other| {
             let began = other.poll.load(Relaxed);
             let is_polled = began != IDLE;
@@ -204,10 +206,18 @@ impl Vitals {
             }
         };
         add(0, self.stage().0.hook().unwrap_or("the service"), self.own.load(Relaxed));
-        for (id, other) in &self.others().futures {
+        for (id, other) in self.others().iter().flat_map(|others| &others.futures) {
             add(*id, &other.what, other.poll.load(Relaxed));
         }
         polls
+    }
+
+    /// Polls the generation's own task; that a poll is going on can be seen meanwhile.
+    pub(crate) fn own_polled<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.begin_poll(&self.own);
+        let outcome = poll();
+        self.own.store(IDLE, Relaxed);
+        outcome
     }
 
     fn begin_poll(&self, poll: &AtomicU64) {
@@ -216,7 +226,7 @@ impl Vitals {
         poll.store(began, Relaxed);
     }
 
-    fn others(&self) -> MutexGuard<'_, Others> {
+    fn others(&self) -> MutexGuard<'_, Option<Box<Others>>> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -228,11 +238,6 @@ fn nanos(time: Duration) -> u64 {
 // === impl Seen ===
 
 impl<F> Seen<F> {
-    /// The generation's own task.
-    pub(crate) fn own(life: Arc<Life>, future: F) -> Self {
-        Self { future, seat: Some(Seat { life, other: None }) }
-    }
-
     /// Another future of the generation, by name; `child` is its number if it is one. Nothing is
     /// noted unless polls are watched.
     pub(crate) fn other(life: &Arc<Life>, what: &str, child: Option<u64>, future: F) -> Self {
@@ -240,13 +245,14 @@ impl<F> Seen<F> {
             return Self { future, seat: None };
         }
         let poll = Arc::new(AtomicU64::new(IDLE));
-        let mut others = life.vitals.others();
+        let mut all = life.vitals.others();
+        let others = all.get_or_insert_default();
         others.last += 1;
         let id = others.last;
         let other = Other { what: what.to_owned(), child, poll: Arc::clone(&poll) };
         others.futures.insert(id, other);
-        drop(others);
-        Self { future, seat: Some(Seat { life: Arc::clone(life), other: Some((id, poll)) }) }
+        drop(all);
+        Self { future, seat: Some(Seat { life: Arc::clone(life), id, poll }) }
     }
 }
 
@@ -256,11 +262,9 @@ impl<F: Future + Unpin> Future for Seen<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<F::Output> {
         let this = self.get_mut();
         let Some(seat) = &this.seat else { return Pin::new(&mut this.future).poll(cx) };
-        let vitals = &seat.life.vitals;
-        let poll = seat.other.as_ref().map_or(&vitals.own, |(_, poll)| poll);
-        vitals.begin_poll(poll);
+        seat.life.vitals.begin_poll(&seat.poll);
         let outcome = Pin::new(&mut this.future).poll(cx);
-        poll.store(IDLE, Relaxed);
+        seat.poll.store(IDLE, Relaxed);
         outcome
     }
 }
@@ -270,8 +274,8 @@ impl<F: Future + Unpin> Future for Seen<F> {
 impl Drop for Seat {
     /// The future is over, or was dropped.
     fn drop(&mut self) {
-        if let Some((id, _)) = &self.other {
-            self.life.vitals.others().futures.remove(id);
+        if let Some(others) = self.life.vitals.others().as_mut() {
+            others.futures.remove(&self.id);
         }
     }
 }
@@ -281,6 +285,12 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    /// Polls as the generation's own task does.
+    async fn as_own<F: Future + Unpin>(life: &Life, mut future: F) -> F::Output {
+        let poll = |cx: &mut Context<'_>| life.vitals.own_polled(|| Pin::new(&mut future).poll(cx));
+        std::future::poll_fn(poll).await
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_stage_and_its_time_are_one_word() {
@@ -312,11 +322,11 @@ mod tests {
         let looks = |life: Arc<Life>| async move { life.vitals.polls() };
         let child = Seen::other(life, "child `a`", Some(7), Box::pin(looks(Arc::clone(life))));
         assert!(life.vitals.polls().is_empty(), "it is not polled yet");
-        let polls = Seen::own(Arc::clone(life), child).await;
+        let polls = as_own(life, child).await;
         let seen: Vec<(u64, &str)> =
             polls.iter().map(|poll| (poll.future, poll.what.as_str())).collect();
         assert_eq!(seen, [(0, "the constructor"), (1, "child `a`")]);
-        assert!(life.vitals.others().futures.is_empty());
+        assert!(life.vitals.others().as_ref().is_none_or(|others| others.futures.is_empty()));
         assert!(life.vitals.polls().is_empty());
     }
 
@@ -327,7 +337,7 @@ mod tests {
         let looks = |life: Arc<Life>| async move { (life.vitals.own_poll(), life.vitals.polls()) };
         let child = Seen::other(life, "child `a`", None, Box::pin(looks(Arc::clone(life))));
         assert!(child.seat.is_none());
-        let (own, polls) = Seen::own(Arc::clone(life), child).await;
+        let (own, polls) = as_own(life, child).await;
         assert_eq!((own, polls), (Some(None), Vec::new()));
         assert_eq!(life.vitals.own_poll(), None);
     }

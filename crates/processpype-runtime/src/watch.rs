@@ -175,13 +175,14 @@ impl Blueprint {
 
 impl Make for WatchedMake {
     fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making> {
-        let making = self.watch.wrap(Hook::Begin, self.inner.make(wiring, cx)?);
+        let making = self.inner.make(wiring, cx)?;
+        let making = self.watch.wrap(Hook::Begin, Box::pin(making.made()));
         let watch = self.watch.clone();
-        Ok(Box::pin(async move {
+        Ok(Making::Later(Box::pin(async move {
             let inner = making.await?;
             let service: Arc<dyn ErasedService> = Arc::new(WatchedService { inner, watch });
             Ok(service)
-        }))
+        })))
     }
 }
 

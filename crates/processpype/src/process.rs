@@ -38,7 +38,7 @@ use tokio::time::Instant;
 
 use crate::exit::Exit;
 use crate::mint;
-use crate::pulse;
+use crate::pulse::Pulse;
 use crate::running::{SERVER_GRACE, control_settings, launch};
 use crate::schema::service_docs;
 use crate::setup::Setup;
@@ -89,7 +89,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     warn_if_panics_abort();
     crate::cli::log_warnings(&setup);
     let runtimes = build_runtimes(setup.blueprint.specs().len());
-    let (services, supervisor) = match runtimes {
+    let (services, pulse, supervisor) = match runtimes {
         Ok(runtimes) => runtimes,
         Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
     };
@@ -122,7 +122,8 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let (notices, received) = sync_channel(8);
     let handle = manager.clone();
     let services_handle = services.handle().clone();
-    let host = Host { manager, bound, notices, closing_timeout, services: services_handle };
+    let host =
+        Host { manager, bound, notices, closing_timeout, pulse, services: services_handle };
     let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
     let spawned = thread.spawn(move || supervisor.block_on(host.run(future)));
     if let Err(error) = spawned {
@@ -173,6 +174,7 @@ struct Host {
     bound: Option<Bound>,
     notices: SyncSender<Notice>,
     closing_timeout: Duration,
+    pulse: Pulse,
     services: RuntimeHandle,
 }
 
@@ -203,7 +205,7 @@ impl Host {
             }
             () = signals => {}
             () = closing => {}
-            () = pulse::keep_alive(self.services) => {}
+            () = self.pulse.keep_alive(self.services) => {}
         }
     }
 }
@@ -316,15 +318,13 @@ fn warn_if_panics_abort() {
     }
 }
 
-fn build_runtimes(service_count: usize) -> std::io::Result<(Runtime, Runtime)> {
+fn build_runtimes(service_count: usize) -> std::io::Result<(Runtime, Pulse, Runtime)> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let services = Builder::new_multi_thread()
-        .worker_threads(service_workers(cores, service_count))
-        .thread_name("processpype-service")
-        .enable_all()
-        .build()?;
+    let mut builder = Builder::new_multi_thread();
+    let pulse = Pulse::of(&mut builder, service_workers(cores, service_count));
+    let services = builder.thread_name("processpype-service").enable_all().build()?;
     let supervisor = Builder::new_current_thread().enable_all().build()?;
-    Ok((services, supervisor))
+    Ok((services, pulse, supervisor))
 }
 
 fn service_workers(cores: usize, service_count: usize) -> usize {

@@ -12,21 +12,76 @@
 //!
 //! 1. What blocks one thread delays the others by [`PULSE`] once, as long as a thread is left.
 //! 2. The pulse comes from a thread on which no service runs.
+//! 3. While every worker is parked there is no pulse: then whoever parked last has the driver, and
+//!    an idle process wakes nobody.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Notify;
 
-/// How often the services' runtime is woken. A blocked thread is noticed by nobody in less; ten
-/// times a second nothing is what cannot be measured.
+/// How often the services' runtime is woken while it works. A blocked thread is noticed by nobody
+/// in less; ten times a second nothing is what cannot be measured.
 const PULSE: Duration = Duration::from_millis(100);
 
-/// Wakes a worker at every pulse. Never returns.
-pub(crate) async fn keep_alive(services: Handle) {
-    loop {
-        tokio::time::sleep(PULSE).await;
-        // Whoever is woken takes the driver with it when it has nothing to do and parks again.
-        services.spawn(async {});
+/// What the services' workers show of themselves.
+#[derive(Clone, Debug)]
+pub(crate) struct Pulse(Arc<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    workers: usize,
+    parked: AtomicUsize,
+    /// Nobody looks before a worker goes to work.
+    resting: AtomicBool,
+    at_work: Notify,
+}
+
+// === impl Pulse ===
+
+impl Pulse {
+    /// Watches the `workers` of the runtime that `builder` will make.
+    pub(crate) fn of(builder: &mut Builder, workers: usize) -> Self {
+        let (parked, resting) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let shown = Arc::new(Shown { workers, parked, resting, at_work: Notify::new() });
+        let (parks, unparks) = (Arc::clone(&shown), Arc::clone(&shown));
+        builder
+            .worker_threads(workers)
+            .on_thread_park(move || {
+                parks.parked.fetch_add(1, SeqCst);
+            })
+            .on_thread_unpark(move || {
+                unparks.parked.fetch_sub(1, SeqCst);
+                if unparks.resting.swap(false, SeqCst) {
+                    unparks.at_work.notify_one();
+                }
+            });
+        Self(shown)
+    }
+
+    /// Wakes a worker at every pulse. Never returns.
+    pub(crate) async fn keep_alive(self, services: Handle) {
+        loop {
+            // Said first and looked at then: a worker that goes to work in between is seen by one
+            // of both.
+            self.0.resting.store(true, SeqCst);
+            if self.is_quiet() {
+                self.0.at_work.notified().await;
+            }
+            self.0.resting.store(false, SeqCst);
+            tokio::time::sleep(PULSE).await;
+            if !self.is_quiet() {
+                // Whoever is woken takes the driver with it when it has nothing to do and parks
+                // again.
+                services.spawn(async {});
+            }
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.0.parked.load(SeqCst) >= self.0.workers
     }
 }
 
@@ -34,17 +89,24 @@ pub(crate) async fn keep_alive(services: Handle) {
 mod tests {
     use std::sync::mpsc;
 
-    use tokio::runtime::Builder;
+    use tokio::runtime::Runtime;
 
     use super::*;
 
     /// Long before this a timer of 200 ms is over, if anybody looks at it.
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    const WORKERS: usize = 4;
+
+    fn services() -> (Runtime, Pulse) {
+        let mut builder = Builder::new_multi_thread();
+        let pulse = Pulse::of(&mut builder, WORKERS);
+        (builder.enable_all().build().expect("threads can be started"), pulse)
+    }
+
     #[test]
     fn a_thread_that_blocks_does_not_stop_the_timers_of_others() {
-        let services = Builder::new_multi_thread().worker_threads(4).enable_all().build();
-        let services = services.expect("threads can be started");
+        let (services, pulse) = services();
         let (told, over) = mpsc::channel();
         let (let_go, blocks) = mpsc::channel::<()>();
         services.spawn(async move {
@@ -56,7 +118,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let _ = blocks.recv();
         });
-        let pulse = keep_alive(services.handle().clone());
+        let pulse = pulse.keep_alive(services.handle().clone());
         let _supervisor = std::thread::spawn(move || {
             let supervisor = Builder::new_current_thread().enable_all().build();
             let supervisor = supervisor.expect("a runtime can be built");
@@ -66,5 +128,26 @@ mod tests {
         drop(let_go);
         services.shutdown_background();
         assert_eq!(is_over, Ok(()));
+    }
+
+    #[test]
+    fn workers_that_are_all_parked_are_left_alone_until_one_goes_to_work() {
+        let (services, pulse) = services();
+        let is_resting = |pulse: &Pulse| pulse.is_quiet() && pulse.0.resting.load(SeqCst);
+        let supervisor = Builder::new_current_thread().enable_all().build();
+        let supervisor = supervisor.expect("a runtime can be built");
+        supervisor.block_on(async {
+            let beats = tokio::spawn(pulse.clone().keep_alive(services.handle().clone()));
+            let rests = async || {
+                while !is_resting(&pulse) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, rests()).await.expect("it comes to rest");
+            services.spawn(async {}).await.expect("it runs");
+            tokio::time::timeout(PATIENCE, rests()).await.expect("it comes to rest again");
+            beats.abort();
+        });
+        services.shutdown_background();
     }
 }

@@ -72,7 +72,7 @@ impl Supervisor {
         if delay.is_zero() {
             self.step(|machine, actions| machine.close(CloseCause::Requested, actions));
         } else {
-            self.timers.arm(Instant::now() + delay, Due::Drained);
+            self.timers.arm(Instant::now(), delay, Due::Drained);
         }
     }
 
@@ -93,10 +93,10 @@ impl Supervisor {
         }
         let forced = |&id: &ServiceId| self.machine.was_forced(id) && !self.machine.is_alive(id);
         self.closing.forced_before = self.machine.graph().services().filter(forced).collect();
-        let deadline = Instant::now() + self.launch.closing_timeout;
-        let services_by = deadline.checked_sub(ABORT_RESERVE).unwrap_or(deadline);
-        self.closing.services_by = Some(services_by.max(Instant::now()));
-        self.timers.arm(services_by, Due::Closing);
+        let (now, timeout) = (Instant::now(), self.launch.closing_timeout);
+        let after = timeout.saturating_sub(ABORT_RESERVE);
+        self.closing.services_by = Some(now + after);
+        self.timers.arm(now, after, Due::Closing);
         self.shared.set_state(ServiceState::Stopping);
         self.say(EventKind::Application, "closing");
     }

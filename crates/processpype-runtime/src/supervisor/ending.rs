@@ -49,14 +49,15 @@ impl Supervisor {
     pub(super) fn note_remains(&mut self, id: ServiceId, generation: Generation) {
         if let Some(life) = self.life(id, generation) {
             let remains = self.launch.scrub.text(&life.remains().to_string());
-            self.services[id.index()].remains = Some(remains);
+            self.services[id.index()].remains = Some(remains.into());
         }
     }
 
     /// Returns what is to be said about an end by force.
     pub(super) fn forced_text(&self, change: Change) -> Option<String> {
         let is_forced = change.cause == Cause::Exit(Exit::Aborted);
-        self.services[change.service.index()].remains.clone().filter(|_| is_forced)
+        let remains = self.services[change.service.index()].remains.as_deref();
+        remains.filter(|_| is_forced).map(str::to_owned)
     }
 
     /// The text of a failure that no code of the service has told.

@@ -117,8 +117,13 @@ impl Blueprint {
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
         let shared = Arc::new(Shared::new(cells, journal, layout, launch.clock));
-        let services = self.specs.into_iter().zip(wirings);
-        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
+        let laid_out = shared.layout.services.iter().map(|it| Arc::clone(&it.options));
+        let services = self.specs.into_iter().zip(wirings).zip(laid_out);
+        let services = services
+            .map(|((spec, wiring), options)| {
+                Service::new(Arc::clone(&spec.kind.make), options, wiring, now)
+            })
+            .collect();
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
@@ -137,6 +142,7 @@ impl Blueprint {
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),
             closing: closing::Closing::default(),
+            has_touched: false,
         };
         (Manager::new(shared, sender), supervisor)
     }

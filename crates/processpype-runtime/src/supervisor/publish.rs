@@ -153,7 +153,7 @@ impl Supervisor {
     /// Publishes what a service says about itself; `before` is its status until then.
     pub(super) fn publish_health(&mut self, id: ServiceId, before: &Status, health: Health) {
         let now = self.clock.now();
-        let watch = &mut self.services[id.index()].watch;
+        let watch = self.services[id.index()].watch.get_or_insert_default();
         let said = [watch.say(health.degraded.clone()), health.degraded];
         let degraded = watch.degraded();
         let reported = health.error.as_ref().map(|message| ErrorInfo {
@@ -290,7 +290,8 @@ impl Supervisor {
         status.restart = self.restart_info(id);
         change(&mut status, &self.services[id.index()]);
         cell.publish(status);
-        self.shared.touch();
+        self.shared.bump();
+        self.has_touched = true;
         if self.machine.state(id) == ServiceState::Running {
             let (ready, now) = (self.machine.is_ready(id), self.clock.now());
             self.services[id.index()].restarts.note_ready(ready, now);

@@ -260,7 +260,7 @@ impl Supervisor {
         let at = self.clock.now().0 + delay.as_millis() as u64;
         self.services[id.index()].restarts.next_at = Some(Timestamp(at));
         let due = Due::Generation(id, generation, Timer::Restart);
-        self.timers.arm(Instant::now() + delay, due);
+        self.timers.arm(Instant::now(), delay, due);
         self.publish_touched(id);
     }
 }

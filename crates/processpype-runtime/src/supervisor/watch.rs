@@ -42,9 +42,14 @@ pub(super) struct Watch {
 // === impl Watch ===
 
 impl Watch {
-    pub(super) fn of(options: &Options) -> Self {
+    /// Returns nothing for a service that nobody watches.
+    fn of(options: &Options) -> Option<Box<Self>> {
+        if options.heartbeat.is_none() && options.watchdog.is_none() {
+            return None;
+        }
         let heart = options.heartbeat.map(Heart::new);
-        Self { heart, polls: options.watchdog.map(PollWatch::new), ..Self::default() }
+        let polls = options.watchdog.map(PollWatch::new);
+        Some(Box::new(Self { heart, polls, ..Self::default() }))
     }
 
     /// Takes what the service says itself; returns what it said before.
@@ -65,9 +70,9 @@ impl Watch {
 impl Supervisor {
     /// A generation begins: its polls are looked at from now on, if they are watched.
     pub(super) fn watch_polls(&mut self, id: ServiceId, generation: Generation) {
-        if let Some(polls) = &self.services[id.index()].watch.polls {
-            let first = Instant::now() + polls.limit.after();
-            self.timers.arm(first, Due::Polls(id, generation));
+        let watch = self.services[id.index()].watch.as_ref();
+        if let Some(polls) = watch.and_then(|watch| watch.polls.as_ref()) {
+            self.timers.arm(Instant::now(), polls.limit.after(), Due::Polls(id, generation));
         }
     }
 
@@ -77,11 +82,10 @@ impl Supervisor {
             return;
         }
         let Some(life) = self.life(id, generation).cloned() else { return };
-        let watch = &mut self.services[id.index()].watch;
+        let Some(watch) = &mut self.services[id.index()].watch else { return };
         watch.running = life.vitals.now();
         if let Some(heart) = &watch.heart {
-            let first = Instant::now() + heart.limit.after();
-            self.timers.arm(first, Due::Beat(id, generation));
+            self.timers.arm(Instant::now(), heart.limit.after(), Due::Beat(id, generation));
         }
     }
 
@@ -91,22 +95,22 @@ impl Supervisor {
             return;
         }
         let Some(life) = self.life(id, generation).cloned() else { return };
-        let watch = &mut self.services[id.index()].watch;
+        let Some(watch) = &mut self.services[id.index()].watch else { return };
         let last = life.vitals.last_beat().max(watch.running);
         let silent = life.vitals.now().saturating_sub(last);
         let Some(heart) = &mut watch.heart else { return };
         let limit = heart.limit;
         let (found, wait) = heart.look(silent);
-        self.timers.arm(Instant::now() + wait, Due::Beat(id, generation));
+        self.timers.arm(Instant::now(), wait, Due::Beat(id, generation));
         match found {
             Some(Found::Hung(())) => {
                 let within = limit.after();
                 let text = format!("no beat for {} (allowed: {within:?})", seconds(silent));
-                self.services[id.index()].watch.lost = Some(text.clone());
+                watch.lost = Some(text.clone());
                 self.take_hang(&life, ErrorKind::HeartbeatLost, limit, &text);
             }
             Some(Found::Recovered(())) => {
-                self.services[id.index()].watch.lost = None;
+                watch.lost = None;
                 self.tell_hang(&life, "recovered", "it beats again");
             }
             None => {}
@@ -120,14 +124,15 @@ impl Supervisor {
         }
         let Some(life) = self.life(id, generation).cloned() else { return };
         let (now, polls) = (life.vitals.now(), life.vitals.polls());
-        let Some(watch) = &mut self.services[id.index()].watch.polls else { return };
-        let limit = watch.limit;
-        let (found, wait) = watch.look(&polls, now);
-        let blocked: Vec<&str> = watch.blocked().collect();
+        let Some(watch) = &mut self.services[id.index()].watch else { return };
+        let Some(seen) = &mut watch.polls else { return };
+        let limit = seen.limit;
+        let (found, wait) = seen.look(&polls, now);
+        let blocked: Vec<&str> = seen.blocked().collect();
         let blocked =
             (!blocked.is_empty()).then(|| format!("{} blocks a thread", blocked.join(", ")));
-        self.services[id.index()].watch.blocked = blocked.map(|text| self.launch.scrub.text(&text));
-        self.timers.arm(Instant::now() + wait, Due::Polls(id, generation));
+        watch.blocked = blocked.map(|text| self.launch.scrub.text(&text));
+        self.timers.arm(Instant::now(), wait, Due::Polls(id, generation));
         for found in found {
             self.take_found_poll(&life, limit, found, now);
         }
@@ -176,7 +181,8 @@ impl Supervisor {
 
     fn tell_hang(&mut self, life: &Arc<Life>, cause: &'static str, text: &str) {
         let (id, generation) = (life.cell_id(), life.generation);
-        let degraded = self.services[id.index()].watch.degraded();
+        let watch = self.services[id.index()].watch.as_ref();
+        let degraded = watch.and_then(|watch| watch.degraded());
         self.update(id, |status, _| status.degraded = degraded);
         let (name, number) = (life.cell.name(), generation.0);
         if cause == "recovered" {
