@@ -6,19 +6,21 @@
 //! 2. Only a generation's own task opens and shuts `slot`, and only while it lives: what it holds
 //!    is user code's, which may block or panic when it is dropped.
 //! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
-//! 4. A reader never blocks a writer.
+//! 4. A reader holds the lock of `details` for the copy of one pointer, and the writer for the change
+//!    of one status: no code of a service, nothing that waits.
 //!
 //! # Two speeds
 //!
 //! State, readiness and generation are packed into one word, for whoever asks often: one load,
-//! never torn. Everything else is a status behind a pointer that is swapped whole. Both are written
-//! together, the word first; who needs them to agree takes the status.
+//! never torn. Everything else is a status behind a shared pointer. Both are written under its lock;
+//! who needs them to agree takes the status. A status that nobody else has is changed where it is; a
+//! reader that has taken it keeps what it has, and the change is made to a copy.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use processpype_core::{Generation, ServiceId, ServiceName, ServiceState};
 use tokio::sync::Notify;
 
@@ -37,7 +39,7 @@ pub(crate) struct Cell {
     name: ServiceName,
     /// Generation, readiness and state in one word, for the fast paths.
     word: AtomicU64,
-    details: ArcSwap<Status>,
+    details: Mutex<Arc<Status>>,
     slot: ArcSwapOption<Published>,
     /// The newest generation that was cut off.
     cut: AtomicU64,
@@ -73,7 +75,7 @@ impl Cell {
             id,
             name: status.name.clone(),
             word: AtomicU64::new(pack(&status)),
-            details: ArcSwap::from_pointee(status),
+            details: Mutex::new(Arc::new(status)),
             slot: ArcSwapOption::empty(),
             cut: AtomicU64::new(0),
             changed: Notify::new(),
@@ -108,14 +110,21 @@ impl Cell {
     }
 
     pub(crate) fn status(&self) -> Arc<Status> {
-        self.details.load_full()
+        Arc::clone(&self.details())
     }
 
-    /// Replaces the whole status. Supervisor only.
-    pub(crate) fn publish(&self, status: Status) {
-        self.word.store(pack(&status), Ordering::Release);
-        self.details.store(Arc::new(status));
+    /// Changes the status. Supervisor only.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Status)) {
+        let mut details = self.details();
+        let status = Arc::make_mut(&mut details);
+        change(status);
+        self.word.store(pack(status), Ordering::Release);
+        drop(details);
         self.changed.notify_waiters();
+    }
+
+    fn details(&self) -> MutexGuard<'_, Arc<Status>> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the instance usable for others. The generation's task only.
@@ -163,7 +172,7 @@ impl Cell {
     }
 
     pub(crate) fn unavailable(&self) -> Unavailable {
-        let restart = self.details.load().restart;
+        let restart = self.details().restart;
         let retry_at = restart.and_then(|restart| restart.next_at);
         Unavailable { service: self.name.clone(), state: self.state(), retry_at }
     }

@@ -119,7 +119,7 @@ struct Service {
     life: Option<Arc<Life>>,
     task: Option<AbortHandle>,
     /// The failure of the current or last generation, until its end is published.
-    failure: Option<Box<Failure>>,
+    failure: Option<Failure>,
     /// What the generation was doing when it was ended by force or given up.
     remains: Option<Box<str>>,
     started: crate::clock::Timestamp,
@@ -281,9 +281,9 @@ impl Supervisor {
             return;
         }
         let kept = &mut self.services[id.index()].failure;
-        if kept.as_deref() != Some(&failure) {
+        if kept.as_ref() != Some(&failure) {
             log_failure(&self.shared.cells[id.index()], generation, &failure, "failed");
-            kept.get_or_insert_with(|| Box::new(failure));
+            kept.get_or_insert(failure);
         }
     }
 

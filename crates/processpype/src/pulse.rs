@@ -136,17 +136,21 @@ mod tests {
         let is_resting = |pulse: &Pulse| pulse.is_quiet() && pulse.0.resting.load(SeqCst);
         let supervisor = Builder::new_current_thread().enable_all().build();
         let supervisor = supervisor.expect("a runtime can be built");
-        supervisor.block_on(async {
-            let beats = tokio::spawn(pulse.clone().keep_alive(services.handle().clone()));
-            let rests = async || {
-                while !is_resting(&pulse) {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-            };
+        let rests = async || {
+            while !is_resting(&pulse) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let work = async {
             tokio::time::timeout(PATIENCE, rests()).await.expect("it comes to rest");
             services.spawn(async {}).await.expect("it runs");
             tokio::time::timeout(PATIENCE, rests()).await.expect("it comes to rest again");
-            beats.abort();
+        };
+        supervisor.block_on(async {
+            tokio::select! {
+                () = pulse.clone().keep_alive(services.handle().clone()) => {}
+                () = work => {}
+            }
         });
         services.shutdown_background();
     }

@@ -5,8 +5,8 @@
 //! 1. A status is published before the event about it is appended: who reads the event and then the
 //!    status never sees the older one.
 //! 2. Only public texts leave through here; the story of a failure goes to the log alone.
-//! 3. Rendering, sorting and filtering are the readers' work: a publication is a clone, a store and
-//!    a wake-up.
+//! 3. Rendering, sorting and filtering are the readers' work: a publication is a change in place, or
+//!    of a copy where a reader holds the last one, and a wake-up.
 
 use std::sync::Arc;
 
@@ -101,11 +101,14 @@ impl Supervisor {
         if !self.differs(&before, id) {
             return;
         }
+        let was_ready = before.ready;
+        // Who holds a status makes its change a copy.
+        drop(before);
         self.update(id, |_, _| {});
         let after = self.shared.cells[id.index()].status();
         // Who is about to stop is told to be, which says it all.
         let runs = self.machine.state(id) == ServiceState::Running;
-        if runs && after.state == ServiceState::Running && before.ready != after.ready {
+        if runs && after.state == ServiceState::Running && was_ready != after.ready {
             self.tell_health(&after, if after.ready { "ready" } else { "unready" }, None);
         }
     }
@@ -281,15 +284,17 @@ impl Supervisor {
         id: ServiceId,
         change: impl FnOnce(&mut Status, &super::Service),
     ) {
-        let cell = &self.shared.cells[id.index()];
-        let mut status = Status::clone(&cell.status());
-        status.ready = self.machine.is_ready(id);
-        status.desired = self.machine.desired(id);
-        status.completed = self.machine.is_completed(id);
-        status.waiting_on = self.names(self.machine.waiting_on(id));
-        status.restart = self.restart_info(id);
-        change(&mut status, &self.services[id.index()]);
-        cell.publish(status);
+        let machine = &self.machine;
+        let waiting_on = self.names(machine.waiting_on(id));
+        let (restart, service) = (self.restart_info(id), &self.services[id.index()]);
+        self.shared.cells[id.index()].update(|status| {
+            status.ready = machine.is_ready(id);
+            status.desired = machine.desired(id);
+            status.completed = machine.is_completed(id);
+            status.waiting_on = waiting_on;
+            status.restart = restart;
+            change(status, service);
+        });
         self.shared.bump();
         self.has_touched = true;
         if self.machine.state(id) == ServiceState::Running {
@@ -339,8 +344,11 @@ impl Supervisor {
     fn actor_of(&self, change: Change) -> Option<Arc<str>> {
         let by_operator =
             matches!(change.cause, Cause::Operator | Cause::Cascade | Cause::PulledIn);
+        if !by_operator {
+            return None;
+        }
         let status = self.shared.cells[change.service.index()].status();
-        by_operator.then(|| status.acted.as_ref().map(|acted| Arc::clone(&acted.actor))).flatten()
+        status.acted.as_ref().map(|acted| Arc::clone(&acted.actor))
     }
 
     fn log_change(&self, change: Change, failure: Option<&ErrorInfo>, detail: Option<&str>) {
