@@ -163,7 +163,7 @@ fn read(
         EndpointId::Startup => return probes::startup(control, caller.may_see_detail()),
         EndpointId::Events => return journal::page(control, uri),
         EndpointId::Graph => return graph::graph(control, uri, headers),
-        EndpointId::EventStream => return stream::follow(control, uri, headers),
+        EndpointId::EventStream => return stream::follow(control, uri, headers, caller),
         _ => Query::of(uri).finish()?,
     }
     match id {

@@ -20,8 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
 use crate::convert;
+use crate::gate::Caller;
 use crate::journal::Filter;
 use crate::listen::until_true;
+use crate::places::ClientPlace;
 use crate::query::Query;
 use crate::reply;
 use crate::server::Control;
@@ -30,6 +32,9 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// How many events are written at once.
 const EVENTS_PER_WRITE: usize = 256;
+
+/// When a stream that has no place is worth another try, in seconds.
+const RETRY_AFTER: u64 = 5;
 
 /// The first thing sent, so that the client sees that it is connected; a broken stream is tried
 /// again after a second.
@@ -45,7 +50,14 @@ struct Follower {
     closing: watch::Receiver<bool>,
     heartbeat: Duration,
     stage: Stage,
-    _place: OwnedSemaphorePermit,
+    _place: StreamPlace,
+}
+
+/// A place for a stream, of all and of the client's own.
+#[derive(Debug)]
+pub(crate) struct StreamPlace {
+    _of_all: OwnedSemaphorePermit,
+    _own: Option<ClientPlace>,
 }
 
 enum Stage {
@@ -58,6 +70,7 @@ pub(crate) fn follow(
     control: &Control,
     uri: &Uri,
     headers: &HeaderMap,
+    caller: &Caller,
 ) -> Result<Response, Problem> {
     let mut query = Query::of(uri);
     let newest = control.manager.last_event();
@@ -65,11 +78,7 @@ pub(crate) fn follow(
     let filter = Filter::take(control, &mut query);
     let after = last_event_id(headers, &mut query).unwrap_or(after);
     query.finish()?;
-    let Ok(place) = Arc::clone(&control.streams).try_acquire_owned() else {
-        let most = control.settings.limits.streams;
-        let detail = format!("{most} event streams are open, more are not served");
-        return Err(Problem::new(Code::Busy, detail).retry_after(5));
-    };
+    let place = StreamPlace::take(control, caller)?;
     // A place beyond the newest event belongs to an earlier process: begin with the oldest one
     // here.
     let after = if after > newest { 0 } else { after };
@@ -92,6 +101,26 @@ fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
         query.fault(Fault::new("Last-Event-ID", "it is not a sequence number"));
     }
     id
+}
+
+// === impl StreamPlace ===
+
+impl StreamPlace {
+    /// Takes one for a stream of any kind.
+    pub(crate) fn take(control: &Control, caller: &Caller) -> Result<Self, Problem> {
+        let own = caller.client().map(|client| control.client_streams.take(client));
+        let own = own.transpose().map_err(|_| {
+            let most = control.client_streams.limit();
+            let detail = format!("{most} streams of this client are open, more are not served");
+            Problem::new(Code::TooManyRequests, detail).retry_after(RETRY_AFTER)
+        })?;
+        let of_all = Arc::clone(&control.streams).try_acquire_owned().map_err(|_| {
+            let most = control.settings.limits.streams;
+            let detail = format!("{most} event streams are open, more are not served");
+            Problem::new(Code::Busy, detail).retry_after(RETRY_AFTER)
+        })?;
+        Ok(Self { _of_all: of_all, _own: own })
+    }
 }
 
 // === impl Follower ===

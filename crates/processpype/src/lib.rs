@@ -95,6 +95,7 @@ mod pulse;
 mod recovery;
 mod running;
 mod schema;
+mod server_limits;
 mod settings;
 mod setup;
 mod signals;
