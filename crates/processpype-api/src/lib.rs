@@ -27,6 +27,7 @@
 mod command;
 mod endpoint;
 mod event;
+mod log;
 mod openapi;
 mod plan;
 mod probe;
@@ -42,6 +43,10 @@ pub use crate::endpoint::{
     Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
+pub use crate::log::{
+    LOG_LINES_PER_PAGE, LOG_SCOPES, LogLevel, LogPage, LogRecord, MAX_LOG_LINES_PER_PAGE,
+    SEVERITIES,
+};
 pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::plan::{
     BackoffRules, Edge, Graph, Group, Node, Plan, PlanPlatform, PlanWarning, PlannedService,

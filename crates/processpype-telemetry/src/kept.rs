@@ -231,6 +231,13 @@ impl Logs {
     }
 }
 
+impl PartialEq for Logs {
+    /// Whether both are the same log.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl fmt::Debug for Logs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kept = self.lock();

@@ -4,7 +4,7 @@
 //! ([`Format::Json`]); says to which service and generation a line belongs; hides secrets; changes
 //! its [`Levels`] while the application runs, by target and by service; and never lets a slow
 //! output hold up a service: lines wait in a bounded queue, and what does not fit is counted. The
-//! newest lines of each service are kept in memory too ([`Logs`]), for whoever asks the application.
+//! newest lines of each service are kept in memory too ([`Logs`]), for whoever asks for them.
 //!
 //! ```
 //! use std::time::Duration;

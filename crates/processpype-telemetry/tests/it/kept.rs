@@ -7,7 +7,7 @@ use std::{
 };
 
 use processpype_telemetry::{
-    Format, Level, Log, LogQuery, LoggingConfig, Logs, SERVICE_LOG_LINES, Telemetry,
+    Format, Level, Log, LogLine, LogQuery, LoggingConfig, Logs, SERVICE_LOG_LINES, Telemetry,
 };
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ fn each_line_is_in_the_whole_log_and_in_that_of_its_service() {
     assert_eq!(of(Log::Whole).len(), 5);
     assert!(of(Log::Service("c")).is_empty());
     let seqs: Vec<u64> =
-        logs.page(Log::Service("b"), &all()).lines.iter().map(|line| line.seq()).collect();
+        logs.page(Log::Service("b"), &all()).lines.iter().map(LogLine::seq).collect();
     assert_eq!(seqs, [1, 2], "each log counts for itself");
 }
 
@@ -114,7 +114,7 @@ fn the_oldest_lines_of_a_service_go_first_and_are_counted() {
 fn pages_lead_on_and_the_newest_come_without_a_place() {
     let logs = kept(Format::Text, || (1..=5).for_each(|n| tracing::info!("{n}")));
     let page = logs.page(Log::Whole, &LogQuery { limit: 2, ..all() });
-    let seqs: Vec<u64> = page.lines.iter().map(|line| line.seq()).collect();
+    let seqs: Vec<u64> = page.lines.iter().map(LogLine::seq).collect();
     assert_eq!((seqs, page.next, page.last), (vec![4, 5], 5, 5));
     let mut after = 0;
     let mut seen = Vec::new();
