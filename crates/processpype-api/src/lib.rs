@@ -39,8 +39,8 @@ mod why;
 
 pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
 pub use crate::endpoint::{
-    Access, Answer, Body, ENDPOINTS, Endpoint, EndpointId, GRAPH_FORMATS, Method, Parameter, Place,
-    Shape,
+    Access, Answer, Body, ENDPOINTS, EVENT_KINDS, Endpoint, EndpointId, GRAPH_FORMATS, Method,
+    Parameter, Place, Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
 pub use crate::local_token::{
