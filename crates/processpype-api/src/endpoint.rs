@@ -30,7 +30,7 @@ use self::parameter::{
     AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, LAST_EVENT_ID, NAME, WAIT, WITH_DEPENDENCIES,
     WITH_DEPENDENTS,
 };
-pub use self::parameter::{GRAPH_FORMATS, Parameter, Place, Shape};
+pub use self::parameter::{EVENT_KINDS, GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
 ///

@@ -24,6 +24,7 @@ mod error;
 mod exit;
 mod follow;
 mod http;
+mod local_token;
 mod logs;
 mod look;
 mod print;
