@@ -46,6 +46,7 @@ mod journal;
 mod listen;
 mod listener;
 mod local_token;
+mod logs;
 mod pace;
 mod passage;
 mod places;
