@@ -1,8 +1,8 @@
-//! The journal as server-sent events.
+//! Server-sent events: what every stream does, and the stream of the journal.
 //!
 //! # Invariants
 //!
-//! 1. A stream never waits for a slow reader: what the journal no longer holds is told as `lagged`.
+//! 1. A stream never waits for a slow reader: what is no longer held is told as `lagged`.
 //! 2. It holds one of [`Limits::streams`](crate::Limits::streams) places as long as it is open.
 //! 3. It ends when the server stops, after the last event, or nobody takes what it sends.
 
@@ -20,8 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
 use crate::convert;
+use crate::gate::Caller;
 use crate::journal::Filter;
 use crate::listen::until_true;
+use crate::places::ClientPlace;
 use crate::query::Query;
 use crate::reply;
 use crate::server::Control;
@@ -31,6 +33,9 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How many events are written at once.
 const EVENTS_PER_WRITE: usize = 256;
 
+/// When a stream that has no place is worth another try, in seconds.
+const RETRY_AFTER: u64 = 5;
+
 /// The first thing sent, so that the client sees that it is connected; a broken stream is tried
 /// again after a second.
 const GREETING: &str = "retry: 1000\n: processpype events\n\n";
@@ -38,14 +43,33 @@ const GREETING: &str = "retry: 1000\n: processpype events\n\n";
 const HEARTBEAT: &str = ": still here\n\n";
 const CLOSING: &str = "event: closing\ndata: {}\n\n";
 
+/// What a stream is made of.
+pub(crate) trait Feed: Send + 'static {
+    /// Waits for what is there to be sent, and returns it as messages.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing may be lost if the future is dropped.
+    fn next(&mut self) -> impl Future<Output = String> + Send;
+
+    /// Returns what is there to be sent without waiting, at the end.
+    fn rest(&mut self) -> String;
+}
+
 /// One open stream.
-struct Follower {
-    subscription: Subscription,
-    filter: Filter,
+struct Follower<F> {
+    feed: F,
     closing: watch::Receiver<bool>,
     heartbeat: Duration,
     stage: Stage,
-    _place: OwnedSemaphorePermit,
+    _place: StreamPlace,
+}
+
+/// A place for a stream, of all and of the client's own.
+#[derive(Debug)]
+pub(crate) struct StreamPlace {
+    _of_all: OwnedSemaphorePermit,
+    _own: Option<ClientPlace>,
 }
 
 enum Stage {
@@ -54,10 +78,17 @@ enum Stage {
     Over,
 }
 
+/// The journal from one place on.
+struct Events {
+    subscription: Subscription,
+    filter: Filter,
+}
+
 pub(crate) fn follow(
     control: &Control,
     uri: &Uri,
     headers: &HeaderMap,
+    caller: &Caller,
 ) -> Result<Response, Problem> {
     let mut query = Query::of(uri);
     let newest = control.manager.last_event();
@@ -65,17 +96,19 @@ pub(crate) fn follow(
     let filter = Filter::take(control, &mut query);
     let after = last_event_id(headers, &mut query).unwrap_or(after);
     query.finish()?;
-    let Ok(place) = Arc::clone(&control.streams).try_acquire_owned() else {
-        let most = control.settings.limits.streams;
-        let detail = format!("{most} event streams are open, more are not served");
-        return Err(Problem::new(Code::Busy, detail).retry_after(5));
-    };
-    // A place beyond the newest event belongs to an earlier process: begin with the oldest one
-    // here.
-    let after = if after > newest { 0 } else { after };
+    let subscription = control.manager.subscribe(within(after, newest));
+    open(control, caller, Events { subscription, filter })
+}
+
+/// Opens a stream, if there is a place for one more.
+pub(crate) fn open<F: Feed>(
+    control: &Control,
+    caller: &Caller,
+    feed: F,
+) -> Result<Response, Problem> {
+    let place = StreamPlace::take(control, caller)?;
     let follower = Follower {
-        subscription: control.manager.subscribe(after),
-        filter,
+        feed,
         closing: control.closing.clone(),
         heartbeat: control.settings.limits.heartbeat,
         stage: Stage::Greeting,
@@ -85,7 +118,12 @@ pub(crate) fn follow(
     Ok(reply::stream("text/event-stream", body))
 }
 
-fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
+/// A place beyond the newest one belongs to an earlier process: begin with the oldest one here.
+pub(crate) fn within(after: u64, newest: u64) -> u64 {
+    if after > newest { 0 } else { after }
+}
+
+pub(crate) fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
     let value = headers.get(LAST_EVENT_ID)?;
     let id = value.to_str().ok().and_then(|text| text.parse().ok());
     if id.is_none() {
@@ -94,9 +132,41 @@ fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
     id
 }
 
+/// Tells how many messages will never be seen.
+pub(crate) fn push_lagged(text: &mut String, lost: u64) {
+    if lost > 0 {
+        push(text, "event: lagged\n", &Lagged { lost });
+    }
+}
+
+fn push<T: serde::Serialize>(text: &mut String, head: &str, data: &T) {
+    let data = serde_json::to_string(data).unwrap_or_else(|_| "{}".to_owned());
+    let _ = write!(text, "{head}data: {data}\n\n");
+}
+
+// === impl StreamPlace ===
+
+impl StreamPlace {
+    /// Takes one for a stream of any kind.
+    pub(crate) fn take(control: &Control, caller: &Caller) -> Result<Self, Problem> {
+        let own = caller.client().map(|client| control.client_streams.take(client));
+        let own = own.transpose().map_err(|_| {
+            let most = control.client_streams.limit();
+            let detail = format!("{most} streams of this client are open, more are not served");
+            Problem::new(Code::TooManyRequests, detail).retry_after(RETRY_AFTER)
+        })?;
+        let of_all = Arc::clone(&control.streams).try_acquire_owned().map_err(|_| {
+            let most = control.settings.limits.streams;
+            let detail = format!("{most} event streams are open, more are not served");
+            Problem::new(Code::Busy, detail).retry_after(RETRY_AFTER)
+        })?;
+        Ok(Self { _of_all: of_all, _own: own })
+    }
+}
+
 // === impl Follower ===
 
-impl Follower {
+impl<F: Feed> Follower<F> {
     async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
         let text = match self.stage {
             Stage::Greeting => GREETING.to_owned(),
@@ -110,25 +180,37 @@ impl Follower {
     }
 
     async fn following(&mut self) -> String {
-        let page = tokio::select! {
+        tokio::select! {
             biased;
-            // First: the end of the application is in the journal too, and somebody waits to see
-            // it.
-            page = self.subscription.next(EVENTS_PER_WRITE) => page,
+            // First: somebody waits to see the end of the application.
+            text = self.feed.next() => text,
             () = until_true(&mut self.closing) => {
                 self.stage = Stage::Over;
-                return CLOSING.to_owned();
+                self.feed.rest() + CLOSING
             }
-            () = sleep(self.heartbeat) => return HEARTBEAT.to_owned(),
-        };
+            () = sleep(self.heartbeat) => HEARTBEAT.to_owned(),
+        }
+    }
+}
+
+// === impl Events ===
+
+impl Feed for Events {
+    async fn next(&mut self) -> String {
+        let page = self.subscription.next(EVENTS_PER_WRITE).await;
         self.text(&page)
     }
 
+    fn rest(&mut self) -> String {
+        // What there was came before the end was looked at.
+        String::new()
+    }
+}
+
+impl Events {
     fn text(&self, page: &EventPage) -> String {
         let mut text = String::new();
-        if page.lost > 0 {
-            push(&mut text, "event: lagged\n", &Lagged { lost: page.lost });
-        }
+        push_lagged(&mut text, page.lost);
         for event in page.events.iter().filter(|event| self.filter.matches(event)) {
             push(&mut text, &format!("id: {}\n", event.seq), &convert::event(event));
         }
@@ -138,9 +220,4 @@ impl Follower {
         }
         text
     }
-}
-
-fn push<T: serde::Serialize>(text: &mut String, head: &str, data: &T) {
-    let data = serde_json::to_string(data).unwrap_or_else(|_| "{}".to_owned());
-    let _ = write!(text, "{head}data: {data}\n\n");
 }

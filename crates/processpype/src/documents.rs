@@ -27,6 +27,11 @@ mod tests {
         OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
     };
 
+    use processpype_telemetry::{
+        SERVICE_LOG_BYTES, SERVICE_LOG_LINES, SERVICE_LOGS, SERVICE_LOGS_BYTES, WHOLE_LOG_BYTES,
+        WHOLE_LOG_LINES,
+    };
+
     use crate::access::{LISTENERS_MAX, TOKENS_MAX};
     use crate::exit::Exit;
 
@@ -106,12 +111,46 @@ mod tests {
                 format!("| metadata entries of a generation | {METADATA_MAX} |"),
                 format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
                 format!("| connections of one listener | {} |", limits.connections),
+                format!(
+                    "| connections of one client at a listener | {} |",
+                    limits.connections_per_peer
+                ),
+                format!("| event streams of one client | {} |", limits.streams_per_peer),
+                format!("| to the first byte | {} s |", limits.first_byte_time.as_secs()),
+                format!(
+                    "| a request's head | {} KiB, {} headers, {} s |",
+                    limits.header_bytes / 1024,
+                    limits.headers,
+                    limits.header_read_time.as_secs()
+                ),
+                format!("| a request's address | {} KiB |", limits.uri_bytes / 1024),
+                format!("| between two requests | {} s |", limits.idle_time.as_secs()),
+                format!(
+                    "| a command's body, and a pause in a service's | {} s |",
+                    limits.body_read_time.as_secs()
+                ),
+                format!(
+                    "| a client that takes nothing | {} s |",
+                    limits.write_stall_time.as_secs()
+                ),
                 format!("| commands of one client | {} |", told(limits.writes)),
                 format!("| wrong tokens of one client | {} |", told(limits.failures)),
                 format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),
                 format!("| tokens | {TOKENS_MAX} |"),
                 format!("| listeners | {LISTENERS_MAX} |"),
-                format!("| event streams | {} |", limits.streams),
+                format!("| event streams, those of logs included | {} |", limits.streams),
+                format!(
+                    "| log lines kept of a service | {SERVICE_LOG_LINES}, {} KiB |",
+                    SERVICE_LOG_BYTES / 1024
+                ),
+                format!(
+                    "| log lines kept of the application | {WHOLE_LOG_LINES}, {} KiB |",
+                    WHOLE_LOG_BYTES / 1024
+                ),
+                format!(
+                    "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
+                    SERVICE_LOGS_BYTES / (1024 * 1024)
+                ),
                 format!("| commands being read at a time | {} |", limits.commands),
                 format!("| body of a command | {} KiB |", limits.body_bytes / 1024),
                 format!(
