@@ -28,6 +28,7 @@ mod command;
 mod endpoint;
 mod event;
 mod openapi;
+mod operation;
 mod plan;
 mod probe;
 mod problem;
@@ -43,6 +44,10 @@ pub use crate::endpoint::{
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
 pub use crate::openapi::{About, ServiceDoc, document};
+pub use crate::operation::{
+    CommandAnswer, Foreseen, MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation,
+    OperationPage, OperationState, RestartsPaused, Step, StepAction, Would,
+};
 pub use crate::plan::{
     BackoffRules, Edge, Graph, Group, Node, Plan, PlanPlatform, PlanWarning, PlannedService,
     RestartRules, Timing,
@@ -50,9 +55,9 @@ pub use crate::plan::{
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
-    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, Restart, ServiceDetail,
-    ServiceList, ServiceState, ServiceStatus,
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, Past,
+    PauseReport, Restart, ServiceDetail, ServiceList, ServiceState, ServiceStatus,
 };
-pub use crate::time::Timestamp;
+pub use crate::time::{InvalidTime, Timestamp};
 pub use crate::timeline::{Info, Timeline, TimelineService};
 pub use crate::why::{Action, Situation, WaitsFor, Why, WhyStep};

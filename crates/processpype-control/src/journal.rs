@@ -8,6 +8,7 @@
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use processpype_api::{EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem};
+use processpype_config::HumanDuration;
 use processpype_core::ServiceName;
 use processpype_runtime::{EVENTS_KEPT, Event};
 
@@ -24,6 +25,8 @@ const LOOKED_AT: usize = EVENTS_KEPT;
 pub(crate) struct Filter {
     service: Option<String>,
     kind: Option<String>,
+    /// In milliseconds since 1970.
+    since: Option<u64>,
 }
 
 pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
@@ -43,11 +46,26 @@ pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
     Ok(reply::json(StatusCode::OK, &page))
 }
 
+/// Takes a time, or how long ago that was.
+fn since(control: &Control, query: &mut Query) -> Option<u64> {
+    let text = query.text("since")?;
+    if let Ok(time) = text.parse::<processpype_api::Timestamp>() {
+        return Some(time.0);
+    }
+    let Ok(ago) = text.parse::<HumanDuration>() else {
+        let message = "it is neither a time in UTC nor a duration";
+        query.choose("since", message, &["2026-11-23T12:00:00Z", "15m"]);
+        return None;
+    };
+    Some(control.manager.now().0.saturating_sub(ago.as_millis() as u64))
+}
+
 // === impl Filter ===
 
 impl Filter {
     pub(crate) fn take(control: &Control, query: &mut Query) -> Self {
-        let filter = Self { service: query.text("service"), kind: query.text("kind") };
+        let (service, kind) = (query.text("service"), query.text("kind"));
+        let filter = Self { service, kind, since: since(control, query) };
         let unknown =
             filter.service.as_deref().filter(|name| control.manager.state(name).is_none());
         if let Some(name) = unknown {
@@ -59,7 +77,8 @@ impl Filter {
 
     pub(crate) fn matches(&self, event: &Event) -> bool {
         let service = event.service.as_ref().map(ServiceName::as_str);
-        self.service.as_deref().is_none_or(|wanted| service == Some(wanted))
+        self.since.is_none_or(|since| event.time.0 >= since)
+            && self.service.as_deref().is_none_or(|wanted| service == Some(wanted))
             && self.kind.as_deref().is_none_or(|wanted| event.kind.as_str() == wanted)
     }
 }

@@ -41,6 +41,7 @@ mod error;
 mod json;
 mod layer;
 mod layout;
+mod ledger;
 mod levels;
 mod queue;
 mod redact;
@@ -54,6 +55,7 @@ mod writer;
 pub use clock::{Clock, Timezone};
 pub use config::{Destination, Format, Level, LoggingConfig, RedactionConfig};
 pub use error::TelemetryError;
+pub use ledger::{Found, Ledger};
 pub use levels::Levels;
 pub use queue::{QUEUE_BYTES, QUEUE_LINES};
 pub use redact::{
