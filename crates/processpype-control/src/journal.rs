@@ -7,7 +7,9 @@
 
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use processpype_api::{EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem};
+use processpype_api::{
+    EVENT_KINDS, EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem,
+};
 use processpype_config::HumanDuration;
 use processpype_core::ServiceName;
 use processpype_runtime::{EVENTS_KEPT, Event};
@@ -24,7 +26,7 @@ const LOOKED_AT: usize = EVENTS_KEPT;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     service: Option<String>,
-    kind: Option<String>,
+    kind: Option<&'static str>,
     /// In milliseconds since 1970.
     since: Option<u64>,
 }
@@ -64,7 +66,7 @@ fn since(control: &Control, query: &mut Query) -> Option<u64> {
 
 impl Filter {
     pub(crate) fn take(control: &Control, query: &mut Query) -> Self {
-        let (service, kind) = (query.text("service"), query.text("kind"));
+        let (service, kind) = (query.text("service"), query.word("kind", EVENT_KINDS));
         let filter = Self { service, kind, since: since(control, query) };
         let unknown =
             filter.service.as_deref().filter(|name| control.manager.state(name).is_none());
@@ -79,6 +81,6 @@ impl Filter {
         let service = event.service.as_ref().map(ServiceName::as_str);
         self.since.is_none_or(|since| event.time.0 >= since)
             && self.service.as_deref().is_none_or(|wanted| service == Some(wanted))
-            && self.kind.as_deref().is_none_or(|wanted| event.kind.as_str() == wanted)
+            && self.kind.is_none_or(|wanted| event.kind.as_str() == wanted)
     }
 }

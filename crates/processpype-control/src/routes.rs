@@ -29,8 +29,8 @@ use crate::gate::{self, Caller, Need, Visitor};
 use crate::query::Query;
 use crate::server::Control;
 use crate::{
-    commands, docs, graph, journal, operations, passage, probes, reply, restarts, status, stream,
-    timeline, why,
+    commands, docs, graph, journal, logs, operations, passage, probes, reply, restarts, status,
+    stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -199,6 +199,12 @@ fn read(
         EndpointId::Graph => return graph::graph(control, uri, headers),
         EndpointId::EventStream => return stream::follow(control, uri, headers),
         EndpointId::Operations => return operations::page(control, uri),
+        EndpointId::Logs => return logs::page(control, None, uri),
+        EndpointId::LogStream => return logs::follow(control, None, uri, headers),
+        EndpointId::ServiceLogs => return logs::page(control, Some(params.get("name")), uri),
+        EndpointId::ServiceLogStream => {
+            return logs::follow(control, Some(params.get("name")), uri, headers);
+        }
         _ => Query::of(uri).finish()?,
     }
     match id {
@@ -210,14 +216,18 @@ fn read(
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
         EndpointId::Info => Ok(status::info(control)),
         EndpointId::Operation => operations::look(control, params.get("id")),
-        EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
-        EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
+        EndpointId::OpenApi => Ok(control.documents.openapi.respond(headers)),
+        EndpointId::Docs => Ok(docs::respond(control.documents.page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
         EndpointId::Live
         | EndpointId::Ready
         | EndpointId::Startup
         | EndpointId::Events
         | EndpointId::EventStream
+        | EndpointId::Logs
+        | EndpointId::LogStream
+        | EndpointId::ServiceLogs
+        | EndpointId::ServiceLogStream
         | EndpointId::Graph
         | EndpointId::Operations
         | EndpointId::CancelOperation

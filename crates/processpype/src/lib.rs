@@ -80,6 +80,7 @@
 
 mod access;
 mod application;
+mod catalogue;
 mod cli;
 #[cfg(any(test, doctest))]
 mod documents;
@@ -91,6 +92,7 @@ mod hang;
 mod limits;
 mod mint;
 mod platform;
+mod problems;
 mod process;
 mod pulse;
 mod recorder;
@@ -100,6 +102,7 @@ mod schema;
 mod settings;
 mod setup;
 mod signals;
+mod specs;
 pub mod testing;
 
 /// Configuration: types for a service's own section, and the loader of layered files.

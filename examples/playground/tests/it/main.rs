@@ -16,6 +16,7 @@ mod hang;
 mod harness;
 mod http;
 mod journal;
+mod logs;
 mod night;
 mod order;
 mod signals;
