@@ -99,6 +99,7 @@ mod recorder;
 mod recovery;
 mod running;
 mod schema;
+mod server_limits;
 mod settings;
 mod setup;
 mod signals;
