@@ -28,7 +28,7 @@ pub use self::answer::Answer;
 use self::parameter::{
     AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
 };
-pub use self::parameter::{GRAPH_FORMATS, Parameter, Place, Shape};
+pub use self::parameter::{EVENT_KINDS, GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
 ///

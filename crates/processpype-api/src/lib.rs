@@ -27,6 +27,7 @@
 mod command;
 mod endpoint;
 mod event;
+mod local_token;
 mod openapi;
 mod plan;
 mod probe;
@@ -38,10 +39,13 @@ mod why;
 
 pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
 pub use crate::endpoint::{
-    Access, Answer, Body, ENDPOINTS, Endpoint, EndpointId, GRAPH_FORMATS, Method, Parameter, Place,
-    Shape,
+    Access, Answer, Body, ENDPOINTS, EVENT_KINDS, Endpoint, EndpointId, GRAPH_FORMATS, Method,
+    Parameter, Place, Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
+pub use crate::local_token::{
+    TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory, local_token_file, not_private,
+};
 pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::plan::{
     BackoffRules, Edge, Graph, Group, Node, Plan, PlanPlatform, PlanWarning, PlannedService,

@@ -191,6 +191,7 @@ fn parameter(parameter: &Parameter) -> Value {
         Shape::Choice(words) => {
             json!({ "type": "string", "enum": words, "default": words.first() })
         }
+        Shape::Word(words) => json!({ "type": "string", "enum": words }),
         Shape::Sequence => json!({ "type": "integer", "minimum": 0 }),
         Shape::Count(u64::MAX, default) => {
             json!({ "type": "integer", "minimum": 0, "default": default })

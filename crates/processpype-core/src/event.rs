@@ -118,6 +118,17 @@ impl fmt::Display for Cause {
 // === impl EventKind ===
 
 impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::State,
+        Self::Health,
+        Self::Restart,
+        Self::Command,
+        Self::HandlerPanic,
+        Self::InstanceLeaked,
+        Self::Application,
+    ];
+
     /// Returns the word as it stands on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -136,5 +147,25 @@ impl EventKind {
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed_once() {
+        // A kind that is not thought of here does not compile.
+        let place = |kind| match kind {
+            EventKind::State => 0,
+            EventKind::Health => 1,
+            EventKind::Restart => 2,
+            EventKind::Command => 3,
+            EventKind::HandlerPanic => 4,
+            EventKind::InstanceLeaked => 5,
+            EventKind::Application => 6,
+        };
+        assert_eq!(EventKind::ALL.map(place), [0, 1, 2, 3, 4, 5, 6]);
     }
 }

@@ -96,6 +96,8 @@ pub struct Options {
     pub heartbeat: Option<HangLimit>,
     /// How long one poll may take, if polls are watched.
     pub watchdog: Option<HangLimit>,
+    /// The least severe level that is logged of it, as a word; `None` = as for all others.
+    pub log_level: Option<&'static str>,
 }
 
 /// A choice of a provider for a role.
@@ -214,6 +216,7 @@ impl Default for Options {
             restart: RestartOptions::default(),
             heartbeat: None,
             watchdog: None,
+            log_level: None,
         }
     }
 }
@@ -350,7 +353,13 @@ impl Blueprint {
 // === impl Spec ===
 
 impl Spec {
-    fn check_config(&self, secrets: &mut Vec<String>) -> Result<(), Report> {
+    /// Checks its own configuration against its type, and adds the secret values in it to
+    /// `secrets`.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the section.
+    pub fn check_config(&self, secrets: &mut Vec<String>) -> Result<(), Report> {
         match self.kind.config_types().first() {
             Some(config) if self.options.enabled => config.check(&self.section, secrets),
             // It is checked, but its secrets need not exist.

@@ -281,8 +281,10 @@ fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::Teleme
             );
         }
     }
-    for (service, level) in &setup.levels {
-        log.levels().set_service(service.as_str(), *level);
+    for spec in setup.blueprint.specs() {
+        if let Some(level) = spec.options.log_level.and_then(|word| word.parse().ok()) {
+            log.levels().set_service(spec.name.as_str(), level);
+        }
     }
     Ok(log)
 }
