@@ -28,6 +28,7 @@ mod command;
 mod endpoint;
 mod event;
 mod local_token;
+mod log;
 mod openapi;
 mod plan;
 mod probe;
@@ -45,6 +46,10 @@ pub use crate::endpoint::{
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
 pub use crate::local_token::{
     TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory, local_token_file, not_private,
+};
+pub use crate::log::{
+    LOG_LINES_PER_PAGE, LOG_SCOPES, LogLevel, LogPage, LogRecord, MAX_LOG_LINES_PER_PAGE,
+    SEVERITIES,
 };
 pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::plan::{

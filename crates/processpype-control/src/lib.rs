@@ -44,6 +44,7 @@ mod journal;
 mod listen;
 mod listener;
 mod local_token;
+mod logs;
 mod passage;
 mod probes;
 mod query;

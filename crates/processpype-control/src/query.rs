@@ -95,6 +95,26 @@ impl Query {
         }
     }
 
+    /// Takes a whole number, if there is one.
+    pub(crate) fn number(&mut self, name: &'static str) -> Option<u64> {
+        let text = self.text(name)?;
+        let number = text.parse().ok();
+        if number.is_none() {
+            self.faults.push(Fault::new(name, "it is not a whole number from 0"));
+        }
+        number
+    }
+
+    /// Takes a duration such as `10m`, if there is one.
+    pub(crate) fn span(&mut self, name: &'static str) -> Option<Duration> {
+        let text = self.text(name)?;
+        let span = text.parse::<HumanDuration>().ok().map(|span| *span);
+        if span.is_none() {
+            self.choose(name, "it is not a duration", &["30s", "10m", "2h"]);
+        }
+        span
+    }
+
     /// Takes a duration such as `10s`, or `0`.
     pub(crate) fn wait(
         &mut self,

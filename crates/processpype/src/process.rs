@@ -93,7 +93,8 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         Ok(runtimes) => runtimes,
         Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
     };
-    let settings = control_settings(&setup);
+    let mut settings = control_settings(&setup);
+    settings.logs = Some(log.logs().clone());
     let title = settings.title.clone();
     let docs = service_docs(&setup);
     let launch = launch(&setup, services.handle().clone());

@@ -46,7 +46,9 @@ pub enum Shape {
     /// A whole number from 1 to the first number, or from 0 without an end if that is
     /// [`u64::MAX`]; the second if left out.
     Count(u64, u64),
-    /// A duration such as `10s`, or `0`.
+    /// A duration such as `10m`; there is none if left out.
+    Span,
+    /// A duration such as `10s`, or `0`; this one if left out.
     Duration(&'static str),
 }
 
@@ -123,6 +125,13 @@ pub(super) const EVENT_FILTERS: [Parameter; 2] = [
         shape: Shape::Word(EVENT_KINDS),
     },
 ];
+
+pub(super) const LAST_EVENT_ID: Parameter = Parameter {
+    name: "Last-Event-ID",
+    place: Place::Header,
+    description: "Where a broken stream goes on; wins over `after`.",
+    shape: Shape::Sequence,
+};
 
 pub(super) const AFTER: Parameter = Parameter {
     name: "after",

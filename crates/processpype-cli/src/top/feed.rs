@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use processpype_api::{Accepted, Commanded, Event, EventPage, Lagged, ServiceDetail, Why};
+use processpype_api::{Accepted, Commanded, Event, EventPage, Lagged, LogPage, ServiceDetail, Why};
 
 use super::model::{Command, Pane};
 use super::update::{Effect, Look, Message, Trouble};
@@ -26,6 +26,9 @@ use crate::view::{self, Paper};
 
 /// How many events of the past are shown at the begin.
 const BACK: u64 = 100;
+
+/// How many lines of a log are asked for.
+const LOG_LINES: usize = 200;
 
 /// How long a command is waited for.
 const WAIT: Duration = Duration::from_secs(30);
@@ -169,8 +172,8 @@ async fn read(client: &Client, pane: Pane, name: &str) -> Result<Vec<String>, Cl
             let answer = client.get(&place).await?;
             view::service(&answer.read::<ServiceDetail>()?, paper(&answer))
         }
-        Pane::Logs => match client.get(&format!("{place}/-/logs")).await {
-            Ok(answer) => answer.text,
+        Pane::Logs => match client.get(&format!("{place}/-/logs?limit={LOG_LINES}")).await {
+            Ok(answer) => log(&answer.read()?),
             Err(ClientError::Problem(told)) if told.status == 404 => {
                 "logs are not offered by this server".to_owned()
             }
@@ -179,6 +182,11 @@ async fn read(client: &Client, pane: Pane, name: &str) -> Result<Vec<String>, Cl
     };
     let plain = anstream::adapter::strip_str(&text).to_string();
     Ok(plain.lines().map(str::to_owned).collect())
+}
+
+fn log(page: &LogPage) -> String {
+    let lines: Vec<String> = page.records.iter().map(view::log_line).collect();
+    if lines.is_empty() { "it has logged nothing".to_owned() } else { lines.join("\n") }
 }
 
 fn paper(answer: &Answer) -> Paper {

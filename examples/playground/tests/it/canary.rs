@@ -240,9 +240,17 @@ fn look_at(app: &Playground, method: &str, path: &str, is_stream: bool) {
     let sink = format!("{method} {path}");
     if is_stream {
         let from_the_first = format!("{path}?after=0");
+        // The end of what is there; a log may have nothing.
+        let is_log = path.ends_with("/logs/stream");
+        let end = if is_log {
+            let page = app.get(path.trim_end_matches("/stream")).json();
+            page["last"].as_u64().filter(|last| *last > 0).map(|last| format!("id: {last}\n"))
+        } else {
+            Some("settled".to_owned())
+        };
         let credential = [("Authorization", &*app.bearer())];
         let mut stream = http::send(app.address, method, &from_the_first, &credential, b"");
-        clean(&sink, &read_until(&mut stream, "settled"));
+        clean(&sink, &read_until(&mut stream, end.as_deref().unwrap_or("retry: ")));
         return;
     }
     let (right, wrong) = (app.bearer(), format!("Bearer {CANARY}"));

@@ -148,6 +148,8 @@ fn services_are_seen_stopped_and_started_again() {
     terminal.see(&["disk#2 starting → running"]);
     terminal.press("\r");
     terminal.see(&["disk: running, ready (generation 2"]);
+    terminal.press("l");
+    terminal.see(&["INFO disk#2"]);
     terminal.press("/repo\r");
     terminal.see(&["> report"]);
     terminal.see(&["1 shown"]);
