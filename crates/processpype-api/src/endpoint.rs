@@ -63,6 +63,8 @@ pub enum EndpointId {
     Events,
     /// The journal as a stream.
     EventStream,
+    /// Numbers about it all, for Prometheus.
+    Metrics,
     /// Liveness.
     Live,
     /// Readiness.
@@ -99,6 +101,8 @@ pub enum Access {
     Role(Role),
     /// Whoever the service says; see `Routes` of the runtime.
     Service,
+    /// A viewer, on every listener that has it; everybody where the listener asks nobody.
+    Metrics,
 }
 
 /// One endpoint.
@@ -414,6 +418,23 @@ pub const ENDPOINTS: &[Endpoint] = &[
         ..READ
     },
     Endpoint {
+        id: EndpointId::Metrics,
+        path: "/metrics",
+        is_prefixed: false,
+        tag: "health",
+        summary: "Numbers about it all, for Prometheus",
+        description: "Prometheus' text format 0.0.4, or OpenMetrics 1.0 for who asks for it with \
+            `Accept`. Beside the framework's metrics stand those of the services, with the label \
+            `service`. `docs/metrics.md` lists the former.",
+        answers: &[
+            file("The metrics now.", "text/plain"),
+            file("The metrics now.", "application/openmetrics-text"),
+        ],
+        problems: &[Code::InvalidQuery, Code::Busy],
+        access: Access::Metrics,
+        ..READ
+    },
+    Endpoint {
         id: EndpointId::Live,
         path: "/health/live",
         summary: "Is the process alive?",
@@ -508,9 +529,10 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_moves_all_but_the_probes() {
+    fn the_prefix_moves_all_but_probes_and_metrics() {
         let paths = |prefix| ENDPOINTS.iter().map(move |endpoint| endpoint.full_path(prefix));
-        assert!(paths("/api/v1").all(|p| p.starts_with("/api/v1") != p.starts_with("/health/")));
+        let stays = |path: &str| path.starts_with("/health/") || path == "/metrics";
+        assert!(paths("/api/v1").all(|path| path.starts_with("/api/v1") != stays(&path)));
         assert!(paths("/api").any(|path| path == "/api"));
         assert!(paths("").any(|path| path == "/"));
     }

@@ -27,6 +27,8 @@
 mod command;
 mod endpoint;
 mod event;
+mod exposition;
+mod metric;
 mod openapi;
 mod plan;
 mod probe;
@@ -42,6 +44,11 @@ pub use crate::endpoint::{
     Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
+pub use crate::exposition::{
+    Exposition, ExpositionFormat, HistogramReading, InvalidExposition, MetricFamily, MetricKind,
+    MetricSample, parse_exposition,
+};
+pub use crate::metric::Metric;
 pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::plan::{
     BackoffRules, Edge, Graph, Group, Node, Plan, PlanPlatform, PlanWarning, PlannedService,

@@ -44,6 +44,7 @@ mod journal;
 mod listen;
 mod listener;
 mod local_token;
+mod metrics;
 mod passage;
 mod probes;
 mod query;
@@ -57,6 +58,7 @@ mod stall;
 mod status;
 mod stream;
 mod timeline;
+mod traffic;
 #[cfg(unix)]
 mod unix;
 mod why;

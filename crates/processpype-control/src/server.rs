@@ -5,7 +5,7 @@
 //! 1. All that is the same for every request is rendered once, here.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -26,6 +26,7 @@ use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::routes;
 use crate::settings::ControlSettings;
+use crate::traffic::Traffic;
 
 /// A control plane that does not listen yet.
 ///
@@ -47,6 +48,12 @@ pub(crate) struct Control {
     pub(crate) streams: Arc<Semaphore>,
     /// Free places for commands that are being read and handed over.
     pub(crate) commands: Arc<Semaphore>,
+    /// The place of the one scrape of metrics.
+    pub(crate) scrapes: Semaphore,
+    /// All that was answered.
+    pub(crate) traffic: Traffic,
+    /// Events that streams could not send.
+    pub(crate) lagged: Arc<AtomicU64>,
     /// Commands, client by client.
     pub(crate) writes: Rates,
     /// Wrong tokens, client by client.
@@ -95,6 +102,9 @@ impl Server {
             guard: Guard::new(&settings.allowed_hosts, settings.limits.uri_bytes),
             streams: Arc::new(Semaphore::new(settings.limits.streams)),
             commands: Arc::new(Semaphore::new(settings.limits.commands)),
+            scrapes: Semaphore::new(1),
+            traffic: Traffic::default(),
+            lagged: Arc::default(),
             writes: Rates::new(settings.limits.writes),
             failures: Rates::new(settings.limits.failures),
             closing: closed,

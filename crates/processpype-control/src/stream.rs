@@ -8,6 +8,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -45,6 +46,8 @@ struct Follower {
     closing: watch::Receiver<bool>,
     heartbeat: Duration,
     stage: Stage,
+    /// Counts what could not be sent, over all streams.
+    lagged: Arc<AtomicU64>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -79,6 +82,7 @@ pub(crate) fn follow(
         closing: control.closing.clone(),
         heartbeat: control.settings.limits.heartbeat,
         stage: Stage::Greeting,
+        lagged: Arc::clone(&control.lagged),
         _place: place,
     };
     let body = Body::from_stream(stream::unfold(follower, Follower::next));
@@ -127,6 +131,7 @@ impl Follower {
     fn text(&self, page: &EventPage) -> String {
         let mut text = String::new();
         if page.lost > 0 {
+            self.lagged.fetch_add(page.lost, Ordering::Relaxed);
             push(&mut text, "event: lagged\n", &Lagged { lost: page.lost });
         }
         for event in page.events.iter().filter(|event| self.filter.matches(event)) {

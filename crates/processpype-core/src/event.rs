@@ -118,6 +118,17 @@ impl fmt::Display for Cause {
 // === impl EventKind ===
 
 impl EventKind {
+    /// Every kind, in the order of their declaration.
+    pub const ALL: [Self; 7] = [
+        Self::State,
+        Self::Health,
+        Self::Restart,
+        Self::Command,
+        Self::HandlerPanic,
+        Self::InstanceLeaked,
+        Self::Application,
+    ];
+
     /// Returns the word as it stands on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -91,6 +91,8 @@ async fn live_answers_fit_the_schemas_they_claim() {
         ("get", "/info", "/info"),
         ("get", "/events", "/events"),
         ("get", "/events", "/events?limit=x"),
+        ("get", "/metrics", "/metrics"),
+        ("get", "/metrics", "/metrics?x=1"),
         ("get", "/health/live", "/health/live"),
         ("get", "/health/ready", "/health/ready"),
         ("get", "/health/startup", "/health/startup"),
