@@ -9,7 +9,7 @@ use crate::record::{Machine, Record};
 use crate::sampler::{self, SAMPLE};
 use crate::table::{Row, print_rows};
 use crate::workload::{Case, WORKLOADS, Workload};
-use crate::{helpers, instructions};
+use crate::{elsewhere, helpers, instructions};
 
 const USAGE: &str = "\
 usage: processpype-bench [WORKLOAD… | all] [--runs N] [--json FILE] [--case NAME]
@@ -99,6 +99,7 @@ impl Request {
                 helpers::build(*helper)?;
             }
             writeln!(out, "{}: {}", workload.name, workload.about)?;
+            elsewhere::say(&mut out, workload.name)?;
             let wanted = |case: &Case| self.case.as_ref().is_none_or(|name| *name == case.name);
             for case in (workload.cases)().into_iter().filter(wanted) {
                 let (new, whole) = measure(workload, &case, self.runs.min(workload.runs_max))?;

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | what is measured | `workload` and one module for each of them |
 //! | how it is measured | `command`, `sampler`, `helpers`, `launch`, `server`, `tally` |
+//! | who is not there | `elsewhere` |
 //! | what comes of it | `figure`, `table`, `record` |
 //! | code that micro-benchmarks and instruction counts share | `hot`, `instructions` |
 
@@ -35,6 +36,7 @@ mod command;
 mod config;
 mod contention;
 mod crash;
+mod elsewhere;
 mod figure;
 mod graph;
 mod helpers;

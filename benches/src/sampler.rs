@@ -1,7 +1,12 @@
 //! One sample, in a process of its own: asked for, taken, and read.
 
-use std::io::{self, Write};
-use std::process::{Command, ExitCode, Stdio};
+use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::figure::{Failure, Figure, Meter, Outcome};
 use crate::helpers::{self, Helper};
@@ -46,11 +51,40 @@ pub(crate) fn ask(workload: &Workload, case: &str, subject: &str) -> Outcome {
     };
     let mut command = Command::new(program);
     command.args([SAMPLE, workload.name, case, subject]).env_remove("RUST_BACKTRACE");
-    let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).output()?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        let last = text.trim().lines().last().unwrap_or("it said nothing").to_owned();
-        return Err(Failure::from(last));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own, so that one that is given up takes the servers that it started with it.
+    let mut child = command.process_group(0).spawn()?;
+    let until = Instant::now() + workload.time_max;
+    let out = read_beside(child.stdout.take());
+    let err = read_beside(child.stderr.take());
+    let (Some(out), Some(err)) = (text_by(&out, until), text_by(&err, until)) else {
+        give_up(&mut child);
+        return Err(format!("no sample within {:?}", workload.time_max).into());
+    };
+    if !child.wait()?.success() {
+        let last = err.trim().lines().last().unwrap_or("it said nothing");
+        return Err(Failure::from(last.to_owned()));
     }
-    String::from_utf8(output.stdout)?.lines().map(str::parse).collect()
+    out.lines().map(str::parse).collect()
+}
+
+/// Reads a pipe to its end on a thread of its own, which may take for ever.
+fn read_beside(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (sender, text) = sync_channel(1);
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    text
+}
+
+fn text_by(text: &Receiver<String>, until: Instant) -> Option<String> {
+    let left: Duration = until.saturating_duration_since(Instant::now());
+    text.recv_timeout(left).ok()
+}
+
+fn give_up(child: &mut Child) {
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.wait();
 }

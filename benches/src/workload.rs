@@ -4,6 +4,8 @@
 //!
 //! 1. The first subject of a case is its floor.
 
+use std::time::Duration;
+
 use crate::figure::{Meter, Outcome};
 use crate::helpers::Helper;
 use crate::{cold, config, contention, crash, graph, http, log, start, storm, straggle, trees};
@@ -21,6 +23,8 @@ pub(crate) struct Workload {
     pub(crate) helpers: &'static [Helper],
     /// How many runs at most: what takes minutes is not done ten times.
     pub(crate) runs_max: usize,
+    /// How long one sample may take; one that takes longer is none.
+    pub(crate) time_max: Duration,
     /// Whether samples are taken by the program that counts allocations.
     pub(crate) is_counted: bool,
 }
@@ -49,6 +53,12 @@ pub(crate) const OURS: &str = "processpype";
 /// This framework with its threads as under `.main()`.
 pub(crate) const OURS_MAIN: &str = "processpype-main";
 
+/// Far longer than any sample takes that is not stuck.
+const SAMPLE_TIME_MAX: Duration = Duration::from_secs(180);
+
+/// The same for a sample that builds whole programs.
+const BUILD_TIME_MAX: Duration = Duration::from_secs(1800);
+
 const BASE: Workload = Workload {
     name: "",
     about: "",
@@ -56,6 +66,7 @@ const BASE: Workload = Workload {
     sample: |_| Ok(Vec::new()),
     helpers: &[],
     runs_max: 11,
+    time_max: SAMPLE_TIME_MAX,
     is_counted: false,
 };
 
@@ -76,6 +87,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         helpers: &[Helper::Heap],
         runs_max: 3,
         is_counted: true,
+        ..BASE
     },
     Workload {
         name: "w2",
@@ -163,6 +175,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         cases: trees::cases,
         sample: trees::sample,
         runs_max: 1,
+        time_max: BUILD_TIME_MAX,
         ..BASE
     },
 ];

@@ -34,7 +34,7 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         name: "processpype-cli",
-        uses: &["processpype-config", "processpype-api", "processpype-control"],
+        uses: &["processpype-config", "processpype-api"],
         tests_use: &[],
     },
     Floor {

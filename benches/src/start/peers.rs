@@ -88,7 +88,7 @@ pub(super) async fn graceful_shutdown(n: usize, mut watch: Watch) -> Result<Seen
 
 struct Root;
 
-struct Child(Counts);
+struct Child(Tally);
 
 impl Actor for Root {
     type Msg = ();
@@ -110,32 +110,33 @@ impl Actor for Child {
     }
 
     async fn post_start(&self, _: ActorRef<()>, (): &mut ()) -> Result<(), ActorProcessingErr> {
-        self.0.up.add();
-        Ok(())
-    }
-
-    async fn post_stop(&self, _: ActorRef<()>, (): &mut ()) -> Result<(), ActorProcessingErr> {
-        self.0.down.add();
+        self.0.add();
         Ok(())
     }
 }
 
 pub(super) async fn ractor(n: usize, mut watch: Watch) -> Result<Seen, Failure> {
-    let counts = Counts::of(n);
+    let up = Tally::of(n);
     watch.built();
     let (root, joined) = Actor::spawn(Some("root".to_owned()), Root, ()).await?;
+    let mut children = Vec::with_capacity(n);
     for index in 0..n {
-        let child = Child(counts.clone());
-        Actor::spawn_linked(Some(format!("s{index}")), child, (), root.get_cell()).await?;
+        let child = Child(up.clone());
+        let name = Some(format!("s{index}"));
+        children.push(Actor::spawn_linked(name, child, (), root.get_cell()).await?);
     }
-    counts.up.whole().await;
+    up.whole().await;
     watch.started();
-    root.stop_children_and_wait(None, None).await;
+    // Each by its own handle: a root that stops kills those that have not stopped by then.
+    children.iter().for_each(|(child, _)| child.stop(None));
+    let mut ended = 0;
+    for (_, child) in children {
+        child.await?;
+        ended += 1;
+    }
     root.stop(None);
     joined.await?;
-    // Its children may still be in `post_stop`.
-    counts.down.whole().await;
-    watch.stopped(counts.down.counted(), n)
+    watch.stopped(ended, n)
 }
 
 // === kameo ===

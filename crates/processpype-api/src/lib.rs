@@ -28,6 +28,7 @@ mod command;
 mod endpoint;
 mod event;
 mod exposition;
+mod local_token;
 mod metric;
 mod openapi;
 mod plan;
@@ -49,6 +50,9 @@ pub use crate::exposition::{
     MetricSample, parse_exposition,
 };
 pub use crate::metric::Metric;
+pub use crate::local_token::{
+    TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory, local_token_file, not_private,
+};
 pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::plan::{
     BackoffRules, Edge, Graph, Group, Node, Plan, PlanPlatform, PlanWarning, PlannedService,
@@ -57,7 +61,7 @@ pub use crate::plan::{
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
-    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, Restart, ServiceDetail,
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, Polls, Restart, ServiceDetail,
     ServiceList, ServiceState, ServiceStatus,
 };
 pub use crate::time::Timestamp;

@@ -24,6 +24,7 @@ mod error;
 mod exit;
 mod follow;
 mod http;
+mod local_token;
 mod look;
 mod print;
 mod shell;

@@ -9,8 +9,8 @@
 use std::net::IpAddr;
 
 use processpype_config::{Secret, runtime_directory};
-use processpype_control::find_local_token_at;
 
+use crate::local_token::find_local_token_at;
 use crate::print;
 
 /// The variable with the token to show.

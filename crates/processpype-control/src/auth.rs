@@ -17,15 +17,13 @@ use std::fmt;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use processpype_api::TOKEN_LENGTH_MAX;
 use processpype_core::Role;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// The fewest characters of a token: 128 bits in base 64 have 22.
 pub const TOKEN_LENGTH_MIN: usize = 22;
-
-/// The most characters of a token; a longer one that a client sends is not looked at.
-pub const TOKEN_LENGTH_MAX: usize = 512;
 
 /// The most characters of a token's name.
 pub const TOKEN_NAME_MAX: usize = 64;

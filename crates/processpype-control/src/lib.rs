@@ -63,17 +63,15 @@ mod traffic;
 mod unix;
 mod why;
 
-pub use crate::auth::{InvalidToken, TOKEN_LENGTH_MAX, TOKEN_LENGTH_MIN, TOKEN_NAME_MAX, Token};
+pub use crate::auth::{InvalidToken, TOKEN_LENGTH_MIN, TOKEN_NAME_MAX, Token};
 pub use crate::error::{BindError, SettingsError};
 pub use crate::graph::{edges, groups};
 pub use crate::listen::{Bound, Drained, Running};
 pub use crate::listener::{
     Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Surfaces,
 };
-pub use crate::local_token::{
-    LocalToken, LocalTokenError, LocalTokenFile, find_local_token, find_local_token_at,
-};
+pub use crate::local_token::{LocalToken, LocalTokenError, LocalTokenFile};
 pub use crate::rate::Rate;
 pub use crate::server::Server;
 pub use crate::settings::{ControlSettings, Limits};
-pub use processpype_api::ServiceDoc;
+pub use processpype_api::{ServiceDoc, TOKEN_LENGTH_MAX};

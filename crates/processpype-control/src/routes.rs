@@ -196,8 +196,8 @@ fn read(
         EndpointId::Plan => Ok(control.plan.respond(headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
         EndpointId::Info => Ok(status::info(control)),
-        EndpointId::OpenApi => Ok(control.openapi.respond(headers)),
-        EndpointId::Docs => Ok(docs::respond(control.docs_page.clone())),
+        EndpointId::OpenApi => Ok(control.documents.openapi.respond(headers)),
+        EndpointId::Docs => Ok(docs::respond(control.documents.page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
         EndpointId::Live
         | EndpointId::Ready

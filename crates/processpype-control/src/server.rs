@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //!
-//! 1. All that is the same for every request is rendered once, here.
+//! 1. All that is the same for every request is rendered once; what describes the interface, for
+//!    the first who asks for it: a process does not wait for it before it listens.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -69,10 +70,19 @@ pub(crate) struct Control {
     pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
     pub(crate) timeline: Cache<Rendered>,
     pub(crate) plan: Rendered,
-    pub(crate) openapi: Rendered,
+    pub(crate) documents: Lazy<Documents>,
     /// When it was made.
     pub(crate) since: Timestamp,
-    pub(crate) docs_page: Bytes,
+}
+
+/// Made by whoever looks first.
+type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
+
+/// What describes the interface, for programs and for people.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    pub(crate) openapi: Rendered,
+    pub(crate) page: Bytes,
 }
 
 // === impl Server ===
@@ -94,7 +104,8 @@ impl Server {
             version: settings.version.clone(),
             prefix: settings.api_prefix.clone(),
         };
-        let document = document(&about, services);
+        let services = services.to_vec();
+        let documents = move || Documents::new(&about, &services);
         let (closing, closed) = watch::channel(false);
         let since = manager.now();
         let control = Control {
@@ -115,9 +126,8 @@ impl Server {
             graphs: Default::default(),
             timeline: Cache::default(),
             plan: Rendered::json(&settings.plan),
-            openapi: Rendered::json(&document),
+            documents: LazyLock::new(Box::new(documents)),
             since,
-            docs_page: docs::page(&document, &settings.api_prefix).into(),
             settings,
         };
         Ok(Self { control: Arc::new(control), closing })
@@ -148,6 +158,16 @@ impl Server {
         let has_tokens = settings.tokens.iter().any(|token| token.name() != LOCAL);
         let listeners = settings.all_listeners();
         Bound::bind(&listeners, has_tokens, router, settings.limits, self.closing).await
+    }
+}
+
+// === impl Documents ===
+
+impl Documents {
+    fn new(about: &About, services: &[ServiceDoc]) -> Self {
+        let document = document(about, services);
+        let page = docs::page(&document, &about.prefix).into();
+        Self { openapi: Rendered::json(&document), page }
     }
 }
 

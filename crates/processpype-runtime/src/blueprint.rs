@@ -96,6 +96,8 @@ pub struct Options {
     pub heartbeat: Option<HangLimit>,
     /// How long one poll may take, if polls are watched.
     pub watchdog: Option<HangLimit>,
+    /// Whether its polls are counted and timed.
+    pub poll_times: bool,
 }
 
 /// A choice of a provider for a role.
@@ -214,6 +216,7 @@ impl Default for Options {
             restart: RestartOptions::default(),
             heartbeat: None,
             watchdog: None,
+            poll_times: false,
         }
     }
 }

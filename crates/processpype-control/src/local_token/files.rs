@@ -3,38 +3,17 @@
 //! # Invariants
 //!
 //! 1. Nothing is followed: neither the directory nor the file may be a link.
-//! 2. What was opened is what is looked at, not its name a second time.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
-use crate::auth::TOKEN_LENGTH_MAX;
-
-/// What others may do with the file or the directory: nothing.
-const OTHERS: u32 = 0o077;
+use processpype_api::not_private;
 
 /// The user whose process this is.
 pub(super) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
-}
-
-/// Reads a token.
-pub(super) fn read(path: &Path) -> io::Result<String> {
-    // What is no plain file must not make anybody wait, such as a pipe.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(refused("it is no plain file"));
-    }
-    check_private(&metadata)?;
-    let mut text = String::new();
-    file.take(TOKEN_LENGTH_MAX as u64 + 1).read_to_string(&mut text)?;
-    Ok(text.trim_end().to_owned())
 }
 
 /// Writes a token, and returns which file it is.
@@ -80,13 +59,7 @@ fn private_directory(path: &Path) -> io::Result<()> {
 }
 
 fn check_private(metadata: &Metadata) -> io::Result<()> {
-    if metadata.uid() != user() {
-        return Err(refused("it belongs to another user"));
-    }
-    if metadata.mode() & OTHERS != 0 {
-        return Err(refused("other users may read or change it"));
-    }
-    Ok(())
+    not_private(metadata.uid(), metadata.mode(), user()).map_or(Ok(()), |why| Err(refused(why)))
 }
 
 fn number(file: &Metadata) -> (u64, u64) {
@@ -136,10 +109,10 @@ mod tests {
         let place = Place::new("mode");
         let file = write(&place.token(), "secret").unwrap();
         assert_eq!((mode(&place.0.join("run")), mode(&place.token())), (0o700, 0o600));
-        assert_eq!(read(&place.token()).unwrap(), "secret");
+        assert_eq!(fs::read_to_string(place.token()).unwrap(), "secret");
         assert_eq!(fs::read_dir(place.0.join("run")).unwrap().count(), 1, "nothing else is left");
         remove(&place.token(), file);
-        assert_eq!(read(&place.token()).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(fs::read(place.token()).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
@@ -148,7 +121,7 @@ mod tests {
         let first = write(&place.token(), "first").unwrap();
         write(&place.token(), "second").unwrap();
         remove(&place.token(), first);
-        assert_eq!(read(&place.token()).unwrap(), "second");
+        assert_eq!(fs::read_to_string(place.token()).unwrap(), "second");
     }
 
     #[test]
@@ -164,7 +137,7 @@ mod tests {
         write(&place.token(), "secret").unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
         assert!(fs::symlink_metadata(place.token()).unwrap().is_file());
-        assert_eq!(read(&place.token()).unwrap(), "secret");
+        assert_eq!(fs::read_to_string(place.token()).unwrap(), "secret");
     }
 
     #[test]
@@ -177,18 +150,5 @@ mod tests {
         fs::remove_dir(&run).unwrap();
         symlink(std::env::temp_dir(), &run).unwrap();
         assert!(write(&place.token(), "secret").is_err());
-    }
-
-    #[test]
-    fn what_others_can_read_or_plant_is_not_read() {
-        let place = Place::new("planted");
-        write(&place.token(), "secret").unwrap();
-        fs::set_permissions(place.token(), fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(read(&place.token()).is_err());
-        fs::set_permissions(place.token(), fs::Permissions::from_mode(0o600)).unwrap();
-        let link = place.0.join("run/other.token");
-        symlink(place.token(), &link).unwrap();
-        assert!(read(&link).is_err());
-        assert!(read(&place.0.join("run")).is_err());
     }
 }

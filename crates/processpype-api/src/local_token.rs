@@ -1,0 +1,94 @@
+//! Where an application leaves the token for its own machine, and where its clients look for it.
+//!
+//! The application writes the file, a client reads it; what both must agree on is here, and neither
+//! does more than name and judge it here.
+//!
+//! # Invariants
+//!
+//! 1. Nothing is touched: names in, names out.
+//!
+//! # Where
+//!
+//! `$XDG_RUNTIME_DIR/processpype/NAME-PORT.token`, and without that variable
+//! `processpype-UID/NAME-PORT.token` in the system's directory of temporary files. NAME is the
+//! application's title in lower case, with `-` for what is neither a letter nor a digit.
+
+use std::path::{Path, PathBuf};
+
+/// The most characters of a token; a longer one is not looked at, wherever it comes from.
+pub const TOKEN_LENGTH_MAX: usize = 512;
+
+/// The most characters that the title contributes to the name of the file.
+const TITLE_MAX: usize = 64;
+
+/// What others may do with the file or the directory: nothing.
+const OTHERS: u32 = 0o077;
+
+/// Returns the directory of the token files of `user`.
+///
+/// `runtime` is `$XDG_RUNTIME_DIR`, if there is one; `temporary` the system's directory of
+/// temporary files.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use processpype_api::local_token_directory;
+///
+/// let (run, tmp) = (Path::new("/run/user/1000"), Path::new("/tmp"));
+/// assert_eq!(local_token_directory(Some(run), tmp, 1000), run.join("processpype"));
+/// assert_eq!(local_token_directory(None, tmp, 1000), tmp.join("processpype-1000"));
+/// ```
+#[must_use]
+pub fn local_token_directory(runtime: Option<&Path>, temporary: &Path, user: u32) -> PathBuf {
+    match runtime {
+        Some(runtime) => runtime.join("processpype"),
+        None => temporary.join(format!("processpype-{user}")),
+    }
+}
+
+/// Returns the name of the file of the application `title` whose control API is at `port`.
+///
+/// ```
+/// use processpype_api::{is_local_token_at, local_token_file};
+///
+/// let name = local_token_file("My Shop", 8080);
+/// assert_eq!(name, "my-shop-8080.token");
+/// assert!(is_local_token_at(&name, 8080) && !is_local_token_at(&name, 80));
+/// ```
+#[must_use]
+pub fn local_token_file(title: &str, port: u16) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let title: String = title.chars().take(TITLE_MAX).map(letter).collect();
+    format!("{title}{}", end(port))
+}
+
+/// Returns whether a file of that name is the one of some application at `port`.
+#[must_use]
+pub fn is_local_token_at(name: &str, port: u16) -> bool {
+    name.ends_with(&end(port))
+}
+
+/// Says why a file or directory is not private to `user`, from its owner and its mode; `None` if it
+/// is.
+///
+/// ```
+/// use processpype_api::not_private;
+///
+/// assert_eq!(not_private(1000, 0o100_600, 1000), None);
+/// assert!(not_private(1000, 0o100_640, 1000).is_some());
+/// assert!(not_private(0, 0o100_600, 1000).is_some());
+/// ```
+#[must_use]
+pub fn not_private(owner: u32, mode: u32, user: u32) -> Option<&'static str> {
+    if owner != user {
+        Some("it belongs to another user")
+    } else if mode & OTHERS != 0 {
+        Some("other users may read or change it")
+    } else {
+        None
+    }
+}
+
+fn end(port: u16) -> String {
+    format!("-{port}.token")
+}
