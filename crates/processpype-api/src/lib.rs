@@ -49,10 +49,10 @@ pub use crate::exposition::{
     Exposition, ExpositionFormat, HistogramReading, InvalidExposition, MetricFamily, MetricKind,
     MetricSample, parse_exposition,
 };
-pub use crate::metric::Metric;
 pub use crate::local_token::{
     TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory, local_token_file, not_private,
 };
+pub use crate::metric::Metric;
 pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::plan::{
     BackoffRules, Edge, Graph, Group, Node, Plan, PlanPlatform, PlanWarning, PlannedService,
@@ -61,8 +61,8 @@ pub use crate::plan::{
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
-    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, Polls, Restart, ServiceDetail,
-    ServiceList, ServiceState, ServiceStatus,
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, Polls, Restart,
+    ServiceDetail, ServiceList, ServiceState, ServiceStatus,
 };
 pub use crate::time::Timestamp;
 pub use crate::timeline::{Info, Timeline, TimelineService};

@@ -14,8 +14,8 @@ mod services;
 
 use std::time::Duration;
 
-use axum::http::header::ACCEPT;
 use axum::http::HeaderMap;
+use axum::http::header::ACCEPT;
 use axum::response::Response;
 use processpype_api::{Code, Exposition, ExpositionFormat, Metric, Problem};
 use tokio::time::timeout;

@@ -68,8 +68,8 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
         .with_state(Arc::clone(control))
 }
 
-/// Returns where a request went, as its answer is counted. The name of a service that does not exist
-/// is the client's invention.
+/// Returns where a request went, as its answer is counted. The name of a service that does not
+/// exist is the client's invention.
 fn routed(control: &Control, endpoint: &'static Endpoint, params: &Params) -> Routed {
     let name = params.get("name");
     let is_service = endpoint.id == EndpointId::ServiceRoute;

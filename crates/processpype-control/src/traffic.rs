@@ -220,7 +220,8 @@ mod tests {
         let route = Route::default();
         for status in 200..400 {
             let status = StatusCode::from_u16(status).unwrap();
-            let letter = char::from(b'A' + status.as_str().bytes().map(|b| b % 10).sum::<u8>() % 26);
+            let letter =
+                char::from(b'A' + status.as_str().bytes().map(|b| b % 10).sum::<u8>() % 26);
             let method = Method::from_bytes(format!("BREW{letter}").as_bytes()).unwrap();
             route.note(&method, status, TOOK);
         }

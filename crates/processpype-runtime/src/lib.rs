@@ -18,7 +18,8 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
-//! | what others see and ask | `manager`, `operation`, `status`, `journal`, `layout`, `tally`, `metrics` |
+//! | what others see and ask | `manager`, `operation`, `status`, `journal`, `layout` |
+//! | numbers | `tally`, `metrics` |
 //! | what test kits see | `watch` |
 
 mod argument;

@@ -29,8 +29,8 @@ use crate::context::Context;
 pub use self::error::MetricError;
 pub use self::name::{HELP_MAX, LABEL_VALUE_MAX, LABELS_MAX, NAME_MAX};
 pub use self::reading::{Reading, Series, SeriesFamily};
-pub(crate) use self::store::{Families, Store};
 pub use self::store::{FAMILIES_MAX, SERIES_MAX};
+pub(crate) use self::store::{Families, Store};
 pub use self::value::{BUCKETS_MAX, Buckets, Counter, Gauge, Histogram};
 
 /// What kind of metric a name stands for.
@@ -47,7 +47,7 @@ pub enum Kind {
 /// Registers the metrics of one service; from [`Context::metrics`].
 ///
 /// They are told at `GET /metrics` under their own name, with the label `service`. Names are those
-/// of Prometheus: a unit in the name (`_seconds`, `_bytes`), and `_total` at the end of a counter's.
+/// of Prometheus: a unit in the name (`_seconds`, `_bytes`), and `_total` ends that of a counter.
 /// Names that begin with `processpype_` or `process_` are the framework's.
 ///
 /// Registering again gives the same metric, so it can be done wherever it is needed; do it once,

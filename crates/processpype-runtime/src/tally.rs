@@ -110,7 +110,13 @@ pub struct Counts {
 
 impl Tally {
     /// Counts what a transition tells; `since` is when the state before was entered.
-    pub(crate) fn note(&self, change: Change, exit: Option<Exit>, since: Timestamp, now: Timestamp) {
+    pub(crate) fn note(
+        &self,
+        change: Change,
+        exit: Option<Exit>,
+        since: Timestamp,
+        now: Timestamp,
+    ) {
         let took = now.0.saturating_sub(since.0);
         match (change.from, change.to) {
             (_, ServiceState::Starting) if is_restart(change) => {

@@ -183,8 +183,7 @@ pub(crate) fn apply(
     section: &Section,
 ) -> Result<(), Report> {
     let [own, inherited] = keys;
-    options.poll_times =
-        own.poll_times.or(inherited.poll_times).unwrap_or(options.poll_times);
+    options.poll_times = own.poll_times.or(inherited.poll_times).unwrap_or(options.poll_times);
     let section = section.get("processpype");
     let heartbeat = laid_over(
         options.heartbeat,

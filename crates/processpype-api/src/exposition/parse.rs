@@ -40,7 +40,7 @@ struct Reader {
     families: Vec<MetricFamily>,
     /// Which families there were, and what of their head was told.
     heads: BTreeMap<String, Head>,
-    series: BTreeSet<(String, Vec<(String, String)>)>,
+    series: BTreeSet<(String, Labels)>,
 }
 
 #[derive(Debug, Default)]
@@ -169,9 +169,12 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
+/// Names and values, in the order of the text.
+type Labels = Vec<(String, String)>;
+
 /// Reads labels up to the closing brace; returns what comes after it.
-fn labels(mut rest: &str) -> Result<(Vec<(String, String)>, &str), String> {
-    let mut labels: Vec<(String, String)> = Vec::new();
+fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
+    let mut labels = Labels::new();
     loop {
         if let Some(after) = rest.strip_prefix('}') {
             return Ok((labels, after));
@@ -220,7 +223,7 @@ fn check_family(family: &MetricFamily) -> Result<(), String> {
     if family.kind != MetricKind::Histogram {
         return Ok(());
     }
-    let mut parts: BTreeMap<Vec<(String, String)>, Parts> = BTreeMap::new();
+    let mut parts: BTreeMap<Labels, Parts> = BTreeMap::new();
     for sample in &family.samples {
         let mut labels = sample.labels.clone();
         labels.retain(|(name, _)| name != "le");

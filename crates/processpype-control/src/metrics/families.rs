@@ -82,7 +82,10 @@ impl<'a> Scrape<'a> {
                 text.sample(&[], self.control.settings.limits.streams as f64);
             }
             Metric::EVENTS_LAGGED => {
-                text.sample(&[], self.control.lagged.load(std::sync::atomic::Ordering::Relaxed) as f64);
+                text.sample(
+                    &[],
+                    self.control.lagged.load(std::sync::atomic::Ordering::Relaxed) as f64,
+                );
             }
             Metric::HTTP_REQUESTS => self.requests(text),
             Metric::HTTP_DURATION => {

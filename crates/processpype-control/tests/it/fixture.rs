@@ -14,8 +14,8 @@ use processpype_config::Section;
 use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
 use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceState};
 use processpype_runtime::{
-    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, Launch, Manager, Options, Result,
-    RouteAccess, Routes, Service, Spec, Timestamp,
+    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, Launch, Manager,
+    Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -132,11 +132,13 @@ impl Service for Echo {
 impl Meter {
     fn new(cx: Context) -> Result<Self> {
         let metrics = cx.metrics();
-        let jobs = |queue| metrics.with("queue", queue)?.counter("jobs_total", "Jobs \\ done.\nAll.");
+        let jobs =
+            |queue| metrics.with("queue", queue)?.counter("jobs_total", "Jobs \\ done.\nAll.");
         jobs(ODD)?.add(3);
         jobs("")?.inc();
         metrics.gauge("depth", "")?.set(f64::NEG_INFINITY);
-        let times = metrics.histogram("job_seconds", "\"Times\".", Buckets::new(vec![0.5, 2.0])?)?;
+        let times =
+            metrics.histogram("job_seconds", "\"Times\".", Buckets::new(vec![0.5, 2.0])?)?;
         [0.1, 1.0, 7.0].iter().for_each(|time| times.observe(*time));
         Ok(Self)
     }

@@ -38,7 +38,11 @@ fn value(
 }
 
 #[track_caller]
-fn check(scrape: &BTreeMap<String, MetricFamily>, metric: &str, expected: &[(&[(&str, &str)], f64)]) {
+fn check(
+    scrape: &BTreeMap<String, MetricFamily>,
+    metric: &str,
+    expected: &[(&[(&str, &str)], f64)],
+) {
     for (labels, expected) in expected {
         let found = value(scrape, metric, metric, labels);
         assert_eq!(found, Some(*expected), "{metric} {labels:?}");
@@ -136,7 +140,9 @@ async fn open_metrics_is_for_who_asks() {
     let answer = app.ask(Method::GET, "/metrics", &accept, "").await;
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(answer.header("content-type"), media);
-    assert!(answer.text.contains("# TYPE jobs counter\njobs_total{service=\"one\",queue=\"\"} 1\n"));
+    assert!(
+        answer.text.contains("# TYPE jobs counter\njobs_total{service=\"one\",queue=\"\"} 1\n")
+    );
     assert!(answer.text.ends_with("\n# EOF\n"));
 }
 

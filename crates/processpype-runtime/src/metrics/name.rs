@@ -63,7 +63,9 @@ pub(super) fn check_label(
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     let begins = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    begins && name.len() <= NAME_MAX && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    begins
+        && name.len() <= NAME_MAX
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]

@@ -190,7 +190,11 @@ impl Buckets {
         let ascends = bounds.windows(2).all(|pair| pair[0] < pair[1]);
         let is_finite = bounds.iter().all(|bound| bound.is_finite());
         let fits = (1..=BUCKETS_MAX).contains(&bounds.len());
-        if ascends && is_finite && fits { Ok(Self(bounds.into())) } else { Err(MetricError::Buckets) }
+        if ascends && is_finite && fits {
+            Ok(Self(bounds.into()))
+        } else {
+            Err(MetricError::Buckets)
+        }
     }
 
     /// Returns the bounds.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::harness::{Plain, secs};
 
 async fn scrape(app: &TestApp) -> BTreeMap<String, MetricFamily> {
-    let text = app.get("/metrics").await.text().to_owned();
+    let text = app.get("/metrics").await.text();
     let families = parse_exposition(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     families.into_iter().map(|family| (family.name.clone(), family)).collect()
 }
@@ -48,9 +48,8 @@ async fn counters_go_on_over_restarts_and_gauges_go_with_their_generation() {
     let app = testing::start(app).await.unwrap();
     tokio::time::sleep(secs(30)).await;
     let told = scrape(&app).await;
-    let values = |name: &str| -> Vec<f64> {
-        told[name].samples.iter().map(|sample| sample.value).collect()
-    };
+    let values =
+        |name: &str| -> Vec<f64> { told[name].samples.iter().map(|sample| sample.value).collect() };
     assert_eq!((values("lives_total"), values("life")), (vec![2.0; 2], vec![2.0; 2]));
     assert_eq!(values("processpype_service_restarts_total"), [1.0; 2]);
     app.manager().stop("one").await.unwrap();
@@ -91,9 +90,12 @@ async fn polls_are_timed_for_who_says_so() {
     assert_eq!(polls.samples.len(), 1);
     assert_eq!(polls.samples[0].label("service"), Some("on"));
     assert!(polls.samples[0].value >= 10.0);
-    let polls = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["polls"].clone();
-    assert!(polls(app.get("/services/on").await.text())["count"].as_u64() >= Some(10));
-    assert!(polls(app.get("/services/off").await.text()).is_null());
+    let detail = async |path| {
+        let text = app.get(path).await.text();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    assert!(detail("/services/on").await["polls"]["count"].as_u64() >= Some(10));
+    assert!(detail("/services/off").await["polls"].is_null());
     app.stop().await;
 }
 
@@ -170,7 +172,8 @@ async fn the_rules_name_what_a_scrape_tells() {
             assert!(told.contains_key(metric.name), "{alert}: no scrape has {}", metric.name);
         }
         let has_label = |name: &str| {
-            let is_bound = name == "le" && metrics.iter().any(|it| it.kind == MetricKind::Histogram);
+            let is_bound =
+                name == "le" && metrics.iter().any(|it| it.kind == MetricKind::Histogram);
             is_bound || metrics.iter().any(|metric| metric.labels.contains(&name))
         };
         for name in names.iter().filter(|name| metric(name).is_none()) {

@@ -1,3 +1,5 @@
+//! What belongs to the service, what to its generation, and what is refused.
+
 use super::*;
 
 fn store() -> Store {
