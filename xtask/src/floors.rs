@@ -29,7 +29,13 @@ const FLOORS: &[Floor] = &[
     Floor { name: "processpype-api", uses: &["processpype-core"], tests_use: &[] },
     Floor {
         name: "processpype-control",
-        uses: &["processpype-core", "processpype-config", "processpype-runtime", "processpype-api"],
+        uses: &[
+            "processpype-core",
+            "processpype-config",
+            "processpype-telemetry",
+            "processpype-runtime",
+            "processpype-api",
+        ],
         tests_use: &[],
     },
     Floor {

@@ -10,7 +10,10 @@
 //! 3. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
 mod answer;
+mod log;
+mod metrics;
 mod parameter;
+mod probe;
 
 use processpype_core::Role;
 use schemars::{Schema, SchemaGenerator};
@@ -18,7 +21,6 @@ use schemars::{Schema, SchemaGenerator};
 use crate::command::{Accepted, CommandBody, Commanded};
 use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
 use crate::plan::{Graph, Plan};
-use crate::probe::Probe;
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
 use crate::timeline::{Info, Timeline};
@@ -26,9 +28,10 @@ use crate::why::Why;
 
 pub use self::answer::Answer;
 use self::parameter::{
-    AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
+    AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, LAST_EVENT_ID, NAME, WAIT, WITH_DEPENDENCIES,
+    WITH_DEPENDENTS,
 };
-pub use self::parameter::{GRAPH_FORMATS, Parameter, Place, Shape};
+pub use self::parameter::{EVENT_KINDS, GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
 ///
@@ -49,6 +52,10 @@ pub enum EndpointId {
     Restart,
     /// Why a service is as it is.
     Why,
+    /// The log of a service.
+    ServiceLogs,
+    /// The log of a service as a stream.
+    ServiceLogStream,
     /// A service's own routes.
     ServiceRoute,
     /// Who needs whom.
@@ -65,6 +72,10 @@ pub enum EndpointId {
     EventStream,
     /// Numbers about it all, for Prometheus.
     Metrics,
+    /// The log of the application.
+    Logs,
+    /// The log of the application as a stream.
+    LogStream,
     /// Liveness.
     Live,
     /// Readiness.
@@ -181,9 +192,6 @@ const READ: Endpoint = Endpoint {
 
 /// On loopback without a token: what runs, and start, stop and restart.
 const STATUS: Endpoint = Endpoint { access: Access::Loopback(Role::Viewer), ..READ };
-
-const PROBE: Endpoint =
-    Endpoint { is_prefixed: false, tag: "health", access: Access::Probe, problems: &[], ..READ };
 
 const COMMAND: Endpoint = Endpoint {
     method: Method::Post,
@@ -306,6 +314,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         problems: &[Code::UnknownService, Code::InvalidQuery],
         ..READ
     },
+    log::SERVICE_LOGS,
+    log::SERVICE_LOG_STREAM,
     Endpoint {
         id: EndpointId::ServiceRoute,
         method: Method::Any,
@@ -406,61 +416,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Parameter { shape: Shape::Sequence, ..AFTER },
             EVENT_FILTERS[0],
             EVENT_FILTERS[1],
-            Parameter {
-                name: "Last-Event-ID",
-                place: Place::Header,
-                description: "Where a broken stream goes on; wins over `after`.",
-                shape: Shape::Sequence,
-            },
+            LAST_EVENT_ID,
         ],
         answers: &[file("The stream; comments keep it alive.", "text/event-stream")],
         problems: &[Code::InvalidQuery, Code::Busy],
         ..READ
     },
-    Endpoint {
-        id: EndpointId::Metrics,
-        path: "/metrics",
-        is_prefixed: false,
-        tag: "health",
-        summary: "Numbers about it all, for Prometheus",
-        description: "Prometheus' text format 0.0.4, or OpenMetrics 1.0 for who asks for it with \
-            `Accept`. Beside the framework's metrics stand those of the services, with the label \
-            `service`. `docs/metrics.md` lists the former.",
-        answers: &[
-            file("The metrics now.", "text/plain"),
-            file("The metrics now.", "application/openmetrics-text"),
-        ],
-        problems: &[Code::InvalidQuery, Code::Busy],
-        access: Access::Metrics,
-        ..READ
-    },
-    Endpoint {
-        id: EndpointId::Live,
-        path: "/health/live",
-        summary: "Is the process alive?",
-        description: "Looks at no service.",
-        answers: &[ok("It is.", SchemaGenerator::subschema_for::<Probe>)],
-        ..PROBE
-    },
-    Endpoint {
-        id: EndpointId::Ready,
-        path: "/health/ready",
-        summary: "Can it do its work?",
-        description: "Fails while a service that should run is neither ready nor completed, and \
-            from the moment closing begins.",
-        answers: &[ok("It can.", SchemaGenerator::subschema_for::<Probe>)],
-        problems: &[Code::NotReady, Code::Closing],
-        ..PROBE
-    },
-    Endpoint {
-        id: EndpointId::Startup,
-        path: "/health/startup",
-        summary: "Is the start over?",
-        description: "Succeeds for ever once every service has settled.",
-        answers: &[ok("It is.", SchemaGenerator::subschema_for::<Probe>)],
-        problems: &[Code::NotStarted],
-        ..PROBE
-    },
+    metrics::METRICS,
+    log::LOGS,
+    log::LOG_STREAM,
+    probe::LIVE,
+    probe::READY,
+    probe::STARTUP,
     Endpoint {
         id: EndpointId::OpenApi,
         path: "/openapi.json",

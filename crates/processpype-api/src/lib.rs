@@ -29,6 +29,7 @@ mod endpoint;
 mod event;
 mod exposition;
 mod local_token;
+mod log;
 mod metric;
 mod openapi;
 mod plan;
@@ -41,8 +42,8 @@ mod why;
 
 pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
 pub use crate::endpoint::{
-    Access, Answer, Body, ENDPOINTS, Endpoint, EndpointId, GRAPH_FORMATS, Method, Parameter, Place,
-    Shape,
+    Access, Answer, Body, ENDPOINTS, EVENT_KINDS, Endpoint, EndpointId, GRAPH_FORMATS, Method,
+    Parameter, Place, Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
 pub use crate::exposition::{
@@ -51,6 +52,10 @@ pub use crate::exposition::{
 };
 pub use crate::local_token::{
     TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory, local_token_file, not_private,
+};
+pub use crate::log::{
+    LOG_LINES_PER_PAGE, LOG_SCOPES, LogLevel, LogPage, LogRecord, MAX_LOG_LINES_PER_PAGE,
+    SEVERITIES,
 };
 pub use crate::metric::Metric;
 pub use crate::openapi::{About, ServiceDoc, document};

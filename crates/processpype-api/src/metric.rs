@@ -84,15 +84,15 @@ impl Metric {
     pub const EVENTS: Self =
         counter("processpype_events_total", &["kind"], "Events of the application, by kind.");
 
-    /// Open event streams.
-    pub const EVENT_STREAMS: Self =
-        gauge("processpype_event_streams_open", &[], "Event streams that are open.");
+    /// Open streams.
+    pub const STREAMS: Self =
+        gauge("processpype_streams_open", &[], "Streams of events and of log lines that are open.");
 
-    /// The most event streams.
-    pub const EVENT_STREAMS_MAX: Self = gauge(
-        "processpype_event_streams_max",
+    /// The most streams.
+    pub const STREAMS_MAX: Self = gauge(
+        "processpype_streams_max",
         &[],
-        "How many event streams may be open; then more are refused.",
+        "How many streams may be open; then more are refused.",
     );
 
     /// Events that readers came too late for.
@@ -270,8 +270,8 @@ impl Metric {
         Self::QUEUE_DEPTH,
         Self::QUEUE_CAPACITY,
         Self::EVENTS,
-        Self::EVENT_STREAMS,
-        Self::EVENT_STREAMS_MAX,
+        Self::STREAMS,
+        Self::STREAMS_MAX,
         Self::EVENTS_LAGGED,
         Self::SERVICE_STATE,
         Self::SERVICE_READY,

@@ -110,6 +110,7 @@ fn tags(services: &[ServiceDoc]) -> Value {
         json!({ "name": "application", "description": "The application as a whole." }),
         json!({ "name": "services", "description": "Its services, and commands on them." }),
         json!({ "name": "events", "description": "What happened and what happens." }),
+        json!({ "name": "logs", "description": "What was logged and what is logged." }),
         json!({ "name": "health", "description": "Probes; the prefix does not move them." }),
         json!({ "name": "documentation", "description": "This document." }),
     ];
@@ -197,12 +198,16 @@ fn parameter(parameter: &Parameter) -> Value {
         Shape::Choice(words) => {
             json!({ "type": "string", "enum": words, "default": words.first() })
         }
+        Shape::Word(words) => json!({ "type": "string", "enum": words }),
         Shape::Sequence => json!({ "type": "integer", "minimum": 0 }),
         Shape::Count(u64::MAX, default) => {
             json!({ "type": "integer", "minimum": 0, "default": default })
         }
         Shape::Count(most, default) => {
             json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default })
+        }
+        Shape::Span => {
+            json!({ "type": "string", "pattern": DURATION, "examples": ["30s", "10m"] })
         }
         Shape::Duration(default) => json!({
             "type": "string", "pattern": DURATION, "examples": ["0", "500ms"], "default": default,

@@ -65,6 +65,8 @@ pub enum Code {
     StartFailed,
     /// The service did not end as it should.
     StopFailed,
+    /// The log belongs to the program that the application is a part of.
+    LogsUnavailable,
     /// The service does not run, so its routes do not answer.
     ServiceUnavailable,
     /// A service that should be ready is not.
@@ -138,7 +140,7 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::CrossOrigin,
@@ -161,6 +163,7 @@ impl Code {
         Self::TooManyRequests,
         Self::Internal,
         Self::HandlerPanicked,
+        Self::LogsUnavailable,
         Self::StartFailed,
         Self::StopFailed,
         Self::ServiceUnavailable,
@@ -195,6 +198,7 @@ impl Code {
             Self::TooManyRequests => (429, "too-many-requests", "Too many requests"),
             Self::Internal => (500, "internal", "Internal error"),
             Self::HandlerPanicked => (500, "handler-panicked", "The service's handler panicked"),
+            Self::LogsUnavailable => (501, "logs-unavailable", "The log is not the application's"),
             Self::StartFailed => (503, "start-failed", "Start failed"),
             Self::StopFailed => (503, "stop-failed", "Stop failed"),
             Self::ServiceUnavailable => (503, "service-unavailable", "Service does not run"),
@@ -256,6 +260,7 @@ impl Code {
             Self::TooManyRequests => "Try again after `Retry-After`, and more rarely.",
             Self::Internal => "This is a bug in Processpype; the log has the details.",
             Self::HandlerPanicked => "The service goes on; the log has the panic.",
+            Self::LogsUnavailable => "Look at the log of the program that the application is in.",
             Self::StartFailed => "`detail` has the public reason; the log has the rest.",
             Self::StopFailed => "`detail` has the public reason; nothing of it runs any more.",
             Self::ServiceUnavailable => "Try again after `Retry-After`, or start the service.",

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::exit::ClientExit;
 use crate::target::URL_VARIABLE;
+use crate::token::TOKEN_VARIABLE;
 
 /// Why a verb has no answer.
 #[derive(Debug)]
@@ -95,6 +96,10 @@ impl ClientError {
                 "is it the right address, and an application of this version? name another one \
                  with --url or {URL_VARIABLE}"
             )),
+            Self::Problem(told) if told.code == "unauthenticated" => Some(format!(
+                "put a token into {TOKEN_VARIABLE}; without it, the one that the application has \
+                 made is found only on its own machine and by its own user"
+            )),
             Self::Problem(told) => told.help.as_deref().map(with_flags),
         }
     }
@@ -146,5 +151,12 @@ mod tests {
         assert_eq!((told.code.as_str(), told.status), ("brand-new", 499));
         let error = ClientError::Problem(Box::new(told));
         assert_eq!((error.to_string().as_str(), error.exit()), ("New: d", ClientExit::Refused));
+    }
+
+    #[test]
+    fn who_is_not_known_is_told_where_to_put_a_token() {
+        let told = Told { code: "unauthenticated".to_owned(), ..Told::default() };
+        let help = ClientError::Problem(Box::new(told)).help();
+        assert!(help.is_some_and(|help| help.contains("PROCESSPYPE_TOKEN")));
     }
 }

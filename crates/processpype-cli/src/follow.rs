@@ -1,4 +1,4 @@
-//! Events: pages of what happened, and a stream of what happens.
+//! Events: pages of what happened, and a stream of what happens; and how any stream is followed.
 //!
 //! # Invariants
 //!
@@ -47,7 +47,7 @@ async fn pages(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientE
         if asking.json {
             say_raw(&answer.text);
         } else {
-            tell_lost(page.lost);
+            tell_lost(page.lost, "events");
             page.events.iter().for_each(|event| say(&view::event(event)));
         }
         let end = *end.get_or_insert(page.last);
@@ -66,16 +66,8 @@ async fn follow(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, Client
         None => asking.client.get("/events?limit=1").await?.read::<EventPage>()?.last,
     };
     let path = format!("/events/stream?after={after}{}", filters(args));
-    let mut follower = Follower { asking, last: after };
-    let mut stream = asking.client.stream(&path, None).await?;
-    loop {
-        match follower.read(&mut stream).await {
-            Ok(()) => return Ok(ClientExit::Done),
-            Err(error) => remark(&format!("{error}; trying again")),
-        }
-        stream = follower.again(&path).await?;
-        remark("connected again");
-    }
+    let show = |data: &str| serde_json::from_str(data).map(|event: Event| view::event(&event));
+    Follower { asking, last: after, unit: "events", show }.follow(&path).await
 }
 
 fn filters(args: &EventsArgs) -> String {
@@ -85,22 +77,40 @@ fn filters(args: &EventsArgs) -> String {
     format!("{}{}", filter("service", &args.service), filter("kind", &args.kind))
 }
 
-fn tell_lost(lost: u64) {
+/// Says how many of what is asked for are gone.
+pub(crate) fn tell_lost(lost: u64, unit: &str) {
     if lost > 0 {
-        remark(&format!("{lost} events are no longer held"));
+        remark(&format!("{lost} {unit} are no longer held"));
     }
 }
 
 /// Reads one stream after the other.
-struct Follower<'a> {
-    asking: &'a Asking,
+pub(crate) struct Follower<'a> {
+    pub(crate) asking: &'a Asking,
     /// The place where to go on.
-    last: u64,
+    pub(crate) last: u64,
+    /// What the stream is made of, in the plural.
+    pub(crate) unit: &'static str,
+    /// Shows the data of one message.
+    pub(crate) show: fn(&str) -> Result<String, serde_json::Error>,
 }
 
 // === impl Follower ===
 
 impl Follower<'_> {
+    /// Prints what the stream at `path` brings, until the application closes.
+    pub(crate) async fn follow(mut self, path: &str) -> Result<ClientExit, ClientError> {
+        let mut stream = self.asking.client.stream(path, None).await?;
+        loop {
+            match self.read(&mut stream).await {
+                Ok(()) => return Ok(ClientExit::Done),
+                Err(error) => remark(&format!("{error}; trying again")),
+            }
+            stream = self.again(path).await?;
+            remark("connected again");
+        }
+    }
+
     /// Reads until the application closes.
     async fn read(&mut self, stream: &mut Stream) -> Result<(), ClientError> {
         let mut parser = Parser::default();
@@ -130,26 +140,20 @@ impl Follower<'_> {
                 return Ok(true);
             }
             "lagged" => {
-                let lagged: Lagged = self.read_data(message)?;
-                tell_lost(lagged.lost);
+                let lagged: Result<Lagged, _> = serde_json::from_str(&message.data);
+                tell_lost(lagged.map_err(|error| self.unreadable(&error))?.lost, self.unit);
             }
             "" if message.data.is_empty() => {}
             "" if self.asking.json => say_raw(&message.data),
-            "" => say(&view::event(&self.read_data::<Event>(message)?)),
+            "" => say(&(self.show)(&message.data).map_err(|error| self.unreadable(&error))?),
             // What a newer version may add is not for this one.
             _ => {}
         }
         Ok(false)
     }
 
-    fn read_data<T: serde::de::DeserializeOwned>(
-        &self,
-        message: &Message,
-    ) -> Result<T, ClientError> {
-        serde_json::from_str(&message.data).map_err(|error| ClientError::Unreadable {
-            url: self.asking.client.url(),
-            why: error.to_string(),
-        })
+    fn unreadable(&self, error: &serde_json::Error) -> ClientError {
+        ClientError::Unreadable { url: self.asking.client.url(), why: error.to_string() }
     }
 
     /// Connects again, with patience.

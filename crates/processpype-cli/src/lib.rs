@@ -25,6 +25,7 @@ mod exit;
 mod follow;
 mod http;
 mod local_token;
+mod logs;
 mod look;
 mod print;
 mod shell;
@@ -40,8 +41,8 @@ pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, RestartArgs, StartArgs,
-    StopArgs,
+    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, RestartArgs,
+    Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

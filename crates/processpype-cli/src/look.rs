@@ -12,7 +12,7 @@ use crate::print::{say, say_error, say_raw, width};
 use crate::target::Target;
 use crate::verb::{ClientVerb, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow};
+use crate::{act, doctor, follow, logs};
 
 /// Asks the application at `target`, prints its answer, and returns how that went.
 ///
@@ -87,6 +87,7 @@ impl Asking {
             ClientVerb::Stop(args) => act::stop(self, args).await,
             ClientVerb::Restart(args) => act::restart(self, args).await,
             ClientVerb::Events(args) => follow::events(self, args).await,
+            ClientVerb::Logs(args) => logs::logs(self, args).await,
             ClientVerb::Graph { format } => self.graph(*format).await,
             ClientVerb::Timeline => {
                 self.show("/timeline", |it: &Timeline, paper| view::timeline(it, paper)).await

@@ -40,6 +40,8 @@ pub enum ClientVerb {
     Restart(RestartArgs),
     /// Show what happened, and follow what happens.
     Events(EventsArgs),
+    /// Show the newest log lines of the application or of a service, and follow them.
+    Logs(LogsArgs),
     /// Say why a service is as it is, and what can be done.
     Why {
         /// The service.
@@ -126,6 +128,49 @@ pub struct EventsArgs {
     pub after: Option<u64>,
 }
 
+/// What `logs` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct LogsArgs {
+    /// The service; left out: the whole application.
+    pub name: Option<String>,
+    /// Go on with what is logged, until interrupted or the application closes.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only lines that are at least as severe.
+    #[arg(short, long, value_enum)]
+    pub level: Option<Severity>,
+    /// How many of the newest lines, at most 1000.
+    #[arg(
+        short = 'n', long, value_name = "N", default_value_t = 100,
+        value_parser = clap::value_parser!(u16).range(1..=1000)
+    )]
+    pub lines: u16,
+    /// Only lines that are not older than this, such as `10m`.
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<HumanDuration>,
+    /// Only lines with this text in their message or fields.
+    #[arg(long, value_name = "TEXT")]
+    pub contains: Option<String>,
+    /// Only lines that belong to no service: the framework's own, and of libraries.
+    #[arg(long, conflicts_with = "name")]
+    pub outside: bool,
+}
+
+/// How severe a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Severity {
+    /// Everything.
+    Trace,
+    /// What a developer of the service wants to see.
+    Debug,
+    /// What happens, in few words.
+    Info,
+    /// What is wrong but was survived.
+    Warn,
+    /// What failed.
+    Error,
+}
+
 /// How a graph is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
@@ -135,4 +180,20 @@ pub enum GraphFormat {
     Dot,
     /// For Mermaid.
     Mermaid,
+}
+
+// === impl Severity ===
+
+impl Severity {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }

@@ -64,11 +64,37 @@ pub struct Effective {
     pub overrides: Vec<Origin>,
 }
 
+// === impl Effective ===
+
+impl Effective {
+    /// A value that the caller has decided to show.
+    pub fn new(
+        path: impl Into<String>,
+        value: impl Into<String>,
+        origin: Origin,
+        overrides: Vec<Origin>,
+    ) -> Self {
+        Self { path: path.into(), value: value.into(), origin, overrides }
+    }
+}
+
 /// Lists the leaves of `node`, and the defaults of the schema for what is not written.
 ///
 /// What was written comes first, in the order of the files, then the defaults in the order of
 /// names.
 pub(crate) fn list(rules: &Rules, node: Option<&Node>, path: &str) -> Vec<Effective> {
+    leaves(rules, node, path).into_iter().map(|leaf| leaf.shown).collect()
+}
+
+/// A leaf as it may be shown, and as it is.
+pub(crate) struct Leaf {
+    pub(crate) shown: Effective,
+    /// Never shown: for comparing.
+    pub(crate) raw: String,
+}
+
+/// [`list`], with what a comparison needs.
+pub(crate) fn leaves(rules: &Rules, node: Option<&Node>, path: &str) -> Vec<Leaf> {
     let mut lister = Lister { rules, out: Vec::new() };
     match node {
         Some(node) => lister.node(node, &[rules.root()], path, false),
@@ -80,7 +106,7 @@ pub(crate) fn list(rules: &Rules, node: Option<&Node>, path: &str) -> Vec<Effect
 /// One listing. It walks as the check does, but takes every alternative instead of choosing one.
 struct Lister<'a> {
     rules: &'a Rules,
-    out: Vec<Effective>,
+    out: Vec<Leaf>,
 }
 
 // === impl Lister ===
@@ -110,7 +136,8 @@ impl Lister<'_> {
             Kind::Scalar(text, _) => {
                 let shown = !secret && !ids.is_empty() && ids.iter().all(|id| self.is_scalar(*id));
                 let value = if shown { show::without_userinfo(text) } else { HIDDEN.to_owned() };
-                self.push(path, value, node.at.origin(), node.overrides().to_vec());
+                let (raw, overrides) = (text.to_string(), node.overrides().to_vec());
+                self.push(raw, Effective::new(path, value, node.at.origin(), overrides));
             }
         }
     }
@@ -142,15 +169,15 @@ impl Lister<'_> {
                 }
             }
             value => {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let text = if hidden { HIDDEN.to_owned() } else { text };
-                self.push(path, text, Origin::Default, Vec::new());
+                let raw = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let text = if hidden { HIDDEN.to_owned() } else { raw.clone() };
+                self.push(raw, Effective::new(path, text, Origin::Default, Vec::new()));
             }
         }
     }
 
-    fn push(&mut self, path: &str, value: String, origin: Origin, overrides: Vec<Origin>) {
-        self.out.push(Effective { path: path.to_owned(), value, origin, overrides });
+    fn push(&mut self, raw: String, shown: Effective) {
+        self.out.push(Leaf { shown, raw });
     }
 
     /// The rules in place, with all alternatives: here it only matters what may be shown.

@@ -178,6 +178,23 @@ impl Node {
         }
     }
 
+    /// Whether `other` has the same values under the same keys; places do not count.
+    pub(crate) fn says_what(&self, other: &Self) -> bool {
+        let quoted = |style: Style| style == Style::Quoted;
+        match (&self.kind, &other.kind) {
+            (Kind::Scalar(a, one), Kind::Scalar(b, two)) => a == b && quoted(*one) == quoted(*two),
+            (Kind::Seq(a), Kind::Seq(b)) => {
+                a.len() == b.len() && a.iter().zip(&**b).all(|(a, b)| a.says_what(b))
+            }
+            (Kind::Map(a), Kind::Map(b)) => {
+                let same =
+                    |one: &Entry| b.get(&one.key).is_some_and(|it| one.node.says_what(&it.node));
+                a.entries.len() == b.entries.len() && a.entries.iter().all(same)
+            }
+            (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => false,
+        }
+    }
+
     /// `self`, remembering what it replaced.
     fn replacing(&self, base: &Self) -> Self {
         let mut extra = self.extra.as_deref().cloned().unwrap_or_default();

@@ -231,6 +231,27 @@ impl Problem {
         &self.path
     }
 
+    /// The path as a JSON Pointer (RFC 6901) from the section at `section` on, such as `/tags/0`;
+    /// empty for the section itself.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "services: {mail: {hosts: [a, 1.5]}}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let hosts = document.section(&["services", "mail", "hosts"]);
+    /// let report = hosts.read::<Vec<u8>>().unwrap_err();
+    /// assert_eq!(report.problems()[1].pointer("services.mail"), "/hosts/1");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    #[must_use]
+    pub fn pointer(&self, section: &str) -> String {
+        let below = self.path.strip_prefix(section).unwrap_or(&self.path);
+        crate::path::keys_of(below).iter().fold(String::new(), |pointer, key| {
+            format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+        })
+    }
+
     /// Where it was written; `None` if it was written nowhere.
     ///
     /// A key that is missing has the place of the map that misses it.

@@ -8,8 +8,10 @@
 //! 3. A schema is compiled once per type and document.
 
 mod body;
+mod overlaid;
 mod unresolved;
 
+pub(crate) use self::body::body_node;
 pub use self::body::read_json;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -216,35 +218,6 @@ impl Section {
             }
             None => node.clone(),
         });
-        Self { node, ..self.clone() }
-    }
-
-    /// Lays `self` over `below`, as a higher layer lies over a lower one; origins are kept.
-    ///
-    /// The result has the path of `self`. An empty section (`counter:`) hides nothing.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use processpype_config::{Format, Loader};
-    ///
-    /// let text = "defaults: {stop_timeout: 10s}\nservices: {counter: {step: 1}}";
-    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
-    /// let counter = document.section(&["services", "counter"]);
-    /// let merged = counter.over(&document.section(&["defaults"]));
-    /// assert_eq!(merged.keys().len(), 2);
-    /// assert_eq!(merged.path(), "services.counter");
-    /// # Ok::<(), processpype_config::Report>(())
-    /// ```
-    #[must_use]
-    pub fn over(&self, below: &Self) -> Self {
-        let node = match (&self.node, &below.node) {
-            (Some(high), Some(low)) if high.is_null() && low.as_map().is_some() => {
-                Some(low.clone())
-            }
-            (Some(high), Some(low)) => Some(high.over(low)),
-            (high, low) => high.clone().or_else(|| low.clone()),
-        };
         Self { node, ..self.clone() }
     }
 

@@ -199,6 +199,11 @@ impl At {
         matches!(self.source.kind, Kind::Text { .. })
     }
 
+    /// Whether this place is in the body of a request.
+    pub(crate) fn is_of_body(&self) -> bool {
+        self.source.is_body()
+    }
+
     /// Whether `${…}` means something here: in files and in flags, not in variables or bodies.
     pub(crate) fn interpolates(&self) -> bool {
         matches!(

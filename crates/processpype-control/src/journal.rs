@@ -7,7 +7,9 @@
 
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use processpype_api::{EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem};
+use processpype_api::{
+    EVENT_KINDS, EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem,
+};
 use processpype_core::ServiceName;
 use processpype_runtime::{EVENTS_KEPT, Event};
 
@@ -23,7 +25,7 @@ const LOOKED_AT: usize = EVENTS_KEPT;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
     service: Option<String>,
-    kind: Option<String>,
+    kind: Option<&'static str>,
 }
 
 pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
@@ -47,7 +49,8 @@ pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
 
 impl Filter {
     pub(crate) fn take(control: &Control, query: &mut Query) -> Self {
-        let filter = Self { service: query.text("service"), kind: query.text("kind") };
+        let service = query.text("service");
+        let filter = Self { service, kind: query.word("kind", EVENT_KINDS) };
         let unknown =
             filter.service.as_deref().filter(|name| control.manager.state(name).is_none());
         if let Some(name) = unknown {
@@ -60,6 +63,6 @@ impl Filter {
     pub(crate) fn matches(&self, event: &Event) -> bool {
         let service = event.service.as_ref().map(ServiceName::as_str);
         self.service.as_deref().is_none_or(|wanted| service == Some(wanted))
-            && self.kind.as_deref().is_none_or(|wanted| event.kind.as_str() == wanted)
+            && self.kind.is_none_or(|wanted| event.kind.as_str() == wanted)
     }
 }

@@ -44,6 +44,7 @@ mod journal;
 mod listen;
 mod listener;
 mod local_token;
+mod logs;
 mod metrics;
 mod passage;
 mod probes;

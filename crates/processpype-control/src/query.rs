@@ -63,6 +63,22 @@ impl Query {
         })
     }
 
+    /// Takes one of these words; absent = none. A wrong one is told with the nearest.
+    pub(crate) fn word(
+        &mut self,
+        name: &'static str,
+        words: &[&'static str],
+    ) -> Option<&'static str> {
+        let text = self.text(name)?;
+        let found = words.iter().copied().find(|word| *word == text);
+        if found.is_none() {
+            let help = did_you_mean(&text, words.iter().copied());
+            let valid = words.iter().map(|&word| word.to_owned()).collect();
+            self.fault(Fault { help, valid, ..Fault::new(name, "it is none of them") });
+        }
+        found
+    }
+
     /// Takes a whole number from `least` to `most`.
     pub(crate) fn count(&mut self, name: &'static str, least: u64, most: u64, absent: u64) -> u64 {
         let Some(text) = self.text(name) else { return absent };
@@ -77,6 +93,26 @@ impl Query {
                 absent
             }
         }
+    }
+
+    /// Takes a whole number, if there is one.
+    pub(crate) fn number(&mut self, name: &'static str) -> Option<u64> {
+        let text = self.text(name)?;
+        let number = text.parse().ok();
+        if number.is_none() {
+            self.faults.push(Fault::new(name, "it is not a whole number from 0"));
+        }
+        number
+    }
+
+    /// Takes a duration such as `10m`, if there is one.
+    pub(crate) fn span(&mut self, name: &'static str) -> Option<Duration> {
+        let text = self.text(name)?;
+        let span = text.parse::<HumanDuration>().ok().map(|span| *span);
+        if span.is_none() {
+            self.choose(name, "it is not a duration", &["30s", "10m", "2h"]);
+        }
+        span
     }
 
     /// Takes a duration such as `10s`, or `0`.

@@ -30,7 +30,8 @@ use crate::query::Query;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, docs, graph, journal, metrics, passage, probes, reply, status, stream, timeline, why,
+    commands, docs, graph, journal, logs, metrics, passage, probes, reply, status, stream,
+    timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -186,6 +187,12 @@ fn read(
         EndpointId::Events => return journal::page(control, uri),
         EndpointId::Graph => return graph::graph(control, uri, headers),
         EndpointId::EventStream => return stream::follow(control, uri, headers),
+        EndpointId::Logs => return logs::page(control, None, uri),
+        EndpointId::LogStream => return logs::follow(control, None, uri, headers),
+        EndpointId::ServiceLogs => return logs::page(control, Some(params.get("name")), uri),
+        EndpointId::ServiceLogStream => {
+            return logs::follow(control, Some(params.get("name")), uri, headers);
+        }
         _ => Query::of(uri).finish()?,
     }
     match id {
@@ -205,6 +212,10 @@ fn read(
         | EndpointId::Events
         | EndpointId::EventStream
         | EndpointId::Metrics
+        | EndpointId::Logs
+        | EndpointId::LogStream
+        | EndpointId::ServiceLogs
+        | EndpointId::ServiceLogStream
         | EndpointId::Graph
         | EndpointId::Start
         | EndpointId::Stop

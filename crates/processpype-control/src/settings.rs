@@ -11,6 +11,7 @@ use crate::auth::Token;
 use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
+use processpype_telemetry::Logs;
 
 /// What the control plane is told by the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,8 @@ pub struct ControlSettings {
     pub plan: Plan,
     /// Optional parts of the framework that are built in.
     pub features: Vec<String>,
+    /// The newest lines of the log, if the log is the application's.
+    pub logs: Option<Logs>,
     /// The limits.
     pub limits: Limits,
 }
@@ -102,6 +105,7 @@ impl Default for ControlSettings {
             allowed_hosts: Vec::new(),
             plan: Plan::default(),
             features: Vec::new(),
+            logs: None,
             limits: Limits::default(),
         }
     }

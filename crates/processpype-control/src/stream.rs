@@ -1,8 +1,8 @@
-//! The journal as server-sent events.
+//! Server-sent events: what every stream does, and the stream of the journal.
 //!
 //! # Invariants
 //!
-//! 1. A stream never waits for a slow reader: what the journal no longer holds is told as `lagged`.
+//! 1. A stream never waits for a slow reader: what is no longer held is told as `lagged`.
 //! 2. It holds one of [`Limits::streams`](crate::Limits::streams) places as long as it is open.
 //! 3. It ends when the server stops, after the last event, or nobody takes what it sends.
 
@@ -39,15 +39,25 @@ const GREETING: &str = "retry: 1000\n: processpype events\n\n";
 const HEARTBEAT: &str = ": still here\n\n";
 const CLOSING: &str = "event: closing\ndata: {}\n\n";
 
+/// What a stream is made of.
+pub(crate) trait Feed: Send + 'static {
+    /// Waits for what is there to be sent, and returns it as messages.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing may be lost if the future is dropped.
+    fn next(&mut self) -> impl Future<Output = String> + Send;
+
+    /// Returns what is there to be sent without waiting, at the end.
+    fn rest(&mut self) -> String;
+}
+
 /// One open stream.
-struct Follower {
-    subscription: Subscription,
-    filter: Filter,
+struct Follower<F> {
+    feed: F,
     closing: watch::Receiver<bool>,
     heartbeat: Duration,
     stage: Stage,
-    /// Counts what could not be sent, over all streams.
-    lagged: Arc<AtomicU64>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -55,6 +65,14 @@ enum Stage {
     Greeting,
     Following,
     Over,
+}
+
+/// The journal from one place on.
+struct Events {
+    subscription: Subscription,
+    filter: Filter,
+    /// Counts what could not be sent, over all streams of events.
+    lagged: Arc<AtomicU64>,
 }
 
 pub(crate) fn follow(
@@ -68,28 +86,34 @@ pub(crate) fn follow(
     let filter = Filter::take(control, &mut query);
     let after = last_event_id(headers, &mut query).unwrap_or(after);
     query.finish()?;
+    let subscription = control.manager.subscribe(within(after, newest));
+    open(control, Events { subscription, filter, lagged: Arc::clone(&control.lagged) })
+}
+
+/// Opens a stream, if there is a place for one more.
+pub(crate) fn open<F: Feed>(control: &Control, feed: F) -> Result<Response, Problem> {
     let Ok(place) = Arc::clone(&control.streams).try_acquire_owned() else {
         let most = control.settings.limits.streams;
         let detail = format!("{most} event streams are open, more are not served");
         return Err(Problem::new(Code::Busy, detail).retry_after(5));
     };
-    // A place beyond the newest event belongs to an earlier process: begin with the oldest one
-    // here.
-    let after = if after > newest { 0 } else { after };
     let follower = Follower {
-        subscription: control.manager.subscribe(after),
-        filter,
+        feed,
         closing: control.closing.clone(),
         heartbeat: control.settings.limits.heartbeat,
         stage: Stage::Greeting,
-        lagged: Arc::clone(&control.lagged),
         _place: place,
     };
     let body = Body::from_stream(stream::unfold(follower, Follower::next));
     Ok(reply::stream("text/event-stream", body))
 }
 
-fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
+/// A place beyond the newest one belongs to an earlier process: begin with the oldest one here.
+pub(crate) fn within(after: u64, newest: u64) -> u64 {
+    if after > newest { 0 } else { after }
+}
+
+pub(crate) fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
     let value = headers.get(LAST_EVENT_ID)?;
     let id = value.to_str().ok().and_then(|text| text.parse().ok());
     if id.is_none() {
@@ -98,9 +122,21 @@ fn last_event_id(headers: &HeaderMap, query: &mut Query) -> Option<u64> {
     id
 }
 
+/// Tells how many messages will never be seen.
+pub(crate) fn push_lagged(text: &mut String, lost: u64) {
+    if lost > 0 {
+        push(text, "event: lagged\n", &Lagged { lost });
+    }
+}
+
+fn push<T: serde::Serialize>(text: &mut String, head: &str, data: &T) {
+    let data = serde_json::to_string(data).unwrap_or_else(|_| "{}".to_owned());
+    let _ = write!(text, "{head}data: {data}\n\n");
+}
+
 // === impl Follower ===
 
-impl Follower {
+impl<F: Feed> Follower<F> {
     async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
         let text = match self.stage {
             Stage::Greeting => GREETING.to_owned(),
@@ -114,26 +150,38 @@ impl Follower {
     }
 
     async fn following(&mut self) -> String {
-        let page = tokio::select! {
+        tokio::select! {
             biased;
-            // First: the end of the application is in the journal too, and somebody waits to see
-            // it.
-            page = self.subscription.next(EVENTS_PER_WRITE) => page,
+            // First: somebody waits to see the end of the application.
+            text = self.feed.next() => text,
             () = until_true(&mut self.closing) => {
                 self.stage = Stage::Over;
-                return CLOSING.to_owned();
+                self.feed.rest() + CLOSING
             }
-            () = sleep(self.heartbeat) => return HEARTBEAT.to_owned(),
-        };
+            () = sleep(self.heartbeat) => HEARTBEAT.to_owned(),
+        }
+    }
+}
+
+// === impl Events ===
+
+impl Feed for Events {
+    async fn next(&mut self) -> String {
+        let page = self.subscription.next(EVENTS_PER_WRITE).await;
         self.text(&page)
     }
 
+    fn rest(&mut self) -> String {
+        // What there was came before the end was looked at.
+        String::new()
+    }
+}
+
+impl Events {
     fn text(&self, page: &EventPage) -> String {
         let mut text = String::new();
-        if page.lost > 0 {
-            self.lagged.fetch_add(page.lost, Ordering::Relaxed);
-            push(&mut text, "event: lagged\n", &Lagged { lost: page.lost });
-        }
+        self.lagged.fetch_add(page.lost, Ordering::Relaxed);
+        push_lagged(&mut text, page.lost);
         for event in page.events.iter().filter(|event| self.filter.matches(event)) {
             push(&mut text, &format!("id: {}\n", event.seq), &convert::event(event));
         }
@@ -143,9 +191,4 @@ impl Follower {
         }
         text
     }
-}
-
-fn push<T: serde::Serialize>(text: &mut String, head: &str, data: &T) {
-    let data = serde_json::to_string(data).unwrap_or_else(|_| "{}".to_owned());
-    let _ = write!(text, "{head}data: {data}\n\n");
 }

@@ -149,3 +149,23 @@ impl fmt::Display for EventKind {
         f.pad(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed_once() {
+        // A kind that is not thought of here does not compile.
+        let place = |kind| match kind {
+            EventKind::State => 0,
+            EventKind::Health => 1,
+            EventKind::Restart => 2,
+            EventKind::Command => 3,
+            EventKind::HandlerPanic => 4,
+            EventKind::InstanceLeaked => 5,
+            EventKind::Application => 6,
+        };
+        assert_eq!(EventKind::ALL.map(place), [0, 1, 2, 3, 4, 5, 6]);
+    }
+}

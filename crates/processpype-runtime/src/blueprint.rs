@@ -98,6 +98,8 @@ pub struct Options {
     pub watchdog: Option<HangLimit>,
     /// Whether its polls are counted and timed.
     pub poll_times: bool,
+    /// The least severe level that is logged of it, as a word; `None` = as for all others.
+    pub log_level: Option<&'static str>,
 }
 
 /// A choice of a provider for a role.
@@ -217,6 +219,7 @@ impl Default for Options {
             heartbeat: None,
             watchdog: None,
             poll_times: false,
+            log_level: None,
         }
     }
 }
@@ -353,7 +356,13 @@ impl Blueprint {
 // === impl Spec ===
 
 impl Spec {
-    fn check_config(&self, secrets: &mut Vec<String>) -> Result<(), Report> {
+    /// Checks its own configuration against its type, and adds the secret values in it to
+    /// `secrets`.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the section.
+    pub fn check_config(&self, secrets: &mut Vec<String>) -> Result<(), Report> {
         match self.kind.config_types().first() {
             Some(config) if self.options.enabled => config.check(&self.section, secrets),
             // It is checked, but its secrets need not exist.

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Every value goes one way: hidden by name, or formatted, scrubbed, rendered.
+//! 1. Every value goes one way: hidden by name, or formatted once, scrubbed, rendered.
 //! 2. `message` is the message; `service` and `generation` are the line's own only in events of the
 //!    framework. Everything else is a field.
 
@@ -49,12 +49,12 @@ impl Collector<'_> {
     ) {
         let name = field.name();
         if self.hides(field) {
-            self.layout.field(&mut self.parts.fields, plain(name), MASK, Kind::Written);
+            render_field(self.layout, self.parts, plain(name), MASK, Kind::Written);
             return;
         }
         let (text, masked) = self.value.format(self.needles, format);
         match name {
-            MESSAGE_FIELD => self.layout.message(&mut self.parts.message, text),
+            MESSAGE_FIELD => render_message(self.layout, self.parts, text),
             SERVICE_FIELD if self.callsite.framework => self.parts.service.push_str(text),
             GENERATION_FIELD if self.callsite.framework => {
                 self.parts.generation = text.parse().ok();
@@ -62,7 +62,7 @@ impl Collector<'_> {
             _ => {
                 // A number with a secret in it is no number any more.
                 let kind = if masked { Kind::Written } else { kind };
-                self.layout.field(&mut self.parts.fields, plain(name), text, kind);
+                render_field(self.layout, self.parts, plain(name), text, kind);
             }
         }
     }
@@ -110,6 +110,22 @@ impl Visit for Collector<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.put(field, Kind::Written, |out| write!(out, "{value:?}"));
+    }
+}
+
+/// Renders a message as the layout shows it, and as JSON.
+fn render_message(layout: Layout, parts: &mut Parts, text: &str) {
+    layout.message(&mut parts.message, text);
+    if layout != Layout::Json {
+        Layout::Json.message(&mut parts.json_message, text);
+    }
+}
+
+/// Appends a field as the layout shows it, and as JSON.
+fn render_field(layout: Layout, parts: &mut Parts, name: &str, text: &str, kind: Kind) {
+    layout.field(&mut parts.fields, name, text, kind);
+    if layout != Layout::Json {
+        Layout::Json.field(&mut parts.json_fields, name, text, kind);
     }
 }
 

@@ -4,8 +4,10 @@
 //!
 //! 1. What is disabled costs no more than `tracing` itself: the filter's answer is cached by
 //!    callsite, and asked each time only where it depends on the service.
-//! 2. Making a line takes no lock, does no I/O, and runs user code only in `value`.
-//! 3. A finished line leaves through one [`Sink`].
+//! 2. Making a line takes no lock but for the copy into [`Logs`], does no I/O, and runs user code
+//!    only in `value`.
+//! 3. A finished line leaves through one [`Sink`], and is kept in [`Logs`], whatever becomes of it
+//!    there.
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use tracing_subscriber::{
 use crate::{
     clock::{Clock, Timezone},
     collect::Collector,
+    kept::{Logs, Rendered},
     layout::{Head, Layout},
     levels::Levels,
     queue::Sink,
@@ -47,6 +50,8 @@ pub(crate) struct LogLayer {
     pub(crate) redactor: Redactor,
     /// What is hidden by name.
     pub(crate) sensitive: SensitiveFields,
+    /// Where finished lines are kept; shared with the handle.
+    pub(crate) logs: Logs,
     /// Where finished lines go.
     pub(crate) sink: Arc<dyn Sink>,
     /// Where lines are made.
@@ -59,7 +64,8 @@ pub(crate) struct LevelsFilter(pub(crate) Levels);
 // === impl LogLayer ===
 
 impl LogLayer {
-    /// Makes the line of `event` in `scratch`; returns whether it is to be shown.
+    /// Makes the line of `event` in `scratch`, and keeps it in memory; returns whether it is to be
+    /// shown.
     fn make(&self, event: &Event<'_>, scope: Option<&Scope>, scratch: &mut Scratch) -> bool {
         let metadata = event.metadata();
         scratch.clear();
@@ -72,16 +78,26 @@ impl LogLayer {
             value: &mut scratch.value,
             parts: &mut scratch.parts,
         });
-        let parts = &scratch.parts;
+        let Scratch { parts, line, json, time, stamp, .. } = scratch;
         let (service, generation) = innermost(&parts.service, parts.generation, scope);
         if !self.levels.confirms(metadata, service) {
             return false;
         }
-        let digits = self.layout.digits();
-        scratch.stamp.write(&mut scratch.time, self.clock.now(), &self.zone, digits);
-        let (time, level, target) = (&scratch.time, *metadata.level(), metadata.target());
+        let at = self.clock.now();
+        stamp.write(time, at, &self.zone, self.layout.digits());
+        let (level, target) = (*metadata.level(), metadata.target());
         let head = Head { time, level, target, service, generation };
-        self.layout.line(&mut scratch.line, &head, &parts.message, &parts.fields);
+        self.layout.line(line, &head, &parts.message, &parts.fields);
+        let (json, message, fields) = match self.layout {
+            Layout::Json => (&*line, &parts.message, &parts.fields),
+            Layout::Text(_) => {
+                let (message, fields) = (&parts.json_message, &parts.json_fields);
+                Layout::Json.line(json, &head, message, fields);
+                (&*json, message, fields)
+            }
+        };
+        let (message, fields) = (message.len(), fields.len());
+        self.logs.keep(&Rendered { service, level, at, json, message, fields });
         true
     }
 }

@@ -3,7 +3,8 @@
 //! It writes one line an event, for people ([`Format::Text`], [`Format::Color`]) or programs
 //! ([`Format::Json`]); says to which service and generation a line belongs; hides secrets; changes
 //! its [`Levels`] while the application runs, by target and by service; and never lets a slow
-//! output hold up a service: lines wait in a bounded queue, and what does not fit is counted.
+//! output hold up a service: lines wait in a bounded queue, and what does not fit is counted. The
+//! newest lines of each service are kept in memory too ([`Logs`]), for whoever asks for them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -39,6 +40,7 @@ mod collect;
 mod config;
 mod error;
 mod json;
+mod kept;
 mod layer;
 mod layout;
 mod levels;
@@ -54,6 +56,10 @@ mod writer;
 pub use clock::{Clock, Timezone};
 pub use config::{Destination, Format, Level, LoggingConfig, RedactionConfig};
 pub use error::TelemetryError;
+pub use kept::{
+    Log, LogFollower, LogLine, LogPage, LogQuery, Logs, SERVICE_LOG_BYTES, SERVICE_LOG_LINES,
+    SERVICE_LOGS, SERVICE_LOGS_BYTES, WHOLE_LOG_BYTES, WHOLE_LOG_LINES,
+};
 pub use levels::Levels;
 pub use queue::{QUEUE_BYTES, QUEUE_LINES};
 pub use redact::{

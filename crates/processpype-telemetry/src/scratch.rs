@@ -41,6 +41,8 @@ pub(crate) struct Taken<'a> {
 pub(crate) struct Scratch {
     /// The finished line.
     pub(crate) line: String,
+    /// The same as JSON, if the layout is another.
+    pub(crate) json: String,
     /// The time as it will stand in the line.
     pub(crate) time: String,
     /// The text of the field at hand.
@@ -60,6 +62,9 @@ pub(crate) struct Parts {
     pub(crate) message: String,
     /// All other fields, as the layout joins them.
     pub(crate) fields: String,
+    /// Message and fields as JSON, if the layout is another: for what is kept in memory.
+    pub(crate) json_message: String,
+    pub(crate) json_fields: String,
     /// The service that the event itself names; empty if none.
     pub(crate) service: String,
     /// The generation that the event itself names.
@@ -133,6 +138,9 @@ impl Scratch {
         self.time.clear();
         self.parts.message.clear();
         self.parts.fields.clear();
+        self.parts.json_message.clear();
+        self.parts.json_fields.clear();
+        self.json.clear();
         self.parts.service.clear();
         self.parts.generation = None;
     }

@@ -23,6 +23,7 @@ use crate::{
     clock::{Clock, Stamp, Timezone},
     config::{Destination, Format, LoggingConfig},
     error::TelemetryError,
+    kept::Logs,
     layer::{LevelsFilter, LogLayer},
     layout::{Head, Layout},
     levels::Levels,
@@ -67,13 +68,14 @@ pub struct TelemetryBuilder {
     writer: Option<Output>,
 }
 
-/// A running log: its levels, its secrets, its losses. Cheap to clone.
+/// A running log: its levels, its secrets, its newest lines, its losses. Cheap to clone.
 ///
 /// Dropping a handle does nothing; see [`flush_on_drop`](Self::flush_on_drop).
 #[derive(Clone, Debug)]
 pub struct Handle {
     levels: Levels,
     redactor: Redactor,
+    logs: Logs,
     queue: Arc<OpenQueue>,
 }
 
@@ -246,6 +248,7 @@ impl TelemetryBuilder {
         let handle = Handle {
             levels: Levels::new(&self.config),
             redactor: self.redactor,
+            logs: Logs::new(self.clock.clone()),
             queue: Arc::new(OpenQueue(queue)),
         };
         let layer = LogLayer {
@@ -255,6 +258,7 @@ impl TelemetryBuilder {
             zone: self.zone,
             levels: handle.levels.clone(),
             redactor: handle.redactor.clone(),
+            logs: handle.logs.clone(),
             sensitive: SensitiveFields::new(&self.config.redaction),
             sink: Arc::clone(&handle.queue) as Arc<dyn Sink>,
             scratches: Scratches::default(),
@@ -329,6 +333,11 @@ impl Handle {
     /// The secrets that no line shows.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// The newest lines, kept in memory.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     /// How many lines were lost since the start: the queue was full, or the output failed.

@@ -27,6 +27,11 @@ mod tests {
         OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
     };
 
+    use processpype_telemetry::{
+        SERVICE_LOG_BYTES, SERVICE_LOG_LINES, SERVICE_LOGS, SERVICE_LOGS_BYTES, WHOLE_LOG_BYTES,
+        WHOLE_LOG_LINES,
+    };
+
     use crate::access::{LISTENERS_MAX, TOKENS_MAX};
     use crate::exit::Exit;
 
@@ -127,7 +132,19 @@ mod tests {
                 format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),
                 format!("| tokens | {TOKENS_MAX} |"),
                 format!("| listeners | {LISTENERS_MAX} |"),
-                format!("| event streams | {} |", limits.streams),
+                format!("| event streams, those of logs included | {} |", limits.streams),
+                format!(
+                    "| log lines kept of a service | {SERVICE_LOG_LINES}, {} KiB |",
+                    SERVICE_LOG_BYTES / 1024
+                ),
+                format!(
+                    "| log lines kept of the application | {WHOLE_LOG_LINES}, {} KiB |",
+                    WHOLE_LOG_BYTES / 1024
+                ),
+                format!(
+                    "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
+                    SERVICE_LOGS_BYTES / (1024 * 1024)
+                ),
                 format!("| commands being read at a time | {} |", limits.commands),
                 format!("| body of a command | {} KiB |", limits.body_bytes / 1024),
                 format!(

@@ -80,6 +80,7 @@
 
 mod access;
 mod application;
+mod catalogue;
 mod cli;
 #[cfg(any(test, doctest))]
 mod documents;
@@ -90,6 +91,7 @@ mod hang;
 mod limits;
 mod mint;
 mod platform;
+mod problems;
 mod process;
 mod pulse;
 mod recovery;
@@ -98,6 +100,7 @@ mod schema;
 mod settings;
 mod setup;
 mod signals;
+mod specs;
 pub mod testing;
 
 /// Configuration: types for a service's own section, and the loader of layered files.

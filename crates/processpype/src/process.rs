@@ -93,7 +93,8 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         Ok(runtimes) => runtimes,
         Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
     };
-    let settings = control_settings(&setup);
+    let mut settings = control_settings(&setup);
+    settings.logs = Some(log.logs().clone());
     let title = settings.title.clone();
     let docs = service_docs(&setup);
     let launch = launch(&setup, services.handle().clone());
@@ -281,8 +282,10 @@ fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::Teleme
             );
         }
     }
-    for (service, level) in &setup.levels {
-        log.levels().set_service(service.as_str(), *level);
+    for spec in setup.blueprint.specs() {
+        if let Some(level) = spec.options.log_level.and_then(|word| word.parse().ok()) {
+            log.levels().set_service(spec.name.as_str(), level);
+        }
     }
     Ok(log)
 }

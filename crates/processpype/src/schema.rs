@@ -165,8 +165,12 @@ fn services(setup: &Setup, generator: &mut SchemaGenerator) -> Value {
             known.insert(spec.name.as_str().to_owned(), service(&spec.kind, None, generator));
         }
     }
-    let kinds: Vec<Value> =
-        setup.kinds.iter().map(|(name, kind)| service(kind, Some(name), generator)).collect();
+    let kinds: Vec<Value> = setup
+        .catalogue
+        .kinds()
+        .iter()
+        .map(|(name, kind)| service(kind, Some(name), generator))
+        .collect();
     let others = if kinds.is_empty() { json!(false) } else { json!({ "oneOf": kinds }) };
     json!({
         "description": "The services: those of the code by name, others with a `kind`.",

@@ -32,7 +32,8 @@ pub(crate) struct Interval(Duration);
 #[derive(Debug)]
 pub(crate) struct NoInterval;
 
-/// Counts at an interval; `GET /services/{name}/ticks` tells how far. Each generation begins at 0.
+/// Counts at an interval; `GET /services/{name}/ticks` tells how far, and so does its log at
+/// `debug`. Each generation begins at 0.
 pub(crate) struct Ticker {
     config: Config<TickerConfig>,
     ticks: AtomicU64,
@@ -54,7 +55,8 @@ impl Ticker {
 impl Service for Ticker {
     async fn run(&self, cx: &Context) -> Result {
         while cx.sleep(self.config.interval.get()).await {
-            self.ticks.fetch_add(1, Relaxed);
+            let ticks = self.ticks.fetch_add(1, Relaxed) + 1;
+            tracing::debug!(ticks, "tick");
         }
         Ok(())
     }

@@ -39,12 +39,16 @@ pub enum Shape {
     Flag,
     /// One of these words; the first if left out.
     Choice(&'static [&'static str]),
+    /// One of these words; any if left out.
+    Word(&'static [&'static str]),
     /// A sequence number.
     Sequence,
     /// A whole number from 1 to the first number, or from 0 without an end if that is
     /// [`u64::MAX`]; the second if left out.
     Count(u64, u64),
-    /// A duration such as `10s`, or `0`.
+    /// A duration such as `10m`; there is none if left out.
+    Span,
+    /// A duration such as `10s`, or `0`; this one if left out.
     Duration(&'static str),
 }
 
@@ -103,6 +107,10 @@ pub(super) const FORMAT: Parameter = Parameter {
     shape: Shape::Choice(GRAPH_FORMATS),
 };
 
+/// What kinds of events there are: the words of [`EventKind`](processpype_core::EventKind).
+pub const EVENT_KINDS: &[&str] =
+    &["state", "health", "restart", "command", "handler-panic", "instance-leaked", "application"];
+
 pub(super) const EVENT_FILTERS: [Parameter; 2] = [
     Parameter {
         name: "service",
@@ -114,9 +122,16 @@ pub(super) const EVENT_FILTERS: [Parameter; 2] = [
         name: "kind",
         place: Place::Query,
         description: "Only events of this kind, such as `state`.",
-        shape: Shape::Text,
+        shape: Shape::Word(EVENT_KINDS),
     },
 ];
+
+pub(super) const LAST_EVENT_ID: Parameter = Parameter {
+    name: "Last-Event-ID",
+    place: Place::Header,
+    description: "Where a broken stream goes on; wins over `after`.",
+    shape: Shape::Sequence,
+};
 
 pub(super) const AFTER: Parameter = Parameter {
     name: "after",
@@ -124,3 +139,15 @@ pub(super) const AFTER: Parameter = Parameter {
     description: "Only events with a higher sequence number.",
     shape: Shape::Count(u64::MAX, 0),
 };
+
+#[cfg(test)]
+mod tests {
+    use processpype_core::EventKind;
+
+    use super::*;
+
+    #[test]
+    fn the_kinds_are_those_of_the_core() {
+        assert_eq!(EVENT_KINDS, EventKind::ALL.map(EventKind::as_str));
+    }
+}

@@ -87,7 +87,7 @@ fn help_is_golden() {
     let ran = run(&["--help"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     golden("help.txt", &ran.out);
-    for verb in ["start", "events"] {
+    for verb in ["start", "events", "logs"] {
         golden(&format!("help-{verb}.txt"), &run(&[verb, "--help"]).out);
     }
 }
@@ -108,9 +108,13 @@ fn every_verb_is_completed_and_in_the_manual() {
 
 #[test]
 fn a_wrong_command_line_is_64() {
-    for arguments in
-        [&["sttaus"][..], &["start"], &["start", "db", "--wait", "5"], &["-u", "x://y", "status"]]
-    {
+    for arguments in [
+        &["sttaus"][..],
+        &["start"],
+        &["start", "db", "--wait", "5"],
+        &["logs", "-n", "0"],
+        &["-u", "x://y", "status"],
+    ] {
         let ran = run(arguments);
         assert_eq!((ran.code, ran.out.as_str()), (Some(64), ""), "{ran:?}");
     }
@@ -187,6 +191,40 @@ fn a_stream_that_breaks_goes_on_where_it_broke() {
         !heads[0].contains("last-event-id") && heads[1].contains("last-event-id: 2"),
         "{heads:?}"
     );
+}
+
+fn line(seq: u64) -> String {
+    format!(
+        "id: {seq}\ndata: {{\"seq\":{seq},\"time\":\"2026-11-26T10:00:00.000Z\",\"level\":\"info\",\
+         \"target\":\"app\",\"service\":\"db\",\"generation\":1,\"message\":\"line {seq}\"}}\n\n"
+    )
+}
+
+#[test]
+fn a_log_is_followed_from_the_first_line_that_is_shown() {
+    let first = line(41).replace("id: 41\ndata: ", "");
+    let page = format!(
+        "{{\"records\":[{}],\"next\":41,\"last\":41,\"lost\":0,\"dropped\":7}}",
+        first.trim()
+    );
+    let lagged = "event: lagged\ndata: {\"lost\":7}\n\n";
+    let closing = "event: closing\ndata: {}\n\n";
+    let first = stream(&line(41));
+    let second = stream(&format!("{lagged}{}{closing}", line(50)));
+    let (url, serving) = serve(vec![answer("200 OK", "application/json", &page), first, second]);
+    let ran = run(&["-u", &url, "logs", "db", "-f", "-n", "1", "--level", "info"]);
+    let heads = serving.join().unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(
+        ran.out,
+        "2026-11-26T10:00:00.000Z  INFO db#1 app: line 41\n\
+         2026-11-26T10:00:00.000Z  INFO db#1 app: line 50\n"
+    );
+    assert!(ran.err.contains("connected again\n7 lines are no longer held"), "{ran:?}");
+    let path = "/services/db/-/logs";
+    assert!(heads[0].starts_with(&format!("GET {path}?limit=1&level=info HTTP")), "{heads:?}");
+    let stream = format!("GET {path}/stream?after=40&level=info HTTP");
+    assert!(heads[1].starts_with(&stream) && heads[2].contains("last-event-id: 41"), "{heads:?}");
 }
 
 /// The status of `db` in this state and generation.

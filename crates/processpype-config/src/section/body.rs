@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::{Section, rules_of};
 use crate::json;
 use crate::limits::MAX_BODY_BYTES;
+use crate::node::Node;
 use crate::origin::Origin;
 use crate::report::{Problem, Problems, Report};
 use crate::source::Source;
@@ -33,6 +34,12 @@ use crate::source::Source;
 /// assert!(report.to_string().contains("request body:1:5"), "{report}");
 /// ```
 pub fn read_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Report> {
+    let section = Section { node: body_node(bytes)?, ..Section::default() };
+    section.read_with(&rules_of::<T>(), None, &mut Vec::new())
+}
+
+/// Reads a body into a tree, within the limits.
+pub(crate) fn body_node(bytes: &[u8]) -> Result<Option<Node>, Report> {
     if bytes.len() > MAX_BODY_BYTES {
         let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
         return Err(Problem::new(message).at(Origin::Body).into());
@@ -42,6 +49,5 @@ pub fn read_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Re
     let mut problems = Problems::default();
     let node = json::read(&Source::body(text.to_owned()), &mut problems);
     problems.finish()?;
-    let section = Section { node, ..Section::default() };
-    section.read_with(&rules_of::<T>(), None, &mut Vec::new())
+    Ok(node)
 }

@@ -73,12 +73,12 @@ impl<'a> Scrape<'a> {
                 let kinds = self.events.iter();
                 kinds.for_each(|(kind, n)| text.sample(&[("kind", kind.as_str())], *n as f64));
             }
-            Metric::EVENT_STREAMS => {
+            Metric::STREAMS => {
                 let most = self.control.settings.limits.streams;
                 let free = self.control.streams.available_permits();
                 text.sample(&[], most.saturating_sub(free) as f64);
             }
-            Metric::EVENT_STREAMS_MAX => {
+            Metric::STREAMS_MAX => {
                 text.sample(&[], self.control.settings.limits.streams as f64);
             }
             Metric::EVENTS_LAGGED => {

@@ -5,7 +5,7 @@ use axum::http::Method;
 use processpype_api::{Code, ENDPOINTS, EndpointId};
 use serde_json::Value;
 
-use crate::fixture::{Answer, App, golden, pretty};
+use crate::fixture::{Answer, App, golden, logged, pretty, service_span};
 use crate::schema::{faults, resolve};
 
 async fn document(app: &App) -> Value {
@@ -59,7 +59,7 @@ async fn every_documented_path_is_served_and_every_route_is_documented() {
         assert!(answer.status != 404, "{path} is documented and not served");
         for method in item.as_object().expect("an item").keys() {
             let method: Method = method.to_uppercase().parse().expect("a method");
-            if path == "/events/stream" || path.ends_with("/{path}") {
+            if path.ends_with("/stream") || path.ends_with("/{path}") {
                 continue;
             }
             let answer = app.ask(method.clone(), &real, &[], "").await;
@@ -70,9 +70,11 @@ async fn every_documented_path_is_served_and_every_route_is_documented() {
 
 #[tokio::test(start_paused = true)]
 async fn live_answers_fit_the_schemas_they_claim() {
-    let app = App::start().await;
+    let (_guard, _log, settings) = logged();
+    let app = App::start_with(settings).await;
     let document = document(&app).await;
     let name = "/services/{name}";
+    service_span("counter", 1).in_scope(|| tracing::info!(count = 3, who = "x", "counted"));
     for (method, template, target) in [
         ("post", "start", "/services/broken/start"),
         ("get", "/", "/"),
@@ -93,6 +95,11 @@ async fn live_answers_fit_the_schemas_they_claim() {
         ("get", "/events", "/events?limit=x"),
         ("get", "/metrics", "/metrics"),
         ("get", "/metrics", "/metrics?x=1"),
+        ("get", "/logs", "/logs"),
+        ("get", "/logs", "/logs?level=loud"),
+        ("get", "/services/{name}/-/logs", "/services/counter/-/logs"),
+        ("get", "/services/{name}/-/logs", "/services/idle/-/logs"),
+        ("get", "/services/{name}/-/logs", "/services/nobody/-/logs"),
         ("get", "/health/live", "/health/live"),
         ("get", "/health/ready", "/health/ready"),
         ("get", "/health/startup", "/health/startup"),
@@ -125,6 +132,20 @@ async fn live_answers_fit_the_schemas_they_claim() {
     tokio::task::yield_now().await;
     for probe in ["/health/ready", "/health/startup"] {
         check(&document, "get", probe, &closing.get(probe).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_without_a_log_fit_too() {
+    let silent = App::start().await;
+    let document = document(&silent).await;
+    for (template, target) in [
+        ("/logs", "/logs"),
+        ("/logs/stream", "/logs/stream"),
+        ("/services/{name}/-/logs", "/services/counter/-/logs"),
+        ("/services/{name}/-/logs/stream", "/services/counter/-/logs/stream"),
+    ] {
+        check(&document, "get", template, &silent.get(target).await);
     }
 }
 

@@ -62,7 +62,9 @@ async fn pages() {
 #[tokio::test(start_paused = true)]
 async fn bad_questions() {
     let app = App::start().await;
-    for query in ["limit=0", "limit=1001", "after=-1", "after=x", "service=countr", "knd=state"] {
+    for query in
+        ["limit=0", "limit=1001", "after=-1", "after=x", "service=countr", "knd=state", "kind=x"]
+    {
         for path in ["/events", "/events/stream"] {
             if !(path == "/events/stream" && query.starts_with("limit")) {
                 let answer = app.get(&format!("{path}?{query}")).await;
@@ -70,6 +72,19 @@ async fn bad_questions() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_kind_is_told_with_the_nearest() {
+    let app = App::start().await;
+    let problem = app.get("/events?kind=comand").await.problem(422, "invalid-query");
+    let fault = &problem["errors"][0];
+    assert_eq!(
+        (&fault["path"], &fault["help"]),
+        (&json!("kind"), &json!("did you mean `command`?"))
+    );
+    assert_eq!(fault["valid"].as_array().map(Vec::len), Some(7));
+    app.get("/events?kind=handler-panic").await.ok(200);
 }
 
 #[tokio::test(start_paused = true)]

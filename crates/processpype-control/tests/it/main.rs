@@ -7,6 +7,7 @@ mod commands;
 mod documents;
 mod events;
 mod fixture;
+mod logs;
 mod metrics;
 mod passage;
 mod probes;

@@ -5,6 +5,7 @@
 mod formats;
 mod harness;
 mod installed;
+mod kept;
 mod levels;
 mod loss;
 mod redaction;

@@ -112,39 +112,70 @@ fn clean(sink: &str, text: &str) {
     assert!(around.is_none(), "{sink} gives the secret away: {}", around.unwrap_or_default());
 }
 
-/// The commands that `--help` lists; `run` is looked at by its log and its endpoints.
-fn verbs() -> Vec<String> {
-    let help = run(&["--help"]).stdout;
-    let (_, list) = help.split_once("Commands:\n").unwrap();
+/// The verbs that `--help` lists, and those below them, each as its words; `run` is looked at by
+/// its log and its endpoints.
+fn verbs() -> Vec<Vec<String>> {
+    let verbs = verbs_below(&[]);
+    assert!(verbs.len() >= 6 && verbs.contains(&vec!["run".to_owned()]), "{verbs:?}");
+    verbs
+}
+
+/// What can be said after these words; the words themselves if nothing has to follow.
+fn verbs_below(words: &[String]) -> Vec<Vec<String>> {
+    let arguments: Vec<&str> = words.iter().map(String::as_str).chain(["--help"]).collect();
+    let below = listed(&run(&arguments).stdout);
+    if below.is_empty() {
+        return vec![words.to_vec()];
+    }
+    let below = below.into_iter().map(|verb| [words, &[verb]].concat());
+    below.flat_map(|words| verbs_below(&words)).collect()
+}
+
+/// The verbs that a help text lists.
+fn listed(help: &str) -> Vec<String> {
+    let Some((_, list)) = help.split_once("Commands:\n") else { return Vec::new() };
     let list = list.split("\n\n").next().unwrap();
     // A line that goes on with the text of the one before is indented further.
     let starts =
         list.lines().filter_map(|line| line.strip_prefix("  ")).filter(|l| !l.starts_with(' '));
-    let verbs: Vec<String> = starts.map(|l| l.split(' ').next().unwrap().to_owned()).collect();
-    assert!(verbs.len() >= 6 && verbs.contains(&"run".to_owned()), "{verbs:?}");
-    verbs
+    starts.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn verbs_below_verbs_are_listed_too() {
+    let help =
+        "Usage: x\n\nCommands:\n  list  Show them,\n          and more\n  add   One\n\nOptions:\n";
+    assert_eq!(listed(help), ["list", "add"]);
+    assert_eq!(listed("Usage: x\n\nOptions:\n"), [""; 0]);
+}
+
+/// A verb that asks a running application, and whether it wants the name of a service.
+#[derive(Debug)]
+struct Asking {
+    words: Vec<String>,
+    wants_name: bool,
 }
 
 /// Splits the verbs: those that ask a running application, with a name where they want one, and
 /// those that read the configuration. Nothing answers at the address that they are tried with.
-fn asking() -> (Vec<Vec<String>>, Vec<String>) {
-    let (mut asking, mut others) = (Vec::new(), vec!["run".to_owned()]);
-    for verb in verbs().into_iter().filter(|verb| verb != "run") {
+fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
+    let run_itself = vec!["run".to_owned()];
+    let (mut asking, mut others) = (Vec::new(), vec![run_itself.clone()]);
+    for words in verbs().into_iter().filter(|words| *words != run_itself) {
+        let code = |more: &[&str]| {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            run(&[&words[..], more].concat()).code
+        };
         // What reads no configuration has no secret to give away.
         let nowhere = ["--config", "nowhere.yaml", "--url", "http://127.0.0.1:1"];
-        let reads_nothing =
-            |words: &[&str]| run(&[&[verb.as_str()], words, &nowhere].concat()).code == Some(0);
+        let reads_nothing = |more: &[&str]| code(&[more, &nowhere].concat()) == Some(0);
         if reads_nothing(&[]) || reads_nothing(&["bash"]) {
             continue;
         }
-        let arguments = [vec![verb.clone()], vec![verb.clone(), "error".to_owned()]];
-        let asks = arguments.into_iter().find(|arguments| {
-            let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            run(&[&words[..], &["--url", "http://127.0.0.1:1"]].concat()).code == Some(69)
-        });
-        match asks {
-            Some(arguments) => asking.push(arguments),
-            None => others.push(verb),
+        let asks = |name: &[&str]| code(&[name, &["--url", "http://127.0.0.1:1"]].concat());
+        match [&[][..], &["error"]].into_iter().find(|name| asks(name) == Some(69)) {
+            Some(name) => asking.push(Asking { words, wants_name: !name.is_empty() }),
+            None => others.push(words),
         }
     }
     assert!(asking.len() >= 7 && others.len() >= 6, "{asking:?} {others:?}");
@@ -154,15 +185,13 @@ fn asking() -> (Vec<Vec<String>>, Vec<String>) {
 /// Asks with every verb, and each service where a verb wants one.
 fn ask_all(app: &Playground, services: &[String]) {
     let url = format!("http://{}", app.address);
-    for arguments in asking().0 {
-        let names = if arguments.len() == 1 { &services[..1] } else { services };
+    for Asking { words, wants_name } in asking().0 {
+        let names = if wants_name { services } else { &services[..1] };
         for name in names {
             for json in [&[][..], &["--json"]] {
-                let name = (arguments.len() > 1).then_some(name.as_str());
-                let words: Vec<&str> = std::iter::once(arguments[0].as_str())
-                    .chain(name)
-                    .chain(["--url", &url])
-                    .collect();
+                let name = wants_name.then_some(name.as_str());
+                let words: Vec<&str> =
+                    words.iter().map(String::as_str).chain(name).chain(["--url", &url]).collect();
                 let printed = run_in(&[&words[..], json].concat(), &[app.at_home()]);
                 assert!(matches!(printed.code, Some(0 | 1 | 75)), "{words:?}: {printed:?}");
                 clean(&format!("{words:?}"), &(printed.stdout + &printed.stderr));
@@ -176,10 +205,12 @@ fn ask_all(app: &Playground, services: &[String]) {
 fn reading(path: &std::path::Path) -> Vec<Vec<String>> {
     let (asking, others) = asking();
     let nowhere = ["--set".to_owned(), "server.port=0".to_owned()];
-    let asking = asking.into_iter().map(|arguments| [&arguments[..], &nowhere].concat());
-    let all = asking.chain(others.into_iter().map(|verb| vec![verb]));
+    let asking = asking.into_iter().map(|Asking { words, wants_name }| {
+        let name = wants_name.then(|| "error".to_owned());
+        words.into_iter().chain(name).chain(nowhere.clone()).collect::<Vec<_>>()
+    });
     let file = ["--config".to_owned(), path.to_str().unwrap().to_owned()];
-    all.map(|arguments| [&arguments[..], &file].concat()).collect()
+    asking.chain(others).map(|arguments| [&arguments[..], &file].concat()).collect()
 }
 
 /// Every method and path of the program, with each service's name put in.
@@ -206,9 +237,17 @@ fn look_at(app: &Playground, method: &str, path: &str, is_stream: bool) {
     let sink = format!("{method} {path}");
     if is_stream {
         let from_the_first = format!("{path}?after=0");
+        // The end of what is there; a log may have nothing.
+        let is_log = path.ends_with("/logs/stream");
+        let end = if is_log {
+            let page = app.get(path.trim_end_matches("/stream")).json();
+            page["last"].as_u64().filter(|last| *last > 0).map(|last| format!("id: {last}\n"))
+        } else {
+            Some("settled".to_owned())
+        };
         let credential = [("Authorization", &*app.bearer())];
         let mut stream = http::send(app.address, method, &from_the_first, &credential, b"");
-        clean(&sink, &read_until(&mut stream, "settled"));
+        clean(&sink, &read_until(&mut stream, end.as_deref().unwrap_or("retry: ")));
         return;
     }
     let (right, wrong) = (app.bearer(), format!("Bearer {CANARY}"));
@@ -279,13 +318,14 @@ fn no_endpoint_and_no_log_gives_a_secret_away() {
 #[test]
 fn no_command_gives_a_secret_away() {
     let path = files(&RIGHT.replace("FORMAT", "text").replace("HASH", HASH));
-    for verb in asking().1.iter().filter(|verb| *verb != "run") {
+    for words in asking().1.iter().filter(|words| **words != ["run"]) {
         for json in [&[][..], &["--json"]] {
-            let mut arguments = vec![verb, "--config", path.to_str().unwrap(), "--set", FLAG];
+            let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+            arguments.extend(["--config", path.to_str().unwrap(), "--set", FLAG]);
             arguments.extend(["--profile", "cage"].iter().chain(json));
             let printed = run_in(&arguments, &VARIABLES);
             assert_eq!(printed.code, Some(0), "{printed:?}");
-            assert!(!printed.stdout.is_empty(), "{verb} printed nothing");
+            assert!(!printed.stdout.is_empty(), "{words:?} printed nothing");
             clean(&format!("{arguments:?}"), &printed.stdout);
             clean(&format!("{arguments:?}"), &printed.stderr);
         }

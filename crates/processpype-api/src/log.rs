@@ -1,0 +1,125 @@
+//! Log lines on the wire.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How many log lines one page holds unless asked for.
+pub const LOG_LINES_PER_PAGE: usize = 100;
+
+/// How many log lines one page may hold.
+pub const MAX_LOG_LINES_PER_PAGE: usize = 1000;
+
+/// The words for how severe a line is, from everything to what failed.
+pub const SEVERITIES: &[&str] = &["trace", "debug", "info", "warn", "error"];
+
+/// Which lines of the whole log are meant.
+pub const LOG_SCOPES: &[&str] = &["all", "outside"];
+
+/// A level of detail, from nothing to everything.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Nothing at all.
+    Off,
+    /// What failed.
+    Error,
+    /// What is wrong but was survived.
+    Warn,
+    /// What happens, in few words.
+    Info,
+    /// What a developer of the service wants to see.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// A line of the log, as it was logged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogRecord {
+    /// Its place in the log that was asked for: from 1, without gaps.
+    pub seq: u64,
+    /// When, in the zone of the application (`app.timezone`).
+    #[schemars(extend("format" = "date-time"))]
+    pub time: String,
+    /// How severe.
+    pub level: LogLevel,
+    /// The module that logged.
+    pub target: String,
+    /// The service it belongs to; absent outside services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The service's generation, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The text.
+    pub message: String,
+    /// What was logged beside the text; absent if nothing was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Value>,
+}
+
+/// Some lines of one log, oldest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LogPage {
+    /// The lines that match.
+    pub records: Vec<LogRecord>,
+    /// What to pass as `after` to go on from here.
+    pub next: u64,
+    /// The number of the newest line of this log; when `next` equals it, nothing newer is known.
+    pub last: u64,
+    /// How many lines after the asked-for place are no longer kept.
+    pub lost: u64,
+    /// How many lines of this log are no longer kept at all.
+    pub dropped: u64,
+}
+
+// === impl LogLevel ===
+
+impl LogLevel {
+    /// Every level, from the quietest to the most verbose.
+    pub const ALL: [Self; 6] =
+        [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = String;
+
+    /// Reads a level by its word.
+    ///
+    /// # Errors
+    ///
+    /// Returns what would be valid.
+    fn from_str(word: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|level| level.as_str() == word)
+            .ok_or_else(|| "it is none of off, error, warn, info, debug, trace".to_owned())
+    }
+}

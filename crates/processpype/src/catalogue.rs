@@ -1,0 +1,259 @@
+//! What outlives the start: what is needed to check configuration again while the application runs.
+//!
+//! # Invariants
+//!
+//! 1. It never changes. What holds now (the loaded document, what came over the API) is the
+//!    supervisor's, and comes in as an argument.
+//! 2. The start, a reload and a change of one service are checked by the same code: [`assemble`] is
+//!    the first two, [`check`] the third.
+//! 3. Checking reads files and variables, and changes nothing.
+//!
+//! [`assemble`]: Catalogue::assemble
+//! [`check`]: Catalogue::check
+
+use std::sync::Arc;
+
+use processpype_config::{Document, Layer, Report, Section};
+use processpype_core::ServiceName;
+use processpype_runtime::{Assembly, Blueprint, GroupSpec, Kind, SharedValues, Spec};
+
+use crate::access::Access;
+use crate::application::{Application, Sources};
+use crate::groups;
+use crate::limits::Limits;
+use crate::problems::Problems;
+use crate::settings::{DefaultsSection, Settings};
+use crate::setup::{self, SetupError};
+use crate::specs::{self, Layers, Specs, Template};
+
+/// What code says of an application: its services, kinds and groups, and where the configuration
+/// comes from.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    sources: Sources,
+    declared: Vec<(ServiceName, Template)>,
+    kinds: Vec<(String, Arc<Kind>)>,
+    groups: Vec<GroupSpec>,
+    shared: SharedValues,
+    limits: Limits,
+    /// Some service of the code has no name that could be one, which was told.
+    lost: bool,
+}
+
+/// A whole application, checked against one document.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    pub(crate) settings: Settings,
+    pub(crate) access: Access,
+    pub(crate) limits: Limits,
+    pub(crate) blueprint: Blueprint,
+    /// The secret values in the configuration, for redaction.
+    pub(crate) secrets: Vec<String>,
+}
+
+#[allow(dead_code, reason = "a change at run time asks for it")]
+/// One service, checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The framework's keys and its own section, in which `${…}` is not resolved yet.
+    pub(crate) spec: Spec,
+    /// The secret values in its section, for redaction.
+    pub(crate) secrets: Vec<String>,
+}
+
+// === impl Catalogue ===
+
+impl Catalogue {
+    /// Takes over what code says; services without a name that could be one are told.
+    pub(crate) fn of(application: Application, problems: &mut Problems) -> Self {
+        let mut declared = Vec::with_capacity(application.declared.len());
+        let mut lost = false;
+        for service in application.declared {
+            match Template::of(service) {
+                Ok(named) => declared.push(named),
+                Err(problem) => {
+                    problems.plan.push(problem);
+                    lost = true;
+                }
+            }
+        }
+        Self {
+            sources: application.sources,
+            declared,
+            kinds: application.kinds,
+            groups: application.groups,
+            shared: application.shared,
+            limits: application.limits,
+            lost,
+        }
+    }
+
+    /// Returns the kinds whose instances come from the file.
+    pub(crate) fn kinds(&self) -> &[(String, Arc<Kind>)] {
+        &self.kinds
+    }
+
+    /// Loads the layers of the configuration from where they are.
+    ///
+    /// # Errors
+    ///
+    /// Returns what keeps a layer from being read.
+    pub(crate) fn load(&self) -> Result<Document, Report> {
+        setup::load(&self.sources)
+    }
+
+    /// Checks the whole application against a document and what lies over it.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of configuration and plan.
+    pub(crate) fn assemble(
+        &self,
+        document: &Document,
+        layers: &Layers,
+        mut problems: Problems,
+    ) -> Result<Assembled, SetupError> {
+        let (settings, access, mut secrets) = problems.settings(document);
+        let mut specs = Specs::new(document, &settings.defaults, layers, &mut problems);
+        specs.lost = self.lost;
+        self.declared.iter().for_each(|(name, template)| specs.add_declared(name, template));
+        specs.add_from_file(&self.kinds);
+        let Specs { specs, lost, .. } = specs;
+        let groups = groups::read(document, self.groups.clone(), |report| problems.add(report));
+        let assembly = Assembly { specs, groups, shared: self.shared.clone() };
+        secrets.append(&mut problems.keep(assembly.check_config()));
+        let blueprint = problems.plan_of(assembly.check(), lost);
+        let limits = self.limits.under(&settings.app);
+        match (blueprint, problems.into_error()) {
+            (Some(blueprint), None) => {
+                Ok(Assembled { settings, access, limits, blueprint, secrets })
+            }
+            (_, Some(error)) => Err(error),
+            (None, None) => unreachable!("a plan that cannot be made has a problem"),
+        }
+    }
+
+    #[allow(dead_code, reason = "a change at run time asks for it")]
+    /// Returns what code says of a service, by the name of its section: that it is one of the code,
+    /// or which kind the document names. `None` if neither.
+    pub(crate) fn template(&self, document: &Document, name: &ServiceName) -> Option<Template> {
+        if let Some((_, template)) = self.declared.iter().find(|(declared, _)| declared == name) {
+            return Some(template.clone());
+        }
+        let kind: String = document.section(&["services", name.as_str(), "kind"]).read().ok()?;
+        self.template_of_kind(&kind)
+    }
+
+    #[allow(dead_code, reason = "a change at run time asks for it")]
+    /// Returns what code says of the instances of a kind.
+    pub(crate) fn template_of_kind(&self, kind: &str) -> Option<Template> {
+        let (name, kind) = self.kinds.iter().find(|(name, _)| name == kind)?;
+        Some(Template::of_kind(name, kind))
+    }
+
+    #[allow(dead_code, reason = "a change at run time asks for it")]
+    /// Checks one service: what the document says of it, with `layer` over it.
+    ///
+    /// For a service that is in no file the document's part is empty, and `layer` says all.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the section, the framework's keys and its own fields together.
+    pub(crate) fn check(
+        &self,
+        document: &Document,
+        template: &Template,
+        name: &ServiceName,
+        layer: &Layer,
+    ) -> Result<Checked, Report> {
+        let defaults: DefaultsSection = document.section(&["defaults"]).read()?;
+        let section = section_of(document, name).under(layer);
+        let mut problems = Problems::default();
+        let spec = specs::lay(template, name.clone(), &section, (&defaults, true), &mut problems);
+        let mut secrets = Vec::new();
+        problems.keep(spec.check_config(&mut secrets));
+        match problems.into_report() {
+            None => Ok(Checked { spec, secrets }),
+            Some(report) => Err(report),
+        }
+    }
+}
+
+/// The section of a service.
+pub(crate) fn section_of(document: &Document, name: &ServiceName) -> Section {
+    document.section(&["services", name.as_str()])
+}
+
+#[cfg(test)]
+mod tests {
+    use processpype_config::{Format, HumanDuration, Secret};
+    use processpype_runtime::{Config, Service};
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize, JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is looked at")]
+    struct TickerConfig {
+        interval: HumanDuration,
+        token: Option<Secret<String>>,
+    }
+
+    struct Ticker;
+    impl Service for Ticker {}
+
+    const FILE: &str = "
+defaults: {stop_timeout: 3s}
+services:
+  slow: {kind: ticker, interval: 1h, restart: {max_restarts: 7}}
+";
+
+    fn catalogue() -> (Catalogue, Document) {
+        let app = Application::new().kind("ticker", |_: Config<TickerConfig>| Ticker);
+        let app = app.config_text("app.yaml", Format::Yaml, FILE).environment([]);
+        let catalogue = Catalogue::of(app, &mut Problems::default());
+        let document = catalogue.load().unwrap_or_else(|report| panic!("{report}"));
+        (catalogue, document)
+    }
+
+    /// Checks `json` as what came over the API for the service `name` of kind `ticker`.
+    fn check(name: &str, json: &str) -> Result<Checked, Report> {
+        let (catalogue, document) = catalogue();
+        let name = ServiceName::new(name).expect("a name");
+        let template = catalogue.template_of_kind("ticker").expect("a kind");
+        let layer = Layer::from_json(json.as_bytes())?;
+        catalogue.check(&document, &template, &name, &layer)
+    }
+
+    #[test]
+    fn a_service_of_the_file_is_checked_with_what_lies_over_it() {
+        let checked = check("slow", r#"{"start_timeout": "9s"}"#).expect("it is valid");
+        let options = checked.spec.options;
+        assert_eq!(options.start_timeout.as_secs(), 9, "of the layer");
+        assert_eq!(options.stop_timeout.as_secs(), 3, "of the defaults");
+        assert_eq!(options.restart.limit.max_restarts(), Some(7), "of the file");
+        let interval = checked.spec.section.get("interval").read::<HumanDuration>();
+        assert_eq!(interval.expect("it is valid").as_secs(), 3600);
+    }
+
+    #[test]
+    fn a_service_that_is_in_no_file_is_all_layer() {
+        let checked = check("fast", r#"{"interval": "1s", "token": "hush-hush"}"#);
+        assert_eq!(checked.expect("it is valid").secrets, ["hush-hush"]);
+        let report = check("fast", "{}").expect_err("it has no interval").to_string();
+        assert!(report.contains("missing key `services.fast.interval`"), "{report}");
+    }
+
+    #[test]
+    fn mistakes_in_both_halves_are_told_together_and_without_the_secret() {
+        let json = r#"{"interval": 5, "tokn": "hush-hush", "start_timeout": "soon"}"#;
+        let report = check("slow", json).expect_err("three mistakes");
+        let pointers: Vec<String> =
+            report.problems().iter().map(|it| it.pointer("services.slow")).collect();
+        assert_eq!(pointers, ["/start_timeout", "/interval", "/tokn"]);
+        let text = report.to_string();
+        assert!(text.contains("did you mean `token`?") && !text.contains("hush"), "{text}");
+        assert!(text.contains("request body:1:14"), "{text}");
+    }
+}

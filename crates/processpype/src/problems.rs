@@ -1,0 +1,109 @@
+//! The problems of a configuration and of the plan that follows from it, collected.
+//!
+//! # Invariants
+//!
+//! 1. One mistake is told once: both halves of a section that is no map say the same.
+
+use processpype_config::{Document, Report, SecretsConfig};
+use processpype_runtime::{Blueprint, PlanCode, PlanError, PlanProblem};
+use processpype_telemetry::Timezone;
+
+use crate::access::{self, Access};
+use crate::settings::{SECTIONS, Settings};
+use crate::setup::SetupError;
+
+/// Collects problems of both sorts.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    report: Option<Report>,
+    pub(crate) plan: Vec<PlanProblem>,
+}
+
+// === impl Problems ===
+
+impl Problems {
+    /// Adds what was not told yet: both halves of a section that is no map say the same.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "its callers have nothing more to do with it"
+    )]
+    pub(crate) fn add(&mut self, report: Report) {
+        for problem in report.problems() {
+            let told = self.report.as_ref().map_or(&[][..], Report::problems);
+            if told.iter().all(|told| told.to_string() != problem.to_string()) {
+                let new = Report::from(problem.clone());
+                self.report = Some(match self.report.take() {
+                    Some(all) => all.merge(new),
+                    None => new,
+                });
+            }
+        }
+    }
+
+    /// Keeps the problems of a result and goes on with a default.
+    pub(crate) fn keep<T: Default>(&mut self, result: Result<T, Report>) -> T {
+        result.unwrap_or_else(|report| {
+            self.add(report);
+            T::default()
+        })
+    }
+
+    /// Reads the framework's sections, and the secrets in them.
+    pub(crate) fn settings(&mut self, document: &Document) -> (Settings, Access, Vec<String>) {
+        let root = document.root();
+        let known = root.known_keys(&SECTIONS);
+        self.keep(known);
+        let secrets = root.get("secrets").read::<SecretsConfig>().map(drop);
+        self.keep(secrets);
+        let mut found = Vec::new();
+        let settings = Settings {
+            app: self.keep(root.get("app").read()),
+            server: self.keep(root.get("server").read_collecting(&mut found)),
+            observability: self.keep(root.get("observability").read()),
+            defaults: self.keep(root.get("defaults").read()),
+        };
+        let access = access::read(document, &settings.server, |report| self.add(report));
+        if let Err(error) = Timezone::named(&settings.app.timezone) {
+            let section = document.section(&["app", "timezone"]);
+            self.add(section.problem(error.to_string()).into());
+        }
+        (settings, access, found)
+    }
+
+    pub(crate) fn take_with(&mut self, report: Report) -> SetupError {
+        self.add(report);
+        let plan = PlanError::from_problems(std::mem::take(&mut self.plan));
+        SetupError::new(self.report.take(), plan)
+    }
+
+    /// Keeps the problems of the plan; those that only follow from services that were `lost` to
+    /// other problems would mislead.
+    pub(crate) fn plan_of(
+        &mut self,
+        plan: Result<Blueprint, PlanError>,
+        lost: bool,
+    ) -> Option<Blueprint> {
+        let error = match plan {
+            Ok(blueprint) => return Some(blueprint),
+            Err(error) => error,
+        };
+        let follows = |problem: &&PlanProblem| {
+            lost && matches!(problem.code, PlanCode::MissingProvider | PlanCode::UnknownService)
+        };
+        let own = error.problems().iter().filter(|problem| !follows(problem));
+        self.plan.extend(own.cloned());
+        None
+    }
+
+    /// Returns the problems of the configuration alone.
+    pub(crate) fn into_report(self) -> Option<Report> {
+        self.report
+    }
+
+    pub(crate) fn into_error(self) -> Option<SetupError> {
+        match (self.report, PlanError::from_problems(self.plan)) {
+            (None, None) => None,
+            (report, plan) => Some(SetupError::new(report, plan)),
+        }
+    }
+}

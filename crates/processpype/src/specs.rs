@@ -1,0 +1,302 @@
+//! From sections of the file to specifications of services.
+//!
+//! # Invariants
+//!
+//! 1. A section is read in one way, whether the application is put together, a file is loaded
+//!    again, or something comes over the API: by [`lay`].
+//! 2. The file adds edges and chooses providers; it never removes a typed edge.
+//! 3. The value of a framework key is the service's own, else the one in `defaults`, else what the
+//!    code said: the file overrides the code, and what stands nearer overrides what stands farther.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use processpype_config::{Document, Layer, Origin, Report, Section};
+use processpype_core::ServiceName;
+use processpype_runtime::{
+    Choice, EdgeChoice, EdgeOrigin, Kind, Options, PlanCode, PlanProblem, Spec,
+};
+
+use crate::application::Declared;
+use crate::framework_keys;
+use crate::hang;
+use crate::problems::Problems;
+use crate::settings::{DefaultsSection, FRAMEWORK_KEYS, ServiceKeys};
+
+/// What code says about one service, or about the instances of one kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Template {
+    pub(crate) kind_name: Arc<str>,
+    pub(crate) kind: Arc<Kind>,
+    /// `None` = nothing beside the constructor.
+    said: Option<Arc<Said>>,
+    /// A service of the code, whose section names no kind.
+    is_declared: bool,
+}
+
+/// What the builder's methods said.
+#[derive(Debug, Default)]
+struct Said {
+    options: Options,
+    uses: Vec<(String, String)>,
+    depends_on: Vec<String>,
+    edges: Vec<(String, processpype_core::EdgePolicy)>,
+}
+
+/// What came over the API, for each service that it configured.
+pub(crate) type Layers = BTreeMap<ServiceName, Layer>;
+
+/// Makes the specs of all services.
+pub(crate) struct Specs<'a> {
+    services: Section,
+    defaults: &'a DefaultsSection,
+    layers: &'a Layers,
+    problems: &'a mut Problems,
+    pub(crate) specs: Vec<Spec>,
+    /// Sections of the file that belong to a service registered in code.
+    taken: Vec<String>,
+    /// The section `defaults` is right by itself.
+    defaults_fit: bool,
+    /// Some service has no spec, because of a problem that was told.
+    pub(crate) lost: bool,
+}
+
+/// One section with the framework's keys and its own fields apart.
+struct Split {
+    keys: ServiceKeys,
+    own: Section,
+}
+
+// === impl Template ===
+
+impl Template {
+    /// Makes the template of a service of the code, with its name.
+    ///
+    /// # Errors
+    ///
+    /// It has no name that could be one.
+    pub(crate) fn of(declared: Declared) -> Result<(ServiceName, Self), PlanProblem> {
+        let Declared { name, kind, options, uses, depends_on, edges } = declared;
+        let name = match &name {
+            Some(name) => ServiceName::new(name),
+            None => kind.default_name(),
+        };
+        let name = name.map_err(|error| {
+            let problem = PlanProblem::new(PlanCode::Declaration, error.to_string());
+            problem.help("name the service with `.named(\"…\")`")
+        })?;
+        let is_plain = uses.is_empty() && depends_on.is_empty() && edges.is_empty();
+        let said = Said { options, uses, depends_on, edges };
+        let is_plain = is_plain && said.options == Options::default();
+        let template = Self {
+            kind_name: name.as_str().into(),
+            kind: Arc::new(kind),
+            said: (!is_plain).then(|| Arc::new(said)),
+            is_declared: true,
+        };
+        Ok((name, template))
+    }
+
+    /// Makes the template of the instances of a kind.
+    pub(crate) fn of_kind(name: &str, kind: &Arc<Kind>) -> Self {
+        let (kind_name, kind) = (name.into(), Arc::clone(kind));
+        Self { kind_name, kind, said: None, is_declared: false }
+    }
+
+    #[allow(dead_code, reason = "a change at run time asks for it")]
+    /// What the framework's keys are where no section says anything.
+    pub(crate) fn options(&self) -> Options {
+        self.said.as_ref().map_or_else(Options::default, |said| said.options.clone())
+    }
+
+    /// The specification by code alone.
+    fn spec(&self, name: ServiceName, section: Section) -> Spec {
+        let nothing = Said::default();
+        let said = self.said.as_deref().unwrap_or(&nothing);
+        let origin = || EdgeOrigin::Code;
+        let choice = |(role, instance): &(String, String)| Choice {
+            role: role.clone(),
+            instance: instance.clone(),
+            origin: origin(),
+        };
+        let edge = |(provider, policy): &(String, processpype_core::EdgePolicy)| EdgeChoice {
+            provider: provider.clone(),
+            policy: *policy,
+            origin: origin(),
+        };
+        Spec {
+            name,
+            kind_name: Arc::clone(&self.kind_name),
+            kind: Arc::clone(&self.kind),
+            section,
+            options: said.options.clone(),
+            uses: said.uses.iter().map(choice).collect(),
+            depends_on: said.depends_on.iter().map(|to| (to.clone(), origin())).collect(),
+            edges: said.edges.iter().map(edge).collect(),
+        }
+    }
+}
+
+/// Lays a section over what code says of a service.
+///
+/// Always gives a specification: what is wrong is among the problems, and left out. Its own
+/// configuration is not looked at; that is [`Spec::check_config`].
+pub(crate) fn lay(
+    template: &Template,
+    name: ServiceName,
+    section: &Section,
+    (defaults, defaults_fit): (&DefaultsSection, bool),
+    problems: &mut Problems,
+) -> Spec {
+    let Split { keys, own } = split(section, problems);
+    if template.is_declared && keys.kind.is_some() {
+        let problem = section
+            .get("kind")
+            .problem(format!("`{name}` is registered in code: its section takes no `kind`"));
+        problems.add(problem.help("remove the key, or name the service otherwise").into());
+    }
+    let mut spec = template.spec(name, own);
+    let own = section.get("restart").exists();
+    let level = keys.log_level.or(defaults.log_level);
+    spec.options.log_level = level.map(processpype_telemetry::Level::as_str);
+    let further = [&keys.processpype, &defaults.processpype];
+    problems.keep(hang::apply(&mut spec.options, further, section));
+    if let Err(report) = framework_keys::apply(&mut spec, keys, defaults, section)
+        && (own || defaults_fit)
+    {
+        problems.add(report);
+    }
+    spec
+}
+
+/// Splits a section into the framework's keys and the service's own.
+fn split(section: &Section, problems: &mut Problems) -> Split {
+    let (keys, own) = section.split(&FRAMEWORK_KEYS);
+    Split { keys: problems.keep(keys.read()), own }
+}
+
+/// Checks the section `defaults` by itself. Returns whether it is right.
+pub(crate) fn check_defaults(
+    document: &Document,
+    defaults: &DefaultsSection,
+    mut tell: impl FnMut(Report),
+) -> bool {
+    let section = document.section(&["defaults"]);
+    let hang = hang::check_defaults(&defaults.processpype, &section);
+    hang.unwrap_or_else(&mut tell);
+    let restart = framework_keys::check_defaults(defaults, &section);
+    let fits = restart.is_ok();
+    restart.unwrap_or_else(tell);
+    fits
+}
+
+// === impl Specs ===
+
+impl<'a> Specs<'a> {
+    pub(crate) fn new(
+        document: &Document,
+        defaults: &'a DefaultsSection,
+        layers: &'a Layers,
+        problems: &'a mut Problems,
+    ) -> Self {
+        let services = document.section(&["services"]);
+        // Without its keys it reads as nothing, unless it is no map at all.
+        let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
+        let defaults_fit = check_defaults(document, defaults, |report| problems.add(report));
+        let (specs, taken) = (Vec::new(), Vec::new());
+        Self { services, defaults, layers, problems, specs, taken, defaults_fit, lost: false }
+    }
+
+    pub(crate) fn add_declared(&mut self, name: &ServiceName, template: &Template) {
+        self.taken.push(name.as_str().to_owned());
+        self.add(template, name.clone());
+    }
+
+    pub(crate) fn add_from_file(&mut self, kinds: &[(String, Arc<Kind>)]) {
+        for (key, origin) in self.services.keys() {
+            if self.taken.contains(&key) || key.starts_with("x-") {
+                continue;
+            }
+            self.lost |= self.add_instance(&key, origin, kinds).is_none();
+        }
+    }
+
+    fn add_instance(
+        &mut self,
+        key: &str,
+        origin: Origin,
+        kinds: &[(String, Arc<Kind>)],
+    ) -> Option<()> {
+        let section = self.services.get(key);
+        let kind_name = self.kind_name(key, &section, kinds)?;
+        let name = ServiceName::new(key)
+            .map_err(|error| {
+                self.problems.add(section.problem(error.to_string()).at(origin).into());
+            })
+            .ok()?;
+        let (_, kind) = kinds.iter().find(|(name, _)| *name == kind_name)?;
+        self.add(&Template::of_kind(&kind_name, kind), name);
+        Some(())
+    }
+
+    /// Returns the kind that a section names, if there is such a kind.
+    fn kind_name(
+        &mut self,
+        key: &str,
+        section: &Section,
+        kinds: &[(String, Arc<Kind>)],
+    ) -> Option<String> {
+        let names = || kinds.iter().map(|(name, _)| name.as_str());
+        let kind = section.get("kind");
+        if !kind.exists() {
+            let known = self.taken.iter().map(String::as_str);
+            let problem = section.problem(format!("there is no service `{key}`"));
+            let problem = problem.hint_nearest(key, known.clone()).valid(known);
+            let help = "a section of a service that is not registered in code needs `kind: …`";
+            self.problems.add(problem.help(help).into());
+            return None;
+        }
+        let name: String = match kind.read() {
+            Ok(name) => name,
+            Err(report) => {
+                self.problems.add(report);
+                return None;
+            }
+        };
+        if names().any(|known| known == name) {
+            return Some(name);
+        }
+        let problem = kind.problem(format!("there is no kind `{name}`"));
+        self.problems.add(problem.hint_nearest(&name, names()).valid(names()).into());
+        None
+    }
+
+    fn add(&mut self, template: &Template, name: ServiceName) {
+        let mut section = self.services.get(name.as_str());
+        if let Some(layer) = self.layers.get(&name) {
+            section = section.under(layer);
+        }
+        let defaults = (self.defaults, self.defaults_fit);
+        let spec = lay(template, name, &section, defaults, self.problems);
+        self.check_collisions(&spec);
+        self.specs.push(spec);
+    }
+
+    /// A service's own configuration must not have a key of the framework: it could never be set.
+    fn check_collisions(&mut self, spec: &Spec) {
+        for config in spec.kind.config_types() {
+            let schema = config.own_schema();
+            let properties = schema.get("properties").and_then(|value| value.as_object());
+            let keys = properties.into_iter().flat_map(|properties| properties.keys());
+            for key in keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str())) {
+                let message = format!(
+                    "`{}` has a field `{key}` in its configuration `{}`: it is the framework's",
+                    spec.name,
+                    config.type_name()
+                );
+                let problem = PlanProblem::new(PlanCode::Declaration, message);
+                self.problems.plan.push(problem.help("rename the field"));
+            }
+        }
+    }
+}

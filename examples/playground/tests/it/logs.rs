@@ -1,0 +1,76 @@
+//! The log of the running program, over HTTP and on the command line.
+
+use crate::harness::{Playground, read_until, run_in};
+use crate::http;
+
+/// One that ticks, at a level that does not show it, and one that fails with a story.
+const APP: &str = "
+services:
+  fast: {kind: ticker, interval: 10ms}
+  loud: {kind: ticker, interval: 10ms, log_level: debug}
+  broken: {kind: flaky, fail_start: 9, restart: {policy: never}}
+";
+
+fn ask(app: &Playground, arguments: &[&str]) -> crate::harness::Printed {
+    let url = format!("http://{}", app.address);
+    let all: Vec<&str> = arguments.iter().copied().chain(["--url", &url]).collect();
+    run_in(&all, &[app.at_home()])
+}
+
+#[test]
+fn the_newest_lines_of_a_service_are_there_for_who_has_a_token() {
+    let app = Playground::settled(APP);
+    app.logged("tick ticks=3");
+    let page = app.get("/services/loud/-/logs?contains=tick&limit=2").json();
+    let records = page["records"].as_array().unwrap();
+    assert_eq!(records.len(), 2, "{page}");
+    for record in records {
+        assert_eq!((&record["service"], &record["level"]), (&"loud".into(), &"debug".into()));
+        assert_eq!(record["generation"], 1);
+        assert!(record["fields"]["ticks"].is_u64(), "{record}");
+    }
+    assert_eq!(app.get("/services/fast/-/logs?level=debug&contains=tick").json()["records"], {
+        let none: [u8; 0] = [];
+        serde_json::json!(none)
+    });
+    // What the framework says about a service is in the log of the service.
+    let story = app.get("/services/broken/-/logs?level=error").json().to_string();
+    assert!(story.contains("failed: start"), "{story}");
+    for path in ["/logs", "/logs/stream", "/services/fast/-/logs", "/services/fast/-/logs/stream"] {
+        let answer = http::request(app.address, "GET", path, &[], b"");
+        assert_eq!(answer.status, 401, "{answer:?}");
+    }
+}
+
+#[test]
+fn lines_are_streamed_until_the_end() {
+    let app = Playground::settled(APP);
+    let credential = [("Authorization", &*app.bearer())];
+    let path = "/services/loud/-/logs/stream?after=0&level=debug";
+    let mut stream = http::send(app.address, "GET", path, &credential, b"");
+    let text = read_until(&mut stream, "\"ticks\":5");
+    assert!(text.contains("id: 1\n") && text.contains("\"ticks\":1"), "{text}");
+    app.signal("TERM");
+    let text = read_until(&mut stream, "event: closing");
+    assert!(!text.contains("lagged"), "{text}");
+    app.ended().check(0);
+}
+
+#[test]
+fn the_command_line_shows_the_log() {
+    let app = Playground::settled(APP);
+    app.logged("tick ticks=2");
+    let printed = ask(&app, &["logs", "loud", "--contains", "tick", "-n", "1"]);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    assert!(printed.stdout.contains("DEBUG loud#1 playground::ticker: tick ticks="), "{printed:?}");
+    assert_eq!(printed.stdout.lines().count(), 1);
+    let printed = ask(&app, &["logs", "broken", "--level", "error", "--json"]);
+    let page: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
+    assert_eq!(page["records"].as_array().unwrap().len(), 1, "{page}");
+    let printed = ask(&app, &["logs", "--outside", "--since", "10m"]);
+    assert!(printed.stdout.contains("application settled"), "{printed:?}");
+    assert!(!printed.stdout.contains("fast#1"), "{printed:?}");
+    let printed = ask(&app, &["logs", "nobody"]);
+    assert_eq!(printed.code, Some(1), "{printed:?}");
+    assert!(printed.stderr.contains("unknown-service"), "{printed:?}");
+}
