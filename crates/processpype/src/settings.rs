@@ -73,8 +73,8 @@ pub(crate) struct ServerSection {
     /// (`127.0.0.1:8080`, `[::1]:8080`, or `unix:/run/shop.sock`); `expose`, a list of what it
     /// shows (`control`, `services`, `probes`, `metrics`; default: everything); and `auth`, whom it
     /// asks for a token: `required` (everybody), `loopback-open` (nobody who only looks, starts,
-    /// stops or restarts; the default on loopback) or `none`. `control` needs `required` and a token where
-    /// other machines can reach it.
+    /// stops or restarts; the default on loopback) or `none`. `control` needs `required` and a
+    /// token where other machines can reach it.
     #[schemars(extend("x-expected" = "a list of maps with `address`, `expose` and `auth`"))]
     pub(crate) listeners: Vec<ListenerSection>,
     /// Who may prove to be whom.

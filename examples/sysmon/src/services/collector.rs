@@ -53,6 +53,7 @@ impl Collector {
     /// # Errors
     ///
     /// Fails if another service has metrics of these names and other kinds.
+    #[expect(clippy::needless_pass_by_value, reason = "constructors take arguments by value")]
     pub fn new(config: Config<CollectorConfig>, store: Dep<Store>, cx: Context) -> Result<Self> {
         Ok(Self { config, store, meters: Meters::of(&cx.metrics())? })
     }
