@@ -11,6 +11,7 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod measures;
 mod operations;
 
 use std::collections::HashMap;
@@ -27,11 +28,14 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
+use crate::message::Reports;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
 use crate::status::Status;
+
+pub use self::measures::QueueDepth;
 
 /// How many commands may be on their way to the supervisor.
 ///
@@ -75,6 +79,8 @@ pub(crate) struct Shared {
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
     clock: Clock,
+    /// For its length alone.
+    reports: Reports,
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
@@ -405,6 +411,7 @@ impl Shared {
         journal: Arc<Journal>,
         layout: Layout,
         clock: Clock,
+        reports: Reports,
     ) -> Self {
         let names = cells.iter().map(|cell| cell.name().clone());
         let by_name = names.enumerate().map(|(i, name)| (name, i)).collect();
@@ -417,6 +424,7 @@ impl Shared {
             recording: ArcSwapOption::empty(),
             pause: ArcSwapOption::empty(),
             clock,
+            reports,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),
