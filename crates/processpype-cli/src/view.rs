@@ -8,8 +8,8 @@
 mod log;
 mod plan;
 mod see;
-mod status;
-mod table;
+pub(crate) mod status;
+pub(crate) mod table;
 mod why;
 
 pub(crate) use self::log::log_line;
@@ -32,7 +32,8 @@ pub(crate) struct Paper {
 
 /// Shows one event on one line.
 pub(crate) fn event(event: &Event) -> String {
-    let Event { seq, time, kind, service, generation, from, to, cause, actor, message } = event;
+    let Event { seq, time, kind, service, generation, from, to, cause, .. } = event;
+    let Event { actor, operation, message, .. } = event;
     let place = match (service, generation) {
         (Some(service), Some(generation)) => format!("{service}#{generation}"),
         (Some(service), None) => service.clone(),
@@ -47,8 +48,9 @@ pub(crate) fn event(event: &Event) -> String {
         _ => format!("{kind}: {cause}"),
     };
     let actor = actor.as_ref().map_or(String::new(), |actor| format!(", by {actor}"));
+    let operation = operation.map_or(String::new(), |id| format!(" (operation {id})"));
     let message = message.as_ref().map_or(String::new(), |text| format!(": {text}"));
-    format!("{DIM}{seq:>5} {time}{DIM:#} {BOLD}{place}{BOLD:#} {what}{actor}{message}")
+    format!("{DIM}{seq:>5} {time}{DIM:#} {BOLD}{place}{BOLD:#} {what}{actor}{operation}{message}")
 }
 
 /// Returns the word for a state.
@@ -79,13 +81,13 @@ pub(crate) fn span(ms: u64) -> String {
 
 impl Paper {
     /// Returns how long ago something was.
-    fn ago(self, time: Timestamp) -> Option<String> {
+    pub(crate) fn ago(self, time: Timestamp) -> Option<String> {
         // The application's time comes in whole seconds.
         self.now.map(|now| span(now.0.saturating_sub(time.0) / 1000 * 1000))
     }
 
     /// Returns in how long something is.
-    fn until(self, time: Timestamp) -> Option<String> {
+    pub(crate) fn until(self, time: Timestamp) -> Option<String> {
         self.now.map(|now| span(time.0.saturating_sub(now.0)))
     }
 }

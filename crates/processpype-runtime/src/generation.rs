@@ -40,7 +40,7 @@ use crate::panic::{Contained, Panicked, contain};
 use crate::remains::Remains;
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
-use crate::vitals::Stage;
+use crate::vitals::{Stage, own_polled};
 
 /// The share of `stop_timeout` for requests in flight.
 const DRAIN_SHARE: f64 = 0.4;
@@ -86,7 +86,7 @@ pub(crate) fn live(life: Arc<Life>, orders: Orders, span: Span) -> BoxFuture<'st
     let seen = async move {
         let watched = Arc::clone(&life);
         let mut all = std::pin::pin!(live_unseen(life, orders));
-        std::future::poll_fn(|cx| watched.vitals.own_polled(|| all.as_mut().poll(cx))).await;
+        std::future::poll_fn(|cx| own_polled(&watched, || all.as_mut().poll(cx))).await;
     };
     Box::pin(seen.instrument(span))
 }

@@ -278,6 +278,7 @@ impl Life {
         let id = more.next_child;
         more.next_child += 1;
         more.tracked.insert(id, Tracked { name, abort: None });
+        self.cell.tally.tasks.fetch_add(1, Ordering::Relaxed);
         Ok(Guard { life: Arc::clone(self), child: Some(id) })
     }
 
@@ -300,6 +301,7 @@ impl Life {
             return Err(NotTracked::Stopping);
         }
         control.more().requests += 1;
+        self.cell.tally.requests.fetch_add(1, Ordering::Relaxed);
         Ok(Guard { life: Arc::clone(self), child: None })
     }
 
@@ -435,10 +437,17 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let mut control = self.life.control();
         let more = control.more();
-        match self.child {
-            Some(id) => drop(more.tracked.remove(&id)),
-            None => more.requests -= 1,
-        }
+        let count = match self.child {
+            Some(id) => {
+                more.tracked.remove(&id);
+                &self.life.cell.tally.tasks
+            }
+            None => {
+                more.requests -= 1;
+                &self.life.cell.tally.requests
+            }
+        };
+        count.fetch_sub(1, Ordering::Relaxed);
         let idle = more.requests == 0 || more.tracked.is_empty();
         drop(control);
         // Nobody waits for it earlier; whoever does has entered the phase before looking.

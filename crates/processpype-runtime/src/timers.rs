@@ -44,6 +44,8 @@ pub(crate) enum Due {
     Beat(ServiceId, Generation),
     /// It is time to look at the polls of a generation.
     Polls(ServiceId, Generation),
+    /// The pause of this number is over: automatic restarts go on.
+    Resume(u64),
     /// The drain delay is over.
     Drained,
     /// What still lives is to be aborted.

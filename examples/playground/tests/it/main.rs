@@ -15,6 +15,7 @@ mod groups;
 mod hang;
 mod harness;
 mod http;
+mod journal;
 mod logs;
 mod night;
 mod order;
@@ -22,3 +23,5 @@ mod signals;
 mod status;
 mod storm;
 mod stubborn;
+#[cfg(target_os = "linux")]
+mod top;
