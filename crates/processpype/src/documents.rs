@@ -34,6 +34,7 @@ mod tests {
 
     use crate::access::{LISTENERS_MAX, TOKENS_MAX};
     use crate::exit::Exit;
+    use crate::tls::CERTIFICATES_MAX;
 
     #[track_caller]
     fn check(document: &str, lines: impl IntoIterator<Item = String>) {
@@ -92,7 +93,6 @@ mod tests {
 
     #[test]
     fn semantics_tell_the_bounds_as_they_are_in_code() {
-        let limits = Limits::default();
         check(
             "docs/semantics.md",
             [
@@ -110,12 +110,36 @@ mod tests {
                 format!("| past generations in a status | {HISTORY_KEPT} |"),
                 format!("| metadata entries of a generation | {METADATA_MAX} |"),
                 format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
+                format!(
+                    "| log lines kept of a service | {SERVICE_LOG_LINES}, {} KiB |",
+                    SERVICE_LOG_BYTES / 1024
+                ),
+                format!(
+                    "| log lines kept of the application | {WHOLE_LOG_LINES}, {} KiB |",
+                    WHOLE_LOG_BYTES / 1024
+                ),
+                format!(
+                    "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
+                    SERVICE_LOGS_BYTES / (1024 * 1024)
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn semantics_tell_what_clients_may_take_as_it_is_in_code() {
+        let limits = Limits::default();
+        check(
+            "docs/semantics.md",
+            [
                 format!("| connections of one listener | {} |", limits.connections),
                 format!(
                     "| connections of one client at a listener | {} |",
                     limits.connections_per_peer
                 ),
                 format!("| event streams of one client | {} |", limits.streams_per_peer),
+                format!("| a handshake of TLS | {} s |", limits.handshake_time.as_secs()),
+                format!("| rules about certificates | {CERTIFICATES_MAX} |"),
                 format!("| to the first byte | {} s |", limits.first_byte_time.as_secs()),
                 format!(
                     "| a request's head | {} KiB, {} headers, {} s |",
@@ -138,28 +162,17 @@ mod tests {
                 format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),
                 format!("| tokens | {TOKENS_MAX} |"),
                 format!("| listeners | {LISTENERS_MAX} |"),
-                format!("| event streams, those of logs included | {} |", limits.streams),
-                format!(
-                    "| log lines kept of a service | {SERVICE_LOG_LINES}, {} KiB |",
-                    SERVICE_LOG_BYTES / 1024
-                ),
-                format!(
-                    "| log lines kept of the application | {WHOLE_LOG_LINES}, {} KiB |",
-                    WHOLE_LOG_BYTES / 1024
-                ),
-                format!(
-                    "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
-                    SERVICE_LOGS_BYTES / (1024 * 1024)
-                ),
                 format!("| commands being read at a time | {} |", limits.commands),
                 format!("| body of a command | {} KiB |", limits.body_bytes / 1024),
                 format!(
                     "| body sent to a service's route | {} MiB |",
                     limits.service_body_bytes / (1024 * 1024)
                 ),
+                format!("| event streams, those of logs included | {} |", limits.streams),
             ],
         );
     }
+
     /// How a setting is written in the table about tuning: its name, first and longest wait in
     /// milliseconds, factor, how many restarts in how many seconds.
     type Tuning = (&'static str, u64, u64, f64, u32, u64);
