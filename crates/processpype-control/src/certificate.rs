@@ -60,6 +60,7 @@ pub enum InvalidCertificateRule {
 }
 
 /// What a certificate says about its owner.
+#[cfg(any(feature = "tls", test))]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Subject {
     pub(crate) common_names: Vec<String>,
@@ -104,6 +105,7 @@ impl CertificateRule {
         self.role
     }
 
+    #[cfg(any(feature = "tls", test))]
     pub(crate) fn matches(&self, subject: &Subject) -> bool {
         match &self.whose {
             Whose::Anybody => true,

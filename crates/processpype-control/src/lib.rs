@@ -48,6 +48,7 @@ mod listen;
 mod listener;
 mod local_token;
 mod logs;
+mod metrics;
 mod pace;
 mod passage;
 mod places;
@@ -64,6 +65,7 @@ mod status;
 mod stream;
 mod timeline;
 mod tls;
+mod traffic;
 #[cfg(unix)]
 mod unix;
 mod why;

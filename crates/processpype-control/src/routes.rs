@@ -23,12 +23,15 @@ use axum::routing::any;
 use futures_util::FutureExt;
 use processpype_api::{Access, Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
 use processpype_runtime::RESERVED_VERBS;
+use tokio::time::Instant;
 
 use crate::gate::{Caller, Need, Visitor};
 use crate::query::Query;
 use crate::server::Control;
+use crate::traffic::Routed;
 use crate::{
-    commands, docs, graph, journal, logs, passage, probes, reply, status, stream, timeline, why,
+    commands, docs, graph, journal, logs, metrics, passage, probes, reply, status, stream,
+    timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -51,7 +54,9 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
                 let path = request.uri().path().to_owned();
                 let params = Params(params.ok());
                 let result = dispatch(&control, endpoint, &params, request).await;
-                finish(&control, &path, result)
+                let mut response = finish(&control, &path, result);
+                response.extensions_mut().insert(routed(&control, endpoint, &params));
+                response
             };
             router = router.route(&path, any(entry));
         }
@@ -62,6 +67,17 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
         })
         .layer(from_fn_with_state(Arc::clone(control), around))
         .with_state(Arc::clone(control))
+}
+
+/// Returns where a request went, as its answer is counted. The name of a service that does not
+/// exist is the client's invention.
+fn routed(control: &Control, endpoint: &'static Endpoint, params: &Params) -> Routed {
+    let name = params.get("name");
+    let is_service = endpoint.id == EndpointId::ServiceRoute;
+    match is_service && control.manager.state(name).is_some() {
+        true => Routed::Service(name.to_owned()),
+        false => Routed::Endpoint(endpoint),
+    }
 }
 
 fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
@@ -76,11 +92,12 @@ fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
 
 /// What is done around every request.
 async fn around(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
-    let is_head = request.method() == Method::HEAD;
+    let (method, began) = (request.method().clone(), Instant::now());
+    let is_head = method == Method::HEAD;
     let path = request.uri().path().to_owned();
     let is_for_browsers = Visitor::of(&request).gate.is_for_browsers();
-    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-    let checked = control.guard.check(method, uri, headers, is_for_browsers);
+    let (uri, headers) = (request.uri(), request.headers());
+    let checked = control.guard.check(&method, uri, headers, is_for_browsers);
     let mut response = match checked {
         Ok(()) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
@@ -88,6 +105,8 @@ async fn around(State(control): State<Arc<Control>>, request: Request, next: Nex
         },
         Err(problem) => finish(&control, &path, Err(problem)),
     };
+    let routed = response.extensions_mut().remove::<Routed>();
+    control.traffic.note(routed.as_ref(), &method, response.status(), began.elapsed());
     reply::secure(&mut response);
     if is_head { without_body(response) } else { response }
 }
@@ -132,6 +151,10 @@ async fn dispatch(
     let method = request.method();
     match endpoint.method {
         Known::Get if matches!(*method, Method::GET | Method::HEAD) => {
+            if endpoint.id == EndpointId::Metrics {
+                Query::of(request.uri()).finish()?;
+                return metrics::respond(control, request.headers()).await;
+            }
             read(control, endpoint.id, params, &request, &caller)
         }
         Known::Get if *method == Method::OPTIONS => Ok(reply::options(READ_METHODS)),
@@ -188,6 +211,7 @@ fn read(
         | EndpointId::Startup
         | EndpointId::Events
         | EndpointId::EventStream
+        | EndpointId::Metrics
         | EndpointId::Logs
         | EndpointId::LogStream
         | EndpointId::ServiceLogs

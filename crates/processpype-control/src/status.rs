@@ -34,7 +34,8 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
 
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
     let status = known(control, name)?;
-    Ok(reply::json(StatusCode::OK, &convert::detail(&status)))
+    let counts = control.manager.counts(name).unwrap_or_default();
+    Ok(reply::json(StatusCode::OK, &convert::detail(&status, &counts)))
 }
 
 /// Says what the application is. Nothing of its environment or configuration is in it.

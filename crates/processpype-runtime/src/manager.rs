@@ -11,6 +11,8 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod measures;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -24,9 +26,12 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
+use crate::message::Reports;
 use crate::operation::{Command, CommandError, Done, Operation, Request};
 use crate::routes::Mounted;
 use crate::status::Status;
+
+pub use self::measures::QueueDepth;
 
 /// How many commands may be on their way to the supervisor.
 ///
@@ -65,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<Journal>,
     layout: Layout,
     clock: Clock,
+    /// For its length alone.
+    reports: Reports,
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
@@ -381,6 +388,7 @@ impl Shared {
         journal: Arc<Journal>,
         layout: Layout,
         clock: Clock,
+        reports: Reports,
     ) -> Self {
         let names = cells.iter().map(|cell| cell.name().clone());
         let by_name = names.enumerate().map(|(i, name)| (name, i)).collect();
@@ -390,6 +398,7 @@ impl Shared {
             journal,
             layout,
             clock,
+            reports,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),

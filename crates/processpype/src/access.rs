@@ -42,9 +42,10 @@ pub(crate) struct AuthSection {
     #[schemars(length(max = TOKENS_MAX))]
     pub(crate) tokens: Vec<TokenSection>,
     /// Whom certificates of clients stand for, where a listener has `tls` with `client_ca`. Each
-    /// has a `name`, which stands in events as `certificate:NAME`; a `role`; and one of `common_name`,
-    /// `dns`, `uri` and `sha256` (over the certificate, in hexadecimal digits), or none of them for
-    /// every certificate that the authority has issued. The first that matches counts.
+    /// has a `name`, which stands in events as `certificate:NAME`; a `role`; and one of
+    /// `common_name`, `dns`, `uri` and `sha256` (over the certificate, in hexadecimal digits), or
+    /// none of them for every certificate that the authority has issued. The first that matches
+    /// counts.
     #[schemars(extend("x-expected" = "a list of maps with `name`, `role` and what to look for"))]
     #[schemars(length(max = CERTIFICATES_MAX))]
     pub(crate) certificates: Vec<CertificateSection>,
@@ -99,6 +100,8 @@ enum SurfaceWord {
     Services,
     /// The probes.
     Probes,
+    /// The metrics.
+    Metrics,
 }
 
 /// Whom a listener asks for a token.
@@ -275,6 +278,7 @@ impl ListenerSection {
                 control: expose.contains(&SurfaceWord::Control),
                 services: expose.contains(&SurfaceWord::Services),
                 probes: expose.contains(&SurfaceWord::Probes),
+                metrics: expose.contains(&SurfaceWord::Metrics),
             };
         }
         match self.auth {

@@ -93,6 +93,8 @@ async fn live_answers_fit_the_schemas_they_claim() {
         ("get", "/info", "/info"),
         ("get", "/events", "/events"),
         ("get", "/events", "/events?limit=x"),
+        ("get", "/metrics", "/metrics"),
+        ("get", "/metrics", "/metrics?x=1"),
         ("get", "/logs", "/logs"),
         ("get", "/logs", "/logs?level=loud"),
         ("get", "/services/{name}/-/logs", "/services/counter/-/logs"),

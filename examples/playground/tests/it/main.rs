@@ -22,3 +22,5 @@ mod signals;
 mod status;
 mod storm;
 mod stubborn;
+#[cfg(target_os = "linux")]
+mod top;
