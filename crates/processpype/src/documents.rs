@@ -23,8 +23,9 @@ mod tests {
         Verdict,
     };
     use processpype_runtime::{
-        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT, METADATA_MAX,
-        OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
+        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT,
+        IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING, STARTS_AT_ONCE,
+        TEXT_MAX, WAITERS_MAX,
     };
 
     use processpype_telemetry::{
@@ -77,6 +78,7 @@ mod tests {
                 let method = match endpoint.method {
                     Method::Get => "GET",
                     Method::Post => "POST",
+                    Method::Delete => "DELETE",
                     Method::Any => "ANY",
                 };
                 format!("| `{method} {}` |", endpoint.path)
@@ -115,6 +117,12 @@ mod tests {
                 format!("| `closing_timeout` − {} ms while", ABORT_RESERVE.as_millis()),
                 format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
                 format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
+                format!("| operations kept after their end | {OPERATIONS_KEPT} |"),
+                format!(
+                    "| a request is known by its key for | {} h |",
+                    IDEMPOTENCY_WINDOW.as_secs() / 3600
+                ),
+                format!("| repetitions that wait for one operation | {WAITERS_MAX} |"),
                 format!("| generations in `starting` at a time | {STARTS_AT_ONCE} |"),
                 format!(
                     "| restarts after failures, over all services | {} at once, {} per second |",
@@ -126,24 +134,12 @@ mod tests {
                 format!("| past generations in a status | {HISTORY_KEPT} |"),
                 format!("| metadata entries of a generation | {METADATA_MAX} |"),
                 format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
-                format!(
-                    "| log lines kept of a service | {SERVICE_LOG_LINES}, {} KiB |",
-                    SERVICE_LOG_BYTES / 1024
-                ),
-                format!(
-                    "| log lines kept of the application | {WHOLE_LOG_LINES}, {} KiB |",
-                    WHOLE_LOG_BYTES / 1024
-                ),
-                format!(
-                    "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
-                    SERVICE_LOGS_BYTES / (1024 * 1024)
-                ),
             ],
         );
     }
 
     #[test]
-    fn semantics_tell_what_clients_may_take_as_it_is_in_code() {
+    fn semantics_tell_the_limits_of_the_server_as_they_are_in_code() {
         let limits = Limits::default();
         check(
             "docs/semantics.md",
@@ -178,17 +174,28 @@ mod tests {
                 format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),
                 format!("| tokens | {TOKENS_MAX} |"),
                 format!("| listeners | {LISTENERS_MAX} |"),
+                format!("| event streams, those of logs included | {} |", limits.streams),
+                format!(
+                    "| log lines kept of a service | {SERVICE_LOG_LINES}, {} KiB |",
+                    SERVICE_LOG_BYTES / 1024
+                ),
+                format!(
+                    "| log lines kept of the application | {WHOLE_LOG_LINES}, {} KiB |",
+                    WHOLE_LOG_BYTES / 1024
+                ),
+                format!(
+                    "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
+                    SERVICE_LOGS_BYTES / (1024 * 1024)
+                ),
                 format!("| commands being read at a time | {} |", limits.commands),
                 format!("| body of a command | {} KiB |", limits.body_bytes / 1024),
                 format!(
                     "| body sent to a service's route | {} MiB |",
                     limits.service_body_bytes / (1024 * 1024)
                 ),
-                format!("| event streams, those of logs included | {} |", limits.streams),
             ],
         );
     }
-
     /// How a setting is written in the table about tuning: its name, first and longest wait in
     /// milliseconds, factor, how many restarts in how many seconds.
     type Tuning = (&'static str, u64, u64, f64, u32, u64);
