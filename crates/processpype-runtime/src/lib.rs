@@ -16,6 +16,7 @@
 //! |---|---|
 //! | what users write against | `service` `context` `dep` `config` `shared` `routes` `error` |
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
+//! | who joins and leaves | `newcomer`, `directory` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
@@ -33,6 +34,7 @@ mod config;
 mod constructor;
 mod context;
 mod dep;
+mod directory;
 mod error;
 mod failure;
 mod generation;
@@ -44,6 +46,7 @@ mod layout;
 mod life;
 mod manager;
 mod message;
+mod newcomer;
 mod operation;
 mod panic;
 mod problem;
@@ -78,6 +81,9 @@ pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
+pub use crate::newcomer::{
+    CreateError, Creator, REGISTERED_MAX, RegisterError, Registered, Registration, Wish,
+};
 pub use crate::operation::{
     CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
     WAITERS_MAX,

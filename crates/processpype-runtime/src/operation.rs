@@ -14,6 +14,7 @@ use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceNam
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
+use crate::newcomer::Joining;
 use crate::recording::Recording;
 use crate::register::{OperationState, OperationStatus};
 use crate::status::Acted;
@@ -90,6 +91,11 @@ pub enum CommandError {
         /// The provider.
         provider: ServiceName,
     },
+    /// Others depend on the service, or one of those that would leave with it is an orphan.
+    Needed {
+        /// Those that have an edge to it, of whatever policy.
+        by: Vec<ServiceName>,
+    },
     /// A later command, or closing, took its place.
     Superseded,
     /// Somebody cancelled it.
@@ -137,6 +143,7 @@ pub(crate) struct Mark {
 #[derive(Debug)]
 pub(crate) enum Order {
     Command(Command),
+    Register(Box<Joining>),
     Foresee(ServiceId, Verb, Request, oneshot::Sender<Foreseen>),
     Cancel(OperationId, Request, oneshot::Sender<Result<Arc<OperationStatus>, CancelError>>),
     /// Pause automatic restarts for a time.
@@ -324,6 +331,7 @@ impl CommandError {
             | Self::Disabled
             | Self::Orphaned
             | Self::ProviderStopped { .. }
+            | Self::Needed { .. }
             | Self::Stale { .. }
             | Self::KeyReused { .. }
             | Self::Busy => OperationState::Refused,
@@ -342,6 +350,10 @@ impl std::fmt::Display for CommandError {
             ),
             Self::ProviderStopped { provider } => {
                 write!(f, "the service needs `{provider}`, which an operator stopped")
+            }
+            Self::Needed { by } => {
+                let names: Vec<String> = by.iter().map(|name| format!("`{name}`")).collect();
+                write!(f, "the service cannot leave: {} depend on it", names.join(", "))
             }
             Self::Superseded => f.write_str("a later command took the place of this one"),
             Self::Cancelled => f.write_str("the command was cancelled"),

@@ -79,7 +79,7 @@ impl Supervisor {
     /// The machine began to close, whoever asked.
     pub(super) fn note_closing(&mut self, cause: CloseCause) {
         if let Some(service) = significant(cause) {
-            let name = self.shared.cells[service.index()].name();
+            let name = self.cells[service.index()].name();
             tracing::error!(
                 target: "processpype", service = %name, "a significant service failed: closing"
             );
@@ -109,7 +109,7 @@ impl Supervisor {
         stragglers.iter().for_each(|&id| self.tell_straggler(id, self.machine.is_orphaned(id)));
         let stragglers = self.names(stragglers.into_iter());
         let cause = self.machine.close_cause().unwrap_or(CloseCause::Requested);
-        let name = |id: ServiceId| self.shared.cells[id.index()].name().clone();
+        let name = |id: ServiceId| self.cells[id.index()].name().clone();
         let significant = significant(cause).map(name);
         self.say(EventKind::Application, "closed");
         self.shared.set_state(ServiceState::Stopped);

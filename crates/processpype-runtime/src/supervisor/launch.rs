@@ -9,21 +9,23 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{Machine, RestartRate, ServiceId};
+use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Service, Supervisor, closing, pausing, publish, recovery};
+use super::{Service, Supervisor, closing, membership, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
 use crate::clock::Clock;
+use crate::directory::{Directory, Places};
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
+use crate::newcomer::REGISTERED_MAX;
 use crate::recording::Recording;
 use crate::scrub::Scrub;
 use crate::timers::Timers;
@@ -113,21 +115,31 @@ impl Blueprint {
             .graph
             .services()
             .zip(self.group_names())
-            .map(|(id, group)| publish::new_cell(id, &self.specs[id.index()], group, now))
+            .map(|(id, group)| {
+                publish::new_cell(id, &self.specs[id.index()], group, Generation(0), now)
+            })
             .collect();
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
-        let layout = Layout::of(&self);
+        let directory = Directory::new(cells.clone(), Layout::of(&self));
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
+        let members = membership::Members {
+            edges: self.edges,
+            groups: self.groups.clone(),
+            shared: self.shared,
+            vacancies: Vacancies::default(),
+            most: self.specs.len() + REGISTERED_MAX,
+            leaving: Vec::new(),
+        };
         let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
-        let (reports, messages) = Reports::channel(cells.len());
+        let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(cells, journal, layout, launch.clock));
+        let shared = Arc::new(Shared::new(directory, journal, launch.clock));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(wirings);
-        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
+        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now));
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
@@ -136,7 +148,8 @@ impl Blueprint {
             pausing: pausing::Pausing::default(),
             turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
-            services,
+            cells: Places::new(cells),
+            services: Places::new(services),
             timers: Timers::default(),
             messages,
             commands,
@@ -147,6 +160,7 @@ impl Blueprint {
             actions: Vec::new(),
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),
+            members,
             closing: closing::Closing::default(),
         };
         (Manager::new(shared, sender), supervisor)
