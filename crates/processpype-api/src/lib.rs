@@ -34,6 +34,7 @@ mod operation;
 mod plan;
 mod probe;
 mod problem;
+mod registration;
 mod status;
 mod time;
 mod timeline;
@@ -63,6 +64,7 @@ pub use crate::plan::{
 };
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
+pub use crate::registration::{RegisterBody, ShuttingDown};
 pub use crate::status::{
     Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, Past,
     PauseReport, Restart, ServiceDetail, ServiceList, ServiceState, ServiceStatus,

@@ -31,6 +31,10 @@ pub enum Code {
     UnknownOperation,
     /// The operation ended so long ago that it is not known any more.
     OperationForgotten,
+    /// Services of this kind may not be made at run time.
+    KindNotCreatable,
+    /// The application cannot be closed over HTTP.
+    ShutdownDisabled,
     /// There is nothing at this path.
     UnknownPath,
     /// The path exists, the method does not.
@@ -47,6 +51,12 @@ pub enum Code {
     NotCancellable,
     /// The service is in another generation than the request expects.
     StalePrecondition,
+    /// There is a service of this name already.
+    NameTaken,
+    /// Others depend on the service.
+    StillNeeded,
+    /// No more services can join at run time.
+    TooManyServices,
     /// A provider was stopped by an operator.
     ProviderStopped,
     /// What is left of the last generation may still run.
@@ -63,6 +73,8 @@ pub enum Code {
     MalformedBody,
     /// The body does not fit its schema.
     InvalidBody,
+    /// The service does not fit into the application: its providers, its edges, its group.
+    UnfitService,
     /// A query parameter is unknown or wrong.
     InvalidQuery,
     /// The key of the request belongs to another one.
@@ -154,7 +166,7 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 42] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::CrossOrigin,
@@ -162,6 +174,8 @@ impl Code {
         Self::UnknownService,
         Self::UnknownOperation,
         Self::OperationForgotten,
+        Self::KindNotCreatable,
+        Self::ShutdownDisabled,
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -170,6 +184,9 @@ impl Code {
         Self::Cancelled,
         Self::NotCancellable,
         Self::StalePrecondition,
+        Self::NameTaken,
+        Self::StillNeeded,
+        Self::TooManyServices,
         Self::ProviderStopped,
         Self::Orphaned,
         Self::BodyTooLarge,
@@ -178,6 +195,7 @@ impl Code {
         Self::UnknownHost,
         Self::MalformedBody,
         Self::InvalidBody,
+        Self::UnfitService,
         Self::InvalidQuery,
         Self::IdempotencyConflict,
         Self::TooManyRequests,
@@ -200,6 +218,8 @@ impl Code {
             Self::Unauthenticated => (401, "unauthenticated", "A token is needed"),
             Self::CrossOrigin => (403, "cross-origin", "Request of another site"),
             Self::Forbidden => (403, "forbidden", "Not allowed"),
+            Self::KindNotCreatable => (403, "kind-not-creatable", "Kind is not creatable"),
+            Self::ShutdownDisabled => (403, "shutdown-disabled", "Shutdown is off"),
             Self::UnknownService => (404, "unknown-service", "Unknown service"),
             Self::UnknownOperation => (404, "unknown-operation", "Unknown operation"),
             Self::OperationForgotten => (404, "operation-forgotten", "Operation is forgotten"),
@@ -211,6 +231,9 @@ impl Code {
             Self::Cancelled => (409, "cancelled", "Operation was cancelled"),
             Self::NotCancellable => (409, "not-cancellable", "Operation cannot be cancelled"),
             Self::StalePrecondition => (409, "stale-precondition", "Another generation"),
+            Self::NameTaken => (409, "name-taken", "There is a service of this name"),
+            Self::StillNeeded => (409, "still-needed", "Others depend on the service"),
+            Self::TooManyServices => (409, "too-many-services", "No more services can join"),
             Self::ProviderStopped => (409, "provider-stopped", "A provider is stopped"),
             Self::Orphaned => (409, "orphaned", "Last generation could not be ended"),
             Self::BodyTooLarge => (413, "body-too-large", "Body too large"),
@@ -219,6 +242,7 @@ impl Code {
             Self::UnknownHost => (421, "unknown-host", "Not a host of this server"),
             Self::MalformedBody => (422, "malformed-body", "Malformed JSON"),
             Self::InvalidBody => (422, "invalid-body", "Invalid body"),
+            Self::UnfitService => (422, "unfit-service", "Service does not fit"),
             Self::InvalidQuery => (422, "invalid-query", "Invalid query"),
             Self::IdempotencyConflict => (422, "idempotency-conflict", "Key of another request"),
             Self::TooManyRequests => (429, "too-many-requests", "Too many requests"),
@@ -265,6 +289,12 @@ impl Code {
                 "The API answers no other site's pages. Call it from its own origin."
             }
             Self::Forbidden => "Use a token of the role that `detail` names.",
+            Self::KindNotCreatable => {
+                "Call `.creatable()` after the kind, or list it in `server.creatable_kinds`."
+            }
+            Self::ShutdownDisabled => {
+                "Set `server.shutdown_endpoint: true`, or send SIGTERM to the process."
+            }
             Self::UnknownService => "`GET /services` lists the names.",
             Self::UnknownOperation => {
                 "`GET /operations` lists them; ids begin anew with the process."
@@ -282,6 +312,9 @@ impl Code {
             Self::StalePrecondition => {
                 "Read the status again; its `ETag` is the generation to send."
             }
+            Self::NameTaken => "Choose another name, or deregister that service first.",
+            Self::StillNeeded => "Deregister those that `detail` names, or pass `cascade=true`.",
+            Self::TooManyServices => "Deregister some, or put them in the file and restart.",
             Self::ProviderStopped => "Start the provider, or pass `with_dependencies=true`.",
             Self::Orphaned => {
                 "The log names what did not end. Restart the process, or pass `force=true`."
@@ -292,6 +325,7 @@ impl Code {
             Self::UnknownHost => "Use an IP address or `localhost`, or configure the host name.",
             Self::MalformedBody => "Send one JSON text.",
             Self::InvalidBody | Self::InvalidQuery => "`errors` says where and what is valid.",
+            Self::UnfitService => "`errors` says what is missing, and the line to write.",
             Self::IdempotencyConflict => "Choose a new key for a new request.",
             Self::TooManyRequests => "Try again after `Retry-After`, and more rarely.",
             Self::Internal => "This is a bug in Processpype; the log has the details.",

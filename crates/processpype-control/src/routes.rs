@@ -29,8 +29,8 @@ use crate::gate::{self, Caller, Need, Visitor};
 use crate::query::Query;
 use crate::server::Control;
 use crate::{
-    commands, docs, graph, journal, logs, operations, passage, probes, reply, restarts, status,
-    stream, timeline, why,
+    commands, docs, graph, journal, logs, operations, passage, probes, registration, reply,
+    restarts, status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -172,6 +172,8 @@ async fn act(
 ) -> Result<Response, Problem> {
     let by = By::by(&gate::actor(&request));
     match id {
+        EndpointId::Register => registration::register(control, request, by).await,
+        EndpointId::Shutdown => registration::shut_down(control, request, by).await,
         EndpointId::PauseRestarts | EndpointId::ResumeRestarts => {
             restarts::command(control, id, request, by).await
         }
@@ -233,6 +235,9 @@ fn read(
         | EndpointId::CancelOperation
         | EndpointId::PauseRestarts
         | EndpointId::ResumeRestarts
+        | EndpointId::Register
+        | EndpointId::Deregister
+        | EndpointId::Shutdown
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart

@@ -86,7 +86,7 @@ pub use crate::newcomer::{
 };
 pub use crate::operation::{
     CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
-    WAITERS_MAX,
+    Shutdown, WAITERS_MAX,
 };
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};

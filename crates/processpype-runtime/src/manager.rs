@@ -28,6 +28,7 @@ use crate::directory::Directory;
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
+use crate::newcomer::Creator;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
@@ -66,6 +67,8 @@ pub struct Manager {
 #[derive(Debug)]
 pub(crate) struct Shared {
     directory: ArcSwap<Directory>,
+    /// Makes services of kinds, if somebody can.
+    creator: Option<Arc<dyn Creator>>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) register: Register,
     /// How the durable journal is doing, if there is one.
@@ -412,9 +415,15 @@ pub const DRAIN_DELAY: Duration = Duration::ZERO;
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(directory: Directory, journal: Arc<Journal>, clock: Clock) -> Self {
+    pub(crate) fn new(
+        directory: Directory,
+        creator: Option<Arc<dyn Creator>>,
+        journal: Arc<Journal>,
+        clock: Clock,
+    ) -> Self {
         Self {
             directory: ArcSwap::from_pointee(directory),
+            creator,
             journal,
             register: Register::new(OPERATIONS_KEPT),
             recording: ArcSwapOption::empty(),

@@ -14,7 +14,7 @@ use processpype_core::{Generation, OperationId, ServiceName};
 use tokio::sync::oneshot;
 
 use crate::blueprint::Spec;
-use crate::operation::{CommandError, Operation, Request};
+use crate::operation::{CommandError, Foreseen, Operation, Request};
 use crate::problem::PlanError;
 
 /// How many more services than at its start an application may have.
@@ -108,6 +108,9 @@ pub trait Creator: Send + Sync + fmt::Debug {
     ///
     /// Says which kinds there are, or everything that is wrong with the section.
     fn create(&self, wish: &Wish) -> Result<Spec, CreateError>;
+
+    /// Lists the kinds of which services can be made.
+    fn creatable(&self) -> Vec<String>;
 }
 
 /// Why a service of a kind cannot be made.
@@ -133,7 +136,15 @@ pub enum CreateError {
 pub(crate) struct Joining {
     pub(crate) registration: Registration,
     pub(crate) by: Request,
-    pub(crate) accepted: oneshot::Sender<Result<Registered, RegisterError>>,
+    pub(crate) accepted: Accepted,
+}
+
+/// Who waits for the answer to a registration.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    Registered(oneshot::Sender<Result<Registered, RegisterError>>),
+    /// Nothing is to happen: what would?
+    Foreseen(oneshot::Sender<Result<Foreseen, RegisterError>>),
 }
 
 // === impl Wish ===

@@ -150,10 +150,24 @@ pub(crate) enum Order {
     Pause(Duration, Request, oneshot::Sender<Result<Paused, CommandError>>),
     /// Let them go on.
     Resume(Request, oneshot::Sender<Result<Paused, CommandError>>),
+    /// Close the application.
+    Shutdown(Request, oneshot::Sender<Result<Shutdown, CommandError>>),
     /// How the durable journal is doing, with the cause and the text of an event.
     Recording(&'static str, Arc<str>, Recording),
     /// Says that the supervisor takes orders.
     Answer(oneshot::Sender<()>),
+}
+
+/// An application that was asked to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// The operation.
+    pub operation: OperationId,
+    /// Whether this began it; false if it was closing already.
+    pub changed: bool,
+    /// How long it may take.
+    pub within: Duration,
 }
 
 /// Automatic restarts are paused.

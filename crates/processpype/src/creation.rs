@@ -86,6 +86,10 @@ impl Creator for KindCreator {
         }
         Ok(checked.spec)
     }
+
+    fn creatable(&self) -> Vec<String> {
+        self.creatable.clone()
+    }
 }
 
 /// Checks the kinds that the file names.

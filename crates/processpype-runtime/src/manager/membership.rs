@@ -4,8 +4,11 @@ use processpype_core::Verb;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Manager;
-use crate::newcomer::{Joining, RegisterError, Registered, Registration};
-use crate::operation::{CommandError, Done, Order, Request};
+use crate::blueprint::Spec;
+use crate::newcomer::{
+    Accepted, CreateError, Joining, RegisterError, Registered, Registration, Wish,
+};
+use crate::operation::{CommandError, Done, Foreseen, Order, Request};
 
 // === impl Manager ===
 
@@ -60,15 +63,60 @@ impl Manager {
         registration: Registration,
         by: Request,
     ) -> Result<Registered, RegisterError> {
+        let (sender, answer) = oneshot::channel();
+        self.join(registration, by, Accepted::Registered(sender))?;
+        answer.await.unwrap_or(Err(RegisterError::Closing))
+    }
+
+    /// Returns what a registration would do if all goes well, without doing it.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: asking changes nothing.
+    pub async fn foresee_registration(
+        &self,
+        registration: Registration,
+    ) -> Result<Foreseen, RegisterError> {
+        let (sender, answer) = oneshot::channel();
+        self.join(registration, Request::by("code"), Accepted::Foreseen(sender))?;
+        answer.await.unwrap_or(Err(RegisterError::Closing))
+    }
+
+    fn join(
+        &self,
+        registration: Registration,
+        by: Request,
+        accepted: Accepted,
+    ) -> Result<(), RegisterError> {
         let mut secrets = Vec::new();
         registration.spec.check_config(&mut secrets).map_err(RegisterError::Config)?;
-        let (accepted, answer) = oneshot::channel();
         let joining = Box::new(Joining { registration, by, accepted });
         self.commands.try_send(Order::Register(joining)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => RegisterError::Busy,
             mpsc::error::TrySendError::Closed(_) => RegisterError::Closing,
-        })?;
-        answer.await.unwrap_or(Err(RegisterError::Closing))
+        })
+    }
+
+    /// Makes what can be registered of a kind that the application knows by name.
+    ///
+    /// # Errors
+    ///
+    /// Says which kinds there are, or everything that is wrong with the section.
+    pub fn create(&self, wish: &Wish) -> Result<Spec, CreateError> {
+        match &self.shared.creator {
+            Some(creator) => creator.create(wish),
+            None => Err(CreateError::UnknownKind { creatable: Vec::new() }),
+        }
+    }
+
+    /// Lists the kinds of which services can be made while the application runs.
+    #[must_use]
+    pub fn creatable(&self) -> Vec<String> {
+        self.shared.creator.as_ref().map_or_else(Vec::new, |creator| creator.creatable())
     }
 
     /// Stops a service, if it runs, and takes it out of the application with its routes.
@@ -95,7 +143,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::blueprint::{Assembly, Spec};
+    use crate::blueprint::Assembly;
     use crate::kind::Kind;
     use crate::service::Service;
     use crate::supervisor::Launch;

@@ -25,7 +25,7 @@ use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
-use crate::newcomer::REGISTERED_MAX;
+use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
 use crate::scrub::Scrub;
 use crate::timers::Timers;
@@ -71,6 +71,8 @@ pub struct Launch {
     pub seed: u64,
     /// What is taken out of every text that a service makes public.
     pub scrub: Scrub,
+    /// Makes services of kinds for those who register over the API.
+    pub creator: Option<Arc<dyn Creator>>,
     /// What is told of the previous run, by an event with the cause `unclean-end`, if that did not
     /// end as it should.
     pub unclean_end: Option<String>,
@@ -95,6 +97,7 @@ impl Launch {
             events_kept: EVENTS_KEPT,
             seed: random_seed(),
             scrub: Scrub::default(),
+            creator: None,
             unclean_end: None,
             recording: None,
         }
@@ -136,7 +139,8 @@ impl Blueprint {
         let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(directory, journal, launch.clock));
+        let shared =
+            Arc::new(Shared::new(directory, launch.creator.clone(), journal, launch.clock));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(wirings);
         let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now));

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use processpype_config::Section;
 use processpype_core::{
-    Action, EdgePolicy, EventKind, Generation, Newcomer, OperationId, Outcome, ServiceId,
-    ServiceName, Strategy, Unregistrable, Verb,
+    Action, EdgePolicy, EventKind, Generation, Machine, Newcomer, OperationId, Outcome, ServiceId,
+    ServiceName, Step, Strategy, Unregistrable, Verb,
 };
 
 use super::{Service, Supervisor, publish};
@@ -30,7 +30,7 @@ use crate::group::NamedGroup;
 use crate::journal::Event;
 use crate::layout::{LaidOut, Layout};
 use crate::newcomer::{RegisterError, Registered, Registration};
-use crate::operation::{Done, Request};
+use crate::operation::{Done, Foreseen, ForeseenStep, Request};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 use crate::register::OperationStatus;
 use crate::timers::Due;
@@ -47,6 +47,13 @@ pub(super) struct Members {
     pub(super) most: usize,
     /// Who has left, and is still named by what is being done.
     pub(super) leaving: Vec<ServiceId>,
+}
+
+/// A service that has a place and providers, and is not there yet.
+struct Prepared {
+    at: ServiceId,
+    bound: Bound,
+    newcomer: Newcomer,
 }
 
 /// A start as a registration asks for it.
@@ -83,22 +90,13 @@ impl Supervisor {
         registration: Registration,
         by: Request,
     ) -> Result<Registered, RegisterError> {
-        let Registration { spec, group, start } = registration;
-        self.vacate();
-        self.check_room(&spec.name)?;
         if self.operations.len() >= super::OPERATIONS_PENDING {
             return Err(RegisterError::Busy);
         }
-        let next = self.services.len() as u32;
-        let (at, after) = self.members.vacancies.place(&spec.name, next);
-        let group = group.map(|name| self.members.group(&name)).transpose()?;
-        let mut bound = self.bind(at, &spec)?;
-        bound.edges.extend(self.order_in_group(at, &spec, group));
-        let edges = bound.edges.iter().map(|edge| (edge.provider, edge.policy));
-        let providers = edges.collect();
-        let newcomer = Newcomer { traits: spec.options.traits(), providers, group, after };
-        let generation = self.try_to_join(at, &newcomer, start)?;
-        self.seat(at, spec, bound, group, generation);
+        let Prepared { at, bound, newcomer } = self.prepare(&registration)?;
+        let Registration { spec, start, .. } = registration;
+        let generation = self.try_to_join(at, &newcomer, start)?.generation(at);
+        self.seat(at, spec, bound, newcomer.group, generation);
         let name = self.cells[at.index()].name().clone();
         self.step(|machine, actions| {
             let joined = machine.register(at, &newcomer, actions);
@@ -132,6 +130,56 @@ impl Supervisor {
             ended: None,
             result: None,
         });
+    }
+
+    /// Says what a registration would do.
+    pub(super) fn foresee_registration(
+        &mut self,
+        registration: &Registration,
+    ) -> Result<Foreseen, RegisterError> {
+        let Prepared { at, newcomer, .. } = self.prepare(registration)?;
+        let tried = self.try_to_join(at, &newcomer, registration.start)?;
+        let generation = tried.generation(at);
+        let done = Done { changed: true, generation, affected: Vec::new() };
+        let mut foreseen = Foreseen {
+            result: Some(Ok(done)),
+            steps: Vec::new(),
+            waiting_on: Vec::new(),
+            supersedes: Vec::new(),
+        };
+        if registration.start {
+            let own = registration.spec.name.clone();
+            let name = |id: ServiceId| {
+                if id == at { own.clone() } else { self.cells[id.index()].name().clone() }
+            };
+            let start = tried.foresee(at, START);
+            let step = |step: &Step| match *step {
+                Step::Start(id) => ForeseenStep { service: name(id), starts: true },
+                Step::Stop(id) => ForeseenStep { service: name(id), starts: false },
+            };
+            foreseen.steps = start.steps.iter().map(step).collect();
+            foreseen.waiting_on = start.waiting_on.iter().map(|id| name(*id)).collect();
+            if start.outcome.is_none() {
+                foreseen.result = None;
+            }
+        }
+        Ok(foreseen)
+    }
+
+    /// Finds a place and providers for a service.
+    fn prepare(&mut self, registration: &Registration) -> Result<Prepared, RegisterError> {
+        self.vacate();
+        let Registration { spec, group, .. } = registration;
+        self.check_room(&spec.name)?;
+        let next = self.services.len() as u32;
+        let (at, after) = self.members.vacancies.place(&spec.name, next);
+        let group = group.as_ref().map(|name| self.members.group(name)).transpose()?;
+        let mut bound = self.bind(at, spec)?;
+        bound.edges.extend(self.order_in_group(at, spec, group));
+        let edges = bound.edges.iter().map(|edge| (edge.provider, edge.policy));
+        let providers = edges.collect();
+        let newcomer = Newcomer { traits: spec.options.traits(), providers, group, after };
+        Ok(Prepared { at, bound, newcomer })
     }
 
     fn check_room(&self, name: &ServiceName) -> Result<(), RegisterError> {
@@ -200,16 +248,16 @@ impl Supervisor {
         Some(NamedEdge { dependent: at, provider: *before, policy, origin })
     }
 
-    /// Asks a copy of the machine; returns the number after which the service counts.
+    /// Asks a copy of the machine; returns the copy, in which the service is, but not started.
     fn try_to_join(
         &self,
         at: ServiceId,
         newcomer: &Newcomer,
         start: bool,
-    ) -> Result<Generation, RegisterError> {
+    ) -> Result<Machine, RegisterError> {
         let (mut machine, mut actions) = (self.machine.clone(), Vec::new());
         machine.register(at, newcomer, &mut actions).map_err(|error| self.unregistrable(error))?;
-        let generation = machine.generation(at);
+        let joined = machine.clone();
         if start {
             machine.command(NOBODY, at, START, &mut actions);
         }
@@ -219,7 +267,7 @@ impl Supervisor {
         });
         match refused {
             Some(refusal) => Err(RegisterError::Start(self.refused(at, refusal))),
-            None => Ok(generation),
+            None => Ok(joined),
         }
     }
 

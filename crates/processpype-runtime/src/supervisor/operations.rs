@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::{OPERATIONS_PENDING, Supervisor};
 use crate::clock::Timestamp;
-use crate::newcomer::Joining;
+use crate::newcomer::{Accepted, Joining};
 use crate::operation::{
     CancelError, Command, CommandError, Done, Foreseen, ForeseenStep, Mark, Operation, Order,
     Request, WAITERS_MAX, Waiting,
@@ -54,7 +54,14 @@ impl Supervisor {
             }
             Order::Register(joining) => {
                 let Joining { registration, by, accepted } = *joining;
-                let _ = accepted.send(self.register(registration, by));
+                match accepted {
+                    Accepted::Registered(answer) => {
+                        let _ = answer.send(self.register(registration, by));
+                    }
+                    Accepted::Foreseen(answer) => {
+                        let _ = answer.send(self.foresee_registration(&registration));
+                    }
+                }
             }
             Order::Foresee(service, verb, by, answer) => {
                 let _ = answer.send(self.foresee(service, verb, &by));
@@ -67,6 +74,9 @@ impl Supervisor {
             }
             Order::Resume(by, answer) => {
                 let _ = answer.send(self.resume_restarts(&by));
+            }
+            Order::Shutdown(by, answer) => {
+                let _ = answer.send(self.shut_down(by));
             }
             Order::Recording(cause, message, recording) => {
                 self.tell_recording(cause, message, recording);
