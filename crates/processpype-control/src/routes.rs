@@ -272,6 +272,7 @@ async fn beside(
     }
     let detail = match first.method {
         Known::Post => "a command is given with `POST`",
+        _ if methods.contains("POST") => "this can only be read, or posted to",
         _ if methods.contains("DELETE") => "this can only be read, or deleted",
         _ => "this can only be read",
     };

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. A service is made over the API only of a kind of which code or file say that it may be: what
-//!    a kind can do to the machine is known to its author and to the operator, not to the framework.
+//!    a kind can do to the machine is known to its author and the operator, not to the framework.
 //! 2. What is said over the API is all there is: a section of the file that has the same name is
 //!    not looked at; the section `defaults` is.
 //! 3. A secret is known to every redaction before anything that holds it is handed out.

@@ -20,6 +20,7 @@ mod harness;
 mod health;
 mod mutations;
 mod panics;
+mod registering;
 mod requests;
 mod restarts;
 mod seed;
