@@ -21,6 +21,7 @@
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
 //! | what others ask | `manager`, `operation` |
+//! | numbers | `tally`, `metrics` |
 //! | what test kits see | `watch` |
 
 mod argument;
@@ -46,6 +47,7 @@ mod layout;
 mod life;
 mod manager;
 mod message;
+mod metrics;
 mod newcomer;
 mod operation;
 mod panic;
@@ -59,6 +61,7 @@ mod service;
 mod shared;
 mod status;
 mod supervisor;
+mod tally;
 mod timers;
 mod vitals;
 mod watch;
@@ -80,7 +83,12 @@ pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};
 pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
 pub use crate::life::CHILDREN_MAX;
-pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
+pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, QueueDepth};
+pub use crate::metrics::{
+    BUCKETS_MAX, Buckets, Counter, FAMILIES_MAX, Gauge, HELP_MAX, Histogram, Kind as MetricKind,
+    LABEL_VALUE_MAX, LABELS_MAX, MetricError, Metrics, NAME_MAX, Reading, SERIES_MAX, Series,
+    SeriesFamily,
+};
 pub use crate::newcomer::{
     CreateError, Creator, REGISTERED_MAX, RegisterError, Registered, Registration, Wish,
 };
@@ -100,4 +108,5 @@ pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Statu
 pub use crate::supervisor::{
     ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, PAUSE_MAX, Supervisor,
 };
+pub use crate::tally::{Counts, Ends, PollTimes, Times};
 pub use crate::watch::Watch;

@@ -11,6 +11,7 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod measures;
 mod membership;
 mod operations;
 
@@ -28,12 +29,15 @@ use crate::directory::Directory;
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
+use crate::message::Reports;
 use crate::newcomer::Creator;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
 use crate::status::Status;
+
+pub use self::measures::QueueDepth;
 
 /// How many commands may be on their way to the supervisor.
 ///
@@ -76,6 +80,8 @@ pub(crate) struct Shared {
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
     clock: Clock,
+    /// For its length alone.
+    reports: Reports,
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
@@ -420,6 +426,7 @@ impl Shared {
         creator: Option<Arc<dyn Creator>>,
         journal: Arc<Journal>,
         clock: Clock,
+        reports: Reports,
     ) -> Self {
         Self {
             directory: ArcSwap::from_pointee(directory),
@@ -429,6 +436,7 @@ impl Shared {
             recording: ArcSwapOption::empty(),
             pause: ArcSwapOption::empty(),
             clock,
+            reports,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),

@@ -8,6 +8,7 @@ mod documents;
 mod events;
 mod fixture;
 mod logs;
+mod metrics;
 mod operations;
 mod outcomes;
 mod passage;

@@ -114,12 +114,14 @@ impl Blueprint {
     #[must_use]
     pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
         let now = launch.clock.now();
+        let families = Arc::default();
         let cells: Vec<Arc<Cell>> = self
             .graph
             .services()
             .zip(self.group_names())
             .map(|(id, group)| {
-                publish::new_cell(id, &self.specs[id.index()], group, Generation(0), now)
+                let first = Generation(0);
+                publish::new_cell(id, &self.specs[id.index()], group, first, now, &families)
             })
             .collect();
         let wirings: Vec<Arc<Wiring>> =
@@ -134,13 +136,19 @@ impl Blueprint {
             vacancies: Vacancies::default(),
             most: self.specs.len() + REGISTERED_MAX,
             leaving: Vec::new(),
+            families,
         };
         let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
         let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared =
-            Arc::new(Shared::new(directory, launch.creator.clone(), journal, launch.clock));
+        let shared = Arc::new(Shared::new(
+            directory,
+            launch.creator.clone(),
+            journal,
+            launch.clock,
+            reports.clone(),
+        ));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(wirings);
         let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now));

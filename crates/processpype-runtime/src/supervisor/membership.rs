@@ -29,6 +29,7 @@ use crate::directory::Directory;
 use crate::group::NamedGroup;
 use crate::journal::Event;
 use crate::layout::{LaidOut, Layout};
+use crate::metrics::Families;
 use crate::newcomer::{RegisterError, Registered, Registration};
 use crate::operation::{Done, Foreseen, ForeseenStep, Request};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
@@ -45,6 +46,7 @@ pub(super) struct Members {
     pub(super) vacancies: processpype_core::Vacancies,
     /// How many services there may be.
     pub(super) most: usize,
+    pub(super) families: Arc<Families>,
     /// Who has left, and is still named by what is being done.
     pub(super) leaving: Vec<ServiceId>,
 }
@@ -301,7 +303,7 @@ impl Supervisor {
             group.members.push(at);
             Arc::clone(&group.name)
         });
-        let cell = publish::new_cell(at, &spec, group, generation, now);
+        let cell = publish::new_cell(at, &spec, group, generation, now, &self.members.families);
         let wiring = self.wiring(&spec, &bound);
         self.members.edges.extend(bound.edges);
         self.members.vacancies.joined(&spec.name, at);

@@ -22,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::life::Health;
+use crate::metrics::Families;
 use crate::recording::Recording;
 use crate::status::{ErrorInfo, HISTORY_KEPT, Past, Status};
 
@@ -35,6 +36,7 @@ pub(super) fn new_cell(
     group: Option<Arc<str>>,
     generation: Generation,
     now: Timestamp,
+    families: &Arc<Families>,
 ) -> Arc<Cell> {
     let options = &spec.options;
     let starts = options.enabled && options.autostart;
@@ -44,7 +46,7 @@ pub(super) fn new_cell(
     status.is_configured = options.enabled;
     status.group = group;
     status.generation = generation;
-    Arc::new(Cell::new(id, status))
+    Arc::new(Cell::new(id, status, Arc::clone(families)))
 }
 
 impl Supervisor {
@@ -55,6 +57,8 @@ impl Supervisor {
             self.services[id.index()].started = now;
         }
         let failure = self.failure_of(change);
+        let cell = &self.cells[id.index()];
+        cell.tally.note(change, ended(change), cell.status().since, now);
         self.update(id, |status, service| {
             status.state = change.to;
             status.generation = change.generation;
