@@ -38,6 +38,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("server.platform_stop_timeout", "30s"),
     ("server.platform_start_timeout", "2m"),
     ("server.allowed_hosts", "[box.example.org]"),
+    ("server.creatable_kinds", "[ticker]"),
+    ("server.shutdown_endpoint", "true"),
     ("server.limits.connections", "2000"),
     ("server.limits.connections_per_peer", "1000"),
     ("server.limits.streams", "200"),
