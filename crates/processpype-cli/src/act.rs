@@ -17,7 +17,6 @@ use crate::exit::ClientExit;
 use crate::look::{Asking, service};
 use crate::print::{progress, remark, say, say_raw};
 use crate::verb::{CommandArgs, RestartArgs, StartArgs, StopArgs};
-use crate::view;
 
 /// How long the application itself waits at most.
 const SERVER_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -132,7 +131,7 @@ impl<'a> Command<'a> {
             return Ok(ClientExit::Done);
         }
         let waited = HumanDuration::from(*self.args.wait);
-        let (verb, state) = (verb.word(), view::word(accepted.state));
+        let (verb, state) = (verb.word(), accepted.state.as_str());
         remark(&format!(
             "{name}: {verb} goes on after {waited}; it is {state}{waiting}\n  = help: `why {name}` \
              says what it waits for; `events -f --service {name}` follows it"
@@ -169,7 +168,7 @@ impl<'a> Command<'a> {
 
     fn line(&self, status: &ServiceDetail, begun: Instant) -> String {
         let seconds = begun.elapsed().as_secs();
-        let state = view::word(status.status.state);
+        let state = status.status.state.as_str();
         let waiting = match &status.status.waiting_on[..] {
             [] => String::new(),
             names => format!(", waits for {}", names.join(", ")),
