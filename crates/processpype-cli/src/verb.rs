@@ -3,10 +3,6 @@
 use clap::{Args, Subcommand, ValueEnum};
 use processpype_config::HumanDuration;
 
-/// The exit codes of the client's verbs, for the end of a help text.
-pub const CLIENT_EXIT_CODES: &str = "0 done · 1 refused, or a problem found · 64 usage · \
-    69 nothing answers · 70 unreadable answer · 75 still going after --wait";
-
 /// A verb that asks a running application.
 ///
 /// ```

@@ -158,7 +158,7 @@ struct Asking {
 
 /// Splits the verbs: those that ask a running application, with a name where they want one, and
 /// those that read the configuration. Nothing answers at the address that they are tried with.
-fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
+pub(crate) fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
     let run_itself = vec!["run".to_owned()];
     let (mut asking, mut others) = (Vec::new(), vec![run_itself.clone()]);
     for words in verbs().into_iter().filter(|words| *words != run_itself) {

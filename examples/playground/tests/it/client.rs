@@ -173,6 +173,24 @@ fn json_is_what_the_application_answers() {
 }
 
 #[test]
+fn every_verb_has_json() {
+    let app = shop();
+    for arguments in crate::canary::asking().0 {
+        let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        if let Some(name) = arguments.get_mut(1) {
+            *name = "disk";
+        }
+        let printed = ask(&app, &[&arguments[..], &["--json"]].concat());
+        assert!(matches!(printed.code, Some(0 | 1)), "{arguments:?}: {printed:?}");
+        assert!(!printed.stdout.is_empty(), "{arguments:?}: {printed:?}");
+        for line in printed.stdout.lines() {
+            let read = serde_json::from_str::<Value>(line);
+            assert!(read.is_ok_and(|value| value.is_object()), "{arguments:?}: {line}");
+        }
+    }
+}
+
+#[test]
 fn following_ends_when_the_application_closes() {
     let app = Playground::settled(PAIR);
     let url = format!("http://{}", app.address);
