@@ -118,7 +118,7 @@ impl fmt::Display for Cause {
 // === impl EventKind ===
 
 impl EventKind {
-    /// Every kind.
+    /// Every kind, in the order of their declaration.
     pub const ALL: [Self; 7] = [
         Self::State,
         Self::Health,

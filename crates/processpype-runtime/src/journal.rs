@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use processpype_core::{EventKind, Generation, ServiceName, ServiceState};
+use processpype_core::{EventKind, Generation, OperationId, ServiceName, ServiceState};
 use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
@@ -35,8 +35,10 @@ pub const EVENTS_KEPT: usize = 4096;
 /// | `state` | a transition | `generation`, `from`, `to`; `message` if it failed |
 /// | `health` | readiness, degradation, a reported error | `generation`, `message` |
 /// | `restart` | a restart to come, or that none comes any more | `generation`, `message` |
-/// | `command` | a command, given or ended | `actor`; `message` is the reason or the refusal |
+/// | `command` | a command, given or ended | `actor`, `operation`; `message`: reason or refusal |
 /// | `application` | the whole application | neither service nor generation |
+///
+/// What belongs to a command that goes on has its `operation`, and who gave it as `actor`.
 ///
 /// `cause` is from a closed set of words and safe to match on; `message` is for people and may
 /// change.
@@ -61,6 +63,8 @@ pub struct Event {
     pub cause: &'static str,
     /// Who made it happen, if somebody did.
     pub actor: Option<Arc<str>>,
+    /// The operation that it is a part of.
+    pub operation: Option<OperationId>,
     /// A text for people, without internals.
     pub message: Option<Arc<str>>,
 }
@@ -94,6 +98,8 @@ pub struct Subscription {
 pub struct Journal {
     ring: Mutex<VecDeque<Arc<Event>>>,
     last: AtomicU64,
+    /// In the order of [`EventKind::ALL`].
+    counts: [AtomicU64; EventKind::ALL.len()],
     kept: usize,
     appended: Notify,
 }
@@ -103,7 +109,8 @@ pub struct Journal {
 impl Journal {
     pub(crate) fn new(kept: usize) -> Self {
         let (ring, last) = (Mutex::default(), AtomicU64::new(0));
-        Self { ring, last, kept: kept.max(1), appended: Notify::new() }
+        let counts = Default::default();
+        Self { ring, last, counts, kept: kept.max(1), appended: Notify::new() }
     }
 
     /// Returns how many events are held at most.
@@ -118,6 +125,12 @@ impl Journal {
     #[must_use]
     pub fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
+    }
+
+    /// Returns how many events of each kind there have been.
+    #[must_use]
+    pub fn counts(&self) -> [(EventKind, u64); EventKind::ALL.len()] {
+        EventKind::ALL.map(|kind| (kind, self.counts[kind as usize].load(Ordering::Relaxed)))
     }
 
     /// Returns at most `limit` events that come after `after`, oldest first.
@@ -143,6 +156,7 @@ impl Journal {
         let mut ring = self.ring();
         let seq = self.last() + 1;
         event.seq = seq;
+        self.counts[event.kind as usize].fetch_add(1, Ordering::Relaxed);
         let event = Arc::new(event);
         if ring.len() == self.kept {
             ring.pop_front();
@@ -164,6 +178,13 @@ impl Journal {
 impl Subscription {
     pub(crate) fn new(journal: Arc<Journal>, after: u64) -> Self {
         Self { journal, after }
+    }
+
+    /// Goes back, or on, to the place after event `after`.
+    ///
+    /// For a reader that could not use what it had taken.
+    pub fn go_to(&mut self, after: u64) {
+        self.after = after;
     }
 
     /// Waits for events after the last ones returned, and returns at most `limit` of them (at least
@@ -210,6 +231,7 @@ mod tests {
                 to: None,
                 cause: "test",
                 actor: None,
+                operation: None,
                 message: None,
             });
         }
@@ -221,6 +243,13 @@ mod tests {
         let page = journal(kept, events).page(after, limit);
         assert_eq!(page.events.iter().map(|event| event.seq).collect::<Vec<_>>(), seqs);
         assert_eq!((page.last, page.lost), (events, lost));
+    }
+
+    #[test]
+    fn kinds_are_counted_also_of_what_is_gone() {
+        for (kind, count) in journal(2, 5).counts() {
+            assert_eq!(count, if kind == EventKind::Application { 5 } else { 0 }, "{kind}");
+        }
     }
 
     #[test]

@@ -16,15 +16,16 @@ struct FromPython;
 mod tests {
     use std::time::Duration;
 
-    use processpype_api::{Code, ENDPOINTS, Method};
+    use processpype_api::{Code, ENDPOINTS, Method, Metric};
     use processpype_control::{Limits, Rate, TOKEN_LENGTH_MAX, TOKEN_LENGTH_MIN};
     use processpype_core::{
         Backoff, ErrorKind, RestartHistory, RestartLimit, RestartOptions, RestartRate, Strategy,
         Verdict,
     };
     use processpype_runtime::{
-        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT, METADATA_MAX,
-        OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
+        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT,
+        IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING, STARTS_AT_ONCE,
+        TEXT_MAX, WAITERS_MAX,
     };
 
     use processpype_telemetry::{
@@ -46,6 +47,22 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_listed_in_their_order_and_no_others() {
+        let row = |metric: &Metric| {
+            let Metric { name, kind, labels, help } = metric;
+            let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+            let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+            format!("| `{name}` | {kind} | {labels} | {help} |")
+        };
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+        let text = std::fs::read_to_string(path).expect("the document is there");
+        let listed: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("| `process")).collect();
+        let told: Vec<String> = Metric::ALL.iter().map(row).collect();
+        assert_eq!(listed, told);
+    }
+
+    #[test]
     fn operations_list_every_problem_and_endpoint() {
         check(
             "docs/operations.md",
@@ -60,6 +77,7 @@ mod tests {
                 let method = match endpoint.method {
                     Method::Get => "GET",
                     Method::Post => "POST",
+                    Method::Delete => "DELETE",
                     Method::Any => "ANY",
                 };
                 format!("| `{method} {}` |", endpoint.path)
@@ -92,13 +110,18 @@ mod tests {
 
     #[test]
     fn semantics_tell_the_bounds_as_they_are_in_code() {
-        let limits = Limits::default();
         check(
             "docs/semantics.md",
             [
                 format!("| `closing_timeout` − {} ms while", ABORT_RESERVE.as_millis()),
                 format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
                 format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
+                format!("| operations kept after their end | {OPERATIONS_KEPT} |"),
+                format!(
+                    "| a request is known by its key for | {} h |",
+                    IDEMPOTENCY_WINDOW.as_secs() / 3600
+                ),
+                format!("| repetitions that wait for one operation | {WAITERS_MAX} |"),
                 format!("| generations in `starting` at a time | {STARTS_AT_ONCE} |"),
                 format!(
                     "| restarts after failures, over all services | {} at once, {} per second |",
@@ -110,6 +133,16 @@ mod tests {
                 format!("| past generations in a status | {HISTORY_KEPT} |"),
                 format!("| metadata entries of a generation | {METADATA_MAX} |"),
                 format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
+            ],
+        );
+    }
+
+    #[test]
+    fn semantics_tell_the_limits_of_the_server_as_they_are_in_code() {
+        let limits = Limits::default();
+        check(
+            "docs/semantics.md",
+            [
                 format!("| connections of one listener | {} |", limits.connections),
                 format!(
                     "| connections of one client at a listener | {} |",

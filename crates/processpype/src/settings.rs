@@ -15,6 +15,7 @@ use crate::access::{AuthSection, ListenerSection};
 use crate::framework_keys::{EdgeWord, RestartSection};
 use crate::hang::FurtherKeys;
 use crate::limits::RestartRateSection;
+use crate::recorder::EventsSection;
 use crate::server_limits::ServerLimitsSection;
 
 /// The sections of the file, in the order in which they are shown.
@@ -72,15 +73,15 @@ pub(crate) struct ServerSection {
     pub(crate) port: u16,
     /// Where to listen, if `host` and `port` do not say enough. Each has an `address`
     /// (`127.0.0.1:8080`, `[::1]:8080`, or `unix:/run/shop.sock`); `expose`, a list of what it
-    /// shows (`control`, `services`, `probes`; default: everything); and `auth`, whom it asks for a
-    /// token: `required` (everybody), `loopback-open` (nobody who only looks, starts, stops or
-    /// restarts; the default on loopback) or `none`. `control` needs `required` and a token where
-    /// other machines can reach it.
+    /// shows (`control`, `services`, `probes`, `metrics`; default: everything); and `auth`, whom it
+    /// asks for a token: `required` (everybody), `loopback-open` (nobody who only looks, starts,
+    /// stops or restarts; the default on loopback) or `none`. `control` needs `required` and a
+    /// token where other machines can reach it.
     #[schemars(extend("x-expected" = "a list of maps with `address`, `expose` and `auth`"))]
     pub(crate) listeners: Vec<ListenerSection>,
     /// Who may prove to be whom.
     pub(crate) auth: AuthSection,
-    /// Moves every path but the probes, such as `/api`. Empty: nothing is moved.
+    /// Moves every path but those of probes and metrics, such as `/api`. Empty: nothing is moved.
     #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]+)*$"))]
     pub(crate) api_prefix: String,
     /// How long closing the application may take in all, in seconds.
@@ -110,6 +111,8 @@ pub(crate) struct ServerSection {
 pub(crate) struct ObservabilitySection {
     /// The log.
     pub(crate) logging: LoggingConfig,
+    /// The file of events.
+    pub(crate) events: EventsSection,
 }
 
 /// Framework keys that every service inherits unless its own section says otherwise.

@@ -13,7 +13,7 @@ const HEAD: [&str; 6] = ["NAME", "STATE", "READY", "GEN", "FOR", "WHAT"];
 
 /// Shows the application with all its services.
 pub(crate) fn application(status: &ApplicationStatus, paper: Paper) -> String {
-    let ApplicationStatus { title, version, environment, state, services } = status;
+    let ApplicationStatus { title, version, environment, state, services, .. } = status;
     let state = state.as_str();
     let missing = services.values().filter(|service| is_missing(service)).count();
     let missing = if missing == 0 { String::new() } else { format!(", {missing} not ready") };
@@ -24,7 +24,29 @@ pub(crate) fn application(status: &ApplicationStatus, paper: Paper) -> String {
     let head =
         format!("{BOLD}{title}{BOLD:#} {version} ({environment}): {state}, {count}{missing}");
     let rows: Vec<Vec<Cell>> = services.values().map(|service| row(service, paper)).collect();
-    format!("{head}\n\n{}", table(&HEAD, &rows, paper.width))
+    let notices = notices(status, paper);
+    format!("{head}{notices}\n\n{}", table(&HEAD, &rows, paper.width))
+}
+
+/// What an operator should know before reading the table, a line each.
+fn notices(status: &ApplicationStatus, paper: Paper) -> String {
+    let mut text = String::new();
+    if let Some(pause) = &status.restarts_paused {
+        let left = paper.until(pause.until).unwrap_or_else(|| pause.until.to_string());
+        let why = pause.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+        text.push_str(&format!(
+            "\nautomatic restarts are paused by {} for {left}{why}",
+            pause.actor
+        ));
+    }
+    if let Some(journal) = status.journal.as_ref().filter(|it| it.error.is_some() || it.lost > 0) {
+        let error = journal.error.as_deref().unwrap_or("it is written again");
+        text.push_str(&format!(
+            "\nthe file of events {} misses {} events: {error}",
+            journal.file, journal.lost
+        ));
+    }
+    text
 }
 
 /// Lists the services.
@@ -57,6 +79,9 @@ pub(crate) fn service(detail: &ServiceDetail, paper: Paper) -> String {
         it.generation
     );
     for (key, value) in facts(it, paper) {
+        text.push_str(&format!("\n  {key:<10} {value}"));
+    }
+    for (key, value) in load(detail) {
         text.push_str(&format!("\n  {key:<10} {value}"));
     }
     for (key, value) in &it.metadata {
@@ -98,6 +123,29 @@ fn facts(it: &ServiceStatus, paper: Paper) -> Vec<(&'static str, String)> {
         }),
     );
     facts
+}
+
+/// Says how much of it lives, and how long its polls take.
+fn load(detail: &ServiceDetail) -> Vec<(&'static str, String)> {
+    let count = |n: u64, word: &str| (n > 0).then(|| format!("{n} {word}"));
+    let tasks = count(detail.tasks, if detail.tasks == 1 { "child" } else { "children" });
+    let requests = count(detail.requests, "in flight");
+    let polls = detail.polls.as_ref().map(|polls| {
+        let (mean, max) = (short(polls.mean_ns), short(polls.max_ns));
+        format!("{}, {mean} on average, {max} at most", polls.count)
+    });
+    let all = [("tasks", tasks), ("requests", requests), ("polls", polls)];
+    all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// Returns a short time with its unit.
+fn short(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => format!("{}us", ns / 1_000),
+        1_000_000..1_000_000_000 => format!("{}ms", ns / 1_000_000),
+        _ => super::span(ns / 1_000_000),
+    }
 }
 
 fn row(it: &ServiceStatus, paper: Paper) -> Vec<Cell> {

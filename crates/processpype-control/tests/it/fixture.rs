@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -14,12 +15,15 @@ use processpype_config::Section;
 use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
 use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceState};
 use processpype_runtime::{
-    Assembly, Blueprint, Clock, Context, EdgeOrigin, Error, Kind, Launch, Manager, Options, Result,
-    RouteAccess, Routes, Service, Spec, Timestamp,
+    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, Launch, Manager,
+    Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
 };
 use processpype_telemetry::{Handle, LoggingConfig, Telemetry};
 use serde_json::Value;
 use tower::ServiceExt;
+
+/// The oddest value of a label.
+pub(crate) const ODD: &str = "a\"b\\c\nd{e}=,f é #";
 
 /// What no answer may ever contain.
 pub(crate) const CANARY: &str = "canary-secret-internals";
@@ -31,7 +35,12 @@ pub(crate) struct App {
     pub(crate) manager: Manager,
     pub(crate) server: Server,
     pub(crate) router: Router,
+    free: Free,
 }
+
+/// Lets go, when dropped, what blocks.
+#[derive(Default)]
+struct Free(Arc<AtomicBool>);
 
 /// One answer, read to its end.
 #[derive(Debug)]
@@ -57,6 +66,14 @@ struct Shy;
 
 /// Says which credential came through, to whom it lets in.
 struct Echo(RouteAccess);
+/// Takes its time to stop.
+struct Late;
+
+/// Cannot be ended until this is let go: a child of it blocks.
+struct Stuck(Arc<AtomicBool>);
+
+/// Has metrics, with labels as odd as they can be.
+struct Meter;
 
 /// Does nothing, well.
 struct Plain;
@@ -124,6 +141,50 @@ impl Service for Echo {
     }
 }
 
+impl Service for Late {
+    async fn stop(&self, _: &Context) -> Result {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(())
+    }
+}
+
+impl Service for Stuck {
+    async fn run(&self, cx: &Context) -> Result {
+        let free = Arc::clone(&self.0);
+        drop(cx.spawn_blocking("miner", move || {
+            while !free.load(Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }));
+        cx.stopping().await;
+        Ok(())
+    }
+}
+
+impl Meter {
+    fn new(cx: Context) -> Result<Self> {
+        let metrics = cx.metrics();
+        let jobs =
+            |queue| metrics.with("queue", queue)?.counter("jobs_total", "Jobs \\ done.\nAll.");
+        jobs(ODD)?.add(3);
+        jobs("")?.inc();
+        metrics.gauge("depth", "")?.set(f64::NEG_INFINITY);
+        let times =
+            metrics.histogram("job_seconds", "\"Times\".", Buckets::new(vec![0.5, 2.0])?)?;
+        [0.1, 1.0, 7.0].iter().for_each(|time| times.observe(*time));
+        Ok(Self)
+    }
+}
+
+impl Service for Meter {
+    async fn run(&self, cx: &Context) -> Result {
+        let own = cx.clone();
+        cx.spawn("child", async move { own.stopping().await });
+        cx.stopping().await;
+        Ok(())
+    }
+}
+
 impl Service for Plain {}
 
 // === putting it together ===
@@ -166,6 +227,7 @@ fn all() -> Vec<Spec> {
         with(with(spec("broken", Kind::of(|| Broken)), never), |spec| {
             spec.options.autostart = false;
         }),
+        with(spec("late", Kind::of(|| Late)), |spec| spec.options.autostart = false),
         with(spec("shy", Kind::of(|| Shy)), |spec| spec.options.autostart = false),
     ]
 }
@@ -274,6 +336,16 @@ impl App {
         app
     }
 
+    /// Starts two services with metrics of their own, and one without.
+    pub(crate) async fn metered() -> Self {
+        let meter = |name| spec(name, Kind::of(Meter::new));
+        let mut settings = settings();
+        settings.title = ODD.to_owned();
+        let app = Self::launch(vec![meter("one"), meter("two"), all().remove(0)], settings);
+        app.manager.settled().await;
+        app
+    }
+
     /// Starts one service that takes long, and does not wait.
     pub(crate) fn starting() -> Self {
         let waiting = with(spec("waiting", Kind::of(|| Plain)), needs("slow"));
@@ -296,6 +368,18 @@ impl App {
         .await
     }
 
+    /// Starts a service that cannot be ended as long as the application lives; needs real time.
+    pub(crate) async fn stuck() -> Self {
+        let free = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&free);
+        let stuck = spec("stuck", Kind::of(move || Stuck(Arc::clone(&flag))));
+        let stuck = with(stuck, |spec| spec.options.stop_timeout = Duration::from_millis(20));
+        let mut app = Self::launch(vec![stuck], settings());
+        app.free = Free(free);
+        app.manager.settled().await;
+        app
+    }
+
     async fn failing(policy: impl FnOnce(&mut Spec)) -> Self {
         let near = with(spec("near", Kind::of(|| Plain)), needs("broken"));
         let far = with(spec("far", Kind::of(|| Plain)), needs("near"));
@@ -312,11 +396,12 @@ impl App {
         tokio::spawn(supervisor.run());
         let server = Server::new(manager.clone(), settings, &docs()).expect("good settings");
         let router = server.router();
-        Self { manager, server, router }
+        Self { manager, server, router, free: Free::default() }
     }
 
     pub(crate) async fn bind(self) -> (Manager, Bound) {
-        (self.manager, self.server.bind().await.expect("a free port"))
+        let bound = self.server.bind().await;
+        (self.manager, bound.expect("a free port"))
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -348,6 +433,13 @@ impl App {
         let is_log = target.split('?').next().is_some_and(|path| path.ends_with("/logs"));
         assert!(is_log || !text.contains(CANARY), "{target} tells internals: {text}");
         Answer { status: parts.status, headers: parts.headers, text }
+    }
+}
+
+/// What blocks a thread would keep the test from ending.
+impl Drop for Free {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
     }
 }
 

@@ -62,6 +62,9 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("observability.logging.loggers", "{hyper: error, my_app: debug}"),
     ("observability.logging.redaction.fields", "[pin, iban]"),
     ("observability.logging.redaction.except", "[token_count]"),
+    ("observability.events.file", "/var/lib/app/events.jsonl"),
+    ("observability.events.max_size", "67108864"),
+    ("observability.events.keep", "9"),
     ("observability.logging.destination", "{file: /var/log/app.log}"),
     ("secrets.backends", "{vault: {kind: file, path: /run/secrets}}"),
     ("defaults.autostart", "false"),
@@ -85,6 +88,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("defaults.processpype.heartbeat.then", "restart"),
     ("defaults.processpype.watchdog.poll", "250ms"),
     ("defaults.processpype.watchdog.then", "restart"),
+    ("defaults.processpype.poll_times", "true"),
     ("services.NAME.kind", "ticker"),
     ("services.NAME.enabled", "false"),
     ("services.NAME.autostart", "false"),
@@ -108,6 +112,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("services.NAME.processpype.heartbeat.then", "restart"),
     ("services.NAME.processpype.watchdog.poll", "1s"),
     ("services.NAME.processpype.watchdog.then", "restart"),
+    ("services.NAME.processpype.poll_times", "true"),
 ];
 
 /// One key of the file.
