@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
-use processpype_api::{Accepted, CommandBody, Commanded, Effect, ServiceDetail, ServiceState};
+use processpype_api::{
+    Accepted, CommandBody, Commanded, Effect, Foreseen, ServiceDetail, ServiceState, Would,
+};
 use processpype_config::HumanDuration;
 use tokio::time::{Instant, sleep};
 
@@ -17,6 +19,7 @@ use crate::exit::ClientExit;
 use crate::look::{Asking, service};
 use crate::print::{progress, remark, say, say_raw};
 use crate::verb::{CommandArgs, RestartArgs, StartArgs, StopArgs};
+use crate::view;
 
 /// How long the application itself waits at most.
 const SERVER_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -65,6 +68,9 @@ impl<'a> Command<'a> {
     }
 
     async fn give(&self, asking: &Asking) -> Result<ClientExit, ClientError> {
+        if self.args.dry_run {
+            return self.foresee(asking).await;
+        }
         let begun = Instant::now();
         let before = self.generation(asking).await?;
         let wait = (*self.args.wait).min(SERVER_WAIT_MAX);
@@ -85,6 +91,15 @@ impl<'a> Command<'a> {
         }
         let accepted: Accepted = answer.read()?;
         self.wait(asking, &accepted, before, begun).await
+    }
+
+    /// Asks what the command would do.
+    async fn foresee(&self, asking: &Asking) -> Result<ClientExit, ClientError> {
+        let path = format!("{}&dry_run=true", self.path(Duration::ZERO));
+        let answer = asking.client.post(&path, self.body(), Duration::ZERO).await?;
+        asking.print(&answer, |it: &Foreseen, _| view::foreseen(it))?;
+        let is_refused = answer.read::<Foreseen>()?.would == Would::Refuse;
+        Ok(if is_refused { ClientExit::Refused } else { ClientExit::Done })
     }
 
     /// A generation that failed has its reason; what can be done about it is the chain's to say.

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. The nearer wins: a flag, a variable, a context, what is found on this machine. Where something
-//!    comes from is kept, so that it can be told.
+//! 1. The nearer wins: a flag, a variable, a context, what is found on this machine. Where
+//!    something comes from is kept, so that it can be told.
 //! 2. The token of a context goes to the address of that context, or to the one that a flag names
 //!    beside it; never to an address that came from elsewhere.
 

@@ -135,6 +135,11 @@ impl Client {
         self.ask(Method::POST, path, body, wait, None).await
     }
 
+    /// Takes back what is at `path`.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
+        self.ask(Method::DELETE, path, String::new(), Duration::ZERO, None).await
+    }
+
     /// Opens a stream; `last` is the place where an earlier one broke.
     pub(crate) async fn stream(
         &self,

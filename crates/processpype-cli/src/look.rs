@@ -12,7 +12,7 @@ use crate::http::{Answer, Client};
 use crate::print::{ERROR, remark, say, say_error, say_raw, width};
 use crate::verb::{ClientVerb, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, logs, top};
+use crate::{act, doctor, follow, logs, operate, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -29,7 +29,8 @@ pub fn ask(verb: &ClientVerb, session: &Session<'_>) -> ClientExit {
     }
 }
 
-/// Asks the application that `session` leads to for its plan, and prints it as [`plan_text`] shows it.
+/// Asks the application that `session` leads to for its plan, and prints it as [`plan_text`]
+/// shows it.
 ///
 /// [`plan_text`]: crate::plan_text
 #[must_use]
@@ -107,6 +108,11 @@ impl Asking {
             ClientVerb::Start(args) => act::start(self, args).await,
             ClientVerb::Stop(args) => act::stop(self, args).await,
             ClientVerb::Restart(args) => act::restart(self, args).await,
+            ClientVerb::Operations(args) => operate::operations(self, args).await,
+            ClientVerb::Operation { id } => operate::operation(self, id).await,
+            ClientVerb::Cancel { id } => operate::cancel(self, id).await,
+            ClientVerb::Pause(args) => operate::pause(self, args).await,
+            ClientVerb::Resume(args) => operate::resume(self, args).await,
             ClientVerb::Events(args) => follow::events(self, args).await,
             ClientVerb::Logs(args) => logs::logs(self, args).await,
             ClientVerb::Graph { format } => self.graph(*format).await,

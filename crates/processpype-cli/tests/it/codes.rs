@@ -20,8 +20,8 @@ fn end_as(exit: ClientExit) -> Ran {
             run(&["-u", &url, "status"])
         }
         ClientExit::StillGoing => {
-            let accepted = r#"{"status":"accepted","command":"stop","service":"db","state":"stopping",
-                "waiting_on":[],"location":"/","operation":"x"}"#;
+            let accepted = r#"{"status":"accepted","command":"stop","service":"db",
+                "state":"stopping","waiting_on":[],"location":"/","operation":1}"#;
             let accepted = answer("202 Accepted", "application/json", accepted);
             let stopping = status("stopping", 1, "");
             let (url, _) = serve(vec![status("running", 1, ""), accepted, stopping]);

@@ -89,8 +89,8 @@ fn contexts_are_listed_and_shown_without_tokens() {
     let home = Home::new("list");
     assert!(home.run(&["context", "list"], &[]).out.starts_with("there are no contexts in "));
     let text = format!(
-        "current: prod\ncontexts:\n  prod: {{url: 'http://shop:1', token: {TOKEN}}}\n  here: {{url: \
-         '127.0.0.1:8080'}}\n"
+        "current: prod\ncontexts:\n  prod: {{url: 'http://shop:1', token: {TOKEN}}}\n  here: \
+         {{url: '127.0.0.1:8080'}}\n"
     );
     home.write("contexts.yaml", &text, 0o600);
     let list = home.run(&["context", "list"], &[]);

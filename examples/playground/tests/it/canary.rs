@@ -151,9 +151,9 @@ fn verbs_below_verbs_are_listed_too() {
 
 /// A verb that asks a running application, and whether it wants the name of a service.
 #[derive(Debug)]
-struct Asking {
-    words: Vec<String>,
-    wants_name: bool,
+pub(crate) struct Asking {
+    pub(crate) words: Vec<String>,
+    pub(crate) wants_name: bool,
 }
 
 /// Splits the verbs: those that ask a running application, with a name where they want one, and

@@ -175,11 +175,9 @@ fn json_is_what_the_application_answers() {
 #[test]
 fn every_verb_has_json() {
     let app = shop();
-    for arguments in crate::canary::asking().0 {
-        let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        if let Some(name) = arguments.get_mut(1) {
-            *name = "disk";
-        }
+    for crate::canary::Asking { words, wants_name } in crate::canary::asking().0 {
+        let name = wants_name.then_some("disk");
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(name).collect();
         let printed = ask(&app, &[&arguments[..], &["--json"]].concat());
         assert!(matches!(printed.code, Some(0 | 1)), "{arguments:?}: {printed:?}");
         assert!(!printed.stdout.is_empty(), "{arguments:?}: {printed:?}");
