@@ -6,18 +6,18 @@
 //! 2. Only a generation's own task opens and shuts `slot`, and only while it lives: what it holds
 //!    is user code's, which may block or panic when it is dropped.
 //! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
-//! 4. A reader holds the lock of `details` for the copy of one pointer, and the writer for the change
-//!    of one status: no code of a service, nothing that waits.
+//! 4. A reader holds the lock of `details` for the copy of one pointer, and the writer for the
+//!    change of one status: no code of a service, nothing that waits.
 //!
 //! # Two speeds
 //!
 //! State, readiness and generation are packed into one word, for whoever asks often: one load,
-//! never torn. Everything else is a status behind a shared pointer. Both are written under its lock;
-//! who needs them to agree takes the status. A status that nobody else has is changed where it is; a
-//! reader that has taken it keeps what it has, and the change is made to a copy.
+//! never torn. Everything else is a status behind a shared pointer. Both are written under its
+//! lock; who needs them to agree takes the status. A status that nobody else has is changed where
+//! it is; a reader that has taken it keeps what it has, and the change is made to a copy.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -45,6 +45,8 @@ pub(crate) struct Cell {
     slot: ArcSwapOption<Published>,
     /// The newest generation that was cut off.
     cut: AtomicU64,
+    /// The service has left the application.
+    retired: AtomicBool,
     changed: Notify,
     /// What is counted over all generations.
     pub(crate) tally: Tally,
@@ -83,6 +85,7 @@ impl Cell {
             details: Mutex::new(Arc::new(status)),
             slot: ArcSwapOption::empty(),
             cut: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
             changed: Notify::new(),
             tally: Tally::default(),
             metrics: Arc::new(Store::new(families)),
@@ -150,6 +153,16 @@ impl Cell {
     pub(crate) fn cut(&self, generation: Generation) {
         self.cut.fetch_max(generation.0, Ordering::AcqRel);
         self.changed.notify_waiters();
+    }
+
+    /// Wakes whoever waits for a service that has left: nothing comes any more. Supervisor only.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Cuts a generation off and gives up what it published. The generation's task only.

@@ -15,7 +15,7 @@ use crate::panic::Panicked;
 /// What went wrong, in two texts.
 ///
 /// The supervisor publishes one and logs the other; from here on they are never mixed. A pointer,
-/// because every generation and every message of one has room for a failure and nearly none has one.
+/// because every generation and every message of one has room for a failure, and few have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure(Box<Told>);
 

@@ -71,6 +71,8 @@ enum Ended {
 }
 
 /// What a constructor comes to.
+///
+/// Most have nothing to await, and cost no future then.
 pub(crate) enum Making {
     /// It has done all of its work.
     Now(Result<Arc<dyn ErasedService>>),

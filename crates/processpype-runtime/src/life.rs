@@ -99,6 +99,8 @@ struct Control {
 }
 
 /// What not every generation has.
+///
+/// A service that only runs says nothing, has no children and no requests.
 #[derive(Debug, Default)]
 struct More {
     health: Health,

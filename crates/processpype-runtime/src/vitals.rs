@@ -242,7 +242,9 @@ pub(crate) fn own_polled<T>(life: &Life, poll: impl FnOnce() -> T) -> T {
     polled(life, Some(&life.vitals.own), poll)
 }
 
-/// Polls once; `shown` says meanwhile since when, and the time is counted if times are.
+/// Polls once, on the thread that calls.
+///
+/// `shown` says meanwhile since when, and the time is counted if times are.
 fn polled<T>(life: &Life, shown: Option<&AtomicU64>, poll: impl FnOnce() -> T) -> T {
     let vitals = &life.vitals;
     let began = vitals.begin_poll();
