@@ -29,7 +29,7 @@ struct Facts {
 
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Finding {
+pub(crate) struct Finding {
     level: Level,
     /// What sort it is; never changes its meaning.
     code: &'static str,
@@ -41,7 +41,7 @@ struct Finding {
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+pub(crate) enum Level {
     /// Something does not work.
     Problem,
     /// Something works, and will not always.
@@ -61,24 +61,27 @@ pub(crate) async fn doctor(asking: &Asking) -> Result<ClientExit, ClientError> {
         info: asking.client.get("/info").await?.read()?,
         plan: asking.client.get("/plan").await?.read()?,
     };
-    let findings = diagnose(&facts);
+    Ok(report(&diagnose(&facts), &facts.status.title, asking.json))
+}
+
+/// Prints what was found about something.
+pub(crate) fn report(findings: &[Finding], about: &str, json: bool) -> ClientExit {
     let ok = findings.iter().all(|finding| finding.level != Level::Problem);
-    if asking.json {
-        let report = Report { ok, findings: &findings };
+    if json {
+        let report = Report { ok, findings };
         say(&serde_json::to_string(&report).unwrap_or_default());
     } else {
         findings.iter().for_each(|finding| say(&finding.to_string()));
-        say(&summary(&facts, &findings));
+        say(&summary(about, findings));
     }
-    Ok(if ok { ClientExit::Done } else { ClientExit::Refused })
+    if ok { ClientExit::Done } else { ClientExit::Refused }
 }
 
-fn summary(facts: &Facts, findings: &[Finding]) -> String {
+fn summary(title: &str, findings: &[Finding]) -> String {
     let count = |level, one: &str| {
         let number = findings.iter().filter(|finding| finding.level == level).count();
         if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
     };
-    let title = &facts.status.title;
     match findings {
         [] => format!("ok: nothing is wrong with {title}"),
         _ => format!(
@@ -216,7 +219,7 @@ fn build(facts: &Facts) -> Vec<Finding> {
 // === impl Finding ===
 
 impl Finding {
-    fn new(
+    pub(crate) fn new(
         level: Level,
         code: &'static str,
         message: impl Into<String>,
@@ -224,6 +227,17 @@ impl Finding {
     ) -> Self {
         let (message, remedy) = (message.into(), remedy.into());
         Self { level, code, service: None, message, remedy }
+    }
+
+    /// The same finding, about a service.
+    pub(crate) fn about(self, service: &str) -> Self {
+        Self { service: Some(service.to_owned()), ..self }
+    }
+
+    /// What sort it is.
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
     }
 }
 

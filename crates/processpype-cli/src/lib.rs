@@ -27,6 +27,7 @@ mod http;
 mod local_token;
 mod logs;
 mod look;
+mod past;
 mod print;
 mod shell;
 mod sse;
@@ -41,7 +42,7 @@ mod verb;
 mod view;
 
 pub use crate::exit::ClientExit;
-pub use crate::look::{ask, ask_plan};
+pub use crate::look::{ask, ask_file, ask_plan};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;

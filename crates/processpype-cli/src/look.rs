@@ -1,5 +1,7 @@
 //! From a verb to its answer.
 
+use std::path::Path;
+
 use processpype_api::{
     ApplicationStatus, Graph, Info, Plan, ServiceDetail, ServiceList, Timeline, Why,
 };
@@ -10,9 +12,9 @@ use crate::exit::ClientExit;
 use crate::http::{Answer, Client};
 use crate::print::{say, say_error, say_raw, width};
 use crate::target::Target;
-use crate::verb::{ClientVerb, GraphFormat};
+use crate::verb::{ClientVerb, EventsArgs, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, logs, top};
+use crate::{act, doctor, follow, logs, past, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -23,8 +25,25 @@ pub(crate) const SNAPSHOT: &str = "/";
 /// an end, but for a stream that is followed.
 #[must_use]
 pub fn ask(verb: &ClientVerb, target: &Target, json: bool) -> ClientExit {
+    if let ClientVerb::Events(EventsArgs { file: Some(file), .. })
+    | ClientVerb::Doctor { file: Some(file) } = verb
+    {
+        return ask_file(verb, file, json);
+    }
     let asking = Asking { client: Client::new(target.clone()), json };
     run(asking.answer(verb), json)
+}
+
+/// Answers `events` and `doctor` from the file of events of an application that is dead.
+///
+/// Any other verb needs an application that runs, and is [`ClientExit::Unreachable`].
+#[must_use]
+pub fn ask_file(verb: &ClientVerb, file: &Path, json: bool) -> ClientExit {
+    match verb {
+        ClientVerb::Events(args) if !args.follow => past::events(file, args, json),
+        ClientVerb::Doctor { .. } => past::doctor(file, json),
+        _ => ClientExit::Unreachable,
+    }
 }
 
 /// Asks the application at `target` for its plan, and prints it as [`plan_text`] shows it.
@@ -98,7 +117,7 @@ impl Asking {
                 self.show("/timeline", |it: &Timeline, paper| view::timeline(it, paper)).await
             }
             ClientVerb::Info => self.show("/info", |it: &Info, paper| view::info(it, paper)).await,
-            ClientVerb::Doctor => doctor::doctor(self).await,
+            ClientVerb::Doctor { .. } => doctor::doctor(self).await,
             ClientVerb::Top => top::top(self).await,
         }
     }

@@ -1,5 +1,7 @@
 //! What can be asked of a running application. The doc comments are the help.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use processpype_config::HumanDuration;
 
@@ -58,7 +60,11 @@ pub enum ClientVerb {
     /// Show what the application is: versions, build, process.
     Info,
     /// Look for what is wrong with a running application, and say what to do about it.
-    Doctor,
+    Doctor {
+        /// Look at the file of events of an application that is dead, instead.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Watch the services live, and act on them with keys.
     #[cfg_attr(not(feature = "top"), command(hide = true))]
     Top,
@@ -129,6 +135,12 @@ pub struct EventsArgs {
     /// what happens from now on.
     #[arg(long, value_name = "NUMBER")]
     pub after: Option<u64>,
+    /// Show what stands in the file of events of an application that is dead, instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "follow")]
+    pub file: Option<PathBuf>,
+    /// Show all runs in the file, not only the last one.
+    #[arg(long)]
+    pub all_runs: bool,
 }
 
 /// What `logs` takes.

@@ -66,7 +66,11 @@ impl Application {
                 return Exit::Clean.into();
             }
             Verb::Client(verb) => {
-                let ask = |target: &_| processpype_cli::ask(verb, target, json);
+                let is_local = url.is_none();
+                let ask = |target: &_| {
+                    let exit = processpype_cli::ask(verb, target, json);
+                    if is_local { client::or_file(&self, exit, verb, json) } else { exit }
+                };
                 return client::ask(&self, url, ask);
             }
             Verb::Plan { remote: true } => {

@@ -5,14 +5,16 @@
 //! 1. Of the application's own configuration only its address is read: the one that runs may be in
 //!    order when the file is not.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use processpype_cli::{ClientExit, Target};
+use processpype_cli::{ClientExit, ClientVerb, Target};
 use processpype_config::Report;
 
-use super::print::say_error;
+use super::print::{remark, say_error};
 use crate::application::Application;
 use crate::exit::Exit;
+use crate::recorder::EventsSection;
 use crate::settings::ServerSection;
 use crate::setup::load;
 
@@ -32,6 +34,32 @@ pub(super) fn ask(
     let help = "--url or PROCESSPYPE_URL say where the running application listens";
     say_error(&format!("{why}\n  = help: {help}"));
     Exit::Configuration.into()
+}
+
+/// Answers from the file of events what nobody answered, if the configuration names one.
+pub(super) fn or_file(
+    application: &Application,
+    exit: ClientExit,
+    verb: &ClientVerb,
+    json: bool,
+) -> ClientExit {
+    let can = match verb {
+        ClientVerb::Events(args) => !args.follow && args.file.is_none(),
+        ClientVerb::Doctor { file } => file.is_none(),
+        _ => false,
+    };
+    let Some(file) = events_file(application).filter(|_| can && exit == ClientExit::Unreachable)
+    else {
+        return exit;
+    };
+    remark(&format!("the file of events {} tells about the last run:", file.display()));
+    processpype_cli::ask_file(verb, &file, json)
+}
+
+fn events_file(application: &Application) -> Option<PathBuf> {
+    let document = load(&application.sources).ok()?;
+    let section = document.root().get("observability").get("events");
+    section.read::<EventsSection>().ok()?.file
 }
 
 /// Returns where this application listens, if its configuration says so.
