@@ -96,7 +96,7 @@ pub(crate) fn doctor(file: &Path, json: bool) -> ClientExit {
     };
     let is_alive = Ledger::is_open(file).unwrap_or(false);
     let name = file.display().to_string();
-    report(&judge(&run, &found, is_alive, &name), &format!("the last run in {name}"), json)
+    report(&judge(&run, &found, is_alive, &name), &format!("the last run in {name}"), None, json)
 }
 
 /// Finds what is wrong with a run, the worst first.

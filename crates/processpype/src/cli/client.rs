@@ -6,54 +6,32 @@
 //!    order when the file is not.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use processpype_cli::{ClientExit, ClientVerb, Target};
-use processpype_config::Report;
+use processpype_cli::{ClientExit, ClientVerb, Session, Target};
 
-use super::print::{remark, say_error};
+use super::print::remark;
 use crate::application::Application;
-use crate::exit::Exit;
 use crate::recorder::EventsSection;
 use crate::settings::ServerSection;
 use crate::setup::load;
 
-/// Asks the running application: the one at `url`, or where the configuration says.
+/// Asks the running application. Where nobody answers at its own address, its file of events does,
+/// if the configuration names one.
 pub(super) fn ask(
     application: &Application,
-    url: Option<Target>,
-    ask: impl FnOnce(&Target) -> ClientExit,
-) -> ExitCode {
-    let why = match url.map_or_else(|| target(application), |url| Ok(Some(url))) {
-        Ok(Some(target)) => return ask(&target).into(),
-        Ok(None) => "`server.port` is 0: the running application took a free one, which its log \
-                     names"
-            .to_owned(),
-        Err(report) => report.to_string(),
-    };
-    let help = "--url or PROCESSPYPE_URL say where the running application listens";
-    say_error(&format!("{why}\n  = help: {help}"));
-    Exit::Configuration.into()
-}
-
-/// Answers from the file of events what nobody answered, if the configuration names one.
-pub(super) fn or_file(
-    application: &Application,
-    exit: ClientExit,
     verb: &ClientVerb,
-    json: bool,
+    session: &Session<'_>,
 ) -> ClientExit {
+    let exit = processpype_cli::ask(verb, session);
     let can = match verb {
         ClientVerb::Events(args) => !args.follow && args.file.is_none(),
         ClientVerb::Doctor { file } => file.is_none(),
         _ => false,
     };
-    let Some(file) = events_file(application).filter(|_| can && exit == ClientExit::Unreachable)
-    else {
-        return exit;
-    };
+    let is_dead = exit == ClientExit::Unreachable && session.connect.is_own();
+    let Some(file) = events_file(application).filter(|_| can && is_dead) else { return exit };
     remark(&format!("the file of events {} tells about the last run:", file.display()));
-    processpype_cli::ask_file(verb, &file, json)
+    processpype_cli::ask_file(verb, &file, session.json)
 }
 
 fn events_file(application: &Application) -> Option<PathBuf> {
@@ -62,9 +40,18 @@ fn events_file(application: &Application) -> Option<PathBuf> {
     section.read::<EventsSection>().ok()?.file
 }
 
-/// Returns where this application listens, if its configuration says so.
-fn target(application: &Application) -> Result<Option<Target>, Report> {
-    let document = load(&application.sources)?;
-    let ServerSection { host, port, api_prefix, .. } = document.root().get("server").read()?;
-    Ok((port != 0).then(|| Target::of_server(&host, port, &api_prefix)))
+/// Returns where this application listens, as its own configuration says.
+pub(super) fn target(application: &Application) -> Result<Target, String> {
+    let read = || {
+        let document = load(&application.sources)?;
+        document.root().get("server").read::<ServerSection>()
+    };
+    let ServerSection { host, port, api_prefix, .. } =
+        read().map_err(|report| report.to_string())?;
+    if port == 0 {
+        return Err("`server.port` is 0: the running application took a free one, which its log \
+                    names"
+            .to_owned());
+    }
+    Ok(Target::of_server(&host, port, &api_prefix))
 }
