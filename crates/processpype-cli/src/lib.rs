@@ -27,6 +27,7 @@ mod http;
 mod local_token;
 mod logs;
 mod look;
+mod metrics;
 mod print;
 mod shell;
 mod sse;
@@ -46,8 +47,8 @@ pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, RestartArgs,
-    Severity, StartArgs, StopArgs,
+    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, MetricsArgs,
+    RestartArgs, Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

@@ -6,6 +6,7 @@
 //! 2. What is cut to fit is the end of the last column, and it ends in `…`.
 
 mod log;
+mod metrics;
 mod plan;
 mod see;
 pub(crate) mod status;
@@ -13,6 +14,7 @@ pub(crate) mod table;
 mod why;
 
 pub(crate) use self::log::log_line;
+pub(crate) use self::metrics::metrics;
 pub use self::plan::plan_text;
 pub(crate) use self::see::{graph, info, timeline};
 pub(crate) use self::status::{application, service, services};

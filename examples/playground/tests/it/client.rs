@@ -125,6 +125,20 @@ fn events() {
 }
 
 #[test]
+fn metrics() {
+    let app = shop();
+    let lines = [
+        "metrics service_state",
+        "metrics service_ends --service db",
+        "metrics processpype_services --json",
+        "metrics --service nobody",
+    ];
+    check("metrics.txt", &app, &lines);
+    let raw = ask(&app, &["metrics", "--raw"]).stdout;
+    assert!(raw.starts_with("# HELP processpype_build_info "), "{raw}");
+}
+
+#[test]
 fn seeing() {
     let app = shop();
     ask(&app, &["stop", "disk"]);
