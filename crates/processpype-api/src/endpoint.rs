@@ -10,16 +10,19 @@
 //! 3. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
 mod answer;
+mod command;
 mod log;
 mod metrics;
+mod operation;
 mod parameter;
 mod probe;
 
 use processpype_core::Role;
 use schemars::{Schema, SchemaGenerator};
 
-use crate::command::{Accepted, CommandBody, Commanded};
+use crate::command::{Accepted, CommandBody};
 use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
+use crate::operation::CommandAnswer;
 use crate::plan::{Graph, Plan};
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
@@ -27,10 +30,7 @@ use crate::timeline::{Info, Timeline};
 use crate::why::Why;
 
 pub use self::answer::Answer;
-use self::parameter::{
-    AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, LAST_EVENT_ID, NAME, WAIT, WITH_DEPENDENCIES,
-    WITH_DEPENDENTS,
-};
+use self::parameter::{AFTER, EVENT_FILTERS, FORMAT, LAST_EVENT_ID, NAME};
 pub use self::parameter::{EVENT_KINDS, GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
@@ -58,6 +58,16 @@ pub enum EndpointId {
     ServiceLogStream,
     /// A service's own routes.
     ServiceRoute,
+    /// Pause automatic restarts.
+    PauseRestarts,
+    /// Let automatic restarts go on.
+    ResumeRestarts,
+    /// A page of operations.
+    Operations,
+    /// One operation.
+    Operation,
+    /// Cancel an operation.
+    CancelOperation,
     /// Who needs whom.
     Graph,
     /// The order of start and stop.
@@ -97,6 +107,8 @@ pub enum Method {
     Get,
     /// Commands.
     Post,
+    /// Takes back.
+    Delete,
     /// Whatever the service answers.
     Any,
 }
@@ -153,9 +165,10 @@ const JSON: &str = "application/json";
 
 const COMMANDED: Answer = Answer {
     status: 200,
-    description: "The effect is visible, or was already (`changed: false`).",
+    description: "The effect is visible, or was already (`changed: false`). With `dry_run=true`: \
+        what would happen, and nothing has.",
     media: JSON,
-    schema: Some(SchemaGenerator::subschema_for::<Commanded>),
+    schema: Some(SchemaGenerator::subschema_for::<CommandAnswer>),
 };
 
 const ACCEPTED: Answer = Answer {
@@ -193,15 +206,6 @@ const READ: Endpoint = Endpoint {
 /// On loopback without a token: what runs, and start, stop and restart.
 const STATUS: Endpoint = Endpoint { access: Access::Loopback(Role::Viewer), ..READ };
 
-const COMMAND: Endpoint = Endpoint {
-    method: Method::Post,
-    tag: "services",
-    access: Access::Role(Role::Operator),
-    body: Some(COMMAND_BODY),
-    answers: &[COMMANDED, ACCEPTED],
-    ..READ
-};
-
 /// Every endpoint, in the order of the documentation.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
@@ -229,79 +233,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         problems: &[Code::UnknownService, Code::InvalidQuery],
         ..STATUS
     },
-    Endpoint {
-        id: EndpointId::Start,
-        path: "/services/{name}/start",
-        summary: "Start a service",
-        description: "Clears its error, and starts providers that were never started.",
-        parameters: &[NAME, WAIT, WITH_DEPENDENCIES, FORCE],
-        problems: &[
-            Code::UnknownService,
-            Code::RequestTimeout,
-            Code::Disabled,
-            Code::Superseded,
-            Code::ProviderStopped,
-            Code::Orphaned,
-            Code::BodyTooLarge,
-            Code::UnsupportedMediaType,
-            Code::MalformedBody,
-            Code::InvalidBody,
-            Code::InvalidQuery,
-            Code::StartFailed,
-            Code::Closing,
-            Code::Busy,
-        ],
-        access: Access::Loopback(Role::Operator),
-        ..COMMAND
-    },
-    Endpoint {
-        id: EndpointId::Stop,
-        path: "/services/{name}/stop",
-        summary: "Stop a service and keep it stopped",
-        description: "Always wins: also over a start under way, and from `error`. Running \
-            dependents go on, unless `cascade=true` stops them; `affected` lists them.",
-        parameters: &[NAME, WAIT, CASCADE],
-        problems: &[
-            Code::UnknownService,
-            Code::RequestTimeout,
-            Code::Superseded,
-            Code::Orphaned,
-            Code::BodyTooLarge,
-            Code::UnsupportedMediaType,
-            Code::MalformedBody,
-            Code::InvalidBody,
-            Code::InvalidQuery,
-            Code::StopFailed,
-            Code::Closing,
-            Code::Busy,
-        ],
-        access: Access::Loopback(Role::Operator),
-        ..COMMAND
-    },
-    Endpoint {
-        id: EndpointId::Restart,
-        path: "/services/{name}/restart",
-        summary: "Stop a service, if it runs, and start a new generation",
-        parameters: &[NAME, WAIT, WITH_DEPENDENTS],
-        problems: &[
-            Code::UnknownService,
-            Code::RequestTimeout,
-            Code::Disabled,
-            Code::Superseded,
-            Code::ProviderStopped,
-            Code::Orphaned,
-            Code::BodyTooLarge,
-            Code::UnsupportedMediaType,
-            Code::MalformedBody,
-            Code::InvalidBody,
-            Code::InvalidQuery,
-            Code::StartFailed,
-            Code::Closing,
-            Code::Busy,
-        ],
-        access: Access::Loopback(Role::Operator),
-        ..COMMAND
-    },
+    command::START,
+    command::STOP,
+    command::RESTART,
     Endpoint {
         id: EndpointId::Why,
         path: "/services/{name}/-/why",
@@ -385,6 +319,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
         answers: &[ok("What it is.", SchemaGenerator::subschema_for::<Info>)],
         ..READ
     },
+    operation::PAUSE,
+    operation::RESUME,
+    operation::OPERATIONS,
+    operation::LOOK,
+    operation::CANCEL,
     Endpoint {
         id: EndpointId::Events,
         path: "/events",
@@ -400,6 +339,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             },
             EVENT_FILTERS[0],
             EVENT_FILTERS[1],
+            EVENT_FILTERS[2],
         ],
         answers: &[ok("A page of events.", SchemaGenerator::subschema_for::<EventPage>)],
         ..READ
@@ -416,6 +356,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Parameter { shape: Shape::Sequence, ..AFTER },
             EVENT_FILTERS[0],
             EVENT_FILTERS[1],
+            EVENT_FILTERS[2],
             LAST_EVENT_ID,
         ],
         answers: &[file("The stream; comments keep it alive.", "text/event-stream")],
@@ -491,8 +432,17 @@ mod tests {
     fn every_endpoint_stands_once() {
         let ids: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.id).collect();
         assert_eq!(ids.len(), ENDPOINTS.len());
-        let paths: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
-        assert_eq!(paths.len(), ENDPOINTS.len());
+        let place = |endpoint: &Endpoint| (endpoint.path, format!("{:?}", endpoint.method));
+        let places: BTreeSet<_> = ENDPOINTS.iter().map(place).collect();
+        assert_eq!(places.len(), ENDPOINTS.len());
+    }
+
+    #[test]
+    fn who_only_looks_changes_nothing() {
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.method != Method::Get) {
+            let viewer = [Access::Role(Role::Viewer), Access::Loopback(Role::Viewer)];
+            assert!(!viewer.contains(&endpoint.access), "{:?}", endpoint.id);
+        }
     }
 
     #[test]

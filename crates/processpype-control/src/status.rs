@@ -35,7 +35,8 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
     let status = known(control, name)?;
     let counts = control.manager.counts(name).unwrap_or_default();
-    Ok(reply::json(StatusCode::OK, &convert::detail(&status, &counts)))
+    let response = reply::json(StatusCode::OK, &convert::detail(&status, &counts));
+    Ok(reply::in_generation(response, status.generation.0))
 }
 
 /// Says what the application is. Nothing of its environment or configuration is in it.
@@ -77,6 +78,8 @@ fn overview(control: &Control) -> ApplicationStatus {
         version: settings.version.clone(),
         environment: settings.environment.clone(),
         state: application_state(control.manager.application_state()),
+        restarts_paused: control.manager.pause().as_deref().map(convert::pause),
+        journal: control.manager.recording().as_deref().map(convert::journal),
         services: statuses.iter().map(named).collect(),
     }
 }

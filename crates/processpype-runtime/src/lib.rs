@@ -18,7 +18,8 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
-//! | what others see and ask | `manager`, `operation`, `status`, `journal`, `layout` |
+//! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
+//! | what others ask | `manager`, `operation` |
 //! | numbers | `tally`, `metrics` |
 //! | what test kits see | `watch` |
 
@@ -48,6 +49,8 @@ mod metrics;
 mod operation;
 mod panic;
 mod problem;
+mod recording;
+mod register;
 mod remains;
 mod routes;
 mod scrub;
@@ -83,14 +86,21 @@ pub use crate::metrics::{
     LABEL_VALUE_MAX, LABELS_MAX, MetricError, Metrics, NAME_MAX, Reading, SERIES_MAX, Series,
     SeriesFamily,
 };
-pub use crate::operation::{CommandError, Done, Operation, Request};
+pub use crate::operation::{
+    CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
+    WAITERS_MAX,
+};
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::recording::{Recording, Reporter};
+pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};
 pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
 pub use crate::scrub::Scrub;
 pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
-pub use crate::supervisor::{ABORT_RESERVE, Closed, Launch, OPERATIONS_PENDING, Supervisor};
+pub use crate::supervisor::{
+    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, PAUSE_MAX, Supervisor,
+};
 pub use crate::tally::{Counts, Ends, PollTimes, Times};
 pub use crate::watch::Watch;

@@ -23,8 +23,9 @@ mod tests {
         Verdict,
     };
     use processpype_runtime::{
-        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT, METADATA_MAX,
-        OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
+        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT,
+        IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING, STARTS_AT_ONCE,
+        TEXT_MAX, WAITERS_MAX,
     };
 
     use processpype_telemetry::{
@@ -76,6 +77,7 @@ mod tests {
                 let method = match endpoint.method {
                     Method::Get => "GET",
                     Method::Post => "POST",
+                    Method::Delete => "DELETE",
                     Method::Any => "ANY",
                 };
                 format!("| `{method} {}` |", endpoint.path)
@@ -108,13 +110,18 @@ mod tests {
 
     #[test]
     fn semantics_tell_the_bounds_as_they_are_in_code() {
-        let limits = Limits::default();
         check(
             "docs/semantics.md",
             [
                 format!("| `closing_timeout` − {} ms while", ABORT_RESERVE.as_millis()),
                 format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
                 format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
+                format!("| operations kept after their end | {OPERATIONS_KEPT} |"),
+                format!(
+                    "| a request is known by its key for | {} h |",
+                    IDEMPOTENCY_WINDOW.as_secs() / 3600
+                ),
+                format!("| repetitions that wait for one operation | {WAITERS_MAX} |"),
                 format!("| generations in `starting` at a time | {STARTS_AT_ONCE} |"),
                 format!(
                     "| restarts after failures, over all services | {} at once, {} per second |",
@@ -126,6 +133,16 @@ mod tests {
                 format!("| past generations in a status | {HISTORY_KEPT} |"),
                 format!("| metadata entries of a generation | {METADATA_MAX} |"),
                 format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
+            ],
+        );
+    }
+
+    #[test]
+    fn semantics_tell_the_limits_of_the_server_as_they_are_in_code() {
+        let limits = Limits::default();
+        check(
+            "docs/semantics.md",
+            [
                 format!("| connections of one listener | {} |", limits.connections),
                 format!(
                     "| connections of one client at a listener | {} |",

@@ -87,7 +87,7 @@ async fn states_are_told_for_every_service() {
     check(&scrape, "processpype_service_generation", &[(&of("counter"), 1.0), (&of("off"), 0.0)]);
     let failed = [("service", "broken"), ("exit", "failed")];
     check(&scrape, "processpype_service_ends_total", &[(&failed, 1.0)]);
-    check(&scrape, "processpype_services", &[(&[], 7.0)]);
+    check(&scrape, "processpype_services", &[(&[], 8.0)]);
     check(&scrape, "processpype_application_state", &[(&[("state", "running")], 1.0)]);
     let starts = "processpype_service_start_duration_seconds";
     let count = |service| value(&scrape, starts, &format!("{starts}_count"), &of(service));
