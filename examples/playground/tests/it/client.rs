@@ -127,13 +127,9 @@ fn events() {
 #[test]
 fn metrics() {
     let app = shop();
-    let lines = [
-        "metrics service_state",
-        "metrics service_ends --service db",
-        "metrics processpype_services --json",
-        "metrics --service nobody",
-    ];
-    check("metrics.txt", &app, &lines);
+    let printed = ask(&app, &["metrics", "service_state", "--service", "db"]);
+    assert!(printed.stdout.contains("service=db state=error"), "{printed:?}");
+    assert_eq!(ask(&app, &["metrics", "--service", "nobody"]).code, Some(1));
     let raw = ask(&app, &["metrics", "--raw"]).stdout;
     assert!(raw.starts_with("# HELP processpype_build_info "), "{raw}");
 }
