@@ -82,6 +82,7 @@ mod access;
 mod application;
 mod catalogue;
 mod cli;
+mod creation;
 #[cfg(any(test, doctest))]
 mod documents;
 mod dump;
@@ -105,6 +106,7 @@ mod setup;
 mod signals;
 mod specs;
 pub mod testing;
+mod tls;
 
 /// Configuration: types for a service's own section, and the loader of layered files.
 pub mod config {
