@@ -250,6 +250,8 @@ pub(crate) fn told(done: &Commanded) -> String {
     let (effect, already) = match done.status {
         Effect::Started => ("started", "is running already"),
         Effect::Stopped => ("stopped", "is stopped already"),
+        Effect::Registered => ("registered", "is there already"),
+        Effect::Deregistered => ("deregistered", "is gone already"),
         Effect::Restarted => ("restarted", "is running already"),
     };
     let what = if done.changed { effect } else { already };

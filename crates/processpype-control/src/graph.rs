@@ -30,8 +30,8 @@ pub(crate) fn graph(
     let render = || {
         let graph = Graph {
             nodes: control.manager.statuses().iter().map(|status| node(status)).collect(),
-            edges: edges(control.manager.layout()),
-            groups: groups(control.manager.layout()),
+            edges: edges(&control.manager.layout()),
+            groups: groups(&control.manager.layout()),
         };
         match format {
             1 => Rendered::text("text/vnd.graphviz", dot(&graph)),

@@ -12,7 +12,7 @@ use crate::certificate::CertificateRule;
 use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
-use processpype_telemetry::Logs;
+use processpype_telemetry::{Backlog, Logs};
 
 /// What the control plane is told by the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,12 +39,16 @@ pub struct ControlSettings {
     pub environment: String,
     /// Host names that clients may use, beside IP addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
+    /// Whether an admin may close the application with `POST /shutdown`.
+    pub shutdown_endpoint: bool,
     /// The order of start and stop, as it is told.
     pub plan: Plan,
     /// Optional parts of the framework that are built in.
     pub features: Vec<String>,
     /// The newest lines of the log, if the log is the application's.
     pub logs: Option<Logs>,
+    /// How far the log is behind, for metrics.
+    pub backlog: Option<Backlog>,
     /// The limits.
     pub limits: Limits,
 }
@@ -120,9 +124,11 @@ impl Default for ControlSettings {
             version: "0.0.0".to_owned(),
             environment: "development".to_owned(),
             allowed_hosts: Vec::new(),
+            shutdown_endpoint: false,
             plan: Plan::default(),
             features: Vec::new(),
             logs: None,
+            backlog: None,
             limits: Limits::default(),
         }
     }
