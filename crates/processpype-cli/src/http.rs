@@ -22,12 +22,13 @@ use hyper_util::rt::TokioIo;
 use processpype_api::Timestamp;
 use processpype_config::Secret;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::error::{ClientError, Told};
 use crate::target::Target;
-use crate::token;
+use crate::{tls, token};
 
 /// How long a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -69,6 +70,14 @@ pub(crate) struct Stream {
     body: Incoming,
     url: String,
 }
+
+/// What bytes go over: TCP, or TLS above it.
+pub(crate) type Socket = Box<dyn Bytewise>;
+
+/// Whatever can be read and written.
+pub(crate) trait Bytewise: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Bytewise for S {}
 
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
@@ -170,6 +179,12 @@ impl Client {
         let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
         let socket =
             socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
+        let socket: Socket = if self.target.is_secure() {
+            let meeting = timeout(CONNECT_TIME, tls::secure(socket, &self.target)).await;
+            meeting.map_err(|_| late(CONNECT_TIME))??
+        } else {
+            Box::new(socket)
+        };
         let io = TokioIo::new(socket);
         let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
         let mut connection: Option<Connection> = Some(Box::pin(connection));

@@ -31,6 +31,11 @@ mod print;
 mod shell;
 mod sse;
 mod target;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_missing.rs"]
+mod tls;
 mod token;
 #[cfg(feature = "top")]
 mod top;

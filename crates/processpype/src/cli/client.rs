@@ -37,6 +37,7 @@ pub(super) fn ask(
 /// Returns where this application listens, if its configuration says so.
 fn target(application: &Application) -> Result<Option<Target>, Report> {
     let document = load(&application.sources)?;
-    let ServerSection { host, port, api_prefix, .. } = document.root().get("server").read()?;
-    Ok((port != 0).then(|| Target::of_server(&host, port, &api_prefix)))
+    let server: ServerSection = document.root().get("server").read()?;
+    let ServerSection { host, port, api_prefix, tls, .. } = server;
+    Ok((port != 0).then(|| Target::of_server(&host, port, &api_prefix).secure(tls.is_some())))
 }
