@@ -12,6 +12,7 @@
 mod answer;
 mod command;
 mod log;
+mod membership;
 mod metrics;
 mod operation;
 mod parameter;
@@ -44,6 +45,10 @@ pub enum EndpointId {
     Services,
     /// One service.
     Service,
+    /// Register a service.
+    Register,
+    /// Take a service out.
+    Deregister,
     /// Start a service.
     Start,
     /// Stop a service.
@@ -58,6 +63,8 @@ pub enum EndpointId {
     ServiceLogStream,
     /// A service's own routes.
     ServiceRoute,
+    /// Close the application.
+    Shutdown,
     /// Pause automatic restarts.
     PauseRestarts,
     /// Let automatic restarts go on.
@@ -223,6 +230,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         answers: &[ok("The services now.", SchemaGenerator::subschema_for::<ServiceList>)],
         ..STATUS
     },
+    membership::REGISTER,
     Endpoint {
         id: EndpointId::Service,
         path: "/services/{name}",
@@ -233,6 +241,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         problems: &[Code::UnknownService, Code::InvalidQuery],
         ..STATUS
     },
+    membership::DEREGISTER,
     command::START,
     command::STOP,
     command::RESTART,
@@ -319,6 +328,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         answers: &[ok("What it is.", SchemaGenerator::subschema_for::<Info>)],
         ..READ
     },
+    membership::SHUTDOWN,
     operation::PAUSE,
     operation::RESUME,
     operation::OPERATIONS,

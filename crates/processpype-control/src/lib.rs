@@ -58,6 +58,7 @@ mod probes;
 mod query;
 mod rate;
 mod refusal;
+mod registration;
 mod reply;
 mod restarts;
 mod routes;
