@@ -282,10 +282,12 @@ fn problem(url: String, status: u16, raw: String) -> ClientError {
 impl Answer {
     /// Reads the JSON of the answer.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        serde_json::from_str(&self.text).map_err(|error| ClientError::Unreadable {
-            url: self.url.clone(),
-            why: error.to_string(),
-        })
+        serde_json::from_str(&self.text).map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    /// Says that it is not what was asked for.
+    pub(crate) fn unreadable(&self, why: String) -> ClientError {
+        ClientError::Unreadable { url: self.url.clone(), why }
     }
 }
 

@@ -32,6 +32,7 @@ mod http;
 mod local_token;
 mod logs;
 mod look;
+mod metrics;
 mod operate;
 mod print;
 mod private;
@@ -61,8 +62,8 @@ pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, OperationsArgs, PauseArgs,
-    RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
+    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, MetricsArgs, OperationsArgs,
+    PauseArgs, RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

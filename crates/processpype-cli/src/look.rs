@@ -12,7 +12,7 @@ use crate::http::{Answer, Client};
 use crate::print::{ERROR, remark, say, say_error, say_raw, width};
 use crate::verb::{ClientVerb, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, logs, operate, top};
+use crate::{act, doctor, follow, logs, metrics, operate, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -115,6 +115,7 @@ impl Asking {
             ClientVerb::Resume(args) => operate::resume(self, args).await,
             ClientVerb::Events(args) => follow::events(self, args).await,
             ClientVerb::Logs(args) => logs::logs(self, args).await,
+            ClientVerb::Metrics(args) => metrics::metrics(self, args).await,
             ClientVerb::Graph { format } => self.graph(*format).await,
             ClientVerb::Timeline => {
                 self.show("/timeline", |it: &Timeline, paper| view::timeline(it, paper)).await

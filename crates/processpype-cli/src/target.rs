@@ -89,10 +89,10 @@ impl Target {
         self.port
     }
 
-    /// Returns the path with the prefix in front; the probes have none.
+    /// Returns the path with the prefix in front; probes and metrics have none.
     pub(crate) fn path(&self, path: &str) -> String {
         match path {
-            probe if probe.starts_with("/health/") => probe.to_owned(),
+            fixed if fixed.starts_with("/health/") || fixed == "/metrics" => fixed.to_owned(),
             "/" if self.prefix.is_empty() => "/".to_owned(),
             "/" => self.prefix.clone(),
             path => format!("{}{path}", self.prefix),
@@ -178,11 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_moves_all_but_the_probes() {
+    fn the_prefix_moves_all_but_probes_and_metrics() {
         let target = Target::of_server("127.0.0.1", 1, "/api");
         assert_eq!(target.path("/"), "/api");
         assert_eq!(target.path("/services"), "/api/services");
         assert_eq!(target.path("/health/ready"), "/health/ready");
+        assert_eq!(target.path(crate::metrics::PATH), "/metrics");
         assert_eq!(Target::of_server("127.0.0.1", 1, "").path("/"), "/");
     }
 }

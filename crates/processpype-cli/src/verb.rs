@@ -55,6 +55,8 @@ pub enum ClientVerb {
     Events(EventsArgs),
     /// Show the newest log lines of the application or of a service, and follow them.
     Logs(LogsArgs),
+    /// Show the numbers that Prometheus reads, as a table.
+    Metrics(MetricsArgs),
     /// Say why a service is as it is, and what can be done.
     Why {
         /// The service.
@@ -204,6 +206,20 @@ pub struct LogsArgs {
     /// Only lines that belong to no service: the framework's own, and of libraries.
     #[arg(long, conflicts_with = "name")]
     pub outside: bool,
+}
+
+/// What `metrics` takes.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsArgs {
+    /// Only metrics with this text in their name; left out: all.
+    #[arg(value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Only series of this service.
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// The answer as it came, with every series and help text.
+    #[arg(long, conflicts_with_all = ["name", "service"])]
+    pub raw: bool,
 }
 
 /// How severe a log line is.

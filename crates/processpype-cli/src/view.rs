@@ -6,6 +6,7 @@
 //! 2. What is cut to fit is the end of the last column, and it ends in `…`.
 
 mod log;
+mod metrics;
 mod operation;
 mod plan;
 mod see;
@@ -14,6 +15,7 @@ pub(crate) mod table;
 mod why;
 
 pub(crate) use self::log::log_line;
+pub(crate) use self::metrics::metrics;
 pub(crate) use self::operation::{foreseen, operation, operations, paused};
 pub use self::plan::plan_text;
 pub(crate) use self::see::{graph, info, timeline};

@@ -35,6 +35,7 @@
 //! 4. Nothing is global but what [`TelemetryBuilder::install`] installs.
 //! 5. Every buffer, queue, value and wait has a bound with a name.
 
+mod backlog;
 mod clock;
 mod collect;
 mod config;
@@ -54,6 +55,7 @@ mod text;
 mod value;
 mod writer;
 
+pub use backlog::Backlog;
 pub use clock::{Clock, Timezone};
 pub use config::{Destination, Format, Level, LoggingConfig, RedactionConfig};
 pub use error::TelemetryError;

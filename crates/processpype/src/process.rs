@@ -98,6 +98,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     };
     let mut settings = control_settings(&setup);
     settings.logs = Some(log.logs().clone());
+    settings.backlog = Some(log.backlog());
     let title = settings.title.clone();
     let docs = service_docs(&setup);
     let recorder = Recorder::open(&setup.settings.observability.events);

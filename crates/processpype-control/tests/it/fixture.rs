@@ -162,6 +162,7 @@ impl Service for Stuck {
 }
 
 impl Meter {
+    #[expect(clippy::needless_pass_by_value, reason = "constructors take arguments by value")]
     fn new(cx: Context) -> Result<Self> {
         let metrics = cx.metrics();
         let jobs =
