@@ -72,10 +72,6 @@
 //! [`Result`] is the result of service code. Every [`std::error::Error`] converts into [`Error`]
 //! with `?`, and is for the log; what a client of the API may read is said with [`Error::public`].
 //!
-//! # Features
-//!
-//! `tls`: listeners with TLS, and `https://` on the command line; `top`: the live view.
-//!
 //! # What is not here
 //!
 //! No message bus: services talk through [`Dep`] handles and whatever they choose. No global state:
