@@ -22,12 +22,14 @@ use hyper_util::rt::TokioIo;
 use processpype_api::Timestamp;
 use processpype_config::Secret;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::connect::Destination;
 use crate::error::{ClientError, Told};
 use crate::print::{WARNING, remark};
+use crate::tls;
 
 /// How long a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -69,6 +71,14 @@ pub(crate) struct Stream {
     body: Incoming,
     url: String,
 }
+
+/// What bytes go over: TCP, or TLS above it.
+pub(crate) type Socket = Box<dyn Bytewise>;
+
+/// Whatever can be read and written.
+pub(crate) trait Bytewise: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Bytewise for S {}
 
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
@@ -193,6 +203,13 @@ impl Client {
         let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
         let socket =
             socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
+        let target = &self.destination.target;
+        let socket: Socket = if target.is_secure() {
+            let meeting = timeout(CONNECT_TIME, tls::secure(socket, target)).await;
+            meeting.map_err(|_| late(CONNECT_TIME))??
+        } else {
+            Box::new(socket)
+        };
         let io = TokioIo::new(socket);
         let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
         let mut connection: Option<Connection> = Some(Box::pin(connection));

@@ -40,6 +40,11 @@ mod private;
 mod shell;
 mod sse;
 mod target;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_missing.rs"]
+mod tls;
 mod token;
 #[cfg(feature = "top")]
 mod top;

@@ -46,12 +46,12 @@ pub(super) fn target(application: &Application) -> Result<Target, String> {
         let document = load(&application.sources)?;
         document.root().get("server").read::<ServerSection>()
     };
-    let ServerSection { host, port, api_prefix, .. } =
+    let ServerSection { host, port, api_prefix, tls, .. } =
         read().map_err(|report| report.to_string())?;
     if port == 0 {
         return Err("`server.port` is 0: the running application took a free one, which its log \
                     names"
             .to_owned());
     }
-    Ok(Target::of_server(&host, port, &api_prefix))
+    Ok(Target::of_server(&host, port, &api_prefix).secure(tls.is_some()))
 }
