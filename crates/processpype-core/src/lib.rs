@@ -37,6 +37,7 @@ mod event;
 mod exit;
 mod graph;
 mod group;
+mod log_level;
 mod machine;
 mod name;
 mod plan;
@@ -49,6 +50,7 @@ pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
 pub use crate::graph::{Cycle, Edge, EdgePolicy, Graph, ServiceId};
 pub use crate::group::{Group, Groups, InvalidGroup, MAX_MEMBERS, Strategy};
+pub use crate::log_level::{InvalidLogLevel, LogLevel};
 pub use crate::machine::{
     Action, CloseCause, Machine, OperationId, Outcome, Refusal, Report, Timer, Traits, Verb,
 };
