@@ -172,7 +172,7 @@ impl Visitor {
     }
 
     /// Whose limits count; the program itself has none.
-    fn client(self) -> Option<Client> {
+    pub(crate) fn client(self) -> Option<Client> {
         match self.peer {
             Peer::Program => None,
             Peer::Address(address) => Some(Client::of(address)),
@@ -220,6 +220,11 @@ impl Caller {
     /// Takes one of the commands that its client may give.
     pub(crate) fn commands(&self, control: &Control) -> Result<(), Problem> {
         self.limited(&control.writes, "commands")
+    }
+
+    /// Whose limits count; the program itself has none.
+    pub(crate) fn client(&self) -> Option<Client> {
+        self.visitor.client()
     }
 
     fn limited(&self, rates: &crate::rate::Rates, what: &str) -> Result<(), Problem> {

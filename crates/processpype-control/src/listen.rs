@@ -7,50 +7,31 @@
 //!
 //! 1. A listener that would let other machines in unasked is not opened, and each request carries
 //!    the [`Gate`](crate::gate::Gate) of the listener that it came through.
-//! 2. A connection holds one of its listener's [`Limits::connections`] places from accept to
-//!    its end.
+//! 2. A connection holds one of its listener's [`Limits::connections`] places, and one of its
+//!    client's [`Limits::connections_per_peer`], from accept to its end. Whoever has all of its own
+//!    is closed at once, and holds up nobody.
 //! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
-//! 4. Nobody keeps others out by being there: when all places are taken, whoever has been there
-//!    longest without need gives up its place.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use crate::connection::{Client, serve};
+use crate::crowd::{Crowd, Place};
 use crate::error::BindError;
 use crate::gate::Visitor;
 use crate::listener::Listener;
+use crate::places::{ClientPlace, Places};
 use crate::settings::Limits;
-use crate::socket::{Open, Stream};
-use crate::stall::Stalling;
+use crate::socket::Open;
 
 /// How long accepting rests after the system has no file descriptor or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// How long a connection may keep its place, whatever it does, when others wait for one. Long
-/// enough for any head to arrive over loopback.
-const PLACE_KEPT: Duration = Duration::from_secs(1);
-
-/// How often another connection is asked to leave while clients wait for a place.
-const ASK_TO_LEAVE_EVERY: Duration = Duration::from_millis(20);
-
-/// What tells connections that others wait.
-#[derive(Debug, Default)]
-struct Crowd {
-    is_waiting: AtomicBool,
-    leave: Notify,
-}
 
 /// A server that holds its addresses and answers nobody yet.
 #[derive(Debug)]
@@ -197,132 +178,48 @@ async fn accept(
 ) -> JoinSet<()> {
     let mut closed = closing.subscribe();
     let slots = Arc::new(Semaphore::new(limits.connections));
+    let clients = Places::new(limits.connections_per_peer);
     let crowd = Arc::new(Crowd::default());
     let mut connections = JoinSet::new();
     loop {
+        let next = async {
+            let (client, own) = next_client(&open, &clients).await?;
+            // A client whose turn has not come is not read from.
+            Some((client, Place::new(crowd.place(&slots).await?, own, &crowd)))
+        };
         let next = tokio::select! {
             biased;
             () = until_true(&mut closed) => return connections,
-            next = next_connection(&open, &slots, &crowd) => next,
+            next = next => next,
         };
         while connections.try_join_next().is_some() {}
-        if let Some((client, slot)) = next {
-            let place = Place { _slot: slot, crowd: Arc::clone(&crowd) };
+        if let Some((client, place)) = next {
             connections.spawn(serve(client, place, router.clone(), limits, closing.subscribe()));
         }
     }
 }
 
-/// Waits for a client, then for a free place; a client whose turn has not come is not read from.
-async fn next_connection(
-    open: &Open,
-    slots: &Arc<Semaphore>,
-    crowd: &Crowd,
-) -> Option<((Stream, Visitor), OwnedSemaphorePermit)> {
-    match open.accept().await {
-        Ok((stream, peer)) => {
-            let visitor = Visitor { gate: open.gate, peer };
-            Some(((stream, visitor), crowd.place(slots).await?))
-        }
+/// Waits for a client that may have one more connection.
+async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Option<ClientPlace>)> {
+    let (stream, peer) = match open.accept().await {
+        Ok(accepted) => accepted,
         Err(error) => {
             // A client that has left again is nothing; a lack of descriptors gets better with time.
             tracing::warn!(%error, "a connection could not be accepted");
             sleep(ACCEPT_PAUSE).await;
-            None
-        }
-    }
-}
-
-/// A place among the connections, and the crowd that may want it back.
-#[derive(Debug)]
-struct Place {
-    _slot: OwnedSemaphorePermit,
-    crowd: Arc<Crowd>,
-}
-
-impl Crowd {
-    /// Waits for a free place; while there is none, asks one connection after the other to leave.
-    async fn place(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        loop {
-            let free = Arc::clone(slots).acquire_owned();
-            if let Ok(slot) = timeout(ASK_TO_LEAVE_EVERY, free).await {
-                self.is_waiting.store(false, Ordering::Relaxed);
-                return slot.ok();
-            }
-            self.is_waiting.store(true, Ordering::Relaxed);
-            self.leave.notify_one();
-        }
-    }
-
-    /// Resolves when a connection that is no longer new should leave, the oldest one first.
-    async fn asks_to_leave(&self) {
-        sleep(PLACE_KEPT).await;
-        loop {
-            self.leave.notified().await;
-            if self.is_waiting.load(Ordering::Relaxed) {
-                return;
-            }
-        }
-    }
-}
-
-/// Serves one connection until it ends, or closing begins and its request under way is answered.
-async fn serve(
-    (socket, visitor): (Stream, Visitor),
-    place: Place,
-    router: Router,
-    limits: Limits,
-    mut closed: watch::Receiver<bool>,
-) {
-    let io = TokioIo::new(Stalling::new(socket, limits.write_stall_time));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read_time)
-        .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes.max(8 * 1024));
-    let has_asked = AtomicBool::new(false);
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
-        has_asked.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(visitor);
-        begun(router.call(request))
-    });
-    let mut connection = std::pin::pin!(http.serve_connection(io, service));
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = either(until_true(&mut closed), place.crowd.asks_to_leave()) => {
-            if !has_asked.load(Ordering::Relaxed) {
-                // At most a part of a first head has come: nobody waits for an answer.
-                return;
-            }
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            return None;
         }
     };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended badly");
-    }
-}
-
-async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    tokio::select! {
-        () = one => {}
-        () = other => {}
-    }
-}
-
-/// Begins with a request in the moment in which its head has been read.
-///
-/// Left to itself, hyper first looks whether the client is still there, and drops the request if
-/// not: a command of a client that leaves at once would be lost before anybody has seen it.
-fn begun<F: Future>(answering: F) -> impl Future<Output = F::Output> {
-    let mut answering = Box::pin(answering);
-    // Nothing is missed: hyper polls what is not ready again, with its own waker.
-    let first = answering.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    async move {
-        match first {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => answering.await,
+    let visitor = Visitor { gate: open.gate, peer };
+    let own = match visitor.client().map(|client| clients.take(client)).transpose() {
+        Ok(own) => own,
+        Err(full) => {
+            if full.is_first {
+                let limit = clients.limit();
+                tracing::warn!(?peer, limit, "a client has too many connections; more are closed");
+            }
+            return None;
         }
-    }
+    };
+    Some((Client { stream, visitor }, own))
 }

@@ -18,6 +18,7 @@ use processpype_api::{
 use processpype_telemetry::{Level, Log, LogFollower, LogPage, LogQuery, Logs, WHOLE_LOG_LINES};
 use tokio::time::sleep;
 
+use crate::gate::Caller;
 use crate::query::Query;
 use crate::server::Control;
 use crate::stream::{self, Feed};
@@ -64,6 +65,7 @@ pub(crate) fn follow(
     name: Option<&str>,
     uri: &Uri,
     headers: &HeaderMap,
+    caller: &Caller,
 ) -> Result<Response, Problem> {
     let (logs, mut query, which) = asked(control, name, uri)?;
     let after = query.number("after");
@@ -73,7 +75,7 @@ pub(crate) fn follow(
     let follower = logs.follow();
     let newest = logs.last(which.log());
     let after = after.map_or(newest, |after| stream::within(after, newest));
-    stream::open(control, Lines { logs, which, query: filter, after, follower })
+    stream::open(control, caller, Lines { logs, which, query: filter, after, follower })
 }
 
 /// Finds the log, and begins to read the query.

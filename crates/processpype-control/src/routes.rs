@@ -163,12 +163,12 @@ fn read(
         EndpointId::Startup => return probes::startup(control, caller.may_see_detail()),
         EndpointId::Events => return journal::page(control, uri),
         EndpointId::Graph => return graph::graph(control, uri, headers),
-        EndpointId::EventStream => return stream::follow(control, uri, headers),
+        EndpointId::EventStream => return stream::follow(control, uri, headers, caller),
         EndpointId::Logs => return logs::page(control, None, uri),
-        EndpointId::LogStream => return logs::follow(control, None, uri, headers),
+        EndpointId::LogStream => return logs::follow(control, None, uri, headers, caller),
         EndpointId::ServiceLogs => return logs::page(control, Some(params.get("name")), uri),
         EndpointId::ServiceLogStream => {
-            return logs::follow(control, Some(params.get("name")), uri, headers);
+            return logs::follow(control, Some(params.get("name")), uri, headers, caller);
         }
         _ => Query::of(uri).finish()?,
     }

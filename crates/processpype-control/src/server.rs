@@ -23,6 +23,7 @@ use crate::gate::Visitor;
 use crate::guard::Guard;
 use crate::listen::Bound;
 use crate::local_token::LOCAL;
+use crate::places::Places;
 use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::routes;
@@ -46,6 +47,8 @@ pub(crate) struct Control {
     pub(crate) guard: Guard,
     /// Free places for event streams.
     pub(crate) streams: Arc<Semaphore>,
+    /// The same, client by client.
+    pub(crate) client_streams: Arc<Places>,
     /// Free places for commands that are being read and handed over.
     pub(crate) commands: Arc<Semaphore>,
     /// Commands, client by client.
@@ -105,6 +108,7 @@ impl Server {
             manager,
             guard: Guard::new(&settings.allowed_hosts, settings.limits.uri_bytes),
             streams: Arc::new(Semaphore::new(settings.limits.streams)),
+            client_streams: Places::new(settings.limits.streams_per_peer),
             commands: Arc::new(Semaphore::new(settings.limits.commands)),
             writes: Rates::new(settings.limits.writes),
             failures: Rates::new(settings.limits.failures),

@@ -53,8 +53,14 @@ pub struct Limits {
     /// Open connections, for each listener. When more clients come, whoever has been there for a
     /// second without need gives up its place; until then they wait in the kernel's queue.
     pub connections: usize,
+    /// Open connections of one client, by address or user, at each listener; more are closed at
+    /// once. At least 1.
+    pub connections_per_peer: usize,
     /// Open event streams; more are refused as `busy`.
     pub streams: usize,
+    /// Open event streams of one client, by address or user; more are refused as
+    /// `too-many-requests`. At least 1.
+    pub streams_per_peer: usize,
     /// Commands that are being read or handed over; more are refused as `busy`.
     pub commands: usize,
     /// Commands of one client, by address or user.
@@ -73,8 +79,12 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a body sent to a service's own route.
     pub service_body_bytes: usize,
-    /// From the start of a connection, or the end of an answer, to the end of the next head.
+    /// From the start of a connection to the first byte of its first request.
+    pub first_byte_time: Duration,
+    /// From the first byte of a head to its end.
     pub header_read_time: Duration,
+    /// From the end of an answer to the first byte of the next request.
+    pub idle_time: Duration,
     /// To the end of a command's body, and between two pieces of a body sent to a service.
     pub body_read_time: Duration,
     /// How long a client may take nothing of what is sent to it.
@@ -129,7 +139,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            connections_per_peer: 256,
             streams: 64,
+            streams_per_peer: 16,
             commands: 64,
             writes: Rate { burst: 200, per_second: 50 },
             failures: Rate { burst: 20, per_second: 1 },
@@ -138,7 +150,9 @@ impl Default for Limits {
             uri_bytes: 8 * 1024,
             body_bytes: 64 * 1024,
             service_body_bytes: 16 * 1024 * 1024,
+            first_byte_time: Duration::from_secs(10),
             header_read_time: Duration::from_secs(15),
+            idle_time: Duration::from_secs(75),
             body_read_time: Duration::from_secs(10),
             write_stall_time: Duration::from_secs(30),
             accept_time: Duration::from_secs(5),

@@ -20,8 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
 use crate::convert;
+use crate::gate::Caller;
 use crate::journal::Filter;
 use crate::listen::until_true;
+use crate::places::ClientPlace;
 use crate::query::Query;
 use crate::reply;
 use crate::server::Control;
@@ -30,6 +32,9 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// How many events are written at once.
 const EVENTS_PER_WRITE: usize = 256;
+
+/// When a stream that has no place is worth another try, in seconds.
+const RETRY_AFTER: u64 = 5;
 
 /// The first thing sent, so that the client sees that it is connected; a broken stream is tried
 /// again after a second.
@@ -57,7 +62,14 @@ struct Follower<F> {
     closing: watch::Receiver<bool>,
     heartbeat: Duration,
     stage: Stage,
-    _place: OwnedSemaphorePermit,
+    _place: StreamPlace,
+}
+
+/// A place for a stream, of all and of the client's own.
+#[derive(Debug)]
+pub(crate) struct StreamPlace {
+    _of_all: OwnedSemaphorePermit,
+    _own: Option<ClientPlace>,
 }
 
 enum Stage {
@@ -76,6 +88,7 @@ pub(crate) fn follow(
     control: &Control,
     uri: &Uri,
     headers: &HeaderMap,
+    caller: &Caller,
 ) -> Result<Response, Problem> {
     let mut query = Query::of(uri);
     let newest = control.manager.last_event();
@@ -84,16 +97,16 @@ pub(crate) fn follow(
     let after = last_event_id(headers, &mut query).unwrap_or(after);
     query.finish()?;
     let subscription = control.manager.subscribe(within(after, newest));
-    open(control, Events { subscription, filter })
+    open(control, caller, Events { subscription, filter })
 }
 
 /// Opens a stream, if there is a place for one more.
-pub(crate) fn open<F: Feed>(control: &Control, feed: F) -> Result<Response, Problem> {
-    let Ok(place) = Arc::clone(&control.streams).try_acquire_owned() else {
-        let most = control.settings.limits.streams;
-        let detail = format!("{most} event streams are open, more are not served");
-        return Err(Problem::new(Code::Busy, detail).retry_after(5));
-    };
+pub(crate) fn open<F: Feed>(
+    control: &Control,
+    caller: &Caller,
+    feed: F,
+) -> Result<Response, Problem> {
+    let place = StreamPlace::take(control, caller)?;
     let follower = Follower {
         feed,
         closing: control.closing.clone(),
@@ -129,6 +142,26 @@ pub(crate) fn push_lagged(text: &mut String, lost: u64) {
 fn push<T: serde::Serialize>(text: &mut String, head: &str, data: &T) {
     let data = serde_json::to_string(data).unwrap_or_else(|_| "{}".to_owned());
     let _ = write!(text, "{head}data: {data}\n\n");
+}
+
+// === impl StreamPlace ===
+
+impl StreamPlace {
+    /// Takes one for a stream of any kind.
+    pub(crate) fn take(control: &Control, caller: &Caller) -> Result<Self, Problem> {
+        let own = caller.client().map(|client| control.client_streams.take(client));
+        let own = own.transpose().map_err(|_| {
+            let most = control.client_streams.limit();
+            let detail = format!("{most} streams of this client are open, more are not served");
+            Problem::new(Code::TooManyRequests, detail).retry_after(RETRY_AFTER)
+        })?;
+        let of_all = Arc::clone(&control.streams).try_acquire_owned().map_err(|_| {
+            let most = control.settings.limits.streams;
+            let detail = format!("{most} event streams are open, more are not served");
+            Problem::new(Code::Busy, detail).retry_after(RETRY_AFTER)
+        })?;
+        Ok(Self { _of_all: of_all, _own: own })
+    }
 }
 
 // === impl Follower ===

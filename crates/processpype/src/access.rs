@@ -116,6 +116,13 @@ pub(crate) fn read(
     mut problem: impl FnMut(Report),
 ) -> Access {
     let section = document.section(&["server"]);
+    for key in server.limits.zero_times() {
+        let said = section.get("limits").get(key);
+        let text = "no client could ever be in time";
+        problem(
+            said.problem(text).help("remove it for the default, or write such as `30s`").into(),
+        );
+    }
     let tokens = tokens(&server.auth, &section, &mut problem);
     let has_tokens = !tokens.is_empty();
     let listeners = match server.listeners.is_empty() {

@@ -111,6 +111,28 @@ mod tests {
                 format!("| metadata entries of a generation | {METADATA_MAX} |"),
                 format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
                 format!("| connections of one listener | {} |", limits.connections),
+                format!(
+                    "| connections of one client at a listener | {} |",
+                    limits.connections_per_peer
+                ),
+                format!("| event streams of one client | {} |", limits.streams_per_peer),
+                format!("| to the first byte | {} s |", limits.first_byte_time.as_secs()),
+                format!(
+                    "| a request's head | {} KiB, {} headers, {} s |",
+                    limits.header_bytes / 1024,
+                    limits.headers,
+                    limits.header_read_time.as_secs()
+                ),
+                format!("| a request's address | {} KiB |", limits.uri_bytes / 1024),
+                format!("| between two requests | {} s |", limits.idle_time.as_secs()),
+                format!(
+                    "| a command's body, and a pause in a service's | {} s |",
+                    limits.body_read_time.as_secs()
+                ),
+                format!(
+                    "| a client that takes nothing | {} s |",
+                    limits.write_stall_time.as_secs()
+                ),
                 format!("| commands of one client | {} |", told(limits.writes)),
                 format!("| wrong tokens of one client | {} |", told(limits.failures)),
                 format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),

@@ -97,6 +97,7 @@ mod pulse;
 mod recovery;
 mod running;
 mod schema;
+mod server_limits;
 mod settings;
 mod setup;
 mod signals;

@@ -282,6 +282,7 @@ pub(crate) fn control_settings(setup: &Setup) -> ControlSettings {
     control.version.clone_from(&app.version);
     control.environment.clone_from(&app.environment);
     control.allowed_hosts.clone_from(&server.allowed_hosts);
+    server.limits.over(&mut control.limits);
     control.plan = crate::cli::wire_plan(setup);
     control
 }

@@ -15,6 +15,7 @@ use crate::access::{AuthSection, ListenerSection};
 use crate::framework_keys::{EdgeWord, RestartSection};
 use crate::hang::FurtherKeys;
 use crate::limits::RestartRateSection;
+use crate::server_limits::ServerLimitsSection;
 
 /// The sections of the file, in the order in which they are shown.
 pub(crate) const SECTIONS: [&str; 7] =
@@ -99,6 +100,8 @@ pub(crate) struct ServerSection {
     pub(crate) platform_start_timeout: Option<HumanDuration>,
     /// Host names that clients may use, beside IP addresses and `localhost`.
     pub(crate) allowed_hosts: Vec<String>,
+    /// What clients may take.
+    pub(crate) limits: ServerLimitsSection,
 }
 
 /// What can be seen from outside.
@@ -203,6 +206,7 @@ impl Default for ServerSection {
             platform_stop_timeout: None,
             platform_start_timeout: None,
             allowed_hosts: Vec::new(),
+            limits: ServerLimitsSection::default(),
         }
     }
 }

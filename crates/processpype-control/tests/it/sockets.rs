@@ -129,7 +129,11 @@ async fn heads_are_limited() {
 
 #[tokio::test]
 async fn slow_heads_and_idle_connections_are_cut() {
-    let (_, running) = serve(|limits| limits.header_read_time = Duration::from_millis(200)).await;
+    let (_, running) = serve(|limits| {
+        let soon = Duration::from_millis(200);
+        (limits.first_byte_time, limits.header_read_time, limits.idle_time) = (soon, soon, soon);
+    })
+    .await;
     let begin = Instant::now();
     let answer = exchange(&running, "GET / HTTP/1.1\r\nHost: local").await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -278,6 +282,7 @@ async fn who_only_waits_gives_up_its_place_to_the_next() {
         limits.connections = 2;
         // Longer than any test: nobody leaves by itself.
         limits.header_read_time = Duration::from_secs(600);
+        limits.idle_time = Duration::from_secs(600);
     })
     .await;
     let mut kept_alive =
@@ -296,6 +301,83 @@ async fn who_only_waits_gives_up_its_place_to_the_next() {
         }
     });
     assert_eq!(gone.await.expect("one has lost its place"), "");
+}
+
+/// Slowloris: each byte in time, and never the end.
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_is_cut() {
+    let (_, running) = serve(|limits| limits.header_read_time = Duration::from_millis(300)).await;
+    let mut socket = connect(&running).await;
+    let mut sent = 0;
+    let drip = async {
+        while socket.write_all(b"G").await.is_ok() {
+            sent += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, drip).await.expect("the server ends it");
+    assert!(sent > 1, "it was cut at once");
+}
+
+#[tokio::test]
+async fn a_request_may_follow_later_than_a_head_may_take() {
+    let (_, running) = serve(|limits| {
+        limits.first_byte_time = Duration::from_millis(100);
+        limits.header_read_time = Duration::from_millis(100);
+    })
+    .await;
+    let get = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut socket = send(&running, get).await;
+    until(&mut socket, "alive").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    socket.write_all(get.as_bytes()).await.expect("it is still open");
+    until(&mut socket, "alive").await;
+}
+
+#[tokio::test]
+async fn connections_of_one_client_are_limited_and_more_are_closed_at_once() {
+    let (_, running) = serve(|limits| limits.connections_per_peer = 2).await;
+    let get = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut socket = send(&running, get).await;
+        until(&mut socket, "alive").await;
+        open.push(socket);
+    }
+    for _ in 0..10 {
+        assert_eq!(rest(connect(&running).await).await, "");
+    }
+    for socket in &mut open {
+        socket.write_all(get.as_bytes()).await.expect("it is still open");
+        until(socket, "alive").await;
+    }
+    open.pop();
+    let close = get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let served = async { while !exchange(&running, &close).await.starts_with("HTTP/1.1 200 ") {} };
+    timeout(PATIENCE, served).await.expect("its place is free again");
+}
+
+#[tokio::test]
+async fn streams_of_one_client_are_limited() {
+    let (_, running) = serve(|limits| limits.streams_per_peer = 2).await;
+    let get = format!(
+        "GET /events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = send(&running, &get).await;
+        until(&mut stream, "processpype events").await;
+        open.push(stream);
+    }
+    let mut refused = send(&running, &get).await;
+    let answer = until(&mut refused, "}").await;
+    assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    assert!(answer.contains("too-many-requests") && answer.contains("retry-after: 5"), "{answer}");
+    open.pop();
+    let served = async {
+        while !until(&mut send(&running, &get).await, "\r\n\r\n").await.contains(" 200 ") {}
+    };
+    timeout(PATIENCE, served).await.expect("its place is free again");
 }
 
 #[tokio::test]
