@@ -30,6 +30,8 @@ pub enum Effect {
 /// The effect of a command is visible.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Commanded {
+    /// The operation; `GET /operations/{id}` tells about it later.
+    pub operation: u64,
     /// What is true now.
     pub status: Effect,
     /// The service.
@@ -49,6 +51,8 @@ pub struct Commanded {
 /// The command goes on; its effect was not visible within the wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
+    /// The operation.
+    pub operation: u64,
     /// Always `accepted`.
     #[schemars(extend("const" = "accepted"))]
     pub status: String,
@@ -60,6 +64,6 @@ pub struct Accepted {
     pub state: ServiceState,
     /// What it waits for.
     pub waiting_on: Vec<String>,
-    /// Where its status can be read; the same as the `Location` header.
+    /// Where the operation can be read; the same as the `Location` header.
     pub location: String,
 }

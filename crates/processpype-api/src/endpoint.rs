@@ -11,14 +11,16 @@
 
 mod answer;
 mod log;
+mod operation;
 mod parameter;
 mod probe;
 
 use processpype_core::Role;
 use schemars::{Schema, SchemaGenerator};
 
-use crate::command::{Accepted, CommandBody, Commanded};
+use crate::command::{Accepted, CommandBody};
 use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
+use crate::operation::CommandAnswer;
 use crate::plan::{Graph, Plan};
 use crate::problem::Code;
 use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
@@ -27,8 +29,8 @@ use crate::why::Why;
 
 pub use self::answer::Answer;
 use self::parameter::{
-    AFTER, CASCADE, EVENT_FILTERS, FORCE, FORMAT, LAST_EVENT_ID, NAME, WAIT, WITH_DEPENDENCIES,
-    WITH_DEPENDENTS,
+    AFTER, CASCADE, DRY_RUN, EVENT_FILTERS, FORCE, FORMAT, IDEMPOTENCY_KEY, IF_MATCH,
+    LAST_EVENT_ID, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
 };
 pub use self::parameter::{EVENT_KINDS, GRAPH_FORMATS, Parameter, Place, Shape};
 
@@ -57,6 +59,16 @@ pub enum EndpointId {
     ServiceLogStream,
     /// A service's own routes.
     ServiceRoute,
+    /// Pause automatic restarts.
+    PauseRestarts,
+    /// Let automatic restarts go on.
+    ResumeRestarts,
+    /// A page of operations.
+    Operations,
+    /// One operation.
+    Operation,
+    /// Cancel an operation.
+    CancelOperation,
     /// Who needs whom.
     Graph,
     /// The order of start and stop.
@@ -94,6 +106,8 @@ pub enum Method {
     Get,
     /// Commands.
     Post,
+    /// Takes back.
+    Delete,
     /// Whatever the service answers.
     Any,
 }
@@ -148,9 +162,10 @@ const JSON: &str = "application/json";
 
 const COMMANDED: Answer = Answer {
     status: 200,
-    description: "The effect is visible, or was already (`changed: false`).",
+    description: "The effect is visible, or was already (`changed: false`). With `dry_run=true`: \
+        what would happen, and nothing has.",
     media: JSON,
-    schema: Some(SchemaGenerator::subschema_for::<Commanded>),
+    schema: Some(SchemaGenerator::subschema_for::<CommandAnswer>),
 };
 
 const ACCEPTED: Answer = Answer {
@@ -229,12 +244,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/services/{name}/start",
         summary: "Start a service",
         description: "Clears its error, and starts providers that were never started.",
-        parameters: &[NAME, WAIT, WITH_DEPENDENCIES, FORCE],
+        parameters: &[NAME, WAIT, WITH_DEPENDENCIES, FORCE, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
         problems: &[
             Code::UnknownService,
             Code::RequestTimeout,
             Code::Disabled,
             Code::Superseded,
+            Code::Cancelled,
+            Code::StalePrecondition,
+            Code::IdempotencyConflict,
             Code::ProviderStopped,
             Code::Orphaned,
             Code::BodyTooLarge,
@@ -255,11 +273,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         summary: "Stop a service and keep it stopped",
         description: "Always wins: also over a start under way, and from `error`. Running \
             dependents go on, unless `cascade=true` stops them; `affected` lists them.",
-        parameters: &[NAME, WAIT, CASCADE],
+        parameters: &[NAME, WAIT, CASCADE, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
         problems: &[
             Code::UnknownService,
             Code::RequestTimeout,
             Code::Superseded,
+            Code::StalePrecondition,
+            Code::IdempotencyConflict,
             Code::Orphaned,
             Code::BodyTooLarge,
             Code::UnsupportedMediaType,
@@ -277,12 +297,15 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: EndpointId::Restart,
         path: "/services/{name}/restart",
         summary: "Stop a service, if it runs, and start a new generation",
-        parameters: &[NAME, WAIT, WITH_DEPENDENTS],
+        parameters: &[NAME, WAIT, WITH_DEPENDENTS, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
         problems: &[
             Code::UnknownService,
             Code::RequestTimeout,
             Code::Disabled,
             Code::Superseded,
+            Code::Cancelled,
+            Code::StalePrecondition,
+            Code::IdempotencyConflict,
             Code::ProviderStopped,
             Code::Orphaned,
             Code::BodyTooLarge,
@@ -380,6 +403,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
         answers: &[ok("What it is.", SchemaGenerator::subschema_for::<Info>)],
         ..READ
     },
+    operation::PAUSE,
+    operation::RESUME,
+    operation::OPERATIONS,
+    operation::LOOK,
+    operation::CANCEL,
     Endpoint {
         id: EndpointId::Events,
         path: "/events",
@@ -395,6 +423,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             },
             EVENT_FILTERS[0],
             EVENT_FILTERS[1],
+            EVENT_FILTERS[2],
         ],
         answers: &[ok("A page of events.", SchemaGenerator::subschema_for::<EventPage>)],
         ..READ
@@ -411,6 +440,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Parameter { shape: Shape::Sequence, ..AFTER },
             EVENT_FILTERS[0],
             EVENT_FILTERS[1],
+            EVENT_FILTERS[2],
             LAST_EVENT_ID,
         ],
         answers: &[file("The stream; comments keep it alive.", "text/event-stream")],
@@ -485,8 +515,17 @@ mod tests {
     fn every_endpoint_stands_once() {
         let ids: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.id).collect();
         assert_eq!(ids.len(), ENDPOINTS.len());
-        let paths: BTreeSet<_> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
-        assert_eq!(paths.len(), ENDPOINTS.len());
+        let place = |endpoint: &Endpoint| (endpoint.path, format!("{:?}", endpoint.method));
+        let places: BTreeSet<_> = ENDPOINTS.iter().map(place).collect();
+        assert_eq!(places.len(), ENDPOINTS.len());
+    }
+
+    #[test]
+    fn who_only_looks_changes_nothing() {
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.method != Method::Get) {
+            let viewer = [Access::Role(Role::Viewer), Access::Loopback(Role::Viewer)];
+            assert!(!viewer.contains(&endpoint.access), "{:?}", endpoint.id);
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Event {
     pub cause: String,
     /// Who made it happen, if somebody did.
     pub actor: Option<String>,
+    /// The operation that it is a part of.
+    pub operation: Option<u64>,
     /// A text for people, without internals.
     pub message: Option<String>,
 }

@@ -30,6 +30,7 @@ mod event;
 mod local_token;
 mod log;
 mod openapi;
+mod operation;
 mod plan;
 mod probe;
 mod problem;
@@ -52,6 +53,10 @@ pub use crate::log::{
     SEVERITIES,
 };
 pub use crate::openapi::{About, ServiceDoc, document};
+pub use crate::operation::{
+    CommandAnswer, Foreseen, MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation,
+    OperationPage, OperationState, RestartsPaused, Step, StepAction, Would,
+};
 pub use crate::plan::{
     BackoffRules, Edge, Graph, Group, Node, Plan, PlanPlatform, PlanWarning, PlannedService,
     RestartRules, Timing,
@@ -59,9 +64,9 @@ pub use crate::plan::{
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
-    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, Past, Restart, ServiceDetail,
-    ServiceList, ServiceState, ServiceStatus,
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, Past,
+    PauseReport, Restart, ServiceDetail, ServiceList, ServiceState, ServiceStatus,
 };
-pub use crate::time::Timestamp;
+pub use crate::time::{InvalidTime, Timestamp};
 pub use crate::timeline::{Info, Timeline, TimelineService};
 pub use crate::why::{Action, Situation, WaitsFor, Why, WhyStep};

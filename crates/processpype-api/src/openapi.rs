@@ -68,7 +68,11 @@ pub fn document(about: &About, services: &[ServiceDoc]) -> Value {
     let mut paths = Map::new();
     for endpoint in ENDPOINTS {
         let path = endpoint.full_path(&about.prefix).replace("{*", "{");
-        paths.insert(path, path_item(endpoint, &mut generator));
+        let item = path_item(endpoint, &mut generator);
+        match paths.get_mut(&path).and_then(Value::as_object_mut) {
+            Some(known) => known.extend(item),
+            None => _ = paths.insert(path, Value::Object(item)),
+        }
     }
     let problem = problem_responses(&mut generator);
     let mut schemas: BTreeMap<String, Value> =
@@ -108,6 +112,7 @@ fn tags(services: &[ServiceDoc]) -> Value {
     let mut tags = vec![
         json!({ "name": "application", "description": "The application as a whole." }),
         json!({ "name": "services", "description": "Its services, and commands on them." }),
+        json!({ "name": "operations", "description": "What was asked, and how it ended." }),
         json!({ "name": "events", "description": "What happened and what happens." }),
         json!({ "name": "logs", "description": "What was logged and what is logged." }),
         json!({ "name": "health", "description": "Probes; the prefix does not move them." }),
@@ -129,17 +134,18 @@ fn tags(services: &[ServiceDoc]) -> Value {
 
 // === endpoints ===
 
-fn path_item(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
+fn path_item(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Map<String, Value> {
     let methods: &[&str] = match endpoint.method {
         Method::Get => &["get"],
         Method::Post => &["post"],
+        Method::Delete => &["delete"],
         Method::Any => &["get", "post", "put", "patch", "delete"],
     };
     let mut item = Map::new();
     for method in methods {
         item.insert((*method).to_owned(), operation(endpoint, method, generator));
     }
-    Value::Object(item)
+    item
 }
 
 fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator) -> Value {

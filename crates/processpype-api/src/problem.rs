@@ -27,6 +27,10 @@ pub enum Code {
     Forbidden,
     /// No service has this name.
     UnknownService,
+    /// There was no operation of this id in this run of the application.
+    UnknownOperation,
+    /// The operation ended so long ago that it is not known any more.
+    OperationForgotten,
     /// There is nothing at this path.
     UnknownPath,
     /// The path exists, the method does not.
@@ -37,6 +41,12 @@ pub enum Code {
     Disabled,
     /// A later command, or closing, took this one's place.
     Superseded,
+    /// Somebody cancelled the operation.
+    Cancelled,
+    /// The operation has ended, or is a stop.
+    NotCancellable,
+    /// The service is in another generation than the request expects.
+    StalePrecondition,
     /// A provider was stopped by an operator.
     ProviderStopped,
     /// What is left of the last generation may still run.
@@ -55,6 +65,8 @@ pub enum Code {
     InvalidBody,
     /// A query parameter is unknown or wrong.
     InvalidQuery,
+    /// The key of the request belongs to another one.
+    IdempotencyConflict,
     /// The same client asks too often.
     TooManyRequests,
     /// A bug in Processpype.
@@ -126,6 +138,8 @@ struct Told {
     state: Option<ServiceState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Fault>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -140,17 +154,22 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 36] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::CrossOrigin,
         Self::Forbidden,
         Self::UnknownService,
+        Self::UnknownOperation,
+        Self::OperationForgotten,
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::Disabled,
         Self::Superseded,
+        Self::Cancelled,
+        Self::NotCancellable,
+        Self::StalePrecondition,
         Self::ProviderStopped,
         Self::Orphaned,
         Self::BodyTooLarge,
@@ -160,6 +179,7 @@ impl Code {
         Self::MalformedBody,
         Self::InvalidBody,
         Self::InvalidQuery,
+        Self::IdempotencyConflict,
         Self::TooManyRequests,
         Self::Internal,
         Self::HandlerPanicked,
@@ -181,11 +201,16 @@ impl Code {
             Self::CrossOrigin => (403, "cross-origin", "Request of another site"),
             Self::Forbidden => (403, "forbidden", "Not allowed"),
             Self::UnknownService => (404, "unknown-service", "Unknown service"),
+            Self::UnknownOperation => (404, "unknown-operation", "Unknown operation"),
+            Self::OperationForgotten => (404, "operation-forgotten", "Operation is forgotten"),
             Self::UnknownPath => (404, "unknown-path", "Nothing here"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
             Self::RequestTimeout => (408, "request-timeout", "Request timed out"),
             Self::Disabled => (409, "disabled", "Service is disabled"),
             Self::Superseded => (409, "superseded", "Superseded by a later command"),
+            Self::Cancelled => (409, "cancelled", "Operation was cancelled"),
+            Self::NotCancellable => (409, "not-cancellable", "Operation cannot be cancelled"),
+            Self::StalePrecondition => (409, "stale-precondition", "Another generation"),
             Self::ProviderStopped => (409, "provider-stopped", "A provider is stopped"),
             Self::Orphaned => (409, "orphaned", "Last generation could not be ended"),
             Self::BodyTooLarge => (413, "body-too-large", "Body too large"),
@@ -195,6 +220,7 @@ impl Code {
             Self::MalformedBody => (422, "malformed-body", "Malformed JSON"),
             Self::InvalidBody => (422, "invalid-body", "Invalid body"),
             Self::InvalidQuery => (422, "invalid-query", "Invalid query"),
+            Self::IdempotencyConflict => (422, "idempotency-conflict", "Key of another request"),
             Self::TooManyRequests => (429, "too-many-requests", "Too many requests"),
             Self::Internal => (500, "internal", "Internal error"),
             Self::HandlerPanicked => (500, "handler-panicked", "The service's handler panicked"),
@@ -240,6 +266,10 @@ impl Code {
             }
             Self::Forbidden => "Use a token of the role that `detail` names.",
             Self::UnknownService => "`GET /services` lists the names.",
+            Self::UnknownOperation => {
+                "`GET /operations` lists them; ids begin anew with the process."
+            }
+            Self::OperationForgotten => "The events may still tell about it.",
             Self::UnknownPath => "This page lists the paths. A path ends without a slash.",
             Self::MethodNotAllowed => "The `Allow` header lists the methods.",
             Self::RequestTimeout => "Send the body at once.",
@@ -247,6 +277,11 @@ impl Code {
                 "Set `enabled: true` in the service's section and restart the process."
             }
             Self::Superseded => "Look at the status: somebody gave a later command, or it closes.",
+            Self::Cancelled => "`GET /operations/{id}` says who cancelled it.",
+            Self::NotCancellable => "A stop is undone by a start; what has ended stays as it is.",
+            Self::StalePrecondition => {
+                "Read the status again; its `ETag` is the generation to send."
+            }
             Self::ProviderStopped => "Start the provider, or pass `with_dependencies=true`.",
             Self::Orphaned => {
                 "The log names what did not end. Restart the process, or pass `force=true`."
@@ -257,6 +292,7 @@ impl Code {
             Self::UnknownHost => "Use an IP address or `localhost`, or configure the host name.",
             Self::MalformedBody => "Send one JSON text.",
             Self::InvalidBody | Self::InvalidQuery => "`errors` says where and what is valid.",
+            Self::IdempotencyConflict => "Choose a new key for a new request.",
             Self::TooManyRequests => "Try again after `Retry-After`, and more rarely.",
             Self::Internal => "This is a bug in Processpype; the log has the details.",
             Self::HandlerPanicked => "The service goes on; the log has the panic.",
@@ -298,6 +334,7 @@ impl Problem {
             service: None,
             state: None,
             provider: None,
+            operation: None,
             errors: Vec::new(),
             unready: Vec::new(),
             retry_after: None,
@@ -344,6 +381,13 @@ impl Problem {
     #[must_use]
     pub fn provider(mut self, name: impl Into<String>) -> Self {
         self.0.provider = Some(name.into());
+        self
+    }
+
+    /// Says which operation it is about.
+    #[must_use]
+    pub fn operation(mut self, id: u64) -> Self {
+        self.0.operation = Some(id);
         self
     }
 
@@ -431,6 +475,8 @@ impl JsonSchema for Problem {
                 "service": { "type": "string", "description": "The service it is about." },
                 "state": generator.subschema_for::<ServiceState>(),
                 "provider": { "type": "string", "description": "The provider in the way." },
+                "operation": { "type": "integer", "minimum": 0,
+                    "description": "The operation it is about." },
                 "errors": generator.subschema_for::<Vec<Fault>>(),
                 "unready": generator.subschema_for::<Vec<Unready>>(),
             }

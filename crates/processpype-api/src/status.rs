@@ -23,8 +23,36 @@ pub struct ApplicationStatus {
     pub environment: String,
     /// Where the application is.
     pub state: ApplicationState,
+    /// Set while automatic restarts are paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts_paused: Option<PauseReport>,
+    /// How the file of events is doing, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalReport>,
     /// Every service by name.
     pub services: BTreeMap<String, ServiceStatus>,
+}
+
+/// Automatic restarts are paused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PauseReport {
+    /// When they go on by themselves.
+    pub until: Timestamp,
+    /// Who paused them.
+    pub actor: String,
+    /// Why, if they said so.
+    pub reason: Option<String>,
+}
+
+/// How the file of events is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JournalReport {
+    /// The file.
+    pub file: String,
+    /// Why it cannot be written now; it is tried again. The application goes on without it.
+    pub error: Option<String>,
+    /// How many events are missing in it.
+    pub lost: u64,
 }
 
 /// Where the application is.
@@ -156,6 +184,8 @@ pub struct Restart {
 /// The last command on a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Acted {
+    /// The operation.
+    pub operation: u64,
     /// Who gave it.
     pub actor: String,
     /// What it was, such as `stop`.

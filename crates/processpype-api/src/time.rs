@@ -23,6 +23,20 @@ const MS_PER_DAY: u64 = 86_400_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
 
+/// A text is no time such as `2026-11-23T12:00:00Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidTime;
+
+// === impl InvalidTime ===
+
+impl fmt::Display for InvalidTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is not a time in UTC such as `2026-11-23T12:00:00Z`")
+    }
+}
+
+impl std::error::Error for InvalidTime {}
+
 // === impl Timestamp ===
 
 impl fmt::Display for Timestamp {
@@ -32,6 +46,20 @@ impl fmt::Display for Timestamp {
         let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
         let (second, milli) = (ms / 1000 % 60, ms % 1000);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = InvalidTime;
+
+    /// Reads the text that [`Display`](fmt::Display) writes; the milliseconds may be left out.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let whole = text.strip_suffix('Z').filter(|rest| !rest.contains('.'));
+        let parsed = match whole {
+            Some(rest) => Self::parse(&format!("{rest}.000Z")),
+            None => Self::parse(text),
+        };
+        parsed.ok_or(InvalidTime)
     }
 }
 
@@ -118,6 +146,14 @@ mod tests {
     fn check(ms: u64, expected: &str) {
         assert_eq!(Timestamp(ms).to_string(), expected);
         assert_eq!(Timestamp::parse(expected), Some(Timestamp(ms)));
+    }
+
+    #[test]
+    fn milliseconds_may_be_left_out() {
+        assert_eq!("1970-01-02T00:00:01Z".parse(), Ok(Timestamp(86_401_000)));
+        for text in ["", "x", "1970-01-01", "1970-13-01T00:00:00Z", "1970-01-01T00:00:00.5Z"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(InvalidTime), "{text}");
+        }
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(crate) struct Paper {
 
 /// Shows one event on one line.
 pub(crate) fn event(event: &Event) -> String {
-    let Event { seq, time, kind, service, generation, from, to, cause, actor, message } = event;
+    let Event { seq, time, kind, service, generation, from, to, cause, .. } = event;
+    let Event { actor, operation, message, .. } = event;
     let place = match (service, generation) {
         (Some(service), Some(generation)) => format!("{service}#{generation}"),
         (Some(service), None) => service.clone(),
@@ -47,8 +48,9 @@ pub(crate) fn event(event: &Event) -> String {
         _ => format!("{kind}: {cause}"),
     };
     let actor = actor.as_ref().map_or(String::new(), |actor| format!(", by {actor}"));
+    let operation = operation.map_or(String::new(), |id| format!(" (operation {id})"));
     let message = message.as_ref().map_or(String::new(), |text| format!(": {text}"));
-    format!("{DIM}{seq:>5} {time}{DIM:#} {BOLD}{place}{BOLD:#} {what}{actor}{message}")
+    format!("{DIM}{seq:>5} {time}{DIM:#} {BOLD}{place}{BOLD:#} {what}{actor}{operation}{message}")
 }
 
 /// Returns the word for a state.

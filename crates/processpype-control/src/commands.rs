@@ -5,7 +5,8 @@
 //! 1. From its first byte to its acceptance a command runs detached from the connection: a client
 //!    that leaves at once has still given it. Only the waiting ends with the client.
 //! 2. Every wait is bounded: for the body, for acceptance, for the effect.
-//! 3. The actor comes from the credential, never from the request's body.
+//! 3. A dry run takes the same way as a command, up to the supervisor, and changes nothing.
+//! 4. The actor comes from the credential, never from the request's body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,23 +19,19 @@ use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use processpype_api::{Accepted, Code, CommandBody, Commanded, Effect, EndpointId, Fault, Problem};
 use processpype_config::{Report, read_json};
-use processpype_core::{ErrorKind, Verb};
-use processpype_runtime::{CommandError, Done, Operation, Request as By, Status};
+use processpype_core::{ErrorKind, OperationId, Verb};
+use processpype_runtime::{CommandError, Done, Foreseen, Operation, Request as By, Status};
 use tokio::time::timeout;
 
 use crate::convert;
 use crate::gate;
 use crate::passage::{check_length, too_large};
+use crate::precondition::Conditions;
 use crate::query::Query;
+use crate::refusal::{self, busy};
 use crate::reply;
 use crate::server::Control;
 use crate::status;
-
-/// When to try again, in seconds, after a limit was reached.
-const SOON: u64 = 1;
-
-/// When to try again, in seconds, after the application began to close.
-const AFTER_CLOSING: u64 = 10;
 
 /// A command as it was asked for.
 #[derive(Clone, Debug)]
@@ -44,6 +41,15 @@ struct Command {
     wait: Duration,
     /// What is left of this generation may run on beside the one that is started.
     orphan: Option<u64>,
+    /// Only tell what would happen.
+    is_dry: bool,
+    conditions: Conditions,
+}
+
+/// What became of a command when it was handed over.
+enum Handed {
+    Operation(Operation),
+    Foreseen(Foreseen),
 }
 
 /// Carries out `POST /services/{name}/{start,stop,restart}`.
@@ -67,11 +73,15 @@ pub(crate) async fn command(
     };
     #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
     let detached = tokio::spawn(handing_over);
-    let operation = detached.await.map_err(|_| reply::internal("a command panicked"))??;
+    let operation = match detached.await.map_err(|_| reply::internal("a command panicked"))?? {
+        Handed::Operation(operation) => operation,
+        Handed::Foreseen(foreseen) => return command.foreseen(control, &foreseen),
+    };
+    let id = operation.id();
     match timeout(command.wait, operation.outcome()).await {
-        Ok(Ok(done)) => Ok(command.done(&done)),
-        Ok(Err(error)) => Err(command.refused(control, error)),
-        Err(_) => command.accepted(control),
+        Ok(Ok(done)) => Ok(command.done(id, &done)),
+        Ok(Err(error)) => Err(command.refused(control, &error).operation(id.0)),
+        Err(_) => command.accepted(control, id),
     }
 }
 
@@ -80,25 +90,37 @@ async fn hand_over(
     control: &Control,
     command: &Command,
     request: Request,
-) -> Result<Operation, Problem> {
-    let mut by = By::by(&gate::actor(&request));
+) -> Result<Handed, Problem> {
+    let mut by = command.conditions.on(By::by(&gate::actor(&request)));
     let limits = &control.settings.limits;
-    let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
-    let body = reading
-        .await
-        .map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))??;
+    let body = body(control, request).await?;
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }
-    let accepting = control.manager.command(&command.service, command.verb, by);
-    match timeout(limits.accept_time, accepting).await {
-        Ok(Ok(operation)) => Ok(operation),
-        Ok(Err(error)) => Err(command.refused(control, error)),
+    let Command { service, verb, is_dry, .. } = command;
+    let asking = async {
+        if *is_dry {
+            control.manager.foresee(service, *verb, by).await.map(Handed::Foreseen)
+        } else {
+            control.manager.command(service, *verb, by).await.map(Handed::Operation)
+        }
+    };
+    match timeout(limits.accept_time, asking).await {
+        Ok(Ok(handed)) => Ok(handed),
+        Ok(Err(error)) => Err(command.refused(control, &error)),
         Err(_) => Err(busy()),
     }
 }
 
 // === the body ===
+
+/// Reads a command's body, within its time.
+pub(crate) async fn body(control: &Control, request: Request) -> Result<CommandBody, Problem> {
+    let limits = &control.settings.limits;
+    let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
+    let read = reading.await;
+    read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
+}
 
 async fn read_body(request: Request, most: usize) -> Result<CommandBody, Problem> {
     let (parts, body) = request.into_parts();
@@ -171,20 +193,23 @@ impl Command {
             EndpointId::Stop => Verb::Stop { cascade: query.flag("cascade") },
             _ => Verb::Restart { with_dependents: query.flag("with_dependents") },
         };
+        let is_dry = query.flag("dry_run");
+        let conditions = Conditions::take(request.headers(), &mut query);
         query.finish()?;
         let is_orphaned = now.error.as_ref().is_some_and(|it| it.kind == ErrorKind::Orphaned);
         let orphan = Some(now.generation.0).filter(|_| is_orphaned);
-        Ok(Self { service: now.name.to_string(), verb, wait, orphan })
+        Ok(Self { service: now.name.to_string(), verb, wait, orphan, is_dry, conditions })
     }
 
     /// Answers 200: the effect is visible.
-    fn done(&self, done: &Done) -> Response {
+    fn done(&self, operation: OperationId, done: &Done) -> Response {
         let effect = match self.verb {
             Verb::Start { .. } => Effect::Started,
             Verb::Restart { .. } => Effect::Restarted,
             Verb::Stop { .. } => Effect::Stopped,
         };
         let commanded = Commanded {
+            operation: operation.0,
             status: effect,
             service: self.service.clone(),
             changed: done.changed,
@@ -211,74 +236,37 @@ impl Command {
         }
     }
 
+    /// Answers 200: what would happen.
+    fn foreseen(&self, control: &Control, foreseen: &Foreseen) -> Result<Response, Problem> {
+        let generation = status::known(control, &self.service)?.generation.0;
+        let told = convert::foreseen(self.verb.as_str(), &self.service, generation, foreseen);
+        Ok(reply::json(StatusCode::OK, &told))
+    }
+
     /// Answers 202: the command goes on.
-    fn accepted(&self, control: &Control) -> Result<Response, Problem> {
+    fn accepted(&self, control: &Control, operation: OperationId) -> Result<Response, Problem> {
         let now = status::known(control, &self.service)?;
         let accepted = Accepted {
+            operation: operation.0,
             status: "accepted".to_owned(),
-            command: self.word().to_owned(),
+            command: self.verb.as_str().to_owned(),
             service: self.service.clone(),
             state: now.state.into(),
             waiting_on: convert::names(&now.waiting_on),
-            location: format!("{}/services/{}", control.prefix(), self.service),
+            location: format!("{}/operations/{}", control.prefix(), operation.0),
         };
         Ok(reply::accepted(&accepted, &accepted.location))
     }
 
     /// Says why the command has no effect.
-    fn refused(&self, control: &Control, error: CommandError) -> Problem {
-        let name = &self.service;
-        let detail = error.to_string();
-        let problem = match error {
-            CommandError::Unknown { .. } => Problem::new(Code::UnknownService, detail),
-            CommandError::Disabled => Problem::new(Code::Disabled, detail)
-                .help("set `enabled: true` in its section and restart the process"),
-            CommandError::Closing => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
-            CommandError::Orphaned | CommandError::Failed { kind: ErrorKind::Orphaned, .. } => {
-                Problem::new(Code::Orphaned, detail).help(
-                    "restart the process, or start a new generation beside what is left of the old \
-                     one with ?force=true",
-                )
-            }
-            CommandError::ProviderStopped { provider } => {
-                Problem::new(Code::ProviderStopped, detail)
-                    .provider(provider.as_str())
-                    .help(format!("start `{provider}`, or pass ?with_dependencies=true"))
-            }
-            CommandError::Superseded => Problem::new(Code::Superseded, detail)
-                .help("`acted` in its status says which one, and who gave it"),
-            CommandError::Busy => return busy(),
-            CommandError::Failed { kind, message } => self.failed(kind, &message),
-            _ => reply::internal("a command was refused for an unknown reason"),
-        };
-        match control.manager.state(name) {
-            Some(state) => problem.service(name).state(state),
-            None => problem.service(name),
+    fn refused(&self, control: &Control, error: &CommandError) -> Problem {
+        let problem = refusal::problem(self.verb.as_str(), &self.service, error);
+        match control.manager.state(&self.service) {
+            _ if *error == CommandError::Busy => problem,
+            Some(state) => problem.service(&self.service).state(state),
+            None => problem.service(&self.service),
         }
     }
-
-    fn failed(&self, kind: ErrorKind, message: &str) -> Problem {
-        let (code, what) = match self.verb {
-            Verb::Stop { .. } => (Code::StopFailed, "did not stop as it should"),
-            Verb::Start { .. } | Verb::Restart { .. } => (Code::StartFailed, "did not start"),
-        };
-        let problem =
-            Problem::new(code, format!("service `{}` {what}: {message} ({kind})", self.service));
-        match code {
-            Code::StartFailed => {
-                problem.help("`restart` in its status says whether it is tried again by itself")
-            }
-            _ => problem,
-        }
-    }
-
-    fn word(&self) -> &'static str {
-        self.verb.as_str()
-    }
-}
-
-fn busy() -> Problem {
-    Problem::new(Code::Busy, "too many commands are on their way").retry_after(SOON)
 }
 
 #[cfg(test)]

@@ -6,7 +6,12 @@
 
 use processpype_api as wire;
 use processpype_core::ServiceName;
-use processpype_runtime::{Acted, ErrorInfo, Event, Past, RestartInfo, Status, Timestamp};
+use processpype_runtime::{
+    Acted, ErrorInfo, Event, Foreseen, OperationState, OperationStatus, Past, PauseInfo, Recording,
+    RestartInfo, Status, Timestamp,
+};
+
+use crate::refusal;
 
 pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
     wire::ServiceStatus {
@@ -35,7 +40,25 @@ pub(crate) fn detail(now: &Status) -> wire::ServiceDetail {
     wire::ServiceDetail { status: status(now), history: now.history.iter().map(past).collect() }
 }
 
-pub(crate) fn event(event: &Event) -> wire::Event {
+pub(crate) fn pause(pause: &PauseInfo) -> wire::PauseReport {
+    wire::PauseReport {
+        until: time(pause.until),
+        actor: pause.actor.to_string(),
+        reason: pause.reason.as_deref().map(str::to_owned),
+    }
+}
+
+pub(crate) fn journal(recording: &Recording) -> wire::JournalReport {
+    wire::JournalReport {
+        file: recording.file.to_string(),
+        error: recording.error.as_deref().map(str::to_owned),
+        lost: recording.lost,
+    }
+}
+
+/// Turns an event into what stands on the wire, and in the file of events.
+#[must_use]
+pub fn event(event: &Event) -> wire::Event {
     wire::Event {
         seq: event.seq,
         time: time(event.time),
@@ -46,8 +69,78 @@ pub(crate) fn event(event: &Event) -> wire::Event {
         to: event.to.map(Into::into),
         cause: event.cause.to_owned(),
         actor: event.actor.as_deref().map(str::to_owned),
+        operation: event.operation.map(|operation| operation.0),
         message: event.message.as_deref().map(str::to_owned),
     }
+}
+
+pub(crate) fn operation(status: &OperationStatus) -> wire::Operation {
+    let service = status.service.as_ref().map(ServiceName::as_str);
+    let done = status.result.as_ref().and_then(|result| result.as_ref().ok());
+    let error = status.result.as_ref().and_then(|result| result.as_ref().err());
+    let problem =
+        error.map(|error| refusal::problem(status.verb, service.unwrap_or_default(), error));
+    wire::Operation {
+        id: status.id.0,
+        verb: status.verb.to_owned(),
+        flags: status.flags.iter().map(|&flag| flag.to_owned()).collect(),
+        service: service.map(str::to_owned),
+        actor: status.actor.to_string(),
+        reason: status.reason.as_deref().map(str::to_owned),
+        state: operation_state(status.state()),
+        accepted: time(status.accepted),
+        ended: status.ended.map(time),
+        changed: done.map(|done| done.changed),
+        generation: done.map(|done| done.generation.0),
+        affected: done.map_or_else(Vec::new, |done| names(&done.affected)),
+        code: problem.as_ref().map(|problem| problem.code().as_str().to_owned()),
+        detail: problem.map(|problem| problem.detail().to_owned()),
+    }
+}
+
+fn operation_state(state: OperationState) -> wire::OperationState {
+    match state {
+        OperationState::Done => wire::OperationState::Done,
+        OperationState::Failed => wire::OperationState::Failed,
+        OperationState::Superseded => wire::OperationState::Superseded,
+        OperationState::Cancelled => wire::OperationState::Cancelled,
+        OperationState::Refused => wire::OperationState::Refused,
+        _ => wire::OperationState::Waiting,
+    }
+}
+
+/// Says what a command on a service, which is in `generation` now, would do.
+pub(crate) fn foreseen(
+    verb: &str,
+    service: &str,
+    generation: u64,
+    foreseen: &Foreseen,
+) -> wire::Foreseen {
+    let done = foreseen.result.as_ref().and_then(|result| result.as_ref().ok());
+    let error = foreseen.result.as_ref().and_then(|result| result.as_ref().err());
+    let problem = error.map(|error| refusal::problem(verb, service, error));
+    wire::Foreseen {
+        would: match &foreseen.result {
+            None => wire::Would::Wait,
+            Some(Ok(_)) => wire::Would::Succeed,
+            Some(Err(_)) => wire::Would::Refuse,
+        },
+        command: verb.to_owned(),
+        service: service.to_owned(),
+        changed: done.map_or(error.is_none(), |done| done.changed),
+        generation: done.map_or(generation, |done| done.generation.0),
+        steps: foreseen.steps.iter().map(step).collect(),
+        affected: done.map_or_else(Vec::new, |done| names(&done.affected)),
+        waiting_on: names(&foreseen.waiting_on),
+        supersedes: foreseen.supersedes.iter().map(|operation| operation.0).collect(),
+        code: problem.as_ref().map(|problem| problem.code().as_str().to_owned()),
+        detail: problem.map(|problem| problem.detail().to_owned()),
+    }
+}
+
+fn step(step: &processpype_runtime::ForeseenStep) -> wire::Step {
+    let action = if step.starts { wire::StepAction::Start } else { wire::StepAction::Stop };
+    wire::Step { action, service: step.service.to_string() }
 }
 
 pub(crate) fn names(names: &[ServiceName]) -> Vec<String> {
@@ -73,6 +166,7 @@ fn restart(restart: &RestartInfo) -> wire::Restart {
 
 fn acted(acted: &Acted) -> wire::Acted {
     wire::Acted {
+        operation: acted.operation.0,
         actor: acted.actor.to_string(),
         verb: acted.verb.to_owned(),
         reason: acted.reason.as_deref().map(str::to_owned),

@@ -10,6 +10,7 @@ use axum::response::Response;
 use processpype_api::{
     EVENT_KINDS, EVENTS_PER_PAGE, EventPage, Fault, MAX_EVENTS_PER_PAGE, Problem,
 };
+use processpype_config::HumanDuration;
 use processpype_core::ServiceName;
 use processpype_runtime::{EVENTS_KEPT, Event};
 
@@ -26,6 +27,8 @@ const LOOKED_AT: usize = EVENTS_KEPT;
 pub(crate) struct Filter {
     service: Option<String>,
     kind: Option<&'static str>,
+    /// In milliseconds since 1970.
+    since: Option<u64>,
 }
 
 pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
@@ -45,12 +48,26 @@ pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
     Ok(reply::json(StatusCode::OK, &page))
 }
 
+/// Takes a time, or how long ago that was.
+fn since(control: &Control, query: &mut Query) -> Option<u64> {
+    let text = query.text("since")?;
+    if let Ok(time) = text.parse::<processpype_api::Timestamp>() {
+        return Some(time.0);
+    }
+    let Ok(ago) = text.parse::<HumanDuration>() else {
+        let message = "it is neither a time in UTC nor a duration";
+        query.choose("since", message, &["2026-11-23T12:00:00Z", "15m"]);
+        return None;
+    };
+    Some(control.manager.now().0.saturating_sub(ago.as_millis() as u64))
+}
+
 // === impl Filter ===
 
 impl Filter {
     pub(crate) fn take(control: &Control, query: &mut Query) -> Self {
-        let service = query.text("service");
-        let filter = Self { service, kind: query.word("kind", EVENT_KINDS) };
+        let (service, kind) = (query.text("service"), query.word("kind", EVENT_KINDS));
+        let filter = Self { service, kind, since: since(control, query) };
         let unknown =
             filter.service.as_deref().filter(|name| control.manager.state(name).is_none());
         if let Some(name) = unknown {
@@ -62,7 +79,8 @@ impl Filter {
 
     pub(crate) fn matches(&self, event: &Event) -> bool {
         let service = event.service.as_ref().map(ServiceName::as_str);
-        self.service.as_deref().is_none_or(|wanted| service == Some(wanted))
+        self.since.is_none_or(|since| event.time.0 >= since)
+            && self.service.as_deref().is_none_or(|wanted| service == Some(wanted))
             && self.kind.is_none_or(|wanted| event.kind.as_str() == wanted)
     }
 }

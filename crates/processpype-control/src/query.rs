@@ -139,7 +139,8 @@ impl Query {
         self.faults.push(fault);
     }
 
-    fn choose(&mut self, name: &str, message: &str, valid: &[&str]) {
+    /// Adds the mistake that a word is none of the valid ones.
+    pub(crate) fn choose(&mut self, name: &str, message: &str, valid: &[&str]) {
         let valid = valid.iter().map(|&one| one.to_owned()).collect();
         self.fault(Fault { valid, ..Fault::new(name, message) });
     }

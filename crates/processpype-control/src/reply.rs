@@ -80,6 +80,17 @@ pub(crate) fn accepted<T: Serialize>(value: &T, location: &str) -> Response {
     response
 }
 
+/// Tags an answer with the generation that it is about, for `If-Match` of a command.
+///
+/// The tag does not name these bytes: the answer may not be stored, and `If-None-Match` is not
+/// looked at.
+pub(crate) fn in_generation(mut response: Response, generation: u64) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{generation}\"")) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
 /// Answers with `problem`, whose documentation is below `prefix`.
 pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
     let status =
@@ -100,9 +111,11 @@ pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
 }
 
 /// Answers `OPTIONS`: the methods, and no leave for other sites.
-pub(crate) fn options(methods: &'static str) -> Response {
+pub(crate) fn options(methods: &str) -> Response {
     let mut response = empty(StatusCode::NO_CONTENT);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    if let Ok(methods) = HeaderValue::from_str(methods) {
+        response.headers_mut().insert(ALLOW, methods);
+    }
     response
 }
 

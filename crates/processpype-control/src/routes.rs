@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root.
+//! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root. Endpoints of one path
+//!    differ in their method.
 //! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the
 //!    framework ends without a slash; `/services/{name}/` is the root of the service's own routes.
 //! 3. Before anything else is done with a request, its gate has let it pass.
@@ -22,28 +23,23 @@ use axum::response::Response;
 use axum::routing::any;
 use futures_util::FutureExt;
 use processpype_api::{Access, Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
-use processpype_runtime::RESERVED_VERBS;
+use processpype_runtime::{RESERVED_VERBS, Request as By};
 
-use crate::gate::{Caller, Need, Visitor};
+use crate::gate::{self, Caller, Need, Visitor};
 use crate::query::Query;
 use crate::server::Control;
 use crate::{
-    commands, docs, graph, journal, logs, passage, probes, reply, status, stream, timeline, why,
+    commands, docs, graph, journal, logs, operations, passage, probes, reply, restarts, status,
+    stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
 const SERVICE_ROOT: &str = "/services/{name}/";
 
-/// What can be done with a path that can be read.
-const READ_METHODS: &str = "GET, HEAD, OPTIONS";
-
-/// What can be done with the path of a command.
-const COMMAND_METHODS: &str = "POST, OPTIONS";
-
 /// Makes the router of the whole control plane.
 pub(crate) fn router(control: &Arc<Control>) -> Router {
     let mut router = Router::new();
-    for endpoint in ENDPOINTS {
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| is_first(endpoint)) {
         for path in paths(endpoint, control.prefix()) {
             let entry = async move |State(control): State<Arc<Control>>,
                                     params: Result<RawPathParams, RawPathParamsRejection>,
@@ -62,6 +58,15 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
         })
         .layer(from_fn_with_state(Arc::clone(control), around))
         .with_state(Arc::clone(control))
+}
+
+/// Whether an endpoint is the first one of its path.
+fn is_first(endpoint: &Endpoint) -> bool {
+    at_path(endpoint.path).next().is_some_and(|first| first.id == endpoint.id)
+}
+
+fn at_path(path: &str) -> impl Iterator<Item = &'static Endpoint> {
+    ENDPOINTS.iter().filter(move |endpoint| endpoint.path == path)
 }
 
 fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
@@ -110,41 +115,70 @@ fn finish(control: &Control, path: &str, result: Result<Response, Problem>) -> R
     })
 }
 
+/// Finds the endpoint of the request's method among those of its path.
 async fn dispatch(
     control: &Arc<Control>,
-    endpoint: &Endpoint,
+    first: &Endpoint,
     params: &Params,
     mut request: Request,
 ) -> Result<Response, Problem> {
     let caller = Visitor::of(&request).caller(control, request.headers())?;
-    let is_post = *request.method() == Method::POST;
+    let method = request.method();
+    let endpoint = at_path(first.path).find(|endpoint| answers(endpoint, method));
     // The routes of a service say themselves, further on, who may call them; whatever else there is
     // or will be is asked for here.
-    let is_services = endpoint.method == Known::Any || (endpoint.method == Known::Post && !is_post);
+    let is_services = match endpoint {
+        Some(endpoint) => endpoint.method == Known::Any,
+        None => is_of_service(first),
+    };
     if !is_services {
-        caller.may(control, Need::Endpoint(endpoint.access))?;
-    }
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !is_services && !is_read {
-        caller.commands(control)?;
+        caller.may(control, Need::Endpoint(endpoint.unwrap_or(first).access))?;
+        if !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            caller.commands(control)?;
+        }
     }
     request.extensions_mut().insert(caller.clone());
-    let method = request.method();
+    let Some(endpoint) = endpoint else {
+        return beside(control, first, params, request, &caller).await;
+    };
     match endpoint.method {
-        Known::Get if matches!(*method, Method::GET | Method::HEAD) => {
-            read(control, endpoint.id, params, &request, &caller)
-        }
-        Known::Get if *method == Method::OPTIONS => Ok(reply::options(READ_METHODS)),
-        Known::Get => {
-            let detail = "this can only be read";
-            Err(Problem::new(Code::MethodNotAllowed, detail).allow(READ_METHODS))
-        }
-        Known::Post if *method == Method::POST => {
-            let name = params.get("name");
-            commands::command(control, endpoint.id, name, request).await
-        }
-        Known::Post => beside_command(control, endpoint, params, request, &caller).await,
+        Known::Get => read(control, endpoint.id, params, &request, &caller),
+        Known::Post | Known::Delete => act(control, endpoint.id, params, request).await,
         Known::Any => pass(control, params, request, &caller).await,
+    }
+}
+
+fn answers(endpoint: &Endpoint, method: &Method) -> bool {
+    match endpoint.method {
+        Known::Get => matches!(*method, Method::GET | Method::HEAD),
+        Known::Post => *method == Method::POST,
+        Known::Delete => *method == Method::DELETE,
+        Known::Any => true,
+    }
+}
+
+/// Whether the service may answer the methods that the framework has not at this path.
+fn is_of_service(endpoint: &Endpoint) -> bool {
+    let below = endpoint.path.strip_prefix("/services/{name}/");
+    below.is_some_and(|path| !path.starts_with("-/"))
+}
+
+/// Carries out what changes something.
+async fn act(
+    control: &Arc<Control>,
+    id: EndpointId,
+    params: &Params,
+    request: Request,
+) -> Result<Response, Problem> {
+    let by = By::by(&gate::actor(&request));
+    match id {
+        EndpointId::PauseRestarts | EndpointId::ResumeRestarts => {
+            restarts::command(control, id, request, by).await
+        }
+        EndpointId::CancelOperation => {
+            operations::cancel(control, params.get("id"), request.uri(), by).await
+        }
+        _ => commands::command(control, id, params.get("name"), request).await,
     }
 }
 
@@ -164,6 +198,7 @@ fn read(
         EndpointId::Events => return journal::page(control, uri),
         EndpointId::Graph => return graph::graph(control, uri, headers),
         EndpointId::EventStream => return stream::follow(control, uri, headers, caller),
+        EndpointId::Operations => return operations::page(control, uri),
         EndpointId::Logs => return logs::page(control, None, uri),
         EndpointId::LogStream => return logs::follow(control, None, uri, headers, caller),
         EndpointId::ServiceLogs => return logs::page(control, Some(params.get("name")), uri),
@@ -180,6 +215,7 @@ fn read(
         EndpointId::Plan => Ok(control.plan.respond(headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
         EndpointId::Info => Ok(status::info(control)),
+        EndpointId::Operation => operations::look(control, params.get("id")),
         EndpointId::OpenApi => Ok(control.documents.openapi.respond(headers)),
         EndpointId::Docs => Ok(docs::respond(control.documents.page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
@@ -193,6 +229,10 @@ fn read(
         | EndpointId::ServiceLogs
         | EndpointId::ServiceLogStream
         | EndpointId::Graph
+        | EndpointId::Operations
+        | EndpointId::CancelOperation
+        | EndpointId::PauseRestarts
+        | EndpointId::ResumeRestarts
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart
@@ -200,30 +240,48 @@ fn read(
     }
 }
 
-/// Only `POST` on the path of a command is the framework's: the service may answer other methods.
-/// If it does not, the command is what the path is for.
-async fn beside_command(
+/// Answers a method that no endpoint of the path has.
+///
+/// Only `POST` on the path of a service's command is the framework's: the service may answer other
+/// methods. If it does not, the command is what the path is for.
+async fn beside(
     control: &Control,
-    endpoint: &Endpoint,
+    first: &Endpoint,
     params: &Params,
     request: Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
     let is_options = request.method() == Method::OPTIONS;
-    let may_command = caller.is_allowed(Need::Endpoint(endpoint.access));
-    match pass(control, params, request, caller).await {
-        Err(problem)
-            if may_command
-                && matches!(problem.code(), Code::UnknownPath | Code::ServiceUnavailable) =>
-        {
-            if is_options {
-                return Ok(reply::options(COMMAND_METHODS));
-            }
-            Err(Problem::new(Code::MethodNotAllowed, "a command is given with `POST`")
-                .allow(COMMAND_METHODS))
+    if is_of_service(first) {
+        let may_command = caller.is_allowed(Need::Endpoint(first.access));
+        match pass(control, params, request, caller).await {
+            Err(problem)
+                if may_command
+                    && matches!(problem.code(), Code::UnknownPath | Code::ServiceUnavailable) => {}
+            other => return other,
         }
-        other => other,
     }
+    let methods = methods(first.path);
+    if is_options {
+        return Ok(reply::options(&methods));
+    }
+    let detail = match first.method {
+        Known::Post => "a command is given with `POST`",
+        _ if methods.contains("DELETE") => "this can only be read, or deleted",
+        _ => "this can only be read",
+    };
+    Err(Problem::new(Code::MethodNotAllowed, detail).allow(methods))
+}
+
+/// Returns what can be done with a path, joined by commas.
+fn methods(path: &str) -> String {
+    let words = at_path(path).map(|endpoint| match endpoint.method {
+        Known::Get => "GET, HEAD",
+        Known::Post => "POST",
+        Known::Delete => "DELETE",
+        Known::Any => "GET, HEAD, POST, PUT, PATCH, DELETE",
+    });
+    words.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
 }
 
 /// Passes the request to the service, unless the framework keeps the path for itself.

@@ -34,7 +34,8 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
 
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
     let status = known(control, name)?;
-    Ok(reply::json(StatusCode::OK, &convert::detail(&status)))
+    let response = reply::json(StatusCode::OK, &convert::detail(&status));
+    Ok(reply::in_generation(response, status.generation.0))
 }
 
 /// Says what the application is. Nothing of its environment or configuration is in it.
@@ -76,6 +77,8 @@ fn overview(control: &Control) -> ApplicationStatus {
         version: settings.version.clone(),
         environment: settings.environment.clone(),
         state: application_state(control.manager.application_state()),
+        restarts_paused: control.manager.pause().as_deref().map(convert::pause),
+        journal: control.manager.recording().as_deref().map(convert::journal),
         services: statuses.iter().map(named).collect(),
     }
 }

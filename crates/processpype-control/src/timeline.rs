@@ -250,6 +250,7 @@ mod tests {
                 to: to.filter(|_| !is_application),
                 cause: words[2].trim_start_matches('!').to_owned(),
                 actor: None,
+                operation: None,
                 message: None,
             }
         };

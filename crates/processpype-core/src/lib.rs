@@ -35,6 +35,7 @@
 
 mod event;
 mod exit;
+mod foresight;
 mod graph;
 mod group;
 mod log_level;
@@ -48,6 +49,7 @@ mod throttle;
 
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
+pub use crate::foresight::{Foresight, Step};
 pub use crate::graph::{Cycle, Edge, EdgePolicy, Graph, ServiceId};
 pub use crate::group::{Group, Groups, InvalidGroup, MAX_MEMBERS, Strategy};
 pub use crate::log_level::{InvalidLogLevel, LogLevel};

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use processpype_core::{EventKind, Generation, ServiceName, ServiceState};
+use processpype_core::{EventKind, Generation, OperationId, ServiceName, ServiceState};
 use tokio::sync::Notify;
 
 use crate::clock::Timestamp;
@@ -35,8 +35,10 @@ pub const EVENTS_KEPT: usize = 4096;
 /// | `state` | a transition | `generation`, `from`, `to`; `message` if it failed |
 /// | `health` | readiness, degradation, a reported error | `generation`, `message` |
 /// | `restart` | a restart to come, or that none comes any more | `generation`, `message` |
-/// | `command` | a command, given or ended | `actor`; `message` is the reason or the refusal |
+/// | `command` | a command, given or ended | `actor`, `operation`; `message`: reason or refusal |
 /// | `application` | the whole application | neither service nor generation |
+///
+/// What belongs to a command that goes on has its `operation`, and who gave it as `actor`.
 ///
 /// `cause` is from a closed set of words and safe to match on; `message` is for people and may
 /// change.
@@ -61,6 +63,8 @@ pub struct Event {
     pub cause: &'static str,
     /// Who made it happen, if somebody did.
     pub actor: Option<Arc<str>>,
+    /// The operation that it is a part of.
+    pub operation: Option<OperationId>,
     /// A text for people, without internals.
     pub message: Option<Arc<str>>,
 }
@@ -166,6 +170,13 @@ impl Subscription {
         Self { journal, after }
     }
 
+    /// Goes back, or on, to the place after event `after`.
+    ///
+    /// For a reader that could not use what it had taken.
+    pub fn go_to(&mut self, after: u64) {
+        self.after = after;
+    }
+
     /// Waits for events after the last ones returned, and returns at most `limit` of them (at least
     /// 1).
     ///
@@ -210,6 +221,7 @@ mod tests {
                 to: None,
                 cause: "test",
                 actor: None,
+                operation: None,
                 message: None,
             });
         }

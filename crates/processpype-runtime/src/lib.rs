@@ -18,7 +18,8 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
-//! | what others see and ask | `manager`, `operation`, `status`, `journal`, `layout` |
+//! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
+//! | what others ask | `manager`, `operation` |
 //! | what test kits see | `watch` |
 
 mod argument;
@@ -46,6 +47,8 @@ mod message;
 mod operation;
 mod panic;
 mod problem;
+mod recording;
+mod register;
 mod remains;
 mod routes;
 mod scrub;
@@ -75,13 +78,20 @@ pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
-pub use crate::operation::{CommandError, Done, Operation, Request};
+pub use crate::operation::{
+    CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
+    WAITERS_MAX,
+};
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::recording::{Recording, Reporter};
+pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};
 pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
 pub use crate::scrub::Scrub;
 pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
-pub use crate::supervisor::{ABORT_RESERVE, Closed, Launch, OPERATIONS_PENDING, Supervisor};
+pub use crate::supervisor::{
+    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, PAUSE_MAX, Supervisor,
+};
 pub use crate::watch::Watch;

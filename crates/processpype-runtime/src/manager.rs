@@ -11,11 +11,14 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod operations;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -24,7 +27,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
-use crate::operation::{Command, CommandError, Done, Operation, Request};
+use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
+use crate::recording::{Recording, Reporter};
+use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
 use crate::status::Status;
 
@@ -53,7 +58,7 @@ pub const COMMANDS_PENDING: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Manager {
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Order>,
 }
 
 /// What supervisor and handles share.
@@ -64,6 +69,11 @@ pub(crate) struct Shared {
     by_name: HashMap<ServiceName, usize>,
     pub(crate) journal: Arc<Journal>,
     layout: Layout,
+    pub(crate) register: Register,
+    /// How the durable journal is doing, if there is one.
+    pub(crate) recording: ArcSwapOption<Recording>,
+    /// Set while automatic restarts are paused.
+    pub(crate) pause: ArcSwapOption<PauseInfo>,
     clock: Clock,
     version: AtomicU64,
     state: AtomicU8,
@@ -85,7 +95,7 @@ pub(crate) enum Asked {
 // === impl Manager ===
 
 impl Manager {
-    pub(crate) fn new(shared: Arc<Shared>, commands: mpsc::Sender<Command>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, commands: mpsc::Sender<Order>) -> Self {
         Self { shared, commands }
     }
 
@@ -241,7 +251,7 @@ impl Manager {
             self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
         let (accepted, answer) = oneshot::channel();
         let command = Command { service: cell.id(), verb, by, accepted };
-        self.commands.try_send(command).map_err(|error| match error {
+        self.commands.try_send(Order::Command(command)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Busy,
             mpsc::error::TrySendError::Closed(_) => CommandError::Closing,
         })?;
@@ -284,6 +294,20 @@ impl Manager {
     #[must_use]
     pub fn last_event(&self) -> u64 {
         self.shared.journal.last()
+    }
+
+    /// Returns how the durable journal is doing; `None` if there is none.
+    #[must_use]
+    pub fn recording(&self) -> Option<Arc<Recording>> {
+        self.shared.recording.load_full()
+    }
+
+    /// Returns what tells the supervisor how the durable journal is doing.
+    ///
+    /// For whoever writes it; it does not keep the application from closing.
+    #[must_use]
+    pub fn reporter(&self) -> Reporter {
+        Reporter::new(self.commands.downgrade())
     }
 
     /// Returns the time by the clock of statuses and events.
@@ -389,6 +413,9 @@ impl Shared {
             by_name,
             journal,
             layout,
+            register: Register::new(OPERATIONS_KEPT),
+            recording: ArcSwapOption::empty(),
+            pause: ArcSwapOption::empty(),
             clock,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),

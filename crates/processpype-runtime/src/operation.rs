@@ -8,11 +8,18 @@
 //!    and leaves no trace.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use processpype_core::{ErrorKind, Generation, OperationId, ServiceName, Verb};
+use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::oneshot;
 
+use crate::clock::Timestamp;
+use crate::recording::Recording;
+use crate::register::{OperationState, OperationStatus};
 use crate::status::Acted;
+
+/// How many may wait for the end of one operation: the same request repeated under its key.
+pub const WAITERS_MAX: usize = 64;
 
 /// Who asks for something, and why.
 ///
@@ -28,6 +35,10 @@ pub struct Request {
     pub actor: Arc<str>,
     /// Why, if they say so.
     pub reason: Option<Arc<str>>,
+    /// Only if the service's generation is one of these; `None` = whatever it is.
+    pub expects: Option<Vec<Generation>>,
+    /// Names the request, so that it can be repeated without being carried out twice.
+    pub key: Option<Arc<str>>,
 }
 
 /// An accepted command. Dropping it does not cancel the command.
@@ -58,8 +69,8 @@ pub struct Done {
 
 /// Why a command had no effect.
 ///
-/// Each variant is one answer of the control API: 404 for `Unknown`, 503 for `Failed`, `Busy` and
-/// `Closing`, 409 for the rest.
+/// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused`, 503 for
+/// `Failed`, `Busy` and `Closing`, 409 for the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -81,6 +92,18 @@ pub enum CommandError {
     },
     /// A later command, or closing, took its place.
     Superseded,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// The service is in another generation than the request expects.
+    Stale {
+        /// The generation it is in.
+        generation: Generation,
+    },
+    /// The same actor has used the same key for another request.
+    KeyReused {
+        /// The operation of that request.
+        operation: OperationId,
+    },
     /// The generation that the command was about failed.
     Failed {
         /// What kind of failure.
@@ -95,22 +118,122 @@ pub enum CommandError {
 /// A command on its way to the supervisor.
 #[derive(Debug)]
 pub(crate) struct Command {
-    pub(crate) service: processpype_core::ServiceId,
+    pub(crate) service: ServiceId,
     pub(crate) verb: Verb,
     pub(crate) by: Request,
     pub(crate) accepted: oneshot::Sender<Result<Operation, CommandError>>,
 }
 
+/// The operation that a service is part of.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(crate) operation: OperationId,
+    pub(crate) actor: Arc<str>,
+    /// The operation named this service, or has made something happen to it.
+    pub(crate) is_touched: bool,
+}
+
+/// What is asked of the supervisor through its bounded queue.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Command(Command),
+    Foresee(ServiceId, Verb, Request, oneshot::Sender<Foreseen>),
+    Cancel(OperationId, Request, oneshot::Sender<Result<Arc<OperationStatus>, CancelError>>),
+    /// Pause automatic restarts for a time.
+    Pause(Duration, Request, oneshot::Sender<Result<Paused, CommandError>>),
+    /// Let them go on.
+    Resume(Request, oneshot::Sender<Result<Paused, CommandError>>),
+    /// How the durable journal is doing, with the cause and the text of an event.
+    Recording(&'static str, Arc<str>, Recording),
+    /// Says that the supervisor takes orders.
+    Answer(oneshot::Sender<()>),
+}
+
+/// Automatic restarts are paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PauseInfo {
+    /// When they go on by themselves.
+    pub until: Timestamp,
+    /// Who paused them.
+    pub actor: Arc<str>,
+    /// Why, if they said so.
+    pub reason: Option<Arc<str>>,
+}
+
+/// What a pause or a resumption of automatic restarts has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Paused {
+    /// The operation.
+    pub operation: OperationId,
+    /// Whether it changed something.
+    pub changed: bool,
+    /// Whether they were paused before.
+    pub was_paused: bool,
+    /// Until when they are paused now.
+    pub until: Option<Timestamp>,
+}
+
+/// What a command would do if all goes well.
+///
+/// Nothing has happened, and nothing is reserved: what comes in between may change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Foreseen {
+    /// How it would end; `None` if it would wait for what does not come by itself.
+    pub result: Option<Result<Done, CommandError>>,
+    /// What would stop and start because of it, in this order.
+    pub steps: Vec<ForeseenStep>,
+    /// What the service would wait for in the end.
+    pub waiting_on: Vec<ServiceName>,
+    /// The operations whose place it would take.
+    pub supersedes: Vec<OperationId>,
+}
+
+/// One thing that a command would do to one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForeseenStep {
+    /// The service.
+    pub service: ServiceName,
+    /// Whether it would start; otherwise it would stop.
+    pub starts: bool,
+}
+
+/// Why an operation cannot be cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelError {
+    /// There was no such operation in this run of the application.
+    Unknown,
+    /// It ended so long ago that it is not known any more.
+    Forgotten,
+    /// It has ended.
+    Ended(Arc<OperationStatus>),
+    /// It is a stop, which always wins.
+    IsStop,
+    /// Too many commands are on the way.
+    Busy,
+    /// The application has closed.
+    Closed,
+}
+
 /// An operation that the supervisor has not finished.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) service: processpype_core::ServiceId,
+    pub(crate) service: ServiceId,
     pub(crate) verb: Verb,
     pub(crate) by: Request,
+    /// Who has cancelled it.
+    pub(crate) cancelled: Option<Request>,
     /// Who had acted before; it is shown again if the command is refused.
     pub(crate) before: Option<Acted>,
     pub(crate) affected: Vec<ServiceName>,
-    pub(crate) sender: oneshot::Sender<Result<Done, CommandError>>,
+    /// What the service was part of before; it is again if the command is refused.
+    pub(crate) mark: Option<Mark>,
+    /// Who waits for its end; at most [`WAITERS_MAX`].
+    pub(crate) senders: Vec<oneshot::Sender<Result<Done, CommandError>>>,
 }
 
 // === impl Request ===
@@ -121,7 +244,7 @@ impl Request {
     /// Such as `api:loopback`, `cli:alice` or `code`. It is shown in statuses and events.
     #[must_use]
     pub fn by(actor: &str) -> Self {
-        Self { actor: actor.into(), reason: None }
+        Self { actor: actor.into(), reason: None, expects: None, key: None }
     }
 
     /// Adds the reason.
@@ -130,6 +253,26 @@ impl Request {
     #[must_use]
     pub fn because(mut self, reason: &str) -> Self {
         self.reason = Some(reason.into());
+        self
+    }
+
+    /// Asks only if the service is in one of these generations when the supervisor looks.
+    ///
+    /// So nothing is done to a generation that the one who asks has not seen: otherwise the answer
+    /// is [`CommandError::Stale`]. Checked and accepted in one step, so nothing comes in between.
+    #[must_use]
+    pub fn expecting(mut self, generations: impl IntoIterator<Item = Generation>) -> Self {
+        self.expects = Some(generations.into_iter().collect());
+        self
+    }
+
+    /// Names the request: the same request of the same actor under the same key is the same
+    /// operation, however often it is sent, for 24 h or until the operation is forgotten.
+    ///
+    /// Another request under that key is refused with [`CommandError::KeyReused`].
+    #[must_use]
+    pub fn keyed(mut self, key: &str) -> Self {
+        self.key = Some(key.into());
         self
     }
 }
@@ -146,7 +289,8 @@ impl Operation {
 
     /// Returns the operation's id.
     ///
-    /// Unique within one run of the application.
+    /// Unique within one run of the application; [`Manager::operation`](crate::Manager::operation)
+    /// tells about it, also after its end.
     #[must_use]
     pub fn id(&self) -> OperationId {
         self.id
@@ -169,6 +313,24 @@ impl Operation {
 
 // === impl CommandError ===
 
+impl CommandError {
+    /// Returns the state of an operation that ends like this.
+    pub(crate) fn state(&self) -> OperationState {
+        match self {
+            Self::Superseded | Self::Closing => OperationState::Superseded,
+            Self::Cancelled => OperationState::Cancelled,
+            Self::Failed { .. } => OperationState::Failed,
+            Self::Unknown { .. }
+            | Self::Disabled
+            | Self::Orphaned
+            | Self::ProviderStopped { .. }
+            | Self::Stale { .. }
+            | Self::KeyReused { .. }
+            | Self::Busy => OperationState::Refused,
+        }
+    }
+}
+
 impl std::fmt::Display for CommandError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -182,6 +344,13 @@ impl std::fmt::Display for CommandError {
                 write!(f, "the service needs `{provider}`, which an operator stopped")
             }
             Self::Superseded => f.write_str("a later command took the place of this one"),
+            Self::Cancelled => f.write_str("the command was cancelled"),
+            Self::Stale { generation } => {
+                write!(f, "the service is in generation {generation}, which was not expected")
+            }
+            Self::KeyReused { operation } => {
+                write!(f, "the key belongs to another request, operation {}", operation.0)
+            }
             Self::Failed { message, .. } => f.write_str(message),
             Self::Busy => f.write_str("too many commands are on the way; try again"),
         }
@@ -189,3 +358,22 @@ impl std::fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+// === impl CancelError ===
+
+impl std::fmt::Display for CancelError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("there was no such operation"),
+            Self::Forgotten => f.write_str("the operation ended long ago and is forgotten"),
+            Self::Ended(status) => {
+                write!(f, "the operation has ended: {}", status.state().as_str())
+            }
+            Self::IsStop => f.write_str("a stop cannot be cancelled"),
+            Self::Busy => f.write_str("too many commands are on the way; try again"),
+            Self::Closed => f.write_str("the application has closed"),
+        }
+    }
+}
+
+impl std::error::Error for CancelError {}

@@ -11,7 +11,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use processpype_core::{Desired, ErrorKind, Exit, Generation, ServiceName, ServiceState};
+use processpype_core::{
+    Desired, ErrorKind, Exit, Generation, OperationId, ServiceName, ServiceState,
+};
 
 use crate::clock::Timestamp;
 
@@ -112,6 +114,8 @@ pub struct RestartInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Acted {
+    /// The operation.
+    pub operation: OperationId,
     /// Who gave it.
     pub actor: Arc<str>,
     /// What it was: `start`, `stop`, `restart`.

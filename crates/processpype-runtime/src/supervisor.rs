@@ -29,6 +29,8 @@ mod acting;
 mod closing;
 mod ending;
 mod launch;
+mod operations;
+mod pausing;
 mod publish;
 mod recovery;
 mod watch;
@@ -38,10 +40,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{
-    Action, CloseCause, EventKind, Generation, Machine, OperationId, Outcome, Refusal, Report,
-    ServiceId, Timer, Verb,
+    Action, CloseCause, EventKind, Generation, Machine, OperationId, Report, ServiceId, Timer,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -56,12 +57,14 @@ use crate::generation::{self, Orders};
 use crate::life::Life;
 use crate::manager::{Asked, Shared};
 use crate::message::{Ending, Message, Reports};
-use crate::operation::{Command, CommandError, Done, Operation, Waiting};
+use crate::operation::{Mark, Order, Waiting};
 use crate::timers::{Due, Timers};
 use crate::vitals::Watched;
 
 pub use self::closing::Closed;
 pub use self::launch::Launch;
+pub use self::operations::IDEMPOTENCY_WINDOW;
+pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
 
 /// How many messages of one source are taken before the others are looked at.
@@ -95,10 +98,12 @@ pub struct Supervisor {
     services: Vec<Service>,
     timers: Timers,
     messages: mpsc::Receiver<Message>,
-    commands: mpsc::Receiver<Command>,
+    commands: mpsc::Receiver<Order>,
     reports: Reports,
     operations: HashMap<OperationId, Waiting>,
     next_operation: u64,
+    /// The requests that were given under a key, for as long as their operations are known.
+    keys: HashMap<operations::Key, operations::Keyed>,
     actions: Vec<Action>,
     /// The restarts of each group, by its number.
     groups: Vec<recovery::GroupBudget>,
@@ -106,6 +111,7 @@ pub struct Supervisor {
     given_up: VecDeque<(ServiceId, Generation)>,
     chance: Chance,
     turnstile: recovery::Turnstile,
+    pausing: pausing::Pausing,
     closing: closing::Closing,
 }
 
@@ -124,6 +130,8 @@ struct Service {
     started: crate::clock::Timestamp,
     restarts: recovery::Restarts,
     watch: watch::Watch,
+    /// The last operation that this service was part of.
+    mark: Option<Mark>,
 }
 
 // === impl Supervisor ===
@@ -137,6 +145,7 @@ impl Supervisor {
     /// supervisor drops.
     pub async fn run(mut self) -> Closed {
         self.say(EventKind::Application, "starting");
+        self.tell_unclean_end();
         self.step(Machine::boot);
         let shared = Arc::clone(&self.shared);
         let mut has_handles = true;
@@ -151,7 +160,7 @@ impl Supervisor {
                 _ = self.messages.recv_many(&mut batch, BATCH) => {}
                 () = shared.asked() => {}
                 command = self.commands.recv(), if has_handles => match command {
-                    Some(command) => self.take_command(command),
+                    Some(order) => self.take_order(order),
                     // Nobody can ask for the end any more, so this is it.
                     None => (has_handles, _) = (false, self.begin_closing()),
                 },
@@ -169,7 +178,7 @@ impl Supervisor {
     fn take_waiting_commands(&mut self) {
         for _ in 0..BATCH {
             match self.commands.try_recv() {
-                Ok(command) => self.take_command(command),
+                Ok(order) => self.take_order(order),
                 Err(_) => return,
             }
         }
@@ -185,6 +194,7 @@ impl Supervisor {
                 Some(Due::Drained) => self.step(|machine, actions| {
                     machine.close(CloseCause::Requested, actions);
                 }),
+                Some(Due::Resume(number)) => self.pause_is_over(number),
                 Some(Due::Closing) => self.step(Machine::abort_all),
                 None => return,
             }
@@ -255,13 +265,6 @@ impl Supervisor {
         }
     }
 
-    fn take_command(&mut self, command: Command) {
-        let Command { service, verb, by, accepted } = command;
-        let accept = self.accept(service, verb, &by);
-        // Nobody may be waiting for the answer any more; the command goes on.
-        let _ = accepted.send(accept);
-    }
-
     fn take_asked(&mut self) {
         match self.shared.take_asked() {
             Some(Asked::Close) => self.begin_closing(),
@@ -271,43 +274,6 @@ impl Supervisor {
             }
             None => {}
         }
-    }
-
-    /// Gives the operation its number before the machine sees it: the machine may finish it at
-    /// once.
-    fn accept(
-        &mut self,
-        service: ServiceId,
-        verb: Verb,
-        by: &crate::operation::Request,
-    ) -> Result<Operation, CommandError> {
-        if self.operations.len() >= OPERATIONS_PENDING {
-            return Err(CommandError::Busy);
-        }
-        if self.closing.has_begun() && !matches!(verb, Verb::Stop { .. }) {
-            return Err(CommandError::Closing);
-        }
-        let id = OperationId(self.next_operation);
-        self.next_operation += 1;
-        let (sender, receiver) = oneshot::channel();
-        let affected = match verb {
-            Verb::Stop { cascade: false } => self.names(self.machine.live_dependents(service)),
-            Verb::Stop { .. } => self.names(self.machine.cascade(service)),
-            Verb::Restart { with_dependents: true } => {
-                self.names(self.machine.following(service).into_iter())
-            }
-            Verb::Start { .. } | Verb::Restart { .. } => Vec::new(),
-        };
-        let before = self.tell_command(service, verb, by);
-        if verb == (Verb::Stop { cascade: true }) {
-            self.note_cascade(service, verb, by);
-        }
-        let unwanted = self.unwanted_providers(service);
-        let waiting = Waiting { service, verb, by: by.clone(), before, affected, sender };
-        self.operations.insert(id, waiting);
-        self.step(|machine, actions| machine.command(id, service, verb, actions));
-        self.note_pulled_in(unwanted, service, verb, by);
-        Ok(Operation::new(id, receiver))
     }
 
     fn report(&mut self, id: ServiceId, generation: Generation, report: Report) {
@@ -396,44 +362,6 @@ impl Supervisor {
         self.timers.arm(Instant::now() + after, Due::Generation(id, generation, timer));
     }
 
-    /// Ends an operation: in the journal, and for whoever waits.
-    fn finish(&mut self, operation: OperationId, outcome: Outcome) {
-        let Some(waiting) = self.operations.remove(&operation) else { return };
-        let result = self.outcome(&waiting, outcome);
-        if let Outcome::Refused(_) = outcome {
-            self.take_back_command(&waiting);
-        }
-        self.tell_finished(&waiting, &result);
-        // Nobody may be waiting for the end any more; it is in the journal.
-        let _ = waiting.sender.send(result);
-    }
-
-    fn outcome(&self, waiting: &Waiting, outcome: Outcome) -> Result<Done, CommandError> {
-        let generation = self.machine.generation(waiting.service);
-        match outcome {
-            Outcome::Done { changed } => {
-                // What had no effect affects nobody; a cascade touches others all the same.
-                let touched = changed || waiting.verb == Verb::Stop { cascade: true };
-                let affected = if touched { waiting.affected.clone() } else { Vec::new() };
-                Ok(Done { changed, generation, affected })
-            }
-            Outcome::Superseded if self.machine.is_closing() => Err(CommandError::Closing),
-            Outcome::Superseded => Err(CommandError::Superseded),
-            Outcome::Failed(kind) => {
-                let message = self.failure_text(waiting.service, kind);
-                Err(CommandError::Failed { kind, message })
-            }
-            Outcome::Refused(Refusal::Disabled) => Err(CommandError::Disabled),
-            Outcome::Refused(Refusal::Closing) => Err(CommandError::Closing),
-            Outcome::Refused(Refusal::Orphaned) => Err(CommandError::Orphaned),
-            Outcome::Refused(Refusal::ProviderStopped(provider)) => {
-                let provider = self.shared.cells[provider.index()].name().clone();
-                Err(CommandError::ProviderStopped { provider })
-            }
-            Outcome::Refused(_) => Err(CommandError::Busy),
-        }
-    }
-
     fn life(&self, id: ServiceId, generation: Generation) -> Option<&Arc<Life>> {
         self.services[id.index()].life.as_ref().filter(|life| life.generation == generation)
     }
@@ -485,6 +413,7 @@ impl Service {
             started: now,
             restarts: recovery::Restarts::default(),
             watch: watch::Watch::default(),
+            mark: None,
         }
     }
 }

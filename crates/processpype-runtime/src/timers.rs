@@ -28,6 +28,8 @@ pub(crate) enum Due {
     Beat(ServiceId, Generation),
     /// A look at the polls of one generation.
     Polls(ServiceId, Generation),
+    /// The pause of this number is over: automatic restarts go on.
+    Resume(u64),
     /// The drain delay is over: stop the services.
     Drained,
     /// The closing deadline.

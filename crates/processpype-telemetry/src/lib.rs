@@ -43,6 +43,7 @@ mod json;
 mod kept;
 mod layer;
 mod layout;
+mod ledger;
 mod levels;
 mod queue;
 mod redact;
@@ -60,6 +61,7 @@ pub use kept::{
     Log, LogFollower, LogLine, LogPage, LogQuery, Logs, SERVICE_LOG_BYTES, SERVICE_LOG_LINES,
     SERVICE_LOGS, SERVICE_LOGS_BYTES, WHOLE_LOG_BYTES, WHOLE_LOG_LINES,
 };
+pub use ledger::{Found, Ledger};
 pub use levels::Levels;
 pub use queue::{QUEUE_BYTES, QUEUE_LINES};
 pub use redact::{

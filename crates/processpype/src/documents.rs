@@ -23,8 +23,9 @@ mod tests {
         Verdict,
     };
     use processpype_runtime::{
-        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT, METADATA_MAX,
-        OPERATIONS_PENDING, STARTS_AT_ONCE, TEXT_MAX,
+        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT,
+        IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING, STARTS_AT_ONCE,
+        TEXT_MAX, WAITERS_MAX,
     };
 
     use processpype_telemetry::{
@@ -60,6 +61,7 @@ mod tests {
                 let method = match endpoint.method {
                     Method::Get => "GET",
                     Method::Post => "POST",
+                    Method::Delete => "DELETE",
                     Method::Any => "ANY",
                 };
                 format!("| `{method} {}` |", endpoint.path)
@@ -99,6 +101,12 @@ mod tests {
                 format!("| `closing_timeout` − {} ms while", ABORT_RESERVE.as_millis()),
                 format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
                 format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
+                format!("| operations kept after their end | {OPERATIONS_KEPT} |"),
+                format!(
+                    "| a request is known by its key for | {} h |",
+                    IDEMPOTENCY_WINDOW.as_secs() / 3600
+                ),
+                format!("| repetitions that wait for one operation | {WAITERS_MAX} |"),
                 format!("| generations in `starting` at a time | {STARTS_AT_ONCE} |"),
                 format!(
                     "| restarts after failures, over all services | {} at once, {} per second |",

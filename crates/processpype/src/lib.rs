@@ -84,6 +84,7 @@ mod catalogue;
 mod cli;
 #[cfg(any(test, doctest))]
 mod documents;
+mod dump;
 mod exit;
 mod framework_keys;
 mod groups;
@@ -94,6 +95,7 @@ mod platform;
 mod problems;
 mod process;
 mod pulse;
+mod recorder;
 mod recovery;
 mod running;
 mod schema;
@@ -120,12 +122,14 @@ pub use processpype_core::{
     Strategy, Verb,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, ChildOutput, Closed,
-    CommandError, Config, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo,
-    Event, EventPage, HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, METADATA_MAX, Manager, Mounted,
-    OnHang, Operation, Past, PlanCode, PlanError, PlanProblem, Ref, Request, RequestError,
-    RestartInfo, Result, RouteAccess, Routes, Service, Shared, Sole, Status, Subscription,
-    TEXT_MAX, TaskFunction, Timestamp, Unavailable,
+    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CancelError, ChildOutput,
+    Closed, CommandError, Config, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT, Error,
+    ErrorInfo, Event, EventPage, Foreseen, ForeseenStep, HANG_LIMIT_MAX, HANG_LIMIT_MIN,
+    HISTORY_KEPT, IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX, Manager, Mounted, OPERATIONS_KEPT,
+    OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused,
+    PlanCode, PlanError, PlanProblem, Recording, Ref, Reporter, Request, RequestError, RestartInfo,
+    Result, RouteAccess, Routes, Service, Shared, Sole, Status, Subscription, TEXT_MAX,
+    TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

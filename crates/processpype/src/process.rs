@@ -15,6 +15,8 @@
 //! | main | waits for notices; holds the deadline | returns the exit code |
 //! | `processpype-supervisor` | supervisor, signals, control plane | with the process |
 //! | `processpype-service` × n | everything that services do | in the background |
+//! | `processpype-dump` | waits for SIGUSR1, and tells all that is known | with the process |
+//! | `processpype-journal` | writes the file of events, if there is one | after the last event |
 //!
 //! The main thread decides about the end and waits for nobody: when the deadline has passed it
 //! names the stragglers and returns, whatever the other threads are doing. Nothing calls
@@ -39,7 +41,8 @@ use tokio::time::Instant;
 use crate::exit::Exit;
 use crate::mint;
 use crate::pulse;
-use crate::running::{SERVER_GRACE, control_settings, launch};
+use crate::recorder::{Recorded, Recorder};
+use crate::running::{SERVER_GRACE, control_settings, follow, launch, tell_recorder};
 use crate::schema::service_docs;
 use crate::setup::Setup;
 use crate::signals::Signals;
@@ -97,7 +100,9 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     settings.logs = Some(log.logs().clone());
     let title = settings.title.clone();
     let docs = service_docs(&setup);
-    let launch = launch(&setup, services.handle().clone());
+    let recorder = Recorder::open(&setup.settings.observability.events);
+    let mut launch = launch(&setup, services.handle().clone());
+    tell_recorder(&mut launch, recorder.as_ref());
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
     let entered = supervisor.enter();
@@ -122,8 +127,13 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let _token_file = mint::write(minted, bound.as_ref(), &title);
     let (notices, received) = sync_channel(8);
     let handle = manager.clone();
+    let recorded = follow(recorder, &handle);
+    if let Err(error) = crate::dump::watch(handle.clone()) {
+        tracing::error!(target: "processpype", "cannot listen for SIGUSR1: {error}");
+    }
     let services_handle = services.handle().clone();
-    let host = Host { manager, bound, notices, closing_timeout, services: services_handle };
+    let host =
+        Host { manager, bound, recorded, notices, closing_timeout, services: services_handle };
     let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
     let spawned = thread.spawn(move || supervisor.block_on(host.run(future)));
     if let Err(error) = spawned {
@@ -172,6 +182,7 @@ fn wait(notices: &Receiver<Notice>, manager: &Manager) -> Exit {
 struct Host {
     manager: Manager,
     bound: Option<Bound>,
+    recorded: Option<Recorded>,
     notices: SyncSender<Notice>,
     closing_timeout: Duration,
     services: RuntimeHandle,
@@ -196,6 +207,9 @@ impl Host {
             let _ = self.notices.send(Notice::Closed(exit_of(&closed)));
             if let Some(server) = server {
                 server.stop(SERVER_GRACE).await;
+            }
+            if let Some(recorded) = self.recorded {
+                recorded.ended().await;
             }
         };
         tokio::select! {

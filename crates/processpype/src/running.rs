@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::application::Application;
+use crate::recorder::{Recorded, Recorder};
 use crate::schema::service_docs;
 use crate::setup::{Setup, SetupError};
 
@@ -54,6 +55,7 @@ pub struct Running {
     manager: Manager,
     supervisor: Option<JoinHandle<Closed>>,
     server: Option<processpype_control::Running>,
+    recorded: Option<Recorded>,
 }
 
 /// Why an application did not start.
@@ -116,8 +118,11 @@ impl Application {
         let setup = self.setup().map_err(StartError::Setup)?;
         let server_settings = setup.has_server.then(|| control_settings(&setup));
         let docs = service_docs(&setup);
-        let launch = launch(&setup, Handle::current());
+        let recorder = Recorder::open(&setup.settings.observability.events);
+        let mut launch = launch(&setup, Handle::current());
+        tell_recorder(&mut launch, recorder.as_ref());
         let (manager, supervisor) = setup.blueprint.launch(launch);
+        let recorded = follow(recorder, &manager);
         let server = match server_settings {
             Some(settings) => {
                 let server = Server::new(manager.clone(), settings, &docs);
@@ -127,7 +132,7 @@ impl Application {
             None => None,
         };
         let supervisor = Handle::current().spawn(supervisor.run());
-        let running = Running { manager, supervisor: Some(supervisor), server };
+        let running = Running { manager, supervisor: Some(supervisor), server, recorded };
         running.manager.settled().await;
         if running.manager.is_closing() {
             let closed = running.stop().await;
@@ -244,6 +249,9 @@ impl Running {
         if let Some(server) = self.server.take() {
             server.stop(SERVER_GRACE).await;
         }
+        if let Some(recorded) = self.recorded.take() {
+            recorded.ended().await;
+        }
         closed
     }
 }
@@ -269,6 +277,22 @@ pub(crate) fn launch(setup: &Setup, services: Handle) -> Launch {
     launch.starts_at_once = setup.limits.starts_at_once;
     launch.restart_rate = setup.limits.restart_rate;
     launch
+}
+
+/// Tells the supervisor what the file of events says about the previous run.
+pub(crate) fn tell_recorder(launch: &mut Launch, recorder: Option<&Recorder>) {
+    launch.unclean_end = recorder.and_then(|recorder| recorder.unclean_end.clone());
+    launch.recording = recorder.map(Recorder::recording);
+}
+
+/// Begins to write the file of events, if there is one.
+pub(crate) fn follow(recorder: Option<Recorder>, manager: &Manager) -> Option<Recorded> {
+    let recorded = recorder?.follow(manager);
+    recorded
+        .inspect_err(|error| {
+            tracing::error!(target: "processpype", "no thread for the file of events: {error}");
+        })
+        .ok()
 }
 
 /// What the control plane needs to know, by the settings of the file.

@@ -15,6 +15,7 @@ use crate::access::{AuthSection, ListenerSection};
 use crate::framework_keys::{EdgeWord, RestartSection};
 use crate::hang::FurtherKeys;
 use crate::limits::RestartRateSection;
+use crate::recorder::EventsSection;
 use crate::server_limits::ServerLimitsSection;
 
 /// The sections of the file, in the order in which they are shown.
@@ -110,6 +111,8 @@ pub(crate) struct ServerSection {
 pub(crate) struct ObservabilitySection {
     /// The log.
     pub(crate) logging: LoggingConfig,
+    /// The file of events.
+    pub(crate) events: EventsSection,
 }
 
 /// Framework keys that every service inherits unless its own section says otherwise.

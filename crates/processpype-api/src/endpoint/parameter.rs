@@ -120,7 +120,30 @@ pub const EVENT_KINDS: &[&str] = &[
     "application",
 ];
 
-pub(super) const EVENT_FILTERS: [Parameter; 2] = [
+pub(super) const DRY_RUN: Parameter = Parameter {
+    name: "dry_run",
+    place: Place::Query,
+    description: "Only tell what would happen if all goes well, and do nothing.",
+    shape: Shape::Flag,
+};
+
+pub(super) const IF_MATCH: Parameter = Parameter {
+    name: "If-Match",
+    place: Place::Header,
+    description: "Only if the service is in this generation, as in the `ETag` of its status: \
+        `\"3\"`; several are separated by commas; `*` = in any.",
+    shape: Shape::Text,
+};
+
+pub(super) const IDEMPOTENCY_KEY: Parameter = Parameter {
+    name: "Idempotency-Key",
+    place: Place::Header,
+    description: "The same request under the same key is the same operation, for a day or until \
+        it is forgotten. 1 to 255 visible ASCII characters.",
+    shape: Shape::Text,
+};
+
+pub(super) const EVENT_FILTERS: [Parameter; 3] = [
     Parameter {
         name: "service",
         place: Place::Query,
@@ -132,6 +155,13 @@ pub(super) const EVENT_FILTERS: [Parameter; 2] = [
         place: Place::Query,
         description: "Only events of this kind, such as `state`.",
         shape: Shape::Word(EVENT_KINDS),
+    },
+    Parameter {
+        name: "since",
+        place: Place::Query,
+        description: "Only events from this time on: a time such as `2026-11-23T12:00:00Z`, or how \
+            long ago, such as `15m`.",
+        shape: Shape::Text,
     },
 ];
 

@@ -14,7 +14,7 @@ const HEAD: [&str; 6] = ["NAME", "STATE", "READY", "GEN", "FOR", "WHAT"];
 
 /// Shows the application with all its services.
 pub(crate) fn application(status: &ApplicationStatus, paper: Paper) -> String {
-    let ApplicationStatus { title, version, environment, state, services } = status;
+    let ApplicationStatus { title, version, environment, state, services, .. } = status;
     let state = match state {
         ApplicationState::Starting => "starting",
         ApplicationState::Running => "running",
@@ -30,7 +30,29 @@ pub(crate) fn application(status: &ApplicationStatus, paper: Paper) -> String {
     let head =
         format!("{BOLD}{title}{BOLD:#} {version} ({environment}): {state}, {count}{missing}");
     let rows: Vec<Vec<Cell>> = services.values().map(|service| row(service, paper)).collect();
-    format!("{head}\n\n{}", table(&HEAD, &rows, paper.width))
+    let notices = notices(status, paper);
+    format!("{head}{notices}\n\n{}", table(&HEAD, &rows, paper.width))
+}
+
+/// What an operator should know before reading the table, a line each.
+fn notices(status: &ApplicationStatus, paper: Paper) -> String {
+    let mut text = String::new();
+    if let Some(pause) = &status.restarts_paused {
+        let left = paper.until(pause.until).unwrap_or_else(|| pause.until.to_string());
+        let why = pause.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+        text.push_str(&format!(
+            "\nautomatic restarts are paused by {} for {left}{why}",
+            pause.actor
+        ));
+    }
+    if let Some(journal) = status.journal.as_ref().filter(|it| it.error.is_some() || it.lost > 0) {
+        let error = journal.error.as_deref().unwrap_or("it is written again");
+        text.push_str(&format!(
+            "\nthe file of events {} misses {} events: {error}",
+            journal.file, journal.lost
+        ));
+    }
+    text
 }
 
 /// Lists the services.

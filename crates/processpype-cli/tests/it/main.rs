@@ -241,13 +241,13 @@ fn status(state: &str, generation: u64, more: &str) -> Vec<u8> {
 /// Gives a command that is accepted, and then looks at the status that the server shows.
 #[track_caller]
 fn check_waiting(verb: &str, before: Vec<u8>, later: Vec<Vec<u8>>, code: i32, says: &str) {
-    let accepted = "{\"status\":\"accepted\",\"command\":\"x\",\"service\":\"db\",\
+    let accepted = "{\"operation\":1,\"status\":\"accepted\",\"command\":\"x\",\"service\":\"db\",\
                     \"state\":\"starting\",\"waiting_on\":[],\"location\":\"/\"}";
     let accepted = answer("202 Accepted", "application/json", accepted);
     let (url, serving) = serve([vec![before, accepted], later].concat());
     let ran = run(&["-u", &url, verb, "db", "--wait", "5m", "--reason", "deploy"]);
-    let heads = serving.join().unwrap();
     assert_eq!(ran.code, Some(code), "{ran:?}");
+    let heads = serving.join().unwrap();
     assert!(format!("{}{}", ran.out, ran.err).contains(says), "{ran:?}");
     assert!(heads[1].starts_with(&format!("POST /services/db/{verb}?wait=1m HTTP")), "{heads:?}");
 }

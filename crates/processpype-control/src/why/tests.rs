@@ -79,7 +79,13 @@ fn restart(attempt: u32, in_ms: Option<u64>) -> Restart {
 
 fn acted(verb: &str, reason: Option<&str>) -> Acted {
     let (actor, verb) = ("anna".to_owned(), verb.to_owned());
-    Acted { actor, verb, reason: reason.map(str::to_owned), at: Timestamp(NOW.0 - 5000) }
+    Acted {
+        operation: 1,
+        actor,
+        verb,
+        reason: reason.map(str::to_owned),
+        at: Timestamp(NOW.0 - 5000),
+    }
 }
 
 fn scene(all: &[Known], is_closing: bool) -> Scene {

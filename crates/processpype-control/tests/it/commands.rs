@@ -68,7 +68,7 @@ async fn a_wait_that_passes_is_a_202() {
     let accepted = app.post("/services/slow/start?wait=2s").await;
     assert_eq!(begin.elapsed().as_secs(), 2);
     golden("accepted.json", &pretty(&accepted.ok(202)));
-    assert_eq!(accepted.header("location"), "/services/slow");
+    assert_eq!(accepted.header("location"), "/operations/1");
     // Asked again, the same start is waited for, by default for 10 s.
     app.post("/services/slow/start").await.ok(202);
     assert_eq!(begin.elapsed().as_secs(), 12);

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -31,7 +32,12 @@ pub(crate) struct App {
     pub(crate) manager: Manager,
     pub(crate) server: Server,
     pub(crate) router: Router,
+    free: Free,
 }
+
+/// Lets go, when dropped, what blocks.
+#[derive(Default)]
+struct Free(Arc<AtomicBool>);
 
 /// One answer, read to its end.
 #[derive(Debug)]
@@ -57,6 +63,11 @@ struct Shy;
 
 /// Says which credential came through, to whom it lets in.
 struct Echo(RouteAccess);
+/// Takes its time to stop.
+struct Late;
+
+/// Cannot be ended until this is let go: a child of it blocks.
+struct Stuck(Arc<AtomicBool>);
 
 /// Does nothing, well.
 struct Plain;
@@ -124,6 +135,26 @@ impl Service for Echo {
     }
 }
 
+impl Service for Late {
+    async fn stop(&self, _: &Context) -> Result {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(())
+    }
+}
+
+impl Service for Stuck {
+    async fn run(&self, cx: &Context) -> Result {
+        let free = Arc::clone(&self.0);
+        drop(cx.spawn_blocking("miner", move || {
+            while !free.load(Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }));
+        cx.stopping().await;
+        Ok(())
+    }
+}
+
 impl Service for Plain {}
 
 // === putting it together ===
@@ -166,6 +197,7 @@ fn all() -> Vec<Spec> {
         with(with(spec("broken", Kind::of(|| Broken)), never), |spec| {
             spec.options.autostart = false;
         }),
+        with(spec("late", Kind::of(|| Late)), |spec| spec.options.autostart = false),
         with(spec("shy", Kind::of(|| Shy)), |spec| spec.options.autostart = false),
     ]
 }
@@ -296,6 +328,18 @@ impl App {
         .await
     }
 
+    /// Starts a service that cannot be ended as long as the application lives; needs real time.
+    pub(crate) async fn stuck() -> Self {
+        let free = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&free);
+        let stuck = spec("stuck", Kind::of(move || Stuck(Arc::clone(&flag))));
+        let stuck = with(stuck, |spec| spec.options.stop_timeout = Duration::from_millis(20));
+        let mut app = Self::launch(vec![stuck], settings());
+        app.free = Free(free);
+        app.manager.settled().await;
+        app
+    }
+
     async fn failing(policy: impl FnOnce(&mut Spec)) -> Self {
         let near = with(spec("near", Kind::of(|| Plain)), needs("broken"));
         let far = with(spec("far", Kind::of(|| Plain)), needs("near"));
@@ -312,11 +356,12 @@ impl App {
         tokio::spawn(supervisor.run());
         let server = Server::new(manager.clone(), settings, &docs()).expect("good settings");
         let router = server.router();
-        Self { manager, server, router }
+        Self { manager, server, router, free: Free::default() }
     }
 
     pub(crate) async fn bind(self) -> (Manager, Bound) {
-        (self.manager, self.server.bind().await.expect("a free port"))
+        let bound = self.server.bind().await;
+        (self.manager, bound.expect("a free port"))
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -348,6 +393,13 @@ impl App {
         let is_log = target.split('?').next().is_some_and(|path| path.ends_with("/logs"));
         assert!(is_log || !text.contains(CANARY), "{target} tells internals: {text}");
         Answer { status: parts.status, headers: parts.headers, text }
+    }
+}
+
+/// What blocks a thread would keep the test from ending.
+impl Drop for Free {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
     }
 }
 

@@ -143,8 +143,7 @@ async fn a_stream_tells_what_it_lost_and_what_it_passed_over() {
 async fn a_stream_ends_with_the_last_line() {
     let (_guard, _log, settings) = logged();
     let app = App::start_with(settings).await;
-    let App { router, server, manager } = app;
-    let (app, held) = (App { router, server, manager: manager.clone() }, manager);
+    let held = app.manager.clone();
     let mut stream = open(&app, "/logs/stream", None).await;
     until(&mut stream, "retry: 1000").await;
     say("idle", "the last");

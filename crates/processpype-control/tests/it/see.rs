@@ -49,7 +49,7 @@ async fn what_the_application_is() {
     tokio::time::sleep(std::time::Duration::from_millis(12_900)).await;
     let info = app.get("/info").await.ok(200);
     assert_eq!((&info["title"], &info["version"]), (&"Fixture".into(), &"1.2.3".into()));
-    assert_eq!((&info["uptime_seconds"], &info["services"]), (&12.into(), &7.into()));
+    assert_eq!((&info["uptime_seconds"], &info["services"]), (&12.into(), &8.into()));
     assert_eq!(info["pid"], std::process::id());
     assert_eq!(info["started_at"], "2026-11-18T11:06:40.000Z");
 }

@@ -28,7 +28,7 @@ async fn the_seeds_fields_are_there() {
     assert_eq!(counter["is_configured"], true);
     let list = app.get("/services").await.ok(200);
     assert_eq!(list["services"][0]["name"], "broken");
-    assert_eq!(list["services"].as_array().map(Vec::len), Some(7));
+    assert_eq!(list["services"].as_array().map(Vec::len), Some(8));
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +118,7 @@ async fn the_prefix_moves_everything_but_the_probes() {
         assert_eq!(problem["type"], "/api/v1/docs#problem-unknown-path");
     }
     let accepted = app.post("/api/v1/services/slow/start?wait=0").await;
-    assert_eq!(accepted.header("location"), "/api/v1/services/slow");
+    assert_eq!(accepted.header("location"), "/api/v1/operations/1");
     app.get(accepted.header("location")).await.ok(200);
 }
 

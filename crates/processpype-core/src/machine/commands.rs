@@ -140,7 +140,7 @@ impl Machine {
         let record = self.record_mut(id);
         let verb = Verb::Start { with_dependencies, force: false };
         let runs = record.state == ServiceState::Running && record.leaving.is_none();
-        record.operations.join(operation, verb, !runs, actions);
+        record.join_wanting(operation, verb, !runs, actions);
         if runs {
             self.record_mut(id).operations.done(actions);
         } else {
@@ -165,7 +165,7 @@ impl Machine {
         let follows = |policy: EdgePolicy| with_dependents && policy.gates();
         let dependents = self.mark_following(id, follows);
         let record = self.record_mut(id);
-        record.operations.join(operation, Verb::Restart { with_dependents }, true, actions);
+        record.join_wanting(operation, Verb::Restart { with_dependents }, true, actions);
         if matches!(record.state, ServiceState::Starting | ServiceState::Running) {
             record.leaving = Some(Leaving { cause: Cause::Operator, again: true });
             record.desired = Desired::Running;
@@ -319,7 +319,7 @@ impl Machine {
     }
 
     /// An operator wants it stopped: that stays until an operator wants otherwise.
-    fn hold(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+    pub(super) fn hold(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         record.desired = Desired::Stopped;
         record.held = true;

@@ -38,6 +38,7 @@
 //!     stopped is gone; who restarts with others has; closing is closed (`Rest`). Only a start or
 //!     restart may then still wait, for such a service.
 
+mod cancel;
 mod commands;
 mod digest;
 mod life;

@@ -85,6 +85,9 @@ pub(super) struct Operations {
     pub(super) verb: Option<Verb>,
     pub(super) waiting: Vec<OperationId>,
     pub(super) changed: bool,
+    /// The first start or restart among them found the service not wanted: whether an operator had
+    /// stopped it. A cancel goes back to that.
+    pub(super) undo: Option<bool>,
 }
 
 // === impl Record ===
@@ -133,6 +136,24 @@ impl Record {
         }
     }
 
+    /// Adds a start or restart, before it makes the service wanted.
+    pub(super) fn join_wanting(
+        &mut self,
+        operation: OperationId,
+        verb: Verb,
+        changed: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let undo = match self.operations.verb {
+            Some(Verb::Start { .. } | Verb::Restart { .. }) => self.operations.undo,
+            Some(Verb::Stop { .. }) | None => {
+                (self.desired == Desired::Stopped).then_some(self.held)
+            }
+        };
+        self.operations.join(operation, verb, changed, actions);
+        self.operations.undo = undo;
+    }
+
     /// Whether a dependent with an edge of this policy has to wait for it, as last told.
     pub(super) fn blocks(&self, policy: EdgePolicy) -> bool {
         if policy.gates() { !self.available } else { self.coming }
@@ -162,6 +183,7 @@ impl Operations {
     pub(super) fn end(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
         self.verb = None;
         self.changed = false;
+        self.undo = None;
         actions.extend(self.waiting.drain(..).map(|operation| Action::Finish(operation, outcome)));
     }
 

@@ -593,3 +593,69 @@ fn want_of_a_provider_that_nobody_waits_for_is_a_failure_like_others() {
     scene.fail(B, ErrorKind::Dependency);
     assert!(scene.actions.contains(&Action::Retry(B, Generation(2))));
 }
+
+/// What a cancel leaves: the state of the service, what it should do, and whether it still comes.
+#[track_caller]
+fn check_cancel(
+    mut scene: Scene,
+    id: ServiceId,
+    verb: Verb,
+    expected: (ServiceState, Desired, bool),
+) {
+    let operation = OperationId(77);
+    scene.machine.command(operation, id, verb, &mut scene.actions);
+    scene.actions.clear();
+    assert!(scene.machine.cancel(operation, id, &mut scene.actions));
+    let ended = |action: &&Action| matches!(action, Action::Finish(..));
+    let ends: Vec<_> = scene.actions.iter().filter(ended).copied().collect();
+    assert_eq!(ends, [Action::Finish(operation, Outcome::Superseded)]);
+    let touches = |action: &Action| matches!(action, Action::Stop(..) | Action::Spawn(..));
+    assert!(!scene.actions.iter().any(touches), "{:?}", scene.actions);
+    let comes = scene.machine.record(id).wanted.is_some();
+    assert_eq!((scene.machine.state(id), scene.machine.desired(id), comes), expected);
+    assert!(!scene.machine.cancel(operation, id, &mut scene.actions), "it has ended");
+}
+
+#[test]
+fn a_cancel_takes_back_what_has_not_begun() {
+    use ServiceState::{Running, Starting, Stopped, Stopping};
+    let manual = Traits { autostart: false, ..TRAITS };
+    let idle = || {
+        let mut scene = Scene::new([manual; 2]);
+        scene.machine.boot(&mut scene.actions);
+        scene
+    };
+    let restart = Verb::Restart { with_dependents: false };
+    // It waits for its provider, which goes on to start.
+    check_cancel(idle(), B, START, (Stopped, Desired::Stopped, false));
+    // Its generation has begun: that goes on.
+    check_cancel(idle(), A, START, (Starting, Desired::Running, false));
+    // It should run all along, with or without the command.
+    check_cancel(Scene::booted(), B, START, (Stopped, Desired::Running, true));
+    check_cancel(Scene::running(), A, restart, (Stopping, Desired::Running, true));
+    check_cancel(Scene::booted(), A, restart, (Stopping, Desired::Running, true));
+    // An operator's stop is on its way, and stays.
+    let mut stopping = Scene::running();
+    stopping.machine.command(OperationId(5), B, STOP, &mut stopping.actions);
+    check_cancel(stopping, B, START, (Stopping, Desired::Stopped, false));
+    let mut running = Scene::running();
+    running.machine.command(OperationId(5), A, STOP, &mut running.actions);
+    assert!(!running.machine.cancel(OperationId(5), A, &mut running.actions), "a stop wins");
+    assert_eq!(running.machine.state(B), Running);
+}
+
+#[test]
+fn only_the_last_of_joined_commands_takes_something_back() {
+    let manual = Traits { autostart: false, ..TRAITS };
+    let mut scene = Scene::new([manual; 2]);
+    scene.machine.boot(&mut scene.actions);
+    for operation in [1, 2] {
+        scene.machine.command(OperationId(operation), B, START, &mut scene.actions);
+    }
+    assert!(scene.machine.cancel(OperationId(1), B, &mut scene.actions));
+    assert!(scene.machine.record(B).wanted.is_some(), "the second one still waits");
+    let restart = Verb::Restart { with_dependents: false };
+    scene.machine.command(OperationId(3), B, restart, &mut scene.actions);
+    assert!(scene.machine.cancel(OperationId(3), B, &mut scene.actions));
+    assert_eq!(scene.machine.desired(B), Desired::Stopped, "as it was before the first one");
+}

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use processpype_core::{Desired, EventKind, ServiceId, Verb};
+use processpype_core::{Desired, EventKind, OperationId, ServiceId, Verb};
 
 use super::Supervisor;
 use crate::journal::Event;
@@ -19,14 +19,17 @@ impl Supervisor {
     /// Shows who acts; returns who had acted before.
     pub(super) fn tell_command(
         &mut self,
+        operation: OperationId,
         id: ServiceId,
         verb: Verb,
         by: &Request,
     ) -> Option<Acted> {
         let before = self.shared.cells[id.index()].status().acted.clone();
-        self.show_acted(id, verb, by, by.reason.clone());
+        self.show_acted(operation, id, verb, by, by.reason.clone());
         self.append(Event {
+            generation: Some(self.machine.generation(id)),
             actor: Some(Arc::clone(&by.actor)),
+            operation: Some(operation),
             message: with_flags(verb, by.reason.as_ref()),
             ..self.event(EventKind::Command, Some(id), verb.as_str())
         });
@@ -41,9 +44,10 @@ impl Supervisor {
     }
 
     /// Shows who acts on those that a cascade stops with the service that was named.
-    pub(super) fn note_cascade(&mut self, named: ServiceId, verb: Verb, by: &Request) {
+    pub(super) fn note_cascade(&mut self, operation: OperationId, named: ServiceId, by: &Request) {
         let concerned: Vec<ServiceId> = self.machine.cascade(named).collect();
-        self.note_concerned(&concerned, "cascade of", named, verb, by);
+        let verb = Verb::Stop { cascade: true };
+        self.note_concerned(&concerned, "cascade of", operation, named, verb, by);
     }
 
     /// Returns the providers of a service that nobody wants to run.
@@ -57,18 +61,20 @@ impl Supervisor {
     pub(super) fn note_pulled_in(
         &mut self,
         mut unwanted: Vec<ServiceId>,
+        operation: OperationId,
         named: ServiceId,
         verb: Verb,
         by: &Request,
     ) {
         unwanted.retain(|&provider| self.machine.desired(provider) == Desired::Running);
-        self.note_concerned(&unwanted, "pulled in by", named, verb, by);
+        self.note_concerned(&unwanted, "pulled in by", operation, named, verb, by);
     }
 
     fn note_concerned(
         &mut self,
         concerned: &[ServiceId],
         how: &str,
+        operation: OperationId,
         named: ServiceId,
         verb: Verb,
         by: &Request,
@@ -79,36 +85,51 @@ impl Supervisor {
         }
         let reason: Arc<str> = reason.into();
         for &id in concerned {
-            self.show_acted(id, verb, by, Some(Arc::clone(&reason)));
+            self.show_acted(operation, id, verb, by, Some(Arc::clone(&reason)));
         }
     }
 
-    fn show_acted(&mut self, id: ServiceId, verb: Verb, by: &Request, reason: Option<Arc<str>>) {
+    fn show_acted(
+        &mut self,
+        operation: OperationId,
+        id: ServiceId,
+        verb: Verb,
+        by: &Request,
+        reason: Option<Arc<str>>,
+    ) {
         let (actor, at) = (Arc::clone(&by.actor), self.clock.now());
-        let acted = Acted { actor, verb: verb.as_str(), reason, at };
+        let acted = Acted { operation, actor, verb: verb.as_str(), reason, at };
         self.update(id, |status, _| status.acted = Some(acted));
     }
 
-    pub(super) fn tell_finished(&mut self, waiting: &Waiting, result: &Result<Done, CommandError>) {
+    /// Tells how an operation ended; a cancel is told as done by who cancelled.
+    pub(super) fn tell_finished(
+        &mut self,
+        operation: OperationId,
+        waiting: &Waiting,
+        result: &Result<Done, CommandError>,
+    ) {
         let (cause, message) = match result {
             Ok(done) if done.changed => ("done", None),
             Ok(_) => ("unchanged", None),
-            Err(error) => ("refused", Some(Arc::from(error.to_string()))),
+            Err(CommandError::Cancelled) => {
+                let reason = waiting.cancelled.as_ref().and_then(|by| by.reason.clone());
+                ("cancelled", reason)
+            }
+            Err(error) => (error.state().as_str(), Some(Arc::from(error.to_string()))),
         };
-        let cause = match result {
-            Err(CommandError::Superseded | CommandError::Closing) => "superseded",
-            Err(CommandError::Failed { .. }) => "failed",
-            _ => cause,
-        };
+        let by = waiting.cancelled.as_ref().unwrap_or(&waiting.by);
         tracing::info!(
             target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
-            actor = &*waiting.by.actor, reason = waiting.by.reason.as_deref(),
+            actor = &*by.actor, reason = by.reason.as_deref(), operation = operation.0,
             "{}{} {cause}{}", waiting.verb.as_str(),
             flags(waiting.verb).map_or(String::new(), |flags| format!(" ({flags})")),
             message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
         );
         self.append(Event {
-            actor: Some(Arc::clone(&waiting.by.actor)),
+            generation: Some(self.machine.generation(waiting.service)),
+            actor: Some(Arc::clone(&by.actor)),
+            operation: Some(operation),
             message,
             ..self.event(EventKind::Command, Some(waiting.service), cause)
         });

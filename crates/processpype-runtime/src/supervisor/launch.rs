@@ -13,7 +13,7 @@ use processpype_core::{Machine, RestartRate, ServiceId};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Service, Supervisor, closing, publish, recovery};
+use super::{Service, Supervisor, closing, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
@@ -24,6 +24,7 @@ use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
+use crate::recording::Recording;
 use crate::scrub::Scrub;
 use crate::timers::Timers;
 
@@ -68,6 +69,11 @@ pub struct Launch {
     pub seed: u64,
     /// What is taken out of every text that a service makes public.
     pub scrub: Scrub,
+    /// What is told of the previous run, by an event with the cause `unclean-end`, if that did not
+    /// end as it should.
+    pub unclean_end: Option<String>,
+    /// The durable journal, if there is one.
+    pub recording: Option<Recording>,
 }
 
 // === impl Launch ===
@@ -87,6 +93,8 @@ impl Launch {
             events_kept: EVENTS_KEPT,
             seed: random_seed(),
             scrub: Scrub::default(),
+            unclean_end: None,
+            recording: None,
         }
     }
 }
@@ -117,6 +125,7 @@ impl Blueprint {
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
         let shared = Arc::new(Shared::new(cells, journal, layout, launch.clock));
+        shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(wirings);
         let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
         let supervisor = Supervisor {
@@ -124,6 +133,7 @@ impl Blueprint {
             shared: Arc::clone(&shared),
             clock: launch.clock,
             chance: Chance::new(launch.seed),
+            pausing: pausing::Pausing::default(),
             turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
             services,
@@ -133,6 +143,7 @@ impl Blueprint {
             reports,
             operations: HashMap::new(),
             next_operation: 1,
+            keys: HashMap::new(),
             actions: Vec::new(),
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),

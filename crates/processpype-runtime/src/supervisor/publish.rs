@@ -22,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::life::Health;
+use crate::recording::Recording;
 use crate::status::{ErrorInfo, HISTORY_KEPT, Past, Status};
 
 /// How many services the log names on one line when the start is over.
@@ -82,12 +83,14 @@ impl Supervisor {
         let message = message.or_else(|| self.together_text(change));
         self.log_change(change, failure.as_ref(), message.as_deref());
         let message = message.map(Arc::from);
-        let actor = self.actor_of(change);
+        self.touch_mark(id, change.cause);
+        let (operation, actor) = self.part_of(id, Some(change.cause)).unzip();
         self.append(Event {
             generation: Some(change.generation),
             from: Some(change.from),
             to: Some(change.to),
             actor,
+            operation,
             message,
             ..self.event(EventKind::State, Some(id), change.cause.as_str())
         });
@@ -106,7 +109,7 @@ impl Supervisor {
         // Who is about to stop is told to be, which says it all.
         let runs = self.machine.state(id) == ServiceState::Running;
         if runs && after.state == ServiceState::Running && before.ready != after.ready {
-            self.tell_health(&after, if after.ready { "ready" } else { "unready" }, None);
+            self.tell_health(id, &after, if after.ready { "ready" } else { "unready" }, None);
         }
     }
 
@@ -177,25 +180,30 @@ impl Supervisor {
         let [said, says] = said;
         if said != says {
             let cause = if says.is_some() { "degraded" } else { "recovered" };
-            self.tell_health(&after, cause, says.as_deref());
+            self.tell_health(id, &after, cause, says.as_deref());
         }
         if before.error != after.error
             && let Some(error) = &after.error
         {
-            self.tell_health(&after, "reported", Some(&error.message));
+            self.tell_health(id, &after, "reported", Some(&error.message));
         }
     }
 
-    fn tell_health(&self, status: &Status, cause: &'static str, message: Option<&str>) {
+    fn tell_health(
+        &self,
+        id: ServiceId,
+        status: &Status,
+        cause: &'static str,
+        message: Option<&str>,
+    ) {
         tracing::info!(
             target: "processpype", service = %status.name, generation = status.generation.0,
             "{cause}{}", message.map_or(String::new(), |text| format!(": {text}"))
         );
         self.append(Event {
-            service: Some(status.name.clone()),
             generation: Some(status.generation),
             message: message.map(Arc::from),
-            ..self.event(EventKind::Health, None, cause)
+            ..self.event(EventKind::Health, Some(id), cause)
         });
     }
 
@@ -262,6 +270,27 @@ impl Supervisor {
         self.append(self.event(kind, None, cause));
     }
 
+    /// Says that the previous run did not end as it should.
+    pub(super) fn tell_unclean_end(&mut self) {
+        let Some(text) = self.launch.unclean_end.take() else { return };
+        tracing::warn!(target: "processpype", "{text}");
+        let event = self.event(EventKind::Application, None, "unclean-end");
+        self.append(Event { message: Some(text.into()), ..event });
+    }
+
+    /// Tells how the durable journal is doing; whoever writes it has logged that.
+    pub(super) fn tell_recording(
+        &mut self,
+        cause: &'static str,
+        message: Arc<str>,
+        recording: Recording,
+    ) {
+        self.shared.recording.store(Some(Arc::new(recording)));
+        self.shared.touch();
+        let event = self.event(EventKind::Application, None, cause);
+        self.append(Event { message: Some(message), ..event });
+    }
+
     pub(super) fn names(&self, ids: impl Iterator<Item = ServiceId>) -> Vec<ServiceName> {
         ids.map(|id| self.shared.cells[id.index()].name().clone()).collect()
     }
@@ -307,6 +336,7 @@ impl Supervisor {
         id: Option<ServiceId>,
         cause: &'static str,
     ) -> Event {
+        let (operation, actor) = id.and_then(|id| self.part_of(id, None)).unzip();
         Event {
             seq: 0,
             time: self.clock.now(),
@@ -316,7 +346,8 @@ impl Supervisor {
             from: None,
             to: None,
             cause,
-            actor: None,
+            actor,
+            operation,
             message: None,
         }
     }
@@ -333,13 +364,6 @@ impl Supervisor {
         };
         let message = self.failure_text(change.service, kind);
         Some(ErrorInfo { message, kind, at: self.clock.now() })
-    }
-
-    fn actor_of(&self, change: Change) -> Option<Arc<str>> {
-        let by_operator =
-            matches!(change.cause, Cause::Operator | Cause::Cascade | Cause::PulledIn);
-        let status = self.shared.cells[change.service.index()].status();
-        by_operator.then(|| status.acted.as_ref().map(|acted| Arc::clone(&acted.actor))).flatten()
     }
 
     fn log_change(&self, change: Change, failure: Option<&ErrorInfo>, detail: Option<&str>) {

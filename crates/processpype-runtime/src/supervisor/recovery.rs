@@ -38,6 +38,8 @@ pub(super) struct Restarts {
     next_at: Option<Timestamp>,
     /// The backoff is over, and the next generation has its turn, at `next_at`.
     held: bool,
+    /// The backoff is over, and restarts are paused, until `next_at` at the latest.
+    paused: bool,
     /// It was its group that had too many restarts.
     group_gave_up: bool,
 }
@@ -85,6 +87,14 @@ impl Restarts {
         self.healthy_since = None;
         self.next_at = None;
         self.held = false;
+        self.paused = false;
+    }
+
+    /// It waits for the end of a pause, and has no turn any more.
+    pub(super) fn hold_until(&mut self, until: Timestamp) {
+        self.next_at = Some(until);
+        self.held = false;
+        self.paused = true;
     }
 
     /// A running generation is ready, or not.
@@ -179,6 +189,12 @@ impl Supervisor {
         if timer == Timer::Abort {
             self.note_remains(id, generation);
         }
+        if timer == Timer::Restart
+            && self.would_start(id, generation)
+            && self.hold_for_pause(id, generation)
+        {
+            return;
+        }
         let held = self.services[id.index()].restarts.held;
         if timer == Timer::Restart && !held && self.would_start(id, generation) {
             let delay = self.turnstile.pass(self.clock.now());
@@ -252,13 +268,14 @@ impl Supervisor {
             return Some(RestartInfo { attempt, next_at: None, exhausted: true, held: false });
         }
         let next_at = restarts.next_at.filter(|_| self.machine.is_retrying(id))?;
-        let held = restarts.held;
+        let held = restarts.held || restarts.paused;
         Some(RestartInfo { attempt, next_at: Some(next_at), exhausted: false, held })
     }
 
     fn restart_after(&mut self, id: ServiceId, generation: Generation, delay: Duration) {
         let at = self.clock.now().0 + delay.as_millis() as u64;
-        self.services[id.index()].restarts.next_at = Some(Timestamp(at));
+        let restarts = &mut self.services[id.index()].restarts;
+        (restarts.next_at, restarts.paused) = (Some(Timestamp(at)), false);
         let due = Due::Generation(id, generation, Timer::Restart);
         self.timers.arm(Instant::now() + delay, due);
         self.publish_touched(id);

@@ -6,6 +6,7 @@ mod formats;
 mod harness;
 mod installed;
 mod kept;
+mod ledger;
 mod levels;
 mod loss;
 mod redaction;

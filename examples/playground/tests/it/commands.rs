@@ -50,7 +50,7 @@ fn a_command_that_takes_longer_than_its_wait_is_accepted() {
     let app = Playground::settled(SLOW);
     let answer = app.post("/services/slow/start?wait=10ms");
     assert_eq!(answer.status, 202, "{answer:?}");
-    assert_eq!(answer.header("location"), Some("/services/slow"));
+    assert_eq!(answer.header("location"), Some("/operations/1"));
     assert_eq!(answer.json()["command"], "start");
     app.wait("slow", "running");
 }

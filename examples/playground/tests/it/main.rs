@@ -15,6 +15,7 @@ mod groups;
 mod hang;
 mod harness;
 mod http;
+mod journal;
 mod logs;
 mod night;
 mod order;

@@ -1,0 +1,116 @@
+//! Operations: listed, looked at, cancelled.
+//!
+//! # Invariants
+//!
+//! 1. Reading takes nothing from the supervisor; only a cancel is asked of it, within
+//!    [`Limits::accept_time`](crate::Limits::accept_time).
+
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use processpype_api::{
+    Code, Fault, MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, OperationPage, Problem,
+};
+use processpype_core::{OperationId, ServiceName};
+use processpype_runtime::{Lookup, OperationState, OperationStatus, Request as By};
+use tokio::time::timeout;
+
+use crate::convert;
+use crate::query::{Query, did_you_mean};
+use crate::refusal;
+use crate::reply;
+use crate::server::Control;
+
+/// Which operations are asked for.
+struct Filter {
+    service: Option<String>,
+    state: Option<OperationState>,
+}
+
+/// Carries out `GET /operations`.
+pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
+    let mut query = Query::of(uri);
+    let after = query.count("after", 0, u64::MAX, 0);
+    let limit = query.count("limit", 1, MAX_OPERATIONS_PER_PAGE as u64, OPERATIONS_PER_PAGE as u64);
+    let filter = Filter::take(control, &mut query);
+    query.finish()?;
+    let last = control.manager.last_operation().0;
+    let all = control.manager.operations(OperationId(after));
+    let matching: Vec<_> =
+        all.iter().filter(|status| filter.matches(status)).take(limit as usize).collect();
+    let is_full = matching.len() as u64 == limit;
+    let next = if is_full { matching.last().copied() } else { all.last() };
+    let page = OperationPage {
+        next: next.map_or(after, |status| status.id.0),
+        operations: matching.into_iter().map(|status| convert::operation(status)).collect(),
+        last,
+    };
+    Ok(reply::json(StatusCode::OK, &page))
+}
+
+/// Carries out `GET /operations/{id}`.
+pub(crate) fn look(control: &Control, id: &str) -> Result<Response, Problem> {
+    let id = parse(id)?;
+    match control.manager.operation(id) {
+        Lookup::Found(status) => Ok(reply::json(StatusCode::OK, &convert::operation(&status))),
+        Lookup::Forgotten => {
+            let detail = "the operation ended long ago and is forgotten";
+            Err(Problem::new(Code::OperationForgotten, detail).operation(id.0))
+        }
+        Lookup::Unknown => Err(unknown()),
+    }
+}
+
+/// Carries out `DELETE /operations/{id}`.
+pub(crate) async fn cancel(
+    control: &Control,
+    id: &str,
+    uri: &Uri,
+    by: By,
+) -> Result<Response, Problem> {
+    Query::of(uri).finish()?;
+    let id = parse(id)?;
+    // The order is in the queue before the first await: who leaves has still given it.
+    match timeout(control.settings.limits.accept_time, control.manager.cancel(id, by)).await {
+        Ok(Ok(status)) => Ok(reply::json(StatusCode::OK, &convert::operation(&status))),
+        Ok(Err(error)) => Err(refusal::uncancelled(id.0, &error)),
+        Err(_) => Err(refusal::busy()),
+    }
+}
+
+fn parse(id: &str) -> Result<OperationId, Problem> {
+    id.parse().map(OperationId).map_err(|_| unknown())
+}
+
+fn unknown() -> Problem {
+    Problem::new(Code::UnknownOperation, "there was no such operation")
+        .help("GET /operations lists them; ids begin anew with the process")
+}
+
+// === impl Filter ===
+
+impl Filter {
+    fn take(control: &Control, query: &mut Query) -> Self {
+        let service = query.text("service");
+        let unknown = service.as_deref().filter(|name| control.manager.state(name).is_none());
+        if let Some(name) = unknown {
+            let help = did_you_mean(name, control.manager.names().map(ServiceName::as_str));
+            query.fault(Fault { help, ..Fault::new("service", "there is no such service") });
+        }
+        let word = query.text("state");
+        let state = word.as_deref().map(|word| {
+            let found = OperationState::ALL.into_iter().find(|state| state.as_str() == word);
+            if found.is_none() {
+                let valid = OperationState::ALL.map(OperationState::as_str);
+                query.choose("state", "there is no such state", &valid);
+            }
+            found
+        });
+        Self { service, state: state.flatten() }
+    }
+
+    fn matches(&self, status: &OperationStatus) -> bool {
+        let service = status.service.as_ref().map(ServiceName::as_str);
+        self.service.as_deref().is_none_or(|wanted| service == Some(wanted))
+            && self.state.is_none_or(|wanted| status.state() == wanted)
+    }
+}

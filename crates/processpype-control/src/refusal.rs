@@ -1,0 +1,84 @@
+//! From what the supervisor refuses to the problem that a client sees.
+//!
+//! # Invariants
+//!
+//! 1. A refusal has one code, whether it is told by the command's answer, by its operation, or by a
+//!    dry run.
+
+use processpype_api::{Code, Problem};
+use processpype_core::ErrorKind;
+use processpype_runtime::{CancelError, CommandError};
+
+use crate::reply;
+
+/// When to try again, in seconds, after a limit was reached.
+const SOON: u64 = 1;
+
+/// When to try again, in seconds, after the application began to close.
+const AFTER_CLOSING: u64 = 10;
+
+/// Returns why a command on `service` has no effect.
+pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Problem {
+    let detail = error.to_string();
+    match error {
+        CommandError::Unknown { .. } => Problem::new(Code::UnknownService, detail),
+        CommandError::Disabled => Problem::new(Code::Disabled, detail)
+            .help("set `enabled: true` in its section and restart the process"),
+        CommandError::Closing => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
+        CommandError::Orphaned | CommandError::Failed { kind: ErrorKind::Orphaned, .. } => {
+            Problem::new(Code::Orphaned, detail).help(
+                "restart the process, or start a new generation beside what is left of the old \
+                 one with ?force=true",
+            )
+        }
+        CommandError::ProviderStopped { provider } => Problem::new(Code::ProviderStopped, detail)
+            .provider(provider.as_str())
+            .help(format!("start `{provider}`, or pass ?with_dependencies=true")),
+        CommandError::Superseded => Problem::new(Code::Superseded, detail)
+            .help("`acted` in its status says which one, and who gave it"),
+        CommandError::Cancelled => Problem::new(Code::Cancelled, detail),
+        CommandError::Stale { generation } => Problem::new(Code::StalePrecondition, detail)
+            .help(format!("look at its status again, then send `If-Match: \"{generation}\"`")),
+        CommandError::KeyReused { operation } => Problem::new(Code::IdempotencyConflict, detail)
+            .operation(operation.0)
+            .help("choose a new `Idempotency-Key` for a new request"),
+        CommandError::Busy => busy(),
+        CommandError::Failed { kind, message } => failed(verb, service, *kind, message),
+        _ => reply::internal("a command was refused for an unknown reason"),
+    }
+}
+
+fn failed(verb: &str, service: &str, kind: ErrorKind, message: &str) -> Problem {
+    let (code, what) = match verb {
+        "stop" => (Code::StopFailed, "did not stop as it should"),
+        _ => (Code::StartFailed, "did not start"),
+    };
+    let problem = Problem::new(code, format!("service `{service}` {what}: {message} ({kind})"));
+    match code {
+        Code::StartFailed => {
+            problem.help("`restart` in its status says whether it is tried again by itself")
+        }
+        _ => problem,
+    }
+}
+
+/// Returns why an operation cannot be cancelled.
+pub(crate) fn uncancelled(id: u64, error: &CancelError) -> Problem {
+    let detail = error.to_string();
+    let problem = match error {
+        CancelError::Unknown => Problem::new(Code::UnknownOperation, detail),
+        CancelError::Forgotten => Problem::new(Code::OperationForgotten, detail),
+        CancelError::Ended(_) => Problem::new(Code::NotCancellable, detail),
+        CancelError::IsStop => Problem::new(Code::NotCancellable, detail)
+            .help("start the service: the later command wins"),
+        CancelError::Busy => return busy(),
+        CancelError::Closed => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
+        _ => reply::internal("a cancel was refused for an unknown reason"),
+    };
+    problem.operation(id)
+}
+
+/// Too many commands are on their way.
+pub(crate) fn busy() -> Problem {
+    Problem::new(Code::Busy, "too many commands are on their way").retry_after(SOON)
+}

@@ -1,0 +1,161 @@
+//! Looking at operations, and asking what a command would do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_core::{OperationId, Verb};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+
+use super::Manager;
+use crate::operation::{CancelError, CommandError, Foreseen, Order, PauseInfo, Paused, Request};
+use crate::register::{Lookup, OperationStatus};
+
+// === impl Manager ===
+
+impl Manager {
+    /// Returns what is known about one operation, also after its end.
+    ///
+    /// A snapshot: ask again for news, or follow the events that carry its id.
+    #[must_use]
+    pub fn operation(&self, id: OperationId) -> Lookup {
+        self.shared.register.get(id)
+    }
+
+    /// Returns every operation that is known and has an id above `after`, in the order of ids.
+    ///
+    /// At most [`OPERATIONS_KEPT`](crate::OPERATIONS_KEPT) that have ended, and
+    /// [`OPERATIONS_PENDING`](crate::OPERATIONS_PENDING) that have not.
+    #[must_use]
+    pub fn operations(&self, after: OperationId) -> Vec<Arc<OperationStatus>> {
+        self.shared.register.after(after)
+    }
+
+    /// Returns the id of the newest operation; 0 if there was none.
+    #[must_use]
+    pub fn last_operation(&self) -> OperationId {
+        self.shared.register.last()
+    }
+
+    /// Cancels a start or restart that goes on, and returns how it ended.
+    ///
+    /// A generation that has begun goes on, and so does what the command has pulled in. A service
+    /// that only waits does not start any more, unless it should have been running before the
+    /// command, or somebody else gave the same command and still waits.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CancelError`] if there is no such operation, if it has ended, or if it is a stop:
+    /// a stop always wins, and is undone by a start.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the operation may or may not have been cancelled.
+    pub async fn cancel(
+        &self,
+        id: OperationId,
+        by: Request,
+    ) -> Result<Arc<OperationStatus>, CancelError> {
+        let (sender, answer) = oneshot::channel();
+        self.commands.try_send(Order::Cancel(id, by, sender)).map_err(|error| match error {
+            TrySendError::Full(_) => CancelError::Busy,
+            TrySendError::Closed(_) => CancelError::Closed,
+        })?;
+        answer.await.unwrap_or(Err(CancelError::Closed))
+    }
+
+    /// Returns what a command would do if all goes well, without doing it.
+    ///
+    /// It is asked of the supervisor, as the command would be; `by` matters for what it expects.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CommandError`] if there is no such service or nobody to ask. What would be refused
+    /// is told by [`Foreseen::result`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: asking changes nothing.
+    pub async fn foresee(
+        &self,
+        name: &str,
+        verb: Verb,
+        by: Request,
+    ) -> Result<Foreseen, CommandError> {
+        let cell =
+            self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
+        let (sender, answer) = oneshot::channel();
+        let order = Order::Foresee(cell.id(), verb, by, sender);
+        self.commands.try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => CommandError::Busy,
+            TrySendError::Closed(_) => CommandError::Closing,
+        })?;
+        answer.await.map_err(|_| CommandError::Closing)
+    }
+
+    /// Pauses all automatic restarts, at most for [`PAUSE_MAX`](crate::PAUSE_MAX); a pause that
+    /// lasts already gets this end.
+    ///
+    /// Restarts that come due are held until then. What an operator starts goes on, and so do first
+    /// starts and stops. It is not kept over the process.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CommandError`] if the application is closing, or too many commands are on the way.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, restarts may or may not be paused.
+    pub async fn pause_restarts(
+        &self,
+        time: Duration,
+        by: Request,
+    ) -> Result<Paused, CommandError> {
+        let (sender, answer) = oneshot::channel();
+        self.order(Order::Pause(time, by, sender), answer).await
+    }
+
+    /// Lets automatic restarts go on; who was held comes in turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`pause_restarts`](Self::pause_restarts).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, restarts may or may not go on.
+    pub async fn resume_restarts(&self, by: Request) -> Result<Paused, CommandError> {
+        let (sender, answer) = oneshot::channel();
+        self.order(Order::Resume(by, sender), answer).await
+    }
+
+    /// Returns until when automatic restarts are paused, and by whom; `None` if they are not.
+    #[must_use]
+    pub fn pause(&self) -> Option<Arc<PauseInfo>> {
+        self.shared.pause.load_full()
+    }
+
+    async fn order(
+        &self,
+        order: Order,
+        answer: oneshot::Receiver<Result<Paused, CommandError>>,
+    ) -> Result<Paused, CommandError> {
+        self.commands.try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => CommandError::Busy,
+            TrySendError::Closed(_) => CommandError::Closing,
+        })?;
+        answer.await.unwrap_or(Err(CommandError::Closing))
+    }
+
+    /// Waits until the supervisor takes orders; false once it has ended.
+    ///
+    /// For a look from outside at an application that seems to hang: put it in a timeout.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: asking changes nothing.
+    pub async fn answers(&self) -> bool {
+        let (sender, answer) = oneshot::channel();
+        self.commands.try_send(Order::Answer(sender)).is_ok() && answer.await.is_ok()
+    }
+}

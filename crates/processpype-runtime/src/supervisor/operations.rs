@@ -1,0 +1,387 @@
+//! Operations: accepted, cancelled, foreseen, ended, and what belongs to which.
+//!
+//! # Invariants
+//!
+//! 1. What a request expects is checked in the step in which it is accepted: nothing comes between.
+//! 2. The same key of the same actor is the same operation, as long as that is known and not older
+//!    than [`IDEMPOTENCY_WINDOW`]; so there are never more keys than known operations.
+//! 3. An event belongs to an operation if the operation made it happen, or if it is about the
+//!    service of an operation that goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_core::{
+    Cause, Machine, OperationId, Outcome, Refusal, ServiceId, ServiceName, Step, Verb,
+};
+use tokio::sync::oneshot;
+
+use super::{OPERATIONS_PENDING, Supervisor};
+use crate::clock::Timestamp;
+use crate::operation::{
+    CancelError, Command, CommandError, Done, Foreseen, ForeseenStep, Mark, Operation, Order,
+    Request, WAITERS_MAX, Waiting,
+};
+use crate::register::{self, Lookup, OperationStatus};
+
+/// For how long a request is known by its key.
+///
+/// A day, as payment services have it: longer than any client tries again.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Who used a key, and the key.
+pub(super) type Key = (Arc<str>, Arc<str>);
+
+/// A request that was given under a key.
+#[derive(Debug)]
+pub(super) struct Keyed {
+    operation: OperationId,
+    at: Timestamp,
+    service: ServiceId,
+    verb: Verb,
+    by: Request,
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    pub(super) fn take_order(&mut self, order: Order) {
+        // Nobody may be waiting for an answer any more; what was asked is done all the same.
+        match order {
+            Order::Command(Command { service, verb, by, accepted }) => {
+                let _ = accepted.send(self.accept(service, verb, by));
+            }
+            Order::Foresee(service, verb, by, answer) => {
+                let _ = answer.send(self.foresee(service, verb, &by));
+            }
+            Order::Cancel(operation, by, answer) => {
+                let _ = answer.send(self.cancel(operation, by));
+            }
+            Order::Pause(time, by, answer) => {
+                let _ = answer.send(self.pause_restarts(time, &by));
+            }
+            Order::Resume(by, answer) => {
+                let _ = answer.send(self.resume_restarts(&by));
+            }
+            Order::Recording(cause, message, recording) => {
+                self.tell_recording(cause, message, recording);
+            }
+            Order::Answer(answer) => {
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    /// Gives the operation its number before the machine sees it: the machine may finish it at
+    /// once.
+    fn accept(
+        &mut self,
+        service: ServiceId,
+        verb: Verb,
+        by: Request,
+    ) -> Result<Operation, CommandError> {
+        if let Some(repeated) = self.repeated(service, verb, &by) {
+            return repeated;
+        }
+        if self.operations.len() >= OPERATIONS_PENDING {
+            return Err(CommandError::Busy);
+        }
+        if self.closing.has_begun() && !matches!(verb, Verb::Stop { .. }) {
+            return Err(CommandError::Closing);
+        }
+        let id = OperationId(self.next_operation);
+        self.next_operation += 1;
+        let (sender, receiver) = oneshot::channel();
+        self.open(id, service, verb, &by);
+        let stale = self.stale(service, &by);
+        let mark = self.services[service.index()].mark.take();
+        self.mark(id, service, verb, &by.actor);
+        let affected = self.affected(service, verb);
+        let before = self.tell_command(id, service, verb, &by);
+        let given = by.clone();
+        let senders = vec![sender];
+        let waiting =
+            Waiting { service, verb, by, cancelled: None, before, affected, mark, senders };
+        match stale {
+            Some(stale) => self.end(id, waiting, &Err(stale)),
+            None => {
+                if verb == (Verb::Stop { cascade: true }) {
+                    self.note_cascade(id, service, &given);
+                }
+                let unwanted = self.unwanted_providers(service);
+                self.operations.insert(id, waiting);
+                self.step(|machine, actions| machine.command(id, service, verb, actions));
+                self.note_pulled_in(unwanted, id, service, verb, &given);
+            }
+        }
+        Ok(Operation::new(id, receiver))
+    }
+
+    /// Keeps the operation, and the request if it has a key.
+    fn open(&mut self, id: OperationId, service: ServiceId, verb: Verb, by: &Request) {
+        let at = self.clock.now();
+        self.shared.register.open(OperationStatus {
+            id,
+            verb: verb.as_str(),
+            flags: register::flags(verb),
+            service: Some(self.shared.cells[service.index()].name().clone()),
+            actor: Arc::clone(&by.actor),
+            reason: by.reason.clone(),
+            key: by.key.clone(),
+            accepted: at,
+            ended: None,
+            result: None,
+        });
+        if let Some(key) = &by.key {
+            let keyed = Keyed { operation: id, at, service, verb, by: by.clone() };
+            self.keys.insert((Arc::clone(&by.actor), Arc::clone(key)), keyed);
+        }
+    }
+
+    /// Returns the operation of a request that was given before under its key.
+    fn repeated(
+        &mut self,
+        service: ServiceId,
+        verb: Verb,
+        by: &Request,
+    ) -> Option<Result<Operation, CommandError>> {
+        let key = by.key.as_ref()?;
+        let keyed = self.keys.get(&(Arc::clone(&by.actor), Arc::clone(key)))?;
+        let age = self.clock.now().0.saturating_sub(keyed.at.0);
+        if u128::from(age) > IDEMPOTENCY_WINDOW.as_millis() {
+            return None;
+        }
+        let operation = keyed.operation;
+        if (keyed.service, keyed.verb, &keyed.by) != (service, verb, by) {
+            return Some(Err(CommandError::KeyReused { operation }));
+        }
+        let (sender, receiver) = oneshot::channel();
+        match (self.operations.get_mut(&operation), self.shared.register.get(operation)) {
+            (Some(waiting), _) if waiting.senders.len() < WAITERS_MAX => {
+                waiting.senders.push(sender);
+            }
+            (Some(_), _) => return Some(Err(CommandError::Busy)),
+            (None, Lookup::Found(status)) => {
+                let _ = sender.send(status.result.clone()?);
+            }
+            (None, Lookup::Forgotten | Lookup::Unknown) => return None,
+        }
+        Some(Ok(Operation::new(operation, receiver)))
+    }
+
+    fn stale(&self, service: ServiceId, by: &Request) -> Option<CommandError> {
+        let generation = self.machine.generation(service);
+        let expects = by.expects.as_ref()?;
+        (!expects.contains(&generation)).then_some(CommandError::Stale { generation })
+    }
+
+    /// The services beside the named one that a command concerns.
+    fn affected(&self, service: ServiceId, verb: Verb) -> Vec<ServiceName> {
+        match verb {
+            Verb::Stop { cascade: false } => self.names(self.machine.live_dependents(service)),
+            Verb::Stop { .. } => self.names(self.machine.cascade(service)),
+            Verb::Restart { with_dependents: true } => {
+                self.names(self.machine.following(service).into_iter())
+            }
+            Verb::Start { .. } | Verb::Restart { .. } => Vec::new(),
+        }
+    }
+
+    /// Takes a start or restart back, as far as it has not begun.
+    fn cancel(
+        &mut self,
+        id: OperationId,
+        by: Request,
+    ) -> Result<Arc<OperationStatus>, CancelError> {
+        let Some(waiting) = self.operations.get_mut(&id) else {
+            return Err(match self.shared.register.get(id) {
+                Lookup::Found(status) => CancelError::Ended(status),
+                Lookup::Forgotten => CancelError::Forgotten,
+                Lookup::Unknown => CancelError::Unknown,
+            });
+        };
+        if matches!(waiting.verb, Verb::Stop { .. }) {
+            return Err(CancelError::IsStop);
+        }
+        let service = waiting.service;
+        waiting.cancelled = Some(by);
+        self.step(|machine, actions| {
+            machine.cancel(id, service, actions);
+        });
+        match self.shared.register.get(id) {
+            Lookup::Found(status) => Ok(status),
+            Lookup::Forgotten | Lookup::Unknown => Err(CancelError::Forgotten),
+        }
+    }
+
+    fn foresee(&self, service: ServiceId, verb: Verb, by: &Request) -> Foreseen {
+        let refused = |error| Foreseen {
+            result: Some(Err(error)),
+            steps: Vec::new(),
+            waiting_on: Vec::new(),
+            supersedes: Vec::new(),
+        };
+        if self.closing.has_begun() && !matches!(verb, Verb::Stop { .. }) {
+            return refused(CommandError::Closing);
+        }
+        if let Some(stale) = self.stale(service, by) {
+            return refused(stale);
+        }
+        let foreseen = self.machine.foresee(service, verb);
+        let starts = foreseen.steps.contains(&Step::Start(service));
+        let generation = self.machine.generation(service);
+        let result = foreseen.outcome.map(|outcome| {
+            let done = self.outcome(service, outcome, None)?;
+            let touched = done.changed || verb == Verb::Stop { cascade: true };
+            let affected = if touched { self.affected(service, verb) } else { Vec::new() };
+            let generation = if starts { generation.next() } else { generation };
+            Ok(Done { generation, affected, ..done })
+        });
+        let step = |step: &Step| {
+            let (id, starts) = match *step {
+                Step::Start(id) => (id, true),
+                Step::Stop(id) => (id, false),
+            };
+            ForeseenStep { service: self.shared.cells[id.index()].name().clone(), starts }
+        };
+        Foreseen {
+            result,
+            steps: foreseen.steps.iter().map(step).collect(),
+            waiting_on: self.names(foreseen.waiting_on.into_iter()),
+            supersedes: foreseen.supersedes,
+        }
+    }
+
+    /// The machine has ended an operation.
+    pub(super) fn finish(&mut self, operation: OperationId, outcome: Outcome) {
+        let Some(waiting) = self.operations.remove(&operation) else { return };
+        let result = self.outcome(waiting.service, outcome, Some(&waiting));
+        self.end(operation, waiting, &result);
+    }
+
+    /// Ends an operation: in the register, in the journal, and for whoever waits.
+    fn end(&mut self, id: OperationId, mut waiting: Waiting, result: &Result<Done, CommandError>) {
+        let is_refused = matches!(
+            result,
+            Err(CommandError::Disabled
+                | CommandError::Closing
+                | CommandError::Orphaned
+                | CommandError::ProviderStopped { .. }
+                | CommandError::Stale { .. })
+        );
+        if is_refused && self.acted_is(waiting.service, id) {
+            self.take_back_command(&waiting);
+            self.services[waiting.service.index()].mark = waiting.mark.take();
+        }
+        self.close_record(id, result.clone());
+        self.tell_finished(id, &waiting, result);
+        for sender in waiting.senders {
+            // Nobody may be waiting for the end any more; it is in the journal.
+            let _ = sender.send(result.clone());
+        }
+    }
+
+    /// Keeps how an operation ended, and forgets the oldest one with its key.
+    pub(super) fn close_record(&mut self, id: OperationId, result: Result<Done, CommandError>) {
+        let forgotten = self.shared.register.close(id, self.clock.now(), result);
+        if let Some(OperationStatus { actor, key: Some(key), id, .. }) = forgotten.as_deref() {
+            let key = (Arc::clone(actor), Arc::clone(key));
+            if self.keys.get(&key).is_some_and(|keyed| keyed.operation == *id) {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
+    fn acted_is(&self, service: ServiceId, id: OperationId) -> bool {
+        let status = self.shared.cells[service.index()].status();
+        status.acted.as_ref().is_some_and(|acted| acted.operation == id)
+    }
+
+    fn outcome(
+        &self,
+        service: ServiceId,
+        outcome: Outcome,
+        waiting: Option<&Waiting>,
+    ) -> Result<Done, CommandError> {
+        let generation = self.machine.generation(service);
+        match outcome {
+            Outcome::Done { changed } => {
+                // What had no effect affects nobody; a cascade touches others all the same.
+                let touched = |it: &&Waiting| changed || it.verb == Verb::Stop { cascade: true };
+                let affected = waiting.filter(touched).map(|it| it.affected.clone());
+                Ok(Done { changed, generation, affected: affected.unwrap_or_default() })
+            }
+            Outcome::Superseded if waiting.is_some_and(|it| it.cancelled.is_some()) => {
+                Err(CommandError::Cancelled)
+            }
+            Outcome::Superseded if self.machine.is_closing() => Err(CommandError::Closing),
+            Outcome::Superseded => Err(CommandError::Superseded),
+            Outcome::Failed(kind) => {
+                let message = self.failure_text(service, kind);
+                Err(CommandError::Failed { kind, message })
+            }
+            Outcome::Refused(Refusal::Disabled) => Err(CommandError::Disabled),
+            Outcome::Refused(Refusal::Closing) => Err(CommandError::Closing),
+            Outcome::Refused(Refusal::Orphaned) => Err(CommandError::Orphaned),
+            Outcome::Refused(Refusal::ProviderStopped(provider)) => {
+                let provider = self.shared.cells[provider.index()].name().clone();
+                Err(CommandError::ProviderStopped { provider })
+            }
+            Outcome::Refused(_) => Err(CommandError::Busy),
+        }
+    }
+
+    /// Notes whom an operation may concern, so that what happens to them is told as part of it.
+    fn mark(&mut self, operation: OperationId, service: ServiceId, verb: Verb, actor: &Arc<str>) {
+        let machine: &Machine = &self.machine;
+        let graph = machine.graph();
+        let others = match verb {
+            Verb::Start { .. } => graph.all_required(service),
+            Verb::Stop { cascade: false } => Vec::new(),
+            Verb::Stop { cascade: true } => machine.cascade(service).collect(),
+            Verb::Restart { .. } => {
+                let mut others = graph.all_required(service);
+                others.extend(graph.all_requiring(service));
+                others
+            }
+        };
+        for other in others {
+            let mark = self.services[other.index()].mark.as_ref();
+            let is_free = mark.is_none_or(|mark| !self.operations.contains_key(&mark.operation));
+            if is_free || matches!(verb, Verb::Stop { .. }) {
+                let mark = Mark { operation, actor: Arc::clone(actor), is_touched: false };
+                self.services[other.index()].mark = Some(mark);
+            }
+        }
+        let mark = Mark { operation, actor: Arc::clone(actor), is_touched: true };
+        self.services[service.index()].mark = Some(mark);
+    }
+
+    /// Returns the operation that an event of a service belongs to, and who gave it. `cause` is
+    /// that of a transition.
+    pub(super) fn part_of(
+        &self,
+        id: ServiceId,
+        cause: Option<Cause>,
+    ) -> Option<(OperationId, Arc<str>)> {
+        let mark = self.services[id.index()].mark.as_ref()?;
+        let goes_on = self.operations.contains_key(&mark.operation);
+        let is_part = match cause {
+            Some(Cause::Operator | Cause::PulledIn | Cause::Cascade) => true,
+            Some(Cause::ProviderRestarted) => goes_on,
+            _ => goes_on && mark.is_touched,
+        };
+        is_part.then(|| (mark.operation, Arc::clone(&mark.actor)))
+    }
+
+    /// Notes that an operation has made something happen to a service.
+    pub(super) fn touch_mark(&mut self, id: ServiceId, cause: Cause) {
+        let made = matches!(
+            cause,
+            Cause::Operator | Cause::PulledIn | Cause::Cascade | Cause::ProviderRestarted
+        );
+        if let Some(mark) = self.services[id.index()].mark.as_mut().filter(|_| made) {
+            mark.is_touched = true;
+        }
+    }
+}

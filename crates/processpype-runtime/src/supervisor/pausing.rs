@@ -1,0 +1,146 @@
+//! A pause of all automatic restarts, for as long as an operator looks or mends.
+//!
+//! # Invariants
+//!
+//! 1. A pause ends: by itself at its time, when it is resumed, or with the process.
+//! 2. While it lasts, no restart begins by itself: what comes due is held, and shown as held. What
+//!    an operator starts, first starts, and stops go on.
+//! 3. Failures are counted as ever, and who is given up is given up.
+//! 4. When it ends, who was held comes through the same limit as after any storm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_core::{EventKind, Generation, OperationId, ServiceId, Timer};
+use tokio::time::Instant;
+
+use super::{Supervisor, recovery::seconds};
+use crate::clock::Timestamp;
+use crate::journal::Event;
+use crate::operation::{CommandError, Done, PauseInfo, Paused, Request};
+use crate::register::OperationStatus;
+use crate::timers::Due;
+
+/// How long automatic restarts may be paused at a time.
+///
+/// A day: longer than any shift, and it can be prolonged. What is not meant to come back is
+/// stopped.
+pub const PAUSE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Who waits for the end of a pause.
+#[derive(Debug, Default)]
+pub(super) struct Pausing {
+    /// Counts pauses, so that the timer of an earlier one ends no later one.
+    number: u64,
+    held: Vec<(ServiceId, Generation)>,
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    pub(super) fn pause_restarts(
+        &mut self,
+        time: Duration,
+        by: &Request,
+    ) -> Result<Paused, CommandError> {
+        if self.closing.has_begun() {
+            return Err(CommandError::Closing);
+        }
+        let time = time.min(PAUSE_MAX);
+        let until = Timestamp(self.clock.now().0 + time.as_millis() as u64);
+        let was_paused = self.shared.pause.load().is_some();
+        let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
+        self.shared.pause.store(Some(Arc::new(PauseInfo { until, actor, reason })));
+        self.pausing.number += 1;
+        self.timers.arm(Instant::now() + time, Due::Resume(self.pausing.number));
+        for (id, _) in self.pausing.held.clone() {
+            self.show_held(id, until);
+        }
+        let operation = self.application_operation("pause-restarts", by, true);
+        let reason = by.reason.as_ref().map_or(String::new(), |reason| format!("; {reason}"));
+        let text = format!("automatic restarts are paused for {}{reason}", seconds(time));
+        self.tell_pause("paused", &text, Some((operation, by)));
+        Ok(Paused { operation, changed: true, was_paused, until: Some(until) })
+    }
+
+    pub(super) fn resume_restarts(&mut self, by: &Request) -> Result<Paused, CommandError> {
+        if self.closing.has_begun() {
+            return Err(CommandError::Closing);
+        }
+        let was_paused = self.shared.pause.load().is_some();
+        let operation = self.application_operation("resume-restarts", by, was_paused);
+        if was_paused {
+            let text = by.reason.as_deref().unwrap_or("automatic restarts go on");
+            self.end_pause(text, Some((operation, by)));
+        }
+        Ok(Paused { operation, changed: was_paused, was_paused, until: None })
+    }
+
+    /// The time of a pause is over.
+    pub(super) fn pause_is_over(&mut self, number: u64) {
+        if self.pausing.number == number && self.shared.pause.load().is_some() {
+            self.end_pause("the pause is over: automatic restarts go on", None);
+        }
+    }
+
+    fn end_pause(&mut self, text: &str, by: Option<(OperationId, &Request)>) {
+        self.shared.pause.store(None);
+        self.tell_pause("resumed", text, by);
+        for (id, generation) in std::mem::take(&mut self.pausing.held) {
+            self.elapsed(id, generation, Timer::Restart);
+        }
+    }
+
+    /// Holds a restart that has come due, if there is a pause; returns whether it does.
+    pub(super) fn hold_for_pause(&mut self, id: ServiceId, generation: Generation) -> bool {
+        let Some(pause) = self.shared.pause.load_full() else { return false };
+        // At most one for each service: an earlier generation is not waited for any more.
+        self.pausing.held.retain(|(held, _)| *held != id);
+        self.pausing.held.push((id, generation));
+        self.show_held(id, pause.until);
+        self.tell_restart(id, "restart-held", "automatic restarts are paused");
+        true
+    }
+
+    fn show_held(&mut self, id: ServiceId, until: Timestamp) {
+        self.services[id.index()].restarts.hold_until(until);
+        self.publish_touched(id);
+    }
+
+    /// Makes the record of an operation on the application, which is done at once.
+    fn application_operation(
+        &mut self,
+        verb: &'static str,
+        by: &Request,
+        changed: bool,
+    ) -> OperationId {
+        let id = OperationId(self.next_operation);
+        self.next_operation += 1;
+        self.shared.register.open(OperationStatus {
+            id,
+            verb,
+            flags: Vec::new(),
+            service: None,
+            actor: Arc::clone(&by.actor),
+            reason: by.reason.clone(),
+            key: None,
+            accepted: self.clock.now(),
+            ended: None,
+            result: None,
+        });
+        let done = Done { changed, generation: Generation(0), affected: Vec::new() };
+        self.close_record(id, Ok(done));
+        id
+    }
+
+    fn tell_pause(&self, cause: &'static str, text: &str, by: Option<(OperationId, &Request)>) {
+        self.shared.touch();
+        tracing::warn!(target: "processpype", "restarts {cause}: {text}");
+        self.append(Event {
+            actor: by.map(|(_, by)| Arc::clone(&by.actor)),
+            operation: by.map(|(operation, _)| operation),
+            message: Some(text.into()),
+            ..self.event(EventKind::Restart, None, cause)
+        });
+    }
+}

@@ -1,0 +1,147 @@
+//! Ledgers on a real disk: torn at every byte, damaged, rotated, full, locked.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use processpype_telemetry::{Found, Ledger};
+
+/// A directory that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ledger-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("events.jsonl")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn record(number: u64) -> String {
+    format!("{{\"run\":1,\"seq\":{number}}}")
+}
+
+fn write(path: &Path, numbers: std::ops::RangeInclusive<u64>, max_size: u64, keep: u32) {
+    let (mut ledger, _) = Ledger::open(path, max_size, keep).unwrap();
+    for number in numbers {
+        ledger.append(&record(number)).unwrap();
+    }
+    ledger.sync().unwrap();
+}
+
+fn reopened(path: &Path) -> Found {
+    Ledger::open(path, u64::MAX, 1).unwrap().1
+}
+
+#[test]
+fn an_end_torn_at_any_byte_is_cut_and_told() {
+    let scratch = Scratch::new("torn");
+    let path = scratch.file();
+    write(&path, 1..=2, u64::MAX, 1);
+    let whole = fs::read(&path).unwrap();
+    let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for cut in 0..=whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let good = if cut == whole.len() {
+            cut
+        } else if cut >= first {
+            first
+        } else {
+            0
+        };
+        let found = reopened(&path);
+        let last = [(whole.len(), 2), (first, 1)].into_iter().find(|(end, _)| good >= *end);
+        assert_eq!(found.last, last.map(|(_, number)| record(number)), "cut at {cut}");
+        assert_eq!((found.torn, found.damaged), ((cut - good) as u64, 0), "cut at {cut}");
+        // What follows stands on a line of its own.
+        write(&path, 9..=9, u64::MAX, 1);
+        assert_eq!(Ledger::records(&path).unwrap().last(), Some(&record(9)), "cut at {cut}");
+    }
+}
+
+#[test]
+fn whole_records_behind_damaged_ones_stay() {
+    let scratch = Scratch::new("damaged");
+    let path = scratch.file();
+    write(&path, 1..=4, u64::MAX, 1);
+    let mut bytes = fs::read(&path).unwrap();
+    let line = bytes.len() / 4;
+    bytes[line + 3] ^= 1;
+    bytes.extend_from_slice(b"\0\0\0\n\0\0");
+    fs::write(&path, &bytes).unwrap();
+    let found = reopened(&path);
+    assert_eq!((found.damaged, found.torn, found.last), (1, 6, Some(record(4))));
+    assert_eq!(Ledger::records(&path).unwrap(), [record(1), record(3), record(4)]);
+}
+
+#[test]
+fn a_file_of_somebody_else_is_left_alone() {
+    let scratch = Scratch::new("foreign");
+    for content in ["precious\n", "{\"run\":1}\n", "{\"a\":1}", "x"] {
+        fs::write(scratch.file(), content).unwrap();
+        let error = Ledger::open(&scratch.file(), 99, 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{content}");
+        assert_eq!(fs::read_to_string(scratch.file()).unwrap(), content);
+    }
+}
+
+#[test]
+fn it_rotates_by_size_and_keeps_so_many() {
+    let scratch = Scratch::new("rotated");
+    let path = scratch.file();
+    let line = {
+        write(&path, 1..=1, u64::MAX, 1);
+        fs::metadata(&path).unwrap().len()
+    };
+    write(&path, 2..=9, 2 * line, 2);
+    let numbers = |suffix: &str| {
+        let path = PathBuf::from(format!("{}{suffix}", path.display()));
+        Ledger::records(&path).map(|records| records.len()).ok()
+    };
+    assert_eq!(
+        [numbers(""), numbers(".1"), numbers(".2"), numbers(".3")],
+        [Some(1), Some(2), Some(2), None]
+    );
+    // A process that died just after it had rotated.
+    fs::write(&path, "").unwrap();
+    assert_eq!(reopened(&path).last, Some(record(8)));
+}
+
+#[test]
+fn one_process_writes() {
+    let scratch = Scratch::new("locked");
+    let _first = Ledger::open(&scratch.file(), 99, 1).unwrap();
+    let error = Ledger::open(&scratch.file(), 99, 1).unwrap_err();
+    assert!(error.to_string().contains("another process"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_each_time() {
+    let (mut ledger, found) = Ledger::open(Path::new("/dev/full"), 99, 1).unwrap();
+    assert_eq!(found, Found::default());
+    let first = ledger.append(&record(1)).unwrap_err();
+    assert_eq!(first.kind(), ErrorKind::StorageFull);
+    ledger.append(&record(1)).unwrap_err();
+}
+
+#[test]
+fn what_is_no_record_is_not_written() {
+    let scratch = Scratch::new("records");
+    let (mut ledger, _) = Ledger::open(&scratch.file(), 99, 1).unwrap();
+    for text in ["", "{}", "{\"a\":1}", "{\"run\":1}\n", "{\"run\":1"] {
+        assert_eq!(ledger.append(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
+    }
+    assert_eq!(fs::metadata(scratch.file()).unwrap().len(), 0);
+}

@@ -1,0 +1,150 @@
+//! The file of events of real processes: ended, killed, on a full disk, and back; and SIGUSR1.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::harness::{Playground, eventually, file};
+
+const PAIR: &str = "
+services:
+  hello: {kind: hello}
+  fast: {kind: ticker, interval: 10ms, depends_on: [hello]}
+";
+
+/// A file that goes with the test.
+struct Events(PathBuf);
+
+impl Events {
+    fn new() -> Self {
+        // A name of its own, by the same count as the configuration files.
+        let path = file("").with_extension("jsonl");
+        let _ = std::fs::remove_file(path.with_extension("yaml"));
+        Self(path)
+    }
+
+    fn read(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    fn start(&self) -> Playground {
+        start(&self.0)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn start(events: &Path) -> Playground {
+    let set = format!("observability.events.file={}", events.display());
+    let app = Playground::start_with(PAIR, &["--set", &set], &[], None);
+    app.settle();
+    app
+}
+
+fn causes(app: &Playground, kind: &str) -> Vec<String> {
+    let events = app.events().into_iter().filter(|event| event["kind"] == kind);
+    events.filter_map(|event| event["cause"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_run_that_ends_as_it_should_is_whole_in_the_file() {
+    let events = Events::new();
+    let app = events.start();
+    app.post("/services/fast/stop");
+    app.terminate().check(0);
+    let records = events.read();
+    let numbers: Vec<_> = records.iter().filter_map(|it| it["seq"].as_u64()).collect();
+    assert_eq!(numbers, (1..=records.len() as u64).collect::<Vec<_>>());
+    assert_eq!(records.last().map(|it| it["cause"].clone()), Some("closed".into()));
+    assert!(records.iter().all(|it| it["run"] == records[0]["run"]), "{records:?}");
+    assert!(records.iter().any(|it| it["cause"] == "stop" && it["operation"] == 1));
+    let next = events.start();
+    assert_eq!(causes(&next, "application"), ["starting", "settled"], "nothing to tell");
+    next.terminate().check(0);
+}
+
+#[test]
+fn a_killed_run_is_told_at_the_next_start() {
+    let events = Events::new();
+    let app = events.start();
+    app.post("/services/fast/stop");
+    eventually("the stop is in the file", || {
+        events.read().iter().any(|it| it["cause"] == "done").then_some(())
+    });
+    let seen = app.events().len();
+    app.signal("KILL");
+    app.ended();
+    // What had been written before the kill is there without a sync: the system has it.
+    assert!(events.read().len() >= seen, "{:?}", events.read());
+    let torn = std::fs::read(&events.0).unwrap();
+    std::fs::write(&events.0, &torn[..torn.len() - 7]).unwrap();
+
+    let next = events.start();
+    assert_eq!(causes(&next, "application"), ["starting", "unclean-end", "settled"]);
+    next.logged("the previous run ended uncleanly: its last event is number");
+    next.logged("bytes of a torn record were cut");
+    next.terminate().check(0);
+    let last = events.start();
+    assert_eq!(causes(&last, "application"), ["starting", "settled"], "told once");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_stops_the_file_and_nothing_else() {
+    let app = start(Path::new("/dev/full"));
+    let journal = eventually("the status says so", || {
+        let status = app.get("/").json();
+        status["journal"]["error"].is_string().then(|| status["journal"].clone())
+    });
+    assert_eq!(journal["file"], "/dev/full");
+    app.logged("cannot write events to /dev/full");
+    assert!(causes(&app, "application").contains(&"journal-failed".to_owned()));
+    assert_eq!(app.post("/services/fast/restart").json()["status"], "restarted");
+    app.terminate().check(0);
+}
+
+#[test]
+fn a_file_that_can_be_written_again_has_what_happened_meanwhile() {
+    let events = Events::new();
+    let directory = events.0.with_extension("d");
+    let inside = Events(directory.join("events.jsonl"));
+    let app = inside.start();
+    app.logged("cannot write events to");
+    std::fs::create_dir(&directory).unwrap();
+    app.logged("the file of events is written again");
+    let cause = eventually("the resumption is told", || {
+        causes(&app, "application").into_iter().find(|cause| cause == "journal-resumed")
+    });
+    assert!(app.get("/").json()["journal"]["error"].is_null(), "{cause}");
+    app.terminate().check(0);
+    let records = inside.read();
+    assert_eq!(records[0]["cause"], "starting", "nothing is missing");
+    assert!(records.iter().any(|it| it["cause"] == "journal-failed"));
+    drop(inside);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn sigusr1_tells_what_is_known_and_ends_nothing() {
+    let app = Playground::settled(
+        "services:
+  hello: {kind: hello}
+  late: {kind: slow, start_delay: 60s, autostart: false}
+",
+    );
+    app.post("/services/late/start?wait=0");
+    app.signal("USR1");
+    app.logged("=== end of state");
+    let log = app.log();
+    let has = |text: &str| log.iter().any(|line| line.contains(text));
+    assert!(has("application running, supervisor answers"), "{log:#?}");
+    assert!(has("hello#1 running since ") && has("late#1 starting since "), "{log:#?}");
+    assert!(has("  1 start late by anonymous at "), "{log:#?}");
+    assert!(has(" state hello progress starting -> running"), "{log:#?}");
+    app.terminate().check(0);
+}
