@@ -10,6 +10,7 @@
 //! 3. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
 mod answer;
+mod level;
 mod log;
 mod operation;
 mod parameter;
@@ -57,6 +58,12 @@ pub enum EndpointId {
     ServiceLogs,
     /// The log of a service as a stream.
     ServiceLogStream,
+    /// The level of a service's log.
+    ServiceLevel,
+    /// Change the level of a service's log.
+    ChangeServiceLevel,
+    /// Let the configured level of a service hold again.
+    ResetServiceLevel,
     /// A service's own routes.
     ServiceRoute,
     /// Pause automatic restarts.
@@ -85,6 +92,12 @@ pub enum EndpointId {
     Logs,
     /// The log of the application as a stream.
     LogStream,
+    /// Every level of the log.
+    Levels,
+    /// Change the level of the application's log.
+    ChangeLevel,
+    /// Let the configured level of the application hold again.
+    ResetLevel,
     /// Liveness.
     Live,
     /// Readiness.
@@ -106,6 +119,8 @@ pub enum Method {
     Get,
     /// Commands.
     Post,
+    /// Sets.
+    Put,
     /// Takes back.
     Delete,
     /// Whatever the service answers.
@@ -334,6 +349,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     log::SERVICE_LOGS,
     log::SERVICE_LOG_STREAM,
+    level::SERVICE_LEVEL,
+    level::CHANGE_SERVICE_LEVEL,
+    level::RESET_SERVICE_LEVEL,
     Endpoint {
         id: EndpointId::ServiceRoute,
         method: Method::Any,
@@ -449,6 +467,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     log::LOGS,
     log::LOG_STREAM,
+    level::LEVELS,
+    level::CHANGE_LEVEL,
+    level::RESET_LEVEL,
     probe::LIVE,
     probe::READY,
     probe::STARTUP,

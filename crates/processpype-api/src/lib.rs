@@ -27,6 +27,7 @@
 mod command;
 mod endpoint;
 mod event;
+mod level;
 mod local_token;
 mod log;
 mod openapi;
@@ -45,6 +46,7 @@ pub use crate::endpoint::{
     Parameter, Place, Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
+pub use crate::level::{LEVEL_FOR, LevelBody, LevelChange, LevelChanged, LevelStatus, Levels};
 pub use crate::local_token::{
     TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory, local_token_file, not_private,
 };

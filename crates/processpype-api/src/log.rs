@@ -103,6 +103,12 @@ impl LogLevel {
     }
 }
 
+impl std::fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl From<LogLevel> for processpype_core::LogLevel {
     fn from(level: LogLevel) -> Self {
         match level {

@@ -96,6 +96,16 @@ impl Client {
         self.ask(Method::POST, path, body, wait).await
     }
 
+    /// Sets what is at `path`.
+    pub(crate) async fn put(&self, path: &str, body: String) -> Result<Answer, ClientError> {
+        self.ask(Method::PUT, path, body, Duration::ZERO).await
+    }
+
+    /// Takes back what is at `path`.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
+        self.ask(Method::DELETE, path, String::new(), Duration::ZERO).await
+    }
+
     /// Opens a stream; `last` is the place where an earlier one broke.
     pub(crate) async fn stream(
         &self,

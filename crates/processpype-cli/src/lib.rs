@@ -24,6 +24,7 @@ mod error;
 mod exit;
 mod follow;
 mod http;
+mod level;
 mod local_token;
 mod logs;
 mod look;
@@ -41,8 +42,8 @@ pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, RestartArgs,
-    Severity, StartArgs, StopArgs,
+    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord,
+    LogsArgs, RestartArgs, Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

@@ -12,7 +12,7 @@ use crate::print::{say, say_error, say_raw, width};
 use crate::target::Target;
 use crate::verb::{ClientVerb, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, logs};
+use crate::{act, doctor, follow, level, logs};
 
 /// Asks the application at `target`, prints its answer, and returns how that went.
 ///
@@ -88,6 +88,7 @@ impl Asking {
             ClientVerb::Restart(args) => act::restart(self, args).await,
             ClientVerb::Events(args) => follow::events(self, args).await,
             ClientVerb::Logs(args) => logs::logs(self, args).await,
+            ClientVerb::Level(args) => level::level(self, args).await,
             ClientVerb::Graph { format } => self.graph(*format).await,
             ClientVerb::Timeline => {
                 self.show("/timeline", |it: &Timeline, paper| view::timeline(it, paper)).await

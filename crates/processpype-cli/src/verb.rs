@@ -1,6 +1,7 @@
 //! What can be asked of a running application. The doc comments are the help.
 
 use clap::{Args, Subcommand, ValueEnum};
+use processpype_api::LogLevel;
 use processpype_config::HumanDuration;
 
 /// The exit codes of the client's verbs, for the end of a help text.
@@ -42,6 +43,8 @@ pub enum ClientVerb {
     Events(EventsArgs),
     /// Show the newest log lines of the application or of a service, and follow them.
     Logs(LogsArgs),
+    /// Show how much is logged, or change it for a while.
+    Level(LevelArgs),
     /// Say why a service is as it is, and what can be done.
     Why {
         /// The service.
@@ -156,6 +159,45 @@ pub struct LogsArgs {
     pub outside: bool,
 }
 
+/// What `level` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct LevelArgs {
+    /// The service; left out: the application, or all levels.
+    pub name: Option<String>,
+    /// What is to hold for the service.
+    #[arg(group = "change")]
+    pub level: Option<LevelWord>,
+    /// What is to hold for the application, where nothing more specific is said.
+    #[arg(long, value_name = "LEVEL", conflicts_with = "name", group = "change")]
+    pub all: Option<LevelWord>,
+    /// How long, from `1s` to `1d`; then what is configured holds again. Left out: 15m.
+    #[arg(long = "for", value_name = "DURATION", requires = "change")]
+    pub time: Option<HumanDuration>,
+    /// Why; it is kept with the event.
+    #[arg(long, value_name = "TEXT", requires = "change")]
+    pub reason: Option<String>,
+    /// Let what is configured hold again.
+    #[arg(long, conflicts_with = "change")]
+    pub reset: bool,
+}
+
+/// A level of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LevelWord {
+    /// Nothing at all.
+    Off,
+    /// What failed.
+    Error,
+    /// What is wrong but was survived.
+    Warn,
+    /// What happens, in few words.
+    Info,
+    /// What a developer of the service wants to see.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
 /// How severe a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Severity {
@@ -180,6 +222,21 @@ pub enum GraphFormat {
     Dot,
     /// For Mermaid.
     Mermaid,
+}
+
+// === impl LevelWord ===
+
+impl From<LevelWord> for LogLevel {
+    fn from(word: LevelWord) -> Self {
+        match word {
+            LevelWord::Off => Self::Off,
+            LevelWord::Error => Self::Error,
+            LevelWord::Warn => Self::Warn,
+            LevelWord::Info => Self::Info,
+            LevelWord::Debug => Self::Debug,
+            LevelWord::Trace => Self::Trace,
+        }
+    }
 }
 
 // === impl Severity ===

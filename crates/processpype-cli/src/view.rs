@@ -5,6 +5,7 @@
 //! 1. A view is a pure function of an answer and the paper it is written on.
 //! 2. What is cut to fit is the end of the last column, and it ends in `…`.
 
+mod level;
 mod log;
 mod plan;
 mod see;
@@ -12,6 +13,7 @@ mod status;
 mod table;
 mod why;
 
+pub(crate) use self::level::{level, levels};
 pub(crate) use self::log::log_line;
 pub use self::plan::plan_text;
 pub(crate) use self::see::{graph, info, timeline};

@@ -21,6 +21,8 @@ use processpype_api::{Accepted, Code, CommandBody, Commanded, Effect, EndpointId
 use processpype_config::{Report, read_json};
 use processpype_core::{ErrorKind, OperationId, Verb};
 use processpype_runtime::{CommandError, Done, Foreseen, Operation, Request as By, Status};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::convert;
@@ -93,7 +95,7 @@ async fn hand_over(
 ) -> Result<Handed, Problem> {
     let mut by = command.conditions.on(By::by(&gate::actor(&request)));
     let limits = &control.settings.limits;
-    let body = body(control, request).await?;
+    let body: CommandBody = body(control, request).await?;
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }
@@ -115,14 +117,20 @@ async fn hand_over(
 // === the body ===
 
 /// Reads a command's body, within its time.
-pub(crate) async fn body(control: &Control, request: Request) -> Result<CommandBody, Problem> {
+pub(crate) async fn body<T: DeserializeOwned + JsonSchema>(
+    control: &Control,
+    request: Request,
+) -> Result<T, Problem> {
     let limits = &control.settings.limits;
     let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
     let read = reading.await;
     read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
 }
 
-async fn read_body(request: Request, most: usize) -> Result<CommandBody, Problem> {
+async fn read_body<T: DeserializeOwned + JsonSchema>(
+    request: Request,
+    most: usize,
+) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
     check_length(&parts.headers, most)?;
     let collected = Limited::new(body, most).collect().await;
@@ -135,9 +143,13 @@ async fn read_body(request: Request, most: usize) -> Result<CommandBody, Problem
     parse_body(&parts.headers, &bytes)
 }
 
-fn parse_body(headers: &HeaderMap, bytes: &Bytes) -> Result<CommandBody, Problem> {
+fn parse_body<T: DeserializeOwned + JsonSchema>(
+    headers: &HeaderMap,
+    bytes: &Bytes,
+) -> Result<T, Problem> {
     if bytes.is_empty() {
-        return Ok(CommandBody::default());
+        // No body says nothing.
+        return read_json(b"{}").map_err(|report| invalid_body(&report));
     }
     if !is_json(headers) {
         let detail = "the body must come with `Content-Type: application/json`";
@@ -279,7 +291,8 @@ mod tests {
         if let Some(media) = media {
             headers.insert(CONTENT_TYPE, media.parse().expect("a header value"));
         }
-        let parsed = parse_body(&headers, &Bytes::copy_from_slice(body.as_bytes()));
+        let parsed: Result<CommandBody, Problem> =
+            parse_body(&headers, &Bytes::copy_from_slice(body.as_bytes()));
         let reason = parsed.map(|body| body.reason).map_err(|problem| problem.code());
         assert_eq!(reason, expected.map(|text| text.map(str::to_owned)), "{media:?} {body}");
     }

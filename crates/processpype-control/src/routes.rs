@@ -29,8 +29,8 @@ use crate::gate::{self, Caller, Need, Visitor};
 use crate::query::Query;
 use crate::server::Control;
 use crate::{
-    commands, docs, graph, journal, logs, operations, passage, probes, reply, restarts, status,
-    stream, timeline, why,
+    commands, docs, graph, journal, levels, logs, operations, passage, probes, reply, restarts,
+    status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -143,7 +143,9 @@ async fn dispatch(
     };
     match endpoint.method {
         Known::Get => read(control, endpoint.id, params, &request, &caller),
-        Known::Post | Known::Delete => act(control, endpoint.id, params, request).await,
+        Known::Post | Known::Put | Known::Delete => {
+            act(control, endpoint.id, params, request).await
+        }
         Known::Any => pass(control, params, request, &caller).await,
     }
 }
@@ -152,6 +154,7 @@ fn answers(endpoint: &Endpoint, method: &Method) -> bool {
     match endpoint.method {
         Known::Get => matches!(*method, Method::GET | Method::HEAD),
         Known::Post => *method == Method::POST,
+        Known::Put => *method == Method::PUT,
         Known::Delete => *method == Method::DELETE,
         Known::Any => true,
     }
@@ -177,6 +180,12 @@ async fn act(
         }
         EndpointId::CancelOperation => {
             operations::cancel(control, params.get("id"), request.uri(), by).await
+        }
+        EndpointId::ChangeLevel | EndpointId::ResetLevel => {
+            levels::command(control, id, None, request, by).await
+        }
+        EndpointId::ChangeServiceLevel | EndpointId::ResetServiceLevel => {
+            levels::command(control, id, Some(params.get("name")), request, by).await
         }
         _ => commands::command(control, id, params.get("name"), request).await,
     }
@@ -211,6 +220,8 @@ fn read(
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
+        EndpointId::ServiceLevel => levels::service(control, params.get("name")),
+        EndpointId::Levels => levels::all(control),
         EndpointId::Why => why::why(control, params.get("name")),
         EndpointId::Plan => Ok(control.plan.respond(headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
@@ -228,6 +239,10 @@ fn read(
         | EndpointId::LogStream
         | EndpointId::ServiceLogs
         | EndpointId::ServiceLogStream
+        | EndpointId::ChangeServiceLevel
+        | EndpointId::ResetServiceLevel
+        | EndpointId::ChangeLevel
+        | EndpointId::ResetLevel
         | EndpointId::Graph
         | EndpointId::Operations
         | EndpointId::CancelOperation
@@ -267,6 +282,7 @@ async fn beside(
     }
     let detail = match first.method {
         Known::Post => "a command is given with `POST`",
+        _ if methods.contains("PUT") => "this can only be read, set with `PUT`, or deleted",
         _ if methods.contains("DELETE") => "this can only be read, or deleted",
         _ => "this can only be read",
     };
@@ -278,6 +294,7 @@ fn methods(path: &str) -> String {
     let words = at_path(path).map(|endpoint| match endpoint.method {
         Known::Get => "GET, HEAD",
         Known::Post => "POST",
+        Known::Put => "PUT",
         Known::Delete => "DELETE",
         Known::Any => "GET, HEAD, POST, PUT, PATCH, DELETE",
     });

@@ -11,7 +11,7 @@ use crate::auth::Token;
 use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
-use processpype_telemetry::Logs;
+use processpype_telemetry::{Levels, Logs};
 
 /// What the control plane is told by the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,8 @@ pub struct ControlSettings {
     pub features: Vec<String>,
     /// The newest lines of the log, if the log is the application's.
     pub logs: Option<Logs>,
+    /// How much is logged, if the log is the application's.
+    pub levels: Option<Levels>,
     /// The limits.
     pub limits: Limits,
 }
@@ -116,6 +118,7 @@ impl Default for ControlSettings {
             plan: Plan::default(),
             features: Vec::new(),
             logs: None,
+            levels: None,
             limits: Limits::default(),
         }
     }

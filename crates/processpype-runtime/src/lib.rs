@@ -41,6 +41,7 @@ mod hang;
 mod journal;
 mod kind;
 mod layout;
+mod levels;
 mod life;
 mod manager;
 mod message;
@@ -76,6 +77,7 @@ pub use crate::hang::{HANG_LIMIT_MAX, HANG_LIMIT_MIN, HangLimit, InvalidHangLimi
 pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};
 pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
+pub use crate::levels::{LevelChange, LevelChanges, LevelSwitch, Leveled};
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
 pub use crate::operation::{
@@ -92,6 +94,7 @@ pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
 pub use crate::supervisor::{
-    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, PAUSE_MAX, Supervisor,
+    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, LEVEL_MAX, Launch, OPERATIONS_PENDING, PAUSE_MAX,
+    Supervisor,
 };
 pub use crate::watch::Watch;

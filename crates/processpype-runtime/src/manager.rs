@@ -11,6 +11,7 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod levels;
 mod operations;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -27,6 +28,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
+use crate::levels::LevelChanges;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
@@ -72,6 +74,8 @@ pub(crate) struct Shared {
     pub(crate) register: Register,
     /// How the durable journal is doing, if there is one.
     pub(crate) recording: ArcSwapOption<Recording>,
+    /// The levels of the log that are changed for a while.
+    pub(crate) levels: ArcSwap<LevelChanges>,
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
     clock: Clock,
@@ -415,6 +419,7 @@ impl Shared {
             layout,
             register: Register::new(OPERATIONS_KEPT),
             recording: ArcSwapOption::empty(),
+            levels: ArcSwap::default(),
             pause: ArcSwapOption::empty(),
             clock,
             version: AtomicU64::new(1),

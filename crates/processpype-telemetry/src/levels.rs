@@ -249,6 +249,13 @@ impl Levels {
     }
 }
 
+impl PartialEq for Levels {
+    /// Whether both are the levels of the same log.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl fmt::Debug for Levels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Levels").field(&**self.0.load()).finish()

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
+use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
 use crate::recording::Recording;
@@ -69,6 +70,8 @@ pub struct Launch {
     pub seed: u64,
     /// What is taken out of every text that a service makes public.
     pub scrub: Scrub,
+    /// How levels of the log are changed, if the log is the application's.
+    pub levels: LevelSwitch,
     /// What is told of the previous run, by an event with the cause `unclean-end`, if that did not
     /// end as it should.
     pub unclean_end: Option<String>,
@@ -93,6 +96,7 @@ impl Launch {
             events_kept: EVENTS_KEPT,
             seed: random_seed(),
             scrub: Scrub::default(),
+            levels: LevelSwitch::default(),
             unclean_end: None,
             recording: None,
         }
@@ -134,6 +138,7 @@ impl Blueprint {
             clock: launch.clock,
             chance: Chance::new(launch.seed),
             pausing: pausing::Pausing::default(),
+            leveled: 0,
             turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
             services,

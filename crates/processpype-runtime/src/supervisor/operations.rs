@@ -63,6 +63,9 @@ impl Supervisor {
             Order::Resume(by, answer) => {
                 let _ = answer.send(self.resume_restarts(&by));
             }
+            Order::Level(order, answer) => {
+                let _ = answer.send(self.take_level(order));
+            }
             Order::Recording(cause, message, recording) => {
                 self.tell_recording(cause, message, recording);
             }
