@@ -87,7 +87,7 @@ fn help_is_golden() {
     let ran = run(&["--help"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     golden("help.txt", &ran.out);
-    for verb in ["start", "events", "logs"] {
+    for verb in ["start", "events", "logs", "level"] {
         golden(&format!("help-{verb}.txt"), &run(&[verb, "--help"]).out);
     }
 }
@@ -112,7 +112,7 @@ fn a_wrong_command_line_is_64() {
         &["sttaus"][..],
         &["start"],
         &["start", "db", "--wait", "5"],
-        &["logs", "-n", "0"],
+        &["logs", "-n", "0"], &["level", "db", "--for", "1m"],
         &["-u", "x://y", "status"],
     ] {
         let ran = run(arguments);

@@ -10,10 +10,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use processpype_config::HumanDuration;
 use processpype_core::{EventKind, OperationId, ServiceName};
 use tokio::time::Instant;
 
-use super::{Supervisor, recovery::seconds};
+use super::Supervisor;
 use crate::clock::Timestamp;
 use crate::journal::Event;
 use crate::levels::{LevelChange, LevelOrder, Leveled};
@@ -49,7 +50,7 @@ impl Supervisor {
                 self.keep_level(service.clone(), Some(change));
                 self.launch.levels.switch(service.as_ref(), Some(level));
                 let operation = self.application_operation("level", service.clone(), &by, true);
-                let text = format!("{level} for {}", seconds(time));
+                let text = format!("{level} for {}", HumanDuration::from(time));
                 self.tell_level(EventKind::LevelChanged, service, &text, Some((operation, &by)));
                 Ok(Leveled { operation, changed: true })
             }
