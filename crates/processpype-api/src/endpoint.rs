@@ -10,6 +10,7 @@
 //! 3. An [`EndpointId`] without an entry, or without a handler, does not compile or fails a test.
 
 mod answer;
+mod command;
 mod level;
 mod log;
 mod operation;
@@ -29,10 +30,7 @@ use crate::timeline::{Info, Timeline};
 use crate::why::Why;
 
 pub use self::answer::Answer;
-use self::parameter::{
-    AFTER, CASCADE, DRY_RUN, EVENT_FILTERS, FORCE, FORMAT, IDEMPOTENCY_KEY, IF_MATCH,
-    LAST_EVENT_ID, NAME, WAIT, WITH_DEPENDENCIES, WITH_DEPENDENTS,
-};
+use self::parameter::{AFTER, EVENT_FILTERS, FORMAT, LAST_EVENT_ID, NAME};
 pub use self::parameter::{EVENT_KINDS, GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
@@ -218,15 +216,6 @@ const READ: Endpoint = Endpoint {
 /// On loopback without a token: what runs, and start, stop and restart.
 const STATUS: Endpoint = Endpoint { access: Access::Loopback(Role::Viewer), ..READ };
 
-const COMMAND: Endpoint = Endpoint {
-    method: Method::Post,
-    tag: "services",
-    access: Access::Role(Role::Operator),
-    body: Some(COMMAND_BODY),
-    answers: &[COMMANDED, ACCEPTED],
-    ..READ
-};
-
 /// Every endpoint, in the order of the documentation.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
@@ -254,87 +243,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         problems: &[Code::UnknownService, Code::InvalidQuery],
         ..STATUS
     },
-    Endpoint {
-        id: EndpointId::Start,
-        path: "/services/{name}/start",
-        summary: "Start a service",
-        description: "Clears its error, and starts providers that were never started.",
-        parameters: &[NAME, WAIT, WITH_DEPENDENCIES, FORCE, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
-        problems: &[
-            Code::UnknownService,
-            Code::RequestTimeout,
-            Code::Disabled,
-            Code::Superseded,
-            Code::Cancelled,
-            Code::StalePrecondition,
-            Code::IdempotencyConflict,
-            Code::ProviderStopped,
-            Code::Orphaned,
-            Code::BodyTooLarge,
-            Code::UnsupportedMediaType,
-            Code::MalformedBody,
-            Code::InvalidBody,
-            Code::InvalidQuery,
-            Code::StartFailed,
-            Code::Closing,
-            Code::Busy,
-        ],
-        access: Access::Loopback(Role::Operator),
-        ..COMMAND
-    },
-    Endpoint {
-        id: EndpointId::Stop,
-        path: "/services/{name}/stop",
-        summary: "Stop a service and keep it stopped",
-        description: "Always wins: also over a start under way, and from `error`. Running \
-            dependents go on, unless `cascade=true` stops them; `affected` lists them.",
-        parameters: &[NAME, WAIT, CASCADE, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
-        problems: &[
-            Code::UnknownService,
-            Code::RequestTimeout,
-            Code::Superseded,
-            Code::StalePrecondition,
-            Code::IdempotencyConflict,
-            Code::Orphaned,
-            Code::BodyTooLarge,
-            Code::UnsupportedMediaType,
-            Code::MalformedBody,
-            Code::InvalidBody,
-            Code::InvalidQuery,
-            Code::StopFailed,
-            Code::Closing,
-            Code::Busy,
-        ],
-        access: Access::Loopback(Role::Operator),
-        ..COMMAND
-    },
-    Endpoint {
-        id: EndpointId::Restart,
-        path: "/services/{name}/restart",
-        summary: "Stop a service, if it runs, and start a new generation",
-        parameters: &[NAME, WAIT, WITH_DEPENDENTS, DRY_RUN, IF_MATCH, IDEMPOTENCY_KEY],
-        problems: &[
-            Code::UnknownService,
-            Code::RequestTimeout,
-            Code::Disabled,
-            Code::Superseded,
-            Code::Cancelled,
-            Code::StalePrecondition,
-            Code::IdempotencyConflict,
-            Code::ProviderStopped,
-            Code::Orphaned,
-            Code::BodyTooLarge,
-            Code::UnsupportedMediaType,
-            Code::MalformedBody,
-            Code::InvalidBody,
-            Code::InvalidQuery,
-            Code::StartFailed,
-            Code::Closing,
-            Code::Busy,
-        ],
-        access: Access::Loopback(Role::Operator),
-        ..COMMAND
-    },
+    command::START,
+    command::STOP,
+    command::RESTART,
     Endpoint {
         id: EndpointId::Why,
         path: "/services/{name}/-/why",

@@ -95,7 +95,6 @@ mod tests {
 
     #[test]
     fn semantics_tell_the_bounds_as_they_are_in_code() {
-        let limits = Limits::default();
         check(
             "docs/semantics.md",
             [
@@ -119,6 +118,16 @@ mod tests {
                 format!("| past generations in a status | {HISTORY_KEPT} |"),
                 format!("| metadata entries of a generation | {METADATA_MAX} |"),
                 format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
+            ],
+        );
+    }
+
+    #[test]
+    fn semantics_tell_the_limits_of_the_server_as_they_are_in_code() {
+        let limits = Limits::default();
+        check(
+            "docs/semantics.md",
+            [
                 format!("| connections of one listener | {} |", limits.connections),
                 format!(
                     "| connections of one client at a listener | {} |",

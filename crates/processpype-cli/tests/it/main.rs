@@ -112,7 +112,8 @@ fn a_wrong_command_line_is_64() {
         &["sttaus"][..],
         &["start"],
         &["start", "db", "--wait", "5"],
-        &["logs", "-n", "0"], &["level", "db", "--for", "1m"],
+        &["logs", "-n", "0"],
+        &["level", "db", "--for", "1m"],
         &["-u", "x://y", "status"],
     ] {
         let ran = run(arguments);
