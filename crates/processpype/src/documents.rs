@@ -239,6 +239,25 @@ mod tests {
     }
 
     #[test]
+    fn every_test_that_holds_a_lesson_is_there() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned() + "/";
+        let lessons = std::fs::read_to_string(root.clone() + "docs/lessons.md");
+        let lessons = lessons.expect("the document is there");
+        let (mut source, mut tests) = (String::new(), 0);
+        // Every second piece stands between backticks: a file, or a test in the last file.
+        let words = lessons.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`"));
+        for word in words.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            if word.ends_with(".rs") {
+                source = std::fs::read_to_string(root.clone() + word).expect(word);
+                continue;
+            }
+            assert!(source.contains(&format!("fn {word}()")), "there is no test `{word}`");
+            tests += 1;
+        }
+        assert!(tests > 0, "no test is named");
+    }
+
+    #[test]
     fn every_strategy_is_in_the_contract_and_every_file_in_the_walk() {
         check("docs/semantics.md", Strategy::ALL.map(|strategy| format!("| `{strategy}`")));
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned();
