@@ -232,7 +232,7 @@ fn say_unless(json: bool, text: &str) {
 }
 
 /// Says what a command has done.
-fn told(done: &Commanded) -> String {
+pub(crate) fn told(done: &Commanded) -> String {
     let (effect, already) = match done.status {
         Effect::Started => ("started", "is running already"),
         Effect::Stopped => ("stopped", "is stopped already"),

@@ -24,7 +24,7 @@ use crate::view;
 const PAGE: usize = 1000;
 
 /// How long a stream may be silent: three of the heartbeats that keep it alive.
-const SILENCE_MAX: Duration = Duration::from_secs(45);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(45);
 
 /// Before a broken stream is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);

@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, USER_AGENT};
-use hyper::{Method, Request, Response};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, USER_AGENT};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use processpype_api::Timestamp;
 use processpype_config::Secret;
@@ -57,6 +57,9 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     /// The application's time, to the second.
     pub(crate) now: Option<Timestamp>,
+    /// What names this answer among those of the same path.
+    #[cfg_attr(not(feature = "top"), expect(dead_code, reason = "only `top` reads again"))]
+    pub(crate) tag: Option<String>,
     url: String,
 }
 
@@ -77,13 +80,32 @@ impl Client {
         Self { target, token }
     }
 
+    /// Returns a client for whatever is at the same place now: a process that started anew has
+    /// another token.
+    #[cfg_attr(not(feature = "top"), expect(dead_code, reason = "only `top` asks for so long"))]
+    pub(crate) fn renewed(&self) -> Self {
+        Self::new(self.target.clone())
+    }
+
     pub(crate) fn url(&self) -> String {
         self.target.to_string()
     }
 
     /// Reads what is at `path`.
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, ClientError> {
-        self.ask(Method::GET, path, String::new(), Duration::ZERO).await
+        self.ask(Method::GET, path, String::new(), Duration::ZERO, None).await
+    }
+
+    /// Reads what is at `path`; the answer has status 304 and no text if it is still what `tag`
+    /// names.
+    #[cfg_attr(not(feature = "top"), expect(dead_code, reason = "only `top` reads again"))]
+    pub(crate) async fn get_unless(
+        &self,
+        path: &str,
+        tag: Option<&str>,
+    ) -> Result<Answer, ClientError> {
+        let tag = tag.map(|tag| ("if-none-match", tag.to_owned()));
+        self.ask(Method::GET, path, String::new(), Duration::ZERO, tag).await
     }
 
     /// Gives a command that may take `wait` at the other side.
@@ -93,7 +115,7 @@ impl Client {
         body: String,
         wait: Duration,
     ) -> Result<Answer, ClientError> {
-        self.ask(Method::POST, path, body, wait).await
+        self.ask(Method::POST, path, body, wait, None).await
     }
 
     /// Sets what is at `path`.
@@ -128,16 +150,18 @@ impl Client {
         path: &str,
         body: String,
         wait: Duration,
+        extra: Option<(&'static str, String)>,
     ) -> Result<Answer, ClientError> {
-        let (response, mut stream) = self.open(method, path, body, wait, None).await?;
-        let status = response.status().as_u16();
-        let now = response.headers().get(DATE).and_then(|date| date.to_str().ok());
-        let now = now.and_then(|date| httpdate::parse_http_date(date).ok()).and_then(since_epoch);
+        let (response, mut stream) = self.open(method, path, body, wait, extra).await?;
+        let status = response.status();
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let now = header(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+        let (now, tag) = (now.and_then(since_epoch), header(ETAG).map(str::to_owned));
         let text = stream.text(BODY_MAX).await?;
-        if !response.status().is_success() {
-            return Err(problem(stream.url, status, text));
+        if !status.is_success() && status != StatusCode::NOT_MODIFIED {
+            return Err(problem(stream.url, status.as_u16(), text));
         }
-        Ok(Answer { status, text, now, url: stream.url })
+        Ok(Answer { status: status.as_u16(), text, now, tag, url: stream.url })
     }
 
     /// Connects, sends one request, and waits for the head of its answer.

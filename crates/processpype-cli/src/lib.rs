@@ -33,6 +33,11 @@ mod shell;
 mod sse;
 mod target;
 mod token;
+#[cfg(feature = "top")]
+mod top;
+#[cfg(not(feature = "top"))]
+#[path = "top_missing.rs"]
+mod top;
 mod verb;
 mod view;
 

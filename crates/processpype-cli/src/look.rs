@@ -12,7 +12,10 @@ use crate::print::{say, say_error, say_raw, width};
 use crate::target::Target;
 use crate::verb::{ClientVerb, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, level, logs};
+use crate::{act, doctor, follow, level, logs, top};
+
+/// Where the application and all its services are.
+pub(crate) const SNAPSHOT: &str = "/";
 
 /// Asks the application at `target`, prints its answer, and returns how that went.
 ///
@@ -69,8 +72,10 @@ impl Asking {
     async fn answer(&self, verb: &ClientVerb) -> Result<ClientExit, ClientError> {
         match verb {
             ClientVerb::Status { name: None } => {
-                self.show("/", |status: &ApplicationStatus, paper| view::application(status, paper))
-                    .await
+                self.show(SNAPSHOT, |status: &ApplicationStatus, paper| {
+                    view::application(status, paper)
+                })
+                .await
             }
             ClientVerb::Status { name: Some(name) } => {
                 self.show(&service(name), |it: &ServiceDetail, paper| view::service(it, paper))
@@ -95,6 +100,7 @@ impl Asking {
             }
             ClientVerb::Info => self.show("/info", |it: &Info, paper| view::info(it, paper)).await,
             ClientVerb::Doctor => doctor::doctor(self).await,
+            ClientVerb::Top => top::top(self).await,
         }
     }
 

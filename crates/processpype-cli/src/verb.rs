@@ -62,6 +62,9 @@ pub enum ClientVerb {
     Info,
     /// Look for what is wrong with a running application, and say what to do about it.
     Doctor,
+    /// Watch the services live, and act on them with keys.
+    #[cfg_attr(not(feature = "top"), command(hide = true))]
+    Top,
 }
 
 /// What every command takes.

@@ -9,8 +9,8 @@ mod level;
 mod log;
 mod plan;
 mod see;
-mod status;
-mod table;
+pub(crate) mod status;
+pub(crate) mod table;
 mod why;
 
 pub(crate) use self::level::{level, levels};
@@ -83,13 +83,13 @@ pub(crate) fn span(ms: u64) -> String {
 
 impl Paper {
     /// Returns how long ago something was.
-    fn ago(self, time: Timestamp) -> Option<String> {
+    pub(crate) fn ago(self, time: Timestamp) -> Option<String> {
         // The application's time comes in whole seconds.
         self.now.map(|now| span(now.0.saturating_sub(time.0) / 1000 * 1000))
     }
 
     /// Returns in how long something is.
-    fn until(self, time: Timestamp) -> Option<String> {
+    pub(crate) fn until(self, time: Timestamp) -> Option<String> {
         self.now.map(|now| span(time.0.saturating_sub(now.0)))
     }
 }

@@ -144,7 +144,7 @@ fn row(it: &ServiceStatus, paper: Paper) -> Vec<Cell> {
 }
 
 /// Says what an operator should know first.
-fn what(it: &ServiceStatus, paper: Paper) -> String {
+pub(crate) fn what(it: &ServiceStatus, paper: Paper) -> String {
     let mut all = Vec::new();
     if !it.enabled {
         all.push("disabled".to_owned());
@@ -189,6 +189,6 @@ fn is_wanted(it: &ServiceStatus) -> bool {
     it.desired == processpype_api::Desired::Running
 }
 
-fn is_missing(it: &ServiceStatus) -> bool {
+pub(crate) fn is_missing(it: &ServiceStatus) -> bool {
     it.enabled && is_wanted(it) && !it.ready && !it.completed
 }

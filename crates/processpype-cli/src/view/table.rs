@@ -60,7 +60,7 @@ fn line(row: &[Cell], widths: &[usize]) -> String {
 }
 
 /// Cuts a text to a width.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if count(text) <= width {
         return text.to_owned();
     }

@@ -23,3 +23,5 @@ mod signals;
 mod status;
 mod storm;
 mod stubborn;
+#[cfg(target_os = "linux")]
+mod top;
