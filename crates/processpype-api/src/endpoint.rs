@@ -13,6 +13,7 @@ mod answer;
 mod command;
 mod level;
 mod log;
+mod metrics;
 mod operation;
 mod parameter;
 mod probe;
@@ -86,6 +87,8 @@ pub enum EndpointId {
     Events,
     /// The journal as a stream.
     EventStream,
+    /// Numbers about it all, for Prometheus.
+    Metrics,
     /// The log of the application.
     Logs,
     /// The log of the application as a stream.
@@ -136,6 +139,8 @@ pub enum Access {
     Role(Role),
     /// Whoever the service says; see `Routes` of the runtime.
     Service,
+    /// A viewer, on every listener that has it; everybody where the listener asks nobody.
+    Metrics,
 }
 
 /// One endpoint.
@@ -376,6 +381,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         problems: &[Code::InvalidQuery, Code::Busy],
         ..READ
     },
+    metrics::METRICS,
     log::LOGS,
     log::LOG_STREAM,
     level::LEVELS,
@@ -461,9 +467,10 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_moves_all_but_the_probes() {
+    fn the_prefix_moves_all_but_probes_and_metrics() {
         let paths = |prefix| ENDPOINTS.iter().map(move |endpoint| endpoint.full_path(prefix));
-        assert!(paths("/api/v1").all(|p| p.starts_with("/api/v1") != p.starts_with("/health/")));
+        let stays = |path: &str| path.starts_with("/health/") || path == "/metrics";
+        assert!(paths("/api/v1").all(|path| path.starts_with("/api/v1") != stays(&path)));
         assert!(paths("/api").any(|path| path == "/api"));
         assert!(paths("").any(|path| path == "/"));
     }

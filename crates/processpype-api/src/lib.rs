@@ -27,9 +27,11 @@
 mod command;
 mod endpoint;
 mod event;
+mod exposition;
 mod level;
 mod local_token;
 mod log;
+mod metric;
 mod openapi;
 mod operation;
 mod plan;
@@ -46,6 +48,10 @@ pub use crate::endpoint::{
     Parameter, Place, Shape,
 };
 pub use crate::event::{EVENTS_PER_PAGE, Event, EventPage, Lagged, MAX_EVENTS_PER_PAGE};
+pub use crate::exposition::{
+    Exposition, ExpositionFormat, HistogramReading, InvalidExposition, MetricFamily, MetricKind,
+    MetricSample, parse_exposition,
+};
 pub use crate::level::{LEVEL_FOR, LevelBody, LevelChange, LevelChanged, LevelStatus, Levels};
 pub use crate::local_token::{
     TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory, local_token_file, not_private,
@@ -54,6 +60,7 @@ pub use crate::log::{
     LOG_LINES_PER_PAGE, LOG_SCOPES, LogLevel, LogPage, LogRecord, MAX_LOG_LINES_PER_PAGE,
     SEVERITIES,
 };
+pub use crate::metric::Metric;
 pub use crate::openapi::{About, ServiceDoc, document};
 pub use crate::operation::{
     CommandAnswer, Foreseen, MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation,
@@ -67,7 +74,7 @@ pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::status::{
     Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, Past,
-    PauseReport, Restart, ServiceDetail, ServiceList, ServiceState, ServiceStatus,
+    PauseReport, Polls, Restart, ServiceDetail, ServiceList, ServiceState, ServiceStatus,
 };
 pub use crate::time::{InvalidTime, Timestamp};
 pub use crate::timeline::{Info, Timeline, TimelineService};

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use processpype_core::Role;
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -159,7 +160,12 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
         "security": security(endpoint.access),
         "responses": responses(endpoint, generator),
     });
-    if let Access::Loopback(role) | Access::Role(role) = endpoint.access {
+    let role = match endpoint.access {
+        Access::Loopback(role) | Access::Role(role) => Some(role),
+        Access::Metrics => Some(Role::Viewer),
+        Access::Probe | Access::Service => None,
+    };
+    if let Some(role) = role {
         operation["x-role"] = role.as_str().into();
     }
     if !endpoint.description.is_empty() {
@@ -181,7 +187,7 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
 fn security(access: Access) -> Value {
     match access {
         Access::Probe => json!([]),
-        Access::Loopback(_) | Access::Service => json!([{ TOKEN: [] }, {}]),
+        Access::Loopback(_) | Access::Service | Access::Metrics => json!([{ TOKEN: [] }, {}]),
         Access::Role(_) => json!([{ TOKEN: [] }]),
     }
 }

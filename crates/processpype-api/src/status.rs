@@ -127,6 +127,28 @@ pub struct ServiceDetail {
     pub status: ServiceStatus,
     /// The last generations that ended, newest last.
     pub history: Vec<Past>,
+    /// Its tracked children that live, blocking ones included.
+    #[serde(default)]
+    pub tasks: u64,
+    /// Requests in its handlers, and bodies that are still sent.
+    #[serde(default)]
+    pub requests: u64,
+    /// The polls of its futures, if `poll_times` is on and there were any.
+    #[serde(default)]
+    pub polls: Option<Polls>,
+}
+
+/// The polls of a service's futures, over all its generations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Polls {
+    /// How many there were.
+    pub count: u64,
+    /// How long all of them took together, in nanoseconds.
+    pub total_ns: u64,
+    /// How long one took on average, in nanoseconds.
+    pub mean_ns: u64,
+    /// How long the longest one took, in nanoseconds.
+    pub max_ns: u64,
 }
 
 /// The five states of a service.

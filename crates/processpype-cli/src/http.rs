@@ -120,12 +120,12 @@ impl Client {
 
     /// Sets what is at `path`.
     pub(crate) async fn put(&self, path: &str, body: String) -> Result<Answer, ClientError> {
-        self.ask(Method::PUT, path, body, Duration::ZERO).await
+        self.ask(Method::PUT, path, body, Duration::ZERO, None).await
     }
 
     /// Takes back what is at `path`.
     pub(crate) async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
-        self.ask(Method::DELETE, path, String::new(), Duration::ZERO).await
+        self.ask(Method::DELETE, path, String::new(), Duration::ZERO, None).await
     }
 
     /// Opens a stream; `last` is the place where an earlier one broke.

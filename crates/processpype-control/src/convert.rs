@@ -4,11 +4,13 @@
 //!
 //! 1. Only what may be shown exists on the left side: the runtime keeps internals for the log.
 
+use std::time::Duration;
+
 use processpype_api as wire;
 use processpype_core::ServiceName;
 use processpype_runtime::{
-    Acted, ErrorInfo, Event, Foreseen, OperationState, OperationStatus, Past, PauseInfo, Recording,
-    RestartInfo, Status, Timestamp,
+    Acted, Counts, ErrorInfo, Event, Foreseen, OperationState, OperationStatus, Past, PauseInfo,
+    PollTimes, Recording, RestartInfo, Status, Timestamp,
 };
 
 use crate::refusal;
@@ -36,8 +38,24 @@ pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
     }
 }
 
-pub(crate) fn detail(now: &Status) -> wire::ServiceDetail {
-    wire::ServiceDetail { status: status(now), history: now.history.iter().map(past).collect() }
+pub(crate) fn detail(now: &Status, counts: &Counts) -> wire::ServiceDetail {
+    wire::ServiceDetail {
+        status: status(now),
+        history: now.history.iter().map(past).collect(),
+        tasks: counts.tasks,
+        requests: counts.requests,
+        polls: polls(counts.polls),
+    }
+}
+
+fn polls(polls: PollTimes) -> Option<wire::Polls> {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    Some(wire::Polls {
+        count: polls.count,
+        total_ns: nanoseconds(polls.sum),
+        mean_ns: nanoseconds(polls.mean()?),
+        max_ns: nanoseconds(polls.max),
+    })
 }
 
 pub(crate) fn pause(pause: &PauseInfo) -> wire::PauseReport {

@@ -144,6 +144,7 @@ impl Gate {
     fn exposes(&self, need: Need) -> bool {
         match need {
             Need::Endpoint(Access::Probe) => self.expose.probes,
+            Need::Endpoint(Access::Metrics) => self.expose.metrics,
             Need::Endpoint(Access::Loopback(_) | Access::Role(_)) => self.expose.control,
             Need::Endpoint(Access::Service) | Need::Routes(_) => self.expose.services,
         }
@@ -248,6 +249,12 @@ impl Caller {
                 Err(Refusal::Wrong(Role::Viewer))
             }
             Need::Endpoint(Access::Probe) | Need::Routes(RouteAccess::Public) => Ok(()),
+            // Who opens a listener that asks nobody has said who may read them: everybody.
+            Need::Endpoint(Access::Metrics) if gate.ask == Ask::Nobody => match self.proof {
+                Proof::Unknown => Err(Refusal::Wrong(Role::Viewer)),
+                Proof::None | Proof::Token => Ok(()),
+            },
+            Need::Endpoint(Access::Metrics) => self.has(Role::Viewer),
             Need::Endpoint(Access::Loopback(_)) if is_open && self.proof != Proof::Unknown => {
                 Ok(())
             }

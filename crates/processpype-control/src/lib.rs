@@ -48,6 +48,7 @@ mod listen;
 mod listener;
 mod local_token;
 mod logs;
+mod metrics;
 mod operations;
 mod pace;
 mod passage;
@@ -67,6 +68,7 @@ mod stall;
 mod status;
 mod stream;
 mod timeline;
+mod traffic;
 #[cfg(unix)]
 mod unix;
 mod why;

@@ -55,6 +55,8 @@ pub struct Surfaces {
     pub services: bool,
     /// The probes.
     pub probes: bool,
+    /// The metrics.
+    pub metrics: bool,
 }
 
 /// Whom a listener asks who they are.
@@ -124,8 +126,8 @@ impl Listener {
         is_remote: bool,
         has_tokens: bool,
     ) -> Result<(), InvalidListener> {
-        let Surfaces { control, services, probes } = self.expose;
-        if !control && !services && !probes {
+        let Surfaces { control, services, probes, metrics } = self.expose;
+        if !control && !services && !probes && !metrics {
             return Err(InvalidListener::Nothing);
         }
         match self.ask {
@@ -202,10 +204,10 @@ impl std::error::Error for InvalidAddress {}
 
 impl Surfaces {
     /// Everything.
-    pub const ALL: Self = Self { control: true, services: true, probes: true };
+    pub const ALL: Self = Self { control: true, services: true, probes: true, metrics: true };
 
     /// Nothing.
-    pub const NONE: Self = Self { control: false, services: false, probes: false };
+    pub const NONE: Self = Self { control: false, services: false, probes: false, metrics: false };
 
     /// The probes alone.
     pub const PROBES: Self = Self { probes: true, ..Self::NONE };
@@ -218,7 +220,7 @@ impl InvalidListener {
     #[must_use]
     pub fn help(self) -> &'static str {
         match self {
-            Self::Nothing => "list at least one of control, services and probes",
+            Self::Nothing => "list at least one of control, services, probes and metrics",
             Self::ControlUnasked => {
                 "write `auth: required`, or leave `control` out of `expose`, or listen on 127.0.0.1"
             }

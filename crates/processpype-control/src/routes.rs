@@ -24,13 +24,15 @@ use axum::routing::any;
 use futures_util::FutureExt;
 use processpype_api::{Access, Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
 use processpype_runtime::{RESERVED_VERBS, Request as By};
+use tokio::time::Instant;
 
 use crate::gate::{self, Caller, Need, Visitor};
 use crate::query::Query;
 use crate::server::Control;
+use crate::traffic::Routed;
 use crate::{
-    commands, docs, graph, journal, levels, logs, operations, passage, probes, reply, restarts,
-    status, stream, timeline, why,
+    commands, docs, graph, journal, levels, logs, metrics, operations, passage, probes, reply,
+    restarts, status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -47,7 +49,9 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
                 let path = request.uri().path().to_owned();
                 let params = Params(params.ok());
                 let result = dispatch(&control, endpoint, &params, request).await;
-                finish(&control, &path, result)
+                let mut response = finish(&control, &path, result);
+                response.extensions_mut().insert(routed(&control, endpoint, &params));
+                response
             };
             router = router.route(&path, any(entry));
         }
@@ -69,6 +73,17 @@ fn at_path(path: &str) -> impl Iterator<Item = &'static Endpoint> {
     ENDPOINTS.iter().filter(move |endpoint| endpoint.path == path)
 }
 
+/// Returns where a request went, as its answer is counted. The name of a service that does not
+/// exist is the client's invention.
+fn routed(control: &Control, first: &'static Endpoint, params: &Params) -> Routed {
+    let name = params.get("name");
+    let is_service = first.id == EndpointId::ServiceRoute;
+    match is_service && control.manager.state(name).is_some() {
+        true => Routed::Service(name.to_owned()),
+        false => Routed::Endpoint(first),
+    }
+}
+
 fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
     let mut paths = vec![endpoint.full_path(prefix)];
     match endpoint.id {
@@ -81,11 +96,12 @@ fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
 
 /// What is done around every request.
 async fn around(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
-    let is_head = request.method() == Method::HEAD;
+    let (method, began) = (request.method().clone(), Instant::now());
+    let is_head = method == Method::HEAD;
     let path = request.uri().path().to_owned();
     let is_for_browsers = Visitor::of(&request).gate.is_for_browsers();
-    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-    let checked = control.guard.check(method, uri, headers, is_for_browsers);
+    let (uri, headers) = (request.uri(), request.headers());
+    let checked = control.guard.check(&method, uri, headers, is_for_browsers);
     let mut response = match checked {
         Ok(()) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
@@ -93,6 +109,8 @@ async fn around(State(control): State<Arc<Control>>, request: Request, next: Nex
         },
         Err(problem) => finish(&control, &path, Err(problem)),
     };
+    let routed = response.extensions_mut().remove::<Routed>();
+    control.traffic.note(routed.as_ref(), &method, response.status(), began.elapsed());
     reply::secure(&mut response);
     if is_head { without_body(response) } else { response }
 }
@@ -142,6 +160,10 @@ async fn dispatch(
         return beside(control, first, params, request, &caller).await;
     };
     match endpoint.method {
+        Known::Get if endpoint.id == EndpointId::Metrics => {
+            Query::of(request.uri()).finish()?;
+            metrics::respond(control, request.headers()).await
+        }
         Known::Get => read(control, endpoint.id, params, &request, &caller),
         Known::Post | Known::Put | Known::Delete => {
             act(control, endpoint.id, params, request).await
@@ -235,6 +257,7 @@ fn read(
         | EndpointId::Startup
         | EndpointId::Events
         | EndpointId::EventStream
+        | EndpointId::Metrics
         | EndpointId::Logs
         | EndpointId::LogStream
         | EndpointId::ServiceLogs

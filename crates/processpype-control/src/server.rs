@@ -5,7 +5,7 @@
 //! 1. All that is the same for every request is rendered once; what describes the interface, for
 //!    the first who asks for it: a process does not wait for it before it listens.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
@@ -28,6 +28,7 @@ use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::routes;
 use crate::settings::ControlSettings;
+use crate::traffic::Traffic;
 
 /// A control plane that does not listen yet.
 ///
@@ -51,6 +52,12 @@ pub(crate) struct Control {
     pub(crate) client_streams: Arc<Places>,
     /// Free places for commands that are being read and handed over.
     pub(crate) commands: Arc<Semaphore>,
+    /// The place of the one scrape of metrics.
+    pub(crate) scrapes: Semaphore,
+    /// All that was answered.
+    pub(crate) traffic: Traffic,
+    /// Events that streams could not send.
+    pub(crate) lagged: Arc<AtomicU64>,
     /// Commands, client by client.
     pub(crate) writes: Rates,
     /// Wrong tokens, client by client.
@@ -110,6 +117,9 @@ impl Server {
             streams: Arc::new(Semaphore::new(settings.limits.streams)),
             client_streams: Places::new(settings.limits.streams_per_peer),
             commands: Arc::new(Semaphore::new(settings.limits.commands)),
+            scrapes: Semaphore::new(1),
+            traffic: Traffic::default(),
+            lagged: Arc::default(),
             writes: Rates::new(settings.limits.writes),
             failures: Rates::new(settings.limits.failures),
             closing: closed,

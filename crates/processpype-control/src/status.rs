@@ -34,7 +34,8 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
 
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
     let status = known(control, name)?;
-    let response = reply::json(StatusCode::OK, &convert::detail(&status));
+    let counts = control.manager.counts(name).unwrap_or_default();
+    let response = reply::json(StatusCode::OK, &convert::detail(&status, &counts));
     Ok(reply::in_generation(response, status.generation.0))
 }
 

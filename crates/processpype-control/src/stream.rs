@@ -8,6 +8,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -82,6 +83,8 @@ enum Stage {
 struct Events {
     subscription: Subscription,
     filter: Filter,
+    /// Counts what could not be sent, over all streams of events.
+    lagged: Arc<AtomicU64>,
 }
 
 pub(crate) fn follow(
@@ -97,7 +100,8 @@ pub(crate) fn follow(
     let after = last_event_id(headers, &mut query).unwrap_or(after);
     query.finish()?;
     let subscription = control.manager.subscribe(within(after, newest));
-    open(control, caller, Events { subscription, filter })
+    let lagged = Arc::clone(&control.lagged);
+    open(control, caller, Events { subscription, filter, lagged })
 }
 
 /// Opens a stream, if there is a place for one more.
@@ -210,6 +214,7 @@ impl Feed for Events {
 impl Events {
     fn text(&self, page: &EventPage) -> String {
         let mut text = String::new();
+        self.lagged.fetch_add(page.lost, Ordering::Relaxed);
         push_lagged(&mut text, page.lost);
         for event in page.events.iter().filter(|event| self.filter.matches(event)) {
             push(&mut text, &format!("id: {}\n", event.seq), &convert::event(event));

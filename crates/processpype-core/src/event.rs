@@ -122,7 +122,7 @@ impl fmt::Display for Cause {
 // === impl EventKind ===
 
 impl EventKind {
-    /// Every kind.
+    /// Every kind, in the order of their declaration.
     pub const ALL: [Self; 9] = [
         Self::State,
         Self::Health,

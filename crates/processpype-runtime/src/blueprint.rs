@@ -96,6 +96,8 @@ pub struct Options {
     pub heartbeat: Option<HangLimit>,
     /// How long one poll may take, if polls are watched.
     pub watchdog: Option<HangLimit>,
+    /// Whether its polls are counted and timed.
+    pub poll_times: bool,
     /// The least severe level that is logged of it, as a word; `None` = as for all others.
     pub log_level: Option<&'static str>,
 }
@@ -216,6 +218,7 @@ impl Default for Options {
             restart: RestartOptions::default(),
             heartbeat: None,
             watchdog: None,
+            poll_times: false,
             log_level: None,
         }
     }

@@ -24,9 +24,11 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::error::Unavailable;
+use crate::metrics::{Families, Store};
 use crate::panic::drop_contained;
 use crate::routes::Mounted;
 use crate::status::Status;
+use crate::tally::Tally;
 
 pub(crate) type AnyService = Arc<dyn Any + Send + Sync>;
 
@@ -43,6 +45,9 @@ pub(crate) struct Cell {
     /// The newest generation that was cut off.
     cut: AtomicU64,
     changed: Notify,
+    /// What is counted over all generations.
+    pub(crate) tally: Tally,
+    metrics: Arc<Store>,
 }
 
 /// An instance that other services may use.
@@ -60,7 +65,7 @@ const GENERATION_SHIFT: u32 = STATE_BITS + 1;
 // === impl Cell ===
 
 impl Cell {
-    pub(crate) fn new(id: ServiceId, status: Status) -> Self {
+    pub(crate) fn new(id: ServiceId, status: Status, families: Arc<Families>) -> Self {
         Self {
             id,
             name: status.name.clone(),
@@ -70,13 +75,16 @@ impl Cell {
             mounted: ArcSwapOption::empty(),
             cut: AtomicU64::new(0),
             changed: Notify::new(),
+            tally: Tally::default(),
+            metrics: Arc::new(Store::new(families)),
         }
     }
 
     /// A cell outside every application, for tests.
     pub(crate) fn detached(name: ServiceName) -> Arc<Self> {
         let now = Clock::system().now();
-        Arc::new(Self::new(ServiceId(0), Status::initial(name, "test".into(), now)))
+        let status = Status::initial(name, "test".into(), now);
+        Arc::new(Self::new(ServiceId(0), status, Arc::default()))
     }
 
     pub(crate) fn id(&self) -> ServiceId {
@@ -85,6 +93,11 @@ impl Cell {
 
     pub(crate) fn name(&self) -> &ServiceName {
         &self.name
+    }
+
+    /// The metrics of the service's own.
+    pub(crate) fn metrics(&self) -> &Arc<Store> {
+        &self.metrics
     }
 
     pub(crate) fn state(&self) -> ServiceState {

@@ -98,6 +98,8 @@ pub struct Subscription {
 pub struct Journal {
     ring: Mutex<VecDeque<Arc<Event>>>,
     last: AtomicU64,
+    /// In the order of [`EventKind::ALL`].
+    counts: [AtomicU64; EventKind::ALL.len()],
     kept: usize,
     appended: Notify,
 }
@@ -107,7 +109,8 @@ pub struct Journal {
 impl Journal {
     pub(crate) fn new(kept: usize) -> Self {
         let (ring, last) = (Mutex::default(), AtomicU64::new(0));
-        Self { ring, last, kept: kept.max(1), appended: Notify::new() }
+        let counts = Default::default();
+        Self { ring, last, counts, kept: kept.max(1), appended: Notify::new() }
     }
 
     /// Returns how many events are held at most.
@@ -122,6 +125,12 @@ impl Journal {
     #[must_use]
     pub fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
+    }
+
+    /// Returns how many events of each kind there have been.
+    #[must_use]
+    pub fn counts(&self) -> [(EventKind, u64); EventKind::ALL.len()] {
+        EventKind::ALL.map(|kind| (kind, self.counts[kind as usize].load(Ordering::Relaxed)))
     }
 
     /// Returns at most `limit` events that come after `after`, oldest first.
@@ -147,6 +156,7 @@ impl Journal {
         let mut ring = self.ring();
         let seq = self.last() + 1;
         event.seq = seq;
+        self.counts[event.kind as usize].fetch_add(1, Ordering::Relaxed);
         let event = Arc::new(event);
         if ring.len() == self.kept {
             ring.pop_front();
@@ -233,6 +243,13 @@ mod tests {
         let page = journal(kept, events).page(after, limit);
         assert_eq!(page.events.iter().map(|event| event.seq).collect::<Vec<_>>(), seqs);
         assert_eq!((page.last, page.lost), (events, lost));
+    }
+
+    #[test]
+    fn kinds_are_counted_also_of_what_is_gone() {
+        for (kind, count) in journal(2, 5).counts() {
+            assert_eq!(count, if kind == EventKind::Application { 5 } else { 0 }, "{kind}");
+        }
     }
 
     #[test]

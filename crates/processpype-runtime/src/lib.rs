@@ -20,6 +20,7 @@
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
 //! | what others ask | `manager`, `operation` |
+//! | numbers | `tally`, `metrics` |
 //! | what test kits see | `watch` |
 
 mod argument;
@@ -45,6 +46,7 @@ mod levels;
 mod life;
 mod manager;
 mod message;
+mod metrics;
 mod operation;
 mod panic;
 mod problem;
@@ -57,6 +59,7 @@ mod service;
 mod shared;
 mod status;
 mod supervisor;
+mod tally;
 mod timers;
 mod vitals;
 mod watch;
@@ -79,7 +82,12 @@ pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
 pub use crate::levels::{LevelChange, LevelChanges, LevelSwitch, Leveled};
 pub use crate::life::CHILDREN_MAX;
-pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager};
+pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, QueueDepth};
+pub use crate::metrics::{
+    BUCKETS_MAX, Buckets, Counter, FAMILIES_MAX, Gauge, HELP_MAX, Histogram, Kind as MetricKind,
+    LABEL_VALUE_MAX, LABELS_MAX, MetricError, Metrics, NAME_MAX, Reading, SERIES_MAX, Series,
+    SeriesFamily,
+};
 pub use crate::operation::{
     CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
     WAITERS_MAX,
@@ -97,4 +105,5 @@ pub use crate::supervisor::{
     ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, LEVEL_MAX, Launch, OPERATIONS_PENDING, PAUSE_MAX,
     Supervisor,
 };
+pub use crate::tally::{Counts, Ends, PollTimes, Times};
 pub use crate::watch::Watch;

@@ -272,6 +272,7 @@ impl Life {
         let id = control.next_child;
         control.next_child += 1;
         control.tracked.insert(id, Tracked { name, abort: None });
+        self.cell.tally.tasks.fetch_add(1, Ordering::Relaxed);
         Ok(Guard { life: Arc::clone(self), child: Some(id) })
     }
 
@@ -294,6 +295,7 @@ impl Life {
             return Err(NotTracked::Stopping);
         }
         control.requests += 1;
+        self.cell.tally.requests.fetch_add(1, Ordering::Relaxed);
         Ok(Guard { life: Arc::clone(self), child: None })
     }
 
@@ -399,10 +401,17 @@ impl Drop for Guard {
     /// The child or request has ended, however it ended.
     fn drop(&mut self) {
         let mut control = self.life.control();
-        match self.child {
-            Some(id) => drop(control.tracked.remove(&id)),
-            None => control.requests -= 1,
-        }
+        let count = match self.child {
+            Some(id) => {
+                control.tracked.remove(&id);
+                &self.life.cell.tally.tasks
+            }
+            None => {
+                control.requests -= 1;
+                &self.life.cell.tally.requests
+            }
+        };
+        count.fetch_sub(1, Ordering::Relaxed);
         let idle = control.requests == 0 || control.tracked.is_empty();
         drop(control);
         if idle {

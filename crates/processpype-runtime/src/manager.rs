@@ -12,6 +12,7 @@
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
 mod levels;
+mod measures;
 mod operations;
 
 use std::collections::HashMap;
@@ -29,11 +30,14 @@ use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
 use crate::levels::LevelChanges;
+use crate::message::Reports;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
 use crate::status::Status;
+
+pub use self::measures::QueueDepth;
 
 /// How many commands may be on their way to the supervisor.
 ///
@@ -79,6 +83,8 @@ pub(crate) struct Shared {
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
     clock: Clock,
+    /// For its length alone.
+    reports: Reports,
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
@@ -409,6 +415,7 @@ impl Shared {
         journal: Arc<Journal>,
         layout: Layout,
         clock: Clock,
+        reports: Reports,
     ) -> Self {
         let names = cells.iter().map(|cell| cell.name().clone());
         let by_name = names.enumerate().map(|(i, name)| (name, i)).collect();
@@ -422,6 +429,7 @@ impl Shared {
             levels: ArcSwap::default(),
             pause: ArcSwapOption::empty(),
             clock,
+            reports,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),

@@ -65,6 +65,12 @@ impl Reports {
         Self(None)
     }
 
+    /// Returns how many messages are on the way, and how many there is room for.
+    pub(crate) fn depth(&self) -> (usize, usize) {
+        let most = self.0.as_ref().map_or(0, mpsc::Sender::max_capacity);
+        (most - self.0.as_ref().map_or(0, mpsc::Sender::capacity), most)
+    }
+
     /// Never waits: it is called from `Drop` and from user code's threads.
     pub(crate) fn send(&self, message: Message) {
         let Some(sender) = &self.0 else { return };

@@ -337,8 +337,11 @@ impl Supervisor {
         );
         let service = &mut self.services[id.index()];
         let options = &service.options;
-        let watched =
-            Watched { beats: options.heartbeat.is_some(), polls: options.watchdog.is_some() };
+        let watched = Watched {
+            beats: options.heartbeat.is_some(),
+            polls: options.watchdog.is_some(),
+            times: options.poll_times,
+        };
         let reports = self.reports.clone();
         let life = Arc::new(Life::new(cell, generation, services, reports, watched));
         let orders = Orders {

@@ -4,7 +4,7 @@
 //!
 //! 1. They are of one generation: what an old one still does shows here no more than its name does.
 //! 2. Who is looked at waits for nobody: a beat is a store, a poll two, and the supervisor reads.
-//! 3. Clocks are read for those that are watched alone.
+//! 3. Clocks are read for those that are watched, or whose polls are timed, alone.
 //!
 //! # One scale
 //!
@@ -51,6 +51,8 @@ pub(crate) enum Stage {
 pub(crate) struct Watched {
     pub(crate) beats: bool,
     pub(crate) polls: bool,
+    /// How long each poll took is counted.
+    pub(crate) times: bool,
 }
 
 /// What can be seen of one generation at any time.
@@ -90,8 +92,17 @@ pub(crate) struct Seen<F> {
 /// Where a future notes its polls; given back when it is dropped.
 struct Seat {
     life: Arc<Life>,
-    /// `None` = the generation's own task.
-    other: Option<(u64, Arc<AtomicU64>)>,
+    place: Place,
+}
+
+/// Which future it is.
+enum Place {
+    /// The generation's own task.
+    Own,
+    /// One that is looked at.
+    Other(u64, Arc<AtomicU64>),
+    /// One whose polls are timed, and not looked at.
+    Timed,
 }
 
 const STAGE_BITS: u32 = 4;
@@ -210,10 +221,11 @@ impl Vitals {
         polls
     }
 
-    fn begin_poll(&self, poll: &AtomicU64) {
+    /// Returns when a poll begins, if anybody wants to know.
+    fn begin_poll(&self) -> u64 {
+        let is_timed = self.watched.polls || self.watched.times;
         // Not zero: that is none.
-        let began = if self.watched.polls { nanos(self.now()).max(1) } else { UNTIMED };
-        poll.store(began, Relaxed);
+        if is_timed { nanos(self.now()).max(1) } else { UNTIMED }
     }
 
     fn others(&self) -> MutexGuard<'_, Others> {
@@ -230,14 +242,16 @@ fn nanos(time: Duration) -> u64 {
 impl<F> Seen<F> {
     /// The generation's own task.
     pub(crate) fn own(life: Arc<Life>, future: F) -> Self {
-        Self { future, seat: Some(Seat { life, other: None }) }
+        Self { future, seat: Some(Seat { life, place: Place::Own }) }
     }
 
     /// Another future of the generation, by name; `child` is its number if it is one. Nothing is
-    /// noted unless polls are watched.
+    /// noted unless polls are watched or timed.
     pub(crate) fn other(life: &Arc<Life>, what: &str, child: Option<u64>, future: F) -> Self {
-        if !life.vitals.watched.polls {
-            return Self { future, seat: None };
+        let watched = life.vitals.watched;
+        if !watched.polls {
+            let seat = || Seat { life: Arc::clone(life), place: Place::Timed };
+            return Self { future, seat: watched.times.then(seat) };
         }
         let poll = Arc::new(AtomicU64::new(IDLE));
         let mut others = life.vitals.others();
@@ -246,7 +260,8 @@ impl<F> Seen<F> {
         let other = Other { what: what.to_owned(), child, poll: Arc::clone(&poll) };
         others.futures.insert(id, other);
         drop(others);
-        Self { future, seat: Some(Seat { life: Arc::clone(life), other: Some((id, poll)) }) }
+        let place = Place::Other(id, poll);
+        Self { future, seat: Some(Seat { life: Arc::clone(life), place }) }
     }
 }
 
@@ -257,10 +272,19 @@ impl<F: Future + Unpin> Future for Seen<F> {
         let this = self.get_mut();
         let Some(seat) = &this.seat else { return Pin::new(&mut this.future).poll(cx) };
         let vitals = &seat.life.vitals;
-        let poll = seat.other.as_ref().map_or(&vitals.own, |(_, poll)| poll);
-        vitals.begin_poll(poll);
+        let shown = match &seat.place {
+            Place::Own => Some(&vitals.own),
+            Place::Other(_, poll) => Some(&**poll),
+            Place::Timed => None,
+        };
+        let began = vitals.begin_poll();
+        shown.iter().for_each(|poll| poll.store(began, Relaxed));
         let outcome = Pin::new(&mut this.future).poll(cx);
-        poll.store(IDLE, Relaxed);
+        shown.iter().for_each(|poll| poll.store(IDLE, Relaxed));
+        if vitals.watched.times {
+            let took = nanos(vitals.now()).max(1).saturating_sub(began);
+            seat.life.cell.tally.polls.add(took);
+        }
         outcome
     }
 }
@@ -270,7 +294,7 @@ impl<F: Future + Unpin> Future for Seen<F> {
 impl Drop for Seat {
     /// The future is over, or was dropped.
     fn drop(&mut self) {
-        if let Some((id, _)) = &self.other {
+        if let Place::Other(id, _) = &self.place {
             self.life.vitals.others().futures.remove(id);
         }
     }
@@ -297,7 +321,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_beat_is_noted_where_beats_are_watched() {
         for (beats, last) in [(true, SECOND * 2), (false, Duration::ZERO)] {
-            let vitals = Vitals::new(Watched { beats, polls: false });
+            let vitals = Vitals::new(Watched { beats, ..Watched::default() });
             tokio::time::sleep(SECOND * 2).await;
             vitals.beat();
             tokio::time::sleep(SECOND).await;
@@ -307,7 +331,7 @@ mod tests {
 
     #[tokio::test]
     async fn futures_are_seen_while_they_are_polled_and_forgotten_with_their_end() {
-        let cx = crate::Context::watched("worker", Watched { beats: false, polls: true });
+        let cx = crate::Context::watched("worker", Watched { polls: true, ..Watched::default() });
         let life = &cx.life;
         let looks = |life: Arc<Life>| async move { life.vitals.polls() };
         let child = Seen::other(life, "child `a`", Some(7), Box::pin(looks(Arc::clone(life))));
@@ -330,5 +354,22 @@ mod tests {
         let (own, polls) = Seen::own(Arc::clone(life), child).await;
         assert_eq!((own, polls), (Some(None), Vec::new()));
         assert_eq!(life.vitals.own_poll(), None);
+    }
+
+    #[tokio::test]
+    async fn polls_are_counted_and_timed_where_somebody_wants_to_know() {
+        for (times, expected) in [(true, 5), (false, 0)] {
+            let cx = crate::Context::watched("worker", Watched { times, ..Watched::default() });
+            let yields = async |times| {
+                for _ in 0..times {
+                    tokio::task::yield_now().await;
+                }
+            };
+            Seen::own(Arc::clone(&cx.life), Box::pin(yields(2))).await;
+            Seen::other(&cx.life, "child `a`", None, Box::pin(yields(1))).await;
+            let polls = cx.life.cell.tally.read().polls;
+            assert_eq!(polls.count, expected);
+            assert!(polls.max <= polls.sum && cx.life.vitals.others().futures.is_empty());
+        }
     }
 }

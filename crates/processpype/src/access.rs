@@ -88,6 +88,8 @@ enum SurfaceWord {
     Services,
     /// The probes.
     Probes,
+    /// The metrics.
+    Metrics,
 }
 
 /// Whom a listener asks for a token.
@@ -255,6 +257,7 @@ impl ListenerSection {
                 control: expose.contains(&SurfaceWord::Control),
                 services: expose.contains(&SurfaceWord::Services),
                 probes: expose.contains(&SurfaceWord::Probes),
+                metrics: expose.contains(&SurfaceWord::Metrics),
             };
         }
         match self.auth {

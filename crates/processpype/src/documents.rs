@@ -16,7 +16,7 @@ struct FromPython;
 mod tests {
     use std::time::Duration;
 
-    use processpype_api::{Code, ENDPOINTS, Method};
+    use processpype_api::{Code, ENDPOINTS, Method, Metric};
     use processpype_control::{Limits, Rate, TOKEN_LENGTH_MAX, TOKEN_LENGTH_MIN};
     use processpype_core::{
         Backoff, ErrorKind, RestartHistory, RestartLimit, RestartOptions, RestartRate, Strategy,
@@ -44,6 +44,22 @@ mod tests {
             let begins = |found: &str| found.starts_with(&line);
             assert!(text.lines().any(begins), "{document} has no line that begins with {line:?}");
         }
+    }
+
+    #[test]
+    fn metrics_are_listed_in_their_order_and_no_others() {
+        let row = |metric: &Metric| {
+            let Metric { name, kind, labels, help } = metric;
+            let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+            let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+            format!("| `{name}` | {kind} | {labels} | {help} |")
+        };
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+        let text = std::fs::read_to_string(path).expect("the document is there");
+        let listed: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("| `process")).collect();
+        let told: Vec<String> = Metric::ALL.iter().map(row).collect();
+        assert_eq!(listed, told);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(crate) struct FurtherKeys {
     pub(crate) heartbeat: HeartbeatSection,
     /// How long it may block a thread.
     pub(crate) watchdog: WatchdogSection,
+    /// Whether polls of the service's futures are counted and timed, for its status and metrics.
+    /// Each then costs two readings of the clock, some 120ns. Default: false.
+    pub(crate) poll_times: Option<bool>,
 }
 
 /// How long a service may go without a beat.
@@ -127,6 +130,35 @@ impl Application {
         self.limit("watchdog", poll, then, |options, limit| options.watchdog = Some(limit))
     }
 
+    /// Says whether polls of the service registered last are counted and timed. Default: no.
+    ///
+    /// How many there were, and how long they took on average and at most, then stands in its
+    /// status and in its metrics. A poll that takes long keeps others from theirs; the
+    /// [watchdog](Self::watchdog) finds one that does not end.
+    ///
+    /// Each poll then costs two readings of the clock. The file can say otherwise, with
+    /// `processpype: {poll_times: …}`.
+    ///
+    /// ```
+    /// use processpype::{Application, Context, testing};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> processpype::Result {
+    /// let poller = async |cx: Context| {
+    ///     while cx.sleep(std::time::Duration::from_secs(1)).await {}
+    ///     Ok(())
+    /// };
+    /// let app = testing::start(Application::new().task("poller", poller).poll_times(true)).await?;
+    /// tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    /// assert!(app.manager().counts("poller").unwrap().polls.count >= 60);
+    /// # app.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_times(self, timed: bool) -> Self {
+        self.last("poll_times", |declared| declared.options.poll_times = timed)
+    }
+
     fn limit(
         mut self,
         method: &str,
@@ -150,6 +182,8 @@ pub(crate) fn apply(
     keys: [&FurtherKeys; 2],
     section: &Section,
 ) -> Result<(), Report> {
+    let [own, inherited] = keys;
+    options.poll_times = own.poll_times.or(inherited.poll_times).unwrap_or(options.poll_times);
     let section = section.get("processpype");
     let heartbeat = laid_over(
         options.heartbeat,

@@ -114,6 +114,15 @@ pub mod config {
     };
 }
 
+/// Metrics: what a service registers with [`Context::metrics`], and what a [`Manager`] tells.
+pub mod metrics {
+    pub use processpype_runtime::{
+        BUCKETS_MAX, Buckets, Counter, Counts, Ends, FAMILIES_MAX, Gauge, HELP_MAX, Histogram,
+        LABEL_VALUE_MAX, LABELS_MAX, MetricError, MetricKind, Metrics, NAME_MAX, PollTimes,
+        QueueDepth, Reading, SERIES_MAX, Series, SeriesFamily, Times,
+    };
+}
+
 pub use processpype_control::{BindError, InvalidListener, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,

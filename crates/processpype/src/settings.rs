@@ -73,15 +73,15 @@ pub(crate) struct ServerSection {
     pub(crate) port: u16,
     /// Where to listen, if `host` and `port` do not say enough. Each has an `address`
     /// (`127.0.0.1:8080`, `[::1]:8080`, or `unix:/run/shop.sock`); `expose`, a list of what it
-    /// shows (`control`, `services`, `probes`; default: everything); and `auth`, whom it asks for a
-    /// token: `required` (everybody), `loopback-open` (nobody who only looks, starts, stops or
-    /// restarts; the default on loopback) or `none`. `control` needs `required` and a token where
-    /// other machines can reach it.
+    /// shows (`control`, `services`, `probes`, `metrics`; default: everything); and `auth`, whom it
+    /// asks for a token: `required` (everybody), `loopback-open` (nobody who only looks, starts,
+    /// stops or restarts; the default on loopback) or `none`. `control` needs `required` and a
+    /// token where other machines can reach it.
     #[schemars(extend("x-expected" = "a list of maps with `address`, `expose` and `auth`"))]
     pub(crate) listeners: Vec<ListenerSection>,
     /// Who may prove to be whom.
     pub(crate) auth: AuthSection,
-    /// Moves every path but the probes, such as `/api`. Empty: nothing is moved.
+    /// Moves every path but those of probes and metrics, such as `/api`. Empty: nothing is moved.
     #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]+)*$"))]
     pub(crate) api_prefix: String,
     /// How long closing the application may take in all, in seconds.

@@ -91,6 +91,9 @@ pub(crate) fn service(detail: &ServiceDetail, paper: Paper) -> String {
     for (key, value) in facts(it, paper) {
         text.push_str(&format!("\n  {key:<10} {value}"));
     }
+    for (key, value) in load(detail) {
+        text.push_str(&format!("\n  {key:<10} {value}"));
+    }
     for (key, value) in &it.metadata {
         text.push_str(&format!("\n  {key:<10} {value}"));
     }
@@ -130,6 +133,29 @@ fn facts(it: &ServiceStatus, paper: Paper) -> Vec<(&'static str, String)> {
         }),
     );
     facts
+}
+
+/// Says how much of it lives, and how long its polls take.
+fn load(detail: &ServiceDetail) -> Vec<(&'static str, String)> {
+    let count = |n: u64, word: &str| (n > 0).then(|| format!("{n} {word}"));
+    let tasks = count(detail.tasks, if detail.tasks == 1 { "child" } else { "children" });
+    let requests = count(detail.requests, "in flight");
+    let polls = detail.polls.as_ref().map(|polls| {
+        let (mean, max) = (short(polls.mean_ns), short(polls.max_ns));
+        format!("{}, {mean} on average, {max} at most", polls.count)
+    });
+    let all = [("tasks", tasks), ("requests", requests), ("polls", polls)];
+    all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// Returns a short time with its unit.
+fn short(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => format!("{}us", ns / 1_000),
+        1_000_000..1_000_000_000 => format!("{}ms", ns / 1_000_000),
+        _ => super::span(ns / 1_000_000),
+    }
 }
 
 fn row(it: &ServiceStatus, paper: Paper) -> Vec<Cell> {

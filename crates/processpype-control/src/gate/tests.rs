@@ -6,7 +6,7 @@ use crate::auth::Token;
 const HERE: Peer = Peer::Address(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 const OWNER: u32 = 1000;
 
-const ENDPOINTS: [Need; 7] = [
+const ENDPOINTS: [Need; 8] = [
     Need::Endpoint(Access::Probe),
     Need::Endpoint(Access::Loopback(Role::Viewer)),
     Need::Endpoint(Access::Loopback(Role::Operator)),
@@ -14,6 +14,7 @@ const ENDPOINTS: [Need; 7] = [
     Need::Endpoint(Access::Role(Role::Operator)),
     Need::Endpoint(Access::Role(Role::Admin)),
     Need::Endpoint(Access::Service),
+    Need::Endpoint(Access::Metrics),
 ];
 
 const ROUTES: [Need; 3] = [
@@ -61,34 +62,35 @@ fn loopback_has_its_open_list() {
         Ask::LoopbackOpen,
         Reach::Loopback,
         HERE,
-        ["+++???? ++?", "!!!!!!! ++!", "++++--- ++-", "+++++-+ ++-", "+++++++ +++"],
+        ["+++????? ++?", "!!!!!!!! ++!", "++++---+ ++-", "+++++-++ ++-", "++++++++ +++"],
     );
 }
 
 #[test]
 fn others_are_asked() {
-    let asked = ["+?????? +??", "!!!!!!! +!!", "++-+--- +--", "+++++-+ ++-", "+++++++ +++"];
+    let asked = ["+??????? +??", "!!!!!!!! +!!", "++-+---+ +--", "+++++-++ ++-", "++++++++ +++"];
     check(Ask::Required, Reach::Network, HERE, asked);
     check(Ask::Required, Reach::Loopback, HERE, asked);
-    check(Ask::Nobody, Reach::Network, HERE, asked);
+    let metrics = ["+??????+ +??", "!!!!!!!! +!!", "++-+---+ +--", "+++++-++ ++-", "++++++++ +++"];
+    check(Ask::Nobody, Reach::Network, HERE, metrics);
     // What may never be built is closed all the same.
     check(Ask::LoopbackOpen, Reach::Network, HERE, asked);
 }
 
 #[test]
 fn a_loud_override_opens_loopback() {
-    let open = ["+++++++ +++", "!!!!!!! +!!", "++-+--- +--", "+++++-+ ++-", "+++++++ +++"];
+    let open = ["++++++++ +++", "!!!!!!!! +!!", "++-+---+ +--", "+++++-++ ++-", "++++++++ +++"];
     check(Ask::Nobody, Reach::Loopback, HERE, open);
 }
 
 #[test]
 fn the_kernel_answers_for_the_owner_of_a_socket() {
     let reach = Reach::Unix { owner: OWNER };
-    let open = ["+++++++ +++", "!!!!!!! +!!", "++-+--- +--", "+++++-+ ++-", "+++++++ +++"];
+    let open = ["++++++++ +++", "!!!!!!!! +!!", "++-+---+ +--", "+++++-++ ++-", "++++++++ +++"];
     for user in [OWNER, ROOT] {
         check(Ask::Required, reach, Peer::User(Some(user)), open);
     }
-    let asked = ["+?????? +??", "!!!!!!! +!!", "++-+--- +--", "+++++-+ ++-", "+++++++ +++"];
+    let asked = ["+??????? +??", "!!!!!!!! +!!", "++-+---+ +--", "+++++-++ ++-", "++++++++ +++"];
     for user in [None, Some(OWNER + 1)] {
         check(Ask::Required, reach, Peer::User(user), asked);
     }
@@ -100,15 +102,16 @@ fn what_is_not_exposed_is_not_there() {
         let gate = Gate { expose, ask: Ask::LoopbackOpen, reach: Reach::Loopback };
         letters(gate, HERE, &Credential::None)
     };
-    assert_eq!(only(Surfaces::PROBES), "+...... ...");
-    assert_eq!(only(Surfaces { services: true, ..Surfaces::NONE }), "......? ++?");
-    assert_eq!(only(Surfaces { control: true, ..Surfaces::NONE }), ".++???. ...");
+    assert_eq!(only(Surfaces::PROBES), "+....... ...");
+    assert_eq!(only(Surfaces { services: true, ..Surfaces::NONE }), "......?. ++?");
+    assert_eq!(only(Surfaces { control: true, ..Surfaces::NONE }), ".++???.. ...");
+    assert_eq!(only(Surfaces { metrics: true, ..Surfaces::NONE }), ".......? ...");
 }
 
 #[test]
 fn a_request_from_nowhere_may_nothing() {
     let Visitor { gate, peer } = Visitor::NOBODY;
-    assert_eq!(letters(gate, peer, &Credential::None), "....... ...");
+    assert_eq!(letters(gate, peer, &Credential::None), "........ ...");
 }
 
 #[test]

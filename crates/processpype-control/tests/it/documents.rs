@@ -91,6 +91,8 @@ const ASKED: &[(&str, &str, &str)] = &[
     ("get", "/info", "/info"),
     ("get", "/events", "/events"),
     ("get", "/events", "/events?limit=x"),
+    ("get", "/metrics", "/metrics"),
+    ("get", "/metrics", "/metrics?x=1"),
     ("get", "/logs", "/logs"),
     ("get", "/logs", "/logs?level=loud"),
     ("get", "/services/{name}/-/logs", "/services/counter/-/logs"),

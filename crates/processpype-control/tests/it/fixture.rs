@@ -15,12 +15,15 @@ use processpype_config::Section;
 use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
 use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceName, ServiceState};
 use processpype_runtime::{
-    Assembly, Blueprint, Clock, Context, EdgeOrigin, Error, Kind, Launch, LevelSwitch, Manager,
-    Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
+    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, Launch, LevelSwitch,
+    Manager, Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
 };
 use processpype_telemetry::{Handle, LoggingConfig, Telemetry};
 use serde_json::Value;
 use tower::ServiceExt;
+
+/// The oddest value of a label.
+pub(crate) const ODD: &str = "a\"b\\c\nd{e}=,f é #";
 
 /// What no answer may ever contain.
 pub(crate) const CANARY: &str = "canary-secret-internals";
@@ -68,6 +71,9 @@ struct Late;
 
 /// Cannot be ended until this is let go: a child of it blocks.
 struct Stuck(Arc<AtomicBool>);
+
+/// Has metrics, with labels as odd as they can be.
+struct Meter;
 
 /// Does nothing, well.
 struct Plain;
@@ -150,6 +156,30 @@ impl Service for Stuck {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }));
+        cx.stopping().await;
+        Ok(())
+    }
+}
+
+impl Meter {
+    fn new(cx: Context) -> Result<Self> {
+        let metrics = cx.metrics();
+        let jobs =
+            |queue| metrics.with("queue", queue)?.counter("jobs_total", "Jobs \\ done.\nAll.");
+        jobs(ODD)?.add(3);
+        jobs("")?.inc();
+        metrics.gauge("depth", "")?.set(f64::NEG_INFINITY);
+        let times =
+            metrics.histogram("job_seconds", "\"Times\".", Buckets::new(vec![0.5, 2.0])?)?;
+        [0.1, 1.0, 7.0].iter().for_each(|time| times.observe(*time));
+        Ok(Self)
+    }
+}
+
+impl Service for Meter {
+    async fn run(&self, cx: &Context) -> Result {
+        let own = cx.clone();
+        cx.spawn("child", async move { own.stopping().await });
         cx.stopping().await;
         Ok(())
     }
@@ -303,6 +333,16 @@ impl App {
             down,
         ];
         let app = Self::launch(specs, settings);
+        app.manager.settled().await;
+        app
+    }
+
+    /// Starts two services with metrics of their own, and one without.
+    pub(crate) async fn metered() -> Self {
+        let meter = |name| spec(name, Kind::of(Meter::new));
+        let mut settings = settings();
+        settings.title = ODD.to_owned();
+        let app = Self::launch(vec![meter("one"), meter("two"), all().remove(0)], settings);
         app.manager.settled().await;
         app
     }

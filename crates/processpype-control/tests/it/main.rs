@@ -9,6 +9,7 @@ mod events;
 mod fixture;
 mod levels;
 mod logs;
+mod metrics;
 mod operations;
 mod outcomes;
 mod passage;

@@ -113,11 +113,14 @@ impl Blueprint {
     #[must_use]
     pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
         let now = launch.clock.now();
+        let families = Arc::default();
         let cells: Vec<Arc<Cell>> = self
             .graph
             .services()
             .zip(self.group_names())
-            .map(|(id, group)| publish::new_cell(id, &self.specs[id.index()], group, now))
+            .map(|(id, group)| {
+                publish::new_cell(id, &self.specs[id.index()], group, now, &families)
+            })
             .collect();
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
@@ -128,7 +131,7 @@ impl Blueprint {
         let (reports, messages) = Reports::channel(cells.len());
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(cells, journal, layout, launch.clock));
+        let shared = Arc::new(Shared::new(cells, journal, layout, launch.clock, reports.clone()));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(wirings);
         let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();

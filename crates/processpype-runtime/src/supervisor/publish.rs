@@ -22,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::life::Health;
+use crate::metrics::Families;
 use crate::recording::Recording;
 use crate::status::{ErrorInfo, HISTORY_KEPT, Past, Status};
 
@@ -34,6 +35,7 @@ pub(super) fn new_cell(
     spec: &Spec,
     group: Option<Arc<str>>,
     now: Timestamp,
+    families: &Arc<Families>,
 ) -> Arc<Cell> {
     let options = &spec.options;
     let starts = options.enabled && options.autostart;
@@ -42,7 +44,7 @@ pub(super) fn new_cell(
     status.enabled = options.enabled;
     status.is_configured = options.enabled;
     status.group = group;
-    Arc::new(Cell::new(id, status))
+    Arc::new(Cell::new(id, status, Arc::clone(families)))
 }
 
 impl Supervisor {
@@ -53,6 +55,8 @@ impl Supervisor {
             self.services[id.index()].started = now;
         }
         let failure = self.failure_of(change);
+        let cell = &self.shared.cells[id.index()];
+        cell.tally.note(change, ended(change), cell.status().since, now);
         self.update(id, |status, service| {
             status.state = change.to;
             status.generation = change.generation;

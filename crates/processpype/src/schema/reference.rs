@@ -88,6 +88,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("defaults.processpype.heartbeat.then", "restart"),
     ("defaults.processpype.watchdog.poll", "250ms"),
     ("defaults.processpype.watchdog.then", "restart"),
+    ("defaults.processpype.poll_times", "true"),
     ("services.NAME.kind", "ticker"),
     ("services.NAME.enabled", "false"),
     ("services.NAME.autostart", "false"),
@@ -111,6 +112,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("services.NAME.processpype.heartbeat.then", "restart"),
     ("services.NAME.processpype.watchdog.poll", "1s"),
     ("services.NAME.processpype.watchdog.then", "restart"),
+    ("services.NAME.processpype.poll_times", "true"),
 ];
 
 /// One key of the file.

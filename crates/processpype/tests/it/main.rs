@@ -18,6 +18,7 @@ mod deps;
 mod hang;
 mod harness;
 mod health;
+mod metrics;
 mod mutations;
 mod panics;
 mod requests;

@@ -4,9 +4,11 @@
 //!
 //! 1. While `store` is away sampling goes on; what cannot be kept is counted and told once.
 //! 2. A late sample does not make the next ones hurry: missed ticks are skipped.
+//! 3. What it tells in metrics has a bounded number of series: cores are not among them.
 
 use std::time::Duration;
 
+use processpype::metrics::{Buckets, Counter, Gauge, Histogram, Metrics};
 use processpype::{Config, Context, Dep, Error, Result, Service};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
@@ -22,6 +24,16 @@ const SAMPLE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Collector {
     config: Config<CollectorConfig>,
     store: Dep<Store>,
+    meters: Meters,
+}
+
+/// What it tells in metrics.
+#[derive(Debug)]
+struct Meters {
+    kept: Counter,
+    lost: Counter,
+    time: Histogram,
+    readings: Vec<(Metric, Gauge)>,
 }
 
 /// What is wrong, told when it changes.
@@ -36,10 +48,14 @@ struct Trouble {
 // === impl Collector ===
 
 impl Collector {
-    /// Takes the configuration and the store; sampling begins in `run`.
-    #[must_use]
-    pub fn new(config: Config<CollectorConfig>, store: Dep<Store>) -> Self {
-        Self { config, store }
+    /// Takes the configuration and the store, and registers its metrics; sampling begins in `run`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another service has metrics of these names and other kinds.
+    #[expect(clippy::needless_pass_by_value, reason = "constructors take arguments by value")]
+    pub fn new(config: Config<CollectorConfig>, store: Dep<Store>, cx: Context) -> Result<Self> {
+        Ok(Self { config, store, meters: Meters::of(&cx.metrics())? })
     }
 
     fn options(&self) -> SamplerOptions {
@@ -58,8 +74,14 @@ impl Collector {
             Err(unavailable) => Err(unavailable.into()),
         };
         match kept {
-            Ok(committed) => trouble.kept(committed),
-            Err(error) => trouble.lost(&error),
+            Ok(committed) => {
+                self.meters.kept.inc();
+                trouble.kept(committed);
+            }
+            Err(error) => {
+                self.meters.lost.inc();
+                trouble.lost(&error);
+            }
         }
     }
 }
@@ -74,6 +96,7 @@ impl Service for Collector {
             let now = Instant::now();
             let (returned, sample) = take(cx, sampler, now - previous).await?;
             (sampler, previous) = (returned, now);
+            self.meters.note(&sample, now.elapsed());
             trouble.disk_missing = sample.get(Metric::Disk).is_none();
             self.keep(sample, &mut trouble).await;
             trouble.tell(cx, &self.config);
@@ -94,6 +117,37 @@ async fn take(cx: &Context, mut sampler: Sampler, elapsed: Duration) -> Result<(
             "reading the machine took longer than {SAMPLE_TIMEOUT:?}; \
              look for a file system that does not answer"
         ))),
+    }
+}
+
+// === impl Meters ===
+
+impl Meters {
+    fn of(metrics: &Metrics) -> Result<Self> {
+        let samples = |outcome| {
+            let help = "Samples of the machine, by what became of them.";
+            metrics.with("outcome", outcome)?.counter("sysmon_samples_total", help)
+        };
+        let reading = |metric: Metric| {
+            let name = format!("sysmon_{}_{}", metric.name(), metric.unit());
+            let gauge = metrics.gauge(&name, "The newest reading; no number if there is none.")?;
+            Ok((metric, gauge))
+        };
+        let help = "Time to read the machine.";
+        Ok(Self {
+            kept: samples("kept")?,
+            lost: samples("lost")?,
+            time: metrics.histogram("sysmon_sample_seconds", help, Buckets::TIMES)?,
+            readings: Metric::FIXED.into_iter().map(reading).collect::<Result<_>>()?,
+        })
+    }
+
+    fn note(&self, sample: &Sample, took: Duration) {
+        self.time.observe_time(took);
+        for (metric, gauge) in &self.readings {
+            // What is not measured at the moment is no number, and not what it was before.
+            gauge.set(sample.get(*metric).unwrap_or(f64::NAN));
+        }
     }
 }
 

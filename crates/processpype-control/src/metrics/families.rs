@@ -1,0 +1,206 @@
+//! The framework's own metrics: what each shows, from one look at everything.
+
+use std::sync::Arc;
+
+use processpype_api::{Exposition, HistogramReading, Metric};
+use processpype_core::{Desired, EventKind, ServiceState};
+use processpype_runtime::{Counts, QueueDepth, Status, Times};
+
+use super::SLICE;
+use super::process::Process;
+use crate::server::Control;
+use crate::traffic::RouteReading;
+
+/// One service at the moment of the scrape.
+#[derive(Debug)]
+pub(super) struct Seen {
+    status: Arc<Status>,
+    counts: Counts,
+}
+
+/// All that the framework's metrics are written from.
+#[derive(Debug)]
+pub(super) struct Scrape<'a> {
+    control: &'a Control,
+    state: ServiceState,
+    services: Vec<Seen>,
+    queues: [QueueDepth; 2],
+    events: [(EventKind, u64); EventKind::ALL.len()],
+    routes: Vec<RouteReading>,
+    process: Process,
+}
+
+// === impl Scrape ===
+
+impl<'a> Scrape<'a> {
+    pub(super) fn take(control: &'a Control) -> Self {
+        let manager = &control.manager;
+        let seen = |status: Arc<Status>| {
+            let counts = manager.counts(status.name.as_str()).unwrap_or_default();
+            Seen { status, counts }
+        };
+        Self {
+            control,
+            state: manager.application_state(),
+            services: manager.statuses().into_iter().map(seen).collect(),
+            queues: manager.queues(),
+            events: manager.event_counts(),
+            routes: control.traffic.read(|name| manager.state(name).is_some()),
+            process: Process::now(),
+        }
+    }
+
+    /// Returns the services in slices for a metric that each has, and one slice for another one.
+    pub(super) fn slices(&self, metric: &Metric) -> Vec<&[Seen]> {
+        let is_of_services = metric.name.starts_with("processpype_service_");
+        if is_of_services { self.services.chunks(SLICE).collect() } else { vec![&[]] }
+    }
+
+    /// Writes the samples of a metric, for the services of this slice.
+    pub(super) fn write(&self, metric: &Metric, slice: &[Seen], text: &mut Exposition) {
+        match *metric {
+            Metric::BUILD_INFO => self.build_info(text),
+            Metric::APPLICATION_STATE => {
+                for state in ServiceState::ALL.iter().filter(|it| **it != ServiceState::Error) {
+                    let value = flag(self.state == *state);
+                    text.sample(&[("state", state.as_str())], value);
+                }
+            }
+            Metric::SERVICES => text.sample(&[], self.services.len() as f64),
+            Metric::QUEUE_DEPTH => self.queues(text, |queue| queue.depth),
+            Metric::QUEUE_CAPACITY => self.queues(text, |queue| queue.capacity),
+            Metric::EVENTS => {
+                let kinds = self.events.iter();
+                kinds.for_each(|(kind, n)| text.sample(&[("kind", kind.as_str())], *n as f64));
+            }
+            Metric::STREAMS => {
+                let most = self.control.settings.limits.streams;
+                let free = self.control.streams.available_permits();
+                text.sample(&[], most.saturating_sub(free) as f64);
+            }
+            Metric::STREAMS_MAX => {
+                text.sample(&[], self.control.settings.limits.streams as f64);
+            }
+            Metric::EVENTS_LAGGED => {
+                text.sample(
+                    &[],
+                    self.control.lagged.load(std::sync::atomic::Ordering::Relaxed) as f64,
+                );
+            }
+            Metric::HTTP_REQUESTS => self.requests(text),
+            Metric::HTTP_DURATION => {
+                for route in &self.routes {
+                    text.histogram(&labels(route), &route.times);
+                }
+            }
+            _ if metric.name.starts_with("process_") => self.process.write(metric, text),
+            _ => slice.iter().for_each(|seen| seen.write(metric, text)),
+        }
+    }
+
+    fn build_info(&self, text: &mut Exposition) {
+        let settings = &self.control.settings;
+        let labels = [
+            ("title", settings.title.as_str()),
+            ("version", settings.version.as_str()),
+            ("framework", env!("CARGO_PKG_VERSION")),
+            ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
+        ];
+        text.sample(&labels, 1.0);
+    }
+
+    fn queues(&self, text: &mut Exposition, of: impl Fn(&QueueDepth) -> usize) {
+        for queue in &self.queues {
+            text.sample(&[("queue", queue.queue)], of(queue) as f64);
+        }
+    }
+
+    fn requests(&self, text: &mut Exposition) {
+        for route in &self.routes {
+            for (method, status, count) in &route.answers {
+                let mut labels = labels(route);
+                labels.extend([("method", *method), ("status", status.as_str())]);
+                text.sample(&labels, *count as f64);
+            }
+        }
+    }
+}
+
+fn labels(route: &RouteReading) -> Vec<(&str, &str)> {
+    let service = route.service.as_deref().map(|service| ("service", service));
+    [("route", route.route)].into_iter().chain(service).collect()
+}
+
+fn flag(is_so: bool) -> f64 {
+    f64::from(u8::from(is_so))
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn write(&self, metric: &Metric, text: &mut Exposition) {
+        let Self { status, counts } = self;
+        let service = ("service", status.name.as_str());
+        let mut one = |value: f64| text.sample(&[service], value);
+        match *metric {
+            Metric::SERVICE_READY => one(flag(status.ready)),
+            Metric::SERVICE_DESIRED => one(flag(should_run(status))),
+            Metric::SERVICE_EXHAUSTED => {
+                one(flag(status.restart.is_some_and(|restart| restart.exhausted)));
+            }
+            Metric::SERVICE_GENERATION => one(status.generation.0 as f64),
+            Metric::SERVICE_RESTARTS => one(counts.restarts as f64),
+            Metric::SERVICE_TASKS => one(counts.tasks as f64),
+            Metric::SERVICE_REQUESTS => one(counts.requests as f64),
+            Metric::SERVICE_STATE => {
+                for state in ServiceState::ALL {
+                    let labels = [service, ("state", state.as_str())];
+                    text.sample(&labels, flag(status.state == state));
+                }
+            }
+            Metric::SERVICE_ENDS => {
+                let ends = counts.ends;
+                for (exit, count) in [
+                    ("stopped", ends.stopped),
+                    ("completed", ends.completed),
+                    ("aborted", ends.aborted),
+                    ("failed", ends.failed),
+                ] {
+                    text.sample(&[service, ("exit", exit)], count as f64);
+                }
+            }
+            Metric::SERVICE_START_DURATION => times(text, service, &counts.starts),
+            Metric::SERVICE_STOP_DURATION => times(text, service, &counts.stops),
+            _ => self.polls(metric, text),
+        }
+    }
+
+    /// What is there for those alone whose polls are timed.
+    fn polls(&self, metric: &Metric, text: &mut Exposition) {
+        let polls = self.counts.polls;
+        if polls.count == 0 {
+            return;
+        }
+        let value = match *metric {
+            Metric::SERVICE_POLLS => polls.count as f64,
+            Metric::SERVICE_POLL_TIME => polls.sum.as_secs_f64(),
+            Metric::SERVICE_POLL_MAX => polls.max.as_secs_f64(),
+            _ => return,
+        };
+        text.sample(&[("service", self.status.name.as_str())], value);
+    }
+}
+
+fn should_run(status: &Status) -> bool {
+    status.enabled && status.desired == Desired::Running && !status.completed
+}
+
+/// A histogram that nothing was observed in is left out.
+fn times(text: &mut Exposition, service: (&str, &str), times: &Times) {
+    if times.count > 0 {
+        let bucket = |(bound, count): &(std::time::Duration, u64)| (bound.as_secs_f64(), *count);
+        let buckets = times.buckets.iter().map(bucket).collect();
+        let sum = times.sum.as_secs_f64();
+        text.histogram(&[service], &HistogramReading { buckets, count: times.count, sum });
+    }
+}

@@ -1,0 +1,114 @@
+//! The process, as Linux tells of it; elsewhere nothing is told.
+//!
+//! Names and meanings are those of Prometheus' own clients:
+//! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
+
+use processpype_api::{Exposition, Metric};
+
+/// What is known of the process; what is not is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Process {
+    start_seconds: Option<f64>,
+    cpu_seconds: Option<f64>,
+    resident_bytes: Option<f64>,
+    virtual_bytes: Option<f64>,
+    threads: Option<f64>,
+    open_fds: Option<f64>,
+    max_fds: Option<f64>,
+}
+
+// === impl Process ===
+
+impl Process {
+    /// Writes the one sample of a metric.
+    pub(super) fn write(&self, metric: &Metric, text: &mut Exposition) {
+        let value = match *metric {
+            Metric::PROCESS_START => self.start_seconds,
+            Metric::PROCESS_CPU => self.cpu_seconds,
+            Metric::PROCESS_RESIDENT => self.resident_bytes,
+            Metric::PROCESS_VIRTUAL => self.virtual_bytes,
+            Metric::PROCESS_THREADS => self.threads,
+            Metric::PROCESS_OPEN_FDS => self.open_fds,
+            Metric::PROCESS_MAX_FDS => self.max_fds,
+            _ => None,
+        };
+        if let Some(value) = value {
+            text.sample(&[], value);
+        }
+    }
+
+    /// Nothing is known here.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn now() -> Self {
+        Self::default()
+    }
+
+    /// Reads what the kernel knows now; the files are the kernel's memory, and block nobody.
+    #[cfg(target_os = "linux")]
+    pub(super) fn now() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        // One of them is the directory that is being read.
+        let open = std::fs::read_dir("/proc/self/fd").ok().map(|it| it.count().saturating_sub(1));
+        Self {
+            open_fds: open.map(|count| count as f64),
+            max_fds: limit.current.map(|count| count as f64),
+            ..Self::of(
+                &read("/proc/self/stat"),
+                &read("/proc/stat"),
+                rustix::param::clock_ticks_per_second() as f64,
+                rustix::param::page_size() as f64,
+            )
+        }
+    }
+
+    /// Takes the numbers out of `/proc/self/stat` and `/proc/stat`; see proc(5).
+    #[cfg(target_os = "linux")]
+    fn of(own: &str, system: &str, ticks: f64, page: f64) -> Self {
+        // The second field is the name of the program, which may hold anything.
+        let fields: Vec<f64> = own.rsplit_once(')').map_or_else(Vec::new, |(_, rest)| {
+            rest.split_whitespace().map(|word| word.parse().unwrap_or(f64::NAN)).collect()
+        });
+        // Counted from 1 in the manual, and the third one is the first here.
+        let field = |number: usize| fields.get(number - 3).copied().filter(|it| it.is_finite());
+        let booted = system.lines().find_map(|line| line.strip_prefix("btime "));
+        let booted = booted.and_then(|text| text.trim().parse::<f64>().ok());
+        Self {
+            start_seconds: field(22).and_then(|began| Some(booted? + began / ticks)),
+            cpu_seconds: field(14).and_then(|user| Some((user + field(15)?) / ticks)),
+            resident_bytes: field(24).map(|pages| pages * page),
+            virtual_bytes: field(23),
+            threads: field(20),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_found_behind_any_name() {
+        let own = "7 (a ) b) S 1 7 7 0 -1 4194560 10 0 0 0 250 50 0 0 20 0 9 0 1000 4096 3 1 2 3";
+        let process = Process::of(own, "cpu 1 2\nbtime 1795000000\n", 100.0, 4096.0);
+        let expected = Process {
+            start_seconds: Some(1_795_000_010.0),
+            cpu_seconds: Some(3.0),
+            resident_bytes: Some(3.0 * 4096.0),
+            virtual_bytes: Some(4096.0),
+            threads: Some(9.0),
+            ..Process::default()
+        };
+        assert_eq!(process, expected);
+        assert_eq!(Process::of("", "", 100.0, 4096.0), Process::default());
+    }
+
+    #[test]
+    fn this_process_is_alive() {
+        let process = Process::now();
+        assert!(process.resident_bytes > Some(0.0) && process.threads >= Some(1.0), "{process:?}");
+        assert!(process.open_fds > Some(2.0) && process.max_fds >= process.open_fds, "{process:?}");
+        assert!(process.start_seconds > Some(1e9) && process.cpu_seconds >= Some(0.0));
+    }
+}

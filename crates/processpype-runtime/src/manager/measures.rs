@@ -1,0 +1,74 @@
+//! What the handle can tell in numbers, for metrics.
+//!
+//! # Invariants
+//!
+//! 1. Reading waits for nobody: atomics, snapshots, and a lock that is held for copies of pointers.
+
+use processpype_core::{EventKind, ServiceState};
+
+use super::Manager;
+use crate::cell::Cell;
+use crate::metrics::SeriesFamily;
+use crate::tally::Counts;
+
+/// How full a queue of the framework is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueDepth {
+    /// Which queue.
+    pub queue: &'static str,
+    /// How much waits in it.
+    pub depth: usize,
+    /// How much it can hold.
+    pub capacity: usize,
+}
+
+// === impl Manager ===
+
+impl Manager {
+    /// Returns what was counted of a service over all its generations.
+    ///
+    /// `None` if there is no such service. The counts are read one after the other: a transition
+    /// can fall between two of them.
+    #[must_use]
+    pub fn counts(&self, name: &str) -> Option<Counts> {
+        self.cell(name).map(|cell| cell.tally.read())
+    }
+
+    /// Returns the metrics that a service has registered, as they are now.
+    ///
+    /// `None` if there is no such service. Gauges are there as long as the generation that
+    /// registered them lives.
+    #[must_use]
+    pub fn metrics(&self, name: &str) -> Option<Vec<SeriesFamily>> {
+        let read = |cell: &std::sync::Arc<Cell>| {
+            let lives = matches!(
+                cell.state(),
+                ServiceState::Starting | ServiceState::Running | ServiceState::Stopping
+            );
+            cell.metrics().read(lives.then(|| cell.generation()))
+        };
+        self.cell(name).map(read)
+    }
+
+    /// Returns how many events of each kind there have been.
+    #[must_use]
+    pub fn event_counts(&self) -> [(EventKind, u64); EventKind::ALL.len()] {
+        self.shared.journal.counts()
+    }
+
+    /// Returns how full the supervisor's queues are.
+    ///
+    /// | queue | holds | when it is full |
+    /// |---|---|---|
+    /// | `commands` | commands on their way to the supervisor | one more is refused as busy |
+    /// | `reports` | what generations tell | news of clients' making is dropped |
+    #[must_use]
+    pub fn queues(&self) -> [QueueDepth; 2] {
+        let capacity = self.commands.max_capacity();
+        let depth = capacity - self.commands.capacity();
+        let commands = QueueDepth { queue: "commands", depth, capacity };
+        let (depth, capacity) = self.shared.reports.depth();
+        [commands, QueueDepth { queue: "reports", depth, capacity }]
+    }
+}

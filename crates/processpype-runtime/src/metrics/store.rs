@@ -1,0 +1,251 @@
+//! Where registered metrics are kept: the names of an application, and the series of each service.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use processpype_core::Generation;
+
+use super::{Buckets, Counter, Gauge, Histogram, Kind, MetricError, Reading, Series, SeriesFamily};
+
+/// How many series the metrics of one service may have.
+///
+/// A histogram counts with each of its buckets, as Prometheus keeps it.
+pub const SERIES_MAX: usize = 1000;
+
+/// How many names of metrics all services of an application may have together.
+pub const FAMILIES_MAX: usize = 4096;
+
+/// The names of an application's metrics: one kind and one help text for each.
+#[derive(Debug, Default)]
+pub(crate) struct Families(Mutex<BTreeMap<String, Family>>);
+
+#[derive(Debug)]
+struct Family {
+    kind: Kind,
+    help: String,
+}
+
+/// The metrics of one service.
+#[derive(Debug)]
+pub(crate) struct Store {
+    families: Arc<Families>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// The newest generation that has registered something.
+    newest: Generation,
+    series: BTreeMap<Key, Value>,
+    /// How many series that is.
+    count: usize,
+}
+
+/// Name and labels, in the order of an answer.
+type Key = (String, Vec<(String, String)>);
+
+#[derive(Clone, Debug)]
+enum Value {
+    Counter(Counter),
+    Gauge(Gauge),
+    Histogram(Histogram, Generation),
+}
+
+// === impl Families ===
+
+impl Families {
+    /// Takes the name for this kind of metric.
+    fn take(&self, name: &str, kind: Kind, help: &str) -> Result<(), MetricError> {
+        let mut families = self.lock();
+        let is_full = families.len() >= FAMILIES_MAX;
+        match families.entry(name.to_owned()) {
+            Entry::Occupied(known) if known.get().kind == kind => Ok(()),
+            Entry::Occupied(known) => {
+                Err(MetricError::Conflict { name: name.to_owned(), is: known.get().kind })
+            }
+            Entry::Vacant(_) if is_full => Err(MetricError::Families { name: name.to_owned() }),
+            Entry::Vacant(free) => {
+                free.insert(Family { kind, help: help.to_owned() });
+                Ok(())
+            }
+        }
+    }
+
+    fn help(&self, name: &str) -> String {
+        self.lock().get(name).map_or_else(String::new, |family| family.help.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Family>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Store ===
+
+impl Store {
+    pub(crate) fn new(families: Arc<Families>) -> Self {
+        Self { families, kept: Mutex::default() }
+    }
+
+    pub(super) fn counter(
+        &self,
+        generation: Generation,
+        name: &str,
+        help: &str,
+        labels: &[(String, String)],
+    ) -> Result<Counter, MetricError> {
+        self.families.take(name, Kind::Counter, help)?;
+        let key = (name.to_owned(), labels.to_vec());
+        let mut kept = self.kept();
+        kept.begin(generation);
+        if let Some(Value::Counter(counter)) = kept.series.get(&key) {
+            return Ok(counter.clone());
+        }
+        let counter = Counter::default();
+        kept.add(key, Value::Counter(counter.clone()))?;
+        Ok(counter)
+    }
+
+    pub(super) fn gauge(
+        &self,
+        generation: Generation,
+        name: &str,
+        help: &str,
+        labels: &[(String, String)],
+    ) -> Result<Gauge, MetricError> {
+        self.families.take(name, Kind::Gauge, help)?;
+        let key = (name.to_owned(), labels.to_vec());
+        let mut kept = self.kept();
+        kept.begin(generation);
+        if generation < kept.newest {
+            // What is left of an old generation sets a gauge that nobody sees.
+            return Ok(Gauge::default());
+        }
+        if let Some(Value::Gauge(gauge)) = kept.series.get(&key) {
+            return Ok(gauge.clone());
+        }
+        let gauge = Gauge::default();
+        kept.add(key, Value::Gauge(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    pub(super) fn histogram(
+        &self,
+        generation: Generation,
+        name: &str,
+        help: &str,
+        labels: &[(String, String)],
+        buckets: Buckets,
+    ) -> Result<Histogram, MetricError> {
+        self.families.take(name, Kind::Histogram, help)?;
+        let key = (name.to_owned(), labels.to_vec());
+        let mut kept = self.kept();
+        kept.begin(generation);
+        match kept.series.get(&key) {
+            Some(Value::Histogram(histogram, _)) if *histogram.buckets() == buckets => {
+                return Ok(histogram.clone());
+            }
+            Some(Value::Histogram(_, since)) if *since >= generation => {
+                let (name, is) = (name.to_owned(), Kind::Histogram);
+                return Err(MetricError::Conflict { name, is });
+            }
+            _ => kept.remove(&key),
+        }
+        let histogram = Histogram::new(buckets);
+        kept.add(key, Value::Histogram(histogram.clone(), generation))?;
+        Ok(histogram)
+    }
+
+    /// Returns every series; gauges only of the generation that is `alive`.
+    pub(crate) fn read(&self, alive: Option<Generation>) -> Vec<SeriesFamily> {
+        // The lock is held for copies of pointers; reading them takes longer.
+        let kept = self.kept();
+        let shows_gauges = alive == Some(kept.newest);
+        let series: Vec<(Key, Value)> =
+            kept.series.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        drop(kept);
+        let mut families: Vec<SeriesFamily> = Vec::new();
+        for ((name, labels), value) in series {
+            if matches!(value, Value::Gauge(_)) && !shows_gauges {
+                continue;
+            }
+            let series = Series { labels, reading: value.read() };
+            match families.last_mut().filter(|family| family.name == name) {
+                Some(family) => family.series.push(series),
+                None => {
+                    let (kind, help) = (value.kind(), self.families.help(&name));
+                    families.push(SeriesFamily { name, kind, help, series: vec![series] });
+                }
+            }
+        }
+        families
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// A generation registers something: the gauges of earlier ones tell of nobody any more.
+    fn begin(&mut self, generation: Generation) {
+        if generation > self.newest {
+            self.newest = generation;
+            self.series.retain(|_, value| !matches!(value, Value::Gauge(_)));
+            self.count = self.series.values().map(Value::weight).sum();
+        }
+    }
+
+    fn add(&mut self, key: Key, value: Value) -> Result<(), MetricError> {
+        let count = self.count + value.weight();
+        if count > SERIES_MAX {
+            return Err(MetricError::Series { name: key.0 });
+        }
+        self.count = count;
+        self.series.insert(key, value);
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(value) = self.series.remove(key) {
+            self.count -= value.weight();
+        }
+    }
+}
+
+// === impl Value ===
+
+impl Value {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Counter(_) => Kind::Counter,
+            Self::Gauge(_) => Kind::Gauge,
+            Self::Histogram(..) => Kind::Histogram,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Counter(_) | Self::Gauge(_) => 1,
+            // Infinity, sum and count are series too.
+            Self::Histogram(histogram, _) => histogram.buckets().bounds().len() + 3,
+        }
+    }
+
+    fn read(&self) -> Reading {
+        match self {
+            Self::Counter(counter) => Reading::Number(counter.get()),
+            Self::Gauge(gauge) => Reading::Number(gauge.get()),
+            Self::Histogram(histogram, _) => {
+                let (buckets, count) = histogram.read();
+                Reading::Histogram { buckets, count, sum: histogram.sum() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

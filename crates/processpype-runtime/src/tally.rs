@@ -1,0 +1,285 @@
+//! What is counted of a service over all its generations.
+//!
+//! # Invariants
+//!
+//! 1. Counting is one addition to a word of its own, by whoever has it in hand; nobody waits for a
+//!    reader.
+//! 2. Counts belong to the service, not to a generation: they never go back while the service is
+//!    part of the application.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use processpype_core::{Cause, Change, Exit, ServiceState};
+
+use crate::clock::Timestamp;
+
+/// The upper bounds of the times of starts and stops, in milliseconds.
+///
+/// From an in-memory service to the default `start_timeout`.
+const TIME_BOUNDS: [u64; 7] = [10, 100, 500, 1_000, 5_000, 10_000, 30_000];
+
+/// What is counted of one service.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    restarts: AtomicU32,
+    /// In the order of [`Ends`].
+    ends: [AtomicU32; 4],
+    starts: TimeTally,
+    stops: TimeTally,
+    pub(crate) tasks: AtomicU32,
+    pub(crate) requests: AtomicU32,
+    pub(crate) polls: PollTally,
+}
+
+/// How long something took, again and again.
+#[derive(Debug, Default)]
+struct TimeTally {
+    /// Not cumulative; the last one is beyond every bound.
+    buckets: [AtomicU32; TIME_BOUNDS.len() + 1],
+    milliseconds: AtomicU64,
+}
+
+/// The polls of a service's futures, where they are timed.
+#[derive(Debug, Default)]
+pub(crate) struct PollTally {
+    count: AtomicU64,
+    nanoseconds: AtomicU64,
+    max_nanoseconds: AtomicU64,
+}
+
+/// Times of starts or stops, as a histogram.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Times {
+    /// Upper bounds, ascending, and how many took at most that long.
+    pub buckets: Vec<(Duration, u64)>,
+    /// How many there were.
+    pub count: u64,
+    /// How long all of them took together.
+    pub sum: Duration,
+}
+
+/// How generations of a service have ended so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ends {
+    /// They were asked to stop and did.
+    pub stopped: u64,
+    /// They had done their work.
+    pub completed: u64,
+    /// They were ended by force.
+    pub aborted: u64,
+    /// They failed.
+    pub failed: u64,
+}
+
+/// The polls of a service's futures: its own task, children, handlers and bodies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PollTimes {
+    /// How many there were.
+    pub count: u64,
+    /// How long all of them took together.
+    pub sum: Duration,
+    /// How long the longest one took.
+    pub max: Duration,
+}
+
+/// What was counted of one service, over all its generations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Starts that supervision made by itself.
+    pub restarts: u64,
+    /// How generations ended.
+    pub ends: Ends,
+    /// How long starts that succeeded took.
+    pub starts: Times,
+    /// How long stops took.
+    pub stops: Times,
+    /// Children that live, blocking ones included.
+    pub tasks: u64,
+    /// Requests in handlers, and bodies that are still sent.
+    pub requests: u64,
+    /// Polls; none were counted if they are not timed.
+    pub polls: PollTimes,
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// Counts what a transition tells; `since` is when the state before was entered.
+    pub(crate) fn note(
+        &self,
+        change: Change,
+        exit: Option<Exit>,
+        since: Timestamp,
+        now: Timestamp,
+    ) {
+        let took = now.0.saturating_sub(since.0);
+        match (change.from, change.to) {
+            (_, ServiceState::Starting) if is_restart(change) => {
+                self.restarts.fetch_add(1, Relaxed);
+            }
+            (ServiceState::Starting, ServiceState::Running) => self.starts.add(took),
+            (ServiceState::Stopping, ServiceState::Stopped | ServiceState::Error) => {
+                self.stops.add(took);
+            }
+            _ => {}
+        }
+        let at = exit.map(|exit| match exit {
+            Exit::Stopped => 0,
+            Exit::Completed => 1,
+            Exit::Aborted => 2,
+            // A kind of end that is added one day is no good one until it is thought about.
+            _ => 3,
+        });
+        if let Some(at) = at {
+            self.ends[at].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Returns everything that was counted.
+    pub(crate) fn read(&self) -> Counts {
+        let [stopped, completed, aborted, failed] =
+            self.ends.each_ref().map(|count| u64::from(count.load(Relaxed)));
+        Counts {
+            restarts: self.restarts.load(Relaxed).into(),
+            ends: Ends { stopped, completed, aborted, failed },
+            starts: self.starts.read(),
+            stops: self.stops.read(),
+            tasks: self.tasks.load(Relaxed).into(),
+            requests: self.requests.load(Relaxed).into(),
+            polls: self.polls.read(),
+        }
+    }
+}
+
+/// Whether a start is supervision's own, and not the first one. A restart that had to wait for a
+/// provider starts because that became ready, as the first start may.
+fn is_restart(change: Change) -> bool {
+    match change.cause {
+        Cause::Restart | Cause::ProviderRestarted | Cause::GroupRestarted => true,
+        Cause::DependencyReady => change.generation.0 > 1,
+        _ => false,
+    }
+}
+
+// === impl TimeTally ===
+
+impl TimeTally {
+    fn add(&self, milliseconds: u64) {
+        let bucket = TIME_BOUNDS.partition_point(|bound| *bound < milliseconds);
+        self.buckets[bucket].fetch_add(1, Relaxed);
+        self.milliseconds.fetch_add(milliseconds, Relaxed);
+    }
+
+    fn read(&self) -> Times {
+        let mut count = 0;
+        let mut buckets = Vec::with_capacity(TIME_BOUNDS.len());
+        for (bucket, bound) in self.buckets.iter().zip(TIME_BOUNDS) {
+            count += u64::from(bucket.load(Relaxed));
+            buckets.push((Duration::from_millis(bound), count));
+        }
+        count += u64::from(self.buckets[TIME_BOUNDS.len()].load(Relaxed));
+        let sum = Duration::from_millis(self.milliseconds.load(Relaxed));
+        Times { buckets, count, sum }
+    }
+}
+
+// === impl PollTally ===
+
+impl PollTally {
+    /// Counts one poll.
+    pub(crate) fn add(&self, nanoseconds: u64) {
+        self.count.fetch_add(1, Relaxed);
+        self.nanoseconds.fetch_add(nanoseconds, Relaxed);
+        // Most polls are not the longest one, and then nothing is written.
+        if nanoseconds > self.max_nanoseconds.load(Relaxed) {
+            self.max_nanoseconds.fetch_max(nanoseconds, Relaxed);
+        }
+    }
+
+    fn read(&self) -> PollTimes {
+        let duration = |word: &AtomicU64| Duration::from_nanos(word.load(Relaxed));
+        PollTimes {
+            count: self.count.load(Relaxed),
+            sum: duration(&self.nanoseconds),
+            max: duration(&self.max_nanoseconds),
+        }
+    }
+}
+
+// === impl PollTimes ===
+
+impl PollTimes {
+    /// Returns how long a poll takes on average; `None` if there was none.
+    #[must_use]
+    pub fn mean(&self) -> Option<Duration> {
+        let nanoseconds = u64::try_from(self.sum.as_nanos()).unwrap_or(u64::MAX);
+        nanoseconds.checked_div(self.count).map(Duration::from_nanos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use processpype_core::{ErrorKind, Generation, ServiceId};
+
+    use super::*;
+
+    fn noted(steps: &[(ServiceState, ServiceState, Cause, Option<Exit>, u64)]) -> Counts {
+        let tally = Tally::default();
+        for (at, (from, to, cause, exit, took)) in steps.iter().copied().enumerate() {
+            let generation = Generation(at as u64 + 1);
+            let change = Change { service: ServiceId(0), generation, from, to, cause };
+            tally.note(change, exit, Timestamp(1000), Timestamp(1000 + took));
+        }
+        tally.read()
+    }
+
+    #[test]
+    fn only_what_supervision_starts_is_a_restart() {
+        use ServiceState::{Error, Starting, Stopped};
+        let counts = noted(&[
+            (Stopped, Starting, Cause::DependencyReady, None, 0),
+            (Stopped, Starting, Cause::Operator, None, 0),
+            (Stopped, Starting, Cause::DependencyReady, None, 0),
+            (Error, Starting, Cause::Restart, None, 0),
+            (Stopped, Starting, Cause::GroupRestarted, None, 0),
+            (Stopped, Starting, Cause::ProviderRestarted, None, 0),
+        ]);
+        assert_eq!(counts.restarts, 4);
+    }
+
+    #[test]
+    fn times_fall_into_buckets_and_ends_are_told_apart() {
+        use ServiceState::{Error, Running, Starting, Stopped, Stopping};
+        let failed = Exit::Failed(ErrorKind::Failed);
+        let counts = noted(&[
+            (Starting, Running, Cause::Progress, None, 10),
+            (Starting, Running, Cause::Progress, None, 11),
+            (Starting, Running, Cause::Progress, None, 31_000),
+            (Starting, Stopping, Cause::Exit(failed), None, 7),
+            (Stopping, Error, Cause::Exit(failed), Some(failed), 1),
+            (Stopping, Stopped, Cause::Exit(Exit::Stopped), Some(Exit::Stopped), 2),
+            (Stopping, Stopped, Cause::Exit(Exit::Aborted), Some(Exit::Aborted), 3),
+            (Stopping, Stopped, Cause::Exit(Exit::Completed), Some(Exit::Completed), 4),
+        ]);
+        let starts: Vec<u64> = counts.starts.buckets.iter().map(|(_, count)| *count).collect();
+        assert_eq!((starts, counts.starts.count), (vec![1, 2, 2, 2, 2, 2, 2], 3));
+        assert_eq!(counts.starts.sum, Duration::from_millis(31_021));
+        assert_eq!((counts.stops.count, counts.stops.sum), (4, Duration::from_millis(10)));
+        assert_eq!(counts.ends, Ends { stopped: 1, completed: 1, aborted: 1, failed: 1 });
+    }
+
+    #[test]
+    fn polls_have_a_sum_a_mean_and_a_longest() {
+        let polls = PollTally::default();
+        assert_eq!(polls.read().mean(), None);
+        [3, 9, 6].iter().for_each(|nanoseconds| polls.add(*nanoseconds));
+        let read = polls.read();
+        assert_eq!((read.count, read.sum.as_nanos(), read.max.as_nanos()), (3, 18, 9));
+        assert_eq!(read.mean(), Some(Duration::from_nanos(6)));
+    }
+}
