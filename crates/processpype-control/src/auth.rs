@@ -114,8 +114,7 @@ impl Token {
     }
 
     fn of(name: &str, role: Role, hash: [u8; 32]) -> Result<Self, InvalidToken> {
-        let is_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.len() > TOKEN_NAME_MAX || !name.chars().all(is_word) {
+        if !is_name(name) {
             return Err(InvalidToken::Name);
         }
         Ok(Self { name: name.to_owned(), role, hash })
@@ -149,11 +148,17 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Returns whether somebody can be called that in events.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !name.is_empty() && name.len() <= TOKEN_NAME_MAX && name.chars().all(is_word)
+}
+
 fn hash(text: &[u8]) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-fn unhex(hex: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex(hex: &str) -> Option<[u8; 32]> {
     if hex.len() != 64 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }

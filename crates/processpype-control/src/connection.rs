@@ -5,8 +5,11 @@
 //! 1. Whatever the client does or leaves undone, the connection ends: each wait for it has a time.
 //! 2. Whoever has not asked anything is not answered when it has to leave.
 
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -14,6 +17,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::crowd::Place;
 use crate::gate::Visitor;
@@ -22,6 +26,7 @@ use crate::pace::{Answering, Exchange, Paced};
 use crate::settings::Limits;
 use crate::socket::Stream;
 use crate::stall::Stalling;
+use crate::tls::Acceptor;
 
 /// The least that hyper takes for its buffer, in bytes.
 const BUFFER_MIN: usize = 8 * 1024;
@@ -31,6 +36,8 @@ const BUFFER_MIN: usize = 8 * 1024;
 pub(crate) struct Client {
     pub(crate) stream: Stream,
     pub(crate) visitor: Visitor,
+    /// What speaks TLS with it, if that is spoken there.
+    pub(crate) tls: Option<Arc<Acceptor>>,
 }
 
 /// Serves one connection until it ends, or closing begins and its request under way is answered.
@@ -41,8 +48,35 @@ pub(crate) async fn serve(
     limits: Limits,
     mut closed: watch::Receiver<bool>,
 ) {
-    let leaving = either(until_true(&mut closed), place.asks_to_leave());
-    talk(client.stream, client.visitor, router, limits, leaving).await;
+    let mut leaving = pin!(either(until_true(&mut closed), place.asks_to_leave()));
+    let client = tokio::select! {
+        client = client.meet(limits.handshake_time) => client,
+        // It has not asked anything.
+        () = leaving.as_mut() => return,
+    };
+    match client {
+        Ok(Client { stream, visitor, .. }) => talk(stream, visitor, router, limits, leaving).await,
+        Err(error) => tracing::debug!(%error, "a handshake did not come to its end"),
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Does what comes before HTTP: the handshake of TLS, if that is spoken.
+    async fn meet(self, patience: Duration) -> io::Result<Self> {
+        let Self { stream, mut visitor, tls } = self;
+        let stream = match (stream, &tls) {
+            (Stream::Tcp(stream), Some(acceptor)) => {
+                let met = timeout(patience, acceptor.accept(stream)).await;
+                let (stream, certificate) = met.map_err(|_| io::ErrorKind::TimedOut)??;
+                visitor.certificate = certificate;
+                Stream::Tls(Box::new(stream))
+            }
+            (stream, _) => stream,
+        };
+        Ok(Self { stream, visitor, tls })
+    }
 }
 
 /// Speaks HTTP until the connection ends, or `leaving` resolves and what is under way is answered.
@@ -68,7 +102,7 @@ async fn talk(
         let exchange = Arc::clone(&exchange);
         async { answering.await.map(|answer| answer.map(|body| Answering::new(body, exchange))) }
     });
-    let mut connection = std::pin::pin!(http.serve_connection(io, service));
+    let mut connection = pin!(http.serve_connection(io, service));
     let result = tokio::select! {
         result = connection.as_mut() => result,
         () = leaving => {

@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::listener::{InvalidListener, ListenAddress};
+use crate::tls::TlsError;
 
 /// The control plane cannot listen.
 ///
@@ -37,6 +38,7 @@ enum Kind {
     InUse(SocketAddr),
     Listen(SocketAddr),
     Resolve(String),
+    Tls(String, TlsError),
 }
 
 // === impl BindError ===
@@ -64,6 +66,10 @@ impl BindError {
 
     pub(crate) fn resolve(host: &str, error: impl Into<Option<io::Error>>) -> Self {
         Self { kind: Kind::Resolve(host.to_owned()), source: error.into() }
+    }
+
+    pub(crate) fn tls(address: &ListenAddress, error: TlsError) -> Self {
+        Self { kind: Kind::Tls(address.to_string(), error), source: None }
     }
 
     /// Returns whether another socket has the address: exit code 69.
@@ -112,6 +118,9 @@ impl fmt::Display for BindError {
             ),
             Kind::Listen(address) => {
                 write!(f, "cannot listen on {address}; check `server.host` and `server.port`")
+            }
+            Kind::Tls(address, error) => {
+                write!(f, "cannot speak TLS on {address}: {error}; {}", error.help())
             }
             // An address with a user may have a password too.
             Kind::Resolve(host) if host.contains('@') => {

@@ -4,8 +4,9 @@
 //!
 //! 1. What is not allowed is refused: a request without a [`Visitor`] comes from nowhere and may
 //!    do nothing.
-//! 2. The actor comes from the credential: a token, or the kernel's word about the other end of a
-//!    Unix socket. Nothing in path, query or body can change it.
+//! 2. The actor comes from the credential: a token, else a certificate that TLS has proved, else
+//!    the kernel's word about the other end of a Unix socket. Nothing in path, query or body can
+//!    change it.
 //! 3. A wrong token is never taken for none where ours are asked for: what is open without a token
 //!    is closed to a wrong one, so that a typing error does not go unnoticed.
 //! 4. A right token is never locked out: only wrong ones are counted.
@@ -21,6 +22,7 @@ use processpype_core::Role;
 use processpype_runtime::RouteAccess;
 
 use crate::auth::Credential;
+use crate::certificate::CertificateRule;
 use crate::listener::{Ask, Surfaces};
 use crate::rate::Client;
 use crate::server::Control;
@@ -71,13 +73,15 @@ pub(crate) enum Peer {
 pub(crate) struct Visitor {
     pub(crate) gate: Gate,
     pub(crate) peer: Peer,
+    /// The place of the rule that the certificate of the client matches.
+    pub(crate) certificate: Option<u16>,
 }
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     visitor: Visitor,
-    /// What stands in events: `token:ci`, `user:1000`, `anonymous`.
+    /// What stands in events: `token:ci`, `certificate:ci`, `user:1000`, `anonymous`.
     pub(crate) actor: Arc<str>,
     pub(crate) role: Option<Role>,
     proof: Proof,
@@ -154,9 +158,10 @@ impl Gate {
 // === impl Visitor ===
 
 impl Visitor {
-    pub(crate) const PROGRAM: Self = Self { gate: Gate::PROGRAM, peer: Peer::Program };
+    pub(crate) const PROGRAM: Self =
+        Self { gate: Gate::PROGRAM, peer: Peer::Program, certificate: None };
 
-    const NOBODY: Self = Self { gate: Gate::SHUT, peer: Peer::User(None) };
+    const NOBODY: Self = Self { gate: Gate::SHUT, peer: Peer::User(None), certificate: None };
 
     /// Returns who sent the request, by its connection.
     pub(crate) fn of(request: &Request) -> Self {
@@ -169,7 +174,21 @@ impl Visitor {
             let detail = "a request has at most one `Authorization` header";
             Problem::new(Code::MalformedRequest, detail)
         })?;
-        Ok(Caller::new(self, &credential))
+        Ok(Caller::new(self, &credential, &control.settings.certificates))
+    }
+
+    /// Who it is by the connection alone: by its certificate, or the word of the kernel.
+    fn by_connection(self, rules: &[CertificateRule]) -> (Arc<str>, Option<Role>) {
+        let unasked = self.gate.unasked(self.peer);
+        let rule = self.certificate.and_then(|at| rules.get(usize::from(at)));
+        match (rule, self.peer) {
+            // Where nobody is asked, a certificate makes nobody smaller.
+            (Some(rule), _) => {
+                (format!("certificate:{}", rule.name()).into(), unasked.max(Some(rule.role())))
+            }
+            (None, Peer::User(Some(user))) => (format!("user:{user}").into(), unasked),
+            (None, _) => (ANONYMOUS.into(), unasked),
+        }
     }
 
     /// Whose limits count; the program itself has none.
@@ -185,17 +204,16 @@ impl Visitor {
 // === impl Caller ===
 
 impl Caller {
-    fn new(visitor: Visitor, credential: &Credential<'_>) -> Self {
-        let unasked = visitor.gate.unasked(visitor.peer);
+    fn new(visitor: Visitor, credential: &Credential<'_>, rules: &[CertificateRule]) -> Self {
         let (actor, role, proof) = match credential {
             Credential::Token(token) => {
                 (format!("token:{}", token.name()).into(), Some(token.role()), Proof::Token)
             }
             Credential::Unknown => (ANONYMOUS.into(), None, Proof::Unknown),
-            Credential::None => match visitor.peer {
-                Peer::User(Some(user)) => (format!("user:{user}").into(), unasked, Proof::None),
-                _ => (ANONYMOUS.into(), unasked, Proof::None),
-            },
+            Credential::None => {
+                let (actor, role) = visitor.by_connection(rules);
+                (actor, role, Proof::None)
+            }
         };
         Self { visitor, actor, role, proof }
     }

@@ -33,6 +33,7 @@
 
 mod auth;
 mod cache;
+mod certificate;
 mod commands;
 mod connection;
 mod convert;
@@ -68,21 +69,24 @@ mod stall;
 mod status;
 mod stream;
 mod timeline;
+mod tls;
 mod traffic;
 #[cfg(unix)]
 mod unix;
 mod why;
 
 pub use crate::auth::{InvalidToken, TOKEN_LENGTH_MIN, TOKEN_NAME_MAX, Token};
+pub use crate::certificate::{CertificateRule, InvalidCertificateRule, Whose};
 pub use crate::convert::event as wire_event;
 pub use crate::error::{BindError, SettingsError};
 pub use crate::graph::{edges, groups};
 pub use crate::listen::{Bound, Drained, Running};
 pub use crate::listener::{
-    Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Surfaces,
+    Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Proofs, Surfaces,
 };
 pub use crate::local_token::{LocalToken, LocalTokenError, LocalTokenFile};
 pub use crate::rate::Rate;
 pub use crate::server::Server;
 pub use crate::settings::{ControlSettings, Limits};
+pub use crate::tls::{ClientAuth, TLS_RELOAD, Tls, TlsError, TlsKey};
 pub use processpype_api::{ServiceDoc, TOKEN_LENGTH_MAX};

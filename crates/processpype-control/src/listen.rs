@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use processpype_runtime::Manager;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -25,10 +26,12 @@ use crate::connection::{Client, serve};
 use crate::crowd::{Crowd, Place};
 use crate::error::BindError;
 use crate::gate::Visitor;
-use crate::listener::Listener;
+use crate::listener::Proofs;
 use crate::places::{ClientPlace, Places};
+use crate::server::Control;
 use crate::settings::Limits;
 use crate::socket::Open;
+use crate::tls::Acceptor;
 
 /// How long accepting rests after the system has no file descriptor or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -39,6 +42,8 @@ pub struct Bound {
     open: Vec<Open>,
     router: Router,
     limits: Limits,
+    /// Tells the time.
+    manager: Manager,
     closing: watch::Sender<bool>,
 }
 
@@ -50,6 +55,8 @@ pub struct Running {
     address: Option<SocketAddr>,
     /// One accept loop for each listener.
     accepting: Vec<JoinHandle<JoinSet<()>>>,
+    /// One for each listener that speaks TLS.
+    renewing: Vec<JoinHandle<()>>,
     closing: watch::Sender<bool>,
 }
 
@@ -65,17 +72,18 @@ pub struct Drained {
 
 impl Bound {
     pub(crate) async fn bind(
-        listeners: &[Listener],
-        has_tokens: bool,
+        control: &Control,
+        proofs: Proofs,
         router: Router,
-        limits: Limits,
         closing: watch::Sender<bool>,
     ) -> Result<Self, BindError> {
-        let mut open = Vec::with_capacity(listeners.len());
-        for listener in listeners {
-            open.push(Open::bind(listener, has_tokens).await?);
+        let (settings, now) = (&control.settings, control.manager.now());
+        let mut open = Vec::new();
+        for listener in settings.all_listeners() {
+            open.push(Open::bind(&listener, proofs, &settings.certificates, now).await?);
         }
-        Ok(Self { open, router, limits, closing })
+        let manager = control.manager.clone();
+        Ok(Self { open, router, limits: settings.limits, manager, closing })
     }
 
     /// Returns the address of the first listener that has one, with the port that was chosen if 0
@@ -102,7 +110,9 @@ impl Bound {
     #[must_use]
     pub fn serve(self) -> Running {
         let (address, closing) = (self.address(), self.closing.clone());
-        let Self { open, router, limits, .. } = self;
+        let Self { open, router, limits, manager, .. } = self;
+        let acceptors = open.iter().filter_map(|open| open.tls.clone());
+        let renewing = acceptors.map(|tls| renew(tls, manager.clone())).collect();
         let begin = |open: Open| {
             open.tell();
             let accepting = accept(open, router.clone(), limits, closing.clone());
@@ -110,7 +120,7 @@ impl Bound {
             tokio::spawn(accepting)
         };
         let accepting = open.into_iter().map(begin).collect();
-        Running { address, accepting, closing }
+        Running { address, accepting, renewing, closing }
     }
 }
 
@@ -155,7 +165,14 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.accepting.iter().for_each(JoinHandle::abort);
+        self.renewing.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Begins to look for new certificates.
+fn renew(tls: Arc<Acceptor>, manager: Manager) -> JoinHandle<()> {
+    #[expect(clippy::disallowed_methods, reason = "looking for certificates is no service's task")]
+    tokio::spawn(async move { tls.renew_forever(|| manager.now()).await })
 }
 
 /// Waits until the value is true, or its sender is gone.
@@ -210,7 +227,7 @@ async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Opti
             return None;
         }
     };
-    let visitor = Visitor { gate: open.gate, peer };
+    let visitor = Visitor { gate: open.gate, peer, certificate: None };
     let own = match visitor.client().map(|client| clients.take(client)).transpose() {
         Ok(own) => own,
         Err(full) => {
@@ -221,5 +238,5 @@ async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Opti
             return None;
         }
     };
-    Some((Client { stream, visitor }, own))
+    Some((Client { stream, visitor, tls: open.tls.clone() }, own))
 }

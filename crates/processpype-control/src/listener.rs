@@ -11,15 +11,17 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::tls::Tls;
+
 /// One place to listen at.
 ///
 /// ```
-/// use processpype_control::{Ask, Listener, Surfaces};
+/// use processpype_control::{Ask, Listener, Proofs, Surfaces};
 ///
 /// let listener = Listener::at("0.0.0.0:8081".parse()?);
 /// assert_eq!(listener.ask, Ask::Required, "who comes from elsewhere is asked");
 /// let listener = Listener { expose: Surfaces::PROBES, ask: Ask::Nobody, ..listener };
-/// assert!(listener.check(false).is_ok(), "probes show no detail");
+/// assert!(listener.check(Proofs::default()).is_ok(), "probes show no detail");
 /// # Ok::<(), processpype_control::InvalidAddress>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,17 @@ pub struct Listener {
     pub expose: Surfaces,
     /// Whom it asks who they are.
     pub ask: Ask,
+    /// TLS, if it is spoken here. Not on a Unix socket.
+    pub tls: Option<Tls>,
+}
+
+/// How somebody from elsewhere could prove to be somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proofs {
+    /// There are tokens.
+    pub tokens: bool,
+    /// There are rules about certificates, which count where a listener asks for those.
+    pub certificates: bool,
 }
 
 /// Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080` or `unix:/run/shop.sock`.
@@ -88,6 +101,8 @@ pub enum InvalidListener {
     ControlWithoutTokens,
     /// It is open to loopback, and not on loopback.
     NotLoopback,
+    /// It is a Unix socket, and has TLS.
+    TlsOnSocket,
 }
 
 // === impl Listener ===
@@ -98,7 +113,7 @@ impl Listener {
     #[must_use]
     pub fn at(address: ListenAddress) -> Self {
         let ask = if address.is_loopback() { Ask::LoopbackOpen } else { Ask::Required };
-        Self { address, expose: Surfaces::ALL, ask }
+        Self { address, expose: Surfaces::ALL, ask, tls: None }
     }
 
     /// Checks what can be known of it without taking its address.
@@ -106,7 +121,7 @@ impl Listener {
     /// # Errors
     ///
     /// Says why it is refused.
-    pub fn check(&self, has_tokens: bool) -> Result<(), InvalidListener> {
+    pub fn check(&self, proofs: Proofs) -> Result<(), InvalidListener> {
         let is_remote = match &self.address {
             ListenAddress::Unix(_) => false,
             // Where another name leads is known, and checked, when it is looked up.
@@ -117,14 +132,17 @@ impl Listener {
         if !self.is_tcp() && self.ask == Ask::LoopbackOpen {
             return Err(InvalidListener::NotLoopback);
         }
-        self.check_reach(is_remote, has_tokens)
+        if !self.is_tcp() && self.tls.is_some() {
+            return Err(InvalidListener::TlsOnSocket);
+        }
+        self.check_reach(is_remote, proofs)
     }
 
     /// Checks it, now that it is known whether other machines can reach it.
     pub(crate) fn check_reach(
         &self,
         is_remote: bool,
-        has_tokens: bool,
+        proofs: Proofs,
     ) -> Result<(), InvalidListener> {
         let Surfaces { control, services, probes, metrics } = self.expose;
         if !control && !services && !probes && !metrics {
@@ -134,9 +152,17 @@ impl Listener {
             _ if !is_remote => Ok(()),
             Ask::LoopbackOpen => Err(InvalidListener::NotLoopback),
             Ask::Nobody if control => Err(InvalidListener::ControlUnasked),
-            Ask::Required if control && !has_tokens => Err(InvalidListener::ControlWithoutTokens),
+            Ask::Required if control && !self.can_be_proved(proofs) => {
+                Err(InvalidListener::ControlWithoutTokens)
+            }
             Ask::Required | Ask::Nobody => Ok(()),
         }
+    }
+
+    /// Returns whether anybody from elsewhere can prove to be somebody here.
+    fn can_be_proved(&self, proofs: Proofs) -> bool {
+        let asks = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        proofs.tokens || (proofs.certificates && asks)
     }
 
     fn is_tcp(&self) -> bool {
@@ -225,10 +251,12 @@ impl InvalidListener {
                 "write `auth: required`, or leave `control` out of `expose`, or listen on 127.0.0.1"
             }
             Self::ControlWithoutTokens => {
-                "add a token to `server.auth.tokens`, or listen on 127.0.0.1 and let an ssh tunnel \
+                "add a token to `server.auth.tokens`, or `client_ca` to its `tls` and whom it asks \
+                 for to `server.auth.certificates`, or listen on 127.0.0.1 and let an ssh tunnel \
                  lead to it"
             }
             Self::NotLoopback => "write `auth: required`, or listen on 127.0.0.1",
+            Self::TlsOnSocket => "remove `tls`: nothing leaves the machine",
         }
     }
 }
@@ -241,6 +269,7 @@ impl fmt::Display for InvalidListener {
             Self::ControlWithoutTokens => {
                 "other machines could stop services, and there is no token to ask them for"
             }
+            Self::TlsOnSocket => "a Unix socket speaks no TLS",
             Self::NotLoopback => "`loopback-open` is for loopback only",
         })
     }
@@ -281,8 +310,11 @@ mod tests {
     #[track_caller]
     fn check(address: &str, expose: Surfaces, ask: Ask, expected: [Option<InvalidListener>; 2]) {
         let address = address.parse().expect(address);
-        let listener = Listener { address, expose, ask };
-        let found = [false, true].map(|has_tokens| listener.check(has_tokens).err());
+        let listener = Listener { address, expose, ask, tls: None };
+        // Rules about certificates alone prove nothing where nobody is asked for one.
+        let certificates = true;
+        let check = |tokens| listener.check(Proofs { tokens, certificates });
+        let found = [false, true].map(|has_tokens| check(has_tokens).err());
         assert_eq!(found, expected, "{listener:?}");
     }
 
@@ -310,5 +342,21 @@ mod tests {
         check("unix:/a", Surfaces::ALL, Ask::Required, [None, None]);
         check("unix:/a", Surfaces::ALL, Ask::Nobody, [None, None]);
         check("unix:/a", Surfaces::ALL, Ask::LoopbackOpen, [Some(NotLoopback); 2]);
+    }
+
+    #[test]
+    fn certificates_of_clients_are_as_good_as_tokens_where_they_are_asked_for() {
+        let mut tls = Tls::new("a.crt", "a.key");
+        tls.client_ca = Some("ca.crt".into());
+        let open = Listener::at("0.0.0.0:1".parse().expect("good"));
+        let listener = Listener { tls: Some(tls.clone()), ..open };
+        let proofs = |certificates| Proofs { tokens: false, certificates };
+        assert_eq!(listener.check(proofs(true)), Ok(()));
+        let missing = Err(InvalidListener::ControlWithoutTokens);
+        assert_eq!(listener.check(proofs(false)), missing);
+        let unasked = Listener { ask: Ask::Nobody, ..listener };
+        assert_eq!(unasked.check(proofs(true)), Err(InvalidListener::ControlUnasked));
+        let socket = Listener { tls: Some(tls), ..Listener::at("unix:/a".parse().expect("good")) };
+        assert_eq!(socket.check(proofs(true)), Err(InvalidListener::TlsOnSocket));
     }
 }

@@ -22,6 +22,7 @@ use crate::error::{BindError, SettingsError};
 use crate::gate::Visitor;
 use crate::guard::Guard;
 use crate::listen::Bound;
+use crate::listener::Proofs;
 use crate::local_token::LOCAL;
 use crate::places::Places;
 use crate::rate::Rates;
@@ -159,9 +160,9 @@ impl Server {
         let router = routes::router(&self.control);
         let settings = &self.control.settings;
         // The one that is made at every start is nobody's who comes from elsewhere.
-        let has_tokens = settings.tokens.iter().any(|token| token.name() != LOCAL);
-        let listeners = settings.all_listeners();
-        Bound::bind(&listeners, has_tokens, router, settings.limits, self.closing).await
+        let tokens = settings.tokens.iter().any(|token| token.name() != LOCAL);
+        let proofs = Proofs { tokens, certificates: !settings.certificates.is_empty() };
+        Bound::bind(&self.control, proofs, router, self.closing).await
     }
 }
 

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::auth::Token;
+use crate::certificate::CertificateRule;
 use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
@@ -26,6 +27,8 @@ pub struct ControlSettings {
     pub listeners: Vec<Listener>,
     /// Who may prove to be whom.
     pub tokens: Vec<Token>,
+    /// Whom certificates of clients stand for; the first that matches counts.
+    pub certificates: Vec<CertificateRule>,
     /// Moves everything but the probes: empty, or such as `/api`.
     pub api_prefix: String,
     /// The application's title.
@@ -81,7 +84,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a body sent to a service's own route.
     pub service_body_bytes: usize,
-    /// From the start of a connection to the first byte of its first request.
+    /// How long the handshake of TLS may take.
+    pub handshake_time: Duration,
+    /// From the start of a connection, or the end of its handshake, to the first byte of its first
+    /// request.
     pub first_byte_time: Duration,
     /// From the first byte of a head to its end.
     pub header_read_time: Duration,
@@ -110,6 +116,7 @@ impl Default for ControlSettings {
             port: 8080,
             listeners: Vec::new(),
             tokens: Vec::new(),
+            certificates: Vec::new(),
             api_prefix: String::new(),
             title: "Processpype".to_owned(),
             version: "0.0.0".to_owned(),
@@ -153,6 +160,7 @@ impl Default for Limits {
             uri_bytes: 8 * 1024,
             body_bytes: 64 * 1024,
             service_body_bytes: 16 * 1024 * 1024,
+            handshake_time: Duration::from_secs(10),
             first_byte_time: Duration::from_secs(10),
             header_read_time: Duration::from_secs(15),
             idle_time: Duration::from_secs(75),

@@ -9,14 +9,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use processpype_runtime::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
+use crate::certificate::CertificateRule;
 use crate::error::BindError;
 use crate::gate::{Gate, Peer, Reach};
-use crate::listener::{Ask, ListenAddress, Listener};
+use crate::listener::{Ask, ListenAddress, Listener, Proofs};
+use crate::tls::{Acceptor, TlsStream};
 #[cfg(unix)]
 use crate::unix::UnixSocket;
 
@@ -26,6 +30,8 @@ pub(crate) struct Open {
     pub(crate) gate: Gate,
     /// As it is told in the log.
     pub(crate) name: String,
+    /// What speaks TLS, if that is spoken here.
+    pub(crate) tls: Option<Arc<Acceptor>>,
     socket: Socket,
 }
 
@@ -40,6 +46,7 @@ enum Socket {
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    Tls(Box<TlsStream>),
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
 }
@@ -48,19 +55,28 @@ pub(crate) enum Stream {
 
 impl Open {
     /// Takes the address, unless that would be careless.
-    pub(crate) async fn bind(listener: &Listener, has_tokens: bool) -> Result<Self, BindError> {
+    pub(crate) async fn bind(
+        listener: &Listener,
+        proofs: Proofs,
+        rules: &[CertificateRule],
+        now: Timestamp,
+    ) -> Result<Self, BindError> {
         let refuse = |reason| BindError::refused(&listener.address, reason);
-        listener.check(has_tokens).map_err(refuse)?;
+        listener.check(proofs).map_err(refuse)?;
+        let tls = listener.tls.as_ref().map(|tls| Acceptor::open(tls, rules.to_vec(), now));
+        let tls = tls.transpose().map_err(|error| BindError::tls(&listener.address, error))?;
         let gate = |reach| Gate { expose: listener.expose, ask: listener.ask, reach };
         match &listener.address {
             ListenAddress::Tcp { host, port } => {
                 let addresses = resolve(host, *port).await?;
                 let is_remote = !addresses.iter().all(|address| address.ip().is_loopback());
-                listener.check_reach(is_remote, has_tokens).map_err(refuse)?;
+                listener.check_reach(is_remote, proofs).map_err(refuse)?;
                 let reach = if is_remote { Reach::Network } else { Reach::Loopback };
                 let (socket, address) = listen(&addresses).await?;
                 let socket = Socket::Tcp(socket, address);
-                Ok(Self { gate: gate(reach), name: format!("http://{address}"), socket })
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                let name = format!("{scheme}://{address}");
+                Ok(Self { gate: gate(reach), name, tls: tls.map(Arc::new), socket })
             }
             #[cfg(unix)]
             ListenAddress::Unix(path) => {
@@ -69,7 +85,7 @@ impl Open {
                 let owner = rustix::process::geteuid().as_raw();
                 let reach = Reach::Unix { owner };
                 let name = listener.address.to_string();
-                Ok(Self { gate: gate(reach), name, socket: Socket::Unix(socket) })
+                Ok(Self { gate: gate(reach), name, tls: None, socket: Socket::Unix(socket) })
             }
             #[cfg(not(unix))]
             ListenAddress::Unix(_) => {
@@ -93,9 +109,10 @@ impl Open {
             Some(address) => tracing::info!(%address, "{what} on {}", self.name),
             None => tracing::info!("{what} on {}", self.name),
         }
-        if reach == Reach::Network && ask == Ask::Required {
+        if reach == Reach::Network && ask == Ask::Required && self.tls.is_none() {
             tracing::warn!(
-                "tokens travel in plain text to {}: let a proxy that speaks TLS lead to it",
+                "tokens travel in plain text to {}: give it `tls`, or let a proxy that speaks TLS \
+                 lead to it",
                 self.name
             );
         }
@@ -158,6 +175,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
@@ -172,6 +190,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
@@ -180,6 +199,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
@@ -188,6 +208,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
@@ -200,6 +221,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }

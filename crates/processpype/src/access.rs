@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use processpype_config::{Document, Report, Secret, Section};
 use processpype_control::{
-    Ask, InvalidListener, ListenAddress, Listener, Surfaces, TOKEN_NAME_MAX, Token,
+    Ask, CertificateRule, InvalidListener, ListenAddress, Listener, Proofs, Surfaces,
+    TOKEN_NAME_MAX, Token,
 };
 use processpype_core::Role;
 use schemars::JsonSchema;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 
 use crate::mint::MINTED;
 use crate::settings::ServerSection;
+use crate::tls::{self, CERTIFICATES_MAX, CertificateSection, TlsSection};
 
 /// The most tokens: every request with one is compared with all.
 pub(crate) const TOKENS_MAX: usize = 256;
@@ -39,6 +41,14 @@ pub(crate) struct AuthSection {
     #[schemars(extend("x-expected" = "a list of maps with `name`, `role` and `sha256` or `token`"))]
     #[schemars(length(max = TOKENS_MAX))]
     pub(crate) tokens: Vec<TokenSection>,
+    /// Whom certificates of clients stand for, where a listener has `tls` with `client_ca`. Each
+    /// has a `name`, which stands in events as `certificate:NAME`; a `role`; and one of
+    /// `common_name`, `dns`, `uri` and `sha256` (over the certificate, in hexadecimal digits), or
+    /// none of them for every certificate that the authority has issued. The first that matches
+    /// counts.
+    #[schemars(extend("x-expected" = "a list of maps with `name`, `role` and what to look for"))]
+    #[schemars(length(max = CERTIFICATES_MAX))]
+    pub(crate) certificates: Vec<CertificateSection>,
 }
 
 /// A token, and whom it stands for.
@@ -58,7 +68,7 @@ pub(crate) struct TokenSection {
 /// What a token allows; each role includes the ones before it.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-enum RoleWord {
+pub(crate) enum RoleWord {
     /// Looks, and changes nothing.
     Viewer,
     /// Also starts, stops and restarts.
@@ -76,6 +86,8 @@ pub(crate) struct ListenerSection {
     expose: Option<BTreeSet<SurfaceWord>>,
     /// Whom it asks for a token. Default: `loopback-open` on loopback, `required` elsewhere.
     auth: Option<AskWord>,
+    /// TLS, if it is spoken here.
+    tls: Option<TlsSection>,
 }
 
 /// Something that a listener shows.
@@ -109,6 +121,7 @@ enum AskWord {
 pub(crate) struct Access {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) tokens: Vec<Token>,
+    pub(crate) certificates: Vec<CertificateRule>,
 }
 
 /// Reads both sections; every problem is given to `problem`.
@@ -126,12 +139,14 @@ pub(crate) fn read(
         );
     }
     let tokens = tokens(&server.auth, &section, &mut problem);
-    let has_tokens = !tokens.is_empty();
+    let rules = section.get("auth").get("certificates");
+    let certificates = tls::certificates(&server.auth.certificates, &rules, &mut problem);
+    let proofs = Proofs { tokens: !tokens.is_empty(), certificates: !certificates.is_empty() };
     let listeners = match server.listeners.is_empty() {
-        true => short_form(server, has_tokens, &section, &mut problem),
-        false => listeners(server, has_tokens, &section, &mut problem),
+        true => short_form(server, proofs, &section, &mut problem),
+        false => listeners(server, proofs, &section, &mut problem),
     };
-    Access { listeners, tokens }
+    Access { listeners, tokens, certificates }
 }
 
 // === tokens ===
@@ -188,13 +203,15 @@ impl From<RoleWord> for Role {
 /// `host` and `port`: one listener that shows everything.
 fn short_form(
     server: &ServerSection,
-    has_tokens: bool,
+    proofs: Proofs,
     section: &Section,
     problem: &mut impl FnMut(Report),
 ) -> Vec<Listener> {
     let (host, port) = (server.host.clone(), server.port);
-    let listener = Listener::at(ListenAddress::Tcp { host, port });
-    if let Err(reason) = listener.check(has_tokens) {
+    let mut listener = Listener::at(ListenAddress::Tcp { host, port });
+    let at = section.get("tls");
+    listener.tls = server.tls.as_ref().map(|written| tls::tls(written, &at, "", problem));
+    if let Err(reason) = listener.check(proofs) {
         problem(refused(&section.get("host"), &listener, reason));
     }
     vec![listener]
@@ -202,11 +219,12 @@ fn short_form(
 
 fn listeners(
     server: &ServerSection,
-    has_tokens: bool,
+    proofs: Proofs,
     section: &Section,
     problem: &mut impl FnMut(Report),
 ) -> Vec<Listener> {
-    for key in ["host", "port"].map(|key| section.get(key)).iter().filter(|key| key.exists()) {
+    for key in ["host", "port", "tls"].map(|key| section.get(key)).iter().filter(|key| key.exists())
+    {
         let text = "it says where to listen, and so does `server.listeners`";
         problem(key.problem(text).help("remove it, or write it as a listener").into());
     }
@@ -224,13 +242,16 @@ fn listeners(
                 continue;
             }
         };
-        let listener = written.at(address);
-        if let Err(reason) = listener.check(has_tokens) {
+        let mut listener = written.at(address);
+        let which = format!("{which}: ");
+        let tls = written.tls.as_ref().map(|written| tls::tls(written, &section, &which, problem));
+        listener.tls = tls;
+        if let Err(reason) = listener.check(proofs) {
             problem(refused(&section, &listener, reason));
         }
         let is_fixed = !matches!(listener.address, ListenAddress::Tcp { port: 0, .. });
         if is_fixed && found.iter().any(|other| other.address == listener.address) {
-            problem(section.problem(format!("{which} has the address of another one")).into());
+            problem(section.problem(format!("{which}it has the address of another one")).into());
         }
         found.push(listener);
     }

@@ -35,6 +35,7 @@ mod tests {
 
     use crate::access::{LISTENERS_MAX, TOKENS_MAX};
     use crate::exit::Exit;
+    use crate::tls::CERTIFICATES_MAX;
 
     #[track_caller]
     fn check(document: &str, lines: impl IntoIterator<Item = String>) {
@@ -150,6 +151,8 @@ mod tests {
                     limits.connections_per_peer
                 ),
                 format!("| event streams of one client | {} |", limits.streams_per_peer),
+                format!("| a handshake of TLS | {} s |", limits.handshake_time.as_secs()),
+                format!("| rules about certificates | {CERTIFICATES_MAX} |"),
                 format!("| to the first byte | {} s |", limits.first_byte_time.as_secs()),
                 format!(
                     "| a request's head | {} KiB, {} headers, {} s |",

@@ -105,6 +105,7 @@ mod setup;
 mod signals;
 mod specs;
 pub mod testing;
+mod tls;
 
 /// Configuration: types for a service's own section, and the loader of layered files.
 pub mod config {

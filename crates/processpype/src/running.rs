@@ -317,6 +317,7 @@ pub(crate) fn control_settings(setup: &Setup) -> ControlSettings {
     let mut control = ControlSettings::default();
     control.listeners.clone_from(&setup.access.listeners);
     control.tokens.clone_from(&setup.access.tokens);
+    control.certificates.clone_from(&setup.access.certificates);
     control.api_prefix.clone_from(&server.api_prefix);
     control.title.clone_from(&app.title);
     control.version.clone_from(&app.version);

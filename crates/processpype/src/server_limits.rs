@@ -57,7 +57,10 @@ pub(crate) struct ServerLimitsSection {
     /// 16777216.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     service_body_bytes: Option<u32>,
-    /// From the start of a connection to the first byte of its first request. Default: 10s.
+    /// How long the handshake of TLS may take. Default: 10s.
+    handshake_time: Option<HumanDuration>,
+    /// From the start of a connection, or the end of its handshake, to the first byte of its first
+    /// request. Default: 10s.
     first_byte_time: Option<HumanDuration>,
     /// From the first byte of a request's head to its end. Default: 15s.
     header_read_time: Option<HumanDuration>,
@@ -104,6 +107,7 @@ impl ServerLimitsSection {
             *count = said.map_or(*count, |said| said as usize);
         }
         let times = [
+            &mut limits.handshake_time,
             &mut limits.first_byte_time,
             &mut limits.header_read_time,
             &mut limits.idle_time,
@@ -125,8 +129,9 @@ impl ServerLimitsSection {
         self.times().into_iter().filter_map(zero)
     }
 
-    fn times(&self) -> [(&'static str, Option<HumanDuration>); 5] {
+    fn times(&self) -> [(&'static str, Option<HumanDuration>); 6] {
         [
+            ("handshake_time", self.handshake_time),
             ("first_byte_time", self.first_byte_time),
             ("header_read_time", self.header_read_time),
             ("idle_time", self.idle_time),

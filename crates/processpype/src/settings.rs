@@ -17,6 +17,7 @@ use crate::hang::FurtherKeys;
 use crate::limits::RestartRateSection;
 use crate::recorder::EventsSection;
 use crate::server_limits::ServerLimitsSection;
+use crate::tls::TlsSection;
 
 /// The sections of the file, in the order in which they are shown.
 pub(crate) const SECTIONS: [&str; 7] =
@@ -73,12 +74,14 @@ pub(crate) struct ServerSection {
     pub(crate) port: u16,
     /// Where to listen, if `host` and `port` do not say enough. Each has an `address`
     /// (`127.0.0.1:8080`, `[::1]:8080`, or `unix:/run/shop.sock`); `expose`, a list of what it
-    /// shows (`control`, `services`, `probes`, `metrics`; default: everything); and `auth`, whom it
+    /// shows (`control`, `services`, `probes`, `metrics`; default: everything); `auth`, whom it
     /// asks for a token: `required` (everybody), `loopback-open` (nobody who only looks, starts,
-    /// stops or restarts; the default on loopback) or `none`. `control` needs `required` and a
-    /// token where other machines can reach it.
-    #[schemars(extend("x-expected" = "a list of maps with `address`, `expose` and `auth`"))]
+    /// stops or restarts; the default on loopback) or `none`; and `tls`, as `server.tls`. `control`
+    /// needs `required` and a token or certificates of clients where other machines can reach it.
+    #[schemars(extend("x-expected" = "a list of maps with `address`, `expose`, `auth` and `tls`"))]
     pub(crate) listeners: Vec<ListenerSection>,
+    /// TLS at `host` and `port`; a listener in `listeners` has its own. Needs the feature `tls`.
+    pub(crate) tls: Option<TlsSection>,
     /// Who may prove to be whom.
     pub(crate) auth: AuthSection,
     /// Moves every path but those of probes and metrics, such as `/api`. Empty: nothing is moved.
@@ -202,6 +205,7 @@ impl Default for ServerSection {
             host: "127.0.0.1".to_owned(),
             port: 8080,
             listeners: Vec::new(),
+            tls: None,
             auth: AuthSection::default(),
             api_prefix: String::new(),
             closing_timeout_seconds: 25.0,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::Token;
+use crate::certificate::Whose;
 
 const HERE: Peer = Peer::Address(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 const OWNER: u32 = 1000;
@@ -25,7 +26,7 @@ const ROUTES: [Need; 3] = [
 
 /// One letter for each need: `+` may, `?` unknown, `!` wrong, `-` too small, `.` not here.
 fn letters(gate: Gate, peer: Peer, credential: &Credential<'_>) -> String {
-    let caller = Caller::new(Visitor { gate, peer }, credential);
+    let caller = Caller::new(visitor(gate, peer), credential, &[]);
     let letter = |need: &Need| match caller.decide(*need) {
         Ok(()) => '+',
         Err(Refusal::Unknown(_)) => '?',
@@ -110,7 +111,7 @@ fn what_is_not_exposed_is_not_there() {
 
 #[test]
 fn a_request_from_nowhere_may_nothing() {
-    let Visitor { gate, peer } = Visitor::NOBODY;
+    let Visitor { gate, peer, .. } = Visitor::NOBODY;
     assert_eq!(letters(gate, peer, &Credential::None), "........ ...");
 }
 
@@ -119,7 +120,7 @@ fn the_actor_comes_from_the_credential() {
     let gate = Gate { expose: Surfaces::ALL, ask: Ask::Required, reach: Reach::Network };
     let token = Token::new("ci", Role::Viewer, "a-token-that-is-long-enough").expect("good");
     let actor = |peer, credential: &Credential<'_>| {
-        Caller::new(Visitor { gate, peer }, credential).actor.to_string()
+        Caller::new(visitor(gate, peer), credential, &[]).actor.to_string()
     };
     assert_eq!(actor(HERE, &Credential::None), "anonymous");
     assert_eq!(actor(HERE, &Credential::Unknown), "anonymous");
@@ -132,10 +133,36 @@ fn the_actor_comes_from_the_credential() {
 fn detail_is_for_who_could_ask_for_it() {
     let detail = |expose, ask, reach| {
         let gate = Gate { expose, ask, reach };
-        Caller::new(Visitor { gate, peer: HERE }, &Credential::None).may_see_detail()
+        Caller::new(visitor(gate, HERE), &Credential::None, &[]).may_see_detail()
     };
     assert!(detail(Surfaces::ALL, Ask::LoopbackOpen, Reach::Loopback));
     assert!(!detail(Surfaces::PROBES, Ask::LoopbackOpen, Reach::Loopback));
     assert!(!detail(Surfaces::ALL, Ask::Required, Reach::Network));
     assert!(!detail(Surfaces::PROBES, Ask::Nobody, Reach::Network));
+}
+
+fn visitor(gate: Gate, peer: Peer) -> Visitor {
+    Visitor { gate, peer, certificate: None }
+}
+
+#[test]
+fn a_certificate_is_somebody_unless_a_token_is_shown() {
+    let rule = |name, role| CertificateRule::new(name, role, Whose::Anybody).expect("good");
+    let rules = [rule("ops", Role::Operator), rule("eyes", Role::Viewer)];
+    let token = Token::new("ci", Role::Viewer, "a-token-of-the-gates-tests").expect("good");
+    let check = |gate, certificate, credential: &Credential<'_>, expected| {
+        let visitor = Visitor { gate, peer: HERE, certificate };
+        let caller = Caller::new(visitor, credential, &rules);
+        assert_eq!((&*caller.actor, caller.role), expected);
+    };
+    let far = Gate { expose: Surfaces::ALL, ask: Ask::Required, reach: Reach::Network };
+    check(far, None, &Credential::None, ("anonymous", None));
+    check(far, Some(0), &Credential::None, ("certificate:ops", Some(Role::Operator)));
+    check(far, Some(1), &Credential::None, ("certificate:eyes", Some(Role::Viewer)));
+    check(far, Some(9), &Credential::None, ("anonymous", None));
+    check(far, Some(0), &Credential::Token(&token), ("token:ci", Some(Role::Viewer)));
+    // A wrong token is not helped by a right certificate.
+    check(far, Some(0), &Credential::Unknown, ("anonymous", None));
+    let open = Gate { ask: Ask::Nobody, reach: Reach::Loopback, ..far };
+    check(open, Some(1), &Credential::None, ("certificate:eyes", Some(Role::Admin)));
 }

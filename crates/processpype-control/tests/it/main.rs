@@ -20,4 +20,6 @@ mod schema;
 mod see;
 mod sockets;
 mod status;
+#[cfg(feature = "tls")]
+mod tls;
 mod why;

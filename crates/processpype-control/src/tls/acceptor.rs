@@ -1,0 +1,184 @@
+//! What speaks TLS with the clients of one listener, and takes new certificates while it does.
+//!
+//! # Invariants
+//!
+//! 1. There is always a certificate: new files that are wrong change nothing, which is told once.
+//! 2. A handshake sees one whole set of files, never the certificate of one with the key of
+//!    another.
+//! 3. Whoever does not begin with TLS is told so in plain text, and gets nothing else.
+
+use std::io;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use processpype_runtime::Timestamp;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_rustls::TlsAcceptor;
+
+use super::material::{Material, Spoken};
+use super::subject::subject;
+use super::{Tls, TlsError, told};
+use crate::certificate::{CertificateRule, first_match};
+
+/// A connection over TLS.
+pub(crate) type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// The first byte of TLS: a record of the handshake (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// How much of a request in plain text is read before the connection is closed, in bytes: a server
+/// that closes on unread bytes may take its answer with it.
+const TURNED_AWAY_MAX: u64 = 64 * 1024;
+
+/// What a client is told that does not speak TLS.
+const SPEAK_TLS: &str = concat!(
+    "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n",
+    "content-length: 140\r\nconnection: close\r\n\r\n",
+    r#"{"title":"Malformed request","status":400,"code":"malformed-request","#,
+    r#""detail":"this listener speaks TLS","help":"ask with https:// instead"}"#,
+);
+
+/// What speaks TLS at one listener.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    tls: Tls,
+    rules: Vec<CertificateRule>,
+    spoken: ArcSwap<Spoken>,
+    /// What tells the files in use from others.
+    digest: [u8; 32],
+}
+
+/// The files as they were looked at last.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// They are in use, or were refused, which was told.
+    Settled([u8; 32]),
+    /// They were wrong once. They may just be being written: what they are next time counts.
+    Doubtful(Option<[u8; 32]>),
+    /// They cannot be read, which was told.
+    Unreadable,
+}
+
+/// What came of a look.
+#[derive(Debug)]
+enum Look {
+    Same,
+    Renewed(Spoken),
+    Refused(TlsError),
+}
+
+// === impl Acceptor ===
+
+impl Acceptor {
+    /// Reads the files.
+    pub(crate) fn open(
+        tls: &Tls,
+        rules: Vec<CertificateRule>,
+        now: Timestamp,
+    ) -> Result<Self, TlsError> {
+        let material = Material::read(tls)?;
+        let spoken = ArcSwap::from_pointee(material.speak(tls, now)?);
+        Ok(Self { tls: tls.clone(), rules, spoken, digest: material.digest() })
+    }
+
+    /// Speaks with a client until both know how to go on; returns the place of the rule that its
+    /// certificate matches.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the connection.
+    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<(TlsStream, Option<u16>)> {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+            return Err(turn_away(stream).await);
+        }
+        let config = Arc::clone(&self.spoken.load().config);
+        let stream = TlsAcceptor::from(config).accept(stream).await?;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let rule = certificate.and_then(|der| first_match(&self.rules, &subject(der)));
+        Ok((stream, rule))
+    }
+
+    /// Looks for new files again and again, and takes them. Never returns.
+    pub(crate) async fn renew_forever(&self, now: impl Fn() -> Timestamp) {
+        let mut looks = interval_at(Instant::now() + self.tls.reload, self.tls.reload);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = Seen::Settled(self.digest);
+        loop {
+            looks.tick().await;
+            let tls = self.tls.clone();
+            // A file may block.
+            let read = tokio::task::spawn_blocking(move || Material::read(&tls)).await;
+            let Ok(read) = read else { continue };
+            let at = self.tls.certificate.display();
+            match self.look(read, &mut seen, now()) {
+                Look::Same => {}
+                Look::Renewed(spoken) => {
+                    let until = told(spoken.validity.until);
+                    self.spoken.store(Arc::new(spoken));
+                    tracing::info!(%until, "new certificate of {at}");
+                }
+                Look::Refused(error) => {
+                    let until = told(self.spoken.load().validity.until);
+                    let help = error.help();
+                    tracing::error!(help, %until, "the old certificate stays in use: {error}");
+                }
+            }
+        }
+    }
+
+    /// Decides what the files mean, as they are now.
+    fn look(&self, read: Result<Material, TlsError>, seen: &mut Seen, now: Timestamp) -> Look {
+        let digest = read.as_ref().ok().map(Material::digest);
+        if let (Seen::Settled(old), Some(new)) = (&*seen, digest)
+            && *old == new
+        {
+            return Look::Same;
+        }
+        let error = match (read.and_then(|material| material.speak(&self.tls, now)), digest) {
+            (Ok(spoken), Some(digest)) => {
+                *seen = Seen::Settled(digest);
+                return Look::Renewed(spoken);
+            }
+            (Err(error), _) => error,
+            (Ok(_), None) => return Look::Same,
+        };
+        match seen {
+            Seen::Doubtful(doubted) if *doubted == digest => {
+                *seen = digest.map_or(Seen::Unreadable, Seen::Settled);
+                Look::Refused(error)
+            }
+            Seen::Unreadable if digest.is_none() => Look::Same,
+            Seen::Settled(_) | Seen::Doubtful(_) | Seen::Unreadable => {
+                *seen = Seen::Doubtful(digest);
+                Look::Same
+            }
+        }
+    }
+}
+
+/// Says that this is the wrong language.
+async fn turn_away(mut stream: TcpStream) -> io::Error {
+    let told = async {
+        stream.write_all(SPEAK_TLS.as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut rest = stream.take(TURNED_AWAY_MAX);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+    };
+    let _ = told.await;
+    io::Error::new(io::ErrorKind::InvalidData, "the client does not speak TLS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_in_plain_text_has_its_length() {
+        let (head, body) = SPEAK_TLS.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        serde_json::from_str::<serde_json::Value>(body).expect("JSON");
+    }
+}
