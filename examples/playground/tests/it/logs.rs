@@ -66,7 +66,7 @@ fn a_level_is_changed_seen_in_the_stream_and_reverts_by_itself() {
     let body = br#"{"level": "debug", "for": "1s", "reason": "looking"}"#;
     let changed = http::request(app.address, "PUT", "/services/fast/-/level", &headers, body);
     assert_eq!(changed.status, 200, "{changed:?}");
-    assert_eq!(changed.json()["now"]["change"]["actor"], "local");
+    assert_eq!(changed.json()["now"]["change"]["actor"], "token:local");
     let text = read_until(&mut stream, "\"message\":\"tick\"");
     assert!(text.contains("log level: debug for 1s; looking"), "{text}");
     read_until(&mut stream, "log level: info again");
@@ -74,7 +74,7 @@ fn a_level_is_changed_seen_in_the_stream_and_reverts_by_itself() {
     let of = |kind: &str| events.iter().filter(|event| event["kind"] == kind).collect::<Vec<_>>();
     let (begun, over) = (of("level-changed"), of("level-reverted"));
     assert_eq!((begun.len(), over.len()), (1, 1), "{events:?}");
-    assert_eq!((&begun[0]["actor"], &begun[0]["service"]), (&"local".into(), &"fast".into()));
+    assert_eq!((&begun[0]["actor"], &begun[0]["service"]), (&"token:local".into(), &"fast".into()));
     assert_eq!((&over[0]["cause"], &over[0]["service"]), (&"expired".into(), &"fast".into()));
     // What is shown now is at `info` again: whatever ticks, the newest line stays what it is.
     let newest = |app: &Playground| app.get("/services/fast/-/logs?limit=1").json();
@@ -101,7 +101,7 @@ fn the_command_line_changes_levels() {
     assert_eq!(said(&["level", "loud"]), "loud: debug, configured\n");
     let changed = said(&["level", "loud", "warn", "--for", "1h", "--reason", "too much"]);
     assert!(changed.starts_with("loud: warn, for "), "{changed}");
-    assert!(changed.ends_with(" more, then debug; by local: too much\n"), "{changed}");
+    assert!(changed.ends_with(" more, then debug; by token:local: too much\n"), "{changed}");
     assert!(said(&["level", "--all", "debug"]).starts_with("application: debug, for "));
     let all = said(&["level"]);
     assert!(all.contains("LOG          LEVEL  WHAT\napplication  debug  for "), "{all}");
