@@ -108,7 +108,7 @@ impl Launched {
         let closed = self.closed.await?;
         let is_down =
             |name: &ServiceName| self.manager.state(name.as_str()) == Some(ServiceState::Stopped);
-        match closed.stragglers.is_empty() && self.manager.names().all(is_down) {
+        match closed.stragglers.is_empty() && self.manager.names().iter().all(is_down) {
             true => Ok(()),
             false => Err("not every service has stopped".into()),
         }

@@ -25,6 +25,10 @@ pub enum Effect {
     Stopped,
     /// A new generation of the service runs.
     Restarted,
+    /// The service is a part of the application.
+    Registered,
+    /// The service is no part of the application any more.
+    Deregistered,
 }
 
 /// The effect of a command is visible.
@@ -56,7 +60,7 @@ pub struct Accepted {
     /// Always `accepted`.
     #[schemars(extend("const" = "accepted"))]
     pub status: String,
-    /// The command: `start`, `stop` or `restart`.
+    /// The command, such as `start`.
     pub command: String,
     /// The service.
     pub service: String,

@@ -13,6 +13,7 @@ mod answer;
 mod command;
 mod level;
 mod log;
+mod membership;
 mod metrics;
 mod operation;
 mod parameter;
@@ -45,6 +46,10 @@ pub enum EndpointId {
     Services,
     /// One service.
     Service,
+    /// Register a service.
+    Register,
+    /// Take a service out.
+    Deregister,
     /// Start a service.
     Start,
     /// Stop a service.
@@ -65,6 +70,8 @@ pub enum EndpointId {
     ResetServiceLevel,
     /// A service's own routes.
     ServiceRoute,
+    /// Close the application.
+    Shutdown,
     /// Pause automatic restarts.
     PauseRestarts,
     /// Let automatic restarts go on.
@@ -238,6 +245,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         answers: &[ok("The services now.", SchemaGenerator::subschema_for::<ServiceList>)],
         ..STATUS
     },
+    membership::REGISTER,
     Endpoint {
         id: EndpointId::Service,
         path: "/services/{name}",
@@ -248,6 +256,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         problems: &[Code::UnknownService, Code::InvalidQuery],
         ..STATUS
     },
+    membership::DEREGISTER,
     command::START,
     command::STOP,
     command::RESTART,
@@ -337,6 +346,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         answers: &[ok("What it is.", SchemaGenerator::subschema_for::<Info>)],
         ..READ
     },
+    membership::SHUTDOWN,
     operation::PAUSE,
     operation::RESUME,
     operation::OPERATIONS,

@@ -37,6 +37,7 @@ mod operation;
 mod plan;
 mod probe;
 mod problem;
+mod registration;
 mod status;
 mod time;
 mod timeline;
@@ -72,6 +73,7 @@ pub use crate::plan::{
 };
 pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
+pub use crate::registration::{RegisterBody, ShuttingDown};
 pub use crate::status::{
     Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, Past,
     PauseReport, Polls, Restart, ServiceDetail, ServiceList, ServiceState, ServiceStatus,

@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use processpype_core::EdgePolicy;
+
 use crate::status::{Desired, ServiceState};
 
 /// The order of start and stop, with worst-case times.
@@ -177,4 +179,34 @@ pub struct Node {
     pub enabled: bool,
     /// What it waits for, or runs without.
     pub waiting_on: Vec<String>,
+}
+
+// === impl Edge ===
+
+impl Edge {
+    /// Returns the policy, unless it is the usual one, which needs no word.
+    ///
+    /// ```
+    /// use processpype_api::Edge;
+    ///
+    /// let edge = |policy: &str| Edge {
+    ///     dependent: "api".to_owned(),
+    ///     provider: "db".to_owned(),
+    ///     policy: policy.to_owned(),
+    ///     origin: "code".to_owned(),
+    /// };
+    /// assert_eq!(edge("hold").unusual_policy(), None);
+    /// assert_eq!(edge("restart").unusual_policy(), Some("restart"));
+    /// assert!(edge("hold").gates() && !edge("optional").gates());
+    /// ```
+    #[must_use]
+    pub fn unusual_policy(&self) -> Option<&str> {
+        Some(&*self.policy).filter(|policy| *policy != EdgePolicy::default().as_str())
+    }
+
+    /// Returns whether the dependent waits for the provider before it starts.
+    #[must_use]
+    pub fn gates(&self) -> bool {
+        self.policy != EdgePolicy::Optional.as_str()
+    }
 }

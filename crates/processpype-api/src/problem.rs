@@ -5,6 +5,8 @@
 //! 1. A [`Code`] has one status, between 400 and 599, and never changes its meaning.
 //! 2. Every text in a [`Problem`] may be shown to anybody who can reach the server.
 
+mod advice;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -31,6 +33,10 @@ pub enum Code {
     UnknownOperation,
     /// The operation ended so long ago that it is not known any more.
     OperationForgotten,
+    /// Services of this kind may not be made at run time.
+    KindNotCreatable,
+    /// The application cannot be closed over HTTP.
+    ShutdownDisabled,
     /// There is nothing at this path.
     UnknownPath,
     /// The path exists, the method does not.
@@ -47,6 +53,12 @@ pub enum Code {
     NotCancellable,
     /// The service is in another generation than the request expects.
     StalePrecondition,
+    /// There is a service of this name already.
+    NameTaken,
+    /// Others depend on the service.
+    StillNeeded,
+    /// No more services can join at run time.
+    TooManyServices,
     /// A provider was stopped by an operator.
     ProviderStopped,
     /// What is left of the last generation may still run.
@@ -63,6 +75,8 @@ pub enum Code {
     MalformedBody,
     /// The body does not fit its schema.
     InvalidBody,
+    /// The service does not fit into the application: its providers, its edges, its group.
+    UnfitService,
     /// A query parameter is unknown or wrong.
     InvalidQuery,
     /// The key of the request belongs to another one.
@@ -154,7 +168,7 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 42] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::CrossOrigin,
@@ -162,6 +176,8 @@ impl Code {
         Self::UnknownService,
         Self::UnknownOperation,
         Self::OperationForgotten,
+        Self::KindNotCreatable,
+        Self::ShutdownDisabled,
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -170,6 +186,9 @@ impl Code {
         Self::Cancelled,
         Self::NotCancellable,
         Self::StalePrecondition,
+        Self::NameTaken,
+        Self::StillNeeded,
+        Self::TooManyServices,
         Self::ProviderStopped,
         Self::Orphaned,
         Self::BodyTooLarge,
@@ -178,6 +197,7 @@ impl Code {
         Self::UnknownHost,
         Self::MalformedBody,
         Self::InvalidBody,
+        Self::UnfitService,
         Self::InvalidQuery,
         Self::IdempotencyConflict,
         Self::TooManyRequests,
@@ -200,6 +220,8 @@ impl Code {
             Self::Unauthenticated => (401, "unauthenticated", "A token is needed"),
             Self::CrossOrigin => (403, "cross-origin", "Request of another site"),
             Self::Forbidden => (403, "forbidden", "Not allowed"),
+            Self::KindNotCreatable => (403, "kind-not-creatable", "Kind is not creatable"),
+            Self::ShutdownDisabled => (403, "shutdown-disabled", "Shutdown is off"),
             Self::UnknownService => (404, "unknown-service", "Unknown service"),
             Self::UnknownOperation => (404, "unknown-operation", "Unknown operation"),
             Self::OperationForgotten => (404, "operation-forgotten", "Operation is forgotten"),
@@ -211,6 +233,9 @@ impl Code {
             Self::Cancelled => (409, "cancelled", "Operation was cancelled"),
             Self::NotCancellable => (409, "not-cancellable", "Operation cannot be cancelled"),
             Self::StalePrecondition => (409, "stale-precondition", "Another generation"),
+            Self::NameTaken => (409, "name-taken", "There is a service of this name"),
+            Self::StillNeeded => (409, "still-needed", "Others depend on the service"),
+            Self::TooManyServices => (409, "too-many-services", "No more services can join"),
             Self::ProviderStopped => (409, "provider-stopped", "A provider is stopped"),
             Self::Orphaned => (409, "orphaned", "Last generation could not be ended"),
             Self::BodyTooLarge => (413, "body-too-large", "Body too large"),
@@ -219,6 +244,7 @@ impl Code {
             Self::UnknownHost => (421, "unknown-host", "Not a host of this server"),
             Self::MalformedBody => (422, "malformed-body", "Malformed JSON"),
             Self::InvalidBody => (422, "invalid-body", "Invalid body"),
+            Self::UnfitService => (422, "unfit-service", "Service does not fit"),
             Self::InvalidQuery => (422, "invalid-query", "Invalid query"),
             Self::IdempotencyConflict => (422, "idempotency-conflict", "Key of another request"),
             Self::TooManyRequests => (429, "too-many-requests", "Too many requests"),
@@ -251,59 +277,6 @@ impl Code {
     #[must_use]
     pub const fn title(self) -> &'static str {
         self.parts().2
-    }
-
-    /// Returns what to do about it, for the documentation page.
-    #[must_use]
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::MalformedRequest => {
-                "Send exactly one `Host` header and a path that begins with `/`."
-            }
-            Self::Unauthenticated => "Send `Authorization: Bearer` and a token that is right.",
-            Self::CrossOrigin => {
-                "The API answers no other site's pages. Call it from its own origin."
-            }
-            Self::Forbidden => "Use a token of the role that `detail` names.",
-            Self::UnknownService => "`GET /services` lists the names.",
-            Self::UnknownOperation => {
-                "`GET /operations` lists them; ids begin anew with the process."
-            }
-            Self::OperationForgotten => "The events may still tell about it.",
-            Self::UnknownPath => "This page lists the paths. A path ends without a slash.",
-            Self::MethodNotAllowed => "The `Allow` header lists the methods.",
-            Self::RequestTimeout => "Send the body at once.",
-            Self::Disabled => {
-                "Set `enabled: true` in the service's section and restart the process."
-            }
-            Self::Superseded => "Look at the status: somebody gave a later command, or it closes.",
-            Self::Cancelled => "`GET /operations/{id}` says who cancelled it.",
-            Self::NotCancellable => "A stop is undone by a start; what has ended stays as it is.",
-            Self::StalePrecondition => {
-                "Read the status again; its `ETag` is the generation to send."
-            }
-            Self::ProviderStopped => "Start the provider, or pass `with_dependencies=true`.",
-            Self::Orphaned => {
-                "The log names what did not end. Restart the process, or pass `force=true`."
-            }
-            Self::BodyTooLarge => "Send a smaller body.",
-            Self::UriTooLong => "Send a shorter path and query.",
-            Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
-            Self::UnknownHost => "Use an IP address or `localhost`, or configure the host name.",
-            Self::MalformedBody => "Send one JSON text.",
-            Self::InvalidBody | Self::InvalidQuery => "`errors` says where and what is valid.",
-            Self::IdempotencyConflict => "Choose a new key for a new request.",
-            Self::TooManyRequests => "Try again after `Retry-After`, and more rarely.",
-            Self::Internal => "This is a bug in Processpype; the log has the details.",
-            Self::HandlerPanicked => "The service goes on; the log has the panic.",
-            Self::LogsUnavailable => "Look at the log of the program that the application is in.",
-            Self::StartFailed => "`detail` has the public reason; the log has the rest.",
-            Self::StopFailed => "`detail` has the public reason; nothing of it runs any more.",
-            Self::ServiceUnavailable => "Try again after `Retry-After`, or start the service.",
-            Self::NotReady | Self::NotStarted => "`unready` lists the services and why.",
-            Self::Closing => "Try again once the application runs again.",
-            Self::Busy => "Try again after `Retry-After`.",
-        }
     }
 }
 

@@ -231,7 +231,43 @@ pub struct Past {
     pub ended: Timestamp,
 }
 
+// === impl ApplicationState ===
+
+impl ApplicationState {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 // === impl ServiceState ===
+
+impl ServiceState {
+    /// Returns the word as it stands on the wire.
+    ///
+    /// ```
+    /// use processpype_api::ServiceState;
+    ///
+    /// let state: ServiceState = serde_json::from_str("\"running\"").expect("a state");
+    /// assert_eq!(state.as_str(), "running");
+    /// ```
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Error => "error",
+        }
+    }
+}
 
 impl From<processpype_core::ServiceState> for ServiceState {
     fn from(state: processpype_core::ServiceState) -> Self {
@@ -246,6 +282,17 @@ impl From<processpype_core::ServiceState> for ServiceState {
 }
 
 // === impl Desired ===
+
+impl Desired {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Running => "running",
+        }
+    }
+}
 
 impl From<processpype_core::Desired> for Desired {
     fn from(desired: processpype_core::Desired) -> Self {

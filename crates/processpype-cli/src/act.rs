@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
-use processpype_api::{Accepted, CommandBody, Commanded, Effect, ServiceDetail, ServiceState};
+use processpype_api::{
+    Accepted, CommandBody, Commanded, Effect, Foreseen, ServiceDetail, ServiceState, Would,
+};
 use processpype_config::HumanDuration;
 use tokio::time::{Instant, sleep};
 
@@ -66,6 +68,9 @@ impl<'a> Command<'a> {
     }
 
     async fn give(&self, asking: &Asking) -> Result<ClientExit, ClientError> {
+        if self.args.dry_run {
+            return self.foresee(asking).await;
+        }
         let begun = Instant::now();
         let before = self.generation(asking).await?;
         let wait = (*self.args.wait).min(SERVER_WAIT_MAX);
@@ -86,6 +91,15 @@ impl<'a> Command<'a> {
         }
         let accepted: Accepted = answer.read()?;
         self.wait(asking, &accepted, before, begun).await
+    }
+
+    /// Asks what the command would do.
+    async fn foresee(&self, asking: &Asking) -> Result<ClientExit, ClientError> {
+        let path = format!("{}&dry_run=true", self.path(Duration::ZERO));
+        let answer = asking.client.post(&path, self.body(), Duration::ZERO).await?;
+        asking.print(&answer, |it: &Foreseen, _| view::foreseen(it))?;
+        let is_refused = answer.read::<Foreseen>()?.would == Would::Refuse;
+        Ok(if is_refused { ClientExit::Refused } else { ClientExit::Done })
     }
 
     /// A generation that failed has its reason; what can be done about it is the chain's to say.
@@ -132,7 +146,7 @@ impl<'a> Command<'a> {
             return Ok(ClientExit::Done);
         }
         let waited = HumanDuration::from(*self.args.wait);
-        let (verb, state) = (verb.word(), view::word(accepted.state));
+        let (verb, state) = (verb.word(), accepted.state.as_str());
         remark(&format!(
             "{name}: {verb} goes on after {waited}; it is {state}{waiting}\n  = help: `why {name}` \
              says what it waits for; `events -f --service {name}` follows it"
@@ -169,7 +183,7 @@ impl<'a> Command<'a> {
 
     fn line(&self, status: &ServiceDetail, begun: Instant) -> String {
         let seconds = begun.elapsed().as_secs();
-        let state = view::word(status.status.state);
+        let state = status.status.state.as_str();
         let waiting = match &status.status.waiting_on[..] {
             [] => String::new(),
             names => format!(", waits for {}", names.join(", ")),
@@ -236,6 +250,8 @@ pub(crate) fn told(done: &Commanded) -> String {
     let (effect, already) = match done.status {
         Effect::Started => ("started", "is running already"),
         Effect::Stopped => ("stopped", "is stopped already"),
+        Effect::Registered => ("registered", "is there already"),
+        Effect::Deregistered => ("deregistered", "is gone already"),
         Effect::Restarted => ("restarted", "is running already"),
     };
     let what = if done.changed { effect } else { already };

@@ -11,6 +11,7 @@ use processpype_api::{
 };
 use serde::Serialize;
 
+use crate::connect::Destination;
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::look::Asking;
@@ -51,8 +52,18 @@ enum Level {
 /// The answer with `--json`; the application knows nothing of it.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
+    asked: Asked,
     ok: bool,
     findings: &'a [Finding],
+}
+
+/// Whom the doctor has asked, and how it knew.
+#[derive(Debug, Serialize)]
+struct Asked {
+    url: String,
+    url_from: String,
+    /// What named the token that was shown; none without one.
+    token_from: Option<String>,
 }
 
 pub(crate) async fn doctor(asking: &Asking) -> Result<ClientExit, ClientError> {
@@ -64,11 +75,12 @@ pub(crate) async fn doctor(asking: &Asking) -> Result<ClientExit, ClientError> {
     let findings = diagnose(&facts);
     let ok = findings.iter().all(|finding| finding.level != Level::Problem);
     if asking.json {
-        let report = Report { ok, findings: &findings };
+        let report = Report { asked: Asked::of(asking), ok, findings: &findings };
         say(&serde_json::to_string(&report).unwrap_or_default());
     } else {
         findings.iter().for_each(|finding| say(&finding.to_string()));
         say(&summary(&facts, &findings));
+        say(&Asked::of(asking).to_string());
     }
     Ok(if ok { ClientExit::Done } else { ClientExit::Refused })
 }
@@ -211,6 +223,29 @@ fn build(facts: &Facts) -> Vec<Finding> {
         warn("debug-build", message, "build it with `--release`");
     }
     findings
+}
+
+// === impl Asked ===
+
+impl Asked {
+    fn of(asking: &Asking) -> Self {
+        let Destination { target, from, token } = asking.client.destination();
+        let token = token.from().to_owned();
+        Self {
+            url: target.to_string(),
+            url_from: from.clone(),
+            token_from: asking.client.has_token().then_some(token),
+        }
+    }
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { url, url_from, token_from } = self;
+        let token = token_from.as_ref();
+        let token = token.map_or("no token".to_owned(), |from| format!("token: {from}"));
+        write!(f, "asked {url} (from {url_from}; {token})")
+    }
 }
 
 // === impl Finding ===

@@ -3,10 +3,11 @@
 //! # Invariants
 //!
 //! 1. Every verb ends with exactly one of these codes, and a code never changes its meaning.
+//! 2. The table is the source: help texts are made of it, and a test holds the documents to it.
 
 /// The exit codes of the client's verbs.
 ///
-/// 64, 69, 70 and 75 are those of BSD's `sysexits.h`.
+/// 64, 69, 70, 75 and 78 are those of BSD's `sysexits.h`.
 ///
 /// ```
 /// use processpype_cli::ClientExit;
@@ -29,15 +30,42 @@ pub enum ClientExit {
     Unreadable = 70,
     /// The command was accepted and goes on; its effect did not come within `--wait`.
     StillGoing = 75,
+    /// It cannot be known whom to ask: a context, its token, or the application's own file.
+    Misconfigured = 78,
 }
 
 // === impl ClientExit ===
 
 impl ClientExit {
+    /// Every code, ascending.
+    pub const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Refused,
+        Self::Usage,
+        Self::Unreachable,
+        Self::Unreadable,
+        Self::StillGoing,
+        Self::Misconfigured,
+    ];
+
     /// Returns the number.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Says in few words what it means.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused, or a problem found",
+            Self::Usage => "usage",
+            Self::Unreachable => "nothing answers",
+            Self::Unreadable => "unreadable answer",
+            Self::StillGoing => "still going after --wait",
+            Self::Misconfigured => "not known whom to ask",
+        }
     }
 }
 
@@ -45,4 +73,15 @@ impl From<ClientExit> for std::process::ExitCode {
     fn from(exit: ClientExit) -> Self {
         Self::from(exit.code())
     }
+}
+
+/// Returns the exit codes of the client's verbs, for the end of a help text.
+///
+/// ```
+/// assert!(processpype_cli::client_exit_codes().starts_with("0 done · 1 refused"));
+/// ```
+#[must_use]
+pub fn client_exit_codes() -> String {
+    let all = ClientExit::ALL.map(|exit| format!("{} {}", exit.code(), exit.meaning()));
+    all.join(" · ")
 }

@@ -25,9 +25,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::connect::Destination;
 use crate::error::{ClientError, Told};
-use crate::target::Target;
-use crate::token;
+use crate::print::{WARNING, remark};
 
 /// How long a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ const AGENT: &str = concat!("processpype/", env!("CARGO_PKG_VERSION"));
 /// Asks one application.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    target: Target,
+    destination: Destination,
     token: Option<Arc<Secret<String>>>,
 }
 
@@ -75,20 +75,37 @@ type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 // === impl Client ===
 
 impl Client {
-    pub(crate) fn new(target: Target) -> Self {
-        let token = token::find(target.host(), target.port()).map(Arc::new);
-        Self { target, token }
+    pub(crate) fn new(destination: Destination) -> Self {
+        let Destination { target, token, .. } = &destination;
+        let token = token.find(target.host(), target.port()).unwrap_or_else(|error| {
+            remark(&format!("{WARNING}warning{WARNING:#}: {error}"));
+            None
+        });
+        Self { destination, token }
+    }
+
+    /// Returns whom it asks.
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Returns whether it shows a token.
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 
     /// Returns a client for whatever is at the same place now: a process that started anew has
     /// another token.
     #[cfg_attr(not(feature = "top"), expect(dead_code, reason = "only `top` asks for so long"))]
     pub(crate) fn renewed(&self) -> Self {
-        Self::new(self.target.clone())
+        let Destination { target, token, .. } = &self.destination;
+        // What is wrong with its file was told at the begin.
+        let token = token.find(target.host(), target.port()).unwrap_or_default();
+        Self { destination: self.destination.clone(), token }
     }
 
     pub(crate) fn url(&self) -> String {
-        self.target.to_string()
+        self.destination.target.to_string()
     }
 
     /// Reads what is at `path`.
@@ -173,10 +190,11 @@ impl Client {
         wait: Duration,
         extra: Option<(&'static str, String)>,
     ) -> Result<(Response<()>, Stream), ClientError> {
-        let url = self.target.to_string();
+        let url = self.destination.target.to_string();
         let late = |waited| ClientError::Late { url: url.clone(), waited };
         let broken = |source| ClientError::Broken { url: url.clone(), source };
-        let connecting = TcpStream::connect((self.target.host(), self.target.port()));
+        let connecting =
+            TcpStream::connect((self.destination.target.host(), self.destination.target.port()));
         let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
         let socket =
             socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
@@ -206,8 +224,8 @@ impl Client {
     ) -> Result<Request<Full<Bytes>>, ClientError> {
         let mut request = Request::builder()
             .method(method)
-            .uri(self.target.path(path))
-            .header(HOST, self.target.authority())
+            .uri(self.destination.target.path(path))
+            .header(HOST, self.destination.target.authority())
             .header(USER_AGENT, AGENT);
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));

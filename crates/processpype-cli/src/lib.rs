@@ -11,14 +11,19 @@
 //! # Example
 //!
 //! ```no_run
-//! use processpype_cli::{ClientExit, ClientVerb, Target, ask};
+//! use processpype_cli::{ClientExit, ClientVerb, ConnectArgs, Session, ask};
 //!
-//! let target: Target = "http://127.0.0.1:8080".parse().expect("an address");
-//! let exit = ask(&ClientVerb::Status { name: None }, &target, false);
+//! let url = "http://127.0.0.1:8080".parse().expect("an address");
+//! let connect = ConnectArgs { url: Some(url), ..ConnectArgs::default() };
+//! let session = Session { connect: &connect, json: false, own: None };
+//! let exit = ask(&ClientVerb::Status { name: None }, &session);
 //! assert_eq!(exit, ClientExit::Done);
 //! ```
 
 mod act;
+mod colour;
+mod connect;
+mod contexts;
 mod doctor;
 mod error;
 mod exit;
@@ -28,7 +33,9 @@ mod level;
 mod local_token;
 mod logs;
 mod look;
+mod operate;
 mod print;
+mod private;
 mod shell;
 mod sse;
 mod target;
@@ -41,14 +48,17 @@ mod top;
 mod verb;
 mod view;
 
-pub use crate::exit::ClientExit;
+pub use crate::colour::{Colour, ColourArgs};
+pub use crate::connect::{ConnectArgs, Session};
+pub use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, ContextVerb, context};
+pub use crate::exit::{ClientExit, client_exit_codes};
 pub use crate::look::{ask, ask_plan};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord,
-    LogsArgs, RestartArgs, Severity, StartArgs, StopArgs,
+    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord, LogsArgs,
+    OperationsArgs, PauseArgs, RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

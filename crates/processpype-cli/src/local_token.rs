@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use processpype_api::{TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory};
 use processpype_config::Secret;
 
+use crate::private;
+
 /// How many files of the directory are looked at for a port.
 const FILES_MAX: usize = 1024;
 
@@ -62,55 +64,6 @@ impl fmt::Display for LocalTokenError {
 impl std::error::Error for LocalTokenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
-    }
-}
-
-#[cfg(unix)]
-mod private {
-    use std::fs::OpenOptions;
-    use std::io::{self, Read as _};
-    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-    use std::path::Path;
-
-    use processpype_api::not_private;
-    use rustix::fs::OFlags;
-
-    /// The user whose process this is.
-    pub(super) fn user() -> u32 {
-        rustix::process::geteuid().as_raw()
-    }
-
-    /// Reads the text of a private file.
-    pub(super) fn read(path: &Path, limit: usize) -> io::Result<String> {
-        // What is no plain file must not make anybody wait, such as a pipe.
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let metadata = file.metadata()?;
-        let fault = match metadata.is_file() {
-            false => Some("it is no plain file"),
-            true => not_private(metadata.uid(), metadata.mode(), user()),
-        };
-        if let Some(why) = fault {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-        }
-        let mut text = String::new();
-        file.take(limit as u64 + 1).read_to_string(&mut text)?;
-        Ok(text.trim_end().to_owned())
-    }
-}
-
-/// Other systems have other ways to keep a file private, which are not known here.
-#[cfg(not(unix))]
-mod private {
-    use std::io;
-    use std::path::Path;
-
-    pub(super) fn user() -> u32 {
-        0
-    }
-
-    pub(super) fn read(_: &Path, _: usize) -> io::Result<String> {
-        Err(io::ErrorKind::NotFound.into())
     }
 }
 

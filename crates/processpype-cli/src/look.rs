@@ -5,35 +5,41 @@ use processpype_api::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::connect::{NoDestination, Session};
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::http::{Answer, Client};
-use crate::print::{say, say_error, say_raw, width};
-use crate::target::Target;
+use crate::print::{ERROR, remark, say, say_error, say_raw, width};
 use crate::verb::{ClientVerb, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, level, logs, top};
+use crate::{act, doctor, follow, level, logs, operate, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
 
-/// Asks the application at `target`, prints its answer, and returns how that went.
+/// Asks the application that `session` leads to, prints its answer, and returns how that went.
 ///
 /// It makes a small runtime of its own and blocks until the answer is there; every wait in it has
 /// an end, but for a stream that is followed.
 #[must_use]
-pub fn ask(verb: &ClientVerb, target: &Target, json: bool) -> ClientExit {
-    let asking = Asking { client: Client::new(target.clone()), json };
-    run(asking.answer(verb), json)
+pub fn ask(verb: &ClientVerb, session: &Session<'_>) -> ClientExit {
+    match Asking::of(session) {
+        Ok(asking) => run(asking.answer(verb), session.json),
+        Err(exit) => exit,
+    }
 }
 
-/// Asks the application at `target` for its plan, and prints it as [`plan_text`] shows it.
+/// Asks the application that `session` leads to for its plan, and prints it as [`plan_text`]
+/// shows it.
 ///
 /// [`plan_text`]: crate::plan_text
 #[must_use]
-pub fn ask_plan(target: &Target, json: bool) -> ClientExit {
-    let asking = Asking { client: Client::new(target.clone()), json };
-    run(asking.show("/plan", |plan: &Plan, _| view::plan_text(plan)), json)
+pub fn ask_plan(session: &Session<'_>) -> ClientExit {
+    let show = |plan: &Plan, _| view::plan_text(plan);
+    match Asking::of(session) {
+        Ok(asking) => run(asking.show("/plan", show), session.json),
+        Err(exit) => exit,
+    }
 }
 
 /// How to ask, and how to show the answer.
@@ -49,7 +55,7 @@ fn run(asking: impl Future<Output = Result<ClientExit, ClientError>>, json: bool
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            crate::print::remark(&format!("error: cannot wait for answers: {error}"));
+            remark(&format!("error: cannot wait for answers: {error}"));
             return ClientExit::Unreadable;
         }
     };
@@ -69,6 +75,17 @@ fn run(asking: impl Future<Output = Result<ClientExit, ClientError>>, json: bool
 // === impl Asking ===
 
 impl Asking {
+    /// Finds out whom to ask; tells what is in the way.
+    fn of(session: &Session<'_>) -> Result<Self, ClientExit> {
+        match session.destination() {
+            Ok(destination) => Ok(Self { client: Client::new(destination), json: session.json }),
+            Err(NoDestination { text, exit }) => {
+                remark(&format!("{ERROR}error{ERROR:#}: {text}"));
+                Err(exit)
+            }
+        }
+    }
+
     async fn answer(&self, verb: &ClientVerb) -> Result<ClientExit, ClientError> {
         match verb {
             ClientVerb::Status { name: None } => {
@@ -91,6 +108,11 @@ impl Asking {
             ClientVerb::Start(args) => act::start(self, args).await,
             ClientVerb::Stop(args) => act::stop(self, args).await,
             ClientVerb::Restart(args) => act::restart(self, args).await,
+            ClientVerb::Operations(args) => operate::operations(self, args).await,
+            ClientVerb::Operation { id } => operate::operation(self, id).await,
+            ClientVerb::Cancel { id } => operate::cancel(self, id).await,
+            ClientVerb::Pause(args) => operate::pause(self, args).await,
+            ClientVerb::Resume(args) => operate::resume(self, args).await,
             ClientVerb::Events(args) => follow::events(self, args).await,
             ClientVerb::Logs(args) => logs::logs(self, args).await,
             ClientVerb::Level(args) => level::level(self, args).await,

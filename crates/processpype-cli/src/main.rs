@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use processpype_cli::{
-    CLIENT_EXIT_CODES, ClientExit, ClientVerb, DEFAULT_URL, Shell, Target, ask, ask_plan,
-    completions, man_page,
+    ClientExit, ClientVerb, ColourArgs, ConnectArgs, ContextVerb, Session, Shell, ask, ask_plan,
+    client_exit_codes, completions, context, man_page,
 };
 
 /// Ask a running Processpype application, and command it.
@@ -19,22 +19,16 @@ use processpype_cli::{
 #[command(
     name = "processpype",
     version,
-    after_help = format!("Exit codes: {CLIENT_EXIT_CODES}"),
+    after_help = format!("Exit codes: {}", client_exit_codes()),
     disable_help_subcommand = true,
     max_term_width = 100
 )]
 struct Arguments {
-    /// Where the application listens.
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "URL",
-        env = processpype_cli::URL_VARIABLE,
-        hide_env_values = true,
-        default_value = DEFAULT_URL
-    )]
-    url: Target,
+    #[command(flatten)]
+    connect: ConnectArgs,
+
+    #[command(flatten)]
+    colour: ColourArgs,
 
     /// Print what the application answers, as JSON.
     #[arg(long, global = true)]
@@ -50,6 +44,11 @@ enum Verb {
     Client(ClientVerb),
     /// Show in what order services start and stop, and how long that takes at worst.
     Plan,
+    /// List, show and choose contexts: applications that are asked by a name.
+    Context {
+        #[command(subcommand)]
+        verb: ContextVerb,
+    },
     /// Print the script that lets a shell complete this command line.
     Completions {
         /// The shell.
@@ -73,10 +72,13 @@ fn main() -> ExitCode {
 }
 
 fn obey(arguments: Arguments) -> ClientExit {
-    let Arguments { url, json, verb } = arguments;
+    let Arguments { connect, colour, json, verb } = arguments;
+    colour.apply();
+    let session = Session { connect: &connect, json, own: None };
     let text = match verb {
-        Verb::Client(verb) => return ask(&verb, &url, json),
-        Verb::Plan => return ask_plan(&url, json),
+        Verb::Client(verb) => return ask(&verb, &session),
+        Verb::Plan => return ask_plan(&session),
+        Verb::Context { verb } => return context(&verb, connect.contexts.as_deref(), json),
         Verb::Completions { shell } => completions(Arguments::command(), shell),
         Verb::Man => man_page(Arguments::command()),
     };

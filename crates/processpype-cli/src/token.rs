@@ -2,33 +2,64 @@
 //!
 //! # Invariants
 //!
-//! 1. A token that the environment names goes where the user asks; the one that an application has
-//!    made for its own machine is shown on that machine only.
+//! 1. A token that the user names goes where the user asks; the one that an application has made
+//!    for its own machine is shown on that machine only.
 //! 2. A file that cannot be trusted is told, and no token is shown.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use processpype_config::{Secret, runtime_directory};
 
 use crate::local_token::find_local_token_at;
-use crate::print;
 
 /// The variable with the token to show.
 pub const TOKEN_VARIABLE: &str = "PROCESSPYPE_TOKEN";
 
-/// Returns the token for an application at a host and a port, if one is known.
-pub(crate) fn find(host: &str, port: u16) -> Option<Secret<String>> {
-    let named = std::env::var_os(TOKEN_VARIABLE).filter(|value| !value.is_empty());
-    if let Some(named) = named {
-        return named.into_string().ok().map(Secret::new);
+/// Which token is shown.
+#[derive(Clone, Debug)]
+pub(crate) enum Token {
+    /// One that was named.
+    Named {
+        token: Arc<Secret<String>>,
+        /// What named it.
+        from: String,
+    },
+    /// The one that the application has left on this machine, if there is one.
+    Found,
+}
+
+// === impl Token ===
+
+impl Token {
+    pub(crate) fn named(token: Secret<String>, from: String) -> Self {
+        Self::Named { token: Arc::new(token), from }
     }
-    if !is_here(host) {
-        return None;
+
+    /// Returns the token for an application at a host and a port, if one is known, or what is wrong
+    /// with the file that has it.
+    pub(crate) fn find(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Option<Arc<Secret<String>>>, String> {
+        match self {
+            Self::Named { token, .. } => Ok(Some(Arc::clone(token))),
+            Self::Found if !is_here(host) => Ok(None),
+            Self::Found => match find_local_token_at(runtime_directory().as_deref(), port) {
+                Ok(token) => Ok(token.map(Arc::new)),
+                Err(error) => Err(error.to_string()),
+            },
+        }
     }
-    find_local_token_at(runtime_directory().as_deref(), port).unwrap_or_else(|error| {
-        print::remark(&format!("warning: {error}"));
-        None
-    })
+
+    /// Says where it is from.
+    pub(crate) fn from(&self) -> &str {
+        match self {
+            Self::Named { from, .. } => from,
+            Self::Found => "the file of this machine",
+        }
+    }
 }
 
 fn is_here(host: &str) -> bool {

@@ -4,10 +4,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use processpype_api::LogLevel;
 use processpype_config::HumanDuration;
 
-/// The exit codes of the client's verbs, for the end of a help text.
-pub const CLIENT_EXIT_CODES: &str = "0 done · 1 refused, or a problem found · 64 usage · \
-    69 nothing answers · 70 unreadable answer · 75 still going after --wait";
-
 /// A verb that asks a running application.
 ///
 /// ```
@@ -34,11 +30,28 @@ pub enum ClientVerb {
     /// List the services of a running application, with kind, group and what they wait for.
     Services,
     /// Start a service, and the providers of it that were never started.
+    #[command(visible_alias = "retry")]
     Start(StartArgs),
     /// Stop a service and keep it stopped; those that need it go on.
     Stop(StopArgs),
     /// Stop a service, if it runs, and start a new generation.
     Restart(RestartArgs),
+    /// List what was asked, and how it ended.
+    Operations(OperationsArgs),
+    /// Show one operation, also after its end.
+    Operation {
+        /// Its id.
+        id: String,
+    },
+    /// Cancel a start or restart that goes on.
+    Cancel {
+        /// The operation's id.
+        id: String,
+    },
+    /// Pause all automatic restarts for a time; what an operator starts is not held.
+    Pause(PauseArgs),
+    /// Let automatic restarts go on.
+    Resume(ResumeArgs),
     /// Show what happened, and follow what happens.
     Events(EventsArgs),
     /// Show the newest log lines of the application or of a service, and follow them.
@@ -78,6 +91,9 @@ pub struct CommandArgs {
     /// How long to wait for the effect, such as `30s` or `5m`; `0` = do not wait.
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     pub wait: HumanDuration,
+    /// Only say what would happen, and to whom.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// What `start` takes.
@@ -114,6 +130,37 @@ pub struct RestartArgs {
     /// Also restart the services that run and need it.
     #[arg(long)]
     pub with_dependents: bool,
+}
+
+/// What `operations` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct OperationsArgs {
+    /// Only operations on this service.
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Only operations in this state: `waiting`, `done`, `failed`, `superseded`, `cancelled` or
+    /// `refused`.
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+}
+
+/// What `pause` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct PauseArgs {
+    /// How long, from 1s to 1d.
+    #[arg(long = "for", value_name = "DURATION", default_value = "10m")]
+    pub length: HumanDuration,
+    /// Why; it is kept with the operation.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// What `resume` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ResumeArgs {
+    /// Why; it is kept with the operation.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 /// What `events` takes.

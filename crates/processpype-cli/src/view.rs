@@ -7,6 +7,7 @@
 
 mod level;
 mod log;
+mod operation;
 mod plan;
 mod see;
 pub(crate) mod status;
@@ -15,11 +16,12 @@ mod why;
 
 pub(crate) use self::level::{level, levels};
 pub(crate) use self::log::log_line;
+pub(crate) use self::operation::{foreseen, operation, operations, paused};
 pub use self::plan::plan_text;
 pub(crate) use self::see::{graph, info, timeline};
 pub(crate) use self::status::{application, service, services};
 pub(crate) use self::why::why;
-use processpype_api::{Event, ServiceState, Timestamp};
+use processpype_api::{Event, Timestamp};
 
 use crate::print::{BOLD, DIM, style_of};
 
@@ -44,7 +46,7 @@ pub(crate) fn event(event: &Event) -> String {
     let what = match (from, to) {
         (Some(from), Some(to)) => {
             let style = style_of(*to);
-            format!("{} → {style}{}{style:#} ({cause})", word(*from), word(*to))
+            format!("{} → {style}{}{style:#} ({cause})", from.as_str(), to.as_str())
         }
         _ if service.is_none() => cause.clone(),
         _ => format!("{kind}: {cause}"),
@@ -53,17 +55,6 @@ pub(crate) fn event(event: &Event) -> String {
     let operation = operation.map_or(String::new(), |id| format!(" (operation {id})"));
     let message = message.as_ref().map_or(String::new(), |text| format!(": {text}"));
     format!("{DIM}{seq:>5} {time}{DIM:#} {BOLD}{place}{BOLD:#} {what}{actor}{operation}{message}")
-}
-
-/// Returns the word for a state.
-pub(crate) fn word(state: ServiceState) -> &'static str {
-    match state {
-        ServiceState::Stopped => "stopped",
-        ServiceState::Starting => "starting",
-        ServiceState::Running => "running",
-        ServiceState::Stopping => "stopping",
-        ServiceState::Error => "error",
-    }
 }
 
 /// Returns a span of time in its two largest units.

@@ -1,4 +1,4 @@
-//! Where a user's programs keep what lives as long as their session.
+//! Where a user's programs keep things: what lives as long as a session, and what they are told.
 //!
 //! # Invariant
 //!
@@ -20,4 +20,32 @@ use std::path::PathBuf;
 pub fn runtime_directory() -> Option<PathBuf> {
     let directory = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from)?;
     directory.is_absolute().then_some(directory)
+}
+
+/// Returns the directory with the configuration of a user's programs: `$XDG_CONFIG_HOME` if it is
+/// set to an absolute path, otherwise `.config` in the [home](home_directory).
+///
+/// ```
+/// if let Some(directory) = processpype_config::configuration_directory() {
+///     assert!(directory.is_absolute());
+/// }
+/// ```
+#[must_use]
+pub fn configuration_directory() -> Option<PathBuf> {
+    let directory = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let directory = directory.filter(|directory| directory.is_absolute());
+    directory.or_else(|| home_directory().map(|home| home.join(".config")))
+}
+
+/// Returns `$HOME`, if it is set to an absolute path.
+///
+/// ```
+/// if let Some(home) = processpype_config::home_directory() {
+///     assert!(home.is_absolute());
+/// }
+/// ```
+#[must_use]
+pub fn home_directory() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from)?;
+    home.is_absolute().then_some(home)
 }

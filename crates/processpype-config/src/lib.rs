@@ -118,7 +118,7 @@ mod types;
 mod yaml;
 
 pub use difference::{Change, Difference, Side};
-pub use directory::runtime_directory;
+pub use directory::{configuration_directory, home_directory, runtime_directory};
 pub use duration::{HumanDuration, InvalidDuration};
 pub use effective::Effective;
 pub use layer::Layer;

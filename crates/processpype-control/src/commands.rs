@@ -54,7 +54,7 @@ enum Handed {
     Foreseen(Foreseen),
 }
 
-/// Carries out `POST /services/{name}/{start,stop,restart}`.
+/// Carries out `POST /services/{name}/{start,stop,restart}` and `DELETE /services/{name}`.
 pub(crate) async fn command(
     control: &Arc<Control>,
     id: EndpointId,
@@ -117,20 +117,25 @@ async fn hand_over(
 // === the body ===
 
 /// Reads a command's body, within its time.
-pub(crate) async fn body<T: DeserializeOwned + JsonSchema>(
-    control: &Control,
-    request: Request,
-) -> Result<T, Problem> {
+pub(crate) async fn body(control: &Control, request: Request) -> Result<CommandBody, Problem> {
+    read(control, request).await
+}
+
+/// Reads a body, within its time; one that is left out reads as an empty map.
+pub(crate) async fn read<T>(control: &Control, request: Request) -> Result<T, Problem>
+where
+    T: DeserializeOwned + JsonSchema,
+{
     let limits = &control.settings.limits;
     let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
     let read = reading.await;
     read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
 }
 
-async fn read_body<T: DeserializeOwned + JsonSchema>(
-    request: Request,
-    most: usize,
-) -> Result<T, Problem> {
+async fn read_body<T>(request: Request, most: usize) -> Result<T, Problem>
+where
+    T: DeserializeOwned + JsonSchema,
+{
     let (parts, body) = request.into_parts();
     check_length(&parts.headers, most)?;
     let collected = Limited::new(body, most).collect().await;
@@ -143,12 +148,11 @@ async fn read_body<T: DeserializeOwned + JsonSchema>(
     parse_body(&parts.headers, &bytes)
 }
 
-fn parse_body<T: DeserializeOwned + JsonSchema>(
-    headers: &HeaderMap,
-    bytes: &Bytes,
-) -> Result<T, Problem> {
+fn parse_body<T>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Problem>
+where
+    T: DeserializeOwned + JsonSchema,
+{
     if bytes.is_empty() {
-        // No body says nothing.
         return read_json(b"{}").map_err(|report| invalid_body(&report));
     }
     if !is_json(headers) {
@@ -170,14 +174,19 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn invalid_body(report: &Report) -> Problem {
-    let faults = report.problems().iter().map(|problem| Fault {
-        path: problem.path().to_owned(),
+    let detail = "the body does not fit its schema; `errors` lists where";
+    Problem::new(Code::InvalidBody, detail).errors(faults(report, str::to_owned))
+}
+
+/// Tells a report as faults; `place` makes the path in the body from the one in the report.
+pub(crate) fn faults(report: &Report, place: impl Fn(&str) -> String) -> Vec<Fault> {
+    let fault = |problem: &processpype_config::Problem| Fault {
+        path: place(problem.path()),
         message: problem.message().to_owned(),
         valid: problem.valid_choices().to_vec(),
         help: did_you_mean(problem.nearest_choice(), problem.help_text()),
-    });
-    let detail = "the body does not fit its schema; `errors` lists where";
-    Problem::new(Code::InvalidBody, detail).errors(faults.collect())
+    };
+    report.problems().iter().map(fault).collect()
 }
 
 fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {
@@ -203,6 +212,7 @@ impl Command {
                 force: query.flag("force"),
             },
             EndpointId::Stop => Verb::Stop { cascade: query.flag("cascade") },
+            EndpointId::Deregister => Verb::Deregister { cascade: query.flag("cascade") },
             _ => Verb::Restart { with_dependents: query.flag("with_dependents") },
         };
         let is_dry = query.flag("dry_run");
@@ -219,6 +229,7 @@ impl Command {
             Verb::Start { .. } => Effect::Started,
             Verb::Restart { .. } => Effect::Restarted,
             Verb::Stop { .. } => Effect::Stopped,
+            Verb::Deregister { .. } => Effect::Deregistered,
         };
         let commanded = Commanded {
             operation: operation.0,
@@ -240,6 +251,11 @@ impl Command {
                  process ends"
             )),
             (Verb::Start { .. } | Verb::Restart { .. }, _) => None,
+            (Verb::Deregister { .. }, _) => Some(
+                "if the configuration or the code has it, it is there again when the process \
+                 starts anew"
+                    .to_owned(),
+            ),
             (Verb::Stop { .. }, _) => Some(
                 "it stays stopped until it is started, or the process starts anew: what runs then \
                  is what the configuration says"
@@ -291,8 +307,8 @@ mod tests {
         if let Some(media) = media {
             headers.insert(CONTENT_TYPE, media.parse().expect("a header value"));
         }
-        let parsed: Result<CommandBody, Problem> =
-            parse_body(&headers, &Bytes::copy_from_slice(body.as_bytes()));
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let parsed = parse_body::<CommandBody>(&headers, &bytes);
         let reason = parsed.map(|body| body.reason).map_err(|problem| problem.code());
         assert_eq!(reason, expected.map(|text| text.map(str::to_owned)), "{media:?} {body}");
     }

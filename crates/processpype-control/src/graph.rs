@@ -11,7 +11,6 @@ use std::fmt::Write as _;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use processpype_api::{Edge, GRAPH_FORMATS, Graph, Group, Node, Problem, ServiceState};
-use processpype_core::EdgePolicy;
 use processpype_runtime::{Layout, NamedEdge, NamedGroup};
 
 use crate::convert;
@@ -31,8 +30,8 @@ pub(crate) fn graph(
     let render = || {
         let graph = Graph {
             nodes: control.manager.statuses().iter().map(|status| node(status)).collect(),
-            edges: edges(control.manager.layout()),
-            groups: groups(control.manager.layout()),
+            edges: edges(&control.manager.layout()),
+            groups: groups(&control.manager.layout()),
         };
         match format {
             1 => Rendered::text("text/vnd.graphviz", dot(&graph)),
@@ -85,7 +84,7 @@ fn node(status: &processpype_runtime::Status) -> Node {
 fn dot(graph: &Graph) -> String {
     let mut text = "digraph application {\n  rankdir=BT;\n  node [shape=box];\n".to_owned();
     for node in &graph.nodes {
-        let (name, state) = (&node.name, word(node.state));
+        let (name, state) = (&node.name, node.state.as_str());
         let style = if node.enabled { "solid" } else { "dotted" };
         let colour = colour(node);
         let _ = writeln!(
@@ -95,10 +94,10 @@ fn dot(graph: &Graph) -> String {
     }
     for edge in &graph.edges {
         let Edge { dependent, provider, .. } = edge;
-        let look = match label(edge) {
-            "" => String::new(),
-            label if gates(edge) => format!(" [label=\"{label}\"]"),
-            label => format!(" [label=\"{label}\", style=dashed]"),
+        let look = match edge.unusual_policy() {
+            None => String::new(),
+            Some(label) if edge.gates() => format!(" [label=\"{label}\"]"),
+            Some(label) => format!(" [label=\"{label}\", style=dashed]"),
         };
         let _ = writeln!(text, "  \"{dependent}\" -> \"{provider}\"{look};");
     }
@@ -122,13 +121,12 @@ fn mermaid(graph: &Graph) -> String {
         format!("s{at}")
     };
     for (i, node) in graph.nodes.iter().enumerate() {
-        let _ = writeln!(text, "  s{i}[\"{}<br>{}\"]", node.name, word(node.state));
+        let _ = writeln!(text, "  s{i}[\"{}<br>{}\"]", node.name, node.state.as_str());
     }
     for edge in &graph.edges {
         let (from, to) = (id(&edge.dependent), id(&edge.provider));
-        let arrow = if gates(edge) { "-->" } else { "-.->" };
-        let label = label(edge);
-        let label = if label.is_empty() { String::new() } else { format!("|{label}|") };
+        let arrow = if edge.gates() { "-->" } else { "-.->" };
+        let label = edge.unusual_policy().map_or(String::new(), |policy| format!("|{policy}|"));
         let _ = writeln!(text, "  {from} {arrow}{label} {to}");
     }
     for (i, group) in graph.groups.iter().enumerate() {
@@ -144,30 +142,11 @@ fn mermaid(graph: &Graph) -> String {
     text
 }
 
-fn gates(edge: &Edge) -> bool {
-    edge.policy != EdgePolicy::Optional.as_str()
-}
-
-/// The usual policy needs no word.
-fn label(edge: &Edge) -> &str {
-    if edge.policy == EdgePolicy::default().as_str() { "" } else { &edge.policy }
-}
-
 fn colour(node: &Node) -> &'static str {
     match node.state {
         ServiceState::Running if node.ready => "green",
         ServiceState::Running | ServiceState::Starting | ServiceState::Stopping => "orange",
         ServiceState::Stopped => "gray",
         ServiceState::Error => "red",
-    }
-}
-
-fn word(state: ServiceState) -> &'static str {
-    match state {
-        ServiceState::Stopped => "stopped",
-        ServiceState::Starting => "starting",
-        ServiceState::Running => "running",
-        ServiceState::Stopping => "stopping",
-        ServiceState::Error => "error",
     }
 }

@@ -71,7 +71,7 @@ impl Filter {
         let unknown =
             filter.service.as_deref().filter(|name| control.manager.state(name).is_none());
         if let Some(name) = unknown {
-            let help = did_you_mean(name, control.manager.names().map(ServiceName::as_str));
+            let help = did_you_mean(name, control.manager.names().iter().map(ServiceName::as_str));
             query.fault(Fault { help, ..Fault::new("service", "there is no such service") });
         }
         filter

@@ -71,7 +71,7 @@ pub(crate) async fn command(
     let manager = &control.manager;
     let asking = async {
         if matches!(id, EndpointId::ChangeLevel | EndpointId::ChangeServiceLevel) {
-            let body: LevelBody = commands::body(control, request).await?;
+            let body: LevelBody = commands::read(control, request).await?;
             let (time, level) = (time(body.time.as_deref())?, body.level.into());
             let by = match &body.reason {
                 Some(reason) => by.because(reason),

@@ -59,6 +59,7 @@ mod probes;
 mod query;
 mod rate;
 mod refusal;
+mod registration;
 mod reply;
 mod restarts;
 mod routes;

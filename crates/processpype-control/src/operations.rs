@@ -93,7 +93,7 @@ impl Filter {
         let service = query.text("service");
         let unknown = service.as_deref().filter(|name| control.manager.state(name).is_none());
         if let Some(name) = unknown {
-            let help = did_you_mean(name, control.manager.names().map(ServiceName::as_str));
+            let help = did_you_mean(name, control.manager.names().iter().map(ServiceName::as_str));
             query.fault(Fault { help, ..Fault::new("service", "there is no such service") });
         }
         let word = query.text("state");

@@ -21,6 +21,12 @@ const AFTER_CLOSING: u64 = 10;
 pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Problem {
     let detail = error.to_string();
     match error {
+        CommandError::Orphaned | CommandError::Failed { kind: ErrorKind::Orphaned, .. }
+            if verb == "deregister" =>
+        {
+            Problem::new(Code::Orphaned, detail)
+                .help("it stays until nothing of it is left: restart the process")
+        }
         CommandError::Unknown { .. } => Problem::new(Code::UnknownService, detail),
         CommandError::Disabled => Problem::new(Code::Disabled, detail)
             .help("set `enabled: true` in its section and restart the process"),
@@ -34,6 +40,10 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
         CommandError::ProviderStopped { provider } => Problem::new(Code::ProviderStopped, detail)
             .provider(provider.as_str())
             .help(format!("start `{provider}`, or pass ?with_dependencies=true")),
+        CommandError::Needed { by } => Problem::new(Code::StillNeeded, detail).help(format!(
+            "deregister {} first, or pass ?cascade=true",
+            by.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        )),
         CommandError::Superseded => Problem::new(Code::Superseded, detail)
             .help("`acted` in its status says which one, and who gave it"),
         CommandError::Cancelled => Problem::new(Code::Cancelled, detail),
@@ -51,7 +61,7 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
 
 fn failed(verb: &str, service: &str, kind: ErrorKind, message: &str) -> Problem {
     let (code, what) = match verb {
-        "stop" => (Code::StopFailed, "did not stop as it should"),
+        "stop" | "deregister" => (Code::StopFailed, "did not stop as it should"),
         _ => (Code::StartFailed, "did not start"),
     };
     let problem = Problem::new(code, format!("service `{service}` {what}: {message} ({kind})"));

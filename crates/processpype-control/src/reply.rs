@@ -73,7 +73,12 @@ pub(crate) fn stream(media: &'static str, body: Body) -> Response {
 
 /// Answers 202, with where to look.
 pub(crate) fn accepted<T: Serialize>(value: &T, location: &str) -> Response {
-    let mut response = json(StatusCode::ACCEPTED, value);
+    located(StatusCode::ACCEPTED, value, location)
+}
+
+/// Answers with `value` as JSON, and with where to look.
+pub(crate) fn located<T: Serialize>(status: StatusCode, value: &T, location: &str) -> Response {
+    let mut response = json(status, value);
     if let Ok(location) = HeaderValue::from_str(location) {
         response.headers_mut().insert(LOCATION, location);
     }

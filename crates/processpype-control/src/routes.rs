@@ -31,8 +31,8 @@ use crate::query::Query;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, docs, graph, journal, levels, logs, metrics, operations, passage, probes, reply,
-    restarts, status, stream, timeline, why,
+    commands, docs, graph, journal, levels, logs, metrics, operations, passage, probes,
+    registration, reply, restarts, status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -197,6 +197,8 @@ async fn act(
 ) -> Result<Response, Problem> {
     let by = By::by(&gate::actor(&request));
     match id {
+        EndpointId::Register => registration::register(control, request, by).await,
+        EndpointId::Shutdown => registration::shut_down(control, request, by).await,
         EndpointId::PauseRestarts | EndpointId::ResumeRestarts => {
             restarts::command(control, id, request, by).await
         }
@@ -271,6 +273,9 @@ fn read(
         | EndpointId::CancelOperation
         | EndpointId::PauseRestarts
         | EndpointId::ResumeRestarts
+        | EndpointId::Register
+        | EndpointId::Deregister
+        | EndpointId::Shutdown
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart
@@ -306,6 +311,7 @@ async fn beside(
     let detail = match first.method {
         Known::Post => "a command is given with `POST`",
         _ if methods.contains("PUT") => "this can only be read, set with `PUT`, or deleted",
+        _ if methods.contains("POST") => "this can only be read, or posted to",
         _ if methods.contains("DELETE") => "this can only be read, or deleted",
         _ => "this can only be read",
     };

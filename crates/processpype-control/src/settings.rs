@@ -39,6 +39,8 @@ pub struct ControlSettings {
     pub environment: String,
     /// Host names that clients may use, beside IP addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
+    /// Whether an admin may close the application with `POST /shutdown`.
+    pub shutdown_endpoint: bool,
     /// The order of start and stop, as it is told.
     pub plan: Plan,
     /// Optional parts of the framework that are built in.
@@ -122,6 +124,7 @@ impl Default for ControlSettings {
             version: "0.0.0".to_owned(),
             environment: "development".to_owned(),
             allowed_hosts: Vec::new(),
+            shutdown_endpoint: false,
             plan: Plan::default(),
             features: Vec::new(),
             logs: None,

@@ -62,7 +62,7 @@ pub(crate) fn info(control: &Control) -> Response {
 /// Returns the status of the service, or the problem that there is none of this name.
 pub(crate) fn known(control: &Control, name: &str) -> Result<Arc<Status>, Problem> {
     control.manager.status(name).ok_or_else(|| {
-        let near = did_you_mean(name, control.manager.names().map(ServiceName::as_str));
+        let near = did_you_mean(name, control.manager.names().iter().map(ServiceName::as_str));
         let list = || format!("GET {}/services lists the names", control.prefix());
         Problem::new(Code::UnknownService, "there is no service of this name")
             .help(near.unwrap_or_else(list))

@@ -33,7 +33,7 @@ fn now(control: &Control) -> Timeline {
         let status = control.manager.status(name);
         status.filter(|it| it.state == Running && !it.ready).map(|it| it.generation.0)
     };
-    timeline(&Places::of(control.manager.layout()), &events, page.lost, unready)
+    timeline(&Places::of(&control.manager.layout()), &events, page.lost, unready)
 }
 
 /// Who is there, and who must be ready before.

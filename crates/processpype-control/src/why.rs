@@ -174,7 +174,7 @@ impl Scene {
             Some((laid_out.name.to_string(), Known::new(status, Rules::of(&laid_out.options))))
         });
         let mut services: BTreeMap<String, Known> = rules.collect();
-        let required = required(layout);
+        let required = required(&layout);
         for (name, known) in &mut services {
             let own = required.get(name.as_str()).into_iter().flatten();
             known.providers = own.map(|(provider, _)| (*provider).to_owned()).collect();

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A service is a member of at most one group, and of that once.
+//! 1. A service is a member of at most one group, and of that once. Members come and go while the
+//!    application runs: who joins comes last.
 //! 2. A group decides about restarts after failures only. It adds no dependency: who needs whom is
 //!    the graph's to say, and whoever puts an application together adds the edges that the order of
 //!    a [`Strategy::RestForOne`] group asks for.
@@ -168,6 +169,52 @@ impl Groups {
             }
             _ => &[],
         }
+    }
+
+    /// Returns the same groups over `services` services.
+    pub(crate) fn widened(&self, services: usize) -> Self {
+        let mut wider = self.clone();
+        if !wider.groups.is_empty() {
+            wider.places.resize(services.max(wider.places.len()), None);
+        }
+        wider
+    }
+
+    /// Returns the groups, over `services` services, with one more member at the end of a group.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidGroup`] if the service is a member, or the group is full.
+    pub(crate) fn joined(
+        &self,
+        services: usize,
+        group: usize,
+        member: ServiceId,
+    ) -> Result<Self, InvalidGroup> {
+        let mut wider = self.widened(services);
+        let members = &mut wider.groups[group].members;
+        if members.len() == MAX_MEMBERS {
+            return Err(InvalidGroup::Size(MAX_MEMBERS + 1));
+        }
+        members.push(member);
+        let place = Place { group: group as u32, place: members.len() as u32 - 1 };
+        match wider.places[member.index()].replace(place) {
+            None => Ok(wider),
+            Some(_) => Err(InvalidGroup::TwiceAMember(member)),
+        }
+    }
+
+    /// Returns the groups without a member. A group whose last one has left has none.
+    pub(crate) fn left(&self, member: ServiceId) -> Self {
+        let mut fewer = self.clone();
+        let Some(Place { group, place }) = self.place(member) else { return fewer };
+        fewer.groups[group as usize].members.remove(place as usize);
+        fewer.places[member.index()] = None;
+        let of_group = |other: &&mut Place| other.group == group && other.place > place;
+        for later in fewer.places.iter_mut().flatten().filter(of_group) {
+            later.place -= 1;
+        }
+        fewer
     }
 
     fn group_and_place(&self, service: ServiceId) -> Option<(&Group, usize)> {

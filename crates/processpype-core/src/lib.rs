@@ -46,6 +46,7 @@ mod restart;
 mod role;
 mod state;
 mod throttle;
+mod vacancy;
 
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
@@ -54,7 +55,8 @@ pub use crate::graph::{Cycle, Edge, EdgePolicy, Graph, ServiceId};
 pub use crate::group::{Group, Groups, InvalidGroup, MAX_MEMBERS, Strategy};
 pub use crate::log_level::{InvalidLogLevel, LogLevel};
 pub use crate::machine::{
-    Action, CloseCause, Machine, OperationId, Outcome, Refusal, Report, Timer, Traits, Verb,
+    Action, CloseCause, Machine, Newcomer, OperationId, Outcome, Refusal, Report, Timer, Traits,
+    Unregistrable, Verb,
 };
 pub use crate::name::{InvalidName, ServiceName};
 pub use crate::plan::{Budget, Plan, Timing};
@@ -65,3 +67,4 @@ pub use crate::restart::{
 pub use crate::role::{InvalidRole, Role};
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};
 pub use crate::throttle::{InvalidRate, RESTART_BURST_MAX, RestartRate, RestartThrottle};
+pub use crate::vacancy::{NAMES_REMEMBERED, Vacancies};

@@ -46,6 +46,13 @@ pub(crate) struct Binder {
     problems: Vec<PlanProblem>,
 }
 
+/// Whom one service needs.
+#[derive(Debug, Default)]
+pub(crate) struct Bound {
+    pub(crate) edges: Vec<NamedEdge>,
+    pub(crate) bindings: Vec<Vec<ServiceId>>,
+}
+
 // === impl Binder ===
 
 impl Binder {
@@ -95,6 +102,27 @@ impl Binder {
             (_, Some(error)) => Err(error),
             (None, None) => unreachable!("a cycle is a problem"),
         }
+    }
+
+    /// Binds the service that comes last among the specs, and no other; returns its edges and the
+    /// providers of each of its needs.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of that service.
+    pub(crate) fn bind_last(mut self) -> Result<Bound, PlanError> {
+        let specs = std::mem::take(&mut self.assembly.specs);
+        let Some((spec, id)) = specs.last().zip(u32::try_from(specs.len()).ok()) else {
+            return Ok(Bound::default());
+        };
+        let id = ServiceId(id - 1);
+        let bindings = self.bind_spec(id, spec, &specs);
+        if self.edges.iter().any(|edge| edge.provider == id) {
+            let problem = self.cycle(&[id], &specs);
+            self.problems.push(problem);
+        }
+        let bound = Bound { edges: self.edges, bindings };
+        PlanError::from_problems(self.problems).map_or(Ok(bound), Err)
     }
 
     /// The providers of each need of one service; notes edges and problems on the way.

@@ -16,7 +16,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::{Generation, ServiceId, ServiceName, ServiceState};
@@ -44,6 +44,8 @@ pub(crate) struct Cell {
     mounted: ArcSwapOption<Mounted>,
     /// The newest generation that was cut off.
     cut: AtomicU64,
+    /// The service has left the application.
+    retired: AtomicBool,
     changed: Notify,
     /// What is counted over all generations.
     pub(crate) tally: Tally,
@@ -74,6 +76,7 @@ impl Cell {
             slot: ArcSwapOption::empty(),
             mounted: ArcSwapOption::empty(),
             cut: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
             changed: Notify::new(),
             tally: Tally::default(),
             metrics: Arc::new(Store::new(families)),
@@ -135,6 +138,16 @@ impl Cell {
     pub(crate) fn cut(&self, generation: Generation) {
         self.cut.fetch_max(generation.0, Ordering::AcqRel);
         self.changed.notify_waiters();
+    }
+
+    /// Wakes whoever waits for a service that has left: nothing comes any more. Supervisor only.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Cuts a generation off and gives up what it published. The generation's task only.

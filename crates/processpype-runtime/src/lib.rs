@@ -16,6 +16,7 @@
 //! |---|---|
 //! | what users write against | `service` `context` `dep` `config` `shared` `routes` `error` |
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
+//! | who joins and leaves | `newcomer`, `directory` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
@@ -34,6 +35,7 @@ mod config;
 mod constructor;
 mod context;
 mod dep;
+mod directory;
 mod error;
 mod failure;
 mod generation;
@@ -47,6 +49,7 @@ mod life;
 mod manager;
 mod message;
 mod metrics;
+mod newcomer;
 mod operation;
 mod panic;
 mod problem;
@@ -88,9 +91,12 @@ pub use crate::metrics::{
     LABEL_VALUE_MAX, LABELS_MAX, MetricError, Metrics, NAME_MAX, Reading, SERIES_MAX, Series,
     SeriesFamily,
 };
+pub use crate::newcomer::{
+    CreateError, Creator, REGISTERED_MAX, RegisterError, Registered, Registration, Wish,
+};
 pub use crate::operation::{
     CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
-    WAITERS_MAX,
+    Shutdown, WAITERS_MAX,
 };
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};

@@ -13,9 +13,9 @@
 
 mod levels;
 mod measures;
+mod membership;
 mod operations;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,11 +26,13 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
+use crate::directory::Directory;
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
 use crate::levels::LevelChanges;
 use crate::message::Reports;
+use crate::newcomer::Creator;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
@@ -70,11 +72,10 @@ pub struct Manager {
 /// What supervisor and handles share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// In the order of names, which is the order of ids.
-    pub(crate) cells: Vec<Arc<Cell>>,
-    by_name: HashMap<ServiceName, usize>,
+    directory: ArcSwap<Directory>,
+    /// Makes services of kinds, if somebody can.
+    creator: Option<Arc<dyn Creator>>,
     pub(crate) journal: Arc<Journal>,
-    layout: Layout,
     pub(crate) register: Register,
     /// How the durable journal is doing, if there is one.
     pub(crate) recording: ArcSwapOption<Recording>,
@@ -111,9 +112,11 @@ impl Manager {
 
     /// Returns the names of all services, in order.
     ///
-    /// They do not change while the application runs.
-    pub fn names(&self) -> impl ExactSizeIterator<Item = &ServiceName> {
-        self.shared.cells.iter().map(|cell| cell.name())
+    /// They change when a service joins or leaves: [`register`](Self::register),
+    /// [`deregister`](Self::deregister).
+    #[must_use]
+    pub fn names(&self) -> Vec<ServiceName> {
+        self.shared.directory.load().cells().iter().map(|cell| cell.name().clone()).collect()
     }
 
     /// Returns what is known about one service.
@@ -125,10 +128,12 @@ impl Manager {
         self.cell(name).map(|cell| cell.status())
     }
 
-    /// Returns what does not change while the application runs: services, edges, groups.
+    /// Returns what changes only when a service joins or leaves: services, edges, groups.
+    ///
+    /// A snapshot of now, shared and whole.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
-        &self.shared.layout
+    pub fn layout(&self) -> Arc<Layout> {
+        Arc::clone(self.shared.directory.load().layout())
     }
 
     /// Returns the state of one service, faster than [`status`](Self::status).
@@ -144,7 +149,7 @@ impl Manager {
     /// Each is consistent in itself; a transition can fall between two of them.
     #[must_use]
     pub fn statuses(&self) -> Vec<Arc<Status>> {
-        self.shared.cells.iter().map(|cell| cell.status()).collect()
+        self.shared.directory.load().cells().iter().map(|cell| cell.status()).collect()
     }
 
     /// Returns a number that grows with every change of any status, to keep rendered answers by.
@@ -265,7 +270,13 @@ impl Manager {
             mpsc::error::TrySendError::Full(_) => CommandError::Busy,
             mpsc::error::TrySendError::Closed(_) => CommandError::Closing,
         })?;
-        answer.await.unwrap_or(Err(CommandError::Closing))
+        match answer.await.unwrap_or(Err(CommandError::Closing)) {
+            // It has left meanwhile.
+            Err(CommandError::Unknown { .. }) => {
+                Err(CommandError::Unknown { name: name.to_owned() })
+            }
+            answer => answer,
+        }
     }
 
     /// Begins to close the application: readiness fails, then every service stops in reverse order.
@@ -340,7 +351,7 @@ impl Manager {
     ///
     /// A state that comes and goes between two looks may be missed; events miss nothing. The wait
     /// has no bound of its own: put it in a timeout. Returns false, at once, if there is no such
-    /// service.
+    /// service, or as soon as there is none any more.
     ///
     /// # Cancel safety
     ///
@@ -349,7 +360,11 @@ impl Manager {
     /// In tests use `TestApp::wait`, which has a bound.
     pub async fn reached(&self, name: &str, state: ServiceState) -> bool {
         let Some(cell) = self.cell(name) else { return false };
-        cell.wait_for(|cell| (cell.state() == state).then_some(true)).await
+        let reached = |cell: &Cell| {
+            let is_there = (cell.state() == state).then_some(true);
+            is_there.or_else(|| cell.is_retired().then_some(false))
+        };
+        cell.wait_for(reached).await
     }
 
     /// Waits until the application is settled or closing.
@@ -392,12 +407,12 @@ impl Manager {
                     .as_ref()
                     .is_some_and(|error| error.kind == processpype_core::ErrorKind::Orphaned)
         };
-        self.shared.cells.iter().filter(lives).map(|cell| cell.name().clone()).collect()
+        let directory = self.shared.directory.load();
+        directory.cells().iter().filter(lives).map(|cell| cell.name().clone()).collect()
     }
 
-    fn cell(&self, name: &str) -> Option<&Arc<Cell>> {
-        let cells = &self.shared.cells;
-        cells.get(*self.shared.by_name.get(name)?)
+    fn cell(&self, name: &str) -> Option<Arc<Cell>> {
+        self.shared.directory.load().cell(name).cloned()
     }
 }
 
@@ -411,19 +426,16 @@ pub const DRAIN_DELAY: Duration = Duration::ZERO;
 
 impl Shared {
     pub(crate) fn new(
-        cells: Vec<Arc<Cell>>,
+        directory: Directory,
+        creator: Option<Arc<dyn Creator>>,
         journal: Arc<Journal>,
-        layout: Layout,
         clock: Clock,
         reports: Reports,
     ) -> Self {
-        let names = cells.iter().map(|cell| cell.name().clone());
-        let by_name = names.enumerate().map(|(i, name)| (name, i)).collect();
         Self {
-            cells,
-            by_name,
+            directory: ArcSwap::from_pointee(directory),
+            creator,
             journal,
-            layout,
             register: Register::new(OPERATIONS_KEPT),
             recording: ArcSwapOption::empty(),
             levels: ArcSwap::default(),
@@ -459,6 +471,12 @@ impl Shared {
             1 => Some(Asked::Close),
             _ => Some(Asked::Abort),
         }
+    }
+
+    /// Shows who is there from now on. Supervisor only.
+    pub(crate) fn show(&self, directory: Directory) {
+        self.directory.store(Arc::new(directory));
+        self.touch();
     }
 
     /// Tells readers that something changed.

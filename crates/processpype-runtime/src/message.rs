@@ -51,8 +51,22 @@ pub(crate) struct Ending {
 #[derive(Clone, Debug)]
 pub(crate) struct Reports(Option<mpsc::Sender<Message>>);
 
-// === impl Reports ===
+// === impl Message ===
 
+impl Message {
+    /// Whose message it is.
+    pub(crate) fn of(&self) -> (ServiceId, Generation) {
+        match self {
+            Self::Started(id, generation, _)
+            | Self::Health(id, generation)
+            | Self::Ending(id, generation, ..)
+            | Self::Gone(id, generation, _)
+            | Self::HandlerPanic(id, generation, _) => (*id, *generation),
+        }
+    }
+}
+
+// === impl Reports ===
 impl Reports {
     /// Makes the queue of an application of `services` services.
     pub(crate) fn channel(services: usize) -> (Self, mpsc::Receiver<Message>) {

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
 use crate::levels::{LevelOrder, Leveled};
+use crate::newcomer::Joining;
 use crate::recording::Recording;
 use crate::register::{OperationState, OperationStatus};
 use crate::status::Acted;
@@ -91,6 +92,11 @@ pub enum CommandError {
         /// The provider.
         provider: ServiceName,
     },
+    /// Others depend on the service, or one of those that would leave with it is an orphan.
+    Needed {
+        /// Those that have an edge to it, of whatever policy.
+        by: Vec<ServiceName>,
+    },
     /// A later command, or closing, took its place.
     Superseded,
     /// Somebody cancelled it.
@@ -140,6 +146,7 @@ pub(crate) struct Mark {
 #[derive(Debug)]
 pub(crate) enum Order {
     Command(Command),
+    Register(Box<Joining>),
     Foresee(ServiceId, Verb, Request, oneshot::Sender<Foreseen>),
     Cancel(OperationId, Request, oneshot::Sender<Result<Arc<OperationStatus>, CancelError>>),
     /// Pause automatic restarts for a time.
@@ -148,10 +155,24 @@ pub(crate) enum Order {
     Resume(Request, oneshot::Sender<Result<Paused, CommandError>>),
     /// Change a level of the log, or take a change back.
     Level(LevelOrder, oneshot::Sender<Result<Leveled, CommandError>>),
+    /// Close the application.
+    Shutdown(Request, oneshot::Sender<Result<Shutdown, CommandError>>),
     /// How the durable journal is doing, with the cause and the text of an event.
     Recording(&'static str, Arc<str>, Recording),
     /// Says that the supervisor takes orders.
     Answer(oneshot::Sender<()>),
+}
+
+/// An application that was asked to close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// The operation.
+    pub operation: OperationId,
+    /// Whether this began it; false if it was closing already.
+    pub changed: bool,
+    /// How long it may take.
+    pub within: Duration,
 }
 
 /// Automatic restarts are paused.
@@ -329,6 +350,7 @@ impl CommandError {
             | Self::Disabled
             | Self::Orphaned
             | Self::ProviderStopped { .. }
+            | Self::Needed { .. }
             | Self::Stale { .. }
             | Self::KeyReused { .. }
             | Self::NoLog
@@ -348,6 +370,10 @@ impl std::fmt::Display for CommandError {
             ),
             Self::ProviderStopped { provider } => {
                 write!(f, "the service needs `{provider}`, which an operator stopped")
+            }
+            Self::Needed { by } => {
+                let names: Vec<String> = by.iter().map(|name| format!("`{name}`")).collect();
+                write!(f, "the service cannot leave: {} depend on it", names.join(", "))
             }
             Self::Superseded => f.write_str("a later command took the place of this one"),
             Self::Cancelled => f.write_str("the command was cancelled"),

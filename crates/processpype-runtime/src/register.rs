@@ -189,6 +189,7 @@ pub(crate) fn flags(verb: Verb) -> Vec<&'static str> {
             vec![("with_dependencies", with_dependencies), ("force", force)]
         }
         Verb::Stop { cascade } => vec![("cascade", cascade)],
+        Verb::Deregister { cascade } => vec![("cascade", cascade)],
         Verb::Restart { with_dependents } => vec![("with_dependents", with_dependents)],
     };
     all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()

@@ -46,7 +46,8 @@ pub struct Status {
     pub state: ServiceState,
     /// Whether it is running and says that it can do its work.
     pub ready: bool,
-    /// Which life this is: 0 = never started.
+    /// Which life this is: 0 = never started. Numbers of one name are never used again: a service
+    /// that is registered anew begins with that of the last life of its name.
     pub generation: Generation,
     /// When it entered its state.
     pub since: Timestamp,

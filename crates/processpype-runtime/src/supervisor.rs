@@ -30,6 +30,7 @@ mod closing;
 mod ending;
 mod launch;
 mod leveling;
+mod membership;
 mod operations;
 mod pausing;
 mod publish;
@@ -49,12 +50,14 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::argument::Wiring;
-use crate::blueprint::{Make, Options, Spec};
+use crate::blueprint::{Options, Spec};
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::directory::Places;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
+use crate::kind::Kind;
 use crate::life::Life;
 use crate::manager::{Asked, Shared};
 use crate::message::{Ending, Message, Reports};
@@ -97,7 +100,8 @@ pub struct Supervisor {
     shared: Arc<Shared>,
     clock: Clock,
     launch: Launch,
-    services: Vec<Service>,
+    cells: Places<Arc<Cell>>,
+    services: Places<Service>,
     timers: Timers,
     messages: mpsc::Receiver<Message>,
     commands: mpsc::Receiver<Order>,
@@ -116,13 +120,14 @@ pub struct Supervisor {
     pausing: pausing::Pausing,
     /// How many changes of levels there were.
     leveled: u64,
+    members: membership::Members,
     closing: closing::Closing,
 }
 
 /// What the supervisor knows of one service beside the machine.
 #[derive(Debug)]
 struct Service {
-    make: Arc<dyn Make>,
+    kind: Arc<Kind>,
     options: Options,
     wiring: Arc<Wiring>,
     life: Option<Arc<Life>>,
@@ -163,7 +168,7 @@ impl Supervisor {
                 biased;
                 _ = self.messages.recv_many(&mut batch, BATCH) => {}
                 () = shared.asked() => {}
-                command = self.commands.recv(), if has_handles => match command {
+                order = self.commands.recv(), if has_handles => match order {
                     Some(order) => self.take_order(order),
                     // Nobody can ask for the end any more, so this is it.
                     None => (has_handles, _) = (false, self.begin_closing()),
@@ -176,6 +181,7 @@ impl Supervisor {
             }
             self.take_waiting_commands();
             self.take_due_timers();
+            self.vacate();
         }
     }
 
@@ -192,6 +198,8 @@ impl Supervisor {
         let now = Instant::now();
         for _ in 0..BATCH {
             match self.timers.pop_due(now) {
+                // Of one that has left.
+                Some(due) if !self.concerns_somebody(due) => {}
                 Some(Due::Generation(id, generation, timer)) => self.elapsed(id, generation, timer),
                 Some(Due::Beat(id, generation)) => self.look_at_beats(id, generation),
                 Some(Due::Polls(id, generation)) => self.look_at_polls(id, generation),
@@ -207,6 +215,10 @@ impl Supervisor {
     }
 
     fn take_message(&mut self, message: Message) {
+        let (id, generation) = message.of();
+        if !self.machine.knows(id, generation) {
+            return;
+        }
         match message {
             Message::Started(id, generation, ready) => {
                 self.report(id, generation, Report::Started { ready });
@@ -233,7 +245,7 @@ impl Supervisor {
         let Some(life) = self.life(id, generation) else { return };
         let health = self.launch.scrub.health(life.health());
         let ready = health.ready.unwrap_or(true);
-        let before = self.shared.cells[id.index()].status();
+        let before = self.cells[id.index()].status();
         self.report(id, generation, Report::Ready(ready));
         self.publish_health(id, &before, health);
     }
@@ -265,7 +277,7 @@ impl Supervisor {
         }
         let kept = &mut self.services[id.index()].failure;
         if kept.as_ref() != Some(&failure) {
-            log_failure(&self.shared.cells[id.index()], generation, &failure, "failed");
+            log_failure(&self.cells[id.index()], generation, &failure, "failed");
             kept.get_or_insert(failure);
         }
     }
@@ -321,6 +333,7 @@ impl Supervisor {
             Action::Forgive(id) => self.forgive(id),
             Action::Changed(change) => self.publish_change(change),
             Action::Touched(id) => self.publish_touched(id),
+            Action::Removed(id) => self.remove(id),
             Action::Finish(operation, outcome) => self.finish(operation, outcome),
             Action::Settled => self.publish_settled(),
             Action::Closing(cause) => self.note_closing(cause),
@@ -330,7 +343,7 @@ impl Supervisor {
 
     /// Begins a generation: its life, its orders, its task, in its own span.
     fn spawn(&mut self, id: ServiceId, generation: Generation) {
-        let cell = Arc::clone(&self.shared.cells[id.index()]);
+        let cell = Arc::clone(&self.cells[id.index()]);
         let services = self.launch.services.clone();
         let span = tracing::info_span!(
             target: "processpype", "service", service = %cell.name(), generation = generation.0
@@ -345,7 +358,7 @@ impl Supervisor {
         let reports = self.reports.clone();
         let life = Arc::new(Life::new(cell, generation, services, reports, watched));
         let orders = Orders {
-            make: Arc::clone(&service.make),
+            make: Arc::clone(&service.kind.make),
             wiring: Arc::clone(&service.wiring),
             oneshot: service.options.oneshot,
             stop_timeout: service.options.stop_timeout,
@@ -378,7 +391,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     /// Whatever ends the supervisor ends its generations.
     fn drop(&mut self) {
-        for service in &self.services {
+        for service in self.services.iter() {
             if let Some(life) = &service.life {
                 life.abort_children();
             }
@@ -411,7 +424,7 @@ impl Service {
     /// Of a specification nothing is kept but what a running service still needs.
     fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
         Self {
-            make: Arc::clone(&spec.kind.make),
+            kind: spec.kind,
             options: spec.options,
             wiring,
             life: None,

@@ -72,6 +72,8 @@ use crate::limits::Limits;
 pub struct Application {
     pub(crate) declared: Vec<Declared>,
     pub(crate) kinds: Vec<(String, Arc<Kind>)>,
+    /// The kinds of which services may be made at run time.
+    pub(crate) creatable: Vec<String>,
     pub(crate) groups: Vec<GroupSpec>,
     pub(crate) shared: SharedValues,
     pub(crate) problems: Vec<PlanProblem>,
@@ -116,6 +118,7 @@ impl Application {
         Self {
             declared: Vec::new(),
             kinds: Vec::new(),
+            creatable: Vec::new(),
             groups: Vec::new(),
             shared: SharedValues::default(),
             problems: Vec::new(),

@@ -19,6 +19,7 @@ use processpype_runtime::{Assembly, Blueprint, GroupSpec, Kind, SharedValues, Sp
 
 use crate::access::Access;
 use crate::application::{Application, Sources};
+use crate::creation;
 use crate::groups;
 use crate::limits::Limits;
 use crate::problems::Problems;
@@ -33,6 +34,7 @@ pub(crate) struct Catalogue {
     sources: Sources,
     declared: Vec<(ServiceName, Template)>,
     kinds: Vec<(String, Arc<Kind>)>,
+    creatable: Vec<String>,
     groups: Vec<GroupSpec>,
     shared: SharedValues,
     limits: Limits,
@@ -81,6 +83,7 @@ impl Catalogue {
             sources: application.sources,
             declared,
             kinds: application.kinds,
+            creatable: application.creatable,
             groups: application.groups,
             shared: application.shared,
             limits: application.limits,
@@ -91,6 +94,11 @@ impl Catalogue {
     /// Returns the kinds whose instances come from the file.
     pub(crate) fn kinds(&self) -> &[(String, Arc<Kind>)] {
         &self.kinds
+    }
+
+    /// Returns the kinds of which services may be made at run time, by what code says.
+    pub(crate) fn creatable(&self) -> &[String] {
+        &self.creatable
     }
 
     /// Loads the layers of the configuration from where they are.
@@ -114,6 +122,8 @@ impl Catalogue {
         mut problems: Problems,
     ) -> Result<Assembled, SetupError> {
         let (settings, access, mut secrets) = problems.settings(document);
+        let chosen = settings.server.creatable_kinds.as_deref();
+        problems.keep(creation::check(document, chosen, &self.kinds));
         let mut specs = Specs::new(document, &settings.defaults, layers, &mut problems);
         specs.lost = self.lost;
         self.declared.iter().for_each(|(name, template)| specs.add_declared(name, template));
@@ -166,10 +176,37 @@ impl Catalogue {
         name: &ServiceName,
         layer: &Layer,
     ) -> Result<Checked, Report> {
+        self.check_section(document, template, name, &section_of(document, name).under(layer))
+    }
+
+    /// Checks a service that is in no file, whatever the document has under its name: `layer` says
+    /// all.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the section, the framework's keys and its own fields together.
+    pub(crate) fn check_new(
+        &self,
+        document: &Document,
+        template: &Template,
+        name: &ServiceName,
+        layer: &Layer,
+    ) -> Result<Checked, Report> {
+        let section = Document::empty().section(&["services", name.as_str()]).under(layer);
+        self.check_section(document, template, name, &section)
+    }
+
+    #[expect(clippy::unused_self, reason = "the part of what is asked of it that is the same")]
+    fn check_section(
+        &self,
+        document: &Document,
+        template: &Template,
+        name: &ServiceName,
+        section: &Section,
+    ) -> Result<Checked, Report> {
         let defaults: DefaultsSection = document.section(&["defaults"]).read()?;
-        let section = section_of(document, name).under(layer);
         let mut problems = Problems::default();
-        let spec = specs::lay(template, name.clone(), &section, (&defaults, true), &mut problems);
+        let spec = specs::lay(template, name.clone(), section, (&defaults, true), &mut problems);
         let mut secrets = Vec::new();
         problems.keep(spec.check_config(&mut secrets));
         match problems.into_report() {

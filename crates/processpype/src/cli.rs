@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory as _, FromArgMatches as _};
+use processpype_cli::Session;
 
 use self::args::{Arguments, Verb};
 pub(crate) use self::plan::wire_plan;
@@ -50,7 +51,8 @@ impl Application {
     }
 
     fn obey(mut self, arguments: Arguments, command: Command) -> ExitCode {
-        let Arguments { config, profile, set, json, url, verb } = arguments;
+        let Arguments { config, profile, set, json, connect, colour, verb } = arguments;
+        colour.apply();
         self.sources.file = config.or(self.sources.file.take());
         self.sources.profile = profile.or(self.sources.profile.take());
         self.sources.assignments.extend(set);
@@ -65,13 +67,14 @@ impl Application {
                 say(processpype_cli::man_page(command).trim_end());
                 return Exit::Clean.into();
             }
-            Verb::Client(verb) => {
-                let ask = |target: &_| processpype_cli::ask(verb, target, json);
-                return client::ask(&self, url, ask);
-            }
-            Verb::Plan { remote: true } => {
-                let ask = |target: &_| processpype_cli::ask_plan(target, json);
-                return client::ask(&self, url, ask);
+            Verb::Client(_) | Verb::Plan { remote: true } => {
+                let own = || client::target(&self);
+                let session = Session { connect: &connect, json, own: Some(&own) };
+                let exit = match &verb {
+                    Verb::Client(verb) => processpype_cli::ask(verb, &session),
+                    _ => processpype_cli::ask_plan(&session),
+                };
+                return exit.into();
             }
             Verb::Run | Verb::Check | Verb::Plan { remote: false } => {}
             Verb::Schema | Verb::Openapi | Verb::Config => {}

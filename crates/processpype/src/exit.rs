@@ -46,6 +46,35 @@ pub enum Exit {
 // === impl Exit ===
 
 impl Exit {
+    /// Every code, ascending.
+    pub const ALL: [Self; 9] = [
+        Self::Clean,
+        Self::Usage,
+        Self::AddressInUse,
+        Self::Bug,
+        Self::Configuration,
+        Self::FailedAtStart,
+        Self::FailedLater,
+        Self::Stragglers,
+        Self::SecondSignal,
+    ];
+
+    /// Says in few words what it means.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Usage => "usage",
+            Self::AddressInUse => "address in use",
+            Self::Bug => "own bug",
+            Self::Configuration => "configuration or plan",
+            Self::FailedAtStart => "a significant service failed at start",
+            Self::FailedLater => "later",
+            Self::Stragglers => "services had to be ended by force",
+            Self::SecondSignal => "second signal",
+        }
+    }
+
     /// Returns the number.
     ///
     /// To return from `main`, convert into [`std::process::ExitCode`] instead.
@@ -59,4 +88,9 @@ impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
     }
+}
+
+/// Returns the exit codes, for the end of a help text.
+pub(crate) fn exit_codes() -> String {
+    Exit::ALL.map(|exit| format!("{} {}", exit.code(), exit.meaning())).join(" · ")
 }

@@ -82,6 +82,7 @@ mod access;
 mod application;
 mod catalogue;
 mod cli;
+mod creation;
 #[cfg(any(test, doctest))]
 mod documents;
 mod dump;

@@ -10,6 +10,7 @@
 //!    asked what is slow about a start or a stop.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_control::{BindError, ControlSettings, Server, SettingsError};
@@ -20,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::application::Application;
+use crate::creation::KindCreator;
 use crate::recorder::{Recorded, Recorder};
 use crate::schema::service_docs;
 use crate::setup::{Setup, SetupError};
@@ -120,7 +122,7 @@ impl Application {
         let server_settings = setup.has_server.then(|| control_settings(&setup));
         let docs = service_docs(&setup);
         let recorder = Recorder::open(&setup.settings.observability.events);
-        let mut launch = launch(&setup, Handle::current());
+        let mut launch = launch(&setup, Handle::current(), None);
         tell_recorder(&mut launch, recorder.as_ref());
         let (manager, supervisor) = setup.blueprint.launch(launch);
         let recorded = follow(recorder, &manager);
@@ -266,12 +268,15 @@ impl Drop for Running {
 /// How the supervisor is to run, by the settings of the file.
 ///
 /// What a service says in public is scrubbed of the secrets in the configuration, like its log.
-pub(crate) fn launch(setup: &Setup, services: Handle) -> Launch {
+pub(crate) fn launch(setup: &Setup, services: Handle, log: Option<&LogHandle>) -> Launch {
     let settings = &setup.settings;
     let mut launch = Launch::on(services);
     let secrets = Redactor::default();
     // What is too short or too long to be found is told when the log is installed.
     secrets.replace(setup.secrets.iter().cloned());
+    let redactors = log.map(|log| log.redactor().clone());
+    let redactors = redactors.into_iter().chain([secrets.clone()]).collect();
+    launch.creator = Some(Arc::new(KindCreator::of(setup, redactors)));
     launch.scrub = Scrub::new(move |text| secrets.scrub(text));
     launch.closing_timeout = settings.server.closing_timeout();
     launch.drain_delay = settings.server.drain_delay.into();
@@ -324,6 +329,7 @@ pub(crate) fn control_settings(setup: &Setup) -> ControlSettings {
     control.environment.clone_from(&app.environment);
     control.allowed_hosts.clone_from(&server.allowed_hosts);
     server.limits.over(&mut control.limits);
+    control.shutdown_endpoint = server.shutdown_endpoint;
     control.plan = crate::cli::wire_plan(setup);
     control
 }

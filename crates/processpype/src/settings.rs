@@ -106,6 +106,11 @@ pub(crate) struct ServerSection {
     pub(crate) allowed_hosts: Vec<String>,
     /// What clients may take.
     pub(crate) limits: ServerLimitsSection,
+    /// The kinds of which an admin may make services while the application runs, with
+    /// `POST /services`. Default: those that code calls creatable.
+    pub(crate) creatable_kinds: Option<Vec<String>>,
+    /// Whether an admin may end the application with `POST /shutdown`.
+    pub(crate) shutdown_endpoint: bool,
 }
 
 /// What can be seen from outside.
@@ -214,6 +219,8 @@ impl Default for ServerSection {
             platform_start_timeout: None,
             allowed_hosts: Vec::new(),
             limits: ServerLimitsSection::default(),
+            creatable_kinds: None,
+            shutdown_endpoint: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::parameter::{
 use super::{ACCEPTED, Access, COMMAND_BODY, COMMANDED, Endpoint, EndpointId, Method, READ};
 use crate::problem::Code;
 
-const COMMAND: Endpoint = Endpoint {
+pub(super) const COMMAND: Endpoint = Endpoint {
     method: Method::Post,
     tag: "services",
     access: Access::Role(Role::Operator),

@@ -8,7 +8,7 @@
 mod pane;
 mod table;
 
-use processpype_api::{ApplicationState, ServiceState};
+use processpype_api::ServiceState;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -68,12 +68,7 @@ pub(super) fn draw(model: &Model, theme: Theme, frame: &mut Frame<'_>) {
 /// Says what the application is, and whether it still answers.
 fn head(model: &Model, theme: Theme) -> Vec<Line<'static>> {
     let application = &model.application;
-    let state = match application.state {
-        ApplicationState::Starting => "starting",
-        ApplicationState::Running => "running",
-        ApplicationState::Stopping => "stopping",
-        ApplicationState::Stopped => "stopped",
-    };
+    let state = application.state.as_str();
     let (all, shown) = (application.services.len(), model.rows().len());
     let missing =
         application.services.values().filter(|it| crate::view::status::is_missing(it)).count();

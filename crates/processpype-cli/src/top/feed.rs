@@ -210,7 +210,7 @@ async fn give(client: &Client, command: &Command) -> Result<String, ClientError>
         [] => String::new(),
         names => format!(", waits for {}", names.join(", ")),
     };
-    Ok(format!("{verb} {} goes on: it is {}{waiting}", command.service, view::word(accepted.state)))
+    Ok(format!("{verb} {} goes on: it is {}{waiting}", command.service, accepted.state.as_str()))
 }
 
 // === impl Ear ===

@@ -214,7 +214,7 @@ fn matches(it: &ServiceStatus, filter: &str) -> bool {
     let has = |text: &str| text.contains(filter);
     filter.is_empty()
         || has(&it.name)
-        || has(crate::view::word(it.state))
+        || has(it.state.as_str())
         || it.group.as_deref().is_some_and(has)
 }
 

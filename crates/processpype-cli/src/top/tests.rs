@@ -38,6 +38,7 @@ fn shop() -> Value {
                         "since": "2026-11-26T09:59:50.000Z"});
     let stopped = json!({"desired": "stopped",
                          "acted": {"actor": "token:local", "verb": "stop", "reason": null,
+                                   "operation": 1,
                                    "at": "2026-11-26T09:59:00.000Z"}});
     let all = [
         service("api", "running", &json!({"waiting_on": ["store"]})),
@@ -98,7 +99,7 @@ fn text(pane: Pane, service: &str, lines: &[&str]) -> Message {
 fn event(seq: u64, service: &str, from: &str, to: &str) -> Message {
     let event = json!({"seq": seq, "time": BEGIN, "kind": "state", "service": service,
                        "generation": 1, "from": from, "to": to, "cause": "progress",
-                       "actor": null, "message": null});
+                       "actor": null, "operation": null, "message": null});
     Message::Event(serde_json::from_value(event).unwrap())
 }
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 use processpype_api::{Edge, Group, Plan, PlanWarning, PlannedService, Timing};
 use processpype_config::HumanDuration;
 
-/// The policies that need no word, because they are the usual ones.
-pub(super) const USUAL_EDGE: &str = "hold";
+/// The policy that needs no word, because it is the usual one.
 const USUAL_RESTART: &str = "on-failure";
 
 /// Shows a plan: wave by wave, with the worst-case times below.
@@ -54,8 +53,8 @@ fn times(service: &PlannedService) -> String {
 }
 
 fn need(edge: &Edge) -> String {
-    let Edge { provider, policy, origin, .. } = edge;
-    let policy = if policy == USUAL_EDGE { String::new() } else { format!("; {policy}") };
+    let Edge { provider, origin, .. } = edge;
+    let policy = edge.unusual_policy().map_or(String::new(), |policy| format!("; {policy}"));
     format!("{provider} ({origin}{policy})")
 }
 

@@ -3,7 +3,7 @@
 use processpype_api::{Graph, Info, Node, Timeline, TimelineService, Timestamp};
 
 use super::table::{Cell, table};
-use super::{Paper, plan, span, word};
+use super::{Paper, plan, span};
 use crate::print::{BOLD, style_of};
 
 /// How wide the whole start is drawn.
@@ -13,14 +13,14 @@ const BAR: u64 = 30;
 pub(crate) fn graph(graph: &Graph, paper: Paper) -> String {
     let needs = |node: &Node| {
         let edges = graph.edges.iter().filter(|edge| edge.dependent == node.name);
-        let needs = edges.map(|edge| match edge.policy.as_str() {
-            plan::USUAL_EDGE => edge.provider.clone(),
-            policy => format!("{} ({policy})", edge.provider),
+        let needs = edges.map(|edge| match edge.unusual_policy() {
+            None => edge.provider.clone(),
+            Some(policy) => format!("{} ({policy})", edge.provider),
         });
         needs.collect::<Vec<_>>().join(", ")
     };
     let row = |node: &Node| {
-        let state = Cell::styled(word(node.state), style_of(node.state));
+        let state = Cell::styled(node.state.as_str(), style_of(node.state));
         vec![node.name.as_str().into(), state, needs(node).into()]
     };
     let rows: Vec<Vec<Cell>> = graph.nodes.iter().map(row).collect();

@@ -1,12 +1,11 @@
 //! The application and its services, now.
 
 use processpype_api::{
-    ApplicationState, ApplicationStatus, ErrorReport, Restart, ServiceDetail, ServiceList,
-    ServiceStatus,
+    ApplicationStatus, ErrorReport, Restart, ServiceDetail, ServiceList, ServiceStatus,
 };
 
+use super::Paper;
 use super::table::{Cell, table};
-use super::{Paper, word};
 use crate::print::{BOLD, style_of};
 
 /// The head of a table of services.
@@ -15,12 +14,7 @@ const HEAD: [&str; 6] = ["NAME", "STATE", "READY", "GEN", "FOR", "WHAT"];
 /// Shows the application with all its services.
 pub(crate) fn application(status: &ApplicationStatus, paper: Paper) -> String {
     let ApplicationStatus { title, version, environment, state, services, .. } = status;
-    let state = match state {
-        ApplicationState::Starting => "starting",
-        ApplicationState::Running => "running",
-        ApplicationState::Stopping => "stopping",
-        ApplicationState::Stopped => "stopped",
-    };
+    let state = state.as_str();
     let missing = services.values().filter(|service| is_missing(service)).count();
     let missing = if missing == 0 { String::new() } else { format!(", {missing} not ready") };
     let count = match services.len() {
@@ -59,15 +53,11 @@ fn notices(status: &ApplicationStatus, paper: Paper) -> String {
 pub(crate) fn services(list: &ServiceList, paper: Paper) -> String {
     let head = ["NAME", "KIND", "STATE", "DESIRED", "GROUP", "WAITS FOR"];
     let row = |it: &ServiceStatus| {
-        let desired = match it.desired {
-            processpype_api::Desired::Running => "running",
-            processpype_api::Desired::Stopped => "stopped",
-        };
         vec![
             it.name.as_str().into(),
             it.kind.as_str().into(),
-            Cell::styled(word(it.state), style_of(it.state)),
-            if it.enabled { desired } else { "disabled" }.into(),
+            Cell::styled(it.state.as_str(), style_of(it.state)),
+            if it.enabled { it.desired.as_str() } else { "disabled" }.into(),
             it.group.as_deref().unwrap_or("-").into(),
             it.waiting_on.join(", ").into(),
         ]
@@ -84,7 +74,7 @@ pub(crate) fn service(detail: &ServiceDetail, paper: Paper) -> String {
     let mut text = format!(
         "{BOLD}{}{BOLD:#}: {style}{}{style:#}{} (generation {}{kind})",
         it.name,
-        word(it.state),
+        it.state.as_str(),
         if it.ready { ", ready" } else { "" },
         it.generation
     );
@@ -161,7 +151,7 @@ fn short(ns: u64) -> String {
 fn row(it: &ServiceStatus, paper: Paper) -> Vec<Cell> {
     vec![
         it.name.as_str().into(),
-        Cell::styled(word(it.state), style_of(it.state)),
+        Cell::styled(it.state.as_str(), style_of(it.state)),
         if it.ready { "yes" } else { "-" }.into(),
         it.generation.to_string().into(),
         paper.ago(it.since).unwrap_or_else(|| "-".to_owned()).into(),

@@ -12,7 +12,7 @@ const LAST_MIN: usize = 8;
 
 /// What stands in one place.
 #[derive(Clone, Debug)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     text: String,
     style: Style,
 }
@@ -20,7 +20,7 @@ pub(super) struct Cell {
 // === impl Cell ===
 
 impl Cell {
-    pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
+    pub(crate) fn styled(text: impl Into<String>, style: Style) -> Self {
         Self { text: text.into(), style }
     }
 }
@@ -32,7 +32,7 @@ impl<T: Into<String>> From<T> for Cell {
 }
 
 /// Writes rows below a head.
-pub(super) fn table(head: &[&str], rows: &[Vec<Cell>], width: Option<usize>) -> String {
+pub(crate) fn table(head: &[&str], rows: &[Vec<Cell>], width: Option<usize>) -> String {
     let head: Vec<Cell> = head.iter().map(|text| Cell::styled(*text, BOLD)).collect();
     let all: Vec<&Vec<Cell>> = std::iter::once(&head).chain(rows).collect();
     let columns = head.len();

@@ -3,6 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod codes;
+#[cfg(unix)]
+mod contexts;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
@@ -18,8 +22,20 @@ struct Ran {
 }
 
 fn run(arguments: &[&str]) -> Ran {
+    run_with(arguments, &[])
+}
+
+/// Runs the program with these variables, and none of those that it knows beside them.
+fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_processpype"));
-    command.args(arguments).env_remove("PROCESSPYPE_URL").env("COLUMNS", "100");
+    for name in ["URL", "CONTEXT", "CONTEXTS", "TOKEN"] {
+        command.env_remove(format!("PROCESSPYPE_{name}"));
+    }
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR")).env("COLUMNS", "100");
+    command.args(arguments).envs(variables.iter().copied());
     let output = command.stdin(Stdio::null()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }

@@ -12,7 +12,8 @@ use crate::server::Control;
 /// Writes every family of services' own, each with the series of all that have it.
 pub(super) async fn write(control: &Control, text: &mut Exposition) {
     let mut families: BTreeMap<String, Vec<(&ServiceName, SeriesFamily)>> = BTreeMap::new();
-    for (at, name) in control.manager.names().enumerate() {
+    let names = control.manager.names();
+    for (at, name) in names.iter().enumerate() {
         for family in control.manager.metrics(name.as_str()).unwrap_or_default() {
             families.entry(family.name.clone()).or_default().push((name, family));
         }

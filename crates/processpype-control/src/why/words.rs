@@ -5,14 +5,14 @@
 //! 1. A clause says what is, since when or until when, and why, without a full stop.
 //! 2. Only public texts are in it: those of statuses and events.
 
-use processpype_api::{ErrorReport, ServiceState, Situation, Timestamp, WhyStep};
+use processpype_api::{ErrorReport, Situation, Timestamp, WhyStep};
 
 use super::{GROUP, Known};
 
 /// Says what is with one service, without its name.
 pub(super) fn clause(known: &Known, situation: Situation, now: Timestamp) -> String {
     let status = &known.status;
-    let state = word(status.state);
+    let state = status.state.as_str();
     match situation {
         Situation::Closing => format!("{state}, the application is closing"),
         Situation::Disabled => "stopped, disabled in the configuration".to_owned(),
@@ -191,15 +191,5 @@ pub(super) fn time(ms: u64) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
-    }
-}
-
-fn word(state: ServiceState) -> &'static str {
-    match state {
-        ServiceState::Stopped => "stopped",
-        ServiceState::Starting => "starting",
-        ServiceState::Running => "running",
-        ServiceState::Stopping => "stopping",
-        ServiceState::Error => "error",
     }
 }

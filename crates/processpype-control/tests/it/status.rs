@@ -67,12 +67,20 @@ async fn paths_are_what_they_are() {
 #[tokio::test(start_paused = true)]
 async fn methods() {
     let app = App::start().await;
-    for path in ["/", "/services", "/services/counter", "/health/live", "/docs", "/events/stream"] {
-        let answer = app.ask(Method::DELETE, path, &[], "").await;
+    for (path, also) in [
+        ("/", ""),
+        ("/services", "POST, "),
+        ("/services/counter", "DELETE, "),
+        ("/health/live", ""),
+        ("/docs", ""),
+        ("/events/stream", ""),
+    ] {
+        let allowed = format!("GET, HEAD, {also}OPTIONS");
+        let answer = app.ask(Method::PUT, path, &[], "").await;
         answer.problem(405, "method-not-allowed");
-        assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
+        assert_eq!(answer.header("allow"), allowed);
         let options = app.ask(Method::OPTIONS, path, &[], "").await;
-        assert_eq!((options.status.as_u16(), options.header("allow")), (204, "GET, HEAD, OPTIONS"));
+        assert_eq!((options.status.as_u16(), options.header("allow")), (204, &*allowed));
         assert!(!options.headers.keys().any(|name| name.as_str().starts_with("access-control")));
     }
     let get = app.get("/services").await;

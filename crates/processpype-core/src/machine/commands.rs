@@ -28,6 +28,9 @@
 //! | error, closing | refused | done, stopped | done, stopped | refused |
 //! | error, orphaned | refused | failed, held all the same | failed, held | refused |
 //!
+//! A deregistration does what a stop does, and then removes the service; who has dependents leaves
+//! only with them, in a cascade (see `membership.rs`). While closing it is refused.
+//!
 //! A start that is forced is not refused for an orphan: what is left of it counts no more. A
 //! restart with dependents restarts those that live and require the service, through others that
 //! live: they stop before it, in order, and start after it. Whoever restarts in a plan does so even
@@ -88,7 +91,14 @@ impl Machine {
                 actions.push(Action::Finish(operation, Outcome::Refused(refusal)));
             }
             None => match verb {
-                Verb::Stop { cascade } => self.command_stop(operation, id, cascade, actions),
+                Verb::Stop { cascade } => {
+                    let dependents =
+                        if cascade { self.graph.all_requiring(id) } else { Vec::new() };
+                    self.command_down(operation, id, verb, dependents, actions);
+                }
+                Verb::Deregister { cascade } => {
+                    self.command_deregister(operation, id, cascade, actions);
+                }
                 Verb::Start { with_dependencies, force } => {
                     if force {
                         self.abandon(id, actions);
@@ -104,8 +114,13 @@ impl Machine {
     }
 
     fn refusal(&self, id: ServiceId, verb: Verb) -> Option<Refusal> {
+        if !self.is_registered(id) {
+            return Some(Refusal::Unknown);
+        }
         let (with_dependencies, force) = match verb {
             Verb::Stop { .. } => return None,
+            Verb::Deregister { .. } if self.is_closing() => return Some(Refusal::Closing),
+            Verb::Deregister { cascade } => return self.refuses_to_leave(id, cascade),
             Verb::Start { with_dependencies, force } => (with_dependencies, force),
             Verb::Restart { .. } => (false, false),
         };
@@ -192,7 +207,7 @@ impl Machine {
         let record = self.record_mut(id);
         record.desired = Desired::Running;
         record.held = false;
-        if matches!(record.operations.verb, Some(Verb::Stop { .. })) {
+        if record.operations.is_down() {
             // Pulled in by a later command: the stop that was under way lost.
             record.operations.end(Outcome::Superseded, actions);
         }
@@ -241,7 +256,7 @@ impl Machine {
 
     fn needs_start(&self, provider: ServiceId, all: bool) -> bool {
         let record = self.record(provider);
-        let unwanted = record.desired == Desired::Stopped || record.generation.0 == 0;
+        let unwanted = record.desired == Desired::Stopped || record.is_new();
         let comes = record.wanted.is_some();
         match record.state {
             ServiceState::Stopped | ServiceState::Error if record.completed || comes => false,
@@ -251,11 +266,13 @@ impl Machine {
         }
     }
 
-    fn command_stop(
+    /// Stops a service, in a cascade after `dependents`.
+    pub(super) fn command_down(
         &mut self,
         operation: OperationId,
         id: ServiceId,
-        cascade: bool,
+        verb: Verb,
+        dependents: Vec<ServiceId>,
         actions: &mut Vec<Action>,
     ) {
         let changes = {
@@ -264,13 +281,10 @@ impl Machine {
             record.state != ServiceState::Stopped || comes
         };
         self.hold(id, actions);
-        let verb = Verb::Stop { cascade };
         self.record_mut(id).operations.join(operation, verb, changes, actions);
-        if cascade {
-            self.stop_requiring(id, actions);
-        }
+        self.stop_first(dependents, actions);
         // Closing is a plan: a stop within it waits for its turn like all others.
-        let in_order = cascade || self.is_closing();
+        let in_order = verb.cascades() || self.is_closing();
         match self.state(id) {
             ServiceState::Starting | ServiceState::Running if in_order => {
                 self.leave(id, Cause::Operator, actions);
@@ -285,9 +299,8 @@ impl Machine {
         }
     }
 
-    /// Stops all that cannot do without a service.
-    fn stop_requiring(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        let dependents = self.graph.all_requiring(id);
+    /// Stops those that are to stop before the service that was named.
+    fn stop_first(&mut self, dependents: Vec<ServiceId>, actions: &mut Vec<Action>) {
         // All are leaving before the first one is asked: so each waits for its dependents.
         for &dependent in &dependents {
             self.stop_for_cascade(dependent, actions);

@@ -19,12 +19,12 @@ impl Machine {
         let record = self.record(id);
         record.traits.hash(hasher);
         (record.state, record.life, record.desired).hash(hasher);
-        (record.generation.0 == 0, record.held, record.queued).hash(hasher);
+        (record.is_new(), record.held, record.queued).hash(hasher);
         // Whoever waits takes its turn when a provider returns.
-        let returns = record.generation.0 > 0 && !self.graph.dependents(id).is_empty();
+        let returns = !record.is_new() && !self.graph.dependents(id).is_empty();
         let waits = !self.graph.providers(id).is_empty();
         let urgent = record.wanted.map(|cause| waits && Machine::is_urgent(cause));
-        (returns && record.generation.0 > 1).hash(hasher);
+        (returns && record.has_returned(), record.present).hash(hasher);
         (urgent, record.leaving.map(|leaving| leaving.again)).hash(hasher);
         let opened = self.settled || !record.traits.significant || record.has_run;
         (record.recovery, opened, record.blocking).hash(hasher);
@@ -44,5 +44,6 @@ impl Machine {
     /// Feeds `hasher` everything beside the services that can influence a later decision.
     pub fn hash_application(&self, hasher: &mut impl Hasher) {
         (self.phase, self.settled, &self.queue, self.starts_at_once).hash(hasher);
+        self.leaving.hash(hasher);
     }
 }

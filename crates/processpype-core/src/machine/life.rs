@@ -4,7 +4,7 @@
 //! failure counts as the exit, whatever the teardown says afterwards. (kubert's shutdown: drain,
 //! then abort.)
 
-use super::{Action, CloseCause, Life, Machine, Outcome, Timer, Verb};
+use super::{Action, CloseCause, Life, Machine, Outcome, Timer};
 use crate::event::Cause;
 use crate::exit::{ErrorKind, Exit};
 use crate::graph::ServiceId;
@@ -21,7 +21,7 @@ impl Machine {
         record.has_run = true;
         // What is restarted in its turn is not done yet.
         let comes_again = record.leaving.is_some_and(|leaving| leaving.again);
-        if !comes_again && !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
+        if !comes_again && !record.operations.is_down() {
             record.operations.done(actions);
         }
         self.refresh(id, actions);

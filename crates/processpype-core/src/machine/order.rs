@@ -114,7 +114,7 @@ impl Machine {
         let coming = record.queued || record.state == ServiceState::Starting;
         let gated = std::mem::replace(&mut record.available, available) != available;
         let ordered = std::mem::replace(&mut record.coming, coming) != coming;
-        let by = if record.generation.0 > 1 { Blocker::Returned } else { Blocker::Provider };
+        let by = if record.has_returned() { Blocker::Returned } else { Blocker::Provider };
         if gated || ordered {
             for (dependent, policy) in Arc::clone(&self.graph).dependent_edges(id) {
                 match policy {

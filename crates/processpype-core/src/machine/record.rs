@@ -10,6 +10,10 @@ use crate::state::{Desired, Generation, ServiceState};
 /// All that is known about one service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Record {
+    /// There is a service; false for a vacant place.
+    pub(super) present: bool,
+    /// The number before that of its first generation.
+    pub(super) first: Generation,
     pub(super) traits: Traits,
     pub(super) state: ServiceState,
     pub(super) generation: Generation,
@@ -96,6 +100,8 @@ impl Record {
     pub(super) fn new(traits: Traits, unmet: u32) -> Self {
         let starts = traits.enabled && traits.autostart;
         Self {
+            present: true,
+            first: Generation::default(),
             traits,
             state: ServiceState::Stopped,
             generation: Generation::default(),
@@ -123,6 +129,22 @@ impl Record {
         }
     }
 
+    /// A place that a service has left; whoever joins in it counts on from `generation`.
+    pub(super) fn vacant(generation: Generation) -> Self {
+        let traits = Traits { enabled: false, ..Traits::default() };
+        Self { present: false, first: generation, generation, ..Self::new(traits, 0) }
+    }
+
+    /// Whether no generation of it has begun yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.generation == self.first
+    }
+
+    /// Whether a generation before the current one has begun.
+    pub(super) fn has_returned(&self) -> bool {
+        self.generation.0 > self.first.0 + 1
+    }
+
     /// Whether it runs, or is about to.
     pub(super) fn is_up(&self) -> bool {
         matches!(self.state, ServiceState::Starting | ServiceState::Running)
@@ -146,7 +168,7 @@ impl Record {
     ) {
         let undo = match self.operations.verb {
             Some(Verb::Start { .. } | Verb::Restart { .. }) => self.operations.undo,
-            Some(Verb::Stop { .. }) | None => {
+            Some(Verb::Stop { .. } | Verb::Deregister { .. }) | None => {
                 (self.desired == Desired::Stopped).then_some(self.held)
             }
         };
@@ -179,6 +201,11 @@ impl Operations {
         self.waiting.push(operation);
     }
 
+    /// Whether what waits wants the service down.
+    pub(super) fn is_down(&self) -> bool {
+        matches!(self.verb, Some(Verb::Stop { .. } | Verb::Deregister { .. }))
+    }
+
     /// Ends every waiting operation.
     pub(super) fn end(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
         self.verb = None;
@@ -187,7 +214,11 @@ impl Operations {
         actions.extend(self.waiting.drain(..).map(|operation| Action::Finish(operation, outcome)));
     }
 
+    /// Ends what waited for this; a deregistration waits until the service is removed.
     pub(super) fn done(&mut self, actions: &mut Vec<Action>) {
+        if matches!(self.verb, Some(Verb::Deregister { .. })) {
+            return;
+        }
         let changed = self.changed;
         self.end(Outcome::Done { changed }, actions);
     }

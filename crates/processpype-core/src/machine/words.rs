@@ -58,6 +58,12 @@ pub enum Verb {
         /// in order, and start after it.
         with_dependents: bool,
     },
+    /// Stop the service, if it runs, and take it out of the application.
+    Deregister {
+        /// Also take out those that depend on it, directly or not and by edges of every policy:
+        /// they stop before it. All of them leave, or none.
+        cascade: bool,
+    },
 }
 
 /// A wait that the runtime must bound; how long is the runtime's to know.
@@ -134,6 +140,8 @@ pub enum Action {
     Changed(Change),
     /// Something beside the state changed (readiness, desired, what is waited for): publish it.
     Touched(ServiceId),
+    /// The service is no part of the application any more: its id is vacant.
+    Removed(ServiceId),
     /// An operation ended.
     Finish(OperationId, Outcome),
     /// Every service that should start has started, failed, or waits: told once.
@@ -147,7 +155,8 @@ pub enum Action {
 /// How an operation ended.
 ///
 /// For a stop, done means that nothing of the generation is left; for a start that the service
-/// runs (it need not be ready) or has completed; for a restart that this is a new generation.
+/// runs (it need not be ready) or has completed; for a restart that this is a new generation; for a
+/// deregistration that the service was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The effect is there.
@@ -175,6 +184,11 @@ pub enum Refusal {
     Orphaned,
     /// A provider was stopped by an operator.
     ProviderStopped(ServiceId),
+    /// Others depend on the service: see [`Graph::dependents`](crate::Graph::dependents). In a
+    /// cascade: one of them is an orphan.
+    Needed,
+    /// There is no such service any more.
+    Unknown,
 }
 
 /// Why an application closes; the first cause counts.
@@ -215,7 +229,13 @@ impl Verb {
             Self::Start { .. } => "start",
             Self::Stop { .. } => "stop",
             Self::Restart { .. } => "restart",
+            Self::Deregister { .. } => "deregister",
         }
+    }
+
+    /// Whether it stops others first.
+    pub(super) fn cascades(self) -> bool {
+        matches!(self, Self::Stop { cascade: true } | Self::Deregister { cascade: true })
     }
 
     pub(super) fn is_same_as(self, other: Self) -> bool {

@@ -295,6 +295,40 @@ fn check_groups(n: usize, faults: usize, commands: usize) {
     compare(&golden_key("groups: ", n, applications.len(), bounds), total);
 }
 
+/// Services join and leave at any time: with any of those that are there as providers, over edges
+/// of every policy; one more than there are may be there at a time.
+#[test]
+fn services_join_and_leave() {
+    check_members(1, 1, 2);
+    check_members(1, 0, 4);
+    check_members(2, 1, 2);
+    check_members(2, 0, 3);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn services_join_and_leave_more_often() {
+    check_members(1, 2, 4);
+    check_members(2, 1, 3);
+    check_members(3, 1, 2);
+}
+
+#[track_caller]
+fn check_members(n: usize, faults: usize, commands: usize) {
+    let bounds = Bounds { faults, commands };
+    let mut total = Count::default();
+    let graphs: Vec<Graph> = dags(n).into_iter().chain(policed(n)).collect();
+    for graph in &graphs {
+        let machine = Machine::new(graph.clone(), vec![ON_FAILURE; n], AT_ONCE);
+        let application = Application::new(graph.clone(), vec![ON_FAILURE; n]);
+        let application = application.with_joining(ON_FAILURE, n + 1);
+        let count = unbroken(explore(&application, &machine, bounds), graph);
+        total.states += count.states;
+        total.steps += count.steps;
+    }
+    compare(&golden_key("members: ", n, graphs.len(), bounds), total);
+}
+
 /// Every mixture of restart policies, significant or not.
 #[test]
 fn all_mixtures_of_policies() {

@@ -15,14 +15,16 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash as _, Hasher};
 use std::rc::Rc;
 
-use processpype_core::{Action, Desired, Graph, Groups, Machine, ServiceId, Traits};
+use processpype_core::{
+    Action, Desired, Edge, EdgePolicy, Graph, Groups, Machine, Newcomer, ServiceId, Traits,
+};
 
 use crate::dags::{Permutation, automorphisms};
 use crate::observer::{Broken, REQUESTED};
-use crate::world::{Cost, MAX_SERVICES, Move, World};
+use crate::world::{Cost, Joining, MAX_SERVICES, Move, World};
 
 /// A machine, or something that behaves almost like one.
 pub(crate) trait Subject: Clone {
@@ -43,9 +45,18 @@ pub(crate) fn drive(machine: &mut Machine, happened: Move, actions: &mut Vec<Act
         Move::Boot => machine.boot(actions),
         Move::Report(id, generation, report) => machine.report(id, generation, report, actions),
         Move::Command(operation, id, verb) => machine.command(operation, id, verb, actions),
+        Move::Register(at, joining) => {
+            let joined = machine.register(at, &newcomer(at, joining), actions);
+            joined.expect("only who may join is let in");
+        }
         Move::Close => machine.close(REQUESTED, actions),
         Move::AbortAll => machine.abort_all(actions),
     }
+}
+
+fn newcomer(at: ServiceId, joining: Joining) -> Newcomer {
+    let providers = joining.edges(at).map(|(edge, policy)| (edge.provider, policy)).collect();
+    Newcomer { traits: joining.traits, providers, ..Newcomer::default() }
 }
 
 /// The bounds of one search.
@@ -75,12 +86,16 @@ pub(crate) struct Application {
     pub(crate) graph: Graph,
     pub(crate) traits: Vec<Traits>,
     pub(crate) groups: Groups,
+    /// Services of this sort may join, up to so many, and all may leave.
+    joining: Option<(Traits, usize)>,
     symmetries: Vec<Permutation>,
 }
 
 #[derive(Clone)]
 struct State<S> {
     subject: S,
+    /// Who needs whom, kept apart from what the machine knows.
+    graph: Rc<Graph>,
     world: World,
     faults: usize,
     commands: usize,
@@ -131,7 +146,7 @@ pub(crate) fn walk<S: Subject>(
     while let Some(next) = search.open.iter_mut().find_map(Vec::pop) {
         state = next;
         moves.clear();
-        state.world.moves(&application.graph, &mut moves);
+        state.world.moves(&state.graph, &mut moves);
         search.check_rest(&state, &moves)?;
         search.check_races(&state)?;
         moves.retain(|&(_, cost)| search.affords(&state, cost));
@@ -166,12 +181,18 @@ impl Application {
     pub(crate) fn new(graph: Graph, traits: Vec<Traits>) -> Self {
         let mut symmetries = automorphisms(&graph);
         symmetries.retain(|p| (0..traits.len()).all(|i| traits[p[i]] == traits[i]));
-        Self { graph, traits, groups: Groups::default(), symmetries }
+        Self { graph, traits, groups: Groups::default(), joining: None, symmetries }
     }
 
     /// The same application with groups. Its services are not exchanged: their order may count.
     pub(crate) fn with_groups(mut self, groups: Groups) -> Self {
         self.groups = groups;
+        self.without_symmetries()
+    }
+
+    /// The same application, in which services of this sort join, up to so many, and all leave.
+    pub(crate) fn with_joining(mut self, traits: Traits, places: usize) -> Self {
+        self.joining = Some((traits, places));
         self.without_symmetries()
     }
 
@@ -185,7 +206,7 @@ impl Application {
     fn digest<S: Subject>(&self, state: &State<S>) -> u64 {
         let machine = state.subject.machine();
         let mut parts = [0; MAX_SERVICES];
-        for id in self.graph.services() {
+        for id in state.graph.services() {
             let mut hasher = Mixer(state.world.digest_of(id));
             machine.hash_service(id, &mut hasher);
             parts[id.index()] = hasher.finish();
@@ -199,6 +220,9 @@ impl Application {
         let mut hasher = Mixer(state.world.digest());
         machine.hash_application(&mut hasher);
         hasher.write_u64(state.subject.digest());
+        if self.joining.is_some() {
+            all_edges(&state.graph).for_each(|edge| edge.hash(&mut hasher));
+        }
         parts.iter().for_each(|&part| hasher.write_u64(part));
         hasher.finish()
     }
@@ -208,9 +232,44 @@ impl Application {
 
 impl<S> State<S> {
     fn new(application: &Application, subject: S) -> Self {
-        let world = World::new(&application.graph, &application.traits, &application.groups);
-        Self { subject, world, faults: 0, commands: 0, trace: None }
+        let mut world = World::new(&application.graph, &application.traits, &application.groups);
+        world.joining = application.joining;
+        let graph = Rc::new(application.graph.clone());
+        Self { subject, graph, world, faults: 0, commands: 0, trace: None }
     }
+}
+
+impl<S: Subject> State<S> {
+    fn regraph(&mut self, places: usize, edges: impl Iterator<Item = (Edge, EdgePolicy)>) {
+        let graph = Graph::with_policies(places as u32, edges.collect::<Vec<_>>());
+        self.graph = Rc::new(graph.expect("who joins makes no cycle"));
+        self.world.regraph(&self.graph);
+    }
+
+    /// Who is removed takes its edges with it, in the machine as well.
+    fn follow_removals(&mut self, actions: &[Action]) -> Result<(), Broken> {
+        for action in actions {
+            if let Action::Removed(id) = *action {
+                let graph = Rc::clone(&self.graph);
+                let stays =
+                    |(edge, _): &(Edge, EdgePolicy)| edge.dependent != id && edge.provider != id;
+                self.regraph(graph.len(), all_edges(&graph).filter(stays));
+            }
+        }
+        let known = self.subject.machine();
+        let differs = |id: &ServiceId| known.is_registered(*id) != self.world.service(*id).present;
+        match self.graph.services().find(differs) {
+            Some(id) => Err(Broken::Members(id)),
+            None if self.world.joining.is_some() && *known.graph() != *self.graph => {
+                Err(Broken::Members(ServiceId(0)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn all_edges(graph: &Graph) -> impl Iterator<Item = (Edge, EdgePolicy)> {
+    graph.edges().filter_map(|edge| Some((edge, graph.policy(edge)?)))
 }
 
 // === impl Search ===
@@ -228,7 +287,7 @@ impl<'a, S: Subject> Search<'a, S> {
         let mut moves = Vec::new();
         while let Some(state) = self.open.iter_mut().find_map(Vec::pop) {
             moves.clear();
-            state.world.moves(&self.application.graph, &mut moves);
+            state.world.moves(&state.graph, &mut moves);
             self.check_rest(&state, &moves)?;
             self.check_races(&state)?;
             for &(happened, cost) in &moves {
@@ -257,8 +316,13 @@ impl<'a, S: Subject> Search<'a, S> {
             let (before, actions) = (next.trace.take(), self.actions.clone());
             next.trace = Some(Rc::new(Trace { before, happened, actions }));
         }
-        let graph = &self.application.graph;
-        let observed = next.world.observe(graph, happened, &self.actions);
+        if let Move::Register(at, joining) = happened {
+            let graph = Rc::clone(&next.graph);
+            let edges = all_edges(&graph).chain(joining.edges(at));
+            next.regraph(graph.len().max(at.index() + 1), edges);
+        }
+        let observed = next.world.observe(&next.graph, happened, &self.actions);
+        let observed = observed.and_then(|()| next.follow_removals(&self.actions));
         let told = observed.and_then(|()| self.check_told(from, &next));
         let falls = told.and_then(|()| check_progress(from, &next, cost));
         falls.map_err(|broken| counterexample(broken, &next))?;
@@ -296,11 +360,12 @@ impl<'a, S: Subject> Search<'a, S> {
             self.actions.iter().any(|action| match *action {
                 Action::Touched(touched) => touched == id,
                 Action::Changed(change) => change.service == id,
+                Action::Removed(removed) => removed == id,
                 _ => false,
             })
         };
         let (before, after) = (from.subject.machine(), to.subject.machine());
-        let mut services = self.application.graph.services();
+        let mut services = from.graph.services();
         let untold =
             services.find(|&id| seen_by_all(before, id) != seen_by_all(after, id) && !names(id));
         untold.map_or(Ok(()), |id| Err(Broken::Untold(id)))
@@ -314,13 +379,13 @@ impl<'a, S: Subject> Search<'a, S> {
         if moves.iter().any(|&(_, cost)| cost == Cost::Progress) {
             return Ok(());
         }
-        let rests = state.world.rests(&self.application.graph);
+        let rests = state.world.rests(&state.graph);
         rests.map_err(|broken| counterexample(broken, state))
     }
 
     fn check_races(&mut self, state: &State<S>) -> Result<(), Box<Counterexample>> {
         self.races.clear();
-        state.world.races(&self.application.graph, &mut self.races);
+        state.world.races(&state.graph, &mut self.races);
         let mut subject = state.subject.clone();
         for &race in &self.races {
             self.actions.clear();

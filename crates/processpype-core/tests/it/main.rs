@@ -9,6 +9,7 @@
 mod dags;
 mod exhaustive;
 mod explorer;
+mod members;
 mod mutants;
 mod observer;
 mod properties;

@@ -21,6 +21,8 @@
 //!     stopped or while closing; the answer begins a generation or none; a start or restart
 //!     forgives; who takes its turn waited for a provider that is back, and for no operator.
 //! 12. `Rest`: without faults everything comes to rest, and at rest nothing is left to do.
+//! 13. `Members`: a service leaves when it is gone, because somebody asked for it, and with all
+//!     that have an edge to it; who joins changes nothing for the others.
 
 use processpype_core::{
     Action, Change, CloseCause, Edge, EdgePolicy, ErrorKind, Exit, Graph, OperationId, Outcome,
@@ -44,6 +46,7 @@ pub(crate) enum Broken {
     Untold(ServiceId),
     Rest(&'static str),
     Recovery(ServiceId, &'static str),
+    Members(ServiceId),
 }
 
 type Check = Result<(), Broken>;
@@ -105,6 +108,10 @@ impl World {
                 if !refused {
                     self.commanded(graph, id, verb);
                 }
+            }
+            Move::Register(at, joining) => {
+                let generation = self.service(at).generation;
+                *self.service_mut(at) = Service::joined(&joining.traits, generation);
             }
             Move::AbortAll => self.all_aborted = true,
             Move::Boot | Move::Close => {}
@@ -194,12 +201,17 @@ impl World {
 
     fn commanded(&mut self, graph: &Graph, id: ServiceId, verb: Verb) {
         match verb {
-            Verb::Stop { cascade } => {
+            Verb::Stop { cascade } | Verb::Deregister { cascade } => {
+                let leaves = matches!(verb, Verb::Deregister { .. });
                 let service = self.service_mut(id);
                 (service.held, service.credit, service.in_plan) =
                     (true, false, cascade && service.alive);
                 (service.recovery, service.exhausted, service.due) = (None, false, false);
-                let dependents = if cascade { graph.all_requiring(id) } else { Vec::new() };
+                let dependents = match cascade {
+                    false => Vec::new(),
+                    true if leaves => graph.all_dependents(id),
+                    true => graph.all_requiring(id),
+                };
                 for dependent in dependents {
                     let service = self.service_mut(dependent);
                     if service.is_in_the_way() || service.credit || service.recovery.is_some() {
@@ -246,7 +258,7 @@ impl World {
             let service = self.service(provider);
             let completes = service.ending == Some(Exit::Completed);
             let needed = all && !service.is_completed() && !completes;
-            if service.enabled && (needed || service.generation == 0) {
+            if service.enabled && (needed || service.generation == service.first) {
                 self.wanted(provider, false);
             } else {
                 self.hurried(provider);
@@ -308,7 +320,8 @@ impl World {
             Action::Forgive(id) => self.may_forgive(graph, happened, id),
             Action::Changed(change) => self.changed(change),
             Action::Touched(_) => Ok(()),
-            Action::Finish(operation, outcome) => self.finished(operation, outcome),
+            Action::Removed(id) => self.removed(graph, id),
+            Action::Finish(operation, outcome) => self.finished(graph, operation, outcome),
             Action::Settled => self.told_settled(graph),
             Action::Closing(cause) => self.told_closing(happened, cause),
             Action::Closed => {
@@ -318,6 +331,22 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    fn removed(&mut self, graph: &Graph, id: ServiceId) -> Check {
+        let asked = |pending: &Pending| match pending.verb {
+            Verb::Deregister { cascade } => {
+                let named = pending.service;
+                named == id || (cascade && graph.all_dependents(named).contains(&id))
+            }
+            _ => false,
+        };
+        let is_asked = self.pending.iter().flatten().any(asked);
+        let alone = graph.dependents(id).iter().all(|&other| !self.service(other).present);
+        let service = self.service_mut(id);
+        let gone = service.present && !service.alive && !service.credit;
+        *service = service.left();
+        ensure(is_asked && alone && gone && !self.closing, Broken::Members(id))
     }
 
     fn spawned(&mut self, graph: &Graph, id: ServiceId, generation: u64) -> Check {
@@ -353,7 +382,7 @@ impl World {
     /// Who waited for a provider that is back takes its turn; a command does not wait for that.
     fn spread(&mut self, graph: &Graph, id: ServiceId, of: u64) -> Check {
         let mut providers = graph.provider_edges(id);
-        let returned = providers.any(|(provider, _)| self.service(provider).generation > 1);
+        let returned = providers.any(|(provider, _)| self.service(provider).has_returned());
         let service = self.service_mut(id);
         let waits = !service.alive && service.generation == of && !service.held;
         let meant = waits && service.credit && !service.urgent && returned && !service.orphan;
@@ -438,13 +467,14 @@ impl World {
         Ok(())
     }
 
-    fn finished(&mut self, operation: OperationId, outcome: Outcome) -> Check {
+    fn finished(&mut self, graph: &Graph, operation: OperationId, outcome: Outcome) -> Check {
         let known = self.pending[operation.0 as usize].take();
         let pending = known.ok_or(Broken::Operation(operation, "ended, but was not pending"))?;
         let service = self.service(pending.service);
         let newer = service.generation > pending.generation;
         let is_true = match (outcome, pending.verb) {
             (Outcome::Done { .. }, Verb::Stop { .. }) => !service.alive,
+            (Outcome::Done { changed }, Verb::Deregister { .. }) => changed && !service.present,
             (Outcome::Done { .. }, Verb::Start { .. }) => {
                 service.told == ServiceState::Running && !service.asked || service.is_completed()
             }
@@ -452,17 +482,33 @@ impl World {
                 newer && (service.told == ServiceState::Running || service.is_completed())
             }
             (Outcome::Failed(_), Verb::Stop { .. }) => service.orphan,
+            (Outcome::Failed(_), Verb::Deregister { .. }) => {
+                let mut dependents = graph.all_dependents(pending.service).into_iter();
+                service.orphan || dependents.any(|id| self.service(id).orphan)
+            }
             (Outcome::Failed(_), Verb::Start { .. } | Verb::Restart { .. }) => {
                 service.told == ServiceState::Error
             }
             (Outcome::Superseded, _) => true,
-            (Outcome::Refused(refusal), verb) => self.may_refuse(pending.service, verb, refusal),
+            (Outcome::Refused(refusal), verb) => {
+                self.may_refuse(graph, pending.service, verb, refusal)
+            }
         };
         ensure(is_true, Broken::Operation(operation, "its outcome is not true"))
     }
 
-    fn may_refuse(&self, id: ServiceId, verb: Verb, refusal: Refusal) -> bool {
+    fn may_refuse(&self, graph: &Graph, id: ServiceId, verb: Verb, refusal: Refusal) -> bool {
         let is_stop = matches!(verb, Verb::Stop { .. });
+        if let Verb::Deregister { cascade } = verb {
+            let mut dependents = graph.all_dependents(id).into_iter();
+            return match refusal {
+                Refusal::Closing => self.closing,
+                Refusal::Orphaned => self.service(id).orphan,
+                Refusal::Needed if cascade => dependents.any(|id| self.service(id).orphan),
+                Refusal::Needed => dependents.len() > 0,
+                _ => false,
+            };
+        }
         match refusal {
             Refusal::Closing => self.closing && !is_stop,
             Refusal::Orphaned => !is_stop && self.service(id).orphan,

@@ -18,7 +18,7 @@ use processpype_core::{
 
 use crate::exhaustive::{ON_FAILURE, PLAIN};
 use crate::explorer::drive;
-use crate::world::{Cost, Move, VERBS, World};
+use crate::world::{Cost, DEREGISTER, Move, VERBS, World};
 
 const P: ServiceId = ServiceId(0);
 const S: ServiceId = ServiceId(1);
@@ -89,8 +89,8 @@ impl Scene {
     /// One thing happens; the observer watches, as in the search.
     fn happens(mut self, happened: Move) -> Self {
         let mut actions = Vec::new();
-        drive(&mut self.machine, happened, &mut actions);
         let graph = self.machine.graph().clone();
+        drive(&mut self.machine, happened, &mut actions);
         self.world.observe(&graph, happened, &actions).expect("no invariant is broken");
         self.actions.extend(actions);
         self
@@ -166,7 +166,10 @@ impl Scene {
             Some(Outcome::Superseded) => "superseded".to_owned(),
             Some(Outcome::Refused(refusal)) => format!("no: {}", word(refusal)),
         };
-        let state = |id| self.machine.state(id);
+        let state = |id| match self.machine.is_registered(id) {
+            true => self.machine.state(id).as_str(),
+            false => "removed",
+        };
         format!("{outcome}, {} ({})", state(S), state(D))
     }
 }
@@ -188,6 +191,7 @@ fn word(refusal: Refusal) -> &'static str {
         Refusal::Closing => "closing",
         Refusal::Orphaned => "orphaned",
         Refusal::ProviderStopped(_) => "provider",
+        Refusal::Needed => "needed",
         _ => "?",
     }
 }
@@ -201,6 +205,8 @@ fn verb_words(verb: Verb) -> &'static str {
         Verb::Stop { cascade: false } => "stop",
         Verb::Restart { with_dependents: true } => "restart, with dependents",
         Verb::Restart { with_dependents: false } => "restart",
+        Verb::Deregister { cascade: true } => "deregister, cascade",
+        Verb::Deregister { cascade: false } => "deregister",
     }
 }
 
@@ -277,7 +283,7 @@ fn every_command_in_every_situation_under_every_fault() {
     let mut table = String::new();
     for (name, scene) in SITUATIONS {
         writeln!(table, "{name}").expect("a string takes what is written");
-        for verb in VERBS {
+        for verb in VERBS.into_iter().chain(DEREGISTER) {
             let cell = |fault: Fault| format!("{}: {}", fault.name, scene().cell(verb, fault));
             let cells = FAULTS.map(cell).into_iter().filter(|cell| !cell.ends_with('–'));
             let cells: Vec<String> = cells.collect();

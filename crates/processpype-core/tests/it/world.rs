@@ -19,8 +19,16 @@ pub(crate) enum Move {
     Boot,
     Report(ServiceId, Generation, Report),
     Command(OperationId, ServiceId, Verb),
+    Register(ServiceId, Joining),
     Close,
     AbortAll,
+}
+
+/// A service that joins, and the policies of its edges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Joining {
+    pub(crate) traits: Traits,
+    pub(crate) edges: [Option<EdgePolicy>; MAX_SERVICES],
 }
 
 /// What a move takes from the bounds of the exploration.
@@ -37,6 +45,10 @@ pub(crate) enum Cost {
 /// What was seen of one service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Service {
+    /// It is a part of the application.
+    pub(crate) present: bool,
+    /// The number before that of its first generation.
+    pub(crate) first: u64,
     pub(crate) told: ServiceState,
     pub(crate) generation: u64,
     /// Something of the last spawned generation is left.
@@ -109,6 +121,8 @@ pub(crate) struct World {
     pub(crate) all_aborted: bool,
     /// Who is restarted when a service fails, as bits.
     pub(crate) groups: [u8; MAX_SERVICES],
+    /// Services of this sort may join, up to so many, and all may leave.
+    pub(crate) joining: Option<(Traits, usize)>,
     /// How much the progress of each service counts: more than all that it can set off.
     weights: [u32; MAX_SERVICES],
 }
@@ -128,6 +142,8 @@ pub(crate) fn bit(timer: Timer) -> u8 {
 
 impl Service {
     const NEW: Self = Self {
+        present: false,
+        first: 0,
         told: ServiceState::Stopped,
         generation: 0,
         alive: false,
@@ -155,6 +171,30 @@ impl Service {
         urgent: false,
         missed: false,
     };
+
+    /// A service of these traits that nobody has asked for, in a place where others may have been.
+    pub(crate) fn joined(traits: &Traits, generation: u64) -> Self {
+        Self {
+            present: true,
+            first: generation,
+            generation,
+            enabled: traits.enabled,
+            significant: traits.significant,
+            policy: traits.restart,
+            oneshot: traits.oneshot,
+            ..Self::NEW
+        }
+    }
+
+    /// Nothing, where a service has been.
+    pub(crate) fn left(self) -> Self {
+        Self { first: self.generation, generation: self.generation, ..Self::NEW }
+    }
+
+    /// Whether a generation before the current one has begun.
+    pub(crate) fn has_returned(&self) -> bool {
+        self.generation > self.first + 1
+    }
 
     /// Whether dependents may count on it.
     pub(crate) fn is_available(&self) -> bool {
@@ -220,7 +260,8 @@ impl Service {
             Some(_) => 2,
         };
         let flags = [
-            self.generation == 0,
+            self.generation == self.first,
+            self.present,
             self.alive,
             self.orphan,
             self.started,
@@ -358,9 +399,7 @@ impl World {
     pub(crate) fn new(graph: &Graph, traits: &[Traits], groups: &Groups) -> Self {
         let mut services = [Service::NEW; MAX_SERVICES];
         for (service, traits) in services.iter_mut().zip(traits) {
-            service.enabled = traits.enabled;
-            (service.significant, service.policy) = (traits.significant, traits.restart);
-            service.oneshot = traits.oneshot;
+            *service = Service::joined(traits, 0);
             service.credit = traits.enabled && traits.autostart;
         }
         // What they need starts with them, through any number of enabled services.
@@ -376,7 +415,13 @@ impl World {
         let (closing, closed, settled, all_aborted) = (false, false, false, false);
         let weights = weights(graph);
         let groups = members(groups);
-        Self { services, pending, closing, closed, settled, all_aborted, groups, weights }
+        let joining = None;
+        Self { services, pending, closing, closed, settled, all_aborted, groups, joining, weights }
+    }
+
+    /// The graph is another one.
+    pub(crate) fn regraph(&mut self, graph: &Graph) {
+        self.weights = weights(graph);
     }
 
     pub(crate) fn service(&self, id: ServiceId) -> &Service {
@@ -401,16 +446,41 @@ impl World {
         }
         if let Some(slot) = self.pending.iter().position(Option::is_none) {
             let operation = OperationId(slot as u64);
-            for id in graph.services() {
+            self.registrations(graph, out);
+            for id in graph.services().filter(|&id| self.service(id).present) {
                 let differs = |verb: &&Verb| match verb {
                     Verb::Start { force: true, .. } => self.service(id).orphan,
                     Verb::Restart { with_dependents: true } => !graph.dependents(id).is_empty(),
                     _ => true,
                 };
-                VERBS.iter().filter(differs).for_each(|&verb| {
+                let leaves: &[Verb] = if self.joining.is_some() { &DEREGISTER } else { &[] };
+                VERBS.iter().filter(differs).chain(leaves).for_each(|&verb| {
                     out.push((Move::Command(operation, id, verb), Cost::Command));
                 });
             }
+        }
+    }
+
+    /// Lists who may join: in the first vacant place, needing any of those that stay.
+    fn registrations(&self, graph: &Graph, out: &mut Vec<(Move, Cost)>) {
+        let Some((traits, places)) = self.joining.filter(|_| !self.closing) else { return };
+        let Some(at) = (0..places).find(|&at| !self.services[at].present) else { return };
+        let stays = |id: &ServiceId| {
+            let mut pending = self.pending.iter().flatten();
+            let leaves = |of: ServiceId| of == *id || graph.all_providers(*id).contains(&of);
+            let is_one = |it: &Pending| matches!(it.verb, Verb::Deregister { .. });
+            self.service(*id).present && !pending.any(|it| is_one(it) && leaves(it.service))
+        };
+        let providers: Vec<ServiceId> = graph.services().filter(stays).collect();
+        for chosen in 0..1_usize << providers.len() {
+            let mut edges = [None; MAX_SERVICES];
+            for (i, provider) in providers.iter().enumerate().filter(|(i, _)| chosen >> i & 1 == 1)
+            {
+                let policies = [EdgePolicy::Hold, EdgePolicy::Restart, EdgePolicy::Optional];
+                edges[provider.index()] = Some(policies[i % policies.len()]);
+            }
+            let joining = Joining { traits, edges };
+            out.push((Move::Register(ServiceId(at as u32), joining), Cost::Command));
         }
     }
 
@@ -435,11 +505,12 @@ impl World {
                 Verb::Start { .. } => 1,
                 Verb::Stop { .. } => 2,
                 Verb::Restart { .. } => 3,
+                Verb::Deregister { .. } => 4,
             };
             let restarted = self.service(id).generation > pending.generation;
             let newer = restarted && matches!(pending.verb, Verb::Restart { .. });
             // A sum, so that the order of two operations does not matter.
-            digest += 1 + 2 * kind + 8 * u64::from(newer);
+            digest += 1 + 2 * kind + 16 * u64::from(newer);
         }
         digest
     }
@@ -448,6 +519,18 @@ impl World {
     pub(crate) fn digest(&self) -> u64 {
         let flags = [self.closing, self.closed, self.settled, self.all_aborted];
         flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag))
+    }
+}
+
+// === impl Joining ===
+
+impl Joining {
+    /// The edges of who joins at `at`.
+    pub(crate) fn edges(self, at: ServiceId) -> impl Iterator<Item = (Edge, EdgePolicy)> {
+        let edges = self.edges.into_iter().zip(0..);
+        edges.filter_map(move |(policy, provider)| {
+            Some((Edge { dependent: at, provider: ServiceId(provider) }, policy?))
+        })
     }
 }
 
@@ -489,7 +572,11 @@ fn weights(graph: &Graph) -> [u32; MAX_SERVICES] {
     weights
 }
 
-/// Every command.
+/// What lets a service leave.
+pub(crate) const DEREGISTER: [Verb; 2] =
+    [Verb::Deregister { cascade: false }, Verb::Deregister { cascade: true }];
+
+/// Every command on a service that stays.
 pub(crate) const VERBS: [Verb; 7] = [
     Verb::Start { with_dependencies: false, force: false },
     Verb::Start { with_dependencies: true, force: false },

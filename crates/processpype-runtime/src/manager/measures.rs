@@ -48,7 +48,7 @@ impl Manager {
             );
             cell.metrics().read(lives.then(|| cell.generation()))
         };
-        self.cell(name).map(read)
+        self.cell(name).as_ref().map(read)
     }
 
     /// Returns how many events of each kind there have been.

@@ -8,7 +8,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::Manager;
-use crate::operation::{CancelError, CommandError, Foreseen, Order, PauseInfo, Paused, Request};
+use crate::operation::{
+    CancelError, CommandError, Foreseen, Order, PauseInfo, Paused, Request, Shutdown,
+};
 use crate::register::{Lookup, OperationStatus};
 
 // === impl Manager ===
@@ -127,6 +129,26 @@ impl Manager {
     pub async fn resume_restarts(&self, by: Request) -> Result<Paused, CommandError> {
         let (sender, answer) = oneshot::channel();
         self.order(Order::Resume(by, sender), answer).await
+    }
+
+    /// Closes the application as [`close`](Self::close) does, and keeps in the journal who asked.
+    ///
+    /// Unlike `close` it takes a place in the queue of commands. It answers once closing has begun.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CommandError`] if too many commands are on the way, or everything has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the application may or may not close.
+    pub async fn shut_down(&self, by: Request) -> Result<Shutdown, CommandError> {
+        let (sender, answer) = oneshot::channel();
+        self.commands.try_send(Order::Shutdown(by, sender)).map_err(|error| match error {
+            TrySendError::Full(_) => CommandError::Busy,
+            TrySendError::Closed(_) => CommandError::Closing,
+        })?;
+        answer.await.unwrap_or(Err(CommandError::Closing))
     }
 
     /// Returns until when automatic restarts are paused, and by whom; `None` if they are not.

@@ -24,7 +24,7 @@ impl Supervisor {
         verb: Verb,
         by: &Request,
     ) -> Option<Acted> {
-        let before = self.shared.cells[id.index()].status().acted.clone();
+        let before = self.cells[id.index()].status().acted.clone();
         self.show_acted(operation, id, verb, by, by.reason.clone());
         self.append(Event {
             generation: Some(self.machine.generation(id)),
@@ -79,7 +79,7 @@ impl Supervisor {
         verb: Verb,
         by: &Request,
     ) {
-        let mut reason = format!("{how} `{}`", self.shared.cells[named.index()].name());
+        let mut reason = format!("{how} `{}`", self.cells[named.index()].name());
         if let Some(why) = &by.reason {
             reason = format!("{reason}; {why}");
         }
@@ -120,7 +120,7 @@ impl Supervisor {
         };
         let by = waiting.cancelled.as_ref().unwrap_or(&waiting.by);
         tracing::info!(
-            target: "processpype", service = %self.shared.cells[waiting.service.index()].name(),
+            target: "processpype", service = %self.cells[waiting.service.index()].name(),
             actor = &*by.actor, reason = by.reason.as_deref(), operation = operation.0,
             "{}{} {cause}{}", waiting.verb.as_str(),
             flags(waiting.verb).map_or(String::new(), |flags| format!(" ({flags})")),
@@ -144,7 +144,10 @@ fn flags(verb: Verb) -> Option<&'static str> {
         Verb::Start { with_dependencies: true, .. } => Some("with dependencies"),
         Verb::Stop { cascade: true } => Some("cascade"),
         Verb::Restart { with_dependents: true } => Some("with dependents"),
-        Verb::Start { .. } | Verb::Stop { .. } | Verb::Restart { .. } => None,
+        Verb::Deregister { cascade: true } => Some("cascade"),
+        Verb::Start { .. } | Verb::Stop { .. } | Verb::Restart { .. } | Verb::Deregister { .. } => {
+            None
+        }
     }
 }
 

@@ -8,10 +8,17 @@
 //! 3. Readiness falls before any service is asked to stop, by the drain delay.
 //! 4. Each straggler is named by an event of its own, before the last one.
 
-use processpype_core::{CloseCause, EventKind, ServiceId, ServiceName, ServiceState};
+use std::sync::Arc;
+
+use processpype_core::{
+    CloseCause, EventKind, Generation, OperationId, ServiceId, ServiceName, ServiceState,
+};
 use tokio::time::Instant;
 
 use super::{ABORT_RESERVE, Supervisor};
+use crate::journal::Event;
+use crate::operation::{CommandError, Done, Request, Shutdown};
+use crate::register::OperationStatus;
 use crate::timers::Due;
 
 /// How an application ended.
@@ -34,6 +41,8 @@ pub(super) struct Closing {
     /// When services must be gone, so that aborting still fits.
     services_by: Option<Instant>,
     begun: bool,
+    /// Who asked for it, as an operation.
+    by: Option<(OperationId, Request)>,
     closed: bool,
     /// Who had been ended by force before: not a straggler of this closing.
     forced_before: Vec<ServiceId>,
@@ -76,10 +85,33 @@ impl Supervisor {
         }
     }
 
+    /// Closes the application as a signal does, for somebody who has a name.
+    pub(super) fn shut_down(&mut self, by: Request) -> Result<Shutdown, CommandError> {
+        let operation = self.number();
+        let changed = !self.closing.begun;
+        self.shared.register.open(OperationStatus {
+            id: operation,
+            verb: "shutdown",
+            flags: Vec::new(),
+            service: None,
+            actor: Arc::clone(&by.actor),
+            reason: by.reason.clone(),
+            key: None,
+            accepted: self.clock.now(),
+            ended: None,
+            result: None,
+        });
+        let done = Done { changed, generation: Generation(0), affected: Vec::new() };
+        self.close_record(operation, Ok(done));
+        self.closing.by = Some((operation, by));
+        self.begin_closing();
+        Ok(Shutdown { operation, changed, within: self.launch.closing_timeout })
+    }
+
     /// The machine began to close, whoever asked.
     pub(super) fn note_closing(&mut self, cause: CloseCause) {
         if let Some(service) = significant(cause) {
-            let name = self.shared.cells[service.index()].name();
+            let name = self.cells[service.index()].name();
             tracing::error!(
                 target: "processpype", service = %name, "a significant service failed: closing"
             );
@@ -98,7 +130,21 @@ impl Supervisor {
         self.closing.services_by = Some(services_by.max(Instant::now()));
         self.timers.arm(services_by, Due::Closing);
         self.shared.set_state(ServiceState::Stopping);
-        self.say(EventKind::Application, "closing");
+        let by = self.closing.by.take();
+        tracing::info!(
+            target: "processpype", actor = by.as_ref().map(|(_, by)| &*by.actor),
+            reason = by.as_ref().and_then(|(_, by)| by.reason.as_deref()), "application closing"
+        );
+        let event = self.event(EventKind::Application, None, "closing");
+        self.append(match by {
+            Some((operation, by)) => Event {
+                operation: Some(operation),
+                actor: Some(by.actor),
+                message: by.reason,
+                ..event
+            },
+            None => event,
+        });
     }
 
     pub(super) fn farewell(mut self) -> Closed {
@@ -109,7 +155,7 @@ impl Supervisor {
         stragglers.iter().for_each(|&id| self.tell_straggler(id, self.machine.is_orphaned(id)));
         let stragglers = self.names(stragglers.into_iter());
         let cause = self.machine.close_cause().unwrap_or(CloseCause::Requested);
-        let name = |id: ServiceId| self.shared.cells[id.index()].name().clone();
+        let name = |id: ServiceId| self.cells[id.index()].name().clone();
         let significant = significant(cause).map(name);
         self.say(EventKind::Application, "closed");
         self.shared.set_state(ServiceState::Stopped);

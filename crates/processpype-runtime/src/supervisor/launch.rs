@@ -9,22 +9,24 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{Machine, RestartRate, ServiceId};
+use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Service, Supervisor, closing, pausing, publish, recovery};
+use super::{Service, Supervisor, closing, membership, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
 use crate::clock::Clock;
+use crate::directory::{Directory, Places};
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
 use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
+use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
 use crate::scrub::Scrub;
 use crate::timers::Timers;
@@ -72,6 +74,8 @@ pub struct Launch {
     pub scrub: Scrub,
     /// How levels of the log are changed, if the log is the application's.
     pub levels: LevelSwitch,
+    /// Makes services of kinds for those who register over the API.
+    pub creator: Option<Arc<dyn Creator>>,
     /// What is told of the previous run, by an event with the cause `unclean-end`, if that did not
     /// end as it should.
     pub unclean_end: Option<String>,
@@ -97,6 +101,7 @@ impl Launch {
             seed: random_seed(),
             scrub: Scrub::default(),
             levels: LevelSwitch::default(),
+            creator: None,
             unclean_end: None,
             recording: None,
         }
@@ -119,22 +124,38 @@ impl Blueprint {
             .services()
             .zip(self.group_names())
             .map(|(id, group)| {
-                publish::new_cell(id, &self.specs[id.index()], group, now, &families)
+                let first = Generation(0);
+                publish::new_cell(id, &self.specs[id.index()], group, first, now, &families)
             })
             .collect();
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
-        let layout = Layout::of(&self);
+        let directory = Directory::new(cells.clone(), Layout::of(&self));
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
+        let members = membership::Members {
+            edges: self.edges,
+            groups: self.groups.clone(),
+            shared: self.shared,
+            vacancies: Vacancies::default(),
+            most: self.specs.len() + REGISTERED_MAX,
+            leaving: Vec::new(),
+            families,
+        };
         let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
-        let (reports, messages) = Reports::channel(cells.len());
+        let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(cells, journal, layout, launch.clock, reports.clone()));
+        let shared = Arc::new(Shared::new(
+            directory,
+            launch.creator.clone(),
+            journal,
+            launch.clock,
+            reports.clone(),
+        ));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(wirings);
-        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
+        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now));
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
@@ -144,7 +165,8 @@ impl Blueprint {
             leveled: 0,
             turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
-            services,
+            cells: Places::new(cells),
+            services: Places::new(services),
             timers: Timers::default(),
             messages,
             commands,
@@ -155,6 +177,7 @@ impl Blueprint {
             actions: Vec::new(),
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),
+            members,
             closing: closing::Closing::default(),
         };
         (Manager::new(shared, sender), supervisor)

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use super::{OPERATIONS_PENDING, Supervisor};
 use crate::clock::Timestamp;
+use crate::newcomer::{Accepted, Joining};
 use crate::operation::{
     CancelError, Command, CommandError, Done, Foreseen, ForeseenStep, Mark, Operation, Order,
     Request, WAITERS_MAX, Waiting,
@@ -51,6 +52,17 @@ impl Supervisor {
             Order::Command(Command { service, verb, by, accepted }) => {
                 let _ = accepted.send(self.accept(service, verb, by));
             }
+            Order::Register(joining) => {
+                let Joining { registration, by, accepted } = *joining;
+                match accepted {
+                    Accepted::Registered(answer) => {
+                        let _ = answer.send(self.register(registration, by));
+                    }
+                    Accepted::Foreseen(answer) => {
+                        let _ = answer.send(self.foresee_registration(&registration));
+                    }
+                }
+            }
             Order::Foresee(service, verb, by, answer) => {
                 let _ = answer.send(self.foresee(service, verb, &by));
             }
@@ -65,6 +77,9 @@ impl Supervisor {
             }
             Order::Level(order, answer) => {
                 let _ = answer.send(self.take_level(order));
+            }
+            Order::Shutdown(by, answer) => {
+                let _ = answer.send(self.shut_down(by));
             }
             Order::Recording(cause, message, recording) => {
                 self.tell_recording(cause, message, recording);
@@ -83,6 +98,10 @@ impl Supervisor {
         verb: Verb,
         by: Request,
     ) -> Result<Operation, CommandError> {
+        if !self.machine.is_registered(service) {
+            // Who asked knows the name.
+            return Err(CommandError::Unknown { name: String::new() });
+        }
         if let Some(repeated) = self.repeated(service, verb, &by) {
             return repeated;
         }
@@ -92,10 +111,27 @@ impl Supervisor {
         if self.closing.has_begun() && !matches!(verb, Verb::Stop { .. }) {
             return Err(CommandError::Closing);
         }
+        let id = self.number();
+        self.open(id, service, verb, &by);
+        Ok(self.give(id, service, verb, by))
+    }
+
+    /// Numbers an operation.
+    pub(super) fn number(&mut self) -> OperationId {
         let id = OperationId(self.next_operation);
         self.next_operation += 1;
+        id
+    }
+
+    /// Gives a command whose operation is open to the machine.
+    pub(super) fn give(
+        &mut self,
+        id: OperationId,
+        service: ServiceId,
+        verb: Verb,
+        by: Request,
+    ) -> Operation {
         let (sender, receiver) = oneshot::channel();
-        self.open(id, service, verb, &by);
         let stale = self.stale(service, &by);
         let mark = self.services[service.index()].mark.take();
         self.mark(id, service, verb, &by.actor);
@@ -117,7 +153,7 @@ impl Supervisor {
                 self.note_pulled_in(unwanted, id, service, verb, &given);
             }
         }
-        Ok(Operation::new(id, receiver))
+        Operation::new(id, receiver)
     }
 
     /// Keeps the operation, and the request if it has a key.
@@ -127,7 +163,7 @@ impl Supervisor {
             id,
             verb: verb.as_str(),
             flags: register::flags(verb),
-            service: Some(self.shared.cells[service.index()].name().clone()),
+            service: Some(self.cells[service.index()].name().clone()),
             actor: Arc::clone(&by.actor),
             reason: by.reason.clone(),
             key: by.key.clone(),
@@ -186,7 +222,10 @@ impl Supervisor {
             Verb::Restart { with_dependents: true } => {
                 self.names(self.machine.following(service).into_iter())
             }
-            Verb::Start { .. } | Verb::Restart { .. } => Vec::new(),
+            Verb::Deregister { cascade: true } => {
+                self.names(self.machine.graph().all_dependents(service).into_iter())
+            }
+            Verb::Start { .. } | Verb::Restart { .. } | Verb::Deregister { .. } => Vec::new(),
         }
     }
 
@@ -203,7 +242,7 @@ impl Supervisor {
                 Lookup::Unknown => CancelError::Unknown,
             });
         };
-        if matches!(waiting.verb, Verb::Stop { .. }) {
+        if matches!(waiting.verb, Verb::Stop { .. } | Verb::Deregister { .. }) {
             return Err(CancelError::IsStop);
         }
         let service = waiting.service;
@@ -245,7 +284,7 @@ impl Supervisor {
                 Step::Start(id) => (id, true),
                 Step::Stop(id) => (id, false),
             };
-            ForeseenStep { service: self.shared.cells[id.index()].name().clone(), starts }
+            ForeseenStep { service: self.cells[id.index()].name().clone(), starts }
         };
         Foreseen {
             result,
@@ -270,6 +309,7 @@ impl Supervisor {
                 | CommandError::Closing
                 | CommandError::Orphaned
                 | CommandError::ProviderStopped { .. }
+                | CommandError::Needed { .. }
                 | CommandError::Stale { .. })
         );
         if is_refused && self.acted_is(waiting.service, id) {
@@ -296,7 +336,7 @@ impl Supervisor {
     }
 
     fn acted_is(&self, service: ServiceId, id: OperationId) -> bool {
-        let status = self.shared.cells[service.index()].status();
+        let status = self.cells[service.index()].status();
         status.acted.as_ref().is_some_and(|acted| acted.operation == id)
     }
 
@@ -323,14 +363,25 @@ impl Supervisor {
                 let message = self.failure_text(service, kind);
                 Err(CommandError::Failed { kind, message })
             }
-            Outcome::Refused(Refusal::Disabled) => Err(CommandError::Disabled),
-            Outcome::Refused(Refusal::Closing) => Err(CommandError::Closing),
-            Outcome::Refused(Refusal::Orphaned) => Err(CommandError::Orphaned),
-            Outcome::Refused(Refusal::ProviderStopped(provider)) => {
-                let provider = self.shared.cells[provider.index()].name().clone();
-                Err(CommandError::ProviderStopped { provider })
+            Outcome::Refused(refusal) => Err(self.refused(service, refusal)),
+        }
+    }
+
+    /// Says for people what the machine refuses.
+    pub(super) fn refused(&self, service: ServiceId, refusal: Refusal) -> CommandError {
+        match refusal {
+            Refusal::Disabled => CommandError::Disabled,
+            Refusal::Closing => CommandError::Closing,
+            Refusal::Orphaned => CommandError::Orphaned,
+            Refusal::ProviderStopped(provider) => {
+                let provider = self.cells[provider.index()].name().clone();
+                CommandError::ProviderStopped { provider }
             }
-            Outcome::Refused(_) => Err(CommandError::Busy),
+            Refusal::Needed => {
+                let dependents = self.machine.graph().dependents(service).iter().copied();
+                CommandError::Needed { by: self.names(dependents) }
+            }
+            _ => CommandError::Busy,
         }
     }
 
@@ -342,6 +393,8 @@ impl Supervisor {
             Verb::Start { .. } => graph.all_required(service),
             Verb::Stop { cascade: false } => Vec::new(),
             Verb::Stop { cascade: true } => machine.cascade(service).collect(),
+            Verb::Deregister { cascade: true } => graph.all_dependents(service),
+            Verb::Deregister { cascade: false } => Vec::new(),
             Verb::Restart { .. } => {
                 let mut others = graph.all_required(service);
                 others.extend(graph.all_requiring(service));
@@ -351,7 +404,7 @@ impl Supervisor {
         for other in others {
             let mark = self.services[other.index()].mark.as_ref();
             let is_free = mark.is_none_or(|mark| !self.operations.contains_key(&mark.operation));
-            if is_free || matches!(verb, Verb::Stop { .. }) {
+            if is_free || matches!(verb, Verb::Stop { .. } | Verb::Deregister { .. }) {
                 let mark = Mark { operation, actor: Arc::clone(actor), is_touched: false };
                 self.services[other.index()].mark = Some(mark);
             }

@@ -34,6 +34,7 @@ pub(super) fn new_cell(
     id: ServiceId,
     spec: &Spec,
     group: Option<Arc<str>>,
+    generation: Generation,
     now: Timestamp,
     families: &Arc<Families>,
 ) -> Arc<Cell> {
@@ -44,6 +45,7 @@ pub(super) fn new_cell(
     status.enabled = options.enabled;
     status.is_configured = options.enabled;
     status.group = group;
+    status.generation = generation;
     Arc::new(Cell::new(id, status, Arc::clone(families)))
 }
 
@@ -55,7 +57,7 @@ impl Supervisor {
             self.services[id.index()].started = now;
         }
         let failure = self.failure_of(change);
-        let cell = &self.shared.cells[id.index()];
+        let cell = &self.cells[id.index()];
         cell.tally.note(change, ended(change), cell.status().since, now);
         self.update(id, |status, service| {
             status.state = change.to;
@@ -104,12 +106,12 @@ impl Supervisor {
     /// machine tells of more than can be seen, and a reader is not woken to see the same again.
     /// Readiness is told here, before what follows from it.
     pub(super) fn publish_touched(&mut self, id: ServiceId) {
-        let before = self.shared.cells[id.index()].status();
+        let before = self.cells[id.index()].status();
         if !self.differs(&before, id) {
             return;
         }
         self.update(id, |_, _| {});
-        let after = self.shared.cells[id.index()].status();
+        let after = self.cells[id.index()].status();
         // Who is about to stop is told to be, which says it all.
         let runs = self.machine.state(id) == ServiceState::Running;
         if runs && after.state == ServiceState::Running && before.ready != after.ready {
@@ -119,7 +121,7 @@ impl Supervisor {
 
     /// Whether a status shows something else than the machine knows, the state aside.
     fn differs(&self, status: &Status, id: ServiceId) -> bool {
-        let cells = &self.shared.cells;
+        let cells = &self.cells;
         let waiting_on = self.machine.waiting_on(id).map(|id| cells[id.index()].name());
         status.ready != self.machine.is_ready(id)
             || status.desired != self.machine.desired(id)
@@ -139,7 +141,7 @@ impl Supervisor {
 
     /// Says at the end of the start what did not come up, and why, on one line.
     fn name_unready(&self) {
-        let statuses = self.shared.cells.iter().map(|cell| cell.status());
+        let statuses = self.cells.iter().map(|cell| cell.status());
         let wanted: Vec<_> = statuses.filter(|it| it.desired == Desired::Running).collect();
         let unready: Vec<String> = wanted
             .iter()
@@ -180,7 +182,7 @@ impl Supervisor {
                 }
             }
         });
-        let after = self.shared.cells[id.index()].status();
+        let after = self.cells[id.index()].status();
         let [said, says] = said;
         if said != says {
             let cause = if says.is_some() { "degraded" } else { "recovered" };
@@ -212,7 +214,7 @@ impl Supervisor {
     }
 
     pub(super) fn tell_restart(&mut self, id: ServiceId, cause: &'static str, message: &str) {
-        let cell = &self.shared.cells[id.index()];
+        let cell = &self.cells[id.index()];
         let (name, generation) = (cell.name(), self.machine.generation(id));
         if self.machine.is_exhausted(id) {
             tracing::error!(
@@ -238,7 +240,7 @@ impl Supervisor {
         generation: Generation,
         failure: &Failure,
     ) {
-        let cell = &self.shared.cells[id.index()];
+        let cell = &self.cells[id.index()];
         super::log_failure(cell, generation, failure, "a request failed");
         self.append(Event {
             generation: Some(generation),
@@ -249,7 +251,7 @@ impl Supervisor {
 
     pub(super) fn tell_leaked(&mut self, id: ServiceId, generation: Generation) {
         tracing::warn!(
-            target: "processpype", service = %self.shared.cells[id.index()].name(),
+            target: "processpype", service = %self.cells[id.index()].name(),
             generation = generation.0,
             "somebody still holds the instance of a generation that is gone"
         );
@@ -296,7 +298,7 @@ impl Supervisor {
     }
 
     pub(super) fn names(&self, ids: impl Iterator<Item = ServiceId>) -> Vec<ServiceName> {
-        ids.map(|id| self.shared.cells[id.index()].name().clone()).collect()
+        ids.map(|id| self.cells[id.index()].name().clone()).collect()
     }
 
     /// Returns the public text of a service's failure.
@@ -314,7 +316,7 @@ impl Supervisor {
         id: ServiceId,
         change: impl FnOnce(&mut Status, &super::Service),
     ) {
-        let cell = &self.shared.cells[id.index()];
+        let cell = &self.cells[id.index()];
         let mut status = Status::clone(&cell.status());
         status.ready = self.machine.is_ready(id);
         status.desired = self.machine.desired(id);
@@ -345,7 +347,7 @@ impl Supervisor {
             seq: 0,
             time: self.clock.now(),
             kind,
-            service: id.map(|id| self.shared.cells[id.index()].name().clone()),
+            service: id.map(|id| self.cells[id.index()].name().clone()),
             generation: None,
             from: None,
             to: None,
@@ -371,7 +373,7 @@ impl Supervisor {
     }
 
     fn log_change(&self, change: Change, failure: Option<&ErrorInfo>, detail: Option<&str>) {
-        let name = self.shared.cells[change.service.index()].name();
+        let name = self.cells[change.service.index()].name();
         let generation = change.generation.0;
         let detail = detail.map_or(String::new(), |detail| format!(": {detail}"));
         let cause = change.cause.as_str();

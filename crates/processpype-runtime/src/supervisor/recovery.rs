@@ -244,7 +244,7 @@ impl Supervisor {
         let stops = change.to == ServiceState::Stopping && change.cause == Cause::GroupRestarted;
         let group = self.machine.groups().group_of(change.service).filter(|_| stops)?;
         let group = &self.groups[group];
-        let failed = self.shared.cells[group.failed?.index()].name();
+        let failed = self.cells[group.failed?.index()].name();
         Some(format!("restarts with its group `{}`, because `{failed}` failed", group.name))
     }
 

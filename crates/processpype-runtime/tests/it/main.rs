@@ -9,5 +9,6 @@
 
 mod bounds;
 mod harness;
+mod members;
 mod threads;
 mod watchdog;

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::exit::exit_codes;
 use clap::{Parser, Subcommand};
-use processpype_cli::{CLIENT_EXIT_CODES, ClientVerb, Shell, Target, URL_VARIABLE};
+use processpype_cli::{ClientVerb, ColourArgs, ConnectArgs, Shell, client_exit_codes};
 
 /// Run this application, look at what it would do, or ask and command one that runs.
 ///
@@ -11,10 +12,11 @@ use processpype_cli::{CLIENT_EXIT_CODES, ClientVerb, Shell, Target, URL_VARIABLE
 #[derive(Debug, Parser)]
 #[command(
     after_help = format!(
-        "Exit codes of what runs or checks the application: 0 clean · 64 usage · 69 address in use \
-         · 70 own bug · 78 configuration or plan · 80 a significant service failed at start · \
-         81 later · 82 services had to be ended by force · 83 second signal\nExit codes of what \
-         asks a running one: {CLIENT_EXIT_CODES}"
+        "Exit codes of what runs or checks the application: {}
+Exit codes of what asks a running \
+         one: {}",
+        exit_codes(),
+        client_exit_codes()
     ),
     disable_help_subcommand = true,
     max_term_width = 100
@@ -36,12 +38,11 @@ pub(super) struct Arguments {
     #[arg(long, global = true)]
     pub(super) json: bool,
 
-    /// Where the running application listens. Left out: where this application's own configuration
-    /// says.
-    #[arg(
-        short, long, value_name = "URL", global = true, env = URL_VARIABLE, hide_env_values = true
-    )]
-    pub(super) url: Option<Target>,
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+
+    #[command(flatten)]
+    pub(super) colour: ColourArgs,
 
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,

@@ -38,6 +38,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("server.platform_stop_timeout", "30s"),
     ("server.platform_start_timeout", "2m"),
     ("server.allowed_hosts", "[box.example.org]"),
+    ("server.creatable_kinds", "[ticker]"),
+    ("server.shutdown_endpoint", "true"),
     ("server.auth.certificates", "[{name: ci, role: operator, dns: ci.example.org}]"),
     ("server.tls.certificate", "/etc/shop/tls.crt"),
     ("server.tls.key", "/etc/shop/tls.key"),

@@ -182,3 +182,14 @@ fn schema_and_openapi() {
     assert_eq!(openapi["openapi"], "3.1.0");
     assert_eq!(openapi["info"]["title"], "Demo");
 }
+
+#[test]
+fn every_exit_code_is_documented() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let table = docs.split("| Exit code | Cause | Restart it? |\n|---|---|---|\n").nth(1).unwrap();
+    let rows = table.split("\n\n").next().unwrap().lines();
+    let cells = rows.flat_map(|row| row.split('|').nth(1).unwrap().split(','));
+    let codes: Vec<u8> = cells.map(|code| code.trim().parse().unwrap()).collect();
+    assert_eq!(codes, processpype::Exit::ALL.map(processpype::Exit::code));
+}

@@ -21,6 +21,7 @@ mod health;
 mod metrics;
 mod mutations;
 mod panics;
+mod registering;
 mod requests;
 mod restarts;
 mod seed;

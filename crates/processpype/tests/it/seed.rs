@@ -115,7 +115,7 @@ async fn the_manager_registers_shows_and_orchestrates() {
     let app = my_application().await.unwrap();
     let manager = app.manager();
     assert_eq!(
-        manager.names().map(processpype::ServiceName::as_str).collect::<Vec<_>>(),
+        manager.names().iter().map(processpype::ServiceName::as_str).collect::<Vec<_>>(),
         ["my_service"]
     );
     let status = manager.status("my_service").unwrap();

@@ -73,7 +73,7 @@ const BODIES: [&str; 8] = [
     "kanarie",
     r#"{"level": "kanarie"}"#,
     r#"{"level": "debug", "for": "kanarie"}"#,
-    r#"{"level": "debug", "kanarie": "kanarie"}"#,
+    r#"{"level": "debug", "fro": "kanarie"}"#,
 ];
 
 /// Configurations that are wrong, with a secret near to what is wrong.
@@ -154,14 +154,14 @@ fn verbs_below_verbs_are_listed_too() {
 
 /// A verb that asks a running application, and whether it wants the name of a service.
 #[derive(Debug)]
-struct Asking {
-    words: Vec<String>,
-    wants_name: bool,
+pub(crate) struct Asking {
+    pub(crate) words: Vec<String>,
+    pub(crate) wants_name: bool,
 }
 
 /// Splits the verbs: those that ask a running application, with a name where they want one, and
 /// those that read the configuration. Nothing answers at the address that they are tried with.
-fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
+pub(crate) fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
     let run_itself = vec!["run".to_owned()];
     let (mut asking, mut others) = (Vec::new(), vec![run_itself.clone()]);
     for words in verbs().into_iter().filter(|words| *words != run_itself) {

@@ -173,6 +173,22 @@ fn json_is_what_the_application_answers() {
 }
 
 #[test]
+fn every_verb_has_json() {
+    let app = shop();
+    for crate::canary::Asking { words, wants_name } in crate::canary::asking().0 {
+        let name = wants_name.then_some("disk");
+        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(name).collect();
+        let printed = ask(&app, &[&arguments[..], &["--json"]].concat());
+        assert!(matches!(printed.code, Some(0 | 1)), "{arguments:?}: {printed:?}");
+        assert!(!printed.stdout.is_empty(), "{arguments:?}: {printed:?}");
+        for line in printed.stdout.lines() {
+            let read = serde_json::from_str::<Value>(line);
+            assert!(read.is_ok_and(|value| value.is_object()), "{arguments:?}: {line}");
+        }
+    }
+}
+
+#[test]
 fn following_ends_when_the_application_closes() {
     let app = Playground::settled(PAIR);
     let url = format!("http://{}", app.address);

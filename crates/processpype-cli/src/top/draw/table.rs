@@ -6,7 +6,7 @@
 //! 2. Which rows are shown follows from the selection alone: it is in the middle where there is
 //!    enough on both sides.
 
-use processpype_api::{Desired, Restart, ServiceStatus};
+use processpype_api::{Restart, ServiceStatus};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -14,9 +14,9 @@ use ratatui::text::{Line, Span};
 
 use super::Theme;
 use crate::top::model::{Link, Model};
+use crate::view::Paper;
 use crate::view::status::what;
 use crate::view::table::cut;
-use crate::view::{Paper, word};
 
 /// The widest name that is not cut.
 const NAME_MAX: usize = 24;
@@ -161,14 +161,10 @@ impl Column {
         let paper = Paper { width: None, now: Some(model.now()) };
         match self {
             Self::Name => it.name.clone(),
-            Self::State => word(it.state).to_owned(),
+            Self::State => it.state.as_str().to_owned(),
             Self::Ready => if it.ready { "yes" } else { "-" }.to_owned(),
             Self::Wanted if !it.enabled => "never".to_owned(),
-            Self::Wanted => match it.desired {
-                Desired::Running => "running",
-                Desired::Stopped => "stopped",
-            }
-            .to_owned(),
+            Self::Wanted => it.desired.as_str().to_owned(),
             Self::Retry => {
                 it.restart.as_ref().map_or_else(|| "-".to_owned(), |it| retry(it, paper))
             }

@@ -1,0 +1,59 @@
+//! Operations: listed, looked at and cancelled; and restarts held and let go.
+
+use std::time::Duration;
+
+use processpype_api::{CommandBody, Operation, OperationPage, RestartsPaused};
+
+use crate::error::ClientError;
+use crate::exit::ClientExit;
+use crate::look::{Asking, escape};
+use crate::verb::{OperationsArgs, PauseArgs, ResumeArgs};
+use crate::view;
+
+/// How many operations are asked for at once: what the application gives at most.
+const PAGE: usize = 1000;
+
+pub(crate) async fn operations(
+    asking: &Asking,
+    args: &OperationsArgs,
+) -> Result<ClientExit, ClientError> {
+    let filter = |name: &str, value: &Option<String>| {
+        value.as_ref().map_or(String::new(), |value| format!("&{name}={}", escape(value)))
+    };
+    let filters = [filter("service", &args.service), filter("state", &args.state)].concat();
+    let path = format!("/operations?limit={PAGE}{filters}");
+    asking.show(&path, |page: &OperationPage, paper| view::operations(page, paper)).await
+}
+
+pub(crate) async fn operation(asking: &Asking, id: &str) -> Result<ClientExit, ClientError> {
+    let path = format!("/operations/{}", escape(id));
+    asking.show(&path, |it: &Operation, paper| view::operation(it, paper)).await
+}
+
+pub(crate) async fn cancel(asking: &Asking, id: &str) -> Result<ClientExit, ClientError> {
+    let answer = asking.client.delete(&format!("/operations/{}", escape(id))).await?;
+    asking.print(&answer, |it: &Operation, paper| view::operation(it, paper))?;
+    Ok(ClientExit::Done)
+}
+
+pub(crate) async fn pause(asking: &Asking, args: &PauseArgs) -> Result<ClientExit, ClientError> {
+    restarts(asking, &format!("/restarts/pause?for={}", args.length), &args.reason).await
+}
+
+pub(crate) async fn resume(asking: &Asking, args: &ResumeArgs) -> Result<ClientExit, ClientError> {
+    restarts(asking, "/restarts/resume", &args.reason).await
+}
+
+async fn restarts(
+    asking: &Asking,
+    path: &str,
+    reason: &Option<String>,
+) -> Result<ClientExit, ClientError> {
+    let body = reason.as_ref().map_or(String::new(), |reason| {
+        let body = CommandBody { reason: Some(reason.clone()) };
+        serde_json::to_string(&body).unwrap_or_default()
+    });
+    let answer = asking.client.post(path, body, Duration::ZERO).await?;
+    asking.print(&answer, |it: &RestartsPaused, paper| view::paused(it, paper))?;
+    Ok(ClientExit::Done)
+}

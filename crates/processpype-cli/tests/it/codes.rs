@@ -1,0 +1,65 @@
+//! Every exit code: in the documents, and as the program really ends.
+
+use processpype_cli::ClientExit;
+
+use crate::{Ran, answer, run, serve, status};
+
+/// Makes the program end in one way.
+fn end_as(exit: ClientExit) -> Ran {
+    match exit {
+        ClientExit::Done => run(&["--version"]),
+        ClientExit::Refused => {
+            let body = r#"{"title":"t","status":404,"code":"unknown-service","detail":"d"}"#;
+            let (url, _) = serve(vec![answer("404 Not Found", "application/problem+json", body)]);
+            run(&["-u", &url, "why", "a"])
+        }
+        ClientExit::Usage => run(&["sttaus"]),
+        ClientExit::Unreachable => run(&["-u", "http://127.0.0.1:1", "status"]),
+        ClientExit::Unreadable => {
+            let (url, _) = serve(vec![answer("200 OK", "text/html", "<html>")]);
+            run(&["-u", &url, "status"])
+        }
+        ClientExit::StillGoing => {
+            let accepted = r#"{"status":"accepted","command":"stop","service":"db",
+                "state":"stopping","waiting_on":[],"location":"/","operation":1}"#;
+            let accepted = answer("202 Accepted", "application/json", accepted);
+            let stopping = status("stopping", 1, "");
+            let (url, _) = serve(vec![status("running", 1, ""), accepted, stopping]);
+            run(&["-u", &url, "stop", "db", "--wait", "1ms"])
+        }
+        ClientExit::Misconfigured => run(&["--context", "nobody", "status"]),
+        other => panic!("how does the program end as {other:?}?"),
+    }
+}
+
+#[test]
+fn every_code_is_met_and_documented() {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let table = docs.split("| Exit code | Means |\n|---|---|\n").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let codes = table.lines().map(|row| row.split('|').nth(1).unwrap().trim().parse().unwrap());
+    let codes: Vec<u8> = codes.collect();
+    assert_eq!(codes, ClientExit::ALL.map(ClientExit::code), "the table of docs/operations.md");
+    let help = run(&["--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for exit in ClientExit::ALL {
+        let ran = end_as(exit);
+        assert_eq!(ran.code, Some(i32::from(exit.code())), "{exit:?}: {ran:?}");
+        assert!(help.contains(&format!("{} {}", exit.code(), exit.meaning())), "{exit:?}: {help}");
+    }
+}
+
+#[test]
+fn colour_is_where_it_is_wanted() {
+    let page =
+        r#"{"title":"Shop","version":"1","environment":"e","state":"running","services":{}}"#;
+    let check = |arguments: &[&str], variables: &[(&str, &str)], expected: bool| {
+        let (url, _) = serve(vec![answer("200 OK", "application/json", page)]);
+        let ran = crate::run_with(&[&["-u", &url, "status"], arguments].concat(), variables);
+        assert_eq!(ran.out.contains('\u{1b}'), expected, "{arguments:?} {variables:?}: {ran:?}");
+    };
+    check(&[], &[], false);
+    check(&["--color", "always"], &[("NO_COLOR", "1")], true);
+    check(&["--color", "never"], &[("CLICOLOR_FORCE", "1")], false);
+    check(&[], &[("CLICOLOR_FORCE", "1")], true);
+}

@@ -1,0 +1,274 @@
+//! Services that are registered over the API, and the end of the application.
+//!
+//! # Invariants
+//!
+//! 1. Once its body is read, an order is in the supervisor's queue before anything is waited for:
+//!    who leaves then has still given it.
+//! 2. A service is made by the application's own [`Creator`](processpype_runtime::Creator): which
+//!    kinds there are, and of which services may be made, is its to say.
+//! 3. What is wrong in a section is told by path, message and what would be valid, never by value.
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::Response;
+use processpype_api::{
+    Accepted, Code, Commanded, Effect, Fault, Problem, RegisterBody, ShuttingDown,
+};
+use processpype_config::{Layer, Origin, Report};
+use processpype_core::ServiceName;
+use processpype_runtime::{
+    CommandError, CreateError, Foreseen, PlanError, REGISTERED_MAX, RegisterError, Registered,
+    Registration, Request as By, Wish,
+};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::query::Query;
+use crate::refusal::{self, busy};
+use crate::server::Control;
+use crate::{commands, convert, reply, status};
+
+/// What an operator should know about a service that is registered over the API.
+const NOTE: &str = "it stays until it is deregistered or the process ends: the file is the truth, \
+    and the next start knows nothing of it";
+
+/// Carries out `POST /services`.
+pub(crate) async fn register(
+    control: &Control,
+    request: Request,
+    mut by: By,
+) -> Result<Response, Problem> {
+    let limits = &control.settings.limits;
+    let mut query = Query::of(request.uri());
+    let wait = query.wait("wait", limits.default_wait, limits.max_wait);
+    let is_dry = query.flag("dry_run");
+    query.finish()?;
+    let Ok(_place) = control.commands.try_acquire() else { return Err(busy()) };
+    let body: RegisterBody = commands::read(control, request).await?;
+    if let Some(reason) = &body.reason {
+        by = by.because(reason);
+    }
+    let registration = wanted(control, &body, &by.actor)?;
+    let manager = &control.manager;
+    if is_dry {
+        let asked = timeout(limits.accept_time, manager.foresee_registration(registration)).await;
+        let foreseen = asked.map_err(|_| busy())?;
+        return Ok(foretold(&body.name, foreseen.map_err(|error| refused(control, &body, error))?));
+    }
+    let asked = timeout(limits.accept_time, manager.register(registration, by)).await;
+    let registered = asked.map_err(|_| busy())?;
+    let registered = registered.map_err(|error| refused(control, &body, error))?;
+    let id = registered.operation.0;
+    let Registered { name, generation, start, .. } = registered;
+    let Some(start) = start else {
+        return Ok(created(control, id, Effect::Registered, &name, generation.0));
+    };
+    match timeout(wait, start.outcome()).await {
+        Ok(Ok(done)) => Ok(created(control, id, Effect::Started, &name, done.generation.0)),
+        Ok(Err(error)) => {
+            let problem = refusal::problem("start", name.as_str(), &error);
+            let help =
+                format!("it is registered all the same; `DELETE /services/{name}` undoes it");
+            Err(problem.service(name.as_str()).operation(id).help(help))
+        }
+        Err(_) => accepted(control, id, name.as_str()),
+    }
+}
+
+/// Carries out `POST /shutdown`.
+pub(crate) async fn shut_down(
+    control: &Control,
+    request: Request,
+    mut by: By,
+) -> Result<Response, Problem> {
+    Query::of(request.uri()).finish()?;
+    if !control.settings.shutdown_endpoint {
+        let detail = "the application cannot be closed over HTTP";
+        let help = "set `server.shutdown_endpoint: true` and restart, or send SIGTERM";
+        return Err(Problem::new(Code::ShutdownDisabled, detail).help(help));
+    }
+    let Ok(_place) = control.commands.try_acquire() else { return Err(busy()) };
+    let body = commands::body(control, request).await?;
+    if let Some(reason) = &body.reason {
+        by = by.because(reason);
+    }
+    let limits = &control.settings.limits;
+    match timeout(limits.accept_time, control.manager.shut_down(by)).await {
+        Ok(Ok(shutdown)) => {
+            let told = ShuttingDown {
+                operation: shutdown.operation.0,
+                status: "closing".to_owned(),
+                changed: shutdown.changed,
+                closing_timeout_ms: u64::try_from(shutdown.within.as_millis()).unwrap_or(u64::MAX),
+            };
+            Ok(reply::json(StatusCode::ACCEPTED, &told))
+        }
+        Ok(Err(error)) => Err(refusal::problem("shutdown", "", &error)),
+        Err(_) => Err(busy()),
+    }
+}
+
+/// Makes what is to be registered.
+fn wanted(control: &Control, body: &RegisterBody, actor: &str) -> Result<Registration, Problem> {
+    let mut faults = Vec::new();
+    let name = match ServiceName::new(&body.name) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            faults.push(Fault::new("name", error.to_string()));
+            None
+        }
+    };
+    let section = section(body, actor, &mut faults);
+    let (Some(name), Some(section), true) = (name, section, faults.is_empty()) else {
+        return Err(invalid(faults));
+    };
+    let wish = Wish::of(name, &body.kind).with_section(section);
+    let made = control.manager.create(&wish);
+    let mut registration = Registration::of(made.map_err(|error| unmade(&body.kind, &error))?);
+    registration.group.clone_from(&body.group);
+    registration.start = body.start;
+    Ok(registration)
+}
+
+/// The section that the body describes: what stands beside `config` is part of it.
+fn section(body: &RegisterBody, actor: &str, faults: &mut Vec<Fault>) -> Option<Layer> {
+    let mut config = body.config.clone();
+    if config.contains_key("kind") {
+        faults.push(Fault::new("config.kind", "the kind stands beside `config`, not in it"));
+    }
+    let uses = body.uses.iter().map(|(role, name)| (role.clone(), Value::from(name.as_str())));
+    let beside = [
+        ("uses", (!body.uses.is_empty()).then(|| Value::Object(uses.collect()))),
+        ("depends_on", (!body.depends_on.is_empty()).then(|| body.depends_on.clone().into())),
+    ];
+    for (key, value) in beside {
+        let Some(value) = value else { continue };
+        if config.insert(key.to_owned(), value).is_some() {
+            faults.push(Fault::new(format!("config.{key}"), format!("`{key}` stands twice")));
+        }
+    }
+    let text = Value::Object(config).to_string();
+    match Layer::from_json(text.as_bytes()) {
+        Ok(layer) => Some(layer.attributed(&Origin::api(actor))),
+        Err(report) => {
+            faults.extend(commands::faults(&report, |path| format!("config.{path}")));
+            None
+        }
+    }
+}
+
+fn unmade(kind: &str, error: &CreateError) -> Problem {
+    match error {
+        CreateError::UnknownKind { creatable } => {
+            let message = format!("there is no kind `{kind}`");
+            let fault = Fault { valid: creatable.clone(), ..Fault::new("kind", message) };
+            invalid(vec![fault])
+        }
+        CreateError::NotCreatable { creatable } => {
+            let detail = format!("services of kind `{kind}` may not be made at run time");
+            let valid = match &creatable[..] {
+                [] => "no kind may be asked for".to_owned(),
+                names => format!("these kinds may be asked for: {}", names.join(", ")),
+            };
+            let help = format!("list it in `server.creatable_kinds` if it is harmless; {valid}");
+            Problem::new(Code::KindNotCreatable, detail).help(help)
+        }
+        CreateError::Config(report) => in_config(report),
+        _ => reply::internal("a service was not made for an unknown reason"),
+    }
+}
+
+fn in_config(report: &Report) -> Problem {
+    // Its paths begin with `services.NAME`.
+    let place = |path: &str| {
+        let own = path.splitn(3, '.').nth(2).filter(|own| !own.is_empty());
+        own.map_or_else(|| "config".to_owned(), |own| format!("config.{own}"))
+    };
+    invalid(commands::faults(report, place))
+}
+
+fn invalid(faults: Vec<Fault>) -> Problem {
+    let detail = "the body does not fit its schema; `errors` lists where";
+    Problem::new(Code::InvalidBody, detail).errors(faults)
+}
+
+/// Says why a service cannot join.
+fn refused(control: &Control, body: &RegisterBody, error: RegisterError) -> Problem {
+    let problem = match error {
+        RegisterError::Taken { name } => {
+            let problem = Problem::new(Code::NameTaken, format!("there is a service `{name}`"));
+            let state = control.manager.state(name.as_str());
+            let problem = problem.service(name.as_str());
+            return match state {
+                Some(state) => problem.state(state),
+                None => problem,
+            };
+        }
+        RegisterError::Config(report) => in_config(&report),
+        RegisterError::Plan(error) => unfit(&error),
+        RegisterError::ProviderLeaves { provider } => {
+            let detail = format!("its provider `{provider}` is about to leave the application");
+            Problem::new(Code::ProviderStopped, detail).provider(provider.as_str())
+        }
+        RegisterError::TooMany => {
+            let detail = format!("{REGISTERED_MAX} services have joined since the start");
+            Problem::new(Code::TooManyServices, detail)
+        }
+        RegisterError::Start(error) => refusal::problem("start", &body.name, &error),
+        RegisterError::Closing => refusal::problem("register", &body.name, &CommandError::Closing),
+        RegisterError::Busy => return busy(),
+        _ => reply::internal("a service was refused for an unknown reason"),
+    };
+    problem.service(&body.name)
+}
+
+fn unfit(error: &PlanError) -> Problem {
+    let fault = |problem: &processpype_runtime::PlanProblem| Fault {
+        help: problem.help.clone(),
+        ..Fault::new(problem.code.as_str(), problem.message.clone())
+    };
+    let faults = error.problems().iter().map(fault).collect();
+    let detail = "the service does not fit into the application; `errors` says why";
+    Problem::new(Code::UnfitService, detail).errors(faults)
+}
+
+/// Answers 201: it is there.
+fn created(
+    control: &Control,
+    operation: u64,
+    effect: Effect,
+    name: &ServiceName,
+    generation: u64,
+) -> Response {
+    let commanded = Commanded {
+        operation,
+        status: effect,
+        service: name.to_string(),
+        changed: true,
+        generation,
+        affected: Vec::new(),
+        note: Some(NOTE.to_owned()),
+    };
+    let location = format!("{}/services/{name}", control.prefix());
+    reply::located(StatusCode::CREATED, &commanded, &location)
+}
+
+/// Answers 202: it is there, and its start goes on.
+fn accepted(control: &Control, operation: u64, name: &str) -> Result<Response, Problem> {
+    let now = status::known(control, name)?;
+    let accepted = Accepted {
+        operation,
+        status: "accepted".to_owned(),
+        command: "register".to_owned(),
+        service: name.to_owned(),
+        state: now.state.into(),
+        waiting_on: convert::names(&now.waiting_on),
+        location: format!("{}/operations/{operation}", control.prefix()),
+    };
+    Ok(reply::accepted(&accepted, &accepted.location))
+}
+
+/// Answers 200: what would happen.
+fn foretold(name: &str, foreseen: Foreseen) -> Response {
+    reply::json(StatusCode::OK, &convert::foreseen("register", name, 0, &foreseen))
+}

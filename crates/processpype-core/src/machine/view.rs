@@ -1,0 +1,174 @@
+//! What everybody may know of a machine: questions that change nothing.
+
+use super::{CloseCause, Life, Machine, Phase};
+use crate::graph::{EdgePolicy, Graph, ServiceId};
+use crate::group::Groups;
+use crate::state::{Desired, Generation, ServiceState};
+
+impl Machine {
+    /// Returns the graph.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Returns the groups.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// Returns the state of a service.
+    #[must_use]
+    pub fn state(&self, id: ServiceId) -> ServiceState {
+        self.record(id).state
+    }
+
+    /// Returns the generation that lives, or lived last.
+    #[must_use]
+    pub fn generation(&self, id: ServiceId) -> Generation {
+        self.record(id).generation
+    }
+
+    /// Returns what the service should be doing.
+    #[must_use]
+    pub fn desired(&self, id: ServiceId) -> Desired {
+        self.record(id).desired
+    }
+
+    /// Returns whether the service is running and ready.
+    #[must_use]
+    pub fn is_ready(&self, id: ServiceId) -> bool {
+        let record = self.record(id);
+        record.state == ServiceState::Running && record.ready
+    }
+
+    /// Returns whether dependents of the service may start: it is ready and staying and no oneshot,
+    /// or completed.
+    #[must_use]
+    pub fn is_available(&self, id: ServiceId) -> bool {
+        self.record(id).available
+    }
+
+    /// Returns whether the last generation completed.
+    #[must_use]
+    pub fn is_completed(&self, id: ServiceId) -> bool {
+        self.record(id).completed
+    }
+
+    /// Returns whether something of the current generation is left, an orphan included.
+    #[must_use]
+    pub fn is_alive(&self, id: ServiceId) -> bool {
+        self.record(id).life != Life::Gone
+    }
+
+    /// Returns whether the service's last generation was given up although it may still run.
+    #[must_use]
+    pub fn is_orphaned(&self, id: ServiceId) -> bool {
+        self.record(id).life == Life::Orphan
+    }
+
+    /// Returns whether the last generation had to be ended by force.
+    #[must_use]
+    pub fn was_forced(&self, id: ServiceId) -> bool {
+        self.record(id).forced
+    }
+
+    /// Returns whether the service is down and a restart was asked for that has not come yet.
+    ///
+    /// ```
+    /// use processpype_core::{
+    ///     Action, ErrorKind, Exit, Generation, Graph, Machine, Report, ServiceId, ServiceState,
+    ///     Timer, Traits,
+    /// };
+    ///
+    /// let (id, first) = (ServiceId(0), Generation(1));
+    /// let mut machine = Machine::new(Graph::new(1, [])?, vec![Traits::default()], 8);
+    /// let mut actions = Vec::new();
+    /// machine.boot(&mut actions);
+    /// let failed = Exit::Failed(ErrorKind::Failed);
+    /// machine.report(id, first, Report::Gone(failed), &mut actions);
+    /// assert!(actions.contains(&Action::Retry(id, first)) && machine.is_retrying(id));
+    ///
+    /// machine.report(id, first, Report::Elapsed(Timer::Restart), &mut actions);
+    /// assert_eq!(machine.state(id), ServiceState::Starting);
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
+    #[must_use]
+    pub fn is_retrying(&self, id: ServiceId) -> bool {
+        self.record(id).recovery.is_some()
+    }
+
+    /// Returns whether nothing is in the way of a start: no provider and no member of its group
+    /// that it would have to wait for.
+    #[must_use]
+    pub fn may_start(&self, id: ServiceId) -> bool {
+        self.record(id).unmet == 0
+    }
+
+    /// Returns whether the service was given up because it was restarted too often.
+    #[must_use]
+    pub fn is_exhausted(&self, id: ServiceId) -> bool {
+        self.record(id).exhausted
+    }
+
+    /// Returns the services that a service misses: that it waits for to start, providers and
+    /// members of its group, or that it runs without, because its edges hold.
+    pub fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
+        let (starts, runs) = (self.record(id).wanted.is_some(), self.record(id).is_up());
+        let open = !self.is_closing();
+        let misses = move |&(provider, policy): &(ServiceId, EdgePolicy)| {
+            let counts = starts || (runs && policy.gates());
+            open && counts && self.record(provider).blocks(policy)
+        };
+        let providers = self.graph.provider_edges(id).filter(misses);
+        let mates = self.blocking_mates(id).filter(move |&mate| {
+            let is_listed = |(provider, policy)| provider == mate && misses(&(provider, policy));
+            starts && open && !self.graph.provider_edges(id).any(is_listed)
+        });
+        providers.map(|(provider, _)| provider).chain(mates)
+    }
+
+    /// Returns the direct dependents whose generation lives.
+    pub fn live_dependents(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
+        let dependents = self.graph.dependents(id).iter().copied();
+        dependents.filter(|&dependent| self.record(dependent).life == Life::Live)
+    }
+
+    /// Returns what a cascading stop would stop first: all that cannot do without the service,
+    /// directly or not, and live or are to.
+    pub fn cascade(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
+        let touched = |&dependent: &ServiceId| {
+            let record = self.record(dependent);
+            record.life == Life::Live || record.wanted.is_some() || record.recovery.is_some()
+        };
+        self.graph.all_requiring(id).into_iter().filter(touched)
+    }
+
+    /// Returns what a restart with dependents would restart too: all that live and cannot do
+    /// without the service, through those that live.
+    #[must_use]
+    pub fn following(&self, id: ServiceId) -> Vec<ServiceId> {
+        let mut found = self.clone().mark_following(id, EdgePolicy::gates);
+        found.sort_unstable();
+        found
+    }
+
+    /// Returns whether everything that should start had started, failed or waited once.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Returns whether the application is closing or closed.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing | Phase::Closed)
+    }
+
+    /// Returns why the application closes.
+    #[must_use]
+    pub fn close_cause(&self) -> Option<CloseCause> {
+        self.close_cause
+    }
+}

@@ -1,0 +1,423 @@
+//! Services that join a running application, and services that leave it.
+//!
+//! # Invariants
+//!
+//! 1. A registration is tried on a copy of the machine first: what a copy refuses has changed
+//!    nothing, and what it takes the machine takes.
+//! 2. Readers see a service from the moment it has joined until the moment it has left, and the
+//!    event of either comes after it.
+//! 3. Of a service that has left nothing is kept but its name, its place and its last number, for
+//!    as long as [`Vacancies`](processpype_core::Vacancies) remember it.
+//!
+//! A handle to another service is bound when the one that asked for it is registered. So a service
+//! that joins is in nobody's `Deps` but of those that join after it; and as nobody leaves whom
+//! others have an edge to, no handle is ever bound to a service that has left.
+
+use std::sync::Arc;
+
+use processpype_config::Section;
+use processpype_core::{
+    Action, EdgePolicy, EventKind, Generation, Machine, Newcomer, OperationId, Outcome, ServiceId,
+    ServiceName, Step, Strategy, Unregistrable, Verb,
+};
+
+use super::{Service, Supervisor, publish};
+use crate::argument::{Need, Wiring};
+use crate::binding::{Binder, Bound};
+use crate::blueprint::{Assembly, EdgeOrigin, NamedEdge, Spec};
+use crate::directory::Directory;
+use crate::group::NamedGroup;
+use crate::journal::Event;
+use crate::layout::{LaidOut, Layout};
+use crate::metrics::Families;
+use crate::newcomer::{RegisterError, Registered, Registration};
+use crate::operation::{Done, Foreseen, ForeseenStep, Request};
+use crate::problem::{PlanCode, PlanError, PlanProblem};
+use crate::register::OperationStatus;
+use crate::timers::Due;
+
+/// What the loop knows of the application as a whole, to let services join and leave.
+#[derive(Debug)]
+pub(super) struct Members {
+    /// Every edge, with who declared it.
+    pub(super) edges: Vec<NamedEdge>,
+    pub(super) groups: Vec<NamedGroup>,
+    pub(super) shared: crate::shared::SharedValues,
+    pub(super) vacancies: processpype_core::Vacancies,
+    /// How many services there may be.
+    pub(super) most: usize,
+    pub(super) families: Arc<Families>,
+    /// Who has left, and is still named by what is being done.
+    pub(super) leaving: Vec<ServiceId>,
+}
+
+/// A service that has a place and providers, and is not there yet.
+struct Prepared {
+    at: ServiceId,
+    bound: Bound,
+    newcomer: Newcomer,
+}
+
+/// A start as a registration asks for it.
+const START: Verb = Verb::Start { with_dependencies: false, force: false };
+
+/// The operation of a start that is only tried.
+const NOBODY: OperationId = OperationId(u64::MAX);
+
+// === impl Members ===
+
+impl Members {
+    fn group(&self, name: &str) -> Result<usize, RegisterError> {
+        let place = self.groups.iter().position(|group| &*group.name == name);
+        place.ok_or_else(|| {
+            let message = format!("there is no group `{name}`");
+            let mut names: Vec<&str> = self.groups.iter().map(|group| &*group.name).collect();
+            names.sort_unstable();
+            let help = match processpype_config::nearest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "the application has no group".to_owned(),
+                None => format!("the groups are {}", names.join(", ")),
+            };
+            plan_error(PlanProblem::new(PlanCode::Group, message).help(help))
+        })
+    }
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    /// Lets a service join, and starts it if that is asked for.
+    pub(super) fn register(
+        &mut self,
+        registration: Registration,
+        by: Request,
+    ) -> Result<Registered, RegisterError> {
+        if self.operations.len() >= super::OPERATIONS_PENDING {
+            return Err(RegisterError::Busy);
+        }
+        let Prepared { at, bound, newcomer } = self.prepare(&registration)?;
+        let Registration { spec, start, .. } = registration;
+        let generation = self.try_to_join(at, &newcomer, start)?.generation(at);
+        self.seat(at, spec, bound, newcomer.group, generation);
+        let name = self.cells[at.index()].name().clone();
+        self.step(|machine, actions| {
+            let joined = machine.register(at, &newcomer, actions);
+            joined.expect("a copy of the machine has taken it");
+        });
+        self.show_members();
+        let operation = self.number();
+        self.open_registration(operation, &name, start, &by);
+        self.tell_member(at, "registered", Some(operation), &by);
+        let start = if start {
+            Some(self.give(operation, at, START, by))
+        } else {
+            let done = Done { changed: true, generation, affected: Vec::new() };
+            self.close_record(operation, Ok(done));
+            None
+        };
+        Ok(Registered { name, generation, operation, start })
+    }
+
+    /// Keeps the operation; it ends at once, or with the start.
+    fn open_registration(&self, id: OperationId, name: &ServiceName, start: bool, by: &Request) {
+        self.shared.register.open(OperationStatus {
+            id,
+            verb: "register",
+            flags: if start { vec!["start"] } else { Vec::new() },
+            service: Some(name.clone()),
+            actor: Arc::clone(&by.actor),
+            reason: by.reason.clone(),
+            key: None,
+            accepted: self.clock.now(),
+            ended: None,
+            result: None,
+        });
+    }
+
+    /// Says what a registration would do.
+    pub(super) fn foresee_registration(
+        &mut self,
+        registration: &Registration,
+    ) -> Result<Foreseen, RegisterError> {
+        let Prepared { at, newcomer, .. } = self.prepare(registration)?;
+        let tried = self.try_to_join(at, &newcomer, registration.start)?;
+        let generation = tried.generation(at);
+        let done = Done { changed: true, generation, affected: Vec::new() };
+        let mut foreseen = Foreseen {
+            result: Some(Ok(done)),
+            steps: Vec::new(),
+            waiting_on: Vec::new(),
+            supersedes: Vec::new(),
+        };
+        if registration.start {
+            let own = registration.spec.name.clone();
+            let name = |id: ServiceId| {
+                if id == at { own.clone() } else { self.cells[id.index()].name().clone() }
+            };
+            let start = tried.foresee(at, START);
+            let step = |step: &Step| match *step {
+                Step::Start(id) => ForeseenStep { service: name(id), starts: true },
+                Step::Stop(id) => ForeseenStep { service: name(id), starts: false },
+            };
+            foreseen.steps = start.steps.iter().map(step).collect();
+            foreseen.waiting_on = start.waiting_on.iter().map(|id| name(*id)).collect();
+            if start.outcome.is_none() {
+                foreseen.result = None;
+            }
+        }
+        Ok(foreseen)
+    }
+
+    /// Finds a place and providers for a service.
+    fn prepare(&mut self, registration: &Registration) -> Result<Prepared, RegisterError> {
+        self.vacate();
+        let Registration { spec, group, .. } = registration;
+        self.check_room(&spec.name)?;
+        let next = self.services.len() as u32;
+        let (at, after) = self.members.vacancies.place(&spec.name, next);
+        let group = group.as_ref().map(|name| self.members.group(name)).transpose()?;
+        let mut bound = self.bind(at, spec)?;
+        bound.edges.extend(self.order_in_group(at, spec, group));
+        let edges = bound.edges.iter().map(|edge| (edge.provider, edge.policy));
+        let providers = edges.collect();
+        let newcomer = Newcomer { traits: spec.options.traits(), providers, group, after };
+        Ok(Prepared { at, bound, newcomer })
+    }
+
+    fn check_room(&self, name: &ServiceName) -> Result<(), RegisterError> {
+        if self.closing.has_begun() {
+            return Err(RegisterError::Closing);
+        }
+        let key = name.key();
+        if let Some(cell) = self.cells.iter().find(|cell| cell.name().key() == key) {
+            return Err(RegisterError::Taken { name: cell.name().clone() });
+        }
+        if self.cells.iter().count() >= self.members.most {
+            return Err(RegisterError::TooMany);
+        }
+        Ok(())
+    }
+
+    /// Finds the providers of a service that is not there yet, by the rules of the start.
+    fn bind(&self, at: ServiceId, spec: &Spec) -> Result<Bound, RegisterError> {
+        let mut ids = Vec::new();
+        let mut specs = Vec::new();
+        for id in self.machine.graph().services() {
+            if let Some(service) = self.services.get(id.index()) {
+                specs.push(Spec {
+                    name: self.cells[id.index()].name().clone(),
+                    kind_name: Arc::clone(&spec.kind_name),
+                    kind: Arc::clone(&service.kind),
+                    section: Section::default(),
+                    options: service.options.clone(),
+                    uses: Vec::new(),
+                    depends_on: Vec::new(),
+                    edges: Vec::new(),
+                });
+                ids.push(id);
+            }
+        }
+        specs.push(spec.clone());
+        ids.push(at);
+        let shared = self.members.shared.clone();
+        let assembly = Assembly { specs, groups: Vec::new(), shared };
+        let mut bound = Binder::new(assembly).bind_last().map_err(RegisterError::Plan)?;
+        let real = |id: &mut ServiceId| *id = ids[id.index()];
+        bound.edges.iter_mut().for_each(|edge| {
+            real(&mut edge.dependent);
+            real(&mut edge.provider);
+        });
+        bound.bindings.iter_mut().flatten().for_each(real);
+        Ok(bound)
+    }
+
+    /// In a rest-for-one group the last member needs the one before it.
+    fn order_in_group(
+        &self,
+        at: ServiceId,
+        spec: &Spec,
+        group: Option<usize>,
+    ) -> Option<NamedEdge> {
+        let group = &self.members.groups[group?];
+        let is_enabled = |id: &&ServiceId| self.services[id.index()].options.enabled;
+        let before = group.members.iter().rev().find(is_enabled)?;
+        if group.strategy != Strategy::RestForOne || !spec.options.enabled {
+            return None;
+        }
+        let policy = spec.edge_policy(self.cells[before.index()].name()).max(EdgePolicy::Hold);
+        let (name, of) = (Arc::clone(&group.name), group.origin.to_string().into());
+        let origin = EdgeOrigin::Group { name, of };
+        Some(NamedEdge { dependent: at, provider: *before, policy, origin })
+    }
+
+    /// Asks a copy of the machine; returns the copy, in which the service is, but not started.
+    fn try_to_join(
+        &self,
+        at: ServiceId,
+        newcomer: &Newcomer,
+        start: bool,
+    ) -> Result<Machine, RegisterError> {
+        let (mut machine, mut actions) = (self.machine.clone(), Vec::new());
+        machine.register(at, newcomer, &mut actions).map_err(|error| self.unregistrable(error))?;
+        let joined = machine.clone();
+        if start {
+            machine.command(NOBODY, at, START, &mut actions);
+        }
+        let refused = actions.iter().find_map(|action| match *action {
+            Action::Finish(NOBODY, Outcome::Refused(refusal)) => Some(refusal),
+            _ => None,
+        });
+        match refused {
+            Some(refusal) => Err(RegisterError::Start(self.refused(at, refusal))),
+            None => Ok(joined),
+        }
+    }
+
+    fn unregistrable(&self, error: Unregistrable) -> RegisterError {
+        match error {
+            Unregistrable::Closing => RegisterError::Closing,
+            Unregistrable::ProviderLeaves(provider) => {
+                let provider = self.cells[provider.index()].name().clone();
+                RegisterError::ProviderLeaves { provider }
+            }
+            Unregistrable::Group(invalid) => {
+                plan_error(PlanProblem::new(PlanCode::Group, invalid.to_string()))
+            }
+            // Names, providers and cycles have been looked at by now.
+            other => plan_error(PlanProblem::new(PlanCode::Declaration, other.to_string())),
+        }
+    }
+
+    /// Makes what the loop keeps of a service, and what readers see of it.
+    fn seat(
+        &mut self,
+        at: ServiceId,
+        spec: Spec,
+        bound: Bound,
+        group: Option<usize>,
+        generation: Generation,
+    ) {
+        let now = self.clock.now();
+        let group = group.map(|group| {
+            let group = &mut self.members.groups[group];
+            group.members.push(at);
+            Arc::clone(&group.name)
+        });
+        let cell = publish::new_cell(at, &spec, group, generation, now, &self.members.families);
+        let wiring = self.wiring(&spec, &bound);
+        self.members.edges.extend(bound.edges);
+        self.members.vacancies.joined(&spec.name, at);
+        self.cells.seat(at.index(), cell);
+        self.services.seat(at.index(), Service::new(spec, Arc::new(wiring), now));
+    }
+
+    fn wiring(&self, spec: &Spec, bound: &Bound) -> Wiring {
+        let bind = |(need, providers): (&Need, &Vec<ServiceId>)| {
+            let face = |provider: &ServiceId| {
+                let faces = &self.services[provider.index()].kind.faces;
+                let face = faces.iter().find(|face| face.type_id == need.type_id)?;
+                Some((Arc::clone(&self.cells[provider.index()]), face.clone()))
+            };
+            providers.iter().filter_map(face).collect()
+        };
+        let bindings = spec.kind.declaration.needs.iter().zip(&bound.bindings).map(bind).collect();
+        Wiring { section: spec.section.clone(), bindings, shared: self.members.shared.clone() }
+    }
+
+    /// Whether a timer is about a generation of a service that is there.
+    pub(super) fn concerns_somebody(&self, due: Due) -> bool {
+        match due {
+            Due::Generation(id, generation, _)
+            | Due::Beat(id, generation)
+            | Due::Polls(id, generation) => self.machine.knows(id, generation),
+            Due::Drained | Due::Resume(_) | Due::Level(_) | Due::Closing => true,
+        }
+    }
+
+    /// Says that a service has joined or left, as part of its operation.
+    fn tell_member(
+        &self,
+        id: ServiceId,
+        cause: &'static str,
+        operation: Option<OperationId>,
+        by: &Request,
+    ) {
+        let cell = &self.cells[id.index()];
+        tracing::info!(
+            target: "processpype", service = %cell.name(), actor = &*by.actor,
+            reason = by.reason.as_deref(), operation = operation.map(|id| id.0), "{cause}"
+        );
+        self.append(Event {
+            actor: Some(Arc::clone(&by.actor)),
+            operation,
+            message: by.reason.clone(),
+            ..self.event(EventKind::Application, Some(id), cause)
+        });
+    }
+
+    /// A service is no part of the application any more; what is being done may still name it.
+    pub(super) fn remove(&mut self, id: ServiceId) {
+        self.members.edges.retain(|edge| edge.dependent != id && edge.provider != id);
+        for group in &mut self.members.groups {
+            group.members.retain(|member| *member != id);
+        }
+        self.members.leaving.push(id);
+        self.show_members();
+        self.cells[id.index()].retire();
+        let operation = self.services[id.index()].mark.as_ref().map(|mark| mark.operation);
+        let waiting = operation.and_then(|operation| self.operations.get(&operation));
+        let by = waiting.map_or_else(|| Request::by("code"), |waiting| waiting.by.clone());
+        self.tell_member(id, "deregistered", operation, &by);
+    }
+
+    /// Lets go of all that has left: nothing of what was being done names it any more.
+    pub(super) fn vacate(&mut self) {
+        for id in std::mem::take(&mut self.members.leaving) {
+            let name = self.cells[id.index()].name().clone();
+            self.members.vacancies.left(name, id, self.machine.generation(id));
+            self.cells.vacate(id.index());
+            self.services.vacate(id.index());
+        }
+    }
+
+    /// Shows who is there.
+    fn show_members(&self) {
+        let stays = |id: &ServiceId| !self.members.leaving.contains(id);
+        let ids = self.machine.graph().services().filter(stays);
+        let mut ids: Vec<ServiceId> =
+            ids.filter(|id| self.services.get(id.index()).is_some()).collect();
+        ids.sort_by(|one, other| {
+            self.cells[one.index()].name().cmp(self.cells[other.index()].name())
+        });
+        let mut places = vec![ServiceId(0); self.services.len()];
+        ids.iter().zip(0..).for_each(|(id, place)| places[id.index()] = ServiceId(place));
+        let services = ids.iter().map(|id| {
+            let (name, kind) = {
+                let status = self.cells[id.index()].status();
+                (status.name.clone(), Arc::clone(&status.kind))
+            };
+            LaidOut { name, kind, options: self.services[id.index()].options.clone() }
+        });
+        let place = |id: ServiceId| places[id.index()];
+        let edges = self.members.edges.iter().map(|edge| NamedEdge {
+            dependent: place(edge.dependent),
+            provider: place(edge.provider),
+            ..edge.clone()
+        });
+        let groups = self.members.groups.iter().map(|group| NamedGroup {
+            members: group.members.iter().map(|&id| place(id)).collect(),
+            ..group.clone()
+        });
+        let layout = Layout {
+            services: services.collect(),
+            edges: edges.collect(),
+            groups: groups.collect(),
+        };
+        let cells = ids.iter().map(|id| Arc::clone(&self.cells[id.index()])).collect();
+        self.shared.show(Directory::new(cells, layout));
+    }
+}
+
+fn plan_error(problem: PlanProblem) -> RegisterError {
+    RegisterError::Plan(PlanError::from_problems(vec![problem]).expect("there is a problem"))
+}

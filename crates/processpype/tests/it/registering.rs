@@ -1,0 +1,257 @@
+//! Services that are registered and deregistered over HTTP, and the end of the application.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::Request;
+use processpype::config::{Format, Secret};
+use processpype::testing::{self, TestApp};
+use processpype::{Application, Config, Context, Dep, Result, Routes, Service, ServiceState};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::harness::Plain;
+
+#[derive(Deserialize, JsonSchema)]
+struct TickerConfig {
+    /// What it says.
+    says: String,
+    #[serde(default)]
+    #[expect(dead_code, reason = "it is there to be kept secret")]
+    token: Option<Secret<String>>,
+    #[serde(default)]
+    #[schemars(range(max = 9))]
+    level: u8,
+}
+
+struct Ticker {
+    says: String,
+    breaks: bool,
+}
+
+impl Ticker {
+    fn new(config: Config<TickerConfig>) -> Self {
+        let breaks = config.level == 9;
+        Self { says: config.says.clone(), breaks }
+    }
+}
+
+impl Service for Ticker {
+    async fn start(&self, _: &Context) -> Result {
+        if self.breaks { Err("it is broken".into()) } else { Ok(()) }
+    }
+
+    fn routes(self: Arc<Self>) -> Routes {
+        let says = move || async move { self.says.clone() };
+        Routes::from(axum::Router::new().route("/says", axum::routing::get(says)))
+    }
+}
+
+struct Listener(Dep<Ticker>);
+
+impl Service for Listener {
+    async fn start(&self, _: &Context) -> Result {
+        self.0.get()?;
+        Ok(())
+    }
+}
+
+fn application() -> Application {
+    Application::new()
+        .service(|| Plain)
+        .named("plain")
+        .kind("listener", |ticker: Dep<Ticker>| Listener(ticker))
+        .creatable()
+        .kind("ticker", Ticker::new)
+        .creatable()
+        .kind("shell", || Plain)
+}
+
+async fn start(yaml: &str) -> TestApp {
+    let app = application().config_text("app.yaml", Format::Yaml, yaml);
+    testing::start(app).await.expect("it starts")
+}
+
+async fn register(app: &TestApp, body: Value) -> (u16, Value) {
+    let answer = app.post_json("/services", &body).await;
+    (answer.status(), answer.json())
+}
+
+async fn delete(app: &TestApp, path: &str) -> (u16, Value) {
+    let request = Request::delete(path).header("host", "localhost");
+    let answer = app.request(request.body(Body::empty()).expect("a request")).await;
+    (answer.status(), answer.json())
+}
+
+/// The paths of the mistakes that a problem lists.
+fn paths(problem: &Value) -> Vec<&str> {
+    let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    errors.iter().filter_map(|error| error["path"].as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_is_registered_used_and_deregistered() {
+    let app = start("").await;
+    let body = json!({ "name": "fast", "kind": "ticker", "config": { "says": "tick" },
+        "reason": "a test" });
+    let answer = app.post_json("/services", &body).await;
+    assert_eq!((answer.status(), answer.header("location")), (201, Some("/services/fast")));
+    assert_eq!(
+        (&answer.json()["status"], &answer.json()["generation"]),
+        (&json!("registered"), &json!(0))
+    );
+    let status = app.get("/services/fast").await.json();
+    assert_eq!((&status["state"], &status["kind"]), (&json!("stopped"), &json!("ticker")));
+    assert_eq!(app.get("/services/fast/says").await.status(), 503);
+    app.post("/services/fast/start").await;
+    assert_eq!(app.get("/services/fast/says").await.text(), "tick");
+
+    let body = json!({ "name": "ear", "kind": "listener", "start": true, "depends_on": ["plain"] });
+    let (status, answer) = register(&app, body).await;
+    assert_eq!((status, &answer["status"]), (201, &json!("started")), "{answer}");
+    let edges = app.get("/graph").await.json()["edges"].clone();
+    assert_eq!(edges.as_array().map(Vec::len), Some(2), "{edges}");
+
+    let (status, problem) = delete(&app, "/services/fast").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("still-needed")), "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|text| text.contains("`ear`")), "{problem}");
+    let (status, foreseen) = delete(&app, "/services/fast?cascade=true&dry_run=true").await;
+    assert_eq!((status, &foreseen["would"]), (200, &json!("succeed")), "{foreseen}");
+    assert_eq!(foreseen["steps"].as_array().map(Vec::len), Some(2), "{foreseen}");
+    let (status, answer) = delete(&app, "/services/fast?cascade=true").await;
+    assert_eq!((status, &answer["status"]), (200, &json!("deregistered")), "{answer}");
+    assert_eq!(answer["affected"], json!(["ear"]));
+    assert_eq!(app.get("/services/fast/says").await.json()["code"], "unknown-service");
+    assert_eq!(app.get("/services/ear").await.status(), 404);
+
+    let operations = app.get("/operations").await.json();
+    let verbs: Vec<&str> = (operations["operations"].as_array().expect("a list").iter())
+        .filter_map(|it| it["verb"].as_str())
+        .collect();
+    assert_eq!(verbs, ["register", "start", "register", "deregister", "deregister"]);
+    let events = app.get("/events?kind=application").await.json();
+    let told = events["events"].as_array().expect("a list").iter();
+    let told = told.filter(|event| event["cause"] == "registered");
+    let told: Vec<_> = told.map(|event| (&event["service"], &event["message"])).collect();
+    assert_eq!(told[0], (&json!("fast"), &json!("a test")));
+
+    let (_, again) = register(
+        &app,
+        json!({ "name": "fast", "kind": "ticker", "config": { "says": "tock" },
+            "start": true }),
+    )
+    .await;
+    assert_eq!(again["generation"], 2, "numbers of a name are not used again");
+    assert_eq!(app.get("/services/fast/says").await.text(), "tock");
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_mistake_of_a_body_is_told_at_once() {
+    let app = start("services: {slow: {kind: ticker, says: tock}}").await;
+    let (status, problem) = register(&app, json!({})).await;
+    assert_eq!((status, paths(&problem)), (422, vec!["name", "kind"]), "{problem}");
+    let wrong = json!({ "name": "Fast", "kind": "ticker", "config": { "kind": "x" } });
+    let (status, problem) = register(&app, wrong).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("invalid-body")), "{problem}");
+    let wrong = json!({ "name": "fast", "kind": "ticker",
+        "config": { "say": "hush-hush", "level": 10, "stop_timeout": "soon" } });
+    let (_, problem) = register(&app, wrong).await;
+    let expected = ["config.stop_timeout", "config.says", "config.say", "config.level"];
+    let mut found = paths(&problem);
+    found.sort_unstable();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "{problem}");
+    assert!(!problem.to_string().contains("hush"), "no value is shown: {problem}");
+
+    let (status, problem) = register(&app, json!({ "name": "fast", "kind": "tiker" })).await;
+    assert_eq!((status, paths(&problem)), (422, vec!["kind"]));
+    assert_eq!(problem["errors"][0]["valid"], json!(["listener", "ticker"]));
+    let (status, problem) = register(&app, json!({ "name": "rm", "kind": "shell" })).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("kind-not-creatable")), "{problem}");
+    let says = json!({ "says": "x" });
+    let (status, problem) =
+        register(&app, json!({ "name": "slow", "kind": "ticker", "config": says })).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("name-taken")), "{problem}");
+    let (status, problem) = register(
+        &app,
+        json!({ "name": "fast", "kind": "ticker", "config": says, "depends_on": ["plian"] }),
+    )
+    .await;
+    assert_eq!((status, &problem["code"]), (422, &json!("unfit-service")), "{problem}");
+    assert_eq!(problem["errors"][0]["help"], "did you mean `plain`?");
+    let dry = app
+        .post_json(
+            "/services?dry_run=true",
+            &json!({ "name": "fast", "kind": "ticker",
+        "config": says, "start": true }),
+        )
+        .await;
+    assert_eq!((dry.status(), &dry.json()["would"]), (200, &json!("succeed")));
+    assert_eq!(dry.json()["steps"], json!([{ "action": "start", "service": "fast" }]));
+    assert_eq!(app.get("/services/fast").await.status(), 404, "nothing was registered");
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_leaves_the_service_to_be_seen() {
+    let app = start("").await;
+    let body = json!({ "name": "bad", "kind": "ticker", "config": { "says": "x", "level": 9 },
+        "start": true });
+    let (status, problem) = register(&app, body).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("start-failed")), "{problem}");
+    app.wait("bad", ServiceState::Error).await.expect("it has failed");
+    let (status, _) = delete(&app, "/services/bad").await;
+    assert_eq!(status, 200);
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_over_the_api_is_text_and_its_secrets_are_kept() {
+    let app = start("services: {}").await;
+    let config = json!({ "says": "${HOME}", "token": "canary-4711" });
+    let body = json!({ "name": "fast", "kind": "ticker", "config": config, "start": true });
+    let (status, answer) = register(&app, body).await;
+    assert_eq!(status, 201, "{answer}");
+    assert_eq!(app.get("/services/fast/says").await.text(), "${HOME}");
+    for path in ["/services/fast", "/", "/events", "/operations", "/graph", "/services/fast/-/why"]
+    {
+        assert!(!app.get(path).await.text().contains("canary"), "{path}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_file_says_which_kinds_may_be_asked_for() {
+    let app = start("server: {creatable_kinds: [shell]}").await;
+    let (status, _) = register(&app, json!({ "name": "one", "kind": "shell" })).await;
+    assert_eq!(status, 201);
+    let (status, _) = register(&app, json!({ "name": "two", "kind": "listener" })).await;
+    assert_eq!(status, 403);
+    app.stop().await;
+    let wrong =
+        application().config_text("app.yaml", Format::Yaml, "server: {creatable_kinds: [shel]}");
+    let error = wrong.check().expect_err("there is no such kind").to_string();
+    assert!(error.contains("there is no kind `shel`") && error.contains("did you mean `shell`?"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_is_closed_only_if_that_is_set() {
+    let app = start("").await;
+    let answer = app.post("/shutdown").await;
+    assert_eq!((answer.status(), &answer.json()["code"]), (403, &json!("shutdown-disabled")));
+    assert!(!app.manager().is_closing());
+    app.stop().await;
+
+    let mut app = start("server: {shutdown_endpoint: true}").await;
+    let answer = app.post_json("/shutdown", &json!({ "reason": "moving" })).await;
+    assert_eq!((answer.status(), &answer.json()["changed"]), (202, &json!(true)));
+    let closed = app.closed().await;
+    assert_eq!((closed.significant, closed.stragglers), (None, Vec::new()));
+    let events = app.manager().events(0, 100).events;
+    let closing = events.iter().find(|event| event.cause == "closing").expect("it closed");
+    assert_eq!(closing.message.as_deref(), Some("moving"));
+    assert!(closing.actor.is_some() && closing.operation.is_some());
+}
