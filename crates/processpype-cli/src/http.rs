@@ -145,6 +145,11 @@ impl Client {
         self.ask(Method::POST, path, body, wait, None).await
     }
 
+    /// Sets what is at `path`.
+    pub(crate) async fn put(&self, path: &str, body: String) -> Result<Answer, ClientError> {
+        self.ask(Method::PUT, path, body, Duration::ZERO, None).await
+    }
+
     /// Takes back what is at `path`.
     pub(crate) async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
         self.ask(Method::DELETE, path, String::new(), Duration::ZERO, None).await

@@ -29,6 +29,7 @@ mod error;
 mod exit;
 mod follow;
 mod http;
+mod level;
 mod local_token;
 mod logs;
 mod look;
@@ -63,8 +64,8 @@ pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, MetricsArgs, OperationsArgs,
-    PauseArgs, RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
+    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord, LogsArgs, MetricsArgs,
+    OperationsArgs, PauseArgs, RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

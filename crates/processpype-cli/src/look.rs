@@ -14,7 +14,7 @@ use crate::http::{Answer, Client};
 use crate::print::{ERROR, remark, say, say_error, say_raw, width};
 use crate::verb::{ClientVerb, EventsArgs, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, logs, metrics, operate, past, top};
+use crate::{act, doctor, follow, level, logs, metrics, operate, past, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -135,6 +135,7 @@ impl Asking {
             ClientVerb::Events(args) => follow::events(self, args).await,
             ClientVerb::Logs(args) => logs::logs(self, args).await,
             ClientVerb::Metrics(args) => metrics::metrics(self, args).await,
+            ClientVerb::Level(args) => level::level(self, args).await,
             ClientVerb::Graph { format } => self.graph(*format).await,
             ClientVerb::Timeline => {
                 self.show("/timeline", |it: &Timeline, paper| view::timeline(it, paper)).await

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use processpype_api::LogLevel;
 use processpype_config::HumanDuration;
 
 /// A verb that asks a running application.
@@ -59,6 +60,8 @@ pub enum ClientVerb {
     Logs(LogsArgs),
     /// Show the numbers that Prometheus reads, as a table.
     Metrics(MetricsArgs),
+    /// Show how much is logged, or change it for a while.
+    Level(LevelArgs),
     /// Say why a service is as it is, and what can be done.
     Why {
         /// The service.
@@ -234,6 +237,45 @@ pub struct MetricsArgs {
     pub raw: bool,
 }
 
+/// What `level` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct LevelArgs {
+    /// The service; left out: the application, or all levels.
+    pub name: Option<String>,
+    /// What is to hold for the service.
+    #[arg(group = "change")]
+    pub level: Option<LevelWord>,
+    /// What is to hold for the application, where nothing more specific is said.
+    #[arg(long, value_name = "LEVEL", conflicts_with = "name", group = "change")]
+    pub all: Option<LevelWord>,
+    /// How long, from `1s` to `1d`; then what is configured holds again. Left out: 15m.
+    #[arg(long = "for", value_name = "DURATION", requires = "change")]
+    pub time: Option<HumanDuration>,
+    /// Why; it is kept with the event.
+    #[arg(long, value_name = "TEXT", requires = "change")]
+    pub reason: Option<String>,
+    /// Let what is configured hold again.
+    #[arg(long, conflicts_with = "change")]
+    pub reset: bool,
+}
+
+/// A level of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LevelWord {
+    /// Nothing at all.
+    Off,
+    /// What failed.
+    Error,
+    /// What is wrong but was survived.
+    Warn,
+    /// What happens, in few words.
+    Info,
+    /// What a developer of the service wants to see.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
 /// How severe a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Severity {
@@ -258,6 +300,21 @@ pub enum GraphFormat {
     Dot,
     /// For Mermaid.
     Mermaid,
+}
+
+// === impl LevelWord ===
+
+impl From<LevelWord> for LogLevel {
+    fn from(word: LevelWord) -> Self {
+        match word {
+            LevelWord::Off => Self::Off,
+            LevelWord::Error => Self::Error,
+            LevelWord::Warn => Self::Warn,
+            LevelWord::Info => Self::Info,
+            LevelWord::Debug => Self::Debug,
+            LevelWord::Trace => Self::Trace,
+        }
+    }
 }
 
 // === impl Severity ===

@@ -5,6 +5,7 @@
 //! 1. A view is a pure function of an answer and the paper it is written on.
 //! 2. What is cut to fit is the end of the last column, and it ends in `…`.
 
+mod level;
 mod log;
 mod metrics;
 mod operation;
@@ -14,6 +15,7 @@ pub(crate) mod status;
 pub(crate) mod table;
 mod why;
 
+pub(crate) use self::level::{level, levels};
 pub(crate) use self::log::log_line;
 pub(crate) use self::metrics::metrics;
 pub(crate) use self::operation::{foreseen, operation, operations, paused};

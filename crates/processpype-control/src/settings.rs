@@ -12,7 +12,7 @@ use crate::certificate::CertificateRule;
 use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
-use processpype_telemetry::{Backlog, Logs};
+use processpype_telemetry::{Backlog, Levels, Logs};
 
 /// What the control plane is told by the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,8 @@ pub struct ControlSettings {
     pub logs: Option<Logs>,
     /// How far the log is behind, for metrics.
     pub backlog: Option<Backlog>,
+    /// How much is logged, if the log is the application's.
+    pub levels: Option<Levels>,
     /// The limits.
     pub limits: Limits,
 }
@@ -129,6 +131,7 @@ impl Default for ControlSettings {
             features: Vec::new(),
             logs: None,
             backlog: None,
+            levels: None,
             limits: Limits::default(),
         }
     }

@@ -30,6 +30,8 @@ pub(crate) enum Due {
     Polls(ServiceId, Generation),
     /// The pause of this number is over: automatic restarts go on.
     Resume(u64),
+    /// The change of a level with this number is over.
+    Level(u64),
     /// The drain delay is over: stop the services.
     Drained,
     /// The closing deadline.

@@ -103,7 +103,7 @@ fn help_is_golden() {
     let ran = run(&["--help"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     golden("help.txt", &ran.out);
-    for verb in ["start", "events", "logs", "metrics"] {
+    for verb in ["start", "events", "logs", "metrics", "level"] {
         golden(&format!("help-{verb}.txt"), &run(&[verb, "--help"]).out);
     }
 }
@@ -130,6 +130,7 @@ fn a_wrong_command_line_is_64() {
         &["start", "db", "--wait", "5"],
         &["logs", "-n", "0"],
         &["metrics", "--raw", "--service", "db"],
+        &["level", "db", "--for", "1m"],
         &["-u", "x://y", "status"],
     ] {
         let ran = run(arguments);
