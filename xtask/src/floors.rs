@@ -20,6 +20,7 @@ struct Floor {
 const FLOORS: &[Floor] = &[
     Floor { name: "processpype-core", uses: &[], tests_use: &[] },
     Floor { name: "processpype-config", uses: &[], tests_use: &[] },
+    Floor { name: "processpype-journal", uses: &[], tests_use: &[] },
     Floor { name: "processpype-telemetry", uses: &["processpype-core"], tests_use: &[] },
     Floor {
         name: "processpype-runtime",
@@ -40,7 +41,7 @@ const FLOORS: &[Floor] = &[
     },
     Floor {
         name: "processpype-cli",
-        uses: &["processpype-config", "processpype-api"],
+        uses: &["processpype-config", "processpype-journal", "processpype-api"],
         tests_use: &[],
     },
     Floor {
@@ -49,6 +50,7 @@ const FLOORS: &[Floor] = &[
             "processpype-cli",
             "processpype-core",
             "processpype-config",
+            "processpype-journal",
             "processpype-telemetry",
             "processpype-runtime",
             "processpype-api",

@@ -11,6 +11,7 @@
 
 mod answer;
 mod command;
+mod level;
 mod log;
 mod membership;
 mod metrics;
@@ -61,6 +62,12 @@ pub enum EndpointId {
     ServiceLogs,
     /// The log of a service as a stream.
     ServiceLogStream,
+    /// The level of a service's log.
+    ServiceLevel,
+    /// Change the level of a service's log.
+    ChangeServiceLevel,
+    /// Let the configured level of a service hold again.
+    ResetServiceLevel,
     /// A service's own routes.
     ServiceRoute,
     /// Close the application.
@@ -93,6 +100,12 @@ pub enum EndpointId {
     Logs,
     /// The log of the application as a stream.
     LogStream,
+    /// Every level of the log.
+    Levels,
+    /// Change the level of the application's log.
+    ChangeLevel,
+    /// Let the configured level of the application hold again.
+    ResetLevel,
     /// Liveness.
     Live,
     /// Readiness.
@@ -114,6 +127,8 @@ pub enum Method {
     Get,
     /// Commands.
     Post,
+    /// Sets.
+    Put,
     /// Takes back.
     Delete,
     /// Whatever the service answers.
@@ -259,6 +274,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
     log::SERVICE_LOGS,
     log::SERVICE_LOG_STREAM,
+    level::SERVICE_LEVEL,
+    level::CHANGE_SERVICE_LEVEL,
+    level::RESET_SERVICE_LEVEL,
     Endpoint {
         id: EndpointId::ServiceRoute,
         method: Method::Any,
@@ -376,6 +394,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     metrics::METRICS,
     log::LOGS,
     log::LOG_STREAM,
+    level::LEVELS,
+    level::CHANGE_LEVEL,
+    level::RESET_LEVEL,
     probe::LIVE,
     probe::READY,
     probe::STARTUP,

@@ -1,8 +1,6 @@
 //! Log lines on the wire.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -83,43 +81,43 @@ pub struct LogPage {
 
 // === impl LogLevel ===
 
-impl LogLevel {
-    /// Every level, from the quietest to the most verbose.
-    pub const ALL: [Self; 6] =
-        [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// Returns the word as it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
+impl From<processpype_core::LogLevel> for LogLevel {
+    fn from(level: processpype_core::LogLevel) -> Self {
+        use processpype_core::LogLevel as Level;
+        match level {
+            Level::Off => Self::Off,
+            Level::Error => Self::Error,
+            Level::Warn => Self::Warn,
+            Level::Info => Self::Info,
+            Level::Debug => Self::Debug,
+            Level::Trace => Self::Trace,
         }
     }
 }
 
-impl fmt::Display for LogLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl LogLevel {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        processpype_core::LogLevel::from(self).as_str()
+    }
+}
+
+impl std::fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for LogLevel {
-    type Err = String;
-
-    /// Reads a level by its word.
-    ///
-    /// # Errors
-    ///
-    /// Returns what would be valid.
-    fn from_str(word: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|level| level.as_str() == word)
-            .ok_or_else(|| "it is none of off, error, warn, info, debug, trace".to_owned())
+impl From<LogLevel> for processpype_core::LogLevel {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Off => Self::Off,
+            LogLevel::Error => Self::Error,
+            LogLevel::Warn => Self::Warn,
+            LogLevel::Info => Self::Info,
+            LogLevel::Debug => Self::Debug,
+            LogLevel::Trace => Self::Trace,
+        }
     }
 }

@@ -101,6 +101,20 @@ impl Metric {
         &[],
         "Events that a stream could not send because its reader was too slow or came too late.",
     );
+
+    /// Log lines that were lost.
+    pub const LOG_LOST: Self = counter(
+        "processpype_log_lines_lost_total",
+        &[],
+        "Log lines that were lost: the queue was full, or the output failed.",
+    );
+
+    /// Events that are missing in the file.
+    pub const JOURNAL_LOST: Self = counter(
+        "processpype_journal_lost_total",
+        &[],
+        "Events that are missing in the journal's file, if one is kept.",
+    );
 }
 
 // === one service ===
@@ -273,6 +287,8 @@ impl Metric {
         Self::STREAMS,
         Self::STREAMS_MAX,
         Self::EVENTS_LAGGED,
+        Self::JOURNAL_LOST,
+        Self::LOG_LOST,
         Self::SERVICE_STATE,
         Self::SERVICE_READY,
         Self::SERVICE_DESIRED,

@@ -139,6 +139,7 @@ fn path_item(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Map<String
     let methods: &[&str] = match endpoint.method {
         Method::Get => &["get"],
         Method::Post => &["post"],
+        Method::Put => &["put"],
         Method::Delete => &["delete"],
         Method::Any => &["get", "post", "put", "patch", "delete"],
     };

@@ -51,6 +51,18 @@ pub struct ConnectArgs {
     pub contexts: Option<PathBuf>,
 }
 
+// === impl ConnectArgs ===
+
+impl ConnectArgs {
+    /// Whether nobody but the application's own configuration says whom to ask.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_named = self.url.is_some() || self.context.is_some();
+        !is_named && !is_set(URL_VARIABLE) && !is_set(CONTEXT_VARIABLE)
+    }
+}
+
 /// How a command line asks, and how it answers.
 #[derive(Clone, Copy)]
 pub struct Session<'a> {

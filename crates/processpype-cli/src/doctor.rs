@@ -30,7 +30,7 @@ struct Facts {
 
 /// Something that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Finding {
+pub(crate) struct Finding {
     level: Level,
     /// What sort it is; never changes its meaning.
     code: &'static str,
@@ -42,7 +42,7 @@ struct Finding {
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+pub(crate) enum Level {
     /// Something does not work.
     Problem,
     /// Something works, and will not always.
@@ -52,14 +52,15 @@ enum Level {
 /// The answer with `--json`; the application knows nothing of it.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    asked: Asked,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<Asked>,
     ok: bool,
     findings: &'a [Finding],
 }
 
 /// Whom the doctor has asked, and how it knew.
 #[derive(Debug, Serialize)]
-struct Asked {
+pub(crate) struct Asked {
     url: String,
     url_from: String,
     /// What named the token that was shown; none without one.
@@ -72,25 +73,36 @@ pub(crate) async fn doctor(asking: &Asking) -> Result<ClientExit, ClientError> {
         info: asking.client.get("/info").await?.read()?,
         plan: asking.client.get("/plan").await?.read()?,
     };
-    let findings = diagnose(&facts);
+    let asked = Some(Asked::of(asking));
+    Ok(report(&diagnose(&facts), &facts.status.title, asked, asking.json))
+}
+
+/// Prints what was found about something.
+pub(crate) fn report(
+    findings: &[Finding],
+    about: &str,
+    asked: Option<Asked>,
+    json: bool,
+) -> ClientExit {
     let ok = findings.iter().all(|finding| finding.level != Level::Problem);
-    if asking.json {
-        let report = Report { asked: Asked::of(asking), ok, findings: &findings };
+    if json {
+        let report = Report { asked, ok, findings };
         say(&serde_json::to_string(&report).unwrap_or_default());
     } else {
         findings.iter().for_each(|finding| say(&finding.to_string()));
-        say(&summary(&facts, &findings));
-        say(&Asked::of(asking).to_string());
+        say(&summary(about, findings));
+        if let Some(asked) = &asked {
+            say(&asked.to_string());
+        }
     }
-    Ok(if ok { ClientExit::Done } else { ClientExit::Refused })
+    if ok { ClientExit::Done } else { ClientExit::Refused }
 }
 
-fn summary(facts: &Facts, findings: &[Finding]) -> String {
+fn summary(title: &str, findings: &[Finding]) -> String {
     let count = |level, one: &str| {
         let number = findings.iter().filter(|finding| finding.level == level).count();
         if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
     };
-    let title = &facts.status.title;
     match findings {
         [] => format!("ok: nothing is wrong with {title}"),
         _ => format!(
@@ -251,7 +263,7 @@ impl std::fmt::Display for Asked {
 // === impl Finding ===
 
 impl Finding {
-    fn new(
+    pub(crate) fn new(
         level: Level,
         code: &'static str,
         message: impl Into<String>,
@@ -259,6 +271,17 @@ impl Finding {
     ) -> Self {
         let (message, remedy) = (message.into(), remedy.into());
         Self { level, code, service: None, message, remedy }
+    }
+
+    /// The same finding, about a service.
+    pub(crate) fn about(self, service: &str) -> Self {
+        Self { service: Some(service.to_owned()), ..self }
+    }
+
+    /// What sort it is.
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
     }
 }
 

@@ -12,7 +12,7 @@ use processpype_config::HumanDuration;
 use serde::Deserialize;
 
 use crate::exit::ClientExit;
-use crate::target::URL_VARIABLE;
+use crate::target::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE, URL_VARIABLE};
 use crate::token::TOKEN_VARIABLE;
 
 /// Why a verb has no answer.
@@ -24,6 +24,11 @@ pub(crate) enum ClientError {
     Late { url: String, waited: Duration },
     /// The connection broke.
     Broken { url: String, source: hyper::Error },
+    /// No TLS came about: one of the two does not believe the other, or does not speak it.
+    Untrusted { url: String, why: String },
+    /// A file for TLS cannot be used.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS none is read"))]
+    Files { why: String },
     /// The answer is longer than the limit.
     TooLong { url: String, limit: usize },
     /// The answer is none of a Processpype application.
@@ -69,9 +74,11 @@ const FLAGS: [(&str, &str); 4] = [
 impl ClientError {
     pub(crate) fn exit(&self) -> ClientExit {
         match self {
-            Self::Unreachable { .. } | Self::Late { .. } | Self::Broken { .. } => {
-                ClientExit::Unreachable
-            }
+            Self::Unreachable { .. }
+            | Self::Late { .. }
+            | Self::Broken { .. }
+            | Self::Untrusted { .. } => ClientExit::Unreachable,
+            Self::Files { .. } => ClientExit::Usage,
             Self::TooLong { .. } | Self::Unreadable { .. } => ClientExit::Unreadable,
             Self::Problem(_) => ClientExit::Refused,
         }
@@ -89,9 +96,21 @@ impl ClientError {
                 log says more"
                     .to_owned(),
             ),
+            Self::Broken { url, .. } if url.starts_with("https:") => Some(format!(
+                "does it want to see a certificate? {CERT_VARIABLE} and {KEY_VARIABLE} name the \
+                 files of yours"
+            )),
             Self::Broken { .. } => {
                 Some("did the application end meanwhile? its log says why".to_owned())
             }
+            Self::Untrusted { .. } => Some(format!(
+                "{CACERT_VARIABLE} names the file of the authority that has issued its \
+                 certificate; where no TLS is spoken, write http://"
+            )),
+            Self::Files { .. } => Some(format!(
+                "{CACERT_VARIABLE}, {CERT_VARIABLE} and {KEY_VARIABLE} name PEM files that can be \
+                 read"
+            )),
             Self::TooLong { .. } | Self::Unreadable { .. } => Some(format!(
                 "is it the right address, and an application of this version? name another one \
                  with --url or {URL_VARIABLE}"
@@ -114,6 +133,8 @@ impl fmt::Display for ClientError {
                 write!(f, "{url} did not answer within {waited}")
             }
             Self::Broken { url, source } => write!(f, "the connection to {url} broke: {source}"),
+            Self::Untrusted { url, why } => write!(f, "no TLS with {url}: {why}"),
+            Self::Files { why } => f.write_str(why),
             Self::TooLong { url, limit } => {
                 write!(f, "the answer of {url} is longer than {limit} bytes")
             }

@@ -22,12 +22,14 @@ use hyper_util::rt::TokioIo;
 use processpype_api::Timestamp;
 use processpype_config::Secret;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::connect::Destination;
 use crate::error::{ClientError, Told};
 use crate::print::{WARNING, remark};
+use crate::tls;
 
 /// How long a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -69,6 +71,14 @@ pub(crate) struct Stream {
     body: Incoming,
     url: String,
 }
+
+/// What bytes go over: TCP, or TLS above it.
+pub(crate) type Socket = Box<dyn Bytewise>;
+
+/// Whatever can be read and written.
+pub(crate) trait Bytewise: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Bytewise for S {}
 
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
@@ -135,6 +145,11 @@ impl Client {
         self.ask(Method::POST, path, body, wait, None).await
     }
 
+    /// Sets what is at `path`.
+    pub(crate) async fn put(&self, path: &str, body: String) -> Result<Answer, ClientError> {
+        self.ask(Method::PUT, path, body, Duration::ZERO, None).await
+    }
+
     /// Takes back what is at `path`.
     pub(crate) async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
         self.ask(Method::DELETE, path, String::new(), Duration::ZERO, None).await
@@ -193,6 +208,13 @@ impl Client {
         let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
         let socket =
             socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
+        let target = &self.destination.target;
+        let socket: Socket = if target.is_secure() {
+            let meeting = timeout(CONNECT_TIME, tls::secure(socket, target)).await;
+            meeting.map_err(|_| late(CONNECT_TIME))??
+        } else {
+            Box::new(socket)
+        };
         let io = TokioIo::new(socket);
         let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
         let mut connection: Option<Connection> = Some(Box::pin(connection));
@@ -265,10 +287,12 @@ fn problem(url: String, status: u16, raw: String) -> ClientError {
 impl Answer {
     /// Reads the JSON of the answer.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        serde_json::from_str(&self.text).map_err(|error| ClientError::Unreadable {
-            url: self.url.clone(),
-            why: error.to_string(),
-        })
+        serde_json::from_str(&self.text).map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    /// Says that it is not what was asked for.
+    pub(crate) fn unreadable(&self, why: String) -> ClientError {
+        ClientError::Unreadable { url: self.url.clone(), why }
     }
 }
 

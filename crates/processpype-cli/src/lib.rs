@@ -29,15 +29,23 @@ mod error;
 mod exit;
 mod follow;
 mod http;
+mod level;
 mod local_token;
 mod logs;
 mod look;
+mod metrics;
 mod operate;
+mod past;
 mod print;
 mod private;
 mod shell;
 mod sse;
 mod target;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_missing.rs"]
+mod tls;
 mod token;
 #[cfg(feature = "top")]
 mod top;
@@ -51,13 +59,13 @@ pub use crate::colour::{Colour, ColourArgs};
 pub use crate::connect::{ConnectArgs, Session};
 pub use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, ContextVerb, context};
 pub use crate::exit::{ClientExit, client_exit_codes};
-pub use crate::look::{ask, ask_plan};
+pub use crate::look::{ask, ask_file, ask_plan};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, OperationsArgs, PauseArgs,
-    RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
+    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord, LogsArgs, MetricsArgs,
+    OperationsArgs, PauseArgs, RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

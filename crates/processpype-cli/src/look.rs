@@ -1,5 +1,7 @@
 //! From a verb to its answer.
 
+use std::path::Path;
+
 use processpype_api::{
     ApplicationStatus, Graph, Info, Plan, ServiceDetail, ServiceList, Timeline, Why,
 };
@@ -10,9 +12,9 @@ use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::http::{Answer, Client};
 use crate::print::{ERROR, remark, say, say_error, say_raw, width};
-use crate::verb::{ClientVerb, GraphFormat};
+use crate::verb::{ClientVerb, EventsArgs, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, logs, operate, top};
+use crate::{act, doctor, follow, level, logs, metrics, operate, past, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -23,9 +25,26 @@ pub(crate) const SNAPSHOT: &str = "/";
 /// an end, but for a stream that is followed.
 #[must_use]
 pub fn ask(verb: &ClientVerb, session: &Session<'_>) -> ClientExit {
+    if let ClientVerb::Events(EventsArgs { file: Some(file), .. })
+    | ClientVerb::Doctor { file: Some(file) } = verb
+    {
+        return ask_file(verb, file, session.json);
+    }
     match Asking::of(session) {
         Ok(asking) => run(asking.answer(verb), session.json),
         Err(exit) => exit,
+    }
+}
+
+/// Answers `events` and `doctor` from the file of events of an application that is dead.
+///
+/// Any other verb needs an application that runs, and is [`ClientExit::Unreachable`].
+#[must_use]
+pub fn ask_file(verb: &ClientVerb, file: &Path, json: bool) -> ClientExit {
+    match verb {
+        ClientVerb::Events(args) if !args.follow => past::events(file, args, json),
+        ClientVerb::Doctor { .. } => past::doctor(file, json),
+        _ => ClientExit::Unreachable,
     }
 }
 
@@ -115,12 +134,14 @@ impl Asking {
             ClientVerb::Resume(args) => operate::resume(self, args).await,
             ClientVerb::Events(args) => follow::events(self, args).await,
             ClientVerb::Logs(args) => logs::logs(self, args).await,
+            ClientVerb::Metrics(args) => metrics::metrics(self, args).await,
+            ClientVerb::Level(args) => level::level(self, args).await,
             ClientVerb::Graph { format } => self.graph(*format).await,
             ClientVerb::Timeline => {
                 self.show("/timeline", |it: &Timeline, paper| view::timeline(it, paper)).await
             }
             ClientVerb::Info => self.show("/info", |it: &Info, paper| view::info(it, paper)).await,
-            ClientVerb::Doctor => doctor::doctor(self).await,
+            ClientVerb::Doctor { .. } => doctor::doctor(self).await,
             ClientVerb::Top => top::top(self).await,
         }
     }

@@ -28,10 +28,20 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    is_secure: bool,
     host: String,
     port: u16,
     prefix: String,
 }
+
+/// The variable that names the file of an authority to believe.
+pub(crate) const CACERT_VARIABLE: &str = "PROCESSPYPE_CACERT";
+
+/// The variable that names the file with the own certificate.
+pub(crate) const CERT_VARIABLE: &str = "PROCESSPYPE_CERT";
+
+/// The variable that names the file with its key.
+pub(crate) const KEY_VARIABLE: &str = "PROCESSPYPE_KEY";
 
 /// Why a text is no address of a control API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +61,18 @@ impl Target {
             host if host.contains(':') && !host.starts_with('[') => format!("[{host}]"),
             host => host.to_owned(),
         };
-        Self { host, port, prefix: api_prefix.trim_end_matches('/').to_owned() }
+        let prefix = api_prefix.trim_end_matches('/').to_owned();
+        Self { is_secure: false, host, port, prefix }
+    }
+
+    /// Returns the same place, asked over TLS or not.
+    #[must_use]
+    pub fn secure(self, is_secure: bool) -> Self {
+        Self { is_secure, ..self }
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// Returns host and port, as the header `Host` has them.
@@ -68,10 +89,10 @@ impl Target {
         self.port
     }
 
-    /// Returns the path with the prefix in front; the probes have none.
+    /// Returns the path with the prefix in front; probes and metrics have none.
     pub(crate) fn path(&self, path: &str) -> String {
         match path {
-            probe if probe.starts_with("/health/") => probe.to_owned(),
+            fixed if fixed.starts_with("/health/") || fixed == "/metrics" => fixed.to_owned(),
             "/" if self.prefix.is_empty() => "/".to_owned(),
             "/" => self.prefix.clone(),
             path => format!("{}{path}", self.prefix),
@@ -88,24 +109,26 @@ impl FromStr for Target {
         }
         let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let uri: Uri = text.parse().map_err(|_| InvalidTarget("it is no URL"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(InvalidTarget("TLS is not there yet: use an ssh tunnel")),
-            _ => return Err(InvalidTarget("it must begin with `http://`")),
-        }
+        let (is_secure, port) = match uri.scheme_str() {
+            Some("http") => (false, 80),
+            Some("https") => (true, 443),
+            _ => return Err(InvalidTarget("it must begin with `http://` or `https://`")),
+        };
         if uri.query().is_some() {
             return Err(InvalidTarget("a query has no meaning in it"));
         }
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or(InvalidTarget("it has no host"))?;
-        Ok(Self::of_server(host, uri.port_u16().unwrap_or(80), uri.path()))
+        let target = Self::of_server(host, uri.port_u16().unwrap_or(port), uri.path());
+        Ok(target.secure(is_secure))
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, prefix } = self;
-        write!(f, "http://{host}:{port}{prefix}")
+        let Self { is_secure, host, port, prefix } = self;
+        let scheme = if *is_secure { "https" } else { "http" };
+        write!(f, "{scheme}://{host}:{port}{prefix}")
     }
 }
 
@@ -135,7 +158,9 @@ mod tests {
         check("localhost:9000/api/v1/", Some("http://localhost:9000/api/v1"));
         check("http://[::1]:9000", Some("http://[::1]:9000"));
         check("http://shop", Some("http://shop:80"));
-        for bad in ["", "http://", "https://shop", "http://anna:secret@shop", "http://shop/?a=b"] {
+        check("https://shop", Some("https://shop:443"));
+        check("https://shop:8443/api/", Some("https://shop:8443/api"));
+        for bad in ["", "http://", "ftp://shop", "http://anna:secret@shop", "http://shop/?a=b"] {
             check(bad, None);
         }
     }
@@ -153,11 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_moves_all_but_the_probes() {
+    fn the_prefix_moves_all_but_probes_and_metrics() {
         let target = Target::of_server("127.0.0.1", 1, "/api");
         assert_eq!(target.path("/"), "/api");
         assert_eq!(target.path("/services"), "/api/services");
         assert_eq!(target.path("/health/ready"), "/health/ready");
+        assert_eq!(target.path(crate::metrics::PATH), "/metrics");
         assert_eq!(Target::of_server("127.0.0.1", 1, "").path("/"), "/");
     }
 }

@@ -1,6 +1,9 @@
 //! What can be asked of a running application. The doc comments are the help.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
+use processpype_api::LogLevel;
 use processpype_config::HumanDuration;
 
 /// A verb that asks a running application.
@@ -55,6 +58,10 @@ pub enum ClientVerb {
     Events(EventsArgs),
     /// Show the newest log lines of the application or of a service, and follow them.
     Logs(LogsArgs),
+    /// Show the numbers that Prometheus reads, as a table.
+    Metrics(MetricsArgs),
+    /// Show how much is logged, or change it for a while.
+    Level(LevelArgs),
     /// Say why a service is as it is, and what can be done.
     Why {
         /// The service.
@@ -71,7 +78,11 @@ pub enum ClientVerb {
     /// Show what the application is: versions, build, process.
     Info,
     /// Look for what is wrong with a running application, and say what to do about it.
-    Doctor,
+    Doctor {
+        /// Look at the file of events of an application that is dead, instead.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Watch the services live, and act on them with keys.
     #[cfg_attr(not(feature = "top"), command(hide = true))]
     Top,
@@ -176,6 +187,12 @@ pub struct EventsArgs {
     /// what happens from now on.
     #[arg(long, value_name = "NUMBER")]
     pub after: Option<u64>,
+    /// Show what stands in the file of events of an application that is dead, instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "follow")]
+    pub file: Option<PathBuf>,
+    /// Show all runs in the file, not only the last one.
+    #[arg(long)]
+    pub all_runs: bool,
 }
 
 /// What `logs` takes.
@@ -206,6 +223,59 @@ pub struct LogsArgs {
     pub outside: bool,
 }
 
+/// What `metrics` takes.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsArgs {
+    /// Only metrics with this text in their name; left out: all.
+    #[arg(value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Only series of this service.
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// The answer as it came, with every series and help text.
+    #[arg(long, conflicts_with_all = ["name", "service"])]
+    pub raw: bool,
+}
+
+/// What `level` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct LevelArgs {
+    /// The service; left out: the application, or all levels.
+    pub name: Option<String>,
+    /// What is to hold for the service.
+    #[arg(group = "change")]
+    pub level: Option<LevelWord>,
+    /// What is to hold for the application, where nothing more specific is said.
+    #[arg(long, value_name = "LEVEL", conflicts_with = "name", group = "change")]
+    pub all: Option<LevelWord>,
+    /// How long, from `1s` to `1d`; then what is configured holds again. Left out: 15m.
+    #[arg(long = "for", value_name = "DURATION", requires = "change")]
+    pub time: Option<HumanDuration>,
+    /// Why; it is kept with the event.
+    #[arg(long, value_name = "TEXT", requires = "change")]
+    pub reason: Option<String>,
+    /// Let what is configured hold again.
+    #[arg(long, conflicts_with = "change")]
+    pub reset: bool,
+}
+
+/// A level of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LevelWord {
+    /// Nothing at all.
+    Off,
+    /// What failed.
+    Error,
+    /// What is wrong but was survived.
+    Warn,
+    /// What happens, in few words.
+    Info,
+    /// What a developer of the service wants to see.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
 /// How severe a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Severity {
@@ -230,6 +300,21 @@ pub enum GraphFormat {
     Dot,
     /// For Mermaid.
     Mermaid,
+}
+
+// === impl LevelWord ===
+
+impl From<LevelWord> for LogLevel {
+    fn from(word: LevelWord) -> Self {
+        match word {
+            LevelWord::Off => Self::Off,
+            LevelWord::Error => Self::Error,
+            LevelWord::Warn => Self::Warn,
+            LevelWord::Info => Self::Info,
+            LevelWord::Debug => Self::Debug,
+            LevelWord::Trace => Self::Trace,
+        }
+    }
 }
 
 // === impl Severity ===

@@ -5,7 +5,9 @@
 //! 1. A view is a pure function of an answer and the paper it is written on.
 //! 2. What is cut to fit is the end of the last column, and it ends in `…`.
 
+mod level;
 mod log;
+mod metrics;
 mod operation;
 mod plan;
 mod see;
@@ -13,7 +15,9 @@ pub(crate) mod status;
 pub(crate) mod table;
 mod why;
 
+pub(crate) use self::level::{level, levels};
 pub(crate) use self::log::log_line;
+pub(crate) use self::metrics::metrics;
 pub(crate) use self::operation::{foreseen, operation, operations, paused};
 pub use self::plan::plan_text;
 pub(crate) use self::see::{graph, info, timeline};

@@ -95,7 +95,7 @@ async fn hand_over(
 ) -> Result<Handed, Problem> {
     let mut by = command.conditions.on(By::by(&gate::actor(&request)));
     let limits = &control.settings.limits;
-    let body = body(control, request).await?;
+    let body: CommandBody = body(control, request).await?;
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }

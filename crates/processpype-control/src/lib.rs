@@ -44,6 +44,7 @@ mod gate;
 mod graph;
 mod guard;
 mod journal;
+mod levels;
 mod listen;
 mod listener;
 mod local_token;

@@ -9,7 +9,7 @@ use processpype_api::{Code, Problem};
 use processpype_core::ErrorKind;
 use processpype_runtime::{CancelError, CommandError};
 
-use crate::reply;
+use crate::{logs, reply};
 
 /// When to try again, in seconds, after a limit was reached.
 const SOON: u64 = 1;
@@ -52,6 +52,7 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
         CommandError::KeyReused { operation } => Problem::new(Code::IdempotencyConflict, detail)
             .operation(operation.0)
             .help("choose a new `Idempotency-Key` for a new request"),
+        CommandError::NoLog => logs::unavailable(),
         CommandError::Busy => busy(),
         CommandError::Failed { kind, message } => failed(verb, service, *kind, message),
         _ => reply::internal("a command was refused for an unknown reason"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use processpype_api::{EndpointId, Fault, Problem, RestartsPaused};
+use processpype_api::{CommandBody, EndpointId, Fault, Problem, RestartsPaused};
 use processpype_runtime::{PAUSE_MAX, Request as By};
 use tokio::time::timeout;
 
@@ -39,7 +39,7 @@ pub(crate) async fn command(
     }
     query.finish()?;
     let Ok(_place) = control.commands.try_acquire() else { return Err(refusal::busy()) };
-    let body = commands::body(control, request).await?;
+    let body: CommandBody = commands::body(control, request).await?;
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }

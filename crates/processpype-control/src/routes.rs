@@ -31,8 +31,8 @@ use crate::query::Query;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, docs, graph, journal, logs, metrics, operations, passage, probes, registration,
-    reply, restarts, status, stream, timeline, why,
+    commands, docs, graph, journal, levels, logs, metrics, operations, passage, probes,
+    registration, reply, restarts, status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -165,7 +165,9 @@ async fn dispatch(
             metrics::respond(control, request.headers()).await
         }
         Known::Get => read(control, endpoint.id, params, &request, &caller),
-        Known::Post | Known::Delete => act(control, endpoint.id, params, request).await,
+        Known::Post | Known::Put | Known::Delete => {
+            act(control, endpoint.id, params, request).await
+        }
         Known::Any => pass(control, params, request, &caller).await,
     }
 }
@@ -174,6 +176,7 @@ fn answers(endpoint: &Endpoint, method: &Method) -> bool {
     match endpoint.method {
         Known::Get => matches!(*method, Method::GET | Method::HEAD),
         Known::Post => *method == Method::POST,
+        Known::Put => *method == Method::PUT,
         Known::Delete => *method == Method::DELETE,
         Known::Any => true,
     }
@@ -201,6 +204,12 @@ async fn act(
         }
         EndpointId::CancelOperation => {
             operations::cancel(control, params.get("id"), request.uri(), by).await
+        }
+        EndpointId::ChangeLevel | EndpointId::ResetLevel => {
+            levels::command(control, id, None, request, by).await
+        }
+        EndpointId::ChangeServiceLevel | EndpointId::ResetServiceLevel => {
+            levels::command(control, id, Some(params.get("name")), request, by).await
         }
         _ => commands::command(control, id, params.get("name"), request).await,
     }
@@ -235,6 +244,8 @@ fn read(
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
+        EndpointId::ServiceLevel => levels::service(control, params.get("name")),
+        EndpointId::Levels => levels::all(control),
         EndpointId::Why => why::why(control, params.get("name")),
         EndpointId::Plan => Ok(control.plan.respond(headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
@@ -253,6 +264,10 @@ fn read(
         | EndpointId::LogStream
         | EndpointId::ServiceLogs
         | EndpointId::ServiceLogStream
+        | EndpointId::ChangeServiceLevel
+        | EndpointId::ResetServiceLevel
+        | EndpointId::ChangeLevel
+        | EndpointId::ResetLevel
         | EndpointId::Graph
         | EndpointId::Operations
         | EndpointId::CancelOperation
@@ -295,6 +310,7 @@ async fn beside(
     }
     let detail = match first.method {
         Known::Post => "a command is given with `POST`",
+        _ if methods.contains("PUT") => "this can only be read, set with `PUT`, or deleted",
         _ if methods.contains("POST") => "this can only be read, or posted to",
         _ if methods.contains("DELETE") => "this can only be read, or deleted",
         _ => "this can only be read",
@@ -307,6 +323,7 @@ fn methods(path: &str) -> String {
     let words = at_path(path).map(|endpoint| match endpoint.method {
         Known::Get => "GET, HEAD",
         Known::Post => "POST",
+        Known::Put => "PUT",
         Known::Delete => "DELETE",
         Known::Any => "GET, HEAD, POST, PUT, PATCH, DELETE",
     });

@@ -12,7 +12,7 @@ use crate::certificate::CertificateRule;
 use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
-use processpype_telemetry::Logs;
+use processpype_telemetry::{Backlog, Levels, Logs};
 
 /// What the control plane is told by the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +47,10 @@ pub struct ControlSettings {
     pub features: Vec<String>,
     /// The newest lines of the log, if the log is the application's.
     pub logs: Option<Logs>,
+    /// How far the log is behind, for metrics.
+    pub backlog: Option<Backlog>,
+    /// How much is logged, if the log is the application's.
+    pub levels: Option<Levels>,
     /// The limits.
     pub limits: Limits,
 }
@@ -126,6 +130,8 @@ impl Default for ControlSettings {
             plan: Plan::default(),
             features: Vec::new(),
             logs: None,
+            backlog: None,
+            levels: None,
             limits: Limits::default(),
         }
     }

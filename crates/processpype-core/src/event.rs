@@ -81,6 +81,10 @@ pub enum EventKind {
     HandlerPanic,
     /// An instance outlives its generation because somebody kept a strong handle.
     InstanceLeaked,
+    /// Somebody changed how much is logged, for a while.
+    LevelChanged,
+    /// The log is as it is configured again.
+    LevelReverted,
     /// The application itself: started, settled, closing, closed.
     Application,
 }
@@ -119,13 +123,15 @@ impl fmt::Display for Cause {
 
 impl EventKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::State,
         Self::Health,
         Self::Restart,
         Self::Command,
         Self::HandlerPanic,
         Self::InstanceLeaked,
+        Self::LevelChanged,
+        Self::LevelReverted,
         Self::Application,
     ];
 
@@ -139,6 +145,8 @@ impl EventKind {
             Self::Command => "command",
             Self::HandlerPanic => "handler-panic",
             Self::InstanceLeaked => "instance-leaked",
+            Self::LevelChanged => "level-changed",
+            Self::LevelReverted => "level-reverted",
             Self::Application => "application",
         }
     }
@@ -164,8 +172,10 @@ mod tests {
             EventKind::Command => 3,
             EventKind::HandlerPanic => 4,
             EventKind::InstanceLeaked => 5,
-            EventKind::Application => 6,
+            EventKind::LevelChanged => 6,
+            EventKind::LevelReverted => 7,
+            EventKind::Application => 8,
         };
-        assert_eq!(EventKind::ALL.map(place), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(EventKind::ALL.map(place), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 }

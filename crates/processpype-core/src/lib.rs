@@ -38,6 +38,7 @@ mod exit;
 mod foresight;
 mod graph;
 mod group;
+mod log_level;
 mod machine;
 mod name;
 mod plan;
@@ -52,6 +53,7 @@ pub use crate::exit::{ErrorKind, Exit};
 pub use crate::foresight::{Foresight, Step};
 pub use crate::graph::{Cycle, Edge, EdgePolicy, Graph, ServiceId};
 pub use crate::group::{Group, Groups, InvalidGroup, MAX_MEMBERS, Strategy};
+pub use crate::log_level::{InvalidLogLevel, LogLevel};
 pub use crate::machine::{
     Action, CloseCause, Machine, Newcomer, OperationId, Outcome, Refusal, Report, Timer, Traits,
     Unregistrable, Verb,

@@ -44,6 +44,7 @@ mod hang;
 mod journal;
 mod kind;
 mod layout;
+mod levels;
 mod life;
 mod manager;
 mod message;
@@ -82,6 +83,7 @@ pub use crate::hang::{HANG_LIMIT_MAX, HANG_LIMIT_MIN, HangLimit, InvalidHangLimi
 pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};
 pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
+pub use crate::levels::{LevelChange, LevelChanges, LevelSwitch, Leveled};
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, QueueDepth};
 pub use crate::metrics::{
@@ -106,7 +108,8 @@ pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
 pub use crate::supervisor::{
-    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, PAUSE_MAX, Supervisor,
+    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, LEVEL_MAX, Launch, OPERATIONS_PENDING, PAUSE_MAX,
+    Supervisor,
 };
 pub use crate::tally::{Counts, Ends, PollTimes, Times};
 pub use crate::watch::Watch;

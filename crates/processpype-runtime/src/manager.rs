@@ -11,6 +11,7 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod levels;
 mod measures;
 mod membership;
 mod operations;
@@ -29,6 +30,7 @@ use crate::directory::Directory;
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
+use crate::levels::LevelChanges;
 use crate::message::Reports;
 use crate::newcomer::Creator;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
@@ -77,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) register: Register,
     /// How the durable journal is doing, if there is one.
     pub(crate) recording: ArcSwapOption<Recording>,
+    /// The levels of the log that are changed for a while.
+    pub(crate) levels: ArcSwap<LevelChanges>,
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
     clock: Clock,
@@ -434,6 +438,7 @@ impl Shared {
             journal,
             register: Register::new(OPERATIONS_KEPT),
             recording: ArcSwapOption::empty(),
+            levels: ArcSwap::default(),
             pause: ArcSwapOption::empty(),
             clock,
             reports,

@@ -14,6 +14,7 @@ use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceNam
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
+use crate::levels::{LevelOrder, Leveled};
 use crate::newcomer::Joining;
 use crate::recording::Recording;
 use crate::register::{OperationState, OperationStatus};
@@ -70,8 +71,8 @@ pub struct Done {
 
 /// Why a command had no effect.
 ///
-/// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused`, 503 for
-/// `Failed`, `Busy` and `Closing`, 409 for the rest.
+/// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused`, 501 for
+/// `NoLog`, 503 for `Failed`, `Busy` and `Closing`, 409 for the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -117,6 +118,8 @@ pub enum CommandError {
         /// The public text.
         message: String,
     },
+    /// The log is not the application's: it is part of a program that decides what is logged.
+    NoLog,
     /// Too many commands are on the way.
     Busy,
 }
@@ -150,6 +153,8 @@ pub(crate) enum Order {
     Pause(Duration, Request, oneshot::Sender<Result<Paused, CommandError>>),
     /// Let them go on.
     Resume(Request, oneshot::Sender<Result<Paused, CommandError>>),
+    /// Change a level of the log, or take a change back.
+    Level(LevelOrder, oneshot::Sender<Result<Leveled, CommandError>>),
     /// Close the application.
     Shutdown(Request, oneshot::Sender<Result<Shutdown, CommandError>>),
     /// How the durable journal is doing, with the cause and the text of an event.
@@ -348,6 +353,7 @@ impl CommandError {
             | Self::Needed { .. }
             | Self::Stale { .. }
             | Self::KeyReused { .. }
+            | Self::NoLog
             | Self::Busy => OperationState::Refused,
         }
     }
@@ -378,6 +384,9 @@ impl std::fmt::Display for CommandError {
                 write!(f, "the key belongs to another request, operation {}", operation.0)
             }
             Self::Failed { message, .. } => f.write_str(message),
+            Self::NoLog => f.write_str(
+                "the application is part of a larger program, which decides what is logged",
+            ),
             Self::Busy => f.write_str("too many commands are on the way; try again"),
         }
     }

@@ -177,6 +177,12 @@ impl Register {
         OperationId(self.book().last)
     }
 
+    /// Returns how many operations have not ended.
+    pub(crate) fn waiting(&self) -> usize {
+        let book = self.book();
+        book.records.len() - book.ended.len()
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -231,6 +237,7 @@ mod tests {
         };
         assert_eq!((0..=opened + 1).map(look).collect::<String>(), expected);
         assert_eq!(register.last(), OperationId(opened));
+        assert_eq!(register.waiting(), expected.matches('w').count());
     }
 
     #[test]

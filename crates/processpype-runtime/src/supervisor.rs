@@ -29,6 +29,7 @@ mod acting;
 mod closing;
 mod ending;
 mod launch;
+mod leveling;
 mod membership;
 mod operations;
 mod pausing;
@@ -66,6 +67,7 @@ use crate::vitals::Watched;
 
 pub use self::closing::Closed;
 pub use self::launch::Launch;
+pub use self::leveling::LEVEL_MAX;
 pub use self::operations::IDEMPOTENCY_WINDOW;
 pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
@@ -116,6 +118,8 @@ pub struct Supervisor {
     chance: Chance,
     turnstile: recovery::Turnstile,
     pausing: pausing::Pausing,
+    /// How many changes of levels there were.
+    leveled: u64,
     members: membership::Members,
     closing: closing::Closing,
     /// A status has changed, and who waits for any change has not been told.
@@ -216,7 +220,7 @@ impl Supervisor {
             Due::Polls(id, generation) => {
                 machine.generation(id) != generation || !machine.is_alive(id)
             }
-            Due::Resume(_) | Due::Drained | Due::Closing => false,
+            Due::Resume(_) | Due::Level(_) | Due::Drained | Due::Closing => false,
         })
     }
 
@@ -242,6 +246,7 @@ impl Supervisor {
                     machine.close(CloseCause::Requested, actions);
                 }),
                 Some(Due::Resume(number)) => self.pause_is_over(number),
+                Some(Due::Level(number)) => self.level_is_over(number),
                 Some(Due::Closing) => self.step(Machine::abort_all),
                 None => return,
             }

@@ -46,7 +46,9 @@ pub(crate) enum Due {
     Polls(ServiceId, Generation),
     /// The pause of this number is over: automatic restarts go on.
     Resume(u64),
-    /// The drain delay is over.
+    /// The change of a level with this number is over.
+    Level(u64),
+    /// The drain delay is over: stop the services.
     Drained,
     /// What still lives is to be aborted.
     Closing,

@@ -272,19 +272,20 @@ impl Kept {
     fn keep(&mut self, service: Option<&str>, line: Line) {
         self.whole.push(line.clone());
         let ring = match service {
-            None => &mut self.outside,
-            Some(name) => {
-                if !self.services.contains_key(name) {
-                    self.make_room();
-                    let ring = Ring::new(SERVICE_LOG_LINES, SERVICE_LOG_BYTES);
-                    self.services.insert(name.into(), ring);
-                }
-                self.services.get_mut(name).expect("it is there, or was just made")
-            }
+            None => Some(&mut self.outside),
+            Some(name) => self.services.get_mut(name),
         };
-        let before = ring.bytes();
-        ring.push(line);
-        self.bytes = self.bytes + ring.bytes() - before;
+        if let Some(ring) = ring {
+            let before = ring.bytes();
+            ring.push(line);
+            self.bytes = self.bytes + ring.bytes() - before;
+        } else if let Some(name) = service {
+            self.make_room();
+            let mut ring = Ring::new(SERVICE_LOG_LINES, SERVICE_LOG_BYTES);
+            ring.push(line);
+            self.bytes += ring.bytes();
+            self.services.insert(name.into(), ring);
+        }
         if self.bytes > SERVICE_LOGS_BYTES {
             self.shrink(SERVICE_LOGS_BYTES - SERVICE_LOGS_BYTES / FREED_PART);
         }

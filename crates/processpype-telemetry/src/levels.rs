@@ -3,8 +3,9 @@
 //! # Invariants
 //!
 //! 1. The level of (target, service) is decided by one function, [`Table::level`]: the service's
-//!    level if it has one, else the logger's, else the default; a logger quieter than the default
-//!    is a mute and holds in services too.
+//!    level if it has one, else the logger's, else the default; a logger quieter than the
+//!    configured default is a mute and holds in services too. What overrides a service's level, or
+//!    the default, takes its place in that.
 //! 2. What `tracing` may cache about a callsite follows from the same table
 //!    ([`Table::interest`], [`Table::hint`]), and every change of the table rebuilds that cache.
 //! 3. The spans that name a service are made at every level, so that a line shown after a change
@@ -52,6 +53,10 @@ pub(crate) struct Table {
     loggers: BTreeMap<String, Level>,
     /// By the name in the service's span.
     services: BTreeMap<String, Level>,
+    /// What holds in place of `default`, for a while.
+    over_default: Option<Level>,
+    /// What holds in place of `services`, for a while.
+    over_services: BTreeMap<String, Level>,
 }
 
 // === impl Levels ===
@@ -59,15 +64,12 @@ pub(crate) struct Table {
 impl Levels {
     /// The levels that `config` asks for; no service has one of its own.
     pub fn new(config: &LoggingConfig) -> Self {
-        let table = Table {
-            default: config.level,
-            loggers: config.loggers.clone(),
-            services: BTreeMap::new(),
-        };
+        let table =
+            Table { default: config.level, loggers: config.loggers.clone(), ..Table::default() };
         Self(Arc::new(ArcSwap::from_pointee(table)))
     }
 
-    /// The level that holds where nothing more specific is said.
+    /// The level that is to hold where nothing more specific is said, and nothing overrides it.
     ///
     /// ```
     /// use processpype_telemetry::{Level, Levels, LoggingConfig};
@@ -77,6 +79,48 @@ impl Levels {
     /// ```
     pub fn default_level(&self) -> Level {
         self.0.load().default
+    }
+
+    /// The level that holds now in `service`, or where nothing more specific is said.
+    ///
+    /// Loggers may say otherwise for their targets.
+    pub fn level(&self, service: Option<&str>) -> Level {
+        let table = self.0.load();
+        service.and_then(|name| table.own(name)).unwrap_or(table.default_now())
+    }
+
+    /// Lets `level` hold in place of what is set for `service`, or in place of the default.
+    ///
+    /// What is set stays, and may change meanwhile; it holds again after
+    /// [`end_override`](Self::end_override). Whoever overrides sees to the end of it.
+    ///
+    /// ```
+    /// use processpype_telemetry::{Level, Levels, LoggingConfig};
+    ///
+    /// let levels = Levels::new(&LoggingConfig::default());
+    /// levels.set_service("counter", Level::Warn);
+    /// levels.begin_override(Some("counter"), Level::Debug);
+    /// assert_eq!(levels.level(Some("counter")), Level::Debug);
+    /// levels.end_override(Some("counter"));
+    /// assert_eq!(levels.level(Some("counter")), Level::Warn);
+    /// ```
+    pub fn begin_override(&self, service: Option<&str>, level: Level) {
+        self.change(|table| match service {
+            None => table.over_default = Some(level),
+            Some(name) => {
+                table.over_services.insert(name.to_owned(), level);
+            }
+        });
+    }
+
+    /// Lets what is set hold again; does nothing when nothing overrides it.
+    pub fn end_override(&self, service: Option<&str>) {
+        self.change(|table| match service {
+            None => table.over_default = None,
+            Some(name) => {
+                table.over_services.remove(name);
+            }
+        });
     }
 
     /// Changes the default.
@@ -115,7 +159,7 @@ impl Levels {
         });
     }
 
-    /// The services that have a level of their own.
+    /// The services that have a level of their own, without what overrides it.
     pub fn services(&self) -> BTreeMap<String, Level> {
         self.0.load().services.clone()
     }
@@ -158,7 +202,7 @@ impl Levels {
     /// Whether a line that passed [`enabled`](Self::enabled) is shown, its service now known.
     pub(crate) fn confirms(&self, metadata: &Metadata<'_>, service: Option<&str>) -> bool {
         let table = self.0.load();
-        table.services.is_empty()
+        (table.services.is_empty() && table.over_services.is_empty())
             || table.level(metadata.target(), service).shows(*metadata.level())
     }
 
@@ -205,6 +249,13 @@ impl Levels {
     }
 }
 
+impl PartialEq for Levels {
+    /// Whether both are the levels of the same log.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl fmt::Debug for Levels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Levels").field(&**self.0.load()).finish()
@@ -217,10 +268,20 @@ impl Table {
     /// The level for a line of `target` inside `service`: the one place that decides.
     fn level(&self, target: &str, service: Option<&str>) -> Level {
         let logger = self.logger(target);
-        match service.and_then(|name| self.services.get(name)) {
-            Some(&own) => self.inside(logger, own),
-            None => logger.unwrap_or(self.default),
+        match service.and_then(|name| self.own(name)) {
+            Some(own) => self.inside(logger, own),
+            None => logger.unwrap_or(self.default_now()),
         }
+    }
+
+    /// The level that a service has for itself now.
+    fn own(&self, service: &str) -> Option<Level> {
+        self.over_services.get(service).or_else(|| self.services.get(service)).copied()
+    }
+
+    /// What holds now where nothing more specific is said.
+    fn default_now(&self) -> Level {
+        self.over_default.unwrap_or(self.default)
     }
 
     /// The level in a service whose own level is `own`: a mute still holds.
@@ -247,8 +308,10 @@ impl Table {
             return Interest::always();
         }
         let logger = self.logger(metadata.target());
-        let outside = logger.unwrap_or(self.default);
-        let inside = self.services.values().map(|own| self.inside(logger, *own));
+        let outside = logger.unwrap_or(self.default_now());
+        let set = self.services.iter().filter(|(name, _)| !self.over_services.contains_key(*name));
+        let own = set.chain(&self.over_services).map(|(_, own)| *own);
+        let inside = own.map(|own| self.inside(logger, own));
         let (quietest, loudest) =
             inside.fold((outside, outside), |(low, high), own| (low.min(own), high.max(own)));
         if quietest.shows(*metadata.level()) {
@@ -262,8 +325,9 @@ impl Table {
 
     /// The most verbose of all levels, and of the spans that name services.
     fn hint(&self) -> LevelFilter {
-        let loudest = self.loggers.values().chain(self.services.values()).max();
-        let loudest = loudest.map_or(self.default, |loudest| self.default.max(*loudest));
+        let services = self.services.values().chain(self.over_services.values());
+        let loudest = self.loggers.values().chain(services).max().copied();
+        let loudest = self.default_now().max(loudest.unwrap_or(Level::Off));
         loudest.filter().max(LevelFilter::from_level(scope::SERVICE_SPAN_LEVEL))
     }
 }
@@ -277,7 +341,8 @@ mod tests {
         let map = |pairs: &[(&str, Level)]| {
             pairs.iter().map(|(name, level)| ((*name).to_owned(), *level)).collect()
         };
-        Table { default, loggers: map(loggers), services: map(services) }
+        let (loggers, services) = (map(loggers), map(services));
+        Table { default, loggers, services, ..Table::default() }
     }
 
     #[track_caller]
@@ -314,6 +379,31 @@ mod tests {
         check(&table, "hyper", Some("loud"), Level::Warn);
         check(&table, "hyper", Some("calm"), Level::Error);
         check(&table, "else", Some("loud"), Level::Trace);
+    }
+
+    #[test]
+    fn an_override_takes_the_place_of_what_is_set() {
+        let mut table = table(
+            Level::Info,
+            &[("hyper", Level::Warn), ("my_app", Level::Info)],
+            &[("calm", Level::Error)],
+        );
+        table.over_services = [("calm".to_owned(), Level::Trace)].into();
+        check(&table, "my_app", Some("calm"), Level::Trace);
+        check(&table, "hyper", Some("calm"), Level::Warn);
+        check(&table, "my_app", Some("other"), Level::Info);
+        table.over_default = Some(Level::Debug);
+        check(&table, "else", None, Level::Debug);
+        check(&table, "else", Some("other"), Level::Debug);
+        check(&table, "hyper", None, Level::Warn);
+        // A logger as loud as the configured default is no mute because of an override.
+        check(&table, "my_app", Some("calm"), Level::Trace);
+        assert_eq!(table.hint(), LevelFilter::TRACE);
+        table.over_services.clear();
+        assert_eq!(table.hint(), LevelFilter::DEBUG);
+        table.over_default = Some(Level::Off);
+        check(&table, "else", None, Level::Off);
+        check(&table, "else", Some("calm"), Level::Error);
     }
 
     #[test]

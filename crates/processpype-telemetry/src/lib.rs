@@ -35,6 +35,7 @@
 //! 4. Nothing is global but what [`TelemetryBuilder::install`] installs.
 //! 5. Every buffer, queue, value and wait has a bound with a name.
 
+mod backlog;
 mod clock;
 mod collect;
 mod config;
@@ -43,7 +44,6 @@ mod json;
 mod kept;
 mod layer;
 mod layout;
-mod ledger;
 mod levels;
 mod queue;
 mod redact;
@@ -54,6 +54,7 @@ mod text;
 mod value;
 mod writer;
 
+pub use backlog::Backlog;
 pub use clock::{Clock, Timezone};
 pub use config::{Destination, Format, Level, LoggingConfig, RedactionConfig};
 pub use error::TelemetryError;
@@ -61,7 +62,6 @@ pub use kept::{
     Log, LogFollower, LogLine, LogPage, LogQuery, Logs, SERVICE_LOG_BYTES, SERVICE_LOG_LINES,
     SERVICE_LOGS, SERVICE_LOGS_BYTES, WHOLE_LOG_BYTES, WHOLE_LOG_LINES,
 };
-pub use ledger::{Found, Ledger};
 pub use levels::Levels;
 pub use queue::{QUEUE_BYTES, QUEUE_LINES};
 pub use redact::{

@@ -95,6 +95,11 @@ enum Doze {
 // === impl Queue ===
 
 impl Queue {
+    /// Lines that wait for the writer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().batch.lines
+    }
+
     /// Lines lost since the start.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Relaxed)

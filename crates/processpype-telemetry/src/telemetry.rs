@@ -20,6 +20,7 @@ use tracing::{Level, Subscriber};
 use tracing_subscriber::{Layer, layer::SubscriberExt as _, registry::LookupSpan};
 
 use crate::{
+    backlog::Backlog,
     clock::{Clock, Stamp, Timezone},
     config::{Destination, Format, LoggingConfig},
     error::TelemetryError,
@@ -346,6 +347,11 @@ impl Handle {
     /// soon as it can be written again.
     pub fn lost_lines(&self) -> u64 {
         self.queue.0.lost()
+    }
+
+    /// How far the log is behind, for whoever shows numbers.
+    pub fn backlog(&self) -> Backlog {
+        Backlog(Arc::clone(&self.queue.0))
     }
 
     /// Waits until every line logged before the call is written, at most for `timeout`.

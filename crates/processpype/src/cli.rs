@@ -71,7 +71,7 @@ impl Application {
                 let own = || client::target(&self);
                 let session = Session { connect: &connect, json, own: Some(&own) };
                 let exit = match &verb {
-                    Verb::Client(verb) => processpype_cli::ask(verb, &session),
+                    Verb::Client(verb) => client::ask(&self, verb, &session),
                     _ => processpype_cli::ask_plan(&session),
                 };
                 return exit.into();

@@ -78,6 +78,7 @@ mod tests {
                 let method = match endpoint.method {
                     Method::Get => "GET",
                     Method::Post => "POST",
+                    Method::Put => "PUT",
                     Method::Delete => "DELETE",
                     Method::Any => "ANY",
                 };
@@ -254,6 +255,25 @@ mod tests {
             let end = format!("| {:.1} s | {slowest} |", waits.as_secs_f64());
             assert!(row.is_some_and(|row| row.ends_with(&end)), "{}: {end} in {row:?}", tuning.0);
         }
+    }
+
+    #[test]
+    fn every_test_that_holds_a_lesson_is_there() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned() + "/";
+        let lessons = std::fs::read_to_string(root.clone() + "docs/lessons.md");
+        let lessons = lessons.expect("the document is there");
+        let (mut source, mut tests) = (String::new(), 0);
+        // Every second piece stands between backticks: a file, or a test in the last file.
+        let words = lessons.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`"));
+        for word in words.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            if word.ends_with(".rs") {
+                source = std::fs::read_to_string(root.clone() + word).expect(word);
+                continue;
+            }
+            assert!(source.contains(&format!("fn {word}()")), "there is no test `{word}`");
+            tests += 1;
+        }
+        assert!(tests > 0, "no test is named");
     }
 
     #[test]

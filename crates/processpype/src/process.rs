@@ -42,7 +42,7 @@ use crate::exit::Exit;
 use crate::mint;
 use crate::pulse::Pulse;
 use crate::recorder::{Recorded, Recorder};
-use crate::running::{SERVER_GRACE, control_settings, follow, launch, tell_recorder};
+use crate::running::{SERVER_GRACE, control_settings, follow, launch, show_log, tell_recorder};
 use crate::schema::service_docs;
 use crate::setup::Setup;
 use crate::signals::Signals;
@@ -97,12 +97,12 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
     };
     let mut settings = control_settings(&setup);
-    settings.logs = Some(log.logs().clone());
     let title = settings.title.clone();
     let docs = service_docs(&setup);
     let recorder = Recorder::open(&setup.settings.observability.events);
     let mut launch = launch(&setup, services.handle().clone(), Some(&log));
     tell_recorder(&mut launch, recorder.as_ref());
+    show_log(&log, &mut launch, &mut settings);
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
     let entered = supervisor.enter();

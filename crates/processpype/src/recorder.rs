@@ -15,8 +15,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use processpype_journal::{Found, Ledger};
 use processpype_runtime::{EventPage, Manager, Recording, Reporter, Subscription};
-use processpype_telemetry::{Found, Ledger};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_control::{BindError, ControlSettings, Server, SettingsError};
-use processpype_runtime::{Closed, Launch, Manager, Scrub};
+use processpype_core::ServiceName;
+use processpype_runtime::{Closed, Launch, LevelSwitch, Manager, Scrub};
 use processpype_telemetry::{Handle as LogHandle, Redactor};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -282,6 +283,22 @@ pub(crate) fn launch(setup: &Setup, services: Handle, log: Option<&LogHandle>) -
     launch.starts_at_once = setup.limits.starts_at_once;
     launch.restart_rate = setup.limits.restart_rate;
     launch
+}
+
+/// Lets the control plane show the log, and the supervisor switch its levels.
+pub(crate) fn show_log(log: &LogHandle, launch: &mut Launch, settings: &mut ControlSettings) {
+    settings.logs = Some(log.logs().clone());
+    settings.levels = Some(log.levels().clone());
+    settings.backlog = Some(log.backlog());
+    let levels = log.levels().clone();
+    launch.levels = LevelSwitch::new(move |service, level| {
+        let service = service.map(ServiceName::as_str);
+        match level {
+            Some(level) => levels.begin_override(service, level.into()),
+            None => levels.end_override(service),
+        }
+        levels.level(service).into()
+    });
 }
 
 /// Tells the supervisor what the file of events says about the previous run.

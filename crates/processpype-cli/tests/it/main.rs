@@ -103,7 +103,7 @@ fn help_is_golden() {
     let ran = run(&["--help"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     golden("help.txt", &ran.out);
-    for verb in ["start", "events", "logs"] {
+    for verb in ["start", "events", "logs", "metrics", "level"] {
         golden(&format!("help-{verb}.txt"), &run(&[verb, "--help"]).out);
     }
 }
@@ -129,12 +129,33 @@ fn a_wrong_command_line_is_64() {
         &["start"],
         &["start", "db", "--wait", "5"],
         &["logs", "-n", "0"],
+        &["metrics", "--raw", "--service", "db"],
+        &["level", "db", "--for", "1m"],
         &["-u", "x://y", "status"],
     ] {
         let ran = run(arguments);
         assert_eq!((ran.code, ran.out.as_str()), (Some(64), ""), "{ran:?}");
     }
     assert!(run(&["sttaus"]).err.contains("'status'"));
+}
+
+#[test]
+fn what_is_no_exposition_is_70_and_nothing_that_fits_is_1() {
+    let (url, _) = serve(vec![answer("200 OK", "text/plain", "up{a=b} 1\n")]);
+    let ran = run(&["-u", &url, "metrics"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(70), ""), "{ran:?}");
+    assert!(ran.err.contains("line 1: "), "{ran:?}");
+    for (arguments, code) in [
+        (&["metrics", "--service", "db"][..], 0),
+        (&["metrics", "--json"], 0),
+        (&["metrics", "--raw"], 0),
+        (&["metrics", "--service", "nobody"], 1),
+        (&["metrics", "down"], 1),
+    ] {
+        let (url, _) = serve(vec![answer("200 OK", "text/plain", "up{service=\"db\"} 1\n")]);
+        let ran = run(&[arguments, &["-u", &url]].concat());
+        assert_eq!((ran.code, ran.out.is_empty()), (Some(code), code == 1), "{ran:?}");
+    }
 }
 
 #[test]

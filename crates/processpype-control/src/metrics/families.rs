@@ -1,10 +1,12 @@
 //! The framework's own metrics: what each shows, from one look at everything.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use processpype_api::{Exposition, HistogramReading, Metric};
 use processpype_core::{Desired, EventKind, ServiceState};
 use processpype_runtime::{Counts, QueueDepth, Status, Times};
+use processpype_telemetry::Backlog;
 
 use super::SLICE;
 use super::process::Process;
@@ -24,7 +26,7 @@ pub(super) struct Scrape<'a> {
     control: &'a Control,
     state: ServiceState,
     services: Vec<Seen>,
-    queues: [QueueDepth; 2],
+    queues: [QueueDepth; 3],
     events: [(EventKind, u64); EventKind::ALL.len()],
     routes: Vec<RouteReading>,
     process: Process,
@@ -67,8 +69,18 @@ impl<'a> Scrape<'a> {
                 }
             }
             Metric::SERVICES => text.sample(&[], self.services.len() as f64),
-            Metric::QUEUE_DEPTH => self.queues(text, |queue| queue.depth),
-            Metric::QUEUE_CAPACITY => self.queues(text, |queue| queue.capacity),
+            Metric::QUEUE_DEPTH => {
+                self.queues(text, |queue| queue.depth);
+                self.log_queue(text, Backlog::waiting_lines);
+            }
+            Metric::QUEUE_CAPACITY => {
+                self.queues(text, |queue| queue.capacity);
+                self.log_queue(text, Backlog::capacity);
+            }
+            Metric::LOG_LOST => {
+                let backlog = self.control.settings.backlog.iter();
+                backlog.for_each(|it| text.sample(&[], it.lost_lines() as f64));
+            }
             Metric::EVENTS => {
                 let kinds = self.events.iter();
                 kinds.for_each(|(kind, n)| text.sample(&[("kind", kind.as_str())], *n as f64));
@@ -82,10 +94,11 @@ impl<'a> Scrape<'a> {
                 text.sample(&[], self.control.settings.limits.streams as f64);
             }
             Metric::EVENTS_LAGGED => {
-                text.sample(
-                    &[],
-                    self.control.lagged.load(std::sync::atomic::Ordering::Relaxed) as f64,
-                );
+                text.sample(&[], self.control.lagged.load(Relaxed) as f64);
+            }
+            Metric::JOURNAL_LOST => {
+                let recording = self.control.manager.recording();
+                recording.iter().for_each(|it| text.sample(&[], it.lost as f64));
             }
             Metric::HTTP_REQUESTS => self.requests(text),
             Metric::HTTP_DURATION => {
@@ -112,6 +125,13 @@ impl<'a> Scrape<'a> {
     fn queues(&self, text: &mut Exposition, of: impl Fn(&QueueDepth) -> usize) {
         for queue in &self.queues {
             text.sample(&[("queue", queue.queue)], of(queue) as f64);
+        }
+    }
+
+    /// The log's own queue, where the process has one.
+    fn log_queue(&self, text: &mut Exposition, of: impl Fn(&Backlog) -> usize) {
+        if let Some(backlog) = &self.control.settings.backlog {
+            text.sample(&[("queue", "log")], of(backlog) as f64);
         }
     }
 

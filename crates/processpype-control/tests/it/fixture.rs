@@ -13,10 +13,10 @@ use axum::{Router, extract::Path};
 use http_body_util::BodyExt;
 use processpype_config::Section;
 use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
-use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceState};
+use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceName, ServiceState};
 use processpype_runtime::{
-    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, Launch, Manager,
-    Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
+    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, Launch, LevelSwitch,
+    Manager, Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
 };
 use processpype_telemetry::{Handle, LoggingConfig, Telemetry};
 use serde_json::Value;
@@ -162,6 +162,7 @@ impl Service for Stuck {
 }
 
 impl Meter {
+    #[expect(clippy::needless_pass_by_value, reason = "constructors take arguments by value")]
     fn new(cx: Context) -> Result<Self> {
         let metrics = cx.metrics();
         let jobs =
@@ -298,6 +299,7 @@ pub(crate) fn logged() -> (tracing::subscriber::DefaultGuard, Handle, ControlSet
     let (subscriber, handle) = builder.build().expect("a thread for the writer");
     let mut settings = settings();
     settings.logs = Some(handle.logs().clone());
+    settings.levels = Some(handle.levels().clone());
     (tracing::subscriber::set_default(subscriber), handle, settings)
 }
 
@@ -392,6 +394,16 @@ impl App {
     fn launch(specs: Vec<Spec>, settings: ControlSettings) -> Self {
         let mut launch = Launch::on(tokio::runtime::Handle::current());
         launch.clock = Clock::starting_at(BEGIN);
+        if let Some(levels) = settings.levels.clone() {
+            launch.levels = LevelSwitch::new(move |service, level| {
+                let service = service.map(ServiceName::as_str);
+                match level {
+                    Some(level) => levels.begin_override(service, level.into()),
+                    None => levels.end_override(service),
+                }
+                levels.level(service).into()
+            });
+        }
         let (manager, supervisor) = blueprint(specs).launch(launch);
         tokio::spawn(supervisor.run());
         let server = Server::new(manager.clone(), settings, &docs()).expect("good settings");

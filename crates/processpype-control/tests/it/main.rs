@@ -7,6 +7,7 @@ mod commands;
 mod documents;
 mod events;
 mod fixture;
+mod levels;
 mod logs;
 mod metrics;
 mod operations;

@@ -194,6 +194,7 @@ async fn open_streams_and_what_they_lose_are_told() {
     let stream = app.router.clone().oneshot(request).await.expect("never fails");
     let told = scrape(&app).await;
     check(&told, "processpype_streams_open", &[(&[], 1.0)]);
+    check(&told, "processpype_queue_depth", &[(&[("queue", "operations")], 0.0)]);
     check(&told, "processpype_streams_max", &[(&[], 64.0)]);
     drop(stream);
     check(&scrape(&app).await, "processpype_streams_open", &[(&[], 0.0)]);

@@ -130,7 +130,7 @@ impl Machine {
     #[must_use]
     pub fn knows(&self, id: ServiceId, generation: Generation) -> bool {
         let record = self.records.get(id.index());
-        record.is_some_and(|record| record.present && generation > record.first)
+        record.is_some_and(|record| record.present && generation >= record.first)
     }
 
     fn check_provider(&self, provider: ServiceId) -> Result<(), Unregistrable> {

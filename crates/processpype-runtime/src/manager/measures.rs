@@ -9,6 +9,7 @@ use processpype_core::{EventKind, ServiceState};
 use super::Manager;
 use crate::cell::Cell;
 use crate::metrics::SeriesFamily;
+use crate::supervisor::OPERATIONS_PENDING;
 use crate::tally::Counts;
 
 /// How full a queue of the framework is.
@@ -61,14 +62,17 @@ impl Manager {
     ///
     /// | queue | holds | when it is full |
     /// |---|---|---|
+    /// | `operations` | operations that have not ended | one more command is refused as busy |
     /// | `commands` | commands on their way to the supervisor | one more is refused as busy |
     /// | `reports` | what generations tell | news of clients' making is dropped |
     #[must_use]
-    pub fn queues(&self) -> [QueueDepth; 2] {
+    pub fn queues(&self) -> [QueueDepth; 3] {
         let capacity = self.commands.max_capacity();
         let depth = capacity - self.commands.capacity();
         let commands = QueueDepth { queue: "commands", depth, capacity };
         let (depth, capacity) = self.shared.reports.depth();
-        [commands, QueueDepth { queue: "reports", depth, capacity }]
+        let reports = QueueDepth { queue: "reports", depth, capacity };
+        let (depth, capacity) = (self.shared.register.waiting(), OPERATIONS_PENDING);
+        [QueueDepth { queue: "operations", depth, capacity }, commands, reports]
     }
 }

@@ -23,6 +23,7 @@ use crate::directory::{Directory, Places};
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
+use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
 use crate::newcomer::{Creator, REGISTERED_MAX};
@@ -71,6 +72,8 @@ pub struct Launch {
     pub seed: u64,
     /// What is taken out of every text that a service makes public.
     pub scrub: Scrub,
+    /// How levels of the log are changed, if the log is the application's.
+    pub levels: LevelSwitch,
     /// Makes services of kinds for those who register over the API.
     pub creator: Option<Arc<dyn Creator>>,
     /// What is told of the previous run, by an event with the cause `unclean-end`, if that did not
@@ -97,6 +100,7 @@ impl Launch {
             events_kept: EVENTS_KEPT,
             seed: random_seed(),
             scrub: Scrub::default(),
+            levels: LevelSwitch::default(),
             creator: None,
             unclean_end: None,
             recording: None,
@@ -158,6 +162,7 @@ impl Blueprint {
             clock: launch.clock,
             chance: Chance::new(launch.seed),
             pausing: pausing::Pausing::default(),
+            leveled: 0,
             turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
             cells: Places::new(cells),

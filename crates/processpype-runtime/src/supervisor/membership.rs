@@ -330,7 +330,7 @@ impl Supervisor {
             Due::Generation(id, generation, _)
             | Due::Beat(id, generation)
             | Due::Polls(id, generation) => self.machine.knows(id, generation),
-            Due::Drained | Due::Resume(_) | Due::Closing => true,
+            Due::Drained | Due::Resume(_) | Due::Level(_) | Due::Closing => true,
         }
     }
 

@@ -75,6 +75,9 @@ impl Supervisor {
             Order::Resume(by, answer) => {
                 let _ = answer.send(self.resume_restarts(&by));
             }
+            Order::Level(order, answer) => {
+                let _ = answer.send(self.take_level(order));
+            }
             Order::Shutdown(by, answer) => {
                 let _ = answer.send(self.shut_down(by));
             }

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{EventKind, Generation, OperationId, ServiceId, Timer};
+use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Timer};
 use tokio::time::Instant;
 
 use super::{Supervisor, recovery::seconds};
@@ -56,7 +56,7 @@ impl Supervisor {
         for (id, _) in self.pausing.held.clone() {
             self.show_held(id, until);
         }
-        let operation = self.application_operation("pause-restarts", by, true);
+        let operation = self.application_operation("pause-restarts", None, by, true);
         let reason = by.reason.as_ref().map_or(String::new(), |reason| format!("; {reason}"));
         let text = format!("automatic restarts are paused for {}{reason}", seconds(time));
         self.tell_pause("paused", &text, Some((operation, by)));
@@ -68,7 +68,7 @@ impl Supervisor {
             return Err(CommandError::Closing);
         }
         let was_paused = self.shared.pause.load().is_some();
-        let operation = self.application_operation("resume-restarts", by, was_paused);
+        let operation = self.application_operation("resume-restarts", None, by, was_paused);
         if was_paused {
             let text = by.reason.as_deref().unwrap_or("automatic restarts go on");
             self.end_pause(text, Some((operation, by)));
@@ -107,10 +107,11 @@ impl Supervisor {
         self.publish_touched(id);
     }
 
-    /// Makes the record of an operation on the application, which is done at once.
-    fn application_operation(
+    /// Makes the record of an operation that is no command of a service, and is done at once.
+    pub(super) fn application_operation(
         &mut self,
         verb: &'static str,
+        service: Option<ServiceName>,
         by: &Request,
         changed: bool,
     ) -> OperationId {
@@ -120,7 +121,7 @@ impl Supervisor {
             id,
             verb,
             flags: Vec::new(),
-            service: None,
+            service,
             actor: Arc::clone(&by.actor),
             reason: by.reason.clone(),
             key: None,

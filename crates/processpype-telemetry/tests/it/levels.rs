@@ -61,6 +61,32 @@ fn a_service_is_raised_and_lowered_while_it_runs() {
 }
 
 #[test]
+fn an_override_holds_for_a_service_or_for_all_until_it_ends() {
+    let log = messages(LoggingConfig::default(), |handle| {
+        let levels = handle.levels();
+        let (calm, other) = (service("calm", 1), service("other", 1));
+        levels.set_service("calm", Level::Warn);
+        let all = || {
+            calm.in_scope(|| tracing::debug!("calm debug"));
+            other.in_scope(|| tracing::debug!("other debug"));
+            tracing::debug!("outside debug");
+        };
+        levels.begin_override(Some("calm"), Level::Debug);
+        all();
+        // What is set meanwhile waits for its turn.
+        levels.set_service("calm", Level::Info);
+        levels.begin_override(None, Level::Debug);
+        levels.end_override(Some("calm"));
+        tracing::info!("all but calm");
+        all();
+        levels.end_override(None);
+        all();
+        calm.in_scope(|| tracing::info!("calm info"));
+    });
+    assert_eq!(log, ["calm debug", "all but calm", "other debug", "outside debug", "calm info"]);
+}
+
+#[test]
 fn a_mute_holds_in_a_service_that_is_raised() {
     let loggers = [("hyper".to_owned(), Level::Warn)].into();
     let config = LoggingConfig { loggers, ..LoggingConfig::default() };

@@ -6,7 +6,6 @@ mod formats;
 mod harness;
 mod installed;
 mod kept;
-mod ledger;
 mod levels;
 mod loss;
 mod redaction;

@@ -17,6 +17,11 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(anstream::stdout().lock(), "{text}");
 }
 
+/// Prints a remark to standard error.
+pub(super) fn remark(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
 /// Prints an error to standard error.
 pub(crate) fn say_error(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", with_prefix(text));

@@ -365,7 +365,7 @@ async fn every_error_has_its_own_status_and_a_problem_document() {
     let cases = [
         (app.get("/services/nobody").await, 404),
         (app.post("/services/nobody/start").await, 404),
-        (app.post("/services").await, 405),
+        (app.post("/graph").await, 405),
         (app.get("/nothing/here").await, 404),
         (app.post_json("/services/my_service/stop", &json!({ "reson": "x" })).await, 422),
         (app.post("/services/my_service/stop?cascad=true").await, 422),

@@ -65,12 +65,15 @@ const VARIABLES: [(&str, &str); 5] = [
 ];
 
 /// Bodies that are refused, each with a value that nobody may repeat.
-const BODIES: [&str; 5] = [
+const BODIES: [&str; 8] = [
     r#"{"reson": "kanarie"}"#,
     r#"{"reason": ["kanarie"]}"#,
     r#"{"reason": "kanarie""#,
     r#""kanarie""#,
     "kanarie",
+    r#"{"level": "kanarie"}"#,
+    r#"{"level": "debug", "for": "kanarie"}"#,
+    r#"{"level": "debug", "fro": "kanarie"}"#,
 ];
 
 /// Configurations that are wrong, with a secret near to what is wrong.
@@ -267,7 +270,7 @@ fn look_at(app: &Playground, method: &str, path: &str, is_stream: bool) {
             assert!(!format!("{answer:?}").contains(token), "{sink} gives the own token away");
         }
     }
-    if method == "POST" {
+    if method == "POST" || method == "PUT" {
         for body in BODIES {
             let headers = [("Authorization", &*right), ("Content-Type", "application/json")];
             let answer = http::request(app.address, method, path, &headers, body.as_bytes());

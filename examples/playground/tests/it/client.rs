@@ -125,6 +125,16 @@ fn events() {
 }
 
 #[test]
+fn metrics() {
+    let app = shop();
+    let printed = ask(&app, &["metrics", "service_state", "--service", "db"]);
+    assert!(printed.stdout.contains("service=db state=error"), "{printed:?}");
+    assert_eq!(ask(&app, &["metrics", "--service", "nobody"]).code, Some(1));
+    let raw = ask(&app, &["metrics", "--raw"]).stdout;
+    assert!(raw.starts_with("# HELP processpype_build_info "), "{raw}");
+}
+
+#[test]
 fn seeing() {
     let app = shop();
     ask(&app, &["stop", "disk"]);

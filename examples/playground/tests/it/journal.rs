@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::harness::{Playground, eventually, file};
+use crate::harness::{Playground, eventually, file, run};
 
 const PAIR: &str = "
 services:
@@ -91,6 +91,52 @@ fn a_killed_run_is_told_at_the_next_start() {
     next.terminate().check(0);
     let last = events.start();
     assert_eq!(causes(&last, "application"), ["starting", "settled"], "told once");
+}
+
+#[test]
+fn events_and_doctor_tell_about_a_dead_process() {
+    let events = Events::new();
+    let app = events.start();
+    app.post("/services/fast/stop");
+    eventually("the stop is in the file", || {
+        events.read().iter().any(|it| it["cause"] == "done").then_some(())
+    });
+    let path = events.0.to_str().unwrap().to_owned();
+    let alive = run(&["doctor", "--file", &path]);
+    assert_eq!(alive.code, Some(0), "{alive:?}");
+    assert!(alive.stdout.contains("warning[alive]: a process writes to the file"), "{alive:?}");
+    app.signal("KILL");
+    app.ended();
+
+    let told = run(&["events", "--file", &path, "--service", "fast"]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.stdout.contains("fast#1 command: stop, by anonymous (operation 1)"), "{told:?}");
+    assert!(!told.stdout.contains("hello#1"), "{told:?}");
+    let found = run(&["doctor", "--file", &path]);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert!(found.stdout.contains("problem[unclean-end]: the last run ended"), "{found:?}");
+    let json = run(&["doctor", "--file", &path, "--json"]).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["ok"], &json["findings"][0]["code"]), (&false.into(), &"unclean-end".into()));
+
+    // The application's own command line finds the file where nobody answers.
+    let config = file("services: {}\nobservability: {events: {file: EVENTS}}\nserver: {port: 1}\n");
+    let text = std::fs::read_to_string(&config).unwrap().replace("EVENTS", &path);
+    std::fs::write(&config, text).unwrap();
+    let found = run(&["doctor", "--config", config.to_str().unwrap()]);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert!(found.stdout.contains("problem[unclean-end]"), "{found:?}");
+    assert!(found.stderr.contains("tells about the last run"), "{found:?}");
+    std::fs::remove_file(config).unwrap();
+
+    let next = events.start();
+    next.terminate().check(0);
+    let clean = run(&["doctor", "--file", &path]);
+    assert_eq!((clean.code, clean.stdout.contains("ok: nothing is wrong")), (Some(0), true));
+    let all = run(&["events", "--file", &path, "--all-runs"]);
+    assert_eq!(all.stderr.matches("run that began").count(), 2, "{all:?}");
+    let none = run(&["events", "--file", "/nowhere.jsonl"]);
+    assert!(none.stderr.contains("`observability.events.file` in the configuration"), "{none:?}");
 }
 
 #[cfg(target_os = "linux")]

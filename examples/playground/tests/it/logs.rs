@@ -1,6 +1,6 @@
 //! The log of the running program, over HTTP and on the command line.
 
-use crate::harness::{Playground, read_until, run_in};
+use crate::harness::{Playground, eventually, read_until, run_in};
 use crate::http;
 
 /// One that ticks, at a level that does not show it, and one that fails with a story.
@@ -54,6 +54,67 @@ fn lines_are_streamed_until_the_end() {
     let text = read_until(&mut stream, "event: closing");
     assert!(!text.contains("lagged"), "{text}");
     app.ended().check(0);
+}
+
+#[test]
+fn a_level_is_changed_seen_in_the_stream_and_reverts_by_itself() {
+    let app = Playground::settled(APP);
+    let credential = [("Authorization", &*app.bearer())];
+    let path = "/services/fast/-/logs/stream?after=0";
+    let mut stream = http::send(app.address, "GET", path, &credential, b"");
+    let headers = [credential[0], ("Content-Type", "application/json")];
+    let body = br#"{"level": "debug", "for": "1s", "reason": "looking"}"#;
+    let changed = http::request(app.address, "PUT", "/services/fast/-/level", &headers, body);
+    assert_eq!(changed.status, 200, "{changed:?}");
+    assert_eq!(changed.json()["now"]["change"]["actor"], "token:local");
+    let text = read_until(&mut stream, "\"message\":\"tick\"");
+    assert!(text.contains("log level: debug for 1s; looking"), "{text}");
+    read_until(&mut stream, "log level: info again");
+    let events = app.events();
+    let of = |kind: &str| events.iter().filter(|event| event["kind"] == kind).collect::<Vec<_>>();
+    let (begun, over) = (of("level-changed"), of("level-reverted"));
+    assert_eq!((begun.len(), over.len()), (1, 1), "{events:?}");
+    assert_eq!((&begun[0]["actor"], &begun[0]["service"]), (&"token:local".into(), &"fast".into()));
+    assert_eq!((&over[0]["cause"], &over[0]["service"]), (&"expired".into(), &"fast".into()));
+    // What is shown now is at `info` again: whatever ticks, the newest line stays what it is.
+    let newest = |app: &Playground| app.get("/services/fast/-/logs?limit=1").json();
+    let last = newest(&app);
+    assert_eq!(last["records"][0]["message"], "log level: info again", "{last}");
+    eventually("it ticks on", || {
+        let ticks = app.get("/services/fast/ticks").json()["ticks"].as_u64();
+        ticks.filter(|ticks| *ticks > 120)
+    });
+    assert_eq!(newest(&app)["last"], last["last"]);
+    let anonymous = http::request(app.address, "PUT", "/levels", &headers[1..], body);
+    assert_eq!(anonymous.status, 401, "{anonymous:?}");
+}
+
+#[test]
+fn the_command_line_changes_levels() {
+    let app = Playground::settled(APP);
+    let said = |words: &[&str]| {
+        let printed = ask(&app, words);
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        printed.stdout
+    };
+    assert_eq!(said(&["level", "fast"]), "fast: info, as the application\n");
+    assert_eq!(said(&["level", "loud"]), "loud: debug, configured\n");
+    let changed = said(&["level", "loud", "warn", "--for", "1h", "--reason", "too much"]);
+    assert!(changed.starts_with("loud: warn, for "), "{changed}");
+    assert!(changed.ends_with(" more, then debug; by token:local: too much\n"), "{changed}");
+    assert!(said(&["level", "--all", "debug"]).starts_with("application: debug, for "));
+    let all = said(&["level"]);
+    assert!(all.contains("LOG          LEVEL  WHAT\napplication  debug  for "), "{all}");
+    assert_eq!(said(&["level", "loud", "--reset"]), "loud: debug, configured\n");
+    assert_eq!(said(&["level", "--reset"]), "application: info, configured\n");
+    let page: serde_json::Value = serde_json::from_str(&said(&["level", "--json"])).unwrap();
+    assert_eq!(page["services"][0]["service"], "loud", "{page}");
+    let wrong = ask(&app, &["level", "loud", "verbose"]);
+    assert_eq!(wrong.code, Some(64), "{wrong:?}");
+    assert!(wrong.stderr.contains("off, error, warn, info, debug, trace"), "{wrong:?}");
+    let wrong = ask(&app, &["level", "loud", "debug", "--for", "2d"]);
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert!(wrong.stderr.contains("--> for: it is not a duration from 1s to 1d"), "{wrong:?}");
 }
 
 #[test]

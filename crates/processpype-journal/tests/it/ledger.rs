@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use processpype_telemetry::{Found, Ledger};
+use processpype_journal::{Found, Ledger};
 
 /// A directory that goes with the test.
 struct Scratch(PathBuf);

@@ -12,7 +12,8 @@
 //! 3. A file that is no ledger is not written to.
 //! 4. The file is at most `max_size` bytes long, but for a single record that is longer; of older
 //!    ones, `file.1` to `file.n`, at most `keep` are there.
-//! 5. One process writes: the file is locked for as long as it is open.
+//! 5. One process writes: the file is locked for as long as it is open. Reading takes no lock that
+//!    would keep a writer out for longer than a glance.
 
 mod frame;
 
@@ -29,7 +30,7 @@ const BEGINNING: &[u8] = b"{\"run\":";
 /// An open ledger.
 ///
 /// ```
-/// use processpype_telemetry::Ledger;
+/// use processpype_journal::Ledger;
 ///
 /// let directory = std::env::temp_dir().join(format!("ledger-{}", std::process::id()));
 /// std::fs::create_dir_all(&directory)?;
@@ -125,6 +126,42 @@ impl Ledger {
         let mut records = Vec::new();
         Scan::each(&File::open(path)?, |record| records.push(record.to_owned()))?;
         Ok(records)
+    }
+
+    /// Gives every whole record to `found`, oldest first, those of older files before, and changes
+    /// nothing.
+    ///
+    /// For the file of a process that has ended, or still writes: then what looks torn may be a
+    /// record on its way.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file is not there, cannot be read, or has a content that is no ledger's.
+    pub fn read(path: &Path, mut found: impl FnMut(&str)) -> io::Result<Found> {
+        let newest = File::open(path)?;
+        let older = (1..).map(|number| numbered(path, number)).take_while(|path| path.exists());
+        let mut damaged = 0;
+        for path in older.collect::<Vec<_>>().iter().rev() {
+            let scan = Scan::each(&File::open(path)?, &mut found)?;
+            damaged += scan.damaged;
+        }
+        let scan = Scan::each(&newest, &mut found)?;
+        scan.check()?;
+        damaged += scan.damaged;
+        Ok(Found { last: scan.last, torn: scan.length - scan.good, damaged })
+    }
+
+    /// Says whether a process has the ledger open for writing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be opened, or the system does not know.
+    pub fn is_open(path: &Path) -> io::Result<bool> {
+        match File::open(path)?.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
     }
 
     /// Writes a record: a JSON object on one line that begins with `{"run":`.

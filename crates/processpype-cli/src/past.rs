@@ -1,0 +1,257 @@
+//! The file of events of an application that is dead, or does not answer.
+//!
+//! # Invariants
+//!
+//! 1. Only what stands in the file is told. [`judge`] is a pure function of it.
+//! 2. Of a file of any size only one record is held, and what [`LastRun`] keeps of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use processpype_api::{Event, ServiceState};
+use processpype_journal::{Found, Ledger};
+use serde::Deserialize;
+
+use crate::doctor::{Finding, Level, report};
+use crate::exit::ClientExit;
+use crate::print::{DIM, remark, say, say_raw};
+use crate::verb::EventsArgs;
+use crate::view;
+
+/// One line of the file.
+#[derive(Debug, Deserialize)]
+struct Line {
+    /// When the run began, in milliseconds since 1970.
+    run: u64,
+    kind: String,
+    cause: String,
+    /// How many events are missing in this place.
+    lost: Option<u64>,
+}
+
+/// What is kept of the last run while its records go by.
+#[derive(Clone, Debug, Default)]
+struct LastRun {
+    began: u64,
+    last: Option<Event>,
+    lost: u64,
+    is_closed: bool,
+    /// The services that were in `error`, with the last thing said about it.
+    failed: BTreeMap<String, String>,
+    /// How often what is no event was met.
+    unknown: u64,
+}
+
+/// Prints the events of the last run in a file, or of all runs.
+pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
+    let wanted = match last_run(file) {
+        Ok((run, _)) => run.began,
+        Err(error) => return unreadable(file, &error),
+    };
+    let mut shown = None;
+    let printed = Ledger::read(file, |record| {
+        let Ok(line) = serde_json::from_str::<Line>(record) else { return };
+        if (line.run != wanted && !args.all_runs) || !matches(&line, record, args) {
+            return;
+        }
+        if json {
+            return say_raw(record);
+        }
+        if shown.replace(line.run) != Some(line.run) {
+            let began = processpype_api::Timestamp(line.run);
+            remark(&format!("{DIM}run that began {began}{DIM:#}"));
+        }
+        match (line.lost, serde_json::from_str::<Event>(record)) {
+            (Some(lost), _) => say(&format!("{lost} events are missing here")),
+            (None, Ok(event)) => say(&view::event(&event)),
+            (None, Err(error)) => remark(&format!("a record has no shape of an event: {error}")),
+        }
+    });
+    match printed {
+        Ok(found) => {
+            tell_damage(&found);
+            ClientExit::Done
+        }
+        Err(error) => unreadable(file, &error),
+    }
+}
+
+fn matches(line: &Line, record: &str, args: &EventsArgs) -> bool {
+    if line.lost.is_some() {
+        return args.service.is_none() && args.kind.is_none();
+    }
+    let event: Option<Event> = serde_json::from_str(record).ok();
+    let seq = event.as_ref().map_or(u64::MAX, |event| event.seq);
+    let service = event.and_then(|event| event.service);
+    args.kind.as_ref().is_none_or(|kind| *kind == line.kind)
+        && args.service.as_ref().is_none_or(|name| service.as_ref() == Some(name))
+        && args.after.is_none_or(|after| seq > after)
+}
+
+/// Says what is wrong with the last run in a file.
+pub(crate) fn doctor(file: &Path, json: bool) -> ClientExit {
+    let (run, found) = match last_run(file) {
+        Ok(read) => read,
+        Err(error) => return unreadable(file, &error),
+    };
+    let is_alive = Ledger::is_open(file).unwrap_or(false);
+    let name = file.display().to_string();
+    report(&judge(&run, &found, is_alive, &name), &format!("the last run in {name}"), None, json)
+}
+
+/// Finds what is wrong with a run, the worst first.
+fn judge(run: &LastRun, found: &Found, is_alive: bool, file: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let look = format!("`events --file {file}` shows what happened before");
+    if is_alive {
+        let message = "a process writes to the file: the application runs, and may not answer";
+        let remedy = "ask it without `--file`; `kill -USR1 PID` makes it tell all it knows";
+        findings.push(Finding::new(Level::Warning, "alive", message, remedy));
+    } else if let (false, Some(last)) = (run.is_closed, &run.last) {
+        let message = format!(
+            "the last run ended uncleanly: its last event is number {} of {} ({} {})",
+            last.seq, last.time, last.kind, last.cause
+        );
+        let remedy = format!(
+            "look whether the system killed it (out of memory: `journalctl -k`), or its container; \
+             {look}"
+        );
+        findings.push(Finding::new(Level::Problem, "unclean-end", message, remedy));
+    }
+    for (service, error) in &run.failed {
+        let message = format!("`{service}` was in error at the end: {error}");
+        let remedy = format!("`events --file {file} --service {service}` shows how it came there");
+        let finding = Finding::new(Level::Warning, "was-in-error", message, remedy);
+        findings.push(finding.about(service));
+    }
+    let mut warn = |code, message: String, remedy: String| {
+        findings.push(Finding::new(Level::Warning, code, message, remedy));
+    };
+    if run.lost > 0 {
+        let message = format!("{} events are missing in the file", run.lost);
+        warn("events-lost", message, "give the file a faster or larger disk".to_owned());
+    }
+    if found.torn > 0 && !is_alive {
+        let message = format!("the last {} bytes are a record that was not finished", found.torn);
+        warn("torn", message, "nothing: the next start cuts them, and says so".to_owned());
+    }
+    if found.damaged > 0 || run.unknown > 0 {
+        let message = format!("{} records cannot be read", found.damaged + run.unknown);
+        warn("damaged", message, "check the disk, and who else writes to the file".to_owned());
+    }
+    findings
+}
+
+/// Reads a file to its end.
+fn last_run(file: &Path) -> std::io::Result<(LastRun, Found)> {
+    let mut run = LastRun::default();
+    let found = Ledger::read(file, |record| run.take(record))?;
+    Ok((run, found))
+}
+
+fn tell_damage(found: &Found) {
+    if found.torn > 0 {
+        remark(&format!("{} bytes at the end are a record that was not finished", found.torn));
+    }
+    if found.damaged > 0 {
+        remark(&format!("{} records cannot be read", found.damaged));
+    }
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> ClientExit {
+    remark(&format!(
+        "error: cannot read the file of events {}: {error}\n  = help: `observability.events.file` \
+         in the configuration names it; without that there is none",
+        file.display()
+    ));
+    ClientExit::Unreadable
+}
+
+// === impl LastRun ===
+
+impl LastRun {
+    fn take(&mut self, record: &str) {
+        let Ok(line) = serde_json::from_str::<Line>(record) else {
+            self.unknown += 1;
+            return;
+        };
+        if line.run != self.began {
+            *self = Self { began: line.run, ..Self::default() };
+        }
+        if let Some(lost) = line.lost {
+            self.lost += lost;
+            return;
+        }
+        let Ok(event) = serde_json::from_str::<Event>(record) else {
+            self.unknown += 1;
+            return;
+        };
+        self.is_closed = line.kind == "application" && line.cause == "closed";
+        self.follow(&event);
+        self.last = Some(event);
+    }
+
+    /// Keeps which services are in `error`.
+    fn follow(&mut self, event: &Event) {
+        let Some(service) = &event.service else { return };
+        match event.to {
+            Some(ServiceState::Error) => {
+                let text = event.message.clone().unwrap_or_else(|| event.cause.clone());
+                self.failed.insert(service.clone(), text);
+            }
+            Some(_) => {
+                self.failed.remove(service);
+            }
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks the findings, as codes, about a file of these records.
+    #[track_caller]
+    fn check(records: &[&str], found: &Found, is_alive: bool, expected: &[&str]) {
+        let mut run = LastRun::default();
+        records.iter().for_each(|record| run.take(record));
+        let codes: Vec<&str> =
+            judge(&run, found, is_alive, "e.jsonl").iter().map(Finding::code).collect();
+        assert_eq!(codes, expected);
+    }
+
+    fn record(run: u64, seq: u64, more: &str) -> String {
+        format!("{{\"run\":{run},\"seq\":{seq},\"time\":\"2026-11-26T10:00:00.000Z\",{more}}}")
+    }
+
+    #[test]
+    fn only_the_last_run_is_judged() {
+        let state = |run, seq, to: &str| {
+            let more = format!(
+                "\"kind\":\"state\",\"cause\":\"x\",\"service\":\"db\",\"from\":\"running\",\
+                 \"to\":\"{to}\",\"message\":\"flooded\""
+            );
+            record(run, seq, &more)
+        };
+        let closed = |run, seq| record(run, seq, "\"kind\":\"application\",\"cause\":\"closed\"");
+        let clean = Found::default();
+        let (failed, again) = (state(1, 1, "error"), state(2, 1, "running"));
+        check(&[], &clean, false, &[]);
+        check(&[&failed], &clean, false, &["unclean-end", "was-in-error"]);
+        check(&[&failed, &closed(1, 2)], &clean, false, &["was-in-error"]);
+        check(&[&failed, &state(1, 2, "starting")], &clean, false, &["unclean-end"]);
+        check(&[&failed, &again, &closed(2, 2)], &clean, false, &[]);
+        check(&[&failed, &closed(1, 2), &again], &clean, false, &["unclean-end"]);
+        check(&[&again], &clean, true, &["alive"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let lagged = "{\"run\":1,\"kind\":\"journal\",\"cause\":\"lagged\",\"lost\":7}";
+        let closed = record(1, 9, "\"kind\":\"application\",\"cause\":\"closed\"");
+        let clean = Found::default();
+        check(&[lagged, &closed], &clean, false, &["events-lost"]);
+        check(&[&closed, "{}"], &clean, false, &["damaged"]);
+    }
+}

@@ -1,0 +1,13 @@
+//! TLS of a program that was built without it.
+
+use tokio::net::TcpStream;
+
+use crate::error::ClientError;
+use crate::http::Socket;
+use crate::target::Target;
+
+/// Says that it cannot be spoken.
+pub(crate) async fn secure(_: TcpStream, target: &Target) -> Result<Socket, ClientError> {
+    let why = "this program was built without the feature `tls`".to_owned();
+    Err(ClientError::Untrusted { url: target.to_string(), why })
+}

@@ -1,0 +1,119 @@
+//! Levels of the log that an operator has changed for a while.
+//!
+//! # Invariants
+//!
+//! 1. A change ends: by itself at its time, when it is taken back, or with the process. A later
+//!    change of the same log takes its place, with an end of its own.
+//! 2. What holds, what is shown and what is told are changed in one step of the loop.
+//! 3. At most one change for each service, and one for the application.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_config::HumanDuration;
+use processpype_core::{EventKind, OperationId, ServiceName};
+use tokio::time::Instant;
+
+use super::Supervisor;
+use crate::clock::Timestamp;
+use crate::journal::Event;
+use crate::levels::{LevelChange, LevelOrder, Leveled};
+use crate::operation::{CommandError, Request};
+use crate::timers::Due;
+
+/// How long a level may be changed at a time.
+///
+/// A day: longer than any search for a cause, and it can be prolonged. What is to stay belongs to
+/// the configuration.
+pub const LEVEL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    pub(super) fn take_level(&mut self, order: LevelOrder) -> Result<Leveled, CommandError> {
+        if !self.launch.levels.is_there() {
+            return Err(CommandError::NoLog);
+        }
+        if self.closing.has_begun() {
+            return Err(CommandError::Closing);
+        }
+        let LevelOrder { service, change, by } = order;
+        match change {
+            Some((level, time)) => {
+                let time = time.min(LEVEL_MAX);
+                let until = Timestamp(self.clock.now().0 + time.as_millis() as u64);
+                self.leveled += 1;
+                let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
+                let number = self.leveled;
+                let change = LevelChange { level, until, actor, reason, number };
+                self.timers.arm(Instant::now(), time, Due::Level(number));
+                self.keep_level(service.clone(), Some(change));
+                self.launch.levels.switch(service.as_ref(), Some(level));
+                let operation = self.application_operation("level", service.clone(), &by, true);
+                let text = format!("{level} for {}", HumanDuration::from(time));
+                self.tell_level(EventKind::LevelChanged, service, &text, Some((operation, &by)));
+                Ok(Leveled { operation, changed: true })
+            }
+            None => {
+                let changed = self.shared.levels.load().contains_key(&service);
+                let operation =
+                    self.application_operation("reset-level", service.clone(), &by, changed);
+                if changed {
+                    self.revert_level(service, Some((operation, &by)));
+                }
+                Ok(Leveled { operation, changed })
+            }
+        }
+    }
+
+    /// The time of a change is over.
+    pub(super) fn level_is_over(&mut self, number: u64) {
+        let levels = self.shared.levels.load_full();
+        // A change that was taken back or replaced is not there any more.
+        let service = levels.iter().find(|(_, change)| change.number == number);
+        if let Some((service, _)) = service {
+            self.revert_level(service.clone(), None);
+        }
+    }
+
+    fn revert_level(&mut self, service: Option<ServiceName>, by: Option<(OperationId, &Request)>) {
+        self.keep_level(service.clone(), None);
+        let level = self.launch.levels.switch(service.as_ref(), None);
+        let text = level.map_or("as configured".to_owned(), |level| format!("{level} again"));
+        self.tell_level(EventKind::LevelReverted, service, &text, by);
+    }
+
+    fn keep_level(&self, service: Option<ServiceName>, change: Option<LevelChange>) {
+        let mut levels = (*self.shared.levels.load_full()).clone();
+        match change {
+            Some(change) => levels.insert(service, Arc::new(change)),
+            None => levels.remove(&service),
+        };
+        self.shared.levels.store(Arc::new(levels));
+    }
+
+    fn tell_level(
+        &self,
+        kind: EventKind,
+        service: Option<ServiceName>,
+        text: &str,
+        by: Option<(OperationId, &Request)>,
+    ) {
+        self.shared.touch();
+        let reason = by.and_then(|(_, by)| by.reason.as_deref());
+        let message = reason.map_or(text.to_owned(), |reason| format!("{text}; {reason}"));
+        match &service {
+            Some(service) => {
+                tracing::info!(target: "processpype", service = %service, "log level: {message}");
+            }
+            None => tracing::info!(target: "processpype", "log level: {message}"),
+        }
+        self.append(Event {
+            service,
+            actor: by.map(|(_, by)| Arc::clone(&by.actor)),
+            operation: by.map(|(operation, _)| operation),
+            message: Some(message.into()),
+            ..self.event(kind, None, if by.is_some() { "operator" } else { "expired" })
+        });
+    }
+}
