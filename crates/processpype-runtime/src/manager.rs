@@ -15,6 +15,7 @@ mod levels;
 mod measures;
 mod membership;
 mod operations;
+mod stragglers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -393,24 +394,6 @@ impl Manager {
         crate::life::wait_for(&self.shared.changed, other).await
     }
 
-    /// Returns the services whose generation still lives, for the last words of a process.
-    ///
-    /// In the order of names. It reads snapshots only, so it answers while everything else hangs.
-    #[must_use]
-    pub fn unfinished(&self) -> Vec<ServiceName> {
-        let lives = |cell: &&Arc<Cell>| {
-            let status = cell.status();
-            status.state.is_transient()
-                || status.state == ServiceState::Running
-                || status
-                    .error
-                    .as_ref()
-                    .is_some_and(|error| error.kind == processpype_core::ErrorKind::Orphaned)
-        };
-        let directory = self.shared.directory.load();
-        directory.cells().iter().filter(lives).map(|cell| cell.name().clone()).collect()
-    }
-
     fn cell(&self, name: &str) -> Option<Arc<Cell>> {
         self.shared.directory.load().cell(name).cloned()
     }
@@ -474,6 +457,8 @@ impl Shared {
     }
 
     /// Shows who is there from now on. Supervisor only.
+    ///
+    /// The directory is swapped whole: a reader sees the old one or the new one, and never waits.
     pub(crate) fn show(&self, directory: Directory) {
         self.directory.store(Arc::new(directory));
         self.touch();
