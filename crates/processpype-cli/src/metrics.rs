@@ -14,6 +14,12 @@ use crate::view::{self, Paper};
 /// Where they are; no prefix moves them.
 pub(crate) const PATH: &str = "/metrics";
 
+/// The answer with `--json`.
+#[derive(serde::Serialize)]
+struct Answer<'a> {
+    metrics: &'a [MetricFamily],
+}
+
 pub(crate) async fn metrics(
     asking: &Asking,
     args: &MetricsArgs,
@@ -32,7 +38,7 @@ pub(crate) async fn metrics(
         return Ok(ClientExit::Refused);
     }
     if asking.json {
-        let json = serde_json::to_string(&kept);
+        let json = serde_json::to_string(&Answer { metrics: &kept });
         say_raw(&json.map_err(|error| answer.unreadable(error.to_string()))?);
     } else {
         say(&view::metrics(&kept, Paper { width: width(), now: answer.now }));

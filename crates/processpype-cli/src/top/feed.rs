@@ -78,6 +78,9 @@ impl Feed {
         match effect {
             Effect::Look => self.looking = Some(Box::pin(look(client, self.tag.clone()))),
             Effect::Listen => {
+                // The process may be another one since, with another token.
+                self.client = self.client.renewed();
+                let client = self.client.clone();
                 if let Some(ear) = self.ear.take() {
                     self.hearing = Some(Box::pin(ear.next(client)));
                 }

@@ -63,8 +63,8 @@ pub(super) enum Stream {
     Open,
     /// It broke; it is opened again at this time of the view's own clock.
     Broken { next_at: u64 },
-    /// The application does not let this client read it.
-    Refused { why: String },
+    /// The application does not let this client read it; it is asked again at this time.
+    Refused { why: String, next_at: u64 },
 }
 
 /// The two clocks: the view's own, in milliseconds since its begin, and the application's.

@@ -22,6 +22,9 @@ const SOON: u64 = 200;
 
 /// Before a lost application is asked again: at first, and at most.
 const AGAIN_FIRST: u64 = 1000;
+
+/// After how long a refused stream is asked for again: the next process may have another token.
+const AGAIN_REFUSED: u64 = 5000;
 const AGAIN_MAX: u64 = 8000;
 
 /// How long a note stands.
@@ -139,7 +142,9 @@ fn tick(model: &mut Model, own: u64, effects: &mut Vec<Effect>) {
     if model.link != Link::Up {
         return;
     }
-    if matches!(model.stream, Stream::Broken { next_at } if own >= next_at) {
+    if matches!(model.stream, Stream::Broken { next_at } | Stream::Refused { next_at, .. }
+        if own >= next_at)
+    {
         model.stream = Stream::Open;
         effects.push(Effect::Listen);
     }
@@ -202,7 +207,7 @@ fn happened(model: &mut Model, event: Event) {
 
 fn ended(model: &mut Model, trouble: Trouble) {
     model.stream = if trouble.is_refusal {
-        Stream::Refused { why: trouble.text }
+        Stream::Refused { why: trouble.text, next_at: model.clock.own + AGAIN_REFUSED }
     } else {
         Stream::Broken { next_at: model.clock.own + AGAIN_FIRST }
     };

@@ -223,7 +223,8 @@ fn who_cannot_be_reached_is_named() {
     assert!(printed.stderr.contains("nothing answers at http://127.0.0.1:1"), "{printed:?}");
     assert!(printed.stderr.contains("= help: is the application running"), "{printed:?}");
     let printed = run(&["status", "--url", "https://127.0.0.1:1"]);
-    assert_eq!(printed.code, Some(64));
+    // 64 says that this build speaks no TLS.
+    assert!(matches!(printed.code, Some(64 | 69)), "{printed:?}");
 }
 
 #[test]

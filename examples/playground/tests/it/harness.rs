@@ -374,7 +374,11 @@ pub(crate) fn read_until(stream: &mut std::net::TcpStream, found: &str) -> Strin
     let mut text = String::new();
     let mut piece = [0; 4096];
     while !text.contains(found) {
-        let read = stream.read(&mut piece).unwrap();
+        let read = match stream.read(&mut piece) {
+            // A test of the terminal stops and continues this process too.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read.unwrap(),
+        };
         assert!(read > 0, "the stream ended without `{found}`: {text}");
         text.push_str(&String::from_utf8_lossy(&piece[..read]));
     }

@@ -67,7 +67,7 @@ fn events(model: &Model, theme: Theme) -> Vec<Line<'static>> {
     match &model.stream {
         Stream::Open => {}
         Stream::Broken { .. } => lines.push(Line::styled("the stream broke", theme.warning())),
-        Stream::Refused { why } => lines.push(Line::styled(why.clone(), theme.error())),
+        Stream::Refused { why, .. } => lines.push(Line::styled(why.clone(), theme.error())),
     }
     if lines.is_empty() {
         lines.push(Line::styled("nothing has happened yet", Modifier::DIM));
