@@ -53,7 +53,8 @@ pub(crate) async fn register(
     if is_dry {
         let asked = timeout(limits.accept_time, manager.foresee_registration(registration)).await;
         let foreseen = asked.map_err(|_| busy())?;
-        return Ok(foretold(&body.name, foreseen.map_err(|error| refused(control, &body, error))?));
+        let foreseen = foreseen.map_err(|error| refused(control, &body, error))?;
+        return Ok(foretold(&body.name, &foreseen));
     }
     let asked = timeout(limits.accept_time, manager.register(registration, by)).await;
     let registered = asked.map_err(|_| busy())?;
@@ -269,6 +270,6 @@ fn accepted(control: &Control, operation: u64, name: &str) -> Result<Response, P
 }
 
 /// Answers 200: what would happen.
-fn foretold(name: &str, foreseen: Foreseen) -> Response {
-    reply::json(StatusCode::OK, &convert::foreseen("register", name, 0, &foreseen))
+fn foretold(name: &str, foreseen: &Foreseen) -> Response {
+    reply::json(StatusCode::OK, &convert::foreseen("register", name, 0, foreseen))
 }

@@ -35,7 +35,7 @@ fn name(status: &LevelStatus) -> &str {
 
 /// Says where the level comes from, and what comes then.
 fn why(status: &LevelStatus, paper: Paper) -> String {
-    let configured = status.configured.map(|level| level.as_str());
+    let configured = status.configured.map(processpype_api::LogLevel::as_str);
     let Some(change) = &status.change else {
         return configured.map_or("as the application", |_| "configured").to_owned();
     };
