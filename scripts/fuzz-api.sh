@@ -32,8 +32,13 @@ if [ ! -x "$venv/bin/schemathesis" ]; then
 fi
 
 cargo build --quiet --locked -p playground
-cat >"$scratch/app.yaml" <<'YAML'
-server: {port: 0, limits: {writes: {burst: 100000, per_second: 100000}}}
+readonly TOKEN="fuzz-$$-$RANDOM$RANDOM$RANDOM-loopback-only"
+cat >"$scratch/app.yaml" <<YAML
+server:
+  port: 0
+  creatable_kinds: [hello]
+  limits: {writes: {burst: 100000, per_second: 100000}}
+  auth: {tokens: [{name: fuzz, role: admin, token: "$TOKEN"}]}
 services:
   hello: {kind: hello}
   fast: {kind: ticker, interval: 1s, depends_on: [hello]}
@@ -42,17 +47,16 @@ YAML
 export XDG_RUNTIME_DIR="$scratch"
 "$target/debug/playground" run --config "$scratch/app.yaml" >"$scratch/log" 2>&1 &
 server=$!
-token_file=""
+url=""
 for _ in $(seq 100); do
-    token_file="$(find "$scratch" -name '*.token' | head -1)"
-    [ -z "$token_file" ] || break
+    url="$(grep -oE 'http://127\.0\.0\.1:[0-9]+' "$scratch/log" | head -1 || true)"
+    [ -z "$url" ] || break
     sleep 0.1
 done
-[ -n "$token_file" ] || { cat "$scratch/log"; echo "error: it did not start"; exit 1; }
-url="$(grep -oE 'http://127\.0\.0\.1:[0-9]+' "$scratch/log" | head -1)"
+[ -n "$url" ] || { cat "$scratch/log"; echo "error: it did not start"; exit 1; }
 
 "$venv/bin/schemathesis" run "$url/openapi.json" \
-    --header "Authorization:Bearer $(cat "$token_file")" \
+    --header "Authorization:Bearer $TOKEN" \
     --checks all --exclude-checks ignored_auth,positive_data_acceptance,missing_required_header \
     --phases examples,coverage,fuzzing \
     --exclude-path-regex '\{path\}|/stream$|/shutdown$' \

@@ -48,6 +48,7 @@ use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
 use crate::nearest::plain;
 use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::origin::Origin;
 use crate::report::Problems;
 use crate::rules::{FreeKeys, Id, Rules};
 use crate::show;
@@ -364,7 +365,9 @@ impl<'a> Walk<'a> {
             let key = self.canonical(entry, here);
             let ids = self.rules_of(&key, here);
             if ids.is_empty() && !open {
-                if !key.starts_with("x-") && !lenient {
+                // A body has no anchors to keep, so in it `x-` is a key like any other.
+                let is_own = key.starts_with("x-") && entry.key_at.origin() != Origin::Body;
+                if !is_own && !lenient {
                     self.unknown_key(entry, here, map);
                 }
                 continue;

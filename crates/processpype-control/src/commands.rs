@@ -329,7 +329,16 @@ mod tests {
             check(json, malformed, Err(Code::MalformedBody));
         }
         let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(501));
-        let invalid = ["null", r#"{"reason":1}"#, r#"{"reson":"x"}"#, "[]", "3", "\"x\"", &long];
+        let invalid = [
+            "null",
+            r#"{"reason":1}"#,
+            r#"{"reson":"x"}"#,
+            r#"{"x-own":1}"#,
+            "[]",
+            "3",
+            "\"x\"",
+            &long,
+        ];
         for invalid in invalid {
             check(json, invalid, Err(Code::InvalidBody));
         }

@@ -236,7 +236,10 @@ fn endpoints(document: &Value, services: &[String]) -> Vec<(String, String, bool
             }
         }
     }
-    all.into_iter().collect()
+    // What removes services comes last: the others are to be there for all that is asked.
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(method, _, _)| method == "DELETE");
+    all
 }
 
 /// Asks one endpoint, in every way that it could be answered.

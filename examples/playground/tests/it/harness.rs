@@ -377,7 +377,8 @@ pub(crate) fn read_until(stream: &mut std::net::TcpStream, found: &str) -> Strin
         let read = match stream.read(&mut piece) {
             // A test of the terminal stops and continues this process too.
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            read => read.unwrap(),
+            Err(error) => panic!("no `{found}` came: {error}; what came: {text}"),
+            Ok(read) => read,
         };
         assert!(read > 0, "the stream ended without `{found}`: {text}");
         text.push_str(&String::from_utf8_lossy(&piece[..read]));
