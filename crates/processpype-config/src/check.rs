@@ -300,7 +300,9 @@ impl<'a> Walk<'a> {
             });
         let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
         let named = self.path.iter().any(|key| show::names_a_secret(key));
-        known && !secret && !named && matches!(slot.node.kind, Kind::Scalar(..))
+        // Who sent a body knows what is in it; who reads a log of answers should not.
+        let sent = slot.node.at.origin() == Origin::Body;
+        known && !secret && !named && !sent && matches!(slot.node.kind, Kind::Scalar(..))
     }
 
     // --- lists

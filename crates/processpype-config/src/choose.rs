@@ -23,6 +23,7 @@
 use crate::check::{Slot, View, Walk};
 use crate::describe;
 use crate::node::Map;
+use crate::origin::Origin;
 use crate::rules::{Group, Id, Shape};
 use crate::show;
 use crate::types::Types;
@@ -73,7 +74,9 @@ impl<'a> Walk<'a> {
             return Some(fitting[at]);
         }
         let valid: Vec<&str> = texts.into_iter().flatten().collect();
-        let secret = secret || fitting.iter().any(|id| self.rules.may_be_secret(*id));
+        let secret = secret
+            || slot.node.at.origin() == Origin::Body
+            || fitting.iter().any(|id| self.rules.may_be_secret(*id));
         self.report(|walk| {
             let shown = (!secret).then(|| show::value_of(slot.node, text));
             let subject = shown.as_deref().unwrap_or("the value");
@@ -158,7 +161,8 @@ impl<'a> Walk<'a> {
         if found.is_none() {
             self.report(|walk| {
                 let path = show::join(&walk.path_text(), key);
-                let written = written.filter(|_| !secret);
+                let is_hidden = secret || entry.node.at.origin() == Origin::Body;
+                let written = written.filter(|_| !is_hidden);
                 let shown = written.map(show::value);
                 let subject = shown.as_deref().unwrap_or("the value");
                 let message =
