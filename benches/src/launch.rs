@@ -35,6 +35,8 @@ pub(crate) fn spec(name: &str, kind: &Arc<Kind>, section: Section) -> Result<Spe
         kind_name: "bench".into(),
         kind: Arc::clone(kind),
         section,
+        keys: Section::default(),
+        fingerprint: 0,
         options: Options::default(),
         uses: Vec::new(),
         depends_on: Vec::new(),

@@ -11,6 +11,7 @@
 
 mod answer;
 mod command;
+mod configuration;
 mod log;
 mod metrics;
 mod operation;
@@ -52,6 +53,18 @@ pub enum EndpointId {
     Restart,
     /// Why a service is as it is.
     Why,
+    /// The configuration of a service.
+    Config,
+    /// Replace what came over the API for a service.
+    PutConfig,
+    /// Remove what came over the API for a service.
+    RemoveConfig,
+    /// Change what came over the API for a service.
+    Configure,
+    /// Change what came over the API for a service, and start it.
+    ConfigureAndStart,
+    /// Load the files again.
+    Reload,
     /// The log of a service.
     ServiceLogs,
     /// The log of a service as a stream.
@@ -107,6 +120,8 @@ pub enum Method {
     Get,
     /// Commands.
     Post,
+    /// Replaces.
+    Put,
     /// Takes back.
     Delete,
     /// Whatever the service answers.
@@ -236,6 +251,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     command::START,
     command::STOP,
     command::RESTART,
+    configuration::CONFIG,
+    configuration::PUT,
+    configuration::REMOVE,
+    configuration::CONFIGURE,
+    configuration::CONFIGURE_AND_START,
+    configuration::RELOAD,
     Endpoint {
         id: EndpointId::Why,
         path: "/services/{name}/-/why",

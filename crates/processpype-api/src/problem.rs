@@ -5,11 +5,14 @@
 //! 1. A [`Code`] has one status, between 400 and 599, and never changes its meaning.
 //! 2. Every text in a [`Problem`] may be shown to anybody who can reach the server.
 
+mod fault;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
+pub use self::fault::Fault;
 use crate::probe::Unready;
 use crate::status::ServiceState;
 
@@ -47,6 +50,10 @@ pub enum Code {
     NotCancellable,
     /// The service is in another generation than the request expects.
     StalePrecondition,
+    /// The service failed with a new configuration, and the old one holds again.
+    RolledBack,
+    /// The application was put together without what checks configuration.
+    NotConfigurable,
     /// A provider was stopped by an operator.
     ProviderStopped,
     /// What is left of the last generation may still run.
@@ -63,6 +70,8 @@ pub enum Code {
     MalformedBody,
     /// The body does not fit its schema.
     InvalidBody,
+    /// A configuration, of a service or of the files, is not valid.
+    InvalidConfig,
     /// A query parameter is unknown or wrong.
     InvalidQuery,
     /// The key of the request belongs to another one.
@@ -89,21 +98,6 @@ pub enum Code {
     Closing,
     /// A limit on what happens at once is reached.
     Busy,
-}
-
-/// One mistake in a body or a query.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Fault {
-    /// Where: a dotted path in the body, or the name of the parameter.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-    /// What would be valid.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub valid: Vec<String>,
-    /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
 }
 
 /// An error answer, `application/problem+json`.
@@ -154,7 +148,7 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 39] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::CrossOrigin,
@@ -170,6 +164,8 @@ impl Code {
         Self::Cancelled,
         Self::NotCancellable,
         Self::StalePrecondition,
+        Self::RolledBack,
+        Self::NotConfigurable,
         Self::ProviderStopped,
         Self::Orphaned,
         Self::BodyTooLarge,
@@ -178,6 +174,7 @@ impl Code {
         Self::UnknownHost,
         Self::MalformedBody,
         Self::InvalidBody,
+        Self::InvalidConfig,
         Self::InvalidQuery,
         Self::IdempotencyConflict,
         Self::TooManyRequests,
@@ -218,6 +215,9 @@ impl Code {
             Self::UnsupportedMediaType => (415, "unsupported-media-type", "Not a JSON body"),
             Self::UnknownHost => (421, "unknown-host", "Not a host of this server"),
             Self::MalformedBody => (422, "malformed-body", "Malformed JSON"),
+            Self::RolledBack => (409, "rolled-back", "Old configuration holds again"),
+            Self::NotConfigurable => (409, "not-configurable", "Configuration is fixed"),
+            Self::InvalidConfig => (422, "invalid-config", "Invalid configuration"),
             Self::InvalidBody => (422, "invalid-body", "Invalid body"),
             Self::InvalidQuery => (422, "invalid-query", "Invalid query"),
             Self::IdempotencyConflict => (422, "idempotency-conflict", "Key of another request"),
@@ -291,6 +291,11 @@ impl Code {
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
             Self::UnknownHost => "Use an IP address or `localhost`, or configure the host name.",
             Self::MalformedBody => "Send one JSON text.",
+            Self::RolledBack => {
+                "`detail` has the public reason; mend the configuration and send it again."
+            }
+            Self::NotConfigurable => "Change the files and restart the process.",
+            Self::InvalidConfig => "`errors` says where, what is valid, and what is near.",
             Self::InvalidBody | Self::InvalidQuery => "`errors` says where and what is valid.",
             Self::IdempotencyConflict => "Choose a new key for a new request.",
             Self::TooManyRequests => "Try again after `Retry-After`, and more rarely.",
@@ -304,16 +309,6 @@ impl Code {
             Self::Closing => "Try again once the application runs again.",
             Self::Busy => "Try again after `Retry-After`.",
         }
-    }
-}
-
-// === impl Fault ===
-
-impl Fault {
-    /// Makes a fault at `path`.
-    #[must_use]
-    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into(), ..Self::default() }
     }
 }
 

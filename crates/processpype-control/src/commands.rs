@@ -122,7 +122,23 @@ pub(crate) async fn body(control: &Control, request: Request) -> Result<CommandB
     read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
 }
 
+/// Reads a body that is JSON, or empty, within its time; what it says is not looked at.
+pub(crate) async fn json_body(control: &Control, request: Request) -> Result<Bytes, Problem> {
+    let limits = &control.settings.limits;
+    let reading = timeout(limits.body_read_time, read_json_body(request, limits.body_bytes));
+    let read = reading.await;
+    read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
+}
+
 async fn read_body(request: Request, most: usize) -> Result<CommandBody, Problem> {
+    let bytes = read_json_body(request, most).await?;
+    match bytes.is_empty() {
+        true => Ok(CommandBody::default()),
+        false => read_json(&bytes).map_err(|report| invalid_body(&report)),
+    }
+}
+
+async fn read_json_body(request: Request, most: usize) -> Result<Bytes, Problem> {
     let (parts, body) = request.into_parts();
     check_length(&parts.headers, most)?;
     let collected = Limited::new(body, most).collect().await;
@@ -132,12 +148,13 @@ async fn read_body(request: Request, most: usize) -> Result<CommandBody, Problem
         }
         Problem::new(Code::MalformedRequest, "the body ended before its announced length")
     })?;
-    parse_body(&parts.headers, &bytes)
+    check_json(&parts.headers, &bytes)?;
+    Ok(bytes)
 }
 
-fn parse_body(headers: &HeaderMap, bytes: &Bytes) -> Result<CommandBody, Problem> {
+fn check_json(headers: &HeaderMap, bytes: &Bytes) -> Result<(), Problem> {
     if bytes.is_empty() {
-        return Ok(CommandBody::default());
+        return Ok(());
     }
     if !is_json(headers) {
         let detail = "the body must come with `Content-Type: application/json`";
@@ -147,7 +164,7 @@ fn parse_body(headers: &HeaderMap, bytes: &Bytes) -> Result<CommandBody, Problem
         let detail = format!("the body is not JSON: {error}");
         return Err(Problem::new(Code::MalformedBody, detail));
     }
-    read_json(bytes).map_err(|report| invalid_body(&report))
+    Ok(())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -163,12 +180,13 @@ fn invalid_body(report: &Report) -> Problem {
         message: problem.message().to_owned(),
         valid: problem.valid_choices().to_vec(),
         help: did_you_mean(problem.nearest_choice(), problem.help_text()),
+        ..Fault::default()
     });
     let detail = "the body does not fit its schema; `errors` lists where";
     Problem::new(Code::InvalidBody, detail).errors(faults.collect())
 }
 
-fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {
+pub(crate) fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {
     near.map(|near| format!("did you mean `{near}`?")).or_else(|| help.map(str::to_owned))
 }
 
@@ -279,7 +297,11 @@ mod tests {
         if let Some(media) = media {
             headers.insert(CONTENT_TYPE, media.parse().expect("a header value"));
         }
-        let parsed = parse_body(&headers, &Bytes::copy_from_slice(body.as_bytes()));
+        let bytes = Bytes::copy_from_slice(body.as_bytes());
+        let parsed = check_json(&headers, &bytes).and_then(|()| match bytes.is_empty() {
+            true => Ok(CommandBody::default()),
+            false => read_json(&bytes).map_err(|report| invalid_body(&report)),
+        });
         let reason = parsed.map(|body| body.reason).map_err(|problem| problem.code());
         assert_eq!(reason, expected.map(|text| text.map(str::to_owned)), "{media:?} {body}");
     }

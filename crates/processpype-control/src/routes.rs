@@ -31,8 +31,8 @@ use crate::query::Query;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, docs, graph, journal, logs, metrics, operations, passage, probes, reply, restarts,
-    status, stream, timeline, why,
+    commands, configuring, docs, graph, journal, logs, metrics, operations, passage, probes, reply,
+    restarts, status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -165,7 +165,9 @@ async fn dispatch(
             metrics::respond(control, request.headers()).await
         }
         Known::Get => read(control, endpoint.id, params, &request, &caller),
-        Known::Post | Known::Delete => act(control, endpoint.id, params, request).await,
+        Known::Post | Known::Put | Known::Delete => {
+            act(control, endpoint.id, params, request).await
+        }
         Known::Any => pass(control, params, request, &caller).await,
     }
 }
@@ -174,6 +176,7 @@ fn answers(endpoint: &Endpoint, method: &Method) -> bool {
     match endpoint.method {
         Known::Get => matches!(*method, Method::GET | Method::HEAD),
         Known::Post => *method == Method::POST,
+        Known::Put => *method == Method::PUT,
         Known::Delete => *method == Method::DELETE,
         Known::Any => true,
     }
@@ -199,6 +202,13 @@ async fn act(
         }
         EndpointId::CancelOperation => {
             operations::cancel(control, params.get("id"), request.uri(), by).await
+        }
+        EndpointId::Reload => configuring::reload(control, request).await,
+        EndpointId::PutConfig
+        | EndpointId::RemoveConfig
+        | EndpointId::Configure
+        | EndpointId::ConfigureAndStart => {
+            configuring::configure(control, id, params.get("name"), request).await
         }
         _ => commands::command(control, id, params.get("name"), request).await,
     }
@@ -233,6 +243,7 @@ fn read(
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
         EndpointId::Service => status::service(control, params.get("name")),
+        EndpointId::Config => configuring::config(control, params.get("name")),
         EndpointId::Why => why::why(control, params.get("name")),
         EndpointId::Plan => Ok(control.plan.respond(headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
@@ -259,6 +270,11 @@ fn read(
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart
+        | EndpointId::PutConfig
+        | EndpointId::RemoveConfig
+        | EndpointId::Configure
+        | EndpointId::ConfigureAndStart
+        | EndpointId::Reload
         | EndpointId::ServiceRoute => Err(reply::internal("an endpoint has no handler")),
     }
 }
@@ -290,6 +306,7 @@ async fn beside(
     }
     let detail = match first.method {
         Known::Post => "a command is given with `POST`",
+        _ if methods.contains("PUT") => "this can only be read, replaced, or deleted",
         _ if methods.contains("DELETE") => "this can only be read, or deleted",
         _ => "this can only be read",
     };
@@ -301,6 +318,7 @@ fn methods(path: &str) -> String {
     let words = at_path(path).map(|endpoint| match endpoint.method {
         Known::Get => "GET, HEAD",
         Known::Post => "POST",
+        Known::Put => "PUT",
         Known::Delete => "DELETE",
         Known::Any => "GET, HEAD, POST, PUT, PATCH, DELETE",
     });

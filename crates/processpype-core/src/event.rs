@@ -81,6 +81,14 @@ pub enum EventKind {
     HandlerPanic,
     /// An instance outlives its generation because somebody kept a strong handle.
     InstanceLeaked,
+    /// Another configuration holds for a service.
+    Configured,
+    /// The old configuration of a service holds again: it failed with the new one.
+    RolledBack,
+    /// The files were loaded again, and hold.
+    Reloaded,
+    /// The files were loaded again, and are wrong: nothing has changed.
+    ReloadRefused,
     /// The application itself: started, settled, closing, closed.
     Application,
 }
@@ -119,13 +127,17 @@ impl fmt::Display for Cause {
 
 impl EventKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::State,
         Self::Health,
         Self::Restart,
         Self::Command,
         Self::HandlerPanic,
         Self::InstanceLeaked,
+        Self::Configured,
+        Self::RolledBack,
+        Self::Reloaded,
+        Self::ReloadRefused,
         Self::Application,
     ];
 
@@ -139,6 +151,10 @@ impl EventKind {
             Self::Command => "command",
             Self::HandlerPanic => "handler-panic",
             Self::InstanceLeaked => "instance-leaked",
+            Self::Configured => "configured",
+            Self::RolledBack => "rolled-back",
+            Self::Reloaded => "reloaded",
+            Self::ReloadRefused => "reload-refused",
             Self::Application => "application",
         }
     }

@@ -32,9 +32,10 @@ use crate::blueprint::Make;
 use crate::context::Context;
 use crate::error::Result;
 use crate::failure::Failure;
-use crate::life::{Interruption, Life, Phase};
+use crate::life::{Call, Interruption, Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain, contained};
+use crate::reconfigure;
 use crate::remains::Remains;
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
@@ -158,11 +159,17 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
     let life = &cx.life;
     life.vitals.enter(Stage::Run);
     let mut running = Contained::new(service.run(cx));
-    let by = tokio::select! {
-        biased;
-        interruption = life.interrupted() => match interruption {
-            Interruption::Asked(by) => by,
-            Interruption::ChildFailed(failure) => {
+    let by = loop {
+        let call = tokio::select! {
+            biased;
+            call = life.called() => call,
+            outcome = &mut running => {
+                return Stopped::without_run(Ended::of_run(outcome, orders));
+            }
+        };
+        match call {
+            Call::Interrupted(Interruption::Asked(by)) => break by,
+            Call::Interrupted(Interruption::ChildFailed(failure)) => {
                 // If `run` has ended as well, that is how it ended.
                 if let Some(outcome) = (&mut running).now_or_never() {
                     life.fail_child(failure);
@@ -172,9 +179,13 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
                 drop(running);
                 return Stopped::without_run(Ended::failed(failure));
             }
-        },
-        outcome = &mut running => {
-            return Stopped::without_run(Ended::of_run(outcome, orders));
+            Call::Offered(offer) => {
+                let offered = reconfigure::offer(cx, &**service, offer, &mut running);
+                // A service that runs does not carry the room for this about either.
+                if let Some(outcome) = Box::pin(offered).await {
+                    return Stopped::without_run(Ended::of_run(outcome, orders));
+                }
+            }
         }
     };
     // A service that runs does not carry the room for its end about.

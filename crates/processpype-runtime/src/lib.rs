@@ -31,6 +31,7 @@ mod chance;
 mod child;
 mod clock;
 mod config;
+mod configuration;
 mod constructor;
 mod context;
 mod dep;
@@ -49,6 +50,7 @@ mod metrics;
 mod operation;
 mod panic;
 mod problem;
+mod reconfigure;
 mod recording;
 mod register;
 mod remains;
@@ -66,10 +68,15 @@ mod watch;
 pub use crate::argument::{Argument, ConfigType, Declaration, Resolver};
 pub use crate::blueprint::{
     Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Options, STARTS_AT_ONCE, Spec,
+    Ties,
 };
 pub use crate::child::{BlockingChild, ChildOutput};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::config::Config;
+pub use crate::configuration::{
+    ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Configured, Configurer,
+    Fixed, Loaded, Refused, ReloadPreview, ServicePreview,
+};
 pub use crate::constructor::{Constructor, TaskFunction};
 pub use crate::context::{Context, METADATA_MAX, Stopper, TEXT_MAX};
 pub use crate::dep::{Dep, Deps, Ref, Sole};
@@ -80,7 +87,7 @@ pub use crate::journal::{EVENTS_KEPT, Event, EventPage, Journal, Subscription};
 pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
 pub use crate::life::CHILDREN_MAX;
-pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, QueueDepth};
+pub use crate::manager::{COMMANDS_PENDING, CONFIGURE_TRIES, DRAIN_DELAY, Manager, QueueDepth};
 pub use crate::metrics::{
     BUCKETS_MAX, Buckets, Counter, FAMILIES_MAX, Gauge, HELP_MAX, Histogram, Kind as MetricKind,
     LABEL_VALUE_MAX, LABELS_MAX, MetricError, Metrics, NAME_MAX, Reading, SERIES_MAX, Series,
@@ -92,6 +99,7 @@ pub use crate::operation::{
 };
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::reconfigure::{NewConfig, Reconfigured};
 pub use crate::recording::{Recording, Reporter};
 pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};
 pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
@@ -100,7 +108,8 @@ pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
 pub use crate::supervisor::{
-    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, PAUSE_MAX, Supervisor,
+    ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, Launch, OPERATIONS_PENDING, PAUSE_MAX, Reloading,
+    Supervisor,
 };
 pub use crate::tally::{Counts, Ends, PollTimes, Times};
 pub use crate::watch::Watch;

@@ -11,20 +11,25 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod configuring;
 mod measures;
 mod operations;
+
+pub use self::configuring::CONFIGURE_TRIES;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::{ServiceName, ServiceState, Verb};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
+use crate::configuration::{ConfigBook, Configurer};
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
@@ -34,6 +39,7 @@ use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
 use crate::status::Status;
+use crate::supervisor::Launch;
 
 pub use self::measures::QueueDepth;
 
@@ -78,6 +84,11 @@ pub(crate) struct Shared {
     pub(crate) recording: ArcSwapOption<Recording>,
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
+    /// The configuration that holds.
+    pub(crate) config: ArcSwap<ConfigBook>,
+    pub(crate) configurer: Option<Arc<dyn Configurer>>,
+    /// Where services run; what may block and is no service has its threads too.
+    services: Handle,
     clock: Clock,
     /// For its length alone.
     reports: Reports,
@@ -410,7 +421,7 @@ impl Shared {
         cells: Vec<Arc<Cell>>,
         journal: Arc<Journal>,
         layout: Layout,
-        clock: Clock,
+        launch: &Launch,
         reports: Reports,
     ) -> Self {
         let names = cells.iter().map(|cell| cell.name().clone());
@@ -423,7 +434,10 @@ impl Shared {
             register: Register::new(OPERATIONS_KEPT),
             recording: ArcSwapOption::empty(),
             pause: ArcSwapOption::empty(),
-            clock,
+            config: ArcSwap::from_pointee(ConfigBook::default()),
+            configurer: launch.configurer.clone(),
+            services: launch.services.clone(),
+            clock: launch.clock.clone(),
             reports,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),

@@ -27,12 +27,14 @@
 
 mod acting;
 mod closing;
+mod configuring;
 mod ending;
 mod launch;
 mod operations;
 mod pausing;
 mod publish;
 mod recovery;
+mod reloading;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};
@@ -48,10 +50,11 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::argument::Wiring;
-use crate::blueprint::{Make, Options, Spec};
+use crate::blueprint::{Make, Spec};
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::configuration::Configured;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
 use crate::life::Life;
@@ -62,10 +65,13 @@ use crate::timers::{Due, Timers};
 use crate::vitals::Watched;
 
 pub use self::closing::Closed;
+pub(crate) use self::configuring::{Change, ChangeOrder};
 pub use self::launch::Launch;
 pub use self::operations::IDEMPOTENCY_WINDOW;
 pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
+pub(crate) use self::reloading::ReloadOrder;
+pub use self::reloading::Reloading;
 
 /// How many messages of one source are taken before the others are looked at.
 const BATCH: usize = 256;
@@ -107,6 +113,10 @@ pub struct Supervisor {
     actions: Vec<Action>,
     /// The restarts of each group, by its number.
     groups: Vec<recovery::GroupBudget>,
+    /// Reloads that go on.
+    reloads: HashMap<OperationId, reloading::Reload>,
+    /// Changes that have failed and are to be taken back: each service has one at most.
+    failed_changes: VecDeque<(OperationId, Waiting, processpype_core::Outcome)>,
     /// Who is to be told that there were too many restarts: each service at most once.
     given_up: VecDeque<(ServiceId, Generation)>,
     chance: Chance,
@@ -119,7 +129,7 @@ pub struct Supervisor {
 #[derive(Debug)]
 struct Service {
     make: Arc<dyn Make>,
-    options: Options,
+    configured: Arc<Configured>,
     wiring: Arc<Wiring>,
     life: Option<Arc<Life>>,
     task: Option<AbortHandle>,
@@ -132,6 +142,8 @@ struct Service {
     watch: watch::Watch,
     /// The last operation that this service was part of.
     mark: Option<Mark>,
+    /// The change of its configuration that is under way.
+    changing: Option<OperationId>,
 }
 
 // === impl Supervisor ===
@@ -217,6 +229,9 @@ impl Supervisor {
                 self.report(id, generation, Report::Ending(exit));
             }
             Message::Gone(id, generation, ending) => self.take_gone(id, generation, ending),
+            Message::Reconfigured(id, generation, offered, answer) => {
+                self.take_answer(id, generation, &offered, answer);
+            }
             Message::HandlerPanic(id, generation, failure) => {
                 self.tell_handler_panic(id, generation, &failure);
             }
@@ -296,6 +311,7 @@ impl Supervisor {
             self.carry_out_all(&mut actions);
         }
         self.actions = actions;
+        self.take_back_failed();
     }
 
     fn carry_out_all(&mut self, actions: &mut Vec<Action>) {
@@ -331,7 +347,7 @@ impl Supervisor {
             target: "processpype", "service", service = %cell.name(), generation = generation.0
         );
         let service = &mut self.services[id.index()];
-        let options = &service.options;
+        let options = &service.configured.options;
         let watched = Watched {
             beats: options.heartbeat.is_some(),
             polls: options.watchdog.is_some(),
@@ -342,8 +358,8 @@ impl Supervisor {
         let orders = Orders {
             make: Arc::clone(&service.make),
             wiring: Arc::clone(&service.wiring),
-            oneshot: service.options.oneshot,
-            stop_timeout: service.options.stop_timeout,
+            oneshot: options.oneshot,
+            stop_timeout: options.stop_timeout,
         };
         (service.failure, service.remains) = (None, None);
         service.restarts.begin();
@@ -355,7 +371,7 @@ impl Supervisor {
     }
 
     fn arm(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
-        let options = &self.services[id.index()].options;
+        let options = &self.services[id.index()].configured.options;
         let after = match timer {
             Timer::Start => options.start_timeout,
             Timer::Stop => options.stop_timeout + STOP_SLACK,
@@ -407,7 +423,7 @@ impl Service {
     fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
         Self {
             make: Arc::clone(&spec.kind.make),
-            options: spec.options,
+            configured: Arc::new(Configured::of(&spec)),
             wiring,
             life: None,
             task: None,
@@ -417,6 +433,7 @@ impl Service {
             restarts: recovery::Restarts::default(),
             watch: watch::Watch::default(),
             mark: None,
+            changing: None,
         }
     }
 }

@@ -78,6 +78,7 @@ mod tests {
                 let method = match endpoint.method {
                     Method::Get => "GET",
                     Method::Post => "POST",
+                    Method::Put => "PUT",
                     Method::Delete => "DELETE",
                     Method::Any => "ANY",
                 };

@@ -10,15 +10,17 @@
 //!    asked what is slow about a start or a stop.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_control::{BindError, ControlSettings, Server, SettingsError};
 use processpype_runtime::{Closed, Launch, Manager, Scrub};
-use processpype_telemetry::Redactor;
+use processpype_telemetry::{Handle as LogHandle, Redactor};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::application::Application;
+use crate::configurer::LiveConfig;
 use crate::recorder::{Recorded, Recorder};
 use crate::schema::service_docs;
 use crate::setup::{Setup, SetupError};
@@ -119,7 +121,7 @@ impl Application {
         let server_settings = setup.has_server.then(|| control_settings(&setup));
         let docs = service_docs(&setup);
         let recorder = Recorder::open(&setup.settings.observability.events);
-        let mut launch = launch(&setup, Handle::current());
+        let mut launch = launch(&setup, Handle::current(), None);
         tell_recorder(&mut launch, recorder.as_ref());
         let (manager, supervisor) = setup.blueprint.launch(launch);
         let recorded = follow(recorder, &manager);
@@ -265,12 +267,17 @@ impl Drop for Running {
 /// How the supervisor is to run, by the settings of the file.
 ///
 /// What a service says in public is scrubbed of the secrets in the configuration, like its log.
-pub(crate) fn launch(setup: &Setup, services: Handle) -> Launch {
+pub(crate) fn launch(setup: &Setup, services: Handle, log: Option<&LogHandle>) -> Launch {
     let settings = &setup.settings;
     let mut launch = Launch::on(services);
     let secrets = Redactor::default();
     // What is too short or too long to be found is told when the log is installed.
     secrets.replace(setup.secrets.iter().cloned());
+    let redactors = log.map(|log| log.redactor().clone());
+    let redactors = redactors.into_iter().chain([secrets.clone()]).collect();
+    let (catalogue, levels) = (Arc::clone(&setup.catalogue), log.map(|log| log.levels().clone()));
+    launch.configurer = Some(Arc::new(LiveConfig::new(catalogue, levels, redactors)));
+    launch.document = setup.document.clone();
     launch.scrub = Scrub::new(move |text| secrets.scrub(text));
     launch.closing_timeout = settings.server.closing_timeout();
     launch.drain_delay = settings.server.drain_delay.into();

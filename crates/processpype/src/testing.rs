@@ -150,7 +150,7 @@ fn begin_watched(app: Application, watch: Option<(&str, &Watch)>) -> Result<Test
     }
     let settings = control_settings(&setup);
     let docs = service_docs(&setup);
-    let mut launch = launch(&setup, Handle::current());
+    let mut launch = launch(&setup, Handle::current(), None);
     launch.seed = SEED;
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, &docs);

@@ -108,8 +108,19 @@ pub(super) const FORMAT: Parameter = Parameter {
 };
 
 /// What kinds of events there are: the words of [`EventKind`](processpype_core::EventKind).
-pub const EVENT_KINDS: &[&str] =
-    &["state", "health", "restart", "command", "handler-panic", "instance-leaked", "application"];
+pub const EVENT_KINDS: &[&str] = &[
+    "state",
+    "health",
+    "restart",
+    "command",
+    "handler-panic",
+    "instance-leaked",
+    "configured",
+    "rolled-back",
+    "reloaded",
+    "reload-refused",
+    "application",
+];
 
 pub(super) const DRY_RUN: Parameter = Parameter {
     name: "dry_run",

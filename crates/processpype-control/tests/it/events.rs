@@ -83,7 +83,7 @@ async fn an_unknown_kind_is_told_with_the_nearest() {
         (&fault["path"], &fault["help"]),
         (&json!("kind"), &json!("did you mean `command`?"))
     );
-    assert_eq!(fault["valid"].as_array().map(Vec::len), Some(7));
+    assert_eq!(fault["valid"].as_array().map(Vec::len), Some(11));
     app.get("/events?kind=handler-panic").await.ok(200);
 }
 

@@ -195,6 +195,8 @@ fn spec(name: &str, kind: Kind) -> Spec {
         kind_name: name.into(),
         kind: Arc::new(kind),
         section: Section::empty(&format!("services.{name}")),
+        keys: Section::default(),
+        fingerprint: 0,
         options: Options::default(),
         uses: Vec::new(),
         depends_on: Vec::new(),

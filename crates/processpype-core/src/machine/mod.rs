@@ -48,6 +48,7 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 mod together;
+mod traits;
 mod words;
 
 use std::collections::VecDeque;

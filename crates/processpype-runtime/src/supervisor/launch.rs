@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use processpype_config::Document;
 use processpype_core::{Machine, RestartRate, ServiceId};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -19,6 +20,7 @@ use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
 use crate::clock::Clock;
+use crate::configuration::{ConfigBook, Configurer};
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
@@ -69,6 +71,10 @@ pub struct Launch {
     pub seed: u64,
     /// What is taken out of every text that a service makes public.
     pub scrub: Scrub,
+    /// What the layers of the configuration say.
+    pub document: Document,
+    /// What checks configuration while the application runs; without it none can be changed.
+    pub configurer: Option<Arc<dyn Configurer>>,
     /// What is told of the previous run, by an event with the cause `unclean-end`, if that did not
     /// end as it should.
     pub unclean_end: Option<String>,
@@ -93,6 +99,8 @@ impl Launch {
             events_kept: EVENTS_KEPT,
             seed: random_seed(),
             scrub: Scrub::default(),
+            document: Document::empty(),
+            configurer: None,
             unclean_end: None,
             recording: None,
         }
@@ -127,10 +135,17 @@ impl Blueprint {
         let (reports, messages) = Reports::channel(cells.len());
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(cells, journal, layout, launch.clock, reports.clone()));
-        shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(wirings);
-        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
+        let services: Vec<Service> =
+            services.map(|(spec, wiring)| Service::new(spec, wiring, now)).collect();
+        let shared = Shared::new(cells, journal, layout, &launch, reports.clone());
+        let held = shared.cells.iter().zip(&services);
+        let held = held.map(|(cell, it)| (cell.name().clone(), Arc::clone(&it.configured)));
+        let document = launch.document.clone();
+        let book = ConfigBook { revision: 1, document, services: held.collect() };
+        shared.config.store(Arc::new(book));
+        let shared = Arc::new(shared);
+        shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
@@ -148,6 +163,8 @@ impl Blueprint {
             next_operation: 1,
             keys: HashMap::new(),
             actions: Vec::new(),
+            reloads: HashMap::new(),
+            failed_changes: VecDeque::new(),
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),
             closing: closing::Closing::default(),

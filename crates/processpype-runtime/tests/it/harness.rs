@@ -24,6 +24,8 @@ pub(crate) fn spec<M: 'static, C: Constructor<M>>(
         kind_name: name.into(),
         kind: Arc::new(Kind::of(constructor)),
         section: Section::empty(name),
+        keys: Section::default(),
+        fingerprint: 0,
         options,
         uses: Vec::new(),
         depends_on: depends_on.iter().map(|to| ((*to).to_owned(), EdgeOrigin::Code)).collect(),
