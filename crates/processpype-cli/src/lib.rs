@@ -19,6 +19,7 @@
 //! ```
 
 mod act;
+mod configure;
 mod doctor;
 mod error;
 mod exit;
@@ -41,13 +42,13 @@ mod verb;
 mod view;
 
 pub use crate::exit::ClientExit;
-pub use crate::look::{ask, ask_plan};
+pub use crate::look::{ask, ask_config, ask_plan};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    CLIENT_EXIT_CODES, ClientVerb, CommandArgs, EventsArgs, GraphFormat, LogsArgs, RestartArgs,
-    Severity, StartArgs, StopArgs,
+    Assignment, CLIENT_EXIT_CODES, ClientVerb, CommandArgs, ConfigureArgs, EventsArgs, GraphFormat,
+    LogsArgs, ReloadArgs, RestartArgs, Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

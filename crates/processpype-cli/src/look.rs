@@ -12,7 +12,7 @@ use crate::print::{say, say_error, say_raw, width};
 use crate::target::Target;
 use crate::verb::{ClientVerb, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, logs, top};
+use crate::{act, configure, doctor, follow, logs, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -34,6 +34,13 @@ pub fn ask(verb: &ClientVerb, target: &Target, json: bool) -> ClientExit {
 pub fn ask_plan(target: &Target, json: bool) -> ClientExit {
     let asking = Asking { client: Client::new(target.clone()), json };
     run(asking.show("/plan", |plan: &Plan, _| view::plan_text(plan)), json)
+}
+
+/// Asks the application at `target` for the configuration that holds, of a service or of all.
+#[must_use]
+pub fn ask_config(target: &Target, service: Option<&str>, json: bool) -> ClientExit {
+    let asking = Asking { client: Client::new(target.clone()), json };
+    run(configure::config(&asking, service), json)
 }
 
 /// How to ask, and how to show the answer.
@@ -91,6 +98,8 @@ impl Asking {
             ClientVerb::Start(args) => act::start(self, args).await,
             ClientVerb::Stop(args) => act::stop(self, args).await,
             ClientVerb::Restart(args) => act::restart(self, args).await,
+            ClientVerb::Configure(args) => configure::configure(self, args).await,
+            ClientVerb::Reload(args) => configure::reload(self, args).await,
             ClientVerb::Events(args) => follow::events(self, args).await,
             ClientVerb::Logs(args) => logs::logs(self, args).await,
             ClientVerb::Graph { format } => self.graph(*format).await,

@@ -73,8 +73,13 @@ impl Application {
                 let ask = |target: &_| processpype_cli::ask_plan(target, json);
                 return client::ask(&self, url, ask);
             }
+            Verb::Config { remote: Some(service) } => {
+                let service = Some(service.as_str()).filter(|name| !name.is_empty());
+                let ask = |target: &_| processpype_cli::ask_config(target, service, json);
+                return client::ask(&self, url, ask);
+            }
             Verb::Run | Verb::Check | Verb::Plan { remote: false } => {}
-            Verb::Schema | Verb::Openapi | Verb::Config => {}
+            Verb::Schema | Verb::Openapi | Verb::Config { remote: None } => {}
         }
         match self.setup() {
             Ok(setup) => obey_with(setup, &verb, printer),
@@ -93,7 +98,7 @@ fn obey_with(setup: Setup, verb: &Verb, printer: Printer) -> ExitCode {
         Verb::Plan { .. } => plan::plan(&setup, printer),
         Verb::Schema => say(&pretty(&file_schema(&setup))),
         Verb::Openapi => say(&pretty(&openapi(&setup))),
-        Verb::Config => config::config(&setup, printer),
+        Verb::Config { .. } => config::config(&setup, printer),
         Verb::Client(_) | Verb::Completions { .. } | Verb::Man => {}
     }
     Exit::Clean.into()
