@@ -56,8 +56,13 @@ def stream(port, headers, counts, over):
     connection.request("GET", "/events/stream", headers=headers)
     answer = connection.getresponse()
     counts[f"stream {answer.status}"] += 1
-    while not over.is_set() and answer.read1(4096):
-        pass
+    try:
+        while not over.is_set() and answer.read1(4096):
+            pass
+    except (OSError, http.client.HTTPException):
+        # At the end the server is killed under the streams; before, that is a failure.
+        if not over.is_set():
+            counts["stream broken"] += 1
 
 
 def read(number, port, headers, counts, times, end):
