@@ -22,6 +22,7 @@
 
 mod act;
 mod colour;
+mod configure;
 mod connect;
 mod contexts;
 mod doctor;
@@ -59,13 +60,14 @@ pub use crate::colour::{Colour, ColourArgs};
 pub use crate::connect::{ConnectArgs, Session};
 pub use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, ContextVerb, context};
 pub use crate::exit::{ClientExit, client_exit_codes};
-pub use crate::look::{ask, ask_file, ask_plan};
+pub use crate::look::{ask, ask_config, ask_file, ask_plan};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord, LogsArgs, MetricsArgs,
-    OperationsArgs, PauseArgs, RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
+    Assignment, ClientVerb, CommandArgs, ConfigureArgs, EventsArgs, GraphFormat, LevelArgs,
+    LevelWord, LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, ReloadArgs, RestartArgs,
+    ResumeArgs, Severity, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

@@ -38,6 +38,10 @@ pub enum ClientVerb {
     Stop(StopArgs),
     /// Stop a service, if it runs, and start a new generation.
     Restart(RestartArgs),
+    /// Change the configuration of a service while it runs; it lies over the files.
+    Configure(ConfigureArgs),
+    /// Load the configuration's files again; if anything in them is wrong, nothing changes.
+    Reload(ReloadArgs),
     /// List what was asked, and how it ended.
     Operations(OperationsArgs),
     /// Show one operation, also after its end.
@@ -138,6 +142,54 @@ pub struct RestartArgs {
     /// Also restart the services that run and need it.
     #[arg(long)]
     pub with_dependents: bool,
+}
+
+/// What `configure` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ConfigureArgs {
+    /// The service.
+    pub name: String,
+    /// What to set, such as `step=5` or `restart.policy=never`; a value is JSON, or else text.
+    #[arg(value_name = "KEY=VALUE", required_unless_present_any = ["unset", "start"])]
+    pub set: Vec<Assignment>,
+    /// Take a key out of what was configured, so that the files hold again.
+    #[arg(long, value_name = "KEY")]
+    pub unset: Vec<String>,
+    /// Start the service with it, if it does not run.
+    #[arg(long)]
+    pub start: bool,
+    /// Only show what would change.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why; it is kept with the event and shown by `status`.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// How long to wait for what follows, at most `60s`; `0` = do not wait.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub wait: HumanDuration,
+}
+
+/// What `reload` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ReloadArgs {
+    /// Only show what would change.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why; it is kept with the event.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// How long to wait for the services, at most `60s`; `0` = do not wait.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub wait: HumanDuration,
+}
+
+/// One `KEY=VALUE`: the keys of the path, and a value that is JSON, or else text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The keys, outermost first.
+    pub path: Vec<String>,
+    /// The value.
+    pub value: serde_json::Value,
 }
 
 /// What `operations` takes.
@@ -300,6 +352,22 @@ pub enum GraphFormat {
     Dot,
     /// For Mermaid.
     Mermaid,
+}
+
+// === impl Assignment ===
+
+impl std::str::FromStr for Assignment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (path, value) = text.split_once('=').ok_or("it has no `=`")?;
+        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+        if path.iter().any(String::is_empty) {
+            return Err("it needs a key before the `=`");
+        }
+        let text = || serde_json::Value::from(value);
+        Ok(Self { path, value: serde_json::from_str(value).unwrap_or_else(|_| text()) })
+    }
 }
 
 // === impl LevelWord ===

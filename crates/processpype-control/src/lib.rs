@@ -35,6 +35,7 @@ mod auth;
 mod cache;
 mod certificate;
 mod commands;
+mod configuring;
 mod connection;
 mod convert;
 mod crowd;

@@ -31,8 +31,8 @@ use crate::query::Query;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, docs, graph, journal, levels, logs, metrics, operations, passage, probes,
-    registration, reply, restarts, status, stream, timeline, why,
+    commands, configuring, docs, graph, journal, levels, logs, metrics, operations, passage,
+    probes, registration, reply, restarts, status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -211,6 +211,13 @@ async fn act(
         EndpointId::ChangeServiceLevel | EndpointId::ResetServiceLevel => {
             levels::command(control, id, Some(params.get("name")), request, by).await
         }
+        EndpointId::Reload => configuring::reload(control, request).await,
+        EndpointId::PutConfig
+        | EndpointId::RemoveConfig
+        | EndpointId::Configure
+        | EndpointId::ConfigureAndStart => {
+            configuring::configure(control, id, params.get("name"), request).await
+        }
         _ => commands::command(control, id, params.get("name"), request).await,
     }
 }
@@ -246,6 +253,7 @@ fn read(
         EndpointId::Service => status::service(control, params.get("name")),
         EndpointId::ServiceLevel => levels::service(control, params.get("name")),
         EndpointId::Levels => levels::all(control),
+        EndpointId::Config => configuring::config(control, params.get("name")),
         EndpointId::Why => why::why(control, params.get("name")),
         EndpointId::Plan => Ok(control.plan.respond(headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
@@ -279,6 +287,11 @@ fn read(
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart
+        | EndpointId::PutConfig
+        | EndpointId::RemoveConfig
+        | EndpointId::Configure
+        | EndpointId::ConfigureAndStart
+        | EndpointId::Reload
         | EndpointId::ServiceRoute => Err(reply::internal("an endpoint has no handler")),
     }
 }

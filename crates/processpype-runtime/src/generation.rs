@@ -29,14 +29,16 @@ use processpype_core::{ErrorKind, Exit};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 
-use crate::blueprint::{Make, Options};
+use crate::blueprint::Make;
 use crate::cell::Routed;
+use crate::configuration::Configured;
 use crate::context::Context;
 use crate::error::Result;
 use crate::failure::Failure;
-use crate::life::{Interruption, Life, Phase};
+use crate::life::{Call, Interruption, Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain};
+use crate::reconfigure;
 use crate::remains::Remains;
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
@@ -59,7 +61,7 @@ const LEAK_PATIENCE: Duration = Duration::from_millis(10);
 pub(crate) struct Orders {
     pub(crate) make: Arc<dyn Make>,
     pub(crate) wiring: Arc<crate::argument::Wiring>,
-    pub(crate) options: Arc<Options>,
+    pub(crate) configured: Arc<Configured>,
 }
 
 /// How the part of a life before its teardown ended.
@@ -190,11 +192,17 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
     let life = &cx.life;
     life.vitals.enter(Stage::Run);
     let mut running = Contained::new(service.run(cx));
-    let by = tokio::select! {
-        biased;
-        interruption = life.interrupted() => match interruption {
-            Interruption::Asked(by) => by,
-            Interruption::ChildFailed(failure) => {
+    let by = loop {
+        let call = tokio::select! {
+            biased;
+            call = life.called() => call,
+            outcome = &mut running => {
+                return Stopped::without_run(Ended::of_run(outcome, orders));
+            }
+        };
+        match call {
+            Call::Interrupted(Interruption::Asked(by)) => break by,
+            Call::Interrupted(Interruption::ChildFailed(failure)) => {
                 // If `run` has ended as well, that is how it ended.
                 if let Some(outcome) = (&mut running).now_or_never() {
                     life.fail_child(failure);
@@ -204,9 +212,13 @@ async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) ->
                 drop(running);
                 return Stopped::without_run(Ended::failed(failure));
             }
-        },
-        outcome = &mut running => {
-            return Stopped::without_run(Ended::of_run(outcome, orders));
+            Call::Offered(offer) => {
+                let offered = reconfigure::offer(cx, &**service, offer, &mut running);
+                // A service that runs does not carry the room for this about either.
+                if let Some(outcome) = Box::pin(offered).await {
+                    return Stopped::without_run(Ended::of_run(outcome, orders));
+                }
+            }
         }
     };
     // A service that runs does not carry the room for its end about.
@@ -271,7 +283,7 @@ async fn teardown(
     stopped.ended.tell(life);
     let by = (stopped.by)
         .or_else(|| life.stop_by())
-        .unwrap_or_else(|| Instant::now() + orders.options.stop_timeout);
+        .unwrap_or_else(|| Instant::now() + orders.configured.options.stop_timeout);
     let mut cut = stopped.cut;
     let mut ending = stopped.ended.into_ending();
     life.vitals.enter(Stage::Children);
@@ -384,7 +396,7 @@ impl Making {
 
 impl Ended {
     fn of_run(outcome: Result<Result, Panicked>, orders: &Orders) -> Self {
-        let (exit, failure) = unasked(outcome, orders.options.oneshot);
+        let (exit, failure) = unasked(outcome, orders.configured.options.oneshot);
         Self::Unasked(exit, failure)
     }
 

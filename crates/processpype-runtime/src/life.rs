@@ -40,6 +40,7 @@ use tokio::time::Instant;
 use crate::cell::Cell;
 use crate::failure::Failure;
 use crate::message::{Message, Reports};
+use crate::reconfigure::Offer;
 use crate::remains::{Asked, Blocked, Remains};
 use crate::vitals::{Vitals, Watched};
 
@@ -105,6 +106,8 @@ struct Control {
 struct More {
     health: Health,
     child_failure: Option<Failure>,
+    /// A new configuration that the generation has not seen.
+    offer: Option<Offer>,
     tracked: BTreeMap<u64, Tracked>,
     next_child: u64,
     requests: usize,
@@ -140,6 +143,15 @@ pub(crate) enum Interruption {
     /// It should stop, and be gone by then.
     Asked(Instant),
     ChildFailed(Failure),
+}
+
+/// What a generation that runs is told.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// It should not go on.
+    Interrupted(Interruption),
+    /// Here is a new configuration.
+    Offered(Offer),
 }
 
 /// Why a child or request could not be taken in.
@@ -198,6 +210,37 @@ impl Life {
             let asked = control.stop_by.map(Interruption::Asked);
             asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
         })
+    }
+
+    /// Resolves when the generation is interrupted, or is offered a new configuration; offers come
+    /// last.
+    pub(crate) fn called(&self) -> impl Future<Output = Call> + '_ {
+        wait_for(&self.changed, || {
+            let mut control = self.control();
+            if let Some(by) = control.stop_by {
+                return Some(Call::Interrupted(Interruption::Asked(by)));
+            }
+            if let Some(failure) = control.take_child_failure() {
+                return Some(Call::Interrupted(Interruption::ChildFailed(failure)));
+            }
+            control.more.as_mut()?.offer.take().map(Call::Offered)
+        })
+    }
+
+    /// Resolves when the generation is interrupted; who interrupts is still to be asked.
+    pub(crate) fn disturbed(&self) -> impl Future<Output = ()> + '_ {
+        wait_for(&self.changed, || {
+            let control = self.control();
+            let more = control.more.as_ref();
+            let has_failure = more.is_some_and(|more| more.child_failure.is_some());
+            (control.stop_by.is_some() || has_failure).then_some(())
+        })
+    }
+
+    /// Offers a new configuration, in place of one that was not seen yet. Supervisor only.
+    pub(crate) fn offer(&self, offer: Offer) {
+        self.control().more().offer = Some(offer);
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {

@@ -11,11 +11,14 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod configuring;
 mod levels;
 mod measures;
 mod membership;
 mod operations;
 mod stragglers;
+
+pub use self::configuring::CONFIGURE_TRIES;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -23,10 +26,12 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::{ServiceName, ServiceState, Verb};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
+use crate::configuration::{ConfigBook, Configurer};
 use crate::directory::Directory;
 use crate::error::Unavailable;
 use crate::journal::{EventPage, Journal, Subscription};
@@ -39,6 +44,7 @@ use crate::recording::{Recording, Reporter};
 use crate::register::{OPERATIONS_KEPT, Register};
 use crate::routes::Mounted;
 use crate::status::Status;
+use crate::supervisor::Launch;
 
 pub use self::measures::QueueDepth;
 
@@ -84,6 +90,11 @@ pub(crate) struct Shared {
     pub(crate) levels: ArcSwap<LevelChanges>,
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
+    /// The configuration that holds.
+    pub(crate) config: ArcSwap<ConfigBook>,
+    pub(crate) configurer: Option<Arc<dyn Configurer>>,
+    /// Where services run; what may block and is no service has its threads too.
+    services: Handle,
     clock: Clock,
     /// For its length alone.
     reports: Reports,
@@ -410,20 +421,23 @@ pub const DRAIN_DELAY: Duration = Duration::ZERO;
 impl Shared {
     pub(crate) fn new(
         directory: Directory,
-        creator: Option<Arc<dyn Creator>>,
         journal: Arc<Journal>,
-        clock: Clock,
+        book: ConfigBook,
+        launch: &Launch,
         reports: Reports,
     ) -> Self {
         Self {
             directory: ArcSwap::from_pointee(directory),
-            creator,
+            creator: launch.creator.clone(),
             journal,
             register: Register::new(OPERATIONS_KEPT),
             recording: ArcSwapOption::empty(),
             levels: ArcSwap::default(),
             pause: ArcSwapOption::empty(),
-            clock,
+            config: ArcSwap::from_pointee(book),
+            configurer: launch.configurer.clone(),
+            services: launch.services.clone(),
+            clock: launch.clock.clone(),
             reports,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),

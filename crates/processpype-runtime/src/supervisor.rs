@@ -27,6 +27,7 @@
 
 mod acting;
 mod closing;
+mod configuring;
 mod ending;
 mod launch;
 mod leveling;
@@ -35,6 +36,7 @@ mod operations;
 mod pausing;
 mod publish;
 mod recovery;
+mod reloading;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};
@@ -54,6 +56,7 @@ use crate::blueprint::{Options, Spec};
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::configuration::Configured;
 use crate::directory::Places;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
@@ -66,11 +69,14 @@ use crate::timers::{Due, Timers};
 use crate::vitals::Watched;
 
 pub use self::closing::Closed;
+pub(crate) use self::configuring::{Change, ChangeOrder};
 pub use self::launch::Launch;
 pub use self::leveling::LEVEL_MAX;
 pub use self::operations::IDEMPOTENCY_WINDOW;
 pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
+pub(crate) use self::reloading::ReloadOrder;
+pub use self::reloading::Reloading;
 
 /// How many messages of one source are taken before the others are looked at.
 const BATCH: usize = 256;
@@ -113,6 +119,10 @@ pub struct Supervisor {
     actions: Vec<Action>,
     /// The restarts of each group, by its number.
     groups: Vec<recovery::GroupBudget>,
+    /// Reloads that go on.
+    reloads: HashMap<OperationId, reloading::Reload>,
+    /// Changes that have failed and are to be taken back: each service has one at most.
+    failed_changes: VecDeque<(OperationId, Waiting, processpype_core::Outcome)>,
     /// Who is to be told that there were too many restarts: each service at most once.
     given_up: VecDeque<(ServiceId, Generation)>,
     chance: Chance,
@@ -130,7 +140,7 @@ pub struct Supervisor {
 #[derive(Debug)]
 struct Service {
     kind: Arc<Kind>,
-    options: Arc<Options>,
+    configured: Arc<Configured>,
     wiring: Arc<Wiring>,
     life: Option<Arc<Life>>,
     task: Option<AbortHandle>,
@@ -144,6 +154,8 @@ struct Service {
     watch: Option<Box<watch::Watch>>,
     /// The last operation that this service was part of.
     mark: Option<Mark>,
+    /// The change of its configuration that is under way.
+    changing: Option<OperationId>,
 }
 
 // === impl Supervisor ===
@@ -273,6 +285,9 @@ impl Supervisor {
                 self.report(id, generation, Report::Ending(exit));
             }
             Message::Gone(id, generation, ending) => self.take_gone(id, generation, ending),
+            Message::Reconfigured(id, generation, offered, answer) => {
+                self.take_answer(id, generation, &offered, answer);
+            }
             Message::HandlerPanic(id, generation, failure) => {
                 self.tell_handler_panic(id, generation, &failure);
             }
@@ -352,6 +367,7 @@ impl Supervisor {
             self.carry_out_all(&mut actions);
         }
         self.actions = actions;
+        self.take_back_failed();
     }
 
     fn carry_out_all(&mut self, actions: &mut Vec<Action>) {
@@ -388,7 +404,7 @@ impl Supervisor {
             target: "processpype", "service", service = %cell.name(), generation = generation.0
         );
         let service = &mut self.services[id.index()];
-        let options = &service.options;
+        let options = &service.configured.options;
         let watched = Watched {
             beats: options.heartbeat.is_some(),
             polls: options.watchdog.is_some(),
@@ -399,7 +415,7 @@ impl Supervisor {
         let orders = Orders {
             make: Arc::clone(&service.kind.make),
             wiring: Arc::clone(&service.wiring),
-            options: Arc::clone(&service.options),
+            configured: Arc::clone(&service.configured),
         };
         (service.failure, service.remains) = (None, None);
         service.restarts.begin();
@@ -411,7 +427,7 @@ impl Supervisor {
     }
 
     fn arm(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
-        let options = &self.services[id.index()].options;
+        let options = &self.services[id.index()].configured.options;
         let after = match timer {
             Timer::Start => options.start_timeout,
             Timer::Stop => options.stop_timeout + STOP_SLACK,
@@ -460,10 +476,15 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 
 impl Service {
     /// Of a specification nothing is kept but what a running service still needs.
-    fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
+    fn new(
+        spec: Spec,
+        options: Arc<Options>,
+        wiring: Arc<Wiring>,
+        now: crate::clock::Timestamp,
+    ) -> Self {
         Self {
+            configured: Arc::new(Configured::sharing(&spec, options)),
             kind: spec.kind,
-            options: Arc::new(spec.options),
             wiring,
             life: None,
             task: None,
@@ -473,6 +494,7 @@ impl Service {
             restarts: recovery::Restarts::default(),
             watch: None,
             mark: None,
+            changing: None,
         }
     }
 }

@@ -82,6 +82,7 @@ mod access;
 mod application;
 mod catalogue;
 mod cli;
+mod configurer;
 mod creation;
 #[cfg(any(test, doctest))]
 mod documents;
@@ -104,15 +105,15 @@ mod server_limits;
 mod settings;
 mod setup;
 mod signals;
-mod specs;
 pub mod testing;
 mod tls;
 
 /// Configuration: types for a service's own section, and the loader of layered files.
 pub mod config {
     pub use processpype_config::{
-        BackendConfig, Document, Effective, Format, HumanDuration, InvalidDuration, Loader, Origin,
-        Problem, Report, Secret, SecretsConfig, Section, limits, nearest, read_json,
+        BackendConfig, Change, Difference, Document, Effective, Format, HumanDuration,
+        InvalidDuration, Layer, Loader, Origin, Problem, Report, Secret, SecretsConfig, Section,
+        Side, limits, nearest, read_json,
     };
 }
 
@@ -133,13 +134,15 @@ pub use processpype_core::{
     Strategy, Verb,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CancelError, ChildOutput,
-    Closed, CommandError, Config, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT, Error,
-    ErrorInfo, Event, EventPage, Foreseen, ForeseenStep, HANG_LIMIT_MAX, HANG_LIMIT_MIN,
-    HISTORY_KEPT, IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX, Manager, Mounted, OPERATIONS_KEPT,
-    OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused,
-    PlanCode, PlanError, PlanProblem, Recording, Ref, Reporter, Request, RequestError, RestartInfo,
-    Result, RouteAccess, Routes, Service, Shared, Sole, Status, Subscription, TEXT_MAX,
+    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CONFIGURE_TRIES, CancelError,
+    ChildOutput, Closed, CommandError, Config, ConfigBook, ConfigChange, ConfigEffect,
+    ConfigPreview, ConfigureError, Configured, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT,
+    Error, ErrorInfo, Event, EventPage, Fixed, Foreseen, ForeseenStep, HANG_LIMIT_MAX,
+    HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX, Manager, Mounted,
+    NewConfig, OPERATIONS_KEPT, OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX,
+    Past, PauseInfo, Paused, PlanCode, PlanError, PlanProblem, Reconfigured, Recording, Ref,
+    Refused, ReloadPreview, Reloading, Reporter, Request, RequestError, RestartInfo, Result,
+    RouteAccess, Routes, Service, ServicePreview, Shared, Sole, Status, Subscription, TEXT_MAX,
     TaskFunction, Timestamp, Unavailable,
 };
 

@@ -8,8 +8,6 @@
 //! 3. Readiness falls before any service is asked to stop, by the drain delay.
 //! 4. Each straggler is named by an event of its own, before the last one.
 
-use std::sync::Arc;
-
 use processpype_core::{
     CloseCause, EventKind, Generation, OperationId, ServiceId, ServiceName, ServiceState,
 };
@@ -18,7 +16,6 @@ use tokio::time::Instant;
 use super::{ABORT_RESERVE, Supervisor};
 use crate::journal::Event;
 use crate::operation::{CommandError, Done, Request, Shutdown};
-use crate::register::OperationStatus;
 use crate::timers::Due;
 
 /// How an application ended.
@@ -87,21 +84,10 @@ impl Supervisor {
 
     /// Closes the application as a signal does, for somebody who has a name.
     pub(super) fn shut_down(&mut self, by: Request) -> Result<Shutdown, CommandError> {
-        let operation = self.number();
+        let operation = self.open(None, ("shutdown", Vec::new()), &by);
         let changed = !self.closing.begun;
-        self.shared.register.open(OperationStatus {
-            id: operation,
-            verb: "shutdown",
-            flags: Vec::new(),
-            service: None,
-            actor: Arc::clone(&by.actor),
-            reason: by.reason.clone(),
-            key: None,
-            accepted: self.clock.now(),
-            ended: None,
-            result: None,
-        });
-        let done = Done { changed, generation: Generation(0), affected: Vec::new() };
+        let (generation, affected) = (Generation(0), Vec::new());
+        let done = Done { changed, generation, affected, configured: None };
         self.close_record(operation, Ok(done));
         self.closing.by = Some((operation, by));
         self.begin_closing();

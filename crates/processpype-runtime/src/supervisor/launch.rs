@@ -9,16 +9,18 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use processpype_config::Document;
 use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::{Service, Supervisor, closing, membership, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
-use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
+use crate::blueprint::{Blueprint, Options, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
 use crate::clock::Clock;
+use crate::configuration::{ConfigBook, Configurer};
 use crate::directory::{Directory, Places};
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
@@ -72,6 +74,10 @@ pub struct Launch {
     pub seed: u64,
     /// What is taken out of every text that a service makes public.
     pub scrub: Scrub,
+    /// What the layers of the configuration say.
+    pub document: Document,
+    /// What checks configuration while the application runs; without it none can be changed.
+    pub configurer: Option<Arc<dyn Configurer>>,
     /// How levels of the log are changed, if the log is the application's.
     pub levels: LevelSwitch,
     /// Makes services of kinds for those who register over the API.
@@ -102,6 +108,8 @@ impl Launch {
             scrub: Scrub::default(),
             levels: LevelSwitch::default(),
             creator: None,
+            document: Document::empty(),
+            configurer: None,
             unclean_end: None,
             recording: None,
         }
@@ -130,7 +138,10 @@ impl Blueprint {
             .collect();
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
-        let directory = Directory::new(cells.clone(), Layout::of(&self));
+        let layout = Layout::of(&self);
+        let options: Vec<Arc<Options>> =
+            layout.services.iter().map(|it| Arc::clone(&it.options)).collect();
+        let directory = Directory::new(cells.clone(), layout);
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
         let members = membership::Members {
@@ -140,22 +151,23 @@ impl Blueprint {
             vacancies: Vacancies::default(),
             most: self.specs.len() + REGISTERED_MAX,
             leaving: Vec::new(),
+            rules_changed: false,
             families,
         };
         let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
         let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(
-            directory,
-            launch.creator.clone(),
-            journal,
-            launch.clock,
-            reports.clone(),
-        ));
+        let services = self.specs.into_iter().zip(options).zip(wirings);
+        let service = |((spec, options), wiring)| Service::new(spec, options, wiring, now);
+        let services: Vec<Service> = services.map(service).collect();
+        let held = cells.iter().zip(&services);
+        let held = held.map(|(cell, it)| (cell.name().clone(), Arc::clone(&it.configured)));
+        let document = launch.document.clone();
+        let book = ConfigBook { revision: 1, document, services: held.collect() };
+        let shared = Shared::new(directory, journal, book, &launch, reports.clone());
+        let shared = Arc::new(shared);
         shared.recording.store(launch.recording.clone().map(Arc::new));
-        let services = self.specs.into_iter().zip(wirings);
-        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now));
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
@@ -175,6 +187,8 @@ impl Blueprint {
             next_operation: 1,
             keys: HashMap::new(),
             actions: Vec::new(),
+            reloads: HashMap::new(),
+            failed_changes: VecDeque::new(),
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),
             members,

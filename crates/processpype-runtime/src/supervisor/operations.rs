@@ -41,6 +41,8 @@ pub(super) struct Keyed {
     service: ServiceId,
     verb: Verb,
     by: Request,
+    /// What else was asked for, as a number: a configuration.
+    print: u64,
 }
 
 // === impl Supervisor ===
@@ -63,6 +65,13 @@ impl Supervisor {
                     }
                 }
             }
+            Order::Change(order, accepted) => {
+                let _ = accepted.send(self.accept_change(*order));
+            }
+            Order::Reload(order, accepted) => {
+                let _ = accepted.send(self.accept_reload(*order));
+            }
+            Order::ReloadRefused(by, message) => self.tell_reload_refused(&by, message),
             Order::Foresee(service, verb, by, answer) => {
                 let _ = answer.send(self.foresee(service, verb, &by));
             }
@@ -102,7 +111,7 @@ impl Supervisor {
             // Who asked knows the name.
             return Err(CommandError::Unknown { name: String::new() });
         }
-        if let Some(repeated) = self.repeated(service, verb, &by) {
+        if let Some(repeated) = self.repeated(service, verb, &by, 0) {
             return repeated;
         }
         if self.operations.len() >= OPERATIONS_PENDING {
@@ -111,16 +120,10 @@ impl Supervisor {
         if self.closing.has_begun() && !matches!(verb, Verb::Stop { .. }) {
             return Err(CommandError::Closing);
         }
-        let id = self.number();
-        self.open(id, service, verb, &by);
+        let name = self.cells[service.index()].name().clone();
+        let id = self.open(Some(name), (verb.as_str(), register::flags(verb)), &by);
+        self.keep_key(id, service, verb, &by, 0);
         Ok(self.give(id, service, verb, by))
-    }
-
-    /// Numbers an operation.
-    pub(super) fn number(&mut self) -> OperationId {
-        let id = OperationId(self.next_operation);
-        self.next_operation += 1;
-        id
     }
 
     /// Gives a command whose operation is open to the machine.
@@ -139,8 +142,17 @@ impl Supervisor {
         let before = self.tell_command(id, service, verb, &by);
         let given = by.clone();
         let senders = vec![sender];
-        let waiting =
-            Waiting { service, verb, by, cancelled: None, before, affected, mark, senders };
+        let waiting = Waiting {
+            service,
+            verb,
+            by,
+            cancelled: None,
+            before,
+            affected,
+            mark,
+            senders,
+            change: None,
+        };
         match stale {
             Some(stale) => self.end(id, waiting, &Err(stale)),
             None => {
@@ -156,33 +168,53 @@ impl Supervisor {
         Operation::new(id, receiver)
     }
 
-    /// Keeps the operation, and the request if it has a key.
-    fn open(&mut self, id: OperationId, service: ServiceId, verb: Verb, by: &Request) {
-        let at = self.clock.now();
+    /// Gives an operation its number, and keeps it.
+    pub(super) fn open(
+        &mut self,
+        service: Option<ServiceName>,
+        (verb, flags): (&'static str, Vec<&'static str>),
+        by: &Request,
+    ) -> OperationId {
+        let id = OperationId(self.next_operation);
+        self.next_operation += 1;
         self.shared.register.open(OperationStatus {
             id,
-            verb: verb.as_str(),
-            flags: register::flags(verb),
-            service: Some(self.cells[service.index()].name().clone()),
+            verb,
+            flags,
+            key: by.key.clone().filter(|_| service.is_some()),
+            service,
             actor: Arc::clone(&by.actor),
             reason: by.reason.clone(),
-            key: by.key.clone(),
-            accepted: at,
+            accepted: self.clock.now(),
             ended: None,
             result: None,
         });
+        id
+    }
+
+    /// Keeps the request, if it has a key.
+    pub(super) fn keep_key(
+        &mut self,
+        operation: OperationId,
+        service: ServiceId,
+        verb: Verb,
+        by: &Request,
+        print: u64,
+    ) {
         if let Some(key) = &by.key {
-            let keyed = Keyed { operation: id, at, service, verb, by: by.clone() };
+            let at = self.clock.now();
+            let keyed = Keyed { operation, at, service, verb, by: by.clone(), print };
             self.keys.insert((Arc::clone(&by.actor), Arc::clone(key)), keyed);
         }
     }
 
     /// Returns the operation of a request that was given before under its key.
-    fn repeated(
+    pub(super) fn repeated(
         &mut self,
         service: ServiceId,
         verb: Verb,
         by: &Request,
+        print: u64,
     ) -> Option<Result<Operation, CommandError>> {
         let key = by.key.as_ref()?;
         let keyed = self.keys.get(&(Arc::clone(&by.actor), Arc::clone(key)))?;
@@ -191,7 +223,7 @@ impl Supervisor {
             return None;
         }
         let operation = keyed.operation;
-        if (keyed.service, keyed.verb, &keyed.by) != (service, verb, by) {
+        if (keyed.service, keyed.verb, &keyed.by, keyed.print) != (service, verb, by, print) {
             return Some(Err(CommandError::KeyReused { operation }));
         }
         let (sender, receiver) = oneshot::channel();
@@ -208,7 +240,7 @@ impl Supervisor {
         Some(Ok(Operation::new(operation, receiver)))
     }
 
-    fn stale(&self, service: ServiceId, by: &Request) -> Option<CommandError> {
+    pub(super) fn stale(&self, service: ServiceId, by: &Request) -> Option<CommandError> {
         let generation = self.machine.generation(service);
         let expects = by.expects.as_ref()?;
         (!expects.contains(&generation)).then_some(CommandError::Stale { generation })
@@ -242,6 +274,9 @@ impl Supervisor {
                 Lookup::Unknown => CancelError::Unknown,
             });
         };
+        if waiting.change.is_some() {
+            return Err(CancelError::IsConfigured);
+        }
         if matches!(waiting.verb, Verb::Stop { .. } | Verb::Deregister { .. }) {
             return Err(CancelError::IsStop);
         }
@@ -297,12 +332,20 @@ impl Supervisor {
     /// The machine has ended an operation.
     pub(super) fn finish(&mut self, operation: OperationId, outcome: Outcome) {
         let Some(waiting) = self.operations.remove(&operation) else { return };
+        if waiting.change.is_some() {
+            return self.finish_change(operation, waiting, outcome);
+        }
         let result = self.outcome(waiting.service, outcome, Some(&waiting));
         self.end(operation, waiting, &result);
     }
 
     /// Ends an operation: in the register, in the journal, and for whoever waits.
-    fn end(&mut self, id: OperationId, mut waiting: Waiting, result: &Result<Done, CommandError>) {
+    pub(super) fn end(
+        &mut self,
+        id: OperationId,
+        mut waiting: Waiting,
+        result: &Result<Done, CommandError>,
+    ) {
         let is_refused = matches!(
             result,
             Err(CommandError::Disabled
@@ -322,6 +365,9 @@ impl Supervisor {
             // Nobody may be waiting for the end any more; it is in the journal.
             let _ = sender.send(result.clone());
         }
+        if let Some(reload) = waiting.change.and_then(|change| change.reload()) {
+            self.note_reloaded(reload, result);
+        }
     }
 
     /// Keeps how an operation ended, and forgets the oldest one with its key.
@@ -340,7 +386,7 @@ impl Supervisor {
         status.acted.as_ref().is_some_and(|acted| acted.operation == id)
     }
 
-    fn outcome(
+    pub(super) fn outcome(
         &self,
         service: ServiceId,
         outcome: Outcome,
@@ -352,7 +398,8 @@ impl Supervisor {
                 // What had no effect affects nobody; a cascade touches others all the same.
                 let touched = |it: &&Waiting| changed || it.verb == Verb::Stop { cascade: true };
                 let affected = waiting.filter(touched).map(|it| it.affected.clone());
-                Ok(Done { changed, generation, affected: affected.unwrap_or_default() })
+                let affected = affected.unwrap_or_default();
+                Ok(Done { changed, generation, affected, configured: None })
             }
             Outcome::Superseded if waiting.is_some_and(|it| it.cancelled.is_some()) => {
                 Err(CommandError::Cancelled)

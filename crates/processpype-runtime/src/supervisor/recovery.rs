@@ -132,7 +132,7 @@ impl Supervisor {
     pub(super) fn retry(&mut self, id: ServiceId, generation: Generation) {
         let now = self.clock.now();
         let service = &mut self.services[id.index()];
-        let (options, restarts) = (service.options.restart, &mut service.restarts);
+        let (options, restarts) = (service.configured.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
         let mut verdict = restarts.history.record(now.0, healthy, &options);
         // Who has none left of its own takes none from the others.
@@ -162,7 +162,7 @@ impl Supervisor {
     pub(super) fn pause(&mut self, id: ServiceId, generation: Generation) {
         let now = self.clock.now();
         let service = &mut self.services[id.index()];
-        let (options, restarts) = (service.options.restart, &mut service.restarts);
+        let (options, restarts) = (service.configured.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
         let attempt = restarts.history.pause(now.0, healthy, &options);
         let delay = options.backoff.delay(attempt, self.chance.next());
@@ -255,7 +255,7 @@ impl Supervisor {
         let group = self.machine.groups().group_of(id).map(|group| &self.groups[group]);
         let text = match group.filter(|_| service.restarts.group_gave_up) {
             Some(group) => format!("{} of group `{}`", gave_up(&group.options), group.name),
-            None => gave_up(&service.options.restart),
+            None => gave_up(&service.configured.options.restart),
         };
         self.tell_restart(id, "exhausted", &format!("{text}; a start tries again"));
     }
