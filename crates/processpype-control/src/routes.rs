@@ -231,6 +231,7 @@ fn read(
     caller: &Caller,
 ) -> Result<Response, Problem> {
     let (uri, headers) = (request.uri(), request.headers());
+    let name = params.get("name");
     match id {
         EndpointId::Live => return Ok(probes::live()),
         EndpointId::Ready => return probes::ready(control, caller.may_see_detail()),
@@ -241,20 +242,20 @@ fn read(
         EndpointId::Operations => return operations::page(control, uri),
         EndpointId::Logs => return logs::page(control, None, uri),
         EndpointId::LogStream => return logs::follow(control, None, uri, headers, caller),
-        EndpointId::ServiceLogs => return logs::page(control, Some(params.get("name")), uri),
+        EndpointId::ServiceLogs => return logs::page(control, Some(name), uri),
         EndpointId::ServiceLogStream => {
-            return logs::follow(control, Some(params.get("name")), uri, headers, caller);
+            return logs::follow(control, Some(name), uri, headers, caller);
         }
         _ => Query::of(uri).finish()?,
     }
     match id {
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
-        EndpointId::Service => status::service(control, params.get("name")),
-        EndpointId::ServiceLevel => levels::service(control, params.get("name")),
+        EndpointId::Service => status::service(control, name),
+        EndpointId::ServiceLevel => levels::service(control, name),
         EndpointId::Levels => levels::all(control),
-        EndpointId::Config => configuring::config(control, params.get("name")),
-        EndpointId::Why => why::why(control, params.get("name")),
+        EndpointId::Config => configuring::config(control, name),
+        EndpointId::Why => why::why(control, name),
         EndpointId::Plan => Ok(control.plan.respond(headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
         EndpointId::Info => Ok(status::info(control)),

@@ -18,6 +18,12 @@ use processpype_core::{ServiceName, ServiceState};
 use crate::blueprint::{Options, Spec};
 use crate::problem::PlanError;
 
+/// How often a change is checked anew because another one came in between.
+///
+/// A change is checked beside the loop, against what holds at that moment. Eight tries lose only to
+/// somebody who changes configuration without a pause; the answer is then `busy`.
+pub const CONFIGURE_TRIES: usize = 8;
+
 /// The configuration of one service, checked.
 ///
 /// Made by a [`Configurer`], from a specification that was checked and what came over the API:

@@ -78,8 +78,8 @@ pub use crate::child::{BlockingChild, ChildOutput};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::config::Config;
 pub use crate::configuration::{
-    ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Configured, Configurer,
-    Fixed, Joined, Loaded, Refused, ReloadPreview, ServicePreview,
+    CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
+    Configured, Configurer, Fixed, Joined, Loaded, Refused, ReloadPreview, ServicePreview,
 };
 pub use crate::constructor::{Constructor, TaskFunction};
 pub use crate::context::{Context, METADATA_MAX, Stopper, TEXT_MAX};
@@ -92,7 +92,7 @@ pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
 pub use crate::levels::{LevelChange, LevelChanges, LevelSwitch, Leveled};
 pub use crate::life::CHILDREN_MAX;
-pub use crate::manager::{COMMANDS_PENDING, CONFIGURE_TRIES, DRAIN_DELAY, Manager, QueueDepth};
+pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, QueueDepth};
 pub use crate::metrics::{
     BUCKETS_MAX, Buckets, Counter, FAMILIES_MAX, Gauge, HELP_MAX, Histogram, Kind as MetricKind,
     LABEL_VALUE_MAX, LABELS_MAX, MetricError, Metrics, NAME_MAX, Reading, SERIES_MAX, Series,

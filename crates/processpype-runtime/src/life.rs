@@ -27,6 +27,8 @@
 //! What is asked often (the phase) is an atomic beside it. Waiters are woken after every change and
 //! look again; they register before they look, so no change is missed.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +39,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+pub(crate) use self::calls::{Call, Interruption};
 use crate::cell::Cell;
 use crate::failure::Failure;
 use crate::message::{Message, Reports};
@@ -137,23 +140,6 @@ pub(crate) struct Guard {
     child: Option<u64>,
 }
 
-/// What ends a phase of a generation before its time.
-#[derive(Debug)]
-pub(crate) enum Interruption {
-    /// It should stop, and be gone by then.
-    Asked(Instant),
-    ChildFailed(Failure),
-}
-
-/// What a generation that runs is told.
-#[derive(Debug)]
-pub(crate) enum Call {
-    /// It should not go on.
-    Interrupted(Interruption),
-    /// Here is a new configuration.
-    Offered(Offer),
-}
-
 /// Why a child or request could not be taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotTracked {
@@ -200,47 +186,6 @@ impl Life {
 
     pub(crate) fn asked_to_stop(&self) -> impl Future<Output = Instant> + '_ {
         wait_for(&self.changed, || self.stop_by())
-    }
-
-    /// Resolves when the generation should stop, or when a child has failed; a stop that was asked
-    /// for comes first.
-    pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
-        wait_for(&self.changed, || {
-            let mut control = self.control();
-            let asked = control.stop_by.map(Interruption::Asked);
-            asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
-        })
-    }
-
-    /// Resolves when the generation is interrupted, or is offered a new configuration; offers come
-    /// last.
-    pub(crate) fn called(&self) -> impl Future<Output = Call> + '_ {
-        wait_for(&self.changed, || {
-            let mut control = self.control();
-            if let Some(by) = control.stop_by {
-                return Some(Call::Interrupted(Interruption::Asked(by)));
-            }
-            if let Some(failure) = control.take_child_failure() {
-                return Some(Call::Interrupted(Interruption::ChildFailed(failure)));
-            }
-            control.more.as_mut()?.offer.take().map(Call::Offered)
-        })
-    }
-
-    /// Resolves when the generation is interrupted; who interrupts is still to be asked.
-    pub(crate) fn disturbed(&self) -> impl Future<Output = ()> + '_ {
-        wait_for(&self.changed, || {
-            let control = self.control();
-            let more = control.more.as_ref();
-            let has_failure = more.is_some_and(|more| more.child_failure.is_some());
-            (control.stop_by.is_some() || has_failure).then_some(())
-        })
-    }
-
-    /// Offers a new configuration, in place of one that was not seen yet. Supervisor only.
-    pub(crate) fn offer(&self, offer: Offer) {
-        self.control().more().offer = Some(offer);
-        self.changed.notify_waiters();
     }
 
     pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {

@@ -18,8 +18,6 @@ mod membership;
 mod operations;
 mod stragglers;
 
-pub use self::configuring::CONFIGURE_TRIES;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;

@@ -115,6 +115,10 @@ pub mod config {
         InvalidDuration, Layer, Loader, Origin, Problem, Report, Secret, SecretsConfig, Section,
         Side, limits, nearest, read_json,
     };
+    pub use processpype_runtime::{
+        CONFIGURE_TRIES, ConfigBook, ConfigPreview, Configured, Fixed, Joined, Refused,
+        ReloadPreview, ServicePreview,
+    };
 }
 
 /// Metrics: what a service registers with [`Context::metrics`], and what a [`Manager`] tells.
@@ -134,16 +138,15 @@ pub use processpype_core::{
     Strategy, Verb,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CONFIGURE_TRIES, CancelError,
-    ChildOutput, Closed, CommandError, Config, ConfigBook, ConfigChange, ConfigEffect,
-    ConfigPreview, ConfigureError, Configured, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT,
-    Error, ErrorInfo, Event, EventPage, Fixed, Foreseen, ForeseenStep, HANG_LIMIT_MAX,
-    HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX, Manager, Mounted,
-    NewConfig, OPERATIONS_KEPT, OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX,
-    Past, PauseInfo, Paused, PlanCode, PlanError, PlanProblem, Reconfigured, Recording, Ref,
-    Refused, ReloadPreview, Reloading, Reporter, Request, RequestError, RestartInfo, Result,
-    RouteAccess, Routes, Service, ServicePreview, Shared, Sole, Status, Subscription, TEXT_MAX,
-    TaskFunction, Timestamp, Unavailable,
+    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CancelError, ChildOutput,
+    Closed, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Constructor, Context,
+    Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, Foreseen, ForeseenStep,
+    HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX,
+    Manager, Mounted, NewConfig, OPERATIONS_KEPT, OnHang, Operation, OperationState,
+    OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused, PlanCode, PlanError, PlanProblem,
+    Reconfigured, Recording, Ref, Reloading, Reporter, Request, RequestError, RestartInfo, Result,
+    RouteAccess, Routes, Service, Shared, Sole, Status, Subscription, TEXT_MAX, TaskFunction,
+    Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

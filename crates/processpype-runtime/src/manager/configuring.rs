@@ -18,14 +18,11 @@ use tokio::sync::oneshot;
 use super::Manager;
 use crate::cell::Cell;
 use crate::configuration::{
-    ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Configured, Configurer,
-    Loaded, Next, ReloadPreview, ServicePreview, next,
+    CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
+    Configured, Configurer, Loaded, Next, ReloadPreview, ServicePreview, next,
 };
 use crate::operation::{CommandError, Operation, Order, Request};
 use crate::supervisor::{ChangeOrder, ReloadOrder, Reloading};
-
-/// How often a change is checked anew because another one came in between.
-pub const CONFIGURE_TRIES: usize = 8;
 
 /// How many differences the event about a change names.
 const TOLD: usize = 20;

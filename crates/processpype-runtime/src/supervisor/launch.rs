@@ -161,12 +161,8 @@ impl Blueprint {
         let services = self.specs.into_iter().zip(options).zip(wirings);
         let service = |((spec, options), wiring)| Service::new(spec, options, wiring, now);
         let services: Vec<Service> = services.map(service).collect();
-        let held = cells.iter().zip(&services);
-        let held = held.map(|(cell, it)| (cell.name().clone(), Arc::clone(&it.configured)));
-        let document = launch.document.clone();
-        let book = ConfigBook { revision: 1, document, services: held.collect() };
-        let shared = Shared::new(directory, journal, book, &launch, reports.clone());
-        let shared = Arc::new(shared);
+        let book = first_book(&launch, &cells, &services);
+        let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,
@@ -223,4 +219,11 @@ impl Blueprint {
         let section = self.specs[id.index()].section.clone();
         Wiring { section, bindings, shared: self.shared.clone() }
     }
+}
+
+/// What is configured when an application starts.
+fn first_book(launch: &Launch, cells: &[Arc<Cell>], services: &[Service]) -> ConfigBook {
+    let held = cells.iter().zip(services);
+    let held = held.map(|(cell, it)| (cell.name().clone(), Arc::clone(&it.configured)));
+    ConfigBook { revision: 1, document: launch.document.clone(), services: held.collect() }
 }
