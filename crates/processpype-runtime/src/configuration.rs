@@ -8,13 +8,16 @@
 //!    supervisor only takes over what was checked against the book that still holds.
 //! 3. Nothing here is shown by `Debug` but paths and keys.
 
+mod next;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
-use processpype_core::{ServiceName, ServiceState};
+use processpype_core::ServiceName;
 
+pub(crate) use self::next::{Next, next};
 use crate::blueprint::{Options, Spec};
 use crate::problem::PlanError;
 
@@ -49,6 +52,9 @@ pub struct Configured {
 }
 
 /// What a service was registered with that joined at run time.
+///
+/// It takes the place of a section of the file, for as long as the service is there: a reload does
+/// not touch it, and what comes over the API lies over it.
 #[derive(Clone, Debug, Default)]
 pub struct Joined {
     /// The name of its kind, if it was made of one that the application knows by name.
@@ -73,6 +79,70 @@ pub struct ConfigBook {
 ///
 /// Its methods may read files, and so are called on threads that may block, except for
 /// [`adopt`](Self::adopt).
+///
+/// One for an application whose services take whatever is sent, and whose files never change:
+///
+/// ```
+/// use processpype_config::{Difference, Effective, Layer, Report};
+/// use processpype_runtime::{
+///     Assembly, ConfigBook, ConfigChange, ConfigEffect, Configured, Configurer, Kind, Launch,
+///     Loaded, Refused, Request, Service, ServiceName, Spec,
+/// };
+/// use std::sync::Arc;
+///
+/// #[derive(Debug)]
+/// struct TakesAll;
+///
+/// impl Configurer for TakesAll {
+///     fn check(
+///         &self,
+///         book: &ConfigBook,
+///         name: &ServiceName,
+///         layer: &Layer,
+///     ) -> Result<Configured, Report> {
+///         let mut new = Configured::clone(book.service(name.as_str()).expect("it is there"));
+///         new.section = new.section.under(layer);
+///         Ok(new.with_layer(layer.clone()))
+///     }
+///
+///     fn load(&self, _: &ConfigBook) -> Result<Loaded, Refused> {
+///         Ok(Loaded::default())
+///     }
+///
+///     fn effective(&self, _: &ConfigBook, _: &ServiceName) -> Vec<Effective> {
+///         Vec::new()
+///     }
+///
+///     fn differences(&self, _: &ConfigBook, _: &ServiceName, _: &Configured) -> Vec<Difference> {
+///         Vec::new()
+///     }
+///
+///     fn adopt(&self, _: &ServiceName, _: &Configured) {}
+/// }
+///
+/// struct Ticker;
+/// impl Service for Ticker {}
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut launch = Launch::on(tokio::runtime::Handle::current());
+/// launch.configurer = Some(Arc::new(TakesAll));
+/// let specs = vec![Spec::new("ticker".parse()?, Arc::new(Kind::of(|| Ticker)))];
+/// let assembly = Assembly { specs, ..Assembly::default() };
+/// let (manager, supervisor) = assembly.check()?.launch(launch);
+/// let supervisor = tokio::spawn(supervisor.run());
+/// manager.start("ticker").await?;
+///
+/// let change = ConfigChange::Put(Layer::from_json(br#"{"interval": "1s"}"#)?);
+/// let operation = manager.configure("ticker", change, false, Request::by("code")).await?;
+/// // A service that does not say how it takes a new configuration over is restarted with it.
+/// assert_eq!(operation.outcome().await?.configured, Some(ConfigEffect::Restarted));
+/// assert_eq!(manager.config_book().revision(), 2);
+/// # manager.close();
+/// # supervisor.await?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Configurer: Send + Sync + fmt::Debug {
     /// Checks what the book's document says of a service, with `layer` over it.
     ///
@@ -124,6 +194,9 @@ pub struct Loaded {
 }
 
 /// Something in the files that holds only after a restart of the process.
+///
+/// It is told, never half applied: a service whose section has such a key is left as it is, with
+/// all of its old configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fixed {
     /// The section or the key, such as `server` or `services.mail.depends_on`.
@@ -133,6 +206,9 @@ pub struct Fixed {
 }
 
 /// Why what is in the files cannot hold; at least one of both is there.
+///
+/// Both have all of their problems, as at the start. [`summary`](Self::summary) is one line, for
+/// the journal.
 #[derive(Clone, Debug)]
 pub struct Refused {
     /// What is wrong in the configuration.
@@ -163,6 +239,12 @@ pub enum ConfigChange {
 }
 
 /// What a new configuration has led to, or would.
+///
+/// ```
+/// use processpype_runtime::ConfigEffect;
+///
+/// assert_eq!(ConfigEffect::Kept.as_str(), "kept");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfigEffect {
@@ -194,6 +276,9 @@ pub struct ConfigPreview {
 }
 
 /// What a reload would do, if all goes well.
+///
+/// Every value that differs is in it, also of the sections that only a restart of the process reads
+/// again: those are named in [`fixed`](Self::fixed).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReloadPreview {
@@ -206,6 +291,8 @@ pub struct ReloadPreview {
 }
 
 /// What a reload would do to one service.
+///
+/// Services that would be left alone are not told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServicePreview {
@@ -383,42 +470,5 @@ impl std::error::Error for ConfigureError {}
 impl From<crate::operation::CommandError> for ConfigureError {
     fn from(error: crate::operation::CommandError) -> Self {
         Self::Command(error)
-    }
-}
-
-/// What a new configuration asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Nothing: this is what it has led to.
-    Nothing(ConfigEffect),
-    /// The generation that runs may take it over.
-    Offer,
-    Restart,
-    Start,
-    Stop,
-}
-
-/// Decides what follows when `new` takes the place of `now`; `starts` if the service should run
-/// afterwards.
-pub(crate) fn next(now: &Configured, new: &Configured, state: ServiceState, starts: bool) -> Next {
-    use ServiceState::{Error, Running, Starting, Stopped, Stopping};
-    let lives_by_it = new.is_lived_by(now) && new.is_watched_like(now);
-    let is_same = new.is_same(now) && new.layer.says_what(&now.layer);
-    match (new.options.enabled, now.options.enabled) {
-        (false, true) if state == Stopped => return Next::Nothing(ConfigEffect::Kept),
-        (false, true) => return Next::Stop,
-        // The start is refused, which says why.
-        (false, false) if starts => return Next::Start,
-        (true, false) if starts || new.options.autostart => return Next::Start,
-        (true | false, _) => {}
-    }
-    match state {
-        Stopped | Stopping | Error if starts => Next::Start,
-        Starting if starts && lives_by_it => Next::Start,
-        _ if is_same => Next::Nothing(ConfigEffect::Unchanged),
-        Stopped | Stopping | Error => Next::Nothing(ConfigEffect::Kept),
-        Starting | Running if lives_by_it => Next::Nothing(ConfigEffect::Applied),
-        Running if !new.is_lived_by(now) => Next::Offer,
-        Starting | Running => Next::Restart,
     }
 }

@@ -82,6 +82,7 @@ mod access;
 mod application;
 mod catalogue;
 mod cli;
+pub mod config;
 mod configurer;
 mod creation;
 #[cfg(any(test, doctest))]
@@ -107,19 +108,6 @@ mod setup;
 mod signals;
 pub mod testing;
 mod tls;
-
-/// Configuration: types for a service's own section, and the loader of layered files.
-pub mod config {
-    pub use processpype_config::{
-        BackendConfig, Change, Difference, Document, Effective, Format, HumanDuration,
-        InvalidDuration, Layer, Loader, Origin, Problem, Report, Secret, SecretsConfig, Section,
-        Side, limits, nearest, read_json,
-    };
-    pub use processpype_runtime::{
-        CONFIGURE_TRIES, ConfigBook, ConfigPreview, Configured, Fixed, Joined, Refused,
-        ReloadPreview, ServicePreview,
-    };
-}
 
 /// Metrics: what a service registers with [`Context::metrics`], and what a [`Manager`] tells.
 pub mod metrics {

@@ -87,6 +87,8 @@ impl Manager {
 
     /// Returns what [`configure`](Self::configure) would change, without changing anything.
     ///
+    /// What it answers holds for this moment: a change that is given afterwards is checked anew.
+    ///
     /// # Errors
     ///
     /// As [`configure`](Self::configure).
@@ -171,6 +173,9 @@ impl Manager {
     }
 
     /// Checks a change against what holds, on a thread that may block.
+    ///
+    /// Twice: as it came, so that a problem has its place in the body, and with its origin, as it
+    /// will hold.
     async fn prepare(
         &self,
         name: &str,
@@ -223,6 +228,7 @@ impl Manager {
         done.await.unwrap_or(Err(CommandError::Closing.into()))
     }
 
+    /// Makes the order that the supervisor takes over, with what it is called in the journal.
     fn change_order(
         &self,
         prepared: &Prepared,
@@ -248,6 +254,7 @@ impl Manager {
         }
     }
 
+    /// Gives each service of a reload its id, and the text of its event.
     fn reloaded(
         &self,
         services: Vec<(ServiceName, Configured)>,
@@ -283,6 +290,7 @@ struct Prepared {
     differences: Vec<Difference>,
 }
 
+/// What can be said beforehand of a step: `None` = the service itself decides.
 fn foreseen(next: Next) -> Option<ConfigEffect> {
     match next {
         Next::Nothing(effect) => Some(effect),

@@ -72,6 +72,7 @@ pub(crate) struct Change {
     reload: Option<OperationId>,
 }
 
+/// How far a change is; see the module's picture.
 #[derive(Debug)]
 enum Stage {
     /// A running generation looks at it.
@@ -119,6 +120,7 @@ impl Supervisor {
         Ok(Operation::new(id, receiver))
     }
 
+    /// Numbers and keeps the operation of a change, and the request if it has a key.
     pub(super) fn open_change(
         &mut self,
         service: ServiceId,
@@ -165,6 +167,7 @@ impl Supervisor {
         }
     }
 
+    /// Makes the operation that waits for the end of a change.
     pub(super) fn waiting(
         &self,
         service: ServiceId,
@@ -225,6 +228,7 @@ impl Supervisor {
         self.end(before, earlier, &Err(CommandError::Superseded));
     }
 
+    /// Does what a change asks for, now that it holds: through the machine, like every command.
     fn act_on_change(&mut self, id: OperationId, mut waiting: Waiting, step: Next) {
         let service = waiting.service;
         let (effect, verb) = match step {
@@ -244,6 +248,9 @@ impl Supervisor {
         self.step(|machine, actions| machine.command(id, service, verb, actions));
     }
 
+    /// Offers a change to the generation that runs; its answer comes as a message.
+    ///
+    /// A generation that ends before it has looked at the offer leaves it to the next one.
     fn offer_change(&mut self, id: OperationId, mut waiting: Waiting) {
         let service = waiting.service;
         let generation = self.machine.generation(service);
@@ -292,6 +299,7 @@ impl Supervisor {
         }
     }
 
+    /// Takes the operation whose change a generation of the service is looking at.
     fn take_offered(
         &mut self,
         service: ServiceId,
@@ -379,6 +387,7 @@ impl Supervisor {
         }
     }
 
+    /// Ends the operation of a change, and lets the next change of the service go by itself.
     fn end_change(
         &mut self,
         id: OperationId,
@@ -440,6 +449,7 @@ impl Supervisor {
         }));
     }
 
+    /// Tells the journal and the log what holds for a service, or holds again.
     fn tell_configured(
         &self,
         operation: OperationId,
@@ -464,6 +474,7 @@ impl Supervisor {
     }
 }
 
+/// The end of a change that was taken back: with the failure, and whether the service is back too.
 fn rolled_back(failure: &Failure, back: Outcome) -> CommandError {
     let is_back = matches!(back, Outcome::Done { .. });
     CommandError::RolledBack { kind: failure.kind, message: failure.public.clone(), is_back }

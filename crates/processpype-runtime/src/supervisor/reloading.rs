@@ -31,6 +31,7 @@ pub(crate) struct ReloadOrder {
     pub(crate) document: Document,
     /// Every service whose section may be taken over, with what differs.
     pub(crate) services: Vec<(ServiceId, Arc<Configured>, Arc<str>)>,
+    /// The revision of the book that it was checked against.
     pub(crate) basis: u64,
     pub(crate) by: Request,
 }
@@ -52,8 +53,11 @@ pub struct Reloading {
 #[derive(Debug)]
 pub(super) struct Reload {
     by: Request,
+    /// How many of its parts have not ended.
     left: usize,
+    /// How many services went back to their old configuration.
     rolled_back: usize,
+    /// Whether any service has another configuration.
     changed: bool,
 }
 
@@ -88,6 +92,9 @@ impl Supervisor {
         Ok(Reloading { operation, services: begun, differences, fixed })
     }
 
+    /// Begins the part of a reload that concerns one service, as an operation of its own.
+    ///
+    /// The precondition and the key of the request were the reload's, and are none of its part.
     fn reload_service(
         &mut self,
         reload: OperationId,
