@@ -33,6 +33,7 @@ mod level;
 mod local_token;
 mod logs;
 mod look;
+mod membership;
 mod metrics;
 mod operate;
 mod past;
@@ -54,6 +55,7 @@ mod top;
 mod top;
 mod verb;
 mod view;
+mod watch;
 
 pub use crate::colour::{Colour, ColourArgs};
 pub use crate::connect::{ConnectArgs, Session};
@@ -64,8 +66,9 @@ pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord, LogsArgs, MetricsArgs,
-    OperationsArgs, PauseArgs, RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
+    ClientVerb, CommandArgs, DeregisterArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord,
+    LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, RegisterArgs, RestartArgs, ResumeArgs,
+    Severity, ShutdownArgs, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;
