@@ -221,8 +221,8 @@ impl Asking {
 }
 
 /// Splits the verbs: those that ask a running application, with what they want, and those that read
-/// the configuration. Nothing answers at the address that they are tried with. What removes services
-/// comes last.
+/// the configuration. Nothing answers at the address that they are tried with. What removes
+/// services comes last.
 pub(crate) fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
     let run_itself = vec!["run".to_owned()];
     let (mut asking, mut others) = (Vec::new(), vec![run_itself.clone()]);
