@@ -29,6 +29,8 @@ pub(crate) enum ClientError {
     /// A file for TLS cannot be used.
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS none is read"))]
     Files { why: String },
+    /// The file with the section of a service cannot be read.
+    Section { why: String },
     /// The answer is longer than the limit.
     TooLong { url: String, limit: usize },
     /// The answer is none of a Processpype application.
@@ -78,7 +80,7 @@ impl ClientError {
             | Self::Late { .. }
             | Self::Broken { .. }
             | Self::Untrusted { .. } => ClientExit::Unreachable,
-            Self::Files { .. } => ClientExit::Usage,
+            Self::Files { .. } | Self::Section { .. } => ClientExit::Usage,
             Self::TooLong { .. } | Self::Unreadable { .. } => ClientExit::Unreadable,
             Self::Problem(_) => ClientExit::Refused,
         }
@@ -111,6 +113,10 @@ impl ClientError {
                 "{CACERT_VARIABLE}, {CERT_VARIABLE} and {KEY_VARIABLE} name PEM files that can be \
                  read"
             )),
+            Self::Section { .. } => Some(
+                "--section names a file that can be read, with a map of keys; `-` = standard input"
+                    .to_owned(),
+            ),
             Self::TooLong { .. } | Self::Unreadable { .. } => Some(format!(
                 "is it the right address, and an application of this version? name another one \
                  with --url or {URL_VARIABLE}"
@@ -135,6 +141,7 @@ impl fmt::Display for ClientError {
             Self::Broken { url, source } => write!(f, "the connection to {url} broke: {source}"),
             Self::Untrusted { url, why } => write!(f, "no TLS with {url}: {why}"),
             Self::Files { why } => f.write_str(why),
+            Self::Section { why } => write!(f, "the section cannot be read: {why}"),
             Self::TooLong { url, limit } => {
                 write!(f, "the answer of {url} is longer than {limit} bytes")
             }

@@ -152,7 +152,17 @@ impl Client {
 
     /// Takes back what is at `path`.
     pub(crate) async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
-        self.ask(Method::DELETE, path, String::new(), Duration::ZERO, None).await
+        self.delete_within(path, String::new(), Duration::ZERO).await
+    }
+
+    /// Takes away what is at `path`, which may take `wait` at the other side.
+    pub(crate) async fn delete_within(
+        &self,
+        path: &str,
+        body: String,
+        wait: Duration,
+    ) -> Result<Answer, ClientError> {
+        self.ask(Method::DELETE, path, body, wait, None).await
     }
 
     /// Opens a stream; `last` is the place where an earlier one broke.

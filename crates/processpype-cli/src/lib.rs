@@ -34,6 +34,7 @@ mod level;
 mod local_token;
 mod logs;
 mod look;
+mod membership;
 mod metrics;
 mod operate;
 mod past;
@@ -55,6 +56,7 @@ mod top;
 mod top;
 mod verb;
 mod view;
+mod watch;
 
 pub use crate::colour::{Colour, ColourArgs};
 pub use crate::connect::{ConnectArgs, Session};
@@ -65,9 +67,9 @@ pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    Assignment, ClientVerb, CommandArgs, ConfigureArgs, EventsArgs, GraphFormat, LevelArgs,
-    LevelWord, LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, ReloadArgs, RestartArgs,
-    ResumeArgs, Severity, StartArgs, StopArgs,
+    Assignment, ClientVerb, CommandArgs, ConfigureArgs, DeregisterArgs, EventsArgs, GraphFormat,
+    LevelArgs, LevelWord, LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, RegisterArgs,
+    ReloadArgs, RestartArgs, ResumeArgs, Severity, ShutdownArgs, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

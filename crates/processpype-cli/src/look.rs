@@ -14,7 +14,7 @@ use crate::http::{Answer, Client};
 use crate::print::{ERROR, remark, say, say_error, say_raw, width};
 use crate::verb::{ClientVerb, EventsArgs, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, configure, doctor, follow, level, logs, metrics, operate, past, top};
+use crate::{act, configure, doctor, follow, level, logs, membership, metrics, operate, past, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -139,6 +139,9 @@ impl Asking {
             ClientVerb::Restart(args) => act::restart(self, args).await,
             ClientVerb::Configure(args) => configure::configure(self, args).await,
             ClientVerb::Reload(args) => configure::reload(self, args).await,
+            ClientVerb::Register(args) => membership::register(self, args).await,
+            ClientVerb::Deregister(args) => act::deregister(self, args).await,
+            ClientVerb::Shutdown(args) => membership::shut_down(self, args).await,
             ClientVerb::Operations(args) => operate::operations(self, args).await,
             ClientVerb::Operation { id } => operate::operation(self, id).await,
             ClientVerb::Cancel { id } => operate::cancel(self, id).await,

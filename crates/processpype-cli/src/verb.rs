@@ -1,10 +1,14 @@
 //! What can be asked of a running application. The doc comments are the help.
 
+mod configuring;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use processpype_api::LogLevel;
 use processpype_config::HumanDuration;
+
+pub use self::configuring::{Assignment, ConfigureArgs, ReloadArgs};
 
 /// A verb that asks a running application.
 ///
@@ -42,6 +46,12 @@ pub enum ClientVerb {
     Configure(ConfigureArgs),
     /// Load the configuration's files again; if anything in them is wrong, nothing changes.
     Reload(ReloadArgs),
+    /// Register a service of a known kind; the next start of the process knows nothing of it.
+    Register(RegisterArgs),
+    /// Stop a service and take it out of the application.
+    Deregister(DeregisterArgs),
+    /// Close the application, as SIGTERM does, if its configuration allows it.
+    Shutdown(ShutdownArgs),
     /// List what was asked, and how it ended.
     Operations(OperationsArgs),
     /// Show one operation, also after its end.
@@ -144,52 +154,54 @@ pub struct RestartArgs {
     pub with_dependents: bool,
 }
 
-/// What `configure` takes.
+/// What `register` takes.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct ConfigureArgs {
-    /// The service.
+pub struct RegisterArgs {
+    /// Its kind; `info` lists those of which services can be made.
+    pub kind: String,
+    /// Its name.
     pub name: String,
-    /// What to set, such as `step=5` or `restart.policy=never`; a value is JSON, or else text.
-    #[arg(value_name = "KEY=VALUE", required_unless_present_any = ["unset", "start"])]
-    pub set: Vec<Assignment>,
-    /// Take a key out of what was configured, so that the files hold again.
-    #[arg(long, value_name = "KEY")]
-    pub unset: Vec<String>,
-    /// Start the service with it, if it does not run.
+    /// The file with its section, in YAML, TOML or JSON: the framework's keys and its own. `${VAR}`
+    /// in it is read from the environment of this command line; `-` = standard input, in YAML.
+    #[arg(long, value_name = "FILE")]
+    pub section: Option<PathBuf>,
+    /// The group whose last member it becomes.
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// Start it as well.
     #[arg(long)]
     pub start: bool,
-    /// Only show what would change.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Why; it is kept with the event and shown by `status`.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// How long to wait for what follows, at most `60s`; `0` = do not wait.
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
-    pub wait: HumanDuration,
-}
-
-/// What `reload` takes.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct ReloadArgs {
-    /// Only show what would change.
-    #[arg(long)]
-    pub dry_run: bool,
     /// Why; it is kept with the event.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// How long to wait for the services, at most `60s`; `0` = do not wait.
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    /// How long to wait for the start, such as `30s` or `5m`; `0` = do not wait.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
     pub wait: HumanDuration,
+    /// Only say what would happen.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
-/// One `KEY=VALUE`: the keys of the path, and a value that is JSON, or else text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The keys, outermost first.
-    pub path: Vec<String>,
-    /// The value.
-    pub value: serde_json::Value,
+/// What `deregister` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct DeregisterArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would be shown as help")]
+    pub command: CommandArgs,
+    /// Also stop and take out the services that depend on it.
+    #[arg(long)]
+    pub cascade: bool,
+}
+
+/// What `shutdown` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ShutdownArgs {
+    /// Why; it is kept with the event.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// How long to wait until it has closed, such as `30s` or `5m`; `0` = do not wait.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub wait: HumanDuration,
 }
 
 /// What `operations` takes.
@@ -352,22 +364,6 @@ pub enum GraphFormat {
     Dot,
     /// For Mermaid.
     Mermaid,
-}
-
-// === impl Assignment ===
-
-impl std::str::FromStr for Assignment {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (path, value) = text.split_once('=').ok_or("it has no `=`")?;
-        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-        if path.iter().any(String::is_empty) {
-            return Err("it needs a key before the `=`");
-        }
-        let text = || serde_json::Value::from(value);
-        Ok(Self { path, value: serde_json::from_str(value).unwrap_or_else(|_| text()) })
-    }
 }
 
 // === impl LevelWord ===

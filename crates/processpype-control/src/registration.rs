@@ -23,7 +23,7 @@ use processpype_runtime::{
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::query::Query;
+use crate::query::{Query, did_you_mean};
 use crate::refusal::{self, busy};
 use crate::server::Control;
 use crate::{commands, convert, reply, status};
@@ -115,7 +115,7 @@ fn wanted(control: &Control, body: &RegisterBody, actor: &str) -> Result<Registr
     let name = match ServiceName::new(&body.name) {
         Ok(name) => Some(name),
         Err(error) => {
-            faults.push(Fault::new("name", error.to_string()));
+            faults.push(Fault::new("name", format!("it is no service name: {}", error.fault())));
             None
         }
     };
@@ -161,8 +161,11 @@ fn section(body: &RegisterBody, actor: &str, faults: &mut Vec<Fault>) -> Option<
 fn unmade(kind: &str, error: &CreateError) -> Problem {
     match error {
         CreateError::UnknownKind { creatable } => {
-            let message = format!("there is no kind `{kind}`");
-            let fault = Fault { valid: creatable.clone(), ..Fault::new("kind", message) };
+            let fault = Fault {
+                valid: creatable.clone(),
+                help: did_you_mean(kind, creatable.iter().map(String::as_str)),
+                ..Fault::new("kind", "there is no such kind")
+            };
             invalid(vec![fault])
         }
         CreateError::NotCreatable { creatable } => {

@@ -6,6 +6,7 @@
 mod codes;
 #[cfg(unix)]
 mod contexts;
+mod membership;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -103,7 +104,7 @@ fn help_is_golden() {
     let ran = run(&["--help"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     golden("help.txt", &ran.out);
-    for verb in ["start", "events", "logs", "metrics", "level"] {
+    for verb in ["start", "register", "shutdown", "events", "logs", "metrics", "level"] {
         golden(&format!("help-{verb}.txt"), &run(&[verb, "--help"]).out);
     }
 }

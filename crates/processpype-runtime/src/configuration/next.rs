@@ -1,4 +1,4 @@
-//! What follows from a new configuration: a decision, from what held, what is to hold, and the state.
+//! What follows from a new configuration: decided by what held, what is to hold, and the state.
 //!
 //! # Invariants
 //!

@@ -16,6 +16,7 @@ mod hang;
 mod harness;
 mod http;
 mod journal;
+mod load;
 mod logs;
 mod night;
 mod order;
@@ -25,3 +26,4 @@ mod storm;
 mod stubborn;
 #[cfg(target_os = "linux")]
 mod top;
+mod traces;
