@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use processpype_api::{
-    Accepted, ConfigAnswer, ConfigDifference, ConfigEffect, Reloaded, ServiceConfig,
+    Accepted, ConfigAnswer, ConfigDifference, ConfigEffect, ConfigValue, Reloaded, ServiceConfig,
     ServiceConfigured, ServiceList, ServiceReloaded,
 };
 use processpype_config::HumanDuration;
@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::error::ClientError;
 use crate::exit::ClientExit;
+use crate::http::Answer;
 use crate::look::{Asking, escape, service};
 use crate::print::{remark, say, say_raw};
 use crate::verb::{Assignment, ConfigureArgs, ReloadArgs};
@@ -26,24 +27,29 @@ const SERVER_WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) async fn reload(asking: &Asking, args: &ReloadArgs) -> Result<ClientExit, ClientError> {
     let wait = (*args.wait).min(SERVER_WAIT_MAX);
-    let dry = if args.dry_run { "&dry_run=true" } else { "" };
-    let path = format!("/reload?wait={}{dry}", HumanDuration::from(wait));
-    let body = args.reason.as_ref().map_or_else(String::new, |reason| {
-        Value::from_iter([("reason", reason.as_str())]).to_string()
-    });
-    let answer = asking.client.post(&path, body, wait).await?;
+    let path = format!("/reload?wait={}{}", HumanDuration::from(wait), dry_run(args.dry_run));
+    let answer = asking.client.post(&path, body(args.reason.as_deref()), wait).await?;
     let told: Reloaded = answer.read()?;
-    if asking.json {
-        say_raw(&answer.text);
-    } else {
-        say(&reloaded(&told));
-    }
+    asking.print(&answer, |told: &Reloaded, _| reloaded(told))?;
+    Ok(exit_of(&told))
+}
+
+/// A service that went back to its old configuration is no success.
+fn exit_of(told: &Reloaded) -> ClientExit {
     let failed = told.services.iter().any(|service| service.code.is_some());
-    Ok(match (failed, told.finished) {
+    match (failed, told.finished) {
         (true, _) => ClientExit::Refused,
         (false, true) => ClientExit::Done,
         (false, false) => ClientExit::StillGoing,
-    })
+    }
+}
+
+fn dry_run(is_dry: bool) -> &'static str {
+    if is_dry { "&dry_run=true" } else { "" }
+}
+
+fn body(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| Value::from_iter([("reason", reason)]).to_string())
 }
 
 pub(crate) async fn configure(
@@ -51,33 +57,42 @@ pub(crate) async fn configure(
     args: &ConfigureArgs,
 ) -> Result<ClientExit, ClientError> {
     let wait = (*args.wait).min(SERVER_WAIT_MAX);
-    let verb = if args.start { "configure_and_start" } else { "configure" };
-    let dry = if args.dry_run { "&dry_run=true" } else { "" };
-    let reason =
-        args.reason.as_deref().map_or(String::new(), |it| format!("&reason={}", escape(it)));
-    let path =
-        format!("{}/{verb}?wait={}{dry}{reason}", service(&args.name), HumanDuration::from(wait));
-    let answer = asking.client.post(&path, patch(args).to_string(), wait).await?;
+    let answer = asking.client.post(&path(args, wait), patch(args).to_string(), wait).await?;
     if answer.status == 202 {
-        if asking.json {
-            say_raw(&answer.text);
-        }
-        let accepted: Accepted = answer.read()?;
-        remark(&format!(
-            "{}: the new configuration holds, and what follows goes on (operation {})\n  = help: \
-             `why {}` says what it waits for",
-            args.name, accepted.operation, args.name
-        ));
-        return Ok(ClientExit::StillGoing);
+        return goes_on(asking, &args.name, &answer);
     }
-    asking.print(&answer, |answer: &ConfigAnswer, _| match answer {
+    asking.print(&answer, |answer: &ConfigAnswer, _| answered(answer))?;
+    Ok(ClientExit::Done)
+}
+
+fn path(args: &ConfigureArgs, wait: Duration) -> String {
+    let (place, wait) = (service(&args.name), HumanDuration::from(wait));
+    let verb = if args.start { "configure_and_start" } else { "configure" };
+    let reason = args.reason.as_deref();
+    let reason = reason.map_or(String::new(), |it| format!("&reason={}", escape(it)));
+    format!("{place}/{verb}?wait={wait}{}{reason}", dry_run(args.dry_run))
+}
+
+fn goes_on(asking: &Asking, name: &str, answer: &Answer) -> Result<ClientExit, ClientError> {
+    if asking.json {
+        say_raw(&answer.text);
+    }
+    let operation = answer.read::<Accepted>()?.operation;
+    remark(&format!(
+        "{name}: the new configuration holds, and what follows goes on (operation {operation})\n  \
+         = help: `why {name}` says what it waits for"
+    ));
+    Ok(ClientExit::StillGoing)
+}
+
+fn answered(answer: &ConfigAnswer) -> String {
+    match answer {
         ConfigAnswer::Configured(done) => configured(done),
         ConfigAnswer::Foreseen(would) => {
             let effect = would_be(would.would);
             format!("{} {effect}{}", would.service, differences(&would.differences))
         }
-    })?;
-    Ok(ClientExit::Done)
+    }
 }
 
 /// Shows what holds for one service, or for all.
@@ -103,7 +118,7 @@ pub(crate) async fn config(asking: &Asking, name: Option<&str>) -> Result<Client
 /// The body: what is set, and `null` for what is taken out.
 fn patch(args: &ConfigureArgs) -> Value {
     let mut body = Map::new();
-    for Assignment { path, value } in &args.set {
+    for Assignment { path, value } in &args.changes {
         put(&mut body, path, value.clone());
     }
     for path in &args.unset {
@@ -152,12 +167,7 @@ fn would_be(effect: ConfigEffect) -> &'static str {
 }
 
 fn reloaded(told: &Reloaded) -> String {
-    let mut text = match (told.dry_run, told.changed, told.finished) {
-        (_, false, _) => "no service has another configuration".to_owned(),
-        (true, true, _) => "these services would have another configuration".to_owned(),
-        (false, true, true) => "reloaded".to_owned(),
-        (false, true, false) => "reloaded; some services are not done yet".to_owned(),
-    };
+    let mut text = headline(told).to_owned();
     for service in &told.services {
         text.push_str(&format!("\n  {} {}", service.service, outcome(service, told.dry_run)));
     }
@@ -168,13 +178,24 @@ fn reloaded(told: &Reloaded) -> String {
     text
 }
 
+fn headline(told: &Reloaded) -> &'static str {
+    match (told.dry_run, told.changed, told.finished) {
+        (_, false, _) => "no service has another configuration",
+        (true, true, _) => "these services would have another configuration",
+        (false, true, true) => "reloaded",
+        (false, true, false) => "reloaded; some services are not done yet",
+    }
+}
+
+fn word(effect: ConfigEffect) -> String {
+    let word = serde_json::to_value(effect).ok();
+    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 fn outcome(service: &ServiceReloaded, dry_run: bool) -> String {
     match (&service.status, &service.code) {
         (Some(effect), _) if dry_run => would_be(*effect).to_owned(),
-        (Some(effect), _) => serde_json::to_value(effect)
-            .ok()
-            .and_then(|word| word.as_str().map(str::to_owned))
-            .unwrap_or_default(),
+        (Some(effect), _) => word(*effect),
         (None, Some(code)) => {
             format!("{code}: {}", service.detail.as_deref().unwrap_or_default())
         }
@@ -197,12 +218,13 @@ fn differences(all: &[ConfigDifference]) -> String {
 }
 
 fn values(config: &ServiceConfig) -> String {
-    let line = |value: &processpype_api::ConfigValue| {
-        let overrides = value.overrides.iter().map(|it| format!(", overrides {it}"));
-        let overrides: String = overrides.collect();
-        format!("{} = {}  # {}{overrides}", value.path, value.value, value.origin)
-    };
-    config.values.iter().map(line).collect::<Vec<_>>().join("\n")
+    config.values.iter().map(value).collect::<Vec<_>>().join("\n")
+}
+
+fn value(value: &ConfigValue) -> String {
+    let overrides = value.overrides.iter().map(|it| format!(", overrides {it}"));
+    let overrides: String = overrides.collect();
+    format!("{} = {}  # {}{overrides}", value.path, value.value, value.origin)
 }
 
 #[cfg(test)]
@@ -213,7 +235,7 @@ mod tests {
     fn check(set: &[&str], unset: &[&str], expected: &str) {
         let args = ConfigureArgs {
             name: "x".to_owned(),
-            set: set.iter().map(|text| text.parse().expect("an assignment")).collect(),
+            changes: set.iter().map(|text| text.parse().expect("an assignment")).collect(),
             unset: unset.iter().map(|&key| key.to_owned()).collect(),
             start: false,
             dry_run: false,

@@ -44,7 +44,7 @@ enum Verb {
     Client(ClientVerb),
     /// Show in what order services start and stop, and how long that takes at worst.
     Plan,
-    /// Show the configuration that holds, of a service or of all, with the origin of every value.
+    /// Show what is configured, of a service or of all, and where every value is from.
     Config {
         /// The service.
         name: Option<String>,

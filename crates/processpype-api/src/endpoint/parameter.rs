@@ -115,12 +115,12 @@ pub const EVENT_KINDS: &[&str] = &[
     "command",
     "handler-panic",
     "instance-leaked",
+    "level-changed",
+    "level-reverted",
     "configured",
     "rolled-back",
     "reloaded",
     "reload-refused",
-    "level-changed",
-    "level-reverted",
     "application",
 ];
 

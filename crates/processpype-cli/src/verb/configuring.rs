@@ -10,7 +10,7 @@ pub struct ConfigureArgs {
     pub name: String,
     /// What to set, such as `step=5` or `restart.policy=never`; a value is JSON, or else text.
     #[arg(value_name = "KEY=VALUE", required_unless_present_any = ["unset", "start"])]
-    pub set: Vec<Assignment>,
+    pub changes: Vec<Assignment>,
     /// Take a key out of what was configured, so that the files hold again.
     #[arg(long, value_name = "KEY")]
     pub unset: Vec<String>,

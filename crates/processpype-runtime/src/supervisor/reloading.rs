@@ -144,6 +144,10 @@ impl Supervisor {
             (true, 0) => "what is in the files holds".to_owned(),
             (true, n) => format!("what is in the files holds, but for {n} rolled back"),
         };
+        let message = match &by.reason {
+            Some(reason) => format!("{message} ({reason})"),
+            None => message,
+        };
         tracing::info!(
             target: "processpype", actor = &*by.actor, operation = id.0, "reloaded: {message}"
         );

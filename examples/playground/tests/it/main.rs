@@ -20,6 +20,7 @@ mod load;
 mod logs;
 mod night;
 mod order;
+mod reload;
 mod signals;
 mod status;
 mod storm;

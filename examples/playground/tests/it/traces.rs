@@ -61,15 +61,25 @@ impl Act {
                 "POST",
                 "/restarts/resume"
                 | "/shutdown"
+                | "/reload"
                 | "/services/{name}/start"
                 | "/services/{name}/stop"
                 | "/services/{name}/restart",
             ) => (hello, format!("{{{reason}}}")),
+            (
+                "PUT" | "POST",
+                "/services/{name}/-/config"
+                | "/services/{name}/configure"
+                | "/services/{name}/configure_and_start",
+            ) => (explained(&hello), format!("{{\"stop_timeout\":\"{}s\"}}", template.len())),
+            ("DELETE", "/services/{name}/-/config") => (explained(&hello), String::new()),
             ("DELETE", "/levels" | "/services/{name}/-/level") => (hello, String::new()),
             _ => panic!("this test does not know how to {method} {template}"),
         };
-        let is_explained = body.contains("reason");
-        let takes_reason = operation["requestBody"].is_object();
+        let is_explained = body.contains("reason") || path.contains("reason");
+        let asks = |parameter: &Value| parameter["name"] == "reason";
+        let in_query = operation["parameters"].as_array().is_some_and(|all| all.iter().any(asks));
+        let takes_reason = operation["requestBody"].is_object() || in_query;
         assert_eq!(is_explained, takes_reason, "{method} {template}: give the reason it takes");
         let (method, template) = (method.to_owned(), template.to_owned());
         Self { method, template, path, body, is_explained }
@@ -82,6 +92,11 @@ impl Act {
         let headers = if self.body.is_empty() { &headers[..1] } else { &headers[..] };
         http::request(app.address, &self.method, &self.path, headers, self.body.as_bytes())
     }
+}
+
+/// The reason in the query, where the body is a configuration.
+fn explained(path: &str) -> String {
+    format!("{path}?reason={}", REASON.replace(' ', "%20"))
 }
 
 /// Begins a start that takes an hour, and returns the operation that it is.
