@@ -6,7 +6,7 @@
 //!    the first who asks for it: a process does not wait for it before it listens.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -29,6 +29,7 @@ use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::routes;
 use crate::settings::ControlSettings;
+use crate::tls::Acceptor;
 use crate::traffic::Traffic;
 
 /// A control plane that does not listen yet.
@@ -75,6 +76,8 @@ pub(crate) struct Control {
     pub(crate) timeline: Cache<Rendered>,
     pub(crate) plan: Rendered,
     pub(crate) documents: Lazy<Documents>,
+    /// What speaks TLS, with the address of its listener; known once the addresses are taken.
+    pub(crate) speaking: OnceLock<Vec<(String, Arc<Acceptor>)>>,
     /// When it was made.
     pub(crate) since: Timestamp,
 }
@@ -132,6 +135,7 @@ impl Server {
             timeline: Cache::default(),
             plan: Rendered::json(&settings.plan),
             documents: LazyLock::new(Box::new(documents)),
+            speaking: OnceLock::new(),
             since,
             settings,
         };
