@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! 1. There is always a certificate: new files that are wrong change nothing, which is told once, in
+//! 1. There is always a certificate: new files that are wrong change nothing. That is told once, in
 //!    the log and as an event; so is a certificate that was taken.
 //! 2. A handshake sees one whole set of files, never the certificate of one with the key of
 //!    another.
