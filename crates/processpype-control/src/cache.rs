@@ -1,5 +1,5 @@
-//! Answers that are made at most once per version of what they show, or once as long as nobody joins
-//! or leaves.
+//! Answers that are made at most once per version of what they show, or once for as long as nobody
+//! joins or leaves.
 //!
 //! # Invariants
 //!

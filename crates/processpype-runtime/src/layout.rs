@@ -1,8 +1,10 @@
-//! What does not change until a service joins or leaves: who is there, who needs whom, and by what rules.
+//! What does not change until a service joins or leaves: who is there, who needs whom, and by what
+//! rules.
 //!
 //! # Invariants
 //!
-//! 1. It is made from the checked application, anew when a service joins or leaves, and shared: reading it waits for nobody.
+//! 1. It is made from the checked application, anew when a service joins or leaves, and shared:
+//!    reading it waits for nobody.
 //! 2. No configuration of a service is part of it, only what the framework itself was told.
 
 use std::sync::Arc;
@@ -47,7 +49,7 @@ pub struct LaidOut {
     pub name: ServiceName,
     /// The name of its kind.
     pub kind: Arc<str>,
-    /// What makes it.
+    /// What makes it: also what its configuration looks like, and whether it may have routes.
     pub made_by: Arc<Kind>,
     /// The rules that it lives by; one value for all services in a row that have the same.
     pub options: Arc<Options>,
@@ -74,7 +76,17 @@ impl Layout {
 
     /// Returns the order of start and stop, with worst-case times.
     ///
-    /// Services that do not start with the application are not in it.
+    /// Services that do not start with the application are not in it. One that has joined at run
+    /// time is there if it is of those that start by themselves, although the next start of the
+    /// process knows nothing of it: it has to stop in order all the same.
+    ///
+    /// ```
+    /// use processpype_runtime::{Assembly, Layout};
+    ///
+    /// let layout = Layout::of(&Assembly::default().check()?);
+    /// assert!(layout.plan(16).start_waves().is_empty());
+    /// # Ok::<(), processpype_runtime::PlanError>(())
+    /// ```
     #[must_use]
     pub fn plan(&self, starts_at_once: usize) -> Plan {
         let edges = self.edges.iter().map(|edge| {
