@@ -6,8 +6,8 @@
 //!    a service has joined or left: a process does not wait for it before it listens.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -30,6 +30,7 @@ use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::routes;
 use crate::settings::ControlSettings;
+use crate::tls::Acceptor;
 use crate::traffic::Traffic;
 
 /// A control plane that does not listen yet.
@@ -77,6 +78,8 @@ pub(crate) struct Control {
     pub(crate) plan: PerLayout<Rendered>,
     pub(crate) documents: PerLayout<Documents>,
     pub(crate) describe: Describe,
+    /// What speaks TLS, with the address of its listener; known once the addresses are taken.
+    pub(crate) speaking: OnceLock<Vec<(String, Arc<Acceptor>)>>,
     /// When it was made.
     pub(crate) since: Timestamp,
 }
@@ -130,6 +133,7 @@ impl Server {
             plan: PerLayout::default(),
             documents: PerLayout::default(),
             describe: Describe(Box::new(describe)),
+            speaking: OnceLock::new(),
             since,
             settings,
         };

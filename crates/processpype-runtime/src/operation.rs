@@ -162,6 +162,8 @@ pub(crate) enum Order {
     Shutdown(Request, oneshot::Sender<Result<Shutdown, CommandError>>),
     /// How the durable journal is doing, with the cause and the text of an event.
     Recording(&'static str, Arc<str>, Recording),
+    /// What happened to the application, with the cause and the text of an event.
+    Note(&'static str, Arc<str>),
     /// Says that the supervisor takes orders.
     Answer(oneshot::Sender<()>),
 }

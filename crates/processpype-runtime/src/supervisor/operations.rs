@@ -63,6 +63,7 @@ impl Supervisor {
             Order::Recording(cause, message, recording) => {
                 self.tell_recording(cause, message, recording);
             }
+            Order::Note(cause, message) => self.tell_note(cause, message),
             Order::Answer(answer) => {
                 let _ = answer.send(());
             }

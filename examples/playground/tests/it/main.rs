@@ -25,6 +25,7 @@ mod signals;
 mod status;
 mod storm;
 mod stubborn;
+mod tls;
 #[cfg(target_os = "linux")]
 mod top;
 mod traces;
