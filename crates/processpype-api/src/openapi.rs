@@ -179,9 +179,11 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
         operation["parameters"] = endpoint.parameters.iter().map(parameter).collect();
     }
     if let Some(body) = endpoint.body {
-        let schema = (body.0)(generator);
-        operation["requestBody"] =
-            json!({ "required": false, "content": { "application/json": { "schema": schema } } });
+        let schema = (body.schema)(generator);
+        operation["requestBody"] = json!({
+            "required": body.is_required,
+            "content": { "application/json": { "schema": schema } },
+        });
     }
     operation
 }

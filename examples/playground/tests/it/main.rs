@@ -18,6 +18,7 @@ mod http;
 mod journal;
 mod load;
 mod logs;
+mod members;
 mod night;
 mod order;
 mod signals;
