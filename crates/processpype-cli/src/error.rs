@@ -12,7 +12,8 @@ use processpype_config::HumanDuration;
 use serde::Deserialize;
 
 use crate::exit::ClientExit;
-use crate::target::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE, URL_VARIABLE};
+use crate::target::URL_VARIABLE;
+use crate::tls_files::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE};
 use crate::token::TOKEN_VARIABLE;
 
 /// Why a verb has no answer.
@@ -99,19 +100,19 @@ impl ClientError {
                     .to_owned(),
             ),
             Self::Broken { url, .. } if url.starts_with("https:") => Some(format!(
-                "does it want to see a certificate? {CERT_VARIABLE} and {KEY_VARIABLE} name the \
-                 files of yours"
+                "does it want to see a certificate? --cert and --key, or {CERT_VARIABLE} and \
+                 {KEY_VARIABLE}, name the files of yours"
             )),
             Self::Broken { .. } => {
                 Some("did the application end meanwhile? its log says why".to_owned())
             }
             Self::Untrusted { .. } => Some(format!(
-                "{CACERT_VARIABLE} names the file of the authority that has issued its \
-                 certificate; where no TLS is spoken, write http://"
+                "--cacert or {CACERT_VARIABLE} names the file of the authority that has issued \
+                 its certificate; where no TLS is spoken, write http://"
             )),
             Self::Files { .. } => Some(format!(
-                "{CACERT_VARIABLE}, {CERT_VARIABLE} and {KEY_VARIABLE} name PEM files that can be \
-                 read"
+                "--cacert, --cert and --key, the variables {CACERT_VARIABLE}, {CERT_VARIABLE} and \
+                 {KEY_VARIABLE}, or a context name PEM files that can be read"
             )),
             Self::Section { .. } => Some(
                 "--section names a file that can be read, with a map of keys; `-` = standard input"

@@ -218,9 +218,9 @@ impl Client {
         let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
         let socket =
             socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
-        let target = &self.destination.target;
+        let Destination { target, tls: files, .. } = &self.destination;
         let socket: Socket = if target.is_secure() {
-            let meeting = timeout(CONNECT_TIME, tls::secure(socket, target)).await;
+            let meeting = timeout(CONNECT_TIME, tls::secure(socket, target, files)).await;
             meeting.map_err(|_| late(CONNECT_TIME))??
         } else {
             Box::new(socket)

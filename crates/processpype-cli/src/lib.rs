@@ -48,6 +48,7 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "tls_missing.rs"]
 mod tls;
+mod tls_files;
 mod token;
 #[cfg(feature = "top")]
 mod top;
@@ -65,6 +66,7 @@ pub use crate::exit::{ClientExit, client_exit_codes};
 pub use crate::look::{ask, ask_config, ask_file, ask_plan};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
+pub use crate::tls_files::TlsFiles;
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
     Assignment, ClientVerb, CommandArgs, ConfigureArgs, DeregisterArgs, EventsArgs, GraphFormat,

@@ -31,7 +31,7 @@ use crate::query::Query;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, configuring, docs, graph, journal, levels, logs, metrics, operations, passage,
+    commands, configuring, docs, graph, journal, levels, logs, metrics, operations, passage, plan,
     probes, registration, reply, restarts, status, stream, timeline, why,
 };
 
@@ -244,12 +244,12 @@ fn read(
         EndpointId::Levels => levels::all(control),
         EndpointId::Config => configuring::config(control, name),
         EndpointId::Why => why::why(control, name),
-        EndpointId::Plan => Ok(control.plan.respond(headers)),
+        EndpointId::Plan => Ok(plan::respond(control, headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
         EndpointId::Info => Ok(status::info(control)),
         EndpointId::Operation => operations::look(control, params.get("id")),
-        EndpointId::OpenApi => Ok(control.documents.openapi.respond(headers)),
-        EndpointId::Docs => Ok(docs::respond(control.documents.page.clone())),
+        EndpointId::OpenApi => Ok(control.documents().openapi.respond(headers)),
+        EndpointId::Docs => Ok(docs::respond(control.documents().page.clone())),
         EndpointId::DocsStyle => Ok(docs::style()),
         EndpointId::Live
         | EndpointId::Ready

@@ -29,6 +29,7 @@ mod acting;
 mod closing;
 mod configuring;
 mod ending;
+mod keys;
 mod launch;
 mod leveling;
 mod membership;
@@ -70,9 +71,9 @@ use crate::vitals::Watched;
 
 pub use self::closing::Closed;
 pub(crate) use self::configuring::{Change, ChangeOrder};
+pub use self::keys::IDEMPOTENCY_WINDOW;
 pub use self::launch::Launch;
 pub use self::leveling::LEVEL_MAX;
-pub use self::operations::IDEMPOTENCY_WINDOW;
 pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
 pub(crate) use self::reloading::ReloadOrder;
@@ -115,7 +116,7 @@ pub struct Supervisor {
     operations: HashMap<OperationId, Waiting>,
     next_operation: u64,
     /// The requests that were given under a key, for as long as their operations are known.
-    keys: HashMap<operations::Key, operations::Keyed>,
+    keys: HashMap<keys::Key, keys::Keyed>,
     actions: Vec<Action>,
     /// The restarts of each group, by its number.
     groups: Vec<recovery::GroupBudget>,

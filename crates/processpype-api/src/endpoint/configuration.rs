@@ -17,7 +17,7 @@ const REASON: Parameter = Parameter {
 };
 
 /// A section as it would stand in a file, in JSON.
-const SECTION: Body = Body(section);
+const SECTION: Body = Body { schema: section, is_required: false };
 
 fn section(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

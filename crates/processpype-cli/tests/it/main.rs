@@ -29,7 +29,7 @@ fn run(arguments: &[&str]) -> Ran {
 /// Runs the program with these variables, and none of those that it knows beside them.
 fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_processpype"));
-    for name in ["URL", "CONTEXT", "CONTEXTS", "TOKEN"] {
+    for name in ["URL", "CONTEXT", "CONTEXTS", "TOKEN", "CACERT", "CERT", "KEY"] {
         command.env_remove(format!("PROCESSPYPE_{name}"));
     }
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {

@@ -30,6 +30,7 @@ use processpype_core::{
 };
 use tokio::sync::oneshot;
 
+use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
 use crate::argument::Wiring;
 use crate::configuration::{ConfigBook, ConfigEffect, Configured, Next, next};
@@ -99,7 +100,7 @@ impl Supervisor {
     pub(super) fn accept_change(&mut self, order: ChangeOrder) -> Result<Operation, CommandError> {
         let ChangeOrder { service, word, new, basis, starts, by, print, told } = order;
         let verb = Verb::Restart { with_dependents: false };
-        if let Some(repeated) = self.repeated(service, verb, &by, print) {
+        if let Some(repeated) = self.repeated(&What::Change(service, print), &by) {
             return repeated;
         }
         self.check_room(basis)?;
@@ -130,7 +131,7 @@ impl Supervisor {
     ) -> OperationId {
         let name = self.cells[service.index()].name().clone();
         let id = self.open(Some(name), (word, Vec::new()), by);
-        self.keep_key(id, service, Verb::Restart { with_dependents: false }, by, print);
+        self.keep_key(id, What::Change(service, print), by);
         id
     }
 

@@ -21,6 +21,7 @@ use processpype_core::{
     ServiceName, Step, Strategy, Unregistrable, Verb,
 };
 
+use super::keys::What;
 use super::{Service, Supervisor, publish};
 use crate::argument::{Need, Wiring};
 use crate::binding::{Binder, Bound};
@@ -93,6 +94,9 @@ impl Supervisor {
         registration: Registration,
         by: Request,
     ) -> Result<Registered, RegisterError> {
+        if let Some(repeated) = self.repeated_registration(&registration.spec.name, &by) {
+            return repeated;
+        }
         if self.operations.len() >= super::OPERATIONS_PENDING {
             return Err(RegisterError::Busy);
         }
@@ -108,6 +112,7 @@ impl Supervisor {
         self.show_members();
         let flags = if start { vec!["start"] } else { Vec::new() };
         let operation = self.open(Some(name.clone()), ("register", flags), &by);
+        self.keep_key(operation, What::Registration(name.clone()), &by);
         self.tell_member(at, "registered", Some(operation), &by);
         let start = if start {
             Some(self.give(operation, at, START, by))
@@ -399,11 +404,9 @@ impl Supervisor {
                 let status = self.cells[id.index()].status();
                 (status.name.clone(), Arc::clone(&status.kind))
             };
-            LaidOut {
-                name,
-                kind,
-                options: Arc::clone(&self.services[id.index()].configured.options),
-            }
+            let service = &self.services[id.index()];
+            let options = Arc::clone(&service.configured.options);
+            LaidOut { name, kind, made_by: Arc::clone(&service.kind), options }
         });
         let place = |id: ServiceId| places[id.index()];
         let edges = self.members.edges.iter().map(|edge| NamedEdge {

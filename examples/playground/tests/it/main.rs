@@ -18,6 +18,7 @@ mod http;
 mod journal;
 mod load;
 mod logs;
+mod members;
 mod night;
 mod order;
 mod reload;
@@ -25,6 +26,7 @@ mod signals;
 mod status;
 mod storm;
 mod stubborn;
+mod tls;
 #[cfg(target_os = "linux")]
 mod top;
 mod traces;
