@@ -57,11 +57,14 @@ pub(crate) async fn pass(
     if caller.has_token() {
         request.headers_mut().remove(AUTHORIZATION);
     }
-    let now = status::known(control, name)?;
+    let away = |unavailable| {
+        let now = status::known(control, name)?;
+        Err(not_running(control, &now, unavailable))
+    };
     let mounted = match mounted {
         Some(Ok(mounted)) => mounted,
-        Some(Err(unavailable)) => return Err(not_running(control, &now, Some(&unavailable))),
-        None => return Err(not_running(control, &now, None)),
+        Some(Err(unavailable)) => return away(Some(&unavailable)),
+        None => return away(None),
     };
     let request = inner(request, control.prefix(), &control.settings.limits)?;
     match mounted.call(request).await {
@@ -71,10 +74,7 @@ pub(crate) async fn pass(
             let detail = format!("a handler of service `{name}` panicked; the service goes on");
             Err(Problem::new(Code::HandlerPanicked, detail).service(name))
         }
-        Err(_) => {
-            let now = status::known(control, name)?;
-            Err(not_running(control, &now, None))
-        }
+        Err(_) => away(None),
     }
 }
 
