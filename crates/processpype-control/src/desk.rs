@@ -99,13 +99,12 @@ impl Service<hyper::Request<Incoming>> for Desk {
         self.exchange.asked(has_body);
         let is_own = own::service(request.uri().path(), self.entry.control.prefix()).is_some();
         self.note(is_own);
-        let mut request = request.map(|body| match has_body {
+        let request = request.map(|body| match has_body {
             true => Body::new(Asking::new(body, Arc::clone(&self.exchange))),
             false => Body::empty(),
         });
-        request.extensions_mut().insert(self.visitor);
-        let entry = self.entry.clone();
-        let answering = async move { entry.answer(request).await };
+        let (entry, visitor) = (self.entry.clone(), self.visitor);
+        let answering = async move { entry.answer(visitor, request).await };
         match &self.side {
             Side::Services(control) if !is_own => {
                 let carried = control.carry(answering);

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::gate::Visitor;
+use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{own, passage, reply, routes};
@@ -33,6 +34,14 @@ use crate::{own, passage, reply, routes};
 pub(crate) struct Entry {
     pub(crate) control: Arc<Control>,
     router: Router,
+}
+
+/// An answer, and what is known about it.
+struct Answer {
+    response: Response,
+    routed: Option<Routed>,
+    /// Whether a service has made it.
+    is_services: bool,
 }
 
 // === impl Entry ===
@@ -47,53 +56,65 @@ impl Entry {
     /// # Cancel safety
     ///
     /// Dropping the future drops the handler's; a command that was handed over goes on.
-    pub(crate) async fn answer(&self, request: Request) -> Response {
+    pub(crate) async fn answer(&self, visitor: Visitor, request: Request) -> Response {
         let control = self.control.as_ref();
         let (method, began) = (request.method().clone(), Instant::now());
         let uri = request.uri().clone();
-        let is_for_browsers = Visitor::of(&request).gate.is_for_browsers();
+        let is_for_browsers = visitor.gate.is_for_browsers();
         let checked = control.guard.check(&method, &uri, request.headers(), is_for_browsers);
-        let mut response = match checked {
-            Ok(()) => match AssertUnwindSafe(self.pass(request)).catch_unwind().await {
-                Ok(response) => response,
-                Err(_) => {
-                    let problem = reply::internal("a request handler panicked");
-                    finish(control, uri.path(), Err(problem))
-                }
+        let refused = |problem| Answer::own(finish(control, uri.path(), Err(problem)));
+        let answer = match checked {
+            Ok(()) => match AssertUnwindSafe(self.pass(visitor, request)).catch_unwind().await {
+                Ok(answer) => answer,
+                Err(_) => refused(reply::internal("a request handler panicked")),
             },
-            Err(problem) => finish(control, uri.path(), Err(problem)),
+            Err(problem) => refused(problem),
         };
-        let routed = response.extensions_mut().remove::<Routed>();
+        let Answer { mut response, routed, is_services } = answer;
         control.traffic.note(routed.as_ref(), &method, response.status(), began.elapsed());
-        reply::secure(&mut response);
+        reply::secure(&mut response, is_services);
         if method == Method::HEAD { without_body(response) } else { response }
     }
 
-    async fn pass(&self, request: Request) -> Response {
+    async fn pass(&self, visitor: Visitor, mut request: Request) -> Answer {
         let control = self.control.as_ref();
         let Some(name) = own::service(request.uri().path(), control.prefix()) else {
+            request.extensions_mut().insert(visitor);
             return match self.router.clone().oneshot(request).await {
-                Ok(response) => response,
+                Ok(response) => Answer::routed(response),
                 Err(never) => match never {},
             };
         };
         let (name, uri) = (name.to_owned(), request.uri().clone());
-        let result = match Visitor::of(&request).caller(control, request.headers()) {
+        let result = match visitor.caller(control, request.headers()) {
             Ok(caller) => passage::pass(control, &name, request, &caller).await,
             Err(problem) => Err(problem),
         };
-        let mut response = finish(control, uri.path(), result);
-        response.extensions_mut().insert(Routed::service(control, name));
-        response
+        let is_services = result.is_ok();
+        let response = finish(control, uri.path(), result);
+        Answer { response, routed: Some(Routed::service(control, name)), is_services }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// One of ours.
+    fn own(response: Response) -> Self {
+        Self { response, routed: None, is_services: false }
+    }
+
+    /// One that has come through the router, with what that says about it.
+    fn routed(mut response: Response) -> Self {
+        let extensions = response.extensions_mut();
+        let routed = extensions.remove::<Routed>();
+        let is_services = extensions.remove::<FromService>().is_some();
+        Self { response, routed, is_services }
     }
 }
 
 /// Turns a problem into its answer.
-pub(crate) fn finish(
-    control: &Control,
-    path: &str,
-    result: Result<Response, Problem>,
-) -> Response {
+pub(crate) fn finish(control: &Control, path: &str, result: Result<Response, Problem>) -> Response {
     result.unwrap_or_else(|problem| {
         tracing::debug!(path, code = problem.code().as_str(), "{}", problem.detail());
         reply::problem(problem.instance(path), control.prefix())

@@ -136,7 +136,11 @@ impl Talk {
 // === impl Sorted ===
 
 impl<S: AsyncRead + Unpin> Sorted<S> {
-    fn poll_more(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.held.is_empty() {
             return Pin::new(&mut self.socket).poll_read(cx, buffer);
         }

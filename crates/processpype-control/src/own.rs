@@ -10,13 +10,15 @@ use processpype_runtime::RESERVED_VERBS;
 /// Returns the name of the service whose own route a path is, beyond doubt.
 pub(crate) fn service<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let path = path.strip_prefix(prefix)?.strip_prefix("/services/")?;
-    let (name, rest) = path.split_once('/')?;
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_name = name.bytes().all(|byte| is_plain(byte) || matches!(byte, b'_' | b'-'));
-    let first = rest.split('/').next().unwrap_or_default();
-    let is_kept = first == "-" || RESERVED_VERBS.iter().any(|verb| verb[1..] == *first);
+    let in_name = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    let end = path.bytes().position(|byte| !in_name(&byte)).filter(|end| *end > 0)?;
+    let rest = path[end..].strip_prefix('/')?;
+    let first = rest.bytes().position(|byte| matches!(byte, b'/' | b'%')).unwrap_or(rest.len());
     // A letter may be written as `%73`: whether the word is kept is the router's to say.
-    (is_name && !name.is_empty() && !is_kept && !first.contains('%')).then_some(name)
+    let is_written_odd = rest.as_bytes().get(first) == Some(&b'%');
+    let first = &rest[..first];
+    let is_kept = first == "-" || RESERVED_VERBS.iter().any(|verb| verb[1..] == *first);
+    (!is_kept && !is_written_odd).then(|| &path[..end])
 }
 
 /// Returns whether what begins with these bytes is a request for a service's own route.

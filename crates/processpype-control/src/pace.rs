@@ -10,11 +10,11 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::exchange::{Exchange, Phase};
 use crate::settings::Limits;
@@ -25,8 +25,20 @@ pub(crate) struct Paced<S> {
     socket: S,
     exchange: Arc<Exchange>,
     limits: Limits,
-    /// The step that it belongs to, and when that has taken too long.
-    alarm: Option<(u32, Pin<Box<Sleep>>)>,
+    alarm: Option<Alarm>,
+}
+
+/// Tells when a step has taken too long.
+///
+/// It may go off early, for a step that is over, and is set for the present one then: most steps end
+/// long before their time, and cost no timer.
+#[derive(Debug)]
+struct Alarm {
+    /// The step that it belongs to.
+    step: u32,
+    /// When that has taken too long.
+    due: Instant,
+    bell: Pin<Box<Sleep>>,
 }
 
 /// How long the client may take.
@@ -54,18 +66,48 @@ impl<S> Paced<S> {
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let step = self.exchange.step();
         let Some(patience) = patience(Phase::of(step), &self.limits) else { return Poll::Pending };
-        let (of, alarm) = self.alarm.get_or_insert_with(|| (step, Box::pin(sleep(patience))));
-        if *of != step {
-            *of = step;
-            alarm.as_mut().reset(Instant::now() + patience);
-        }
-        alarm.as_mut().poll(cx)
+        let alarm = self.alarm.get_or_insert_with(|| Alarm::new(step, patience));
+        alarm.expect(step, patience);
+        alarm.poll(cx)
     }
 
     /// Returns whether an alarm that was set for this step has gone off.
     fn is_late(&self) -> bool {
         let step = self.exchange.step();
-        self.alarm.as_ref().is_some_and(|(of, alarm)| *of == step && alarm.is_elapsed())
+        self.alarm.as_ref().is_some_and(|alarm| alarm.step == step && alarm.is_over())
+    }
+}
+
+// === impl Alarm ===
+
+impl Alarm {
+    fn new(step: u32, patience: Duration) -> Self {
+        let due = Instant::now() + patience;
+        Self { step, due, bell: Box::pin(sleep_until(due)) }
+    }
+
+    /// Sets it for this step, if it is for another one.
+    fn expect(&mut self, step: u32, patience: Duration) {
+        if self.step == step {
+            return;
+        }
+        (self.step, self.due) = (step, Instant::now() + patience);
+        if self.bell.deadline() > self.due {
+            self.bell.as_mut().reset(self.due);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.bell.as_mut().poll(cx));
+        if self.bell.deadline() >= self.due {
+            return Poll::Ready(());
+        }
+        self.bell.as_mut().reset(self.due);
+        self.bell.as_mut().poll(cx)
+    }
+
+    fn is_over(&self) -> bool {
+        self.bell.is_elapsed() && self.bell.deadline() >= self.due
     }
 }
 
@@ -130,6 +172,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::sleep;
 
     use super::*;
     use crate::exchange::Answering;

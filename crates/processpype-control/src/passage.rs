@@ -23,7 +23,6 @@ use tower_http::timeout::TimeoutBody;
 
 use crate::gate::{Caller, Need};
 use crate::listen::until_true;
-use crate::reply::FromService;
 use crate::server::Control;
 use crate::settings::Limits;
 use crate::status;
@@ -122,14 +121,13 @@ pub(crate) fn too_large(most: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body is longer than {most} bytes"))
 }
 
-fn answered(control: &Control, mut response: Response, name: &str) -> Result<Response, Problem> {
+fn answered(control: &Control, response: Response, name: &str) -> Result<Response, Problem> {
     if is_unrouted(&response) {
         return Err(nothing(name));
     }
     if is_wrong_method(&response) {
         return Err(wrong_method(name, &response));
     }
-    response.extensions_mut().insert(FromService);
     Ok(if is_stream(&response) { ending_with(&control.closing, response) } else { response })
 }
 

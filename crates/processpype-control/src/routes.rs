@@ -22,6 +22,7 @@ use processpype_runtime::{RESERVED_VERBS, Request as By};
 use crate::entry::finish;
 use crate::gate::{self, Caller, Need, Visitor};
 use crate::query::Query;
+use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
@@ -296,7 +297,9 @@ async fn pass(
         let detail = "the framework keeps this path for itself, and has nothing here";
         return Err(Problem::new(Code::UnknownPath, detail).service(name));
     }
-    passage::pass(control, name, request, caller).await
+    let mut response = passage::pass(control, name, request, caller).await?;
+    response.extensions_mut().insert(FromService);
+    Ok(response)
 }
 
 pub(crate) fn unknown_path(prefix: &str) -> Problem {

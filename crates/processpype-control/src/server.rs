@@ -143,10 +143,7 @@ impl Server {
     /// when the `Server` is dropped.
     pub fn router(&self) -> Router {
         let entry = Entry::new(&self.control);
-        let program = async move |mut request: Request| {
-            request.extensions_mut().insert(Visitor::PROGRAM);
-            entry.answer(request).await
-        };
+        let program = async move |request: Request| entry.answer(Visitor::PROGRAM, request).await;
         Router::new().fallback(program)
     }
 

@@ -390,7 +390,8 @@ async fn a_client_that_reads_nothing_is_cut() {
     })
     .await;
     let mut greedy = Client::settled(&two).await;
-    let ask = format!("GET /services/spot/{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(2000));
+    let ask =
+        format!("GET /services/spot/{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(2000));
     let many = ask.repeat(5000);
     let _ = timeout(Duration::from_secs(1), greedy.socket.write_all(many.as_bytes())).await;
     // The only place is free again.
