@@ -30,8 +30,8 @@ pub(crate) struct Paced<S> {
 
 /// Tells when a step has taken too long.
 ///
-/// It may go off early, for a step that is over, and is set for the present one then: most steps end
-/// long before their time, and cost no timer.
+/// It may go off early, for a step that is over, and is set for the present one then: most steps
+/// end long before their time, and cost no timer.
 #[derive(Debug)]
 struct Alarm {
     /// The step that it belongs to.

@@ -301,8 +301,8 @@ impl<'a> Specs<'a> {
     }
 }
 
-/// Returns the fields of a kind's configuration that are called as a framework key is, each with its
-/// type.
+/// Returns the fields of a kind's configuration that are called as a framework key is, each with
+/// its type.
 fn colliding(kind: &Kind) -> Vec<(&'static str, String)> {
     let mut colliding = Vec::new();
     for config in kind.config_types() {
