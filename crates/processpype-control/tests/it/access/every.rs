@@ -1,5 +1,5 @@
-//! Every endpoint of the table, so that a new one cannot be left open: who is let in by its row, and
-//! that no page of another site is.
+//! Every endpoint of the table, so that a new one cannot be left open: who is let in by its row,
+//! and that no page of another site is.
 
 use processpype_api::{Access, ENDPOINTS, Endpoint, Method};
 use processpype_core::{Role, ServiceState};
