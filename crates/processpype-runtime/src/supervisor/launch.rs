@@ -130,7 +130,9 @@ impl Blueprint {
             .collect();
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
-        let directory = Directory::new(cells.clone(), Layout::of(&self));
+        let layout = Layout::of(&self);
+        let options: Vec<_> = layout.services.iter().map(|it| Arc::clone(&it.options)).collect();
+        let directory = Directory::new(cells.clone(), layout);
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
         let members = membership::Members {
@@ -154,8 +156,9 @@ impl Blueprint {
             reports.clone(),
         ));
         shared.recording.store(launch.recording.clone().map(Arc::new));
-        let services = self.specs.into_iter().zip(wirings);
-        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now));
+        let services = self.specs.into_iter().zip(options).zip(wirings);
+        let services =
+            services.map(|((spec, options), wiring)| Service::new(spec, options, wiring, now));
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
