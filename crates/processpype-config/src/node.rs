@@ -91,7 +91,10 @@ pub(crate) enum Style {
 #[derive(Debug, Default)]
 pub(crate) struct Map {
     entries: Box<[Entry]>,
-    /// Behind a pointer: most maps are small and have none.
+    #[expect(
+        clippy::box_collection,
+        reason = "most maps are small and have none: 8 bytes, not 48"
+    )]
     index: Option<Box<HashMap<Arc<str>, usize>>>,
     has_loose: bool,
 }
