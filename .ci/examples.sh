@@ -131,6 +131,16 @@ YAML
     expect /services/greeter/status '"running"'
     expect /services/clock/ticks '"ticks"'
     stop
+    without_tls
+}
+
+# What the tests cannot see, for they have the feature `tls`: without it, `tls` is refused.
+without_tls() {
+    local code=0 said
+    echo 'server: {tls: {certificate: tls.crt, key: tls.key}}' >"$scratch/tls.yaml"
+    said="$("$BINARIES/playground" check --config "$scratch/tls.yaml" 2>&1)" || code=$?
+    [[ $code -eq 78 && "$said" == *"built without TLS"* ]] || fail "with tls: $code, $said"
+    echo "    check with tls -> exit code 78"
 }
 
 # An example takes part as soon as it is an application.

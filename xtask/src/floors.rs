@@ -112,7 +112,8 @@ fn check_dependency(
     let refused = match kind {
         Kind::Normal if BARE.contains(&of.name()) => true,
         Kind::Normal => is_ours && !allows(floor, name, false),
-        Kind::Dev => is_ours && !allows(floor, name, true),
+        // Tests of a crate are on its own floor: so they name the features that they see it with.
+        Kind::Dev => is_ours && name != of.name() && !allows(floor, name, true),
     };
     let tests = if *kind == Kind::Dev { " in its tests" } else { "" };
     refused.then(|| {
@@ -184,6 +185,15 @@ mod tests {
         let text = "[package]\nname = \"processpype-core\"\n[dev-dependencies]\n\
                     proptest = \"1\"\nprocesspype-runtime.workspace = true";
         check(&[(CORE, text)], &[(CORE, 0, "processpype-runtime")]);
+    }
+
+    #[test]
+    fn tests_of_a_crate_may_name_its_features() {
+        let own = "[package]\nname = \"processpype-config\"\n[dev-dependencies]\n\
+                   processpype-config = { workspace = true, features = [\"x\"] }";
+        check(&[(CONFIG, own)], &[]);
+        let text = own.replace("dev-dependencies", "dependencies");
+        check(&[(CONFIG, &text)], &[(CONFIG, 0, "processpype-config")]);
     }
 
     #[test]

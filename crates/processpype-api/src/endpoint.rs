@@ -12,6 +12,7 @@
 mod answer;
 mod command;
 mod level;
+mod lists;
 mod log;
 mod membership;
 mod metrics;
@@ -179,9 +180,14 @@ pub struct Endpoint {
     pub problems: &'static [Code],
 }
 
-/// A JSON body that an endpoint takes; it may be left out.
+/// A JSON body that an endpoint takes.
 #[derive(Clone, Copy, Debug)]
-pub struct Body(pub fn(&mut SchemaGenerator) -> Schema);
+pub struct Body {
+    /// Its schema.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Whether it may not be left out.
+    pub is_required: bool,
+}
 
 const JSON: &str = "application/json";
 
@@ -200,7 +206,8 @@ const ACCEPTED: Answer = Answer {
     schema: Some(SchemaGenerator::subschema_for::<Accepted>),
 };
 
-const COMMAND_BODY: Body = Body(SchemaGenerator::subschema_for::<CommandBody>);
+const COMMAND_BODY: Body =
+    Body { schema: SchemaGenerator::subschema_for::<CommandBody>, is_required: false };
 
 const fn ok(description: &'static str, schema: fn(&mut SchemaGenerator) -> Schema) -> Answer {
     Answer { status: 200, description, media: JSON, schema: Some(schema) }

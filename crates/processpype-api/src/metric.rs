@@ -109,6 +109,13 @@ impl Metric {
         "Log lines that were lost: the queue was full, or the output failed.",
     );
 
+    /// Until when a certificate holds.
+    pub const CERTIFICATE_EXPIRY: Self = gauge(
+        "processpype_tls_certificate_expiry_timestamp_seconds",
+        &["listener"],
+        "When the certificate in use by a listener expires, in seconds since 1970.",
+    );
+
     /// Events that are missing in the file.
     pub const JOURNAL_LOST: Self = counter(
         "processpype_journal_lost_total",
@@ -289,6 +296,7 @@ impl Metric {
         Self::EVENTS_LAGGED,
         Self::JOURNAL_LOST,
         Self::LOG_LOST,
+        Self::CERTIFICATE_EXPIRY,
         Self::SERVICE_STATE,
         Self::SERVICE_READY,
         Self::SERVICE_DESIRED,

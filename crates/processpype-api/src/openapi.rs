@@ -9,10 +9,13 @@
 //! 1. Every `$ref` in the document points into the document.
 //! 2. The same application gives the same bytes.
 
+mod words;
+
 use std::collections::BTreeMap;
 
 use processpype_core::Role;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -105,6 +108,7 @@ fn generator() -> SchemaGenerator {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
         })
+        .with_transform(RecursiveTransform(words::enumerate))
         .for_serialize()
         .into_generator()
 }
@@ -175,9 +179,11 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
         operation["parameters"] = endpoint.parameters.iter().map(parameter).collect();
     }
     if let Some(body) = endpoint.body {
-        let schema = (body.0)(generator);
-        operation["requestBody"] =
-            json!({ "required": false, "content": { "application/json": { "schema": schema } } });
+        let schema = (body.schema)(generator);
+        operation["requestBody"] = json!({
+            "required": body.is_required,
+            "content": { "application/json": { "schema": schema } },
+        });
     }
     operation
 }
@@ -255,9 +261,14 @@ fn responses(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
 
 fn response(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
     let mut response = json!({ "description": answer.description });
-    let schema = answer.schema.map(|make| json!({ "schema": make(generator) }));
     if !answer.media.is_empty() {
-        response["content"] = json!({ answer.media: schema.unwrap_or_else(|| json!({})) });
+        let schema = match answer.schema {
+            Some(make) => make(generator).to_value(),
+            // Without a schema, clients that are generated throw the answer away.
+            None if answer.media.ends_with("json") => json!({ "type": "object" }),
+            None => json!({ "type": "string" }),
+        };
+        response["content"] = json!({ answer.media: { "schema": schema } });
     }
     if answer.status == 202 {
         response["headers"] = json!({ "Location": {

@@ -13,7 +13,7 @@ pub struct RegisterBody {
     /// The service's name.
     #[schemars(regex(pattern = r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$"), extend("examples" = ["fast"]))]
     pub name: String,
-    /// The name of its kind; `GET /info` lists those of which services can be made.
+    /// The name of its kind: one of `creatable_kinds` of `GET /info`.
     #[schemars(extend("examples" = ["ticker"]))]
     pub kind: String,
     /// Its section, as in the file: the framework's keys and its own. `${…}` in it is text.

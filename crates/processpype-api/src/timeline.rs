@@ -73,4 +73,8 @@ pub struct Info {
     pub uptime_seconds: u64,
     /// How many services there are.
     pub services: u64,
+    /// The kinds of which services can be registered over the API.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["ticker"]]))]
+    pub creatable_kinds: Vec<String>,
 }

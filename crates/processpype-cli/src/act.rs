@@ -16,16 +16,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{ClientError, Told};
 use crate::exit::ClientExit;
+use crate::http::Answer;
 use crate::look::{Asking, service};
 use crate::print::{progress, remark, say, say_raw};
-use crate::verb::{CommandArgs, RestartArgs, StartArgs, StopArgs};
+use crate::verb::{CommandArgs, DeregisterArgs, RestartArgs, StartArgs, StopArgs};
 use crate::view;
+use crate::watch::{LOOK_AGAIN, Watch};
 
 /// How long the application itself waits at most.
-const SERVER_WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// Between two looks at a status.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+pub(crate) const SERVER_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// One command.
 struct Command<'a> {
@@ -39,6 +38,7 @@ enum Verb {
     Start,
     Stop,
     Restart,
+    Deregister,
 }
 
 pub(crate) async fn start(asking: &Asking, args: &StartArgs) -> Result<ClientExit, ClientError> {
@@ -59,6 +59,14 @@ pub(crate) async fn restart(
     Command::new(&args.command, Verb::Restart, &flags).give(asking).await
 }
 
+pub(crate) async fn deregister(
+    asking: &Asking,
+    args: &DeregisterArgs,
+) -> Result<ClientExit, ClientError> {
+    let flags = [(args.cascade, "cascade")];
+    Command::new(&args.command, Verb::Deregister, &flags).give(asking).await
+}
+
 // === impl Command ===
 
 impl<'a> Command<'a> {
@@ -72,13 +80,15 @@ impl<'a> Command<'a> {
             return self.foresee(asking).await;
         }
         let begun = Instant::now();
-        let before = self.generation(asking).await?;
+        let mut watch =
+            Watch { asking, name: &self.args.name, verb: self.verb.word(), begun, before: None };
+        let known = watch.status().await?.status;
+        watch.before = known.acted.map(|acted| acted.operation);
         let wait = (*self.args.wait).min(SERVER_WAIT_MAX);
-        let (path, body) = (self.path(wait), self.body());
-        let giving = asking.client.post(&path, body, wait);
+        let path = self.path(wait);
         let answer = tokio::select! {
-            answer = giving => answer,
-            never = self.watch(asking, begun) => match never {},
+            answer = self.send(asking, &path, wait) => answer,
+            never = watch.go_on() => match never {},
         };
         progress("");
         let answer = answer.map_err(|error| self.with_help(error))?;
@@ -90,16 +100,27 @@ impl<'a> Command<'a> {
             say_raw(&answer.text);
         }
         let accepted: Accepted = answer.read()?;
-        self.wait(asking, &accepted, before, begun).await
+        self.wait(&watch, &accepted, known.generation).await
+    }
+
+    async fn send(
+        &self,
+        asking: &Asking,
+        path: &str,
+        wait: Duration,
+    ) -> Result<Answer, ClientError> {
+        let body = reason(self.args.reason.as_deref());
+        match self.verb {
+            Verb::Deregister => asking.client.delete_within(path, body, wait).await,
+            Verb::Start | Verb::Stop | Verb::Restart => asking.client.post(path, body, wait).await,
+        }
     }
 
     /// Asks what the command would do.
     async fn foresee(&self, asking: &Asking) -> Result<ClientExit, ClientError> {
         let path = format!("{}&dry_run=true", self.path(Duration::ZERO));
-        let answer = asking.client.post(&path, self.body(), Duration::ZERO).await?;
-        asking.print(&answer, |it: &Foreseen, _| view::foreseen(it))?;
-        let is_refused = answer.read::<Foreseen>()?.would == Would::Refuse;
-        Ok(if is_refused { ClientExit::Refused } else { ClientExit::Done })
+        let answer = self.send(asking, &path, Duration::ZERO).await?;
+        foreseen(asking, &answer)
     }
 
     /// A generation that failed has its reason; what can be done about it is the chain's to say.
@@ -115,43 +136,36 @@ impl<'a> Command<'a> {
     /// Looks on after the application's own wait is over.
     async fn wait(
         &self,
-        asking: &Asking,
+        watch: &Watch<'_>,
         accepted: &Accepted,
         before: u64,
-        begun: Instant,
     ) -> Result<ClientExit, ClientError> {
-        let (name, verb) = (&self.args.name, self.verb);
-        let end = begun + *self.args.wait;
+        let (name, verb, json) = (&self.args.name, self.verb, watch.asking.json);
+        let end = watch.begun + *self.args.wait;
         while Instant::now() < end {
-            let status = self.status(asking).await?;
+            let status = match watch.status().await {
+                Ok(status) => status,
+                Err(error) if verb == Verb::Deregister && is_gone(&error) => {
+                    progress("");
+                    say_unless(json, &format!("{name} {}", verb.done()));
+                    return Ok(ClientExit::Done);
+                }
+                Err(error) => return Err(error),
+            };
             match self.judge(&status, before) {
                 Some(true) => {
-                    let text =
-                        format!("{name} {} (generation {})", verb.done(), generation(&status));
-                    say_unless(asking.json, &text);
+                    progress("");
+                    let generation = status.status.generation;
+                    say_unless(json, &format!("{name} {} (generation {generation})", verb.done()));
                     return Ok(ClientExit::Done);
                 }
                 Some(false) => return Err(ClientError::Problem(Box::new(failed(&status)))),
-                None => progress(&self.line(&status, begun)),
+                None => watch.show(&status),
             }
             sleep(LOOK_AGAIN).await;
         }
         progress("");
-        let waiting = match &accepted.waiting_on[..] {
-            [] => String::new(),
-            names => format!(", waits for {}", names.join(", ")),
-        };
-        if self.args.wait.is_zero() {
-            say_unless(asking.json, &format!("{name}: {} accepted{waiting}", verb.word()));
-            return Ok(ClientExit::Done);
-        }
-        let waited = HumanDuration::from(*self.args.wait);
-        let (verb, state) = (verb.word(), accepted.state.as_str());
-        remark(&format!(
-            "{name}: {verb} goes on after {waited}; it is {state}{waiting}\n  = help: `why {name}` \
-             says what it waits for; `events -f --service {name}` follows it"
-        ));
-        Ok(ClientExit::StillGoing)
+        Ok(still_going(verb.word(), accepted, self.args.wait, json))
     }
 
     /// Says whether the command has its effect; none = not yet.
@@ -162,8 +176,8 @@ impl<'a> Command<'a> {
         let is_waiting = !status.waiting_on.is_empty();
         match (self.verb, status.state) {
             (Verb::Stop, ServiceState::Stopped) => Some(true),
-            (Verb::Stop, ServiceState::Error) => Some(false),
-            (Verb::Stop, _) => None,
+            (Verb::Stop | Verb::Deregister, ServiceState::Error) => Some(false),
+            (Verb::Stop | Verb::Deregister, _) => None,
             (_, ServiceState::Running) if is_new => Some(true),
             (_, ServiceState::Stopped) if is_new && status.completed && !is_waiting => Some(true),
             (_, ServiceState::Error) if is_new && given_up && !is_waiting => Some(false),
@@ -171,55 +185,60 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// Shows how far it is. Never returns.
-    async fn watch(&self, asking: &Asking, begun: Instant) -> std::convert::Infallible {
-        loop {
-            sleep(LOOK_AGAIN).await;
-            if let Ok(status) = self.status(asking).await {
-                progress(&self.line(&status, begun));
-            }
-        }
-    }
-
-    fn line(&self, status: &ServiceDetail, begun: Instant) -> String {
-        let seconds = begun.elapsed().as_secs();
-        let state = status.status.state.as_str();
-        let waiting = match &status.status.waiting_on[..] {
-            [] => String::new(),
-            names => format!(", waits for {}", names.join(", ")),
-        };
-        format!("{} {}: {state}{waiting}, {seconds} s …", self.verb.word(), self.args.name)
-    }
-
-    async fn status(&self, asking: &Asking) -> Result<ServiceDetail, ClientError> {
-        asking.client.get(&service(&self.args.name)).await?.read()
-    }
-
-    async fn generation(&self, asking: &Asking) -> Result<u64, ClientError> {
-        self.status(asking).await.map(|status| generation(&status))
-    }
-
     fn path(&self, wait: Duration) -> String {
-        let (place, verb) = (service(&self.args.name), self.verb.word());
+        let place = service(&self.args.name);
+        let place = match self.verb {
+            Verb::Deregister => place,
+            verb => format!("{place}/{}", verb.word()),
+        };
         let flags: String = self.flags.iter().map(|flag| format!("&{flag}=true")).collect();
-        format!("{place}/{verb}?wait={}{flags}", HumanDuration::from(wait))
-    }
-
-    fn body(&self) -> String {
-        let body = CommandBody { reason: self.args.reason.clone() };
-        match body.reason {
-            None => String::new(),
-            Some(_) => serde_json::to_string(&body).unwrap_or_default(),
-        }
+        format!("{place}?wait={}{flags}", HumanDuration::from(wait))
     }
 }
 
-fn ask_why(name: &str) -> String {
+/// The body of a command: nothing, where there is nothing to say.
+pub(crate) fn reason(reason: Option<&str>) -> String {
+    let body = reason.map(|reason| CommandBody { reason: Some(reason.to_owned()) });
+    body.map_or(String::new(), |body| serde_json::to_string(&body).unwrap_or_default())
+}
+
+/// Shows what a command would do.
+pub(crate) fn foreseen(asking: &Asking, answer: &Answer) -> Result<ClientExit, ClientError> {
+    asking.print(answer, |it: &Foreseen, _| view::foreseen(it))?;
+    let is_refused = answer.read::<Foreseen>()?.would == Would::Refuse;
+    Ok(if is_refused { ClientExit::Refused } else { ClientExit::Done })
+}
+
+/// Says that a command goes on after the wait for it.
+pub(crate) fn still_going(
+    verb: &str,
+    accepted: &Accepted,
+    wait: HumanDuration,
+    json: bool,
+) -> ClientExit {
+    let Accepted { service: name, operation, state, waiting_on, .. } = accepted;
+    let waiting = match &waiting_on[..] {
+        [] => String::new(),
+        names => format!(", waits for {}", names.join(", ")),
+    };
+    if wait.is_zero() {
+        say_unless(json, &format!("{name}: {verb} accepted (operation {operation}){waiting}"));
+        return ClientExit::Done;
+    }
+    let state = state.as_str();
+    remark(&format!(
+        "{name}: {verb} (operation {operation}) goes on after {wait}; it is {state}{waiting}\n  \
+         = help: `why {name}` says what it waits for; `events -f --service {name}` follows it"
+    ));
+    ClientExit::StillGoing
+}
+
+fn is_gone(error: &ClientError) -> bool {
+    matches!(error, ClientError::Problem(told) if told.code == "unknown-service")
+}
+
+pub(crate) fn ask_why(name: &str) -> String {
     format!("`why {name}` says what can be done")
-}
-
-fn generation(status: &ServiceDetail) -> u64 {
-    status.status.generation
 }
 
 /// Makes the problem that the application would have answered, had it waited.
@@ -239,7 +258,7 @@ fn failed(status: &ServiceDetail) -> Told {
     }
 }
 
-fn say_unless(json: bool, text: &str) {
+pub(crate) fn say_unless(json: bool, text: &str) {
     if !json {
         say(text);
     }
@@ -273,6 +292,7 @@ impl Verb {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Deregister => "deregister",
         }
     }
 
@@ -281,6 +301,7 @@ impl Verb {
             Self::Start => "started",
             Self::Stop => "stopped",
             Self::Restart => "restarted",
+            Self::Deregister => "deregistered",
         }
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! 1. The nearer wins: a flag, a variable, a context, what is found on this machine. Where
 //!    something comes from is kept, so that it can be told.
-//! 2. The token of a context goes to the address of that context, or to the one that a flag names
-//!    beside it; never to an address that came from elsewhere.
+//! 2. The token and the certificate of a context go to the address of that context, or to the one
+//!    that a flag names beside it; never to an address that came from elsewhere.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use processpype_config::Secret;
 use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, Chosen, Contexts};
 use crate::exit::ClientExit;
 use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
+use crate::tls_files::TlsFiles;
 use crate::token::{TOKEN_VARIABLE, Token};
 
 /// Where help texts gather what every verb takes.
@@ -49,6 +50,9 @@ pub struct ConnectArgs {
     /// variable PROCESSPYPE_CONTEXTS.
     #[arg(long, value_name = "FILE", global = true)]
     pub contexts: Option<PathBuf>,
+    /// The files of TLS.
+    #[command(flatten)]
+    pub tls: TlsFiles,
 }
 
 // === impl ConnectArgs ===
@@ -82,6 +86,7 @@ pub(crate) struct Destination {
     /// What said where it is.
     pub(crate) from: String,
     pub(crate) token: Token,
+    pub(crate) tls: TlsFiles,
 }
 
 /// Nobody can be asked.
@@ -98,6 +103,7 @@ struct Variables {
     context: Option<String>,
     contexts: Option<PathBuf>,
     token: Option<String>,
+    tls: TlsFiles,
 }
 
 // === impl Session ===
@@ -121,7 +127,7 @@ impl Session<'_> {
     }
 
     fn find(&self, variables: Variables) -> Result<Destination, NoDestination> {
-        let ConnectArgs { url, context, contexts } = self.connect;
+        let ConnectArgs { url, context, contexts, tls } = self.connect;
         let file = contexts.clone().or(variables.contexts);
         let read = || Contexts::read(file.as_deref()).map_err(NoDestination::configuration);
         let named = match context {
@@ -140,12 +146,18 @@ impl Session<'_> {
             }
             (None, None, None, None) => self.unnamed(read)?,
         };
-        let Chosen { target, token, from } = chosen;
+        let Chosen { target, token, tls: written_tls, from } = chosen;
         let variable = variables.token.map(|text| (Secret::new(text), TOKEN_VARIABLE.to_owned()));
         let written = token.map(|token| (token, from.clone()));
         let token = if context.is_some() { written.or(variable) } else { variable.or(written) };
         let token = token.map_or(Token::Found, |(token, from)| Token::named(token, from));
-        Ok(Destination { target, from, token })
+        let [nearer, farther] = if context.is_some() {
+            [written_tls, variables.tls]
+        } else {
+            [variables.tls, written_tls]
+        };
+        let tls = tls.clone().or(nearer).or(farther);
+        Ok(Destination { target, from, token, tls })
     }
 
     /// Returns whom to ask when nobody was named.
@@ -170,7 +182,7 @@ impl Session<'_> {
 }
 
 fn at(target: Target, from: &str) -> Chosen {
-    Chosen { target, token: None, from: from.to_owned() }
+    Chosen { target, token: None, tls: TlsFiles::default(), from: from.to_owned() }
 }
 
 fn invalid(error: InvalidTarget) -> NoDestination {
@@ -203,6 +215,7 @@ impl Variables {
             context: text(CONTEXT_VARIABLE)?,
             contexts: any(CONTEXTS_VARIABLE).map(PathBuf::from),
             token: text(TOKEN_VARIABLE)?,
+            tls: TlsFiles::of_process(),
         })
     }
 }
@@ -216,8 +229,8 @@ mod tests {
     const FILE: &str = "
 current: staging
 contexts:
-  staging: {url: 'http://127.0.0.1:1'}
-  prod: {url: 'http://127.0.0.1:2', token: of-prod}
+  staging: {url: 'http://127.0.0.1:1', cacert: of-staging.pem}
+  prod: {url: 'http://127.0.0.1:2', token: of-prod, cert: of-prod.pem}
 ";
 
     /// Writes the file of contexts for one test.
@@ -239,9 +252,10 @@ contexts:
             url: url.map(|url| url.parse().expect("an address")),
             context: context.map(str::to_owned),
             contexts: Some(path.clone()),
+            ..ConnectArgs::default()
         };
         let [url, context, token] = variables.map(|text| text.map(str::to_owned));
-        let variables = Variables { url, context, token, contexts: None };
+        let variables = Variables { url, context, token, ..Variables::default() };
         let session = Session { connect: &connect, json: false, own: None };
         let found = session.find(variables).expect("a destination");
         let token = match &found.token {
@@ -281,6 +295,37 @@ contexts:
         check([Some("h:4"), None], none, ["http://h:4", "-", "--url"]);
     }
 
+    /// Says which certificate and authority flags, variables and contexts find.
+    #[track_caller]
+    fn check_tls(flags: [&str; 3], variables: [&str; 2], expected: [&str; 2]) {
+        let path = file(&format!("tls{flags:?}{variables:?}").replace(['/', '"'], ""), 0o600);
+        let named = |name: &str| (!name.is_empty()).then(|| PathBuf::from(name));
+        let tls = |[cacert, cert]: [&str; 2]| TlsFiles {
+            cacert: named(cacert),
+            cert: named(cert),
+            key: None,
+        };
+        let connect = ConnectArgs {
+            context: named(flags[0]).map(|_| flags[0].to_owned()),
+            contexts: Some(path.clone()),
+            tls: tls([flags[1], flags[2]]),
+            ..ConnectArgs::default()
+        };
+        let variables = Variables { tls: tls(variables), ..Variables::default() };
+        let session = Session { connect: &connect, json: false, own: None };
+        let found = session.find(variables).expect("a destination").tls;
+        assert_eq!(found, tls(expected));
+        let _ = std::fs::remove_file(path);
+    }
+
+    #[test]
+    fn files_of_tls_are_those_of_the_nearest() {
+        check_tls(["", "", ""], ["", ""], ["of-staging.pem", ""]);
+        check_tls(["", "", ""], ["of-env.pem", "me.pem"], ["of-env.pem", "me.pem"]);
+        check_tls(["prod", "", ""], ["of-env.pem", "me.pem"], ["of-env.pem", "of-prod.pem"]);
+        check_tls(["prod", "flag.pem", "you.pem"], ["x", "y"], ["flag.pem", "you.pem"]);
+    }
+
     #[test]
     fn an_application_asks_itself_unless_told_otherwise() {
         let path = file("own", 0o600);
@@ -302,7 +347,7 @@ contexts:
             let connect = ConnectArgs {
                 context: Some(context.to_owned()),
                 contexts: Some(path.clone()),
-                url: None,
+                ..ConnectArgs::default()
             };
             let session = Session { connect: &connect, json: false, own: None };
             let refused = session.find(Variables::default()).expect_err("a refusal");

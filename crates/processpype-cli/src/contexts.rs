@@ -7,6 +7,10 @@
 //!   prod:
 //!     url: http://127.0.0.1:9080      # an ssh tunnel
 //!     token_file: ~/.config/processpype/prod.token
+//!   shop:
+//!     url: https://shop.internal
+//!     cacert: ~/.config/processpype/ca.pem
+//!     cert: ~/.config/processpype/me.pem      # and `key`, if it stands in a file of its own
 //! ```
 //!
 //! # Invariants
@@ -33,6 +37,7 @@ use serde::Deserialize;
 pub use self::verb::{ContextVerb, context};
 use crate::private;
 use crate::target::Target;
+use crate::tls_files::TlsFiles;
 
 /// The variable that names a context.
 pub const CONTEXT_VARIABLE: &str = "PROCESSPYPE_CONTEXT";
@@ -67,6 +72,12 @@ struct Entry {
     token: Option<Secret<String>>,
     /// The file with the token.
     token_file: Option<PathBuf>,
+    /// The PEM file of the authority to believe, instead of the system's.
+    cacert: Option<PathBuf>,
+    /// The PEM file of the certificate to show.
+    cert: Option<PathBuf>,
+    /// The PEM file of its key, if that is another one.
+    key: Option<PathBuf>,
 }
 
 /// One application.
@@ -74,6 +85,7 @@ struct Entry {
 pub(crate) struct Chosen {
     pub(crate) target: Target,
     pub(crate) token: Option<Secret<String>>,
+    pub(crate) tls: TlsFiles,
     /// Where all of it comes from.
     pub(crate) from: String,
 }
@@ -134,6 +146,10 @@ impl Contexts {
                 let problem = section.get("token_file").problem("there is a `token` already");
                 problems.push(problem.help("leave one of the two"));
             }
+            if entry.key.is_some() && entry.cert.is_none() {
+                let problem = section.get("key").problem("there is no certificate to go with it");
+                problems.push(problem.help("name its file in `cert`"));
+            }
         }
         if let Some(current) = self.current.as_ref().filter(|name| !self.all.contains_key(*name)) {
             let section = self.document.root().get("current");
@@ -158,7 +174,7 @@ impl Contexts {
         let entry = self.entry(name)?;
         let target = entry.url.parse().map_err(|error| format!("context `{name}`: {error}"))?;
         let from = format!("context `{name}` of {}", self.path.display());
-        Ok(Chosen { target, token: self.token(name, entry)?, from })
+        Ok(Chosen { target, token: self.token(name, entry)?, tls: entry.tls(), from })
     }
 
     fn entry(&self, name: &str) -> Result<&Entry, String> {
@@ -191,6 +207,16 @@ impl Contexts {
             }
         })?;
         Ok(Some(Secret::new(token)))
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn tls(&self) -> TlsFiles {
+        let [cacert, cert, key] =
+            [&self.cacert, &self.cert, &self.key].map(|path| path.as_deref().map(at_home));
+        TlsFiles { cacert, cert, key }
     }
 }
 
@@ -262,6 +288,10 @@ contexts:
         );
         refused(&format!("contexts: {{a: {{url: 'x://y', {token}}}}}"), &["contexts.a.url", ":1:"]);
         refused(&format!("contexts: {{a: {{url: h, token_file: x, {token}}}}}"), &["token_file"]);
+        refused(
+            "contexts: {a: {url: h, key: k.pem}}",
+            &["contexts.a.key", "no certificate", ":1:"],
+        );
         refused("current: b\ncontexts: {a: {url: h}}", &["no context `b`", ":1:10"]);
         refused("curent: a", &["curent", "current"]);
         refused("contexts: [", &[":1:"]);

@@ -241,7 +241,7 @@ fn build(facts: &Facts) -> Vec<Finding> {
 
 impl Asked {
     fn of(asking: &Asking) -> Self {
-        let Destination { target, from, token } = asking.client.destination();
+        let Destination { target, from, token, .. } = asking.client.destination();
         let token = token.from().to_owned();
         Self {
             url: target.to_string(),

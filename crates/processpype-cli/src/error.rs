@@ -12,7 +12,8 @@ use processpype_config::HumanDuration;
 use serde::Deserialize;
 
 use crate::exit::ClientExit;
-use crate::target::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE, URL_VARIABLE};
+use crate::target::URL_VARIABLE;
+use crate::tls_files::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE};
 use crate::token::TOKEN_VARIABLE;
 
 /// Why a verb has no answer.
@@ -29,6 +30,8 @@ pub(crate) enum ClientError {
     /// A file for TLS cannot be used.
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS none is read"))]
     Files { why: String },
+    /// The file with the section of a service cannot be read.
+    Section { why: String },
     /// The answer is longer than the limit.
     TooLong { url: String, limit: usize },
     /// The answer is none of a Processpype application.
@@ -78,7 +81,7 @@ impl ClientError {
             | Self::Late { .. }
             | Self::Broken { .. }
             | Self::Untrusted { .. } => ClientExit::Unreachable,
-            Self::Files { .. } => ClientExit::Usage,
+            Self::Files { .. } | Self::Section { .. } => ClientExit::Usage,
             Self::TooLong { .. } | Self::Unreadable { .. } => ClientExit::Unreadable,
             Self::Problem(_) => ClientExit::Refused,
         }
@@ -97,20 +100,24 @@ impl ClientError {
                     .to_owned(),
             ),
             Self::Broken { url, .. } if url.starts_with("https:") => Some(format!(
-                "does it want to see a certificate? {CERT_VARIABLE} and {KEY_VARIABLE} name the \
-                 files of yours"
+                "does it want to see a certificate? --cert and --key, or {CERT_VARIABLE} and \
+                 {KEY_VARIABLE}, name the files of yours"
             )),
             Self::Broken { .. } => {
                 Some("did the application end meanwhile? its log says why".to_owned())
             }
             Self::Untrusted { .. } => Some(format!(
-                "{CACERT_VARIABLE} names the file of the authority that has issued its \
-                 certificate; where no TLS is spoken, write http://"
+                "--cacert or {CACERT_VARIABLE} names the file of the authority that has issued \
+                 its certificate; where no TLS is spoken, write http://"
             )),
             Self::Files { .. } => Some(format!(
-                "{CACERT_VARIABLE}, {CERT_VARIABLE} and {KEY_VARIABLE} name PEM files that can be \
-                 read"
+                "--cacert, --cert and --key, the variables {CACERT_VARIABLE}, {CERT_VARIABLE} and \
+                 {KEY_VARIABLE}, or a context name PEM files that can be read"
             )),
+            Self::Section { .. } => Some(
+                "--section names a file that can be read, with a map of keys; `-` = standard input"
+                    .to_owned(),
+            ),
             Self::TooLong { .. } | Self::Unreadable { .. } => Some(format!(
                 "is it the right address, and an application of this version? name another one \
                  with --url or {URL_VARIABLE}"
@@ -135,6 +142,7 @@ impl fmt::Display for ClientError {
             Self::Broken { url, source } => write!(f, "the connection to {url} broke: {source}"),
             Self::Untrusted { url, why } => write!(f, "no TLS with {url}: {why}"),
             Self::Files { why } => f.write_str(why),
+            Self::Section { why } => write!(f, "the section cannot be read: {why}"),
             Self::TooLong { url, limit } => {
                 write!(f, "the answer of {url} is longer than {limit} bytes")
             }

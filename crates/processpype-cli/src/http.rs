@@ -152,7 +152,17 @@ impl Client {
 
     /// Takes back what is at `path`.
     pub(crate) async fn delete(&self, path: &str) -> Result<Answer, ClientError> {
-        self.ask(Method::DELETE, path, String::new(), Duration::ZERO, None).await
+        self.delete_within(path, String::new(), Duration::ZERO).await
+    }
+
+    /// Takes away what is at `path`, which may take `wait` at the other side.
+    pub(crate) async fn delete_within(
+        &self,
+        path: &str,
+        body: String,
+        wait: Duration,
+    ) -> Result<Answer, ClientError> {
+        self.ask(Method::DELETE, path, body, wait, None).await
     }
 
     /// Opens a stream; `last` is the place where an earlier one broke.
@@ -208,9 +218,9 @@ impl Client {
         let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
         let socket =
             socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
-        let target = &self.destination.target;
+        let Destination { target, tls: files, .. } = &self.destination;
         let socket: Socket = if target.is_secure() {
-            let meeting = timeout(CONNECT_TIME, tls::secure(socket, target)).await;
+            let meeting = timeout(CONNECT_TIME, tls::secure(socket, target, files)).await;
             meeting.map_err(|_| late(CONNECT_TIME))??
         } else {
             Box::new(socket)

@@ -33,6 +33,7 @@ mod level;
 mod local_token;
 mod logs;
 mod look;
+mod membership;
 mod metrics;
 mod operate;
 mod past;
@@ -46,6 +47,7 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "tls_missing.rs"]
 mod tls;
+mod tls_files;
 mod token;
 #[cfg(feature = "top")]
 mod top;
@@ -54,6 +56,7 @@ mod top;
 mod top;
 mod verb;
 mod view;
+mod watch;
 
 pub use crate::colour::{Colour, ColourArgs};
 pub use crate::connect::{ConnectArgs, Session};
@@ -62,10 +65,12 @@ pub use crate::exit::{ClientExit, client_exit_codes};
 pub use crate::look::{ask, ask_file, ask_plan};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
+pub use crate::tls_files::TlsFiles;
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    ClientVerb, CommandArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord, LogsArgs, MetricsArgs,
-    OperationsArgs, PauseArgs, RestartArgs, ResumeArgs, Severity, StartArgs, StopArgs,
+    ClientVerb, CommandArgs, DeregisterArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord,
+    LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, RegisterArgs, RestartArgs, ResumeArgs,
+    Severity, ShutdownArgs, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

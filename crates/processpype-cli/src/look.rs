@@ -14,7 +14,7 @@ use crate::http::{Answer, Client};
 use crate::print::{ERROR, remark, say, say_error, say_raw, width};
 use crate::verb::{ClientVerb, EventsArgs, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, level, logs, metrics, operate, past, top};
+use crate::{act, doctor, follow, level, logs, membership, metrics, operate, past, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -127,6 +127,9 @@ impl Asking {
             ClientVerb::Start(args) => act::start(self, args).await,
             ClientVerb::Stop(args) => act::stop(self, args).await,
             ClientVerb::Restart(args) => act::restart(self, args).await,
+            ClientVerb::Register(args) => membership::register(self, args).await,
+            ClientVerb::Deregister(args) => act::deregister(self, args).await,
+            ClientVerb::Shutdown(args) => membership::shut_down(self, args).await,
             ClientVerb::Operations(args) => operate::operations(self, args).await,
             ClientVerb::Operation { id } => operate::operation(self, id).await,
             ClientVerb::Cancel { id } => operate::cancel(self, id).await,

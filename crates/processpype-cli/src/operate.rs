@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use processpype_api::{CommandBody, Operation, OperationPage, RestartsPaused};
+use processpype_api::{Operation, OperationPage, RestartsPaused};
 
+use crate::act;
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::look::{Asking, escape};
@@ -49,10 +50,7 @@ async fn restarts(
     path: &str,
     reason: &Option<String>,
 ) -> Result<ClientExit, ClientError> {
-    let body = reason.as_ref().map_or(String::new(), |reason| {
-        let body = CommandBody { reason: Some(reason.clone()) };
-        serde_json::to_string(&body).unwrap_or_default()
-    });
+    let body = act::reason(reason.as_deref());
     let answer = asking.client.post(path, body, Duration::ZERO).await?;
     asking.print(&answer, |it: &RestartsPaused, paper| view::paused(it, paper))?;
     Ok(ClientExit::Done)

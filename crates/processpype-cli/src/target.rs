@@ -34,15 +34,6 @@ pub struct Target {
     prefix: String,
 }
 
-/// The variable that names the file of an authority to believe.
-pub(crate) const CACERT_VARIABLE: &str = "PROCESSPYPE_CACERT";
-
-/// The variable that names the file with the own certificate.
-pub(crate) const CERT_VARIABLE: &str = "PROCESSPYPE_CERT";
-
-/// The variable that names the file with its key.
-pub(crate) const KEY_VARIABLE: &str = "PROCESSPYPE_KEY";
-
 /// Why a text is no address of a control API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidTarget(&'static str);

@@ -5,7 +5,7 @@
 //! 1. Nothing switches the check of the server off.
 //! 2. Nothing global is installed: the provider of cryptography is named here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -17,14 +17,19 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::error::ClientError;
 use crate::http::Socket;
-use crate::target::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE, Target};
+use crate::target::Target;
+use crate::tls_files::TlsFiles;
 
 /// The only protocol above TLS that is spoken here.
 const ALPN: &[u8] = b"http/1.1";
 
 /// Speaks TLS over a connection.
-pub(crate) async fn secure(socket: TcpStream, target: &Target) -> Result<Socket, ClientError> {
-    let config = config()?;
+pub(crate) async fn secure(
+    socket: TcpStream,
+    target: &Target,
+    named: &TlsFiles,
+) -> Result<Socket, ClientError> {
+    let config = config(named)?;
     let name = ServerName::try_from(target.host().to_owned());
     let name = name.map_err(|_| files("the address has no name that a certificate could have"))?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket).await;
@@ -35,14 +40,12 @@ pub(crate) async fn secure(socket: TcpStream, target: &Target) -> Result<Socket,
     Ok(Box::new(connecting.map_err(untrusted)?))
 }
 
-fn config() -> Result<ClientConfig, ClientError> {
+fn config(named: &TlsFiles) -> Result<ClientConfig, ClientError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| files(&error.to_string()))?;
-    let builder = builder.with_root_certificates(roots(named(CACERT_VARIABLE).as_deref())?);
-    let (cert, key) = (named(CERT_VARIABLE), named(KEY_VARIABLE));
-    let own = (cert.as_deref(), key.as_deref());
-    let mut config = match own {
+    let builder = builder.with_root_certificates(roots(named.cacert.as_deref())?);
+    let mut config = match (named.cert.as_deref(), named.key.as_deref()) {
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), key) => {
             // As with curl, both may stand in one file.
@@ -54,10 +57,6 @@ fn config() -> Result<ClientConfig, ClientError> {
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
-}
-
-fn named(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Whom to believe: the authorities in a file, else those of the system.

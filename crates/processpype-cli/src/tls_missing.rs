@@ -5,9 +5,14 @@ use tokio::net::TcpStream;
 use crate::error::ClientError;
 use crate::http::Socket;
 use crate::target::Target;
+use crate::tls_files::TlsFiles;
 
 /// Says that it cannot be spoken.
-pub(crate) async fn secure(_: TcpStream, target: &Target) -> Result<Socket, ClientError> {
+pub(crate) async fn secure(
+    _: TcpStream,
+    target: &Target,
+    _: &TlsFiles,
+) -> Result<Socket, ClientError> {
     let why = "this program was built without the feature `tls`".to_owned();
     Err(ClientError::Untrusted { url: target.to_string(), why })
 }

@@ -38,6 +38,12 @@ pub enum ClientVerb {
     Stop(StopArgs),
     /// Stop a service, if it runs, and start a new generation.
     Restart(RestartArgs),
+    /// Register a service of a known kind; the next start of the process knows nothing of it.
+    Register(RegisterArgs),
+    /// Stop a service and take it out of the application.
+    Deregister(DeregisterArgs),
+    /// Close the application, as SIGTERM does, if its configuration allows it.
+    Shutdown(ShutdownArgs),
     /// List what was asked, and how it ended.
     Operations(OperationsArgs),
     /// Show one operation, also after its end.
@@ -138,6 +144,56 @@ pub struct RestartArgs {
     /// Also restart the services that run and need it.
     #[arg(long)]
     pub with_dependents: bool,
+}
+
+/// What `register` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct RegisterArgs {
+    /// Its kind; `info` lists those of which services can be made.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The file with its section, in YAML, TOML or JSON: the framework's keys and its own. `${VAR}`
+    /// in it is read from the environment of this command line; `-` = standard input, in YAML.
+    #[arg(long, value_name = "FILE")]
+    pub section: Option<PathBuf>,
+    /// The group whose last member it becomes.
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// Start it as well.
+    #[arg(long)]
+    pub start: bool,
+    /// Why; it is kept with the event.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// How long to wait for the start, such as `30s` or `5m`; `0` = do not wait.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub wait: HumanDuration,
+    /// Only say what would happen.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What `deregister` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct DeregisterArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would be shown as help")]
+    pub command: CommandArgs,
+    /// Also stop and take out the services that depend on it.
+    #[arg(long)]
+    pub cascade: bool,
+}
+
+/// What `shutdown` takes.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ShutdownArgs {
+    /// Why; it is kept with the event.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// How long to wait until it has closed, such as `30s` or `5m`; `0` = do not wait.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub wait: HumanDuration,
 }
 
 /// What `operations` takes.

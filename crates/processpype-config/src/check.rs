@@ -301,7 +301,7 @@ impl<'a> Walk<'a> {
         let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
         let named = self.path.iter().any(|key| show::names_a_secret(key));
         // Who sent a body knows what is in it; who reads a log of answers should not.
-        let sent = slot.node.at.origin() == Origin::Body;
+        let sent = slot.node.at.origin().was_sent();
         known && !secret && !named && !sent && matches!(slot.node.kind, Kind::Scalar(..))
     }
 

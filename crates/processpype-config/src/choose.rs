@@ -23,7 +23,6 @@
 use crate::check::{Slot, View, Walk};
 use crate::describe;
 use crate::node::Map;
-use crate::origin::Origin;
 use crate::rules::{Group, Id, Shape};
 use crate::show;
 use crate::types::Types;
@@ -75,7 +74,7 @@ impl<'a> Walk<'a> {
         }
         let valid: Vec<&str> = texts.into_iter().flatten().collect();
         let secret = secret
-            || slot.node.at.origin() == Origin::Body
+            || slot.node.at.origin().was_sent()
             || fitting.iter().any(|id| self.rules.may_be_secret(*id));
         self.report(|walk| {
             let shown = (!secret).then(|| show::value_of(slot.node, text));
@@ -161,7 +160,7 @@ impl<'a> Walk<'a> {
         if found.is_none() {
             self.report(|walk| {
                 let path = show::join(&walk.path_text(), key);
-                let is_hidden = secret || entry.node.at.origin() == Origin::Body;
+                let is_hidden = secret || entry.node.at.origin().was_sent();
                 let written = written.filter(|_| !is_hidden);
                 let shown = written.map(show::value);
                 let subject = shown.as_deref().unwrap_or("the value");

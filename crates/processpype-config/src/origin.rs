@@ -113,6 +113,11 @@ impl Origin {
     pub fn api(actor: impl Into<String>) -> Self {
         Self::Api { actor: actor.into() }
     }
+
+    /// Whether it came over an API: who sent it knows it, and a problem need not repeat it.
+    pub(crate) fn was_sent(&self) -> bool {
+        matches!(self, Self::Api { .. } | Self::Body)
+    }
 }
 
 impl fmt::Display for Origin {

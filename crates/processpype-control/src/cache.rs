@@ -1,4 +1,5 @@
-//! Answers that are made at most once per version of what they show.
+//! Answers that are made at most once per version of what they show, or once for as long as nobody
+//! joins or leaves.
 //!
 //! # Invariants
 //!
@@ -8,6 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use processpype_runtime::Layout;
 
 /// Keeps the newest value.
 #[derive(Debug)]
@@ -43,6 +45,33 @@ impl<T> Cache<T> {
     fn hit(&self, version: u64) -> Option<Arc<T>> {
         let newest = self.newest.load();
         newest.as_ref().filter(|newest| newest.0 == version).map(|newest| Arc::clone(&newest.1))
+    }
+}
+
+/// Keeps what was made of the newest layout.
+#[derive(Debug)]
+pub(crate) struct PerLayout<T>(Mutex<Option<(Arc<Layout>, Arc<T>)>>);
+
+// === impl PerLayout ===
+
+impl<T> Default for PerLayout<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> PerLayout<T> {
+    /// Returns the value for a layout, made by `make` if it is another one than the last time.
+    pub(crate) fn get(&self, layout: &Arc<Layout>, make: impl FnOnce() -> T) -> Arc<T> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((made_of, value)) if Arc::ptr_eq(made_of, layout) => Arc::clone(value),
+            _ => {
+                let value = Arc::new(make());
+                *kept = Some((Arc::clone(layout), Arc::clone(&value)));
+                value
+            }
+        }
     }
 }
 

@@ -127,9 +127,11 @@ fn endpoint(page: &mut String, document: &Value, method: &str, path: &str, opera
         let _ = write!(page, "<p>{}</p>", inline(description));
     }
     parameters(page, list(&operation["parameters"]));
-    let body = &operation["requestBody"]["content"]["application/json"]["schema"];
-    if body.is_object() {
-        let _ = write!(page, "<h4>Body</h4><p>{}, may be left out.</p>", shape(body));
+    let body = &operation["requestBody"];
+    let schema = &body["content"]["application/json"]["schema"];
+    if schema.is_object() {
+        let rest = if body["required"] == true { "" } else { ", may be left out" };
+        let _ = write!(page, "<h4>Body</h4><p>{}{rest}.</p>", shape(schema));
     }
     responses(page, document, &operation["responses"]);
     page.push_str("</article>");

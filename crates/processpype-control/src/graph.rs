@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Edges and groups come from the layout, which does not change; only the nodes are of now.
+//! 1. Edges and groups come from the layout, nodes from the statuses.
 //! 2. A name of a service or a group is safe in every format: it is made of letters, digits, `-`
 //!    and `_`.
 
@@ -43,8 +43,7 @@ pub(crate) fn graph(
 }
 
 /// Returns the edges of an application, for the wire.
-#[must_use]
-pub fn edges(layout: &Layout) -> Vec<Edge> {
+pub(crate) fn edges(layout: &Layout) -> Vec<Edge> {
     let edge = |edge: &NamedEdge| Edge {
         dependent: layout.name(edge.dependent).to_string(),
         provider: layout.name(edge.provider).to_string(),
@@ -55,8 +54,7 @@ pub fn edges(layout: &Layout) -> Vec<Edge> {
 }
 
 /// Returns the groups of an application, for the wire.
-#[must_use]
-pub fn groups(layout: &Layout) -> Vec<Group> {
+pub(crate) fn groups(layout: &Layout) -> Vec<Group> {
     let group = |group: &NamedGroup| Group {
         name: group.name.to_string(),
         strategy: group.strategy.as_str().to_owned(),

@@ -20,9 +20,15 @@
 //! # async fn example(manager: processpype_runtime::Manager) -> Result<(), Box<dyn
 //! std::error::Error>> { use std::time::Duration;
 //!
-//! use processpype_control::{ControlSettings, Server};
+//! use processpype_control::{ControlSettings, Server, ServiceDoc};
 //!
-//! let bound = Server::new(manager, ControlSettings::default(), &[])?.bind().await?;
+//! let describe = |service: &processpype_runtime::LaidOut| ServiceDoc {
+//!     name: service.name.to_string(),
+//!     description: None,
+//!     config_schema: None,
+//!     has_routes: service.made_by.may_have_routes(),
+//! };
+//! let bound = Server::new(manager, ControlSettings::default(), describe)?.bind().await?;
 //! println!("listening on {:?}", bound.address());
 //! let running = bound.serve();
 //! // …until the application has closed:
@@ -54,6 +60,7 @@ mod operations;
 mod pace;
 mod passage;
 mod places;
+mod plan;
 mod precondition;
 mod probes;
 mod query;
@@ -80,12 +87,12 @@ pub use crate::auth::{InvalidToken, TOKEN_LENGTH_MIN, TOKEN_NAME_MAX, Token};
 pub use crate::certificate::{CertificateRule, InvalidCertificateRule, Whose};
 pub use crate::convert::event as wire_event;
 pub use crate::error::{BindError, SettingsError};
-pub use crate::graph::{edges, groups};
 pub use crate::listen::{Bound, Drained, Running};
 pub use crate::listener::{
     Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Proofs, Surfaces,
 };
 pub use crate::local_token::{LocalToken, LocalTokenError, LocalTokenFile};
+pub use crate::plan::planned;
 pub use crate::rate::Rate;
 pub use crate::server::Server;
 pub use crate::settings::{ControlSettings, Limits};

@@ -82,6 +82,9 @@ impl Bound {
         for listener in settings.all_listeners() {
             open.push(Open::bind(&listener, proofs, &settings.certificates, now).await?);
         }
+        let speaking = open.iter().filter_map(|open| Some((open.name.clone(), open.tls.clone()?)));
+        // There is one server to a control plane, and it binds once.
+        let _ = control.speaking.set(speaking.collect());
         let manager = control.manager.clone();
         Ok(Self { open, router, limits: settings.limits, manager, closing })
     }
@@ -172,7 +175,7 @@ impl Drop for Running {
 /// Begins to look for new certificates.
 fn renew(tls: Arc<Acceptor>, manager: Manager) -> JoinHandle<()> {
     #[expect(clippy::disallowed_methods, reason = "looking for certificates is no service's task")]
-    tokio::spawn(async move { tls.renew_forever(|| manager.now()).await })
+    tokio::spawn(async move { tls.renew_forever(&manager).await })
 }
 
 /// Waits until the value is true, or its sender is gone.

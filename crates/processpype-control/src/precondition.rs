@@ -33,6 +33,11 @@ impl Conditions {
         Self { expects: expects(headers, query), key: key(headers, query) }
     }
 
+    /// Reads the headers of a request about what is not there yet, which is in no generation.
+    pub(crate) fn take_key(headers: &HeaderMap, query: &mut Query) -> Self {
+        Self { expects: None, key: key(headers, query) }
+    }
+
     /// Adds them to a request.
     pub(crate) fn on(&self, mut request: Request) -> Request {
         if let Some(generations) = &self.expects {

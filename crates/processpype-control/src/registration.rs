@@ -8,6 +8,8 @@
 //!    kinds there are, and of which services may be made, is its to say.
 //! 3. What is wrong in a section is told by path, message and what would be valid, never by value.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -23,7 +25,8 @@ use processpype_runtime::{
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::query::Query;
+use crate::precondition::Conditions;
+use crate::query::{Query, did_you_mean};
 use crate::refusal::{self, busy};
 use crate::server::Control;
 use crate::{commands, convert, reply, status};
@@ -42,9 +45,11 @@ pub(crate) async fn register(
     let mut query = Query::of(request.uri());
     let wait = query.wait("wait", limits.default_wait, limits.max_wait);
     let is_dry = query.flag("dry_run");
+    let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
     let Ok(_place) = control.commands.try_acquire() else { return Err(busy()) };
     let body: RegisterBody = commands::read(control, request).await?;
+    by = conditions.on(by).digested(digest(&body));
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }
@@ -74,6 +79,14 @@ pub(crate) async fn register(
         }
         Err(_) => accepted(control, id, name.as_str()),
     }
+}
+
+/// Stands for a body: under one key, another body is another request.
+fn digest(body: &RegisterBody) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // Two maps with the same keys and values are written alike: keys are sorted.
+    serde_json::to_string(body).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Carries out `POST /shutdown`.
@@ -115,7 +128,7 @@ fn wanted(control: &Control, body: &RegisterBody, actor: &str) -> Result<Registr
     let name = match ServiceName::new(&body.name) {
         Ok(name) => Some(name),
         Err(error) => {
-            faults.push(Fault::new("name", error.to_string()));
+            faults.push(Fault::new("name", format!("it is no service name: {}", error.fault())));
             None
         }
     };
@@ -161,8 +174,11 @@ fn section(body: &RegisterBody, actor: &str, faults: &mut Vec<Fault>) -> Option<
 fn unmade(kind: &str, error: &CreateError) -> Problem {
     match error {
         CreateError::UnknownKind { creatable } => {
-            let message = format!("there is no kind `{kind}`");
-            let fault = Fault { valid: creatable.clone(), ..Fault::new("kind", message) };
+            let fault = Fault {
+                valid: creatable.clone(),
+                help: did_you_mean(kind, creatable.iter().map(String::as_str)),
+                ..Fault::new("kind", "there is no such kind")
+            };
             invalid(vec![fault])
         }
         CreateError::NotCreatable { creatable } => {
@@ -216,6 +232,9 @@ fn refused(control: &Control, body: &RegisterBody, error: RegisterError) -> Prob
             Problem::new(Code::TooManyServices, detail)
         }
         RegisterError::Start(error) => refusal::problem("start", &body.name, &error),
+        RegisterError::KeyReused { operation } => {
+            refusal::problem("register", &body.name, &CommandError::KeyReused { operation })
+        }
         RegisterError::Closing => refusal::problem("register", &body.name, &CommandError::Closing),
         RegisterError::Busy => return busy(),
         _ => reply::internal("a service was refused for an unknown reason"),

@@ -2,21 +2,22 @@
 //!
 //! # Invariants
 //!
-//! 1. All that is the same for every request is rendered once; what describes the interface, for
-//!    the first who asks for it: a process does not wait for it before it listens.
+//! 1. What describes plan and interface is rendered for the first who asks for it, and again when
+//!    a service has joined or left: a process does not wait for it before it listens.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, Unready, document};
-use processpype_runtime::{Manager, Timestamp};
+use processpype_runtime::{LaidOut, Layout, Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, PerLayout};
 use crate::docs;
 use crate::error::{BindError, SettingsError};
 use crate::gate::Visitor;
@@ -29,6 +30,7 @@ use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::routes;
 use crate::settings::ControlSettings;
+use crate::tls::Acceptor;
 use crate::traffic::Traffic;
 
 /// A control plane that does not listen yet.
@@ -73,14 +75,17 @@ pub(crate) struct Control {
     /// One for each of the formats of a graph.
     pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
     pub(crate) timeline: Cache<Rendered>,
-    pub(crate) plan: Rendered,
-    pub(crate) documents: Lazy<Documents>,
+    pub(crate) plan: PerLayout<Rendered>,
+    pub(crate) documents: PerLayout<Documents>,
+    pub(crate) describe: Describe,
+    /// What speaks TLS, with the address of its listener; known once the addresses are taken.
+    pub(crate) speaking: OnceLock<Vec<(String, Arc<Acceptor>)>>,
     /// When it was made.
     pub(crate) since: Timestamp,
 }
 
-/// Made by whoever looks first.
-type Lazy<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
+/// Says what a service is.
+pub(crate) struct Describe(Box<dyn Fn(&LaidOut) -> ServiceDoc + Send + Sync>);
 
 /// What describes the interface, for programs and for people.
 #[derive(Debug)]
@@ -94,22 +99,17 @@ pub(crate) struct Documents {
 impl Server {
     /// Makes the control plane of the application behind `manager`.
     ///
+    /// `describe` says what a service is, for the document of the interface.
+    ///
     /// # Errors
     ///
     /// Returns [`SettingsError`] if `api_prefix` is no prefix.
     pub fn new(
         manager: Manager,
         settings: ControlSettings,
-        services: &[ServiceDoc],
+        describe: impl Fn(&LaidOut) -> ServiceDoc + Send + Sync + 'static,
     ) -> Result<Self, SettingsError> {
         SettingsError::check_prefix(&settings.api_prefix)?;
-        let about = About {
-            title: settings.title.clone(),
-            version: settings.version.clone(),
-            prefix: settings.api_prefix.clone(),
-        };
-        let services = services.to_vec();
-        let documents = move || Documents::new(&about, &services);
         let (closing, closed) = watch::channel(false);
         let since = manager.now();
         let control = Control {
@@ -130,8 +130,10 @@ impl Server {
             unready: Cache::default(),
             graphs: Default::default(),
             timeline: Cache::default(),
-            plan: Rendered::json(&settings.plan),
-            documents: LazyLock::new(Box::new(documents)),
+            plan: PerLayout::default(),
+            documents: PerLayout::default(),
+            describe: Describe(Box::new(describe)),
+            speaking: OnceLock::new(),
             since,
             settings,
         };
@@ -169,10 +171,25 @@ impl Server {
 // === impl Documents ===
 
 impl Documents {
-    fn new(about: &About, services: &[ServiceDoc]) -> Self {
-        let document = document(about, services);
+    fn of(control: &Control, layout: &Layout) -> Self {
+        let settings = &control.settings;
+        let about = About {
+            title: settings.title.clone(),
+            version: settings.version.clone(),
+            prefix: settings.api_prefix.clone(),
+        };
+        let services: Vec<ServiceDoc> = layout.services.iter().map(&control.describe.0).collect();
+        let document = document(&about, &services);
         let page = docs::page(&document, &about.prefix).into();
         Self { openapi: Rendered::json(&document), page }
+    }
+}
+
+// === impl Describe ===
+
+impl fmt::Debug for Describe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Describe")
     }
 }
 
@@ -181,5 +198,10 @@ impl Documents {
 impl Control {
     pub(crate) fn prefix(&self) -> &str {
         &self.settings.api_prefix
+    }
+    /// Returns what describes the interface, with the services that are there now.
+    pub(crate) fn documents(&self) -> Arc<Documents> {
+        let layout = self.manager.layout();
+        self.documents.get(&layout, || Documents::of(self, &layout))
     }
 }

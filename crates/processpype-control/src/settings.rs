@@ -12,6 +12,7 @@ use crate::certificate::CertificateRule;
 use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
+use processpype_runtime::STARTS_AT_ONCE;
 use processpype_telemetry::{Backlog, Levels, Logs};
 
 /// What the control plane is told by the application.
@@ -41,8 +42,10 @@ pub struct ControlSettings {
     pub allowed_hosts: Vec<String>,
     /// Whether an admin may close the application with `POST /shutdown`.
     pub shutdown_endpoint: bool,
-    /// The order of start and stop, as it is told.
+    /// What is told of the plan beside its services: times around it, and warnings.
     pub plan: Plan,
+    /// How many services may be starting at once; the plan's times depend on it.
+    pub starts_at_once: usize,
     /// Optional parts of the framework that are built in.
     pub features: Vec<String>,
     /// The newest lines of the log, if the log is the application's.
@@ -128,6 +131,7 @@ impl Default for ControlSettings {
             allowed_hosts: Vec::new(),
             shutdown_endpoint: false,
             plan: Plan::default(),
+            starts_at_once: STARTS_AT_ONCE,
             features: Vec::new(),
             logs: None,
             backlog: None,

@@ -55,6 +55,7 @@ pub(crate) fn info(control: &Control) -> Response {
         started_at: convert::time(control.since),
         uptime_seconds: uptime / 1000,
         services: control.manager.names().len() as u64,
+        creatable_kinds: control.manager.creatable(),
     };
     reply::json(StatusCode::OK, &info)
 }

@@ -32,6 +32,7 @@ use crate::group::{GroupSpec, NamedGroup};
 use crate::hang::HangLimit;
 use crate::kind::Kind;
 pub(crate) use crate::kind::Make;
+use crate::layout::Layout;
 use crate::problem::PlanError;
 use crate::shared::SharedValues;
 use crate::supervisor::ABORT_RESERVE;
@@ -327,29 +328,7 @@ impl Blueprint {
     /// Services that do not start with the application are not in it.
     #[must_use]
     pub fn plan(&self, starts_at_once: usize) -> Plan {
-        let starts = self.starting();
-        Plan::new(
-            &self.graph,
-            |id| starts[id.index()],
-            |id| self.specs[id.index()].options.budget(),
-            starts_at_once,
-        )
-    }
-
-    /// Returns which services start with the application: those with autostart, and what they need.
-    fn starting(&self) -> Vec<bool> {
-        let autostart = |id: ServiceId| {
-            let options = &self.specs[id.index()].options;
-            options.enabled && options.autostart
-        };
-        let mut starts: Vec<bool> = self.graph.services().map(autostart).collect();
-        for id in self.graph.waves().into_iter().rev().flatten() {
-            for (provider, policy) in self.graph.provider_edges(id) {
-                let enabled = self.specs[provider.index()].options.enabled;
-                starts[provider.index()] |= starts[id.index()] && enabled && policy.gates();
-            }
-        }
-        starts
+        Layout::of(self).plan(starts_at_once)
     }
 }
 

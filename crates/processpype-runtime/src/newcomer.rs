@@ -82,6 +82,11 @@ pub enum RegisterError {
     TooMany,
     /// It could join, but its start would be refused.
     Start(CommandError),
+    /// The same actor has used the same key for another request.
+    KeyReused {
+        /// The operation of that request.
+        operation: OperationId,
+    },
     /// The application is closing.
     Closing,
     /// Too many commands are on the way.
@@ -205,6 +210,9 @@ impl fmt::Display for RegisterError {
                 write!(f, "no more than {REGISTERED_MAX} services can join at run time")
             }
             Self::Start(error) => write!(f, "it could not be started: {error}"),
+            Self::KeyReused { operation } => {
+                write!(f, "its key stands for another request, operation {}", operation.0)
+            }
             Self::Closing => f.write_str("the application is closing"),
             Self::Busy => f.write_str("too many commands are on their way"),
         }

@@ -41,6 +41,9 @@ pub struct Request {
     pub expects: Option<Vec<Generation>>,
     /// Names the request, so that it can be repeated without being carried out twice.
     pub key: Option<Arc<str>>,
+    /// Stands for what is asked beyond the words of a command, such as the body of a registration:
+    /// under one key, requests with different digests are different requests.
+    pub digest: Option<u64>,
 }
 
 /// An accepted command. Dropping it does not cancel the command.
@@ -159,6 +162,8 @@ pub(crate) enum Order {
     Shutdown(Request, oneshot::Sender<Result<Shutdown, CommandError>>),
     /// How the durable journal is doing, with the cause and the text of an event.
     Recording(&'static str, Arc<str>, Recording),
+    /// What happened to the application, with the cause and the text of an event.
+    Note(&'static str, Arc<str>),
     /// Says that the supervisor takes orders.
     Answer(oneshot::Sender<()>),
 }
@@ -270,7 +275,7 @@ impl Request {
     /// Such as `api:loopback`, `cli:alice` or `code`. It is shown in statuses and events.
     #[must_use]
     pub fn by(actor: &str) -> Self {
-        Self { actor: actor.into(), reason: None, expects: None, key: None }
+        Self { actor: actor.into(), reason: None, expects: None, key: None, digest: None }
     }
 
     /// Adds the reason.
@@ -299,6 +304,15 @@ impl Request {
     #[must_use]
     pub fn keyed(mut self, key: &str) -> Self {
         self.key = Some(key.into());
+        self
+    }
+
+    /// Adds what stands for the rest of what is asked, such as a hash of it.
+    ///
+    /// Only what is asked under a [key](Self::keyed) is compared by it.
+    #[must_use]
+    pub fn digested(mut self, digest: u64) -> Self {
+        self.digest = Some(digest);
         self
     }
 }

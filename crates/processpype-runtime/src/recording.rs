@@ -1,11 +1,11 @@
-//! What is told about the durable journal: by whoever writes it, to the supervisor and from there
-//! to everybody.
+//! What is told by those who work beside the supervisor: how the durable journal is doing, by
+//! whoever writes it; new certificates, by whoever looks for them.
 //!
 //! # Invariants
 //!
 //! 1. The journal is written elsewhere; here is only told how that goes. Nothing here waits for a
 //!    disk.
-//! 2. Who writes does not keep the application alive: a [`Reporter`] is no handle.
+//! 2. Who tells does not keep the application alive: a [`Reporter`] is no handle.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct Recording {
     pub lost: u64,
 }
 
-/// Tells the supervisor how the durable journal is doing.
+/// Tells the supervisor what happens beside it, and from there everybody.
 #[derive(Clone, Debug)]
 pub struct Reporter(mpsc::WeakSender<Order>);
 
@@ -53,6 +53,16 @@ impl Reporter {
     pub fn tell(&self, cause: &'static str, message: &str, recording: Recording) {
         if let Some(orders) = self.0.upgrade() {
             let _ = orders.try_send(Order::Recording(cause, message.into(), recording));
+        }
+    }
+
+    /// Tells what happened to the application as a whole, as an event with this cause.
+    ///
+    /// Never waits. If the supervisor is flooded with commands, the news is dropped: whoever tells
+    /// writes it into the log too.
+    pub fn note(&self, cause: &'static str, message: &str) {
+        if let Some(orders) = self.0.upgrade() {
+            let _ = orders.try_send(Order::Note(cause, message.into()));
         }
     }
 

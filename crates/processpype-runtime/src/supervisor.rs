@@ -28,6 +28,7 @@
 mod acting;
 mod closing;
 mod ending;
+mod keys;
 mod launch;
 mod leveling;
 mod membership;
@@ -66,9 +67,9 @@ use crate::timers::{Due, Timers};
 use crate::vitals::Watched;
 
 pub use self::closing::Closed;
+pub use self::keys::IDEMPOTENCY_WINDOW;
 pub use self::launch::Launch;
 pub use self::leveling::LEVEL_MAX;
-pub use self::operations::IDEMPOTENCY_WINDOW;
 pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
 
@@ -109,7 +110,7 @@ pub struct Supervisor {
     operations: HashMap<OperationId, Waiting>,
     next_operation: u64,
     /// The requests that were given under a key, for as long as their operations are known.
-    keys: HashMap<operations::Key, operations::Keyed>,
+    keys: HashMap<keys::Key, keys::Keyed>,
     actions: Vec<Action>,
     /// The restarts of each group, by its number.
     groups: Vec<recovery::GroupBudget>,

@@ -43,7 +43,7 @@ use crate::mint;
 use crate::pulse::Pulse;
 use crate::recorder::{Recorded, Recorder};
 use crate::running::{SERVER_GRACE, control_settings, follow, launch, show_log, tell_recorder};
-use crate::schema::service_docs;
+use crate::schema::service_doc;
 use crate::setup::Setup;
 use crate::signals::Signals;
 
@@ -98,7 +98,6 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     };
     let mut settings = control_settings(&setup);
     let title = settings.title.clone();
-    let docs = service_docs(&setup);
     let recorder = Recorder::open(&setup.settings.observability.events);
     let mut launch = launch(&setup, services.handle().clone(), Some(&log));
     tell_recorder(&mut launch, recorder.as_ref());
@@ -109,7 +108,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let (manager, future) = setup.blueprint.launch(launch);
     drop(entered);
     let bound = if setup.has_server {
-        let server = match Server::new(manager.clone(), settings, &docs) {
+        let server = match Server::new(manager.clone(), settings, service_doc) {
             Ok(server) => server,
             Err(error) => return fail(Exit::Configuration, &error.to_string()),
         };

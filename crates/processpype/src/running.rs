@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use crate::application::Application;
 use crate::creation::KindCreator;
 use crate::recorder::{Recorded, Recorder};
-use crate::schema::service_docs;
+use crate::schema::service_doc;
 use crate::setup::{Setup, SetupError};
 
 /// How long the control plane may take to let go of its clients once the services are gone.
@@ -120,7 +120,6 @@ impl Application {
     pub async fn start(self) -> Result<Running, StartError> {
         let setup = self.setup().map_err(StartError::Setup)?;
         let server_settings = setup.has_server.then(|| control_settings(&setup));
-        let docs = service_docs(&setup);
         let recorder = Recorder::open(&setup.settings.observability.events);
         let mut launch = launch(&setup, Handle::current(), None);
         tell_recorder(&mut launch, recorder.as_ref());
@@ -128,7 +127,7 @@ impl Application {
         let recorded = follow(recorder, &manager);
         let server = match server_settings {
             Some(settings) => {
-                let server = Server::new(manager.clone(), settings, &docs);
+                let server = Server::new(manager.clone(), settings, service_doc);
                 let server = server.map_err(StartError::Settings)?;
                 Some(server.bind().await.map_err(StartError::Bind)?.serve())
             }
@@ -332,6 +331,7 @@ pub(crate) fn control_settings(setup: &Setup) -> ControlSettings {
     server.limits.over(&mut control.limits);
     control.shutdown_endpoint = server.shutdown_endpoint;
     control.plan = crate::cli::wire_plan(setup);
+    control.starts_at_once = setup.limits.starts_at_once;
     control
 }
 

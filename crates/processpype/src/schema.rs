@@ -15,7 +15,7 @@ mod reference;
 
 use processpype_config::SecretsConfig;
 use processpype_control::ServiceDoc;
-use processpype_runtime::{ConfigType, Kind, Spec};
+use processpype_runtime::{ConfigType, Kind, LaidOut, Layout};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -28,21 +28,24 @@ use crate::setup::Setup;
 
 /// Returns what the control plane documents of each service.
 pub(crate) fn service_docs(setup: &Setup) -> Vec<ServiceDoc> {
-    let doc = |spec: &Spec| {
-        let mut schema = spec.kind.config_types().first().map(ConfigType::own_schema);
-        if let Some(object) = schema.as_mut().and_then(schemars::Schema::as_object_mut) {
-            object.values_mut().for_each(drop_rust);
-            drop_rust_of(object);
-        }
-        let described = schema.as_ref().and_then(|schema| schema.get("description"));
-        ServiceDoc {
-            name: spec.name.as_str().to_owned(),
-            description: described.and_then(Value::as_str).map(str::to_owned),
-            config_schema: schema,
-            has_routes: spec.kind.may_have_routes(),
-        }
-    };
-    setup.blueprint.specs().iter().map(doc).collect()
+    Layout::of(&setup.blueprint).services.iter().map(service_doc).collect()
+}
+
+/// Returns what the control plane documents of one service.
+pub(crate) fn service_doc(service: &LaidOut) -> ServiceDoc {
+    let LaidOut { name, made_by, .. } = service;
+    let mut schema = made_by.config_types().first().map(ConfigType::own_schema);
+    if let Some(object) = schema.as_mut().and_then(schemars::Schema::as_object_mut) {
+        object.values_mut().for_each(drop_rust);
+        drop_rust_of(object);
+    }
+    let described = schema.as_ref().and_then(|schema| schema.get("description"));
+    ServiceDoc {
+        name: name.to_string(),
+        description: described.and_then(Value::as_str).map(str::to_owned),
+        config_schema: schema,
+        has_routes: made_by.may_have_routes(),
+    }
 }
 
 /// Returns the JSON Schema (2020-12) of the application's whole file.

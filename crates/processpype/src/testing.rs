@@ -81,7 +81,7 @@ pub use self::probe::{Act, Hook, Probe, ProbeService, Script};
 pub use self::response::TestResponse;
 use crate::application::Application;
 use crate::running::{control_settings, launch};
-use crate::schema::service_docs;
+use crate::schema::service_doc;
 use crate::setup::SetupError;
 
 /// How long [`TestApp::wait`] waits at most, in the test's time.
@@ -149,11 +149,10 @@ fn begin_watched(app: Application, watch: Option<(&str, &Watch)>) -> Result<Test
         setup.blueprint.watch(service, watch);
     }
     let settings = control_settings(&setup);
-    let docs = service_docs(&setup);
     let mut launch = launch(&setup, Handle::current(), None);
     launch.seed = SEED;
     let (manager, supervisor) = setup.blueprint.launch(launch);
-    let server = Server::new(manager.clone(), settings, &docs);
+    let server = Server::new(manager.clone(), settings, service_doc);
     let server = server.map_err(|error| SetupError::of_settings(&error))?;
     let router = server.router();
     let supervisor = Handle::current().spawn(supervisor.run());

@@ -11,6 +11,7 @@ pub struct Answer {
     pub description: &'static str,
     /// The media type of the body; empty = whatever the service sends.
     pub media: &'static str,
-    /// The schema of the body, if it is JSON.
+    /// The schema of the body, if it is JSON of a known shape. Otherwise JSON is an object, and all
+    /// else is text.
     pub schema: Option<fn(&mut SchemaGenerator) -> Schema>,
 }

@@ -3,10 +3,17 @@
 use processpype_core::Role;
 use schemars::SchemaGenerator;
 
+use super::command::ORDER_PROBLEMS;
+use super::lists::both;
 use super::parameter::NAME;
 use super::{Access, Body, Endpoint, EndpointId, Method, READ, ok};
 use crate::level::{LevelBody, LevelChanged, LevelStatus, Levels};
 use crate::problem::Code;
+
+const CHANGE_PROBLEMS: [Code; 9] = both(&ORDER_PROBLEMS, &[Code::LogsUnavailable]);
+
+const RESET_PROBLEMS: [Code; 4] =
+    [Code::InvalidQuery, Code::LogsUnavailable, Code::Closing, Code::Busy];
 
 const CHANGE: Endpoint = Endpoint {
     method: Method::Put,
@@ -14,19 +21,9 @@ const CHANGE: Endpoint = Endpoint {
     tag: "logs",
     description: "It ends by itself, and what is configured holds again; a change that holds \
         already gets this level and this end. What is to stay belongs to the configuration.",
-    body: Some(Body(SchemaGenerator::subschema_for::<LevelBody>)),
+    body: Some(Body { schema: SchemaGenerator::subschema_for::<LevelBody>, is_required: true }),
     answers: &[ok("It holds.", SchemaGenerator::subschema_for::<LevelChanged>)],
-    problems: &[
-        Code::RequestTimeout,
-        Code::BodyTooLarge,
-        Code::UnsupportedMediaType,
-        Code::MalformedBody,
-        Code::InvalidBody,
-        Code::InvalidQuery,
-        Code::LogsUnavailable,
-        Code::Closing,
-        Code::Busy,
-    ],
+    problems: &CHANGE_PROBLEMS,
     ..READ
 };
 
@@ -35,7 +32,7 @@ const RESET: Endpoint = Endpoint {
     access: Access::Role(Role::Operator),
     tag: "logs",
     answers: &[ok("It is so now.", SchemaGenerator::subschema_for::<LevelChanged>)],
-    problems: &[Code::InvalidQuery, Code::LogsUnavailable, Code::Closing, Code::Busy],
+    problems: &RESET_PROBLEMS,
     ..READ
 };
 
@@ -57,18 +54,7 @@ pub(super) const CHANGE_SERVICE_LEVEL: Endpoint = Endpoint {
     path: SERVICE_PATH,
     summary: "Change how much is logged of a service, for a while",
     parameters: &[NAME],
-    problems: &[
-        Code::UnknownService,
-        Code::RequestTimeout,
-        Code::BodyTooLarge,
-        Code::UnsupportedMediaType,
-        Code::MalformedBody,
-        Code::InvalidBody,
-        Code::InvalidQuery,
-        Code::LogsUnavailable,
-        Code::Closing,
-        Code::Busy,
-    ],
+    problems: &both::<_, 10>(&CHANGE_PROBLEMS, &[Code::UnknownService]),
     ..CHANGE
 };
 
@@ -77,13 +63,7 @@ pub(super) const RESET_SERVICE_LEVEL: Endpoint = Endpoint {
     path: SERVICE_PATH,
     summary: "Let the configured level of a service hold again",
     parameters: &[NAME],
-    problems: &[
-        Code::UnknownService,
-        Code::InvalidQuery,
-        Code::LogsUnavailable,
-        Code::Closing,
-        Code::Busy,
-    ],
+    problems: &both::<_, 5>(&RESET_PROBLEMS, &[Code::UnknownService]),
     ..RESET
 };
 

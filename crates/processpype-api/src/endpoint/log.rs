@@ -2,6 +2,7 @@
 
 use schemars::SchemaGenerator;
 
+use super::lists::both;
 use super::parameter::{LAST_EVENT_ID, NAME, Parameter, Place, Shape};
 use super::{Endpoint, EndpointId, READ, file, ok};
 use crate::log::{LOG_LINES_PER_PAGE, LOG_SCOPES, LogPage, MAX_LOG_LINES_PER_PAGE, SEVERITIES};
@@ -55,6 +56,10 @@ const STREAM_AFTER: Parameter = Parameter {
     ..AFTER
 };
 
+const PAGE_PARAMETERS: [Parameter; 5] = [AFTER, LIMIT, LEVEL, CONTAINS, SINCE];
+
+const STREAM_PARAMETERS: [Parameter; 4] = [STREAM_AFTER, LEVEL, CONTAINS, LAST_EVENT_ID];
+
 const PAGE: Endpoint = Endpoint {
     tag: "logs",
     description: "The newest lines are kept in memory, as they were logged: after levels and \
@@ -76,7 +81,7 @@ pub(super) const SERVICE_LOGS: Endpoint = Endpoint {
     id: EndpointId::ServiceLogs,
     path: "/services/{name}/-/logs",
     summary: "The newest log lines of a service",
-    parameters: &[NAME, AFTER, LIMIT, LEVEL, CONTAINS, SINCE],
+    parameters: &both::<_, 6>(&[NAME], &PAGE_PARAMETERS),
     problems: &[Code::UnknownService, Code::InvalidQuery, Code::LogsUnavailable],
     ..PAGE
 };
@@ -85,7 +90,7 @@ pub(super) const SERVICE_LOG_STREAM: Endpoint = Endpoint {
     id: EndpointId::ServiceLogStream,
     path: "/services/{name}/-/logs/stream",
     summary: "What a service logs, as server-sent events",
-    parameters: &[NAME, STREAM_AFTER, LEVEL, CONTAINS, LAST_EVENT_ID],
+    parameters: &both::<_, 5>(&[NAME], &STREAM_PARAMETERS),
     problems: &[Code::UnknownService, Code::InvalidQuery, Code::Busy, Code::LogsUnavailable],
     ..STREAM
 };
@@ -94,7 +99,7 @@ pub(super) const LOGS: Endpoint = Endpoint {
     id: EndpointId::Logs,
     path: "/logs",
     summary: "The newest log lines of the application",
-    parameters: &[SCOPE, AFTER, LIMIT, LEVEL, CONTAINS, SINCE],
+    parameters: &both::<_, 6>(&[SCOPE], &PAGE_PARAMETERS),
     problems: &[Code::InvalidQuery, Code::LogsUnavailable],
     ..PAGE
 };
@@ -103,7 +108,7 @@ pub(super) const LOG_STREAM: Endpoint = Endpoint {
     id: EndpointId::LogStream,
     path: "/logs/stream",
     summary: "What the application logs, as server-sent events",
-    parameters: &[SCOPE, STREAM_AFTER, LEVEL, CONTAINS, LAST_EVENT_ID],
+    parameters: &both::<_, 5>(&[SCOPE], &STREAM_PARAMETERS),
     problems: &[Code::InvalidQuery, Code::Busy, Code::LogsUnavailable],
     ..STREAM
 };

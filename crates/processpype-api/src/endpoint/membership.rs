@@ -3,7 +3,8 @@
 use processpype_core::Role;
 use schemars::SchemaGenerator;
 
-use super::command::COMMAND;
+use super::command::{COMMAND, ORDER_PROBLEMS, START_PROBLEMS, STOP_PROBLEMS};
+use super::lists::both;
 use super::parameter::{CASCADE, DRY_RUN, IDEMPOTENCY_KEY, IF_MATCH, NAME, Parameter, WAIT};
 use super::{Access, Answer, Body, Endpoint, EndpointId, JSON, Method, READ};
 use crate::command::Accepted;
@@ -21,9 +22,9 @@ pub(super) const REGISTER: Endpoint = Endpoint {
         or the process ends: the file is the truth, and the next start knows nothing of it. Only \
         kinds that code calls creatable, or `server.creatable_kinds` lists, can be asked for. \
         Handles of services that are there do not change.",
-    parameters: &[WAIT, DRY_RUN],
+    parameters: &[WAIT, DRY_RUN, IDEMPOTENCY_KEY],
     access: Access::Role(Role::Admin),
-    body: Some(Body(SchemaGenerator::subschema_for::<RegisterBody>)),
+    body: Some(Body { schema: SchemaGenerator::subschema_for::<RegisterBody>, is_required: true }),
     answers: &[
         Answer {
             status: 201,
@@ -44,26 +45,10 @@ pub(super) const REGISTER: Endpoint = Endpoint {
             schema: Some(SchemaGenerator::subschema_for::<Accepted>),
         },
     ],
-    problems: &[
-        Code::KindNotCreatable,
-        Code::RequestTimeout,
-        Code::NameTaken,
-        Code::TooManyServices,
-        Code::ProviderStopped,
-        Code::Disabled,
-        Code::Superseded,
-        Code::Cancelled,
-        Code::Orphaned,
-        Code::BodyTooLarge,
-        Code::UnsupportedMediaType,
-        Code::MalformedBody,
-        Code::InvalidBody,
-        Code::InvalidQuery,
-        Code::UnfitService,
-        Code::StartFailed,
-        Code::Closing,
-        Code::Busy,
-    ],
+    problems: &both::<_, 19>(
+        &START_PROBLEMS,
+        &[Code::KindNotCreatable, Code::NameTaken, Code::TooManyServices, Code::UnfitService],
+    ),
     ..READ
 };
 
@@ -87,23 +72,7 @@ pub(super) const DEREGISTER: Endpoint = Endpoint {
         IDEMPOTENCY_KEY,
     ],
     access: Access::Role(Role::Admin),
-    problems: &[
-        Code::UnknownService,
-        Code::RequestTimeout,
-        Code::StillNeeded,
-        Code::Superseded,
-        Code::StalePrecondition,
-        Code::IdempotencyConflict,
-        Code::Orphaned,
-        Code::BodyTooLarge,
-        Code::UnsupportedMediaType,
-        Code::MalformedBody,
-        Code::InvalidBody,
-        Code::InvalidQuery,
-        Code::StopFailed,
-        Code::Closing,
-        Code::Busy,
-    ],
+    problems: &both::<_, 15>(&STOP_PROBLEMS, &[Code::StillNeeded]),
     ..COMMAND
 };
 
@@ -122,16 +91,6 @@ pub(super) const SHUTDOWN: Endpoint = Endpoint {
         media: JSON,
         schema: Some(SchemaGenerator::subschema_for::<ShuttingDown>),
     }],
-    problems: &[
-        Code::ShutdownDisabled,
-        Code::RequestTimeout,
-        Code::BodyTooLarge,
-        Code::UnsupportedMediaType,
-        Code::MalformedBody,
-        Code::InvalidBody,
-        Code::InvalidQuery,
-        Code::Closing,
-        Code::Busy,
-    ],
+    problems: &both::<_, 9>(&ORDER_PROBLEMS, &[Code::ShutdownDisabled]),
     ..COMMAND
 };

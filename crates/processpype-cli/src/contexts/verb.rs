@@ -38,6 +38,9 @@ struct Shown<'a> {
     /// Where its token is, never the token: `file`, `inline` or `none`.
     token: &'static str,
     token_file: Option<&'a Path>,
+    cacert: Option<&'a Path>,
+    cert: Option<&'a Path>,
+    key: Option<&'a Path>,
 }
 
 /// Lists, shows or chooses contexts of the file that was named, or of the user's own.
@@ -81,8 +84,16 @@ impl Contexts {
             Entry { token_file: Some(_), .. } => "file",
             _ => "none",
         };
-        let (url, token_file) = (&*entry.url, entry.token_file.as_deref());
-        Shown { name, current: self.current() == Some(name), url, token, token_file }
+        Shown {
+            name,
+            current: self.current() == Some(name),
+            url: &entry.url,
+            token,
+            token_file: entry.token_file.as_deref(),
+            cacert: entry.cacert.as_deref(),
+            cert: entry.cert.as_deref(),
+            key: entry.key.as_deref(),
+        }
     }
 
     fn list(&self, json: bool) -> String {
@@ -113,9 +124,14 @@ impl Contexts {
         };
         let current = if shown.current { ", the current one" } else { "" };
         let (url, file) = (shown.url, self.path.display());
+        let files = [("cacert", shown.cacert), ("cert", shown.cert), ("key", shown.key)];
+        let line = |(word, path): (&str, Option<&Path>)| {
+            path.map(|path| format!("\n  {word:<10} {}", path.display()))
+        };
+        let files: String = files.into_iter().filter_map(line).collect();
         Ok(format!(
-            "{BOLD}{name}{BOLD:#}{current}\n  url        {url}\n  token      {token}\n  file       \
-             {file}"
+            "{BOLD}{name}{BOLD:#}{current}\n  url        {url}\n  token      {token}{files}\n  \
+             file       {file}"
         ))
     }
 

@@ -68,11 +68,15 @@ pub(crate) fn timeline(timeline: &Timeline, paper: Paper) -> String {
 pub(crate) fn info(info: &Info, _: Paper) -> String {
     let Info { title, version, framework, profile, features, panic, platform, .. } = info;
     let features = if features.is_empty() { "none".to_owned() } else { features.join(", ") };
+    let creatable = match &info.creatable_kinds[..] {
+        [] => "no kind".to_owned(),
+        kinds => kinds.join(", "),
+    };
     let uptime = span(info.uptime_seconds.saturating_mul(1000));
     format!(
         "{BOLD}{title}{BOLD:#} {version}\n  framework  processpype {framework}\n  build      \
          {profile}, {platform}, panics {panic}\n  features   {features}\n  process    {}, for \
-         {uptime} (since {})\n  services   {}",
+         {uptime} (since {})\n  services   {}\n  creatable  {creatable}",
         info.pid, info.started_at, info.services
     )
 }

@@ -6,6 +6,7 @@
 mod codes;
 #[cfg(unix)]
 mod contexts;
+mod membership;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -28,7 +29,7 @@ fn run(arguments: &[&str]) -> Ran {
 /// Runs the program with these variables, and none of those that it knows beside them.
 fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_processpype"));
-    for name in ["URL", "CONTEXT", "CONTEXTS", "TOKEN"] {
+    for name in ["URL", "CONTEXT", "CONTEXTS", "TOKEN", "CACERT", "CERT", "KEY"] {
         command.env_remove(format!("PROCESSPYPE_{name}"));
     }
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
@@ -103,7 +104,7 @@ fn help_is_golden() {
     let ran = run(&["--help"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     golden("help.txt", &ran.out);
-    for verb in ["start", "events", "logs", "metrics", "level"] {
+    for verb in ["start", "register", "shutdown", "events", "logs", "metrics", "level"] {
         golden(&format!("help-{verb}.txt"), &run(&[verb, "--help"]).out);
     }
 }

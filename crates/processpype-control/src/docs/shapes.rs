@@ -115,12 +115,14 @@ fn plain(schema: &Value, name: &str, depth: usize) -> String {
 /// Returns the values of an enumeration, each with its description.
 fn values(schema: &Value) -> String {
     let described = list(&schema["oneOf"]).iter().filter(|one| one.get("const").is_some());
-    let rows: String = described
-        .map(|one| {
-            let about = inline(text(&one["description"]));
-            format!("<tr><td>{}</td><td>{about}</td></tr>", literal(&one["const"]))
-        })
-        .collect();
+    let choices = described.map(|one| (&one["const"], &one["description"]));
+    let texts = &schema["x-enumDescriptions"];
+    let words = list(&schema["enum"]).iter().filter(|_| texts.is_object());
+    let words = words.map(|word| (word, &texts[text(word)]));
+    let row = |(word, about)| {
+        format!("<tr><td>{}</td><td>{}</td></tr>", literal(word), inline(text(about)))
+    };
+    let rows: String = choices.chain(words).map(row).collect();
     if rows.is_empty() { rows } else { format!("<table>{rows}</table>") }
 }
 
@@ -161,5 +163,18 @@ mod tests {
         check(json!({ "type": "string", "x-secret": true }), "secret");
         let map = json!({ "type": "object", "additionalProperties": { "type": "string" } });
         check(map, "map of string");
+    }
+
+    #[test]
+    fn words_are_told_with_their_texts() {
+        let said = "<tr><td><code>a</code></td><td>The first.</td></tr>";
+        let bare = "<tr><td><code>b</code></td><td></td></tr>";
+        let words = json!({ "type": "string", "enum": ["a", "b"],
+            "x-enumDescriptions": { "a": "The first." } });
+        assert!(properties(&words).ends_with(&format!("<table>{said}{bare}</table>")));
+        let choice = json!({ "oneOf": [{ "const": "a", "description": "The first." }] });
+        assert!(properties(&choice).ends_with(&format!("<table>{said}</table>")));
+        let neither = json!({ "type": "string", "enum": ["a", "b"] });
+        assert!(!properties(&neither).contains("<table>"));
     }
 }

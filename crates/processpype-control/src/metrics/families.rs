@@ -100,6 +100,12 @@ impl<'a> Scrape<'a> {
                 let recording = self.control.manager.recording();
                 recording.iter().for_each(|it| text.sample(&[], it.lost as f64));
             }
+            Metric::CERTIFICATE_EXPIRY => {
+                for (listener, acceptor) in self.control.speaking.get().into_iter().flatten() {
+                    let seconds = acceptor.expires().0 as f64 / 1000.0;
+                    text.sample(&[("listener", listener)], seconds);
+                }
+            }
             Metric::HTTP_REQUESTS => self.requests(text),
             Metric::HTTP_DURATION => {
                 for route in &self.routes {

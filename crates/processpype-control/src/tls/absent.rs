@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use processpype_runtime::Timestamp;
+use processpype_runtime::{Manager, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -42,7 +42,11 @@ impl Acceptor {
         match self.0 {}
     }
 
-    pub(crate) async fn renew_forever(&self, _: impl Fn() -> Timestamp) {
+    pub(crate) fn expires(&self) -> Timestamp {
+        match self.0 {}
+    }
+
+    pub(crate) async fn renew_forever(&self, _: &Manager) {
         match self.0 {}
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. There is always a certificate: new files that are wrong change nothing, which is told once.
+//! 1. There is always a certificate: new files that are wrong change nothing. That is told once, in
+//!    the log and as an event; so is a certificate that was taken.
 //! 2. A handshake sees one whole set of files, never the certificate of one with the key of
 //!    another.
 //! 3. Whoever does not begin with TLS is told so in plain text, and gets nothing else.
@@ -11,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use processpype_runtime::Timestamp;
+use processpype_runtime::{Manager, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -101,8 +102,14 @@ impl Acceptor {
         Ok((stream, rule))
     }
 
+    /// Returns until when the certificate in use holds.
+    pub(crate) fn expires(&self) -> Timestamp {
+        self.spoken.load().validity.until
+    }
+
     /// Looks for new files again and again, and takes them. Never returns.
-    pub(crate) async fn renew_forever(&self, now: impl Fn() -> Timestamp) {
+    pub(crate) async fn renew_forever(&self, manager: &Manager) {
+        let reporter = manager.reporter();
         let mut looks = interval_at(Instant::now() + self.tls.reload, self.tls.reload);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = Seen::Settled(self.digest);
@@ -113,17 +120,20 @@ impl Acceptor {
             let read = tokio::task::spawn_blocking(move || Material::read(&tls)).await;
             let Ok(read) = read else { continue };
             let at = self.tls.certificate.display();
-            match self.look(read, &mut seen, now()) {
+            match self.look(read, &mut seen, manager.now()) {
                 Look::Same => {}
                 Look::Renewed(spoken) => {
                     let until = told(spoken.validity.until);
                     self.spoken.store(Arc::new(spoken));
                     tracing::info!(%until, "new certificate of {at}");
+                    let text = format!("new certificate of {at}, until {until}");
+                    reporter.note("certificate-reloaded", &text);
                 }
                 Look::Refused(error) => {
-                    let until = told(self.spoken.load().validity.until);
-                    let help = error.help();
+                    let (until, help) = (told(self.expires()), error.help());
                     tracing::error!(help, %until, "the old certificate stays in use: {error}");
+                    let text = format!("the old one stays in use, until {until}: {error}");
+                    reporter.note("certificate-refused", &text);
                 }
             }
         }

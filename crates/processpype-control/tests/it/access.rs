@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::fixture::{App, docs, settings};
+use crate::fixture::{App, describe, settings};
 
 /// No test waits for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -430,7 +430,7 @@ async fn control_is_not_opened_to_others_unasked() {
         let mut settings = settings();
         settings.listeners = vec![Listener { ask, ..listener(EVERYWHERE) }];
         settings.tokens = tokens;
-        Server::new(app.manager.clone(), settings, &docs()).expect("good settings").bind().await
+        Server::new(app.manager.clone(), settings, describe).expect("good settings").bind().await
     };
     for (ask, tokens, remedy) in [
         (Ask::Required, Vec::new(), "server.auth.tokens"),

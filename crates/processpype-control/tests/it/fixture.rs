@@ -15,8 +15,8 @@ use processpype_config::Section;
 use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
 use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceName, ServiceState};
 use processpype_runtime::{
-    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, Launch, LevelSwitch,
-    Manager, Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
+    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, LaidOut, Launch,
+    LevelSwitch, Manager, Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
 };
 use processpype_telemetry::{Handle, LoggingConfig, Telemetry};
 use serde_json::Value;
@@ -281,6 +281,17 @@ pub(crate) fn docs() -> Vec<ServiceDoc> {
     ]
 }
 
+/// What the fixture says of a service.
+pub(crate) fn describe(service: &LaidOut) -> ServiceDoc {
+    let known = docs().into_iter().find(|doc| doc.name == service.name.as_str());
+    known.unwrap_or_else(|| ServiceDoc {
+        name: service.name.to_string(),
+        description: None,
+        config_schema: None,
+        has_routes: false,
+    })
+}
+
 pub(crate) fn settings() -> ControlSettings {
     let mut settings = ControlSettings::default();
     settings.title = "Fixture".to_owned();
@@ -406,7 +417,7 @@ impl App {
         }
         let (manager, supervisor) = blueprint(specs).launch(launch);
         tokio::spawn(supervisor.run());
-        let server = Server::new(manager.clone(), settings, &docs()).expect("good settings");
+        let server = Server::new(manager.clone(), settings, describe).expect("good settings");
         let router = server.router();
         Self { manager, server, router, free: Free::default() }
     }

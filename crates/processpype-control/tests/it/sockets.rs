@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::fixture::{App, docs, settings};
+use crate::fixture::{App, describe, settings};
 
 /// A token that may see everything.
 const TOKEN: &str = "the-token-of-the-sockets-tests";
@@ -402,7 +402,7 @@ async fn a_port_in_use_is_told() {
     let (manager, running) = serve(|_| {}).await;
     let mut settings = settings();
     settings.port = running.address().expect("an address").port();
-    let server = Server::new(manager, settings, &docs()).expect("good settings");
+    let server = Server::new(manager, settings, describe).expect("good settings");
     let error = server.bind().await.expect_err("the port is in use");
     assert!(error.is_address_in_use(), "{error}");
     assert!(error.to_string().contains("server.port"), "{error}");
@@ -414,7 +414,7 @@ async fn only_loopback_is_bound() {
     let bind = async |host: &str| {
         let mut settings: ControlSettings = settings();
         settings.host = host.to_owned();
-        Server::new(app.manager.clone(), settings, &[]).expect("good settings").bind().await
+        Server::new(app.manager.clone(), settings, describe).expect("good settings").bind().await
     };
     for open in ["0.0.0.0", "::", "192.0.2.1"] {
         let error = bind(open).await.expect_err(open);

@@ -46,6 +46,8 @@ struct Authority {
 struct Issued {
     certificate: String,
     key: String,
+    /// Until when it holds, in seconds since 1970.
+    until: i64,
 }
 
 // === certificates ===
@@ -91,7 +93,8 @@ impl Authority {
     fn issue(&self, params: &CertificateParams) -> Issued {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
-        Issued { certificate, key: key.serialize_pem() }
+        let until = params.not_after.unix_timestamp();
+        Issued { certificate, key: key.serialize_pem(), until }
     }
 
     fn server(&self) -> Issued {
@@ -302,6 +305,34 @@ async fn new_certificates_are_taken_and_broken_ones_are_not() {
     let mut answer = [0; 12];
     open.read_exact(&mut answer).await.expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 200");
+    check_told(&running, &trusting(&new, None), issued.until).await;
+}
+
+/// Checks what events and metrics say about certificates that came: one was taken, others were not.
+async fn check_told(running: &Running, tls: &TlsConnector, until: i64) {
+    let read = async |path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}");
+        let answer = ask(running, tls, &head).await.expect("an answer");
+        answer.split_once("\r\n\r\n").expect("a head").1.to_owned()
+    };
+    let page: serde_json::Value =
+        serde_json::from_str(&read("/events?kind=application").await).expect("JSON");
+    let events = page["events"].as_array().expect("a list");
+    let texts = |cause: &str| -> Vec<&str> {
+        let told = events.iter().filter(|event| event["cause"] == cause);
+        told.filter_map(|event| event["message"].as_str()).collect()
+    };
+    let reloaded = texts("certificate-reloaded");
+    assert!(reloaded.len() == 1 && reloaded[0].contains("tls.crt, until "), "{reloaded:?}");
+    let refused = texts("certificate-refused");
+    assert!(refused.iter().any(|text| text.contains("is not the key of the")), "{refused:?}");
+    assert!(refused.iter().all(|text| text.starts_with("the old one stays in use, until ")));
+    let line = format!(
+        "processpype_tls_certificate_expiry_timestamp_seconds{{listener=\"https://{}\"}} {until}\n",
+        running.address().expect("an address")
+    );
+    let metrics = read("/metrics").await;
+    assert!(metrics.contains(&line), "no {line} in {metrics}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use processpype_core::{
     ServiceName, Step, Strategy, Unregistrable, Verb,
 };
 
+use super::keys::What;
 use super::{Service, Supervisor, publish};
 use crate::argument::{Need, Wiring};
 use crate::binding::{Binder, Bound};
@@ -92,6 +93,9 @@ impl Supervisor {
         registration: Registration,
         by: Request,
     ) -> Result<Registered, RegisterError> {
+        if let Some(repeated) = self.repeated_registration(&registration.spec.name, &by) {
+            return repeated;
+        }
         if self.operations.len() >= super::OPERATIONS_PENDING {
             return Err(RegisterError::Busy);
         }
@@ -119,7 +123,13 @@ impl Supervisor {
     }
 
     /// Keeps the operation; it ends at once, or with the start.
-    fn open_registration(&self, id: OperationId, name: &ServiceName, start: bool, by: &Request) {
+    fn open_registration(
+        &mut self,
+        id: OperationId,
+        name: &ServiceName,
+        start: bool,
+        by: &Request,
+    ) {
         self.shared.register.open(OperationStatus {
             id,
             verb: "register",
@@ -127,11 +137,12 @@ impl Supervisor {
             service: Some(name.clone()),
             actor: Arc::clone(&by.actor),
             reason: by.reason.clone(),
-            key: None,
+            key: by.key.clone(),
             accepted: self.clock.now(),
             ended: None,
             result: None,
         });
+        self.keep_key(id, What::Registration(name.clone()), by);
     }
 
     /// Says what a registration would do.
@@ -397,7 +408,9 @@ impl Supervisor {
                 let status = self.cells[id.index()].status();
                 (status.name.clone(), Arc::clone(&status.kind))
             };
-            LaidOut { name, kind, options: self.services[id.index()].options.clone() }
+            let service = &self.services[id.index()];
+            let (made_by, options) = (Arc::clone(&service.kind), service.options.clone());
+            LaidOut { name, kind, made_by, options }
         });
         let place = |id: ServiceId| places[id.index()];
         let edges = self.members.edges.iter().map(|edge| NamedEdge {

@@ -3,45 +3,24 @@
 //! # Invariants
 //!
 //! 1. What a request expects is checked in the step in which it is accepted: nothing comes between.
-//! 2. The same key of the same actor is the same operation, as long as that is known and not older
-//!    than [`IDEMPOTENCY_WINDOW`]; so there are never more keys than known operations.
-//! 3. An event belongs to an operation if the operation made it happen, or if it is about the
+//! 2. An event belongs to an operation if the operation made it happen, or if it is about the
 //!    service of an operation that goes on.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use processpype_core::{
     Cause, Machine, OperationId, Outcome, Refusal, ServiceId, ServiceName, Step, Verb,
 };
 use tokio::sync::oneshot;
 
+use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
-use crate::clock::Timestamp;
 use crate::newcomer::{Accepted, Joining};
 use crate::operation::{
     CancelError, Command, CommandError, Done, Foreseen, ForeseenStep, Mark, Operation, Order,
-    Request, WAITERS_MAX, Waiting,
+    Request, Waiting,
 };
 use crate::register::{self, Lookup, OperationStatus};
-
-/// For how long a request is known by its key.
-///
-/// A day, as payment services have it: longer than any client tries again.
-pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Who used a key, and the key.
-pub(super) type Key = (Arc<str>, Arc<str>);
-
-/// A request that was given under a key.
-#[derive(Debug)]
-pub(super) struct Keyed {
-    operation: OperationId,
-    at: Timestamp,
-    service: ServiceId,
-    verb: Verb,
-    by: Request,
-}
 
 // === impl Supervisor ===
 
@@ -84,6 +63,7 @@ impl Supervisor {
             Order::Recording(cause, message, recording) => {
                 self.tell_recording(cause, message, recording);
             }
+            Order::Note(cause, message) => self.tell_note(cause, message),
             Order::Answer(answer) => {
                 let _ = answer.send(());
             }
@@ -102,7 +82,7 @@ impl Supervisor {
             // Who asked knows the name.
             return Err(CommandError::Unknown { name: String::new() });
         }
-        if let Some(repeated) = self.repeated(service, verb, &by) {
+        if let Some(repeated) = self.repeated(&What::Command(service, verb), &by) {
             return repeated;
         }
         if self.operations.len() >= OPERATIONS_PENDING {
@@ -158,7 +138,6 @@ impl Supervisor {
 
     /// Keeps the operation, and the request if it has a key.
     fn open(&mut self, id: OperationId, service: ServiceId, verb: Verb, by: &Request) {
-        let at = self.clock.now();
         self.shared.register.open(OperationStatus {
             id,
             verb: verb.as_str(),
@@ -167,45 +146,11 @@ impl Supervisor {
             actor: Arc::clone(&by.actor),
             reason: by.reason.clone(),
             key: by.key.clone(),
-            accepted: at,
+            accepted: self.clock.now(),
             ended: None,
             result: None,
         });
-        if let Some(key) = &by.key {
-            let keyed = Keyed { operation: id, at, service, verb, by: by.clone() };
-            self.keys.insert((Arc::clone(&by.actor), Arc::clone(key)), keyed);
-        }
-    }
-
-    /// Returns the operation of a request that was given before under its key.
-    fn repeated(
-        &mut self,
-        service: ServiceId,
-        verb: Verb,
-        by: &Request,
-    ) -> Option<Result<Operation, CommandError>> {
-        let key = by.key.as_ref()?;
-        let keyed = self.keys.get(&(Arc::clone(&by.actor), Arc::clone(key)))?;
-        let age = self.clock.now().0.saturating_sub(keyed.at.0);
-        if u128::from(age) > IDEMPOTENCY_WINDOW.as_millis() {
-            return None;
-        }
-        let operation = keyed.operation;
-        if (keyed.service, keyed.verb, &keyed.by) != (service, verb, by) {
-            return Some(Err(CommandError::KeyReused { operation }));
-        }
-        let (sender, receiver) = oneshot::channel();
-        match (self.operations.get_mut(&operation), self.shared.register.get(operation)) {
-            (Some(waiting), _) if waiting.senders.len() < WAITERS_MAX => {
-                waiting.senders.push(sender);
-            }
-            (Some(_), _) => return Some(Err(CommandError::Busy)),
-            (None, Lookup::Found(status)) => {
-                let _ = sender.send(status.result.clone()?);
-            }
-            (None, Lookup::Forgotten | Lookup::Unknown) => return None,
-        }
-        Some(Ok(Operation::new(operation, receiver)))
+        self.keep_key(id, What::Command(service, verb), by);
     }
 
     fn stale(&self, service: ServiceId, by: &Request) -> Option<CommandError> {
@@ -327,11 +272,8 @@ impl Supervisor {
     /// Keeps how an operation ended, and forgets the oldest one with its key.
     pub(super) fn close_record(&mut self, id: OperationId, result: Result<Done, CommandError>) {
         let forgotten = self.shared.register.close(id, self.clock.now(), result);
-        if let Some(OperationStatus { actor, key: Some(key), id, .. }) = forgotten.as_deref() {
-            let key = (Arc::clone(actor), Arc::clone(key));
-            if self.keys.get(&key).is_some_and(|keyed| keyed.operation == *id) {
-                self.keys.remove(&key);
-            }
+        if let Some(forgotten) = forgotten {
+            self.forget_key(&forgotten);
         }
     }
 

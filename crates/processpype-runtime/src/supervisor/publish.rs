@@ -294,6 +294,10 @@ impl Supervisor {
     ) {
         self.shared.recording.store(Some(Arc::new(recording)));
         self.shared.touch();
+        self.tell_note(cause, message);
+    }
+
+    pub(super) fn tell_note(&mut self, cause: &'static str, message: Arc<str>) {
         let event = self.event(EventKind::Application, None, cause);
         self.append(Event { message: Some(message), ..event });
     }

@@ -8,8 +8,9 @@
 use std::time::Duration;
 
 use processpype_api as wire;
-use processpype_core::{Plan, RestartOptions, ServiceId, Timing};
-use processpype_runtime::{LaidOut, Layout};
+use processpype_control::planned;
+use processpype_core::Plan;
+use processpype_runtime::Layout;
 use serde_json::{Value, json};
 
 use super::print::{Printer, say};
@@ -44,67 +45,19 @@ pub(super) fn plan(setup: &Setup, printer: Printer) {
 
 /// Makes the plan as it is told.
 pub(crate) fn wire_plan(setup: &Setup) -> wire::Plan {
-    let plan = plan_of(setup);
-    let layout = Layout::of(&setup.blueprint);
-    let waves = |waves: &[Vec<ServiceId>]| waves.iter().map(|wave| names(&layout, wave)).collect();
     let closing = setup.settings.server.closing_timeout();
-    wire::Plan {
-        start: waves(plan.start_waves()),
-        stop: waves(&plan.stop_waves()),
-        start_timing: timing(&layout, plan.start()),
-        stop_timing: timing(&layout, plan.stop()),
+    let frame = wire::Plan {
         closing_timeout_ms: milliseconds(closing),
         exit_worst_case_ms: milliseconds(closing + EXIT_SLACK),
         platform: platform(&Platform::of(setup)),
-        edges: processpype_control::edges(&layout),
-        groups: processpype_control::groups(&layout),
-        services: layout.services.iter().map(service).collect(),
-        warnings: told(setup, &plan),
-    }
+        warnings: told(setup, &plan_of(setup)),
+        ..wire::Plan::default()
+    };
+    planned(frame, &Layout::of(&setup.blueprint), setup.limits.starts_at_once)
 }
 
 fn told(setup: &Setup, plan: &Plan) -> Vec<wire::PlanWarning> {
     warnings(setup, plan).into_iter().map(Warning::into_wire).collect()
-}
-
-fn names(layout: &Layout, ids: &[ServiceId]) -> Vec<String> {
-    ids.iter().map(|&id| layout.name(id).to_string()).collect()
-}
-
-fn timing(layout: &Layout, timing: &Timing) -> wire::Timing {
-    let critical_path = names(layout, &timing.critical);
-    wire::Timing { worst_case_ms: milliseconds(timing.worst), critical_path }
-}
-
-fn service(laid_out: &LaidOut) -> wire::PlannedService {
-    let options = &laid_out.options;
-    wire::PlannedService {
-        name: laid_out.name.to_string(),
-        kind: laid_out.kind.to_string(),
-        enabled: options.enabled,
-        autostart: options.autostart,
-        oneshot: options.oneshot,
-        significant: options.significant,
-        restart: restart(&options.restart),
-        start_timeout_ms: milliseconds(options.start_timeout),
-        stop_timeout_ms: milliseconds(options.stop_timeout),
-    }
-}
-
-fn restart(options: &RestartOptions) -> wire::RestartRules {
-    let backoff = &options.backoff;
-    wire::RestartRules {
-        policy: options.policy.as_str().to_owned(),
-        backoff: wire::BackoffRules {
-            initial_ms: milliseconds(backoff.initial()),
-            max_ms: milliseconds(backoff.max()),
-            factor: backoff.factor(),
-            jitter: backoff.jitter(),
-        },
-        max_restarts: options.limit.max_restarts(),
-        within_ms: milliseconds(options.limit.within()),
-        reset_after_ms: milliseconds(options.reset_after),
-    }
 }
 
 fn platform(platform: &Platform) -> wire::PlanPlatform {

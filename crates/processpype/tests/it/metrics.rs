@@ -123,8 +123,8 @@ struct Rule {
 }
 
 /// What an expression may hold beside metrics and labels.
-const WORDS: [&str; 9] =
-    ["and", "on", "by", "sum", "rate", "increase", "histogram_quantile", "job", "instance"];
+const WORDS: [&str; 10] =
+    ["and", "on", "by", "sum", "rate", "increase", "histogram_quantile", "time", "job", "instance"];
 
 fn rules() -> Vec<Rule> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alerts/processpype.rules.yml");

@@ -169,6 +169,7 @@ async fn every_mistake_of_a_body_is_told_at_once() {
     let (status, problem) = register(&app, json!({ "name": "fast", "kind": "tiker" })).await;
     assert_eq!((status, paths(&problem)), (422, vec!["kind"]));
     assert_eq!(problem["errors"][0]["valid"], json!(["listener", "ticker"]));
+    assert_eq!(problem["errors"][0]["help"], "did you mean `ticker`?");
     let (status, problem) = register(&app, json!({ "name": "rm", "kind": "shell" })).await;
     assert_eq!((status, &problem["code"]), (403, &json!("kind-not-creatable")), "{problem}");
     let says = json!({ "says": "x" });
@@ -220,6 +221,73 @@ async fn what_comes_over_the_api_is_text_and_its_secrets_are_kept() {
     {
         assert!(!app.get(path).await.text().contains("canary"), "{path}");
     }
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_joined_is_described_until_it_leaves() {
+    let app = start("").await;
+    let info = app.get("/info").await.json();
+    assert_eq!(info["creatable_kinds"], json!(["listener", "ticker"]));
+    let described = async || {
+        let plan = app.get("/plan").await.json();
+        let planned = plan["services"].as_array().expect("a list").len();
+        let document = app.get("/openapi.json").await.json();
+        let tags = document["tags"].as_array().expect("a list").clone();
+        let tags = tags.iter().filter(|tag| tag["name"] == "service fast").count();
+        let schema = document["components"]["schemas"]["config.fast"].is_object();
+        (planned, plan["stop"].to_string().contains("fast"), tags, schema)
+    };
+    assert_eq!(described().await, (1, false, 0, false));
+    assert!(!app.get("/docs").await.text().contains("services.fast"));
+    let body = json!({ "name": "fast", "kind": "ticker", "config": { "says": "tick" } });
+    register(&app, body).await;
+    assert_eq!(described().await, (2, true, 1, true));
+    assert!(app.get("/docs").await.text().contains("services.fast"));
+    delete(&app, "/services/fast").await;
+    assert_eq!(described().await, (1, false, 0, false));
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registration_is_repeated_under_its_key() {
+    let app = start("").await;
+    let send = async |key: &str, body: &Value| {
+        let request = Request::post("/services").header("host", "localhost");
+        let request = request.header("content-type", "application/json");
+        let request = request.header("idempotency-key", key).body(Body::from(body.to_string()));
+        let answer = app.request(request.expect("a request")).await;
+        (answer.status(), answer.json())
+    };
+    let body = json!({ "name": "fast", "kind": "ticker", "config": { "says": "tick" },
+        "start": true });
+    let (status, first) = send("one", &body).await;
+    assert_eq!((status, &first["status"]), (201, &json!("started")), "{first}");
+    assert_eq!(send("one", &body).await, (201, first.clone()));
+    // Another body, another name, another key.
+    for other in [
+        json!({ "name": "fast", "kind": "ticker", "config": { "says": "tock" }, "start": true }),
+        json!({ "name": "slow", "kind": "ticker", "config": { "says": "tick" }, "start": true }),
+    ] {
+        let (status, problem) = send("one", &other).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("idempotency-conflict")), "{problem}");
+        assert_eq!(problem["operation"], first["operation"]);
+    }
+    let (status, problem) = send("two", &body).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("name-taken")), "{problem}");
+    // A refusal is no operation: its key is free.
+    let ear = json!({ "name": "ear", "kind": "listener" });
+    let (status, second) = send("two", &ear).await;
+    assert_eq!((status, &second["status"]), (201, &json!("registered")), "{second}");
+    assert_eq!(send("two", &ear).await, (201, second));
+    let broken = json!({ "name": "bad", "kind": "ticker", "config": { "says": "x", "level": 9 },
+        "start": true });
+    let (status, failed) = send("three", &broken).await;
+    assert_eq!((status, &failed["code"]), (503, &json!("start-failed")), "{failed}");
+    assert_eq!(send("three", &broken).await, (503, failed));
+    let operations = app.get("/operations").await.json();
+    let operations = operations["operations"].as_array().expect("a list");
+    assert_eq!(operations.len(), 3, "{operations:?}");
     app.stop().await;
 }
 

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use processpype::testing::{self, Act, Hook, Probe};
-use processpype::{Application, CommandError, Context, Result, Service, ServiceState};
+use processpype::{
+    Application, CommandError, Context, RestartPolicy, Result, Service, ServiceState,
+};
 use tokio::time::Instant;
 
 use crate::harness::{Plain, assert_history, last_error, probe, secs, texts, well_behaved};
@@ -247,4 +249,21 @@ async fn ten_generations_are_remembered() {
     let generations: Vec<u64> = status.history.iter().map(|past| past.generation.0).collect();
     assert_eq!(generations, (3..=12).collect::<Vec<_>>());
     assert_eq!(status.generation.0, 13);
+}
+
+/// What the wait for a task that somebody has aborted ends with.
+async fn cancelled(_: Context) -> Result {
+    let task = tokio::spawn(std::future::pending::<()>());
+    task.abort();
+    task.await?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_looks_like_a_cancellation_is_a_failure() {
+    let app = Application::new().task("it", cancelled).named("it");
+    let app = testing::start(app.restart(RestartPolicy::Never)).await.expect("it starts");
+    app.wait("it", ServiceState::Error).await.expect("nobody asked it to stop");
+    let error = last_error(&app, "it");
+    assert!(error.starts_with("failed: "), "{error}");
 }

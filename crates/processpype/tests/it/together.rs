@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use processpype::testing::{self, Act, Probe, Script, TestApp};
-use processpype::{Application, RestartLimit, RestartOptions, ServiceState, Strategy};
+use processpype::{
+    Application, RestartLimit, RestartOptions, RestartPolicy, ServiceState, Strategy,
+};
 
-use crate::harness::{Plain, secs, tales, texts, well_behaved};
+use crate::harness::{Plain, last_error, secs, tales, texts, well_behaved};
 
 const MEMBERS: [&str; 3] = ["a", "b", "c"];
 
@@ -137,6 +139,53 @@ async fn a_restart_with_dependents_stops_from_the_top_and_starts_from_the_bottom
     };
     assert_eq!(names("stopping"), ["top", "mid", "low"]);
     assert_eq!(names("running"), ["low", "mid", "top"]);
+}
+
+/// Three need `low`: `bad` does badly in the generation that `script` is for, `top` needs it too.
+fn fleet(scripts: Vec<Script>) -> Application {
+    let app = Application::new().service(|| Plain).named("low");
+    let app = app.service(|| Plain).named("good").depends_on("low");
+    let app = app.service(Probe::new(scripts).service()).named("bad").depends_on("low");
+    let app = app.restart(RestartPolicy::Never);
+    app.service(|| Plain).named("top").depends_on("bad")
+}
+
+fn fleet_states(app: &TestApp) -> [ServiceState; 4] {
+    ["low", "good", "bad", "top"].map(|name| app.manager().state(name).expect("it is there"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_keeps_no_other_from_its_restart_and_each_says_how_it_went() {
+    let fails = Script { start: Act::Fail(secs(1)), ..good() };
+    let app = testing::start(fleet(vec![good(), fails])).await.expect("it starts");
+    let answer = app.post("/services/low/restart?with_dependents=true").await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.json()["affected"], serde_json::json!(["bad", "good", "top"]));
+    app.wait("bad", ServiceState::Error).await.expect("it fails");
+    use ServiceState::{Error, Running, Stopped};
+    assert_eq!(fleet_states(&app), [Running, Running, Error, Stopped]);
+    assert!(last_error(&app, "bad").starts_with("start-failed: "));
+    let top = app.manager().status("top").expect("it is there");
+    assert_eq!(texts(&top.waiting_on), ["bad"], "it says for whom it waits");
+    app.manager().start("bad").await.expect_err("it fails again");
+    assert_eq!(fleet_states(&app), [Running, Running, Error, Stopped], "and nobody with it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_keeps_no_other_from_its_stop() {
+    let panics = Script { stop: Act::Panic(secs(1)), ..good() };
+    let app = testing::start(fleet(vec![panics])).await.expect("it starts");
+    let before = app.transitions().len();
+    let answer = app.post("/services/low/stop?cascade=true").await;
+    assert_eq!((answer.status(), &answer.json()["status"]), (200, &"stopped".into()));
+    assert_eq!(fleet_states(&app), [ServiceState::Stopped; 4]);
+    assert!(last_error(&app, "bad").starts_with("stop-failed: "));
+    for name in ["low", "good", "top"] {
+        let status = app.manager().status(name).expect("it is there");
+        assert_eq!(status.last_error, None, "{name} did nothing wrong");
+    }
+    let told = app.transitions().split_off(before);
+    assert_eq!(told.last().map(String::as_str), Some("low: stopping → stopped (stopped)"));
 }
 
 #[tokio::test(start_paused = true)]

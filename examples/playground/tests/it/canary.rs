@@ -25,6 +25,7 @@ const RIGHT: &str = r#"
 observability: {logging: {level: debug, format: FORMAT}}
 secrets: {backends: {b: {kind: env}}}
 server:
+  creatable_kinds: [vault]
   auth:
     tokens:
       - {name: file, role: viewer, token: 'kanarie"\-in-a-token-of-the-file'}
@@ -74,6 +75,48 @@ const BODIES: [&str; 8] = [
     r#"{"level": "kanarie"}"#,
     r#"{"level": "debug", "for": "kanarie"}"#,
     r#"{"level": "debug", "fro": "kanarie"}"#,
+];
+
+/// Services that join with a secret, and what that is answered with.
+const JOINING: [(&str, u16); 5] = [
+    (r#"{"name": "joined", "config": {"password": "kanarie\"\\ 13"}, "start": true}"#, 201),
+    (r#"{"name": "joined-stopped", "config": {"password": "kanarie 14"}}"#, 201),
+    (
+        r#"{"name": "joined-status", "start": true,
+            "config": {"password": "kanarie 15", "gives_away": "status"}}"#,
+        201,
+    ),
+    (
+        r#"{"name": "joined-error", "start": true,
+            "config": {"password": "kanarie 16", "gives_away": "error"}}"#,
+        503,
+    ),
+    (
+        r#"{"name": "joined-panic", "start": true,
+            "config": {"password": "kanarie 17", "gives_away": "panic"}}"#,
+        503,
+    ),
+];
+
+/// Services that cannot join, with a secret near to what is wrong.
+const OUTSIDE: [&str; 17] = [
+    r#"{"config": {"pasword": "kanarie"}}"#,
+    r#"{"config": {"password": "p", "passwort": {"a": ["kanarie"]}}}"#,
+    r#"{"config": {"password": ["kanarie"]}}"#,
+    r#"{"config": {"password": {"kanarie": 1}}}"#,
+    r#"{"config": {"password": "kanarie", "gives_away": "nowhere"}}"#,
+    r#"{"config": {"password": "kanarie", "enabled": "kanarie"}}"#,
+    r#"{"config": {"password": "kanarie", "kind": "kanarie"}}"#,
+    r#"{"config": {"password": "kanarie", "depends_on": [["kanarie"]]}}"#,
+    r#"{"config": "kanarie"}"#,
+    r#"{"password": "kanarie", "config": {}}"#,
+    r#"{"kind": "valt", "config": {"password": "kanarie"}}"#,
+    r#"{"kind": "kanarie", "config": {"password": "kanarie"}}"#,
+    r#"{"kind": "hello", "config": {"greeting": "kanarie"}}"#,
+    r#"{"name": "kanarie at home", "config": {"password": "p"}}"#,
+    r#"{"depends_on": "kanarie", "config": {"password": "p"}}"#,
+    r#"{"depends_on": ["nobody"], "config": {"password": "kanarie"}}"#,
+    r#"{"start": "kanarie", "config": {"password": "kanarie"}}"#,
 ];
 
 /// Configurations that are wrong, with a secret near to what is wrong.
@@ -152,15 +195,34 @@ fn verbs_below_verbs_are_listed_too() {
     assert_eq!(listed("Usage: x\n\nOptions:\n"), [""; 0]);
 }
 
-/// A verb that asks a running application, and whether it wants the name of a service.
+/// Stands for the name of a service in what a verb wants.
+const SERVICE: &str = "SERVICE";
+
+/// What verbs that ask may want.
+const WANTS: [&[&str]; 3] = [&[], &[SERVICE], &["vault", SERVICE]];
+
+/// A verb that asks a running application, and what it wants beside flags.
 #[derive(Debug)]
 pub(crate) struct Asking {
     pub(crate) words: Vec<String>,
-    pub(crate) wants_name: bool,
+    wants: &'static [&'static str],
 }
 
-/// Splits the verbs: those that ask a running application, with a name where they want one, and
-/// those that read the configuration. Nothing answers at the address that they are tried with.
+impl Asking {
+    pub(crate) fn wants_name(&self) -> bool {
+        self.wants.contains(&SERVICE)
+    }
+
+    /// The words, and what it wants.
+    pub(crate) fn about(&self, service: &str) -> Vec<String> {
+        let wanted = self.wants.iter().map(|word| word.replace(SERVICE, service));
+        self.words.iter().cloned().chain(wanted).collect()
+    }
+}
+
+/// Splits the verbs: those that ask a running application, with what they want, and those that read
+/// the configuration. Nothing answers at the address that they are tried with. What removes
+/// services comes last.
 pub(crate) fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
     let run_itself = vec!["run".to_owned()];
     let (mut asking, mut others) = (Vec::new(), vec![run_itself.clone()]);
@@ -175,12 +237,16 @@ pub(crate) fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
         if reads_nothing(&[]) || reads_nothing(&["bash"]) {
             continue;
         }
-        let asks = |name: &[&str]| code(&[name, &["--url", "http://127.0.0.1:1"]].concat());
-        match [&[][..], &["error"]].into_iter().find(|name| asks(name) == Some(69)) {
-            Some(name) => asking.push(Asking { words, wants_name: !name.is_empty() }),
+        let asks = |wants: &[&str]| {
+            let wants = wants.iter().map(|&want| if want == SERVICE { "error" } else { want });
+            code(&wants.chain(["--url", "http://127.0.0.1:1"]).collect::<Vec<_>>()) == Some(69)
+        };
+        match WANTS.into_iter().find(|wants| asks(wants)) {
+            Some(wants) => asking.push(Asking { words, wants }),
             None => others.push(words),
         }
     }
+    asking.sort_by_key(|verb| verb.words == ["deregister"]);
     assert!(asking.len() >= 7 && others.len() >= 6, "{asking:?} {others:?}");
     (asking, others)
 }
@@ -188,13 +254,13 @@ pub(crate) fn asking() -> (Vec<Asking>, Vec<Vec<String>>) {
 /// Asks with every verb, and each service where a verb wants one.
 fn ask_all(app: &Playground, services: &[String]) {
     let url = format!("http://{}", app.address);
-    for Asking { words, wants_name } in asking().0 {
-        let names = if wants_name { services } else { &services[..1] };
+    for verb in asking().0 {
+        let names = if verb.wants_name() { services } else { &services[..1] };
         for name in names {
             for json in [&[][..], &["--json"]] {
-                let name = wants_name.then_some(name.as_str());
+                let words = verb.about(name);
                 let words: Vec<&str> =
-                    words.iter().map(String::as_str).chain(name).chain(["--url", &url]).collect();
+                    words.iter().map(String::as_str).chain(["--url", &url]).collect();
                 let printed = run_in(&[&words[..], json].concat(), &[app.at_home()]);
                 // The live view wants a terminal; with `--json` it looks once.
                 let is_view = words[0] == "top" && json.is_empty();
@@ -211,10 +277,7 @@ fn ask_all(app: &Playground, services: &[String]) {
 fn reading(path: &std::path::Path) -> Vec<Vec<String>> {
     let (asking, others) = asking();
     let nowhere = ["--set".to_owned(), "server.port=0".to_owned()];
-    let asking = asking.into_iter().map(|Asking { words, wants_name }| {
-        let name = wants_name.then(|| "error".to_owned());
-        words.into_iter().chain(name).chain(nowhere.clone()).collect::<Vec<_>>()
-    });
+    let asking = asking.into_iter().map(|verb| [verb.about("error"), nowhere.to_vec()].concat());
     let file = ["--config".to_owned(), path.to_str().unwrap().to_owned()];
     asking.chain(others).map(|arguments| [&arguments[..], &file].concat()).collect()
 }
@@ -236,10 +299,7 @@ fn endpoints(document: &Value, services: &[String]) -> Vec<(String, String, bool
             }
         }
     }
-    // What removes services comes last: the others are to be there for all that is asked.
-    let mut all: Vec<_> = all.into_iter().collect();
-    all.sort_by_key(|(method, _, _)| method == "DELETE");
-    all
+    all.into_iter().collect()
 }
 
 /// Asks one endpoint, in every way that it could be answered.
@@ -283,6 +343,50 @@ fn look_at(app: &Playground, method: &str, path: &str, is_stream: bool) {
     }
 }
 
+/// Lets services join, well and badly; returns the names of those that are there.
+fn join(app: &Playground) -> Vec<String> {
+    let join = |body: &str| {
+        let mut body: Value = serde_json::from_str(body).unwrap();
+        for (key, value) in [("name", "outside"), ("kind", "vault")] {
+            body.as_object_mut().unwrap().entry(key).or_insert_with(|| value.into());
+        }
+        let right = app.bearer();
+        let headers = [("Authorization", &*right), ("Content-Type", "application/json")];
+        let text = body.to_string();
+        let answer = http::request(app.address, "POST", "/services", &headers, text.as_bytes());
+        clean(&text, &format!("{answer:?}"));
+        by_hand(app, &body);
+        (body["name"].as_str().unwrap().to_owned(), answer.status)
+    };
+    for body in OUTSIDE {
+        let (_, status) = join(body);
+        assert!(matches!(status, 403 | 422), "{body}: {status}");
+    }
+    assert_eq!(app.get("/services/outside").status, 404);
+    let joined = JOINING.map(|(body, expected)| {
+        let (name, status) = join(body);
+        assert_eq!(status, expected, "{body}");
+        assert!(app.service(&name)["state"].is_string());
+        name
+    });
+    assert_eq!(app.service("joined-status")["metadata"]["password"], "***");
+    joined.to_vec()
+}
+
+/// Registers with the command line, whose section stands in a file.
+fn by_hand(app: &Playground, body: &Value) {
+    let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+    let section = file(&body["config"].to_string());
+    let (kind, name, url) = (text("kind"), text("name"), format!("http://{}", app.address));
+    for json in [&[][..], &["--json"]] {
+        let words = ["register", &kind, &name, "--section", section.to_str().unwrap()];
+        let flags = ["--dry-run", "--url", &url];
+        let printed = run_in(&[&words[..], &flags, json].concat(), &[app.at_home()]);
+        assert!(matches!(printed.code, Some(0 | 1 | 64)), "{printed:?}");
+        clean(&format!("register {body}"), &(printed.stdout + &printed.stderr));
+    }
+}
+
 #[track_caller]
 fn check_running(format: &str) {
     let path = files(&RIGHT.replace("FORMAT", format).replace("HASH", HASH));
@@ -297,10 +401,20 @@ fn check_running(format: &str) {
     let services = listed["services"].as_array().unwrap().iter();
     let services: Vec<String> =
         services.map(|service| service["name"].as_str().unwrap().to_owned()).collect();
-    for (method, path, is_stream) in endpoints(&app.get("/openapi.json").json(), &services) {
-        look_at(&app, &method, &path, is_stream);
+    let document = app.get("/openapi.json").json();
+    // What joins is seen by all that is asked, and what removes services takes only that out.
+    let joined = join(&app);
+    let all = [&services[..], &joined].concat();
+    for (method, path, is_stream) in endpoints(&document, &all) {
+        if method != "DELETE" {
+            look_at(&app, &method, &path, is_stream);
+        }
     }
-    ask_all(&app, &services);
+    let (kept, removed) = joined.split_at(1);
+    for (_, path, _) in endpoints(&document, removed).iter().filter(|it| it.0 == "DELETE") {
+        look_at(&app, "DELETE", path, false);
+    }
+    ask_all(&app, &[&services[..], kept].concat());
     // Also what the commands above have caused.
     clean("GET /events", &app.get("/events?after=0&limit=1000").body);
     let token = app.bearer();

@@ -185,9 +185,9 @@ fn json_is_what_the_application_answers() {
 #[test]
 fn every_verb_has_json() {
     let app = shop();
-    for crate::canary::Asking { words, wants_name } in crate::canary::asking().0 {
-        let name = wants_name.then_some("disk");
-        let arguments: Vec<&str> = words.iter().map(String::as_str).chain(name).collect();
+    for verb in crate::canary::asking().0 {
+        let words = verb.about("disk");
+        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
         let printed = ask(&app, &[&arguments[..], &["--json"]].concat());
         assert!(matches!(printed.code, Some(0 | 1)), "{arguments:?}: {printed:?}");
         assert!(!printed.stdout.is_empty(), "{arguments:?}: {printed:?}");

@@ -16,12 +16,16 @@ mod hang;
 mod harness;
 mod http;
 mod journal;
+mod load;
 mod logs;
+mod members;
 mod night;
 mod order;
 mod signals;
 mod status;
 mod storm;
 mod stubborn;
+mod tls;
 #[cfg(target_os = "linux")]
 mod top;
+mod traces;
