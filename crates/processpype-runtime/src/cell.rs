@@ -111,11 +111,15 @@ impl Cell {
     }
 
     /// Where the service registers metrics of its own.
+    ///
+    /// Made when it is first asked for: most services have none.
     pub(crate) fn metrics(&self) -> &Arc<Store> {
         self.metrics.get_or_init(|| Arc::new(Store::new(Arc::clone(&self.families))))
     }
 
     /// The metrics that the service has registered, if it has ever asked for a place for them.
+    ///
+    /// For readers, who make none.
     pub(crate) fn registered(&self) -> Option<&Store> {
         self.metrics.get().map(|store| &**store)
     }

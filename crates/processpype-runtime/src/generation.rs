@@ -11,9 +11,9 @@
 //!
 //! # How it reads
 //!
-//! [`live_unseen`] is the life from top to bottom: construct, start, run, tear down. Each step gives
-//! back how it [`Ended`], and nothing in the later ones asks why the earlier ones did. A stop can
-//! come at any await; `select!` is biased towards it, so a stop that was asked for wins over a
+//! [`live_unseen`] is the life from top to bottom: construct, start, run, tear down. Each step
+//! gives back how it [`Ended`], and nothing in the later ones asks why the earlier ones did. A stop
+//! can come at any await; `select!` is biased towards it, so a stop that was asked for wins over a
 //! success at the same moment.
 //!
 //! All user code runs contained. A panic is an ending like an error, with another kind, and the
@@ -86,6 +86,10 @@ pub(crate) fn live(life: Arc<Life>, orders: Orders, span: Span) -> BoxFuture<'st
     Box::pin(seen.instrument(span))
 }
 
+/// The life itself, whose polls nobody sees yet.
+///
+/// Its room is that of its largest phase, `run`. What begins and ends a life has boxes of its own,
+/// for as long as it takes.
 #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
 fn live_unseen<'a>(
     cx: &'a Context,
@@ -121,6 +125,7 @@ fn construct<'a>(
     }
 }
 
+/// Reads what the constructor asks for, and calls it, unless a stop was asked for before.
 fn begin(cx: &Context, orders: &Orders) -> Result<Making, Ended> {
     if cx.life.stop_by().is_some() {
         return Err(Ended::Asked);
@@ -129,6 +134,7 @@ fn begin(cx: &Context, orders: &Orders) -> Result<Making, Ended> {
     settle("constructor", ErrorKind::StartFailed, called).map_err(Ended::failed)
 }
 
+/// Awaits the rest of a constructor; a stop that comes meanwhile drops it.
 async fn finish(
     cx: &Context,
     making: BoxFuture<'static, Result<Arc<dyn ErasedService>>>,

@@ -92,7 +92,9 @@ struct Control {
     more: Option<Box<More>>,
 }
 
-/// The times of the end.
+/// The times of the end: when it was asked for, and when what of it has to be over.
+///
+/// Kept for the messages about who did not end in time.
 #[derive(Debug, Default)]
 struct End {
     /// When the stop that was asked for must be over.
@@ -399,6 +401,7 @@ impl Life {
 // === impl Control ===
 
 impl Control {
+    /// The times of the end, which begins with the first of them.
     fn end(&mut self) -> &mut End {
         self.end.get_or_insert_default()
     }

@@ -38,6 +38,8 @@ pub(super) struct Restarts {
 }
 
 /// What is known about the failures of one service.
+///
+/// Over all its generations: only an operator's command makes it forgotten.
 #[derive(Debug, Default)]
 struct Failures {
     history: RestartHistory,
@@ -107,11 +109,14 @@ impl Restarts {
         failures.paused = true;
     }
 
-    /// Its backoff is over; whether it has its turn.
+    /// Whether its backoff is over and it has its turn among the restarts of the application.
+    ///
+    /// One that has never failed has neither.
     fn is_held(&self) -> bool {
         self.failures.as_ref().is_some_and(|failures| failures.held)
     }
 
+    /// What is known about its failures, from the first one on.
     fn failures(&mut self) -> &mut Failures {
         self.failures.get_or_insert_default()
     }
