@@ -21,6 +21,7 @@ use crate::chance::{Chance, random_seed};
 use crate::clock::Clock;
 use crate::directory::{Directory, Places};
 use crate::group;
+use crate::host::Host;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
 use crate::levels::LevelSwitch;
@@ -153,6 +154,7 @@ impl Blueprint {
             launch.creator.clone(),
             journal,
             launch.clock,
+            Host::new(launch.services.clone()),
             reports.clone(),
         ));
         shared.recording.store(launch.recording.clone().map(Arc::new));
