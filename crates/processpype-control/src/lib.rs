@@ -38,6 +38,7 @@
 //! ```
 
 mod auth;
+mod away;
 mod cache;
 mod certificate;
 mod commands;
@@ -45,19 +46,24 @@ mod configuring;
 mod connection;
 mod convert;
 mod crowd;
+mod desk;
 mod docs;
+mod entry;
 mod error;
+mod exchange;
 mod gate;
 mod graph;
 mod guard;
 mod journal;
 mod levels;
+mod line;
 mod listen;
 mod listener;
 mod local_token;
 mod logs;
 mod metrics;
 mod operations;
+mod own;
 mod pace;
 mod passage;
 mod places;

@@ -12,10 +12,12 @@
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
 mod configuring;
+mod hosting;
 mod levels;
 mod measures;
 mod membership;
 mod operations;
+mod published;
 mod stragglers;
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::configuration::{ConfigBook, Configurer};
 use crate::directory::Directory;
 use crate::error::Unavailable;
+use crate::host::Host;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
 use crate::levels::LevelChanges;
@@ -39,10 +42,9 @@ use crate::message::Reports;
 use crate::newcomer::Creator;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
-use crate::register::{OPERATIONS_KEPT, Register};
+use crate::register::Register;
 use crate::routes::Mounted;
 use crate::status::Status;
-use crate::supervisor::Launch;
 
 pub use self::measures::QueueDepth;
 
@@ -94,6 +96,7 @@ pub(crate) struct Shared {
     /// Where services run; what may block and is no service has its threads too.
     services: Handle,
     clock: Clock,
+    host: Host,
     /// For its length alone.
     reports: Reports,
     version: AtomicU64,
@@ -413,87 +416,3 @@ impl Manager {
 /// Zero fits systemd and a process on its own. Behind a Kubernetes service some 5 s give the
 /// endpoints time to forget this pod (kubernetes#106476).
 pub const DRAIN_DELAY: Duration = Duration::ZERO;
-
-// === impl Shared ===
-
-impl Shared {
-    pub(crate) fn new(
-        directory: Directory,
-        journal: Arc<Journal>,
-        book: ConfigBook,
-        launch: &Launch,
-        reports: Reports,
-    ) -> Self {
-        Self {
-            directory: ArcSwap::from_pointee(directory),
-            creator: launch.creator.clone(),
-            journal,
-            register: Register::new(OPERATIONS_KEPT),
-            recording: ArcSwapOption::empty(),
-            levels: ArcSwap::default(),
-            pause: ArcSwapOption::empty(),
-            config: ArcSwap::from_pointee(book),
-            configurer: launch.configurer.clone(),
-            services: launch.services.clone(),
-            clock: launch.clock.clone(),
-            reports,
-            version: AtomicU64::new(1),
-            state: AtomicU8::new(ServiceState::Starting as u8),
-            settled: AtomicBool::new(false),
-            changed: Notify::new(),
-            asked: AtomicU8::new(0),
-            asked_now: Notify::new(),
-        }
-    }
-
-    /// Asks something of the whole application; the stronger wish counts.
-    ///
-    /// Asking twice is asking once; a wake-up that is not awaited yet is kept.
-    fn ask(&self, asked: Asked) {
-        self.asked.fetch_max(asked as u8, Ordering::AcqRel);
-        self.asked_now.notify_one();
-    }
-
-    /// Resolves when something was asked of the whole application.
-    pub(crate) async fn asked(&self) {
-        self.asked_now.notified().await;
-    }
-
-    /// Takes what was asked since the last look.
-    pub(crate) fn take_asked(&self) -> Option<Asked> {
-        match self.asked.swap(0, Ordering::AcqRel) {
-            0 => None,
-            1 => Some(Asked::Close),
-            _ => Some(Asked::Abort),
-        }
-    }
-
-    /// Shows who is there from now on. Supervisor only.
-    ///
-    /// The directory is swapped whole: a reader sees the old one or the new one, and never waits.
-    pub(crate) fn show(&self, directory: Directory) {
-        self.directory.store(Arc::new(directory));
-        self.touch();
-    }
-
-    /// Something that readers can see has changed; waking those who wait for it follows.
-    pub(crate) fn bump(&self) {
-        self.version.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Tells readers that something changed.
-    pub(crate) fn touch(&self) {
-        self.bump();
-        self.changed.notify_waiters();
-    }
-
-    pub(crate) fn set_state(&self, state: ServiceState) {
-        self.state.store(state as u8, Ordering::Release);
-        self.touch();
-    }
-
-    pub(crate) fn set_settled(&self) {
-        self.settled.store(true, Ordering::Release);
-        self.touch();
-    }
-}

@@ -63,7 +63,7 @@ use crate::failure::Failure;
 use crate::generation::{self, Orders};
 use crate::kind::Kind;
 use crate::life::Life;
-use crate::manager::{Asked, Shared};
+use crate::manager::Shared;
 use crate::message::{Ending, Message, Reports};
 use crate::operation::{Mark, Order, Waiting};
 use crate::timers::{Due, Timers};
@@ -337,17 +337,6 @@ impl Supervisor {
         }
     }
 
-    fn take_asked(&mut self) {
-        match self.shared.take_asked() {
-            Some(Asked::Close) => self.begin_closing(),
-            Some(Asked::Abort) => {
-                self.begin_closing();
-                self.step(Machine::abort_all);
-            }
-            None => {}
-        }
-    }
-
     fn report(&mut self, id: ServiceId, generation: Generation, report: Report) {
         self.step(|machine, actions| machine.report(id, generation, report, actions));
     }
@@ -414,7 +403,7 @@ impl Supervisor {
         let reports = self.reports.clone();
         let life = Arc::new(Life::new(cell, generation, services, reports, watched));
         let orders = Orders {
-            make: Arc::clone(&service.kind.make),
+            kind: Arc::clone(&service.kind),
             wiring: Arc::clone(&service.wiring),
             configured: Arc::clone(&service.configured),
         };
@@ -476,7 +465,8 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 // === impl Service ===
 
 impl Service {
-    /// Of a specification nothing is kept but what a running service still needs.
+    /// Of a specification nothing is kept but what a running service still needs; `options` are
+    /// its own, shared with whoever else has them.
     fn new(
         spec: Spec,
         options: Arc<Options>,

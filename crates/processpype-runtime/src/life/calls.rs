@@ -37,7 +37,7 @@ impl Life {
     pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
         wait_for(&self.changed, || {
             let mut control = self.control();
-            let asked = control.stop_by.map(Interruption::Asked);
+            let asked = control.stop_by().map(Interruption::Asked);
             asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
         })
     }
@@ -47,7 +47,7 @@ impl Life {
     pub(crate) fn called(&self) -> impl Future<Output = Call> + '_ {
         wait_for(&self.changed, || {
             let mut control = self.control();
-            if let Some(by) = control.stop_by {
+            if let Some(by) = control.stop_by() {
                 return Some(Call::Interrupted(Interruption::Asked(by)));
             }
             if let Some(failure) = control.take_child_failure() {
@@ -63,7 +63,7 @@ impl Life {
             let control = self.control();
             let more = control.more.as_ref();
             let has_failure = more.is_some_and(|more| more.child_failure.is_some());
-            (control.stop_by.is_some() || has_failure).then_some(())
+            (control.stop_by().is_some() || has_failure).then_some(())
         })
     }
 

@@ -9,12 +9,13 @@
 //! 4. Each straggler is named by an event of its own, before the last one.
 
 use processpype_core::{
-    CloseCause, EventKind, Generation, OperationId, ServiceId, ServiceName, ServiceState,
+    CloseCause, EventKind, Generation, Machine, OperationId, ServiceId, ServiceName, ServiceState,
 };
 use tokio::time::Instant;
 
 use super::{ABORT_RESERVE, Supervisor};
 use crate::journal::Event;
+use crate::manager::Asked;
 use crate::operation::{CommandError, Done, Request, Shutdown};
 use crate::timers::Due;
 
@@ -68,6 +69,18 @@ impl Closing {
 // === impl Supervisor ===
 
 impl Supervisor {
+    /// Takes what was asked of the whole application since the last look.
+    pub(super) fn take_asked(&mut self) {
+        match self.shared.take_asked() {
+            Some(Asked::Close) => self.begin_closing(),
+            Some(Asked::Abort) => {
+                self.begin_closing();
+                self.step(Machine::abort_all);
+            }
+            None => {}
+        }
+    }
+
     /// Fails readiness at once; services are asked to stop after the drain delay.
     pub(super) fn begin_closing(&mut self) {
         if self.closing.begun {

@@ -16,10 +16,10 @@ use tokio::sync::mpsc;
 
 use super::{Service, Supervisor, closing, membership, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
-use crate::blueprint::{Blueprint, Options, STARTS_AT_ONCE};
+use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::configuration::{ConfigBook, Configurer};
 use crate::directory::{Directory, Places};
 use crate::group;
@@ -28,6 +28,7 @@ use crate::layout::Layout;
 use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
+use crate::metrics::Families;
 use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
 use crate::scrub::Scrub;
@@ -127,20 +128,11 @@ impl Blueprint {
     pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
         let now = launch.clock.now();
         let families = Arc::default();
-        let cells: Vec<Arc<Cell>> = self
-            .graph
-            .services()
-            .zip(self.group_names())
-            .map(|(id, group)| {
-                let first = Generation(0);
-                publish::new_cell(id, &self.specs[id.index()], group, first, now, &families)
-            })
-            .collect();
+        let cells = self.cells(now, &families);
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
         let layout = Layout::of(&self);
-        let options: Vec<Arc<Options>> =
-            layout.services.iter().map(|it| Arc::clone(&it.options)).collect();
+        let options: Vec<_> = layout.services.iter().map(|it| Arc::clone(&it.options)).collect();
         let directory = Directory::new(cells.clone(), layout);
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
@@ -192,6 +184,15 @@ impl Blueprint {
             has_touched: false,
         };
         (Manager::new(shared, sender), supervisor)
+    }
+
+    /// The cells of all services, none of which has been started.
+    fn cells(&self, now: Timestamp, families: &Arc<Families>) -> Vec<Arc<Cell>> {
+        let cell = |(id, group): (ServiceId, Option<Arc<str>>)| {
+            let first = Generation(0);
+            publish::new_cell(id, &self.specs[id.index()], group, first, now, families)
+        };
+        self.graph.services().zip(self.group_names()).map(cell).collect()
     }
 
     /// The name of the group of each service.
