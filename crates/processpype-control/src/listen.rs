@@ -23,7 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::connection::{Client, serve};
-use crate::crowd::{Crowd, Place};
+use crate::crowd::{Connections, Crowd, Place};
 use crate::error::BindError;
 use crate::gate::Visitor;
 use crate::listener::Proofs;
@@ -44,6 +44,7 @@ pub struct Bound {
     limits: Limits,
     /// Tells the time.
     manager: Manager,
+    connections: Arc<Connections>,
     closing: watch::Sender<bool>,
 }
 
@@ -86,7 +87,8 @@ impl Bound {
         // There is one server to a control plane, and it binds once.
         let _ = control.speaking.set(speaking.collect());
         let manager = control.manager.clone();
-        Ok(Self { open, router, limits: settings.limits, manager, closing })
+        let connections = Arc::clone(&control.connections);
+        Ok(Self { open, router, limits: settings.limits, manager, connections, closing })
     }
 
     /// Returns the address of the first listener that has one, with the port that was chosen if 0
@@ -113,12 +115,15 @@ impl Bound {
     #[must_use]
     pub fn serve(self) -> Running {
         let (address, closing) = (self.address(), self.closing.clone());
-        let Self { open, router, limits, manager, .. } = self;
+        let Self { open, router, limits, manager, connections, .. } = self;
         let acceptors = open.iter().filter_map(|open| open.tls.clone());
         let renewing = acceptors.map(|tls| renew(tls, manager.clone())).collect();
         let begin = |open: Open| {
             open.tell();
-            let accepting = accept(open, router.clone(), limits, closing.clone());
+            let accepting = {
+                let counted = Arc::clone(&connections);
+                accept(open, router.clone(), limits, counted, closing.clone())
+            };
             #[expect(clippy::disallowed_methods, reason = "the accept loop is no service's task")]
             tokio::spawn(accepting)
         };
@@ -194,6 +199,7 @@ async fn accept(
     open: Open,
     router: Router,
     limits: Limits,
+    counted: Arc<Connections>,
     closing: watch::Sender<bool>,
 ) -> JoinSet<()> {
     let mut closed = closing.subscribe();
@@ -205,7 +211,7 @@ async fn accept(
         let next = async {
             let (client, own) = next_client(&open, &clients).await?;
             // A client whose turn has not come is not read from.
-            Some((client, Place::new(crowd.place(&slots).await?, own, &crowd)))
+            Some((client, Place::new(crowd.place(&slots).await?, own, &crowd, &counted)))
         };
         let next = tokio::select! {
             biased;

@@ -18,6 +18,7 @@ use processpype_runtime::{LaidOut, Layout, Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 use crate::cache::{Cache, PerLayout};
+use crate::crowd::Connections;
 use crate::docs;
 use crate::error::{BindError, SettingsError};
 use crate::gate::Visitor;
@@ -57,6 +58,8 @@ pub(crate) struct Control {
     pub(crate) commands: Arc<Semaphore>,
     /// The place of the one scrape of metrics.
     pub(crate) scrapes: Semaphore,
+    /// The connections of all listeners.
+    pub(crate) connections: Arc<Connections>,
     /// All that was answered.
     pub(crate) traffic: Traffic,
     /// Events that streams could not send.
@@ -119,6 +122,7 @@ impl Server {
             client_streams: Places::new(settings.limits.streams_per_peer),
             commands: Arc::new(Semaphore::new(settings.limits.commands)),
             scrapes: Semaphore::new(1),
+            connections: Arc::default(),
             traffic: Traffic::default(),
             lagged: Arc::default(),
             writes: Rates::new(settings.limits.writes),
