@@ -67,6 +67,8 @@ pub(crate) struct Walk<'a> {
     /// Every secret value that was seen.
     pub(crate) secrets: Vec<String>,
     pub(crate) path: Vec<Cow<'a, str>>,
+    /// How many keys of the path name a secret.
+    secret_keys: usize,
     /// Keys that stand beside those of the outermost map, and how deep that map is.
     pub(crate) beside: (&'a [String], usize),
     pub(crate) used_at: Vec<&'a At>,
@@ -127,6 +129,7 @@ impl<'a> Walk<'a> {
             problems: Problems::default(),
             secrets: Vec::new(),
             beside: (&[], path.len()),
+            secret_keys: path.iter().filter(|key| show::names_a_secret(key)).count(),
             path: path.into_iter().map(Cow::Owned).collect(),
             used_at: Vec::new(),
             made_of: Vec::new(),
@@ -299,7 +302,7 @@ impl<'a> Walk<'a> {
                 (leads_on || !any) && self.rules.types(*id).has(Types::SCALAR.without(Types::NULL))
             });
         let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
-        let named = self.path.iter().any(|key| show::names_a_secret(key));
+        let named = self.secret_keys > 0;
         // Who sent a body knows what is in it; who reads a log of answers should not.
         let sent = slot.node.at.origin().was_sent();
         known && !secret && !named && !sent && matches!(slot.node.kind, Kind::Scalar(..))
@@ -374,9 +377,12 @@ impl<'a> Walk<'a> {
                 }
                 continue;
             }
+            let is_secret = show::names_a_secret(&key);
             self.path.push(key.clone());
+            self.secret_keys += usize::from(is_secret);
             let below = Slot { node: &entry.node, key_at: Some(&entry.key_at), lenient: false };
             let child = self.visit(below, &ids, here.secret);
+            self.secret_keys -= usize::from(is_secret);
             self.path.pop();
             typed.push((key, child));
         }

@@ -5,31 +5,25 @@
 //! 1. Whatever the client does or leaves undone, the connection ends: each wait for it has a time.
 //! 2. Whoever has not asked anything is not answered when it has to leave.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::away;
 use crate::crowd::Place;
+use crate::desk::Desk;
+use crate::entry::Entry;
 use crate::gate::Visitor;
+use crate::line::{Line, Takes, Talk};
 use crate::listen::until_true;
-use crate::pace::{Answering, Exchange, Paced};
-use crate::settings::Limits;
 use crate::socket::Stream;
-use crate::stall::Stalling;
 use crate::tls::Acceptor;
-
-/// The least that hyper takes for its buffer, in bytes.
-const BUFFER_MIN: usize = 8 * 1024;
 
 /// The other end of a connection, and what it may pass.
 #[derive(Debug)]
@@ -44,18 +38,19 @@ pub(crate) struct Client {
 pub(crate) async fn serve(
     client: Client,
     place: Place,
-    router: Router,
-    limits: Limits,
+    entry: Entry,
     mut closed: watch::Receiver<bool>,
 ) {
     let mut leaving = pin!(either(until_true(&mut closed), place.asks_to_leave()));
     let client = tokio::select! {
-        client = client.meet(limits.handshake_time) => client,
+        client = client.meet(entry.control.settings.limits.handshake_time) => client,
         // It has not asked anything.
         () = leaving.as_mut() => return,
     };
     match client {
-        Ok(Client { stream, visitor, .. }) => talk(stream, visitor, router, limits, leaving).await,
+        Ok(Client { stream, visitor, .. }) => {
+            talk(Line::new(stream, visitor), &entry, leaving).await;
+        }
         Err(error) => tracing::debug!(%error, "a handshake did not come to its end"),
     }
 }
@@ -80,42 +75,40 @@ impl Client {
 }
 
 /// Speaks HTTP until the connection ends, or `leaving` resolves and what is under way is answered.
-async fn talk(
-    stream: Stream,
-    visitor: Visitor,
-    router: Router,
-    limits: Limits,
-    leaving: impl Future<Output = ()>,
-) {
-    let exchange = Arc::new(Exchange::default());
-    let socket = Stalling::new(stream, limits.write_stall_time);
-    let io = TokioIo::new(Paced::new(socket, Arc::clone(&exchange), limits));
-    let mut http = http1::Builder::new();
-    http.header_read_timeout(None)
-        .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes.max(BUFFER_MIN));
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
-        exchange.asked();
-        request.extensions_mut().insert(visitor);
-        let answering = begun(router.call(request));
-        let exchange = Arc::clone(&exchange);
-        async { answering.await.map(|answer| answer.map(|body| Answering::new(body, exchange))) }
-    });
-    let mut connection = pin!(http.serve_connection(io, service));
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = leaving => {
-            if !exchange.has_asked() {
-                // At most a part of a first head has come: nobody waits for an answer.
-                return;
-            }
-            connection.as_mut().graceful_shutdown();
-            connection.await
+async fn talk(mut line: Line, entry: &Entry, mut leaving: Pin<&mut impl Future<Output = ()>>) {
+    while let Some(gone) = here(line, entry, leaving.as_mut()).await {
+        match away::serve(gone, entry, leaving.as_mut()).await {
+            Some(back) => line = back,
+            None => return,
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// Serves the line here; returns it if it is better served where the services run.
+async fn here(
+    line: Line,
+    entry: &Entry,
+    leaving: Pin<&mut impl Future<Output = ()>>,
+) -> Option<Line> {
+    let desk = Desk::of_control(entry, &line);
+    let mut talk = Talk::new(line, Takes::All, desk, &entry.control.settings.limits);
+    let is_over = poll_fn(|cx| match talk.poll(cx) {
+        Poll::Ready(()) => Poll::Ready(true),
+        Poll::Pending if talk.exchange().is_leaving() && talk.exchange().is_between() => {
+            Poll::Ready(false)
+        }
+        Poll::Pending => Poll::Pending,
+    });
+    tokio::select! {
+        is_over = is_over => (!is_over).then(|| talk.into_line()),
+        () = leaving => {
+            // If at most a part of a first head has come, nobody waits for an answer.
+            if talk.exchange().has_asked() {
+                talk.wind_down();
+                poll_fn(|cx| talk.poll(cx)).await;
+            }
+            None
+        }
     }
 }
 
@@ -123,21 +116,5 @@ async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) 
     tokio::select! {
         () = one => {}
         () = other => {}
-    }
-}
-
-/// Begins with a request in the moment in which its head has been read.
-///
-/// Left to itself, hyper first looks whether the client is still there, and drops the request if
-/// not: a command of a client that leaves at once would be lost before anybody has seen it.
-fn begun<F: Future>(answering: F) -> impl Future<Output = F::Output> {
-    let mut answering = Box::pin(answering);
-    // Nothing is missed: hyper polls what is not ready again, with its own waker.
-    let first = answering.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    async move {
-        match first {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => answering.await,
-        }
     }
 }

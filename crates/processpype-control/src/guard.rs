@@ -59,8 +59,11 @@ impl Guard {
             return Err(malformed("the address has a scheme that this server does not speak"));
         }
         transfer_coding(headers)?;
-        let host = self.host(uri, headers, is_for_browsers)?;
-        origin(headers, &host)?;
+        if uri.authority().is_some() || headers.contains_key(ORIGIN) || !names_this_machine(headers)
+        {
+            let host = self.host(uri, headers, is_for_browsers)?;
+            origin(headers, &host)?;
+        }
         fetch_site(headers)
     }
 
@@ -104,6 +107,17 @@ impl Guard {
 }
 
 /// Whether this is a host, perhaps with a port, and nothing else.
+/// Whether the one `Host` is an IPv4 address or `localhost`, perhaps with a port: what most clients
+/// send is known without looking at it as an authority.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(HOST).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(text) = value.to_str() else { return false };
+    let (host, port) = text.split_once(':').unwrap_or((text, "0"));
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    is_port && (host == "localhost" || host.parse::<Ipv4Addr>().is_ok())
+}
+
 fn is_plain(authority: &Authority) -> bool {
     match authority.as_str().strip_prefix(authority.host()) {
         Some("" | ":") => true,

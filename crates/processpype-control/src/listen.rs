@@ -16,20 +16,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use processpype_runtime::Manager;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::connection::{Client, serve};
-use crate::crowd::{Connections, Crowd, Place};
+use crate::crowd::{Crowd, Place};
+use crate::entry::Entry;
 use crate::error::BindError;
 use crate::gate::Visitor;
 use crate::listener::Proofs;
 use crate::places::{ClientPlace, Places};
-use crate::server::Control;
-use crate::settings::Limits;
 use crate::socket::Open;
 use crate::tls::Acceptor;
 
@@ -40,11 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Bound {
     open: Vec<Open>,
-    router: Router,
-    limits: Limits,
-    /// Tells the time.
-    manager: Manager,
-    connections: Arc<Connections>,
+    entry: Entry,
     closing: watch::Sender<bool>,
 }
 
@@ -73,22 +67,19 @@ pub struct Drained {
 
 impl Bound {
     pub(crate) async fn bind(
-        control: &Control,
+        entry: Entry,
         proofs: Proofs,
-        router: Router,
         closing: watch::Sender<bool>,
     ) -> Result<Self, BindError> {
-        let (settings, now) = (&control.settings, control.manager.now());
+        let (settings, now) = (&entry.control.settings, entry.control.manager.now());
         let mut open = Vec::new();
         for listener in settings.all_listeners() {
             open.push(Open::bind(&listener, proofs, &settings.certificates, now).await?);
         }
         let speaking = open.iter().filter_map(|open| Some((open.name.clone(), open.tls.clone()?)));
         // There is one server to a control plane, and it binds once.
-        let _ = control.speaking.set(speaking.collect());
-        let manager = control.manager.clone();
-        let connections = Arc::clone(&control.connections);
-        Ok(Self { open, router, limits: settings.limits, manager, connections, closing })
+        let _ = entry.control.speaking.set(speaking.collect());
+        Ok(Self { open, entry, closing })
     }
 
     /// Returns the address of the first listener that has one, with the port that was chosen if 0
@@ -115,15 +106,13 @@ impl Bound {
     #[must_use]
     pub fn serve(self) -> Running {
         let (address, closing) = (self.address(), self.closing.clone());
-        let Self { open, router, limits, manager, connections, .. } = self;
+        let Self { open, entry, .. } = self;
+        let manager = &entry.control.manager;
         let acceptors = open.iter().filter_map(|open| open.tls.clone());
         let renewing = acceptors.map(|tls| renew(tls, manager.clone())).collect();
         let begin = |open: Open| {
             open.tell();
-            let accepting = {
-                let counted = Arc::clone(&connections);
-                accept(open, router.clone(), limits, counted, closing.clone())
-            };
+            let accepting = accept(open, entry.clone(), closing.clone());
             #[expect(clippy::disallowed_methods, reason = "the accept loop is no service's task")]
             tokio::spawn(accepting)
         };
@@ -195,13 +184,8 @@ pub(crate) async fn until_true(value: &mut watch::Receiver<bool>) {
 // === the accept loop ===
 
 /// Accepts until closing begins, and returns the connections that are still open then.
-async fn accept(
-    open: Open,
-    router: Router,
-    limits: Limits,
-    counted: Arc<Connections>,
-    closing: watch::Sender<bool>,
-) -> JoinSet<()> {
+async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinSet<()> {
+    let limits = entry.control.settings.limits;
     let mut closed = closing.subscribe();
     let slots = Arc::new(Semaphore::new(limits.connections));
     let clients = Places::new(limits.connections_per_peer);
@@ -211,7 +195,8 @@ async fn accept(
         let next = async {
             let (client, own) = next_client(&open, &clients).await?;
             // A client whose turn has not come is not read from.
-            Some((client, Place::new(crowd.place(&slots).await?, own, &crowd, &counted)))
+            let slot = crowd.place(&slots).await?;
+            Some((client, Place::new(slot, own, &crowd, &entry.control.connections)))
         };
         let next = tokio::select! {
             biased;
@@ -220,7 +205,7 @@ async fn accept(
         };
         while connections.try_join_next().is_some() {}
         if let Some((client, place)) = next {
-            connections.spawn(serve(client, place, router.clone(), limits, closing.subscribe()));
+            connections.spawn(serve(client, place, entry.clone(), closing.subscribe()));
         }
     }
 }

@@ -6,47 +6,18 @@
 //!    of a head that has begun, or until a connection without a request is given up.
 //! 2. A byte now and then changes nothing: the time of a head runs from its first byte to its end.
 //! 3. While an answer is under way none of them runs: bodies and writes have times of their own.
-//!
-//! # Steps
-//!
-//! ```text
-//! 0 new ──byte──> 1 head ──request──> 2 answering ──end of the answer──> 3 idle ──byte──> 4 head …
-//! ```
-//!
-//! A step is never taken back, so that an alarm which belongs to an old one can be told from the
-//! present one's.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::exchange::{Exchange, Phase};
 use crate::settings::Limits;
-
-/// What the server waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The first byte of all.
-    New,
-    /// The rest of a head.
-    Head,
-    /// Its own answer.
-    Answering,
-    /// The next request.
-    Idle,
-}
-
-/// How far a connection is; shared by its socket and its requests, which one task drives.
-#[derive(Debug, Default)]
-pub(crate) struct Exchange {
-    step: AtomicU32,
-}
 
 /// A socket that fails when its client takes too long to ask.
 #[derive(Debug)]
@@ -54,70 +25,29 @@ pub(crate) struct Paced<S> {
     socket: S,
     exchange: Arc<Exchange>,
     limits: Limits,
-    /// The step that it belongs to, and when that has taken too long.
-    alarm: Option<(u32, Pin<Box<Sleep>>)>,
+    alarm: Option<Alarm>,
 }
 
-/// The body of an answer; its end begins the wait for the next request.
+/// Tells when a step has taken too long.
+///
+/// It may go off early, for a step that is over, and is set for the present one then: most steps
+/// end long before their time, and cost no timer.
 #[derive(Debug)]
-pub(crate) struct Answering<B> {
-    body: B,
-    exchange: Arc<Exchange>,
+struct Alarm {
+    /// The step that it belongs to.
+    step: u32,
+    /// When that has taken too long.
+    due: Instant,
+    bell: Pin<Box<Sleep>>,
 }
 
-// === impl Phase ===
-
-impl Phase {
-    fn of(step: u32) -> Self {
-        match (step, step % 3) {
-            (0, _) => Self::New,
-            (_, 1) => Self::Head,
-            (_, 2) => Self::Answering,
-            (_, _) => Self::Idle,
-        }
-    }
-
-    /// How long the client may take.
-    fn patience(self, limits: &Limits) -> Option<Duration> {
-        match self {
-            Self::New => Some(limits.first_byte_time),
-            Self::Head => Some(limits.header_read_time),
-            Self::Idle => Some(limits.idle_time),
-            Self::Answering => None,
-        }
-    }
-}
-
-// === impl Exchange ===
-
-impl Exchange {
-    /// Returns whether there has been a request.
-    pub(crate) fn has_asked(&self) -> bool {
-        self.step() >= 2
-    }
-
-    /// A head has been read, and its answer begins; returns the body that ends it.
-    pub(crate) fn asked(&self) {
-        // A head that came together with the request before is read without another byte.
-        let phase = Phase::of(self.step());
-        let steps = if matches!(phase, Phase::New | Phase::Idle) { 2 } else { 1 };
-        self.step.fetch_add(steps, Ordering::Relaxed);
-    }
-
-    fn step(&self) -> u32 {
-        self.step.load(Ordering::Relaxed)
-    }
-
-    fn bytes_came(&self) {
-        if matches!(Phase::of(self.step()), Phase::New | Phase::Idle) {
-            self.step.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn answered(&self) {
-        if Phase::of(self.step()) == Phase::Answering {
-            self.step.fetch_add(1, Ordering::Relaxed);
-        }
+/// How long the client may take.
+fn patience(phase: Phase, limits: &Limits) -> Option<Duration> {
+    match phase {
+        Phase::New => Some(limits.first_byte_time),
+        Phase::Head => Some(limits.header_read_time),
+        Phase::Idle => Some(limits.idle_time),
+        Phase::Answering => None,
     }
 }
 
@@ -128,22 +58,56 @@ impl<S> Paced<S> {
         Self { socket, exchange, limits, alarm: None }
     }
 
+    pub(crate) fn into_inner(self) -> S {
+        self.socket
+    }
+
     /// Is ready once the client has taken too long for what it is expected to do.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let step = self.exchange.step();
-        let Some(patience) = Phase::of(step).patience(&self.limits) else { return Poll::Pending };
-        let (of, alarm) = self.alarm.get_or_insert_with(|| (step, Box::pin(sleep(patience))));
-        if *of != step {
-            *of = step;
-            alarm.as_mut().reset(Instant::now() + patience);
-        }
-        alarm.as_mut().poll(cx)
+        let Some(patience) = patience(Phase::of(step), &self.limits) else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Alarm::new(step, patience));
+        alarm.expect(step, patience);
+        alarm.poll(cx)
     }
 
     /// Returns whether an alarm that was set for this step has gone off.
     fn is_late(&self) -> bool {
         let step = self.exchange.step();
-        self.alarm.as_ref().is_some_and(|(of, alarm)| *of == step && alarm.is_elapsed())
+        self.alarm.as_ref().is_some_and(|alarm| alarm.step == step && alarm.is_over())
+    }
+}
+
+// === impl Alarm ===
+
+impl Alarm {
+    fn new(step: u32, patience: Duration) -> Self {
+        let due = Instant::now() + patience;
+        Self { step, due, bell: Box::pin(sleep_until(due)) }
+    }
+
+    /// Sets it for this step, if it is for another one.
+    fn expect(&mut self, step: u32, patience: Duration) {
+        if self.step == step {
+            return;
+        }
+        (self.step, self.due) = (step, Instant::now() + patience);
+        if self.bell.deadline() > self.due {
+            self.bell.as_mut().reset(self.due);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.bell.as_mut().poll(cx));
+        if self.bell.deadline() >= self.due {
+            return Poll::Ready(());
+        }
+        self.bell.as_mut().reset(self.due);
+        self.bell.as_mut().poll(cx)
+    }
+
+    fn is_over(&self) -> bool {
+        self.bell.is_elapsed() && self.bell.deadline() >= self.due
     }
 }
 
@@ -174,7 +138,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let write = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.exchange.wrote(write.is_ready());
+        write
     }
 
     fn poll_write_vectored(
@@ -182,7 +148,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+        let write = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.exchange.wrote(write.is_ready());
+        write
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -190,53 +158,24 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let flush = Pin::new(&mut self.socket).poll_flush(cx);
+        self.exchange.wrote(flush.is_ready());
+        flush
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.exchange.shut();
         Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-}
-
-// === impl Answering ===
-
-impl<B> Answering<B> {
-    pub(crate) fn new(body: B, exchange: Arc<Exchange>) -> Self {
-        Self { body, exchange }
-    }
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Answering<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl<B> Drop for Answering<B> {
-    fn drop(&mut self) {
-        self.exchange.answered();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::sleep;
 
     use super::*;
+    use crate::exchange::Answering;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -309,33 +248,11 @@ mod tests {
         let (mut near, mut far, exchange) = pair();
         far.write_all(b"GET").await.expect("room");
         near.read_exact(&mut [0; 3]).await.expect("bytes");
-        exchange.asked();
+        exchange.asked(false);
         let answer = Answering::new((), Arc::clone(&exchange));
         let read = tokio::time::timeout(SECOND * 600, near.read(&mut [0; 8])).await;
         assert!(read.is_err(), "nothing is late while an answer is under way");
         drop(answer);
         assert_eq!(late(&mut near).await, 40);
-    }
-
-    #[test]
-    fn steps() {
-        let exchange = Exchange::default();
-        let check = |expected| assert_eq!(Phase::of(exchange.step()), expected);
-        check(Phase::New);
-        exchange.bytes_came();
-        check(Phase::Head);
-        exchange.bytes_came();
-        check(Phase::Head);
-        assert!(!exchange.has_asked());
-        exchange.asked();
-        check(Phase::Answering);
-        // The body of the request, and the next request that does not wait for its answer.
-        exchange.bytes_came();
-        check(Phase::Answering);
-        exchange.answered();
-        check(Phase::Idle);
-        exchange.asked();
-        check(Phase::Answering);
-        assert!(exchange.has_asked());
     }
 }

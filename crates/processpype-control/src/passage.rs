@@ -23,7 +23,6 @@ use tower_http::timeout::TimeoutBody;
 
 use crate::gate::{Caller, Need};
 use crate::listen::until_true;
-use crate::reply::FromService;
 use crate::server::Control;
 use crate::settings::Limits;
 use crate::status;
@@ -57,11 +56,14 @@ pub(crate) async fn pass(
     if caller.has_token() {
         request.headers_mut().remove(AUTHORIZATION);
     }
-    let now = status::known(control, name)?;
+    let away = |unavailable| {
+        let now = status::known(control, name)?;
+        Err(not_running(control, &now, unavailable))
+    };
     let mounted = match mounted {
         Some(Ok(mounted)) => mounted,
-        Some(Err(unavailable)) => return Err(not_running(control, &now, Some(&unavailable))),
-        None => return Err(not_running(control, &now, None)),
+        Some(Err(unavailable)) => return away(Some(&unavailable)),
+        None => return away(None),
     };
     let request = inner(request, control.prefix(), &control.settings.limits)?;
     match mounted.call(request).await {
@@ -71,10 +73,7 @@ pub(crate) async fn pass(
             let detail = format!("a handler of service `{name}` panicked; the service goes on");
             Err(Problem::new(Code::HandlerPanicked, detail).service(name))
         }
-        Err(_) => {
-            let now = status::known(control, name)?;
-            Err(not_running(control, &now, None))
-        }
+        Err(_) => away(None),
     }
 }
 
@@ -122,14 +121,13 @@ pub(crate) fn too_large(most: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body is longer than {most} bytes"))
 }
 
-fn answered(control: &Control, mut response: Response, name: &str) -> Result<Response, Problem> {
+fn answered(control: &Control, response: Response, name: &str) -> Result<Response, Problem> {
     if is_unrouted(&response) {
         return Err(nothing(name));
     }
     if is_wrong_method(&response) {
         return Err(wrong_method(name, &response));
     }
-    response.extensions_mut().insert(FromService);
     Ok(if is_stream(&response) { ending_with(&control.closing, response) } else { response })
 }
 

@@ -125,9 +125,8 @@ pub(crate) fn options(methods: &str) -> Response {
 }
 
 /// Adds the headers of safety.
-pub(crate) fn secure(response: &mut Response) {
-    let is_own = response.extensions().get::<FromService>().is_none();
-    let own = OWN_SAFETY.into_iter().filter(|_| is_own);
+pub(crate) fn secure(response: &mut Response, is_services: bool) {
+    let own = OWN_SAFETY.into_iter().filter(|_| !is_services);
     for (name, value) in SAFETY.into_iter().chain(own) {
         response.headers_mut().entry(name).or_insert(value);
     }

@@ -1,4 +1,4 @@
-//! From a request to its handler: the guard, the table of endpoints, and what is the same for all.
+//! From a request to its handler: the table of endpoints.
 //!
 //! # Invariants
 //!
@@ -7,27 +7,22 @@
 //! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the
 //!    framework ends without a slash; `/services/{name}/` is the root of the service's own routes.
 //! 3. Before anything else is done with a request, its gate has let it pass.
-//! 4. A panic of ours is a 500 that says nothing.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::Method;
-use axum::http::header::CONTENT_LENGTH;
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::any;
-use futures_util::FutureExt;
 use processpype_api::{Access, Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
 use processpype_runtime::{RESERVED_VERBS, Request as By};
-use tokio::time::Instant;
 
+use crate::entry::finish;
 use crate::gate::{self, Caller, Need, Visitor};
 use crate::query::Query;
+use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
@@ -50,7 +45,13 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
                 let params = Params(params.ok());
                 let result = dispatch(&control, endpoint, &params, request).await;
                 let mut response = finish(&control, &path, result);
-                response.extensions_mut().insert(routed(&control, endpoint, &params));
+                let routed = match endpoint.id {
+                    EndpointId::ServiceRoute => {
+                        Routed::service(&control, params.get("name").to_owned())
+                    }
+                    _ => Routed::Endpoint(endpoint),
+                };
+                response.extensions_mut().insert(routed);
                 response
             };
             router = router.route(&path, any(entry));
@@ -60,7 +61,6 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
         .fallback(async |State(control): State<Arc<Control>>, request: Request| {
             finish(&control, request.uri().path(), Err(unknown_path(control.prefix())))
         })
-        .layer(from_fn_with_state(Arc::clone(control), around))
         .with_state(Arc::clone(control))
 }
 
@@ -73,17 +73,6 @@ fn at_path(path: &str) -> impl Iterator<Item = &'static Endpoint> {
     ENDPOINTS.iter().filter(move |endpoint| endpoint.path == path)
 }
 
-/// Returns where a request went, as its answer is counted. The name of a service that does not
-/// exist is the client's invention.
-fn routed(control: &Control, first: &'static Endpoint, params: &Params) -> Routed {
-    let name = params.get("name");
-    let is_service = first.id == EndpointId::ServiceRoute;
-    match is_service && control.manager.state(name).is_some() {
-        true => Routed::Service(name.to_owned()),
-        false => Routed::Endpoint(first),
-    }
-}
-
 fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
     let mut paths = vec![endpoint.full_path(prefix)];
     match endpoint.id {
@@ -92,45 +81,6 @@ fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
         _ => {}
     }
     paths
-}
-
-/// What is done around every request.
-async fn around(State(control): State<Arc<Control>>, request: Request, next: Next) -> Response {
-    let (method, began) = (request.method().clone(), Instant::now());
-    let is_head = method == Method::HEAD;
-    let path = request.uri().path().to_owned();
-    let is_for_browsers = Visitor::of(&request).gate.is_for_browsers();
-    let (uri, headers) = (request.uri(), request.headers());
-    let checked = control.guard.check(&method, uri, headers, is_for_browsers);
-    let mut response = match checked {
-        Ok(()) => match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-            Ok(response) => response,
-            Err(_) => finish(&control, &path, Err(reply::internal("a request handler panicked"))),
-        },
-        Err(problem) => finish(&control, &path, Err(problem)),
-    };
-    let routed = response.extensions_mut().remove::<Routed>();
-    control.traffic.note(routed.as_ref(), &method, response.status(), began.elapsed());
-    reply::secure(&mut response);
-    if is_head { without_body(response) } else { response }
-}
-
-/// Keeps the length of the body that a `GET` would bring.
-fn without_body(response: Response) -> Response {
-    let length = response.body().size_hint().exact();
-    let mut response = response.map(|_| Body::empty());
-    if let Some(length) = length.filter(|&length| length > 0) {
-        response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
-    }
-    response
-}
-
-/// Turns a problem into its answer.
-fn finish(control: &Control, path: &str, result: Result<Response, Problem>) -> Response {
-    result.unwrap_or_else(|problem| {
-        tracing::debug!(path, code = problem.code().as_str(), "{}", problem.detail());
-        reply::problem(problem.instance(path), control.prefix())
-    })
 }
 
 /// Finds the endpoint of the request's method among those of its path.
@@ -347,7 +297,9 @@ async fn pass(
         let detail = "the framework keeps this path for itself, and has nothing here";
         return Err(Problem::new(Code::UnknownPath, detail).service(name));
     }
-    passage::pass(control, name, request, caller).await
+    let mut response = passage::pass(control, name, request, caller).await?;
+    response.extensions_mut().insert(FromService);
+    Ok(response)
 }
 
 pub(crate) fn unknown_path(prefix: &str) -> Problem {

@@ -12,7 +12,6 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, Unready, document};
 use processpype_runtime::{LaidOut, Layout, Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
@@ -20,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::cache::{Cache, PerLayout};
 use crate::crowd::Connections;
 use crate::docs;
+use crate::entry::Entry;
 use crate::error::{BindError, SettingsError};
 use crate::gate::Visitor;
 use crate::guard::Guard;
@@ -29,7 +29,6 @@ use crate::local_token::LOCAL;
 use crate::places::Places;
 use crate::rate::Rates;
 use crate::reply::Rendered;
-use crate::routes;
 use crate::settings::ControlSettings;
 use crate::tls::Acceptor;
 use crate::traffic::Traffic;
@@ -149,11 +148,9 @@ impl Server {
     /// Whoever has it is the program itself, and therefore an admin: it is for tests. Streams end
     /// when the `Server` is dropped.
     pub fn router(&self) -> Router {
-        let program = from_fn(async |mut request: Request, next: Next| {
-            request.extensions_mut().insert(Visitor::PROGRAM);
-            next.run(request).await
-        });
-        routes::router(&self.control).layer(program)
+        let entry = Entry::new(&self.control);
+        let program = async move |request: Request| entry.answer(Visitor::PROGRAM, request).await;
+        Router::new().fallback(program)
     }
 
     /// Takes the addresses; nothing is answered yet.
@@ -163,12 +160,12 @@ impl Server {
     /// Returns [`BindError`] if an address is unknown or cannot be had, or if other machines could
     /// reach the control API there without being asked for a token.
     pub async fn bind(self) -> Result<Bound, BindError> {
-        let router = routes::router(&self.control);
+        let entry = Entry::new(&self.control);
         let settings = &self.control.settings;
         // The one that is made at every start is nobody's who comes from elsewhere.
         let tokens = settings.tokens.iter().any(|token| token.name() != LOCAL);
         let proofs = Proofs { tokens, certificates: !settings.certificates.is_empty() };
-        Bound::bind(&self.control, proofs, router, self.closing).await
+        Bound::bind(entry, proofs, self.closing).await
     }
 }
 

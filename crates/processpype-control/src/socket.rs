@@ -167,6 +167,22 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
 
 // === impl Stream ===
 
+impl Stream {
+    /// Lets the current runtime watch the socket. One that speaks TLS stays where it was accepted:
+    /// that costs a change of threads, and nothing else.
+    pub(crate) fn settle(self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => Ok(Self::Tcp(TcpStream::from_std(stream.into_std()?)?)),
+            Self::Tls(stream) => Ok(Self::Tls(stream)),
+            #[cfg(unix)]
+            Self::Unix(stream) => {
+                let stream = tokio::net::UnixStream::from_std(stream.into_std()?)?;
+                Ok(Self::Unix(stream))
+            }
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -29,6 +29,10 @@ impl<S> Stalling<S> {
         Self { socket, stall_time, alarm: None }
     }
 
+    pub(crate) fn into_inner(self) -> S {
+        self.socket
+    }
+
     /// Turns a write that waits for too long into an error.
     fn watch<T>(
         &mut self,

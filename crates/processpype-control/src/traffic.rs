@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
-use processpype_api::{ENDPOINTS, Endpoint, HistogramReading};
+use processpype_api::{ENDPOINTS, Endpoint, EndpointId, HistogramReading};
+
+use crate::server::Control;
 
 /// How many pairs of method and status of one route are told apart; the rest are `other`.
 pub(crate) const STATUSES_MAX: usize = 64;
@@ -75,6 +77,25 @@ pub(crate) struct RouteReading {
     /// Method, status, count.
     pub(crate) answers: Vec<(&'static str, String, u64)>,
     pub(crate) times: HistogramReading,
+}
+
+// === impl Routed ===
+
+impl Routed {
+    /// A request for a service's own route. The name of a service that does not exist is the
+    /// client's invention, and none of it is kept.
+    pub(crate) fn service(control: &Control, name: String) -> Self {
+        match control.manager.state(&name) {
+            Some(_) => Self::Service(name),
+            None => Self::Endpoint(route_of_services()),
+        }
+    }
+}
+
+/// The endpoint that stands for the routes of all services.
+fn route_of_services() -> &'static Endpoint {
+    let is_it = |endpoint: &&Endpoint| endpoint.id == EndpointId::ServiceRoute;
+    ENDPOINTS.iter().find(is_it).expect("the table has the routes of services")
 }
 
 // === impl Traffic ===

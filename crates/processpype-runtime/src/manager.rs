@@ -11,6 +11,7 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod hosting;
 mod levels;
 mod measures;
 mod membership;
@@ -29,6 +30,7 @@ use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
 use crate::directory::Directory;
 use crate::error::Unavailable;
+use crate::host::Host;
 use crate::journal::{EventPage, Journal, Subscription};
 use crate::layout::Layout;
 use crate::levels::LevelChanges;
@@ -85,6 +87,7 @@ pub(crate) struct Shared {
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
     clock: Clock,
+    host: Host,
     /// For its length alone.
     reports: Reports,
     version: AtomicU64,
@@ -413,6 +416,7 @@ impl Shared {
         creator: Option<Arc<dyn Creator>>,
         journal: Arc<Journal>,
         clock: Clock,
+        host: Host,
         reports: Reports,
     ) -> Self {
         Self {
@@ -424,6 +428,7 @@ impl Shared {
             levels: ArcSwap::default(),
             pause: ArcSwapOption::empty(),
             clock,
+            host,
             reports,
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),

@@ -12,16 +12,15 @@
 //!
 //! 1. The control plane finds the service's cell and in it what is mounted, or answers 503.
 //! 2. [`Mounted::call`] takes a guard of the generation; after the stop has begun there is none.
-//! 3. The handler runs as a task on the services' runtime, in the generation's span. Its client's
-//!    going drops it; `run` being told to end cuts it.
+//! 3. The handler runs on the services' runtime, in the generation's span: where it is, if whoever
+//!    calls is there already, else as a task. Its client's going drops it; `run` being told to end
+//!    cuts it.
 //! 4. The guard moves into the body and lives until that has been sent, unless the body is in
 //!    memory already.
 
 mod body;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 
 use arc_swap::ArcSwapOption;
 use axum::Router;
@@ -33,6 +32,7 @@ use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use crate::failure::Failure;
+use crate::host::Host;
 use crate::life::{Life, Phase};
 use crate::message::Message;
 use crate::panic::{contain, contained, drop_contained};
@@ -261,8 +261,13 @@ impl Mounted {
             };
             (outcome, guard)
         };
-        let task = life.services.spawn(handler.instrument(served.span.clone()));
-        match AbortOnDrop(task).await {
+        let handler = handler.instrument(served.span.clone());
+        let host = Host::new(life.services.clone());
+        let outcome = match host.is_here() {
+            true => Ok(handler.await),
+            false => host.carry(handler).await,
+        };
+        match outcome {
             Ok((Some(Ok(response)), guard)) => {
                 let is_stream = is_event_stream(&response);
                 Ok(response.map(|body| body::guarded(body, is_stream, guard)))
@@ -270,6 +275,8 @@ impl Mounted {
             Ok((Some(Err(panicked)), _)) => {
                 let failure = Failure::from_panic("a handler", &panicked);
                 life.report(Message::HandlerPanic(life.cell_id(), life.generation, failure));
+                // On one thread the event comes before the answer.
+                tokio::task::yield_now().await;
                 Err(RequestError::Panicked)
             }
             Ok((None, _)) | Err(_) => Err(RequestError::Ended),
@@ -288,23 +295,6 @@ async fn answer(router: Arc<Router>, request: Request<Body>) -> Response<Body> {
 fn is_event_stream(response: &Response<Body>) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
-}
-
-/// Aborts the task when the waiting side is dropped.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Future for AbortOnDrop<T> {
-    type Output = Result<T, tokio::task::JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 // === impl RequestError ===

@@ -177,10 +177,10 @@ fn origin(origins: &BTreeMap<String, Origin>, key: &str) -> EdgeOrigin {
 
 /// Returns where the items of a list of texts were written, in their order.
 fn item_origins(section: &Section, key: &str) -> impl Iterator<Item = Origin> {
-    let list = section.get(key);
-    let items = list.effective(&schemars::schema_for!(Vec<String>));
-    let is_written = list.exists();
-    items.into_iter().filter(move |_| is_written).map(|item| item.origin)
+    let list = Some(section.get(key)).filter(Section::exists);
+    // Most services have none: a schema is made for those that do.
+    let items = list.map(|list| list.effective(&schemars::schema_for!(Vec<String>)));
+    items.into_iter().flatten().map(|item| item.origin)
 }
 
 /// Takes the service's own value, else the inherited one, else leaves what code said.

@@ -8,7 +8,7 @@
 //! 3. The value of a framework key is the service's own, else the one in `defaults`, else what the
 //!    code said: the file overrides the code, and what stands nearer overrides what stands farther.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use processpype_config::{Document, Layer, Origin, Report, Section};
@@ -57,6 +57,8 @@ pub(crate) struct Specs<'a> {
     taken: Vec<String>,
     /// The section `defaults` is right by itself.
     defaults_fit: bool,
+    /// The fields of each kind that have the name of a framework key.
+    colliding: HashMap<*const Kind, Vec<(&'static str, String)>>,
     /// Some service has no spec, because of a problem that was told.
     pub(crate) lost: bool,
 }
@@ -204,7 +206,9 @@ impl<'a> Specs<'a> {
         let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
         let defaults_fit = check_defaults(document, defaults, |report| problems.add(report));
         let (specs, taken) = (Vec::new(), Vec::new());
-        Self { services, defaults, layers, problems, specs, taken, defaults_fit, lost: false }
+        let colliding = HashMap::new();
+        let lost = false;
+        Self { services, defaults, layers, problems, specs, taken, defaults_fit, colliding, lost }
     }
 
     pub(crate) fn add_declared(&mut self, name: &ServiceName, template: &Template) {
@@ -284,19 +288,29 @@ impl<'a> Specs<'a> {
 
     /// A service's own configuration must not have a key of the framework: it could never be set.
     fn check_collisions(&mut self, spec: &Spec) {
-        for config in spec.kind.config_types() {
-            let schema = config.own_schema();
-            let properties = schema.get("properties").and_then(|value| value.as_object());
-            let keys = properties.into_iter().flat_map(|properties| properties.keys());
-            for key in keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str())) {
-                let message = format!(
-                    "`{}` has a field `{key}` in its configuration `{}`: it is the framework's",
-                    spec.name,
-                    config.type_name()
-                );
-                let problem = PlanProblem::new(PlanCode::Declaration, message);
-                self.problems.plan.push(problem.help("rename the field"));
-            }
+        let kind = Arc::as_ptr(&spec.kind);
+        let colliding = self.colliding.entry(kind).or_insert_with(|| colliding(&spec.kind));
+        for (of, key) in colliding {
+            let message = format!(
+                "`{}` has a field `{key}` in its configuration `{of}`: it is the framework's",
+                spec.name
+            );
+            let problem = PlanProblem::new(PlanCode::Declaration, message);
+            self.problems.plan.push(problem.help("rename the field"));
         }
     }
+}
+
+/// Returns the fields of a kind's configuration that are called as a framework key is, each with
+/// its type.
+fn colliding(kind: &Kind) -> Vec<(&'static str, String)> {
+    let mut colliding = Vec::new();
+    for config in kind.config_types() {
+        let schema = config.own_schema();
+        let properties = schema.get("properties").and_then(|value| value.as_object());
+        let keys = properties.into_iter().flat_map(|properties| properties.keys());
+        let keys = keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str()));
+        colliding.extend(keys.map(|key| (config.type_name(), key.clone())));
+    }
+    colliding
 }

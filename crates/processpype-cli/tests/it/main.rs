@@ -274,8 +274,9 @@ fn no_text_of_an_answer_reaches_the_terminal_unescaped() {
     check(vec![status("error", 2, error)], &["status", "db"]);
     let why = "{\"service\":\"db\",\"text\":\"t\",\"steps\":[{\"service\":\"db\",\"depth\":0,\
                \"state\":\"error\",\"since\":\"2026-11-26T10:00:00.000Z\",\
-               \"situation\":\"backoff\",\"text\":\"\\u001b[2Jfake\\nline\",\"next_at\":null,\"error\":null,\
-               \"waits_for\":[]}],\"roots\":[],\"truncated\":false,\"actions\":[]}";
+               \"situation\":\"backoff\",\"text\":\"\\u001b[2Jfake\\nline\",\
+               \"next_at\":null,\"error\":null,\"waits_for\":[]}],\
+               \"roots\":[],\"truncated\":false,\"actions\":[]}";
     check(vec![answer("200 OK", "application/json", why)], &["why", "db"]);
     let event = event(1).replace("\"message\":null", "\"message\":\"\\u001b[2Jfake\\nline\"");
     let json = event.trim().trim_start_matches("id: 1\ndata: ");

@@ -190,7 +190,7 @@ impl Service for Plain {}
 
 // === putting it together ===
 
-fn spec(name: &str, kind: Kind) -> Spec {
+pub(crate) fn spec(name: &str, kind: Kind) -> Spec {
     Spec {
         name: name.parse().expect("a name"),
         kind_name: name.into(),
@@ -403,7 +403,16 @@ impl App {
     }
 
     fn launch(specs: Vec<Spec>, settings: ControlSettings) -> Self {
-        let mut launch = Launch::on(tokio::runtime::Handle::current());
+        Self::launch_on(tokio::runtime::Handle::current(), specs, settings)
+    }
+
+    /// Starts services on a runtime of their own, as `.main()` does.
+    pub(crate) fn launch_on(
+        services: tokio::runtime::Handle,
+        specs: Vec<Spec>,
+        settings: ControlSettings,
+    ) -> Self {
+        let mut launch = Launch::on(services);
         launch.clock = Clock::starting_at(BEGIN);
         if let Some(levels) = settings.levels.clone() {
             launch.levels = LevelSwitch::new(move |service, level| {

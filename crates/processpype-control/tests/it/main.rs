@@ -3,6 +3,7 @@
 #![allow(clippy::panic, reason = "tests")]
 
 mod access;
+mod away;
 mod commands;
 mod documents;
 mod events;

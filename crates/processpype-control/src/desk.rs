@@ -1,0 +1,160 @@
+//! Who answers the requests of one connection, and on which thread.
+//!
+//! # Invariants
+//!
+//! 1. The framework's own answers are made on the thread of the control plane, wherever the
+//!    connection is. What a service answers is made on the services' runtime.
+//! 2. A request is begun in the moment in which its head has been read.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::body::{Body as _, Incoming};
+use hyper::service::Service;
+use processpype_runtime::Host;
+use tokio::time::Instant;
+
+use crate::entry::Entry;
+use crate::exchange::{Answering, Asking, Exchange};
+use crate::gate::Visitor;
+use crate::line::Line;
+use crate::own;
+
+/// A client that asks services' own routes at least this often is served where they run.
+pub(crate) const OFTEN: Duration = Duration::from_millis(100);
+
+/// What answers the requests of one connection.
+pub(crate) struct Desk {
+    entry: Entry,
+    visitor: Visitor,
+    exchange: Arc<Exchange>,
+    side: Side,
+}
+
+/// On which side of the house the connection is.
+enum Side {
+    /// Where it was accepted; with the time of the last request, if that was a service's own.
+    Control(Cell<Option<Instant>>),
+    /// Where the services run; with the way back.
+    Services(Host),
+    /// There is one runtime for both.
+    Both,
+}
+
+/// An answer that has been begun.
+pub(crate) struct Begun {
+    answering: Pin<Box<dyn Future<Output = Response> + Send>>,
+    first: Option<Response>,
+    exchange: Arc<Exchange>,
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// Answers where the connection was accepted.
+    pub(crate) fn of_control(entry: &Entry, line: &Line) -> Self {
+        let is_one = entry.control.manager.host().is_here();
+        Self::new(entry, line, if is_one { Side::Both } else { Side::Control(Cell::new(None)) })
+    }
+
+    /// Answers where the services run; `control` is where the connection was accepted.
+    pub(crate) fn of_services(entry: &Entry, line: &Line, control: Host) -> Self {
+        Self::new(entry, line, Side::Services(control))
+    }
+
+    fn new(entry: &Entry, line: &Line, side: Side) -> Self {
+        let exchange = Arc::clone(line.exchange());
+        Self { entry: entry.clone(), visitor: line.visitor(), exchange, side }
+    }
+
+    pub(crate) fn visitor(&self) -> Visitor {
+        self.visitor
+    }
+
+    /// Notes what is asked for. Who asks for services' own routes again and again is better served
+    /// over there.
+    fn note(&self, is_own: bool) {
+        if let Side::Control(last) = &self.side {
+            let asked = is_own.then(Instant::now);
+            let is_often = |asked: Instant| last.get().is_some_and(|last| asked - last < OFTEN);
+            self.exchange.leave(asked.is_some_and(is_often));
+            last.set(asked);
+        }
+    }
+}
+
+impl Service<hyper::Request<Incoming>> for Desk {
+    type Response = hyper::Response<Answering<Body>>;
+    type Error = Infallible;
+    type Future = Begun;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Begun {
+        let has_body = !request.body().is_end_stream();
+        self.exchange.asked(has_body);
+        let is_own = own::service(request.uri().path(), self.entry.control.prefix()).is_some();
+        self.note(is_own);
+        let request = request.map(|body| match has_body {
+            true => Body::new(Asking::new(body, Arc::clone(&self.exchange))),
+            false => Body::empty(),
+        });
+        let (entry, visitor) = (self.entry.clone(), self.visitor);
+        let answering = async move { entry.answer(visitor, request).await };
+        match &self.side {
+            Side::Services(control) if !is_own => {
+                let carried = control.carry(answering);
+                let answering = async move { carried.await.unwrap_or_else(|_| ended()) };
+                Begun::new(answering, &self.exchange)
+            }
+            Side::Control(_) | Side::Services(_) | Side::Both => {
+                Begun::new(answering, &self.exchange)
+            }
+        }
+    }
+}
+
+/// The answer of a control plane that is gone.
+fn ended() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
+    response
+}
+
+// === impl Begun ===
+
+impl Begun {
+    /// Begins with a request in the moment in which its head has been read.
+    ///
+    /// Left to itself, hyper first looks whether the client is still there, and drops the request
+    /// if not: a command of a client that leaves at once would be lost before anybody has seen it.
+    fn new(
+        answering: impl Future<Output = Response> + Send + 'static,
+        exchange: &Arc<Exchange>,
+    ) -> Self {
+        let mut answering = Box::pin(answering);
+        // Nothing is missed: hyper polls what is not ready again, with its own waker.
+        let first = match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(response) => Some(response),
+            Poll::Pending => None,
+        };
+        Self { answering, first, exchange: Arc::clone(exchange) }
+    }
+}
+
+impl Future for Begun {
+    type Output = Result<hyper::Response<Answering<Body>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match self.first.take() {
+            Some(response) => Poll::Ready(response),
+            None => self.answering.as_mut().poll(cx),
+        };
+        let exchange = &self.exchange;
+        response.map(|it| Ok(it.map(|body| Answering::new(body, Arc::clone(exchange)))))
+    }
+}

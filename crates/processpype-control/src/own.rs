@@ -1,0 +1,81 @@
+//! Which requests are a service's own, seen from nothing but the path.
+//!
+//! # Invariants
+//!
+//! 1. It decides without looking anything up, and in doubt says no: then the router decides.
+//! 2. What the framework keeps for itself is never a service's own, with any method.
+
+use processpype_runtime::RESERVED_VERBS;
+
+/// Returns the name of the service whose own route a path is, beyond doubt.
+pub(crate) fn service<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    let path = path.strip_prefix(prefix)?.strip_prefix("/services/")?;
+    let in_name = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    let end = path.bytes().position(|byte| !in_name(&byte)).filter(|end| *end > 0)?;
+    let rest = path[end..].strip_prefix('/')?;
+    let first = rest.bytes().position(|byte| matches!(byte, b'/' | b'%')).unwrap_or(rest.len());
+    // A letter may be written as `%73`: whether the word is kept is the router's to say.
+    let is_written_odd = rest.as_bytes().get(first) == Some(&b'%');
+    let first = &rest[..first];
+    let is_kept = first == "-" || RESERVED_VERBS.iter().any(|verb| verb[1..] == *first);
+    (!is_kept && !is_written_odd).then(|| &path[..end])
+}
+
+/// Returns whether what begins with these bytes is a request for a service's own route.
+pub(crate) fn is_asked(bytes: &[u8], prefix: &str) -> bool {
+    let mut words = bytes.splitn(3, |byte| *byte == b' ');
+    let (Some(_method), Some(target), Some(_)) = (words.next(), words.next(), words.next()) else {
+        return false;
+    };
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    std::str::from_utf8(path).is_ok_and(|path| service(path, prefix).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, prefix: &str, expected: Option<&str>) {
+        assert_eq!(service(path, prefix), expected, "{path}");
+        let head = format!("GET {path}?x=/services/a/b HTTP/1.1\r\n");
+        assert_eq!(is_asked(head.as_bytes(), prefix), expected.is_some(), "{path}");
+    }
+
+    #[test]
+    fn what_is_a_services_own() {
+        check("/services/counter/", "", Some("counter"));
+        check("/services/counter/value", "", Some("counter"));
+        check("/services/two-words_2/a/-/start", "", Some("two-words_2"));
+        check("/services/counter//value", "", Some("counter"));
+        check("/services/counter/a%20b", "", None);
+        check("/services/counter/a/b%20c", "", Some("counter"));
+        check("/services/counter/starting", "", Some("counter"));
+        check("/api/v1/services/counter/value", "/api/v1", Some("counter"));
+    }
+
+    #[test]
+    fn what_is_not_or_not_without_doubt() {
+        for path in ["/", "/services", "/services/", "/services/counter", "/services//value"] {
+            check(path, "", None);
+        }
+        for verb in RESERVED_VERBS {
+            check(&format!("/services/counter{verb}"), "", None);
+            check(&format!("/services/counter{verb}/more"), "", None);
+        }
+        check("/services/counter/-", "", None);
+        check("/services/counter/-/why", "", None);
+        check("/services/counter/%73top", "", None);
+        check("/services/c%6Funter/value", "", None);
+        check("/services/Counter/value", "", None);
+        check("/services/counter/value", "/api", None);
+        check("http://localhost/services/counter/value", "", None);
+    }
+
+    #[test]
+    fn half_a_head_decides_nothing() {
+        for head in ["", "GET", "GET ", "GET /services/a/b", "GET /services/a/b\r\n\r\n"] {
+            assert!(!is_asked(head.as_bytes(), ""), "{head}");
+        }
+    }
+}
