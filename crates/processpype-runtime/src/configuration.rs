@@ -84,9 +84,10 @@ pub struct ConfigBook {
 ///
 /// ```
 /// use processpype_config::{Difference, Effective, Layer, Report};
+/// use processpype_core::ServiceName;
 /// use processpype_runtime::{
 ///     Assembly, ConfigBook, ConfigChange, ConfigEffect, Configured, Configurer, Kind, Launch,
-///     Loaded, Refused, Request, Service, ServiceName, Spec,
+///     Loaded, Refused, Request, Service, Spec,
 /// };
 /// use std::sync::Arc;
 ///
