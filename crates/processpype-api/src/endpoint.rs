@@ -25,6 +25,7 @@ use processpype_core::Role;
 use schemars::{Schema, SchemaGenerator};
 
 use crate::command::{Accepted, CommandBody};
+use crate::diagnosis::Diagnosis;
 use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
 use crate::operation::CommandAnswer;
 use crate::plan::{Graph, Plan};
@@ -34,7 +35,7 @@ use crate::timeline::{Info, Timeline};
 use crate::why::Why;
 
 pub use self::answer::Answer;
-use self::parameter::{AFTER, EVENT_FILTERS, FORMAT, LAST_EVENT_ID, NAME};
+use self::parameter::{AFTER, EVENT_FILTERS, FORMAT, LAST_EVENT_ID, NAME, ONE_SERVICE};
 pub use self::parameter::{EVENT_KINDS, GRAPH_FORMATS, Parameter, Place, Shape};
 
 /// Names one endpoint.
@@ -102,6 +103,8 @@ pub enum EndpointId {
     Plan,
     /// How the start really was.
     Timeline,
+    /// What services find wrong with themselves.
+    Diagnosis,
     /// What the application is.
     Info,
     /// A page of the journal.
@@ -363,6 +366,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
         description: "From the journal: until when each service waited, and what made the start \
             as long as it was. What the journal no longer has is said.",
         answers: &[ok("The start.", SchemaGenerator::subschema_for::<Timeline>)],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Diagnosis,
+        path: "/diagnosis",
+        summary: "What services find wrong with themselves",
+        description: "Asks the services that run, all at the same time, and answers within 6 s. \
+            Each finding has a remedy. A service that does not say it within 5 s is told as \
+            `no-answer`. What is wrong with the application as a whole is `doctor`'s to find.",
+        parameters: &[ONE_SERVICE],
+        answers: &[ok("The findings.", SchemaGenerator::subschema_for::<Diagnosis>)],
+        problems: &[Code::UnknownService, Code::InvalidQuery, Code::Closing, Code::Busy],
         ..READ
     },
     Endpoint {

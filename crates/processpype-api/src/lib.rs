@@ -26,6 +26,7 @@
 
 mod command;
 mod configuration;
+mod diagnosis;
 mod endpoint;
 mod event;
 mod exposition;
@@ -49,6 +50,7 @@ pub use crate::configuration::{
     ConfigAnswer, ConfigChange, ConfigDifference, ConfigEffect, ConfigForeseen, ConfigValue,
     NeedsProcessRestart, Reloaded, ServiceConfig, ServiceConfigured, ServiceReloaded,
 };
+pub use crate::diagnosis::{Diagnosis, ServiceFinding};
 pub use crate::endpoint::{
     Access, Answer, Body, ENDPOINTS, EVENT_KINDS, Endpoint, EndpointId, GRAPH_FORMATS, Method,
     Parameter, Place, Shape,

@@ -6,8 +6,11 @@
 //! 2. Every finding has a remedy. What only follows from another finding is none: a service that
 //!    waits is told where it waits for.
 
+use std::borrow::Cow;
+
 use processpype_api::{
-    ApplicationState, ApplicationStatus, Desired, Info, Plan, ServiceState, ServiceStatus,
+    ApplicationState, ApplicationStatus, Desired, Diagnosis, Info, Plan, ServiceFinding,
+    ServiceState, ServiceStatus,
 };
 use serde::Serialize;
 
@@ -26,6 +29,8 @@ struct Facts {
     status: ApplicationStatus,
     info: Info,
     plan: Plan,
+    /// What services find wrong with themselves.
+    told: Diagnosis,
 }
 
 /// Something that was found.
@@ -33,7 +38,7 @@ struct Facts {
 pub(crate) struct Finding {
     level: Level,
     /// What sort it is; never changes its meaning.
-    code: &'static str,
+    code: Cow<'static, str>,
     service: Option<String>,
     message: String,
     remedy: String,
@@ -72,6 +77,7 @@ pub(crate) async fn doctor(asking: &Asking) -> Result<ClientExit, ClientError> {
         status: asking.client.get("/").await?.read()?,
         info: asking.client.get("/info").await?.read()?,
         plan: asking.client.get("/plan").await?.read()?,
+        told: asking.client.get("/diagnosis").await?.read()?,
     };
     let asked = Some(Asked::of(asking));
     Ok(report(&diagnose(&facts), &facts.status.title, asked, asking.json))
@@ -117,6 +123,7 @@ fn summary(title: &str, findings: &[Finding]) -> String {
 fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = application(&facts.status).into_iter().collect();
     findings.extend(services(&facts.status));
+    findings.extend(facts.told.findings.iter().map(told));
     findings.extend(build(facts));
     findings.extend(facts.plan.warnings.iter().map(|it| {
         let remedy = format!("in `{}`: {}", it.key, it.help);
@@ -124,6 +131,13 @@ fn diagnose(facts: &Facts) -> Vec<Finding> {
     }));
     findings.sort_by_key(|finding| finding.level);
     findings
+}
+
+/// What a service has found itself.
+fn told(it: &ServiceFinding) -> Finding {
+    let level = if it.severity == "problem" { Level::Problem } else { Level::Warning };
+    let message = format!("`{}`: {}", it.service, it.message);
+    Finding::new(level, it.code.clone(), message, it.remedy.clone()).about(&it.service)
 }
 
 fn application(status: &ApplicationStatus) -> Option<Finding> {
@@ -265,11 +279,11 @@ impl std::fmt::Display for Asked {
 impl Finding {
     pub(crate) fn new(
         level: Level,
-        code: &'static str,
+        code: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        let (message, remedy) = (message.into(), remedy.into());
+        let (code, message, remedy) = (code.into(), message.into(), remedy.into());
         Self { level, code, service: None, message, remedy }
     }
 
@@ -280,8 +294,8 @@ impl Finding {
 
     /// What sort it is.
     #[cfg(test)]
-    pub(crate) fn code(&self) -> &'static str {
-        self.code
+    pub(crate) fn code(&self) -> &str {
+        &self.code
     }
 }
 
@@ -344,7 +358,24 @@ mod tests {
             status: serde_json::from_value(status).expect("a status"),
             info: serde_json::from_value(info).expect("an info"),
             plan: Plan::default(),
+            told: Diagnosis { findings: Vec::new() },
         }
+    }
+
+    #[test]
+    fn what_services_find_stands_among_the_rest() {
+        let mut facts = healthy();
+        let finding = |severity: &str, code: &str| ServiceFinding {
+            service: "db".to_owned(),
+            severity: severity.to_owned(),
+            code: code.to_owned(),
+            message: "3 % is free".to_owned(),
+            remedy: "delete exports".to_owned(),
+        };
+        facts.told.findings = vec![finding("warning", "disk-space"), finding("problem", "peer")];
+        compare(&facts, &["problem peer", "warning disk-space"]);
+        let text = diagnose(&facts)[1].to_string();
+        assert!(text.ends_with("`db`: 3 % is free\n  = help: delete exports"), "{text}");
     }
 
     #[test]

@@ -217,8 +217,8 @@ mod tests {
     fn check(records: &[&str], found: &Found, is_alive: bool, expected: &[&str]) {
         let mut run = LastRun::default();
         records.iter().for_each(|record| run.take(record));
-        let codes: Vec<&str> =
-            judge(&run, found, is_alive, "e.jsonl").iter().map(Finding::code).collect();
+        let judged = judge(&run, found, is_alive, "e.jsonl");
+        let codes: Vec<&str> = judged.iter().map(Finding::code).collect();
         assert_eq!(codes, expected);
     }
 

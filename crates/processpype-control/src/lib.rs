@@ -47,6 +47,7 @@ mod connection;
 mod convert;
 mod crowd;
 mod desk;
+mod diagnosis;
 mod docs;
 mod entry;
 mod error;

@@ -26,8 +26,8 @@ use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, configuring, docs, graph, journal, levels, logs, metrics, operations, passage, plan,
-    probes, registration, reply, restarts, status, stream, timeline, why,
+    commands, configuring, diagnosis, docs, graph, journal, levels, logs, metrics, operations,
+    passage, plan, probes, registration, reply, restarts, status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -113,6 +113,9 @@ async fn dispatch(
         Known::Get if endpoint.id == EndpointId::Metrics => {
             Query::of(request.uri()).finish()?;
             metrics::respond(control, request.headers()).await
+        }
+        Known::Get if endpoint.id == EndpointId::Diagnosis => {
+            diagnosis::respond(control, request.uri()).await
         }
         Known::Get => read(control, endpoint.id, params, &request, &caller),
         Known::Post | Known::Put | Known::Delete => {
@@ -207,6 +210,7 @@ fn read(
         | EndpointId::Events
         | EndpointId::EventStream
         | EndpointId::Metrics
+        | EndpointId::Diagnosis
         | EndpointId::Logs
         | EndpointId::LogStream
         | EndpointId::ServiceLogs

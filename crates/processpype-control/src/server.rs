@@ -57,6 +57,8 @@ pub(crate) struct Control {
     pub(crate) commands: Arc<Semaphore>,
     /// The place of the one scrape of metrics.
     pub(crate) scrapes: Semaphore,
+    /// The place of the one who asks services what is wrong with them.
+    pub(crate) diagnoses: Semaphore,
     /// The connections of all listeners.
     pub(crate) connections: Arc<Connections>,
     /// All that was answered.
@@ -121,6 +123,7 @@ impl Server {
             client_streams: Places::new(settings.limits.streams_per_peer),
             commands: Arc::new(Semaphore::new(settings.limits.commands)),
             scrapes: Semaphore::new(1),
+            diagnoses: Semaphore::new(1),
             connections: Arc::default(),
             traffic: Traffic::default(),
             lagged: Arc::default(),

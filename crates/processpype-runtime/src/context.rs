@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::cell::Cell;
 use crate::life::{Life, Phase};
 use crate::message::Reports;
+use crate::text::shortened;
 use crate::vitals::Watched;
 
 /// How many metadata entries one generation may set.
@@ -292,7 +293,7 @@ impl Context {
     /// The text is public: it stands in the status. The last one counts; at most [`TEXT_MAX`]
     /// bytes.
     pub fn degraded(&self, why: impl Into<String>) {
-        let why = cut(why.into());
+        let why = shortened(why.into(), TEXT_MAX);
         self.life.set_health(|health| health.degraded = Some(why));
     }
 
@@ -302,7 +303,7 @@ impl Context {
     /// after [`recovered`](Self::recovered). To end the service, return an error from its hook
     /// instead.
     pub fn set_error(&self, why: impl Into<String>) {
-        let why = cut(why.into());
+        let why = shortened(why.into(), TEXT_MAX);
         self.life.set_health(|health| health.error = Some(why));
     }
 
@@ -324,25 +325,13 @@ impl Context {
     /// again replaces its value. Not for metrics that change many times a second, and never for a
     /// secret.
     pub fn set_metadata(&self, key: impl Into<String>, value: impl Into<String>) {
-        let (key, value) = (key.into(), cut(value.into()));
+        let (key, value) = (key.into(), shortened(value.into(), TEXT_MAX));
         self.life.set_health(|health| {
             if health.metadata.len() < METADATA_MAX || health.metadata.contains_key(&key) {
                 health.metadata.insert(key, value);
             }
         });
     }
-}
-
-/// Cuts at a character's border.
-fn cut(mut text: String) -> String {
-    if text.len() > TEXT_MAX {
-        let mut end = TEXT_MAX;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
-    text
 }
 
 // === impl Stopper ===

@@ -33,6 +33,7 @@ use self::teardown::{teardown, wind_down};
 use crate::cell::Routed;
 use crate::configuration::Configured;
 use crate::context::Context;
+use crate::diagnosis;
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::kind::Kind;
@@ -254,10 +255,16 @@ fn run<'a>(
                 Call::Interrupted(Interruption::ChildFailed(failure)) => {
                     return Stopped::by_child(cx, orders, running, failure);
                 }
-                // A service that runs does not carry the room for this about.
+                // A service that runs does not carry the room for these about.
                 Call::Offered(offer) => {
                     let offered = reconfigure::offer(cx, &**service, offer, &mut running);
                     if let Some(outcome) = Box::pin(offered).await {
+                        return Stopped::without_run(Ended::of_run(outcome, orders));
+                    }
+                }
+                Call::Asked(questions) => {
+                    let asked = diagnosis::ask(cx, &**service, questions, &mut running);
+                    if let Some(outcome) = Box::pin(asked).await {
                         return Stopped::without_run(Ended::of_run(outcome, orders));
                     }
                 }

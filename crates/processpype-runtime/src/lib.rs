@@ -18,10 +18,11 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | who joins and leaves | `newcomer`, `directory` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
+//! | asked of who runs | `reconfigure`, `diagnosis` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
 //! | what others ask | `manager`, `operation` |
-//! | numbers | `tally`, `metrics` |
+//! | numbers and texts | `tally`, `metrics`, `text`, `scrub` |
 //! | what test kits see | `watch` |
 
 mod argument;
@@ -36,6 +37,7 @@ mod configuration;
 mod constructor;
 mod context;
 mod dep;
+mod diagnosis;
 mod directory;
 mod error;
 mod failure;
@@ -66,6 +68,7 @@ mod shared;
 mod status;
 mod supervisor;
 mod tally;
+mod text;
 mod timers;
 mod vitals;
 mod watch;
@@ -85,6 +88,7 @@ pub use crate::configuration::{
 pub use crate::constructor::{Constructor, TaskFunction};
 pub use crate::context::{Context, METADATA_MAX, Stopper, TEXT_MAX};
 pub use crate::dep::{Dep, Deps, Ref, Sole};
+pub use crate::diagnosis::{DIAGNOSE_TIME, FINDINGS_MAX, Finding, Severity};
 pub use crate::error::{Error, Result, Unavailable};
 pub use crate::group::{GroupSpec, NamedGroup};
 pub use crate::hang::{HANG_LIMIT_MAX, HANG_LIMIT_MIN, HangLimit, InvalidHangLimit, OnHang};

@@ -41,6 +41,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::calls::{Call, Interruption};
 use crate::cell::Cell;
+use crate::diagnosis::Question;
 use crate::failure::Failure;
 use crate::message::{Message, Reports};
 use crate::reconfigure::Offer;
@@ -120,6 +121,8 @@ struct More {
     child_failure: Option<Failure>,
     /// A new configuration that the generation has not seen.
     offer: Option<Offer>,
+    /// Who asks what is wrong with it.
+    questions: Vec<Question>,
     tracked: BTreeMap<u64, Tracked>,
     next_child: u64,
     requests: usize,

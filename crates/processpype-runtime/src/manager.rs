@@ -12,6 +12,7 @@
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
 mod configuring;
+mod diagnosing;
 mod hosting;
 mod levels;
 mod measures;
@@ -44,6 +45,7 @@ use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo,
 use crate::recording::{Recording, Reporter};
 use crate::register::Register;
 use crate::routes::Mounted;
+use crate::scrub::Scrub;
 use crate::status::Status;
 
 pub use self::measures::QueueDepth;
@@ -96,6 +98,8 @@ pub(crate) struct Shared {
     /// Where services run; what may block and is no service has its threads too.
     services: Handle,
     clock: Clock,
+    /// Takes secrets out of what services say.
+    scrub: Scrub,
     host: Host,
     /// For its length alone.
     reports: Reports,

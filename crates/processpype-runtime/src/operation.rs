@@ -13,8 +13,12 @@ use std::time::Duration;
 use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::oneshot;
 
+/// The answer of a service that was asked what is wrong with it, on its way.
+pub(crate) type Asked = oneshot::Receiver<Vec<Finding>>;
+
 use crate::clock::Timestamp;
 use crate::configuration::ConfigEffect;
+use crate::diagnosis::Finding;
 use crate::levels::{LevelOrder, Leveled};
 use crate::newcomer::Joining;
 use crate::recording::Recording;
@@ -188,6 +192,8 @@ pub(crate) enum Order {
     Recording(&'static str, Arc<str>, Recording),
     /// What happened to the application, with the cause and the text of an event.
     Note(&'static str, Arc<str>),
+    /// Asks services that run what is wrong with them: one, or all.
+    Diagnose(Option<ServiceId>, oneshot::Sender<Vec<(ServiceName, Asked)>>),
     /// Says that the supervisor takes orders.
     Answer(oneshot::Sender<()>),
 }

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::context::Context;
+use crate::diagnosis::Finding;
 use crate::error::Result;
 use crate::reconfigure::{NewConfig, Reconfigured};
 use crate::routes::Routes;
@@ -211,6 +212,49 @@ pub trait Service: Send + Sync + 'static {
     fn routes(self: Arc<Self>) -> Routes {
         Routes::none()
     }
+
+    /// Looks for what is wrong with the service, when an operator asks.
+    ///
+    /// `doctor` and `GET /diagnosis` tell it beside the framework's own findings, each with its
+    /// remedy. It is for what a status cannot say at all times: a disk that fills up, a certificate
+    /// that ends soon, a peer of another version.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the service is asked to stop, when `run` ends, and after
+    /// [`DIAGNOSE_TIME`](crate::DIAGNOSE_TIME).
+    ///
+    /// It is called beside `run`, in the same task, and should change nothing. A panic in it is a
+    /// finding, and the service goes on. At most [`FINDINGS_MAX`](crate::FINDINGS_MAX) are told.
+    ///
+    /// ```
+    /// use processpype_runtime::{Context, Finding, Service};
+    ///
+    /// struct Store { free_percent: u8 }
+    ///
+    /// impl Service for Store {
+    ///     async fn diagnose(&self, _: &Context) -> Vec<Finding> {
+    ///         let free = self.free_percent;
+    ///         let is_low = free < 10;
+    ///         let message = format!("{free} % of the disk is free");
+    ///         let low = Finding::warning("disk-space", message, "delete old exports");
+    ///         is_low.then_some(low).into_iter().collect()
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let cx = Context::detached("store");
+    /// assert!(Store { free_percent: 50 }.diagnose(&cx).await.is_empty());
+    /// assert_eq!(Store { free_percent: 3 }.diagnose(&cx).await[0].code, "disk-space");
+    /// # }
+    /// ```
+    ///
+    /// The default finds nothing.
+    fn diagnose(&self, cx: &Context) -> impl Future<Output = Vec<Finding>> + Send {
+        let _ = cx;
+        async { Vec::new() }
+    }
 }
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -225,6 +269,7 @@ pub(crate) trait ErasedService: Send + Sync + 'static {
         cx: &'a Context,
         new: NewConfig,
     ) -> BoxFuture<'a, Result<Reconfigured>>;
+    fn diagnose<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Vec<Finding>>;
     fn routes(self: Arc<Self>) -> Routes;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -249,6 +294,10 @@ impl<S: Service> ErasedService for S {
         new: NewConfig,
     ) -> BoxFuture<'a, Result<Reconfigured>> {
         Box::pin(async move { Service::reconfigure(self, cx, new).await })
+    }
+
+    fn diagnose<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move { Service::diagnose(self, cx).await })
     }
 
     fn routes(self: Arc<Self>) -> Routes {

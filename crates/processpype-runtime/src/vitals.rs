@@ -35,6 +35,8 @@ pub(crate) enum Stage {
     Run,
     /// A new configuration is offered; `run` goes on.
     Reconfigure,
+    /// It is asked what is wrong with it; `run` goes on.
+    Diagnose,
     /// Asked to stop; `run` still serves requests in flight.
     Draining,
     /// `run` was told to end.
@@ -117,12 +119,13 @@ const UNTIMED: u64 = u64::MAX;
 // === impl Stage ===
 
 impl Stage {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Constructor,
         Self::Start,
         Self::Routes,
         Self::Run,
         Self::Reconfigure,
+        Self::Diagnose,
         Self::Draining,
         Self::Ending,
         Self::Children,
@@ -138,6 +141,7 @@ impl Stage {
             Self::Start => Some("`start`"),
             Self::Routes => Some("`routes`"),
             Self::Reconfigure => Some("`reconfigure`"),
+            Self::Diagnose => Some("`diagnose`"),
             Self::Run | Self::Draining | Self::Ending => Some("`run`"),
             Self::Stop => Some("`stop`"),
             Self::Drop => Some("`drop`"),

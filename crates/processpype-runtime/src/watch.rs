@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::argument::Wiring;
 use crate::blueprint::{Blueprint, Make};
 use crate::context::Context;
+use crate::diagnosis::Finding;
 use crate::error::Result;
 use crate::generation::Making;
 use crate::life::wait_for;
@@ -208,6 +209,10 @@ impl ErasedService for WatchedService {
         new: NewConfig,
     ) -> BoxFuture<'a, Result<Reconfigured>> {
         self.inner.reconfigure(cx, new)
+    }
+
+    fn diagnose<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Vec<Finding>> {
+        self.inner.diagnose(cx)
     }
 
     fn routes(self: Arc<Self>) -> Routes {

@@ -128,13 +128,13 @@ pub use processpype_core::{
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CancelError, ChildOutput,
     Closed, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Constructor, Context,
-    Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, Foreseen, ForeseenStep,
-    HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX,
-    Manager, Mounted, NewConfig, OPERATIONS_KEPT, OnHang, Operation, OperationState,
-    OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused, PlanCode, PlanError, PlanProblem,
-    Reconfigured, Recording, Ref, Reloading, Reporter, Request, RequestError, RestartInfo, Result,
-    RouteAccess, Routes, Service, Shared, Sole, Status, Subscription, TEXT_MAX, TaskFunction,
-    Timestamp, Unavailable,
+    DIAGNOSE_TIME, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, FINDINGS_MAX,
+    Finding, Foreseen, ForeseenStep, HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT,
+    IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX, Manager, Mounted, NewConfig, OPERATIONS_KEPT, OnHang,
+    Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused, PlanCode,
+    PlanError, PlanProblem, Reconfigured, Recording, Ref, Reloading, Reporter, Request,
+    RequestError, RestartInfo, Result, RouteAccess, Routes, Service, Severity, Shared, Sole,
+    Status, Subscription, TEXT_MAX, TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

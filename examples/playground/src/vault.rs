@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use processpype::config::Secret;
-use processpype::{Config, Context, Error, Result, Routes, Service};
+use processpype::{Config, Context, Error, Finding, Result, Routes, Service};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -52,6 +52,13 @@ impl Service for Vault {
         // the same.
         tracing::info!(?password, "locked with {}", password.expose());
         self.config.gives_away.map_or(Ok(()), |leak| leak.happen(cx, password.expose()))
+    }
+
+    async fn diagnose(&self, _: &Context) -> Vec<Finding> {
+        let password = self.config.password.expose();
+        let message = format!("somebody may know {password}");
+        let careless = Finding::warning("careless", message, format!("change {password}"));
+        self.config.gives_away.map(|_| careless).into_iter().collect()
     }
 
     fn routes(self: Arc<Self>) -> Routes {

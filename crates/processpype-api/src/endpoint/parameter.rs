@@ -147,6 +147,13 @@ pub(super) const IDEMPOTENCY_KEY: Parameter = Parameter {
     shape: Shape::Text,
 };
 
+pub(super) const ONE_SERVICE: Parameter = Parameter {
+    name: "service",
+    place: Place::Query,
+    description: "Only this service.",
+    shape: Shape::Name,
+};
+
 pub(super) const EVENT_FILTERS: [Parameter; 3] = [
     Parameter {
         name: "service",

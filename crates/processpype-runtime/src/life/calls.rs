@@ -9,6 +9,7 @@
 use tokio::time::Instant;
 
 use super::{Life, wait_for};
+use crate::diagnosis::{ASKERS_MAX, Question};
 use crate::failure::Failure;
 use crate::reconfigure::Offer;
 
@@ -27,6 +28,8 @@ pub(crate) enum Call {
     Interrupted(Interruption),
     /// Here is a new configuration.
     Offered(Offer),
+    /// Somebody asks what is wrong with it.
+    Asked(Vec<Question>),
 }
 
 // === impl Life ===
@@ -53,7 +56,12 @@ impl Life {
             if let Some(failure) = control.take_child_failure() {
                 return Some(Call::Interrupted(Interruption::ChildFailed(failure)));
             }
-            control.more.as_mut()?.offer.take().map(Call::Offered)
+            let more = control.more.as_mut()?;
+            if let Some(offer) = more.offer.take() {
+                return Some(Call::Offered(offer));
+            }
+            let is_asked = !more.questions.is_empty();
+            is_asked.then(|| Call::Asked(std::mem::take(&mut more.questions)))
         })
     }
 
@@ -70,6 +78,17 @@ impl Life {
     /// Offers a new configuration, in place of one that was not seen yet. Supervisor only.
     pub(crate) fn offer(&self, offer: Offer) {
         self.control().more().offer = Some(offer);
+        self.changed.notify_waiters();
+    }
+
+    /// Asks what is wrong with the service; who comes after too many others gets no answer.
+    pub(crate) fn ask(&self, question: Question) {
+        let mut control = self.control();
+        let questions = &mut control.more().questions;
+        if questions.len() < ASKERS_MAX {
+            questions.push(question);
+        }
+        drop(control);
         self.changed.notify_waiters();
     }
 }

@@ -272,7 +272,7 @@ impl Manager {
         services.into_iter().filter_map(with_id).collect()
     }
 
-    fn give(&self, order: Order) -> Result<(), CommandError> {
+    pub(super) fn give(&self, order: Order) -> Result<(), CommandError> {
         self.commands.try_send(order).map_err(|error| match error {
             TrySendError::Full(_) => CommandError::Busy,
             TrySendError::Closed(_) => CommandError::Closing,

@@ -43,6 +43,7 @@ impl Shared {
             configurer: launch.configurer.clone(),
             services: launch.services.clone(),
             clock: launch.clock.clone(),
+            scrub: launch.scrub.clone(),
             host: Host::new(launch.services.clone()),
             reports,
             version: AtomicU64::new(1),

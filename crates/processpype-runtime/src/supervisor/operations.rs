@@ -49,6 +49,9 @@ impl Supervisor {
                 let _ = accepted.send(self.accept_reload(*order));
             }
             Order::ReloadRefused(by, message) => self.tell_reload_refused(&by, message),
+            Order::Diagnose(service, answer) => {
+                let _ = answer.send(self.ask_what_is_wrong(service));
+            }
             Order::Foresee(service, verb, by, answer) => {
                 let _ = answer.send(self.foresee(service, verb, &by));
             }

@@ -12,16 +12,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{ErrorKind, EventKind, Generation, Report, ServiceId, ServiceState};
+use processpype_core::{
+    ErrorKind, EventKind, Generation, Report, ServiceId, ServiceName, ServiceState,
+};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::recovery::seconds;
 use super::{Service, Supervisor};
 use crate::blueprint::Options;
+use crate::diagnosis::Question;
 use crate::failure::Failure;
 use crate::hang::{Found, HangLimit, Heart, OnHang, Poll, PollWatch};
 use crate::journal::Event;
 use crate::life::Life;
+use crate::operation::Asked;
 use crate::timers::Due;
 
 /// What is known of a watched generation.
@@ -68,6 +73,22 @@ impl Watch {
 // === impl Supervisor ===
 
 impl Supervisor {
+    /// Asks a service, or all of them, what is wrong; those that do not run are not asked.
+    pub(super) fn ask_what_is_wrong(
+        &self,
+        service: Option<ServiceId>,
+    ) -> Vec<(ServiceName, Asked)> {
+        let all = self.members_here().filter(|id| service.is_none_or(|only| only == *id));
+        let running = all.filter(|id| self.machine.state(*id) == ServiceState::Running);
+        let ask = |id: ServiceId| {
+            let life = self.services[id.index()].life.as_ref()?;
+            let (asker, answer) = oneshot::channel();
+            life.ask(Question(asker));
+            Some((self.cells[id.index()].name().clone(), answer))
+        };
+        running.filter_map(ask).collect()
+    }
+
     /// A generation begins: its polls are looked at from now on, if they are watched.
     pub(super) fn watch_polls(&mut self, id: ServiceId, generation: Generation) {
         let watch = self.services[id.index()].watch.as_ref();

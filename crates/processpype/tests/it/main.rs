@@ -16,6 +16,7 @@ mod compile_fail;
 mod configure;
 mod conformance;
 mod deps;
+mod diagnosis;
 mod hang;
 mod harness;
 mod health;

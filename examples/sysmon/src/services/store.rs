@@ -11,14 +11,17 @@
 
 use std::sync::Arc;
 
-use processpype::{Config, Context, Error, Result, Service};
+use processpype::{Config, Context, Error, Finding, Result, Service};
 use tokio::sync::{Semaphore, watch};
 
 use crate::settings::StoreConfig;
-use crate::{Archive, ArchiveError, HistoryQuery, Latest, Point, Sample, Time};
+use crate::{Archive, ArchiveError, HistoryQuery, Latest, Metric, Point, Sample, Time};
 
 /// Reads at a time; more wait, so that questions cannot take every thread from the writer.
 const MAX_READS: usize = 4;
+
+/// From how full a disk, in percent, the doctor warns: what is left is a matter of days then.
+const NEARLY_FULL: f64 = 90.0;
 
 /// The service.
 #[derive(Debug)]
@@ -137,6 +140,21 @@ impl Service for Store {
         let archive = Arc::clone(&self.archive);
         let closed = cx.spawn_blocking("close", move || archive.close()).await?;
         ended.and(closed.map_err(shown))
+    }
+
+    async fn diagnose(&self, _: &Context) -> Vec<Finding> {
+        let Ok(latest) = self.latest(Time::MAX).await else {
+            let remedy = "its log says why; `restart store` opens the file anew";
+            return vec![Finding::problem("unreadable", "the file cannot be read", remedy)];
+        };
+        let used = latest.readings.iter().find(|(metric, ..)| *metric == Metric::Disk);
+        let full = used.filter(|(.., percent)| *percent >= NEARLY_FULL);
+        let finding = |(.., percent): &(Metric, Time, f64)| {
+            let message = format!("the disk is {percent:.0} % full, and samples are kept on it");
+            let remedy = "free some space, or keep samples for a shorter time: `retention.keep`";
+            Finding::warning("disk-space", message, remedy)
+        };
+        full.map(finding).into_iter().collect()
     }
 
     /// Makes sure of it: `run` has closed the file, unless it was cut short.

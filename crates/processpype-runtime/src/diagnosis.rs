@@ -1,0 +1,168 @@
+//! What a service finds wrong with itself, when somebody asks.
+//!
+//! # Invariants
+//!
+//! 1. The hook runs in the generation's own task, beside `run`, contained, and within
+//!    [`DIAGNOSE_TIME`]. Nothing follows from what it does: not from its panic either.
+//! 2. Several who ask at once get the answer of one call.
+//! 3. Texts are bounded, and secrets are taken out of them before anybody sees them.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::context::{Context, TEXT_MAX};
+use crate::panic::Contained;
+use crate::scrub::Scrub;
+use crate::service::ErasedService;
+use crate::text::shortened;
+use crate::vitals::Stage;
+
+/// How long a service may take to say what is wrong with it.
+///
+/// An operator waits for it, at three in the morning; what takes longer is a finding itself.
+pub const DIAGNOSE_TIME: Duration = Duration::from_secs(5);
+
+/// How many findings of one service are told.
+pub const FINDINGS_MAX: usize = 32;
+
+/// How many may ask one generation at the same time.
+pub(crate) const ASKERS_MAX: usize = 16;
+
+/// Something that a service found wrong with itself; see
+/// [`Service::diagnose`](crate::Service::diagnose).
+///
+/// ```
+/// use processpype_runtime::{Finding, Severity};
+///
+/// let finding = Finding::warning("disk-space", "3 % of /data is free", "delete old exports");
+/// assert_eq!(finding.severity, Severity::Warning);
+/// assert_eq!(finding.to_string(), "disk-space: 3 % of /data is free (delete old exports)");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What sort it is, such as `disk-space`; scripts compare it.
+    pub code: &'static str,
+    /// What was found; public, at most [`TEXT_MAX`] bytes.
+    pub message: String,
+    /// What to do about it; public, at most [`TEXT_MAX`] bytes.
+    pub remedy: String,
+}
+
+/// How bad something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Something does not work.
+    Problem,
+    /// Something works, and will not always.
+    Warning,
+}
+
+/// Who wants to know what is wrong.
+#[derive(Debug)]
+pub(crate) struct Question(pub(crate) oneshot::Sender<Vec<Finding>>);
+
+// === impl Finding ===
+
+impl Finding {
+    /// Something does not work.
+    pub fn problem(
+        code: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { severity: Severity::Problem, code, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// Something works, and will not always.
+    pub fn warning(
+        code: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { severity: Severity::Warning, ..Self::problem(code, message, remedy) }
+    }
+
+    /// The finding that there is none in time.
+    pub(crate) fn no_answer() -> Self {
+        let time = DIAGNOSE_TIME.as_secs();
+        Self::problem(
+            "no-answer",
+            format!("it has not said within {time} s what is wrong with it"),
+            "its threads may be blocked: `why` and its log say what it does",
+        )
+    }
+
+    fn panicked(message: &str) -> Self {
+        let message = format!("`diagnose` panicked: {message}");
+        Self::problem("diagnose-panicked", message, "this is a bug in the service")
+    }
+
+    /// As everybody may see it.
+    pub(crate) fn public(self, scrub: &Scrub) -> Self {
+        let text = |text: &str| shortened(scrub.text(text), TEXT_MAX);
+        Self { message: text(&self.message), remedy: text(&self.remedy), ..self }
+    }
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} ({})", self.code, self.message, self.remedy)
+    }
+}
+
+// === impl Severity ===
+
+impl Severity {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Problem => "problem",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// Asks a service while it runs. Returns how `run` ended, if it did.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the hook; who asked gets no answer then.
+pub(crate) async fn ask<F: Future + Unpin>(
+    cx: &Context,
+    service: &dyn ErasedService,
+    questions: Vec<Question>,
+    running: &mut F,
+) -> Option<F::Output> {
+    let life = &cx.life;
+    life.vitals.enter(Stage::Diagnose);
+    let mut hook = Contained::new(service.diagnose(cx));
+    let (ended, outcome) = tokio::select! {
+        biased;
+        () = life.disturbed() => (None, None),
+        ended = running => (Some(ended), None),
+        outcome = timeout(DIAGNOSE_TIME, &mut hook) => (None, Some(outcome)),
+    };
+    if let Some(outcome) = outcome {
+        let findings = match outcome {
+            Ok(Ok(findings)) => findings.into_iter().take(FINDINGS_MAX).collect(),
+            Ok(Err(panicked)) => vec![Finding::panicked(&panicked.message)],
+            Err(_) => vec![Finding::no_answer()],
+        };
+        for Question(asker) in questions {
+            // Who does not wait any more needs no answer.
+            let _ = asker.send(findings.clone());
+        }
+    }
+    // A panic of what is dropped is logged, and changes nothing any more.
+    drop(hook);
+    if ended.is_none() {
+        life.vitals.enter(Stage::Run);
+    }
+    ended
+}
