@@ -12,23 +12,29 @@ use crate::workload::{Case, WORKLOADS, Workload};
 use crate::{elsewhere, helpers, instructions};
 
 const USAGE: &str = "\
-usage: processpype-bench [WORKLOAD… | all] [--runs N] [--json FILE] [--case NAME]
+usage: processpype-bench [WORKLOAD… | all] [--without WORKLOAD]… [--quick] [--runs N]
+                         [--json FILE] [--case NAME]
        processpype-bench instructions [--update]
 
-Runs are rounded up to an odd number. With the feature `peers`, peers run beside.";
+Runs are rounded up to an odd number. `--quick` takes fewer and shorter samples. With the
+feature `peers`, peers run beside.";
 
 const EXIT_USAGE: u8 = 64;
 
 /// Runs unless told otherwise: enough for a median that one disturbed run does not move.
 const RUNS: usize = 5;
 
+/// The same for `--quick`.
+const RUNS_QUICK: usize = 3;
+
 /// What is asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Request {
     workloads: Vec<&'static Workload>,
-    runs: usize,
+    runs: Option<usize>,
     json: Option<PathBuf>,
     case: Option<String>,
+    is_quick: bool,
 }
 
 /// Runs the program with the arguments of the command line.
@@ -65,11 +71,14 @@ fn list() -> String {
 
 impl Request {
     fn parse(words: Vec<String>) -> Option<Self> {
-        let mut request = Self { workloads: Vec::new(), runs: RUNS, json: None, case: None };
+        let mut request = Self::default();
+        let mut without = Vec::new();
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--runs" => request.runs = words.next()?.parse().ok()?,
+                "--quick" => request.is_quick = true,
+                "--without" => without.push(words.next()?),
+                "--runs" => request.runs = Some(words.next()?.parse().ok()?),
                 "--json" => request.json = Some(words.next()?.into()),
                 "--case" => request.case = Some(words.next()?),
                 name => {
@@ -82,8 +91,7 @@ impl Request {
                 }
             }
         }
-        // An even number has no run in the middle.
-        request.runs |= 1;
+        request.workloads.retain(|workload| !without.iter().any(|word| workload.is_meant(word)));
         (!request.workloads.is_empty()).then_some(request)
     }
 
@@ -102,7 +110,7 @@ impl Request {
             elsewhere::say(&mut out, workload.name)?;
             let wanted = |case: &Case| self.case.as_ref().is_none_or(|name| *name == case.name);
             for case in (workload.cases)().into_iter().filter(wanted) {
-                let (new, whole) = measure(workload, &case, self.runs.min(workload.runs_max))?;
+                let (new, whole) = self.measure(workload, &case)?;
                 is_whole &= whole;
                 print_rows(&mut out, &new)?;
                 rows.extend(new);
@@ -114,27 +122,37 @@ impl Request {
         }
         Ok(is_whole)
     }
-}
 
-/// Takes `runs` samples of each subject, in turn.
-fn measure(workload: &Workload, case: &Case, runs: usize) -> Result<(Vec<Row>, bool), Failure> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut is_whole = true;
-    for run in 0..runs {
-        for subject in &case.subjects {
-            match sampler::ask(workload, &case.name, subject) {
-                Ok(figures) => {
-                    for figure in figures {
-                        Row::take(&mut rows, workload.name, &case.name, subject, run, figure);
+    /// Takes a sample of each subject in turn, as often as there are runs.
+    fn measure(&self, workload: &Workload, case: &Case) -> Result<(Vec<Row>, bool), Failure> {
+        let mut rows: Vec<Row> = Vec::new();
+        let mut is_whole = true;
+        for run in 0..self.runs_of(workload) {
+            for subject in &case.subjects {
+                match sampler::ask(workload, &case.name, subject, self.is_quick) {
+                    Ok(figures) => {
+                        for figure in figures {
+                            Row::take(&mut rows, workload.name, &case.name, subject, run, figure);
+                        }
                     }
-                }
-                Err(failure) => {
-                    is_whole = false;
-                    writeln!(io::stderr(), "{} {} {subject}: {failure}", workload.name, case.name)?;
+                    Err(failure) => {
+                        is_whole = false;
+                        let (name, case) = (workload.name, &case.name);
+                        writeln!(io::stderr(), "{name} {case} {subject}: {failure}")?;
+                    }
                 }
             }
         }
+        Row::compare(&mut rows);
+        Ok((rows, is_whole))
     }
-    Row::compare(&mut rows);
-    Ok((rows, is_whole))
+
+    fn runs_of(&self, workload: &Workload) -> usize {
+        let (usual, most) = match self.is_quick {
+            true => (RUNS_QUICK, workload.runs_max_quick),
+            false => (RUNS, workload.runs_max),
+        };
+        // An even number has no run in the middle.
+        self.runs.unwrap_or(usual).min(most) | 1
+    }
 }

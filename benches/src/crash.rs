@@ -23,6 +23,7 @@ mod peers;
 
 /// How often a sample crashes without a delay, and with one.
 const CRASHES: usize = 20_000;
+const CRASHES_QUICK: usize = 2000;
 const CRASHES_DELAYED: usize = 100;
 
 /// The delay of the cases that have one.
@@ -67,7 +68,10 @@ pub(crate) fn sample(ask: &Ask) -> Outcome {
     let how = if ask.case.starts_with("panic") { How::Panic } else { How::Error };
     let is_delayed = ask.case.ends_with("20ms");
     let delay = if is_delayed { DELAY } else { Duration::ZERO };
-    let crashes = Crashes::new(how, if is_delayed { CRASHES_DELAYED } else { CRASHES });
+    let crashes = Crashes::new(
+        how,
+        if is_delayed { CRASHES_DELAYED } else { ask.either(CRASHES, CRASHES_QUICK) },
+    );
     match ask.subject.as_str() {
         FLOOR => on_threads(floor(crashes.clone(), delay)),
         OURS => on_threads(ours(crashes.clone(), delay, Where::Beside)),

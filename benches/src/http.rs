@@ -18,6 +18,7 @@ use crate::workload::{Ask, Case, FLOOR, OURS};
 const CONNECTIONS: usize = 8;
 const WARM_UP: Duration = Duration::from_millis(300);
 const LOAD: Duration = Duration::from_secs(2);
+const LOAD_QUICK: Duration = Duration::from_secs(1);
 const STREAMS: usize = 10;
 
 /// With clients that follow the events.
@@ -61,23 +62,23 @@ pub(crate) fn sample(ask: &Ask) -> Outcome {
         }
         _ => return ask.unknown(),
     };
-    let figures = load(&server, path, body);
+    let figures = load(&server, path, body, ask.either(LOAD, LOAD_QUICK));
     drop(streams);
     figures
 }
 
-fn load(server: &Server, path: &str, body: Vec<u8>) -> Outcome {
+fn load(server: &Server, path: &str, body: Vec<u8>, time: Duration) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (port, path, body) = (server.port, Arc::<str>::from(path), Arc::new(body));
     runtime.block_on(async {
         ask_for(port, &path, &body, WARM_UP).await?;
         let used = server.used()?;
-        let mut times = ask_for(port, &path, &body, LOAD).await?;
+        let mut times = ask_for(port, &path, &body, time).await?;
         let used = server.used()? - used;
         let count = times.len() as f64;
         let at = |times: &mut Vec<f64>, share| Duration::from_secs_f64(quantile(times, share));
         Ok(vec![
-            Figure::new("rate", "1/s", count / LOAD.as_secs_f64()),
+            Figure::new("rate", "1/s", count / time.as_secs_f64()),
             Figure::new("processor per request", "µs", used.as_secs_f64() * 1e6 / count),
             Figure::us("median", at(&mut times, 0.5)),
             Figure::us("p99", at(&mut times, 0.99)),

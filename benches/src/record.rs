@@ -37,6 +37,9 @@ struct Line<'a> {
     median: f64,
     samples: Vec<f64>,
     to_floor: Option<f64>,
+    beyond_floor: Option<f64>,
+    best_peer: Option<&'a str>,
+    to_best_peer: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +102,9 @@ impl<'a> Line<'a> {
             median: median(&samples),
             samples,
             to_floor: row.to_floor,
+            beyond_floor: row.beyond_floor,
+            best_peer: row.to_peer.as_ref().map(|(name, _)| name.as_str()),
+            to_best_peer: row.to_peer.as_ref().map(|(_, ratio)| *ratio),
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::workload::{Ask, Workload};
 /// The word that makes the program take one sample.
 pub(crate) const SAMPLE: &str = "sample";
 
-/// Takes the sample that `sample WORKLOAD CASE SUBJECT` names, and prints its figures.
+/// The word after it that makes the sample a short one.
+const QUICK: &str = "--quick";
+
+/// Takes the sample that `sample WORKLOAD CASE SUBJECT [--quick]` names, and prints its figures.
 ///
 /// `meter` reads what the program's allocator has counted, if it counts.
 pub fn sample(arguments: impl Iterator<Item = String>, meter: Option<Meter>) -> ExitCode {
@@ -29,12 +32,13 @@ pub fn sample(arguments: impl Iterator<Item = String>, meter: Option<Meter>) -> 
 }
 
 fn take(arguments: impl Iterator<Item = String>, meter: Option<Meter>) -> Outcome {
-    let words: Vec<String> = arguments.skip_while(|word| word == SAMPLE).collect();
+    let mut words: Vec<String> = arguments.skip_while(|word| word == SAMPLE).collect();
+    let is_quick = words.pop_if(|word| word == QUICK).is_some();
     let [workload, case, subject] = words.as_slice() else {
         return Err("expected WORKLOAD CASE SUBJECT".into());
     };
     let workload = Workload::named(workload).ok_or("no such workload")?;
-    (workload.sample)(&Ask { case: case.clone(), subject: subject.clone(), meter })
+    (workload.sample)(&Ask { case: case.clone(), subject: subject.clone(), meter, is_quick })
 }
 
 fn print(figures: &[Figure]) -> ExitCode {
@@ -44,13 +48,14 @@ fn print(figures: &[Figure]) -> ExitCode {
 }
 
 /// Has one sample taken by a new process.
-pub(crate) fn ask(workload: &Workload, case: &str, subject: &str) -> Outcome {
+pub(crate) fn ask(workload: &Workload, case: &str, subject: &str, is_quick: bool) -> Outcome {
     let program = match workload.is_counted {
         true => helpers::path(Helper::Heap)?,
         false => std::env::current_exe()?,
     };
     let mut command = Command::new(program);
-    command.args([SAMPLE, workload.name, case, subject]).env_remove("RUST_BACKTRACE");
+    command.args([SAMPLE, workload.name, case, subject]).args(is_quick.then_some(QUICK));
+    command.env_remove("RUST_BACKTRACE");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own, so that one that is given up takes the servers that it started with it.
     let mut child = command.process_group(0).spawn()?;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,8 @@ const TICK: Duration = Duration::from_millis(10);
 pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
-    /// Removed with it.
-    file: Option<PathBuf>,
+    /// Its configuration, and where it leaves its token; removed with it.
+    home: PathBuf,
 }
 
 /// What an HTTP answer said.
@@ -42,24 +43,25 @@ impl Server {
     pub(crate) fn application(config: &str) -> Result<Self, Failure> {
         let port = free_port()?;
         let text = format!("server: {{port: {port}, closing_timeout_seconds: 3}}\n{config}");
-        let file = scratch("yaml", text.as_bytes())?;
+        let (home, file) = scratch("bench.yaml", text.as_bytes())?;
         let mut command = Command::new(helpers::path(Helper::Application)?);
-        command.args(["run", "--config"]).arg(&file);
-        Self::spawn(command, port, Some(file))
+        command.args(["run", "--config"]).arg(&file).env("XDG_RUNTIME_DIR", &home);
+        Self::spawn(command, port, home)
     }
 
     /// Starts the server that gives the same bytes with axum alone.
     pub(crate) fn axum(body: &[u8]) -> Result<Self, Failure> {
-        let (port, file) = (free_port()?, scratch("json", body)?);
+        let port = free_port()?;
+        let (home, file) = scratch("body.json", body)?;
         let mut command = Command::new(helpers::path(Helper::Axum)?);
         command.arg(port.to_string()).arg(&file);
-        Self::spawn(command, port, Some(file))
+        Self::spawn(command, port, home)
     }
 
-    fn spawn(mut command: Command, port: u16, file: Option<PathBuf>) -> Result<Self, Failure> {
+    fn spawn(mut command: Command, port: u16, home: PathBuf) -> Result<Self, Failure> {
         command.env_remove("RUST_BACKTRACE");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self { child: command.spawn()?, port, file })
+        Ok(Self { child: command.spawn()?, port, home })
     }
 
     /// Waits until `path` is answered with 200.
@@ -94,14 +96,30 @@ impl Server {
     /// Opens a connection on which events come, and leaves it open.
     pub(crate) fn follow(&self) -> Result<TcpStream, Failure> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        let port = self.port;
-        write!(stream, "GET /events/stream HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n")?;
+        let (port, token) = (self.port, self.token()?);
+        write!(
+            stream,
+            "GET /events/stream HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\
+             authorization: Bearer {}\r\n\r\n",
+            token.trim()
+        )?;
         let mut first = [0; 12];
         stream.read_exact(&mut first)?;
         match &first == b"HTTP/1.1 200" {
             true => Ok(stream),
-            false => Err("events cannot be followed".into()),
+            false => {
+                let status = String::from_utf8_lossy(&first);
+                Err(format!("events cannot be followed: {status}").into())
+            }
         }
+    }
+
+    /// The token that the application has left for its own machine.
+    fn token(&self) -> Result<String, Failure> {
+        let files = fs::read_dir(self.home.join("processpype"))?;
+        let paths = files.filter_map(|file| Some(file.ok()?.path()));
+        let mut tokens = paths.filter(|path| path.extension().is_some_and(|it| it == "token"));
+        Ok(fs::read_to_string(tokens.next().ok_or("no token was left")?)?)
     }
 
     /// Asks it to end, and waits until it has; returns how long that took.
@@ -151,9 +169,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(file) = &self.file {
-            let _ = fs::remove_file(file);
-        }
+        let _ = fs::remove_dir_all(&self.home);
     }
 }
 
@@ -173,12 +189,14 @@ pub(crate) fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// A new file in the directory for such files.
-pub(crate) fn scratch(ending: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
-    let name = format!("processpype-bench-{}-{}.{ending}", std::process::id(), free_port()?);
-    let path = Path::new(&std::env::temp_dir()).join(name);
-    fs::write(&path, bytes)?;
-    Ok(path)
+/// A new directory with one file in it.
+fn scratch(file: &str, bytes: &[u8]) -> Result<(PathBuf, PathBuf), Failure> {
+    let name = format!("processpype-bench-{}-{}", std::process::id(), free_port()?);
+    let home = std::env::temp_dir().join(name);
+    fs::DirBuilder::new().mode(0o700).create(&home)?;
+    let file = home.join(file);
+    fs::write(&file, bytes)?;
+    Ok((home, file))
 }
 
 /// A file's section with `n` services of one kind.

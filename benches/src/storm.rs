@@ -2,17 +2,23 @@
 //! answers.
 //!
 //! They wait a second after each crash, and the application's limit on restarts lets some of them
-//! pass. Every one has more restarts than any sample sees, so that none is given up.
+//! pass. Every one has more restarts than any sample sees, so that none is given up. The floor has
+//! as many restarts, but of ten services among calm ones: what a thousand take beyond it is the
+//! cost of the crowd.
 
 use std::time::{Duration, Instant};
 
 use crate::figure::{Failure, Figure, Outcome, quantile};
 use crate::server::{Server, services};
-use crate::workload::{Ask, Case, OURS};
+use crate::workload::{Ask, Case, FLOOR, OURS};
 
 const SERVICES: usize = 1000;
 const SETTLE: Duration = Duration::from_secs(3);
 const TIME: Duration = Duration::from_secs(10);
+const TIME_QUICK: Duration = Duration::from_secs(5);
+
+/// How many services of the floor crash: so many that one is always there when one may start.
+const FEW: usize = 10;
 
 /// How often the control API is asked.
 const ASK_EVERY: Duration = Duration::from_millis(10);
@@ -22,29 +28,32 @@ const CALM: &str = "processpype-calm";
 
 /// As many restarts per second as there may be.
 pub(crate) fn cases() -> Vec<Case> {
-    ["100", "1000"].map(|rate| Case::new(rate, &[OURS, CALM])).to_vec()
+    ["100", "1000"].map(|rate| Case::new(rate, &[FLOOR, OURS, CALM])).to_vec()
 }
 
 pub(crate) fn sample(ask: &Ask) -> Outcome {
     let rate = ask.count()?;
-    let kind = match ask.subject.as_str() {
-        OURS => "crasher",
-        CALM => "plain",
+    let (crashing, wait) = match ask.subject.as_str() {
+        FLOOR => (FEW, "1ms"),
+        OURS => (SERVICES, "1s"),
+        CALM => (0, "1s"),
         _ => return ask.unknown(),
     };
     let mut server = Server::application(&format!(
         "app: {{restart_rate: {{per_second: {rate}, burst: {rate}}}}}\n\
-         defaults: {{restart: {{max_restarts: 1000, within: 1s, \
-         backoff: {{initial: 1s, max: 1s, jitter: 0}}}}}}\nservices:\n{}",
-        services(kind, SERVICES)
+         defaults: {{restart: {{max_restarts: 1000, within: 100ms, \
+         backoff: {{initial: {wait}, max: {wait}, jitter: 0}}}}}}\nservices:\n{}{}",
+        services("crasher", crashing),
+        services("plain", SERVICES - crashing)
     ))?;
     server.wait_for("/health/live")?;
     std::thread::sleep(SETTLE);
     let (before, used, begin) = (generations(&server)?, server.used()?, Instant::now());
-    let mut times = ask_for(&server, kind)?;
+    let kind = if crashing > 0 { "crasher" } else { "plain" };
+    let mut times = ask_for(&server, kind, ask.either(TIME, TIME_QUICK))?;
     let (used, took) = (server.used()? - used, begin.elapsed());
     let restarts = generations(&server)? - before;
-    if (restarts > 0) != (kind == "crasher") {
+    if (restarts > 0) != (crashing > 0) {
         return Err(format!("there were {restarts} restarts").into());
     }
     let seconds = took.as_secs_f64();
@@ -57,9 +66,9 @@ pub(crate) fn sample(ask: &Ask) -> Outcome {
 }
 
 /// Asks for one service again and again; returns how long each answer took, in seconds.
-fn ask_for(server: &Server, kind: &str) -> Result<Vec<f64>, Failure> {
+fn ask_for(server: &Server, kind: &str, time: Duration) -> Result<Vec<f64>, Failure> {
     let (path, begin, mut times) = (format!("/services/{kind}5"), Instant::now(), Vec::new());
-    while begin.elapsed() < TIME {
+    while begin.elapsed() < time {
         let sent = Instant::now();
         if server.get(&path)?.status != 200 {
             return Err("the control API refuses".into());

@@ -23,6 +23,8 @@ pub(crate) struct Workload {
     pub(crate) helpers: &'static [Helper],
     /// How many runs at most: what takes minutes is not done ten times.
     pub(crate) runs_max: usize,
+    /// The same for `--quick`.
+    pub(crate) runs_max_quick: usize,
     /// How long one sample may take; one that takes longer is none.
     pub(crate) time_max: Duration,
     /// Whether samples are taken by the program that counts allocations.
@@ -42,6 +44,8 @@ pub(crate) struct Ask {
     pub(crate) case: String,
     pub(crate) subject: String,
     pub(crate) meter: Option<Meter>,
+    /// Whether less is to be measured: enough to see that all works, and where it stands.
+    pub(crate) is_quick: bool,
 }
 
 /// The subject that every other one is compared with.
@@ -52,6 +56,10 @@ pub(crate) const OURS: &str = "processpype";
 
 /// This framework with its threads as under `.main()`.
 pub(crate) const OURS_MAIN: &str = "processpype-main";
+
+/// The subjects that are others which supervise, where they have a row.
+pub(crate) const PEERS: [&str; 4] =
+    ["task-supervisor", "tokio-graceful-shutdown", "ractor", "kameo"];
 
 /// Far longer than any sample takes that is not stuck.
 const SAMPLE_TIME_MAX: Duration = Duration::from_secs(180);
@@ -66,6 +74,7 @@ const BASE: Workload = Workload {
     sample: |_| Ok(Vec::new()),
     helpers: &[],
     runs_max: 11,
+    runs_max_quick: 3,
     time_max: SAMPLE_TIME_MAX,
     is_counted: false,
 };
@@ -86,6 +95,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         sample: start::sample,
         helpers: &[Helper::Heap],
         runs_max: 3,
+        runs_max_quick: 1,
         is_counted: true,
         ..BASE
     },
@@ -128,6 +138,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         sample: cold::sample_idle,
         helpers: &[Helper::Application, Helper::Axum],
         runs_max: 1,
+        runs_max_quick: 1,
         ..BASE
     },
     Workload {
@@ -158,6 +169,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         sample: storm::sample,
         helpers: &[Helper::Application],
         runs_max: 3,
+        runs_max_quick: 1,
         ..BASE
     },
     Workload {
@@ -175,6 +187,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         cases: trees::cases,
         sample: trees::sample,
         runs_max: 1,
+        runs_max_quick: 1,
         time_max: BUILD_TIME_MAX,
         ..BASE
     },
@@ -209,6 +222,11 @@ impl Ask {
     /// The case as a number.
     pub(crate) fn count(&self) -> Result<usize, std::num::ParseIntError> {
         self.case.parse()
+    }
+
+    /// `quick` if less is to be measured, otherwise `whole`.
+    pub(crate) fn either<T>(&self, whole: T, quick: T) -> T {
+        if self.is_quick { quick } else { whole }
     }
 
     pub(crate) fn unknown(&self) -> Outcome {

@@ -192,5 +192,7 @@ pub(super) async fn kameo(n: usize, mut watch: Watch) -> Result<Seen, Failure> {
     for child in &children {
         child.wait_for_shutdown().await;
     }
+    // Some are counted a moment after they are told to be down.
+    let _ = tokio::time::timeout(PATIENCE, counts.down.whole()).await;
     watch.stopped(counts.down.counted(), n)
 }

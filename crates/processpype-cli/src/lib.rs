@@ -21,6 +21,7 @@
 //! ```
 
 mod act;
+mod clean;
 mod colour;
 mod connect;
 mod contexts;

@@ -90,8 +90,12 @@ pub(crate) enum Style {
 /// Keys differ. A map with many keys gets an index, so that looking up n keys never costs n².
 #[derive(Debug, Default)]
 pub(crate) struct Map {
-    entries: Vec<Entry>,
-    index: Option<HashMap<Arc<str>, usize>>,
+    entries: Box<[Entry]>,
+    #[expect(
+        clippy::box_collection,
+        reason = "most maps are small and have none: 8 bytes, not 48"
+    )]
+    index: Option<Box<HashMap<Arc<str>, usize>>>,
     has_loose: bool,
 }
 
@@ -220,12 +224,13 @@ impl std::fmt::Debug for Kind {
 
 impl Map {
     /// Builds a map; the keys must differ.
-    pub(crate) fn new(mut entries: Vec<Entry>) -> Self {
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
         // A tree is read once and kept for long.
-        entries.shrink_to_fit();
+        let entries = entries.into_boxed_slice();
         let has_loose = entries.iter().any(|entry| entry.loose);
         let index = (entries.len() > INDEX_FROM_KEYS).then(|| {
-            entries.iter().enumerate().map(|(at, entry)| (Arc::clone(&entry.key), at)).collect()
+            let places = entries.iter().enumerate();
+            Box::new(places.map(|(at, entry)| (Arc::clone(&entry.key), at)).collect())
         });
         Self { entries, index, has_loose }
     }
@@ -270,7 +275,7 @@ impl Map {
 
     /// `self` over `low`: the order of `low`, then what is new.
     fn over(&self, low: &Self) -> Self {
-        let mut entries = low.entries.clone();
+        let mut entries = low.entries.to_vec();
         for high in &self.entries {
             match low.position(&high.key) {
                 Some(at) => entries[at] = high.over(&low.entries[at]),

@@ -20,7 +20,7 @@ pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
         name: status.name.to_string(),
         kind: status.kind.to_string(),
         state: status.state.into(),
-        error: status.error.as_ref().map(error),
+        error: status.error.as_deref().map(error),
         metadata: status.metadata.clone(),
         is_configured: status.is_configured,
         enabled: status.enabled,
@@ -33,8 +33,8 @@ pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
         waiting_on: names(&status.waiting_on),
         restart: status.restart.as_ref().map(restart),
         degraded: status.degraded.clone(),
-        last_error: status.last_error.as_ref().map(error),
-        acted: status.acted.as_ref().map(acted),
+        last_error: status.last_error.as_deref().map(error),
+        acted: status.acted.as_deref().map(acted),
     }
 }
 

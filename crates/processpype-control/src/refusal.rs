@@ -66,9 +66,10 @@ fn failed(verb: &str, service: &str, kind: ErrorKind, message: &str) -> Problem 
     };
     let problem = Problem::new(code, format!("service `{service}` {what}: {message} ({kind})"));
     match code {
-        Code::StartFailed => {
-            problem.help("`restart` in its status says whether it is tried again by itself")
-        }
+        Code::StartFailed => problem.help(format!(
+            "GET /services/{service}/-/why says whether it is tried again by itself, and what \
+                 can be done"
+        )),
         _ => problem,
     }
 }

@@ -18,7 +18,7 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use processpype_core::{Generation, ServiceId, ServiceName, ServiceState};
@@ -50,7 +50,9 @@ pub(crate) struct Cell {
     changed: Notify,
     /// What is counted over all generations.
     pub(crate) tally: Tally,
-    metrics: Arc<Store>,
+    families: Arc<Families>,
+    /// Made for the first who registers something.
+    metrics: OnceLock<Arc<Store>>,
 }
 
 /// An instance that other services may use.
@@ -88,7 +90,8 @@ impl Cell {
             retired: AtomicBool::new(false),
             changed: Notify::new(),
             tally: Tally::default(),
-            metrics: Arc::new(Store::new(families)),
+            families,
+            metrics: OnceLock::new(),
         }
     }
 
@@ -107,9 +110,18 @@ impl Cell {
         &self.name
     }
 
-    /// The metrics of the service's own.
+    /// Where the service registers metrics of its own.
+    ///
+    /// Made when it is first asked for: most services have none.
     pub(crate) fn metrics(&self) -> &Arc<Store> {
-        &self.metrics
+        self.metrics.get_or_init(|| Arc::new(Store::new(Arc::clone(&self.families))))
+    }
+
+    /// The metrics that the service has registered, if it has ever asked for a place for them.
+    ///
+    /// For readers, who make none.
+    pub(crate) fn registered(&self) -> Option<&Store> {
+        self.metrics.get().map(|store| &**store)
     }
 
     pub(crate) fn state(&self) -> ServiceState {

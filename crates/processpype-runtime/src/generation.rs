@@ -6,58 +6,47 @@
 //!    aborted.
 //! 2. `stop` runs exactly once if the constructor had succeeded, after `run` has ended or was
 //!    dropped.
-//! 3. The instance is taken back from slot and routes before anything else of a stop happens.
-//! 4. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the
-//!    time, `stop` always has the rest.
+//! 3. What is there once for every service that runs has no room for what few of them need, or
+//!    need for a moment: that is in boxes of its own.
 //!
 //! # How it reads
 //!
-//! [`live`] is the life from top to bottom: construct, start, run, tear down. Each step gives back
-//! how it [`Ended`], and nothing in the later ones asks why the earlier ones did. A stop can come
-//! at any await; `select!` is biased towards it, so a stop that was asked for wins over a success
-//! at the same moment.
+//! [`live_unseen`] is the life from top to bottom: construct, start, run, tear down. Each step
+//! gives back how it [`Ended`], and nothing in the later ones asks why the earlier ones did. A stop
+//! can come at any await; `select!` is biased towards it, so a stop that was asked for wins over a
+//! success at the same moment.
 //!
 //! All user code runs contained. A panic is an ending like an error, with another kind, and the
 //! teardown goes on.
 
+mod teardown;
+
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use processpype_core::{ErrorKind, Exit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use crate::blueprint::{Make, Options};
+use self::teardown::{teardown, wind_down};
+use crate::blueprint::Options;
 use crate::cell::Routed;
 use crate::context::Context;
 use crate::error::Result;
 use crate::failure::Failure;
+use crate::kind::Kind;
 use crate::life::{Interruption, Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain};
-use crate::remains::Remains;
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
 use crate::vitals::{Stage, own_polled};
 
-/// The share of `stop_timeout` for requests in flight.
-const DRAIN_SHARE: f64 = 0.4;
-
-/// The share of `stop_timeout` for `run` and the children.
-const RUN_SHARE: f64 = 0.4;
-
-/// The share of what is left for `stop` in which children that were aborted may end before it.
-const ABORTED_SHARE: f64 = 0.1;
-
-/// How long an instance may still be in use before it counts as leaked.
-const LEAK_PATIENCE: Duration = Duration::from_millis(10);
-
 /// What a generation needs to know beside its life.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
-    pub(crate) make: Arc<dyn Make>,
+    pub(crate) kind: Arc<Kind>,
     pub(crate) wiring: Arc<crate::argument::Wiring>,
     pub(crate) options: Arc<Options>,
 }
@@ -83,42 +72,84 @@ pub(crate) enum Making {
 /// Lives one generation, in its span; its polls can be seen from outside.
 ///
 /// One box, so that the runtime's task has room for a pointer alone: a task is laid out in steps of
-/// 128 bytes.
+/// 128 bytes. What is in the box is there once for every service that runs. So the parts of a life
+/// borrow from here, and none of them is an `async fn`, which would keep its arguments twice.
 pub(crate) fn live(life: Arc<Life>, orders: Orders, span: Span) -> BoxFuture<'static, ()> {
+    let farewell = Farewell { life: Some(Arc::clone(&life)) };
+    let cx = Context::new(life);
     let seen = async move {
-        let watched = Arc::clone(&life);
-        let mut all = std::pin::pin!(live_unseen(life, orders));
-        std::future::poll_fn(|cx| own_polled(&watched, || all.as_mut().poll(cx))).await;
+        let mut all = std::pin::pin!(live_unseen(&cx, &orders));
+        let ending =
+            std::future::poll_fn(|task| own_polled(&cx.life, || all.as_mut().poll(task))).await;
+        farewell.say(ending);
     };
     Box::pin(seen.instrument(span))
 }
 
-async fn live_unseen(life: Arc<Life>, orders: Orders) {
-    let farewell = Farewell { life: Some(Arc::clone(&life)) };
-    let cx = Context::new(Arc::clone(&life));
-    let ending = match construct(&cx, &orders).await {
-        Ok(service) => live_service(&cx, &orders, service).await,
-        Err(ended) => without_service(&life, ended).await,
-    };
-    farewell.say(ending);
+/// The life itself, whose polls nobody sees yet.
+///
+/// Its room is that of its largest phase, `run`. What begins and ends a life has boxes of its own,
+/// for as long as it takes.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
+fn live_unseen<'a>(
+    cx: &'a Context,
+    orders: &'a Orders,
+) -> impl Future<Output = Ending> + Send + 'a {
+    async move {
+        // Nothing of a phase that is over may be left in scope: it would keep its room.
+        let service = match construct(cx, orders).await {
+            Ok(service) => service,
+            Err(ended) => return Box::pin(without_service(&cx.life, ended)).await,
+        };
+        cx.life.vitals.enter(Stage::Start);
+        if let Err(ended) = start(cx, &service).await {
+            return Box::pin(teardown(cx, orders, service, Stopped::without_run(ended))).await;
+        }
+        let stopped = run(cx, orders, &service).await;
+        Box::pin(teardown(cx, orders, service, stopped)).await
+    }
 }
 
-async fn construct(cx: &Context, orders: &Orders) -> Result<Arc<dyn ErasedService>, Ended> {
+/// Calls the constructor, and awaits it if there is something to await.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
+fn construct<'a>(
+    cx: &'a Context,
+    orders: &'a Orders,
+) -> impl Future<Output = Result<Arc<dyn ErasedService>, Ended>> + Send + 'a {
+    async move {
+        match begin(cx, orders)? {
+            Making::Now(made) => settle_constructor(Ok(made)),
+            // Few constructors wait; those who do have room of their own for it.
+            Making::Later(making) => Box::pin(finish(cx, making)).await,
+        }
+    }
+}
+
+/// Reads what the constructor asks for, and calls it, unless a stop was asked for before.
+fn begin(cx: &Context, orders: &Orders) -> Result<Making, Ended> {
     if cx.life.stop_by().is_some() {
         return Err(Ended::Asked);
     }
-    let settled =
-        |outcome| settle("constructor", ErrorKind::StartFailed, outcome).map_err(Ended::failed);
-    match contain(|| orders.make.make(&orders.wiring, cx)) {
-        Ok(Ok(Making::Now(made))) => settled(Ok(made)),
-        Ok(Ok(Making::Later(making))) => tokio::select! {
-            biased;
-            _ = cx.life.asked_to_stop() => Err(Ended::Asked),
-            outcome = Contained::new(making) => settled(outcome),
-        },
-        Ok(Err(error)) => settled(Ok(Err(error))),
-        Err(panicked) => settled(Err(panicked)),
+    let called = contain(|| orders.kind.make.make(&orders.wiring, cx));
+    settle("constructor", ErrorKind::StartFailed, called).map_err(Ended::failed)
+}
+
+/// Awaits the rest of a constructor; a stop that comes meanwhile drops it.
+async fn finish(
+    cx: &Context,
+    making: BoxFuture<'static, Result<Arc<dyn ErasedService>>>,
+) -> Result<Arc<dyn ErasedService>, Ended> {
+    tokio::select! {
+        biased;
+        _ = cx.life.asked_to_stop() => Err(Ended::Asked),
+        outcome = Contained::new(making) => settle_constructor(outcome),
     }
+}
+
+fn settle_constructor(
+    outcome: Result<Result<Arc<dyn ErasedService>>, Panicked>,
+) -> Result<Arc<dyn ErasedService>, Ended> {
+    settle("constructor", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
 }
 
 /// There is no instance; what is left are children that the constructor had begun.
@@ -133,24 +164,26 @@ async fn without_service(life: &Life, ended: Ended) -> Ending {
     ended.into_ending()
 }
 
-async fn live_service(cx: &Context, orders: &Orders, service: Arc<dyn ErasedService>) -> Ending {
-    cx.life.vitals.enter(Stage::Start);
-    let ended = match start(cx, &service).await {
-        Ok(()) => run(cx, orders, &service).await,
-        Err(ended) => Stopped::without_run(ended),
-    };
-    Box::pin(teardown(cx, orders, service, ended)).await
+/// From the constructor's success to `running`.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
+fn start<'a>(
+    cx: &'a Context,
+    service: &'a Arc<dyn ErasedService>,
+) -> impl Future<Output = Result<(), Ended>> + Send + 'a {
+    async move {
+        tokio::select! {
+            biased;
+            interruption = cx.life.interrupted() => Err(Ended::early(interruption)),
+            outcome = Contained::new(service.start(cx)) => {
+                settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
+            }
+        }?;
+        open(cx, service)
+    }
 }
 
-/// From the constructor's success to `running`.
-async fn start(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), Ended> {
-    tokio::select! {
-        biased;
-        interruption = cx.life.interrupted() => Err(Ended::early(interruption)),
-        outcome = Contained::new(service.start(cx)) => {
-            settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
-        }
-    }?;
+/// Mounts the routes and makes the instance usable for others.
+fn open(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), Ended> {
     cx.life.vitals.enter(Stage::Routes);
     let copy = Arc::clone(service);
     let routes = contain(move || copy.routes())
@@ -183,164 +216,45 @@ impl Stopped {
     fn without_run(ended: Ended) -> Self {
         Self { ended, by: None, cut: Vec::new() }
     }
+
+    /// A child has failed while `run` was going on.
+    fn by_child(cx: &Context, orders: &Orders, mut run: Running<'_>, failure: Failure) -> Self {
+        // If `run` has ended as well, that is how it ended.
+        if let Some(outcome) = (&mut run).now_or_never() {
+            cx.life.fail_child(failure);
+            return Self::without_run(Ended::of_run(outcome, orders));
+        }
+        // The first failure counts; a panic of what is dropped is logged.
+        drop(run);
+        Self::without_run(Ended::failed(failure))
+    }
 }
 
 /// Runs until the service ends by itself or is asked to stop; then drains and ends `run`.
-async fn run(cx: &Context, orders: &Orders, service: &Arc<dyn ErasedService>) -> Stopped {
-    let life = &cx.life;
-    life.vitals.enter(Stage::Run);
-    let mut running = Contained::new(service.run(cx));
-    let by = tokio::select! {
-        biased;
-        interruption = life.interrupted() => match interruption {
-            Interruption::Asked(by) => by,
-            Interruption::ChildFailed(failure) => {
-                // If `run` has ended as well, that is how it ended.
-                if let Some(outcome) = (&mut running).now_or_never() {
-                    life.fail_child(failure);
-                    return Stopped::without_run(Ended::of_run(outcome, orders));
-                }
-                // The first failure counts; a panic of what is dropped is logged.
-                drop(running);
-                return Stopped::without_run(Ended::failed(failure));
-            }
-        },
-        outcome = &mut running => {
-            return Stopped::without_run(Ended::of_run(outcome, orders));
-        }
-    };
-    // A service that runs does not carry the room for its end about.
-    Box::pin(wind_down(life, running, by)).await
-}
-
-/// From the request to stop to the end of `run`.
-async fn wind_down(life: &Life, mut running: Running<'_>, by: Instant) -> Stopped {
-    life.cell.shut(life.generation);
-    let total = by.saturating_duration_since(Instant::now());
-    let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;
-    let run_by = (Instant::now() + total.mul_f64(RUN_SHARE)).min(by);
-    life.vitals.enter(Stage::Ending);
-    life.enter(Phase::Stopping, run_by);
-    let outcome = match drained {
-        Some(outcome) => Some(outcome),
-        None => timeout_at(run_by, &mut running).await.ok(),
-    };
-    let cut = outcome.is_none().then(|| "`run` has not ended in time".to_owned());
-    let outcome = outcome.or_else(|| running.cut().map(Err));
-    let failure = outcome.and_then(|outcome| settle("run", ErrorKind::Failed, outcome).err());
-    let ended = match failure {
-        // What comes up while stopping does not make the stop a failure, but it is told.
-        Some(failure) => Ended::Unasked(Exit::Stopped, Some(failure)),
-        None => Ended::Asked,
-    };
-    Stopped { ended, by: Some(by), cut: cut.into_iter().collect() }
-}
-
-/// Lets requests in flight finish while `run` still serves them; returns `run`'s end if it came
-/// first.
-async fn drain<F: Future + Unpin>(
-    life: &Life,
-    running: &mut F,
-    until: Instant,
-) -> Option<F::Output> {
-    life.enter(Phase::Draining, until);
-    life.vitals.enter(Stage::Draining);
-    if !life.has_requests() {
-        return None;
-    }
-    let mut outcome = None;
-    let mut idle = std::pin::pin!(timeout_at(until, life.requests_ended()));
-    loop {
-        tokio::select! {
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
+fn run<'a>(
+    cx: &'a Context,
+    orders: &'a Orders,
+    service: &'a Arc<dyn ErasedService>,
+) -> impl Future<Output = Stopped> + Send + 'a {
+    async move {
+        cx.life.vitals.enter(Stage::Run);
+        let mut running = Contained::new(service.run(cx));
+        let by = tokio::select! {
             biased;
-            _ = &mut idle => return outcome,
-            ended = &mut *running, if outcome.is_none() => outcome = Some(ended),
-        }
+            interruption = cx.life.interrupted() => match interruption {
+                Interruption::Asked(by) => by,
+                Interruption::ChildFailed(failure) => {
+                    return Stopped::by_child(cx, orders, running, failure);
+                }
+            },
+            outcome = &mut running => {
+                return Stopped::without_run(Ended::of_run(outcome, orders));
+            }
+        };
+        // A service that runs does not carry the room for its end about.
+        Box::pin(wind_down(&cx.life, running, by)).await
     }
-}
-
-/// From the end of `run` to gone: children, `stop`, the instance.
-async fn teardown(
-    cx: &Context,
-    orders: &Orders,
-    service: Arc<dyn ErasedService>,
-    stopped: Stopped,
-) -> Ending {
-    let life = &cx.life;
-    life.cell.shut(life.generation);
-    stopped.ended.tell(life);
-    let by = (stopped.by)
-        .or_else(|| life.stop_by())
-        .unwrap_or_else(|| Instant::now() + orders.options.stop_timeout);
-    let mut cut = stopped.cut;
-    let mut ending = stopped.ended.into_ending();
-    life.vitals.enter(Stage::Children);
-    cut.extend(end_children(life, by).await);
-    life.enter(Phase::Closing, by);
-    life.vitals.enter(Stage::Stop);
-    let (in_time, failure) = stop(cx, &service, by).await;
-    cut.extend((!in_time).then(|| "`stop` has not ended in time".to_owned()));
-    life.enter(Phase::Closed, by);
-    life.vitals.enter(Stage::Children);
-    life.abort_children();
-    life.untracked().await;
-    life.vitals.enter(Stage::Drop);
-    let (leaked, dropped) = let_go(service).await;
-    // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
-    let later = [life.take_child_failure(), failure, dropped];
-    ending.failure = ending.failure.or_else(|| later.into_iter().flatten().next());
-    ending.leaked = leaked;
-    if !cut.is_empty() && ending.exit == Exit::Stopped {
-        ending.exit = Exit::Aborted;
-        ending.cut = Some(cut.join("; "));
-    }
-    ending
-}
-
-/// Calls `stop`. Returns whether it ended in time, and its failure.
-async fn stop(
-    cx: &Context,
-    service: &Arc<dyn ErasedService>,
-    by: Instant,
-) -> (bool, Option<Failure>) {
-    let mut stopping = Contained::new(service.stop(cx));
-    let outcome = timeout_at(by, &mut stopping).await;
-    let in_time = outcome.is_ok();
-    let outcome = outcome.ok().or_else(|| stopping.cut().map(Err));
-    let failure = outcome.and_then(|out| settle("stop", ErrorKind::StopFailed, out).err());
-    (in_time, failure.map(Failure::of_stop))
-}
-
-/// Gives the children their time, then aborts them. Returns what is to be said if it came to that.
-async fn end_children(life: &Life, by: Instant) -> Option<String> {
-    let left = by.saturating_duration_since(Instant::now());
-    let until = life.deadline().unwrap_or_else(|| Instant::now() + left.mul_f64(RUN_SHARE)).min(by);
-    life.enter(Phase::Stopping, until);
-    if !life.has_children() || timeout_at(until, life.children_ended()).await.is_ok() {
-        return None;
-    }
-    let children = Remains { children: life.children(), ..Remains::default() };
-    life.abort_children();
-    // A child that blocks its thread does not end; `stop` must have its time all the same.
-    let left = by.saturating_duration_since(Instant::now());
-    let until = Instant::now() + left.mul_f64(ABORTED_SHARE);
-    let _ = timeout_at(until, life.children_ended()).await;
-    Some(format!("{children} in time"))
-}
-
-/// Drops the generation's own handle. Returns whether somebody else keeps the instance, and the
-/// panic of its `Drop`.
-///
-/// Who just uses it, through a `Ref` between two awaits, is given [`LEAK_PATIENCE`].
-async fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
-    let weak = Arc::downgrade(&service);
-    let dropped = contain(move || drop(service));
-    let failure = dropped.err().map(|panicked| Failure::from_panic("drop", &panicked));
-    let until = Instant::now() + LEAK_PATIENCE;
-    while weak.strong_count() > 0 && Instant::now() < until {
-        tokio::time::sleep(LEAK_PATIENCE / 10).await;
-    }
-    (weak.strong_count() > 0, failure)
 }
 
 fn unasked(outcome: Result<Result, Panicked>, oneshot: bool) -> (Exit, Option<Failure>) {

@@ -86,6 +86,17 @@ pub(crate) struct Life {
 /// The rarely used part, under one short lock.
 #[derive(Debug, Default)]
 struct Control {
+    /// Made when the end begins: a service that runs has none.
+    end: Option<Box<End>>,
+    /// Made for the first who needs it: a service that only runs has none.
+    more: Option<Box<More>>,
+}
+
+/// The times of the end: when it was asked for, and when what of it has to be over.
+///
+/// Kept for the messages about who did not end in time.
+#[derive(Debug, Default)]
+struct End {
     /// When the stop that was asked for must be over.
     stop_by: Option<Instant>,
     /// When the stop was asked for.
@@ -94,8 +105,6 @@ struct Control {
     aborted_at: Option<Instant>,
     /// The end of the current phase.
     deadline: Option<Instant>,
-    /// Made for the first who needs it: a service that only runs has none.
-    more: Option<Box<More>>,
 }
 
 /// What not every generation has.
@@ -176,14 +185,15 @@ impl Life {
     /// Asks the generation to stop by `by`. Supervisor only.
     pub(crate) fn ask_to_stop(&self, by: Instant) {
         let mut control = self.control();
-        control.stop_by.get_or_insert(by);
-        control.asked_at.get_or_insert_with(Instant::now);
+        let end = control.end();
+        end.stop_by.get_or_insert(by);
+        end.asked_at.get_or_insert_with(Instant::now);
         drop(control);
         self.changed.notify_waiters();
     }
 
     pub(crate) fn stop_by(&self) -> Option<Instant> {
-        self.control().stop_by
+        self.control().stop_by()
     }
 
     pub(crate) fn asked_to_stop(&self) -> impl Future<Output = Instant> + '_ {
@@ -195,13 +205,13 @@ impl Life {
     pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
         wait_for(&self.changed, || {
             let mut control = self.control();
-            let asked = control.stop_by.map(Interruption::Asked);
+            let asked = control.stop_by().map(Interruption::Asked);
             asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
         })
     }
 
     pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {
-        self.control().deadline = Some(deadline);
+        self.control().end().deadline = Some(deadline);
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.changed.notify_waiters();
     }
@@ -217,7 +227,7 @@ impl Life {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.control().deadline
+        self.control().end.as_ref().and_then(|end| end.deadline)
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -354,8 +364,11 @@ impl Life {
         let (stage, since) = self.vitals.stage();
         let children = self.children();
         let control = self.control();
-        let asked =
-            Asked { stop: control.asked_at, abort: control.aborted_at, deadline: control.deadline };
+        let asked = control.end.as_ref().map_or_else(Asked::default, |end| Asked {
+            stop: end.asked_at,
+            abort: end.aborted_at,
+            deadline: end.deadline,
+        });
         let requests = control.requests();
         drop(control);
         let due = asked.due(stage, since);
@@ -366,7 +379,7 @@ impl Life {
 
     /// Notes that the generation is ended by force, and aborts its children. Supervisor only.
     pub(crate) fn abort(&self) {
-        self.control().aborted_at.get_or_insert_with(Instant::now);
+        self.control().end().aborted_at.get_or_insert_with(Instant::now);
         self.abort_children();
     }
 
@@ -388,6 +401,15 @@ impl Life {
 // === impl Control ===
 
 impl Control {
+    /// The times of the end, which begins with the first of them.
+    fn end(&mut self) -> &mut End {
+        self.end.get_or_insert_default()
+    }
+
+    fn stop_by(&self) -> Option<Instant> {
+        self.end.as_ref()?.stop_by
+    }
+
     fn more(&mut self) -> &mut More {
         self.more.get_or_insert_default()
     }

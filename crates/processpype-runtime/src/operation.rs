@@ -259,7 +259,7 @@ pub(crate) struct Waiting {
     /// Who has cancelled it.
     pub(crate) cancelled: Option<Request>,
     /// Who had acted before; it is shown again if the command is refused.
-    pub(crate) before: Option<Acted>,
+    pub(crate) before: Option<Arc<Acted>>,
     pub(crate) affected: Vec<ServiceName>,
     /// What the service was part of before; it is again if the command is refused.
     pub(crate) mark: Option<Mark>,

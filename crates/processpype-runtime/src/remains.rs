@@ -42,7 +42,7 @@ pub(crate) enum Blocked {
 }
 
 /// What is known of the time when a generation's own task should have gone on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asked {
     /// When it was asked to stop.
     pub(crate) stop: Option<Instant>,

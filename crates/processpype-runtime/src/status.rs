@@ -5,7 +5,8 @@
 //! 1. A snapshot is whole: it is made by the supervisor between two steps, and replaced, not
 //!    changed.
 //! 2. Its texts are public. What a failed service told beyond that is in the log.
-//! 3. Beside the five states there is no sixth: waiting, backing off, completed and given up are
+//! 3. What few services have is behind a pointer: there are as many statuses as services.
+//! 4. Beside the five states there is no sixth: waiting, backing off, completed and given up are
 //!    fields beside `stopped` and `error`.
 
 use std::collections::BTreeMap;
@@ -67,15 +68,15 @@ pub struct Status {
     /// What is to come after its last failure: a restart, or none because there were too many.
     pub restart: Option<RestartInfo>,
     /// What is wrong with it now.
-    pub error: Option<ErrorInfo>,
+    pub error: Option<Arc<ErrorInfo>>,
     /// The last thing that was wrong with it; survives a stop and a start.
-    pub last_error: Option<ErrorInfo>,
+    pub last_error: Option<Arc<ErrorInfo>>,
     /// Why it works less well than it should: in its own words, and if it was found hung.
     pub degraded: Option<String>,
     /// What the service tells about itself.
     pub metadata: BTreeMap<String, String>,
     /// Who last acted on it, and why.
-    pub acted: Option<Acted>,
+    pub acted: Option<Arc<Acted>>,
     /// The last generations that ended, newest last, at most [`HISTORY_KEPT`].
     pub history: Vec<Past>,
 }

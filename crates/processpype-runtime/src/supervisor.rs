@@ -398,7 +398,7 @@ impl Supervisor {
         let reports = self.reports.clone();
         let life = Arc::new(Life::new(cell, generation, services, reports, watched));
         let orders = Orders {
-            make: Arc::clone(&service.kind.make),
+            kind: Arc::clone(&service.kind),
             wiring: Arc::clone(&service.wiring),
             options: Arc::clone(&service.options),
         };
@@ -460,11 +460,17 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 // === impl Service ===
 
 impl Service {
-    /// Of a specification nothing is kept but what a running service still needs.
-    fn new(spec: Spec, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
+    /// Of a specification nothing is kept but what a running service still needs; `options` are
+    /// its own, shared with whoever else has them.
+    fn new(
+        spec: Spec,
+        options: Arc<Options>,
+        wiring: Arc<Wiring>,
+        now: crate::clock::Timestamp,
+    ) -> Self {
         Self {
             kind: spec.kind,
-            options: Arc::new(spec.options),
+            options,
             wiring,
             life: None,
             task: None,

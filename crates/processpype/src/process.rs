@@ -100,7 +100,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let title = settings.title.clone();
     let recorder = Recorder::open(&setup.settings.observability.events);
     let mut launch = launch(&setup, services.handle().clone(), Some(&log));
-    tell_recorder(&mut launch, recorder.as_ref());
+    tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(&log, &mut launch, &mut settings);
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.

@@ -47,7 +47,8 @@ impl Manager {
                 cell.state(),
                 ServiceState::Starting | ServiceState::Running | ServiceState::Stopping
             );
-            cell.metrics().read(lives.then(|| cell.generation()))
+            let living = lives.then(|| cell.generation());
+            cell.registered().map_or_else(Vec::new, |store| store.read(living))
         };
         self.cell(name).as_ref().map(read)
     }

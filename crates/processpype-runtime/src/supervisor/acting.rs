@@ -23,7 +23,7 @@ impl Supervisor {
         id: ServiceId,
         verb: Verb,
         by: &Request,
-    ) -> Option<Acted> {
+    ) -> Option<Arc<Acted>> {
         let before = self.cells[id.index()].status().acted.clone();
         self.show_acted(operation, id, verb, by, by.reason.clone());
         self.append(Event {
@@ -98,7 +98,7 @@ impl Supervisor {
         reason: Option<Arc<str>>,
     ) {
         let (actor, at) = (Arc::clone(&by.actor), self.clock.now());
-        let acted = Acted { operation, actor, verb: verb.as_str(), reason, at };
+        let acted = Arc::new(Acted { operation, actor, verb: verb.as_str(), reason, at });
         self.update(id, |status, _| status.acted = Some(acted));
     }
 

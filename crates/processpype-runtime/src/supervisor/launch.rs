@@ -18,7 +18,7 @@ use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::directory::{Directory, Places};
 use crate::group;
 use crate::host::Host;
@@ -27,6 +27,7 @@ use crate::layout::Layout;
 use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::Reports;
+use crate::metrics::Families;
 use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
 use crate::scrub::Scrub;
@@ -120,18 +121,12 @@ impl Blueprint {
     pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
         let now = launch.clock.now();
         let families = Arc::default();
-        let cells: Vec<Arc<Cell>> = self
-            .graph
-            .services()
-            .zip(self.group_names())
-            .map(|(id, group)| {
-                let first = Generation(0);
-                publish::new_cell(id, &self.specs[id.index()], group, first, now, &families)
-            })
-            .collect();
+        let cells = self.cells(now, &families);
         let wirings: Vec<Arc<Wiring>> =
             self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
-        let directory = Directory::new(cells.clone(), Layout::of(&self));
+        let layout = Layout::of(&self);
+        let options: Vec<_> = layout.services.iter().map(|it| Arc::clone(&it.options)).collect();
+        let directory = Directory::new(cells.clone(), layout);
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
         let members = membership::Members {
@@ -156,8 +151,9 @@ impl Blueprint {
             reports.clone(),
         ));
         shared.recording.store(launch.recording.clone().map(Arc::new));
-        let services = self.specs.into_iter().zip(wirings);
-        let services = services.map(|(spec, wiring)| Service::new(spec, wiring, now));
+        let services = self.specs.into_iter().zip(options).zip(wirings);
+        let services =
+            services.map(|((spec, options), wiring)| Service::new(spec, options, wiring, now));
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
@@ -184,6 +180,15 @@ impl Blueprint {
             has_touched: false,
         };
         (Manager::new(shared, sender), supervisor)
+    }
+
+    /// The cells of all services, none of which has been started.
+    fn cells(&self, now: Timestamp, families: &Arc<Families>) -> Vec<Arc<Cell>> {
+        let cell = |(id, group): (ServiceId, Option<Arc<str>>)| {
+            let first = Generation(0);
+            publish::new_cell(id, &self.specs[id.index()], group, first, now, families)
+        };
+        self.graph.services().zip(self.group_names()).map(cell).collect()
     }
 
     /// The name of the group of each service.

@@ -319,7 +319,8 @@ impl Supervisor {
         self.members.edges.extend(bound.edges);
         self.members.vacancies.joined(&spec.name, at);
         self.cells.seat(at.index(), cell);
-        self.services.seat(at.index(), Service::new(spec, Arc::new(wiring), now));
+        let options = Arc::new(spec.options.clone());
+        self.services.seat(at.index(), Service::new(spec, options, Arc::new(wiring), now));
     }
 
     fn wiring(&self, spec: &Spec, bound: &Bound) -> Wiring {

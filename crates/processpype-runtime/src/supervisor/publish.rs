@@ -87,7 +87,7 @@ impl Supervisor {
         let message = message.or_else(|| self.forced_text(change));
         self.note_failed(change);
         let message = message.or_else(|| self.together_text(change));
-        self.log_change(change, failure.as_ref(), message.as_deref());
+        self.log_change(change, failure.as_deref(), message.as_deref());
         let message = message.map(Arc::from);
         self.touch_mark(id, change.cause);
         let (operation, actor) = self.part_of(id, Some(change.cause)).unzip();
@@ -168,10 +168,8 @@ impl Supervisor {
         let watch = self.services[id.index()].watch.get_or_insert_default();
         let said = [watch.say(health.degraded.clone()), health.degraded];
         let degraded = watch.degraded();
-        let reported = health.error.as_ref().map(|message| ErrorInfo {
-            message: message.clone(),
-            kind: ErrorKind::Reported,
-            at: now,
+        let reported = health.error.as_ref().map(|message| {
+            Arc::new(ErrorInfo { message: message.clone(), kind: ErrorKind::Reported, at: now })
         });
         self.update(id, |status, _| {
             status.degraded = degraded;
@@ -369,7 +367,7 @@ impl Supervisor {
     }
 
     /// Returns the failure that a transition is about.
-    fn failure_of(&self, change: Change) -> Option<ErrorInfo> {
+    fn failure_of(&self, change: Change) -> Option<Arc<ErrorInfo>> {
         let kind = match change.cause {
             Cause::Exit(Exit::Failed(kind)) => kind,
             Cause::Deadline(processpype_core::Timer::Start) => ErrorKind::StartTimeout,
@@ -379,7 +377,7 @@ impl Supervisor {
             _ => return None,
         };
         let message = self.failure_text(change.service, kind);
-        Some(ErrorInfo { message, kind, at: self.clock.now() })
+        Some(Arc::new(ErrorInfo { message, kind, at: self.clock.now() }))
     }
 
     fn log_change(&self, change: Change, failure: Option<&ErrorInfo>, detail: Option<&str>) {

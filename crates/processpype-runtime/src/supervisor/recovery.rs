@@ -31,9 +31,18 @@ use crate::timers::Due;
 /// What is known about the restarts of one service.
 #[derive(Debug, Default)]
 pub(super) struct Restarts {
-    history: RestartHistory,
     /// Since when the generation that lives, or lived last, runs and is ready.
     healthy_since: Option<Timestamp>,
+    /// Made at the first failure: a service that has never failed has none.
+    failures: Option<Box<Failures>>,
+}
+
+/// What is known about the failures of one service.
+///
+/// Over all its generations: only an operator's command makes it forgotten.
+#[derive(Debug, Default)]
+struct Failures {
+    history: RestartHistory,
     /// When the next generation comes, if one was promised.
     next_at: Option<Timestamp>,
     /// The backoff is over, and the next generation has its turn, at `next_at`.
@@ -85,16 +94,31 @@ impl Restarts {
     /// A generation begins.
     pub(super) fn begin(&mut self) {
         self.healthy_since = None;
-        self.next_at = None;
-        self.held = false;
-        self.paused = false;
+        if let Some(failures) = &mut self.failures {
+            failures.next_at = None;
+            failures.held = false;
+            failures.paused = false;
+        }
     }
 
     /// It waits for the end of a pause, and has no turn any more.
     pub(super) fn hold_until(&mut self, until: Timestamp) {
-        self.next_at = Some(until);
-        self.held = false;
-        self.paused = true;
+        let failures = self.failures();
+        failures.next_at = Some(until);
+        failures.held = false;
+        failures.paused = true;
+    }
+
+    /// Whether its backoff is over and it has its turn among the restarts of the application.
+    ///
+    /// One that has never failed has neither.
+    fn is_held(&self) -> bool {
+        self.failures.as_ref().is_some_and(|failures| failures.held)
+    }
+
+    /// What is known about its failures, from the first one on.
+    fn failures(&mut self) -> &mut Failures {
+        self.failures.get_or_insert_default()
     }
 
     /// A running generation is ready, or not.
@@ -134,7 +158,8 @@ impl Supervisor {
         let service = &mut self.services[id.index()];
         let (options, restarts) = (service.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
-        let mut verdict = restarts.history.record(now.0, healthy, &options);
+        let failures = restarts.failures();
+        let mut verdict = failures.history.record(now.0, healthy, &options);
         // Who has none left of its own takes none from the others.
         let group = self.machine.groups().group_of(id).filter(|_| verdict != Verdict::Exhausted);
         let mut group = group.map(|group| &mut self.groups[group]);
@@ -142,8 +167,8 @@ impl Supervisor {
             group.as_mut().map(|group| group.history.record(now.0, None, &group.options));
         let used = group.and_then(|group| group.used());
         let used = used.map_or(String::new(), |used| format!(", {used}"));
-        restarts.group_gave_up = of_group == Some(Verdict::Exhausted);
-        if restarts.group_gave_up {
+        failures.group_gave_up = of_group == Some(Verdict::Exhausted);
+        if failures.group_gave_up {
             verdict = Verdict::Exhausted;
         }
         match verdict {
@@ -164,7 +189,7 @@ impl Supervisor {
         let service = &mut self.services[id.index()];
         let (options, restarts) = (service.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
-        let attempt = restarts.history.pause(now.0, healthy, &options);
+        let attempt = restarts.failures().history.pause(now.0, healthy, &options);
         let delay = options.backoff.delay(attempt, self.chance.next());
         let delay = delay.max(options.backoff.initial());
         self.restart_after(id, generation, delay);
@@ -177,7 +202,7 @@ impl Supervisor {
         let delay = self.turnstile.pass(self.clock.now());
         if delay.is_zero() {
             // It has its turn, and takes no other one.
-            self.services[id.index()].restarts.held = true;
+            self.services[id.index()].restarts.failures().held = true;
             self.restart_after(id, generation, delay);
         } else {
             self.hold(id, generation, delay);
@@ -195,7 +220,7 @@ impl Supervisor {
         {
             return;
         }
-        let held = self.services[id.index()].restarts.held;
+        let held = self.services[id.index()].restarts.is_held();
         if timer == Timer::Restart && !held && self.would_start(id, generation) {
             let delay = self.turnstile.pass(self.clock.now());
             if !delay.is_zero() {
@@ -213,7 +238,7 @@ impl Supervisor {
     }
 
     fn hold(&mut self, id: ServiceId, generation: Generation, delay: Duration) {
-        self.services[id.index()].restarts.held = true;
+        self.services[id.index()].restarts.failures().held = true;
         self.restart_after(id, generation, delay);
         let (rate, delay) = (self.turnstile.rate, seconds(delay));
         let text = format!("held by the application's limit of {rate}, in {delay}");
@@ -222,7 +247,9 @@ impl Supervisor {
 
     /// An operator has acted: what was before does not count.
     pub(super) fn forgive(&mut self, id: ServiceId) {
-        self.services[id.index()].restarts.history.forgive();
+        if let Some(failures) = &mut self.services[id.index()].restarts.failures {
+            failures.history.forgive();
+        }
         if let Some(group) = self.machine.groups().group_of(id) {
             self.groups[group].history.forgive();
         }
@@ -253,7 +280,8 @@ impl Supervisor {
         self.publish_touched(id);
         let service = &self.services[id.index()];
         let group = self.machine.groups().group_of(id).map(|group| &self.groups[group]);
-        let text = match group.filter(|_| service.restarts.group_gave_up) {
+        let failures = service.restarts.failures.as_ref();
+        let text = match group.filter(|_| failures.is_some_and(|it| it.group_gave_up)) {
             Some(group) => format!("{} of group `{}`", gave_up(&group.options), group.name),
             None => gave_up(&service.options.restart),
         };
@@ -262,20 +290,21 @@ impl Supervisor {
 
     /// Returns what a status shows about the restarts of a service.
     pub(super) fn restart_info(&self, id: ServiceId) -> Option<RestartInfo> {
-        let restarts = &self.services[id.index()].restarts;
-        let attempt = restarts.history.attempt();
+        let failures = self.services[id.index()].restarts.failures.as_ref();
+        let attempt = failures.map_or(0, |failures| failures.history.attempt());
         if self.machine.is_exhausted(id) {
             return Some(RestartInfo { attempt, next_at: None, exhausted: true, held: false });
         }
-        let next_at = restarts.next_at.filter(|_| self.machine.is_retrying(id))?;
-        let held = restarts.held || restarts.paused;
+        let failures = failures?;
+        let next_at = failures.next_at.filter(|_| self.machine.is_retrying(id))?;
+        let held = failures.held || failures.paused;
         Some(RestartInfo { attempt, next_at: Some(next_at), exhausted: false, held })
     }
 
     fn restart_after(&mut self, id: ServiceId, generation: Generation, delay: Duration) {
         let at = self.clock.now().0 + delay.as_millis() as u64;
-        let restarts = &mut self.services[id.index()].restarts;
-        (restarts.next_at, restarts.paused) = (Some(Timestamp(at)), false);
+        let failures = self.services[id.index()].restarts.failures();
+        (failures.next_at, failures.paused) = (Some(Timestamp(at)), false);
         let due = Due::Generation(id, generation, Timer::Restart);
         self.timers.arm(Instant::now(), delay, due);
         self.publish_touched(id);

@@ -1,0 +1,165 @@
+//! The end of a generation: from the request to stop, or the end of `run`, to gone.
+//!
+//! # Invariants
+//!
+//! 1. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the
+//!    time, `stop` always has the rest.
+//! 2. The instance is taken back from slot and routes before anything else of a stop happens.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_core::{ErrorKind, Exit};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Ended, Orders, Running, Stopped, settle};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::life::{Life, Phase};
+use crate::message::Ending;
+use crate::panic::{Contained, contain};
+use crate::remains::Remains;
+use crate::service::ErasedService;
+use crate::vitals::Stage;
+
+/// The share of `stop_timeout` for requests in flight.
+const DRAIN_SHARE: f64 = 0.4;
+
+/// The share of `stop_timeout` for `run` and the children.
+const RUN_SHARE: f64 = 0.4;
+
+/// The share of what is left for `stop` in which children that were aborted may end before it.
+const ABORTED_SHARE: f64 = 0.1;
+
+/// How long an instance may still be in use before it counts as leaked.
+const LEAK_PATIENCE: Duration = Duration::from_millis(10);
+/// From the request to stop to the end of `run`.
+pub(super) async fn wind_down(life: &Life, mut running: Running<'_>, by: Instant) -> Stopped {
+    life.cell.shut(life.generation);
+    let total = by.saturating_duration_since(Instant::now());
+    let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;
+    let run_by = (Instant::now() + total.mul_f64(RUN_SHARE)).min(by);
+    life.vitals.enter(Stage::Ending);
+    life.enter(Phase::Stopping, run_by);
+    let outcome = match drained {
+        Some(outcome) => Some(outcome),
+        None => timeout_at(run_by, &mut running).await.ok(),
+    };
+    let cut = outcome.is_none().then(|| "`run` has not ended in time".to_owned());
+    let outcome = outcome.or_else(|| running.cut().map(Err));
+    let failure = outcome.and_then(|outcome| settle("run", ErrorKind::Failed, outcome).err());
+    let ended = match failure {
+        // What comes up while stopping does not make the stop a failure, but it is told.
+        Some(failure) => Ended::Unasked(Exit::Stopped, Some(failure)),
+        None => Ended::Asked,
+    };
+    Stopped { ended, by: Some(by), cut: cut.into_iter().collect() }
+}
+
+/// Lets requests in flight finish while `run` still serves them; returns `run`'s end if it came
+/// first.
+async fn drain<F: Future + Unpin>(
+    life: &Life,
+    running: &mut F,
+    until: Instant,
+) -> Option<F::Output> {
+    life.enter(Phase::Draining, until);
+    life.vitals.enter(Stage::Draining);
+    if !life.has_requests() {
+        return None;
+    }
+    let mut outcome = None;
+    let mut idle = std::pin::pin!(timeout_at(until, life.requests_ended()));
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut idle => return outcome,
+            ended = &mut *running, if outcome.is_none() => outcome = Some(ended),
+        }
+    }
+}
+
+/// From the end of `run` to gone: children, `stop`, the instance.
+pub(super) async fn teardown(
+    cx: &Context,
+    orders: &Orders,
+    service: Arc<dyn ErasedService>,
+    stopped: Stopped,
+) -> Ending {
+    let life = &cx.life;
+    life.cell.shut(life.generation);
+    stopped.ended.tell(life);
+    let by = (stopped.by)
+        .or_else(|| life.stop_by())
+        .unwrap_or_else(|| Instant::now() + orders.options.stop_timeout);
+    let mut cut = stopped.cut;
+    let mut ending = stopped.ended.into_ending();
+    life.vitals.enter(Stage::Children);
+    cut.extend(end_children(life, by).await);
+    life.enter(Phase::Closing, by);
+    life.vitals.enter(Stage::Stop);
+    let (in_time, failure) = stop(cx, &service, by).await;
+    cut.extend((!in_time).then(|| "`stop` has not ended in time".to_owned()));
+    life.enter(Phase::Closed, by);
+    life.vitals.enter(Stage::Children);
+    life.abort_children();
+    life.untracked().await;
+    life.vitals.enter(Stage::Drop);
+    let (leaked, dropped) = let_go(service).await;
+    // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
+    let later = [life.take_child_failure(), failure, dropped];
+    ending.failure = ending.failure.or_else(|| later.into_iter().flatten().next());
+    ending.leaked = leaked;
+    if !cut.is_empty() && ending.exit == Exit::Stopped {
+        ending.exit = Exit::Aborted;
+        ending.cut = Some(cut.join("; "));
+    }
+    ending
+}
+
+/// Calls `stop`. Returns whether it ended in time, and its failure.
+async fn stop(
+    cx: &Context,
+    service: &Arc<dyn ErasedService>,
+    by: Instant,
+) -> (bool, Option<Failure>) {
+    let mut stopping = Contained::new(service.stop(cx));
+    let outcome = timeout_at(by, &mut stopping).await;
+    let in_time = outcome.is_ok();
+    let outcome = outcome.ok().or_else(|| stopping.cut().map(Err));
+    let failure = outcome.and_then(|out| settle("stop", ErrorKind::StopFailed, out).err());
+    (in_time, failure.map(Failure::of_stop))
+}
+
+/// Gives the children their time, then aborts them. Returns what is to be said if it came to that.
+async fn end_children(life: &Life, by: Instant) -> Option<String> {
+    let left = by.saturating_duration_since(Instant::now());
+    let until = life.deadline().unwrap_or_else(|| Instant::now() + left.mul_f64(RUN_SHARE)).min(by);
+    life.enter(Phase::Stopping, until);
+    if !life.has_children() || timeout_at(until, life.children_ended()).await.is_ok() {
+        return None;
+    }
+    let children = Remains { children: life.children(), ..Remains::default() };
+    life.abort_children();
+    // A child that blocks its thread does not end; `stop` must have its time all the same.
+    let left = by.saturating_duration_since(Instant::now());
+    let until = Instant::now() + left.mul_f64(ABORTED_SHARE);
+    let _ = timeout_at(until, life.children_ended()).await;
+    Some(format!("{children} in time"))
+}
+
+/// Drops the generation's own handle. Returns whether somebody else keeps the instance, and the
+/// panic of its `Drop`.
+///
+/// Who just uses it, through a `Ref` between two awaits, is given [`LEAK_PATIENCE`].
+async fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
+    let weak = Arc::downgrade(&service);
+    let dropped = contain(move || drop(service));
+    let failure = dropped.err().map(|panicked| Failure::from_panic("drop", &panicked));
+    let until = Instant::now() + LEAK_PATIENCE;
+    while weak.strong_count() > 0 && Instant::now() < until {
+        tokio::time::sleep(LEAK_PATIENCE / 10).await;
+    }
+    (weak.strong_count() > 0, failure)
+}
