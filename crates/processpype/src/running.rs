@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::application::Application;
+use crate::configurer::LiveConfig;
 use crate::creation::KindCreator;
 use crate::recorder::{Recorded, Recorder};
 use crate::schema::service_doc;
@@ -275,8 +276,11 @@ pub(crate) fn launch(setup: &Setup, services: Handle, log: Option<&LogHandle>) -
     // What is too short or too long to be found is told when the log is installed.
     secrets.replace(setup.secrets.iter().cloned());
     let redactors = log.map(|log| log.redactor().clone());
-    let redactors = redactors.into_iter().chain([secrets.clone()]).collect();
-    launch.creator = Some(Arc::new(KindCreator::of(setup, redactors)));
+    let redactors: Vec<_> = redactors.into_iter().chain([secrets.clone()]).collect();
+    launch.creator = Some(Arc::new(KindCreator::of(setup, redactors.clone())));
+    let (catalogue, levels) = (Arc::clone(&setup.catalogue), log.map(|log| log.levels().clone()));
+    launch.configurer = Some(Arc::new(LiveConfig::new(catalogue, levels, redactors)));
+    launch.document = setup.document.clone();
     launch.scrub = Scrub::new(move |text| secrets.scrub(text));
     launch.closing_timeout = settings.server.closing_timeout();
     launch.drain_delay = settings.server.drain_delay.into();

@@ -109,7 +109,18 @@ fn help_is_golden() {
     let ran = run(&["--help"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     golden("help.txt", &ran.out);
-    for verb in ["start", "register", "shutdown", "events", "logs", "metrics", "level"] {
+    for verb in [
+        "start",
+        "register",
+        "shutdown",
+        "configure",
+        "reload",
+        "config",
+        "events",
+        "logs",
+        "metrics",
+        "level",
+    ] {
         golden(&format!("help-{verb}.txt"), &run(&[verb, "--help"]).out);
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Specs<'a> {
 struct Split {
     keys: ServiceKeys,
     own: Section,
+    /// The framework's half, as it is written.
+    written: Section,
 }
 
 // === impl Template ===
@@ -105,14 +107,13 @@ impl Template {
         Self { kind_name, kind, said: None, is_declared: false }
     }
 
-    #[allow(dead_code, reason = "a change at run time asks for it")]
     /// What the framework's keys are where no section says anything.
     pub(crate) fn options(&self) -> Options {
         self.said.as_ref().map_or_else(Options::default, |said| said.options.clone())
     }
 
     /// The specification by code alone.
-    fn spec(&self, name: ServiceName, section: Section) -> Spec {
+    fn spec(&self, name: ServiceName, section: Section, keys: Section) -> Spec {
         let nothing = Said::default();
         let said = self.said.as_deref().unwrap_or(&nothing);
         let origin = || EdgeOrigin::Code;
@@ -131,6 +132,9 @@ impl Template {
             kind_name: Arc::clone(&self.kind_name),
             kind: Arc::clone(&self.kind),
             section,
+            keys,
+            fingerprint: 0,
+            joined: None,
             options: said.options.clone(),
             uses: said.uses.iter().map(choice).collect(),
             depends_on: said.depends_on.iter().map(|to| (to.clone(), origin())).collect(),
@@ -150,14 +154,14 @@ pub(crate) fn lay(
     (defaults, defaults_fit): (&DefaultsSection, bool),
     problems: &mut Problems,
 ) -> Spec {
-    let Split { keys, own } = split(section, template.is_declared, problems);
+    let Split { keys, own, written } = split(section, template.is_declared, problems);
     if template.is_declared && keys.kind.is_some() {
         let problem = section
             .get("kind")
             .problem(format!("`{name}` is registered in code: its section takes no `kind`"));
         problems.add(problem.help("remove the key, or name the service otherwise").into());
     }
-    let mut spec = template.spec(name, own);
+    let mut spec = template.spec(name, own, written);
     let own = section.get("restart").exists();
     let level = keys.log_level.or(defaults.log_level);
     spec.options.log_level = level.map(processpype_telemetry::Level::as_str);
@@ -176,13 +180,13 @@ pub(crate) fn lay(
 /// Most services have no key of the framework but `kind`, which was read to know the template: they
 /// say nothing more, and need no schema for it.
 fn split(section: &Section, is_declared: bool, problems: &mut Problems) -> Split {
-    let (keys, own) = section.split(&FRAMEWORK_KEYS);
+    let (written, own) = section.split(&FRAMEWORK_KEYS);
     let says_nothing = match is_declared {
         true => !section.exists(),
-        false => matches!(keys.keys().as_slice(), [(only, _)] if only == "kind"),
+        false => matches!(written.keys().as_slice(), [(only, _)] if only == "kind"),
     };
-    let keys = if says_nothing { ServiceKeys::default() } else { problems.keep(keys.read()) };
-    Split { keys, own }
+    let keys = if says_nothing { ServiceKeys::default() } else { problems.keep(written.read()) };
+    Split { keys, own, written }
 }
 
 /// Checks the section `defaults` by itself. Returns whether it is right.
