@@ -11,6 +11,7 @@
 
 mod answer;
 mod command;
+mod configuration;
 mod level;
 mod lists;
 mod log;
@@ -59,6 +60,18 @@ pub enum EndpointId {
     Restart,
     /// Why a service is as it is.
     Why,
+    /// The configuration of a service.
+    Config,
+    /// Replace what came over the API for a service.
+    PutConfig,
+    /// Remove what came over the API for a service.
+    RemoveConfig,
+    /// Change what came over the API for a service.
+    Configure,
+    /// Change what came over the API for a service, and start it.
+    ConfigureAndStart,
+    /// Load the files again.
+    Reload,
     /// The log of a service.
     ServiceLogs,
     /// The log of a service as a stream.
@@ -128,7 +141,7 @@ pub enum Method {
     Get,
     /// Commands.
     Post,
-    /// Sets.
+    /// Sets, as a whole.
     Put,
     /// Takes back.
     Delete,
@@ -267,6 +280,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     command::START,
     command::STOP,
     command::RESTART,
+    configuration::CONFIG,
+    configuration::PUT,
+    configuration::REMOVE,
+    configuration::CONFIGURE,
+    configuration::CONFIGURE_AND_START,
+    configuration::RELOAD,
     Endpoint {
         id: EndpointId::Why,
         path: "/services/{name}/-/why",

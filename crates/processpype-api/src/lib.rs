@@ -25,6 +25,7 @@
 //! ```
 
 mod command;
+mod configuration;
 mod endpoint;
 mod event;
 mod exposition;
@@ -44,6 +45,10 @@ mod timeline;
 mod why;
 
 pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
+pub use crate::configuration::{
+    ConfigAnswer, ConfigChange, ConfigDifference, ConfigEffect, ConfigForeseen, ConfigValue,
+    NeedsProcessRestart, Reloaded, ServiceConfig, ServiceConfigured, ServiceReloaded,
+};
 pub use crate::endpoint::{
     Access, Answer, Body, ENDPOINTS, EVENT_KINDS, Endpoint, EndpointId, GRAPH_FORMATS, Method,
     Parameter, Place, Shape,

@@ -95,6 +95,27 @@ impl Metric {
         "How many streams may be open; then more are refused.",
     );
 
+    /// Connections there have been.
+    pub const CONNECTIONS: Self = counter(
+        "processpype_connections_total",
+        &[],
+        "Connections of the control plane that were given a place, over all listeners.",
+    );
+
+    /// Open connections.
+    pub const CONNECTIONS_OPEN: Self = gauge(
+        "processpype_connections_open",
+        &[],
+        "Connections of the control plane that are open, over all listeners.",
+    );
+
+    /// How the previous process ended.
+    pub const PREVIOUS_RUN_UNCLEAN: Self = gauge(
+        "processpype_previous_run_unclean",
+        &[],
+        "1 if the previous process ended uncleanly, by the journal's file, if one is kept.",
+    );
+
     /// Events that readers came too late for.
     pub const EVENTS_LAGGED: Self = counter(
         "processpype_event_stream_lagged_total",
@@ -293,7 +314,10 @@ impl Metric {
         Self::EVENTS,
         Self::STREAMS,
         Self::STREAMS_MAX,
+        Self::CONNECTIONS,
+        Self::CONNECTIONS_OPEN,
         Self::EVENTS_LAGGED,
+        Self::PREVIOUS_RUN_UNCLEAN,
         Self::JOURNAL_LOST,
         Self::LOG_LOST,
         Self::CERTIFICATE_EXPIRY,

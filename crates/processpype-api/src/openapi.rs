@@ -117,6 +117,7 @@ fn tags(services: &[ServiceDoc]) -> Value {
     let mut tags = vec![
         json!({ "name": "application", "description": "The application as a whole." }),
         json!({ "name": "services", "description": "Its services, and commands on them." }),
+        json!({ "name": "configuration", "description": "What holds, changes of it, and reload." }),
         json!({ "name": "operations", "description": "What was asked, and how it ended." }),
         json!({ "name": "events", "description": "What happened and what happens." }),
         json!({ "name": "logs", "description": "What was logged and what is logged." }),

@@ -6,12 +6,14 @@
 //! 2. Every text in a [`Problem`] may be shown to anybody who can reach the server.
 
 mod advice;
+mod fault;
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
+pub use self::fault::Fault;
 use crate::probe::Unready;
 use crate::status::ServiceState;
 
@@ -53,6 +55,10 @@ pub enum Code {
     NotCancellable,
     /// The service is in another generation than the request expects.
     StalePrecondition,
+    /// The service failed with a new configuration, and the old one holds again.
+    RolledBack,
+    /// The application was put together without what checks configuration.
+    NotConfigurable,
     /// There is a service of this name already.
     NameTaken,
     /// Others depend on the service.
@@ -75,6 +81,8 @@ pub enum Code {
     MalformedBody,
     /// The body does not fit its schema.
     InvalidBody,
+    /// A configuration, of a service or of the files, is not valid.
+    InvalidConfig,
     /// The service does not fit into the application: its providers, its edges, its group.
     UnfitService,
     /// A query parameter is unknown or wrong.
@@ -103,21 +111,6 @@ pub enum Code {
     Closing,
     /// A limit on what happens at once is reached.
     Busy,
-}
-
-/// One mistake in a body or a query.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Fault {
-    /// Where: a dotted path in the body, or the name of the parameter.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
-    /// What would be valid.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub valid: Vec<String>,
-    /// What to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub help: Option<String>,
 }
 
 /// An error answer, `application/problem+json`.
@@ -168,7 +161,7 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::CrossOrigin,
@@ -186,6 +179,8 @@ impl Code {
         Self::Cancelled,
         Self::NotCancellable,
         Self::StalePrecondition,
+        Self::RolledBack,
+        Self::NotConfigurable,
         Self::NameTaken,
         Self::StillNeeded,
         Self::TooManyServices,
@@ -197,6 +192,7 @@ impl Code {
         Self::UnknownHost,
         Self::MalformedBody,
         Self::InvalidBody,
+        Self::InvalidConfig,
         Self::UnfitService,
         Self::InvalidQuery,
         Self::IdempotencyConflict,
@@ -243,6 +239,9 @@ impl Code {
             Self::UnsupportedMediaType => (415, "unsupported-media-type", "Not a JSON body"),
             Self::UnknownHost => (421, "unknown-host", "Not a host of this server"),
             Self::MalformedBody => (422, "malformed-body", "Malformed JSON"),
+            Self::RolledBack => (409, "rolled-back", "Old configuration holds again"),
+            Self::NotConfigurable => (409, "not-configurable", "Configuration is fixed"),
+            Self::InvalidConfig => (422, "invalid-config", "Invalid configuration"),
             Self::InvalidBody => (422, "invalid-body", "Invalid body"),
             Self::UnfitService => (422, "unfit-service", "Service does not fit"),
             Self::InvalidQuery => (422, "invalid-query", "Invalid query"),
@@ -277,16 +276,6 @@ impl Code {
     #[must_use]
     pub const fn title(self) -> &'static str {
         self.parts().2
-    }
-}
-
-// === impl Fault ===
-
-impl Fault {
-    /// Makes a fault at `path`.
-    #[must_use]
-    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into(), ..Self::default() }
     }
 }
 

@@ -126,9 +126,9 @@ impl<'a> Command<'a> {
     /// A generation that failed has its reason; what can be done about it is the chain's to say.
     fn with_help(&self, mut error: ClientError) -> ClientError {
         if let ClientError::Problem(told) = &mut error
-            && told.status == 503
+            && matches!(told.code.as_str(), "start-failed" | "stop-failed")
         {
-            told.help.get_or_insert_with(|| ask_why(&self.args.name));
+            told.help = Some(ask_why(&self.args.name));
         }
         error
     }

@@ -4,16 +4,19 @@
 //!
 //! 1. A stream that breaks goes on where it broke, at most [`TRIES_MAX`] times in a row without an
 //!    answer; the first connection is tried once.
-//! 2. What was lost is said, on standard error.
+//! 2. Numbers belong to one process: where another one answers, its stream is read from its
+//!    beginning.
+//! 3. What was lost is said, on standard error.
 
 use std::time::Duration;
 
-use processpype_api::{Event, EventPage, Lagged};
+use processpype_api::{Event, EventPage, Info, Lagged, Timestamp};
 use tokio::time::sleep;
 
+use crate::clean;
 use crate::error::ClientError;
 use crate::exit::ClientExit;
-use crate::http::Stream;
+use crate::http::{Client, Stream};
 use crate::look::{Asking, escape};
 use crate::print::{remark, say, say_raw};
 use crate::sse::{MESSAGE_MAX, Message, Parser};
@@ -66,8 +69,8 @@ async fn follow(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, Client
         None => asking.client.get("/events?limit=1").await?.read::<EventPage>()?.last,
     };
     let path = format!("/events/stream?after={after}{}", filters(args));
-    let show = |data: &str| serde_json::from_str(data).map(|event: Event| view::event(&event));
-    Follower { asking, last: after, unit: "events", show }.follow(&path).await
+    let show = |data: &str| clean::read(data).map(|event: Event| view::event(&event));
+    Follower::of(asking, after, "events", show).await.follow(&path).await
 }
 
 fn filters(args: &EventsArgs) -> String {
@@ -86,18 +89,41 @@ pub(crate) fn tell_lost(lost: u64, unit: &str) {
 
 /// Reads one stream after the other.
 pub(crate) struct Follower<'a> {
-    pub(crate) asking: &'a Asking,
+    asking: &'a Asking,
     /// The place where to go on.
-    pub(crate) last: u64,
+    last: u64,
     /// What the stream is made of, in the plural.
-    pub(crate) unit: &'static str,
+    unit: &'static str,
     /// Shows the data of one message.
-    pub(crate) show: fn(&str) -> Result<String, serde_json::Error>,
+    show: fn(&str) -> Result<String, serde_json::Error>,
+    /// The process whose stream it is: when it began; none if that is not known.
+    process: Option<Timestamp>,
+}
+
+/// Returns when the process that answers began; none if it does not say so.
+async fn process(client: &Client) -> Result<Option<Timestamp>, ClientError> {
+    match client.get("/info").await {
+        Ok(answer) => Ok(answer.read::<Info>().ok().map(|info| info.started_at)),
+        Err(ClientError::Problem(_) | ClientError::Unreadable { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 // === impl Follower ===
 
-impl Follower<'_> {
+impl<'a> Follower<'a> {
+    /// Makes the one that goes on at `last`.
+    pub(crate) async fn of(
+        asking: &'a Asking,
+        last: u64,
+        unit: &'static str,
+        show: fn(&str) -> Result<String, serde_json::Error>,
+    ) -> Self {
+        // What is wrong there is told by the stream.
+        let process = process(&asking.client).await.unwrap_or_default();
+        Self { asking, last, unit, show, process }
+    }
+
     /// Prints what the stream at `path` brings, until the application closes.
     pub(crate) async fn follow(mut self, path: &str) -> Result<ClientExit, ClientError> {
         let mut stream = self.asking.client.stream(path, None).await?;
@@ -107,7 +133,6 @@ impl Follower<'_> {
                 Err(error) => remark(&format!("{error}; trying again")),
             }
             stream = self.again(path).await?;
-            remark("connected again");
         }
     }
 
@@ -157,17 +182,34 @@ impl Follower<'_> {
     }
 
     /// Connects again, with patience.
-    async fn again(&self, path: &str) -> Result<Stream, ClientError> {
+    async fn again(&mut self, path: &str) -> Result<Stream, ClientError> {
         let mut tries = 0;
         loop {
             sleep(TRY_AGAIN).await;
             tries += 1;
-            match self.asking.client.stream(path, Some(self.last)).await {
+            match self.open(path).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) if tries == TRIES_MAX => return Err(error),
                 Err(ClientError::Unreachable { .. } | ClientError::Broken { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Opens the stream where it broke, or, of another process, at its beginning.
+    async fn open(&mut self, path: &str) -> Result<Stream, ClientError> {
+        let client = self.asking.client.renewed();
+        let now = process(&client).await?;
+        let is_other = now.is_some() && self.process.is_some() && now != self.process;
+        let last = if is_other { 0 } else { self.last };
+        let stream = client.stream(path, Some(last)).await?;
+        if is_other {
+            let unit = self.unit;
+            remark(&format!("another process answers: its {unit} follow, from its beginning"));
+        } else {
+            remark("connected again");
+        }
+        (self.last, self.process) = (last, now.or(self.process));
+        Ok(stream)
     }
 }

@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::clean;
 use crate::connect::Destination;
 use crate::error::{ClientError, Told};
 use crate::print::{WARNING, remark};
@@ -106,7 +107,6 @@ impl Client {
 
     /// Returns a client for whatever is at the same place now: a process that started anew has
     /// another token.
-    #[cfg_attr(not(feature = "top"), expect(dead_code, reason = "only `top` asks for so long"))]
     pub(crate) fn renewed(&self) -> Self {
         let Destination { target, token, .. } = &self.destination;
         // What is wrong with its file was told at the begin.
@@ -286,7 +286,7 @@ fn since_epoch(time: SystemTime) -> Option<Timestamp> {
 
 /// Reads a problem, or what another program says instead.
 fn problem(url: String, status: u16, raw: String) -> ClientError {
-    match serde_json::from_str::<Told>(&raw) {
+    match clean::read::<Told>(&raw) {
         Ok(told) if !told.code.is_empty() => ClientError::Problem(Box::new(Told { raw, ..told })),
         _ => ClientError::Unreadable { url, why: format!("it says {status}, and not why") },
     }
@@ -295,8 +295,13 @@ fn problem(url: String, status: u16, raw: String) -> ClientError {
 // === impl Answer ===
 
 impl Answer {
-    /// Reads the JSON of the answer.
+    /// Reads the JSON of the answer, to be shown.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        clean::read(&self.text).map_err(|error| self.unreadable(error.to_string()))
+    }
+
+    /// Reads the JSON of the answer as it is, for who takes care of its texts.
+    pub(crate) fn read_as_it_is<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         serde_json::from_str(&self.text).map_err(|error| self.unreadable(error.to_string()))
     }
 

@@ -21,7 +21,9 @@
 //! ```
 
 mod act;
+mod clean;
 mod colour;
+mod configure;
 mod connect;
 mod contexts;
 mod doctor;
@@ -62,15 +64,15 @@ pub use crate::colour::{Colour, ColourArgs};
 pub use crate::connect::{ConnectArgs, Session};
 pub use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, ContextVerb, context};
 pub use crate::exit::{ClientExit, client_exit_codes};
-pub use crate::look::{ask, ask_file, ask_plan};
+pub use crate::look::{ask, ask_config, ask_file, ask_plan};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::tls_files::TlsFiles;
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
-    ClientVerb, CommandArgs, DeregisterArgs, EventsArgs, GraphFormat, LevelArgs, LevelWord,
-    LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, RegisterArgs, RestartArgs, ResumeArgs,
-    Severity, ShutdownArgs, StartArgs, StopArgs,
+    Assignment, ClientVerb, CommandArgs, ConfigureArgs, DeregisterArgs, EventsArgs, GraphFormat,
+    LevelArgs, LevelWord, LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, RegisterArgs,
+    ReloadArgs, RestartArgs, ResumeArgs, Severity, ShutdownArgs, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

@@ -19,13 +19,13 @@ pub(crate) async fn logs(asking: &Asking, args: &LogsArgs) -> Result<ClientExit,
     let since = args.since.map_or(String::new(), |since| format!("&since={since}"));
     let path = format!("{log}?limit={}{filters}{since}", args.lines);
     let answer = asking.client.get(&path).await?;
-    let page: LogPage = answer.read()?;
+    let page: LogPage = answer.read_as_it_is()?;
     if args.follow {
         // The stream brings these lines too, so that all look alike.
         let after = page.records.first().map_or(page.last, |first| first.seq.saturating_sub(1));
         let path = format!("{log}/stream?after={after}{filters}");
         let show = |data: &str| serde_json::from_str(data).map(|it: LogRecord| view::log_line(&it));
-        return Follower { asking, last: after, unit: "lines", show }.follow(&path).await;
+        return Follower::of(asking, after, "lines", show).await.follow(&path).await;
     }
     if asking.json {
         say_raw(&answer.text);

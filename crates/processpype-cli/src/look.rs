@@ -14,7 +14,7 @@ use crate::http::{Answer, Client};
 use crate::print::{ERROR, remark, say, say_error, say_raw, width};
 use crate::verb::{ClientVerb, EventsArgs, GraphFormat};
 use crate::view::{self, Paper};
-use crate::{act, doctor, follow, level, logs, membership, metrics, operate, past, top};
+use crate::{act, configure, doctor, follow, level, logs, membership, metrics, operate, past, top};
 
 /// Where the application and all its services are.
 pub(crate) const SNAPSHOT: &str = "/";
@@ -57,6 +57,16 @@ pub fn ask_plan(session: &Session<'_>) -> ClientExit {
     let show = |plan: &Plan, _| view::plan_text(plan);
     match Asking::of(session) {
         Ok(asking) => run(asking.show("/plan", show), session.json),
+        Err(exit) => exit,
+    }
+}
+
+/// Asks the application that `session` leads to for the configuration that holds, of a service or
+/// of all.
+#[must_use]
+pub fn ask_config(session: &Session<'_>, service: Option<&str>) -> ClientExit {
+    match Asking::of(session) {
+        Ok(asking) => run(configure::config(&asking, service), session.json),
         Err(exit) => exit,
     }
 }
@@ -127,6 +137,8 @@ impl Asking {
             ClientVerb::Start(args) => act::start(self, args).await,
             ClientVerb::Stop(args) => act::stop(self, args).await,
             ClientVerb::Restart(args) => act::restart(self, args).await,
+            ClientVerb::Configure(args) => configure::configure(self, args).await,
+            ClientVerb::Reload(args) => configure::reload(self, args).await,
             ClientVerb::Register(args) => membership::register(self, args).await,
             ClientVerb::Deregister(args) => act::deregister(self, args).await,
             ClientVerb::Shutdown(args) => membership::shut_down(self, args).await,

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use processpype_cli::{
-    ClientExit, ClientVerb, ColourArgs, ConnectArgs, ContextVerb, Session, Shell, ask, ask_plan,
-    client_exit_codes, completions, context, man_page,
+    ClientExit, ClientVerb, ColourArgs, ConnectArgs, ContextVerb, Session, Shell, ask, ask_config,
+    ask_plan, client_exit_codes, completions, context, man_page,
 };
 
 /// Ask a running Processpype application, and command it.
@@ -44,6 +44,11 @@ enum Verb {
     Client(ClientVerb),
     /// Show in what order services start and stop, and how long that takes at worst.
     Plan,
+    /// Show what is configured, of a service or of all, and where every value is from.
+    Config {
+        /// The service.
+        name: Option<String>,
+    },
     /// List, show and choose contexts: applications that are asked by a name.
     Context {
         #[command(subcommand)]
@@ -78,6 +83,7 @@ fn obey(arguments: Arguments) -> ClientExit {
     let text = match verb {
         Verb::Client(verb) => return ask(&verb, &session),
         Verb::Plan => return ask_plan(&session),
+        Verb::Config { name } => return ask_config(&session, name.as_deref()),
         Verb::Context { verb } => return context(&verb, connect.contexts.as_deref(), json),
         Verb::Completions { shell } => completions(Arguments::command(), shell),
         Verb::Man => man_page(Arguments::command()),

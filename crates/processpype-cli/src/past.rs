@@ -12,6 +12,7 @@ use processpype_api::{Event, ServiceState};
 use processpype_journal::{Found, Ledger};
 use serde::Deserialize;
 
+use crate::clean;
 use crate::doctor::{Finding, Level, report};
 use crate::exit::ClientExit;
 use crate::print::{DIM, remark, say, say_raw};
@@ -61,7 +62,7 @@ pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
             let began = processpype_api::Timestamp(line.run);
             remark(&format!("{DIM}run that began {began}{DIM:#}"));
         }
-        match (line.lost, serde_json::from_str::<Event>(record)) {
+        match (line.lost, clean::read::<Event>(record)) {
             (Some(lost), _) => say(&format!("{lost} events are missing here")),
             (None, Ok(event)) => say(&view::event(&event)),
             (None, Err(error)) => remark(&format!("a record has no shape of an event: {error}")),

@@ -1,10 +1,14 @@
 //! What can be asked of a running application. The doc comments are the help.
 
+mod configuring;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use processpype_api::LogLevel;
 use processpype_config::HumanDuration;
+
+pub use self::configuring::{Assignment, ConfigureArgs, ReloadArgs};
 
 /// A verb that asks a running application.
 ///
@@ -38,6 +42,10 @@ pub enum ClientVerb {
     Stop(StopArgs),
     /// Stop a service, if it runs, and start a new generation.
     Restart(RestartArgs),
+    /// Change the configuration of a service while it runs; it lies over the files.
+    Configure(ConfigureArgs),
+    /// Load the configuration's files again; if anything in them is wrong, nothing changes.
+    Reload(ReloadArgs),
     /// Register a service of a known kind; the next start of the process knows nothing of it.
     Register(RegisterArgs),
     /// Stop a service and take it out of the application.

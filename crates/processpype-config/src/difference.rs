@@ -122,12 +122,12 @@ pub(crate) fn between(
 ) -> Vec<Difference> {
     let mut order = Vec::new();
     let mut before: HashMap<String, Leaf> = HashMap::new();
-    for leaf in leaves(rules, old, path) {
+    for leaf in values(rules, old, path) {
         order.push(leaf.shown.path.clone());
         before.insert(leaf.shown.path.clone(), leaf);
     }
     let mut all = Vec::new();
-    for leaf in leaves(rules, new, path) {
+    for leaf in values(rules, new, path) {
         let old = before.remove(&leaf.shown.path);
         if old.as_ref().is_none_or(|old| old.raw != leaf.raw) {
             let path = leaf.shown.path.clone();
@@ -137,6 +137,12 @@ pub(crate) fn between(
     let gone = order.into_iter().filter_map(|path| Some((before.remove(&path)?, path)));
     all.extend(gone.map(|(old, path)| Difference::new(path, Some(Side::of(old)), None)));
     all
+}
+
+/// What is there; a default that is null is nothing.
+fn values(rules: &Rules, node: Option<&Node>, path: &str) -> impl Iterator<Item = Leaf> {
+    let is_there = |leaf: &Leaf| leaf.shown.origin != Origin::Default || leaf.raw != "null";
+    leaves(rules, node, path).into_iter().filter(is_there)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@
 
 use std::sync::Arc;
 
-use crate::node::{Entry, Kind, Map, Node};
+use crate::node::{Entry, Kind, Map, Node, Style};
 use crate::origin::Origin;
 use crate::report::{Problem, Report};
 use crate::section::{Section, body_node};
@@ -104,6 +104,16 @@ impl Layer {
         map.map_or(&[][..], Map::entries).iter().map(|entry| &*entry.key).collect()
     }
 
+    /// Whether `other` says the same, whoever said it.
+    #[must_use]
+    pub fn says_what(&self, other: &Self) -> bool {
+        match (&self.root, &other.root) {
+            (Some(one), Some(other)) => one.says_what(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     /// Returns this layer, changed by `patch` as by a JSON Merge Patch (RFC 7396).
     ///
     /// `null` in the patch takes a key out; a map that becomes empty goes too.
@@ -122,6 +132,29 @@ impl Layer {
     pub fn attributed(&self, origin: &Origin) -> Self {
         let at = At::whole(&Source::word(origin.clone()));
         Self { root: self.root.as_ref().map(|node| attributed(node, &at)) }
+    }
+}
+
+impl std::hash::Hash for Layer {
+    /// Of what it says, in its order; who said it does not count.
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        fn of<H: std::hash::Hasher>(node: &Node, state: &mut H) {
+            match &node.kind {
+                Kind::Scalar(text, style) => (0_u8, &**text, *style == Style::Quoted).hash(state),
+                Kind::Seq(items) => {
+                    (1_u8, items.len()).hash(state);
+                    items.iter().for_each(|item| of(item, state));
+                }
+                Kind::Map(map) => {
+                    (2_u8, map.entries().len()).hash(state);
+                    for entry in map.entries() {
+                        entry.key.hash(state);
+                        of(&entry.node, state);
+                    }
+                }
+            }
+        }
+        self.root.iter().for_each(|node| of(node, state));
     }
 }
 

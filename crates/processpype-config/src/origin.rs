@@ -65,6 +65,8 @@ pub enum Origin {
     },
     /// The default that the configuration type states.
     Default,
+    /// Code that put the application together.
+    Code,
     /// What was configured over the control API.
     Api {
         /// Who configured it.
@@ -128,6 +130,7 @@ impl fmt::Display for Origin {
             Self::Environment { variable } => write!(f, "environment variable {variable}"),
             Self::CommandLine { flag } => write!(f, "command line {flag}"),
             Self::Default => f.write_str("default"),
+            Self::Code => f.write_str("code"),
             Self::Api { actor } => write!(f, "api:{actor}"),
             Self::Body => f.write_str("request body"),
         }

@@ -132,10 +132,22 @@ where
     read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
 }
 
+/// Reads a body that is JSON, or empty, within its time; what it says is not looked at.
+pub(crate) async fn json_body(control: &Control, request: Request) -> Result<Bytes, Problem> {
+    let limits = &control.settings.limits;
+    let reading = timeout(limits.body_read_time, read_json_body(request, limits.body_bytes));
+    let read = reading.await;
+    read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
+}
+
 async fn read_body<T>(request: Request, most: usize) -> Result<T, Problem>
 where
     T: DeserializeOwned + JsonSchema,
 {
+    parse_body(&read_json_body(request, most).await?)
+}
+
+async fn read_json_body(request: Request, most: usize) -> Result<Bytes, Problem> {
     let (parts, body) = request.into_parts();
     check_length(&parts.headers, most)?;
     let collected = Limited::new(body, most).collect().await;
@@ -145,15 +157,21 @@ where
         }
         Problem::new(Code::MalformedRequest, "the body ended before its announced length")
     })?;
-    parse_body(&parts.headers, &bytes)
+    check_json(&parts.headers, &bytes)?;
+    Ok(bytes)
 }
 
-fn parse_body<T>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Problem>
+fn parse_body<T>(bytes: &Bytes) -> Result<T, Problem>
 where
     T: DeserializeOwned + JsonSchema,
 {
+    let bytes = if bytes.is_empty() { &b"{}"[..] } else { bytes };
+    read_json(bytes).map_err(|report| invalid_body(&report))
+}
+
+fn check_json(headers: &HeaderMap, bytes: &Bytes) -> Result<(), Problem> {
     if bytes.is_empty() {
-        return read_json(b"{}").map_err(|report| invalid_body(&report));
+        return Ok(());
     }
     if !is_json(headers) {
         let detail = "the body must come with `Content-Type: application/json`";
@@ -163,7 +181,7 @@ where
         let detail = format!("the body is not JSON: {error}");
         return Err(Problem::new(Code::MalformedBody, detail));
     }
-    read_json(bytes).map_err(|report| invalid_body(&report))
+    Ok(())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -185,11 +203,12 @@ pub(crate) fn faults(report: &Report, place: impl Fn(&str) -> String) -> Vec<Fau
         message: problem.message().to_owned(),
         valid: problem.valid_choices().to_vec(),
         help: did_you_mean(problem.nearest_choice(), problem.help_text()),
+        ..Fault::default()
     };
     report.problems().iter().map(fault).collect()
 }
 
-fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {
+pub(crate) fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {
     near.map(|near| format!("did you mean `{near}`?")).or_else(|| help.map(str::to_owned))
 }
 
@@ -308,7 +327,7 @@ mod tests {
             headers.insert(CONTENT_TYPE, media.parse().expect("a header value"));
         }
         let bytes = Bytes::copy_from_slice(body.as_bytes());
-        let parsed = parse_body::<CommandBody>(&headers, &bytes);
+        let parsed = check_json(&headers, &bytes).and_then(|()| parse_body::<CommandBody>(&bytes));
         let reason = parsed.map(|body| body.reason).map_err(|problem| problem.code());
         assert_eq!(reason, expected.map(|text| text.map(str::to_owned)), "{media:?} {body}");
     }

@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use processpype_api as wire;
+use processpype_config::{Change, Difference, Effective};
 use processpype_core::ServiceName;
 use processpype_runtime::{
-    Acted, Counts, ErrorInfo, Event, Foreseen, OperationState, OperationStatus, Past, PauseInfo,
-    PollTimes, Recording, RestartInfo, Status, Timestamp,
+    Acted, ConfigEffect, Counts, ErrorInfo, Event, Fixed, Foreseen, OperationState,
+    OperationStatus, Past, PauseInfo, PollTimes, Recording, RestartInfo, Status, Timestamp,
 };
 
 use crate::refusal;
@@ -159,6 +160,50 @@ pub(crate) fn foreseen(
 fn step(step: &processpype_runtime::ForeseenStep) -> wire::Step {
     let action = if step.starts { wire::StepAction::Start } else { wire::StepAction::Stop };
     wire::Step { action, service: step.service.to_string() }
+}
+
+pub(crate) fn config_value(value: &Effective) -> wire::ConfigValue {
+    wire::ConfigValue {
+        path: value.path.clone(),
+        value: value.value.clone(),
+        origin: value.origin.to_string(),
+        overrides: value.overrides.iter().map(ToString::to_string).collect(),
+    }
+}
+
+pub(crate) fn difference(one: &Difference) -> wire::ConfigDifference {
+    let origin = one.new.as_ref().or(one.old.as_ref()).map(|side| side.origin.to_string());
+    wire::ConfigDifference {
+        path: one.path.clone(),
+        change: match one.change() {
+            Change::Added => wire::ConfigChange::Added,
+            Change::Removed => wire::ConfigChange::Removed,
+            Change::Changed => wire::ConfigChange::Changed,
+        },
+        old: one.old.as_ref().map(|side| side.value.clone()),
+        new: one.new.as_ref().map(|side| side.value.clone()),
+        origin: origin.unwrap_or_default(),
+    }
+}
+
+pub(crate) fn fixed(fixed: &Fixed) -> wire::NeedsProcessRestart {
+    wire::NeedsProcessRestart { path: fixed.path.clone(), why: fixed.why.clone() }
+}
+
+/// What would follow; `None` is a service that is asked first.
+pub(crate) fn config_would(effect: Option<ConfigEffect>) -> wire::ConfigEffect {
+    effect.map_or(wire::ConfigEffect::Offered, config_effect)
+}
+
+pub(crate) fn config_effect(effect: ConfigEffect) -> wire::ConfigEffect {
+    match effect {
+        ConfigEffect::Unchanged => wire::ConfigEffect::Unchanged,
+        ConfigEffect::Restarted => wire::ConfigEffect::Restarted,
+        ConfigEffect::Started => wire::ConfigEffect::Started,
+        ConfigEffect::Stopped => wire::ConfigEffect::Stopped,
+        ConfigEffect::Kept => wire::ConfigEffect::Kept,
+        _ => wire::ConfigEffect::Applied,
+    }
 }
 
 pub(crate) fn names(names: &[ServiceName]) -> Vec<String> {

@@ -6,7 +6,7 @@
 //!    longest without need gives up its place.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -28,12 +28,56 @@ pub(crate) struct Crowd {
     leave: Notify,
 }
 
+/// Counts the connections of all listeners.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    taken: AtomicU64,
+    left: AtomicU64,
+}
+
+/// One of the connections that are counted.
+#[derive(Debug)]
+struct Counted(Arc<Connections>);
+
 /// A place among the connections, and the crowd that may want it back.
 #[derive(Debug)]
 pub(crate) struct Place {
     _slot: OwnedSemaphorePermit,
     _own: Option<ClientPlace>,
+    _counted: Counted,
     crowd: Arc<Crowd>,
+}
+
+// === impl Connections ===
+
+impl Connections {
+    /// Returns how many have had a place.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many are open.
+    pub(crate) fn open(&self) -> u64 {
+        // Left is read first: nobody leaves who has not come.
+        let left = self.left.load(Ordering::Acquire);
+        self.taken().saturating_sub(left)
+    }
+}
+
+// === impl Counted ===
+
+impl Counted {
+    fn new(connections: &Arc<Connections>) -> Self {
+        connections.taken.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(connections))
+    }
+}
+
+impl Drop for Counted {
+    /// The connection is over, however it ended.
+    fn drop(&mut self) {
+        self.0.left.fetch_add(1, Ordering::Release);
+    }
 }
 
 // === impl Place ===
@@ -43,8 +87,10 @@ impl Place {
         slot: OwnedSemaphorePermit,
         own: Option<ClientPlace>,
         crowd: &Arc<Crowd>,
+        connections: &Arc<Connections>,
     ) -> Self {
-        Self { _slot: slot, _own: own, crowd: Arc::clone(crowd) }
+        let (_counted, crowd) = (Counted::new(connections), Arc::clone(crowd));
+        Self { _slot: slot, _own: own, _counted, crowd }
     }
 
     /// Resolves when the connection, no longer new, should leave.

@@ -42,6 +42,7 @@ mod away;
 mod cache;
 mod certificate;
 mod commands;
+mod configuring;
 mod connection;
 mod convert;
 mod crowd;

@@ -195,7 +195,8 @@ async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinS
         let next = async {
             let (client, own) = next_client(&open, &clients).await?;
             // A client whose turn has not come is not read from.
-            Some((client, Place::new(crowd.place(&slots).await?, own, &crowd)))
+            let slot = crowd.place(&slots).await?;
+            Some((client, Place::new(slot, own, &crowd, &entry.control.connections)))
         };
         let next = tokio::select! {
             biased;

@@ -53,7 +53,16 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
             .operation(operation.0)
             .help("choose a new `Idempotency-Key` for a new request"),
         CommandError::NoLog => logs::unavailable(),
-        CommandError::Busy => busy(),
+        CommandError::RolledBack { message, is_back, .. } => {
+            let how = match is_back {
+                true => "goes on with its old configuration",
+                false => "has its old configuration, and is not back yet",
+            };
+            let detail = format!("service `{service}` {how}: {message}");
+            Problem::new(Code::RolledBack, detail).help("mend the configuration and send it again")
+        }
+        CommandError::NotConfigurable => Problem::new(Code::NotConfigurable, detail),
+        CommandError::Moved | CommandError::Busy => busy(),
         CommandError::Failed { kind, message } => failed(verb, service, *kind, message),
         _ => reply::internal("a command was refused for an unknown reason"),
     }
@@ -66,9 +75,10 @@ fn failed(verb: &str, service: &str, kind: ErrorKind, message: &str) -> Problem 
     };
     let problem = Problem::new(code, format!("service `{service}` {what}: {message} ({kind})"));
     match code {
-        Code::StartFailed => {
-            problem.help("`restart` in its status says whether it is tried again by itself")
-        }
+        Code::StartFailed => problem.help(format!(
+            "GET /services/{service}/-/why says whether it is tried again by itself, and what \
+                 can be done"
+        )),
         _ => problem,
     }
 }
@@ -82,6 +92,7 @@ pub(crate) fn uncancelled(id: u64, error: &CancelError) -> Problem {
         CancelError::Ended(_) => Problem::new(Code::NotCancellable, detail),
         CancelError::IsStop => Problem::new(Code::NotCancellable, detail)
             .help("start the service: the later command wins"),
+        CancelError::IsConfigured => Problem::new(Code::NotCancellable, detail),
         CancelError::Busy => return busy(),
         CancelError::Closed => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
         _ => reply::internal("a cancel was refused for an unknown reason"),

@@ -26,8 +26,8 @@ use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, docs, graph, journal, levels, logs, metrics, operations, passage, plan, probes,
-    registration, reply, restarts, status, stream, timeline, why,
+    commands, configuring, docs, graph, journal, levels, logs, metrics, operations, passage, plan,
+    probes, registration, reply, restarts, status, stream, timeline, why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -161,6 +161,13 @@ async fn act(
         EndpointId::ChangeServiceLevel | EndpointId::ResetServiceLevel => {
             levels::command(control, id, Some(params.get("name")), request, by).await
         }
+        EndpointId::Reload => configuring::reload(control, request).await,
+        EndpointId::PutConfig
+        | EndpointId::RemoveConfig
+        | EndpointId::Configure
+        | EndpointId::ConfigureAndStart => {
+            configuring::configure(control, id, params.get("name"), request).await
+        }
         _ => commands::command(control, id, params.get("name"), request).await,
     }
 }
@@ -173,30 +180,20 @@ fn read(
     request: &Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
-    let (uri, headers) = (request.uri(), request.headers());
-    match id {
-        EndpointId::Live => return Ok(probes::live()),
-        EndpointId::Ready => return probes::ready(control, caller.may_see_detail()),
-        EndpointId::Startup => return probes::startup(control, caller.may_see_detail()),
-        EndpointId::Events => return journal::page(control, uri),
-        EndpointId::Graph => return graph::graph(control, uri, headers),
-        EndpointId::EventStream => return stream::follow(control, uri, headers, caller),
-        EndpointId::Operations => return operations::page(control, uri),
-        EndpointId::Logs => return logs::page(control, None, uri),
-        EndpointId::LogStream => return logs::follow(control, None, uri, headers, caller),
-        EndpointId::ServiceLogs => return logs::page(control, Some(params.get("name")), uri),
-        EndpointId::ServiceLogStream => {
-            return logs::follow(control, Some(params.get("name")), uri, headers, caller);
-        }
-        _ => Query::of(uri).finish()?,
+    if let Some(answer) = asked(control, id, params, request, caller) {
+        return answer;
     }
+    let (uri, headers) = (request.uri(), request.headers());
+    Query::of(uri).finish()?;
+    let name = params.get("name");
     match id {
         EndpointId::Application => Ok(status::application(control, headers)),
         EndpointId::Services => Ok(status::services(control, headers)),
-        EndpointId::Service => status::service(control, params.get("name")),
-        EndpointId::ServiceLevel => levels::service(control, params.get("name")),
+        EndpointId::Service => status::service(control, name),
+        EndpointId::ServiceLevel => levels::service(control, name),
         EndpointId::Levels => levels::all(control),
-        EndpointId::Why => why::why(control, params.get("name")),
+        EndpointId::Config => configuring::config(control, name),
+        EndpointId::Why => why::why(control, name),
         EndpointId::Plan => Ok(plan::respond(control, headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
         EndpointId::Info => Ok(status::info(control)),
@@ -229,8 +226,39 @@ fn read(
         | EndpointId::Start
         | EndpointId::Stop
         | EndpointId::Restart
+        | EndpointId::PutConfig
+        | EndpointId::RemoveConfig
+        | EndpointId::Configure
+        | EndpointId::ConfigureAndStart
+        | EndpointId::Reload
         | EndpointId::ServiceRoute => Err(reply::internal("an endpoint has no handler")),
     }
+}
+
+/// Answers what has parameters of its own, or is open to everybody; `None` for all else.
+fn asked(
+    control: &Arc<Control>,
+    id: EndpointId,
+    params: &Params,
+    request: &Request,
+    caller: &Caller,
+) -> Option<Result<Response, Problem>> {
+    let (uri, headers) = (request.uri(), request.headers());
+    let name = params.get("name");
+    Some(match id {
+        EndpointId::Live => Ok(probes::live()),
+        EndpointId::Ready => probes::ready(control, caller.may_see_detail()),
+        EndpointId::Startup => probes::startup(control, caller.may_see_detail()),
+        EndpointId::Events => journal::page(control, uri),
+        EndpointId::Graph => graph::graph(control, uri, headers),
+        EndpointId::EventStream => stream::follow(control, uri, headers, caller),
+        EndpointId::Operations => operations::page(control, uri),
+        EndpointId::Logs => logs::page(control, None, uri),
+        EndpointId::LogStream => logs::follow(control, None, uri, headers, caller),
+        EndpointId::ServiceLogs => logs::page(control, Some(name), uri),
+        EndpointId::ServiceLogStream => logs::follow(control, Some(name), uri, headers, caller),
+        _ => return None,
+    })
 }
 
 /// Answers a method that no endpoint of the path has.

@@ -17,6 +17,7 @@ use processpype_runtime::{LaidOut, Layout, Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 use crate::cache::{Cache, PerLayout};
+use crate::crowd::Connections;
 use crate::docs;
 use crate::entry::Entry;
 use crate::error::{BindError, SettingsError};
@@ -56,6 +57,8 @@ pub(crate) struct Control {
     pub(crate) commands: Arc<Semaphore>,
     /// The place of the one scrape of metrics.
     pub(crate) scrapes: Semaphore,
+    /// The connections of all listeners.
+    pub(crate) connections: Arc<Connections>,
     /// All that was answered.
     pub(crate) traffic: Traffic,
     /// Events that streams could not send.
@@ -118,6 +121,7 @@ impl Server {
             client_streams: Places::new(settings.limits.streams_per_peer),
             commands: Arc::new(Semaphore::new(settings.limits.commands)),
             scrapes: Semaphore::new(1),
+            connections: Arc::default(),
             traffic: Traffic::default(),
             lagged: Arc::default(),
             writes: Rates::new(settings.limits.writes),

@@ -50,6 +50,8 @@ pub struct ControlSettings {
     pub features: Vec<String>,
     /// The newest lines of the log, if the log is the application's.
     pub logs: Option<Logs>,
+    /// Whether the previous process ended uncleanly; none if that is not known.
+    pub previous_run_unclean: Option<bool>,
     /// How far the log is behind, for metrics.
     pub backlog: Option<Backlog>,
     /// How much is logged, if the log is the application's.
@@ -134,6 +136,7 @@ impl Default for ControlSettings {
             starts_at_once: STARTS_AT_ONCE,
             features: Vec::new(),
             logs: None,
+            previous_run_unclean: None,
             backlog: None,
             levels: None,
             limits: Limits::default(),

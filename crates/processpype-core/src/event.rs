@@ -85,6 +85,14 @@ pub enum EventKind {
     LevelChanged,
     /// The log is as it is configured again.
     LevelReverted,
+    /// Another configuration holds for a service.
+    Configured,
+    /// The old configuration of a service holds again: it failed with the new one.
+    RolledBack,
+    /// The files were loaded again, and hold.
+    Reloaded,
+    /// The files were loaded again, and are wrong: nothing has changed.
+    ReloadRefused,
     /// The application itself: started, settled, closing, closed.
     Application,
 }
@@ -123,7 +131,7 @@ impl fmt::Display for Cause {
 
 impl EventKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::State,
         Self::Health,
         Self::Restart,
@@ -132,6 +140,10 @@ impl EventKind {
         Self::InstanceLeaked,
         Self::LevelChanged,
         Self::LevelReverted,
+        Self::Configured,
+        Self::RolledBack,
+        Self::Reloaded,
+        Self::ReloadRefused,
         Self::Application,
     ];
 
@@ -147,6 +159,10 @@ impl EventKind {
             Self::InstanceLeaked => "instance-leaked",
             Self::LevelChanged => "level-changed",
             Self::LevelReverted => "level-reverted",
+            Self::Configured => "configured",
+            Self::RolledBack => "rolled-back",
+            Self::Reloaded => "reloaded",
+            Self::ReloadRefused => "reload-refused",
             Self::Application => "application",
         }
     }
@@ -174,8 +190,12 @@ mod tests {
             EventKind::InstanceLeaked => 5,
             EventKind::LevelChanged => 6,
             EventKind::LevelReverted => 7,
-            EventKind::Application => 8,
+            EventKind::Configured => 8,
+            EventKind::RolledBack => 9,
+            EventKind::Reloaded => 10,
+            EventKind::ReloadRefused => 11,
+            EventKind::Application => 12,
         };
-        assert_eq!(EventKind::ALL.map(place), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(EventKind::ALL.map(place), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     }
 }

@@ -28,6 +28,7 @@ use processpype_core::{
 };
 
 use crate::binding::Binder;
+use crate::configuration::Joined;
 use crate::group::{GroupSpec, NamedGroup};
 use crate::hang::HangLimit;
 use crate::kind::Kind;
@@ -55,6 +56,13 @@ pub struct Spec {
     pub kind: Arc<Kind>,
     /// Its own configuration, without the framework's keys.
     pub section: Section,
+    /// The framework's keys, as they are written.
+    pub keys: Section,
+    /// Tells whether a secret in its section has changed, without holding it: see
+    /// [`check_config`](Self::check_config).
+    pub fingerprint: u64,
+    /// What it was registered with, if it joins at run time.
+    pub joined: Option<Arc<Joined>>,
     /// The framework's keys.
     pub options: Options,
     /// Chosen providers: role, instance, and who chose.
@@ -169,6 +177,13 @@ pub struct NamedEdge {
     pub origin: EdgeOrigin,
 }
 
+/// What ties a service to others; see [`Blueprint::ties`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ties {
+    needs: Vec<(ServiceName, EdgePolicy)>,
+    arguments: Vec<Vec<ServiceName>>,
+}
+
 /// An application that is put together but not checked.
 ///
 /// ```
@@ -258,10 +273,10 @@ impl Assembly {
     /// Returns every problem of every section in one report.
     ///
     /// Sections of disabled services are not resolved, so their secrets need not exist.
-    pub fn check_config(&self) -> Result<Vec<String>, Report> {
+    pub fn check_config(&mut self) -> Result<Vec<String>, Report> {
         let mut secrets = Vec::new();
         let mut report: Option<Report> = None;
-        for spec in &self.specs {
+        for spec in &mut self.specs {
             if let Err(problems) = spec.check_config(&mut secrets) {
                 report = Some(match report.take() {
                     Some(all) => all.merge(problems),
@@ -323,6 +338,23 @@ impl Blueprint {
         &self.specs[id.index()].name
     }
 
+    /// Returns what ties a service to others, by name: whom it needs and by what policy, and who
+    /// stands behind each argument. `None` if there is no such service.
+    ///
+    /// Two applications in which it is the same for a service can run that service's configuration
+    /// without being put together anew.
+    #[must_use]
+    pub fn ties(&self, name: &ServiceName) -> Option<Ties> {
+        let index = self.specs.binary_search_by(|spec| spec.name.cmp(name)).ok()?;
+        let named = |id: &ServiceId| self.name(*id).clone();
+        let own = self.edges.iter().filter(|edge| edge.dependent.index() == index);
+        let mut needs: Vec<_> = own.map(|edge| (named(&edge.provider), edge.policy)).collect();
+        needs.sort();
+        needs.dedup();
+        let arguments = self.bindings[index].iter().map(|all| all.iter().map(named).collect());
+        Some(Ties { needs, arguments: arguments.collect() })
+    }
+
     /// Returns the order of start and stop, with worst-case times.
     ///
     /// Services that do not start with the application are not in it.
@@ -336,12 +368,19 @@ impl Blueprint {
 
 impl Spec {
     /// Checks its own configuration against its type, and adds the secret values in it to
-    /// `secrets`.
+    /// `secrets`; from then on its fingerprint is theirs.
     ///
     /// # Errors
     ///
     /// Returns every problem of the section.
-    pub fn check_config(&self, secrets: &mut Vec<String>) -> Result<(), Report> {
+    pub fn check_config(&mut self, secrets: &mut Vec<String>) -> Result<(), Report> {
+        let own = secrets.len();
+        let checked = self.check_section(secrets);
+        self.fingerprint = fingerprint(&secrets[own..]);
+        checked
+    }
+
+    fn check_section(&self, secrets: &mut Vec<String>) -> Result<(), Report> {
         match self.kind.config_types().first() {
             Some(config) if self.options.enabled => config.check(&self.section, secrets),
             // It is checked, but its secrets need not exist.
@@ -355,6 +394,14 @@ impl Spec {
         let chosen = self.edges.iter().find(|choice| choice.provider == provider.as_str());
         chosen.map_or(EdgePolicy::default(), |choice| choice.policy)
     }
+}
+
+/// A number that differs if one of the values does; the same only within one process.
+fn fingerprint(secrets: &[String]) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    secrets.hash(&mut hasher);
+    hasher.finish()
 }
 
 // === impl EdgeOrigin ===

@@ -30,15 +30,16 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use self::teardown::{teardown, wind_down};
-use crate::blueprint::Options;
 use crate::cell::Routed;
+use crate::configuration::Configured;
 use crate::context::Context;
 use crate::error::Result;
 use crate::failure::Failure;
 use crate::kind::Kind;
-use crate::life::{Interruption, Life, Phase};
+use crate::life::{Call, Interruption, Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain};
+use crate::reconfigure;
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
 use crate::vitals::{Stage, own_polled};
@@ -48,7 +49,7 @@ use crate::vitals::{Stage, own_polled};
 pub(crate) struct Orders {
     pub(crate) kind: Arc<Kind>,
     pub(crate) wiring: Arc<crate::argument::Wiring>,
-    pub(crate) options: Arc<Options>,
+    pub(crate) configured: Arc<Configured>,
 }
 
 /// How the part of a life before its teardown ended.
@@ -240,16 +241,26 @@ fn run<'a>(
     async move {
         cx.life.vitals.enter(Stage::Run);
         let mut running = Contained::new(service.run(cx));
-        let by = tokio::select! {
-            biased;
-            interruption = cx.life.interrupted() => match interruption {
-                Interruption::Asked(by) => by,
-                Interruption::ChildFailed(failure) => {
+        let by = loop {
+            let call = tokio::select! {
+                biased;
+                call = cx.life.called() => call,
+                outcome = &mut running => {
+                    return Stopped::without_run(Ended::of_run(outcome, orders));
+                }
+            };
+            match call {
+                Call::Interrupted(Interruption::Asked(by)) => break by,
+                Call::Interrupted(Interruption::ChildFailed(failure)) => {
                     return Stopped::by_child(cx, orders, running, failure);
                 }
-            },
-            outcome = &mut running => {
-                return Stopped::without_run(Ended::of_run(outcome, orders));
+                // A service that runs does not carry the room for this about.
+                Call::Offered(offer) => {
+                    let offered = reconfigure::offer(cx, &**service, offer, &mut running);
+                    if let Some(outcome) = Box::pin(offered).await {
+                        return Stopped::without_run(Ended::of_run(outcome, orders));
+                    }
+                }
             }
         };
         // A service that runs does not carry the room for its end about.
@@ -298,7 +309,7 @@ impl Making {
 
 impl Ended {
     fn of_run(outcome: Result<Result, Panicked>, orders: &Orders) -> Self {
-        let (exit, failure) = unasked(outcome, orders.options.oneshot);
+        let (exit, failure) = unasked(outcome, orders.configured.options.oneshot);
         Self::Unasked(exit, failure)
     }
 

@@ -32,6 +32,7 @@ mod chance;
 mod child;
 mod clock;
 mod config;
+mod configuration;
 mod constructor;
 mod context;
 mod dep;
@@ -54,6 +55,7 @@ mod newcomer;
 mod operation;
 mod panic;
 mod problem;
+mod reconfigure;
 mod recording;
 mod register;
 mod remains;
@@ -71,10 +73,15 @@ mod watch;
 pub use crate::argument::{Argument, ConfigType, Declaration, Resolver};
 pub use crate::blueprint::{
     Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Options, STARTS_AT_ONCE, Spec,
+    Ties,
 };
 pub use crate::child::{BlockingChild, ChildOutput};
 pub use crate::clock::{Clock, Timestamp};
 pub use crate::config::Config;
+pub use crate::configuration::{
+    CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
+    Configured, Configurer, Fixed, Joined, Loaded, Refused, ReloadPreview, ServicePreview,
+};
 pub use crate::constructor::{Constructor, TaskFunction};
 pub use crate::context::{Context, METADATA_MAX, Stopper, TEXT_MAX};
 pub use crate::dep::{Dep, Deps, Ref, Sole};
@@ -102,6 +109,7 @@ pub use crate::operation::{
 };
 pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::reconfigure::{NewConfig, Reconfigured};
 pub use crate::recording::{Recording, Reporter};
 pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};
 pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
@@ -111,7 +119,7 @@ pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
 pub use crate::supervisor::{
     ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, LEVEL_MAX, Launch, OPERATIONS_PENDING, PAUSE_MAX,
-    Supervisor,
+    Reloading, Supervisor,
 };
 pub use crate::tally::{Counts, Ends, PollTimes, Times};
 pub use crate::watch::Watch;

@@ -27,6 +27,8 @@
 //! What is asked often (the phase) is an atomic beside it. Waiters are woken after every change and
 //! look again; they register before they look, so no change is missed.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,9 +39,11 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+pub(crate) use self::calls::{Call, Interruption};
 use crate::cell::Cell;
 use crate::failure::Failure;
 use crate::message::{Message, Reports};
+use crate::reconfigure::Offer;
 use crate::remains::{Asked, Blocked, Remains};
 use crate::vitals::{Vitals, Watched};
 
@@ -114,6 +118,8 @@ struct End {
 struct More {
     health: Health,
     child_failure: Option<Failure>,
+    /// A new configuration that the generation has not seen.
+    offer: Option<Offer>,
     tracked: BTreeMap<u64, Tracked>,
     next_child: u64,
     requests: usize,
@@ -141,14 +147,6 @@ struct Tracked {
 pub(crate) struct Guard {
     life: Arc<Life>,
     child: Option<u64>,
-}
-
-/// What ends a phase of a generation before its time.
-#[derive(Debug)]
-pub(crate) enum Interruption {
-    /// It should stop, and be gone by then.
-    Asked(Instant),
-    ChildFailed(Failure),
 }
 
 /// Why a child or request could not be taken in.
@@ -198,16 +196,6 @@ impl Life {
 
     pub(crate) fn asked_to_stop(&self) -> impl Future<Output = Instant> + '_ {
         wait_for(&self.changed, || self.stop_by())
-    }
-
-    /// Resolves when the generation should stop, or when a child has failed; a stop that was asked
-    /// for comes first.
-    pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
-        wait_for(&self.changed, || {
-            let mut control = self.control();
-            let asked = control.stop_by().map(Interruption::Asked);
-            asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
-        })
     }
 
     pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {

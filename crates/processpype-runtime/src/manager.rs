@@ -11,11 +11,13 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod configuring;
 mod hosting;
 mod levels;
 mod measures;
 mod membership;
 mod operations;
+mod published;
 mod stragglers;
 
 use std::sync::Arc;
@@ -24,10 +26,12 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::{ServiceName, ServiceState, Verb};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
+use crate::configuration::{ConfigBook, Configurer};
 use crate::directory::Directory;
 use crate::error::Unavailable;
 use crate::host::Host;
@@ -38,7 +42,7 @@ use crate::message::Reports;
 use crate::newcomer::Creator;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
 use crate::recording::{Recording, Reporter};
-use crate::register::{OPERATIONS_KEPT, Register};
+use crate::register::Register;
 use crate::routes::Mounted;
 use crate::status::Status;
 
@@ -86,6 +90,11 @@ pub(crate) struct Shared {
     pub(crate) levels: ArcSwap<LevelChanges>,
     /// Set while automatic restarts are paused.
     pub(crate) pause: ArcSwapOption<PauseInfo>,
+    /// The configuration that holds.
+    pub(crate) config: ArcSwap<ConfigBook>,
+    pub(crate) configurer: Option<Arc<dyn Configurer>>,
+    /// Where services run; what may block and is no service has its threads too.
+    services: Handle,
     clock: Clock,
     host: Host,
     /// For its length alone.
@@ -407,86 +416,3 @@ impl Manager {
 /// Zero fits systemd and a process on its own. Behind a Kubernetes service some 5 s give the
 /// endpoints time to forget this pod (kubernetes#106476).
 pub const DRAIN_DELAY: Duration = Duration::ZERO;
-
-// === impl Shared ===
-
-impl Shared {
-    pub(crate) fn new(
-        directory: Directory,
-        creator: Option<Arc<dyn Creator>>,
-        journal: Arc<Journal>,
-        clock: Clock,
-        host: Host,
-        reports: Reports,
-    ) -> Self {
-        Self {
-            directory: ArcSwap::from_pointee(directory),
-            creator,
-            journal,
-            register: Register::new(OPERATIONS_KEPT),
-            recording: ArcSwapOption::empty(),
-            levels: ArcSwap::default(),
-            pause: ArcSwapOption::empty(),
-            clock,
-            host,
-            reports,
-            version: AtomicU64::new(1),
-            state: AtomicU8::new(ServiceState::Starting as u8),
-            settled: AtomicBool::new(false),
-            changed: Notify::new(),
-            asked: AtomicU8::new(0),
-            asked_now: Notify::new(),
-        }
-    }
-
-    /// Asks something of the whole application; the stronger wish counts.
-    ///
-    /// Asking twice is asking once; a wake-up that is not awaited yet is kept.
-    fn ask(&self, asked: Asked) {
-        self.asked.fetch_max(asked as u8, Ordering::AcqRel);
-        self.asked_now.notify_one();
-    }
-
-    /// Resolves when something was asked of the whole application.
-    pub(crate) async fn asked(&self) {
-        self.asked_now.notified().await;
-    }
-
-    /// Takes what was asked since the last look.
-    pub(crate) fn take_asked(&self) -> Option<Asked> {
-        match self.asked.swap(0, Ordering::AcqRel) {
-            0 => None,
-            1 => Some(Asked::Close),
-            _ => Some(Asked::Abort),
-        }
-    }
-
-    /// Shows who is there from now on. Supervisor only.
-    ///
-    /// The directory is swapped whole: a reader sees the old one or the new one, and never waits.
-    pub(crate) fn show(&self, directory: Directory) {
-        self.directory.store(Arc::new(directory));
-        self.touch();
-    }
-
-    /// Something that readers can see has changed; waking those who wait for it follows.
-    pub(crate) fn bump(&self) {
-        self.version.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Tells readers that something changed.
-    pub(crate) fn touch(&self) {
-        self.bump();
-        self.changed.notify_waiters();
-    }
-
-    pub(crate) fn set_state(&self, state: ServiceState) {
-        self.state.store(state as u8, Ordering::Release);
-        self.touch();
-    }
-
-    pub(crate) fn set_settled(&self) {
-        self.settled.store(true, Ordering::Release);
-        self.touch();
-    }
-}

@@ -12,14 +12,18 @@
 //! not by hoping: each generation sends each lifecycle message once, and health only after the last
 //! one was taken. What clients can cause in any number may be dropped; it is in the log.
 
+use std::sync::Arc;
+
 use processpype_core::{Exit, Generation, ServiceId};
 use tokio::sync::mpsc;
 
+use crate::configuration::Configured;
 use crate::failure::Failure;
+use crate::reconfigure::Answer;
 
-/// How many lifecycle messages of one service can be on the way: started, health, ending, gone, and
-/// as many of an orphan.
-pub(crate) const REPORTS_PER_SERVICE: usize = 8;
+/// How many lifecycle messages of one service can be on the way: started, health, ending, gone, the
+/// answer to an offer, and as many of an orphan.
+pub(crate) const REPORTS_PER_SERVICE: usize = 10;
 
 /// Room for messages that are not part of the lifecycle.
 pub(crate) const REPORTS_SPARE: usize = 1024;
@@ -33,6 +37,8 @@ pub(crate) enum Message {
     Health(ServiceId, Generation),
     Ending(ServiceId, Generation, Exit, Option<Failure>),
     Gone(ServiceId, Generation, Ending),
+    /// What became of a new configuration that was offered.
+    Reconfigured(ServiceId, Generation, Arc<Configured>, Answer),
     HandlerPanic(ServiceId, Generation, Failure),
 }
 
@@ -61,6 +67,7 @@ impl Message {
             | Self::Health(id, generation)
             | Self::Ending(id, generation, ..)
             | Self::Gone(id, generation, _)
+            | Self::Reconfigured(id, generation, ..)
             | Self::HandlerPanic(id, generation, _) => (*id, *generation),
         }
     }

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use processpype_config::{Layer, Report};
+use processpype_config::{Document, Layer, Report};
 use processpype_core::{Generation, OperationId, ServiceName};
 use tokio::sync::oneshot;
 
@@ -107,12 +107,12 @@ pub struct Wish {
 
 /// Makes services of the kinds that an application knows; the roof implements it.
 pub trait Creator: Send + Sync + fmt::Debug {
-    /// Makes what can be registered. Nothing is changed by it.
+    /// Makes what can be registered, under the `defaults` of `document`. Nothing is changed by it.
     ///
     /// # Errors
     ///
     /// Says which kinds there are, or everything that is wrong with the section.
-    fn create(&self, wish: &Wish) -> Result<Spec, CreateError>;
+    fn create(&self, document: &Document, wish: &Wish) -> Result<Spec, CreateError>;
 
     /// Lists the kinds of which services can be made.
     fn creatable(&self) -> Vec<String>;
@@ -231,6 +231,9 @@ impl Spec {
         Self {
             kind_name: name.as_str().into(),
             section: processpype_config::Section::empty(&format!("services.{name}")),
+            keys: processpype_config::Section::empty(&format!("services.{name}")),
+            fingerprint: 0,
+            joined: None,
             name,
             kind,
             options: crate::blueprint::Options::default(),

@@ -14,11 +14,13 @@ use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceNam
 use tokio::sync::oneshot;
 
 use crate::clock::Timestamp;
+use crate::configuration::ConfigEffect;
 use crate::levels::{LevelOrder, Leveled};
 use crate::newcomer::Joining;
 use crate::recording::Recording;
 use crate::register::{OperationState, OperationStatus};
 use crate::status::Acted;
+use crate::supervisor::{Change, ChangeOrder, ReloadOrder, Reloading};
 
 /// How many may wait for the end of one operation: the same request repeated under its key.
 pub const WAITERS_MAX: usize = 64;
@@ -70,6 +72,8 @@ pub struct Done {
     /// Services that need this one and were concerned: running ones, which go on without it, or
     /// those that a cascade has stopped or a restart has restarted with it.
     pub affected: Vec<ServiceName>,
+    /// What a new configuration has led to, if this was one.
+    pub configured: Option<ConfigEffect>,
 }
 
 /// Why a command had no effect.
@@ -123,6 +127,20 @@ pub enum CommandError {
     },
     /// The log is not the application's: it is part of a program that decides what is logged.
     NoLog,
+    /// The service did not take the new configuration over, or did not start with it: the old one
+    /// holds again.
+    RolledBack {
+        /// What kind of failure.
+        kind: ErrorKind,
+        /// The public text.
+        message: String,
+        /// Whether the service is back where it was, too.
+        is_back: bool,
+    },
+    /// The configuration has changed since this one was checked.
+    Moved,
+    /// Nobody was told how to check configuration while the application runs.
+    NotConfigurable,
     /// Too many commands are on the way.
     Busy,
 }
@@ -160,6 +178,12 @@ pub(crate) enum Order {
     Level(LevelOrder, oneshot::Sender<Result<Leveled, CommandError>>),
     /// Close the application.
     Shutdown(Request, oneshot::Sender<Result<Shutdown, CommandError>>),
+    /// Take over what somebody configured.
+    Change(Box<ChangeOrder>, oneshot::Sender<Result<Operation, CommandError>>),
+    /// Take over what is in the files.
+    Reload(Box<ReloadOrder>, oneshot::Sender<Result<Reloading, CommandError>>),
+    /// What is in the files is wrong: who asked, and the first problem.
+    ReloadRefused(Request, Arc<str>),
     /// How the durable journal is doing, with the cause and the text of an event.
     Recording(&'static str, Arc<str>, Recording),
     /// What happened to the application, with the cause and the text of an event.
@@ -244,6 +268,8 @@ pub enum CancelError {
     Ended(Arc<OperationStatus>),
     /// It is a stop, which always wins.
     IsStop,
+    /// It is a new configuration, which holds already.
+    IsConfigured,
     /// Too many commands are on the way.
     Busy,
     /// The application has closed.
@@ -265,6 +291,17 @@ pub(crate) struct Waiting {
     pub(crate) mark: Option<Mark>,
     /// Who waits for its end; at most [`WAITERS_MAX`].
     pub(crate) senders: Vec<oneshot::Sender<Result<Done, CommandError>>>,
+    /// The configuration that it changes, if it does.
+    pub(crate) change: Option<Box<Change>>,
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    /// What was asked for, in one word.
+    pub(crate) fn word(&self) -> &'static str {
+        self.change.as_ref().map_or(self.verb.as_str(), |change| change.word)
+    }
 }
 
 // === impl Request ===
@@ -359,7 +396,7 @@ impl CommandError {
         match self {
             Self::Superseded | Self::Closing => OperationState::Superseded,
             Self::Cancelled => OperationState::Cancelled,
-            Self::Failed { .. } => OperationState::Failed,
+            Self::Failed { .. } | Self::RolledBack { .. } => OperationState::Failed,
             Self::Unknown { .. }
             | Self::Disabled
             | Self::Orphaned
@@ -368,6 +405,8 @@ impl CommandError {
             | Self::Stale { .. }
             | Self::KeyReused { .. }
             | Self::NoLog
+            | Self::Moved
+            | Self::NotConfigurable
             | Self::Busy => OperationState::Refused,
         }
     }
@@ -401,6 +440,17 @@ impl std::fmt::Display for CommandError {
             Self::NoLog => f.write_str(
                 "the application is part of a larger program, which decides what is logged",
             ),
+            Self::RolledBack { message, is_back: true, .. } => {
+                write!(f, "the old configuration holds again: {message}")
+            }
+            Self::RolledBack { message, is_back: false, .. } => write!(
+                f,
+                "the old configuration holds again, but the service is not back yet: {message}"
+            ),
+            Self::Moved => f.write_str("the configuration has changed in the meantime; try again"),
+            Self::NotConfigurable => {
+                f.write_str("this application's configuration cannot change while it runs")
+            }
             Self::Busy => f.write_str("too many commands are on the way; try again"),
         }
     }
@@ -419,6 +469,9 @@ impl std::fmt::Display for CancelError {
                 write!(f, "the operation has ended: {}", status.state().as_str())
             }
             Self::IsStop => f.write_str("a stop cannot be cancelled"),
+            Self::IsConfigured => {
+                f.write_str("a new configuration holds already; configure the service again")
+            }
             Self::Busy => f.write_str("too many commands are on the way; try again"),
             Self::Closed => f.write_str("the application has closed"),
         }

@@ -226,9 +226,10 @@ mod tests {
                 result: None,
             });
         }
-        let done = || Done { changed: true, generation: Generation(1), affected: Vec::new() };
+        let (generation, affected) = (Generation(1), Vec::new());
+        let done = Done { changed: true, generation, affected, configured: None };
         for id in ended {
-            register.close(OperationId(*id), Timestamp(99), Ok(done()));
+            register.close(OperationId(*id), Timestamp(99), Ok(done.clone()));
         }
         let look = |id| match register.get(OperationId(id)) {
             Lookup::Found(status) => status.state().as_str().chars().next().unwrap_or_default(),

@@ -88,7 +88,9 @@ impl Asked {
     /// Returns when a task that is in `stage` since `since` should have left it.
     pub(crate) fn due(self, stage: Stage, since: Instant) -> Option<Instant> {
         let by_stage = match stage {
-            Stage::Constructor | Stage::Start | Stage::Routes | Stage::Run => self.stop,
+            Stage::Constructor | Stage::Start | Stage::Routes | Stage::Run | Stage::Reconfigure => {
+                self.stop
+            }
             Stage::Draining | Stage::Ending | Stage::Stop => self.deadline,
             Stage::Children | Stage::Drop | Stage::Left => None,
         };

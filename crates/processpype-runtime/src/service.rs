@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::context::Context;
 use crate::error::Result;
+use crate::reconfigure::{NewConfig, Reconfigured};
 use crate::routes::Routes;
 
 /// A part of an application with a life of its own.
@@ -155,6 +156,34 @@ pub trait Service: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Takes over a new configuration while the service runs, or says that it cannot.
+    ///
+    /// # Errors
+    ///
+    /// An error refuses the new configuration: the service must go on by the old one, which is
+    /// then what it has again, also for the next generation.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the service is asked to stop, when `run` ends, and at
+    /// `start_timeout`. After a timeout or a panic the service is restarted with the old
+    /// configuration.
+    ///
+    /// Called when the service's own section changes while it is running, beside `run`: over the
+    /// API, or because the file was loaded again. What comes has been checked against the
+    /// constructor's [`Config`](crate::Config); see [`NewConfig`] for an example. The next
+    /// generation's constructor gets the new configuration either way.
+    ///
+    /// The default asks for a restart.
+    fn reconfigure(
+        &self,
+        cx: &Context,
+        new: NewConfig,
+    ) -> impl Future<Output = Result<Reconfigured>> + Send {
+        let _ = (cx, new);
+        async { Ok(Reconfigured::NeedsRestart) }
+    }
+
     /// Returns the routes that are served below `/services/{name}/` while the service runs.
     ///
     /// Called once for each generation, after `start`. A handler may clone the `Arc`: the
@@ -191,6 +220,11 @@ pub(crate) trait ErasedService: Send + Sync + 'static {
     fn start<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result>;
     fn run<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result>;
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result>;
+    fn reconfigure<'a>(
+        &'a self,
+        cx: &'a Context,
+        new: NewConfig,
+    ) -> BoxFuture<'a, Result<Reconfigured>>;
     fn routes(self: Arc<Self>) -> Routes;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -207,6 +241,14 @@ impl<S: Service> ErasedService for S {
 
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
         Box::pin(async move { Service::stop(self, cx).await })
+    }
+
+    fn reconfigure<'a>(
+        &'a self,
+        cx: &'a Context,
+        new: NewConfig,
+    ) -> BoxFuture<'a, Result<Reconfigured>> {
+        Box::pin(async move { Service::reconfigure(self, cx, new).await })
     }
 
     fn routes(self: Arc<Self>) -> Routes {

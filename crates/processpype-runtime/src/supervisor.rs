@@ -27,6 +27,7 @@
 
 mod acting;
 mod closing;
+mod configuring;
 mod ending;
 mod keys;
 mod launch;
@@ -36,6 +37,7 @@ mod operations;
 mod pausing;
 mod publish;
 mod recovery;
+mod reloading;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};
@@ -55,23 +57,27 @@ use crate::blueprint::{Options, Spec};
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::configuration::Configured;
 use crate::directory::Places;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
 use crate::kind::Kind;
 use crate::life::Life;
-use crate::manager::{Asked, Shared};
+use crate::manager::Shared;
 use crate::message::{Ending, Message, Reports};
 use crate::operation::{Mark, Order, Waiting};
 use crate::timers::{Due, Timers};
 use crate::vitals::Watched;
 
 pub use self::closing::Closed;
+pub(crate) use self::configuring::{Change, ChangeOrder};
 pub use self::keys::IDEMPOTENCY_WINDOW;
 pub use self::launch::Launch;
 pub use self::leveling::LEVEL_MAX;
 pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
+pub(crate) use self::reloading::ReloadOrder;
+pub use self::reloading::Reloading;
 
 /// How many messages of one source are taken before the others are looked at.
 const BATCH: usize = 256;
@@ -114,6 +120,10 @@ pub struct Supervisor {
     actions: Vec<Action>,
     /// The restarts of each group, by its number.
     groups: Vec<recovery::GroupBudget>,
+    /// Reloads that go on.
+    reloads: HashMap<OperationId, reloading::Reload>,
+    /// Changes that have failed and are to be taken back: each service has one at most.
+    failed_changes: VecDeque<(OperationId, Waiting, processpype_core::Outcome)>,
     /// Who is to be told that there were too many restarts: each service at most once.
     given_up: VecDeque<(ServiceId, Generation)>,
     chance: Chance,
@@ -131,7 +141,7 @@ pub struct Supervisor {
 #[derive(Debug)]
 struct Service {
     kind: Arc<Kind>,
-    options: Arc<Options>,
+    configured: Arc<Configured>,
     wiring: Arc<Wiring>,
     life: Option<Arc<Life>>,
     task: Option<AbortHandle>,
@@ -145,6 +155,8 @@ struct Service {
     watch: Option<Box<watch::Watch>>,
     /// The last operation that this service was part of.
     mark: Option<Mark>,
+    /// The change of its configuration that is under way.
+    changing: Option<OperationId>,
 }
 
 // === impl Supervisor ===
@@ -274,6 +286,9 @@ impl Supervisor {
                 self.report(id, generation, Report::Ending(exit));
             }
             Message::Gone(id, generation, ending) => self.take_gone(id, generation, ending),
+            Message::Reconfigured(id, generation, offered, answer) => {
+                self.take_answer(id, generation, &offered, answer);
+            }
             Message::HandlerPanic(id, generation, failure) => {
                 self.tell_handler_panic(id, generation, &failure);
             }
@@ -322,17 +337,6 @@ impl Supervisor {
         }
     }
 
-    fn take_asked(&mut self) {
-        match self.shared.take_asked() {
-            Some(Asked::Close) => self.begin_closing(),
-            Some(Asked::Abort) => {
-                self.begin_closing();
-                self.step(Machine::abort_all);
-            }
-            None => {}
-        }
-    }
-
     fn report(&mut self, id: ServiceId, generation: Generation, report: Report) {
         self.step(|machine, actions| machine.report(id, generation, report, actions));
     }
@@ -353,6 +357,7 @@ impl Supervisor {
             self.carry_out_all(&mut actions);
         }
         self.actions = actions;
+        self.take_back_failed();
     }
 
     fn carry_out_all(&mut self, actions: &mut Vec<Action>) {
@@ -389,7 +394,7 @@ impl Supervisor {
             target: "processpype", "service", service = %cell.name(), generation = generation.0
         );
         let service = &mut self.services[id.index()];
-        let options = &service.options;
+        let options = &service.configured.options;
         let watched = Watched {
             beats: options.heartbeat.is_some(),
             polls: options.watchdog.is_some(),
@@ -400,7 +405,7 @@ impl Supervisor {
         let orders = Orders {
             kind: Arc::clone(&service.kind),
             wiring: Arc::clone(&service.wiring),
-            options: Arc::clone(&service.options),
+            configured: Arc::clone(&service.configured),
         };
         (service.failure, service.remains) = (None, None);
         service.restarts.begin();
@@ -412,7 +417,7 @@ impl Supervisor {
     }
 
     fn arm(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
-        let options = &self.services[id.index()].options;
+        let options = &self.services[id.index()].configured.options;
         let after = match timer {
             Timer::Start => options.start_timeout,
             Timer::Stop => options.stop_timeout + STOP_SLACK,
@@ -469,8 +474,8 @@ impl Service {
         now: crate::clock::Timestamp,
     ) -> Self {
         Self {
+            configured: Arc::new(Configured::sharing(&spec, options)),
             kind: spec.kind,
-            options,
             wiring,
             life: None,
             task: None,
@@ -480,6 +485,7 @@ impl Service {
             restarts: recovery::Restarts::default(),
             watch: None,
             mark: None,
+            changing: None,
         }
     }
 }

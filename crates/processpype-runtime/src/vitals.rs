@@ -33,6 +33,8 @@ pub(crate) enum Stage {
     Start,
     Routes,
     Run,
+    /// A new configuration is offered; `run` goes on.
+    Reconfigure,
     /// Asked to stop; `run` still serves requests in flight.
     Draining,
     /// `run` was told to end.
@@ -115,11 +117,12 @@ const UNTIMED: u64 = u64::MAX;
 // === impl Stage ===
 
 impl Stage {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Constructor,
         Self::Start,
         Self::Routes,
         Self::Run,
+        Self::Reconfigure,
         Self::Draining,
         Self::Ending,
         Self::Children,
@@ -134,6 +137,7 @@ impl Stage {
             Self::Constructor => Some("the constructor"),
             Self::Start => Some("`start`"),
             Self::Routes => Some("`routes`"),
+            Self::Reconfigure => Some("`reconfigure`"),
             Self::Run | Self::Draining | Self::Ending => Some("`run`"),
             Self::Stop => Some("`stop`"),
             Self::Drop => Some("`drop`"),
@@ -330,7 +334,7 @@ mod tests {
             vitals.enter(stage);
             assert_eq!(vitals.stage(), (stage, Instant::now()));
         }
-        assert_eq!(base.elapsed(), SECOND * 10);
+        assert_eq!(base.elapsed(), SECOND * Stage::ALL.len() as u32);
     }
 
     #[tokio::test(start_paused = true)]

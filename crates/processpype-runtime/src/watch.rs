@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::generation::Making;
 use crate::life::wait_for;
+use crate::reconfigure::{NewConfig, Reconfigured};
 use crate::routes::Routes;
 use crate::service::{BoxFuture, ErasedService};
 
@@ -199,6 +200,14 @@ impl ErasedService for WatchedService {
 
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
         Box::pin(self.watch.wrap(Hook::Stop, self.inner.stop(cx)))
+    }
+
+    fn reconfigure<'a>(
+        &'a self,
+        cx: &'a Context,
+        new: NewConfig,
+    ) -> BoxFuture<'a, Result<Reconfigured>> {
+        self.inner.reconfigure(cx, new)
     }
 
     fn routes(self: Arc<Self>) -> Routes {

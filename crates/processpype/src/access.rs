@@ -271,6 +271,18 @@ fn refused(section: &Section, listener: &Listener, reason: InvalidListener) -> R
 // === impl ListenerSection ===
 
 impl ListenerSection {
+    /// Returns host and port where it shows the control API, and whether it speaks TLS; none if it
+    /// does not show it, or not over TCP.
+    pub(crate) fn control_place(&self) -> Option<(String, u16, bool)> {
+        let shows = |expose: &BTreeSet<SurfaceWord>| expose.contains(&SurfaceWord::Control);
+        match self.address.parse().ok()? {
+            ListenAddress::Tcp { host, port } if self.expose.as_ref().is_none_or(shows) => {
+                Some((host, port, self.tls.is_some()))
+            }
+            ListenAddress::Tcp { .. } | ListenAddress::Unix(_) => None,
+        }
+    }
+
     fn at(&self, address: ListenAddress) -> Listener {
         let mut listener = Listener::at(address);
         if let Some(expose) = &self.expose {

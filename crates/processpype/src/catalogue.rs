@@ -11,12 +11,15 @@
 //! [`assemble`]: Catalogue::assemble
 //! [`check`]: Catalogue::check
 
+pub(crate) mod specs;
+
 use std::sync::Arc;
 
 use processpype_config::{Document, Layer, Report, Section};
 use processpype_core::ServiceName;
 use processpype_runtime::{Assembly, Blueprint, GroupSpec, Kind, SharedValues, Spec};
 
+use self::specs::{Layers, Specs, Template};
 use crate::access::Access;
 use crate::application::{Application, Sources};
 use crate::creation;
@@ -25,7 +28,6 @@ use crate::limits::Limits;
 use crate::problems::Problems;
 use crate::settings::{DefaultsSection, Settings};
 use crate::setup::{self, SetupError};
-use crate::specs::{self, Layers, Specs, Template};
 
 /// What code says of an application: its services, kinds and groups, and where the configuration
 /// comes from.
@@ -53,7 +55,6 @@ pub(crate) struct Assembled {
     pub(crate) secrets: Vec<String>,
 }
 
-#[allow(dead_code, reason = "a change at run time asks for it")]
 /// One service, checked.
 #[derive(Debug)]
 pub(crate) struct Checked {
@@ -124,13 +125,7 @@ impl Catalogue {
         let (settings, access, mut secrets) = problems.settings(document);
         let chosen = settings.server.creatable_kinds.as_deref();
         problems.keep(creation::check(document, chosen, &self.kinds));
-        let mut specs = Specs::new(document, &settings.defaults, layers, &mut problems);
-        specs.lost = self.lost;
-        self.declared.iter().for_each(|(name, template)| specs.add_declared(name, template));
-        specs.add_from_file(&self.kinds);
-        let Specs { specs, lost, .. } = specs;
-        let groups = groups::read(document, self.groups.clone(), |report| problems.add(report));
-        let assembly = Assembly { specs, groups, shared: self.shared.clone() };
+        let (mut assembly, lost) = self.specs(document, &settings.defaults, layers, &mut problems);
         secrets.append(&mut problems.keep(assembly.check_config()));
         let blueprint = problems.plan_of(assembly.check(), lost);
         let limits = self.limits.under(&settings.app);
@@ -143,7 +138,44 @@ impl Catalogue {
         }
     }
 
-    #[allow(dead_code, reason = "a change at run time asks for it")]
+    /// Makes the plan of the whole application, without looking at what services say of themselves.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the framework's keys and of the plan.
+    pub(crate) fn plan(
+        &self,
+        document: &Document,
+        layers: &Layers,
+    ) -> Result<Blueprint, SetupError> {
+        let mut problems = Problems::default();
+        let defaults = problems.keep(document.section(&["defaults"]).read());
+        let (assembly, lost) = self.specs(document, &defaults, layers, &mut problems);
+        let blueprint = problems.plan_of(assembly.check(), lost);
+        match (blueprint, problems.into_error()) {
+            (Some(blueprint), None) => Ok(blueprint),
+            (_, Some(error)) => Err(error),
+            (None, None) => unreachable!("a plan that cannot be made has a problem"),
+        }
+    }
+
+    /// Puts the application together. Returns whether a service is missing because of a problem.
+    fn specs(
+        &self,
+        document: &Document,
+        defaults: &DefaultsSection,
+        layers: &Layers,
+        problems: &mut Problems,
+    ) -> (Assembly, bool) {
+        let mut specs = Specs::new(document, defaults, layers, problems);
+        specs.lost = self.lost;
+        self.declared.iter().for_each(|(name, template)| specs.add_declared(name, template));
+        specs.add_from_file(&self.kinds);
+        let Specs { specs, lost, .. } = specs;
+        let groups = groups::read(document, self.groups.clone(), |report| problems.add(report));
+        (Assembly { specs, groups, shared: self.shared.clone() }, lost)
+    }
+
     /// Returns what code says of a service, by the name of its section: that it is one of the code,
     /// or which kind the document names. `None` if neither.
     pub(crate) fn template(&self, document: &Document, name: &ServiceName) -> Option<Template> {
@@ -154,14 +186,12 @@ impl Catalogue {
         self.template_of_kind(&kind)
     }
 
-    #[allow(dead_code, reason = "a change at run time asks for it")]
     /// Returns what code says of the instances of a kind.
     pub(crate) fn template_of_kind(&self, kind: &str) -> Option<Template> {
         let (name, kind) = self.kinds.iter().find(|(name, _)| name == kind)?;
         Some(Template::of_kind(name, kind))
     }
 
-    #[allow(dead_code, reason = "a change at run time asks for it")]
     /// Checks one service: what the document says of it, with `layer` over it.
     ///
     /// For a service that is in no file the document's part is empty, and `layer` says all.
@@ -179,8 +209,8 @@ impl Catalogue {
         self.check_section(document, template, name, &section_of(document, name).under(layer))
     }
 
-    /// Checks a service that is in no file, whatever the document has under its name: `layer` says
-    /// all.
+    /// Checks a service that is in no file, whatever the document has under its name: `layers` say
+    /// all, a later one over an earlier one.
     ///
     /// # Errors
     ///
@@ -190,9 +220,9 @@ impl Catalogue {
         document: &Document,
         template: &Template,
         name: &ServiceName,
-        layer: &Layer,
+        layers: &[&Layer],
     ) -> Result<Checked, Report> {
-        let section = Document::empty().section(&["services", name.as_str()]).under(layer);
+        let section = new_section(name, layers);
         self.check_section(document, template, name, &section)
     }
 
@@ -206,7 +236,8 @@ impl Catalogue {
     ) -> Result<Checked, Report> {
         let defaults: DefaultsSection = document.section(&["defaults"]).read()?;
         let mut problems = Problems::default();
-        let spec = specs::lay(template, name.clone(), section, (&defaults, true), &mut problems);
+        let mut spec =
+            specs::lay(template, name.clone(), section, (&defaults, true), &mut problems);
         let mut secrets = Vec::new();
         problems.keep(spec.check_config(&mut secrets));
         match problems.into_report() {
@@ -219,6 +250,12 @@ impl Catalogue {
 /// The section of a service.
 pub(crate) fn section_of(document: &Document, name: &ServiceName) -> Section {
     document.section(&["services", name.as_str()])
+}
+
+/// The section of a service that is in no file.
+pub(crate) fn new_section(name: &ServiceName, layers: &[&Layer]) -> Section {
+    let nothing = Document::empty().section(&["services", name.as_str()]);
+    layers.iter().fold(nothing, |section, layer| section.under(layer))
 }
 
 #[cfg(test)]

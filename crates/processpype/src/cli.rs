@@ -67,17 +67,21 @@ impl Application {
                 say(processpype_cli::man_page(command).trim_end());
                 return Exit::Clean.into();
             }
-            Verb::Client(_) | Verb::Plan { remote: true } => {
+            Verb::Client(_) | Verb::Plan { remote: true } | Verb::Config { remote: Some(_) } => {
                 let own = || client::target(&self);
                 let session = Session { connect: &connect, json, own: Some(&own) };
                 let exit = match &verb {
                     Verb::Client(verb) => client::ask(&self, verb, &session),
+                    Verb::Config { remote: Some(service) } => {
+                        let service = Some(service.as_str()).filter(|name| !name.is_empty());
+                        processpype_cli::ask_config(&session, service)
+                    }
                     _ => processpype_cli::ask_plan(&session),
                 };
                 return exit.into();
             }
             Verb::Run | Verb::Check | Verb::Plan { remote: false } => {}
-            Verb::Schema | Verb::Openapi | Verb::Config => {}
+            Verb::Schema | Verb::Openapi | Verb::Config { remote: None } => {}
         }
         match self.setup() {
             Ok(setup) => obey_with(setup, &verb, printer),
@@ -96,7 +100,7 @@ fn obey_with(setup: Setup, verb: &Verb, printer: Printer) -> ExitCode {
         Verb::Plan { .. } => plan::plan(&setup, printer),
         Verb::Schema => say(&pretty(&file_schema(&setup))),
         Verb::Openapi => say(&pretty(&openapi(&setup))),
-        Verb::Config => config::config(&setup, printer),
+        Verb::Config { .. } => config::config(&setup, printer),
         Verb::Client(_) | Verb::Completions { .. } | Verb::Man => {}
     }
     Exit::Clean.into()

@@ -11,18 +11,17 @@
 use std::sync::Arc;
 
 use processpype_config::{Document, Report};
-use processpype_runtime::{CreateError, Creator, Kind, Spec, Wish};
+use processpype_runtime::{CreateError, Creator, Joined, Kind, Spec, Wish};
 use processpype_telemetry::Redactor;
 
 use crate::application::Application;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Checked};
 use crate::setup::Setup;
 
 /// Makes services of kinds, by what code and file say.
 #[derive(Debug)]
 pub(crate) struct KindCreator {
     catalogue: Arc<Catalogue>,
-    document: Document,
     creatable: Vec<String>,
     /// Everywhere a secret could be seen.
     redactors: Vec<Redactor>,
@@ -63,13 +62,12 @@ impl KindCreator {
     pub(crate) fn of(setup: &Setup, redactors: Vec<Redactor>) -> Self {
         let chosen = setup.settings.server.creatable_kinds.clone();
         let creatable = chosen.unwrap_or_else(|| setup.catalogue.creatable().to_vec());
-        let (catalogue, document) = (Arc::clone(&setup.catalogue), setup.document.clone());
-        Self { catalogue, document, creatable, redactors }
+        Self { catalogue: Arc::clone(&setup.catalogue), creatable, redactors }
     }
 }
 
 impl Creator for KindCreator {
-    fn create(&self, wish: &Wish) -> Result<Spec, CreateError> {
+    fn create(&self, document: &Document, wish: &Wish) -> Result<Spec, CreateError> {
         let creatable = self.creatable.clone();
         let Some(template) = self.catalogue.template_of_kind(&wish.kind) else {
             return Err(CreateError::UnknownKind { creatable });
@@ -77,14 +75,15 @@ impl Creator for KindCreator {
         if !creatable.contains(&wish.kind) {
             return Err(CreateError::NotCreatable { creatable });
         }
-        let checked =
-            self.catalogue.check_new(&self.document, &template, &wish.name, &wish.section);
-        let checked = checked.map_err(CreateError::Config)?;
-        for secret in &checked.secrets {
+        let checked = self.catalogue.check_new(document, &template, &wish.name, &[&wish.section]);
+        let Checked { mut spec, secrets } = checked.map_err(CreateError::Config)?;
+        for secret in &secrets {
             // What is too short or too long to be found is told when the log is installed.
             self.redactors.iter().for_each(|redactor| _ = redactor.add(secret));
         }
-        Ok(checked.spec)
+        let (kind, section) = (Some(wish.kind.as_str().into()), wish.section.clone());
+        spec.joined = Some(Arc::new(Joined { kind, section }));
+        Ok(spec)
     }
 
     fn creatable(&self) -> Vec<String> {

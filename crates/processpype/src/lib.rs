@@ -82,6 +82,8 @@ mod access;
 mod application;
 mod catalogue;
 mod cli;
+pub mod config;
+mod configurer;
 mod creation;
 #[cfg(any(test, doctest))]
 mod documents;
@@ -104,17 +106,8 @@ mod server_limits;
 mod settings;
 mod setup;
 mod signals;
-mod specs;
 pub mod testing;
 mod tls;
-
-/// Configuration: types for a service's own section, and the loader of layered files.
-pub mod config {
-    pub use processpype_config::{
-        BackendConfig, Document, Effective, Format, HumanDuration, InvalidDuration, Loader, Origin,
-        Problem, Report, Secret, SecretsConfig, Section, limits, nearest, read_json,
-    };
-}
 
 /// Metrics: what a service registers with [`Context::metrics`], and what a [`Manager`] tells.
 pub mod metrics {
@@ -134,13 +127,14 @@ pub use processpype_core::{
 };
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CancelError, ChildOutput,
-    Closed, CommandError, Config, Constructor, Context, Dep, Deps, Done, EVENTS_KEPT, Error,
-    ErrorInfo, Event, EventPage, Foreseen, ForeseenStep, HANG_LIMIT_MAX, HANG_LIMIT_MIN,
-    HISTORY_KEPT, IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX, Manager, Mounted, OPERATIONS_KEPT,
-    OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused,
-    PlanCode, PlanError, PlanProblem, Recording, Ref, Reporter, Request, RequestError, RestartInfo,
-    Result, RouteAccess, Routes, Service, Shared, Sole, Status, Subscription, TEXT_MAX,
-    TaskFunction, Timestamp, Unavailable,
+    Closed, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Constructor, Context,
+    Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, Foreseen, ForeseenStep,
+    HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX,
+    Manager, Mounted, NewConfig, OPERATIONS_KEPT, OnHang, Operation, OperationState,
+    OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused, PlanCode, PlanError, PlanProblem,
+    Reconfigured, Recording, Ref, Reloading, Reporter, Request, RequestError, RestartInfo, Result,
+    RouteAccess, Routes, Service, Shared, Sole, Status, Subscription, TEXT_MAX, TaskFunction,
+    Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

@@ -27,6 +27,8 @@
 //! Log, panic hook, runtimes, address, then the supervisor. A port that is taken is found before
 //! any service has started.
 
+mod reload;
+
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -45,7 +47,7 @@ use crate::recorder::{Recorded, Recorder};
 use crate::running::{SERVER_GRACE, control_settings, follow, launch, show_log, tell_recorder};
 use crate::schema::service_doc;
 use crate::setup::Setup;
-use crate::signals::Signals;
+use crate::signals::{Hangups, Signals};
 
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
@@ -100,7 +102,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let title = settings.title.clone();
     let recorder = Recorder::open(&setup.settings.observability.events);
     let mut launch = launch(&setup, services.handle().clone(), Some(&log));
-    tell_recorder(&mut launch, recorder.as_ref());
+    tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(&log, &mut launch, &mut settings);
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
@@ -230,19 +232,29 @@ impl Host {
     }
 }
 
-/// Turns signals into closing, and a second one into aborting. Never returns.
+/// Turns signals into closing, aborting and reloading. Never returns.
 async fn watch_signals(
-    listened: std::io::Result<Signals>,
+    listened: std::io::Result<(Signals, Hangups)>,
     manager: Manager,
     notices: SyncSender<Notice>,
 ) {
-    let mut signals = match listened {
-        Ok(signals) => signals,
+    let (mut signals, hangups) = match listened {
+        Ok(listened) => listened,
         Err(error) => {
             tracing::error!(target: "processpype", "cannot listen for signals: {error}");
             return std::future::pending().await;
         }
     };
+    let closes = watch_closing_signals(&mut signals, &manager, &notices);
+    tokio::join!(closes, reload::on_hangup(hangups, manager.clone()));
+}
+
+/// Closes with the first signal, and aborts with the second. Never returns.
+async fn watch_closing_signals(
+    signals: &mut Signals,
+    manager: &Manager,
+    notices: &SyncSender<Notice>,
+) {
     let name = signals.next().await;
     tracing::info!(
         target: "processpype", "{name}: closing; a second signal ends everything at once"

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::application::Application;
+use crate::configurer::LiveConfig;
 use crate::creation::KindCreator;
 use crate::recorder::{Recorded, Recorder};
 use crate::schema::service_doc;
@@ -119,19 +120,20 @@ impl Application {
     /// Panics outside a tokio runtime.
     pub async fn start(self) -> Result<Running, StartError> {
         let setup = self.setup().map_err(StartError::Setup)?;
-        let server_settings = setup.has_server.then(|| control_settings(&setup));
+        let mut settings = control_settings(&setup);
+        let has_server = setup.has_server;
         let recorder = Recorder::open(&setup.settings.observability.events);
         let mut launch = launch(&setup, Handle::current(), None);
-        tell_recorder(&mut launch, recorder.as_ref());
+        tell_recorder(&mut launch, &mut settings, recorder.as_ref());
         let (manager, supervisor) = setup.blueprint.launch(launch);
         let recorded = follow(recorder, &manager);
-        let server = match server_settings {
-            Some(settings) => {
+        let server = match has_server {
+            true => {
                 let server = Server::new(manager.clone(), settings, service_doc);
                 let server = server.map_err(StartError::Settings)?;
                 Some(server.bind().await.map_err(StartError::Bind)?.serve())
             }
-            None => None,
+            false => None,
         };
         let supervisor = Handle::current().spawn(supervisor.run());
         let running = Running { manager, supervisor: Some(supervisor), server, recorded };
@@ -274,8 +276,11 @@ pub(crate) fn launch(setup: &Setup, services: Handle, log: Option<&LogHandle>) -
     // What is too short or too long to be found is told when the log is installed.
     secrets.replace(setup.secrets.iter().cloned());
     let redactors = log.map(|log| log.redactor().clone());
-    let redactors = redactors.into_iter().chain([secrets.clone()]).collect();
-    launch.creator = Some(Arc::new(KindCreator::of(setup, redactors)));
+    let redactors: Vec<_> = redactors.into_iter().chain([secrets.clone()]).collect();
+    launch.creator = Some(Arc::new(KindCreator::of(setup, redactors.clone())));
+    let (catalogue, levels) = (Arc::clone(&setup.catalogue), log.map(|log| log.levels().clone()));
+    launch.configurer = Some(Arc::new(LiveConfig::new(catalogue, levels, redactors)));
+    launch.document = setup.document.clone();
     launch.scrub = Scrub::new(move |text| secrets.scrub(text));
     launch.closing_timeout = settings.server.closing_timeout();
     launch.drain_delay = settings.server.drain_delay.into();
@@ -301,7 +306,12 @@ pub(crate) fn show_log(log: &LogHandle, launch: &mut Launch, settings: &mut Cont
 }
 
 /// Tells the supervisor what the file of events says about the previous run.
-pub(crate) fn tell_recorder(launch: &mut Launch, recorder: Option<&Recorder>) {
+pub(crate) fn tell_recorder(
+    launch: &mut Launch,
+    settings: &mut ControlSettings,
+    recorder: Option<&Recorder>,
+) {
+    settings.previous_run_unclean = recorder.map(|recorder| recorder.unclean_end.is_some());
     launch.unclean_end = recorder.and_then(|recorder| recorder.unclean_end.clone());
     launch.recording = recorder.map(Recorder::recording);
 }

@@ -27,10 +27,10 @@ use processpype_runtime::{Blueprint, PlanError};
 use crate::access::Access;
 use crate::application::{Application, Sources};
 use crate::catalogue::Catalogue;
+use crate::catalogue::specs::Layers;
 use crate::limits::Limits;
 use crate::problems::Problems;
 use crate::settings::{SECTIONS, Settings};
-use crate::specs::Layers;
 
 /// Why an application cannot be started, with every problem that was found.
 ///
@@ -157,6 +157,10 @@ impl SetupError {
         Self { report, plan }
     }
 
+    pub(crate) fn into_parts(self) -> (Option<Report>, Option<PlanError>) {
+        (self.report, self.plan)
+    }
+
     /// A setting that the control plane refuses.
     pub(crate) fn of_settings(error: &impl fmt::Display) -> Self {
         let problem = processpype_config::Problem::new(error.to_string());
@@ -188,3 +192,9 @@ impl fmt::Display for SetupError {
 }
 
 impl std::error::Error for SetupError {}
+
+impl From<Report> for SetupError {
+    fn from(report: Report) -> Self {
+        Self { report: Some(report), plan: None }
+    }
+}

@@ -4,7 +4,7 @@
 //!
 //! 1. All three are listened for before the first is waited for, so that a signal during the start
 //!    closes what has started instead of killing the process.
-//! 2. SIGHUP closes nothing: it is kept for reloading the configuration.
+//! 2. SIGHUP closes nothing, also while the application closes: it loads the configuration again.
 
 use std::io;
 use std::time::Duration;
@@ -12,13 +12,18 @@ use std::time::Duration;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM, SIGINT and SIGHUP, as one source.
+/// SIGTERM and SIGINT, as one source.
 #[derive(Debug)]
 pub(crate) struct Signals {
     #[cfg(unix)]
     terminate: Signal,
     #[cfg(unix)]
     interrupt: Signal,
+}
+
+/// SIGHUP; where there is none it never comes.
+#[derive(Debug)]
+pub(crate) struct Hangups {
     #[cfg(unix)]
     hangup: Signal,
 }
@@ -30,32 +35,26 @@ impl Signals {
     pub(crate) const SECOND_AFTER: Duration = Duration::from_millis(250);
 
     #[cfg(unix)]
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self {
+    pub(crate) fn listen() -> io::Result<(Self, Hangups)> {
+        let closing = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        };
+        Ok((closing, Hangups { hangup: signal(SignalKind::hangup())? }))
     }
 
     #[cfg(not(unix))]
-    pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self {})
+    pub(crate) fn listen() -> io::Result<(Self, Hangups)> {
+        Ok((Self {}, Hangups {}))
     }
 
     /// Waits for the next signal that asks to close, and returns its name.
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                Some(()) = self.terminate.recv() => return "SIGTERM",
-                Some(()) = self.interrupt.recv() => return "SIGINT",
-                Some(()) = self.hangup.recv() => tracing::warn!(
-                    target: "processpype",
-                    "SIGHUP: reloading the configuration is not supported yet; nothing was changed"
-                ),
-                else => std::future::pending().await,
-            }
+        tokio::select! {
+            Some(()) = self.terminate.recv() => "SIGTERM",
+            Some(()) = self.interrupt.recv() => "SIGINT",
+            else => std::future::pending().await,
         }
     }
 
@@ -65,5 +64,22 @@ impl Signals {
             Ok(()) => "Ctrl-C",
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+// === impl Hangups ===
+
+impl Hangups {
+    /// Waits for the next SIGHUP; several that were not waited for are one.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        if self.hangup.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        std::future::pending().await
     }
 }

@@ -117,6 +117,10 @@ pub const EVENT_KINDS: &[&str] = &[
     "instance-leaked",
     "level-changed",
     "level-reverted",
+    "configured",
+    "rolled-back",
+    "reloaded",
+    "reload-refused",
     "application",
 ];
 

@@ -51,6 +51,11 @@ impl Code {
             Self::UriTooLong => "Send a shorter path and query.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
             Self::UnknownHost => "Use an IP address or `localhost`, or configure the host name.",
+            Self::RolledBack => {
+                "`detail` has the public reason; mend the configuration and send it again."
+            }
+            Self::NotConfigurable => "Change the files and restart the process.",
+            Self::InvalidConfig => "`errors` says where, what is valid, and what is near.",
             Self::MalformedBody => "Send one JSON text.",
             Self::InvalidBody | Self::InvalidQuery => "`errors` says where and what is valid.",
             Self::UnfitService => "`errors` says what is missing, and the line to write.",

@@ -176,7 +176,7 @@ async fn read(client: &Client, pane: Pane, name: &str) -> Result<Vec<String>, Cl
             view::service(&answer.read::<ServiceDetail>()?, paper(&answer))
         }
         Pane::Logs => match client.get(&format!("{place}/-/logs?limit={LOG_LINES}")).await {
-            Ok(answer) => log(&answer.read()?),
+            Ok(answer) => log(&answer.read_as_it_is()?),
             Err(ClientError::Problem(told)) if told.status == 404 => {
                 "logs are not offered by this server".to_owned()
             }

@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style};
 use processpype_api::{LogLevel, LogRecord};
 use serde_json::Value;
 
+use crate::clean::clean;
 use crate::print::{BOLD, DIM};
 
 /// What joins the lines of a message.
@@ -49,20 +50,6 @@ fn field(value: &Value) -> String {
 
 fn lines(message: &str) -> String {
     message.lines().map(clean).collect::<Vec<_>>().join(CONTINUATION)
-}
-
-/// Escapes what a terminal obeys, and what turns the direction of writing.
-fn clean(text: &str) -> String {
-    let turns = |c| {
-        let ranges = ['\u{200e}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-        ranges.iter().any(|range| range.contains(&c))
-    };
-    let obeys = |c: char| c.is_control() || turns(c);
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        if obeys(c) { clean.extend(c.escape_unicode()) } else { clean.push(c) }
-    }
-    clean
 }
 
 fn style_of(level: LogLevel) -> Style {

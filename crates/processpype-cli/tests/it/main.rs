@@ -14,6 +14,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
+use crate::membership::info;
+
+/// When the process that answers began.
+const BEGAN: &str = "2026-11-26T10:00:00.000Z";
+
 /// What the program printed, and its exit code.
 #[derive(Debug)]
 struct Ran {
@@ -104,7 +109,18 @@ fn help_is_golden() {
     let ran = run(&["--help"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     golden("help.txt", &ran.out);
-    for verb in ["start", "register", "shutdown", "events", "logs", "metrics", "level"] {
+    for verb in [
+        "start",
+        "register",
+        "shutdown",
+        "configure",
+        "reload",
+        "config",
+        "events",
+        "logs",
+        "metrics",
+        "level",
+    ] {
         golden(&format!("help-{verb}.txt"), &run(&[verb, "--help"]).out);
     }
 }
@@ -213,9 +229,11 @@ fn a_stream_that_breaks_goes_on_where_it_broke() {
     let closing = "event: closing\ndata: {}\n\n";
     let second = stream(&format!("{lagged}{}{closing}", event(10)));
     let page = r#"{"events":[],"next":0,"last":0,"lost":0}"#;
-    let (url, serving) = serve(vec![answer("200 OK", "application/json", page), first, second]);
+    let page = answer("200 OK", "application/json", page);
+    let (url, serving) = serve(vec![page, info(BEGAN), first, info(BEGAN), second]);
     let ran = run(&["-u", &url, "events", "-f", "--service", "db"]);
-    let heads = &serving.join().unwrap()[1..];
+    let heads = serving.join().unwrap();
+    let heads = [&heads[2], &heads[4]];
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let seqs: Vec<&str> =
         ran.out.lines().filter_map(|line| line.split_whitespace().next()).collect();
@@ -229,6 +247,60 @@ fn a_stream_that_breaks_goes_on_where_it_broke() {
         !heads[0].contains("last-event-id") && heads[1].contains("last-event-id: 2"),
         "{heads:?}"
     );
+}
+
+#[test]
+fn the_stream_of_another_process_is_read_from_its_beginning() {
+    let page = r#"{"events":[],"next":40,"last":40,"lost":0}"#;
+    let page = answer("200 OK", "application/json", page);
+    let closing = "event: closing\ndata: {}\n\n";
+    let first = stream(&event(41));
+    let again = stream(&event(1));
+    let last = stream(&format!("{}{closing}", event(2)));
+    let later = "2026-11-26T10:00:09.000Z";
+    let answers = vec![page, info(BEGAN), first, info(later), again, info(later), last];
+    let (url, serving) = serve(answers);
+    let ran = run(&["-u", &url, "events", "-f"]);
+    let heads = serving.join().unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let seqs: Vec<&str> =
+        ran.out.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(seqs, ["41", "1", "2"], "{ran:?}");
+    assert!(ran.err.contains("another process answers: its events follow, from its beginning"));
+    assert!(heads[4].contains("last-event-id: 0\r"), "{heads:?}");
+    assert!(heads[6].contains("last-event-id: 1\r"), "{heads:?}");
+}
+
+#[test]
+fn no_text_of_an_answer_reaches_the_terminal_unescaped() {
+    let error = ",\"error\":{\"message\":\"\\u001b[2Jfake\\nline\",\"kind\":\"failed\",\
+                 \"at\":\"2026-11-26T10:00:00.000Z\"}";
+    let check = |answers: Vec<Vec<u8>>, arguments: &[&str]| {
+        let (url, _) = serve(answers);
+        let ran = run(&[&["-u", &url], arguments].concat());
+        let text = ran.out.clone() + &ran.err;
+        let escaped = text.contains("\\u{1b}[2Jfake\\u{a}line") && !text.contains('\u{1b}');
+        assert!(escaped, "{arguments:?}: {ran:?}");
+    };
+    check(vec![status("error", 2, error)], &["status", "db"]);
+    let why = "{\"service\":\"db\",\"text\":\"t\",\"steps\":[{\"service\":\"db\",\"depth\":0,\
+               \"state\":\"error\",\"since\":\"2026-11-26T10:00:00.000Z\",\
+               \"situation\":\"backoff\",\"text\":\"\\u001b[2Jfake\\nline\",\
+               \"next_at\":null,\"error\":null,\"waits_for\":[]}],\
+               \"roots\":[],\"truncated\":false,\"actions\":[]}";
+    check(vec![answer("200 OK", "application/json", why)], &["why", "db"]);
+    let event = event(1).replace("\"message\":null", "\"message\":\"\\u001b[2Jfake\\nline\"");
+    let json = event.trim().trim_start_matches("id: 1\ndata: ");
+    let page = format!("{{\"events\":[{json}],\"next\":1,\"last\":1,\"lost\":0}}");
+    let page = || answer("200 OK", "application/json", &page);
+    check(vec![page()], &["events"]);
+    let closing = "event: closing\ndata: {}\n\n";
+    let streamed = stream(&format!("{event}{closing}"));
+    check(vec![page(), info(BEGAN), streamed], &["events", "-f"]);
+    let problem = "{\"title\":\"t\",\"status\":503,\"code\":\"start-failed\",\
+                   \"detail\":\"\\u001b[2Jfake\\nline\"}";
+    let problem = answer("503 Service Unavailable", "application/problem+json", problem);
+    check(vec![status("stopped", 1, ""), problem], &["start", "db"]);
 }
 
 fn line(seq: u64) -> String {
@@ -249,7 +321,8 @@ fn a_log_is_followed_from_the_first_line_that_is_shown() {
     let closing = "event: closing\ndata: {}\n\n";
     let first = stream(&line(41));
     let second = stream(&format!("{lagged}{}{closing}", line(50)));
-    let (url, serving) = serve(vec![answer("200 OK", "application/json", &page), first, second]);
+    let page = answer("200 OK", "application/json", &page);
+    let (url, serving) = serve(vec![page, info(BEGAN), first, info(BEGAN), second]);
     let ran = run(&["-u", &url, "logs", "db", "-f", "-n", "1", "--level", "info"]);
     let heads = serving.join().unwrap();
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -262,7 +335,7 @@ fn a_log_is_followed_from_the_first_line_that_is_shown() {
     let path = "/services/db/-/logs";
     assert!(heads[0].starts_with(&format!("GET {path}?limit=1&level=info HTTP")), "{heads:?}");
     let stream = format!("GET {path}/stream?after=40&level=info HTTP");
-    assert!(heads[1].starts_with(&stream) && heads[2].contains("last-event-id: 41"), "{heads:?}");
+    assert!(heads[2].starts_with(&stream) && heads[4].contains("last-event-id: 41"), "{heads:?}");
 }
 
 /// The status of `db` in this state and generation.

@@ -33,7 +33,7 @@ fn accepted(command: &str) -> Vec<u8> {
     json("202 Accepted", &body)
 }
 
-fn info(started_at: &str) -> Vec<u8> {
+pub(crate) fn info(started_at: &str) -> Vec<u8> {
     let body = format!(
         "{{\"title\":\"Shop\",\"version\":\"1\",\"framework\":\"1\",\"profile\":\"debug\",\
          \"features\":[],\"panic\":\"unwind\",\"platform\":\"linux\",\"pid\":1,\

@@ -93,6 +93,12 @@ impl<'a> Scrape<'a> {
             Metric::STREAMS_MAX => {
                 text.sample(&[], self.control.settings.limits.streams as f64);
             }
+            Metric::CONNECTIONS => text.sample(&[], self.control.connections.taken() as f64),
+            Metric::CONNECTIONS_OPEN => text.sample(&[], self.control.connections.open() as f64),
+            Metric::PREVIOUS_RUN_UNCLEAN => {
+                let unclean = self.control.settings.previous_run_unclean;
+                unclean.iter().for_each(|it| text.sample(&[], flag(*it)));
+            }
             Metric::EVENTS_LAGGED => {
                 text.sample(&[], self.control.lagged.load(Relaxed) as f64);
             }

@@ -3,6 +3,8 @@
 //! An address of all interfaces stands for a listener that other machines can reach: who comes over
 //! loopback to such a listener is asked like everybody else.
 
+mod every;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -68,7 +68,7 @@ async fn what_a_service_does_not_have() {
 async fn the_framework_keeps_its_own_paths() {
     let app = App::start().await;
     let post = async |path: &str| app.post(&format!("/services/counter/{path}")).await;
-    for path in ["configure", "configure_and_start", "%73top", "-/x", "-/", "-", "%2D/x"] {
+    for path in ["%73top", "-/x", "-/", "-", "%2D/x"] {
         post(path).await.problem(404, "unknown-path");
     }
     app.get("/services/counter/-/x").await.problem(404, "unknown-path");

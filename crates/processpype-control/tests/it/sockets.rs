@@ -398,6 +398,37 @@ async fn a_client_that_reads_nothing_is_cut() {
 }
 
 #[tokio::test]
+async fn connections_are_counted_until_they_end() {
+    let (_manager, running) = serve(|_| {}).await;
+    let address = running.address().expect("an address");
+    let idle = TcpStream::connect(address).await.expect("it connects");
+    let scrape = format!(
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    let first = exchange(&running, &scrape).await;
+    let counted = |total: u64, open: u64| {
+        (
+            format!("processpype_connections_total {total}\n"),
+            format!("processpype_connections_open {open}\n"),
+        )
+    };
+    let (total, open) = counted(2, 2);
+    assert!(first.contains(&total) && first.contains(&open), "{first}");
+    drop(idle);
+    // The end of a connection is seen when its task has seen it.
+    for asked in 3.. {
+        let next = exchange(&running, &scrape).await;
+        let (total, open) = counted(asked, 1);
+        assert!(next.contains(&total), "{next}");
+        if next.contains(&open) {
+            break;
+        }
+        assert!(asked < 1000, "the first connection never ends: {next}");
+    }
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_told() {
     let (manager, running) = serve(|_| {}).await;
     let mut settings = settings();

@@ -51,6 +51,7 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 mod together;
+mod traits;
 mod view;
 mod words;
 

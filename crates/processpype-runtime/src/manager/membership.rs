@@ -88,11 +88,12 @@ impl Manager {
 
     fn join(
         &self,
-        registration: Registration,
+        mut registration: Registration,
         by: Request,
         accepted: Accepted,
     ) -> Result<(), RegisterError> {
         let mut secrets = Vec::new();
+        registration.spec.joined.get_or_insert_default();
         registration.spec.check_config(&mut secrets).map_err(RegisterError::Config)?;
         let joining = Box::new(Joining { registration, by, accepted });
         self.commands.try_send(Order::Register(joining)).map_err(|error| match error {
@@ -108,7 +109,7 @@ impl Manager {
     /// Says which kinds there are, or everything that is wrong with the section.
     pub fn create(&self, wish: &Wish) -> Result<Spec, CreateError> {
         match &self.shared.creator {
-            Some(creator) => creator.create(wish),
+            Some(creator) => creator.create(self.config_book().document(), wish),
             None => Err(CreateError::UnknownKind { creatable: Vec::new() }),
         }
     }

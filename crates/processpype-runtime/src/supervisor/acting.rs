@@ -25,7 +25,7 @@ impl Supervisor {
         by: &Request,
     ) -> Option<Arc<Acted>> {
         let before = self.cells[id.index()].status().acted.clone();
-        self.show_acted(operation, id, verb, by, by.reason.clone());
+        self.show_acted(operation, id, verb.as_str(), by, by.reason.clone());
         self.append(Event {
             generation: Some(self.machine.generation(id)),
             actor: Some(Arc::clone(&by.actor)),
@@ -34,6 +34,24 @@ impl Supervisor {
             ..self.event(EventKind::Command, Some(id), verb.as_str())
         });
         before
+    }
+
+    /// Shows who changes the configuration of a service.
+    pub(super) fn tell_change(
+        &mut self,
+        operation: OperationId,
+        id: ServiceId,
+        word: &'static str,
+        by: &Request,
+    ) {
+        self.show_acted(operation, id, word, by, by.reason.clone());
+        self.append(Event {
+            generation: Some(self.machine.generation(id)),
+            actor: Some(Arc::clone(&by.actor)),
+            operation: Some(operation),
+            message: by.reason.clone(),
+            ..self.event(EventKind::Command, Some(id), word)
+        });
     }
 
     /// A refused command changed nothing: who acted last is who it was before. The journal keeps
@@ -85,7 +103,7 @@ impl Supervisor {
         }
         let reason: Arc<str> = reason.into();
         for &id in concerned {
-            self.show_acted(operation, id, verb, by, Some(Arc::clone(&reason)));
+            self.show_acted(operation, id, verb.as_str(), by, Some(Arc::clone(&reason)));
         }
     }
 
@@ -93,12 +111,12 @@ impl Supervisor {
         &mut self,
         operation: OperationId,
         id: ServiceId,
-        verb: Verb,
+        verb: &'static str,
         by: &Request,
         reason: Option<Arc<str>>,
     ) {
         let (actor, at) = (Arc::clone(&by.actor), self.clock.now());
-        let acted = Arc::new(Acted { operation, actor, verb: verb.as_str(), reason, at });
+        let acted = Arc::new(Acted { operation, actor, verb, reason, at });
         self.update(id, |status, _| status.acted = Some(acted));
     }
 
@@ -109,6 +127,7 @@ impl Supervisor {
         waiting: &Waiting,
         result: &Result<Done, CommandError>,
     ) {
+        let word = waiting.word();
         let (cause, message) = match result {
             Ok(done) if done.changed => ("done", None),
             Ok(_) => ("unchanged", None),
@@ -122,7 +141,7 @@ impl Supervisor {
         tracing::info!(
             target: "processpype", service = %self.cells[waiting.service.index()].name(),
             actor = &*by.actor, reason = by.reason.as_deref(), operation = operation.0,
-            "{}{} {cause}{}", waiting.verb.as_str(),
+            "{word}{} {cause}{}",
             flags(waiting.verb).map_or(String::new(), |flags| format!(" ({flags})")),
             message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
         );

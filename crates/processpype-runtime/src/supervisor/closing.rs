@@ -8,17 +8,15 @@
 //! 3. Readiness falls before any service is asked to stop, by the drain delay.
 //! 4. Each straggler is named by an event of its own, before the last one.
 
-use std::sync::Arc;
-
 use processpype_core::{
-    CloseCause, EventKind, Generation, OperationId, ServiceId, ServiceName, ServiceState,
+    CloseCause, EventKind, Generation, Machine, OperationId, ServiceId, ServiceName, ServiceState,
 };
 use tokio::time::Instant;
 
 use super::{ABORT_RESERVE, Supervisor};
 use crate::journal::Event;
+use crate::manager::Asked;
 use crate::operation::{CommandError, Done, Request, Shutdown};
-use crate::register::OperationStatus;
 use crate::timers::Due;
 
 /// How an application ended.
@@ -71,6 +69,18 @@ impl Closing {
 // === impl Supervisor ===
 
 impl Supervisor {
+    /// Takes what was asked of the whole application since the last look.
+    pub(super) fn take_asked(&mut self) {
+        match self.shared.take_asked() {
+            Some(Asked::Close) => self.begin_closing(),
+            Some(Asked::Abort) => {
+                self.begin_closing();
+                self.step(Machine::abort_all);
+            }
+            None => {}
+        }
+    }
+
     /// Fails readiness at once; services are asked to stop after the drain delay.
     pub(super) fn begin_closing(&mut self) {
         if self.closing.begun {
@@ -87,21 +97,10 @@ impl Supervisor {
 
     /// Closes the application as a signal does, for somebody who has a name.
     pub(super) fn shut_down(&mut self, by: Request) -> Result<Shutdown, CommandError> {
-        let operation = self.number();
+        let operation = self.open(None, ("shutdown", Vec::new()), &by);
         let changed = !self.closing.begun;
-        self.shared.register.open(OperationStatus {
-            id: operation,
-            verb: "shutdown",
-            flags: Vec::new(),
-            service: None,
-            actor: Arc::clone(&by.actor),
-            reason: by.reason.clone(),
-            key: None,
-            accepted: self.clock.now(),
-            ended: None,
-            result: None,
-        });
-        let done = Done { changed, generation: Generation(0), affected: Vec::new() };
+        let (generation, affected) = (Generation(0), Vec::new());
+        let done = Done { changed, generation, affected, configured: None };
         self.close_record(operation, Ok(done));
         self.closing.by = Some((operation, by));
         self.begin_closing();

@@ -17,7 +17,7 @@ use super::Supervisor;
 impl Supervisor {
     /// Asks, with a deadline that closing may shorten.
     pub(super) fn ask_to_stop(&mut self, id: ServiceId, generation: Generation) {
-        let timeout = self.services[id.index()].options.stop_timeout;
+        let timeout = self.services[id.index()].configured.options.stop_timeout;
         let mut by = Instant::now() + timeout;
         if let Some(closing) = self.closing.services_by() {
             by = by.min(closing);
@@ -65,7 +65,7 @@ impl Supervisor {
         let service = &self.services[id.index()];
         match kind {
             ErrorKind::StartTimeout => {
-                let limit = service.options.start_timeout;
+                let limit = service.configured.options.start_timeout;
                 format!("constructor and `start` took longer than `start_timeout` ({limit:?})")
             }
             ErrorKind::Orphaned => {

@@ -39,6 +39,8 @@ pub(super) struct Keyed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Command(ServiceId, Verb),
+    /// A change of configuration; its digest stands for what it says.
+    Change(ServiceId, u64),
     /// The name of the service; the request's digest stands for the rest.
     Registration(ServiceName),
 }

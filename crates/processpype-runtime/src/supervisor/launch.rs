@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use processpype_config::Document;
 use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -19,9 +20,9 @@ use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
 use crate::clock::{Clock, Timestamp};
+use crate::configuration::{ConfigBook, Configurer};
 use crate::directory::{Directory, Places};
 use crate::group;
-use crate::host::Host;
 use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
 use crate::levels::LevelSwitch;
@@ -74,6 +75,10 @@ pub struct Launch {
     pub seed: u64,
     /// What is taken out of every text that a service makes public.
     pub scrub: Scrub,
+    /// What the layers of the configuration say.
+    pub document: Document,
+    /// What checks configuration while the application runs; without it none can be changed.
+    pub configurer: Option<Arc<dyn Configurer>>,
     /// How levels of the log are changed, if the log is the application's.
     pub levels: LevelSwitch,
     /// Makes services of kinds for those who register over the API.
@@ -104,6 +109,8 @@ impl Launch {
             scrub: Scrub::default(),
             levels: LevelSwitch::default(),
             creator: None,
+            document: Document::empty(),
+            configurer: None,
             unclean_end: None,
             recording: None,
         }
@@ -136,24 +143,19 @@ impl Blueprint {
             vacancies: Vacancies::default(),
             most: self.specs.len() + REGISTERED_MAX,
             leaving: Vec::new(),
+            rules_changed: false,
             families,
         };
         let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
         let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let shared = Arc::new(Shared::new(
-            directory,
-            launch.creator.clone(),
-            journal,
-            launch.clock,
-            Host::new(launch.services.clone()),
-            reports.clone(),
-        ));
-        shared.recording.store(launch.recording.clone().map(Arc::new));
         let services = self.specs.into_iter().zip(options).zip(wirings);
-        let services =
-            services.map(|((spec, options), wiring)| Service::new(spec, options, wiring, now));
+        let service = |((spec, options), wiring)| Service::new(spec, options, wiring, now);
+        let services: Vec<Service> = services.map(service).collect();
+        let book = first_book(&launch, &cells, &services);
+        let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
+        shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
@@ -173,6 +175,8 @@ impl Blueprint {
             next_operation: 1,
             keys: HashMap::new(),
             actions: Vec::new(),
+            reloads: HashMap::new(),
+            failed_changes: VecDeque::new(),
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),
             members,
@@ -216,4 +220,11 @@ impl Blueprint {
         let section = self.specs[id.index()].section.clone();
         Wiring { section, bindings, shared: self.shared.clone() }
     }
+}
+
+/// What is configured when an application starts.
+fn first_book(launch: &Launch, cells: &[Arc<Cell>], services: &[Service]) -> ConfigBook {
+    let held = cells.iter().zip(services);
+    let held = held.map(|(cell, it)| (cell.name().clone(), Arc::clone(&it.configured)));
+    ConfigBook { revision: 1, document: launch.document.clone(), services: held.collect() }
 }

@@ -34,7 +34,6 @@ use crate::metrics::Families;
 use crate::newcomer::{RegisterError, Registered, Registration};
 use crate::operation::{Done, Foreseen, ForeseenStep, Request};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
-use crate::register::OperationStatus;
 use crate::timers::Due;
 
 /// What the loop knows of the application as a whole, to let services join and leave.
@@ -50,6 +49,8 @@ pub(super) struct Members {
     pub(super) families: Arc<Families>,
     /// Who has left, and is still named by what is being done.
     pub(super) leaving: Vec<ServiceId>,
+    /// Some service lives by other rules than those that readers see.
+    pub(super) rules_changed: bool,
 }
 
 /// A service that has a place and providers, and is not there yet.
@@ -109,40 +110,18 @@ impl Supervisor {
             joined.expect("a copy of the machine has taken it");
         });
         self.show_members();
-        let operation = self.number();
-        self.open_registration(operation, &name, start, &by);
+        let flags = if start { vec!["start"] } else { Vec::new() };
+        let operation = self.open(Some(name.clone()), ("register", flags), &by);
+        self.keep_key(operation, What::Registration(name.clone()), &by);
         self.tell_member(at, "registered", Some(operation), &by);
         let start = if start {
             Some(self.give(operation, at, START, by))
         } else {
-            let done = Done { changed: true, generation, affected: Vec::new() };
+            let done = Done { changed: true, generation, affected: Vec::new(), configured: None };
             self.close_record(operation, Ok(done));
             None
         };
         Ok(Registered { name, generation, operation, start })
-    }
-
-    /// Keeps the operation; it ends at once, or with the start.
-    fn open_registration(
-        &mut self,
-        id: OperationId,
-        name: &ServiceName,
-        start: bool,
-        by: &Request,
-    ) {
-        self.shared.register.open(OperationStatus {
-            id,
-            verb: "register",
-            flags: if start { vec!["start"] } else { Vec::new() },
-            service: Some(name.clone()),
-            actor: Arc::clone(&by.actor),
-            reason: by.reason.clone(),
-            key: by.key.clone(),
-            accepted: self.clock.now(),
-            ended: None,
-            result: None,
-        });
-        self.keep_key(id, What::Registration(name.clone()), by);
     }
 
     /// Says what a registration would do.
@@ -153,7 +132,7 @@ impl Supervisor {
         let Prepared { at, newcomer, .. } = self.prepare(registration)?;
         let tried = self.try_to_join(at, &newcomer, registration.start)?;
         let generation = tried.generation(at);
-        let done = Done { changed: true, generation, affected: Vec::new() };
+        let done = Done { changed: true, generation, affected: Vec::new(), configured: None };
         let mut foreseen = Foreseen {
             result: Some(Ok(done)),
             steps: Vec::new(),
@@ -183,7 +162,7 @@ impl Supervisor {
     fn prepare(&mut self, registration: &Registration) -> Result<Prepared, RegisterError> {
         self.vacate();
         let Registration { spec, group, .. } = registration;
-        self.check_room(&spec.name)?;
+        self.check_place(&spec.name)?;
         let next = self.services.len() as u32;
         let (at, after) = self.members.vacancies.place(&spec.name, next);
         let group = group.as_ref().map(|name| self.members.group(name)).transpose()?;
@@ -195,7 +174,7 @@ impl Supervisor {
         Ok(Prepared { at, bound, newcomer })
     }
 
-    fn check_room(&self, name: &ServiceName) -> Result<(), RegisterError> {
+    fn check_place(&self, name: &ServiceName) -> Result<(), RegisterError> {
         if self.closing.has_begun() {
             return Err(RegisterError::Closing);
         }
@@ -220,7 +199,10 @@ impl Supervisor {
                     kind_name: Arc::clone(&spec.kind_name),
                     kind: Arc::clone(&service.kind),
                     section: Section::default(),
-                    options: Options::clone(&service.options),
+                    keys: Section::default(),
+                    fingerprint: 0,
+                    joined: None,
+                    options: Options::clone(&service.configured.options),
                     uses: Vec::new(),
                     depends_on: Vec::new(),
                     edges: Vec::new(),
@@ -250,7 +232,7 @@ impl Supervisor {
         group: Option<usize>,
     ) -> Option<NamedEdge> {
         let group = &self.members.groups[group?];
-        let is_enabled = |id: &&ServiceId| self.services[id.index()].options.enabled;
+        let is_enabled = |id: &&ServiceId| self.services[id.index()].configured.options.enabled;
         let before = group.members.iter().rev().find(is_enabled)?;
         if group.strategy != Strategy::RestForOne || !spec.options.enabled {
             return None;
@@ -393,11 +375,25 @@ impl Supervisor {
     }
 
     /// Shows who is there.
-    fn show_members(&self) {
-        let stays = |id: &ServiceId| !self.members.leaving.contains(id);
-        let ids = self.machine.graph().services().filter(stays);
-        let mut ids: Vec<ServiceId> =
-            ids.filter(|id| self.services.get(id.index()).is_some()).collect();
+    ///
+    /// What is configured goes with them: whoever prepares a change on what held before is sent
+    /// back.
+    fn show_members(&mut self) {
+        self.show_layout();
+        self.publish_book(None);
+    }
+
+    /// Who is there, and not about to be forgotten.
+    pub(super) fn members_here(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        let stays = |id: &ServiceId| {
+            !self.members.leaving.contains(id) && self.services.get(id.index()).is_some()
+        };
+        self.machine.graph().services().filter(stays)
+    }
+
+    /// Shows who is there, and by what rules.
+    pub(super) fn show_layout(&self) {
+        let mut ids: Vec<ServiceId> = self.members_here().collect();
         ids.sort_by(|one, other| {
             self.cells[one.index()].name().cmp(self.cells[other.index()].name())
         });
@@ -409,8 +405,8 @@ impl Supervisor {
                 (status.name.clone(), Arc::clone(&status.kind))
             };
             let service = &self.services[id.index()];
-            let (made_by, options) = (Arc::clone(&service.kind), service.options.clone());
-            LaidOut { name, kind, made_by, options }
+            let options = Arc::clone(&service.configured.options);
+            LaidOut { name, kind, made_by: Arc::clone(&service.kind), options }
         });
         let place = |id: ServiceId| places[id.index()];
         let edges = self.members.edges.iter().map(|edge| NamedEdge {

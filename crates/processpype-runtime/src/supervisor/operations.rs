@@ -42,6 +42,13 @@ impl Supervisor {
                     }
                 }
             }
+            Order::Change(order, accepted) => {
+                let _ = accepted.send(self.accept_change(*order));
+            }
+            Order::Reload(order, accepted) => {
+                let _ = accepted.send(self.accept_reload(*order));
+            }
+            Order::ReloadRefused(by, message) => self.tell_reload_refused(&by, message),
             Order::Foresee(service, verb, by, answer) => {
                 let _ = answer.send(self.foresee(service, verb, &by));
             }
@@ -91,16 +98,10 @@ impl Supervisor {
         if self.closing.has_begun() && !matches!(verb, Verb::Stop { .. }) {
             return Err(CommandError::Closing);
         }
-        let id = self.number();
-        self.open(id, service, verb, &by);
+        let name = self.cells[service.index()].name().clone();
+        let id = self.open(Some(name), (verb.as_str(), register::flags(verb)), &by);
+        self.keep_key(id, What::Command(service, verb), &by);
         Ok(self.give(id, service, verb, by))
-    }
-
-    /// Numbers an operation.
-    pub(super) fn number(&mut self) -> OperationId {
-        let id = OperationId(self.next_operation);
-        self.next_operation += 1;
-        id
     }
 
     /// Gives a command whose operation is open to the machine.
@@ -119,8 +120,17 @@ impl Supervisor {
         let before = self.tell_command(id, service, verb, &by);
         let given = by.clone();
         let senders = vec![sender];
-        let waiting =
-            Waiting { service, verb, by, cancelled: None, before, affected, mark, senders };
+        let waiting = Waiting {
+            service,
+            verb,
+            by,
+            cancelled: None,
+            before,
+            affected,
+            mark,
+            senders,
+            change: None,
+        };
         match stale {
             Some(stale) => self.end(id, waiting, &Err(stale)),
             None => {
@@ -136,24 +146,31 @@ impl Supervisor {
         Operation::new(id, receiver)
     }
 
-    /// Keeps the operation, and the request if it has a key.
-    fn open(&mut self, id: OperationId, service: ServiceId, verb: Verb, by: &Request) {
+    /// Gives an operation its number, and keeps it.
+    pub(super) fn open(
+        &mut self,
+        service: Option<ServiceName>,
+        (verb, flags): (&'static str, Vec<&'static str>),
+        by: &Request,
+    ) -> OperationId {
+        let id = OperationId(self.next_operation);
+        self.next_operation += 1;
         self.shared.register.open(OperationStatus {
             id,
-            verb: verb.as_str(),
-            flags: register::flags(verb),
-            service: Some(self.cells[service.index()].name().clone()),
+            verb,
+            flags,
+            key: by.key.clone().filter(|_| service.is_some()),
+            service,
             actor: Arc::clone(&by.actor),
             reason: by.reason.clone(),
-            key: by.key.clone(),
             accepted: self.clock.now(),
             ended: None,
             result: None,
         });
-        self.keep_key(id, What::Command(service, verb), by);
+        id
     }
 
-    fn stale(&self, service: ServiceId, by: &Request) -> Option<CommandError> {
+    pub(super) fn stale(&self, service: ServiceId, by: &Request) -> Option<CommandError> {
         let generation = self.machine.generation(service);
         let expects = by.expects.as_ref()?;
         (!expects.contains(&generation)).then_some(CommandError::Stale { generation })
@@ -187,6 +204,9 @@ impl Supervisor {
                 Lookup::Unknown => CancelError::Unknown,
             });
         };
+        if waiting.change.is_some() {
+            return Err(CancelError::IsConfigured);
+        }
         if matches!(waiting.verb, Verb::Stop { .. } | Verb::Deregister { .. }) {
             return Err(CancelError::IsStop);
         }
@@ -242,12 +262,20 @@ impl Supervisor {
     /// The machine has ended an operation.
     pub(super) fn finish(&mut self, operation: OperationId, outcome: Outcome) {
         let Some(waiting) = self.operations.remove(&operation) else { return };
+        if waiting.change.is_some() {
+            return self.finish_change(operation, waiting, outcome);
+        }
         let result = self.outcome(waiting.service, outcome, Some(&waiting));
         self.end(operation, waiting, &result);
     }
 
     /// Ends an operation: in the register, in the journal, and for whoever waits.
-    fn end(&mut self, id: OperationId, mut waiting: Waiting, result: &Result<Done, CommandError>) {
+    pub(super) fn end(
+        &mut self,
+        id: OperationId,
+        mut waiting: Waiting,
+        result: &Result<Done, CommandError>,
+    ) {
         let is_refused = matches!(
             result,
             Err(CommandError::Disabled
@@ -267,6 +295,9 @@ impl Supervisor {
             // Nobody may be waiting for the end any more; it is in the journal.
             let _ = sender.send(result.clone());
         }
+        if let Some(reload) = waiting.change.and_then(|change| change.reload()) {
+            self.note_reloaded(reload, result);
+        }
     }
 
     /// Keeps how an operation ended, and forgets the oldest one with its key.
@@ -282,7 +313,7 @@ impl Supervisor {
         status.acted.as_ref().is_some_and(|acted| acted.operation == id)
     }
 
-    fn outcome(
+    pub(super) fn outcome(
         &self,
         service: ServiceId,
         outcome: Outcome,
@@ -294,7 +325,8 @@ impl Supervisor {
                 // What had no effect affects nobody; a cascade touches others all the same.
                 let touched = |it: &&Waiting| changed || it.verb == Verb::Stop { cascade: true };
                 let affected = waiting.filter(touched).map(|it| it.affected.clone());
-                Ok(Done { changed, generation, affected: affected.unwrap_or_default() })
+                let affected = affected.unwrap_or_default();
+                Ok(Done { changed, generation, affected, configured: None })
             }
             Outcome::Superseded if waiting.is_some_and(|it| it.cancelled.is_some()) => {
                 Err(CommandError::Cancelled)

@@ -18,7 +18,6 @@ use super::{Supervisor, recovery::seconds};
 use crate::clock::Timestamp;
 use crate::journal::Event;
 use crate::operation::{CommandError, Done, PauseInfo, Paused, Request};
-use crate::register::OperationStatus;
 use crate::timers::Due;
 
 /// How long automatic restarts may be paused at a time.
@@ -115,22 +114,9 @@ impl Supervisor {
         by: &Request,
         changed: bool,
     ) -> OperationId {
-        let id = OperationId(self.next_operation);
-        self.next_operation += 1;
-        self.shared.register.open(OperationStatus {
-            id,
-            verb,
-            flags: Vec::new(),
-            service,
-            actor: Arc::clone(&by.actor),
-            reason: by.reason.clone(),
-            key: None,
-            accepted: self.clock.now(),
-            ended: None,
-            result: None,
-        });
-        let done = Done { changed, generation: Generation(0), affected: Vec::new() };
-        self.close_record(id, Ok(done));
+        let id = self.open(service, (verb, Vec::new()), by);
+        let (generation, affected) = (Generation(0), Vec::new());
+        self.close_record(id, Ok(Done { changed, generation, affected, configured: None }));
         id
     }
 

@@ -53,6 +53,9 @@ impl Supervisor {
     /// A transition happened.
     pub(super) fn publish_change(&mut self, change: Change) {
         let (id, now) = (change.service, self.clock.now());
+        if change.from == ServiceState::Running {
+            self.keep_offered(id);
+        }
         if change.to == ServiceState::Starting {
             self.services[id.index()].started = now;
         }

@@ -156,7 +156,7 @@ impl Supervisor {
     pub(super) fn retry(&mut self, id: ServiceId, generation: Generation) {
         let now = self.clock.now();
         let service = &mut self.services[id.index()];
-        let (options, restarts) = (service.options.restart, &mut service.restarts);
+        let (options, restarts) = (service.configured.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
         let failures = restarts.failures();
         let mut verdict = failures.history.record(now.0, healthy, &options);
@@ -187,7 +187,7 @@ impl Supervisor {
     pub(super) fn pause(&mut self, id: ServiceId, generation: Generation) {
         let now = self.clock.now();
         let service = &mut self.services[id.index()];
-        let (options, restarts) = (service.options.restart, &mut service.restarts);
+        let (options, restarts) = (service.configured.options.restart, &mut service.restarts);
         let healthy = restarts.healthy_since.map(|since| since.0);
         let attempt = restarts.failures().history.pause(now.0, healthy, &options);
         let delay = options.backoff.delay(attempt, self.chance.next());
@@ -283,7 +283,7 @@ impl Supervisor {
         let failures = service.restarts.failures.as_ref();
         let text = match group.filter(|_| failures.is_some_and(|it| it.group_gave_up)) {
             Some(group) => format!("{} of group `{}`", gave_up(&group.options), group.name),
-            None => gave_up(&service.options.restart),
+            None => gave_up(&service.configured.options.restart),
         };
         self.tell_restart(id, "exhausted", &format!("{text}; a start tries again"));
     }

@@ -207,6 +207,6 @@ impl Supervisor {
 impl Service {
     /// Begins anew with each generation.
     pub(super) fn begin_watch(&mut self) {
-        self.watch = Watch::of(&self.options);
+        self.watch = Watch::of(&self.configured.options);
     }
 }

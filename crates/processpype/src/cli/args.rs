@@ -65,7 +65,12 @@ pub(super) enum Verb {
     /// Print the OpenAPI document of the control API.
     Openapi,
     /// Show every value that holds, where it comes from and what it overrides; secrets are masked.
-    Config,
+    Config {
+        /// What holds in the running application, instead of what the configuration says now; of
+        /// one service, or of all.
+        #[arg(long, value_name = "SERVICE", num_args = 0..=1, default_missing_value = "")]
+        remote: Option<String>,
+    },
     /// Print the script that lets a shell complete this command line.
     Completions {
         /// The shell.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use processpype_cli::{ClientExit, ClientVerb, Session, Target};
 
 use super::print::remark;
+use crate::access::ListenerSection;
 use crate::application::Application;
 use crate::recorder::EventsSection;
 use crate::settings::ServerSection;
@@ -46,12 +47,24 @@ pub(super) fn target(application: &Application) -> Result<Target, String> {
         let document = load(&application.sources)?;
         document.root().get("server").read::<ServerSection>()
     };
-    let ServerSection { host, port, api_prefix, tls, .. } =
-        read().map_err(|report| report.to_string())?;
+    let server = read().map_err(|report| report.to_string())?;
+    let (host, port, is_secure) = place(&server)?;
     if port == 0 {
-        return Err("`server.port` is 0: the running application took a free one, which its log \
-                    names"
-            .to_owned());
+        let key = if server.listeners.is_empty() { "server.port" } else { "the port" };
+        return Err(format!(
+            "`{key}` is 0: the running application took a free one, which its log names"
+        ));
     }
-    Ok(Target::of_server(&host, port, &api_prefix).secure(tls.is_some()))
+    Ok(Target::of_server(&host, port, &server.api_prefix).secure(is_secure))
+}
+
+/// Returns host and port of the control API, and whether TLS is spoken there: of the first listener
+/// that shows it and can be reached over TCP.
+fn place(server: &ServerSection) -> Result<(String, u16, bool), String> {
+    if server.listeners.is_empty() {
+        return Ok((server.host.clone(), server.port, server.tls.is_some()));
+    }
+    server.listeners.iter().find_map(ListenerSection::control_place).ok_or_else(|| {
+        "no listener in `server.listeners` shows `control` at an address and a port".to_owned()
+    })
 }

@@ -26,6 +26,7 @@ observability: {logging: {level: debug, format: FORMAT}}
 secrets: {backends: {b: {kind: env}}}
 server:
   creatable_kinds: [vault]
+  limits: {writes: {burst: 100000, per_second: 100000}}
   auth:
     tokens:
       - {name: file, role: viewer, token: 'kanarie"\-in-a-token-of-the-file'}
@@ -119,6 +120,19 @@ const OUTSIDE: [&str; 17] = [
     r#"{"start": "kanarie", "config": {"password": "kanarie"}}"#,
 ];
 
+/// What is configured while it runs, with a secret in it, and what that is answered with.
+const CONFIGURED: [(&str, u16); 8] = [
+    (r#"{"pasword": "kanarie"}"#, 422),
+    (r#"{"password": ["kanarie"]}"#, 422),
+    (r#"{"password": {"kanarie": 1}}"#, 422),
+    (r#"{"password": "kanarie", "gives_away": "nowhere"}"#, 422),
+    (r#"{"password": "kanarie", "enabled": "kanarie"}"#, 422),
+    (r#"{"password": "kanarie", "depends_on": ["kanarie"]}"#, 422),
+    (r#"{"password": "kanarie-away", "gives_away": "status"}"#, 200),
+    // It fails with this one, and has its old one again.
+    (r#"{"password": "kanarie-back", "gives_away": "error"}"#, 409),
+];
+
 /// Configurations that are wrong, with a secret near to what is wrong.
 const WRONG: [&str; 29] = [
     "services: {v: {kind: vault, pasword: kanarie}}",
@@ -199,7 +213,8 @@ fn verbs_below_verbs_are_listed_too() {
 const SERVICE: &str = "SERVICE";
 
 /// What verbs that ask may want.
-const WANTS: [&[&str]; 3] = [&[], &[SERVICE], &["vault", SERVICE]];
+const WANTS: [&[&str]; 4] =
+    [&[], &[SERVICE], &["vault", SERVICE], &[SERVICE, "password=kanarie-over"]];
 
 /// A verb that asks a running application, and what it wants beside flags.
 #[derive(Debug)]
@@ -373,6 +388,51 @@ fn join(app: &Playground) -> Vec<String> {
     joined.to_vec()
 }
 
+/// Configures a service, well and badly, by HTTP and by command line; then shows what holds.
+fn configure(app: &Playground, service: &str) {
+    let (right, url) = (app.bearer(), format!("http://{}", app.address));
+    let headers = [("Authorization", &*right), ("Content-Type", "application/json")];
+    let path = format!("/services/{service}");
+    for (body, expected) in CONFIGURED {
+        for (method, place) in [
+            ("POST", "/configure?dry_run=true&wait=10s"),
+            ("PUT", "/-/config?dry_run=true&wait=10s"),
+            ("POST", "/configure_and_start?wait=10s"),
+            ("PUT", "/-/config?wait=10s"),
+        ] {
+            let path = format!("{path}{place}");
+            let answer = http::request(app.address, method, &path, &headers, body.as_bytes());
+            let expected =
+                if place.contains("dry_run") && expected == 409 { 200 } else { expected };
+            assert_eq!(answer.status, expected, "{method} {path} {body}: {answer:?}");
+            clean(&format!("{method} {path} {body}"), &format!("{answer:?}"));
+        }
+        let body: Value = serde_json::from_str(body).unwrap();
+        let set = body.as_object().unwrap().iter().map(|(key, value)| format!("{key}={value}"));
+        let set: Vec<String> = set.collect();
+        by_command(app, &["configure", service, "--dry-run"], &set);
+        by_command(app, &["configure", service], &set);
+        for shown in [&["config", "--remote"][..], &["config", "--remote", service]] {
+            by_command(app, shown, &[]);
+        }
+        clean("status", &app.service(service).to_string());
+    }
+    let words = ["why", service, "--url", &url];
+    clean("why", &run_in(&words, &[app.at_home()]).stdout);
+}
+
+/// Asks with the command line, as text and as JSON.
+fn by_command(app: &Playground, words: &[&str], more: &[String]) {
+    let url = format!("http://{}", app.address);
+    for json in [&[][..], &["--json"]] {
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let words = [words, &more, &["--url", &url], json].concat();
+        let printed = run_in(&words, &[app.at_home()]);
+        assert!(matches!(printed.code, Some(0 | 1)), "{words:?}: {printed:?}");
+        clean(&format!("{words:?}"), &(printed.stdout + &printed.stderr));
+    }
+}
+
 /// Registers with the command line, whose section stands in a file.
 fn by_hand(app: &Playground, body: &Value) {
     let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
@@ -402,6 +462,8 @@ fn check_running(format: &str) {
     let services: Vec<String> =
         services.map(|service| service["name"].as_str().unwrap().to_owned()).collect();
     let document = app.get("/openapi.json").json();
+    configure(&app, "status");
+    configure(&app, "file");
     // What joins is seen by all that is asked, and what removes services takes only that out.
     let joined = join(&app);
     let all = [&services[..], &joined].concat();
@@ -410,6 +472,7 @@ fn check_running(format: &str) {
             look_at(&app, &method, &path, is_stream);
         }
     }
+    configure(&app, &joined[0]);
     let (kept, removed) = joined.split_at(1);
     for (_, path, _) in endpoints(&document, removed).iter().filter(|it| it.0 == "DELETE") {
         look_at(&app, "DELETE", path, false);

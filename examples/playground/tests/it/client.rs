@@ -236,6 +236,18 @@ fn the_own_file_says_where_it_listens() {
     let printed =
         run(&["status", "disk", "-c", file, "-s", &port, "-s", "services.x.kind=nothing"]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
+    // The first listener that shows the control API and can be reached.
+    let listeners = format!(
+        "server.listeners=[{{address: 'unix:/nowhere/x'}}, {{address: '127.0.0.1:1', expose: \
+         [probes]}}, {{address: 'localhost:{}'}}, {{address: '127.0.0.1:2'}}]",
+        app.address.port()
+    );
+    let printed = run(&["status", "disk", "-c", file, "-s", &listeners]);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    let sockets = "server.listeners=[{address: 'unix:/nowhere/x'}]";
+    let printed = run(&["status", "disk", "-c", file, "-s", sockets]);
+    assert_eq!(printed.code, Some(78), "{printed:?}");
+    assert!(printed.stderr.contains("no listener in `server.listeners`"), "{printed:?}");
     let printed = run(&["status", "-c", file, "-s", "server.port=0"]);
     assert_eq!(printed.code, Some(78), "{printed:?}");
     assert!(printed.stderr.contains("--url"), "{printed:?}");

@@ -68,6 +68,14 @@ fn a_run_that_ends_as_it_should_is_whole_in_the_file() {
     next.terminate().check(0);
 }
 
+/// Checks what the metrics say about the run before.
+#[track_caller]
+fn check_unclean(app: &Playground, value: &str) {
+    let scrape = app.get("/metrics").body;
+    let sample = format!("processpype_previous_run_unclean {value}");
+    assert!(scrape.lines().any(|line| line == sample), "{scrape}");
+}
+
 #[test]
 fn a_killed_run_is_told_at_the_next_start() {
     let events = Events::new();
@@ -88,8 +96,10 @@ fn a_killed_run_is_told_at_the_next_start() {
     assert_eq!(causes(&next, "application"), ["starting", "unclean-end", "settled"]);
     next.logged("the previous run ended uncleanly: its last event is number");
     next.logged("bytes of a torn record were cut");
+    check_unclean(&next, "1");
     next.terminate().check(0);
     let last = events.start();
+    check_unclean(&last, "0");
     assert_eq!(causes(&last, "application"), ["starting", "settled"], "told once");
 }
 

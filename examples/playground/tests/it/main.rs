@@ -21,6 +21,7 @@ mod logs;
 mod members;
 mod night;
 mod order;
+mod reload;
 mod signals;
 mod status;
 mod storm;

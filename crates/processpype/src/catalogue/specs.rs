@@ -67,6 +67,8 @@ pub(crate) struct Specs<'a> {
 struct Split {
     keys: ServiceKeys,
     own: Section,
+    /// The framework's half, as it is written.
+    written: Section,
 }
 
 // === impl Template ===
@@ -105,14 +107,13 @@ impl Template {
         Self { kind_name, kind, said: None, is_declared: false }
     }
 
-    #[allow(dead_code, reason = "a change at run time asks for it")]
     /// What the framework's keys are where no section says anything.
     pub(crate) fn options(&self) -> Options {
         self.said.as_ref().map_or_else(Options::default, |said| said.options.clone())
     }
 
     /// The specification by code alone.
-    fn spec(&self, name: ServiceName, section: Section) -> Spec {
+    fn spec(&self, name: ServiceName, section: Section, keys: Section) -> Spec {
         let nothing = Said::default();
         let said = self.said.as_deref().unwrap_or(&nothing);
         let origin = || EdgeOrigin::Code;
@@ -131,6 +132,9 @@ impl Template {
             kind_name: Arc::clone(&self.kind_name),
             kind: Arc::clone(&self.kind),
             section,
+            keys,
+            fingerprint: 0,
+            joined: None,
             options: said.options.clone(),
             uses: said.uses.iter().map(choice).collect(),
             depends_on: said.depends_on.iter().map(|to| (to.clone(), origin())).collect(),
@@ -150,14 +154,14 @@ pub(crate) fn lay(
     (defaults, defaults_fit): (&DefaultsSection, bool),
     problems: &mut Problems,
 ) -> Spec {
-    let Split { keys, own } = split(section, problems);
+    let Split { keys, own, written } = split(section, problems);
     if template.is_declared && keys.kind.is_some() {
         let problem = section
             .get("kind")
             .problem(format!("`{name}` is registered in code: its section takes no `kind`"));
         problems.add(problem.help("remove the key, or name the service otherwise").into());
     }
-    let mut spec = template.spec(name, own);
+    let mut spec = template.spec(name, own, written);
     let own = section.get("restart").exists();
     let level = keys.log_level.or(defaults.log_level);
     spec.options.log_level = level.map(processpype_telemetry::Level::as_str);
@@ -173,8 +177,8 @@ pub(crate) fn lay(
 
 /// Splits a section into the framework's keys and the service's own.
 fn split(section: &Section, problems: &mut Problems) -> Split {
-    let (keys, own) = section.split(&FRAMEWORK_KEYS);
-    Split { keys: problems.keep(keys.read()), own }
+    let (written, own) = section.split(&FRAMEWORK_KEYS);
+    Split { keys: problems.keep(written.read()), own, written }
 }
 
 /// Checks the section `defaults` by itself. Returns whether it is right.

@@ -1,0 +1,388 @@
+//! Configuration over HTTP: what holds, changes of one service, and the reload of the files.
+//!
+//! # Invariants
+//!
+//! 1. As with commands: from its first byte to its acceptance a change runs detached from the
+//!    connection, every wait is bounded, and the actor comes from the credential.
+//! 2. A problem in a body has the JSON Pointer of its place, and shows a value only where the
+//!    schema knows it to be harmless.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::Response;
+use processpype_api::{
+    Accepted, Code, ConfigAnswer, ConfigForeseen, EndpointId, Fault, Problem, Reloaded,
+    ServiceConfig, ServiceConfigured, ServiceReloaded,
+};
+use processpype_config::{Layer, Report};
+use processpype_runtime::{
+    CommandError, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Done, Operation,
+    Refused, ReloadPreview, Reloading, Request as By,
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::commands::{self, did_you_mean};
+use crate::convert;
+use crate::gate;
+use crate::precondition::Conditions;
+use crate::query::Query;
+use crate::refusal::{self, busy};
+use crate::reply;
+use crate::server::Control;
+use crate::status;
+
+/// How long a reason may be, in characters.
+const REASON_CHARS: usize = 500;
+
+/// How long what came over the API holds.
+const NOTE: &str = "it lies over the files until it is removed or the process ends; restarts of \
+    the service and reloads keep it";
+
+/// A change as it was asked for.
+#[derive(Clone, Debug)]
+struct Asked {
+    id: EndpointId,
+    service: String,
+    wait: Duration,
+    is_dry: bool,
+    reason: Option<String>,
+    conditions: Conditions,
+}
+
+/// What became of a change when it was handed over.
+enum Handed {
+    Operation(Operation),
+    Preview(ConfigPreview),
+}
+
+/// What became of a reload when it was handed over.
+enum Loaded {
+    Begun(Reloading),
+    Preview(ReloadPreview),
+}
+
+/// Answers what holds for a service.
+pub(crate) fn config(control: &Control, name: &str) -> Result<Response, Problem> {
+    status::known(control, name)?;
+    let revision = control.manager.config_book().revision();
+    let Some(values) = control.manager.config(name) else {
+        return Err(problem(name, &CommandError::NotConfigurable));
+    };
+    let values = values.iter().map(convert::config_value).collect();
+    let told = ServiceConfig { service: name.to_owned(), revision, values };
+    Ok(reply::json(StatusCode::OK, &told))
+}
+
+/// Carries out `PUT` and `DELETE …/-/config`, `POST …/configure` and `…/configure_and_start`.
+pub(crate) async fn configure(
+    control: &Arc<Control>,
+    id: EndpointId,
+    name: &str,
+    request: Request,
+) -> Result<Response, Problem> {
+    status::known(control, name)?;
+    let asked = Asked::read(control, id, name, &request)?;
+    let handing_over = {
+        let (control, asked) = (Arc::clone(control), asked.clone());
+        async move { hand_over(&control, &asked, request).await }
+    };
+    let operation = match detached(control, handing_over).await? {
+        Handed::Operation(operation) => operation,
+        Handed::Preview(preview) => return Ok(asked.foreseen(&preview)),
+    };
+    let id = operation.id();
+    match timeout(asked.wait, operation.outcome()).await {
+        Ok(Ok(done)) => Ok(asked.done(id.0, &done)),
+        Ok(Err(error)) => Err(problem(name, &error).operation(id.0)),
+        Err(_) => asked.accepted(control, id.0),
+    }
+}
+
+/// Carries out `POST /reload`.
+pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<Response, Problem> {
+    let limits = &control.settings.limits;
+    let mut query = Query::of(request.uri());
+    let wait = query.wait("wait", limits.default_wait, limits.max_wait);
+    let is_dry = query.flag("dry_run");
+    query.finish()?;
+    let by = By::by(&gate::actor(&request));
+    let handing_over = {
+        let control = Arc::clone(control);
+        async move {
+            let body = commands::body(&control, request).await?;
+            let by = match &body.reason {
+                Some(reason) => by.because(reason),
+                None => by,
+            };
+            let manager = &control.manager;
+            let asking = async {
+                match is_dry {
+                    true => manager.preview_reload().await.map(Loaded::Preview),
+                    false => manager.reload(by).await.map(Loaded::Begun),
+                }
+            };
+            // Files may be slow, and services many.
+            match timeout(control.settings.limits.max_wait, asking).await {
+                Ok(result) => result.map_err(|error| refused("", &error)),
+                Err(_) => Err(busy()),
+            }
+        }
+    };
+    match detached(control, handing_over).await? {
+        Loaded::Preview(preview) => Ok(reply::json(StatusCode::OK, &would_reload(&preview))),
+        Loaded::Begun(reloading) => {
+            let location = format!("{}/operations/{}", control.prefix(), reloading.operation.0);
+            let told = reloaded(reloading, wait).await;
+            match told.finished {
+                true => Ok(reply::json(StatusCode::OK, &told)),
+                false => Ok(reply::accepted(&told, &location)),
+            }
+        }
+    }
+}
+
+/// Does what must not end with the connection, in one of the places for commands.
+async fn detached<T: Send + 'static>(
+    control: &Arc<Control>,
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let Ok(place) = Arc::clone(&control.commands).try_acquire_owned() else {
+        return Err(busy());
+    };
+    let held = async move {
+        let _place = place;
+        work.await
+    };
+    #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
+    let detached = tokio::spawn(held);
+    detached.await.map_err(|_| reply::internal("a command panicked"))?
+}
+
+async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result<Handed, Problem> {
+    let mut by = asked.conditions.on(By::by(&gate::actor(&request)));
+    if let Some(reason) = &asked.reason {
+        by = by.because(reason);
+    }
+    let change = asked.change(control, request).await?;
+    let (manager, name) = (&control.manager, asked.service.as_str());
+    let starts = asked.id == EndpointId::ConfigureAndStart;
+    let asking = async {
+        match asked.is_dry {
+            true => manager.preview(name, change, starts, by).await.map(Handed::Preview),
+            false => manager.configure(name, change, starts, by).await.map(Handed::Operation),
+        }
+    };
+    match timeout(control.settings.limits.accept_time, asking).await {
+        Ok(result) => result.map_err(|error| refused(name, &error)),
+        Err(_) => Err(busy()),
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Reads path, query and headers.
+    fn read(
+        control: &Control,
+        id: EndpointId,
+        name: &str,
+        request: &Request,
+    ) -> Result<Self, Problem> {
+        let limits = &control.settings.limits;
+        let mut query = Query::of(request.uri());
+        let wait = query.wait("wait", limits.default_wait, limits.max_wait);
+        let is_dry = query.flag("dry_run");
+        let reason = query.text("reason");
+        if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS) {
+            let message = format!("it is longer than {REASON_CHARS} characters");
+            query.fault(Fault::new("reason", message));
+        }
+        let conditions = Conditions::take(request.headers(), &mut query);
+        query.finish()?;
+        Ok(Self { id, service: name.to_owned(), wait, is_dry, reason, conditions })
+    }
+
+    /// Reads the body.
+    async fn change(&self, control: &Control, request: Request) -> Result<ConfigChange, Problem> {
+        let bytes = commands::json_body(control, request).await?;
+        let layer = |bytes: &[u8]| {
+            let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+            Layer::from_json(bytes).map_err(|report| invalid("", &report))
+        };
+        match self.id {
+            EndpointId::RemoveConfig if bytes.is_empty() => Ok(ConfigChange::Remove),
+            EndpointId::RemoveConfig => {
+                let detail = "nothing is sent with a `DELETE`";
+                Err(Problem::new(Code::InvalidBody, detail))
+            }
+            EndpointId::PutConfig if bytes.is_empty() => {
+                let detail = "the body is missing: it is the whole layer, such as `{\"key\": 1}`";
+                Err(Problem::new(Code::MalformedBody, detail).help("`DELETE` removes the layer"))
+            }
+            EndpointId::PutConfig => layer(&bytes).map(ConfigChange::Put),
+            _ => layer(&bytes).map(ConfigChange::Patch),
+        }
+    }
+
+    fn done(&self, operation: u64, done: &Done) -> Response {
+        let told = ConfigAnswer::Configured(ServiceConfigured {
+            operation,
+            status: convert::config_effect(done.configured.unwrap_or(ConfigEffect::Applied)),
+            service: self.service.clone(),
+            changed: done.changed,
+            generation: done.generation.0,
+            note: NOTE.to_owned(),
+        });
+        reply::json(StatusCode::OK, &told)
+    }
+
+    fn foreseen(&self, preview: &ConfigPreview) -> Response {
+        let told = ConfigAnswer::Foreseen(ConfigForeseen {
+            would: convert::config_would(preview.effect),
+            service: self.service.clone(),
+            differences: preview.differences.iter().map(convert::difference).collect(),
+        });
+        reply::json(StatusCode::OK, &told)
+    }
+
+    fn accepted(&self, control: &Control, operation: u64) -> Result<Response, Problem> {
+        let now = status::known(control, &self.service)?;
+        let command = match self.id {
+            EndpointId::PutConfig => "put-config",
+            EndpointId::RemoveConfig => "remove-config",
+            EndpointId::ConfigureAndStart => "configure-and-start",
+            _ => "configure",
+        };
+        let accepted = Accepted {
+            operation,
+            status: "accepted".to_owned(),
+            command: command.to_owned(),
+            service: self.service.clone(),
+            state: now.state.into(),
+            waiting_on: convert::names(&now.waiting_on),
+            location: format!("{}/operations/{operation}", control.prefix()),
+        };
+        Ok(reply::accepted(&accepted, &accepted.location))
+    }
+}
+
+// === reload ===
+
+/// Waits for the parts of a reload, all together no longer than `wait`.
+async fn reloaded(reloading: Reloading, wait: Duration) -> Reloaded {
+    let until = Instant::now() + wait;
+    let Reloading { operation, services, differences, fixed, .. } = reloading;
+    let (mut told, mut finished) = (Vec::with_capacity(services.len()), true);
+    for (name, operation) in services {
+        let service = name.to_string();
+        let id = Some(operation.id().0);
+        let mut part =
+            ServiceReloaded { service, operation: id, status: None, code: None, detail: None };
+        match timeout_at(until, operation.outcome()).await {
+            Ok(Ok(done)) => part.status = done.configured.map(convert::config_effect),
+            Ok(Err(error)) => {
+                let problem = problem(&part.service, &error);
+                part.code = Some(problem.code().as_str().to_owned());
+                part.detail = Some(problem.detail().to_owned());
+            }
+            Err(_) => finished = false,
+        }
+        told.push(part);
+    }
+    Reloaded {
+        operation: Some(operation.0),
+        dry_run: false,
+        finished,
+        changed: !told.is_empty(),
+        services: told,
+        differences: differences.iter().map(convert::difference).collect(),
+        needs_process_restart: fixed.iter().map(convert::fixed).collect(),
+    }
+}
+
+fn would_reload(preview: &ReloadPreview) -> Reloaded {
+    let part = |part: &processpype_runtime::ServicePreview| ServiceReloaded {
+        service: part.service.to_string(),
+        operation: None,
+        status: Some(convert::config_would(part.effect)),
+        code: None,
+        detail: None,
+    };
+    Reloaded {
+        operation: None,
+        dry_run: true,
+        finished: true,
+        changed: !preview.services.is_empty(),
+        services: preview.services.iter().map(part).collect(),
+        differences: preview.differences.iter().map(convert::difference).collect(),
+        needs_process_restart: preview.fixed.iter().map(convert::fixed).collect(),
+    }
+}
+
+// === problems ===
+
+fn problem(name: &str, error: &CommandError) -> Problem {
+    let problem = refusal::problem("configure", name, error);
+    if name.is_empty() { problem } else { problem.service(name) }
+}
+
+fn refused(name: &str, error: &ConfigureError) -> Problem {
+    match error {
+        ConfigureError::Command(error) => problem(name, error),
+        ConfigureError::Invalid(report) => invalid(name, report).service(name),
+        ConfigureError::Refused(refused) => invalid_files(refused),
+        _ => reply::internal("a change was refused for an unknown reason"),
+    }
+}
+
+/// What is wrong in a body, with the place in it.
+fn invalid(name: &str, report: &Report) -> Problem {
+    let section = if name.is_empty() { String::new() } else { format!("services.{name}") };
+    let detail = match report.count() {
+        1 => "the configuration is not valid; nothing has changed".to_owned(),
+        n => format!("the configuration has {n} mistakes; nothing has changed"),
+    };
+    let faults = report.problems().iter().map(|problem| Fault {
+        path: problem.path().to_owned(),
+        pointer: Some(problem.pointer(&section)),
+        ..fault(problem)
+    });
+    Problem::new(Code::InvalidConfig, detail).errors(faults.collect())
+}
+
+/// What is wrong in the files, with its place there.
+fn invalid_files(refused: &Refused) -> Problem {
+    let (report, plan) = (refused.report.as_ref(), refused.plan.as_ref());
+    let mut faults: Vec<Fault> =
+        report.map_or(&[][..], Report::problems).iter().map(fault).collect();
+    let plan = plan.map_or(&[][..], |plan| plan.problems());
+    faults.extend(plan.iter().map(|problem| Fault {
+        help: problem.help.clone(),
+        ..Fault::new("", problem.message.clone())
+    }));
+    let count = report.map_or(0, Report::count) + plan.len();
+    let detail = match count {
+        1 => "what is in the files is not valid; nothing has changed".to_owned(),
+        n => format!("what is in the files has {n} mistakes; nothing has changed"),
+    };
+    Problem::new(Code::InvalidConfig, detail).errors(faults)
+}
+
+fn fault(problem: &processpype_config::Problem) -> Fault {
+    Fault {
+        path: problem.path().to_owned(),
+        message: problem.message().to_owned(),
+        valid: problem.valid_choices().to_vec(),
+        help: did_you_mean(problem.nearest_choice(), problem.help_text()),
+        origin: problem.origin().map(|origin| match problem.position() {
+            Some((line, column)) if *origin == processpype_config::Origin::Body => {
+                format!("{origin}:{line}:{column}")
+            }
+            _ => origin.to_string(),
+        }),
+        ..Fault::default()
+    }
+}

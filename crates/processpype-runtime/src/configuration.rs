@@ -1,0 +1,475 @@
+//! The configuration that holds, as values: of each service, and of the application as a whole.
+//!
+//! # Invariants
+//!
+//! 1. What is in a [`ConfigBook`] has been checked, and never changes: a change makes another book.
+//!    The supervisor makes them; everybody else reads.
+//! 2. Checking needs files, types and time, and so happens elsewhere, by a [`Configurer`]: the
+//!    supervisor only takes over what was checked against the book that still holds.
+//! 3. Nothing here is shown by `Debug` but paths and keys.
+
+mod next;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
+use processpype_core::ServiceName;
+
+pub(crate) use self::next::{Next, next};
+use crate::blueprint::{Options, Spec};
+use crate::problem::PlanError;
+
+/// How often a change is checked anew because another one came in between.
+///
+/// A change is checked beside the loop, against what holds at that moment. Eight tries lose only to
+/// somebody who changes configuration without a pause; the answer is then `busy`.
+pub const CONFIGURE_TRIES: usize = 8;
+
+/// The configuration of one service, checked.
+///
+/// Made by a [`Configurer`], from a specification that was checked and what came over the API:
+/// [`Configured::of`] and [`Configured::with_layer`]. A generation begins with the one that holds
+/// at that moment, and its constructor reads its [`Config`](crate::Config) from the section.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Configured {
+    /// The framework's keys, as they hold.
+    pub options: Arc<Options>,
+    /// The framework's keys, as they are written.
+    pub keys: Section,
+    /// Its own section, everything laid over it; `${…}` is resolved when a generation begins.
+    pub section: Section,
+    /// What came over the API, and lies over everything else. For a framework's key it is in
+    /// `options` already, for its own in `section`.
+    pub layer: Layer,
+    /// Of a service that joined at run time: what it was registered with, in place of a section of
+    /// the file. `None` for those that have been there from the start.
+    pub joined: Option<Arc<Joined>>,
+    /// It differs if a secret in the section has changed, also one that is only referred to.
+    fingerprint: u64,
+}
+
+/// What a service was registered with that joined at run time.
+///
+/// It takes the place of a section of the file, for as long as the service is there: a reload does
+/// not touch it, and what comes over the API lies over it.
+#[derive(Clone, Debug, Default)]
+pub struct Joined {
+    /// The name of its kind, if it was made of one that the application knows by name.
+    pub kind: Option<Arc<str>>,
+    /// Its section.
+    pub section: Layer,
+}
+
+/// The configuration of the whole application, as it holds.
+///
+/// A snapshot from [`Manager::config_book`](crate::Manager::config_book). It is not for showing:
+/// sections have values in them that may be secret. What may be shown is
+/// [`Manager::config`](crate::Manager::config).
+#[derive(Clone, Debug, Default)]
+pub struct ConfigBook {
+    pub(crate) revision: u64,
+    pub(crate) document: Document,
+    pub(crate) services: BTreeMap<ServiceName, Arc<Configured>>,
+}
+
+/// Checks configuration while an application runs; the roof implements it.
+///
+/// Its methods may read files, and so are called on threads that may block, except for
+/// [`adopt`](Self::adopt).
+///
+/// One for an application whose services take whatever is sent, and whose files never change:
+///
+/// ```
+/// use processpype_config::{Difference, Effective, Layer, Report};
+/// use processpype_core::ServiceName;
+/// use processpype_runtime::{
+///     Assembly, ConfigBook, ConfigChange, ConfigEffect, Configured, Configurer, Kind, Launch,
+///     Loaded, Refused, Request, Service, Spec,
+/// };
+/// use std::sync::Arc;
+///
+/// #[derive(Debug)]
+/// struct TakesAll;
+///
+/// impl Configurer for TakesAll {
+///     fn check(
+///         &self,
+///         book: &ConfigBook,
+///         name: &ServiceName,
+///         layer: &Layer,
+///     ) -> Result<Configured, Report> {
+///         let mut new = Configured::clone(book.service(name.as_str()).expect("it is there"));
+///         new.section = new.section.under(layer);
+///         Ok(new.with_layer(layer.clone()))
+///     }
+///
+///     fn load(&self, _: &ConfigBook) -> Result<Loaded, Refused> {
+///         Ok(Loaded::default())
+///     }
+///
+///     fn effective(&self, _: &ConfigBook, _: &ServiceName) -> Vec<Effective> {
+///         Vec::new()
+///     }
+///
+///     fn differences(&self, _: &ConfigBook, _: &ServiceName, _: &Configured) -> Vec<Difference> {
+///         Vec::new()
+///     }
+///
+///     fn adopt(&self, _: &ServiceName, _: &Configured) {}
+/// }
+///
+/// struct Ticker;
+/// impl Service for Ticker {}
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut launch = Launch::on(tokio::runtime::Handle::current());
+/// launch.configurer = Some(Arc::new(TakesAll));
+/// let specs = vec![Spec::new("ticker".parse()?, Arc::new(Kind::of(|| Ticker)))];
+/// let assembly = Assembly { specs, ..Assembly::default() };
+/// let (manager, supervisor) = assembly.check()?.launch(launch);
+/// let supervisor = tokio::spawn(supervisor.run());
+/// manager.start("ticker").await?;
+///
+/// let change = ConfigChange::Put(Layer::from_json(br#"{"interval": "1s"}"#)?);
+/// let operation = manager.configure("ticker", change, false, Request::by("code")).await?;
+/// // A service that does not say how it takes a new configuration over is restarted with it.
+/// assert_eq!(operation.outcome().await?.configured, Some(ConfigEffect::Restarted));
+/// assert_eq!(manager.config_book().revision(), 2);
+/// # manager.close();
+/// # supervisor.await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait Configurer: Send + Sync + fmt::Debug {
+    /// Checks what the book's document says of a service, with `layer` over it.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem, and also what cannot change while the process runs.
+    fn check(
+        &self,
+        book: &ConfigBook,
+        name: &ServiceName,
+        layer: &Layer,
+    ) -> Result<Configured, Report>;
+
+    /// Loads the layers again from where they are, checks the whole application against them, with
+    /// what came over the API on top, and says what differs from the book.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of configuration and plan.
+    fn load(&self, book: &ConfigBook) -> Result<Loaded, Refused>;
+
+    /// Lists what holds for a service: each value with its origin, secrets masked.
+    fn effective(&self, book: &ConfigBook, name: &ServiceName) -> Vec<Effective>;
+
+    /// Lists what would hold otherwise for a service, secrets masked.
+    fn differences(
+        &self,
+        book: &ConfigBook,
+        name: &ServiceName,
+        new: &Configured,
+    ) -> Vec<Difference>;
+
+    /// Takes note of what holds for a service from now on, for what is no business of the
+    /// supervisor: the level of its log. Called by the loop: it neither blocks nor waits.
+    fn adopt(&self, name: &ServiceName, now: &Configured);
+}
+
+/// What is in the files, compared with what holds.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The layers, all read and checked.
+    pub document: Document,
+    /// The services whose configuration would be another one.
+    pub services: Vec<(ServiceName, Configured)>,
+    /// Every value that differs.
+    pub differences: Vec<Difference>,
+    /// What differs and cannot change while the process runs.
+    pub fixed: Vec<Fixed>,
+}
+
+/// Something in the files that holds only after a restart of the process.
+///
+/// It is told, never half applied: a service whose section has such a key is left as it is, with
+/// all of its old configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// The section or the key, such as `server` or `services.mail.depends_on`.
+    pub path: String,
+    /// Why it cannot change, in words.
+    pub why: String,
+}
+
+/// Why what is in the files cannot hold; at least one of both is there.
+///
+/// Both have all of their problems, as at the start. [`summary`](Self::summary) is one line, for
+/// the journal.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What is wrong in the configuration.
+    pub report: Option<Report>,
+    /// What is wrong in the plan.
+    pub plan: Option<PlanError>,
+}
+
+/// What somebody wants to change in the configuration of a service.
+///
+/// ```
+/// use processpype_config::Layer;
+/// use processpype_runtime::ConfigChange;
+///
+/// // `step` is set; what came over the API for `name` before is taken out.
+/// let patch = Layer::from_json(br#"{"step": 5, "name": null}"#)?;
+/// let change = ConfigChange::Patch(patch);
+/// # Ok::<(), processpype_config::Report>(())
+/// ```
+#[derive(Clone, Debug)]
+pub enum ConfigChange {
+    /// This takes the place of all that came over the API before.
+    Put(Layer),
+    /// This changes what came over the API before, as a JSON Merge Patch does.
+    Patch(Layer),
+    /// Nothing that came over the API holds any more.
+    Remove,
+}
+
+/// What a new configuration has led to, or would.
+///
+/// ```
+/// use processpype_runtime::ConfigEffect;
+///
+/// assert_eq!(ConfigEffect::Kept.as_str(), "kept");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConfigEffect {
+    /// Nothing is different.
+    Unchanged,
+    /// It holds already, and the service runs on: it took it over, or only the framework's own keys
+    /// are concerned.
+    Applied,
+    /// A new generation has begun with it.
+    Restarted,
+    /// The service has started with it.
+    Started,
+    /// It was disabled by it, and has stopped.
+    Stopped,
+    /// It holds from the next generation on.
+    Kept,
+}
+
+/// What a change would do, if all goes well; foreseen without doing it.
+///
+/// It was checked as the change itself would be, so what is foreseen is at least valid.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConfigPreview {
+    /// What would hold otherwise.
+    pub differences: Vec<Difference>,
+    /// What would follow; `None` if the service is asked, and restarted unless it takes it over.
+    pub effect: Option<ConfigEffect>,
+}
+
+/// What a reload would do, if all goes well.
+///
+/// Every value that differs is in it, also of the sections that only a restart of the process reads
+/// again: those are named in [`fixed`](Self::fixed).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReloadPreview {
+    /// The services whose configuration would be another one.
+    pub services: Vec<ServicePreview>,
+    /// Every value that would be another one.
+    pub differences: Vec<Difference>,
+    /// What differs and would hold only after a restart of the process.
+    pub fixed: Vec<Fixed>,
+}
+
+/// What a reload would do to one service.
+///
+/// Services that would be left alone are not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServicePreview {
+    /// The service.
+    pub service: ServiceName,
+    /// What would follow; `None` if the service is asked, and restarted unless it takes it over.
+    pub effect: Option<ConfigEffect>,
+}
+
+/// Why a change of configuration was not accepted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ConfigureError {
+    /// It cannot be given now, or to nobody.
+    Command(crate::operation::CommandError),
+    /// It is not valid.
+    Invalid(Report),
+    /// What is in the files is not valid.
+    Refused(Refused),
+}
+
+// === impl Configured ===
+
+impl Configured {
+    /// Makes the configuration of a service that nobody configured over the API.
+    #[must_use]
+    pub fn of(spec: &Spec) -> Self {
+        Self::sharing(spec, Arc::new(spec.options.clone()))
+    }
+
+    /// The same, with options that somebody else holds too.
+    pub(crate) fn sharing(spec: &Spec, options: Arc<Options>) -> Self {
+        Self {
+            options,
+            keys: spec.keys.clone(),
+            section: spec.section.clone(),
+            layer: Layer::default(),
+            joined: spec.joined.clone(),
+            fingerprint: spec.fingerprint,
+        }
+    }
+
+    /// Adds what came over the API; it is in options and section already.
+    #[must_use]
+    pub fn with_layer(mut self, layer: Layer) -> Self {
+        self.layer = layer;
+        self
+    }
+
+    /// Whether the secrets in both sections are the same.
+    #[must_use]
+    pub fn has_the_secrets_of(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+
+    /// Whether a generation that began with `other` lives by what this says.
+    pub(crate) fn is_lived_by(&self, other: &Self) -> bool {
+        self.section.says_what(&other.section) && self.fingerprint == other.fingerprint
+    }
+
+    /// Whether the same holds.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is_lived_by(other) && self.options == other.options
+    }
+
+    /// Whether hangs are looked for in another way, which needs a new generation.
+    pub(crate) fn is_watched_like(&self, other: &Self) -> bool {
+        let watch = |it: &Self| (it.options.heartbeat, it.options.watchdog, it.options.poll_times);
+        watch(self) == watch(other)
+    }
+}
+
+impl fmt::Debug for Configured {
+    /// A number that was made of secrets is not shown either: who may guess could try it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configured")
+            .field("options", &self.options)
+            .field("section", &self.section)
+            .field("layer", &self.layer)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl ConfigBook ===
+
+impl ConfigBook {
+    /// Returns a number that grows with every change.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Returns what the layers below the API say.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Returns what holds for each service, in the order of names.
+    pub fn services(&self) -> impl ExactSizeIterator<Item = (&ServiceName, &Arc<Configured>)> {
+        self.services.iter()
+    }
+
+    /// Returns what holds for one service.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<&Arc<Configured>> {
+        self.services.get(name)
+    }
+}
+
+// === impl ConfigEffect ===
+
+impl ConfigEffect {
+    /// Returns the word as it stands on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Applied => "applied",
+            Self::Restarted => "restarted",
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+// === impl Refused ===
+
+impl Refused {
+    /// Returns the first problem in one line, and how many more there are.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let report = self.report.as_ref();
+        let plan = self.plan.as_ref().map_or(&[][..], PlanError::problems);
+        let count = report.map_or(0, Report::count) + plan.len();
+        let first = report.and_then(|report| report.problems().first()).map(|problem| {
+            let place = problem.origin().map_or(String::new(), |at| format!(" ({at})"));
+            format!("{}{place}", problem.message())
+        });
+        let first = first.or_else(|| plan.first().map(|problem| problem.message.clone()));
+        let first = first.unwrap_or_default();
+        if count > 1 { format!("{first}, and {} more", count - 1) } else { first }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.report, &self.plan) {
+            (Some(report), Some(plan)) => write!(f, "{report}\n\n{plan}"),
+            (Some(report), None) => report.fmt(f),
+            (None, Some(plan)) => plan.fmt(f),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+// === impl ConfigureError ===
+
+impl fmt::Display for ConfigureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(error) => error.fmt(f),
+            Self::Invalid(report) => report.fmt(f),
+            Self::Refused(refused) => refused.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConfigureError {}
+
+impl From<crate::operation::CommandError> for ConfigureError {
+    fn from(error: crate::operation::CommandError) -> Self {
+        Self::Command(error)
+    }
+}

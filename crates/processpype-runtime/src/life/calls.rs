@@ -1,0 +1,75 @@
+//! What a generation is told while it lives: that it should end, or that another configuration is
+//! there for it.
+//!
+//! # Invariants
+//!
+//! 1. A stop that was asked for comes before everything else, an offer after everything else.
+//! 2. What was told once is not told again, but for the stop, which stays true.
+
+use tokio::time::Instant;
+
+use super::{Life, wait_for};
+use crate::failure::Failure;
+use crate::reconfigure::Offer;
+
+/// What ends a phase of a generation before its time.
+#[derive(Debug)]
+pub(crate) enum Interruption {
+    /// It should stop, and be gone by then.
+    Asked(Instant),
+    ChildFailed(Failure),
+}
+
+/// What a generation that runs is told.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// It should not go on.
+    Interrupted(Interruption),
+    /// Here is a new configuration.
+    Offered(Offer),
+}
+
+// === impl Life ===
+
+impl Life {
+    /// Resolves when the generation should stop, or when a child has failed; a stop that was asked
+    /// for comes first.
+    pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
+        wait_for(&self.changed, || {
+            let mut control = self.control();
+            let asked = control.stop_by().map(Interruption::Asked);
+            asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
+        })
+    }
+
+    /// Resolves when the generation is interrupted, or is offered a new configuration; offers come
+    /// last.
+    pub(crate) fn called(&self) -> impl Future<Output = Call> + '_ {
+        wait_for(&self.changed, || {
+            let mut control = self.control();
+            if let Some(by) = control.stop_by() {
+                return Some(Call::Interrupted(Interruption::Asked(by)));
+            }
+            if let Some(failure) = control.take_child_failure() {
+                return Some(Call::Interrupted(Interruption::ChildFailed(failure)));
+            }
+            control.more.as_mut()?.offer.take().map(Call::Offered)
+        })
+    }
+
+    /// Resolves when the generation is interrupted; who interrupts is still to be asked.
+    pub(crate) fn disturbed(&self) -> impl Future<Output = ()> + '_ {
+        wait_for(&self.changed, || {
+            let control = self.control();
+            let more = control.more.as_ref();
+            let has_failure = more.is_some_and(|more| more.child_failure.is_some());
+            (control.stop_by().is_some() || has_failure).then_some(())
+        })
+    }
+
+    /// Offers a new configuration, in place of one that was not seen yet. Supervisor only.
+    pub(crate) fn offer(&self, offer: Offer) {
+        self.control().more().offer = Some(offer);
+        self.changed.notify_waiters();
+    }
+}

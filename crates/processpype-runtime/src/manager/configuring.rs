@@ -1,0 +1,322 @@
+//! Changing configuration while the application runs: checked here, taken over by the supervisor.
+//!
+//! # Invariants
+//!
+//! 1. What is checked may read files, and so runs on a thread that may block, never in the loop.
+//! 2. Between a check and its acceptance nothing else may have changed: the supervisor sends back
+//!    what was checked against an older book, and it is checked again, at most
+//!    [`CONFIGURE_TRIES`] times.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+
+use processpype_config::{Difference, Effective, Layer, Origin};
+use processpype_core::ServiceName;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+
+use super::Manager;
+use crate::cell::Cell;
+use crate::configuration::{
+    CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
+    Configured, Configurer, Loaded, Next, ReloadPreview, ServicePreview, next,
+};
+use crate::operation::{CommandError, Operation, Order, Request};
+use crate::supervisor::{ChangeOrder, ReloadOrder, Reloading};
+
+/// How many differences the event about a change names.
+const TOLD: usize = 20;
+
+// === impl Manager ===
+
+impl Manager {
+    /// Returns the configuration that holds.
+    ///
+    /// A snapshot; it does not change. Values are read with their types, and may be secret: what
+    /// may be shown is [`config`](Self::config).
+    #[must_use]
+    pub fn config_book(&self) -> Arc<ConfigBook> {
+        self.shared.config.load_full()
+    }
+
+    /// Lists what holds for a service: every value with its origin, secrets masked, defaults too.
+    ///
+    /// `None` if there is no such service.
+    #[must_use]
+    pub fn config(&self, name: &str) -> Option<Vec<Effective>> {
+        let cell = self.cell(name)?;
+        let configurer = self.shared.configurer.as_ref()?;
+        Some(configurer.effective(&self.config_book(), cell.name()))
+    }
+
+    /// Changes what came over the API for a service, and what follows from that: a generation that
+    /// runs is asked to take it over ([`Service::reconfigure`](crate::Service::reconfigure)), or
+    /// restarted; one that does not run starts with it next time, or now if it `starts`.
+    ///
+    /// It lies over files, variables and flags, survives restarts and reloads, and ends with the
+    /// process. `${…}` in it is text. If a generation fails to take it over or to start with it,
+    /// the old configuration holds again ([`CommandError::RolledBack`]).
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigureError`] with every problem at once if it is not valid; nothing has
+    /// changed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, it may or may not have been accepted.
+    pub async fn configure(
+        &self,
+        name: &str,
+        change: ConfigChange,
+        starts: bool,
+        by: Request,
+    ) -> Result<Operation, ConfigureError> {
+        for _ in 0..CONFIGURE_TRIES {
+            let prepared = self.prepare(name, &change, &by).await?;
+            let order = self.change_order(&prepared, &change, starts, &by);
+            let (accepted, answer) = oneshot::channel();
+            self.give(Order::Change(Box::new(order), accepted))?;
+            match answer.await.unwrap_or(Err(CommandError::Closing)) {
+                Err(CommandError::Moved) => {}
+                result => return Ok(result?),
+            }
+        }
+        Err(CommandError::Busy.into())
+    }
+
+    /// Returns what [`configure`](Self::configure) would change, without changing anything.
+    ///
+    /// What it answers holds for this moment: a change that is given afterwards is checked anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`configure`](Self::configure).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: asking changes nothing.
+    pub async fn preview(
+        &self,
+        name: &str,
+        change: ConfigChange,
+        starts: bool,
+        by: Request,
+    ) -> Result<ConfigPreview, ConfigureError> {
+        let prepared = self.prepare(name, &change, &by).await?;
+        let state = prepared.cell.state();
+        let effect = foreseen(next(&prepared.now, &prepared.new, state, starts));
+        Ok(ConfigPreview { differences: prepared.differences, effect })
+    }
+
+    /// Loads the layers of the configuration again, and takes over what differs: all of it, or, if
+    /// anything is wrong, nothing.
+    ///
+    /// Only services whose own section differs are touched, each as by
+    /// [`configure`](Self::configure). What cannot change while the process runs is listed in
+    /// [`Reloading::fixed`].
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ConfigureError::Refused`] with every problem at once; nothing has changed then,
+    /// and an event says so.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, it may or may not have been accepted.
+    pub async fn reload(&self, by: Request) -> Result<Reloading, ConfigureError> {
+        for _ in 0..CONFIGURE_TRIES {
+            let (book, loaded) = match self.load().await {
+                Ok(loaded) => loaded,
+                Err(ConfigureError::Refused(refused)) => {
+                    // Nobody may be there to note it; then nobody reads it either.
+                    let _ = self.give(Order::ReloadRefused(by, refused.summary().into()));
+                    return Err(ConfigureError::Refused(refused));
+                }
+                Err(error) => return Err(error),
+            };
+            let Loaded { document, services, differences, fixed } = loaded;
+            let services = self.reloaded(services, &differences);
+            let order = ReloadOrder { document, services, basis: book.revision, by: by.clone() };
+            let (accepted, answer) = oneshot::channel();
+            self.give(Order::Reload(Box::new(order), accepted))?;
+            match answer.await.unwrap_or(Err(CommandError::Closing)) {
+                Err(CommandError::Moved) => {}
+                Ok(reloading) => return Ok(Reloading { differences, fixed, ..reloading }),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommandError::Busy.into())
+    }
+
+    /// Returns what [`reload`](Self::reload) would change, without changing anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: asking changes nothing.
+    pub async fn preview_reload(&self) -> Result<ReloadPreview, ConfigureError> {
+        let (book, loaded) = self.load().await?;
+        let Loaded { services, differences, fixed, .. } = loaded;
+        let preview = |(name, new): &(ServiceName, Configured)| {
+            let now = book.service(name.as_str())?;
+            let state = self.state(name.as_str())?;
+            let differs = !new.is_same(now);
+            let effect = foreseen(next(now, new, state, false));
+            differs.then(|| ServicePreview { service: name.clone(), effect })
+        };
+        let services = services.iter().filter_map(preview).collect();
+        Ok(ReloadPreview { services, differences, fixed })
+    }
+
+    /// Checks a change against what holds, on a thread that may block.
+    ///
+    /// Twice: as it came, so that a problem has its place in the body, and with its origin, as it
+    /// will hold.
+    async fn prepare(
+        &self,
+        name: &str,
+        change: &ConfigChange,
+        by: &Request,
+    ) -> Result<Prepared, ConfigureError> {
+        let unknown = || CommandError::Unknown { name: name.to_owned() };
+        let cell = self.cell(name).ok_or_else(unknown)?;
+        let name = cell.name().clone();
+        let (change, origin) = (change.clone(), Origin::api(&*by.actor));
+        self.aside(move |configurer, book| {
+            let now = Arc::clone(book.service(name.as_str()).ok_or(CommandError::Moved)?);
+            let layer = match &change {
+                ConfigChange::Put(layer) => layer.clone(),
+                ConfigChange::Patch(patch) => now.layer.patched(patch),
+                ConfigChange::Remove => Layer::default(),
+            };
+            let invalid = ConfigureError::Invalid;
+            // First as it came, so that a problem has its place in the body.
+            configurer.check(&book, &name, &layer).map_err(invalid)?;
+            let new = configurer.check(&book, &name, &layer.attributed(&origin));
+            let new = Arc::new(new.map_err(invalid)?);
+            let differences = configurer.differences(&book, &name, &new);
+            Ok(Prepared { cell, now, new, basis: book.revision, differences })
+        })
+        .await
+    }
+
+    async fn load(&self) -> Result<(Arc<ConfigBook>, Loaded), ConfigureError> {
+        self.aside(|configurer, book| match configurer.load(&book) {
+            Ok(loaded) => Ok((book, loaded)),
+            Err(refused) => Err(ConfigureError::Refused(refused)),
+        })
+        .await
+    }
+
+    /// Runs what may block on a thread that may.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Configurer, Arc<ConfigBook>) -> Result<T, ConfigureError>
+        + Send
+        + 'static,
+    ) -> Result<T, ConfigureError> {
+        let Some(configurer) = self.shared.configurer.clone() else {
+            return Err(CommandError::NotConfigurable.into());
+        };
+        let book = self.config_book();
+        let done = self.shared.services.spawn_blocking(move || work(&*configurer, book));
+        // It ends early only when the runtime does.
+        done.await.unwrap_or(Err(CommandError::Closing.into()))
+    }
+
+    /// Makes the order that the supervisor takes over, with what it is called in the journal.
+    fn change_order(
+        &self,
+        prepared: &Prepared,
+        change: &ConfigChange,
+        starts: bool,
+        by: &Request,
+    ) -> ChangeOrder {
+        let word = match change {
+            ConfigChange::Put(_) => "put-config",
+            ConfigChange::Patch(_) if starts => "configure-and-start",
+            ConfigChange::Patch(_) => "configure",
+            ConfigChange::Remove => "remove-config",
+        };
+        ChangeOrder {
+            service: prepared.cell.id(),
+            word,
+            new: Arc::clone(&prepared.new),
+            basis: prepared.basis,
+            starts,
+            by: by.clone(),
+            print: print(word, change),
+            told: told(&prepared.differences).into(),
+        }
+    }
+
+    /// Gives each service of a reload its id, and the text of its event.
+    fn reloaded(
+        &self,
+        services: Vec<(ServiceName, Configured)>,
+        differences: &[Difference],
+    ) -> Vec<(processpype_core::ServiceId, Arc<Configured>, Arc<str>)> {
+        let with_id = |(name, new): (ServiceName, Configured)| {
+            let id = self.cell(name.as_str())?.id();
+            let path = format!("services.{name}");
+            let own = differences.iter().filter(|it| {
+                let rest = it.path.strip_prefix(&path);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            });
+            Some((id, Arc::new(new), told(own).into()))
+        };
+        services.into_iter().filter_map(with_id).collect()
+    }
+
+    fn give(&self, order: Order) -> Result<(), CommandError> {
+        self.commands.try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => CommandError::Busy,
+            TrySendError::Closed(_) => CommandError::Closing,
+        })
+    }
+}
+
+/// A change that has been checked.
+struct Prepared {
+    cell: Arc<Cell>,
+    now: Arc<Configured>,
+    new: Arc<Configured>,
+    /// The revision of the book that it was checked against.
+    basis: u64,
+    differences: Vec<Difference>,
+}
+
+/// What can be said beforehand of a step: `None` = the service itself decides.
+fn foreseen(next: Next) -> Option<ConfigEffect> {
+    match next {
+        Next::Nothing(effect) => Some(effect),
+        Next::Offer => None,
+        Next::Restart => Some(ConfigEffect::Restarted),
+        Next::Start => Some(ConfigEffect::Started),
+        Next::Stop => Some(ConfigEffect::Stopped),
+    }
+}
+
+/// What was asked for, as a number: the same request has the same.
+fn print(word: &str, change: &ConfigChange) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    word.hash(&mut hasher);
+    match change {
+        ConfigChange::Put(layer) | ConfigChange::Patch(layer) => layer.hash(&mut hasher),
+        ConfigChange::Remove => {}
+    }
+    hasher.finish()
+}
+
+/// Names what differs, without values: enough to know what to look at.
+fn told<'a, I: IntoIterator<Item = &'a Difference>>(differences: I) -> String {
+    let mut paths: Vec<&str> = differences.into_iter().map(|it| it.path.as_str()).collect();
+    let more = paths.len().saturating_sub(TOLD);
+    paths.truncate(TOLD);
+    let paths = paths.join(", ");
+    if more == 0 { paths } else { format!("{paths} and {more} more") }
+}

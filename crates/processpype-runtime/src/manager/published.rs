@@ -1,0 +1,107 @@
+//! The published side of an application: how the loop changes it, and wakes who reads it.
+//!
+//! # Invariants
+//!
+//! 1. What readers see is swapped whole, or is an atomic: nobody waits for the loop to look.
+//! 2. A change is there before its version grows, and the version before anybody is woken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use processpype_core::ServiceState;
+use tokio::sync::Notify;
+
+use super::{Asked, Shared};
+use crate::configuration::ConfigBook;
+use crate::directory::Directory;
+use crate::host::Host;
+use crate::journal::Journal;
+use crate::message::Reports;
+use crate::register::{OPERATIONS_KEPT, Register};
+use crate::supervisor::Launch;
+
+// === impl Shared ===
+
+impl Shared {
+    pub(crate) fn new(
+        directory: Directory,
+        journal: Arc<Journal>,
+        book: ConfigBook,
+        launch: &Launch,
+        reports: Reports,
+    ) -> Self {
+        Self {
+            directory: ArcSwap::from_pointee(directory),
+            creator: launch.creator.clone(),
+            journal,
+            register: Register::new(OPERATIONS_KEPT),
+            recording: ArcSwapOption::empty(),
+            levels: ArcSwap::default(),
+            pause: ArcSwapOption::empty(),
+            config: ArcSwap::from_pointee(book),
+            configurer: launch.configurer.clone(),
+            services: launch.services.clone(),
+            clock: launch.clock.clone(),
+            host: Host::new(launch.services.clone()),
+            reports,
+            version: AtomicU64::new(1),
+            state: AtomicU8::new(ServiceState::Starting as u8),
+            settled: AtomicBool::new(false),
+            changed: Notify::new(),
+            asked: AtomicU8::new(0),
+            asked_now: Notify::new(),
+        }
+    }
+
+    /// Asks something of the whole application; the stronger wish counts.
+    ///
+    /// Asking twice is asking once; a wake-up that is not awaited yet is kept.
+    pub(super) fn ask(&self, asked: Asked) {
+        self.asked.fetch_max(asked as u8, Ordering::AcqRel);
+        self.asked_now.notify_one();
+    }
+
+    /// Resolves when something was asked of the whole application.
+    pub(crate) async fn asked(&self) {
+        self.asked_now.notified().await;
+    }
+
+    /// Takes what was asked since the last look.
+    pub(crate) fn take_asked(&self) -> Option<Asked> {
+        match self.asked.swap(0, Ordering::AcqRel) {
+            0 => None,
+            1 => Some(Asked::Close),
+            _ => Some(Asked::Abort),
+        }
+    }
+
+    /// Shows who is there from now on. Supervisor only.
+    ///
+    /// The directory is swapped whole: a reader sees the old one or the new one, and never waits.
+    pub(crate) fn show(&self, directory: Directory) {
+        self.directory.store(Arc::new(directory));
+        self.touch();
+    }
+
+    /// Something that readers can see has changed; waking those who wait for it follows.
+    pub(crate) fn bump(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Tells readers that something changed.
+    pub(crate) fn touch(&self) {
+        self.bump();
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn set_state(&self, state: ServiceState) {
+        self.state.store(state as u8, Ordering::Release);
+        self.touch();
+    }
+
+    pub(crate) fn set_settled(&self) {
+        self.settled.store(true, Ordering::Release);
+        self.touch();
+    }
+}

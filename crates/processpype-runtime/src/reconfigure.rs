@@ -1,0 +1,162 @@
+//! A new configuration for a generation that runs: offered, taken over or not.
+//!
+//! # Invariants
+//!
+//! 1. The hook runs in the generation's own task, beside `run`, contained, and within
+//!    `start_timeout`: it is the same sort of work as a start.
+//! 2. An offer is answered at most once. A stop, or the end of `run`, comes before the answer, and
+//!    then there is none: the next generation has the new configuration anyway.
+//! 3. After an error the generation goes on as it was; after a panic or a timeout nobody knows how
+//!    it is, and it is replaced.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype_config::{Report, Section};
+use processpype_core::ErrorKind;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use crate::config::Config;
+use crate::configuration::Configured;
+use crate::context::Context;
+use crate::error::Result;
+use crate::failure::Failure;
+use crate::message::Message;
+use crate::panic::Contained;
+use crate::service::ErasedService;
+use crate::vitals::Stage;
+
+/// What a running service made of a new configuration; see
+/// [`Service::reconfigure`](crate::Service::reconfigure).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconfigured {
+    /// It works by the new configuration from now on.
+    Applied,
+    /// It cannot take it over while it runs: a new generation should begin with it.
+    NeedsRestart,
+}
+
+/// A new configuration of a service that runs; it has been checked.
+///
+/// ```
+/// use processpype_runtime::{Config, Context, NewConfig, Reconfigured, Result, Service};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct CounterConfig { step: u64 }
+///
+/// struct Counter { step: AtomicU64 }
+///
+/// impl Service for Counter {
+///     async fn reconfigure(&self, _: &Context, new: NewConfig) -> Result<Reconfigured> {
+///         let config: Config<CounterConfig> = new.read()?;
+///         self.step.store(config.step, Relaxed);
+///         Ok(Reconfigured::Applied)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result {
+/// let counter = Counter { step: AtomicU64::new(1) };
+/// let section = processpype_config::Section::empty("services.counter");
+/// let layer = processpype_config::Layer::from_json(br#"{"step": 5}"#)?;
+/// let new = NewConfig::from(section.under(&layer));
+/// let cx = Context::detached("counter");
+/// assert_eq!(counter.reconfigure(&cx, new).await?, Reconfigured::Applied);
+/// assert_eq!(counter.step.load(Relaxed), 5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct NewConfig {
+    section: Section,
+}
+
+/// What is offered to a generation.
+#[derive(Debug)]
+pub(crate) struct Offer(pub(crate) Arc<Configured>);
+
+/// What became of an offer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Applied,
+    NeedsRestart,
+    /// The service refused, and goes on as it was.
+    Refused(Failure),
+    /// The hook panicked or took too long: nobody knows how the service is.
+    Broken(Failure),
+}
+
+// === impl NewConfig ===
+
+impl NewConfig {
+    /// Reads it as the type that the constructor asks for.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of the section. There is none if `C` is the constructor's type, unless
+    /// a secret that it refers to has changed since it was checked.
+    pub fn read<C: DeserializeOwned + JsonSchema>(&self) -> Result<Config<C>, Report> {
+        self.section.read::<C>().map(Config::from)
+    }
+}
+
+impl From<Section> for NewConfig {
+    /// For a unit test of the hook.
+    fn from(section: Section) -> Self {
+        Self { section }
+    }
+}
+
+/// Offers a new configuration to a service while it runs. Returns how `run` ended, if it did.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the hook; there is no answer then.
+pub(crate) async fn offer<F: Future + Unpin>(
+    cx: &Context,
+    service: &dyn ErasedService,
+    Offer(offered): Offer,
+    running: &mut F,
+) -> Option<F::Output> {
+    let life = &cx.life;
+    let new = NewConfig::from(offered.section.clone());
+    let within = offered.options.start_timeout;
+    life.vitals.enter(Stage::Reconfigure);
+    let mut hook = Contained::new(service.reconfigure(cx, new));
+    let (ended, outcome) = tokio::select! {
+        biased;
+        () = life.disturbed() => (None, None),
+        ended = running => (Some(ended), None),
+        outcome = timeout(within, &mut hook) => (None, Some(outcome)),
+    };
+    if let Some(outcome) = outcome {
+        let answer = match outcome {
+            Ok(Ok(Ok(Reconfigured::Applied))) => Answer::Applied,
+            Ok(Ok(Ok(Reconfigured::NeedsRestart))) => Answer::NeedsRestart,
+            Ok(Ok(Err(error))) => {
+                Answer::Refused(Failure::from_error(ErrorKind::Failed, "reconfigure", &error))
+            }
+            Ok(Err(panicked)) => Answer::Broken(Failure::from_panic("reconfigure", &panicked)),
+            Err(_) => Answer::Broken(too_long(within)),
+        };
+        let (id, generation) = (life.cell_id(), life.generation);
+        life.report(Message::Reconfigured(id, generation, offered, answer));
+    }
+    // A panic of what is dropped is logged, and changes nothing any more.
+    drop(hook);
+    if ended.is_none() {
+        life.vitals.enter(Stage::Run);
+    }
+    ended
+}
+
+fn too_long(within: Duration) -> Failure {
+    let within = processpype_config::HumanDuration::from(within);
+    let text = format!("reconfigure did not end within {within} (`start_timeout`)");
+    Failure::new(ErrorKind::StartTimeout, text)
+}

@@ -1,0 +1,170 @@
+//! Reloads: what is in the files is taken over, service by service, under one operation.
+//!
+//! # Invariants
+//!
+//! 1. What comes here is valid as a whole: nothing of it is refused any more, only sent back if
+//!    something else has changed since it was checked.
+//! 2. The operation of a reload ends with the last of its parts; each part is a change like one
+//!    that came over the API, and fails, or goes back, alone.
+//! 3. A service whose section says the same is not touched, but has it from the files as they are
+//!    now: what its references stand for is looked up there.
+//!
+//! # How it fits
+//!
+//! The files are read and checked beside the loop, by a [`Configurer`](crate::Configurer); what
+//! each service makes of its part is in `configuring`, beside this.
+
+use std::sync::Arc;
+
+use processpype_config::{Difference, Document};
+use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Verb};
+use tokio::sync::oneshot;
+
+use super::{OPERATIONS_PENDING, Supervisor};
+use crate::configuration::{ConfigEffect, Configured, Fixed};
+use crate::journal::Event;
+use crate::operation::{CommandError, Done, Operation, Request};
+
+/// What is in the files, checked and ready to be taken over.
+#[derive(Debug)]
+pub(crate) struct ReloadOrder {
+    pub(crate) document: Document,
+    /// Every service whose section may be taken over, with what differs.
+    pub(crate) services: Vec<(ServiceId, Arc<Configured>, Arc<str>)>,
+    /// The revision of the book that it was checked against.
+    pub(crate) basis: u64,
+    pub(crate) by: Request,
+}
+
+/// What a reload has begun: itself, and an operation for each service that it concerns.
+#[derive(Debug)]
+pub struct Reloading {
+    /// The operation that ends when all others have.
+    pub operation: OperationId,
+    /// The services whose configuration is another one.
+    pub services: Vec<(ServiceName, Operation)>,
+    /// Every value that is another one.
+    pub differences: Vec<Difference>,
+    /// What differs and holds only after a restart of the process.
+    pub fixed: Vec<Fixed>,
+}
+
+/// A reload that has not ended.
+#[derive(Debug)]
+pub(super) struct Reload {
+    by: Request,
+    /// How many of its parts have not ended.
+    left: usize,
+    /// How many services went back to their old configuration.
+    rolled_back: usize,
+    /// Whether any service has another configuration.
+    changed: bool,
+}
+
+// === impl Supervisor ===
+
+impl Supervisor {
+    /// Takes over what is in the files.
+    pub(super) fn accept_reload(&mut self, order: ReloadOrder) -> Result<Reloading, CommandError> {
+        let ReloadOrder { document, services, basis, by } = order;
+        self.check_room(basis)?;
+        let now = |id: &ServiceId| &self.services[id.index()].configured;
+        let differs = |(id, new, _): &(ServiceId, Arc<Configured>, Arc<str>)| !new.is_same(now(id));
+        let (others, same): (Vec<_>, Vec<_>) = services.into_iter().partition(differs);
+        if self.operations.len() + others.len() > OPERATIONS_PENDING {
+            return Err(CommandError::Busy);
+        }
+        for (id, new, _) in same {
+            // It says the same, in the files as they are now.
+            self.take_over(id, new);
+        }
+        let operation = self.open(None, ("reload", Vec::new()), &by);
+        let changed = !others.is_empty();
+        let reload = Reload { by: by.clone(), left: others.len(), rolled_back: 0, changed };
+        self.reloads.insert(operation, reload);
+        let mut begun = Vec::new();
+        for (id, new, told) in others {
+            begun.push(self.reload_service(operation, id, &new, told, &by));
+        }
+        self.publish_book(Some(document));
+        self.end_reload(operation);
+        let (differences, fixed) = (Vec::new(), Vec::new());
+        Ok(Reloading { operation, services: begun, differences, fixed })
+    }
+
+    /// Begins the part of a reload that concerns one service, as an operation of its own.
+    ///
+    /// The precondition and the key of the request were the reload's, and are none of its part.
+    fn reload_service(
+        &mut self,
+        reload: OperationId,
+        service: ServiceId,
+        new: &Arc<Configured>,
+        told: Arc<str>,
+        by: &Request,
+    ) -> (ServiceName, Operation) {
+        let by = Request { expects: None, key: None, ..by.clone() };
+        let id = self.open_change(service, "reconfigure", &by, 0);
+        let (sender, receiver) = oneshot::channel();
+        let change = self.change(service, "reconfigure", new, Some(reload));
+        let verb = Verb::Restart { with_dependents: false };
+        self.begin_change(id, self.waiting(service, verb, by, change, sender), Some(told), false);
+        (self.cells[service.index()].name().clone(), Operation::new(id, receiver))
+    }
+
+    /// One part of a reload has ended.
+    pub(super) fn note_reloaded(
+        &mut self,
+        reload: OperationId,
+        result: &Result<Done, CommandError>,
+    ) {
+        let Some(going) = self.reloads.get_mut(&reload) else { return };
+        going.left = going.left.saturating_sub(1);
+        going.rolled_back += usize::from(matches!(result, Err(CommandError::RolledBack { .. })));
+        self.end_reload(reload);
+    }
+
+    /// Ends a reload with its last part.
+    fn end_reload(&mut self, id: OperationId) {
+        let is_over = self.reloads.get(&id).is_some_and(|going| going.left == 0);
+        if !is_over {
+            return;
+        }
+        let Some(Reload { by, rolled_back, changed, .. }) = self.reloads.remove(&id) else {
+            return;
+        };
+        let (generation, affected) = (Generation(0), Vec::new());
+        let configured = Some(match changed {
+            true => ConfigEffect::Applied,
+            false => ConfigEffect::Unchanged,
+        });
+        self.close_record(id, Ok(Done { changed, generation, affected, configured }));
+        let message = match (changed, rolled_back) {
+            (false, _) => "nothing is different".to_owned(),
+            (true, 0) => "what is in the files holds".to_owned(),
+            (true, n) => format!("what is in the files holds, but for {n} rolled back"),
+        };
+        let message = match &by.reason {
+            Some(reason) => format!("{message} ({reason})"),
+            None => message,
+        };
+        tracing::info!(
+            target: "processpype", actor = &*by.actor, operation = id.0, "reloaded: {message}"
+        );
+        self.append(Event {
+            actor: Some(by.actor),
+            operation: Some(id),
+            message: Some(message.into()),
+            ..self.event(EventKind::Reloaded, None, "reload")
+        });
+    }
+
+    /// What is in the files was refused: nothing has changed.
+    pub(super) fn tell_reload_refused(&self, by: &Request, message: Arc<str>) {
+        self.append(Event {
+            actor: Some(Arc::clone(&by.actor)),
+            message: Some(message),
+            ..self.event(EventKind::ReloadRefused, None, "invalid")
+        });
+    }
+}

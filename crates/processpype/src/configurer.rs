@@ -1,0 +1,318 @@
+//! Configuration checked while the application runs: of one service, or of everything anew.
+//!
+//! # Invariants
+//!
+//! 1. What may change while the process runs is decided here; what may not is refused over the API,
+//!    and reported, not half applied, when it stands in the files.
+//! 2. A secret is known to every redaction before anything that holds it is handed out.
+//!
+//! # What may change
+//!
+//! A service's own fields; of the framework's keys `restart`, `start_timeout`, `stop_timeout`,
+//! `log_level`, `significant`, `enabled`, `autostart` and what is below `processpype`. The plan is
+//! made once: `kind`, `depends_on`, `uses`, `edges` and `oneshot` need a restart of the process,
+//! and so do the sections `app`, `server`, `observability` and `groups`.
+
+mod shown;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use processpype_config::{Difference, Effective, Layer, Report, Section};
+use processpype_core::ServiceName;
+use processpype_runtime::{
+    Blueprint, ConfigBook, Configured, Configurer, Fixed, Joined, Loaded, Refused, Spec,
+};
+use processpype_telemetry::{Levels, Redactor};
+
+use crate::catalogue::specs::{Layers, Template};
+use crate::catalogue::{Catalogue, Checked, new_section, section_of};
+use crate::problems::Problems;
+use crate::setup::SetupError;
+
+/// The framework's keys that the plan is made from.
+const FIXED_KEYS: [&str; 5] = ["kind", "depends_on", "uses", "edges", "oneshot"];
+
+/// The sections that are read once.
+const FIXED_SECTIONS: [&str; 4] = ["app", "server", "observability", "groups"];
+
+/// Checks configuration by what code says of the application.
+#[derive(Debug)]
+pub(crate) struct LiveConfig {
+    catalogue: Arc<Catalogue>,
+    /// The levels of the log, if there is one of ours.
+    levels: Option<Levels>,
+    /// Everywhere a secret could be seen.
+    redactors: Vec<Redactor>,
+}
+
+// === impl LiveConfig ===
+
+impl LiveConfig {
+    pub(crate) fn new(
+        catalogue: Arc<Catalogue>,
+        levels: Option<Levels>,
+        redactors: Vec<Redactor>,
+    ) -> Self {
+        Self { catalogue, levels, redactors }
+    }
+
+    fn redact(&self, secrets: &[String]) {
+        for redactor in &self.redactors {
+            for secret in secrets {
+                // What is too short or too long to be found is told when the log is installed.
+                let _ = redactor.add(secret);
+            }
+        }
+    }
+
+    fn template(&self, book: &ConfigBook, name: &ServiceName) -> Option<Template> {
+        match joined(book, name) {
+            Some(joined) => self.catalogue.template_of_kind(joined.kind.as_deref()?),
+            None => self.catalogue.template(book.document(), name),
+        }
+    }
+
+    /// Checks a service with `layer` over the files, or over what it was registered with.
+    fn check_service(
+        &self,
+        book: &ConfigBook,
+        name: &ServiceName,
+        layer: &Layer,
+        template: &Template,
+    ) -> Result<Checked, Report> {
+        let document = book.document();
+        match joined(book, name) {
+            Some(joined) => {
+                self.catalogue.check_new(document, template, name, &[&joined.section, layer])
+            }
+            None => self.catalogue.check(document, template, name, layer),
+        }
+    }
+
+    /// Refuses to enable or disable a service if somebody would be left without a provider, or get
+    /// another one: who needs whom is decided at start.
+    fn check_ties(
+        &self,
+        book: &ConfigBook,
+        name: &ServiceName,
+        layer: &Layer,
+        enabled: &Section,
+    ) -> Result<(), Report> {
+        let before = self.catalogue.plan(book.document(), &layers_of(book));
+        let mut layers = layers_of(book);
+        layers.insert(name.clone(), layer.clone());
+        let after = self.catalogue.plan(book.document(), &layers);
+        let refused = |why: &str| {
+            let problem = enabled.problem(format!("`{name}` cannot change this now: {why}"));
+            Err(problem.help("change it in the file and restart the process").into())
+        };
+        match (before, after) {
+            (_, Err(error)) => match error.plan() {
+                Some(plan) => refused(&plan.problems()[0].message),
+                None => refused("the plan could not be made"),
+            },
+            (Ok(before), Ok(after)) if !same_ties(&before, &after) => {
+                refused("services would get other providers")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Configurer for LiveConfig {
+    fn check(
+        &self,
+        book: &ConfigBook,
+        name: &ServiceName,
+        layer: &Layer,
+    ) -> Result<Configured, Report> {
+        let section = match joined(book, name) {
+            Some(joined) => new_section(name, &[&joined.section, layer]),
+            None => section_of(book.document(), name).under(layer),
+        };
+        let Some(template) = self.template(book, name) else {
+            return Err(unknown(book, name, &section));
+        };
+        let fixed = fixed_keys(layer, &section);
+        let checked = self.check_service(book, name, layer, &template);
+        let Checked { spec, secrets } = match (checked, fixed) {
+            (Ok(checked), None) => checked,
+            (Ok(_), Some(report)) | (Err(report), None) => return Err(report),
+            (Err(report), Some(fixed)) => return Err(fixed.merge(report)),
+        };
+        let before = book.service(name.as_str()).map(|before| before.options.enabled);
+        let joined = joined(book, name).cloned();
+        if joined.is_none() && before.is_some_and(|before| before != spec.options.enabled) {
+            self.check_ties(book, name, layer, &section.get("enabled"))?;
+        }
+        self.redact(&secrets);
+        let mut new = Configured::of(&spec).with_layer(layer.clone());
+        new.joined = joined;
+        Ok(new)
+    }
+
+    fn load(&self, book: &ConfigBook) -> Result<Loaded, Refused> {
+        let document = self.catalogue.load().map_err(|report| refused(SetupError::from(report)))?;
+        let layers = layers_of(book);
+        let assembled = self.catalogue.assemble(&document, &layers, Problems::default());
+        let assembled = assembled.map_err(refused)?;
+        self.redact(&assembled.secrets);
+        let before = self.catalogue.plan(book.document(), &layers).ok();
+        let mut loaded = Loaded { document, ..Loaded::default() };
+        for section in FIXED_SECTIONS {
+            let all = shown::section_differences(section, book.document(), &loaded.document);
+            if !all.is_empty() {
+                loaded.fixed.push(fixed(section, "it is read once, when the process starts"));
+            }
+            loaded.differences.extend(all);
+        }
+        for section in ["secrets", "defaults"] {
+            let all = shown::section_differences(section, book.document(), &loaded.document);
+            loaded.differences.extend(all);
+        }
+        Compared { book, layers: &layers, before: before.as_ref(), loaded: &mut loaded }
+            .services(&assembled.blueprint);
+        Ok(loaded)
+    }
+
+    fn effective(&self, book: &ConfigBook, name: &ServiceName) -> Vec<Effective> {
+        let (Some(template), Some(now)) = (self.template(book, name), book.service(name.as_str()))
+        else {
+            return Vec::new();
+        };
+        shown::effective(book.document(), name, &template, now)
+    }
+
+    fn differences(
+        &self,
+        book: &ConfigBook,
+        name: &ServiceName,
+        new: &Configured,
+    ) -> Vec<Difference> {
+        match (self.template(book, name), book.service(name.as_str())) {
+            (Some(template), Some(now)) => shown::differences(&template.kind, now, new),
+            _ => Vec::new(),
+        }
+    }
+
+    fn adopt(&self, name: &ServiceName, now: &Configured) {
+        let Some(levels) = &self.levels else { return };
+        match now.options.log_level.and_then(|word| word.parse().ok()) {
+            Some(level) => levels.set_service(name.as_str(), level),
+            None => levels.reset_service(name.as_str()),
+        }
+    }
+}
+
+/// What was loaded, service by service, beside what holds.
+struct Compared<'a> {
+    book: &'a ConfigBook,
+    layers: &'a Layers,
+    /// The plan as it was made from what holds.
+    before: Option<&'a Blueprint>,
+    loaded: &'a mut Loaded,
+}
+
+// === impl Compared ===
+
+impl Compared<'_> {
+    fn services(&mut self, after: &Blueprint) {
+        let specs: BTreeMap<&ServiceName, &Spec> =
+            after.specs().iter().map(|spec| (&spec.name, spec)).collect();
+        for (name, now) in self.book.services() {
+            match specs.get(name) {
+                Some(_) if now.joined.is_some() => {
+                    self.fix(name, None, "a service of this name was registered meanwhile");
+                }
+                None if now.joined.is_some() => {}
+                Some(spec) => self.service(spec, now, after),
+                None => self.fix(name, None, "it is gone from the configuration, and goes on"),
+            }
+        }
+        for name in specs.keys().filter(|name| self.book.service(name.as_str()).is_none()) {
+            self.fix(name, None, "it is not there: it joins when the process starts");
+        }
+    }
+
+    fn service(&mut self, spec: &Spec, now: &Configured, after: &Blueprint) {
+        let name = &spec.name;
+        let kind = |blueprint: &Blueprint| {
+            let found = blueprint.specs().iter().find(|it| it.name == *name);
+            found.map(|spec| Arc::clone(&spec.kind_name))
+        };
+        let is_other_kind =
+            self.before.and_then(kind).is_some_and(|before| before != spec.kind_name);
+        if is_other_kind {
+            return self.fix(name, Some("kind"), "what a service is does not change while it is");
+        }
+        let mut new = Configured::of(spec);
+        if let Some(layer) = self.layers.get(name) {
+            new = new.with_layer(layer.clone());
+        }
+        if !new.is_same(now) {
+            self.loaded.differences.extend(shown::differences(&spec.kind, now, &new));
+        }
+        let same = self.before.is_none_or(|before| before.ties(name) == after.ties(name));
+        if !same {
+            self.fix(name, None, "its dependencies are other ones, and the plan is made once");
+        } else if new.options.oneshot != now.options.oneshot {
+            self.fix(name, Some("oneshot"), "the plan is made once, from it too");
+        } else {
+            self.loaded.services.push((name.clone(), new));
+        }
+    }
+
+    /// A service that is left as it is, since something in its section cannot change now.
+    fn fix(&mut self, name: &ServiceName, key: Option<&str>, why: &str) {
+        let key = key.map_or(String::new(), |key| format!(".{key}"));
+        self.loaded.fixed.push(fixed(&format!("services.{name}{key}"), why));
+    }
+}
+
+/// What a service was registered with, if it joined at run time.
+fn joined<'a>(book: &'a ConfigBook, name: &ServiceName) -> Option<&'a Arc<Joined>> {
+    book.service(name.as_str())?.joined.as_ref()
+}
+
+fn unknown(book: &ConfigBook, name: &ServiceName, section: &Section) -> Report {
+    let problem = match joined(book, name) {
+        Some(_) => {
+            let message = format!("`{name}` was registered by code, with a type that has no name");
+            section.problem(message).help("register it anew, with another configuration")
+        }
+        None => section.problem(format!("there is no service `{name}`")),
+    };
+    problem.into()
+}
+
+fn fixed(path: &str, why: &str) -> Fixed {
+    Fixed { path: path.to_owned(), why: why.to_owned() }
+}
+
+/// What came over the API and holds.
+fn layers_of(book: &ConfigBook) -> Layers {
+    let configured = book.services().filter(|(_, now)| !now.layer.is_empty());
+    configured.map(|(name, now)| (name.clone(), now.layer.clone())).collect()
+}
+
+/// Refuses keys in a layer that the plan was made from.
+fn fixed_keys(layer: &Layer, section: &Section) -> Option<Report> {
+    let keys = layer.keys().into_iter().filter(|key| FIXED_KEYS.contains(key));
+    let problem = |key: &str| {
+        let message = format!("`{key}` cannot change while the process runs");
+        let help = "the plan is made from it at start: change it in the file, and restart";
+        Report::from(section.get(key).problem(message).help(help))
+    };
+    keys.map(problem).reduce(Report::merge)
+}
+
+fn same_ties(before: &Blueprint, after: &Blueprint) -> bool {
+    let names = before.specs().iter().map(|spec| &spec.name);
+    names.into_iter().all(|name| before.ties(name) == after.ties(name))
+}
+
+fn refused(error: SetupError) -> Refused {
+    let (report, plan) = error.into_parts();
+    Refused { report, plan }
+}

@@ -1,0 +1,480 @@
+//! Configuration that changes while the application runs, state by state.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use processpype::config::{Format, Layer};
+use processpype::testing::{self, TestApp};
+use processpype::{
+    Application, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Context, Done,
+    NewConfig, Reconfigured, Request, Result, Service, ServiceState, Verb,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::harness::{millis, secs};
+
+/// What a dial does, which its configuration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Does {
+    #[default]
+    Serve,
+    Fail,
+    Panic,
+    Hang,
+    Restart,
+    Slow,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(default)]
+struct DialConfig {
+    step: u64,
+    /// On `reconfigure`.
+    take: Does,
+    start: Does,
+    run: Does,
+    stop: Does,
+    token: Option<processpype::config::Secret<String>>,
+}
+
+impl Default for DialConfig {
+    fn default() -> Self {
+        let (start, run, stop, take) = Default::default();
+        Self { step: 1, take, start, run, stop, token: None }
+    }
+}
+
+/// What was seen of the dial, in order.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<String>>>);
+
+impl Seen {
+    fn say(&self, text: String) {
+        self.0.lock().unwrap().push(text);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+struct Dial {
+    config: Config<DialConfig>,
+    seen: Seen,
+}
+
+impl Service for Dial {
+    async fn start(&self, cx: &Context) -> Result {
+        self.seen.say(format!("{} starts with {}", cx.generation(), self.config.step));
+        act(self.config.start).await
+    }
+
+    async fn run(&self, cx: &Context) -> Result {
+        act(self.config.run).await?;
+        cx.stopping().await;
+        Ok(())
+    }
+
+    async fn reconfigure(&self, cx: &Context, new: NewConfig) -> Result<Reconfigured> {
+        let new: Config<DialConfig> = new.read()?;
+        self.seen.say(format!("{} is offered {}", cx.generation(), new.step));
+        if new.take == Does::Restart {
+            return Ok(Reconfigured::NeedsRestart);
+        }
+        act(new.take).await?;
+        Ok(Reconfigured::Applied)
+    }
+
+    async fn stop(&self, _: &Context) -> Result {
+        act(self.config.stop).await
+    }
+}
+
+async fn act(does: Does) -> Result {
+    match does {
+        Does::Serve | Does::Restart => Ok(()),
+        Does::Slow => {
+            tokio::time::sleep(secs(3)).await;
+            Ok(())
+        }
+        Does::Fail => Err(processpype::Error::public("the dial does not turn")),
+        Does::Panic => panic!("it broke off"),
+        Does::Hang => std::future::pending().await,
+    }
+}
+
+/// An application with one dial, configured by `section`.
+fn dial(section: &str) -> (Application, Seen) {
+    let seen = Seen::default();
+    let own = seen.clone();
+    let app = Application::new()
+        .service(move |config: Config<DialConfig>| Dial { config, seen: own.clone() })
+        .named("dial");
+    (app.config_text("app.yaml", Format::Yaml, format!("services: {{dial: {{{section}}}}}")), seen)
+}
+
+async fn began(section: &str) -> (TestApp, Seen) {
+    let (app, seen) = dial(section);
+    let app = testing::start(app).await.unwrap_or_else(|error| panic!("{error}"));
+    (app, seen)
+}
+
+fn patch(json: &str) -> ConfigChange {
+    ConfigChange::Patch(Layer::from_json(json.as_bytes()).unwrap_or_else(|e| panic!("{e}")))
+}
+
+async fn configure(app: &TestApp, json: &str) -> Result<Done, CommandError> {
+    given(app, json, false).await
+}
+
+async fn given(app: &TestApp, json: &str, starts: bool) -> Result<Done, CommandError> {
+    let by = Request::by("ops:alice");
+    match app.manager().configure("dial", patch(json), starts, by).await {
+        Ok(operation) => operation.outcome().await,
+        Err(ConfigureError::Command(error)) => Err(error),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[track_caller]
+fn check(result: Result<Done, CommandError>, effect: ConfigEffect, generation: u64) {
+    let done = result.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((done.configured, done.generation.0), (Some(effect), generation));
+}
+
+fn state(app: &TestApp) -> ServiceState {
+    app.manager().state("dial").expect("it is there")
+}
+
+/// What holds, and where from: `path = value (origin)` of the dial's step.
+fn step(app: &TestApp) -> String {
+    let all = app.manager().config("dial").expect("it is there");
+    let step = all.iter().find(|value| value.path == "services.dial.step").expect("it has a step");
+    format!("{} ({})", step.value, step.origin)
+}
+
+/// The events of some kinds, as `kind cause (message)`.
+fn told(app: &TestApp) -> Vec<String> {
+    let kinds = ["configured", "rolled-back", "reloaded", "reload-refused"];
+    let events = app.manager().events(0, usize::MAX).events;
+    let events = events.iter().filter(|event| kinds.contains(&event.kind.as_str()));
+    let line = |event: &Arc<processpype::Event>| {
+        let message = event.message.as_deref().unwrap_or_default();
+        format!("{} {} ({message})", event.kind, event.cause)
+    };
+    events.map(line).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_service_takes_it_over() {
+    let (app, seen) = began("step: 2").await;
+    check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Applied, 1);
+    assert_eq!(seen.take(), ["1 starts with 2", "1 is offered 5"]);
+    assert_eq!(step(&app), "5 (api:ops:alice)");
+    app.manager().restart("dial").await.unwrap();
+    assert_eq!(seen.take(), ["2 starts with 5"], "the next generation has it too");
+    assert_eq!(told(&app), ["configured configure (services.dial.step)"]);
+    let status = app.manager().status("dial").unwrap();
+    assert_eq!(status.acted.as_ref().unwrap().verb, "restart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_service_that_cannot_take_it_over_is_restarted() {
+    let (app, seen) = began("take: restart").await;
+    check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Restarted, 2);
+    assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5", "2 starts with 5"]);
+    assert_eq!(state(&app), ServiceState::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_leaves_the_generation_as_it_was() {
+    let (app, seen) = began("").await;
+    let error = configure(&app, r#"{"step": 5, "take": "fail"}"#).await.unwrap_err();
+    let text = "the old configuration holds again: the dial does not turn";
+    assert_eq!(error.to_string(), text);
+    assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5"]);
+    assert_eq!((state(&app), step(&app).as_str()), (ServiceState::Running, "1 (default)"));
+    assert_eq!(told(&app)[1], "rolled-back configure (the dial does not turn)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_breaks_is_followed_by_a_restart_with_the_old_configuration() {
+    for (take, why) in [("panic", "panicked"), ("hang", "did not end within 30s")] {
+        let (app, seen) = began("").await;
+        let json = format!(r#"{{"step": 5, "take": "{take}"}}"#);
+        let error = configure(&app, &json).await.unwrap_err().to_string();
+        assert!(
+            error.contains("the old configuration holds again") && error.contains(why),
+            "{error}"
+        );
+        assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5", "2 starts with 1"], "{take}");
+        assert_eq!((state(&app), step(&app).as_str()), (ServiceState::Running, "1 (default)"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_goes_back_to_the_old_configuration() {
+    for start in ["fail", "panic", "hang"] {
+        let (app, seen) = began("take: restart, start_timeout: 5s").await;
+        let json = format!(r#"{{"step": 5, "start": "{start}"}}"#);
+        let error = configure(&app, &json).await.unwrap_err();
+        assert!(matches!(error, CommandError::RolledBack { is_back: true, .. }), "{error}");
+        let expected = ["1 starts with 1", "1 is offered 5", "2 starts with 5", "3 starts with 1"];
+        assert_eq!(seen.take(), expected, "{start}");
+        assert_eq!((state(&app), step(&app).as_str()), (ServiceState::Running, "1 (default)"));
+        let status = app.manager().status("dial").unwrap();
+        assert!(status.restart.is_none_or(|it| it.attempt == 0), "no budget is spent on it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_service_keeps_it() {
+    let (app, seen) = began("autostart: false").await;
+    check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 0);
+    assert_eq!((state(&app), seen.take().len()), (ServiceState::Stopped, 0));
+    app.manager().start("dial").await.unwrap();
+    assert_eq!(seen.take(), ["1 starts with 5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_service_can_be_started_with_it() {
+    let (app, seen) = began("autostart: false").await;
+    check(given(&app, r#"{"step": 5}"#, true).await, ConfigEffect::Started, 1);
+    assert_eq!(seen.take(), ["1 starts with 5"]);
+    check(given(&app, r#"{"step": 5}"#, true).await, ConfigEffect::Unchanged, 1);
+    check(given(&app, r#"{"step": 6}"#, true).await, ConfigEffect::Applied, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_service_that_does_not_start_with_it_is_stopped_again() {
+    let (app, seen) = began("autostart: false").await;
+    let error = given(&app, r#"{"step": 5, "start": "fail"}"#, true).await.unwrap_err();
+    assert!(matches!(error, CommandError::RolledBack { .. }), "{error}");
+    assert_eq!((state(&app), step(&app).as_str()), (ServiceState::Stopped, "1 (default)"));
+    tokio::time::sleep(secs(600)).await;
+    assert_eq!(seen.take(), ["1 starts with 5"], "and stays so");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_starting_service_begins_anew() {
+    let (app, seen) = dial("start: slow");
+    let app = testing::begin(app).unwrap();
+    app.wait("dial", ServiceState::Starting).await.unwrap();
+    check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Restarted, 2);
+    assert_eq!(seen.take(), ["1 starts with 1", "2 starts with 5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopping_service_keeps_it() {
+    let (app, _) = began("stop: slow").await;
+    let verb = Verb::Stop { cascade: false };
+    let stop = app.manager().command("dial", verb, Request::by("ops:alice")).await.unwrap();
+    app.wait("dial", ServiceState::Stopping).await.unwrap();
+    check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 1);
+    stop.outcome().await.unwrap();
+    assert_eq!(state(&app), ServiceState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_try_of_a_failed_service_has_it() {
+    let (app, seen) = began("start: fail, restart: {backoff: {initial: 10s, jitter: 0}}").await;
+    app.wait("dial", ServiceState::Error).await.unwrap();
+    check(configure(&app, r#"{"step": 5, "start": "serve"}"#).await, ConfigEffect::Kept, 1);
+    app.wait("dial", ServiceState::Running).await.unwrap();
+    assert_eq!(seen.take(), ["1 starts with 1", "2 starts with 5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exhausted_service_keeps_it_until_it_is_started() {
+    let (app, seen) = began("start: fail, restart: {max_restarts: 0}").await;
+    app.wait("dial", ServiceState::Error).await.unwrap();
+    check(configure(&app, r#"{"step": 5, "start": "serve"}"#).await, ConfigEffect::Kept, 1);
+    tokio::time::sleep(secs(600)).await;
+    assert_eq!(seen.take(), ["1 starts with 1"]);
+    check(given(&app, r#"{"step": 6}"#, true).await, ConfigEffect::Started, 2);
+    assert_eq!(seen.take(), ["2 starts with 6"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_service_keeps_it_and_can_be_enabled() {
+    let (app, seen) = began("enabled: false").await;
+    check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 0);
+    assert_eq!(given(&app, "{}", true).await.unwrap_err(), CommandError::Disabled);
+    assert_eq!(step(&app), "5 (api:ops:alice)", "the start was refused, not what was there");
+    check(configure(&app, r#"{"enabled": true}"#).await, ConfigEffect::Started, 1);
+    assert_eq!(seen.take(), ["1 starts with 5"]);
+    check(configure(&app, r#"{"enabled": null}"#).await, ConfigEffect::Stopped, 1);
+    let status = app.manager().status("dial").unwrap();
+    assert_eq!((status.state, status.enabled), (ServiceState::Stopped, false));
+    assert_eq!(app.manager().start("dial").await.unwrap_err(), CommandError::Disabled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphaned_service_keeps_it() {
+    /// Its child cannot be ended before the test lets it.
+    struct Stuck(Arc<Mutex<Option<std::sync::mpsc::Receiver<()>>>>);
+
+    impl Service for Stuck {
+        async fn run(&self, cx: &Context) -> Result {
+            let held = self.0.lock().unwrap().take();
+            let _child = cx.spawn_blocking("stuck", move || held.map(|held| held.recv()));
+            cx.stopping().await;
+            Ok(())
+        }
+    }
+
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(Some(held)));
+    let stuck = move |_: Config<DialConfig>| Stuck(Arc::clone(&held));
+    let app = Application::new().service(stuck).named("dial");
+    let app = app.config_text("a.yaml", Format::Yaml, "services: {dial: {stop_timeout: 50ms}}");
+    tokio::time::resume();
+    let app = testing::start(app).await.unwrap();
+    app.manager().stop("dial").await.unwrap_err();
+    assert_eq!(state(&app), ServiceState::Error);
+    check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 1);
+    assert_eq!(given(&app, "{}", true).await.unwrap_err(), CommandError::Orphaned);
+    drop(release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn framework_keys_hold_at_once_and_touch_nobody() {
+    let (app, seen) = began("").await;
+    let json = r#"{"stop_timeout": "3s", "restart": {"policy": "never"}, "significant": false}"#;
+    check(configure(&app, json).await, ConfigEffect::Applied, 1);
+    assert_eq!(seen.take(), ["1 starts with 1"]);
+    let all: BTreeMap<String, String> = (app.manager().config("dial").unwrap().iter())
+        .map(|it| (it.path.clone(), format!("{} ({})", it.value, it.origin)))
+        .collect();
+    assert_eq!(all["services.dial.stop_timeout"], "3s (api:ops:alice)");
+    assert_eq!(all["services.dial.restart.policy"], "never (api:ops:alice)");
+    assert_eq!(all["services.dial.start_timeout"], "30s (default)");
+    // It is judged by what holds: no restart after a failure.
+    check(
+        configure(&app, r#"{"run": "fail", "take": "restart"}"#).await,
+        ConfigEffect::Restarted,
+        2,
+    );
+    app.wait("dial", ServiceState::Error).await.unwrap();
+    tokio::time::sleep(secs(600)).await;
+    assert_eq!(app.manager().status("dial").unwrap().generation.0, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_wins_over_an_offer() {
+    let (app, seen) = began("").await;
+    let by = Request::by("ops:alice");
+    let change = patch(r#"{"step": 5, "take": "hang"}"#);
+    let offered = app.manager().configure("dial", change, false, by).await.unwrap();
+    tokio::time::sleep(secs(1)).await;
+    app.manager().stop("dial").await.unwrap();
+    check(offered.outcome().await.map_err(|e| e), ConfigEffect::Kept, 1);
+    app.manager().start("dial").await.unwrap();
+    let expected = ["1 starts with 1", "1 is offered 5", "2 starts with 5"];
+    assert_eq!(seen.take(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_change_takes_the_place_of_one_under_way() {
+    let (app, seen) = began("").await;
+    let first = patch(r#"{"step": 5, "take": "slow"}"#);
+    let first = app.manager().configure("dial", first, false, Request::by("ops:alice")).await;
+    tokio::time::sleep(secs(1)).await;
+    let second = given(&app, r#"{"step": 6, "take": "fail"}"#, false).await.unwrap_err();
+    assert_eq!(first.unwrap().outcome().await.unwrap_err(), CommandError::Superseded);
+    assert!(matches!(second, CommandError::RolledBack { .. }), "{second}");
+    assert_eq!(step(&app), "5 (api:ops:alice)", "back to what the service works by");
+    assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5", "1 is offered 6"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_cross_are_both_there() {
+    let (app, _) = began("").await;
+    let both =
+        tokio::join!(configure(&app, r#"{"step": 5}"#), configure(&app, r#"{"stop": "slow"}"#));
+    assert!(both.0.is_ok() || both.0 == Err(CommandError::Superseded), "{both:?}");
+    assert!(both.1.is_ok(), "{both:?}");
+    let all = app.manager().config("dial").unwrap();
+    let api = all.iter().filter(|value| value.origin.to_string() == "api:ops:alice");
+    let mut api: Vec<String> = api.map(|value| value.path.clone()).collect();
+    api.sort();
+    assert_eq!(api, ["services.dial.step", "services.dial.stop"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn put_replaces_and_delete_removes_what_came_over_the_api() {
+    let (app, _) = began("step: 2").await;
+    check(configure(&app, r#"{"step": 5, "stop_timeout": "9s"}"#).await, ConfigEffect::Applied, 1);
+    let put = ConfigChange::Put(Layer::from_json(br#"{"step": 7}"#).unwrap());
+    let by = || Request::by("ops:bob");
+    let put = app.manager().configure("dial", put, false, by()).await.unwrap();
+    check(put.outcome().await, ConfigEffect::Applied, 1);
+    assert_eq!(step(&app), "7 (api:ops:bob)");
+    let remove = app.manager().configure("dial", ConfigChange::Remove, false, by()).await.unwrap();
+    check(remove.outcome().await, ConfigEffect::Applied, 1);
+    assert_eq!(step(&app), "2 (app.yaml:1:25)");
+    let again = app.manager().configure("dial", ConfigChange::Remove, false, by()).await.unwrap();
+    check(again.outcome().await, ConfigEffect::Unchanged, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_changes_nothing_and_is_told_whole() {
+    let (app, seen) = began("").await;
+    let json =
+        r#"{"step": -1, "stp": 2, "token": "${HOME}", "depends_on": ["x"], "stop_timeout": 3}"#;
+    let result = app.manager().configure("dial", patch(json), false, Request::by("a")).await;
+    let Err(ConfigureError::Invalid(report)) = result else { panic!("it is wrong") };
+    let pointers: Vec<String> =
+        report.problems().iter().map(|it| it.pointer("services.dial")).collect();
+    assert_eq!(pointers, ["/depends_on", "/stop_timeout", "/step", "/stp"]);
+    assert_eq!((seen.take().len(), told(&app).len()), (1, 0));
+    // A reference is text.
+    check(configure(&app, r#"{"token": "${HOME}"}"#).await, ConfigEffect::Applied, 1);
+    let all = app.manager().config("dial").unwrap();
+    let token = all.iter().find(|it| it.path == "services.dial.token").unwrap();
+    assert_eq!(token.value, "***");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_request_under_its_key_is_the_same_operation() {
+    let (app, seen) = began("").await;
+    let by = || Request::by("ops:alice").keyed("k1");
+    let give = async |json: &str| {
+        app.manager().configure("dial", patch(json), false, by()).await.map(|it| it.id())
+    };
+    let first = give(r#"{"step": 5}"#).await.unwrap();
+    tokio::time::sleep(millis(10)).await;
+    assert_eq!(give(r#"{"step": 5}"#).await.unwrap(), first);
+    let other = give(r#"{"step": 6}"#).await.unwrap_err();
+    let reused = CommandError::KeyReused { operation: first };
+    assert!(matches!(other, ConfigureError::Command(error) if error == reused));
+    assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_needed_cannot_be_disabled() {
+    let (app, _) = dial("");
+    let needs = |_: processpype::Dep<Dial>| crate::harness::Plain;
+    let app = testing::start(app.service(needs).named("hand")).await.unwrap();
+    let change = patch(r#"{"enabled": false}"#);
+    let result = app.manager().configure("dial", change, false, Request::by("a")).await;
+    let text = result.unwrap_err().to_string();
+    assert!(text.contains("cannot change this now") && text.contains("hand"), "{text}");
+    assert_eq!(state(&app), ServiceState::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_changes_nothing() {
+    let (app, seen) = began("").await;
+    let by = Request::by("a");
+    let change = patch(r#"{"step": 5, "token": "hush-hush"}"#);
+    let preview = app.manager().preview("dial", change, false, by).await.unwrap();
+    assert_eq!(preview.effect, None, "it is asked first");
+    let told: Vec<String> = preview.differences.iter().map(ToString::to_string).collect();
+    let expected =
+        ["services.dial.step: 1 -> 5 (api:a)", "services.dial.token: nothing -> *** (api:a)"];
+    assert_eq!(told, expected);
+    assert_eq!((seen.take().len(), step(&app).as_str()), (1, "1 (default)"));
+}

@@ -1,0 +1,119 @@
+//! Files that change while the program runs: SIGHUP, `reload`, and what becomes of services.
+
+#![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
+
+use serde_json::Value;
+
+use crate::harness::{Playground, eventually, file, run_in};
+
+const BEFORE: &str = "
+services:
+  hello: {kind: hello}
+  fast: {kind: ticker, interval: 1h, depends_on: [hello]}
+  slow: {kind: ticker, interval: 1h}
+";
+
+/// Returns the last event of a kind, once there is one after the event `after`.
+fn event(app: &Playground, kind: &str, after: u64) -> Value {
+    eventually(kind, || {
+        let is_it = |it: &Value| it["kind"] == kind && it["seq"].as_u64() > Some(after);
+        app.events().into_iter().rfind(is_it)
+    })
+}
+
+fn generation(app: &Playground, service: &str) -> u64 {
+    app.service(service)["generation"].as_u64().unwrap()
+}
+
+#[test]
+fn sighup_loads_the_file_again_and_touches_only_what_differs() {
+    let path = file(BEFORE);
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    let last = |app: &Playground| app.events().last().unwrap()["seq"].as_u64().unwrap();
+
+    let begun = last(&app);
+    std::fs::write(
+        &path,
+        BEFORE.replace("fast: {kind: ticker, interval: 1h", "fast: {kind: ticker, interval: 2h"),
+    )
+    .unwrap();
+    app.signal("HUP");
+    let reloaded = event(&app, "reloaded", begun);
+    assert_eq!(reloaded["actor"], "signal:SIGHUP", "{reloaded}");
+    assert_eq!(["hello", "fast", "slow"].map(|name| generation(&app, name)), [1, 2, 1]);
+    let held = app.get("/services/fast/-/config").json();
+    let values = held["values"].as_array().unwrap();
+    let interval = values.iter().find(|it| it["path"] == "services.fast.interval").unwrap();
+    assert_eq!(interval["value"], "2h", "{held}");
+
+    // A broken file changes nothing, and says so.
+    std::fs::write(&path, BEFORE.replace("interval: 1h", "intervall: 1h")).unwrap();
+    app.signal("HUP");
+    let refused = event(&app, "reload-refused", begun);
+    assert!(
+        refused["message"].as_str().unwrap().contains("missing key `services.fast.interval`"),
+        "{refused}"
+    );
+    assert_eq!(["hello", "fast", "slow"].map(|name| generation(&app, name)), [1, 2, 1]);
+    app.terminate().check(0);
+}
+
+#[test]
+fn the_command_line_shows_what_a_reload_would_do_and_does_it() {
+    let path = file(BEFORE);
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    let url = format!("http://{}", app.address);
+    let reload =
+        |more: &[&str]| run_in(&[&["reload", "--url", &url][..], more].concat(), &[app.at_home()]);
+    let same = reload(&[]);
+    assert_eq!((same.code, same.stdout.trim()), (Some(0), "no service has another configuration"));
+
+    std::fs::write(
+        &path,
+        BEFORE.replace("slow: {kind: ticker, interval: 1h", "slow: {kind: ticker, interval: 3h"),
+    )
+    .unwrap();
+    let would = reload(&["--dry-run"]);
+    assert_eq!(would.code, Some(0), "{would:?}");
+    for told in ["slow would be", "- services.slow.interval = 1h", "+ services.slow.interval = 3h"]
+    {
+        assert!(would.stdout.contains(told), "{told}: {would:?}");
+    }
+    assert_eq!(generation(&app, "slow"), 1);
+    let done = reload(&["--reason", "slower"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("slow restarted"), "{done:?}");
+    assert_eq!(generation(&app, "slow"), 2);
+
+    std::fs::write(&path, "services: {slow: {kind: tikker}}").unwrap();
+    let refused = reload(&[]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
+    assert!(refused.stderr.contains("there is no kind `tikker`"), "{refused:?}");
+    assert!(refused.stderr.contains("did you mean `ticker`?"), "{refused:?}");
+    app.terminate().check(0);
+}
+
+#[test]
+fn what_is_configured_lies_over_the_file_until_the_process_ends() {
+    let path = file(BEFORE);
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    let url = format!("http://{}", app.address);
+    let ask = |words: &[&str]| run_in(&[words, &["--url", &url]].concat(), &[app.at_home()]);
+    let set = ask(&["configure", "fast", "interval=5h", "--reason", "quieter"]);
+    assert_eq!(set.code, Some(0), "{set:?}");
+    assert!(set.stdout.contains("was restarted with the new configuration"), "{set:?}");
+    std::fs::write(&path, BEFORE.replace("1h", "2h")).unwrap();
+    assert_eq!(ask(&["reload"]).code, Some(0));
+    let held = ask(&["config", "--remote", "fast"]);
+    assert!(held.stdout.contains("services.fast.interval = 5h  # api:token:local"), "{held:?}");
+    let wrong = ask(&["configure", "fast", "intervall=5h"]);
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(1), ""), "{wrong:?}");
+    assert!(wrong.stderr.contains("did you mean `interval`?"), "{wrong:?}");
+    assert_eq!(ask(&["configure", "fast", "--unset", "interval"]).code, Some(0));
+    let held = ask(&["config", "--remote", "fast"]);
+    assert!(held.stdout.contains("services.fast.interval = 2h"), "{held:?}");
+    app.terminate().check(0);
+}
