@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn new(
         rules: &'a Rules,
         resolver: Option<Resolver<'a>>,
-        path: Vec<String>,
+        path: Vec<&'a str>,
         empty: &'a Map,
     ) -> Self {
         Self {
@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
             secrets: Vec::new(),
             beside: (&[], path.len()),
             secret_keys: path.iter().filter(|key| show::names_a_secret(key)).count(),
-            path: path.into_iter().map(Cow::Owned).collect(),
+            path: path.into_iter().map(Cow::Borrowed).collect(),
             used_at: Vec::new(),
             made_of: Vec::new(),
             empty,
@@ -304,7 +304,7 @@ impl<'a> Walk<'a> {
         let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
         let named = self.secret_keys > 0;
         // Who sent a body knows what is in it; who reads a log of answers should not.
-        let sent = slot.node.at.origin().was_sent();
+        let sent = slot.node.at.was_sent();
         known && !secret && !named && !sent && matches!(slot.node.kind, Kind::Scalar(..))
     }
 

@@ -74,7 +74,7 @@ impl<'a> Walk<'a> {
         }
         let valid: Vec<&str> = texts.into_iter().flatten().collect();
         let secret = secret
-            || slot.node.at.origin().was_sent()
+            || slot.node.at.was_sent()
             || fitting.iter().any(|id| self.rules.may_be_secret(*id));
         self.report(|walk| {
             let shown = (!secret).then(|| show::value_of(slot.node, text));
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
         if found.is_none() {
             self.report(|walk| {
                 let path = show::join(&walk.path_text(), key);
-                let is_hidden = secret || entry.node.at.origin().was_sent();
+                let is_hidden = secret || entry.node.at.was_sent();
                 let written = written.filter(|_| !is_hidden);
                 let shown = written.map(show::value);
                 let subject = shown.as_deref().unwrap_or("the value");

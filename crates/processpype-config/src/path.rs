@@ -21,11 +21,11 @@ impl Path {
     }
 
     /// The keys from the outside in.
-    pub(crate) fn keys(&self) -> Vec<String> {
+    pub(crate) fn keys(&self) -> Vec<&str> {
         let mut keys = Vec::new();
         let mut here = self;
         while let Some(link) = &here.0 {
-            keys.push(link.1.clone());
+            keys.push(link.1.as_str());
             here = &link.0;
         }
         keys.reverse();

@@ -194,6 +194,14 @@ impl At {
         }
     }
 
+    /// Whether it came over an API; asked for every scalar, so it makes no [`Origin`].
+    pub(crate) fn was_sent(&self) -> bool {
+        match &self.source.kind {
+            Kind::Text { path, .. } => path.is_none(),
+            Kind::Word(origin) => origin.was_sent(),
+        }
+    }
+
     /// Whether this place is in a text with lines.
     pub(crate) fn has_lines(&self) -> bool {
         matches!(self.source.kind, Kind::Text { .. })

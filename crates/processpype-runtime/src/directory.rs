@@ -57,8 +57,13 @@ impl Directory {
 // === impl Places ===
 
 impl<T> Places<T> {
+    /// Makes a place for each of `all`, in their order.
     pub(crate) fn new(all: impl IntoIterator<Item = T>) -> Self {
-        Self(all.into_iter().map(Some).collect())
+        let all = all.into_iter();
+        // Collecting would keep the far larger room of what they are made from.
+        let mut places = Vec::with_capacity(all.size_hint().0);
+        places.extend(all.map(Some));
+        Self(places)
     }
 
     pub(crate) fn len(&self) -> usize {
