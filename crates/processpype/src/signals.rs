@@ -74,7 +74,7 @@ impl Hangups {
     #[cfg(unix)]
     pub(crate) async fn next(&mut self) {
         if self.hangup.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -42,7 +42,7 @@ impl Shared {
             config: ArcSwap::from_pointee(book),
             configurer: launch.configurer.clone(),
             services: launch.services.clone(),
-            clock: launch.clock.clone(),
+            clock: launch.clock,
             scrub: launch.scrub.clone(),
             host: Host::new(launch.services.clone()),
             reports,

@@ -43,10 +43,10 @@ pub(crate) fn effective(
     });
     let mut told: BTreeSet<String> = all.iter().map(|value| value.path.clone()).collect();
     let (code, plain) = (words(&template.options()), words(&Options::default()));
-    let said = words(&now.options).into_iter().filter_map(|(key, value)| {
+    let said = words(&now.options).into_iter().map(|(key, value)| {
         let is = |all: &[(String, String)]| all.contains(&(key.clone(), value.clone()));
         let origin = if is(&plain) || !is(&code) { Origin::Default } else { Origin::Code };
-        Some(Effective::new(format!("{path}.{key}"), value, origin, Vec::new()))
+        Effective::new(format!("{path}.{key}"), value, origin, Vec::new())
     });
     let rest: Vec<Effective> = renamed.chain(said).collect();
     all.extend(rest.into_iter().filter(|value| told.insert(value.path.clone())));
