@@ -236,6 +236,11 @@ impl Catalogue {
     ) -> Result<Checked, Report> {
         let defaults: DefaultsSection = document.section(&["defaults"]).read()?;
         let mut problems = Problems::default();
+        // The template is known already: nobody has looked yet at what this section says.
+        let kind = section.get("kind");
+        if let Some(report) = kind.exists().then(|| kind.read::<String>().err()).flatten() {
+            problems.add(report);
+        }
         let mut spec =
             specs::lay(template, name.clone(), section, (&defaults, true), &mut problems);
         let mut secrets = Vec::new();

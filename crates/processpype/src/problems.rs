@@ -4,9 +4,11 @@
 //!
 //! 1. One mistake is told once: both halves of a section that is no map say the same.
 
-use processpype_config::{Document, Report, SecretsConfig};
+use processpype_config::{Document, Report, SecretsConfig, Section};
 use processpype_runtime::{Blueprint, PlanCode, PlanError, PlanProblem};
 use processpype_telemetry::Timezone;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 
 use crate::access::{self, Access};
 use crate::settings::{SECTIONS, Settings};
@@ -53,14 +55,13 @@ impl Problems {
         let root = document.root();
         let known = root.known_keys(&SECTIONS);
         self.keep(known);
-        let secrets = root.get("secrets").read::<SecretsConfig>().map(drop);
-        self.keep(secrets);
         let mut found = Vec::new();
+        let _: SecretsConfig = self.section(&root, "secrets", &mut Vec::new());
         let settings = Settings {
-            app: self.keep(root.get("app").read()),
-            server: self.keep(root.get("server").read_collecting(&mut found)),
-            observability: self.keep(root.get("observability").read()),
-            defaults: self.keep(root.get("defaults").read()),
+            app: self.section(&root, "app", &mut Vec::new()),
+            server: self.section(&root, "server", &mut found),
+            observability: self.section(&root, "observability", &mut Vec::new()),
+            defaults: self.section(&root, "defaults", &mut Vec::new()),
         };
         let access = access::read(document, &settings.server, |report| self.add(report));
         if let Err(error) = Timezone::named(&settings.app.timezone) {
@@ -68,6 +69,21 @@ impl Problems {
             self.add(section.problem(error.to_string()).into());
         }
         (settings, access, found)
+    }
+
+    /// Reads a section of the framework; one that was written nowhere is its default, and no schema
+    /// has to be made to know it.
+    fn section<T: Default + DeserializeOwned + JsonSchema>(
+        &mut self,
+        root: &Section,
+        key: &str,
+        secrets: &mut Vec<String>,
+    ) -> T {
+        let section = root.get(key);
+        match section.exists() {
+            true => self.keep(section.read_collecting(secrets)),
+            false => T::default(),
+        }
     }
 
     pub(crate) fn take_with(&mut self, report: Report) -> SetupError {

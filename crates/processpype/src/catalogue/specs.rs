@@ -154,7 +154,7 @@ pub(crate) fn lay(
     (defaults, defaults_fit): (&DefaultsSection, bool),
     problems: &mut Problems,
 ) -> Spec {
-    let Split { keys, own, written } = split(section, problems);
+    let Split { keys, own, written } = split(section, template.is_declared, problems);
     if template.is_declared && keys.kind.is_some() {
         let problem = section
             .get("kind")
@@ -176,9 +176,17 @@ pub(crate) fn lay(
 }
 
 /// Splits a section into the framework's keys and the service's own.
-fn split(section: &Section, problems: &mut Problems) -> Split {
+///
+/// Most services have no key of the framework but `kind`, which was read to know the template: they
+/// say nothing more, and need no schema for it.
+fn split(section: &Section, is_declared: bool, problems: &mut Problems) -> Split {
     let (written, own) = section.split(&FRAMEWORK_KEYS);
-    Split { keys: problems.keep(written.read()), own, written }
+    let says_nothing = match is_declared {
+        true => !section.exists(),
+        false => matches!(written.keys().as_slice(), [(only, _)] if only == "kind"),
+    };
+    let keys = if says_nothing { ServiceKeys::default() } else { problems.keep(written.read()) };
+    Split { keys, own, written }
 }
 
 /// Checks the section `defaults` by itself. Returns whether it is right.
@@ -206,8 +214,10 @@ impl<'a> Specs<'a> {
         problems: &'a mut Problems,
     ) -> Self {
         let services = document.section(&["services"]);
-        // Without its keys it reads as nothing, unless it is no map at all.
-        let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
+        if services.exists() && services.keys().is_empty() {
+            // It reads as nothing, unless it is no map at all.
+            let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
+        }
         let defaults_fit = check_defaults(document, defaults, |report| problems.add(report));
         let (specs, taken) = (Vec::new(), Vec::new());
         let colliding = HashMap::new();

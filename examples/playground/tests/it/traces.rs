@@ -51,11 +51,11 @@ impl Act {
         let level = format!("{{\"level\":\"debug\",\"for\":\"10m\",{reason}}}");
         let hello = template.replace("{name}", "hello");
         let tuned = format!("{}?reason={}", template.replace("{name}", "tuned"), query(REASON));
+        // Another one for each, so that each changes something.
+        let other = format!("{{\"work_delay\":\"{}ms\"}}", template.len());
         let (path, body) = match (method, template) {
             ("POST", "/services/{name}/configure" | "/services/{name}/configure_and_start")
-            | ("PUT", "/services/{name}/-/config") => {
-                (tuned, "{\"work_delay\":\"1ms\"}".to_owned())
-            }
+            | ("PUT", "/services/{name}/-/config") => (tuned, other),
             ("DELETE", "/services/{name}/-/config") => (tuned, String::new()),
             ("POST", "/services") => {
                 let body = format!("{{\"name\":\"joined\",\"kind\":\"hello\",{reason}}}");
