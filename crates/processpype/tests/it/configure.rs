@@ -370,7 +370,7 @@ async fn a_stop_wins_over_an_offer() {
     let offered = app.manager().configure("dial", change, false, by).await.unwrap();
     tokio::time::sleep(secs(1)).await;
     app.manager().stop("dial").await.unwrap();
-    check(offered.outcome().await.map_err(|e| e), ConfigEffect::Kept, 1);
+    check(offered.outcome().await, ConfigEffect::Kept, 1);
     app.manager().start("dial").await.unwrap();
     let expected = ["1 starts with 1", "1 is offered 5", "2 starts with 5"];
     assert_eq!(seen.take(), expected);

@@ -244,7 +244,7 @@ async fn a_preview_changes_nothing() {
     let (app, folder, seen) = began("preview", FILE).await;
     folder.write("app.yaml", &FILE.replace("watts: 10", "watts: 11, stop_timeout: 3s"));
     let preview = app.manager().preview_reload().await.unwrap();
-    let differences: Vec<String> = preview.differences.iter().map(|it| it.to_string()).collect();
+    let differences: Vec<String> = preview.differences.iter().map(ToString::to_string).collect();
     let place = |at: &str| format!("({}:{at})", folder.0.join("app.yaml").display());
     let expected = [
         format!("services.hall.stop_timeout: nothing -> 3s {}", place("4:35")),
