@@ -41,6 +41,10 @@ const REASON_CHARS: usize = 500;
 const NOTE: &str = "it lies over the files until it is removed or the process ends; restarts of \
     the service and reloads keep it";
 
+/// What holds where nothing came over the API, or nothing that was not taken back.
+const NOTE_REMOVED: &str = "nothing lies over the files any more: they hold, with variables and \
+    flags";
+
 /// A change as it was asked for.
 #[derive(Clone, Debug)]
 struct Asked {
@@ -95,7 +99,7 @@ pub(crate) async fn configure(
     };
     let id = operation.id();
     match timeout(asked.wait, operation.outcome()).await {
-        Ok(Ok(done)) => Ok(asked.done(id.0, &done)),
+        Ok(Ok(done)) => Ok(asked.done(control, id.0, &done)),
         Ok(Err(error)) => Err(problem(name, &error).operation(id.0)),
         Err(_) => asked.accepted(control, id.0),
     }
@@ -227,14 +231,16 @@ impl Asked {
         }
     }
 
-    fn done(&self, operation: u64, done: &Done) -> Response {
+    fn done(&self, control: &Control, operation: u64, done: &Done) -> Response {
+        let book = control.manager.config_book();
+        let lies_over = book.service(&self.service).is_some_and(|now| !now.layer.is_empty());
         let told = ConfigAnswer::Configured(ServiceConfigured {
             operation,
             status: convert::config_effect(done.configured.unwrap_or(ConfigEffect::Applied)),
             service: self.service.clone(),
             changed: done.changed,
             generation: done.generation.0,
-            note: NOTE.to_owned(),
+            note: if lies_over { NOTE } else { NOTE_REMOVED }.to_owned(),
         });
         reply::json(StatusCode::OK, &told)
     }

@@ -432,7 +432,8 @@ impl std::fmt::Display for CommandError {
             }
             Self::Needed { by } => {
                 let names: Vec<String> = by.iter().map(|name| format!("`{name}`")).collect();
-                write!(f, "the service cannot leave: {} depend on it", names.join(", "))
+                let depend = if names.len() == 1 { "depends" } else { "depend" };
+                write!(f, "the service cannot leave: {} {depend} on it", names.join(", "))
             }
             Self::Superseded => f.write_str("a later command took the place of this one"),
             Self::Cancelled => f.write_str("the command was cancelled"),

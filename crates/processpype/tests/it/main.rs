@@ -10,6 +10,7 @@
 )]
 
 mod children;
+mod churn;
 mod cli;
 mod closing;
 mod compile_fail;

@@ -112,7 +112,9 @@ fn what_is_configured_lies_over_the_file_until_the_process_ends() {
     let wrong = ask(&["configure", "fast", "intervall=5h"]);
     assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(1), ""), "{wrong:?}");
     assert!(wrong.stderr.contains("did you mean `interval`?"), "{wrong:?}");
-    assert_eq!(ask(&["configure", "fast", "--unset", "interval"]).code, Some(0));
+    let unset = ask(&["configure", "fast", "--unset", "interval"]);
+    assert_eq!(unset.code, Some(0), "{unset:?}");
+    assert!(unset.stdout.contains("nothing lies over the files any more"), "{unset:?}");
     let held = ask(&["config", "--remote", "fast"]);
     assert!(held.stdout.contains("services.fast.interval = 2h"), "{held:?}");
     app.terminate().check(0);

@@ -17,7 +17,7 @@
 mod actor;
 mod checks;
 mod kills;
-mod numbers;
+pub(crate) mod numbers;
 mod sample;
 mod storm;
 
