@@ -25,6 +25,7 @@ use serde::de::DeserializeOwned;
 
 use crate::cell::Cell;
 use crate::config::Config;
+use crate::configuration::Configured;
 use crate::context::Context;
 use crate::dep::{Dep, Deps, Face, Sole};
 use crate::error::{Error, Result};
@@ -120,10 +121,11 @@ pub struct ConfigType {
     check_unresolved: fn(&Section) -> Result<(), Report>,
 }
 
-/// Everything the arguments of one instance are made from; the same for all its generations.
+/// Everything the arguments of one instance are made from; the same for all its generations, until
+/// it is configured anew.
 #[derive(Debug)]
 pub(crate) struct Wiring {
-    pub(crate) section: Section,
+    pub(crate) configured: Arc<Configured>,
     /// The providers of each need, in the order of declaration.
     pub(crate) bindings: Vec<Vec<(Arc<Cell>, Face)>>,
     pub(crate) shared: SharedValues,
@@ -248,7 +250,7 @@ impl<C: DeserializeOwned + JsonSchema + Send + Sync + 'static> Argument for Conf
     }
 
     fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
-        Ok(Self::from(resolver.wiring.section.read::<C>()?))
+        Ok(Self::from(resolver.wiring.configured.section.read::<C>()?))
     }
 }
 

@@ -31,7 +31,6 @@ use tracing::{Instrument as _, Span};
 
 use self::teardown::{teardown, wind_down};
 use crate::cell::Routed;
-use crate::configuration::Configured;
 use crate::context::Context;
 use crate::diagnosis;
 use crate::error::Result;
@@ -50,7 +49,6 @@ use crate::vitals::{Stage, own_polled};
 pub(crate) struct Orders {
     pub(crate) kind: Arc<Kind>,
     pub(crate) wiring: Arc<crate::argument::Wiring>,
-    pub(crate) configured: Arc<Configured>,
 }
 
 /// How the part of a life before its teardown ended.
@@ -316,7 +314,7 @@ impl Making {
 
 impl Ended {
     fn of_run(outcome: Result<Result, Panicked>, orders: &Orders) -> Self {
-        let (exit, failure) = unasked(outcome, orders.configured.options.oneshot);
+        let (exit, failure) = unasked(outcome, orders.wiring.configured.options.oneshot);
         Self::Unasked(exit, failure)
     }
 

@@ -53,7 +53,6 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::argument::Wiring;
-use crate::blueprint::{Options, Spec};
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -402,11 +401,8 @@ impl Supervisor {
         };
         let reports = self.reports.clone();
         let life = Arc::new(Life::new(cell, generation, services, reports, watched));
-        let orders = Orders {
-            kind: Arc::clone(&service.kind),
-            wiring: Arc::clone(&service.wiring),
-            configured: Arc::clone(&service.configured),
-        };
+        let orders =
+            Orders { kind: Arc::clone(&service.kind), wiring: Arc::clone(&service.wiring) };
         (service.failure, service.remains) = (None, None);
         service.restarts.begin();
         service.begin_watch();
@@ -465,17 +461,11 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 // === impl Service ===
 
 impl Service {
-    /// Of a specification nothing is kept but what a running service still needs; `options` are
-    /// its own, shared with whoever else has them.
-    fn new(
-        spec: Spec,
-        options: Arc<Options>,
-        wiring: Arc<Wiring>,
-        now: crate::clock::Timestamp,
-    ) -> Self {
+    /// Of a specification nothing is kept but what a running service still needs.
+    fn new(kind: Arc<Kind>, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
         Self {
-            configured: Arc::new(Configured::sharing(&spec, options)),
-            kind: spec.kind,
+            configured: Arc::clone(&wiring.configured),
+            kind,
             wiring,
             life: None,
             task: None,

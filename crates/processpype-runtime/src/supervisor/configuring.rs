@@ -420,7 +420,7 @@ impl Supervisor {
         self.members.rules_changed |= service.configured.options != new.options;
         let wiring = &service.wiring;
         service.wiring = Arc::new(Wiring {
-            section: new.section.clone(),
+            configured: Arc::clone(&new),
             bindings: wiring.bindings.clone(),
             shared: wiring.shared.clone(),
         });

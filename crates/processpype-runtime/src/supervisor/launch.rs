@@ -20,7 +20,7 @@ use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
 use crate::clock::{Clock, Timestamp};
-use crate::configuration::{ConfigBook, Configurer};
+use crate::configuration::{ConfigBook, Configured, Configurer};
 use crate::directory::{Directory, Places};
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
@@ -129,10 +129,13 @@ impl Blueprint {
         let now = launch.clock.now();
         let families = Arc::default();
         let cells = self.cells(now, &families);
-        let wirings: Vec<Arc<Wiring>> =
-            self.graph.services().map(|id| Arc::new(self.wiring(id, &cells))).collect();
         let layout = Layout::of(&self);
-        let options: Vec<_> = layout.services.iter().map(|it| Arc::clone(&it.options)).collect();
+        let wiring = |id: ServiceId| {
+            let options = Arc::clone(&layout.services[id.index()].options);
+            let configured = Arc::new(Configured::sharing(&self.specs[id.index()], options));
+            Arc::new(self.wiring(id, configured, &cells))
+        };
+        let wirings: Vec<Arc<Wiring>> = self.graph.services().map(wiring).collect();
         let directory = Directory::new(cells.clone(), layout);
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
@@ -150,9 +153,9 @@ impl Blueprint {
         let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let services = self.specs.into_iter().zip(options).zip(wirings);
-        let service = |((spec, options), wiring)| Service::new(spec, options, wiring, now);
-        let services: Vec<Service> = services.map(service).collect();
+        let services = self.specs.into_iter().zip(wirings);
+        let services: Vec<Service> =
+            services.map(|(spec, wiring)| Service::new(spec.kind, wiring, now)).collect();
         let book = first_book(&launch, &cells, &services);
         let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
         shared.recording.store(launch.recording.clone().map(Arc::new));
@@ -206,7 +209,7 @@ impl Blueprint {
         names
     }
 
-    fn wiring(&self, id: ServiceId, cells: &[Arc<Cell>]) -> Wiring {
+    fn wiring(&self, id: ServiceId, configured: Arc<Configured>, cells: &[Arc<Cell>]) -> Wiring {
         let declaration = &self.specs[id.index()].kind.declaration;
         let bind = |(need, providers): (&Need, &Vec<ServiceId>)| {
             let face = |provider: &ServiceId| {
@@ -217,8 +220,7 @@ impl Blueprint {
             providers.iter().filter_map(face).collect()
         };
         let bindings = declaration.needs.iter().zip(&self.bindings[id.index()]).map(bind).collect();
-        let section = self.specs[id.index()].section.clone();
-        Wiring { section, bindings, shared: self.shared.clone() }
+        Wiring { configured, bindings, shared: self.shared.clone() }
     }
 }
 

@@ -26,6 +26,7 @@ use super::{Service, Supervisor, publish};
 use crate::argument::{Need, Wiring};
 use crate::binding::{Binder, Bound};
 use crate::blueprint::{Assembly, EdgeOrigin, NamedEdge, Options, Spec};
+use crate::configuration::Configured;
 use crate::directory::Directory;
 use crate::group::NamedGroup;
 use crate::journal::Event;
@@ -301,11 +302,11 @@ impl Supervisor {
         self.members.edges.extend(bound.edges);
         self.members.vacancies.joined(&spec.name, at);
         self.cells.seat(at.index(), cell);
-        let options = Arc::new(spec.options.clone());
-        self.services.seat(at.index(), Service::new(spec, options, Arc::new(wiring), now));
+        self.services.seat(at.index(), Service::new(spec.kind, Arc::new(wiring), now));
     }
 
     fn wiring(&self, spec: &Spec, bound: &Bound) -> Wiring {
+        let configured = Arc::new(Configured::of(spec));
         let bind = |(need, providers): (&Need, &Vec<ServiceId>)| {
             let face = |provider: &ServiceId| {
                 let faces = &self.services[provider.index()].kind.faces;
@@ -315,7 +316,7 @@ impl Supervisor {
             providers.iter().filter_map(face).collect()
         };
         let bindings = spec.kind.declaration.needs.iter().zip(&bound.bindings).map(bind).collect();
-        Wiring { section: spec.section.clone(), bindings, shared: self.members.shared.clone() }
+        Wiring { configured, bindings, shared: self.members.shared.clone() }
     }
 
     /// Whether a timer is about a generation of a service that is there.
