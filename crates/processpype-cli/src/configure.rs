@@ -171,7 +171,10 @@ fn reloaded(told: &Reloaded) -> String {
     for service in &told.services {
         text.push_str(&format!("\n  {} {}", service.service, outcome(service, told.dry_run)));
     }
-    text.push_str(&differences(&told.differences));
+    if !told.differences.is_empty() {
+        text.push_str("\nwhat differs");
+        text.push_str(&differences(&told.differences));
+    }
     for fixed in &told.needs_process_restart {
         text.push_str(&format!("\n  = restart the process for `{}`: {}", fixed.path, fixed.why));
     }

@@ -122,6 +122,7 @@ fn summary(title: &str, findings: &[Finding]) -> String {
 /// Finds what is wrong, the worst first.
 fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = application(&facts.status).into_iter().collect();
+    findings.extend(paused(&facts.status));
     findings.extend(services(&facts.status));
     findings.extend(facts.told.findings.iter().map(told));
     findings.extend(build(facts));
@@ -151,6 +152,14 @@ fn application(status: &ApplicationStatus) -> Option<Finding> {
         }
     };
     Some(Finding::new(Level::Problem, code, message, remedy))
+}
+
+/// Somebody who has paused restarts may have forgotten it.
+fn paused(status: &ApplicationStatus) -> Option<Finding> {
+    let pause = status.restarts_paused.as_ref()?;
+    let message =
+        format!("automatic restarts are paused by {}, until {}", pause.actor, pause.until);
+    Some(Finding::new(Level::Warning, "restarts-paused", message, "`resume` lets them go on"))
 }
 
 /// Judges every service. Who runs without a provider that was found itself is not found again.

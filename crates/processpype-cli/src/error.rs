@@ -62,6 +62,10 @@ pub(crate) struct Fault {
     pub(crate) path: String,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+    /// The words that would be right, if they are few.
+    pub(crate) valid: Vec<String>,
+    /// Where it stands: a place in a file, a variable, the request's body.
+    pub(crate) origin: Option<String>,
 }
 
 /// What the API calls a parameter, and the command line a flag.

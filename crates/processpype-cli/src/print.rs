@@ -12,7 +12,7 @@ use std::io::{IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 use processpype_api::ServiceState;
 
-use crate::error::ClientError;
+use crate::error::{ClientError, Fault};
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -47,16 +47,25 @@ pub(crate) fn say_error(error: &ClientError) {
     let mut text = format!("{ERROR}error{code}{ERROR:#}: {error}");
     if let ClientError::Problem(told) = error {
         for fault in &told.errors {
-            text.push_str(&format!("\n  --> {}: {}", fault.path, fault.message));
-            if let Some(help) = &fault.help {
-                text.push_str(&format!(" ({help})"));
-            }
+            text.push_str(&line(fault));
         }
     }
     if let Some(help) = error.help() {
         text.push_str(&format!("\n  = help: {help}"));
     }
     remark(&text);
+}
+
+/// Shows where something is wrong, what, and what would be right.
+fn line(fault: &Fault) -> String {
+    let at = fault.origin.as_deref().filter(|at| !at.starts_with("request body"));
+    let at = at.map_or(String::new(), |at| format!(" at {at}"));
+    let help = fault.help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
+    let valid = match &fault.valid[..] {
+        [] => String::new(),
+        valid => format!("\n      valid: {}", valid.join(", ")),
+    };
+    format!("\n  --> {}{at}: {}{help}{valid}", fault.path, fault.message)
 }
 
 /// Shows how far something is, in place of what was shown before. Only on a terminal.

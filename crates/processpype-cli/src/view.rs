@@ -50,7 +50,9 @@ pub(crate) fn event(event: &Event) -> String {
             let style = style_of(*to);
             format!("{} → {style}{}{style:#} ({cause})", from.as_str(), to.as_str())
         }
-        _ if service.is_none() || kind == "application" => cause.clone(),
+        _ if kind == "application" => cause.clone(),
+        _ if kind == "reload-refused" || kind == "reloaded" => kind.clone(),
+        _ if service.is_none() => cause.clone(),
         _ => format!("{kind}: {cause}"),
     };
     let actor = actor.as_ref().map_or(String::new(), |actor| format!(", by {actor}"));

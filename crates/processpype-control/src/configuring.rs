@@ -121,6 +121,7 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
                 Some(reason) => by.because(reason),
                 None => by,
             };
+            let actor = Arc::clone(&by.actor);
             let manager = &control.manager;
             let asking = async {
                 match is_dry {
@@ -130,7 +131,10 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
             };
             // Files may be slow, and services many.
             match timeout(control.settings.limits.max_wait, asking).await {
-                Ok(result) => result.map_err(|error| refused("", &error)),
+                Ok(result) => result.map_err(|error| {
+                    log_refused(&actor, is_dry, &error);
+                    refused("", &error)
+                }),
                 Err(_) => Err(busy()),
             }
         }
@@ -145,6 +149,16 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
                 false => Ok(reply::accepted(&told, &location)),
             }
         }
+    }
+}
+
+/// Files that are wrong are told in the log too: who mends them may not be who asked.
+fn log_refused(actor: &str, is_dry: bool, error: &ConfigureError) {
+    if let (ConfigureError::Refused(refused), false) = (error, is_dry) {
+        let summary = refused.summary();
+        tracing::error!(
+            target: "processpype", actor, "reload refused, nothing has changed: {summary}"
+        );
     }
 }
 

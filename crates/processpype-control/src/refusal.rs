@@ -29,7 +29,7 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
         }
         CommandError::Unknown { .. } => Problem::new(Code::UnknownService, detail),
         CommandError::Disabled => Problem::new(Code::Disabled, detail)
-            .help("set `enabled: true` in its section and restart the process"),
+            .help("set `enabled: true` in its section and reload, or configure it so"),
         CommandError::Closing => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
         CommandError::Orphaned | CommandError::Failed { kind: ErrorKind::Orphaned, .. } => {
             Problem::new(Code::Orphaned, detail).help(

@@ -60,6 +60,8 @@ struct Known {
     gave_up: Option<String>,
     /// The stop that took it along, if one did.
     cascade: Option<Cascade>,
+    /// Who paused all automatic restarts, if somebody did.
+    paused_by: Option<String>,
 }
 
 /// The rules that a service lives by, as far as they explain something.
@@ -175,10 +177,12 @@ impl Scene {
         });
         let mut services: BTreeMap<String, Known> = rules.collect();
         let required = required(&layout);
+        let paused_by = manager.pause().map(|pause| pause.actor.to_string());
         for (name, known) in &mut services {
             let own = required.get(name.as_str()).into_iter().flatten();
             known.providers = own.map(|(provider, _)| (*provider).to_owned()).collect();
             known.held = held(manager, &required, name);
+            known.paused_by.clone_from(&paused_by);
         }
         let page = manager.events(0, EVENTS_KEPT);
         page.events.iter().fold(None, |cascade, event| recall(&mut services, cascade, event));
@@ -260,8 +264,8 @@ fn recall(
 
 impl Known {
     fn new(status: ServiceStatus, rules: Rules) -> Self {
-        let (held, hung, gave_up, cascade) = (None, None, None, None);
-        Self { status, rules, providers: Vec::new(), held, hung, gave_up, cascade }
+        let (held, hung, gave_up, cascade, paused_by) = (None, None, None, None, None);
+        Self { status, rules, providers: Vec::new(), held, hung, gave_up, cascade, paused_by }
     }
 }
 

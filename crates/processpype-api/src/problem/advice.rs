@@ -32,7 +32,7 @@ impl Code {
             Self::MethodNotAllowed => "The `Allow` header lists the methods.",
             Self::RequestTimeout => "Send the body at once.",
             Self::Disabled => {
-                "Set `enabled: true` in the service's section and restart the process."
+                "Set `enabled: true` in the service's section and reload, or configure it so."
             }
             Self::Superseded => "Look at the status: somebody gave a later command, or it closes.",
             Self::Cancelled => "`GET /operations/{id}` says who cancelled it.",

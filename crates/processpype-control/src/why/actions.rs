@@ -32,7 +32,8 @@ fn at_root(scene: &Scene, step: &WhyStep, found: &mut Vec<Action>) {
             offer(advise(name, "wait", "the application ends; nothing can be started any more"));
         }
         Some(Situation::Disabled) => {
-            let text = format!("set `services.{name}.enabled: true` and restart the process");
+            let text =
+                format!("set `services.{name}.enabled: true` and reload, or configure it so");
             offer(advise(name, "configure", &text));
         }
         Some(Situation::Completed) => offer(start(scene, name, "lets it do its work once more")),

@@ -182,6 +182,12 @@ fn failed_and_what_follows() {
         "db: error, held by the application's limit on restarts, attempt 3 of 5, its turn is in \
          12.4 s; {last}"
     );
+    check(std::slice::from_ref(&held), &text, &["wait db", START, STOP]);
+    held.paused_by = Some("token:ops".to_owned());
+    let text = format!(
+        "db: error, held by the pause of all restarts that token:ops began, attempt 3 of 5, its \
+         turn is in 12.4 s; {last}"
+    );
     check(&[held], &text, &["wait db", START, STOP]);
     let exhausted = failed("db", |it| it.status.restart = Some(restart(5, None)));
     let text = format!("db: error, exhausted: more than 5 restarts within 1 min 0 s; {last}");

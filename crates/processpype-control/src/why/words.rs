@@ -100,10 +100,12 @@ fn failed(known: &Known, situation: Situation, now: Timestamp) -> String {
         Situation::Backoff => {
             format!("error, in backoff, attempt {attempt}{of}, next try in {next}{last}")
         }
-        Situation::Held => format!(
-            "error, held by the application's limit on restarts, attempt {attempt}{of}, its turn \
-             is in {next}{last}"
-        ),
+        Situation::Held => {
+            let limit = || "the application's limit on restarts".to_owned();
+            let pause = |actor: &String| format!("the pause of all restarts that {actor} began");
+            let by = known.paused_by.as_ref().map_or_else(limit, pause);
+            format!("error, held by {by}, attempt {attempt}{of}, its turn is in {next}{last}")
+        }
         Situation::Exhausted => format!("error, exhausted: {}{last}", limit(known)),
         Situation::GivenUp => {
             format!("error, given up: its restart policy is `{}`{last}", rules.policy)

@@ -231,7 +231,6 @@ impl Supervisor {
 
     /// Does what a change asks for, now that it holds: through the machine, like every command.
     fn act_on_change(&mut self, id: OperationId, mut waiting: Waiting, step: Next) {
-        let service = waiting.service;
         let (effect, verb) = match step {
             Next::Nothing(effect) => return self.end_change(id, waiting, Ok(effect)),
             Next::Offer => return self.offer_change(id, waiting),
@@ -241,10 +240,19 @@ impl Supervisor {
             }
             Next::Stop => (ConfigEffect::Stopped, Verb::Stop { cascade: false }),
         };
-        waiting.verb = verb;
         if let Some(change) = &mut waiting.change {
             change.stage = Stage::Acting(effect);
         }
+        self.command_for_change(id, waiting, verb);
+    }
+
+    /// Gives the machine the command of a change; what it makes happen is part of its operation.
+    fn command_for_change(&mut self, id: OperationId, mut waiting: Waiting, verb: Verb) {
+        let service = waiting.service;
+        let before = self.services[service.index()].mark.take();
+        self.mark(id, service, verb, &waiting.by.actor);
+        waiting.mark = waiting.mark.or(before);
+        waiting.verb = verb;
         self.operations.insert(id, waiting);
         self.step(|machine, actions| machine.command(id, service, verb, actions));
     }
@@ -373,9 +381,7 @@ impl Supervisor {
                 return self.end_change(id, waiting, Err(error));
             }
         };
-        waiting.verb = verb;
-        self.operations.insert(id, waiting);
-        self.step(|machine, actions| machine.command(id, service, verb, actions));
+        self.command_for_change(id, waiting, verb);
     }
 
     /// The old configuration holds again, unless another one took the place of the new one.

@@ -363,7 +363,13 @@ impl Supervisor {
     }
 
     /// Notes whom an operation may concern, so that what happens to them is told as part of it.
-    fn mark(&mut self, operation: OperationId, service: ServiceId, verb: Verb, actor: &Arc<str>) {
+    pub(super) fn mark(
+        &mut self,
+        operation: OperationId,
+        service: ServiceId,
+        verb: Verb,
+        actor: &Arc<str>,
+    ) {
         let machine: &Machine = &self.machine;
         let graph = machine.graph();
         let others = match verb {

@@ -189,6 +189,26 @@ async fn a_running_service_that_cannot_take_it_over_is_restarted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_change_makes_happen_is_part_of_its_operation() {
+    let (app, _) = began("take: restart").await;
+    // It changes nothing, and ends before the change comes.
+    app.manager().start("dial").await.unwrap();
+    let before = app.manager().last_operation();
+    check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Restarted, 2);
+    configure(&app, r#"{"step": 6, "start": "fail"}"#).await.unwrap_err();
+    let events = app.manager().events(0, usize::MAX).events;
+    let transitions = events.iter().filter(|it| it.operation > Some(before) && it.to.is_some());
+    let by: Vec<(u64, u64)> = transitions
+        .map(|it| (it.operation.unwrap().0 - before.0, it.generation.unwrap().0))
+        .collect();
+    assert!(by.iter().filter(|it| **it == (1, 1)).count() >= 2, "it stops: {by:?}");
+    assert!(by.contains(&(1, 2)) && by.contains(&(2, 3)) && by.contains(&(2, 4)), "{by:?}");
+    let restarted = events.iter().filter(|it| it.generation.is_some_and(|it| it.0 > 1));
+    let alone = |it: &&Arc<processpype::Event>| it.to.is_some() && it.operation.is_none();
+    assert_eq!(restarted.filter(alone).count(), 0, "{events:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_leaves_the_generation_as_it_was() {
     let (app, seen) = began("").await;
     let error = configure(&app, r#"{"step": 5, "take": "fail"}"#).await.unwrap_err();

@@ -143,6 +143,13 @@ impl Service for Store {
     }
 
     async fn diagnose(&self, _: &Context) -> Vec<Finding> {
+        let archive = Arc::clone(&self.archive);
+        let exists = self.cx.spawn_blocking("exists", move || archive.path().exists());
+        if !exists.await.unwrap_or(true) {
+            let message = "somebody has deleted the file; what is kept goes nowhere";
+            let remedy = "`restart store` makes a new one; the samples so far are lost";
+            return vec![Finding::problem("file-gone", message, remedy)];
+        }
         let Ok(latest) = self.latest(Time::MAX).await else {
             let remedy = "its log says why; `restart store` opens the file anew";
             return vec![Finding::problem("unreadable", "the file cannot be read", remedy)];
