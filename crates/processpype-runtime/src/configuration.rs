@@ -47,6 +47,11 @@ pub struct Configured {
     /// Of a service that joined at run time: what it was registered with, in place of a section of
     /// the file. `None` for those that have been there from the start.
     pub joined: Option<Arc<Joined>>,
+    /// The document that its section was read from, if that is not the one of the start: a service
+    /// that a reload leaves as it is keeps its own.
+    pub base: Option<Arc<Document>>,
+    /// The secrets in its section, if it was made while the application runs: for redaction.
+    pub secrets: Option<Arc<[String]>>,
     /// It differs if a secret in the section has changed, also one that is only referred to.
     fingerprint: u64,
 }
@@ -61,6 +66,8 @@ pub struct Joined {
     pub kind: Option<Arc<str>>,
     /// Its section.
     pub section: Layer,
+    /// The document whose `defaults` it got.
+    pub document: Document,
 }
 
 /// The configuration of the whole application, as it holds.
@@ -116,6 +123,10 @@ pub struct ConfigBook {
 ///
 ///     fn differences(&self, _: &ConfigBook, _: &ServiceName, _: &Configured) -> Vec<Difference> {
 ///         Vec::new()
+///     }
+///
+///     fn hide(&self, _: &[String]) -> Result<(), Report> {
+///         Ok(())
 ///     }
 ///
 ///     fn adopt(&self, _: &ServiceName, _: &Configured) {}
@@ -176,6 +187,14 @@ pub trait Configurer: Send + Sync + fmt::Debug {
         new: &Configured,
     ) -> Vec<Difference>;
 
+    /// Hides secrets of what is about to be taken over, wherever texts are shown. What is only
+    /// previewed is not: whoever tries values out must not fill the list.
+    ///
+    /// # Errors
+    ///
+    /// The list is full: what cannot be hidden must not be taken over.
+    fn hide(&self, secrets: &[String]) -> Result<(), Report>;
+
     /// Takes note of what holds for a service from now on, for what is no business of the
     /// supervisor: the level of its log. Called by the loop: it neither blocks nor waits.
     fn adopt(&self, name: &ServiceName, now: &Configured);
@@ -192,6 +211,8 @@ pub struct Loaded {
     pub differences: Vec<Difference>,
     /// What differs and cannot change while the process runs.
     pub fixed: Vec<Fixed>,
+    /// Every secret in it, for redaction.
+    pub secrets: Vec<String>,
 }
 
 /// Something in the files that holds only after a restart of the process.
@@ -332,6 +353,8 @@ impl Configured {
             section: spec.section.clone(),
             layer: Layer::default(),
             joined: spec.joined.clone(),
+            base: None,
+            secrets: None,
             fingerprint: spec.fingerprint,
         }
     }

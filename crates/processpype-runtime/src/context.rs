@@ -26,6 +26,10 @@ pub const METADATA_MAX: usize = 64;
 /// The longest text that a service can say about itself, in bytes; longer ones are cut.
 pub const TEXT_MAX: usize = 1024;
 
+/// How much of a text is looked at for secrets, before it is cut to [`TEXT_MAX`]: more than any
+/// secret is long, so that none is cut in two and so not known again.
+const TEXT_UNSEEN_MAX: usize = 64 * 1024;
+
 /// The side of a generation that its own code sees. Cheap to clone.
 ///
 /// Two signals, never one: [`stopping`](Self::stopping) says *please end*,
@@ -293,7 +297,7 @@ impl Context {
     /// The text is public: it stands in the status. The last one counts; at most [`TEXT_MAX`]
     /// bytes.
     pub fn degraded(&self, why: impl Into<String>) {
-        let why = shortened(why.into(), TEXT_MAX);
+        let why = shortened(why.into(), TEXT_UNSEEN_MAX);
         self.life.set_health(|health| health.degraded = Some(why));
     }
 
@@ -303,7 +307,7 @@ impl Context {
     /// after [`recovered`](Self::recovered). To end the service, return an error from its hook
     /// instead.
     pub fn set_error(&self, why: impl Into<String>) {
-        let why = shortened(why.into(), TEXT_MAX);
+        let why = shortened(why.into(), TEXT_UNSEEN_MAX);
         self.life.set_health(|health| health.error = Some(why));
     }
 
@@ -325,7 +329,7 @@ impl Context {
     /// again replaces its value. Not for metrics that change many times a second, and never for a
     /// secret.
     pub fn set_metadata(&self, key: impl Into<String>, value: impl Into<String>) {
-        let (key, value) = (key.into(), shortened(value.into(), TEXT_MAX));
+        let (key, value) = (key.into(), shortened(value.into(), TEXT_UNSEEN_MAX));
         self.life.set_health(|health| {
             if health.metadata.len() < METADATA_MAX || health.metadata.contains_key(&key) {
                 health.metadata.insert(key, value);

@@ -9,8 +9,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::context::TEXT_MAX;
 use crate::failure::Failure;
 use crate::life::Health;
+use crate::text::shortened;
 
 /// Takes out of a text what nobody may see, such as known secrets.
 ///
@@ -48,10 +50,11 @@ impl Scrub {
     }
 
     pub(crate) fn health(&self, mut health: Health) -> Health {
-        health.degraded = health.degraded.map(|text| self.text(&text));
-        health.error = health.error.map(|text| self.text(&text));
+        let text = |text: &str| shortened(self.text(text), TEXT_MAX);
+        health.degraded = health.degraded.map(|it| text(&it));
+        health.error = health.error.map(|it| text(&it));
         let metadata = health.metadata.iter();
-        health.metadata = metadata.map(|(key, value)| (self.text(key), self.text(value))).collect();
+        health.metadata = metadata.map(|(key, value)| (text(key), text(value))).collect();
         health
     }
 }

@@ -216,7 +216,7 @@ impl Supervisor {
     /// The machine would ignore the others: a start's limit once it is over, a stop's once the
     /// generation is gone, and whatever belongs to an older generation. Nobody wakes for those.
     fn next_wake(&mut self) -> Option<Instant> {
-        let machine = &self.machine;
+        let (machine, services) = (&self.machine, &self.services);
         let is_in = |id, generation, state| {
             machine.generation(id) == generation && machine.state(id) == state
         };
@@ -231,6 +231,9 @@ impl Supervisor {
             Due::Beat(id, generation) => !is_in(id, generation, ServiceState::Running),
             Due::Polls(id, generation) => {
                 machine.generation(id) != generation || !machine.is_alive(id)
+            }
+            Due::Offer(id, operation) => {
+                services.get(id.index()).is_none_or(|it| it.changing != Some(operation))
             }
             Due::Resume(_) | Due::Level(_) | Due::Drained | Due::Closing => false,
         })
@@ -259,6 +262,7 @@ impl Supervisor {
                 }),
                 Some(Due::Resume(number)) => self.pause_is_over(number),
                 Some(Due::Level(number)) => self.level_is_over(number),
+                Some(Due::Offer(id, operation)) => self.offer_is_over(id, operation),
                 Some(Due::Closing) => self.step(Machine::abort_all),
                 None => return,
             }

@@ -26,7 +26,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use processpype_core::{Generation, ServiceId, Timer};
+use processpype_core::{Generation, OperationId, ServiceId, Timer};
 use tokio::time::Instant;
 
 /// How many lengths of time have a row of their own.
@@ -44,6 +44,8 @@ pub(crate) enum Due {
     Beat(ServiceId, Generation),
     /// It is time to look at the polls of a generation.
     Polls(ServiceId, Generation),
+    /// A change of configuration that was offered should have been answered.
+    Offer(ServiceId, OperationId),
     /// The pause of this number is over: automatic restarts go on.
     Resume(u64),
     /// The change of a level with this number is over.

@@ -18,12 +18,12 @@ mod shown;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use processpype_config::{Difference, Effective, Layer, Report, Section};
+use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
 use processpype_core::ServiceName;
 use processpype_runtime::{
     Blueprint, ConfigBook, Configured, Configurer, Fixed, Joined, Loaded, Refused, Spec,
 };
-use processpype_telemetry::{Levels, Redactor};
+use processpype_telemetry::{Levels, Redactor, Unredactable};
 
 use crate::catalogue::specs::{Layers, Template};
 use crate::catalogue::{Catalogue, Checked, new_section, section_of};
@@ -40,6 +40,9 @@ const FIXED_SECTIONS: [&str; 4] = ["app", "server", "observability", "groups"];
 #[derive(Debug)]
 pub(crate) struct LiveConfig {
     catalogue: Arc<Catalogue>,
+    /// What the files said at the start. The plan is made of it, once: who is there, of which kind,
+    /// and who needs whom.
+    start: Document,
     /// The levels of the log, if there is one of ours.
     levels: Option<Levels>,
     /// Everywhere a secret could be seen.
@@ -51,25 +54,25 @@ pub(crate) struct LiveConfig {
 impl LiveConfig {
     pub(crate) fn new(
         catalogue: Arc<Catalogue>,
+        start: Document,
         levels: Option<Levels>,
         redactors: Vec<Redactor>,
     ) -> Self {
-        Self { catalogue, levels, redactors }
+        Self { catalogue, start, levels, redactors }
     }
 
-    fn redact(&self, secrets: &[String]) {
-        for redactor in &self.redactors {
-            for secret in secrets {
-                // What is too short or too long to be found is told when the log is installed.
-                let _ = redactor.add(secret);
-            }
-        }
+    /// The document that a service's section is in.
+    fn base<'a>(&'a self, book: &'a ConfigBook, name: &ServiceName) -> &'a Document {
+        let now = book.service(name.as_str());
+        let own = now.and_then(|now| now.joined.as_ref().map(|joined| &joined.document));
+        let base = now.and_then(|now| now.base.as_deref());
+        own.or(base).unwrap_or(&self.start)
     }
 
     fn template(&self, book: &ConfigBook, name: &ServiceName) -> Option<Template> {
         match joined(book, name) {
             Some(joined) => self.catalogue.template_of_kind(joined.kind.as_deref()?),
-            None => self.catalogue.template(book.document(), name),
+            None => self.catalogue.template(&self.start, name),
         }
     }
 
@@ -81,13 +84,18 @@ impl LiveConfig {
         layer: &Layer,
         template: &Template,
     ) -> Result<Checked, Report> {
-        let document = book.document();
+        let document = self.base(book, name);
         match joined(book, name) {
             Some(joined) => {
                 self.catalogue.check_new(document, template, name, &[&joined.section, layer])
             }
             None => self.catalogue.check(document, template, name, layer),
         }
+    }
+
+    /// The kind of a service, as a document has it.
+    fn kind(&self, document: &Document, name: &ServiceName) -> Option<Arc<str>> {
+        self.catalogue.template(document, name).map(|template| template.kind_name)
     }
 
     /// Refuses to enable or disable a service if somebody would be left without a provider, or get
@@ -129,7 +137,7 @@ impl Configurer for LiveConfig {
     ) -> Result<Configured, Report> {
         let section = match joined(book, name) {
             Some(joined) => new_section(name, &[&joined.section, layer]),
-            None => section_of(book.document(), name).under(layer),
+            None => section_of(self.base(book, name), name).under(layer),
         };
         let Some(template) = self.template(book, name) else {
             return Err(unknown(book, name, &section));
@@ -146,22 +154,25 @@ impl Configurer for LiveConfig {
         if joined.is_none() && before.is_some_and(|before| before != spec.options.enabled) {
             self.check_ties(book, name, layer, &section.get("enabled"))?;
         }
-        self.redact(&secrets);
         let mut new = Configured::of(&spec).with_layer(layer.clone());
         new.joined = joined;
+        new.base = book.service(name.as_str()).and_then(|now| now.base.clone());
+        new.secrets = (!secrets.is_empty()).then(|| secrets.into());
         Ok(new)
     }
 
     fn load(&self, book: &ConfigBook) -> Result<Loaded, Refused> {
         let document = self.catalogue.load().map_err(|report| refused(SetupError::from(report)))?;
-        let layers = layers_of(book);
+        let mut layers = layers_of(book);
+        // What came over the API for a service of another kind says nothing here: that is fixed.
+        layers.retain(|name, _| self.kind(&document, name) == self.kind(&self.start, name));
         let assembled = self.catalogue.assemble(&document, &layers, Problems::default());
         let assembled = assembled.map_err(refused)?;
-        self.redact(&assembled.secrets);
-        let before = self.catalogue.plan(book.document(), &layers).ok();
-        let mut loaded = Loaded { document, ..Loaded::default() };
+        let before = self.catalogue.plan(&self.start, &Layers::new()).ok();
+        let secrets = assembled.secrets;
+        let mut loaded = Loaded { document, secrets, ..Loaded::default() };
         for section in FIXED_SECTIONS {
-            let all = shown::section_differences(section, book.document(), &loaded.document);
+            let all = shown::section_differences(section, &self.start, &loaded.document);
             if !all.is_empty() {
                 loaded.fixed.push(fixed(section, "it is read once, when the process starts"));
             }
@@ -171,8 +182,9 @@ impl Configurer for LiveConfig {
             let all = shown::section_differences(section, book.document(), &loaded.document);
             loaded.differences.extend(all);
         }
-        Compared { book, layers: &layers, before: before.as_ref(), loaded: &mut loaded }
-            .services(&assembled.blueprint);
+        let base = Arc::new(loaded.document.clone());
+        let (layers, before) = (&layers, before.as_ref());
+        Compared { book, layers, before, base, loaded: &mut loaded }.services(&assembled.blueprint);
         Ok(loaded)
     }
 
@@ -181,7 +193,7 @@ impl Configurer for LiveConfig {
         else {
             return Vec::new();
         };
-        shown::effective(book.document(), name, &template, now)
+        shown::effective(self.base(book, name), name, &template, now)
     }
 
     fn differences(
@@ -194,6 +206,22 @@ impl Configurer for LiveConfig {
             (Some(template), Some(now)) => shown::differences(&template.kind, now, new),
             _ => Vec::new(),
         }
+    }
+
+    fn hide(&self, secrets: &[String]) -> Result<(), Report> {
+        let full = |secret: &String| {
+            let tried = self.redactors.iter().map(|redactor| redactor.add(secret));
+            tried.into_iter().any(|added| added == Err(Unredactable::TooMany))
+        };
+        // What is too short or too long to be found is told when the log is installed.
+        if secrets.iter().filter(|secret| full(secret)).count() > 0 {
+            let message = "there are too many secrets already for one more to be hidden";
+            let problem = self.start.root().problem(message);
+            return Err(problem
+                .help("restart the process: those of old are forgotten then")
+                .into());
+        }
+        Ok(())
     }
 
     fn adopt(&self, name: &ServiceName, now: &Configured) {
@@ -209,8 +237,10 @@ impl Configurer for LiveConfig {
 struct Compared<'a> {
     book: &'a ConfigBook,
     layers: &'a Layers,
-    /// The plan as it was made from what holds.
+    /// The plan as it was made at the start.
     before: Option<&'a Blueprint>,
+    /// What was loaded.
+    base: Arc<Document>,
     loaded: &'a mut Loaded,
 }
 
@@ -250,6 +280,7 @@ impl Compared<'_> {
         if let Some(layer) = self.layers.get(name) {
             new = new.with_layer(layer.clone());
         }
+        new.base = Some(Arc::clone(&self.base));
         if !new.is_same(now) {
             self.loaded.differences.extend(shown::differences(&spec.kind, now, &new));
         }
@@ -292,7 +323,8 @@ fn fixed(path: &str, why: &str) -> Fixed {
 
 /// What came over the API and holds.
 fn layers_of(book: &ConfigBook) -> Layers {
-    let configured = book.services().filter(|(_, now)| !now.layer.is_empty());
+    let in_files = book.services().filter(|(_, now)| now.joined.is_none());
+    let configured = in_files.filter(|(_, now)| !now.layer.is_empty());
     configured.map(|(name, now)| (name.clone(), now.layer.clone())).collect()
 }
 

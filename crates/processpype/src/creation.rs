@@ -77,12 +77,13 @@ impl Creator for KindCreator {
         }
         let checked = self.catalogue.check_new(document, &template, &wish.name, &[&wish.section]);
         let Checked { mut spec, secrets } = checked.map_err(CreateError::Config)?;
+        let document = document.clone();
         for secret in &secrets {
             // What is too short or too long to be found is told when the log is installed.
             self.redactors.iter().for_each(|redactor| _ = redactor.add(secret));
         }
         let (kind, section) = (Some(wish.kind.as_str().into()), wish.section.clone());
-        spec.joined = Some(Arc::new(Joined { kind, section }));
+        spec.joined = Some(Arc::new(Joined { kind, section, document }));
         Ok(spec)
     }
 

@@ -279,7 +279,8 @@ pub(crate) fn launch(setup: &Setup, services: Handle, log: Option<&LogHandle>) -
     let redactors: Vec<_> = redactors.into_iter().chain([secrets.clone()]).collect();
     launch.creator = Some(Arc::new(KindCreator::of(setup, redactors.clone())));
     let (catalogue, levels) = (Arc::clone(&setup.catalogue), log.map(|log| log.levels().clone()));
-    launch.configurer = Some(Arc::new(LiveConfig::new(catalogue, levels, redactors)));
+    launch.configurer =
+        Some(Arc::new(LiveConfig::new(catalogue, setup.document.clone(), levels, redactors)));
     launch.document = setup.document.clone();
     launch.scrub = Scrub::new(move |text| secrets.scrub(text));
     launch.closing_timeout = settings.server.closing_timeout();

@@ -74,6 +74,7 @@ impl Manager {
     ) -> Result<Operation, ConfigureError> {
         for _ in 0..CONFIGURE_TRIES {
             let prepared = self.prepare(name, &change, &by).await?;
+            self.hide(prepared.new.secrets.as_deref().unwrap_or_default())?;
             let order = self.change_order(&prepared, &change, starts, &by);
             let (accepted, answer) = oneshot::channel();
             self.give(Order::Change(Box::new(order), accepted))?;
@@ -104,6 +105,10 @@ impl Manager {
         by: Request,
     ) -> Result<ConfigPreview, ConfigureError> {
         let prepared = self.prepare(name, &change, &by).await?;
+        let generation = prepared.cell.generation();
+        if by.expects.as_ref().is_some_and(|expected| !expected.contains(&generation)) {
+            return Err(CommandError::Stale { generation }.into());
+        }
         let state = prepared.cell.state();
         let effect = foreseen(next(&prepared.now, &prepared.new, state, starts));
         Ok(ConfigPreview { differences: prepared.differences, effect })
@@ -135,7 +140,8 @@ impl Manager {
                 }
                 Err(error) => return Err(error),
             };
-            let Loaded { document, services, differences, fixed } = loaded;
+            let Loaded { document, services, differences, fixed, secrets } = loaded;
+            self.hide(&secrets)?;
             let services = self.reloaded(services, &differences);
             let order = ReloadOrder { document, services, basis: book.revision, by: by.clone() };
             let (accepted, answer) = oneshot::channel();
@@ -202,6 +208,13 @@ impl Manager {
             Ok(Prepared { cell, now, new, basis: book.revision, differences })
         })
         .await
+    }
+
+    fn hide(&self, secrets: &[String]) -> Result<(), ConfigureError> {
+        match &self.shared.configurer {
+            Some(configurer) => configurer.hide(secrets).map_err(ConfigureError::Invalid),
+            None => Ok(()),
+        }
     }
 
     async fn load(&self) -> Result<(Arc<ConfigBook>, Loaded), ConfigureError> {

@@ -22,11 +22,13 @@
 //!                └─▶ failed ─▶ old configuration, as it was before ─▶ rolled back
 //! ```
 
+mod offering;
+
 use std::sync::Arc;
 
 use processpype_config::Document;
 use processpype_core::{
-    Desired, EventKind, Generation, OperationId, Outcome, ServiceId, ServiceState, Verb,
+    Desired, EventKind, Generation, OperationId, Outcome, ServiceId, ServiceState, Traits, Verb,
 };
 use tokio::sync::oneshot;
 
@@ -37,7 +39,6 @@ use crate::configuration::{ConfigBook, ConfigEffect, Configured, Next, next};
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::operation::{CommandError, Done, Operation, Request, Waiting};
-use crate::reconfigure::{Answer, Offer};
 
 /// A change of one service's configuration, checked and ready to be taken over.
 #[derive(Debug)]
@@ -212,7 +213,18 @@ impl Supervisor {
             self.tell_configured(id, service, &waiting.by, EventKind::Configured, word, told);
         }
         self.services[service.index()].changing = Some(id);
+        self.try_out(service, step);
         self.act_on_change(id, waiting, step);
+    }
+
+    /// While a new configuration is tried, its failure is that of the change, which is taken back:
+    /// the application does not end by it, however significant the service is.
+    fn try_out(&mut self, service: ServiceId, step: Next) {
+        if matches!(step, Next::Offer | Next::Restart | Next::Start) {
+            let options = &self.services[service.index()].configured.options;
+            let traits = Traits { significant: false, ..options.traits() };
+            self.machine.set_traits(service, traits);
+        }
     }
 
     /// An earlier change that has not ended makes place, and what held before it is what this one
@@ -255,73 +267,6 @@ impl Supervisor {
         waiting.verb = verb;
         self.operations.insert(id, waiting);
         self.step(|machine, actions| machine.command(id, service, verb, actions));
-    }
-
-    /// Offers a change to the generation that runs; its answer comes as a message.
-    ///
-    /// A generation that ends before it has looked at the offer leaves it to the next one.
-    fn offer_change(&mut self, id: OperationId, mut waiting: Waiting) {
-        let service = waiting.service;
-        let generation = self.machine.generation(service);
-        let Some(life) = self.life(service, generation) else {
-            return self.end_change(id, waiting, Ok(ConfigEffect::Kept));
-        };
-        let Some(change) = &mut waiting.change else { return };
-        life.offer(Offer(Arc::clone(&change.new)));
-        change.stage = Stage::Offered(generation);
-        self.operations.insert(id, waiting);
-    }
-
-    /// What became of an offer.
-    pub(super) fn take_answer(
-        &mut self,
-        service: ServiceId,
-        generation: Generation,
-        offered: &Arc<Configured>,
-        answer: Answer,
-    ) {
-        let Some((id, mut waiting)) = self.take_offered(service, |it| it == generation) else {
-            return;
-        };
-        let is_this = |change: &Change| Arc::ptr_eq(&change.new, offered);
-        if waiting.change.as_deref().is_some_and(is_this) {
-            return match answer {
-                Answer::Applied => self.end_change(id, waiting, Ok(ConfigEffect::Applied)),
-                Answer::NeedsRestart => self.act_on_change(id, waiting, Next::Restart),
-                Answer::Refused(failure) => self.go_back(id, waiting, failure, false),
-                Answer::Broken(failure) => self.go_back(id, waiting, failure, true),
-            };
-        }
-        // It is about an earlier offer, whose place this one took; this one is still to come.
-        match (answer, &mut waiting.change) {
-            (Answer::Broken(_), _) => return self.act_on_change(id, waiting, Next::Restart),
-            (Answer::Applied, Some(change)) => change.old = Arc::clone(offered),
-            (Answer::Applied | Answer::NeedsRestart | Answer::Refused(_), _) => {}
-        }
-        self.operations.insert(id, waiting);
-    }
-
-    /// A generation leaves `running`: what was offered to it is for its successor.
-    pub(super) fn keep_offered(&mut self, service: ServiceId) {
-        if let Some((id, waiting)) = self.take_offered(service, |_| true) {
-            self.end_change(id, waiting, Ok(ConfigEffect::Kept));
-        }
-    }
-
-    /// Takes the operation whose change a generation of the service is looking at.
-    fn take_offered(
-        &mut self,
-        service: ServiceId,
-        is_meant: impl Fn(Generation) -> bool,
-    ) -> Option<(OperationId, Waiting)> {
-        let id = self.services[service.index()].changing?;
-        let stage = &self.operations.get(&id)?.change.as_ref()?.stage;
-        match stage {
-            Stage::Offered(generation) if is_meant(*generation) => {
-                Some((id, self.operations.remove(&id)?))
-            }
-            Stage::Offered(_) | Stage::Acting(_) | Stage::Back(_) => None,
-        }
     }
 
     /// The machine has ended what a change asked of it.
@@ -405,6 +350,8 @@ impl Supervisor {
         let changing = &mut self.services[waiting.service.index()].changing;
         if *changing == Some(id) {
             *changing = None;
+            let traits = self.services[waiting.service.index()].configured.options.traits();
+            self.machine.set_traits(waiting.service, traits);
         }
         let done = |effect| Done {
             changed: effect != ConfigEffect::Unchanged,

@@ -325,6 +325,7 @@ impl Supervisor {
             Due::Generation(id, generation, _)
             | Due::Beat(id, generation)
             | Due::Polls(id, generation) => self.machine.knows(id, generation),
+            Due::Offer(id, operation) => self.is_changing(id, operation),
             Due::Drained | Due::Resume(_) | Due::Level(_) | Due::Closing => true,
         }
     }

@@ -6,20 +6,35 @@
 //! 2. What is wrong is told whole, in the log; nothing has changed then. Nobody else may be there
 //!    to see it.
 
+use std::time::Duration;
+
 use processpype_runtime::{ConfigureError, Manager, Reloading, Request};
+
+use tokio::time::timeout;
 
 use crate::signals::Hangups;
 
 /// Who asks for what a signal asks for.
 const ACTOR: &str = "signal:SIGHUP";
 
+/// How long reading the files may take: a disk that hangs must not make the process deaf.
+const LOAD_TIME: Duration = Duration::from_secs(30);
+
 /// Loads the configuration again with every SIGHUP. Never returns.
 pub(crate) async fn on_hangup(mut hangups: Hangups, manager: Manager) {
     loop {
         hangups.next().await;
         tracing::info!(target: "processpype", "SIGHUP: loading the configuration again");
-        match manager.reload(Request::by(ACTOR)).await {
-            Ok(reloading) => tell(reloading).await,
+        let Ok(loaded) = timeout(LOAD_TIME, manager.reload(Request::by(ACTOR))).await else {
+            tracing::error!(
+                target: "processpype",
+                "the configuration was not loaded: its files could not be read within \
+                 {LOAD_TIME:?}; they are tried again with the next SIGHUP"
+            );
+            continue;
+        };
+        match loaded {
+            Ok(reloading) => tell(reloading),
             Err(ConfigureError::Refused(refused)) => tracing::error!(
                 target: "processpype",
                 "the configuration is not valid; nothing has changed\n{refused}"
@@ -31,8 +46,9 @@ pub(crate) async fn on_hangup(mut hangups: Hangups, manager: Manager) {
     }
 }
 
-/// Tells what differs, and what cannot change; what became of each service the supervisor tells.
-async fn tell(reloading: Reloading) {
+/// Tells what differs, and what cannot change; nobody waits for the services: what becomes of each
+/// the supervisor tells.
+fn tell(reloading: Reloading) {
     for difference in &reloading.differences {
         tracing::info!(target: "processpype", "configuration: {difference}");
     }
@@ -40,9 +56,5 @@ async fn tell(reloading: Reloading) {
         tracing::warn!(
             target: "processpype", "restart the process for `{}`: {}", fixed.path, fixed.why
         );
-    }
-    for (_, operation) in reloading.services {
-        // Told by the supervisor, as the end of any operation.
-        let _ = operation.outcome().await;
     }
 }

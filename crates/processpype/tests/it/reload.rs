@@ -256,3 +256,41 @@ async fn a_preview_changes_nothing() {
     assert_eq!(services, [("hall", None)]);
     assert!(seen.lock().unwrap().is_empty() && told(&app).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_fixed_stays_fixed_with_every_reload() {
+    let (app, folder, seen) = began("fixed-again", FILE).await;
+    let other = FILE.replace("hall: {watts: 10}", "hall: {watts: 11, depends_on: [porch]}");
+    folder.write("app.yaml", &other);
+    let fixed = ["services.hall is fixed"];
+    assert_eq!(reload(&app).await, fixed);
+    assert_eq!(reload(&app).await, fixed, "it compares with what is in force");
+    let watts = |app: &TestApp| {
+        let all = app.manager().config("hall").unwrap();
+        let own = all.iter().find(|value| value.path == "services.hall.watts").unwrap();
+        own.value.clone()
+    };
+    assert_eq!(watts(&app), "10");
+    assert!(seen.lock().unwrap().is_empty());
+    // It can still be configured, by what it has.
+    let change = ConfigChange::Put(Layer::from_json(br#"{"dims": true}"#).unwrap());
+    let by = Request::by("ops:alice");
+    let done = app.manager().configure("hall", change, false, by).await.unwrap();
+    assert_eq!(done.outcome().await.unwrap().configured, Some(ConfigEffect::Applied));
+    assert_eq!(watts(&app), "10");
+    // And the file of old is what holds.
+    folder.write("app.yaml", FILE);
+    assert_eq!(reload(&app).await, [""; 0]);
+    folder.write("app.yaml", &FILE.replace("watts: 10", "watts: 12"));
+    assert_eq!(reload(&app).await, ["hall applied"]);
+    assert_eq!(watts(&app), "12");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_file_for_a_moment_does_no_harm() {
+    let (app, folder, _) = began("empty", FILE).await;
+    folder.write("app.yaml", "app: {title: Lamps}");
+    assert_eq!(reload(&app).await, ["services.porch is fixed"; 1].map(String::from)[..].to_vec());
+    folder.write("app.yaml", &FILE.replace("watts: 30", "watts: 31"));
+    assert!(reload(&app).await.contains(&"porch restarted".to_owned()));
+}

@@ -63,6 +63,21 @@ async fn samples_go_from_the_machine_to_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_that_somebody_deleted_is_found_when_one_asks() {
+    let scratch = Scratch::new("gone");
+    let app = start(&scratch, &[]).await;
+    committed(&app, 1).await;
+    let codes = async || {
+        let found = app.manager().diagnose(Some("store")).await.expect("it is asked");
+        let all = found.into_iter().flat_map(|(_, findings)| findings);
+        all.map(|finding| finding.code).filter(|code| *code != "disk-space").collect::<Vec<_>>()
+    };
+    assert_eq!(codes().await, [""; 0]);
+    std::fs::remove_file(scratch.file()).expect("it can be deleted");
+    assert_eq!(codes().await, ["file-gone"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_service_keeps_the_rules_of_a_good_one() {
     let services =
         [("store", None), ("collector", None), ("retention", None), ("api", Some("/latest"))];
