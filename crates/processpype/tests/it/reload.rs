@@ -290,7 +290,7 @@ async fn what_is_fixed_stays_fixed_with_every_reload() {
 async fn an_empty_file_for_a_moment_does_no_harm() {
     let (app, folder, _) = began("empty", FILE).await;
     folder.write("app.yaml", "app: {title: Lamps}");
-    assert_eq!(reload(&app).await, ["services.porch is fixed"; 1].map(String::from)[..].to_vec());
+    assert!(reload(&app).await.contains(&"services.porch is fixed".to_owned()));
     folder.write("app.yaml", &FILE.replace("watts: 30", "watts: 31"));
     assert!(reload(&app).await.contains(&"porch restarted".to_owned()));
 }

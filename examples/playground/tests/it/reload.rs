@@ -119,3 +119,32 @@ fn what_is_configured_lies_over_the_file_until_the_process_ends() {
     assert!(held.stdout.contains("services.fast.interval = 2h"), "{held:?}");
     app.terminate().check(0);
 }
+
+#[test]
+fn a_service_that_blocks_its_thread_holds_up_no_change_and_no_reload() {
+    let file_text = "
+services:
+  stuck: {kind: stubborn, mode: block-thread, start_timeout: 1s, stop_timeout: 1s}
+  fast: {kind: ticker, interval: 1h}
+";
+    let path = file(file_text);
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    let url = format!("http://{}", app.address);
+    let ask = |words: &[&str]| run_in(&[words, &["--url", &url]].concat(), &[app.at_home()]);
+    let changed = ask(&["configure", "stuck", "mode=ignore-stop"]);
+    assert_eq!(changed.code, Some(1), "{changed:?}");
+    assert!(changed.stderr.contains("error[rolled-back]"), "{changed:?}");
+    let waiting = app.get("/operations?state=waiting").json();
+    assert_eq!(waiting["operations"], serde_json::json!([]));
+    // Signals that come one after the other are both heard.
+    for interval in ["2h", "3h"] {
+        let begun = app.events().last().unwrap()["seq"].as_u64().unwrap();
+        std::fs::write(&path, file_text.replace("1h", interval)).unwrap();
+        app.signal("HUP");
+        event(&app, "reloaded", begun);
+    }
+    let held = ask(&["config", "--remote", "fast"]);
+    assert!(held.stdout.contains("services.fast.interval = 3h"), "{held:?}");
+    app.terminate().check(82);
+}
