@@ -34,7 +34,7 @@ pub(crate) async fn on_hangup(mut hangups: Hangups, manager: Manager) {
             continue;
         };
         match loaded {
-            Ok(reloading) => tell(reloading),
+            Ok(reloading) => tell(&reloading),
             Err(ConfigureError::Refused(refused)) => tracing::error!(
                 target: "processpype",
                 "the configuration is not valid; nothing has changed\n{refused}"
@@ -48,7 +48,7 @@ pub(crate) async fn on_hangup(mut hangups: Hangups, manager: Manager) {
 
 /// Tells what differs, and what cannot change; nobody waits for the services: what becomes of each
 /// the supervisor tells.
-fn tell(reloading: Reloading) {
+fn tell(reloading: &Reloading) {
     for difference in &reloading.differences {
         tracing::info!(target: "processpype", "configuration: {difference}");
     }
