@@ -17,7 +17,7 @@ use std::sync::Arc;
 use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
 use processpype_core::ServiceName;
 
-pub(crate) use self::next::{Next, next};
+pub(crate) use self::next::{Next, goes_on_after_stop, next};
 use crate::blueprint::{Options, Spec};
 use crate::problem::PlanError;
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
@@ -98,6 +98,8 @@ pub(crate) struct Shared {
     /// Where services run; what may block and is no service has its threads too.
     services: Handle,
     clock: Clock,
+    /// The place of the one whose configuration is being checked.
+    configuring: Semaphore,
     /// Takes secrets out of what services say.
     scrub: Scrub,
     host: Host,

@@ -13,6 +13,7 @@
 
 pub(crate) mod specs;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use processpype_config::{Document, Layer, Report, Section};
@@ -100,6 +101,11 @@ impl Catalogue {
     /// Returns the kinds of which services may be made at run time, by what code says.
     pub(crate) fn creatable(&self) -> &[String] {
         &self.creatable
+    }
+
+    /// Returns the configuration file, if there is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.sources.file.as_deref().or(self.sources.default_file.as_deref())
     }
 
     /// Loads the layers of the configuration from where they are.

@@ -16,6 +16,7 @@
 mod shown;
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
@@ -93,6 +94,18 @@ impl LiveConfig {
         }
     }
 
+    /// Refuses a pipe: it can be read once, and whoever reads it again waits for ever.
+    fn check_file(&self) -> Result<(), Report> {
+        let Some(file) = self.catalogue.file() else { return Ok(()) };
+        let is_other = |it: &Metadata| !it.is_file() && !it.is_dir();
+        if std::fs::metadata(file).is_ok_and(|it| is_other(&it)) {
+            let message = format!("{} is no ordinary file", file.display());
+            let help = "it cannot be read again: restart the process";
+            return Err(self.start.root().problem(message).help(help).into());
+        }
+        Ok(())
+    }
+
     /// The kind of a service, as a document has it.
     fn kind(&self, document: &Document, name: &ServiceName) -> Option<Arc<str>> {
         self.catalogue.template(document, name).map(|template| template.kind_name)
@@ -162,7 +175,8 @@ impl Configurer for LiveConfig {
     }
 
     fn load(&self, book: &ConfigBook) -> Result<Loaded, Refused> {
-        let document = self.catalogue.load().map_err(|report| refused(SetupError::from(report)))?;
+        let read = self.check_file().and_then(|()| self.catalogue.load());
+        let document = read.map_err(|report| refused(SetupError::from(report)))?;
         let mut layers = layers_of(book);
         // What came over the API for a service of another kind says nothing here: that is fixed.
         layers.retain(|name, _| self.kind(&document, name) == self.kind(&self.start, name));

@@ -46,3 +46,10 @@ pub(crate) fn next(now: &Configured, new: &Configured, state: ServiceState, star
         Starting | Running => Next::Restart,
     }
 }
+
+/// Whether a service stops only to start again.
+///
+/// A new configuration that comes meanwhile is tried by that start, and goes back if it fails.
+pub(crate) fn goes_on_after_stop(state: ServiceState, should_run: bool) -> bool {
+    state == ServiceState::Stopping && should_run
+}

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use processpype_config::{Difference, Effective, Layer, Origin};
-use processpype_core::ServiceName;
+use processpype_core::{Desired, ServiceName};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
@@ -19,7 +19,7 @@ use super::Manager;
 use crate::cell::Cell;
 use crate::configuration::{
     CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
-    Configured, Configurer, Loaded, Next, ReloadPreview, ServicePreview, next,
+    Configured, Configurer, Loaded, Next, ReloadPreview, ServicePreview, goes_on_after_stop, next,
 };
 use crate::operation::{CommandError, Operation, Order, Request};
 use crate::supervisor::{ChangeOrder, ReloadOrder, Reloading};
@@ -72,6 +72,8 @@ impl Manager {
         starts: bool,
         by: Request,
     ) -> Result<Operation, ConfigureError> {
+        // One is checked at a time: it would only be checked anew.
+        let _turn = self.shared.configuring.acquire().await;
         for _ in 0..CONFIGURE_TRIES {
             let prepared = self.prepare(name, &change, &by).await?;
             self.hide(prepared.new.secrets.as_deref().unwrap_or_default())?;
@@ -110,6 +112,8 @@ impl Manager {
             return Err(CommandError::Stale { generation }.into());
         }
         let state = prepared.cell.state();
+        let should_run = prepared.cell.status().desired == Desired::Running;
+        let starts = starts || goes_on_after_stop(state, should_run);
         let effect = foreseen(next(&prepared.now, &prepared.new, state, starts));
         Ok(ConfigPreview { differences: prepared.differences, effect })
     }
@@ -130,6 +134,7 @@ impl Manager {
     ///
     /// If the future is dropped, it may or may not have been accepted.
     pub async fn reload(&self, by: Request) -> Result<Reloading, ConfigureError> {
+        let _turn = self.shared.configuring.acquire().await;
         for _ in 0..CONFIGURE_TRIES {
             let (book, loaded) = match self.load().await {
                 Ok(loaded) => loaded,

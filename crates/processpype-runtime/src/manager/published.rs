@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::ServiceState;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::{Asked, Shared};
 use crate::configuration::ConfigBook;
@@ -43,6 +43,7 @@ impl Shared {
             configurer: launch.configurer.clone(),
             services: launch.services.clone(),
             clock: launch.clock,
+            configuring: Semaphore::new(1),
             scrub: launch.scrub.clone(),
             host: Host::new(launch.services.clone()),
             reports,

@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
 use crate::argument::Wiring;
-use crate::configuration::{ConfigBook, ConfigEffect, Configured, Next, next};
+use crate::configuration::{ConfigBook, ConfigEffect, Configured, Next, goes_on_after_stop, next};
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::operation::{CommandError, Done, Operation, Request, Waiting};
@@ -203,7 +203,11 @@ impl Supervisor {
         self.supersede_change(service, &mut waiting);
         let Some(change) = waiting.change.as_mut() else { return };
         let now = Arc::clone(&self.services[service.index()].configured);
-        let step = next(&now, &change.new, self.machine.state(service), starts);
+        let state = self.machine.state(service);
+        // It stops only to start again: with this, then.
+        let starts =
+            starts || goes_on_after_stop(state, self.machine.desired(service) == Desired::Running);
+        let step = next(&now, &change.new, state, starts);
         let (word, new) = (change.word, Arc::clone(&change.new));
         if told.is_some() || step != Next::Nothing(ConfigEffect::Unchanged) {
             self.tell_change(id, service, word, &waiting.by);

@@ -520,3 +520,30 @@ async fn a_preview_heeds_the_precondition() {
         app.manager().preview("dial", patch(r#"{"step": 5}"#), false, by).await.unwrap_err();
     assert!(matches!(error, ConfigureError::Command(CommandError::Stale { .. })), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_comes_while_it_stops_for_another_goes_back_too() {
+    let (app, seen) = began("stop: slow, take: restart").await;
+    let by = Request::by("ops:alice");
+    let first = app.manager().configure("dial", patch(r#"{"step": 5}"#), false, by).await.unwrap();
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(state(&app), ServiceState::Stopping);
+    let error = configure(&app, r#"{"step": 6, "start": "fail"}"#).await.unwrap_err();
+    assert!(matches!(error, CommandError::RolledBack { .. }), "{error:?}");
+    assert!(matches!(first.outcome().await, Err(CommandError::Superseded)));
+    tokio::time::sleep(secs(30)).await;
+    assert_eq!((state(&app), step(&app).as_str()), (ServiceState::Running, "1 (default)"));
+    assert_eq!(seen.take().last().unwrap(), "3 starts with 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_changes_at_once_are_all_taken() {
+    let (app, _) = began("").await;
+    let all = (0..50).map(|n| {
+        let app = &app;
+        async move { configure(app, &format!(r#"{{"step": {n}}}"#)).await }
+    });
+    for result in futures_util::future::join_all(all).await {
+        assert!(matches!(result, Ok(_) | Err(CommandError::Superseded)), "{result:?}");
+    }
+}

@@ -148,3 +148,21 @@ services:
     assert!(held.stdout.contains("services.fast.interval = 3h"), "{held:?}");
     app.terminate().check(82);
 }
+
+#[test]
+fn a_pipe_in_place_of_the_file_is_refused_and_makes_nobody_deaf() {
+    let path = file(BEFORE);
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    std::fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success(), "{made}");
+    app.signal("HUP");
+    let refused = event(&app, "reload-refused", 0);
+    assert!(refused["message"].as_str().unwrap().contains("no ordinary file"), "{refused}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, BEFORE).unwrap();
+    app.signal("HUP");
+    event(&app, "reloaded", 0);
+    app.terminate().check(0);
+}
