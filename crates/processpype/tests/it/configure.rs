@@ -547,3 +547,37 @@ async fn many_changes_at_once_are_all_taken() {
         assert!(matches!(result, Ok(_) | Err(CommandError::Superseded)), "{result:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_hides_nothing_and_the_change_itself_does() {
+    let (app, _) = began("").await;
+    let said = |error: CommandError| error.to_string();
+    let by = Request::by("ops:alice");
+    let hidden = r#"{"token": "does not turn"}"#;
+    app.manager().preview("dial", patch(hidden), false, by).await.unwrap();
+    let failing = r#"{"take": "fail", "step": 5}"#;
+    let text = said(configure(&app, failing).await.unwrap_err());
+    assert!(text.ends_with("the dial does not turn"), "{text}");
+    configure(&app, hidden).await.unwrap();
+    let text = said(configure(&app, failing).await.unwrap_err());
+    assert!(text.ends_with("the dial ***"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_hidden_also_where_a_text_is_cut() {
+    struct Chatty(Config<DialConfig>);
+    impl Service for Chatty {
+        async fn start(&self, cx: &Context) -> Result {
+            let token = self.0.token.as_ref().expect("it is configured").expose();
+            cx.degraded("x".repeat(1015) + token);
+            Ok(())
+        }
+    }
+    let file = "services: {chatty: {token: hush-hush-secret}}";
+    let app = Application::new().service(Chatty).named("chatty");
+    let app = app.config_text("app.yaml", Format::Yaml, file);
+    let app = testing::start(app).await.unwrap_or_else(|error| panic!("{error}"));
+    let status = app.manager().status("chatty").unwrap();
+    let text = status.degraded.clone().expect("it said something");
+    assert!(text.starts_with("xxx") && !text.contains("hush"), "{}", &text[1000..]);
+}

@@ -85,8 +85,14 @@ impl Supervisor {
             return match answer {
                 Answer::Applied => self.end_change(id, waiting, Ok(ConfigEffect::Applied)),
                 Answer::NeedsRestart => self.act_on_change(id, waiting, Next::Restart),
-                Answer::Refused(failure) => self.go_back(id, waiting, failure, false),
-                Answer::Broken(failure) => self.go_back(id, waiting, failure, true),
+                Answer::Refused(failure) => {
+                    let failure = self.launch.scrub.failure(failure);
+                    self.go_back(id, waiting, failure, false);
+                }
+                Answer::Broken(failure) => {
+                    let failure = self.launch.scrub.failure(failure);
+                    self.go_back(id, waiting, failure, true);
+                }
             };
         }
         // It is about an earlier offer, whose place this one took; this one is still to come.
