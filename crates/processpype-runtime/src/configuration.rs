@@ -10,7 +10,6 @@
 
 mod next;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use processpype_core::ServiceName;
 
 pub(crate) use self::next::{Next, goes_on_after_stop, next};
 use crate::blueprint::{Options, Spec};
+use crate::directory::Directory;
 use crate::problem::PlanError;
 
 /// How often a change is checked anew because another one came in between.
@@ -37,22 +37,22 @@ pub const CONFIGURE_TRIES: usize = 8;
 pub struct Configured {
     /// The framework's keys, as they hold.
     pub options: Arc<Options>,
-    /// The framework's keys, as they are written.
-    pub keys: Section,
     /// Its own section, everything laid over it; `${…}` is resolved when a generation begins.
     pub section: Section,
-    /// What came over the API, and lies over everything else. For a framework's key it is in
-    /// `options` already, for its own in `section`.
-    pub layer: Layer,
-    /// Of a service that joined at run time: what it was registered with, in place of a section of
-    /// the file. `None` for those that have been there from the start.
-    pub joined: Option<Arc<Joined>>,
-    /// The document that its section was read from, if that is not the one of the start: a service
-    /// that a reload leaves as it is keeps its own.
-    pub base: Option<Arc<Document>>,
-    /// The secrets in its section, if it was made while the application runs: for redaction.
-    pub secrets: Option<Arc<[String]>>,
-    /// It differs if a secret in the section has changed, also one that is only referred to.
+    /// What only services have that were configured while the application runs, that joined then,
+    /// or that have secrets.
+    rare: Option<Box<Rare>>,
+}
+
+/// What most services have nothing of.
+#[derive(Clone, Default)]
+struct Rare {
+    layer: Layer,
+    joined: Option<Arc<Joined>>,
+    base: Option<Arc<Document>>,
+    secrets: Option<Arc<[String]>>,
+    /// It differs if a secret in the section has changed, also one that is only referred to; 0 if
+    /// there is none.
     fingerprint: u64,
 }
 
@@ -79,7 +79,10 @@ pub struct Joined {
 pub struct ConfigBook {
     pub(crate) revision: u64,
     pub(crate) document: Document,
-    pub(crate) services: BTreeMap<ServiceName, Arc<Configured>>,
+    /// Who was there when it was made, in the order of names.
+    pub(crate) directory: Arc<Directory>,
+    /// What holds for each of them.
+    pub(crate) services: Box<[Arc<Configured>]>,
 }
 
 /// Checks configuration while an application runs; the roof implements it.
@@ -342,39 +345,90 @@ impl Configured {
     /// Makes the configuration of a service that nobody configured over the API.
     #[must_use]
     pub fn of(spec: &Spec) -> Self {
-        Self::sharing(spec, Arc::new(spec.options.clone()))
-    }
-
-    /// The same, with options that somebody else holds too.
-    pub(crate) fn sharing(spec: &Spec, options: Arc<Options>) -> Self {
-        Self {
-            options,
-            keys: spec.keys.clone(),
-            section: spec.section.clone(),
-            layer: Layer::default(),
-            joined: spec.joined.clone(),
-            base: None,
-            secrets: None,
-            fingerprint: spec.fingerprint,
+        let Spec { options, section, joined, fingerprint, .. } = spec;
+        let (options, section) = (Arc::clone(options), section.clone());
+        let mut new = Self { options, section, rare: None };
+        if joined.is_some() || *fingerprint != 0 {
+            let (joined, fingerprint) = (joined.clone(), *fingerprint);
+            new.rare = Some(Box::new(Rare { joined, fingerprint, ..Rare::default() }));
         }
+        new
     }
 
     /// Adds what came over the API; it is in options and section already.
     #[must_use]
     pub fn with_layer(mut self, layer: Layer) -> Self {
-        self.layer = layer;
+        if self.rare.is_some() || !layer.is_empty() {
+            self.rare.get_or_insert_default().layer = layer;
+        }
         self
+    }
+
+    /// Adds where what lies below the API is from: what it was registered with, in place of a
+    /// section of the file, and the document, if it is another one than that of the start.
+    #[must_use]
+    pub fn with_base(
+        mut self,
+        joined: Option<Arc<Joined>>,
+        document: Option<Arc<Document>>,
+    ) -> Self {
+        if self.rare.is_some() || joined.is_some() || document.is_some() {
+            let rare = self.rare.get_or_insert_default();
+            (rare.joined, rare.base) = (joined, document);
+        }
+        self
+    }
+
+    /// Adds the secrets in its section, for redaction: of what is made while the application runs.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Vec<String>) -> Self {
+        if !secrets.is_empty() {
+            self.rare.get_or_insert_default().secrets = Some(secrets.into());
+        }
+        self
+    }
+
+    /// Returns what came over the API, and lies over everything else.
+    ///
+    /// For a framework's key it is in `options` already, for its own in `section`.
+    #[must_use]
+    pub fn layer(&self) -> Layer {
+        self.rare.as_ref().map_or_else(Layer::default, |rare| rare.layer.clone())
+    }
+
+    /// Returns what a service was registered with that joined at run time, in place of a section of
+    /// the file. `None` for those that have been there from the start.
+    #[must_use]
+    pub fn joined(&self) -> Option<&Arc<Joined>> {
+        self.rare.as_ref()?.joined.as_ref()
+    }
+
+    /// Returns the document that its section was read from, if that is not the one of the start: a
+    /// service that a reload leaves as it is keeps its own.
+    #[must_use]
+    pub fn base(&self) -> Option<&Arc<Document>> {
+        self.rare.as_ref()?.base.as_ref()
+    }
+
+    /// Returns the secrets in its section, if it was made while the application runs.
+    #[must_use]
+    pub fn secrets(&self) -> &[String] {
+        self.rare.as_ref().and_then(|rare| rare.secrets.as_deref()).unwrap_or_default()
+    }
+
+    fn fingerprint(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.fingerprint)
     }
 
     /// Whether the secrets in both sections are the same.
     #[must_use]
     pub fn has_the_secrets_of(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint
+        self.fingerprint() == other.fingerprint()
     }
 
     /// Whether a generation that began with `other` lives by what this says.
     pub(crate) fn is_lived_by(&self, other: &Self) -> bool {
-        self.section.says_what(&other.section) && self.fingerprint == other.fingerprint
+        self.section.says_what(&other.section) && self.has_the_secrets_of(other)
     }
 
     /// Whether the same holds.
@@ -396,7 +450,7 @@ impl fmt::Debug for Configured {
         f.debug_struct("Configured")
             .field("options", &self.options)
             .field("section", &self.section)
-            .field("layer", &self.layer)
+            .field("layer", &self.layer())
             .finish_non_exhaustive()
     }
 }
@@ -418,13 +472,14 @@ impl ConfigBook {
 
     /// Returns what holds for each service, in the order of names.
     pub fn services(&self) -> impl ExactSizeIterator<Item = (&ServiceName, &Arc<Configured>)> {
-        self.services.iter()
+        let names = self.directory.cells().iter().map(|cell| cell.name());
+        names.zip(&self.services)
     }
 
     /// Returns what holds for one service.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&Arc<Configured>> {
-        self.services.get(name)
+        self.services.get(self.directory.place(name)?)
     }
 }
 

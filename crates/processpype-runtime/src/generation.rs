@@ -30,12 +30,13 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use self::teardown::{teardown, wind_down};
+use crate::argument::Wiring;
 use crate::cell::Routed;
+use crate::configuration::Configured;
 use crate::context::Context;
 use crate::diagnosis;
 use crate::error::Result;
 use crate::failure::Failure;
-use crate::kind::Kind;
 use crate::life::{Call, Interruption, Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain};
@@ -47,8 +48,9 @@ use crate::vitals::{Stage, own_polled};
 /// What a generation needs to know beside its life.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
-    pub(crate) kind: Arc<Kind>,
-    pub(crate) wiring: Arc<crate::argument::Wiring>,
+    pub(crate) wiring: Arc<Wiring>,
+    /// What held when it began.
+    pub(crate) configured: Arc<Configured>,
 }
 
 /// How the part of a life before its teardown ended.
@@ -130,7 +132,7 @@ fn begin(cx: &Context, orders: &Orders) -> Result<Making, Ended> {
     if cx.life.stop_by().is_some() {
         return Err(Ended::Asked);
     }
-    let called = contain(|| orders.kind.make.make(&orders.wiring, cx));
+    let called = contain(|| orders.wiring.kind.make.make(orders, cx));
     settle("constructor", ErrorKind::StartFailed, called).map_err(Ended::failed)
 }
 
@@ -314,7 +316,7 @@ impl Making {
 
 impl Ended {
     fn of_run(outcome: Result<Result, Panicked>, orders: &Orders) -> Self {
-        let (exit, failure) = unasked(outcome, orders.wiring.configured.options.oneshot);
+        let (exit, failure) = unasked(outcome, orders.configured.options.oneshot);
         Self::Unasked(exit, failure)
     }
 

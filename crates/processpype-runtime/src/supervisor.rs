@@ -60,7 +60,6 @@ use crate::configuration::Configured;
 use crate::directory::Places;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
-use crate::kind::Kind;
 use crate::life::Life;
 use crate::manager::Shared;
 use crate::message::{Ending, Message, Reports};
@@ -80,6 +79,9 @@ pub use self::reloading::Reloading;
 
 /// How many messages of one source are taken before the others are looked at.
 const BATCH: usize = 256;
+
+/// For how many actions room is kept from one step to the next.
+const ACTIONS_KEPT: usize = 1024;
 
 /// How many operations may wait for their end.
 ///
@@ -139,7 +141,6 @@ pub struct Supervisor {
 /// What the supervisor knows of one service beside the machine.
 #[derive(Debug)]
 struct Service {
-    kind: Arc<Kind>,
     configured: Arc<Configured>,
     wiring: Arc<Wiring>,
     life: Option<Arc<Life>>,
@@ -359,6 +360,8 @@ impl Supervisor {
             }
             self.carry_out_all(&mut actions);
         }
+        // A step of all services at once is rare, and needs room for several actions of each.
+        actions.shrink_to(ACTIONS_KEPT);
         self.actions = actions;
         self.take_back_failed();
     }
@@ -405,8 +408,8 @@ impl Supervisor {
         };
         let reports = self.reports.clone();
         let life = Arc::new(Life::new(cell, generation, services, reports, watched));
-        let orders =
-            Orders { kind: Arc::clone(&service.kind), wiring: Arc::clone(&service.wiring) };
+        let (wiring, configured) = (&service.wiring, &service.configured);
+        let orders = Orders { wiring: Arc::clone(wiring), configured: Arc::clone(configured) };
         (service.failure, service.remains) = (None, None);
         service.restarts.begin();
         service.begin_watch();
@@ -466,10 +469,9 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 
 impl Service {
     /// Of a specification nothing is kept but what a running service still needs.
-    fn new(kind: Arc<Kind>, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
+    fn new(configured: Arc<Configured>, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
         Self {
-            configured: Arc::clone(&wiring.configured),
-            kind,
+            configured,
             wiring,
             life: None,
             task: None,

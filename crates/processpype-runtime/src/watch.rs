@@ -16,12 +16,11 @@ use std::task::{self, Poll, Waker};
 
 use tokio::sync::Notify;
 
-use crate::argument::Wiring;
 use crate::blueprint::{Blueprint, Make};
 use crate::context::Context;
 use crate::diagnosis::Finding;
 use crate::error::Result;
-use crate::generation::Making;
+use crate::generation::{Making, Orders};
 use crate::life::wait_for;
 use crate::reconfigure::{NewConfig, Reconfigured};
 use crate::routes::Routes;
@@ -176,8 +175,8 @@ impl Blueprint {
 // === impl WatchedMake ===
 
 impl Make for WatchedMake {
-    fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making> {
-        let making = self.inner.make(wiring, cx)?;
+    fn make(&self, orders: &Orders, cx: &Context) -> Result<Making> {
+        let making = self.inner.make(orders, cx)?;
         let making = self.watch.wrap(Hook::Begin, Box::pin(making.made()));
         let watch = self.watch.clone();
         Ok(Making::Later(Box::pin(async move {

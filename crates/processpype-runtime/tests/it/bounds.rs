@@ -59,7 +59,7 @@ async fn a_body_that_is_cut_is_an_error_also_to_a_slow_reader() {
 async fn a_plan_has_what_starts_and_nothing_else() {
     let lazy = |name, depends_on: &[&str]| {
         let mut spec = spec(name, || Plain, depends_on);
-        spec.options.autostart = false;
+        Arc::make_mut(&mut spec.options).autostart = false;
         spec
     };
     let specs =
