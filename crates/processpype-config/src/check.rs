@@ -43,14 +43,16 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use smallvec::SmallVec;
+
 use crate::describe;
 use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
 use crate::nearest::plain;
 use crate::node::{Entry, Kind, Map, Node, Style};
-use crate::origin::Origin;
 use crate::report::Problems;
-use crate::rules::{FreeKeys, Id, Rules};
+use crate::rules::{FreeKeys, Id, Ids, Rules};
+use crate::section::{Keys, Section};
 use crate::show;
 use crate::source::At;
 use crate::typed::{Typed, Value};
@@ -66,11 +68,12 @@ pub(crate) struct Walk<'a> {
     pub(crate) problems: Problems,
     /// Every secret value that was seen.
     pub(crate) secrets: Vec<String>,
-    pub(crate) path: Vec<Cow<'a, str>>,
-    /// How many keys of the path name a secret.
+    /// What is read.
+    pub(crate) section: &'a Section,
+    /// The way from there.
+    pub(crate) path: SmallVec<[Step<'a>; 4]>,
+    /// How many keys of the whole path name a secret.
     secret_keys: usize,
-    /// Keys that stand beside those of the outermost map, and how deep that map is.
-    pub(crate) beside: (&'a [String], usize),
     pub(crate) used_at: Vec<&'a At>,
     /// The variables that the scalar in question was made of.
     pub(crate) made_of: Vec<String>,
@@ -79,6 +82,12 @@ pub(crate) struct Walk<'a> {
     /// Set while an alternative is only tried: problems are noticed, not kept.
     pub(crate) trial: bool,
     pub(crate) failed: bool,
+}
+
+/// One level of the way down.
+pub(crate) enum Step<'a> {
+    Key(Cow<'a, str>),
+    Item(usize),
 }
 
 /// A value and where it hangs.
@@ -98,7 +107,7 @@ pub(crate) struct Slot<'a> {
 pub(crate) enum View<'a> {
     Scalar(Cow<'a, str>, Style),
     Seq(&'a [Node]),
-    Map(&'a Map),
+    Map(Keys<'a>),
 }
 
 /// The rules that apply to one value.
@@ -106,7 +115,7 @@ pub(crate) enum View<'a> {
 /// Collected by [`Walk::gather`], asked by everything after it.
 #[derive(Default)]
 pub(crate) struct Here {
-    pub(crate) rules: Vec<Id>,
+    pub(crate) rules: Ids,
     pub(crate) secret: bool,
     /// The alternatives of which none was right.
     pub(crate) undecided: Vec<Id>,
@@ -115,12 +124,12 @@ pub(crate) struct Here {
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
-    /// `path` is where the section is, so that problems name the whole path. `empty` stands in for
-    /// maps that were left empty.
+    /// `section` is what is read, so that problems name the whole path. `empty` stands in for maps
+    /// that were left empty.
     pub(crate) fn new(
         rules: &'a Rules,
         resolver: Option<Resolver<'a>>,
-        path: Vec<&'a str>,
+        section: &'a Section,
         empty: &'a Map,
     ) -> Self {
         Self {
@@ -128,9 +137,9 @@ impl<'a> Walk<'a> {
             resolver,
             problems: Problems::default(),
             secrets: Vec::new(),
-            beside: (&[], path.len()),
-            secret_keys: path.iter().filter(|key| show::names_a_secret(key)).count(),
-            path: path.into_iter().map(Cow::Borrowed).collect(),
+            section,
+            path: SmallVec::new(),
+            secret_keys: usize::from(section.names_a_secret()),
             used_at: Vec::new(),
             made_of: Vec::new(),
             empty,
@@ -138,12 +147,6 @@ impl<'a> Walk<'a> {
             trial: false,
             failed: false,
         }
-    }
-
-    /// Also names these keys as what an unknown one may have meant, in the outermost map.
-    pub(crate) fn beside(mut self, keys: &'a [String]) -> Self {
-        self.beside.0 = keys;
-        self
     }
 
     /// Checks one value against all of `ids` and decides its types.
@@ -196,12 +199,16 @@ impl<'a> Walk<'a> {
         self.made_of.clear();
         match &slot.node.kind {
             Kind::Seq(items) => Some(View::Seq(items)),
-            Kind::Map(map) => Some(View::Map(map)),
+            // Of the outermost map, only some keys may belong to the section.
+            Kind::Map(map) => {
+                let part = self.section.part().filter(|_| self.path.is_empty());
+                Some(View::Map(Keys::new(map, part)))
+            }
             // `counter:` with nothing after it is a section without keys.
             Kind::Scalar(_, Style::Plain)
                 if slot.node.is_null() && types.has(Types::OBJECT) && !types.has(Types::NULL) =>
             {
-                Some(View::Map(self.empty))
+                Some(View::Map(Keys::new(self.empty, None)))
             }
             Kind::Scalar(text, style) => self.resolve(slot, text, *style, here),
         }
@@ -216,7 +223,7 @@ impl<'a> Walk<'a> {
         style: Style,
         here: &mut Here,
     ) -> Option<View<'a>> {
-        let resolver = self.resolver.filter(|_| text.contains("${") && slot.node.at.interpolates());
+        let resolver = self.resolver.filter(|_| refers(text) && slot.node.at.interpolates());
         let Some(resolver) = resolver else {
             return Some(View::Scalar(Cow::Borrowed(text), style));
         };
@@ -322,12 +329,12 @@ impl<'a> Walk<'a> {
         }
         let mut typed = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
-            let ids: Vec<Id> = here
+            let ids: Ids = here
                 .rules
                 .iter()
                 .filter_map(|id| rules.get(*id).prefix.get(at).copied().or(rules.get(*id).items))
                 .collect();
-            self.path.push(Cow::Owned(format!("[{at}]")));
+            self.path.push(Step::Item(at));
             typed.push(self.visit(
                 Slot { node: item, key_at: None, lenient: false },
                 &ids,
@@ -361,24 +368,24 @@ impl<'a> Walk<'a> {
     // --- maps
 
     /// Checks a map: each key, each value, what is missing, how many there are.
-    fn map(&mut self, slot: Slot<'a>, here: &Here, map: &'a Map) -> Typed<'a> {
+    fn map(&mut self, slot: Slot<'a>, here: &Here, map: Keys<'a>) -> Typed<'a> {
         let open = self.is_open(here);
         // Which keys an undecided variant takes is not known; its problem is reported already.
         let lenient = slot.lenient || !here.undecided.is_empty();
-        let mut typed = Vec::with_capacity(map.entries().len());
+        let mut typed = Vec::with_capacity(map.at_most());
         for entry in map.entries() {
             let key = self.canonical(entry, here);
             let ids = self.rules_of(&key, here);
             if ids.is_empty() && !open {
                 // A body has no anchors to keep, so in it `x-` is a key like any other.
-                let is_own = key.starts_with("x-") && entry.key_at.origin() != Origin::Body;
+                let is_own = key.starts_with("x-") && !entry.key_at.is_of_body();
                 if !is_own && !lenient {
                     self.unknown_key(entry, here, map);
                 }
                 continue;
             }
             let is_secret = show::names_a_secret(&key);
-            self.path.push(key.clone());
+            self.path.push(Step::Key(key.clone()));
             self.secret_keys += usize::from(is_secret);
             let below = Slot { node: &entry.node, key_at: Some(&entry.key_at), lenient: false };
             let child = self.visit(below, &ids, here.secret);
@@ -429,9 +436,9 @@ impl<'a> Walk<'a> {
     }
 
     /// The rules for the value below a key: named, else by pattern, else for free keys.
-    fn rules_of(&self, key: &str, here: &Here) -> Vec<Id> {
+    fn rules_of(&self, key: &str, here: &Here) -> Ids {
         let rules = || here.rules.iter().map(|id| self.rules.get(*id));
-        let mut ids: Vec<Id> =
+        let mut ids: Ids =
             rules().filter_map(|rule| rule.properties.get(key).copied()).collect();
         for rule in rules() {
             let matching = rule.pattern_properties.iter().filter(|(regex, _)| regex.is_match(key));
@@ -477,6 +484,11 @@ impl<'a> Walk<'a> {
 fn nothing(slot: Slot<'_>) -> Typed<'_> {
     let value = Value::Scalar(Cow::Borrowed(""), Scalar::Null);
     Typed { node: slot.node, key_at: slot.key_at, show: false, value }
+}
+
+/// Whether a text may hold a reference; asked for every scalar.
+fn refers(text: &str) -> bool {
+    text.contains('$') && text.contains("${")
 }
 
 /// Whether something of these types may stand here.

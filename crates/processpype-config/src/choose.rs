@@ -22,8 +22,8 @@
 
 use crate::check::{Slot, View, Walk};
 use crate::describe;
-use crate::node::Map;
-use crate::rules::{Group, Id, Shape};
+use crate::rules::{Group, Id, Ids, Shape};
+use crate::section::Keys;
 use crate::show;
 use crate::types::Types;
 
@@ -41,15 +41,15 @@ impl<'a> Walk<'a> {
         match view {
             View::Scalar(text, style) => {
                 let fits = |id: &Id| self.rules.types(*id).decide(text, *style).is_some();
-                let fitting: Vec<Id> = group.ids.iter().copied().filter(fits).collect();
+                let fitting: Ids = group.ids.iter().copied().filter(fits).collect();
                 self.choose_scalar(slot, text, &fitting, secret)
             }
             View::Seq(_) => self.choose_by_trial(group, slot, Types::LIST, secret),
             View::Map(map) => match &group.shape {
                 Shape::Tagged { key, variants } => {
-                    self.choose_tagged(slot, map, (key, variants), secret)
+                    self.choose_tagged(slot, *map, (key, variants), secret)
                 }
-                Shape::Keyed { variants } => self.choose_keyed(slot, map, variants),
+                Shape::Keyed { variants } => self.choose_keyed(slot, *map, variants),
                 Shape::Untagged => self.choose_by_trial(group, slot, Types::OBJECT, secret),
             },
         }
@@ -99,7 +99,7 @@ impl<'a> Walk<'a> {
         secret: bool,
     ) -> Option<Id> {
         let fits = |id: &Id| self.rules.types(*id).has(wanted);
-        let fitting: Vec<Id> = group.ids.iter().copied().filter(fits).collect();
+        let fitting: Ids = group.ids.iter().copied().filter(fits).collect();
         match fitting.as_slice() {
             [only] => Some(*only),
             several => self.first_clean(slot, several, secret),
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
     fn choose_tagged(
         &mut self,
         slot: Slot<'a>,
-        map: &'a Map,
+        map: Keys<'a>,
         (key, variants): (&str, &[(String, Id)]),
         secret: bool,
     ) -> Option<Id> {
@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
     fn choose_keyed(
         &mut self,
         slot: Slot<'a>,
-        map: &'a Map,
+        map: Keys<'a>,
         variants: &[(String, Id)],
     ) -> Option<Id> {
         let written: Vec<_> = variants.iter().filter(|(name, _)| map.get(name).is_some()).collect();
@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
             return Some(*id);
         }
         let names = || variants.iter().map(|(name, _)| name.as_str());
-        let stranger = map.entries().first().filter(|_| written.is_empty());
+        let stranger = map.entries().next().filter(|_| written.is_empty());
         self.report(|walk| {
             let path = walk.path_text();
             let problem = match stranger {

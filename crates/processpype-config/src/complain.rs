@@ -22,11 +22,12 @@
 
 use std::borrow::Cow;
 
-use crate::check::{Here, Slot, View, Walk};
+use crate::check::{Here, Slot, Step, View, Walk};
 use crate::limits::MAX_STEPS;
-use crate::node::{Entry, Kind, Map};
+use crate::node::{Entry, Kind};
 use crate::report::Problem;
 use crate::rules::{Id, Rule};
+use crate::section::Keys;
 use crate::source::At;
 use crate::{describe, show};
 
@@ -66,7 +67,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn wrong_type(&mut self, slot: Slot<'a>, ids: &[Id], view: &View<'a>, secret: bool) {
         self.report(|walk| {
             let expected = describe::expected(walk.rules, ids);
-            let here = Here { rules: ids.to_vec(), secret, undecided: Vec::new() };
+            let here = Here { rules: ids.into(), secret, undecided: Vec::new() };
             let show = walk.may_show(&here, slot);
             let subject = match view {
                 View::Seq(_) => "a list".to_owned(),
@@ -103,7 +104,7 @@ impl<'a> Walk<'a> {
 
     /// A key that no rule knows. Keys that are not used yet come first as suggestions: who wrote
     /// `prot` hardly meant a `port` that is there already.
-    pub(crate) fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: &Map) {
+    pub(crate) fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: Keys<'_>) {
         self.report(|walk| {
             let known: Vec<&str> = walk.known_keys(here).into_iter().map(|(key, _)| key).collect();
             if let Some(pattern) = walk.key_pattern(here) {
@@ -140,9 +141,8 @@ impl<'a> Walk<'a> {
         let (key, help) = show::stranger(&entry.key);
         let path = show::join(&self.path_text(), &key);
         let message = format!("unknown key `{path}`");
-        let (beside, depth) = self.beside;
-        let beside = if self.path.len() == depth { beside } else { &[] };
-        let meant = unused.iter().chain(known).copied().chain(beside.iter().map(String::as_str));
+        let beside = if self.path.is_empty() { self.section.beside() } else { &[] };
+        let meant = unused.iter().chain(known).copied().chain(beside.iter().map(AsRef::as_ref));
         let problem = self
             .at(&entry.key_at, message, false)
             .in_path(path)
@@ -220,7 +220,10 @@ impl<'a> Walk<'a> {
 
     /// The path so far, as it is printed.
     pub(crate) fn path_text(&self) -> String {
-        self.path.iter().fold(String::new(), |path, key| show::join(&path, key))
+        self.path.iter().fold(self.section.path(), |path, step| match step {
+            Step::Key(key) => show::join(&path, key),
+            Step::Item(at) => format!("{path}[{at}]"),
+        })
     }
 
     /// The walk took more steps than any honest section needs.

@@ -182,6 +182,12 @@ impl Node {
         }
     }
 
+    /// A map with the keys that `keep` accepts; `None` if this is none.
+    pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Option<Self> {
+        let map = self.as_map()?.filtered(keep);
+        Some(Self { extra: self.extra.clone(), ..Self::map(map, self.at.clone()) })
+    }
+
     /// Whether `other` has the same values under the same keys; places do not count.
     pub(crate) fn says_what(&self, other: &Self) -> bool {
         let quoted = |style: Style| style == Style::Quoted;
@@ -243,7 +249,13 @@ impl Map {
     ///
     /// The exact spelling wins over a loose one.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
-        self.position(key).or_else(|| self.loose_position(key)).map(|at| &self.entries[at])
+        self.find(key, |_| true).map(|at| &self.entries[at])
+    }
+
+    /// The number of the entry that [`get`](Self::get) finds, among those that `keep` accepts.
+    pub(crate) fn find(&self, key: &str, keep: impl Fn(&str) -> bool) -> Option<usize> {
+        let kept = |at: &usize| keep(&self.entries[*at].key);
+        self.position(key).filter(kept).or_else(|| self.loose_position(key, keep))
     }
 
     /// Finds the key that a variable's name means: `-` and case do not count.
@@ -265,12 +277,13 @@ impl Map {
 
     /// The entry that a variable made for a key that no file has; maps without such entries pay
     /// nothing.
-    fn loose_position(&self, key: &str) -> Option<usize> {
+    fn loose_position(&self, key: &str, keep: impl Fn(&str) -> bool) -> Option<usize> {
         if !self.has_loose {
             return None;
         }
         let key = plain(key);
-        self.entries.iter().position(|entry| entry.loose && plain(&entry.key) == key)
+        let is_meant = |e: &Entry| e.loose && plain(&e.key) == key && keep(&e.key);
+        self.entries.iter().position(is_meant)
     }
 
     /// `self` over `low`: the order of `low`, then what is new.
@@ -286,9 +299,7 @@ impl Map {
     }
 
     /// The entries that `keep` accepts.
-    ///
-    /// Used to split a section in two; the entries are shared, not copied.
-    pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+    fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         Self::new(self.entries.iter().filter(|entry| keep(&entry.key)).cloned().collect())
     }
 }
