@@ -48,13 +48,14 @@ use smallvec::SmallVec;
 use crate::describe;
 use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
+use crate::map::Entry;
 use crate::nearest::plain;
-use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::node::{Kind, Node, Style};
 use crate::report::Problems;
 use crate::rules::{FreeKeys, Id, Ids, Rules};
 use crate::section::{Keys, Section};
 use crate::show;
-use crate::source::At;
+use crate::source::Spot;
 use crate::typed::{Typed, Value};
 use crate::types::{Scalar, Types};
 
@@ -74,10 +75,9 @@ pub(crate) struct Walk<'a> {
     pub(crate) path: SmallVec<[Step<'a>; 4]>,
     /// How many keys of the whole path name a secret.
     secret_keys: usize,
-    pub(crate) used_at: Vec<&'a At>,
+    pub(crate) used_at: Vec<Spot<'a>>,
     /// The variables that the scalar in question was made of.
     pub(crate) made_of: Vec<String>,
-    empty: &'a Map,
     pub(crate) steps: usize,
     /// Set while an alternative is only tried: problems are noticed, not kept.
     pub(crate) trial: bool,
@@ -96,7 +96,7 @@ pub(crate) enum Step<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
     pub(crate) node: &'a Node,
-    pub(crate) key_at: Option<&'a At>,
+    pub(crate) key_at: Option<Spot<'a>>,
     /// Unknown keys of this very map do not count.
     pub(crate) lenient: bool,
 }
@@ -124,13 +124,11 @@ pub(crate) struct Here {
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
-    /// `section` is what is read, so that problems name the whole path. `empty` stands in for maps
-    /// that were left empty.
+    /// `section` is what is read, so that problems name the whole path.
     pub(crate) fn new(
         rules: &'a Rules,
         resolver: Option<Resolver<'a>>,
         section: &'a Section,
-        empty: &'a Map,
     ) -> Self {
         Self {
             rules,
@@ -142,7 +140,6 @@ impl<'a> Walk<'a> {
             secret_keys: usize::from(section.names_a_secret()),
             used_at: Vec::new(),
             made_of: Vec::new(),
-            empty,
             steps: 0,
             trial: false,
             failed: false,
@@ -197,7 +194,7 @@ impl<'a> Walk<'a> {
     /// What stands here, with `${…}` put in; `None` means that a problem was reported.
     fn view(&mut self, slot: Slot<'a>, types: Types, here: &mut Here) -> Option<View<'a>> {
         self.made_of.clear();
-        match &slot.node.kind {
+        match slot.node.kind() {
             Kind::Seq(items) => Some(View::Seq(items)),
             // Of the outermost map, only some keys may belong to the section.
             Kind::Map(map) => {
@@ -208,9 +205,9 @@ impl<'a> Walk<'a> {
             Kind::Scalar(_, Style::Plain)
                 if slot.node.is_null() && types.has(Types::OBJECT) && !types.has(Types::NULL) =>
             {
-                Some(View::Map(Keys::new(self.empty, None)))
+                Some(View::Map(Keys::default()))
             }
-            Kind::Scalar(text, style) => self.resolve(slot, text, *style, here),
+            Kind::Scalar(text, style) => self.resolve(slot, text, style, here),
         }
     }
 
@@ -223,7 +220,7 @@ impl<'a> Walk<'a> {
         style: Style,
         here: &mut Here,
     ) -> Option<View<'a>> {
-        let resolver = self.resolver.filter(|_| refers(text) && slot.node.at.interpolates());
+        let resolver = self.resolver.filter(|_| refers(text) && slot.node.at.spot().interpolates());
         let Some(resolver) = resolver else {
             return Some(View::Scalar(Cow::Borrowed(text), style));
         };
@@ -239,9 +236,11 @@ impl<'a> Walk<'a> {
             }
             Err(failure) => {
                 self.report(|walk| {
-                    let at = failure.place(&slot.node.at, text);
+                    let at = failure.place(slot.node.at.spot(), text);
                     let message = format!("in `{}`: {}", walk.path_text(), failure.message);
-                    walk.at(&at, message, failure.show).help(failure.help).label(failure.label)
+                    walk.at(at.spot(), message, failure.show)
+                        .help(failure.help)
+                        .label(failure.label)
                 });
                 None
             }
@@ -311,8 +310,8 @@ impl<'a> Walk<'a> {
         let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
         let named = self.secret_keys > 0;
         // Who sent a body knows what is in it; who reads a log of answers should not.
-        let sent = slot.node.at.was_sent();
-        known && !secret && !named && !sent && matches!(slot.node.kind, Kind::Scalar(..))
+        let sent = slot.node.at.spot().was_sent();
+        known && !secret && !named && !sent && matches!(slot.node.kind(), Kind::Scalar(..))
     }
 
     // --- lists
@@ -359,7 +358,9 @@ impl<'a> Walk<'a> {
                     let path = format!("{}[{at}]", walk.path_text());
                     let message =
                         format!("duplicate item `{path}`: the items of this list must differ");
-                    walk.at(&items[at].at, message, item.show).in_path(path).label("written before")
+                    walk.at(items[at].at.spot(), message, item.show)
+                        .in_path(path)
+                        .label("written before")
                 });
             }
         }
@@ -378,7 +379,7 @@ impl<'a> Walk<'a> {
             let ids = self.rules_of(&key, here);
             if ids.is_empty() && !open {
                 // A body has no anchors to keep, so in it `x-` is a key like any other.
-                let is_own = key.starts_with("x-") && !entry.key_at.is_of_body();
+                let is_own = key.starts_with("x-") && !entry.key_at().is_of_body();
                 if !is_own && !lenient {
                     self.unknown_key(entry, here, map);
                 }
@@ -387,7 +388,7 @@ impl<'a> Walk<'a> {
             let is_secret = show::names_a_secret(&key);
             self.path.push(Step::Key(key.clone()));
             self.secret_keys += usize::from(is_secret);
-            let below = Slot { node: &entry.node, key_at: Some(&entry.key_at), lenient: false };
+            let below = Slot { node: &entry.node, key_at: Some(entry.key_at()), lenient: false };
             let child = self.visit(below, &ids, here.secret);
             self.secret_keys -= usize::from(is_secret);
             self.path.pop();
@@ -423,8 +424,8 @@ impl<'a> Walk<'a> {
     ///
     /// A key that was written in a file is taken as it is; a wrong spelling there is a mistake.
     fn canonical(&self, entry: &'a Entry, here: &Here) -> Cow<'a, str> {
-        let key = Cow::Borrowed(&*entry.key);
-        if !entry.loose || !self.rules_of(&key, here).is_empty() {
+        let key = Cow::Borrowed(entry.key());
+        if !entry.is_loose() || !self.rules_of(&key, here).is_empty() {
             return key;
         }
         let word = plain(&key);
@@ -438,8 +439,7 @@ impl<'a> Walk<'a> {
     /// The rules for the value below a key: named, else by pattern, else for free keys.
     fn rules_of(&self, key: &str, here: &Here) -> Ids {
         let rules = || here.rules.iter().map(|id| self.rules.get(*id));
-        let mut ids: Ids =
-            rules().filter_map(|rule| rule.properties.get(key).copied()).collect();
+        let mut ids: Ids = rules().filter_map(|rule| rule.properties.get(key).copied()).collect();
         for rule in rules() {
             let matching = rule.pattern_properties.iter().filter(|(regex, _)| regex.is_match(key));
             ids.extend(matching.map(|(_, id)| *id));

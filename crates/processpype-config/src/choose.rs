@@ -74,7 +74,7 @@ impl<'a> Walk<'a> {
         }
         let valid: Vec<&str> = texts.into_iter().flatten().collect();
         let secret = secret
-            || slot.node.at.was_sent()
+            || slot.node.at.spot().was_sent()
             || fitting.iter().any(|id| self.rules.may_be_secret(*id));
         self.report(|walk| {
             let shown = (!secret).then(|| show::value_of(slot.node, text));
@@ -152,21 +152,21 @@ impl<'a> Walk<'a> {
             });
             return None;
         };
-        let written = match &entry.node.kind {
-            crate::node::Kind::Scalar(text, _) => Some(text.as_ref()),
+        let written = match entry.node.kind() {
+            crate::node::Kind::Scalar(text, _) => Some(text),
             crate::node::Kind::Seq(_) | crate::node::Kind::Map(_) => None,
         };
         let found = variants.iter().find(|(name, _)| written == Some(name));
         if found.is_none() {
             self.report(|walk| {
                 let path = show::join(&walk.path_text(), key);
-                let is_hidden = secret || entry.node.at.was_sent();
+                let is_hidden = secret || entry.node.at.spot().was_sent();
                 let written = written.filter(|_| !is_hidden);
                 let shown = written.map(show::value);
                 let subject = shown.as_deref().unwrap_or("the value");
                 let message =
                     format!("invalid value for `{path}`: {subject} is not a known variant");
-                walk.at(&entry.node.at, message, !secret)
+                walk.at(entry.node.at.spot(), message, !secret)
                     .in_path(path)
                     .label("expected one of the valid values")
                     .hint_nearest(written.unwrap_or_default(), names())
@@ -197,11 +197,11 @@ impl<'a> Walk<'a> {
             let problem = match stranger {
                 Some(entry) => walk
                     .at(
-                        &entry.key_at,
-                        format!("unknown variant `{}` in `{path}`", entry.key),
+                        entry.key_at(),
+                        format!("unknown variant `{}` in `{path}`", entry.key()),
                         false,
                     )
-                    .hint_nearest(&entry.key, names()),
+                    .hint_nearest(entry.key(), names()),
                 None if written.is_empty() => {
                     walk.on_key(slot, format!("missing variant in `{path}`"))
                 }

@@ -24,11 +24,12 @@ use std::borrow::Cow;
 
 use crate::check::{Here, Slot, Step, View, Walk};
 use crate::limits::MAX_STEPS;
-use crate::node::{Entry, Kind};
+use crate::map::Entry;
+use crate::node::Kind;
 use crate::report::Problem;
 use crate::rules::{Id, Rule};
 use crate::section::Keys;
-use crate::source::At;
+use crate::source::Spot;
 use crate::{describe, show};
 
 // === impl Walk ===
@@ -125,26 +126,26 @@ impl<'a> Walk<'a> {
 
     /// A key of a map whose keys must match a pattern, such as numbers.
     pub(crate) fn strange_key(&self, entry: &Entry, pattern: &str) -> Problem {
-        let path = show::join(&self.path_text(), &entry.key);
+        let path = show::join(&self.path_text(), entry.key());
         let expected = match pattern {
             r"^\d+$" => "a whole number of at least 0".to_owned(),
             r"^-?\d+$" => "a whole number".to_owned(),
             pattern => format!("a key that matches {pattern}"),
         };
-        self.at(&entry.key_at, format!("invalid key `{path}`"), false)
+        self.at(entry.key_at(), format!("invalid key `{path}`"), false)
             .in_path(path)
             .label(format!("expected {expected}"))
     }
 
     /// The problem of an unknown key.
     pub(crate) fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
-        let (key, help) = show::stranger(&entry.key);
+        let (key, help) = show::stranger(entry.key());
         let path = show::join(&self.path_text(), &key);
         let message = format!("unknown key `{path}`");
         let beside = if self.path.is_empty() { self.section.beside() } else { &[] };
         let meant = unused.iter().chain(known).copied().chain(beside.iter().map(AsRef::as_ref));
         let problem = self
-            .at(&entry.key_at, message, false)
+            .at(entry.key_at(), message, false)
             .in_path(path)
             .label("not known here")
             .hint_nearest(&key, meant);
@@ -192,13 +193,13 @@ impl<'a> Walk<'a> {
 
     /// A problem with a value: points at the value.
     pub(crate) fn on(&self, slot: Slot<'_>, message: String, show: bool) -> Problem {
-        match (&slot.node.kind, slot.key_at) {
+        match (slot.node.kind(), slot.key_at) {
             (Kind::Map(_) | Kind::Seq(_), Some(_)) => self.on_key(slot, message),
             (Kind::Scalar(..), Some(key_at)) if slot.node.is_unwritten() => {
                 self.at(key_at, message, false)
             }
             (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => {
-                self.at(&slot.node.at, message, show)
+                self.at(slot.node.at.spot(), message, show)
             }
         }
         .overriding(slot.node.overrides().to_vec())
@@ -207,11 +208,11 @@ impl<'a> Walk<'a> {
 
     /// A problem with a map as a whole: points at its key.
     pub(crate) fn on_key(&self, slot: Slot<'_>, message: String) -> Problem {
-        self.at(slot.key_at.unwrap_or(&slot.node.at), message, false)
+        self.at(slot.key_at.unwrap_or(slot.node.at.spot()), message, false)
     }
 
     /// A problem at a place, with its path, and with the alias that it was used through.
-    pub(crate) fn at(&self, at: &At, message: String, show: bool) -> Problem {
+    pub(crate) fn at(&self, at: Spot<'_>, message: String, show: bool) -> Problem {
         let problem = at.problem(message, show).in_path(self.path_text());
         let used =
             self.used_at.last().map(|at| format!("used through an alias at {}", at.origin()));

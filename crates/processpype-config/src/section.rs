@@ -31,13 +31,14 @@ use crate::check::{Slot, Walk};
 use crate::effective::{self, Effective};
 use crate::interpolate::Resolver;
 use crate::limits::MAX_LISTED;
+use crate::map::Entry;
 use crate::nearest::plain;
-use crate::node::{Entry, Map, Node, Style};
+use crate::node::{Node, Style};
 use crate::origin::Origin;
 use crate::report::{Problem, Problems, Report};
 use crate::rules::Rules;
 use crate::show;
-use crate::source::{At, Source};
+use crate::source::{At, Source, Spot};
 use crate::typed::{De, Typed};
 use crate::types::Types;
 
@@ -154,7 +155,7 @@ impl Section {
     ///
     /// A section that is no map has none.
     pub fn keys(&self) -> Vec<(String, Origin)> {
-        self.entries().map(|entry| (entry.key.to_string(), entry.key_at.origin())).collect()
+        self.entries().map(|entry| (entry.key().to_owned(), entry.key_at().origin())).collect()
     }
 
     /// The part below `key`.
@@ -174,7 +175,7 @@ impl Section {
     pub fn origin(&self) -> Option<Origin> {
         let node = self.node()?;
         let at = if node.as_map().is_some() { self.key_at() } else { None };
-        Some(at.unwrap_or(&node.at).origin())
+        Some(at.unwrap_or(node.at.spot()).origin())
     }
 
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
@@ -239,24 +240,27 @@ impl Section {
         let mut problems = Problems::default();
         let names: Vec<String> = known.iter().map(|key| plain(key)).collect();
         for entry in self.entries() {
-            let is_known = known.contains(&&*entry.key)
-                || (entry.loose && names.contains(&plain(&entry.key)))
-                || entry.key.starts_with("x-");
+            let is_known = known.contains(&entry.key())
+                || (entry.is_loose() && names.contains(&plain(entry.key())))
+                || entry.key().starts_with("x-");
             if !is_known {
-                problems.push_with(|| self.unknown_key(&entry.key, &entry.key_at, known));
+                problems.push_with(|| self.unknown_key(entry.key(), entry.key_at(), known));
             }
         }
         problems.finish()
     }
 
-    fn unknown_key(&self, key: &str, at: &At, known: &[&str]) -> Problem {
+    fn unknown_key(&self, key: &str, at: Spot<'_>, known: &[&str]) -> Problem {
         let (key, help) = show::stranger(key);
         let path = show::join(&self.path(), &key);
         let problem = at
             .problem(format!("unknown key `{path}`"), false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(&key, known.iter().copied().chain(self.beside().iter().map(AsRef::as_ref)))
+            .hint_nearest(
+                &key,
+                known.iter().copied().chain(self.beside().iter().map(AsRef::as_ref)),
+            )
             .valid(known.iter().copied());
         match help {
             Some(help) => problem.help(help),
@@ -293,11 +297,8 @@ impl Section {
     ) -> Result<T, Report> {
         let shared = self.shared();
         let rules = shared.rules::<T>();
-        let resolver = Resolver {
-            variables: &shared.variables,
-            backends: shared.backends(),
-            skip: false,
-        };
+        let resolver =
+            Resolver { variables: &shared.variables, backends: shared.backends(), skip: false };
         self.read_with(&rules, Some(resolver), sink)
     }
 
@@ -307,7 +308,6 @@ impl Section {
         resolver: Option<Resolver<'_>>,
         sink: &mut Vec<String>,
     ) -> Result<T, Report> {
-        let empty = Map::default();
         let absent;
         let node = match self.node() {
             Some(node) => node,
@@ -316,7 +316,7 @@ impl Section {
                 &absent
             }
         };
-        let mut walk = Walk::new(rules, resolver, self, &empty);
+        let mut walk = Walk::new(rules, resolver, self);
         let slot = Slot { node, key_at: self.key_at(), lenient: false };
         let typed = walk.visit(slot, &[rules.root()], false);
         let secrets = std::mem::take(&mut walk.secrets);
@@ -333,7 +333,7 @@ impl Section {
         let at = At::whole(&Source::word(Origin::Default));
         let types = rules.types(rules.root());
         if types.has(Types::OBJECT) {
-            Ok(Node::map(Map::default(), at))
+            Ok(Node::map(Vec::new(), at))
         } else if types.has(Types::NULL) {
             Ok(Node::scalar("", Style::Plain, at))
         } else {
@@ -401,10 +401,9 @@ impl Section {
     /// # Ok::<(), processpype_config::Report>(())
     /// ```
     pub fn problem(&self, message: impl Into<String>) -> Problem {
-        let node_at =
-            self.node().filter(|node| node.as_map().is_none()).map(|node| &node.at);
+        let node_at = self.node().filter(|node| node.as_map().is_none()).map(|node| node.at.spot());
         let overrides = self.node().map_or(&[][..], Node::overrides).to_vec();
-        match node_at.or(self.key_at()).or(self.node().map(|node| &node.at)) {
+        match node_at.or(self.key_at()).or(self.node().map(|node| node.at.spot())) {
             Some(at) => at.problem(message, false),
             None => Problem::new(message),
         }
@@ -444,7 +443,7 @@ impl Section {
     }
 
     /// The key of this section, or of the nearest one above it that was written.
-    fn key_at(&self) -> Option<&At> {
+    fn key_at(&self) -> Option<Spot<'_>> {
         self.place.as_ref().and_then(|place| place.key_at())
     }
 

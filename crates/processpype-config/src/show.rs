@@ -54,7 +54,7 @@ pub(crate) fn value(text: &str) -> String {
 
 /// A value as it was meant: numbers without quotes, unless they were written with quotes.
 pub(crate) fn value_of(node: &Node, text: &str) -> String {
-    let is_quoted = matches!(&node.kind, Kind::Scalar(_, Style::Quoted));
+    let is_quoted = matches!(node.kind(), Kind::Scalar(_, Style::Quoted));
     let numbers = Types::WHOLE.or(Types::NUMBER);
     let is_number = numbers.decide(&Cow::Borrowed(text), Style::Plain).is_some();
     if is_number && !is_quoted && text.len() <= MAX_SHOWN_CHARS {

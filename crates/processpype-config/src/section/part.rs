@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::node::{Entry, Map};
+use crate::map::{Entry, Map};
 
 /// Which keys of a section belong to it.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ pub(super) struct Halves {
 }
 
 /// The map of a section, with the keys that belong to it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Keys<'a> {
-    map: &'a Map,
+    map: Map<'a>,
     part: Option<&'a Part>,
 }
 
@@ -99,13 +99,13 @@ impl Halves {
 // === impl Keys ===
 
 impl<'a> Keys<'a> {
-    pub(crate) fn new(map: &'a Map, part: Option<&'a Part>) -> Self {
+    pub(crate) fn new(map: Map<'a>, part: Option<&'a Part>) -> Self {
         Self { map, part: part.filter(|part| part.filters()) }
     }
 
     /// The entries in the order of the file.
     pub(crate) fn entries(self) -> impl Iterator<Item = &'a Entry> {
-        self.map.entries().iter().filter(move |entry| self.has(&entry.key))
+        self.map.entries().iter().filter(move |entry| self.has(entry.key()))
     }
 
     /// How many entries there are at most.

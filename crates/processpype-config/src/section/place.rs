@@ -16,9 +16,10 @@
 use std::sync::{Arc, OnceLock};
 
 use super::shared::Shared;
-use crate::node::{Entry, Map, Node};
+use crate::map::{Entry, Map};
+use crate::node::Node;
 use crate::show;
-use crate::source::At;
+use crate::source::{At, Spot};
 
 /// One level of the way from the root of a document to a section.
 pub(super) struct Place {
@@ -86,7 +87,7 @@ impl Place {
     /// The same place, with another value.
     pub(super) fn with(&self, node: Node) -> Self {
         let key_at = match &self.here {
-            Here::Entry { .. } => self.of_entry().map(|entry| entry.key_at.clone()),
+            Here::Entry { .. } => self.of_entry().map(|entry| entry.key_at().at()),
             Here::Own(own) => own.written.as_ref().and_then(|it| it.key_at.clone()),
         };
         let shared = match self.outer {
@@ -115,10 +116,10 @@ impl Place {
     }
 
     /// The key of this place, or of the nearest one around it that was written.
-    pub(super) fn key_at(&self) -> Option<&At> {
+    pub(super) fn key_at(&self) -> Option<Spot<'_>> {
         let own = match &self.here {
-            Here::Entry { .. } => self.of_entry().map(|entry| &entry.key_at),
-            Here::Own(own) => own.written.as_ref().and_then(|it| it.key_at.as_ref()),
+            Here::Entry { .. } => self.of_entry().map(Entry::key_at),
+            Here::Own(own) => own.written.as_ref().and_then(|it| it.key_at.as_ref()).map(At::spot),
         };
         own.or_else(|| self.outer.as_ref()?.key_at())
     }
@@ -154,7 +155,7 @@ impl Place {
 
     fn key(&self) -> Option<&str> {
         match &self.here {
-            Here::Entry { .. } => self.of_entry().map(|entry| &*entry.key),
+            Here::Entry { .. } => self.of_entry().map(Entry::key),
             Here::Own(own) => own.key.as_deref(),
         }
     }
@@ -166,7 +167,7 @@ impl Place {
         outer.map()?.entries().get(usize::try_from(*index).ok()?)
     }
 
-    fn map(&self) -> Option<&Map> {
+    fn map(&self) -> Option<Map<'_>> {
         self.node().and_then(Node::as_map)
     }
 }

@@ -16,7 +16,6 @@ use schemars::JsonSchema;
 use super::Section;
 use crate::check::{Slot, Walk};
 use crate::interpolate::Resolver;
-use crate::node::Map;
 use crate::report::Report;
 use crate::secrets::Backends;
 
@@ -42,7 +41,7 @@ impl Section {
     pub fn check<T: JsonSchema>(&self) -> Result<(), Report> {
         let shared = self.shared();
         let rules = shared.rules::<T>();
-        let (none, empty) = (Backends::default(), Map::default());
+        let none = Backends::default();
         let resolver = Resolver { variables: &shared.variables, backends: &none, skip: true };
         let absent;
         let node = match self.node() {
@@ -52,7 +51,7 @@ impl Section {
                 &absent
             }
         };
-        let mut walk = Walk::new(&rules, Some(resolver), self, &empty);
+        let mut walk = Walk::new(&rules, Some(resolver), self);
         let slot = Slot { node, key_at: self.key_at(), lenient: false };
         walk.visit(slot, &[rules.root()], false);
         walk.problems.finish()
