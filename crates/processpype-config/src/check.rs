@@ -48,11 +48,9 @@ use smallvec::SmallVec;
 use crate::describe;
 use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
-use crate::map::Entry;
-use crate::nearest::plain;
 use crate::node::{Kind, Node, Style};
 use crate::report::Problems;
-use crate::rules::{FreeKeys, Id, Ids, Rules};
+use crate::rules::{Id, Ids, Rules};
 use crate::section::{Keys, Section};
 use crate::show;
 use crate::source::Spot;
@@ -403,66 +401,6 @@ impl<'a> Walk<'a> {
             }
         }
         Typed { node: slot.node, key_at: slot.key_at, show: false, value: Value::Map(typed) }
-    }
-
-    /// Whether keys that no rule names are welcome.
-    ///
-    /// A map is closed as soon as any rule in place names keys or says that it takes none: unknown
-    /// keys are refused with or without `deny_unknown_fields`.
-    fn is_open(&self, here: &Here) -> bool {
-        let rules = || here.rules.iter().map(|id| self.rules.get(*id));
-        let said = rules().any(|rule| {
-            !rule.properties.is_empty()
-                || !rule.types.has(Types::LIST)
-                || rule.free_keys == FreeKeys::None
-        });
-        let said = said || !here.undecided.is_empty();
-        !said || rules().any(|rule| matches!(rule.free_keys, FreeKeys::Some(None)))
-    }
-
-    /// The key as the schema spells it, for keys that come from a variable's name.
-    ///
-    /// A key that was written in a file is taken as it is; a wrong spelling there is a mistake.
-    fn canonical(&self, entry: &'a Entry, here: &Here) -> Cow<'a, str> {
-        let key = Cow::Borrowed(entry.key());
-        if !entry.is_loose() || !self.rules_of(&key, here).is_empty() {
-            return key;
-        }
-        let word = plain(&key);
-        let names = self.known_keys(here).into_iter();
-        names
-            .map(|(name, _)| name)
-            .find(|name| plain(name) == word)
-            .map_or(key, |name| Cow::Owned(name.to_owned()))
-    }
-
-    /// The rules for the value below a key: named, else by pattern, else for free keys.
-    fn rules_of(&self, key: &str, here: &Here) -> Ids {
-        let rules = || here.rules.iter().map(|id| self.rules.get(*id));
-        let mut ids: Ids = rules().filter_map(|rule| rule.properties.get(key).copied()).collect();
-        for rule in rules() {
-            let matching = rule.pattern_properties.iter().filter(|(regex, _)| regex.is_match(key));
-            ids.extend(matching.map(|(_, id)| *id));
-        }
-        if ids.is_empty() {
-            ids.extend(rules().filter_map(|rule| match rule.free_keys {
-                FreeKeys::Some(id) => id,
-                FreeKeys::Unsaid | FreeKeys::None => None,
-            }));
-        }
-        ids
-    }
-
-    /// Every key that some rule names, in order, each once.
-    pub(crate) fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
-        let mut known = Vec::new();
-        let rules = self.rules;
-        for id in &here.rules {
-            known.extend(rules.get(*id).properties.iter().map(|(key, id)| (key.as_str(), *id)));
-        }
-        known.sort_unstable();
-        known.dedup_by_key(|(key, _)| *key);
-        known
     }
 
     /// A key that several rules require is missing once.

@@ -96,6 +96,7 @@ mod effective;
 mod interpolate;
 mod json;
 mod key;
+mod known;
 mod layer;
 pub mod limits;
 mod lines;

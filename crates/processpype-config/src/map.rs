@@ -6,6 +6,20 @@
 //! 2. A small map is one allocation. A map with many keys has an index beside, so that looking up n
 //!    keys never costs n².
 //! 3. An exact spelling wins over a loose one.
+//!
+//! # Keys
+//!
+//! A key mostly stands at its place as it is, perhaps in quotes, and then the place is all that is
+//! kept of it. A key that a variable's name has made takes the spelling that a file has; its place
+//! is the variable, so its text is kept beside ([`OwnKey`]). So is one with escapes.
+//!
+//! # The index
+//!
+//! A file with all services of an application has one large map, and a place in a table of hashes
+//! with a copy of each key beside it would weigh more than the entry. So the table has numbers of
+//! entries alone, and a key that is looked up is compared with the entry that its hash leads to,
+//! then with the next ones, until it is found or a slot is free. The hash is the standard
+//! library's, whose seed nobody knows: some maps come in a request.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

@@ -5,6 +5,12 @@
 //! 1. Splitting copies nothing of the tree: a half is the whole and the keys that decide.
 //! 2. The keys of a split that a document has seen are kept once, so that as many sections as an
 //!    application has services share them.
+//!
+//! # Where a half becomes a map
+//!
+//! Reading and looking up go through [`Keys`], which passes over what does not belong. What gives a
+//! new tree (laying a section over another one) or needs one (listing, comparing) makes the half's
+//! own map first; that happens when somebody changes a configuration or looks at it.
 
 use std::sync::Arc;
 

@@ -3,6 +3,12 @@
 //! # Invariant
 //!
 //! Everything here is made once for a document, when it is first needed, and never changes.
+//!
+//! # How it fits
+//!
+//! The outermost place of a section has it, so that a section needs no pointer of its own. A
+//! section outside of any document, such as `Section::empty("services.counter")`, gets one of its
+//! own when it is first read: a schema is then compiled once for it and for what is below it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
