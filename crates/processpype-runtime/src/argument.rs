@@ -12,8 +12,9 @@
 //!
 //! At registration each argument *declares* (a type id, a role, how many providers). The binder
 //! turns the declarations of all services into edges and bindings. At the start of a generation
-//! each argument *resolves* against its service's wiring and configuration. Everything that can be missing was
-//! refused between the two; the errors of resolving are there in case of a bug, not for users.
+//! each argument *resolves* against its service's wiring and configuration. Everything that can be
+//! missing was refused between the two; the errors of resolving are there in case of a bug, not for
+//! users.
 
 use std::any::TypeId;
 use std::sync::Arc;

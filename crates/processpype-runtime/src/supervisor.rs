@@ -55,7 +55,7 @@ use tokio::time::Instant;
 use crate::argument::Wiring;
 use crate::cell::Cell;
 use crate::chance::Chance;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::configuration::Configured;
 use crate::directory::Places;
 use crate::failure::Failure;
@@ -153,7 +153,7 @@ struct Service {
     failure: Option<Failure>,
     /// What the generation was doing when it was ended by force or given up.
     remains: Option<Box<str>>,
-    started: crate::clock::Timestamp,
+    started: Timestamp,
     restarts: recovery::Restarts,
     /// If it is watched, or has said something that is shown with what is watched.
     watch: Option<Box<watch::Watch>>,
