@@ -84,7 +84,7 @@ const BATCH: usize = 32;
 /// control plane waits for some of a storm, a millisecond or two, and never for its end.
 const SHARE: usize = 32;
 
-/// For how many actions room is kept from one step to the next.
+/// For how many actions room is kept; a step of all services at once is rare.
 const ACTIONS_KEPT: usize = 1024;
 
 /// How many operations may wait for their end.
@@ -374,7 +374,6 @@ impl Supervisor {
             }
             self.carry_out_all(&mut actions);
         }
-        // A step of all services at once is rare, and needs room for several actions of each.
         actions.shrink_to(ACTIONS_KEPT);
         self.actions = actions;
         self.take_back_failed();
@@ -482,7 +481,6 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
 // === impl Service ===
 
 impl Service {
-    /// Of a specification nothing is kept but what a running service still needs.
     fn new(configured: Arc<Configured>, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
         Self {
             configured,

@@ -15,9 +15,9 @@ use crate::blueprint::{Options, Spec};
 
 /// The configuration of one service, checked.
 ///
-/// Made by a [`Configurer`](crate::Configurer), from a specification that was checked and what came over the API:
-/// [`Configured::of`] and [`Configured::with_layer`]. A generation begins with the one that holds
-/// at that moment, and its constructor reads its [`Config`](crate::Config) from the section.
+/// Made by a [`Configurer`](crate::Configurer), from a specification that was checked and what came
+/// over the API: [`Configured::of`] and [`Configured::with_layer`]. A generation begins with what
+/// holds at that moment, and its constructor reads its [`Config`](crate::Config) from the section.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Configured {
