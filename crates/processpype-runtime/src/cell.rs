@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use processpype_core::{Generation, ServiceId, ServiceName, ServiceState};
-use tokio::sync::Notify;
 
+use crate::bell::{Bell, Ring as _};
 use crate::clock::Clock;
 use crate::error::Unavailable;
 use crate::metrics::{Families, Store};
@@ -47,7 +47,7 @@ pub(crate) struct Cell {
     cut: AtomicU64,
     /// The service has left the application.
     retired: AtomicBool,
-    changed: Notify,
+    changed: Bell,
     /// What is counted over all generations.
     pub(crate) tally: Tally,
     families: Arc<Families>,
@@ -88,7 +88,7 @@ impl Cell {
             slot: ArcSwapOption::empty(),
             cut: AtomicU64::new(0),
             retired: AtomicBool::new(false),
-            changed: Notify::new(),
+            changed: Bell::default(),
             tally: Tally::default(),
             families,
             metrics: OnceLock::new(),
@@ -148,7 +148,7 @@ impl Cell {
         change(status);
         self.word.store(pack(status), Ordering::Release);
         drop(details);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     fn details(&self) -> MutexGuard<'_, Arc<Status>> {
@@ -158,19 +158,19 @@ impl Cell {
     /// Makes the instance usable for others. The generation's task only.
     pub(crate) fn open(&self, generation: Generation, instance: AnyService, routes: Routed) {
         self.slot.store(Some(Arc::new(Published { generation, instance, routes })));
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     /// Cuts a generation off: from now on `get` fails and requests are refused. Supervisor only.
     pub(crate) fn cut(&self, generation: Generation) {
         self.cut.fetch_max(generation.0, Ordering::AcqRel);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     /// Wakes whoever waits for a service that has left: nothing comes any more. Supervisor only.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -226,7 +226,7 @@ impl Cell {
         &self,
         mut f: impl FnMut(&Self) -> Option<T>,
     ) -> impl Future<Output = T> {
-        crate::life::wait_for(&self.changed, move || f(self))
+        self.changed.until(move || f(self))
     }
 }
 

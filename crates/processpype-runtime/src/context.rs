@@ -224,8 +224,11 @@ impl Context {
     /// That is after the requests in flight have finished, or their share of the time is over:
     /// while it is pending, `run` goes on serving them. A child that must know earlier has nothing
     /// to ask.
-    pub async fn stopping(&self) {
-        self.life.reached(Phase::Stopping).await;
+    ///
+    /// It is no `async fn`, which would keep its arguments twice: every service that does nothing
+    /// but wait for its end has one of these.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.life.reached(Phase::Stopping)
     }
 
     /// Returns whether the service has been asked to end its work.

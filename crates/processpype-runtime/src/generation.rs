@@ -79,11 +79,14 @@ pub(crate) fn live(life: Arc<Life>, orders: Orders, span: Span) -> BoxFuture<'st
     let cx = Context::new(life);
     let seen = async move {
         let mut all = std::pin::pin!(live_unseen(&cx, &orders));
-        let ending =
-            std::future::poll_fn(|task| own_polled(&cx.life, || all.as_mut().poll(task))).await;
-        farewell.say(ending);
+        let ending = std::future::poll_fn(|task| {
+            cx.life.changed.belongs_to(task.waker());
+            own_polled(&cx.life, || all.as_mut().poll(task))
+        });
+        farewell.say(ending.await);
     };
-    Box::pin(seen.instrument(span))
+    // Where nobody listens, no room is kept for the span.
+    if span.is_disabled() { Box::pin(seen) } else { Box::pin(seen.instrument(span)) }
 }
 
 /// The life itself, whose polls nobody sees yet.

@@ -26,6 +26,7 @@
 //! | what test kits see | `watch` |
 
 mod argument;
+mod bell;
 mod binding;
 mod blueprint;
 mod cell;

@@ -207,7 +207,7 @@ impl Supervisor {
     /// in between; the journal wakes its own readers event by event.
     fn wake_readers(&mut self) {
         if std::mem::take(&mut self.has_touched) {
-            self.shared.changed.notify_waiters();
+            self.shared.changed.ring();
         }
     }
 
