@@ -72,14 +72,14 @@ impl Facts {
     }
 
     /// Whether this is what it waits for, and what it comes back by.
-    pub(crate) fn has_prospects<'a>(
+    pub(crate) fn has_prospects(
         &self,
-        waiting_on: impl Iterator<Item = &'a ServiceName>,
+        waiting_on: &mut dyn Iterator<Item = &ServiceName>,
         restart: Option<RestartInfo>,
     ) -> bool {
         match &self.rare {
             Some(rare) => rare.restart == restart && rare.waiting_on.iter().eq(waiting_on),
-            None => restart.is_none() && waiting_on.take(1).count() == 0,
+            None => restart.is_none() && waiting_on.next().is_none(),
         }
     }
 

@@ -41,6 +41,7 @@ mod dep;
 mod diagnosis;
 mod directory;
 mod error;
+mod facts;
 mod failure;
 mod generation;
 mod group;

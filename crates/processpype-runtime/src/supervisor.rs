@@ -303,7 +303,7 @@ impl Supervisor {
         let Some(life) = self.life(id, generation) else { return };
         let health = self.launch.scrub.health(life.health());
         let ready = health.ready.unwrap_or(true);
-        let before = self.cells[id.index()].status();
+        let before = self.error(id);
         self.report(id, generation, Report::Ready(ready));
         self.publish_health(id, &before, health);
     }

@@ -183,7 +183,7 @@ impl Supervisor {
             verb,
             by,
             cancelled: None,
-            before: self.cells[service.index()].status().acted.clone(),
+            before: self.acted(service),
             affected: Vec::new(),
             mark: None,
             senders: vec![sender],
@@ -383,9 +383,9 @@ impl Supervisor {
         });
         service.configured = new;
         self.machine.set_traits(id, traits);
-        if self.cells[id.index()].status().enabled != enabled {
-            self.update(id, |status, _| {
-                (status.enabled, status.is_configured) = (enabled, enabled);
+        if self.cells[id.index()].look(|facts| facts.enabled) != enabled {
+            self.update(id, |facts| {
+                (facts.enabled, facts.is_configured) = (enabled, enabled);
             });
         }
     }

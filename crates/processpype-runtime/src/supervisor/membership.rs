@@ -402,10 +402,8 @@ impl Supervisor {
         let mut places = vec![ServiceId(0); self.services.len()];
         ids.iter().zip(0..).for_each(|(id, place)| places[id.index()] = ServiceId(place));
         let services = ids.iter().map(|id| {
-            let (name, kind) = {
-                let status = self.cells[id.index()].status();
-                (status.name.clone(), Arc::clone(&status.kind))
-            };
+            let cell = &self.cells[id.index()];
+            let (name, kind) = (cell.name().clone(), Arc::clone(cell.kind()));
             let service = &self.services[id.index()];
             let options = Arc::clone(&service.configured.options);
             LaidOut { name, kind, made_by: Arc::clone(&service.kind), options }

@@ -312,8 +312,7 @@ impl Supervisor {
     }
 
     fn acted_is(&self, service: ServiceId, id: OperationId) -> bool {
-        let status = self.cells[service.index()].status();
-        status.acted.as_ref().is_some_and(|acted| acted.operation == id)
+        self.acted(service).is_some_and(|acted| acted.operation == id)
     }
 
     pub(super) fn outcome(
