@@ -384,7 +384,7 @@ impl Drop for Farewell {
         if life.is_untracked() {
             life.report(gone);
         } else {
-            let services = life.services.clone();
+            let services = life.services().clone();
             services.spawn(async move {
                 life.untracked().await;
                 life.report(gone);

@@ -43,7 +43,7 @@ use crate::bell::{Ring as _, TaskBell};
 use crate::cell::Cell;
 use crate::diagnosis::Question;
 use crate::failure::Failure;
-use crate::message::{Message, Reports};
+use crate::message::{Message, Office};
 use crate::reconfigure::Offer;
 use crate::remains::{Asked, Blocked, Remains};
 use crate::vitals::{Vitals, Watched};
@@ -75,9 +75,8 @@ pub(crate) enum Phase {
 pub(crate) struct Life {
     pub(crate) cell: Arc<Cell>,
     pub(crate) generation: Generation,
-    pub(crate) services: Handle,
     pub(crate) vitals: Vitals,
-    reports: Reports,
+    office: Arc<Office>,
     phase: AtomicU8,
     /// What was asked, the phase, a child's failure; once it drains, the last child or request too.
     pub(crate) changed: TaskBell,
@@ -165,22 +164,25 @@ impl Life {
     pub(crate) fn new(
         cell: Arc<Cell>,
         generation: Generation,
-        services: Handle,
-        reports: Reports,
+        office: Arc<Office>,
         watched: Watched,
     ) -> Self {
         Self {
             cell,
             generation,
-            services,
             vitals: Vitals::new(watched),
-            reports,
+            office,
             phase: AtomicU8::new(Phase::Serving as u8),
             changed: TaskBell::default(),
             control: Mutex::default(),
             nudged: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
         }
+    }
+
+    /// The runtime of the services.
+    pub(crate) fn services(&self) -> &Handle {
+        &self.office.services
     }
 
     /// Asks the generation to stop by `by`. Supervisor only.
@@ -233,7 +235,7 @@ impl Life {
         change(&mut self.control().more().health);
         self.has_spoken.store(true, Ordering::Release);
         if !self.nudged.swap(true, Ordering::AcqRel) {
-            self.reports.send(Message::Health(self.cell_id(), self.generation));
+            self.office.reports.send(Message::Health(self.cell_id(), self.generation));
         }
     }
 
@@ -247,7 +249,7 @@ impl Life {
     }
 
     pub(crate) fn report(&self, message: Message) {
-        self.reports.send(message);
+        self.office.reports.send(message);
     }
 
     pub(crate) fn cell_id(&self) -> processpype_core::ServiceId {

@@ -262,7 +262,7 @@ impl Mounted {
             (outcome, guard)
         };
         let handler = handler.instrument(served.span.clone());
-        let host = Host::new(life.services.clone());
+        let host = Host::new(life.services().clone());
         let outcome = match host.is_here() {
             true => Ok(handler.await),
             false => host.carry(handler).await,

@@ -39,7 +39,7 @@ pub(super) fn guarded(body: Body, is_event_stream: bool, guard: Guard) -> Body {
         return body;
     }
     let (sender, frames) = mpsc::channel(FRAMES_PENDING + 1);
-    let services = guard.life().services.clone();
+    let services = guard.life().services().clone();
     let pump = pump(body, sender, guard, is_event_stream);
     services.spawn(pump.instrument(tracing::Span::current()));
     Body::new(Pumped { frames })

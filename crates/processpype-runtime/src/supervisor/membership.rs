@@ -360,7 +360,7 @@ impl Supervisor {
         self.members.leaving.push(id);
         self.show_members();
         self.cells[id.index()].retire();
-        let operation = self.services[id.index()].mark.as_ref().map(|mark| mark.operation);
+        let operation = self.services[id.index()].mark().map(|mark| mark.operation);
         let waiting = operation.and_then(|operation| self.operations.get(&operation));
         let by = waiting.map_or_else(|| Request::by("code"), |waiting| waiting.by.clone());
         self.tell_member(id, "deregistered", operation, &by);
