@@ -193,8 +193,8 @@ impl ErasedService for WatchedService {
         Box::pin(self.watch.wrap(Hook::Begin, self.inner.start(cx)))
     }
 
-    fn run<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
-        Box::pin(self.watch.wrap(Hook::Run, self.inner.run(cx)))
+    fn run(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result> {
+        Box::pin(self.watch.wrap(Hook::Run, Arc::clone(&self.inner).run(cx)))
     }
 
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {

@@ -46,24 +46,22 @@ impl Life {
         })
     }
 
-    /// Resolves when the generation is interrupted, or is offered a new configuration; offers come
-    /// last.
-    pub(crate) fn called(&self) -> impl Future<Output = Call> + '_ {
-        self.changed.until(|| {
-            let mut control = self.control();
-            if let Some(by) = control.stop_by() {
-                return Some(Call::Interrupted(Interruption::Asked(by)));
-            }
-            if let Some(failure) = control.take_child_failure() {
-                return Some(Call::Interrupted(Interruption::ChildFailed(failure)));
-            }
-            let more = control.more.as_mut()?;
-            if let Some(offer) = more.offer.take() {
-                return Some(Call::Offered(offer));
-            }
-            let is_asked = !more.questions.is_empty();
-            is_asked.then(|| Call::Asked(std::mem::take(&mut more.questions)))
-        })
+    /// What the generation is to look at next: that it is interrupted, or offered a new
+    /// configuration; offers come last. Its own task is woken for each, and looks.
+    pub(crate) fn call(&self) -> Option<Call> {
+        let mut control = self.control();
+        if let Some(by) = control.stop_by() {
+            return Some(Call::Interrupted(Interruption::Asked(by)));
+        }
+        if let Some(failure) = control.take_child_failure() {
+            return Some(Call::Interrupted(Interruption::ChildFailed(failure)));
+        }
+        let more = control.more.as_mut()?;
+        if let Some(offer) = more.offer.take() {
+            return Some(Call::Offered(offer));
+        }
+        let is_asked = !more.questions.is_empty();
+        is_asked.then(|| Call::Asked(std::mem::take(&mut more.questions)))
     }
 
     /// Resolves when the generation is interrupted; who interrupts is still to be asked.
