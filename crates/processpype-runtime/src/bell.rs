@@ -167,6 +167,7 @@ impl<T, B: Ring, F: FnMut() -> Option<T>> Future for Until<'_, B, F> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests spawn who waits")]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
