@@ -6,16 +6,21 @@
 //! 2. Only a generation's own task opens and shuts `slot`, and only while it lives: what it holds
 //!    is user code's, which may block or panic when it is dropped.
 //! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
-//! 4. A reader holds the lock of `details` for the copy of one pointer, the first one after a change
-//!    for the making of one status, and the writer for the change of a few words: no code of a
-//!    service, nothing that waits.
+//! 4. A reader holds the lock of `details` for the copy of one pointer, or, as the first one after
+//!    a change, for the making of one status; the writer for the change of a few words. It is never
+//!    held for code of a service, or for anything that waits.
 //!
 //! # Two speeds
 //!
 //! State, readiness and generation are packed into one word, for whoever asks often: one load,
 //! never torn. Everything else is a status behind a shared pointer. Both are written under its
-//! lock; who needs them to agree takes the status. A status is made for the first who reads it after
-//! a change, and shared by all who read until the next one: a service at which nobody looks has none.
+//! lock; who needs them to agree takes the status.
+//!
+//! # Made for who reads
+//!
+//! A status is made for the first who reads it after a change, and shared by all who read until
+//! the next one. So a change costs no copy, whoever holds the last status, and a service at which
+//! nobody looks has none.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -174,6 +179,9 @@ impl Cell {
     }
 
     /// Looks at what is known, without making a status of it.
+    ///
+    /// For the supervisor itself and for whoever wants one word of many services: a status made for
+    /// them would be kept for nobody.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Facts) -> T) -> T {
         look(&self.details().facts)
     }

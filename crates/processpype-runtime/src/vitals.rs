@@ -4,7 +4,8 @@
 //!
 //! 1. They are of one generation: what an old one still does shows here no more than its name does.
 //! 2. Who is looked at waits for nobody: a beat is a store, a poll two, and the supervisor reads.
-//! 3. Clocks are read for those that are watched, or whose polls are timed, alone.
+//! 3. Clocks are read for those that are watched, or whose polls are timed, and for the stages of
+//!    an end that have a limit of their own: of the others nobody asks since when.
 //!
 //! # One scale
 //!
@@ -140,6 +141,13 @@ impl Stage {
         Self::Left,
     ];
 
+    /// Whether it should be over at a time of its own, and is counted from its beginning.
+    ///
+    /// The others end when a stop is asked for, which comes after their beginning, or at no time.
+    fn has_limit(self) -> bool {
+        matches!(self, Self::Draining | Self::Ending | Self::Stop)
+    }
+
     /// Returns whose code the generation's own task runs.
     pub(crate) fn hook(self) -> Option<&'static str> {
         match self {
@@ -188,10 +196,11 @@ impl Vitals {
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
-        self.stage.store(nanos(self.now()) << STAGE_BITS | stage as u64, Relaxed);
+        let since = if stage.has_limit() { nanos(self.now()) } else { 0 };
+        self.stage.store(since << STAGE_BITS | stage as u64, Relaxed);
     }
 
-    /// The stage, and when it was entered.
+    /// The stage, and when it was entered: for one without a limit, when the generation began.
     pub(crate) fn stage(&self) -> (Stage, Instant) {
         let word = self.stage.load(Relaxed);
         let index = word & ((1 << STAGE_BITS) - 1);
@@ -343,7 +352,8 @@ mod tests {
         for stage in Stage::ALL {
             tokio::time::sleep(SECOND).await;
             vitals.enter(stage);
-            assert_eq!(vitals.stage(), (stage, Instant::now()));
+            let since = if stage.has_limit() { Instant::now() } else { base };
+            assert_eq!(vitals.stage(), (stage, since));
         }
         assert_eq!(base.elapsed(), SECOND * Stage::ALL.len() as u32);
     }

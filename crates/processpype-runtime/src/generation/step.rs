@@ -117,11 +117,13 @@ impl Step {
         }
     }
 
+    /// It stays where it is until it is woken.
     fn waits(&mut self, step: Self) -> Poll<Ending> {
         *self = step;
         Poll::Pending
     }
 
+    /// Calls `run`, which owns what it needs: nothing borrows from the future of the generation.
     fn run(cx: &Context, service: Arc<dyn ErasedService>) -> Self {
         cx.life.vitals.enter(Stage::Run);
         let running = Contained::new(Arc::clone(&service).run(cx.clone()));
@@ -177,6 +179,7 @@ impl Step {
         Self::go(orders, cx, service, Stopped::without_run(Ended::of_run(outcome, orders)))
     }
 
+    /// What is left is the teardown; the instance goes with it.
     fn go(
         orders: &Orders,
         cx: &Context,

@@ -3,6 +3,9 @@
 //! # Invariants
 //!
 //! 1. There are as many as services: what few of them have, or have for a while, is in boxes.
+//! 2. What anybody else may see is not here but in the service's cell; this is the loop's alone,
+//!    and needs no lock.
+//! 3. A box that was made stays: who was named by a command once will be again.
 
 use std::sync::Arc;
 
