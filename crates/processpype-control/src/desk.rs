@@ -20,8 +20,8 @@ use hyper::service::Service;
 use processpype_runtime::Host;
 use tokio::time::Instant;
 
-use crate::entry::Entry;
-use crate::exchange::{Answering, Asking, Exchange};
+use crate::entry::{Answering, Entry};
+use crate::exchange::{Answering as Reply, Asking, Exchange};
 use crate::gate::Visitor;
 use crate::line::Line;
 use crate::own;
@@ -49,9 +49,14 @@ enum Side {
 
 /// An answer that has been begun.
 pub(crate) struct Begun {
-    answering: Pin<Box<dyn Future<Output = Response> + Send>>,
-    first: Option<Response>,
+    answer: Begin,
     exchange: Arc<Exchange>,
+}
+
+/// How far it is.
+enum Begin {
+    Answered(Option<Response>),
+    OnItsWay(Box<Answering>),
 }
 
 // === impl Desk ===
@@ -90,31 +95,31 @@ impl Desk {
 }
 
 impl Service<hyper::Request<Incoming>> for Desk {
-    type Response = hyper::Response<Answering<Body>>;
+    type Response = hyper::Response<Reply<Body>>;
     type Error = Infallible;
     type Future = Begun;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Begun {
         let has_body = !request.body().is_end_stream();
         self.exchange.asked(has_body);
-        let is_own = own::service(request.uri().path(), self.entry.control.prefix()).is_some();
-        self.note(is_own);
+        let own = own::service(request.uri().path().as_bytes(), self.entry.control.prefix());
+        self.note(own.is_some());
         let request = request.map(|body| match has_body {
             true => Body::new(Asking::new(body, Arc::clone(&self.exchange))),
             false => Body::empty(),
         });
-        let (entry, visitor) = (self.entry.clone(), self.visitor);
-        let answering = async move { entry.answer(visitor, request).await };
-        match &self.side {
-            Side::Services(control) if !is_own => {
-                let carried = control.carry(answering);
-                let answering = async move { carried.await.unwrap_or_else(|_| ended()) };
-                Begun::new(answering, &self.exchange)
+        let answering = match &self.side {
+            Side::Services(control) if own.is_none() => {
+                let (entry, visitor) = (self.entry.clone(), self.visitor);
+                let carried =
+                    control.carry(async move { entry.answer(visitor, request, None).await });
+                Answering::Ours(Box::pin(async move { carried.await.unwrap_or_else(|_| ended()) }))
             }
             Side::Control(_) | Side::Services(_) | Side::Both => {
-                Begun::new(answering, &self.exchange)
+                self.entry.answer(self.visitor, request, own)
             }
-        }
+        };
+        Begun::new(answering, &self.exchange)
     }
 }
 
@@ -132,29 +137,25 @@ impl Begun {
     ///
     /// Left to itself, hyper first looks whether the client is still there, and drops the request
     /// if not: a command of a client that leaves at once would be lost before anybody has seen it.
-    fn new(
-        answering: impl Future<Output = Response> + Send + 'static,
-        exchange: &Arc<Exchange>,
-    ) -> Self {
-        let mut answering = Box::pin(answering);
+    fn new(mut answering: Answering, exchange: &Arc<Exchange>) -> Self {
         // Nothing is missed: hyper polls what is not ready again, with its own waker.
-        let first = match answering.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(response) => Some(response),
-            Poll::Pending => None,
+        let answer = match Pin::new(&mut answering).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(response) => Begin::Answered(Some(response)),
+            Poll::Pending => Begin::OnItsWay(Box::new(answering)),
         };
-        Self { answering, first, exchange: Arc::clone(exchange) }
+        Self { answer, exchange: Arc::clone(exchange) }
     }
 }
 
 impl Future for Begun {
-    type Output = Result<hyper::Response<Answering<Body>>, Infallible>;
+    type Output = Result<hyper::Response<Reply<Body>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match self.first.take() {
-            Some(response) => Poll::Ready(response),
-            None => self.answering.as_mut().poll(cx),
+        let response = match &mut self.answer {
+            Begin::Answered(response) => response.take().map_or(Poll::Pending, Poll::Ready),
+            Begin::OnItsWay(answering) => Pin::new(answering.as_mut()).poll(cx),
         };
         let exchange = &self.exchange;
-        response.map(|it| Ok(it.map(|body| Answering::new(body, Arc::clone(exchange)))))
+        response.map(|it| Ok(it.map(|body| Reply::new(body, Arc::clone(exchange)))))
     }
 }

@@ -9,17 +9,21 @@
 //!    straight way does.
 //! 3. A panic of ours is a 500 that says nothing.
 
-use std::panic::AssertUnwindSafe;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::Method;
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::{Method, Uri};
 use axum::response::Response;
 use futures_util::FutureExt;
 use processpype_api::Problem;
+use processpype_runtime::{Mounted, RequestError};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
@@ -27,13 +31,43 @@ use crate::gate::Visitor;
 use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
-use crate::{own, passage, reply, routes};
+use crate::{passage, reply, routes};
 
 /// The control plane, as requests reach it.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) control: Arc<Control>,
     router: Router,
+}
+
+/// An answer on its way.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the handler's future; a command that was handed over goes on.
+pub(crate) enum Answering {
+    Answered(Option<Response>),
+    /// One of the framework's own, or what the router takes for a service's.
+    Ours(Pin<Box<dyn Future<Output = Response> + Send>>),
+    /// A service's.
+    Services(Passing),
+}
+
+/// A request that is with its service.
+pub(crate) struct Passing {
+    asked: Asked,
+    /// Where in the path the service's name stands.
+    name: Range<usize>,
+    routed: Option<Routed>,
+    answering: Pin<Box<dyn Future<Output = Result<Response, RequestError>> + Send>>,
+}
+
+/// What is kept of a request until its answer is there.
+struct Asked {
+    control: Arc<Control>,
+    method: Method,
+    uri: Uri,
+    began: Instant,
 }
 
 /// An answer, and what is known about it.
@@ -51,48 +85,133 @@ impl Entry {
         Self { control: Arc::clone(control), router: routes::router(control) }
     }
 
-    /// Answers a request.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future drops the handler's; a command that was handed over goes on.
-    pub(crate) async fn answer(&self, visitor: Visitor, request: Request) -> Response {
-        let control = self.control.as_ref();
-        let (method, began) = (request.method().clone(), Instant::now());
-        let uri = request.uri().clone();
-        let is_for_browsers = visitor.gate.is_for_browsers();
-        let checked = control.guard.check(&method, &uri, request.headers(), is_for_browsers);
-        let refused = |problem| Answer::own(finish(control, uri.path(), Err(problem)));
-        let answer = match checked {
-            Ok(()) => match AssertUnwindSafe(self.pass(visitor, request)).catch_unwind().await {
-                Ok(answer) => answer,
-                Err(_) => refused(reply::internal("a request handler panicked")),
-            },
-            Err(problem) => refused(problem),
+    /// Begins to answer a request; `own` is where in its path the name of the service stands whose
+    /// own route it is, as [`own::service`](crate::own::service) says.
+    pub(crate) fn answer(
+        &self,
+        visitor: Visitor,
+        request: Request,
+        own: Option<Range<usize>>,
+    ) -> Answering {
+        let asked = Asked::new(&self.control, &request);
+        let (guard, is_for_browsers) = (&self.control.guard, visitor.gate.is_for_browsers());
+        let checked = guard.check(&asked.method, &asked.uri, request.headers(), is_for_browsers);
+        match (checked, own) {
+            (Err(problem), _) => {
+                Answering::Answered(Some(asked.answered(Answer::own(asked.refused(problem)))))
+            }
+            (Ok(()), Some(name)) => asked.pass(visitor, request, name),
+            (Ok(()), None) => {
+                let router = self.router.clone();
+                Answering::Ours(Box::pin(asked.route(router, visitor, request)))
+            }
+        }
+    }
+}
+
+// === impl Answering ===
+
+impl Future for Answering {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        match self.get_mut() {
+            Self::Answered(response) => response.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Ours(answering) => answering.as_mut().poll(cx),
+            Self::Services(passing) => passing.poll(cx),
+        }
+    }
+}
+
+// === impl Passing ===
+
+impl Passing {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response> {
+        let Self { asked, name, routed, answering } = self;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let outcome = ready!(answering.as_mut().poll(cx));
+            Poll::Ready(passage::answered(&asked.control, &asked.uri.path()[name.clone()], outcome))
+        }));
+        let Ok(polled) = polled else {
+            return Poll::Ready(asked.answered(Answer::own(asked.panicked())));
         };
-        let Answer { mut response, routed, is_services } = answer;
-        control.traffic.note(routed.as_ref(), &method, response.status(), began.elapsed());
-        reply::secure(&mut response, is_services);
-        if method == Method::HEAD { without_body(response) } else { response }
+        let answer = asked.of_service(ready!(polled), routed.take());
+        Poll::Ready(asked.answered(answer))
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    fn new(control: &Arc<Control>, request: &Request) -> Self {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Self { control: Arc::clone(control), method, uri, began: Instant::now() }
     }
 
-    async fn pass(&self, visitor: Visitor, mut request: Request) -> Answer {
+    /// Answers through the router.
+    async fn route(self, router: Router, visitor: Visitor, mut request: Request) -> Response {
+        request.extensions_mut().insert(visitor);
+        let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
+        self.answered(match answer {
+            Ok(Ok(response)) => Answer::routed(response),
+            Ok(Err(never)) => match never {},
+            Err(_) => Answer::own(self.panicked()),
+        })
+    }
+
+    /// Begins to answer as the service does whose name stands there.
+    fn pass(self, visitor: Visitor, request: Request, name: Range<usize>) -> Answering {
+        let admitted = AssertUnwindSafe(|| self.admit(visitor, request, &name));
+        let answer = match catch_unwind(admitted) {
+            Ok((routed, Ok((mounted, request)))) => {
+                let answering = Box::pin(mounted.call(request));
+                let routed = Some(routed);
+                return Answering::Services(Passing { asked: self, name, routed, answering });
+            }
+            Ok((routed, Err(problem))) => self.of_service(Err(problem), Some(routed)),
+            Err(_) => Answer::own(self.panicked()),
+        };
+        Answering::Answered(Some(self.answered(answer)))
+    }
+
+    fn admit(
+        &self,
+        visitor: Visitor,
+        request: Request,
+        name: &Range<usize>,
+    ) -> (Routed, Result<(Arc<Mounted>, Request), Problem>) {
         let control = self.control.as_ref();
-        let Some(name) = own::service(request.uri().path(), control.prefix()) else {
-            request.extensions_mut().insert(visitor);
-            return match self.router.clone().oneshot(request).await {
-                Ok(response) => Answer::routed(response),
-                Err(never) => match never {},
-            };
-        };
-        let (name, uri) = (name.to_owned(), request.uri().clone());
-        let result = match visitor.caller(control, request.headers()) {
-            Ok(caller) => passage::pass(control, &name, request, &caller).await,
-            Err(problem) => Err(problem),
-        };
+        let (own, name) = (name.end, &self.uri.path()[name.clone()]);
+        let mounted = control.manager.mounted(name);
+        let routed = Routed::service(&control.traffic, name, mounted.is_some());
+        let caller = visitor.caller(control, request.headers());
+        let admitted =
+            caller.and_then(|caller| passage::admit(control, name, mounted, own, request, &caller));
+        (routed, admitted)
+    }
+
+    /// What came of a request for a service's own route.
+    fn of_service(&self, result: Result<Response, Problem>, routed: Option<Routed>) -> Answer {
         let is_services = result.is_ok();
-        let response = finish(control, uri.path(), result);
-        Answer { response, routed: Some(Routed::service(control, name)), is_services }
+        let response = result.unwrap_or_else(|problem| self.refused(problem));
+        Answer { response, routed, is_services }
+    }
+
+    /// What is the same for all answers.
+    fn answered(&self, answer: Answer) -> Response {
+        let Answer { mut response, routed, is_services } = answer;
+        let (traffic, took) = (&self.control.traffic, self.began.elapsed());
+        traffic.note(routed.as_ref(), &self.method, response.status(), took);
+        reply::secure(response.headers_mut(), is_services);
+        if self.method == Method::HEAD { without_body(response) } else { response }
+    }
+
+    fn refused(&self, problem: Problem) -> Response {
+        finish(&self.control, self.uri.path(), Err(problem))
+    }
+
+    fn panicked(&self) -> Response {
+        self.refused(reply::internal("a request handler panicked"))
     }
 }
 

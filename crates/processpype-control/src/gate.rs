@@ -81,8 +81,8 @@ pub(crate) struct Visitor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     visitor: Visitor,
-    /// What stands in events: `token:ci`, `certificate:ci`, `user:1000`, `anonymous`.
-    pub(crate) actor: Arc<str>,
+    /// What stands in events: `token:ci`, `certificate:ci`, `user:1000`; nobody is `anonymous`.
+    actor: Option<Arc<str>>,
     pub(crate) role: Option<Role>,
     proof: Proof,
 }
@@ -178,16 +178,17 @@ impl Visitor {
     }
 
     /// Who it is by the connection alone: by its certificate, or the word of the kernel.
-    fn by_connection(self, rules: &[CertificateRule]) -> (Arc<str>, Option<Role>) {
+    fn by_connection(self, rules: &[CertificateRule]) -> (Option<Arc<str>>, Option<Role>) {
         let unasked = self.gate.unasked(self.peer);
         let rule = self.certificate.and_then(|at| rules.get(usize::from(at)));
         match (rule, self.peer) {
             // Where nobody is asked, a certificate makes nobody smaller.
             (Some(rule), _) => {
-                (format!("certificate:{}", rule.name()).into(), unasked.max(Some(rule.role())))
+                let actor = format!("certificate:{}", rule.name());
+                (Some(actor.into()), unasked.max(Some(rule.role())))
             }
-            (None, Peer::User(Some(user))) => (format!("user:{user}").into(), unasked),
-            (None, _) => (ANONYMOUS.into(), unasked),
+            (None, Peer::User(Some(user))) => (Some(format!("user:{user}").into()), unasked),
+            (None, _) => (None, unasked),
         }
     }
 
@@ -207,15 +208,21 @@ impl Caller {
     fn new(visitor: Visitor, credential: &Credential<'_>, rules: &[CertificateRule]) -> Self {
         let (actor, role, proof) = match credential {
             Credential::Token(token) => {
-                (format!("token:{}", token.name()).into(), Some(token.role()), Proof::Token)
+                let actor = format!("token:{}", token.name());
+                (Some(actor.into()), Some(token.role()), Proof::Token)
             }
-            Credential::Unknown => (ANONYMOUS.into(), None, Proof::Unknown),
+            Credential::Unknown => (None, None, Proof::Unknown),
             Credential::None => {
                 let (actor, role) = visitor.by_connection(rules);
                 (actor, role, Proof::None)
             }
         };
         Self { visitor, actor, role, proof }
+    }
+
+    /// Returns what stands in events.
+    fn actor(&self) -> Arc<str> {
+        self.actor.clone().unwrap_or_else(|| ANONYMOUS.into())
     }
 
     /// Decides whether the caller may; and counts its wrong tokens.
@@ -335,7 +342,7 @@ impl Refusal {
 /// Returns who gave the command that a request is.
 pub(crate) fn actor(request: &Request) -> Arc<str> {
     let caller = request.extensions().get::<Caller>();
-    caller.map_or_else(|| ANONYMOUS.into(), |caller| Arc::clone(&caller.actor))
+    caller.map_or_else(|| ANONYMOUS.into(), Caller::actor)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::http::header::{HOST, ORIGIN, TRANSFER_ENCODING};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, Method, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use processpype_api::{Code, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -26,6 +26,16 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(crate) struct Guard {
     hosts: Vec<String>,
     uri_bytes: usize,
+}
+
+/// Which of the headers that are checked there are, found in one pass.
+#[derive(Default)]
+struct Said<'a> {
+    host: Option<&'a HeaderValue>,
+    has_more_hosts: bool,
+    has_origin: bool,
+    has_coding: bool,
+    has_site: bool,
 }
 
 // === impl Guard ===
@@ -58,13 +68,15 @@ impl Guard {
         if !matches!(uri.scheme_str(), None | Some("http" | "https")) {
             return Err(malformed("the address has a scheme that this server does not speak"));
         }
-        transfer_coding(headers)?;
-        if uri.authority().is_some() || headers.contains_key(ORIGIN) || !names_this_machine(headers)
-        {
+        let said = Said::of(headers);
+        if said.has_coding {
+            transfer_coding(headers)?;
+        }
+        if uri.authority().is_some() || said.has_origin || !said.names_this_machine() {
             let host = self.host(uri, headers, is_for_browsers)?;
             origin(headers, &host)?;
         }
-        fetch_site(headers)
+        if said.has_site { fetch_site(headers) } else { Ok(()) }
     }
 
     /// Returns the authority that the client meant, if this server answers for it.
@@ -106,18 +118,58 @@ impl Guard {
     }
 }
 
-/// Whether this is a host, perhaps with a port, and nothing else.
-/// Whether the one `Host` is an IPv4 address or `localhost`, perhaps with a port: what most clients
-/// send is known without looking at it as an authority.
-fn names_this_machine(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(HOST).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
-    let Ok(text) = value.to_str() else { return false };
-    let (host, port) = text.split_once(':').unwrap_or((text, "0"));
-    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    is_port && (host == "localhost" || host.parse::<Ipv4Addr>().is_ok())
+// === impl Said ===
+
+impl<'a> Said<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut said = Self::default();
+        for (name, value) in headers {
+            match *name {
+                HOST if said.host.is_none() => said.host = Some(value),
+                HOST => said.has_more_hosts = true,
+                ORIGIN => said.has_origin = true,
+                TRANSFER_ENCODING => said.has_coding = true,
+                _ => said.has_site |= *name == SEC_FETCH_SITE,
+            }
+        }
+        said
+    }
+
+    /// Whether the one `Host` is an IPv4 address or `localhost`, perhaps with a port: what most
+    /// clients send is known without looking at it as an authority.
+    fn names_this_machine(&self) -> bool {
+        let (Some(value), false) = (self.host, self.has_more_hosts) else { return false };
+        let bytes = value.as_bytes();
+        let end = bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len());
+        let (host, port) = bytes.split_at(end);
+        let is_port = port.get(1..).is_none_or(is_port);
+        is_port && (host == b"localhost" || is_ipv4(host))
+    }
 }
 
+/// Whether these are the digits of a port.
+fn is_port(digits: &[u8]) -> bool {
+    digits.len() <= 5 && number(digits).is_some_and(|port| port <= u32::from(u16::MAX))
+}
+
+/// Whether this is an IPv4 address as it is usually written.
+fn is_ipv4(text: &[u8]) -> bool {
+    let is_octet = |digits: &[u8]| {
+        let is_short = digits.len() == 1 || (digits.len() <= 3 && !digits.starts_with(b"0"));
+        is_short && number(digits).is_some_and(|octet| octet <= 255)
+    };
+    let mut parts = text.split(|byte| *byte == b'.');
+    (0..4).all(|_| parts.next().is_some_and(is_octet)) && parts.next().is_none()
+}
+
+/// The number of at most five digits.
+fn number(digits: &[u8]) -> Option<u32> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
+    let number = digits.iter().try_fold(0, |number, byte| Some(number * 10 + digit(byte)?));
+    number.filter(|_| !digits.is_empty())
+}
+
+/// Whether this is a host, perhaps with a port, and nothing else.
 fn is_plain(authority: &Authority) -> bool {
     match authority.as_str().strip_prefix(authority.host()) {
         Some("" | ":") => true,
@@ -214,6 +266,8 @@ mod tests {
             "localhost",
             "LOCALHOST:1",
             "localhost.",
+            "127.0.0.1:",
+            "localhost:000080",
             "box.example",
             "BOX.example.:8080",
         ];
@@ -243,11 +297,38 @@ mod tests {
             "localhost/x",
             "localhost:port",
             "localhost:99999",
+            "localhost:65536",
             "localhost:80:80",
             "localhost@evil.example",
         ];
         for host in none {
             check("/", &[("host", host)], Some(Code::MalformedRequest));
+        }
+    }
+
+    #[test]
+    fn an_address_is_what_the_standard_library_takes_for_one() {
+        for text in [
+            "",
+            ".",
+            "...",
+            "0.0.0.0",
+            "255.255.255.255",
+            "1.2.3.4",
+            "256.1.1.1",
+            "1.2.3",
+            "1.2.3.",
+            ".1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "00.0.0.0",
+            "1.2.3.0004",
+            "1. 2.3.4",
+            "+1.2.3.4",
+            "a.b.c.d",
+            "1.2.3.4a",
+        ] {
+            assert_eq!(is_ipv4(text.as_bytes()), text.parse::<Ipv4Addr>().is_ok(), "{text}");
         }
     }
 

@@ -32,6 +32,10 @@ use crate::stall::Stalling;
 /// The least that hyper takes for its buffer, in bytes.
 const BUFFER_MIN: usize = 8 * 1024;
 
+/// How many headers hyper takes if it is told nothing. Then it has their places on its stack; told
+/// the same number, it makes room for them at each request.
+const HEADERS_UNTOLD: usize = 100;
+
 /// All there is of a connection between two requests.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -98,9 +102,10 @@ impl Talk {
         let socket = Paced::new(socket, Arc::clone(&exchange), *limits);
         let socket = Sorted { socket, exchange: Arc::clone(&exchange), takes, held };
         let mut http = http1::Builder::new();
-        http.header_read_timeout(None)
-            .max_headers(limits.headers)
-            .max_buf_size(limits.header_bytes.max(BUFFER_MIN));
+        http.header_read_timeout(None).max_buf_size(limits.header_bytes.max(BUFFER_MIN));
+        if limits.headers != HEADERS_UNTOLD {
+            http.max_headers(limits.headers);
+        }
         Self { http: http.serve_connection(TokioIo::new(socket), desk), exchange }
     }
 

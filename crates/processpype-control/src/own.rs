@@ -5,30 +5,31 @@
 //! 1. It decides without looking anything up, and in doubt says no: then the router decides.
 //! 2. What the framework keeps for itself is never a service's own, with any method.
 
+use std::ops::Range;
+
 use processpype_runtime::RESERVED_VERBS;
 
-/// Returns the name of the service whose own route a path is, beyond doubt.
-pub(crate) fn service<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
-    let path = path.strip_prefix(prefix)?.strip_prefix("/services/")?;
+/// Returns where in a target the name of the service stands whose own route it is, beyond doubt.
+pub(crate) fn service(target: &[u8], prefix: &str) -> Option<Range<usize>> {
+    let below = target.strip_prefix(prefix.as_bytes())?.strip_prefix(b"/services/")?;
     let in_name = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-    let end = path.bytes().position(|byte| !in_name(&byte)).filter(|end| *end > 0)?;
-    let rest = path[end..].strip_prefix('/')?;
-    let first = rest.bytes().position(|byte| matches!(byte, b'/' | b'%')).unwrap_or(rest.len());
+    let end = below.iter().position(|byte| !in_name(byte)).filter(|end| *end > 0)?;
+    let rest = below[end..].strip_prefix(b"/")?;
+    let ends = |byte: &u8| matches!(byte, b'/' | b'%' | b'?');
+    let first = rest.iter().position(ends).unwrap_or(rest.len());
     // A letter may be written as `%73`: whether the word is kept is the router's to say.
-    let is_written_odd = rest.as_bytes().get(first) == Some(&b'%');
+    let is_written_odd = rest.get(first) == Some(&b'%');
     let first = &rest[..first];
-    let is_kept = first == "-" || RESERVED_VERBS.iter().any(|verb| verb[1..] == *first);
-    (!is_kept && !is_written_odd).then(|| &path[..end])
+    let is_kept = first == b"-" || RESERVED_VERBS.iter().any(|verb| &verb.as_bytes()[1..] == first);
+    let begin = target.len() - below.len();
+    (!is_kept && !is_written_odd).then_some(begin..begin + end)
 }
 
 /// Returns whether what begins with these bytes is a request for a service's own route.
 pub(crate) fn is_asked(bytes: &[u8], prefix: &str) -> bool {
-    let mut words = bytes.splitn(3, |byte| *byte == b' ');
-    let (Some(_method), Some(target), Some(_)) = (words.next(), words.next(), words.next()) else {
-        return false;
-    };
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    std::str::from_utf8(path).is_ok_and(|path| service(path, prefix).is_some())
+    let space = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b' ');
+    let Some(target) = space(bytes).map(|end| &bytes[end + 1..]) else { return false };
+    space(target).is_some_and(|end| service(&target[..end], prefix).is_some())
 }
 
 #[cfg(test)]
@@ -37,9 +38,12 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, prefix: &str, expected: Option<&str>) {
-        assert_eq!(service(path, prefix), expected, "{path}");
-        let head = format!("GET {path}?x=/services/a/b HTTP/1.1\r\n");
-        assert_eq!(is_asked(head.as_bytes(), prefix), expected.is_some(), "{path}");
+        for target in [path.to_owned(), format!("{path}?x=/services/a/b")] {
+            let name = service(target.as_bytes(), prefix).map(|name| &target[name]);
+            assert_eq!(name, expected, "{target}");
+            let head = format!("GET {target} HTTP/1.1\r\n");
+            assert_eq!(is_asked(head.as_bytes(), prefix), expected.is_some(), "{target}");
+        }
     }
 
     #[test]

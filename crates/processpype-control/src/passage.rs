@@ -7,6 +7,9 @@
 //! 2. A token of the control API goes no further: the service gets the request without it.
 //! 3. A body on its way to a service is bounded in size, and in the time between its pieces.
 
+use std::str::FromStr as _;
+use std::sync::Arc;
+
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -17,7 +20,7 @@ use futures_util::StreamExt;
 use http_body_util::Limited;
 use processpype_api::{Code, Problem};
 use processpype_core::ServiceState;
-use processpype_runtime::{RequestError, RouteAccess, Status, Unavailable};
+use processpype_runtime::{Mounted, RequestError, RouteAccess, Status, Unavailable};
 use tokio::sync::watch;
 use tower_http::timeout::TimeoutBody;
 
@@ -33,13 +36,29 @@ const SOON: u64 = 1;
 /// When to try again, in seconds, if somebody has to do something first.
 const LATER: u64 = 10;
 
+/// Passes a request through the routes of the service that stands there in its path.
 pub(crate) async fn pass(
     control: &Control,
     name: &str,
-    mut request: Request,
+    request: Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
     let mounted = control.manager.mounted(name);
+    let path = request.uri().path();
+    let own = path.len() - below_service(path, control.prefix()).unwrap_or("").len();
+    let (mounted, request) = admit(control, name, mounted, own, request, caller)?;
+    answered(control, name, mounted.call(request).await)
+}
+
+/// Lets a request through to its service, or says why not; the service's own path begins at `own`.
+pub(crate) fn admit(
+    control: &Control,
+    name: &str,
+    mounted: Option<Result<Arc<Mounted>, Unavailable>>,
+    own: usize,
+    mut request: Request,
+    caller: &Caller,
+) -> Result<(Arc<Mounted>, Request), Problem> {
     let access = match &mounted {
         Some(Ok(mounted)) => mounted.access(),
         // What it would say is not known now.
@@ -47,8 +66,10 @@ pub(crate) async fn pass(
     };
     // Its routes may be public, which is not known while it is away: that much is said, no more.
     let is_away = matches!(&mounted, Some(Err(_)));
-    let is_public_here = caller.is_allowed(Need::Routes(RouteAccess::Public));
-    if is_away && is_public_here && !caller.is_allowed(Need::Routes(access)) {
+    if is_away
+        && caller.is_allowed(Need::Routes(RouteAccess::Public))
+        && !caller.is_allowed(Need::Routes(access))
+    {
         let detail = "the service is not available";
         return Err(Problem::new(Code::ServiceUnavailable, detail).retry_after(LATER));
     }
@@ -56,51 +77,65 @@ pub(crate) async fn pass(
     if caller.has_token() {
         request.headers_mut().remove(AUTHORIZATION);
     }
-    let away = |unavailable| {
-        let now = status::known(control, name)?;
-        Err(not_running(control, &now, unavailable))
-    };
     let mounted = match mounted {
         Some(Ok(mounted)) => mounted,
-        Some(Err(unavailable)) => return away(Some(&unavailable)),
-        None => return away(None),
+        Some(Err(unavailable)) => return Err(away(control, name, Some(&unavailable))),
+        None => return Err(away(control, name, None)),
     };
-    let request = inner(request, control.prefix(), &control.settings.limits)?;
-    match mounted.call(request).await {
-        Ok(response) => answered(control, response, name),
+    Ok((mounted, inner(request, own, &control.settings.limits)?))
+}
+
+/// Makes of the service's answer what the client gets.
+pub(crate) fn answered(
+    control: &Control,
+    name: &str,
+    outcome: Result<Response, RequestError>,
+) -> Result<Response, Problem> {
+    match outcome {
+        Ok(response) if is_unrouted(&response) => Err(nothing(name)),
+        Ok(response) if is_wrong_method(&response) => Err(wrong_method(name, &response)),
+        Ok(response) if is_stream(&response) => Ok(ending_with(&control.closing, response)),
+        Ok(response) => Ok(response),
         Err(RequestError::NoRoutes) => Err(nothing(name)),
         Err(RequestError::Panicked) => {
             let detail = format!("a handler of service `{name}` panicked; the service goes on");
             Err(Problem::new(Code::HandlerPanicked, detail).service(name))
         }
-        Err(_) => away(None),
+        Err(_) => Err(away(control, name, None)),
+    }
+}
+
+/// Says why the service does not answer, or that there is none.
+fn away(control: &Control, name: &str, unavailable: Option<&Unavailable>) -> Problem {
+    match status::known(control, name) {
+        Ok(status) => not_running(control, &status, unavailable),
+        Err(problem) => problem,
     }
 }
 
 /// Makes the request as the service sees it.
-fn inner(request: Request, prefix: &str, limits: &Limits) -> Result<Request, Problem> {
-    let (mut parts, body) = request.into_parts();
-    check_length(&parts.headers, limits.service_body_bytes)?;
-    parts.uri = inner_uri(&parts.uri, prefix);
+fn inner(mut request: Request, own: usize, limits: &Limits) -> Result<Request, Problem> {
+    *request.uri_mut() = inner_uri(request.uri(), own);
     // What the outer router knows about its own paths would confuse the service's.
-    parts.extensions.clear();
-    let body = if body.is_end_stream() {
-        Body::empty()
-    } else {
+    request.extensions_mut().clear();
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    check_length(request.headers(), limits.service_body_bytes)?;
+    Ok(request.map(|body| {
         let limited = Limited::new(body, limits.service_body_bytes);
         Body::new(Box::pin(TimeoutBody::new(limits.body_read_time, limited)))
-    };
-    Ok(Request::from_parts(parts, body))
+    }))
 }
 
-/// Cuts `{prefix}/services/{name}` off; what is left is not decoded.
-fn inner_uri(uri: &Uri, prefix: &str) -> Uri {
-    let rest = below_service(uri.path(), prefix).unwrap_or("/");
-    let target = match uri.query() {
-        Some(query) => format!("{rest}?{query}"),
-        None => rest.to_owned(),
+/// Cuts off what comes before the service's own path; what is left is not decoded.
+fn inner_uri(uri: &Uri, own: usize) -> Uri {
+    let target = uri.path_and_query().and_then(|target| target.as_str().get(own..)).unwrap_or("");
+    let parsed = match target.starts_with('/') {
+        true => PathAndQuery::from_str(target),
+        false => PathAndQuery::try_from(format!("/{target}")),
     };
-    target.parse::<PathAndQuery>().map_or_else(|_| Uri::from_static("/"), Uri::from)
+    parsed.map_or_else(|_| Uri::from_static("/"), Uri::from)
 }
 
 fn below_service<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
@@ -121,16 +156,6 @@ pub(crate) fn too_large(most: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body is longer than {most} bytes"))
 }
 
-fn answered(control: &Control, response: Response, name: &str) -> Result<Response, Problem> {
-    if is_unrouted(&response) {
-        return Err(nothing(name));
-    }
-    if is_wrong_method(&response) {
-        return Err(wrong_method(name, &response));
-    }
-    Ok(if is_stream(&response) { ending_with(&control.closing, response) } else { response })
-}
-
 /// Whether this is the answer of a router that knows no such path.
 fn is_unrouted(response: &Response) -> bool {
     response.status() == StatusCode::NOT_FOUND && says_nothing(response)
@@ -146,7 +171,11 @@ fn says_nothing(response: &Response) -> bool {
     response.body().size_hint().exact() == Some(0) && !response.headers().contains_key(CONTENT_TYPE)
 }
 
+/// Whether this goes on until somebody ends it.
 fn is_stream(response: &Response) -> bool {
+    if response.body().size_hint().exact().is_some() {
+        return false;
+    }
     let media = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     media.is_some_and(|media| media.starts_with(b"text/event-stream"))
 }

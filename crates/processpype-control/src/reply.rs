@@ -28,13 +28,13 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
 /// On every answer.
-const SAFETY: [(HeaderName, HeaderValue); 2] = [
+static SAFETY: [(HeaderName, HeaderValue); 2] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
 /// On the framework's own answers.
-const OWN_SAFETY: [(HeaderName, HeaderValue); 4] = [
+static OWN_SAFETY: [(HeaderName, HeaderValue); 4] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (
         CONTENT_SECURITY_POLICY,
@@ -125,10 +125,10 @@ pub(crate) fn options(methods: &str) -> Response {
 }
 
 /// Adds the headers of safety.
-pub(crate) fn secure(response: &mut Response, is_services: bool) {
-    let own = OWN_SAFETY.into_iter().filter(|_| !is_services);
-    for (name, value) in SAFETY.into_iter().chain(own) {
-        response.headers_mut().entry(name).or_insert(value);
+pub(crate) fn secure(headers: &mut HeaderMap, is_services: bool) {
+    let own: &[_] = if is_services { &[] } else { &OWN_SAFETY };
+    for (name, value) in SAFETY.iter().chain(own) {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
 }
 

@@ -47,7 +47,9 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
                 let mut response = finish(&control, &path, result);
                 let routed = match endpoint.id {
                     EndpointId::ServiceRoute => {
-                        Routed::service(&control, params.get("name").to_owned())
+                        let name = params.get("name");
+                        let is_known = control.manager.state(name).is_some();
+                        Routed::service(&control.traffic, name, is_known)
                     }
                     _ => Routed::Endpoint(endpoint),
                 };

@@ -26,6 +26,7 @@ use crate::guard::Guard;
 use crate::listen::Bound;
 use crate::listener::Proofs;
 use crate::local_token::LOCAL;
+use crate::own;
 use crate::places::Places;
 use crate::rate::Rates;
 use crate::reply::Rendered;
@@ -152,7 +153,10 @@ impl Server {
     /// when the `Server` is dropped.
     pub fn router(&self) -> Router {
         let entry = Entry::new(&self.control);
-        let program = async move |request: Request| entry.answer(Visitor::PROGRAM, request).await;
+        let program = async move |request: Request| {
+            let own = own::service(request.uri().path().as_bytes(), entry.control.prefix());
+            entry.answer(Visitor::PROGRAM, request, own).await
+        };
         Router::new().fallback(program)
     }
 

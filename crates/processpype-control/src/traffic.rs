@@ -16,8 +16,6 @@ use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
 use processpype_api::{ENDPOINTS, Endpoint, EndpointId, HistogramReading};
 
-use crate::server::Control;
-
 /// How many pairs of method and status of one route are told apart; the rest are `other`.
 pub(crate) const STATUSES_MAX: usize = 64;
 
@@ -38,8 +36,8 @@ const OTHER_METHOD: &str = "other";
 pub(crate) enum Routed {
     /// An endpoint of the framework.
     Endpoint(&'static Endpoint),
-    /// A service's own route.
-    Service(String),
+    /// A service's own route, and what that has answered.
+    Service(Arc<Route>),
 }
 
 /// All that was answered.
@@ -84,10 +82,10 @@ pub(crate) struct RouteReading {
 impl Routed {
     /// A request for a service's own route. The name of a service that does not exist is the
     /// client's invention, and none of it is kept.
-    pub(crate) fn service(control: &Control, name: String) -> Self {
-        match control.manager.state(&name) {
-            Some(_) => Self::Service(name),
-            None => Self::Endpoint(route_of_services()),
+    pub(crate) fn service(traffic: &Traffic, name: &str, is_known: bool) -> Self {
+        match is_known {
+            true => Self::Service(traffic.service(name)),
+            false => Self::Endpoint(route_of_services()),
         }
     }
 }
@@ -122,7 +120,7 @@ impl Traffic {
                 let route = at.and_then(|at| self.endpoints.get(at)).unwrap_or(&self.none);
                 route.note(method, status, took);
             }
-            Some(Routed::Service(name)) => self.service(name).note(method, status, took),
+            Some(Routed::Service(route)) => route.note(method, status, took),
             None => self.none.note(method, status, took),
         }
     }
@@ -164,33 +162,22 @@ const SERVICE_ROUTE: &str = "/services/{name}/{*path}";
 
 impl Route {
     fn note(&self, method: &Method, status: StatusCode, took: Duration) {
-        self.answers(method, status).count.fetch_add(1, Relaxed);
-        let milliseconds = took.as_nanos().div_ceil(1_000_000) as u64;
+        self.count(method, status);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let milliseconds = nanoseconds.div_ceil(1_000_000);
         let bucket = BOUNDS.partition_point(|bound| *bound < milliseconds);
         self.buckets[bucket].fetch_add(1, Relaxed);
-        self.nanoseconds.fetch_add(took.as_nanos() as u64, Relaxed);
+        self.nanoseconds.fetch_add(nanoseconds, Relaxed);
     }
 
-    fn answers(&self, method: &Method, status: StatusCode) -> Arc<Answers> {
+    fn count(&self, method: &Method, status: StatusCode) {
         let known = |it: &&&str| **it == method.as_str();
         let method = METHODS.iter().find(known).copied().unwrap_or(OTHER_METHOD);
-        let find = |all: &[Arc<Answers>], status| {
-            all.iter().find(|it| it.method == method && it.status == status).cloned()
-        };
-        if let Some(found) = find(&self.answers.load(), Some(status)) {
-            return found;
+        if !count(&self.answers.load(), method, Some(status)) {
+            self.answers.rcu(|all| with(all, method, status));
+            let all = self.answers.load();
+            let _ = count(&all, method, Some(status)) || count(&all, method, None);
         }
-        self.answers.rcu(|all| {
-            let status = (all.len() < STATUSES_MAX).then_some(status);
-            let mut all = Vec::clone(all);
-            if find(&all, status).is_none() {
-                all.push(Arc::new(Answers { method, status, count: AtomicU64::new(0) }));
-            }
-            all
-        });
-        let all = self.answers.load();
-        let other = || Arc::new(Answers { method, status: None, count: AtomicU64::new(0) });
-        find(&all, Some(status)).or_else(|| find(&all, None)).unwrap_or_else(other)
     }
 
     fn read(&self, route: &'static str, service: Option<String>) -> RouteReading {
@@ -211,6 +198,25 @@ impl Route {
     }
 }
 
+/// Counts an answer among those of its sort, if there is a place for them.
+fn count(all: &[Arc<Answers>], method: &'static str, status: Option<StatusCode>) -> bool {
+    let found = all.iter().find(|it| it.method == method && it.status == status);
+    found.is_some_and(|it| {
+        it.count.fetch_add(1, Relaxed);
+        true
+    })
+}
+
+/// Makes a place for answers of a sort, if there is room for it; else for those without a place.
+fn with(all: &[Arc<Answers>], method: &'static str, status: StatusCode) -> Vec<Arc<Answers>> {
+    let status = (all.len() < STATUSES_MAX).then_some(status);
+    let mut all = all.to_vec();
+    if !all.iter().any(|it| it.method == method && it.status == status) {
+        all.push(Arc::new(Answers { method, status, count: AtomicU64::new(0) }));
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,11 +227,11 @@ mod tests {
     fn each_route_has_its_own_answers_and_times() {
         let traffic = Traffic::default();
         let root = Routed::Endpoint(&ENDPOINTS[0]);
-        for routed in [Some(&root), Some(&root), Some(&Routed::Service("b".into())), None] {
+        let [b, gone] = ["b", "gone"].map(|name| Routed::service(&traffic, name, true));
+        for routed in [Some(&root), Some(&root), Some(&b), Some(&gone), None] {
             traffic.note(routed, &Method::GET, StatusCode::OK, TOOK);
         }
         traffic.note(Some(&root), &Method::POST, StatusCode::METHOD_NOT_ALLOWED, TOOK);
-        traffic.note(Some(&Routed::Service("gone".into())), &Method::GET, StatusCode::OK, TOOK);
         let read = traffic.read(|name| name == "b");
         let routes: Vec<_> = read.iter().map(|it| (it.route, it.service.as_deref())).collect();
         assert_eq!(routes, [("/", None), (SERVICE_ROUTE, Some("b")), (NONE, None)]);

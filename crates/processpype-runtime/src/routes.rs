@@ -20,22 +20,26 @@
 
 mod body;
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response, header};
+use axum::http::{Request, Response};
 use axum::routing::{any, post};
 use processpype_core::{ErrorKind, Role};
+use tokio::runtime::Handle;
 use tower::ServiceExt as _;
-use tracing::Instrument as _;
+use tower::util::Oneshot;
 
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::life::{Life, Phase};
+use crate::life::{Guard, Life, Phase};
 use crate::message::Message;
-use crate::panic::{contain, contained, drop_contained};
+use crate::panic::{ContainedAt, Panicked, contain, drop_contained};
 use crate::vitals::Seen;
 
 /// What the framework itself answers below `/services/{name}/`, by `POST`.
@@ -99,6 +103,11 @@ struct Served {
     life: Arc<Life>,
     span: tracing::Span,
 }
+
+type Handler = Oneshot<Router, Request<Body>>;
+
+/// What a handler has answered, with its guard.
+type Watched = (Result<Response<Body>, Panicked>, Guard);
 
 /// Why a request did not get an answer from the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +247,8 @@ impl Mounted {
 
     /// Passes one request, its path relative to the service, through the service's routes.
     ///
+    /// The request counts as one of the generation's from the call on, not from the first poll.
+    ///
     /// # Errors
     ///
     /// Says why there is no answer.
@@ -245,56 +256,101 @@ impl Mounted {
     /// # Cancel safety
     ///
     /// Dropping the future, because the client has gone, drops the handler's.
-    pub async fn call(&self, request: Request<Body>) -> Result<Response<Body>, RequestError> {
+    pub fn call(
+        self: Arc<Self>,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, RequestError>> + Send + 'static {
+        let begun = self.begin(request);
+        async move {
+            let (answer, guard) = begun?;
+            let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
+            let outcome = match is_here(&served.life.services) {
+                true => served.watch(answer, guard).await,
+                false => Arc::clone(&self).watch_there(answer, guard).await,
+            };
+            match outcome {
+                Some((Ok(response), guard)) => Ok(body::guarded(response, guard, &served.span)),
+                Some((Err(panicked), _)) => Err(served.panicked(&panicked).await),
+                None => Err(RequestError::Ended),
+            }
+        }
+    }
+
+    /// Makes the handler's future, and counts the request.
+    fn begin(&self, request: Request<Body>) -> Result<(Handler, Guard), RequestError> {
         let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
         // The guard comes first: the generation waits for whoever holds its router.
         let guard = served.life.track_request().map_err(|_| RequestError::Stopping)?;
-        let router = served.router.load_full().ok_or(RequestError::Stopping)?;
-        let life = Arc::clone(&served.life);
-        let answer = contained(answer(router, request));
-        let answer = Seen::other(&life, "a handler", None, answer);
-        let handler = async move {
-            let outcome = tokio::select! {
-                biased;
-                outcome = answer => Some(outcome),
-                () = guard.life().reached(Phase::Stopping) => None,
-            };
-            (outcome, guard)
-        };
-        let handler = handler.instrument(served.span.clone());
-        let host = Host::new(life.services().clone());
-        let outcome = match host.is_here() {
-            true => Ok(handler.await),
-            false => host.carry(handler).await,
-        };
-        match outcome {
-            Ok((Some(Ok(response)), guard)) => {
-                let is_stream = is_event_stream(&response);
-                Ok(response.map(|body| body::guarded(body, is_stream, guard)))
-            }
-            Ok((Some(Err(panicked)), _)) => {
-                let failure = Failure::from_panic("a handler", &panicked);
-                life.report(Message::HandlerPanic(life.cell_id(), life.generation, failure));
-                // On one thread the event comes before the answer.
-                tokio::task::yield_now().await;
-                Err(RequestError::Panicked)
-            }
-            Ok((None, _)) | Err(_) => Err(RequestError::Ended),
+        let router = served.router.load().as_deref().cloned().ok_or(RequestError::Stopping)?;
+        Ok((router.oneshot(request), guard))
+    }
+
+    /// As [`Served::watch`], on the services' runtime: the handler is dropped there, too.
+    async fn watch_there(self: Arc<Self>, answer: Handler, guard: Guard) -> Option<Watched> {
+        let host = Host::new(guard.life().services().clone());
+        let carried = async move { self.served.as_ref()?.watch(answer, guard).await };
+        host.carry(carried).await.ok().flatten()
+    }
+}
+
+// === impl Served ===
+
+impl Served {
+    /// Polls a handler as part of the generation, and in its span; `None` if it was cut.
+    async fn watch(&self, answer: Handler, guard: Guard) -> Option<Watched> {
+        let answer = pin!(Some(answer));
+        let answer = Seen::other(&self.life, "a handler", None, ContainedAt::new(answer));
+        let mut within = Within { span: &self.span, future: Some(answer) };
+        let mut cut = pin!(self.life.reached(Phase::Stopping));
+        let outcome = poll_fn(|cx| match within.poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending => cut.as_mut().poll(cx).map(|()| None),
+        });
+        match outcome.await? {
+            Ok(Ok(response)) => Some((Ok(response), guard)),
+            Ok(Err(never)) => match never {},
+            Err(panicked) => Some((Err(panicked), guard)),
+        }
+    }
+
+    /// Tells that a handler has panicked.
+    async fn panicked(&self, panicked: &Panicked) -> RequestError {
+        let failure = Failure::from_panic("a handler", panicked);
+        let (id, generation) = (self.life.cell_id(), self.life.generation);
+        self.life.report(Message::HandlerPanic(id, generation, failure));
+        // On one thread the event comes before the answer.
+        tokio::task::yield_now().await;
+        RequestError::Panicked
+    }
+}
+
+/// A future that is polled and dropped in a span which somebody else keeps.
+struct Within<'a, F> {
+    span: &'a tracing::Span,
+    future: Option<F>,
+}
+
+impl<F: Future + Unpin> Within<'_, F> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let _entered = self.span.enter();
+        let output = ready!(Pin::new(future).poll(cx));
+        self.future = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<F> Drop for Within<'_, F> {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            let _entered = self.span.enter();
+            drop(future);
         }
     }
 }
 
-/// A router cannot fail: what its handlers cannot answer is an answer too.
-async fn answer(router: Arc<Router>, request: Request<Body>) -> Response<Body> {
-    match Router::clone(&router).oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
-}
-
-fn is_event_stream(response: &Response<Body>) -> bool {
-    let content_type = response.headers().get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+fn is_here(services: &Handle) -> bool {
+    Handle::try_current().is_ok_and(|here| here.id() == services.id())
 }
 
 // === impl RequestError ===

@@ -6,7 +6,7 @@
 //!    state.
 //! 2. It never sleeps in place, retries, or runs user code: later is a timer in its own queue.
 //! 3. It takes at most [`BATCH`] messages of one source before it looks at the others, so that a
-//!    storm of one kind starves nobody.
+//!    storm of one kind starves nobody; and after [`SHARE`] of all it lets others have the thread.
 //!
 //! # One turn of the loop
 //!
@@ -77,7 +77,11 @@ pub use self::reloading::Reloading;
 use self::service::Service;
 
 /// How many messages of one source are taken before the others are looked at.
-const BATCH: usize = 256;
+const BATCH: usize = 32;
+
+/// After how many messages, commands and timers the loop lets others on its thread go on: the
+/// control plane waits for some of a storm, a millisecond or two, and never for its end.
+const SHARE: usize = 32;
 
 /// How many operations may wait for their end.
 ///
@@ -150,11 +154,16 @@ impl Supervisor {
         let shared = Arc::clone(&self.shared);
         let mut has_handles = true;
         let mut batch = Vec::with_capacity(BATCH);
+        let mut taken = 0;
         loop {
             if self.closing.is_closed() {
                 return self.farewell();
             }
             self.wake_readers();
+            if taken >= SHARE {
+                tokio::task::yield_now().await;
+                taken = 0;
+            }
             let wake = self.next_wake();
             tokio::select! {
                 biased;
@@ -168,11 +177,12 @@ impl Supervisor {
                 () = sleep_until(wake) => {}
             }
             self.take_asked();
+            taken += batch.len();
             for message in batch.drain(..) {
                 self.take_message(message);
             }
-            self.take_waiting_commands();
-            self.take_due_timers();
+            taken += self.take_waiting_commands();
+            taken += self.take_due_timers();
             self.vacate();
         }
     }
@@ -215,18 +225,21 @@ impl Supervisor {
         })
     }
 
-    fn take_waiting_commands(&mut self) {
-        for _ in 0..BATCH {
+    /// Takes a batch of commands; returns how many there were.
+    fn take_waiting_commands(&mut self) -> usize {
+        for taken in 0..BATCH {
             match self.commands.try_recv() {
                 Ok(order) => self.take_order(order),
-                Err(_) => return,
+                Err(_) => return taken,
             }
         }
+        BATCH
     }
 
-    fn take_due_timers(&mut self) {
+    /// Takes a batch of timers that are due; returns how many there were.
+    fn take_due_timers(&mut self) -> usize {
         let now = Instant::now();
-        for _ in 0..BATCH {
+        for taken in 0..BATCH {
             match self.timers.pop_due(now) {
                 // Of one that has left.
                 Some(due) if !self.concerns_somebody(due) => {}
@@ -240,9 +253,10 @@ impl Supervisor {
                 Some(Due::Level(number)) => self.level_is_over(number),
                 Some(Due::Offer(id, operation)) => self.offer_is_over(id, operation),
                 Some(Due::Closing) => self.step(Machine::abort_all),
-                None => return,
+                None => return taken,
             }
         }
+        BATCH
     }
 
     fn take_message(&mut self, message: Message) {

@@ -120,7 +120,7 @@ fn the_actor_comes_from_the_credential() {
     let gate = Gate { expose: Surfaces::ALL, ask: Ask::Required, reach: Reach::Network };
     let token = Token::new("ci", Role::Viewer, "a-token-that-is-long-enough").expect("good");
     let actor = |peer, credential: &Credential<'_>| {
-        Caller::new(visitor(gate, peer), credential, &[]).actor.to_string()
+        Caller::new(visitor(gate, peer), credential, &[]).actor().to_string()
     };
     assert_eq!(actor(HERE, &Credential::None), "anonymous");
     assert_eq!(actor(HERE, &Credential::Unknown), "anonymous");
@@ -153,7 +153,7 @@ fn a_certificate_is_somebody_unless_a_token_is_shown() {
     let check = |gate, certificate, credential: &Credential<'_>, expected| {
         let visitor = Visitor { gate, peer: HERE, certificate };
         let caller = Caller::new(visitor, credential, &rules);
-        assert_eq!((&*caller.actor, caller.role), expected);
+        assert_eq!((&*caller.actor(), caller.role), expected);
     };
     let far = Gate { expose: Surfaces::ALL, ask: Ask::Required, reach: Reach::Network };
     check(far, None, &Credential::None, ("anonymous", None));

@@ -18,6 +18,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
+use axum::http::{Response, header};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
@@ -33,16 +34,27 @@ const FRAMES_PENDING: usize = 8;
 type FrameResult = Result<Frame<Bytes>, axum::Error>;
 
 /// Ties the request's guard to its body, and the body to the phases of the generation.
-pub(super) fn guarded(body: Body, is_event_stream: bool, guard: Guard) -> Body {
-    if body.size_hint().exact().is_some() {
+pub(super) fn guarded(
+    response: Response<Body>,
+    guard: Guard,
+    span: &tracing::Span,
+) -> Response<Body> {
+    if response.body().size_hint().exact().is_some() {
         // It is in memory: nothing of the service runs when it is sent, however slowly.
-        return body;
+        return response;
     }
-    let (sender, frames) = mpsc::channel(FRAMES_PENDING + 1);
-    let services = guard.life().services().clone();
-    let pump = pump(body, sender, guard, is_event_stream);
-    services.spawn(pump.instrument(tracing::Span::current()));
-    Body::new(Pumped { frames })
+    let is_event_stream = is_event_stream(&response);
+    response.map(|body| {
+        let (sender, frames) = mpsc::channel(FRAMES_PENDING + 1);
+        let services = guard.life().services().clone();
+        services.spawn(pump(body, sender, guard, is_event_stream).instrument(span.clone()));
+        Body::new(Pumped { frames })
+    })
+}
+
+fn is_event_stream(response: &Response<Body>) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// Passes frames on until the body ends, its client has gone, or the generation loses its patience.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use futures_util::stream;
-use processpype_core::Verb;
+use processpype_core::{Backoff, RestartLimit, RestartRate, Verb};
 use processpype_runtime::{
     COMMANDS_PENDING, CommandError, Context, Launch, OPERATIONS_PENDING, Request, Result, Routes,
     Service,
@@ -40,6 +40,44 @@ impl Service for Flood {
         };
         axum::Router::new().route("/", axum::routing::get(flood)).into()
     }
+}
+
+/// Fails as soon as it runs.
+struct Crasher;
+
+impl Service for Crasher {
+    async fn run(&self, _: &Context) -> Result {
+        Err("crashed".into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_restarts_leaves_the_thread_to_others_in_between() {
+    const SECOND: Duration = Duration::from_secs(1);
+    const CROWD: u32 = 1000;
+    let crasher = |number| {
+        let mut spec = spec(&format!("crasher{number}"), || Crasher, &[]);
+        spec.options.restart.limit = RestartLimit::NONE;
+        spec.options.restart.backoff = Backoff::new(SECOND, SECOND, 1.0, 0.0).expect("good");
+        spec
+    };
+    let mut launch = Launch::on(Handle::current());
+    launch.restart_rate = RestartRate::new(f64::from(CROWD), CROWD).expect("good");
+    let (manager, supervisor) = blueprint((0..CROWD).map(crasher).collect()).launch(launch);
+    let _closed = tokio::spawn(supervisor.run());
+    manager.settled().await;
+    // All backoffs end in this moment, in which time stands still as long as somebody has work.
+    tokio::time::sleep(SECOND - Duration::from_millis(1)).await;
+    let restarts = || manager.statuses().iter().filter(|it| it.generation.0 == 2).count();
+    assert_eq!(restarts(), 0);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let (mut seen, mut most) = (0, 0);
+    while seen < CROWD as usize {
+        tokio::task::yield_now().await;
+        let now = restarts();
+        (seen, most) = (now, most.max(now - seen));
+    }
+    assert!(most <= 128, "{most} restarts in one turn");
 }
 
 #[tokio::test(start_paused = true)]

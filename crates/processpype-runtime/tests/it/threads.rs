@@ -182,7 +182,7 @@ async fn who_still_holds_mounted_routes_holds_nothing_of_the_service() {
     let (manager, _closed) = run(specs, threads.handle());
     timeout(SOON, manager.settled()).await.expect("it settles");
     let mounted = manager.mounted("armed").expect("it is there").expect("it is running");
-    let request = mounted.call(Request::new(Body::empty()));
+    let request = Arc::clone(&mounted).call(Request::new(Body::empty()));
     let (answer, stopped) = tokio::join!(request, async {
         tokio::time::sleep(millis(10)).await;
         manager.stop("armed").await
