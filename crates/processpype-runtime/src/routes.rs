@@ -264,7 +264,7 @@ impl Mounted {
         async move {
             let (answer, guard) = begun?;
             let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
-            let outcome = match is_here(&served.life.services) {
+            let outcome = match is_here(served.life.services()) {
                 true => served.watch(answer, guard).await,
                 false => Arc::clone(&self).watch_there(answer, guard).await,
             };
