@@ -7,6 +7,18 @@
 //! 2. A bell at which nobody waits costs two pointers, and ringing it a look at one of them. The
 //!    list of those who wait is made for the first of them.
 //!
+//! # Why nobody misses a change
+//!
+//! ```text
+//! who waits                     who changes
+//!   takes a place                 changes
+//!   fence                         fence
+//!   looks                         looks for places, and wakes them
+//! ```
+//!
+//! Of two fences one is the first. If it is the waiting one's, the other sees the place; else the
+//! waiting one sees the change. The same holds for a task that makes a bell its own.
+//!
 //! # The bell of a task
 //!
 //! What waits within one task is woken with it: however many futures of a generation wait for its

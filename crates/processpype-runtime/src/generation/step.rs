@@ -4,8 +4,24 @@
 //!
 //! 1. It has room for `run` alone. What begins and ends a life, and what happens beside `run` now
 //!    and then, are futures of their own, for as long as they take.
-//! 2. At each poll it looks for what it is told before it polls `run`; whoever tells it something
+//! 2. Steps follow each other as below, and none comes back but `Running`.
+//! 3. At each poll it looks for what it is told before it polls `run`; whoever tells it something
 //!    rings its bell, so it keeps no wait for that.
+//!
+//! # The steps
+//!
+//! ```text
+//! New ─▶ Coming ─▶ Running ◀─▶ Called        an offer, a question
+//!          │          │           │
+//!          │          ▼           │           asked to stop, a child failed,
+//!          │        Going ◀───────┘           `run` has ended
+//!          ▼          ▼
+//!         Gone ◀──────┘
+//! ```
+//!
+//! Coming ends in gone by itself if constructor or `start` fail: what there is to tear down then is
+//! known there. An abort drops the future in whatever step it is; what it held goes first, and then
+//! the farewell is said.
 
 use std::future::Future;
 use std::pin::Pin;
