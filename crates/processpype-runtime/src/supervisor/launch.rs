@@ -28,7 +28,7 @@ use crate::kind::Kind;
 use crate::layout::Layout;
 use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
-use crate::message::Reports;
+use crate::message::{Office, Reports};
 use crate::metrics::Families;
 use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
@@ -150,6 +150,7 @@ impl Blueprint {
         let journal = Arc::new(Journal::new(launch.events_kept));
         let book = first_book(&launch, Arc::clone(&directory), &services);
         let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
+        let office = Arc::new(Office { services: launch.services.clone(), reports });
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,
@@ -165,7 +166,7 @@ impl Blueprint {
             timers: Timers::default(),
             messages,
             commands,
-            reports,
+            office,
             operations: HashMap::new(),
             next_operation: 1,
             keys: HashMap::new(),
