@@ -26,7 +26,7 @@
 //!     name: service.name.to_string(),
 //!     description: None,
 //!     config_schema: None,
-//!     has_routes: service.made_by.may_have_routes(),
+//!     has_routes: service.made_by().may_have_routes(),
 //! };
 //! let bound = Server::new(manager, ControlSettings::default(), describe)?.bind().await?;
 //! println!("listening on {:?}", bound.address());

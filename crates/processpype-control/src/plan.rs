@@ -55,10 +55,10 @@ fn timing(layout: &Layout, timing: &Timing) -> wire::Timing {
 }
 
 fn service(laid_out: &LaidOut) -> wire::PlannedService {
-    let options = &laid_out.options;
+    let options = laid_out.options();
     wire::PlannedService {
         name: laid_out.name.to_string(),
-        kind: laid_out.kind.to_string(),
+        kind: laid_out.kind().to_owned(),
         enabled: options.enabled,
         autostart: options.autostart,
         oneshot: options.oneshot,

@@ -133,7 +133,7 @@ impl Places {
             let provider = layout.name(edge.provider).to_string();
             providers.entry(layout.name(edge.dependent).to_string()).or_default().push(provider);
         }
-        let oneshots = layout.services.iter().filter(|it| it.options.oneshot);
+        let oneshots = layout.services.iter().filter(|it| it.options().oneshot);
         Self {
             names: layout.services.iter().map(|it| it.name.to_string()).collect(),
             oneshot: oneshots.map(|it| it.name.to_string()).collect(),

@@ -173,7 +173,7 @@ impl Scene {
         let layout = manager.layout();
         let rules = layout.services.iter().filter_map(|laid_out| {
             let status = services.remove(laid_out.name.as_str())?;
-            Some((laid_out.name.to_string(), Known::new(status, Rules::of(&laid_out.options))))
+            Some((laid_out.name.to_string(), Known::new(status, Rules::of(laid_out.options()))))
         });
         let mut services: BTreeMap<String, Known> = rules.collect();
         let required = required(&layout);

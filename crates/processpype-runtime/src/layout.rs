@@ -7,8 +7,10 @@
 //!    reading it waits for nobody.
 //! 2. No configuration of a service is part of it, only what the framework itself was told.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use processpype_core::{Edge, Graph, Plan, ServiceId, ServiceName};
 
 use crate::blueprint::{Blueprint, NamedEdge, Options};
@@ -47,12 +49,21 @@ pub struct Layout {
 pub struct LaidOut {
     /// Its name.
     pub name: ServiceName,
-    /// The name of its kind.
-    pub kind: Arc<str>,
-    /// What makes it: also what its configuration looks like, and whether it may have routes.
-    pub made_by: Arc<Kind>,
-    /// The rules that it lives by; one value for as many services as have the same.
-    pub options: Arc<Options>,
+    rest: Arc<Likeness>,
+}
+
+/// What is the same for many services.
+#[derive(Clone, Debug)]
+struct Likeness {
+    kind: Arc<str>,
+    made_by: Arc<Kind>,
+    options: Arc<Options>,
+}
+
+/// Lays services out; those that are alike share what they have in common.
+#[derive(Debug, Default)]
+pub(crate) struct LayingOut {
+    alike: HashMap<[*const (); 3], Arc<Likeness>, FixedState>,
 }
 
 // === impl Layout ===
@@ -61,12 +72,11 @@ impl Layout {
     /// Takes what does not change from a checked application.
     #[must_use]
     pub fn of(blueprint: &Blueprint) -> Self {
-        let services = blueprint.specs().iter().map(|spec| LaidOut {
-            name: spec.name.clone(),
-            kind: Arc::clone(&spec.kind_name),
-            made_by: Arc::clone(&spec.kind),
-            options: Arc::clone(&spec.options),
-        });
+        let mut laying = LayingOut::default();
+        let services = blueprint
+            .specs()
+            .iter()
+            .map(|spec| laying.lay(spec.name.clone(), &spec.kind_name, &spec.kind, &spec.options));
         let services = services.collect();
         let (edges, groups) = (blueprint.edges().to_vec(), blueprint.groups().to_vec());
         Self { services, edges, groups }
@@ -94,13 +104,13 @@ impl Layout {
         let graph = Graph::with_policies(self.services.len() as u32, edges)
             .expect("nobody joins who would close a cycle");
         let starts = self.starting(&graph);
-        let budget = |id: ServiceId| self.services[id.index()].options.budget();
+        let budget = |id: ServiceId| self.services[id.index()].options().budget();
         Plan::new(&graph, |id| starts[id.index()], budget, starts_at_once)
     }
 
     /// Returns which services start with the application: those with autostart, and what they need.
     fn starting(&self, graph: &Graph) -> Vec<bool> {
-        let options = |id: ServiceId| &self.services[id.index()].options;
+        let options = |id: ServiceId| self.services[id.index()].options();
         let autostart = |id| options(id).enabled && options(id).autostart;
         let mut starts: Vec<bool> = graph.services().map(autostart).collect();
         for id in graph.waves().into_iter().rev().flatten() {
@@ -120,5 +130,48 @@ impl Layout {
     #[must_use]
     pub fn name(&self, id: ServiceId) -> &ServiceName {
         &self.services[id.index()].name
+    }
+}
+
+// === impl LaidOut ===
+
+impl LaidOut {
+    /// Returns the name of its kind.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.rest.kind
+    }
+
+    /// Returns what makes it: also what its configuration looks like, and whether it may have
+    /// routes.
+    #[must_use]
+    pub fn made_by(&self) -> &Kind {
+        &self.rest.made_by
+    }
+
+    /// Returns the rules that it lives by.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.rest.options
+    }
+}
+
+// === impl LayingOut ===
+
+impl LayingOut {
+    pub(crate) fn lay(
+        &mut self,
+        name: ServiceName,
+        kind: &Arc<str>,
+        made_by: &Arc<Kind>,
+        options: &Arc<Options>,
+    ) -> LaidOut {
+        let parts =
+            [Arc::as_ptr(kind).cast(), Arc::as_ptr(made_by).cast(), Arc::as_ptr(options).cast()];
+        let rest = self.alike.entry(parts).or_insert_with(|| {
+            let (kind, made_by) = (Arc::clone(kind), Arc::clone(made_by));
+            Arc::new(Likeness { kind, made_by, options: Arc::clone(options) })
+        });
+        LaidOut { name, rest: Arc::clone(rest) }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn service_docs(setup: &Setup) -> Vec<ServiceDoc> {
 
 /// Returns what the control plane documents of one service.
 pub(crate) fn service_doc(service: &LaidOut) -> ServiceDoc {
-    let LaidOut { name, made_by, .. } = service;
+    let (name, made_by) = (&service.name, service.made_by());
     let mut schema = made_by.config_types().first().map(ConfigType::own_schema);
     if let Some(object) = schema.as_mut().and_then(schemars::Schema::as_object_mut) {
         object.values_mut().for_each(drop_rust);

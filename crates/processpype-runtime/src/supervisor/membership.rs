@@ -30,7 +30,7 @@ use crate::configuration::Configured;
 use crate::directory::Directory;
 use crate::group::NamedGroup;
 use crate::journal::Event;
-use crate::layout::{LaidOut, Layout};
+use crate::layout::{LayingOut, Layout};
 use crate::metrics::Families;
 use crate::newcomer::{RegisterError, Registered, Registration};
 use crate::operation::{Done, Foreseen, ForeseenStep, Request};
@@ -401,12 +401,11 @@ impl Supervisor {
         });
         let mut places = vec![ServiceId(0); self.services.len()];
         ids.iter().zip(0..).for_each(|(id, place)| places[id.index()] = ServiceId(place));
+        let mut laying = LayingOut::default();
         let services = ids.iter().map(|id| {
             let cell = &self.cells[id.index()];
-            let (name, kind) = (cell.name().clone(), Arc::clone(cell.kind()));
-            let service = &self.services[id.index()];
-            let options = Arc::clone(&service.configured.options);
-            LaidOut { name, kind, made_by: Arc::clone(&service.wiring.kind), options }
+            let Service { wiring, configured, .. } = &self.services[id.index()];
+            laying.lay(cell.name().clone(), cell.kind(), &wiring.kind, &configured.options)
         });
         let place = |id: ServiceId| places[id.index()];
         let edges = self.members.edges.iter().map(|edge| NamedEdge {
