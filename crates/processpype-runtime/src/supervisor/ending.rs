@@ -8,7 +8,6 @@
 
 use processpype_core::{Cause, Change, ErrorKind, Exit, Generation, ServiceId};
 
-
 use super::Supervisor;
 
 // === impl Supervisor ===
