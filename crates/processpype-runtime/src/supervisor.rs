@@ -86,6 +86,9 @@ const SHARE: usize = 32;
 /// After how many actions of one input the clock is read again.
 const ACTIONS_AT_ONE_TIME: usize = 16;
 
+/// For how many actions room is kept; a step of all services at once is rare.
+const ACTIONS_KEPT: usize = 1024;
+
 /// How many operations may wait for their end.
 ///
 /// Waiting costs memory only; beyond this a command is refused as busy.
@@ -355,6 +358,7 @@ impl Supervisor {
             }
             self.carry_out_all(&mut actions);
         }
+        actions.shrink_to(ACTIONS_KEPT);
         self.actions = actions;
         self.take_back_failed();
     }
@@ -403,8 +407,8 @@ impl Supervisor {
             times: options.poll_times,
         };
         let life = Arc::new(Life::new(cell, generation, Arc::clone(&self.office), watched));
-        let orders =
-            Orders { kind: Arc::clone(&service.kind), wiring: Arc::clone(&service.wiring) };
+        let configured = Arc::clone(&service.configured);
+        let orders = Orders { wiring: Arc::clone(&service.wiring), configured };
         service.failure = None;
         service.forget_remains();
         service.restarts.begin();
