@@ -111,7 +111,8 @@ impl<'a> Keys<'a> {
 
     /// The entries in the order of the file.
     pub(crate) fn entries(self) -> impl Iterator<Item = &'a Entry> {
-        self.map.entries().iter().filter(move |entry| self.has(entry.key()))
+        let belongs = move |entry: &&Entry| self.part.is_none_or(|part| part.has(entry.key()));
+        self.map.entries().iter().filter(belongs)
     }
 
     /// How many entries there are at most.
