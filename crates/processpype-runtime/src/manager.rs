@@ -30,6 +30,7 @@ use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
+use crate::bell::{Bell, Ring as _};
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
 use crate::configuration::{ConfigBook, Configurer};
@@ -108,7 +109,7 @@ pub(crate) struct Shared {
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
-    pub(crate) changed: Notify,
+    pub(crate) changed: Bell,
     /// What was asked of the whole application, as an [`Asked`]; 0 = nothing new.
     asked: AtomicU8,
     asked_now: Notify,
@@ -396,7 +397,7 @@ impl Manager {
     /// that is not there. It does not mean that all is well.
     pub async fn settled(&self) {
         let done = || (self.is_settled() || self.is_closing()).then_some(());
-        crate::life::wait_for(&self.shared.changed, done).await;
+        self.shared.changed.until(done).await;
     }
 
     /// Waits until the version is not `seen` any more, and returns it.
@@ -409,7 +410,7 @@ impl Manager {
     /// again. Changes that come while rendering are not missed, and many of them are one.
     pub async fn changed(&self, seen: u64) -> u64 {
         let other = || Some(self.version()).filter(|now| *now != seen);
-        crate::life::wait_for(&self.shared.changed, other).await
+        self.shared.changed.until(other).await
     }
 
     fn cell(&self, name: &str) -> Option<Arc<Cell>> {

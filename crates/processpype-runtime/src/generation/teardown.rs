@@ -35,7 +35,7 @@ const ABORTED_SHARE: f64 = 0.1;
 /// How long an instance may still be in use before it counts as leaked.
 const LEAK_PATIENCE: Duration = Duration::from_millis(10);
 /// From the request to stop to the end of `run`.
-pub(super) async fn wind_down(life: &Life, mut running: Running<'_>, by: Instant) -> Stopped {
+pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) -> Stopped {
     life.cell.shut(life.generation);
     let total = by.saturating_duration_since(Instant::now());
     let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;

@@ -112,7 +112,7 @@ impl Manager {
             return Err(CommandError::Stale { generation }.into());
         }
         let state = prepared.cell.state();
-        let should_run = prepared.cell.status().desired == Desired::Running;
+        let should_run = prepared.cell.look(|facts| facts.desired) == Desired::Running;
         let starts = starts || goes_on_after_stop(state, should_run);
         let effect = foreseen(next(&prepared.now, &prepared.new, state, starts));
         Ok(ConfigPreview { differences: prepared.differences, effect })

@@ -13,6 +13,7 @@ use processpype_core::ServiceState;
 use tokio::sync::{Notify, Semaphore};
 
 use super::{Asked, Shared};
+use crate::bell::Bell;
 use crate::configuration::ConfigBook;
 use crate::directory::Directory;
 use crate::host::Host;
@@ -50,7 +51,7 @@ impl Shared {
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),
-            changed: Notify::new(),
+            changed: Bell::default(),
             asked: AtomicU8::new(0),
             asked_now: Notify::new(),
         }
@@ -94,7 +95,7 @@ impl Shared {
     /// Tells readers that something changed.
     pub(crate) fn touch(&self) {
         self.bump();
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     pub(crate) fn set_state(&self, state: ServiceState) {

@@ -27,7 +27,7 @@ use crate::journal::{EVENTS_KEPT, Journal};
 use crate::layout::Layout;
 use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
-use crate::message::Reports;
+use crate::message::{Office, Reports};
 use crate::metrics::Families;
 use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
@@ -158,6 +158,7 @@ impl Blueprint {
             services.map(|(spec, wiring)| Service::new(spec.kind, wiring, now)).collect();
         let book = first_book(&launch, &cells, &services);
         let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
+        let office = Arc::new(Office { services: launch.services.clone(), reports });
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,
@@ -173,7 +174,7 @@ impl Blueprint {
             timers: Timers::default(),
             messages,
             commands,
-            reports,
+            office,
             operations: HashMap::new(),
             next_operation: 1,
             keys: HashMap::new(),

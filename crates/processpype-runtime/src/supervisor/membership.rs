@@ -360,7 +360,7 @@ impl Supervisor {
         self.members.leaving.push(id);
         self.show_members();
         self.cells[id.index()].retire();
-        let operation = self.services[id.index()].mark.as_ref().map(|mark| mark.operation);
+        let operation = self.services[id.index()].mark().map(|mark| mark.operation);
         let waiting = operation.and_then(|operation| self.operations.get(&operation));
         let by = waiting.map_or_else(|| Request::by("code"), |waiting| waiting.by.clone());
         self.tell_member(id, "deregistered", operation, &by);
@@ -402,10 +402,8 @@ impl Supervisor {
         let mut places = vec![ServiceId(0); self.services.len()];
         ids.iter().zip(0..).for_each(|(id, place)| places[id.index()] = ServiceId(place));
         let services = ids.iter().map(|id| {
-            let (name, kind) = {
-                let status = self.cells[id.index()].status();
-                (status.name.clone(), Arc::clone(&status.kind))
-            };
+            let cell = &self.cells[id.index()];
+            let (name, kind) = (cell.name().clone(), Arc::clone(cell.kind()));
             let service = &self.services[id.index()];
             let options = Arc::clone(&service.configured.options);
             LaidOut { name, kind, made_by: Arc::clone(&service.kind), options }
