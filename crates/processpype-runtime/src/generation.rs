@@ -31,11 +31,12 @@ use tokio::time::Instant;
 use tracing::Span;
 
 pub(crate) use self::step::live;
+use crate::argument::Wiring;
 use crate::cell::Routed;
+use crate::configuration::Configured;
 use crate::context::Context;
 use crate::error::Result;
 use crate::failure::Failure;
-use crate::kind::Kind;
 use crate::life::{Interruption, Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain};
@@ -46,8 +47,9 @@ use crate::vitals::Stage;
 /// What a generation needs to know beside its life.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
-    pub(crate) kind: Arc<Kind>,
-    pub(crate) wiring: Arc<crate::argument::Wiring>,
+    pub(crate) wiring: Arc<Wiring>,
+    /// What held when it began.
+    pub(crate) configured: Arc<Configured>,
 }
 
 /// How the part of a life before its teardown ended.
@@ -88,7 +90,7 @@ fn begin(cx: &Context, orders: &Orders) -> Result<Making, Ended> {
     if cx.life.stop_by().is_some() {
         return Err(Ended::Asked);
     }
-    let called = contain(|| orders.kind.make.make(&orders.wiring, cx));
+    let called = contain(|| orders.wiring.kind.make.make(orders, cx));
     settle("constructor", ErrorKind::StartFailed, called).map_err(Ended::failed)
 }
 
@@ -229,7 +231,7 @@ impl Making {
 
 impl Ended {
     fn of_run(outcome: Result<Result, Panicked>, orders: &Orders) -> Self {
-        let (exit, failure) = unasked(outcome, orders.wiring.configured.options.oneshot);
+        let (exit, failure) = unasked(outcome, orders.configured.options.oneshot);
         Self::Unasked(exit, failure)
     }
 

@@ -55,6 +55,7 @@ mod life;
 mod manager;
 mod message;
 mod metrics;
+mod names;
 mod newcomer;
 mod operation;
 mod panic;

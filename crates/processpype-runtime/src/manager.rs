@@ -145,7 +145,7 @@ impl Manager {
     /// change: ask again for news.
     #[must_use]
     pub fn status(&self, name: &str) -> Option<Arc<Status>> {
-        self.cell(name).map(|cell| cell.status())
+        self.look(name, Cell::status)
     }
 
     /// Returns what changes only when a service joins or leaves: services, edges, groups.
@@ -161,7 +161,7 @@ impl Manager {
     /// `None` if there is no such service.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<ServiceState> {
-        self.cell(name).map(|cell| cell.state())
+        self.look(name, Cell::state)
     }
 
     /// Returns what is known about every service, in the order of names.
@@ -415,6 +415,11 @@ impl Manager {
 
     fn cell(&self, name: &str) -> Option<Arc<Cell>> {
         self.shared.directory.load().cell(name).cloned()
+    }
+
+    /// Looks at a service, without counting one more who holds it.
+    fn look<T>(&self, name: &str, look: impl FnOnce(&Cell) -> T) -> Option<T> {
+        self.shared.directory.load().cell(name).map(|cell| look(cell))
     }
 }
 

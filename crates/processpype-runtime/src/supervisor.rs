@@ -83,6 +83,9 @@ const BATCH: usize = 32;
 /// control plane waits for some of a storm, a millisecond or two, and never for its end.
 const SHARE: usize = 32;
 
+/// For how many actions room is kept; a step of all services at once is rare.
+const ACTIONS_KEPT: usize = 1024;
+
 /// How many operations may wait for their end.
 ///
 /// Waiting costs memory only; beyond this a command is refused as busy.
@@ -349,6 +352,7 @@ impl Supervisor {
             }
             self.carry_out_all(&mut actions);
         }
+        actions.shrink_to(ACTIONS_KEPT);
         self.actions = actions;
         self.take_back_failed();
     }
@@ -393,8 +397,8 @@ impl Supervisor {
             times: options.poll_times,
         };
         let life = Arc::new(Life::new(cell, generation, Arc::clone(&self.office), watched));
-        let orders =
-            Orders { kind: Arc::clone(&service.kind), wiring: Arc::clone(&service.wiring) };
+        let configured = Arc::clone(&service.configured);
+        let orders = Orders { wiring: Arc::clone(&service.wiring), configured };
         service.failure = None;
         service.forget_remains();
         service.restarts.begin();

@@ -14,13 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll, Waker};
 
-use crate::argument::Wiring;
 use crate::bell::{Bell, Ring as _};
 use crate::blueprint::{Blueprint, Make};
 use crate::context::Context;
 use crate::diagnosis::Finding;
 use crate::error::Result;
-use crate::generation::Making;
+use crate::generation::{Making, Orders};
 use crate::reconfigure::{NewConfig, Reconfigured};
 use crate::routes::Routes;
 use crate::service::{BoxFuture, ErasedService};
@@ -174,8 +173,8 @@ impl Blueprint {
 // === impl WatchedMake ===
 
 impl Make for WatchedMake {
-    fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making> {
-        let making = self.inner.make(wiring, cx)?;
+    fn make(&self, orders: &Orders, cx: &Context) -> Result<Making> {
+        let making = self.inner.make(orders, cx)?;
         let making = self.watch.wrap(Hook::Begin, Box::pin(making.made()));
         let watch = self.watch.clone();
         Ok(Making::Later(Box::pin(async move {

@@ -92,7 +92,7 @@ pub(super) async fn teardown(
     stopped.ended.tell(life);
     let by = (stopped.by)
         .or_else(|| life.stop_by())
-        .unwrap_or_else(|| Instant::now() + orders.wiring.configured.options.stop_timeout);
+        .unwrap_or_else(|| Instant::now() + orders.configured.options.stop_timeout);
     let mut cut = stopped.cut;
     let mut ending = stopped.ended.into_ending();
     life.vitals.enter(Stage::Children);

@@ -26,14 +26,14 @@ use crate::supervisor::Launch;
 
 impl Shared {
     pub(crate) fn new(
-        directory: Directory,
+        directory: Arc<Directory>,
         journal: Arc<Journal>,
         book: ConfigBook,
         launch: &Launch,
         reports: Reports,
     ) -> Self {
         Self {
-            directory: ArcSwap::from_pointee(directory),
+            directory: ArcSwap::new(directory),
             creator: launch.creator.clone(),
             journal,
             register: Register::new(OPERATIONS_KEPT),
@@ -77,6 +77,11 @@ impl Shared {
             1 => Some(Asked::Close),
             _ => Some(Asked::Abort),
         }
+    }
+
+    /// Returns who is there.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
     }
 
     /// Shows who is there from now on. Supervisor only.

@@ -34,7 +34,6 @@ use tokio::sync::oneshot;
 
 use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
-use crate::argument::Wiring;
 use crate::configuration::{ConfigBook, ConfigEffect, Configured, Next, goes_on_after_stop, next};
 use crate::failure::Failure;
 use crate::journal::Event;
@@ -376,12 +375,6 @@ impl Supervisor {
         let enabled = new.options.enabled;
         let service = &mut self.services[id.index()];
         self.members.rules_changed |= service.configured.options != new.options;
-        let wiring = &service.wiring;
-        service.wiring = Arc::new(Wiring {
-            configured: Arc::clone(&new),
-            bindings: wiring.bindings.clone(),
-            shared: wiring.shared.clone(),
-        });
         service.configured = new;
         self.machine.set_traits(id, traits);
         if self.cells[id.index()].look(|facts| facts.enabled) != enabled {
@@ -397,14 +390,16 @@ impl Supervisor {
             self.show_layout();
         }
         let before = self.shared.config.load();
-        let held = self.members_here().map(|id| {
-            let configured = &self.services[id.index()].configured;
-            (self.cells[id.index()].name().clone(), Arc::clone(configured))
-        });
+        let directory = self.shared.directory();
+        let held = directory
+            .cells()
+            .iter()
+            .map(|cell| Arc::clone(&self.services[cell.id().index()].configured));
         self.shared.config.store(Arc::new(ConfigBook {
             revision: before.revision + 1,
             document: document.unwrap_or_else(|| before.document.clone()),
             services: held.collect(),
+            directory,
         }));
     }
 

@@ -17,14 +17,12 @@ use crate::argument::Wiring;
 use crate::clock::Timestamp;
 use crate::configuration::Configured;
 use crate::failure::Failure;
-use crate::kind::Kind;
 use crate::life::Life;
 use crate::operation::Mark;
 
 /// What the supervisor knows of one service beside the machine.
 #[derive(Debug)]
 pub(super) struct Service {
-    pub(super) kind: Arc<Kind>,
     pub(super) configured: Arc<Configured>,
     pub(super) wiring: Arc<Wiring>,
     pub(super) life: Option<Arc<Life>>,
@@ -54,10 +52,9 @@ pub(super) struct Few {
 
 impl Service {
     /// Of a specification nothing is kept but what a running service still needs.
-    pub(super) fn new(kind: Arc<Kind>, wiring: Arc<Wiring>, now: Timestamp) -> Self {
+    pub(super) fn new(configured: Arc<Configured>, wiring: Arc<Wiring>, now: Timestamp) -> Self {
         Self {
-            configured: Arc::clone(&wiring.configured),
-            kind,
+            configured,
             wiring,
             life: None,
             task: None,
