@@ -39,7 +39,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::life::{Guard, Life, Phase};
 use crate::message::Message;
-use crate::panic::{ContainedAt, Panicked, contain, drop_contained};
+use crate::panic::{Contained, Panicked, contain, contained, drop_contained};
 use crate::vitals::Seen;
 
 /// What the framework itself answers below `/services/{name}/`, by `POST`.
@@ -104,7 +104,8 @@ struct Served {
     span: tracing::Span,
 }
 
-type Handler = Oneshot<Router, Request<Body>>;
+/// A handler on its way. In a box of its own: what is around it is moved, and kept on both ways.
+type Handler = Contained<Pin<Box<Oneshot<Router, Request<Body>>>>>;
 
 /// What a handler has answered, with its guard.
 type Watched = (Result<Response<Body>, Panicked>, Guard);
@@ -282,7 +283,7 @@ impl Mounted {
         // The guard comes first: the generation waits for whoever holds its router.
         let guard = served.life.track_request().map_err(|_| RequestError::Stopping)?;
         let router = served.router.load().as_deref().cloned().ok_or(RequestError::Stopping)?;
-        Ok((router.oneshot(request), guard))
+        Ok((contained(router.oneshot(request)), guard))
     }
 
     /// As [`Served::watch`], on the services' runtime: the handler is dropped there, too.
@@ -298,8 +299,7 @@ impl Mounted {
 impl Served {
     /// Polls a handler as part of the generation, and in its span; `None` if it was cut.
     async fn watch(&self, answer: Handler, guard: Guard) -> Option<Watched> {
-        let answer = pin!(Some(answer));
-        let answer = Seen::other(&self.life, "a handler", None, ContainedAt::new(answer));
+        let answer = Seen::other(&self.life, "a handler", None, answer);
         let mut within = Within { span: &self.span, future: Some(answer) };
         let mut cut = pin!(self.life.reached(Phase::Stopping));
         let outcome = poll_fn(|cx| match within.poll(cx) {
