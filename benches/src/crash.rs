@@ -131,7 +131,7 @@ async fn ours(crashes: Crashes, delay: Duration, place: Where) -> Result<(), Fai
     let own = crashes.clone();
     let kind = Arc::new(Kind::of(move || Crasher(own.clone())));
     let mut spec = launch::spec("crasher", &kind, Section::empty("crasher"))?;
-    let restart = &mut spec.options.restart;
+    let restart = &mut Arc::make_mut(&mut spec.options).restart;
     restart.policy = RestartPolicy::OnFailure;
     restart.limit = RestartLimit::NONE;
     // The shortest there is stands for none.

@@ -1,6 +1,6 @@
 //! Applications of this framework, made and run in this process.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use processpype_config::{Document, Format, Loader, Section};
 use processpype_core::{RestartRate, ServiceName, ServiceState};
@@ -28,17 +28,25 @@ pub(crate) struct Launched {
     closed: oneshot::Receiver<Closed>,
 }
 
+/// What the instances of a kind share, as they do when the roof makes them.
+struct Alike {
+    kind_name: Arc<str>,
+    options: Arc<Options>,
+}
+
+static LIKE_ALL: LazyLock<Alike> =
+    LazyLock::new(|| Alike { kind_name: "bench".into(), options: Arc::default() });
+
 /// A service as the file would make it.
 pub(crate) fn spec(name: &str, kind: &Arc<Kind>, section: Section) -> Result<Spec, Failure> {
     Ok(Spec {
         name: ServiceName::new(name)?,
-        kind_name: "bench".into(),
+        kind_name: Arc::clone(&LIKE_ALL.kind_name),
         kind: Arc::clone(kind),
         section,
-        keys: Section::default(),
         fingerprint: 0,
         joined: None,
-        options: Options::default(),
+        options: Arc::clone(&LIKE_ALL.options),
         uses: Vec::new(),
         depends_on: Vec::new(),
         edges: Vec::new(),

@@ -43,16 +43,17 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use smallvec::SmallVec;
+
 use crate::describe;
 use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
-use crate::nearest::plain;
-use crate::node::{Entry, Kind, Map, Node, Style};
-use crate::origin::Origin;
+use crate::node::{Kind, Node, Style};
 use crate::report::Problems;
-use crate::rules::{FreeKeys, Id, Rules};
+use crate::rules::{Id, Ids, Rules};
+use crate::section::{Keys, Section};
 use crate::show;
-use crate::source::At;
+use crate::source::Spot;
 use crate::typed::{Typed, Value};
 use crate::types::{Scalar, Types};
 
@@ -66,19 +67,25 @@ pub(crate) struct Walk<'a> {
     pub(crate) problems: Problems,
     /// Every secret value that was seen.
     pub(crate) secrets: Vec<String>,
-    pub(crate) path: Vec<Cow<'a, str>>,
-    /// How many keys of the path name a secret.
+    /// What is read.
+    pub(crate) section: &'a Section,
+    /// The way from there.
+    pub(crate) path: SmallVec<[Step<'a>; 4]>,
+    /// How many keys of the whole path name a secret.
     secret_keys: usize,
-    /// Keys that stand beside those of the outermost map, and how deep that map is.
-    pub(crate) beside: (&'a [String], usize),
-    pub(crate) used_at: Vec<&'a At>,
+    pub(crate) used_at: Vec<Spot<'a>>,
     /// The variables that the scalar in question was made of.
     pub(crate) made_of: Vec<String>,
-    empty: &'a Map,
     pub(crate) steps: usize,
     /// Set while an alternative is only tried: problems are noticed, not kept.
     pub(crate) trial: bool,
     pub(crate) failed: bool,
+}
+
+/// One level of the way down.
+pub(crate) enum Step<'a> {
+    Key(Cow<'a, str>),
+    Item(usize),
 }
 
 /// A value and where it hangs.
@@ -87,7 +94,7 @@ pub(crate) struct Walk<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
     pub(crate) node: &'a Node,
-    pub(crate) key_at: Option<&'a At>,
+    pub(crate) key_at: Option<Spot<'a>>,
     /// Unknown keys of this very map do not count.
     pub(crate) lenient: bool,
 }
@@ -98,7 +105,7 @@ pub(crate) struct Slot<'a> {
 pub(crate) enum View<'a> {
     Scalar(Cow<'a, str>, Style),
     Seq(&'a [Node]),
-    Map(&'a Map),
+    Map(Keys<'a>),
 }
 
 /// The rules that apply to one value.
@@ -106,7 +113,7 @@ pub(crate) enum View<'a> {
 /// Collected by [`Walk::gather`], asked by everything after it.
 #[derive(Default)]
 pub(crate) struct Here {
-    pub(crate) rules: Vec<Id>,
+    pub(crate) rules: Ids,
     pub(crate) secret: bool,
     /// The alternatives of which none was right.
     pub(crate) undecided: Vec<Id>,
@@ -115,35 +122,26 @@ pub(crate) struct Here {
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
-    /// `path` is where the section is, so that problems name the whole path. `empty` stands in for
-    /// maps that were left empty.
+    /// `section` is what is read, so that problems name the whole path.
     pub(crate) fn new(
         rules: &'a Rules,
         resolver: Option<Resolver<'a>>,
-        path: Vec<&'a str>,
-        empty: &'a Map,
+        section: &'a Section,
     ) -> Self {
         Self {
             rules,
             resolver,
             problems: Problems::default(),
             secrets: Vec::new(),
-            beside: (&[], path.len()),
-            secret_keys: path.iter().filter(|key| show::names_a_secret(key)).count(),
-            path: path.into_iter().map(Cow::Borrowed).collect(),
+            section,
+            path: SmallVec::new(),
+            secret_keys: usize::from(section.names_a_secret()),
             used_at: Vec::new(),
             made_of: Vec::new(),
-            empty,
             steps: 0,
             trial: false,
             failed: false,
         }
-    }
-
-    /// Also names these keys as what an unknown one may have meant, in the outermost map.
-    pub(crate) fn beside(mut self, keys: &'a [String]) -> Self {
-        self.beside.0 = keys;
-        self
     }
 
     /// Checks one value against all of `ids` and decides its types.
@@ -194,16 +192,20 @@ impl<'a> Walk<'a> {
     /// What stands here, with `${…}` put in; `None` means that a problem was reported.
     fn view(&mut self, slot: Slot<'a>, types: Types, here: &mut Here) -> Option<View<'a>> {
         self.made_of.clear();
-        match &slot.node.kind {
+        match slot.node.kind() {
             Kind::Seq(items) => Some(View::Seq(items)),
-            Kind::Map(map) => Some(View::Map(map)),
+            // Of the outermost map, only some keys may belong to the section.
+            Kind::Map(map) => {
+                let part = self.section.part().filter(|_| self.path.is_empty());
+                Some(View::Map(Keys::new(map, part)))
+            }
             // `counter:` with nothing after it is a section without keys.
             Kind::Scalar(_, Style::Plain)
                 if slot.node.is_null() && types.has(Types::OBJECT) && !types.has(Types::NULL) =>
             {
-                Some(View::Map(self.empty))
+                Some(View::Map(Keys::default()))
             }
-            Kind::Scalar(text, style) => self.resolve(slot, text, *style, here),
+            Kind::Scalar(text, style) => self.resolve(slot, text, style, here),
         }
     }
 
@@ -216,7 +218,7 @@ impl<'a> Walk<'a> {
         style: Style,
         here: &mut Here,
     ) -> Option<View<'a>> {
-        let resolver = self.resolver.filter(|_| text.contains("${") && slot.node.at.interpolates());
+        let resolver = self.resolver.filter(|_| refers(text) && slot.node.at.spot().interpolates());
         let Some(resolver) = resolver else {
             return Some(View::Scalar(Cow::Borrowed(text), style));
         };
@@ -232,9 +234,11 @@ impl<'a> Walk<'a> {
             }
             Err(failure) => {
                 self.report(|walk| {
-                    let at = failure.place(&slot.node.at, text);
+                    let at = failure.place(slot.node.at.spot(), text);
                     let message = format!("in `{}`: {}", walk.path_text(), failure.message);
-                    walk.at(&at, message, failure.show).help(failure.help).label(failure.label)
+                    walk.at(at.spot(), message, failure.show)
+                        .help(failure.help)
+                        .label(failure.label)
                 });
                 None
             }
@@ -304,8 +308,8 @@ impl<'a> Walk<'a> {
         let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
         let named = self.secret_keys > 0;
         // Who sent a body knows what is in it; who reads a log of answers should not.
-        let sent = slot.node.at.was_sent();
-        known && !secret && !named && !sent && matches!(slot.node.kind, Kind::Scalar(..))
+        let sent = slot.node.at.spot().was_sent();
+        known && !secret && !named && !sent && matches!(slot.node.kind(), Kind::Scalar(..))
     }
 
     // --- lists
@@ -322,12 +326,12 @@ impl<'a> Walk<'a> {
         }
         let mut typed = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
-            let ids: Vec<Id> = here
+            let ids: Ids = here
                 .rules
                 .iter()
                 .filter_map(|id| rules.get(*id).prefix.get(at).copied().or(rules.get(*id).items))
                 .collect();
-            self.path.push(Cow::Owned(format!("[{at}]")));
+            self.path.push(Step::Item(at));
             typed.push(self.visit(
                 Slot { node: item, key_at: None, lenient: false },
                 &ids,
@@ -352,7 +356,9 @@ impl<'a> Walk<'a> {
                     let path = format!("{}[{at}]", walk.path_text());
                     let message =
                         format!("duplicate item `{path}`: the items of this list must differ");
-                    walk.at(&items[at].at, message, item.show).in_path(path).label("written before")
+                    walk.at(items[at].at.spot(), message, item.show)
+                        .in_path(path)
+                        .label("written before")
                 });
             }
         }
@@ -361,26 +367,26 @@ impl<'a> Walk<'a> {
     // --- maps
 
     /// Checks a map: each key, each value, what is missing, how many there are.
-    fn map(&mut self, slot: Slot<'a>, here: &Here, map: &'a Map) -> Typed<'a> {
+    fn map(&mut self, slot: Slot<'a>, here: &Here, map: Keys<'a>) -> Typed<'a> {
         let open = self.is_open(here);
         // Which keys an undecided variant takes is not known; its problem is reported already.
         let lenient = slot.lenient || !here.undecided.is_empty();
-        let mut typed = Vec::with_capacity(map.entries().len());
+        let mut typed = Vec::with_capacity(map.at_most());
         for entry in map.entries() {
             let key = self.canonical(entry, here);
             let ids = self.rules_of(&key, here);
             if ids.is_empty() && !open {
                 // A body has no anchors to keep, so in it `x-` is a key like any other.
-                let is_own = key.starts_with("x-") && entry.key_at.origin() != Origin::Body;
+                let is_own = key.starts_with("x-") && !entry.key_at().is_of_body();
                 if !is_own && !lenient {
                     self.unknown_key(entry, here, map);
                 }
                 continue;
             }
             let is_secret = show::names_a_secret(&key);
-            self.path.push(key.clone());
+            self.path.push(Step::Key(key.clone()));
             self.secret_keys += usize::from(is_secret);
-            let below = Slot { node: &entry.node, key_at: Some(&entry.key_at), lenient: false };
+            let below = Slot { node: &entry.node, key_at: Some(entry.key_at()), lenient: false };
             let child = self.visit(below, &ids, here.secret);
             self.secret_keys -= usize::from(is_secret);
             self.path.pop();
@@ -395,67 +401,6 @@ impl<'a> Walk<'a> {
             }
         }
         Typed { node: slot.node, key_at: slot.key_at, show: false, value: Value::Map(typed) }
-    }
-
-    /// Whether keys that no rule names are welcome.
-    ///
-    /// A map is closed as soon as any rule in place names keys or says that it takes none: unknown
-    /// keys are refused with or without `deny_unknown_fields`.
-    fn is_open(&self, here: &Here) -> bool {
-        let rules = || here.rules.iter().map(|id| self.rules.get(*id));
-        let said = rules().any(|rule| {
-            !rule.properties.is_empty()
-                || !rule.types.has(Types::LIST)
-                || rule.free_keys == FreeKeys::None
-        });
-        let said = said || !here.undecided.is_empty();
-        !said || rules().any(|rule| matches!(rule.free_keys, FreeKeys::Some(None)))
-    }
-
-    /// The key as the schema spells it, for keys that come from a variable's name.
-    ///
-    /// A key that was written in a file is taken as it is; a wrong spelling there is a mistake.
-    fn canonical(&self, entry: &'a Entry, here: &Here) -> Cow<'a, str> {
-        let key = Cow::Borrowed(&*entry.key);
-        if !entry.loose || !self.rules_of(&key, here).is_empty() {
-            return key;
-        }
-        let word = plain(&key);
-        let names = self.known_keys(here).into_iter();
-        names
-            .map(|(name, _)| name)
-            .find(|name| plain(name) == word)
-            .map_or(key, |name| Cow::Owned(name.to_owned()))
-    }
-
-    /// The rules for the value below a key: named, else by pattern, else for free keys.
-    fn rules_of(&self, key: &str, here: &Here) -> Vec<Id> {
-        let rules = || here.rules.iter().map(|id| self.rules.get(*id));
-        let mut ids: Vec<Id> =
-            rules().filter_map(|rule| rule.properties.get(key).copied()).collect();
-        for rule in rules() {
-            let matching = rule.pattern_properties.iter().filter(|(regex, _)| regex.is_match(key));
-            ids.extend(matching.map(|(_, id)| *id));
-        }
-        if ids.is_empty() {
-            ids.extend(rules().filter_map(|rule| match rule.free_keys {
-                FreeKeys::Some(id) => id,
-                FreeKeys::Unsaid | FreeKeys::None => None,
-            }));
-        }
-        ids
-    }
-
-    /// Every key that some rule names, in order, each once.
-    pub(crate) fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
-        let mut known = Vec::new();
-        let rules = self.rules;
-        for id in &here.rules {
-            known.extend(rules.get(*id).properties.iter().map(|(key, id)| (key.as_str(), *id)));
-        }
-        known.sort_unstable();
-        known.dedup_by_key(|(key, _)| *key);
-        known
     }
 
     /// A key that several rules require is missing once.
@@ -477,6 +422,11 @@ impl<'a> Walk<'a> {
 fn nothing(slot: Slot<'_>) -> Typed<'_> {
     let value = Value::Scalar(Cow::Borrowed(""), Scalar::Null);
     Typed { node: slot.node, key_at: slot.key_at, show: false, value }
+}
+
+/// Whether a text may hold a reference; asked for every scalar.
+fn refers(text: &str) -> bool {
+    text.contains('$') && text.contains("${")
 }
 
 /// Whether something of these types may stand here.

@@ -22,8 +22,8 @@
 
 use crate::check::{Slot, View, Walk};
 use crate::describe;
-use crate::node::Map;
-use crate::rules::{Group, Id, Shape};
+use crate::rules::{Group, Id, Ids, Shape};
+use crate::section::Keys;
 use crate::show;
 use crate::types::Types;
 
@@ -41,15 +41,15 @@ impl<'a> Walk<'a> {
         match view {
             View::Scalar(text, style) => {
                 let fits = |id: &Id| self.rules.types(*id).decide(text, *style).is_some();
-                let fitting: Vec<Id> = group.ids.iter().copied().filter(fits).collect();
+                let fitting: Ids = group.ids.iter().copied().filter(fits).collect();
                 self.choose_scalar(slot, text, &fitting, secret)
             }
             View::Seq(_) => self.choose_by_trial(group, slot, Types::LIST, secret),
             View::Map(map) => match &group.shape {
                 Shape::Tagged { key, variants } => {
-                    self.choose_tagged(slot, map, (key, variants), secret)
+                    self.choose_tagged(slot, *map, (key, variants), secret)
                 }
-                Shape::Keyed { variants } => self.choose_keyed(slot, map, variants),
+                Shape::Keyed { variants } => self.choose_keyed(slot, *map, variants),
                 Shape::Untagged => self.choose_by_trial(group, slot, Types::OBJECT, secret),
             },
         }
@@ -74,7 +74,7 @@ impl<'a> Walk<'a> {
         }
         let valid: Vec<&str> = texts.into_iter().flatten().collect();
         let secret = secret
-            || slot.node.at.was_sent()
+            || slot.node.at.spot().was_sent()
             || fitting.iter().any(|id| self.rules.may_be_secret(*id));
         self.report(|walk| {
             let shown = (!secret).then(|| show::value_of(slot.node, text));
@@ -99,7 +99,7 @@ impl<'a> Walk<'a> {
         secret: bool,
     ) -> Option<Id> {
         let fits = |id: &Id| self.rules.types(*id).has(wanted);
-        let fitting: Vec<Id> = group.ids.iter().copied().filter(fits).collect();
+        let fitting: Ids = group.ids.iter().copied().filter(fits).collect();
         match fitting.as_slice() {
             [only] => Some(*only),
             several => self.first_clean(slot, several, secret),
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
     fn choose_tagged(
         &mut self,
         slot: Slot<'a>,
-        map: &'a Map,
+        map: Keys<'a>,
         (key, variants): (&str, &[(String, Id)]),
         secret: bool,
     ) -> Option<Id> {
@@ -152,21 +152,21 @@ impl<'a> Walk<'a> {
             });
             return None;
         };
-        let written = match &entry.node.kind {
-            crate::node::Kind::Scalar(text, _) => Some(text.as_ref()),
+        let written = match entry.node.kind() {
+            crate::node::Kind::Scalar(text, _) => Some(text),
             crate::node::Kind::Seq(_) | crate::node::Kind::Map(_) => None,
         };
         let found = variants.iter().find(|(name, _)| written == Some(name));
         if found.is_none() {
             self.report(|walk| {
                 let path = show::join(&walk.path_text(), key);
-                let is_hidden = secret || entry.node.at.was_sent();
+                let is_hidden = secret || entry.node.at.spot().was_sent();
                 let written = written.filter(|_| !is_hidden);
                 let shown = written.map(show::value);
                 let subject = shown.as_deref().unwrap_or("the value");
                 let message =
                     format!("invalid value for `{path}`: {subject} is not a known variant");
-                walk.at(&entry.node.at, message, !secret)
+                walk.at(entry.node.at.spot(), message, !secret)
                     .in_path(path)
                     .label("expected one of the valid values")
                     .hint_nearest(written.unwrap_or_default(), names())
@@ -183,7 +183,7 @@ impl<'a> Walk<'a> {
     fn choose_keyed(
         &mut self,
         slot: Slot<'a>,
-        map: &'a Map,
+        map: Keys<'a>,
         variants: &[(String, Id)],
     ) -> Option<Id> {
         let written: Vec<_> = variants.iter().filter(|(name, _)| map.get(name).is_some()).collect();
@@ -191,17 +191,17 @@ impl<'a> Walk<'a> {
             return Some(*id);
         }
         let names = || variants.iter().map(|(name, _)| name.as_str());
-        let stranger = map.entries().first().filter(|_| written.is_empty());
+        let stranger = map.entries().next().filter(|_| written.is_empty());
         self.report(|walk| {
             let path = walk.path_text();
             let problem = match stranger {
                 Some(entry) => walk
                     .at(
-                        &entry.key_at,
-                        format!("unknown variant `{}` in `{path}`", entry.key),
+                        entry.key_at(),
+                        format!("unknown variant `{}` in `{path}`", entry.key()),
                         false,
                     )
-                    .hint_nearest(&entry.key, names()),
+                    .hint_nearest(entry.key(), names()),
                 None if written.is_empty() => {
                     walk.on_key(slot, format!("missing variant in `{path}`"))
                 }

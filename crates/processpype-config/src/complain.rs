@@ -22,12 +22,14 @@
 
 use std::borrow::Cow;
 
-use crate::check::{Here, Slot, View, Walk};
+use crate::check::{Here, Slot, Step, View, Walk};
 use crate::limits::MAX_STEPS;
-use crate::node::{Entry, Kind, Map};
+use crate::map::Entry;
+use crate::node::Kind;
 use crate::report::Problem;
 use crate::rules::{Id, Rule};
-use crate::source::At;
+use crate::section::Keys;
+use crate::source::Spot;
 use crate::{describe, show};
 
 // === impl Walk ===
@@ -66,7 +68,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn wrong_type(&mut self, slot: Slot<'a>, ids: &[Id], view: &View<'a>, secret: bool) {
         self.report(|walk| {
             let expected = describe::expected(walk.rules, ids);
-            let here = Here { rules: ids.to_vec(), secret, undecided: Vec::new() };
+            let here = Here { rules: ids.into(), secret, undecided: Vec::new() };
             let show = walk.may_show(&here, slot);
             let subject = match view {
                 View::Seq(_) => "a list".to_owned(),
@@ -103,7 +105,7 @@ impl<'a> Walk<'a> {
 
     /// A key that no rule knows. Keys that are not used yet come first as suggestions: who wrote
     /// `prot` hardly meant a `port` that is there already.
-    pub(crate) fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: &Map) {
+    pub(crate) fn unknown_key(&mut self, entry: &'a Entry, here: &Here, map: Keys<'_>) {
         self.report(|walk| {
             let known: Vec<&str> = walk.known_keys(here).into_iter().map(|(key, _)| key).collect();
             if let Some(pattern) = walk.key_pattern(here) {
@@ -124,27 +126,26 @@ impl<'a> Walk<'a> {
 
     /// A key of a map whose keys must match a pattern, such as numbers.
     pub(crate) fn strange_key(&self, entry: &Entry, pattern: &str) -> Problem {
-        let path = show::join(&self.path_text(), &entry.key);
+        let path = show::join(&self.path_text(), entry.key());
         let expected = match pattern {
             r"^\d+$" => "a whole number of at least 0".to_owned(),
             r"^-?\d+$" => "a whole number".to_owned(),
             pattern => format!("a key that matches {pattern}"),
         };
-        self.at(&entry.key_at, format!("invalid key `{path}`"), false)
+        self.at(entry.key_at(), format!("invalid key `{path}`"), false)
             .in_path(path)
             .label(format!("expected {expected}"))
     }
 
     /// The problem of an unknown key.
     pub(crate) fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
-        let (key, help) = show::stranger(&entry.key);
+        let (key, help) = show::stranger(entry.key());
         let path = show::join(&self.path_text(), &key);
         let message = format!("unknown key `{path}`");
-        let (beside, depth) = self.beside;
-        let beside = if self.path.len() == depth { beside } else { &[] };
-        let meant = unused.iter().chain(known).copied().chain(beside.iter().map(String::as_str));
+        let beside = if self.path.is_empty() { self.section.beside() } else { &[] };
+        let meant = unused.iter().chain(known).copied().chain(beside.iter().map(AsRef::as_ref));
         let problem = self
-            .at(&entry.key_at, message, false)
+            .at(entry.key_at(), message, false)
             .in_path(path)
             .label("not known here")
             .hint_nearest(&key, meant);
@@ -192,13 +193,13 @@ impl<'a> Walk<'a> {
 
     /// A problem with a value: points at the value.
     pub(crate) fn on(&self, slot: Slot<'_>, message: String, show: bool) -> Problem {
-        match (&slot.node.kind, slot.key_at) {
+        match (slot.node.kind(), slot.key_at) {
             (Kind::Map(_) | Kind::Seq(_), Some(_)) => self.on_key(slot, message),
             (Kind::Scalar(..), Some(key_at)) if slot.node.is_unwritten() => {
                 self.at(key_at, message, false)
             }
             (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => {
-                self.at(&slot.node.at, message, show)
+                self.at(slot.node.at.spot(), message, show)
             }
         }
         .overriding(slot.node.overrides().to_vec())
@@ -207,11 +208,11 @@ impl<'a> Walk<'a> {
 
     /// A problem with a map as a whole: points at its key.
     pub(crate) fn on_key(&self, slot: Slot<'_>, message: String) -> Problem {
-        self.at(slot.key_at.unwrap_or(&slot.node.at), message, false)
+        self.at(slot.key_at.unwrap_or(slot.node.at.spot()), message, false)
     }
 
     /// A problem at a place, with its path, and with the alias that it was used through.
-    pub(crate) fn at(&self, at: &At, message: String, show: bool) -> Problem {
+    pub(crate) fn at(&self, at: Spot<'_>, message: String, show: bool) -> Problem {
         let problem = at.problem(message, show).in_path(self.path_text());
         let used =
             self.used_at.last().map(|at| format!("used through an alias at {}", at.origin()));
@@ -220,7 +221,10 @@ impl<'a> Walk<'a> {
 
     /// The path so far, as it is printed.
     pub(crate) fn path_text(&self) -> String {
-        self.path.iter().fold(String::new(), |path, key| show::join(&path, key))
+        self.path.iter().fold(self.section.path(), |path, step| match step {
+            Step::Key(key) => show::join(&path, key),
+            Step::Item(at) => format!("{path}[{at}]"),
+        })
     }
 
     /// The walk took more steps than any honest section needs.

@@ -118,12 +118,12 @@ impl Lister<'_> {
         let secret =
             secret || all.iter().any(|id| self.rules.may_be_secret(*id) && self.is_leaf(*id));
         let secret = secret || all.iter().any(|id| self.rules.get(*id).secret);
-        match &node.kind {
+        match node.kind() {
             Kind::Map(map) => {
                 for entry in map.entries() {
-                    let path = show::join(path, &entry.key);
-                    let named = secret || show::names_a_secret(&entry.key);
-                    self.node(&entry.node, &self.child(&all, &entry.key), &path, named);
+                    let path = show::join(path, entry.key());
+                    let named = secret || show::names_a_secret(entry.key());
+                    self.node(&entry.node, &self.child(&all, entry.key()), &path, named);
                 }
                 self.defaults(&all, Some(node), path, secret);
             }

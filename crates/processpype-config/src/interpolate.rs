@@ -30,7 +30,7 @@ use std::ops::Range;
 use crate::limits::MAX_RESOLVED_BYTES;
 use crate::nearest::nearest;
 use crate::secrets::Backends;
-use crate::source::At;
+use crate::source::{At, Spot};
 
 /// Looks up variables and secrets.
 ///
@@ -160,10 +160,10 @@ impl Resolver<'_> {
 
 impl Failure {
     /// The place of the `${` in the file; the whole value if it is not written there literally.
-    pub(crate) fn place(&self, at: &At, text: &str) -> At {
+    pub(crate) fn place(&self, at: Spot<'_>, text: &str) -> At {
         let nth = text[..self.range.start].matches("${").count();
         let written = at.written();
-        let Some((start, _)) = written.match_indices("${").nth(nth) else { return at.clone() };
+        let Some((start, _)) = written.match_indices("${").nth(nth) else { return at.at() };
         let end = written[start..].find('}').map_or(written.len(), |length| start + length + 1);
         at.part(start..end)
     }

@@ -26,11 +26,6 @@
 //! A report about broken JSON still shows its line, masked. Which words of it are keys is then
 //! asked of the YAML reader, which gives up where it no longer understands; from there on nothing
 //! is shown.
-//!
-//! # Columns
-//!
-//! A report counts characters, and a body is often one line. Counting each place from the line's
-//! beginning would cost the square of its length, so the tokens count on from one to the next.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -39,7 +34,8 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 
 use crate::limits::{MAX_DEPTH, MAX_NODES};
-use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::map::Entry;
+use crate::node::{Node, Style};
 use crate::report::{Problem, Problems};
 use crate::source::{At, Mark, Marks, Source};
 use crate::yaml;
@@ -70,9 +66,9 @@ pub(crate) fn marks(text: &str) -> Marks {
     let mut tokens = Tokens::of(text);
     while let Some(token) = tokens.next() {
         let is_key = tokens.peek() == Some(b':');
-        match text.as_bytes()[token.range.start] {
+        match text.as_bytes()[token.start] {
             b'{' | b'}' | b'[' | b']' => {}
-            _ => marks.spans.push(Mark { range: token.range, is_key }),
+            _ => marks.spans.push(Mark { range: token, is_key }),
         }
     }
     marks
@@ -111,7 +107,7 @@ impl Reader<'_> {
     /// The next value with everything below it.
     fn value(&mut self, depth: usize) -> Result<Node, Stop> {
         let token = self.tokens.next().unwrap_or_default();
-        let at = token.at(self.source);
+        let at = At::new(self.source, token.clone());
         self.nodes += 1;
         if depth > MAX_DEPTH {
             return Err(stop(&at, format!("nested more than {MAX_DEPTH} levels deep")));
@@ -119,11 +115,11 @@ impl Reader<'_> {
         if self.nodes > MAX_NODES {
             return Err(stop(&at, format!("more than {MAX_NODES} values")));
         }
-        let text = &self.source.text()[token.range];
+        let text = &self.source.text()[token];
         match text.as_bytes().first() {
             Some(b'{') => self.object(at, depth),
             Some(b'[') => self.array(at, depth),
-            Some(b'"') => Ok(Node::scalar(unquoted(text, &at)?, Style::Quoted, at)),
+            Some(b'"') => Ok(Node::scalar(&unquoted(text, &at)?, Style::Quoted, at)),
             _ => Ok(Node::scalar(text, self.word, at)),
         }
     }
@@ -135,7 +131,7 @@ impl Reader<'_> {
             items.push(self.value(depth + 1)?);
         }
         self.tokens.next();
-        Ok(Node::new(Kind::Seq(items.into()), at))
+        Ok(Node::seq(items.into(), at))
     }
 
     /// The entries up to the closing brace. Of a key that stands twice the first one is kept, and
@@ -146,18 +142,18 @@ impl Reader<'_> {
         let mut seen: HashMap<Arc<str>, At> = HashMap::new();
         while self.tokens.peek() != Some(b'}') {
             let token = self.tokens.next().unwrap_or_default();
-            let key_at = token.at(self.source);
-            let key: Arc<str> = unquoted(&self.source.text()[token.range], &key_at)?.into();
+            let key_at = At::new(self.source, token.clone());
+            let key: Arc<str> = unquoted(&self.source.text()[token], &key_at)?.into();
             let node = self.value(depth + 1)?;
             if let Some(first) = seen.get(&key) {
-                self.problems.push_with(|| key_at.duplicate(&key, first));
+                self.problems.push_with(|| key_at.spot().duplicate(&key, first.spot()));
                 continue;
             }
-            seen.insert(Arc::clone(&key), key_at.clone());
-            entries.push(Entry { key, key_at, loose: false, node });
+            entries.push(Entry::new(&key, key_at.span(), false, node));
+            seen.insert(key, key_at);
         }
         self.tokens.next();
-        Ok(Node::map(Map::new(entries), at))
+        Ok(Node::map(entries, at))
     }
 }
 
@@ -175,26 +171,6 @@ fn unquoted(text: &str, at: &At) -> Result<String, Stop> {
 struct Tokens<'a> {
     text: &'a str,
     at: usize,
-    line: usize,
-    /// The last place whose column is known, and that column from 0: columns count characters.
-    counted: (usize, usize),
-}
-
-/// One of them, with its line and column from 1.
-#[derive(Default)]
-struct Token {
-    range: Range<usize>,
-    line: usize,
-    column: usize,
-}
-
-// === impl Token ===
-
-impl Token {
-    /// The place for reports.
-    fn at(&self, source: &Arc<Source>) -> At {
-        At::new(source, self.line, self.column, self.range.clone())
-    }
 }
 
 // === impl Tokens ===
@@ -202,11 +178,11 @@ impl Token {
 impl<'a> Tokens<'a> {
     /// From the beginning of a text.
     fn of(text: &'a str) -> Self {
-        Self { text, at: 0, line: 1, counted: (0, 0) }
+        Self { text, at: 0 }
     }
 
-    /// Takes the next token.
-    fn next(&mut self) -> Option<Token> {
+    /// Takes the next token: where it stands.
+    fn next(&mut self) -> Option<Range<usize>> {
         self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':'));
         let bytes = &self.text.as_bytes()[self.at..];
         let length = match bytes.first()? {
@@ -219,7 +195,7 @@ impl<'a> Tokens<'a> {
         };
         let range = self.at..self.at + length;
         self.at = range.end;
-        Some(Token { line: self.line, column: self.column(range.start), range })
+        Some(range)
     }
 
     /// Returns the first byte of what comes next: a token or a colon.
@@ -228,24 +204,11 @@ impl<'a> Tokens<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Goes to the first byte that is not between, and counts lines on the way.
+    /// Goes to the first byte that is not between.
     fn skip(&mut self, is_between: impl Fn(u8) -> bool) {
-        while let Some(&byte) = self.text.as_bytes().get(self.at).filter(|byte| is_between(**byte))
-        {
+        while self.text.as_bytes().get(self.at).is_some_and(|byte| is_between(*byte)) {
             self.at += 1;
-            if byte == b'\n' {
-                self.line += 1;
-                self.counted = (self.at, 0);
-            }
         }
-    }
-
-    /// Counts on from the last token, so that one long line is counted once.
-    fn column(&mut self, start: usize) -> usize {
-        let (from, before) = self.counted;
-        let column = before + self.text[from..start].chars().count();
-        self.counted = (start, column);
-        column + 1
     }
 }
 

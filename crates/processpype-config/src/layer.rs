@@ -15,9 +15,8 @@
 //! other values replace, and `null` takes a key out of the layer, so that what lower layers say
 //! holds again.
 
-use std::sync::Arc;
-
-use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::map::{Entry, Map};
+use crate::node::{Kind, Node, Style};
 use crate::origin::Origin;
 use crate::report::{Problem, Report};
 use crate::section::{Section, body_node};
@@ -101,7 +100,7 @@ impl Layer {
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         let map = self.root.as_ref().and_then(Node::as_map);
-        map.map_or(&[][..], Map::entries).iter().map(|entry| &*entry.key).collect()
+        map.map_or(&[][..], Map::entries).iter().map(Entry::key).collect()
     }
 
     /// Whether `other` says the same, whoever said it.
@@ -139,8 +138,8 @@ impl std::hash::Hash for Layer {
     /// Of what it says, in its order; who said it does not count.
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         fn of<H: std::hash::Hasher>(node: &Node, state: &mut H) {
-            match &node.kind {
-                Kind::Scalar(text, style) => (0_u8, &**text, *style == Style::Quoted).hash(state),
+            match node.kind() {
+                Kind::Scalar(text, style) => (0_u8, text, style == Style::Quoted).hash(state),
                 Kind::Seq(items) => {
                     (1_u8, items.len()).hash(state);
                     items.iter().for_each(|item| of(item, state));
@@ -148,7 +147,7 @@ impl std::hash::Hash for Layer {
                 Kind::Map(map) => {
                     (2_u8, map.entries().len()).hash(state);
                     for entry in map.entries() {
-                        entry.key.hash(state);
+                        entry.key().hash(state);
                         of(&entry.node, state);
                     }
                 }
@@ -183,38 +182,43 @@ impl Section {
 fn merge(base: Option<&Node>, patch: &Node) -> Node {
     let Some(changes) = patch.as_map() else { return patch.clone() };
     let below = base.and_then(Node::as_map);
-    let kept = |entry: &&Entry| changes.get(&entry.key).is_none();
+    let kept = |entry: &&Entry| changes.get(entry.key()).is_none();
     let low = below.map_or(&[][..], Map::entries);
     let mut entries: Vec<Entry> = low.iter().filter(kept).cloned().collect();
     for change in changes.entries().iter().filter(|change| !change.node.is_null()) {
-        let base = below.and_then(|map| map.get(&change.key)).map(|entry| &entry.node);
+        let base = below.and_then(|map| map.get(change.key())).map(|entry| &entry.node);
         let node = merge(base, &change.node);
         let is_left_empty = node.as_map().is_some_and(|map| map.entries().is_empty());
         let was_sent_empty = change.node.as_map().is_some_and(|map| map.entries().is_empty());
         if !is_left_empty || was_sent_empty {
-            entries.push(Entry { node, ..change.clone() });
+            entries.push(change.with(node));
         }
     }
-    Node::map(Map::new(entries), patch.at.clone())
+    Node::map(entries, patch.at.clone())
 }
 
 /// The same values at another place, where they are still a body's.
 fn attributed(node: &Node, at: &At) -> Node {
-    let place = |own: &At| if own.is_of_body() { at.clone() } else { own.clone() };
-    let kind = match &node.kind {
-        Kind::Scalar(..) => node.kind.clone(),
-        Kind::Seq(items) => Kind::Seq(items.iter().map(|item| attributed(item, at)).collect()),
+    if !node.at.spot().is_of_body() {
+        return node.with_items(|item| attributed(item, at));
+    }
+    let moved = match node.kind() {
+        Kind::Scalar(text, style) => Node::scalar(text, style, at.clone()),
+        Kind::Seq(items) => {
+            Node::seq(items.iter().map(|item| attributed(item, at)).collect(), at.clone())
+        }
         Kind::Map(map) => {
-            let entry = |entry: &Entry| Entry {
-                key: Arc::clone(&entry.key),
-                key_at: place(&entry.key_at),
-                loose: entry.loose,
-                node: attributed(&entry.node, at),
-            };
-            Kind::Map(Arc::new(Map::new(map.entries().iter().map(entry).collect())))
+            let entries = map.entries().iter().map(|entry| {
+                let node = attributed(&entry.node, at);
+                match entry.key_at().is_of_body() {
+                    true => Entry::new(entry.key(), at.span(), entry.is_loose(), node),
+                    false => entry.with(node),
+                }
+            });
+            Node::map(entries.collect::<Vec<Entry>>(), at.clone())
         }
     };
-    Node { kind, at: place(&node.at), extra: node.extra.clone() }
+    moved.with_that_of(node)
 }
 
 #[cfg(test)]
@@ -228,14 +232,14 @@ mod tests {
     /// What a layer says, as `key=text` leaf by leaf.
     fn told(layer: &Layer) -> String {
         fn walk(node: &Node, path: &str, out: &mut Vec<String>) {
-            match &node.kind {
+            match node.kind() {
                 Kind::Scalar(text, _) => out.push(format!("{path}={text}")),
                 Kind::Seq(items) => out.push(format!("{path}=[{}]", items.len())),
                 Kind::Map(map) if map.entries().is_empty() => out.push(format!("{path}={{}}")),
                 Kind::Map(map) => {
                     map.entries()
                         .iter()
-                        .for_each(|e| walk(&e.node, &format!("{path}.{}", e.key), out));
+                        .for_each(|e| walk(&e.node, &format!("{path}.{}", e.key()), out));
                 }
             }
         }

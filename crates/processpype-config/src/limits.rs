@@ -77,3 +77,8 @@ pub const MAX_RESOLVED_BYTES: usize = 1024 * 1024;
 ///
 /// Sections that people write stay below it, and cost neither a table nor a hash.
 pub const INDEX_FROM_KEYS: usize = 16;
+
+/// Lists of keys by which a document remembers to have split sections.
+///
+/// More of them work as well, and cost an allocation for each split.
+pub const MAX_SPLITS: usize = 16;

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::limits::MAX_FILE_BYTES;
-use crate::node::{Map, Node};
+use crate::node::Node;
 use crate::origin::Origin;
 use crate::report::{Problem, Problems, Report};
 use crate::section::Document;
@@ -330,7 +330,7 @@ impl Loader {
     fn overlay(&self, root: &mut Node, problems: &mut Problems) {
         let mut known = self.sections.clone();
         if let Some(map) = root.as_map() {
-            let keys = map.entries().iter().map(|entry| entry.key.to_string());
+            let keys = map.entries().iter().map(|entry| entry.key().to_owned());
             known.extend(keys.filter(|key| !self.sections.contains(key)));
         }
         let mut top = None;
@@ -375,7 +375,7 @@ impl std::fmt::Debug for Assignment {
 
 /// The tree of no layer at all.
 fn empty() -> Node {
-    Node::map(Map::default(), At::whole(&Source::word(Origin::Default)))
+    Node::map(Vec::new(), At::whole(&Source::word(Origin::Default)))
 }
 
 /// Reads a file; what went wrong is among the problems, and then there is no tree.
@@ -423,7 +423,7 @@ fn top_level(node: Node, problems: &mut Problems) -> Option<Node> {
         return Some(node);
     }
     if node.is_null() {
-        return Some(Node::map(Map::default(), node.at));
+        return Some(Node::map(Vec::new(), node.at));
     }
     let problem = node
         .at

@@ -6,6 +6,8 @@
 //! 2. Merging is deep for maps; lists and scalars, `null` included, replace. What was replaced
 //!    leaves its origin in `overrides`.
 //! 3. Cloning a node is cheap: text, lists and maps are shared.
+//! 4. A text that stands in its source as it is read is kept there alone.
+//! 5. The key and the value of an entry are of one source.
 //!
 //! # Why raw text
 //!
@@ -28,41 +30,62 @@
 //! An alias shares its target's node and adds where it was used, so that one mistake in an anchor
 //! that ten aliases use is told where it is written, with the use as a note.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::limits::INDEX_FROM_KEYS;
-use crate::nearest::plain;
+use crate::map::{Entry, Map, Value as Entries};
 use crate::origin::Origin;
-use crate::source::At;
+use crate::source::{At, Spot};
 
 /// A value with its place.
 ///
-/// Cheap to clone: what can be large is behind an `Arc`, and what is rare is in `extra`.
-#[derive(Clone, Debug)]
+/// Cheap to clone: what can be large is behind an `Arc`, and so is what is rare.
+#[derive(Clone)]
 pub(crate) struct Node {
-    pub(crate) kind: Kind,
+    value: Value,
     pub(crate) at: At,
-    pub(crate) extra: Option<Arc<Extra>>,
+}
+
+/// What a node holds.
+///
+/// Lists and maps are shared, and replaced as a whole when layers merge.
+#[derive(Clone)]
+enum Value {
+    /// The text at the node's place, less `inset` bytes (a quote) at both ends.
+    Written {
+        style: Style,
+        inset: u8,
+    },
+    /// A text that stands nowhere like this: put together, or with escapes.
+    Own(Arc<str>, Style),
+    Seq(Arc<[Node]>),
+    Map(Entries),
+    /// A value that was used elsewhere, or replaced another one.
+    Rare(Arc<Rare>),
+}
+
+/// A value with what only some have.
+#[derive(Clone)]
+struct Rare {
+    /// Is no `Rare` itself.
+    value: Value,
+    extra: Extra,
 }
 
 /// What only some nodes have.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Extra {
+struct Extra {
     /// Where an alias or a merge key used this node.
-    pub(crate) used_at: Option<At>,
+    used_at: Option<At>,
     /// What this value replaced, nearest layer first.
-    pub(crate) overrides: Vec<Origin>,
+    overrides: Vec<Origin>,
 }
 
-/// The three shapes.
-///
-/// Lists and maps are shared, and replaced as a whole when layers merge.
-#[derive(Clone)]
-pub(crate) enum Kind {
-    Scalar(Arc<str>, Style),
-    Seq(Arc<[Node]>),
-    Map(Arc<Map>),
+/// The three shapes of a value, to look at.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind<'a> {
+    Scalar(&'a str, Style),
+    Seq(&'a [Node]),
+    Map(Map<'a>),
 }
 
 /// How a scalar was written, which says how far it may be converted.
@@ -85,52 +108,41 @@ pub(crate) enum Style {
     Loose,
 }
 
-/// Keys and values in the order of the file.
-///
-/// Keys differ. A map with many keys gets an index, so that looking up n keys never costs n².
-#[derive(Debug, Default)]
-pub(crate) struct Map {
-    entries: Box<[Entry]>,
-    #[expect(
-        clippy::box_collection,
-        reason = "most maps are small and have none: 8 bytes, not 48"
-    )]
-    index: Option<Box<HashMap<Arc<str>, usize>>>,
-    has_loose: bool,
-}
-
-/// One key and its value.
-///
-/// The place of the key is kept beside that of the value: problems about keys, maps and lists need
-/// it.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: Arc<str>,
-    pub(crate) key_at: At,
-    /// The key comes from a variable's name, where `-` and case are lost.
-    pub(crate) loose: bool,
-    pub(crate) node: Node,
-}
-
 // === impl Node ===
 
 impl Node {
-    pub(crate) const fn new(kind: Kind, at: At) -> Self {
-        Self { kind, at, extra: None }
+    pub(crate) fn scalar(text: &str, style: Style, at: At) -> Self {
+        let value = match at.spot().inset_of(text) {
+            Some(inset) => Value::Written { style, inset },
+            None => Value::Own(text.into(), style),
+        };
+        Self { value, at }
     }
 
-    pub(crate) fn scalar(text: impl Into<Arc<str>>, style: Style, at: At) -> Self {
-        Self::new(Kind::Scalar(text.into(), style), at)
+    pub(crate) const fn seq(items: Arc<[Self]>, at: At) -> Self {
+        Self { value: Value::Seq(items), at }
     }
 
-    pub(crate) fn map(map: Map, at: At) -> Self {
-        Self::new(Kind::Map(Arc::new(map)), at)
+    /// A map; the keys must differ.
+    pub(crate) fn map(entries: impl Into<Entries>, at: At) -> Self {
+        Self { value: Value::Map(entries.into()), at }
     }
 
-    pub(crate) fn as_map(&self) -> Option<&Map> {
-        match &self.kind {
-            Kind::Map(map) => Some(map),
-            Kind::Scalar(..) | Kind::Seq(_) => None,
+    /// What it is, whatever it replaced.
+    pub(crate) fn kind(&self) -> Kind<'_> {
+        match self.value() {
+            Value::Written { style, inset } => Kind::Scalar(self.at.spot().within(*inset), *style),
+            Value::Own(text, style) => Kind::Scalar(text, *style),
+            Value::Seq(items) => Kind::Seq(items),
+            Value::Map(map) => Kind::Map(map.as_map()),
+            Value::Rare(_) => unreachable!("`value` looks into it"),
+        }
+    }
+
+    pub(crate) fn as_map(&self) -> Option<Map<'_>> {
+        match self.value() {
+            Value::Map(map) => Some(map.as_map()),
+            _ => None,
         }
     }
 
@@ -138,7 +150,7 @@ impl Node {
     ///
     /// A quoted `"null"` is text.
     pub(crate) fn is_null(&self) -> bool {
-        matches!(&self.kind, Kind::Scalar(text, Style::Plain | Style::Typed) if is_null(text))
+        matches!(self.kind(), Kind::Scalar(text, Style::Plain | Style::Typed) if is_null(text))
     }
 
     /// Whether nothing stands after the colon.
@@ -146,164 +158,127 @@ impl Node {
     /// `port:` and `port: null` both are null, but the first is more likely an accident, and told
     /// so.
     pub(crate) fn is_unwritten(&self) -> bool {
-        self.is_null() && self.at.has_lines() && self.at.written().is_empty()
+        let spot = self.at.spot();
+        self.is_null() && spot.has_lines() && spot.written().is_empty()
     }
 
     /// The places of what this value replaced, nearest first.
     pub(crate) fn overrides(&self) -> &[Origin] {
-        self.extra.as_ref().map_or(&[], |extra| &extra.overrides)
+        self.extra().map_or(&[], |extra| &extra.overrides)
     }
 
     /// Where an alias or merge key brought this node in, if one did.
-    pub(crate) fn used_at(&self) -> Option<&At> {
-        self.extra.as_ref()?.used_at.as_ref()
+    pub(crate) fn used_at(&self) -> Option<Spot<'_>> {
+        self.extra()?.used_at.as_ref().map(At::spot)
     }
 
     /// The same node, used at another place.
     ///
     /// The shared target stays as it is; only this use knows where it was.
-    pub(crate) fn used(mut self, at: At) -> Self {
-        let mut extra = self.extra.as_deref().cloned().unwrap_or_default();
-        extra.used_at = Some(at);
-        self.extra = Some(Arc::new(extra));
-        self
+    pub(crate) fn used(&self, at: At) -> Self {
+        let extra = self.extra().cloned().unwrap_or_default();
+        self.with(Extra { used_at: Some(at), ..extra })
     }
 
     /// `self` over `base`: maps merge, everything else replaces.
     ///
     /// Neither side is changed; what both have in common is shared by the result.
     pub(crate) fn over(&self, base: &Self) -> Self {
-        match (&base.kind, &self.kind) {
+        match (base.kind(), self.kind()) {
             (Kind::Map(low), Kind::Map(high)) => {
-                let node = Self::map(high.over(low), base.at.clone());
-                Self { extra: base.extra.clone(), ..node }
+                Self::map(high.over(low), base.at.clone()).with_that_of(base)
             }
             (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => self.replacing(base),
         }
     }
 
+    /// A map with the entries that `keep` accepts; `None` if this is none.
+    pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Option<Self> {
+        let entries = self.as_map()?.entries().iter().filter(|entry| keep(entry.key()));
+        let map: Vec<Entry> = entries.cloned().collect();
+        Some(Self::map(map, self.at.clone()).with_that_of(self))
+    }
+
     /// Whether `other` has the same values under the same keys; places do not count.
     pub(crate) fn says_what(&self, other: &Self) -> bool {
         let quoted = |style: Style| style == Style::Quoted;
-        match (&self.kind, &other.kind) {
-            (Kind::Scalar(a, one), Kind::Scalar(b, two)) => a == b && quoted(*one) == quoted(*two),
+        match (self.kind(), other.kind()) {
+            (Kind::Scalar(a, one), Kind::Scalar(b, two)) => a == b && quoted(one) == quoted(two),
             (Kind::Seq(a), Kind::Seq(b)) => {
-                a.len() == b.len() && a.iter().zip(&**b).all(|(a, b)| a.says_what(b))
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.says_what(b))
             }
             (Kind::Map(a), Kind::Map(b)) => {
                 let same =
-                    |one: &Entry| b.get(&one.key).is_some_and(|it| one.node.says_what(&it.node));
-                a.entries.len() == b.entries.len() && a.entries.iter().all(same)
+                    |one: &Entry| b.get(one.key()).is_some_and(|it| one.node.says_what(&it.node));
+                a.entries().len() == b.entries().len() && a.entries().iter().all(same)
             }
             (Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_), _) => false,
         }
     }
 
+    /// The same, each item or value of it changed; a scalar as it is.
+    pub(crate) fn with_items(&self, change: impl Fn(&Self) -> Self) -> Self {
+        let node = match self.kind() {
+            Kind::Scalar(..) => return self.clone(),
+            Kind::Seq(items) => Self::seq(items.iter().map(change).collect(), self.at.clone()),
+            Kind::Map(map) => {
+                let entries = map.entries().iter().map(|entry| entry.with(change(&entry.node)));
+                Self::map(entries.collect::<Vec<Entry>>(), self.at.clone())
+            }
+        };
+        node.with_that_of(self)
+    }
+
     /// `self`, remembering what it replaced.
     fn replacing(&self, base: &Self) -> Self {
-        let mut extra = self.extra.as_deref().cloned().unwrap_or_default();
+        let mut extra = self.extra().cloned().unwrap_or_default();
         extra.overrides.push(base.at.origin());
         extra.overrides.extend_from_slice(base.overrides());
-        Self { kind: self.kind.clone(), at: self.at.clone(), extra: Some(Arc::new(extra)) }
+        self.with(extra)
+    }
+
+    fn value(&self) -> &Value {
+        match &self.value {
+            Value::Rare(rare) => &rare.value,
+            value => value,
+        }
+    }
+
+    fn extra(&self) -> Option<&Extra> {
+        match &self.value {
+            Value::Rare(rare) => Some(&rare.extra),
+            _ => None,
+        }
+    }
+
+    fn with(&self, extra: Extra) -> Self {
+        let rare = Rare { value: self.value().clone(), extra };
+        Self { value: Value::Rare(Arc::new(rare)), at: self.at.clone() }
+    }
+
+    /// `self`, with what only some nodes have if `other` has it.
+    pub(crate) fn with_that_of(self, other: &Self) -> Self {
+        match other.extra() {
+            Some(extra) => self.with(extra.clone()),
+            None => self,
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("kind", &self.kind()).field("at", &self.at).finish()
     }
 }
 
 // === impl Kind ===
 
-impl std::fmt::Debug for Kind {
+impl std::fmt::Debug for Kind<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Scalar(..) => f.write_str("Scalar(···)"),
             Self::Seq(items) => write!(f, "Seq({})", items.len()),
-            Self::Map(map) => f.debug_list().entries(map.entries.iter().map(|e| &e.key)).finish(),
-        }
-    }
-}
-
-// === impl Map ===
-
-impl Map {
-    /// Builds a map; the keys must differ.
-    pub(crate) fn new(entries: Vec<Entry>) -> Self {
-        // A tree is read once and kept for long.
-        let entries = entries.into_boxed_slice();
-        let has_loose = entries.iter().any(|entry| entry.loose);
-        let index = (entries.len() > INDEX_FROM_KEYS).then(|| {
-            let places = entries.iter().enumerate();
-            Box::new(places.map(|(at, entry)| (Arc::clone(&entry.key), at)).collect())
-        });
-        Self { entries, index, has_loose }
-    }
-
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// Finds a key as it is written, or as a variable's name can write it.
-    ///
-    /// The exact spelling wins over a loose one.
-    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
-        self.position(key).or_else(|| self.loose_position(key)).map(|at| &self.entries[at])
-    }
-
-    /// Finds the key that a variable's name means: `-` and case do not count.
-    pub(crate) fn get_like(&self, word: &str) -> Option<&Entry> {
-        let exact = self.position(word).map(|at| &self.entries[at]);
-        exact.or_else(|| {
-            let word = plain(word);
-            self.entries.iter().find(|entry| plain(&entry.key) == word)
-        })
-    }
-
-    /// The key exactly as it is written.
-    fn position(&self, key: &str) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(key).copied(),
-            None => self.entries.iter().position(|entry| &*entry.key == key),
-        }
-    }
-
-    /// The entry that a variable made for a key that no file has; maps without such entries pay
-    /// nothing.
-    fn loose_position(&self, key: &str) -> Option<usize> {
-        if !self.has_loose {
-            return None;
-        }
-        let key = plain(key);
-        self.entries.iter().position(|entry| entry.loose && plain(&entry.key) == key)
-    }
-
-    /// `self` over `low`: the order of `low`, then what is new.
-    fn over(&self, low: &Self) -> Self {
-        let mut entries = low.entries.to_vec();
-        for high in &self.entries {
-            match low.position(&high.key) {
-                Some(at) => entries[at] = high.over(&low.entries[at]),
-                None => entries.push(high.clone()),
-            }
-        }
-        Self::new(entries)
-    }
-
-    /// The entries that `keep` accepts.
-    ///
-    /// Used to split a section in two; the entries are shared, not copied.
-    pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
-        Self::new(self.entries.iter().filter(|entry| keep(&entry.key)).cloned().collect())
-    }
-}
-
-// === impl Entry ===
-
-impl Entry {
-    fn over(&self, low: &Self) -> Self {
-        let both_maps = self.node.as_map().is_some() && low.node.as_map().is_some();
-        let key_at = if both_maps { low.key_at.clone() } else { self.key_at.clone() };
-        Self {
-            key: Arc::clone(&low.key),
-            key_at,
-            loose: low.loose && self.loose,
-            node: self.node.over(&low.node),
+            Self::Map(map) => f.debug_list().entries(map.entries().iter().map(Entry::key)).finish(),
         }
     }
 }
@@ -311,4 +286,20 @@ impl Entry {
 /// Whether plain text means "nothing".
 pub(crate) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::Node;
+    use crate::map::Entry;
+    use crate::{Document, Section};
+
+    /// An application with many services keeps many of each.
+    #[test]
+    fn what_there_are_many_of_is_small() {
+        assert_eq!((size_of::<Node>(), size_of::<Entry>()), (40, 56));
+        assert_eq!((size_of::<Section>(), size_of::<Document>()), (16, 16));
+    }
 }

@@ -26,8 +26,9 @@
 use std::sync::Arc;
 
 use crate::limits::{MAX_DEPTH, MAX_FILE_BYTES};
+use crate::map::Entry;
 use crate::nearest::{nearest, plain};
-use crate::node::{Entry, Map, Node, Style};
+use crate::node::{Node, Style};
 use crate::origin::Origin;
 use crate::report::{Problem, Problems};
 use crate::source::{At, Source};
@@ -176,17 +177,12 @@ fn value(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<No
 fn nest(trees: [Option<&Node>; 2], path: &[String], at: &At, value: Node) -> Node {
     let Some((word, rest)) = path.split_first() else { return value };
     let found = trees.map(|tree| tree.and_then(Node::as_map).and_then(|map| map.get_like(word)));
-    let key = found
-        .iter()
-        .flatten()
-        .next()
-        .map_or_else(|| word.as_str().into(), |entry| Arc::clone(&entry.key));
+    let key = found.iter().flatten().next().map_or(word.as_str(), |entry| entry.key());
     let below = found.map(|entry| entry.map(|entry| &entry.node));
     single(key, at, nest(below, rest, at, value))
 }
 
 /// A map with one entry.
-fn single(key: Arc<str>, at: &At, node: Node) -> Node {
-    let entry = Entry { key, key_at: at.clone(), loose: true, node };
-    Node::map(Map::new(vec![entry]), at.clone())
+fn single(key: &str, at: &At, node: Node) -> Node {
+    Node::map(vec![Entry::new(key, at.span(), true, node)], at.clone())
 }

@@ -1,37 +1,8 @@
-//! Where a section is, as the keys that lead to it.
+//! Paths as they are printed, read again.
 //!
-//! # Invariants
+//! # Invariant
 //!
-//! 1. Going one level down costs one allocation, however deep the section is: a path is a list from
-//!    the inside out, and its outer part is shared.
-//! 2. It is turned into text only for a report.
-
-use std::sync::Arc;
-
-/// A path as a list from the inside out, shared between sections.
-#[derive(Clone, Default)]
-pub(crate) struct Path(Option<Arc<(Path, String)>>);
-
-// === impl Path ===
-
-impl Path {
-    /// The path of what is at `key` below this one.
-    pub(crate) fn below(&self, key: &str) -> Self {
-        Self(Some(Arc::new((self.clone(), key.to_owned()))))
-    }
-
-    /// The keys from the outside in.
-    pub(crate) fn keys(&self) -> Vec<&str> {
-        let mut keys = Vec::new();
-        let mut here = self;
-        while let Some(link) = &here.0 {
-            keys.push(link.1.as_str());
-            here = &link.0;
-        }
-        keys.reverse();
-        keys
-    }
-}
+//! What [`show::join`](crate::show::join) has put together comes apart into the same keys.
 
 /// Returns the keys of a path as it is printed: `a.b[0]."odd key"`.
 pub(crate) fn keys_of(path: &str) -> Vec<String> {

@@ -25,10 +25,11 @@
 //! ([`Rule::also`], which always hold) and `anyOf`, `oneOf` ([`Rule::groups`], of which one
 //! alternative holds). The *closure* of a rule is itself and everything that always holds with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use regex_lite::Regex;
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 use crate::duration;
 use crate::secret::X_SECRET;
@@ -39,6 +40,9 @@ const MAX_SHAPE_DEPTH: usize = 16;
 
 /// The index of a [`Rule`].
 pub(crate) type Id = usize;
+
+/// The rules that apply to one value: a few, so they need no allocation.
+pub(crate) type Ids = SmallVec<[Id; 4]>;
 
 /// A compiled schema.
 ///
@@ -72,7 +76,8 @@ pub(crate) struct Rule {
     pub(crate) min_items: Option<usize>,
     pub(crate) max_items: Option<usize>,
     pub(crate) unique: bool,
-    pub(crate) properties: HashMap<String, Id>,
+    /// Few, and looked up for every key: comparing them costs less than a hash.
+    pub(crate) properties: BTreeMap<String, Id>,
     pub(crate) pattern_properties: Vec<(Regex, Id)>,
     pub(crate) free_keys: FreeKeys,
     pub(crate) required: Vec<String>,
@@ -383,7 +388,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The rules of named keys.
-    fn properties(&mut self, map: Option<&'a Value>) -> HashMap<String, Id> {
+    fn properties(&mut self, map: Option<&'a Value>) -> BTreeMap<String, Id> {
         let map = map.and_then(Value::as_object);
         map.into_iter().flatten().map(|(key, schema)| (key.clone(), self.compile(schema))).collect()
     }

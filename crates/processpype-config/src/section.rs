@@ -6,18 +6,24 @@
 //!    missing keys work the same whether or not a file mentions it.
 //! 2. `Debug` shows paths and origins, never values.
 //! 3. A schema is compiled once per type and document.
+//! 4. A section is two pointers: to where it is ([`Place`]), and to which keys of it are meant
+//!    ([`Part`]). One that was never anywhere, `Section::default()`, is none.
 
 mod body;
 mod overlaid;
+mod part;
+mod place;
+mod shared;
 mod unresolved;
 
 pub(crate) use self::body::body_node;
 pub use self::body::read_json;
-use std::collections::{BTreeMap, HashMap};
+pub(crate) use self::part::{Keys, Part};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
-use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
@@ -25,17 +31,20 @@ use crate::check::{Slot, Walk};
 use crate::effective::{self, Effective};
 use crate::interpolate::Resolver;
 use crate::limits::MAX_LISTED;
+use crate::map::Entry;
 use crate::nearest::plain;
-use crate::node::{Map, Node, Style};
+use crate::node::{Node, Style};
 use crate::origin::Origin;
-use crate::path::Path;
 use crate::report::{Problem, Problems, Report};
 use crate::rules::Rules;
-use crate::secrets::{Backends, SecretsConfig};
 use crate::show;
-use crate::source::{At, Source};
+use crate::source::{At, Source, Spot};
 use crate::typed::{De, Typed};
 use crate::types::Types;
+
+use self::part::Halves;
+use self::place::Place;
+use self::shared::Shared;
 
 /// A whole configuration, all layers merged. Cheap to clone, and the same for every thread.
 ///
@@ -69,38 +78,25 @@ pub struct Document {
 /// assert!(text.contains("app.yaml:4:5") && text.contains("did you mean `step`?"), "{text}");
 /// # Ok::<(), processpype_config::Report>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Section {
-    node: Option<Node>,
-    path: Path,
-    /// The key of this section, or of the nearest one above it that was written.
-    key_at: Option<At>,
-    shared: Arc<Shared>,
-    /// Keys that stand beside these in the same section: unknown here, but perhaps meant.
-    beside: Arc<[String]>,
-}
-
-/// What the sections of a document have in common.
-#[derive(Default)]
-struct Shared {
-    root: Option<Node>,
-    variables: BTreeMap<String, String>,
-    backends: OnceLock<Backends>,
-    schemas: Mutex<HashMap<usize, Arc<Rules>>>,
+    /// `None`: the root of nothing.
+    place: Option<Arc<Place>>,
+    /// Which keys belong to it; `None`: all.
+    part: Option<Arc<Part>>,
 }
 
 // === impl Document ===
 
 impl Document {
     pub(crate) fn new(root: Node, variables: BTreeMap<String, String>) -> Self {
-        let shared = Shared { root: Some(root.clone()), variables, ..Shared::default() };
-        let (path, shared) = (Path::default(), Arc::new(shared));
-        Self { root: Section { node: Some(root), ..Section::absent(path, None, shared) } }
+        let shared = Arc::new(Shared::new(root.clone(), variables));
+        Self { root: Section::at(Place::root(root, shared)) }
     }
 
     /// A configuration without anything in it.
     pub fn empty() -> Self {
-        Self { root: Section::absent(Path::default(), None, Arc::default()) }
+        Self { root: Section::default() }
     }
 
     /// The whole of it as one section.
@@ -119,7 +115,8 @@ impl Document {
     ///
     /// It tells where the process runs; what is configured stands in the sections.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.root.shared.variables.get(name).map(String::as_str)
+        let place = self.root.place.as_ref()?;
+        place.shared().variables.get(name).map(String::as_str)
     }
 }
 
@@ -135,32 +132,30 @@ impl Section {
     /// A section that was written nowhere, at a path such as `services.counter`.
     pub fn empty(path: &str) -> Self {
         let keys = path.split('.').filter(|key| !key.is_empty());
-        let path = keys.fold(Path::default(), |path, key| path.below(key));
-        Self::absent(path, None, Arc::default())
+        keys.fold(Self::default(), |section, key| section.get(key))
     }
 
-    fn absent(path: Path, key_at: Option<At>, shared: Arc<Shared>) -> Self {
-        Self { node: None, path, key_at, shared, beside: Arc::default() }
+    fn at(place: Place) -> Self {
+        Self { place: Some(Arc::new(place)), part: None }
     }
 
     /// The path, such as `services.counter`; empty for the root.
     pub fn path(&self) -> String {
-        self.path.keys().iter().fold(String::new(), |path, key| show::join(&path, key))
+        self.place.as_ref().map_or_else(String::new, |place| place.path())
     }
 
     /// Whether any layer wrote it.
     ///
     /// `counter:` with nothing after it counts as written.
     pub fn exists(&self) -> bool {
-        self.node.is_some()
+        self.node().is_some()
     }
 
     /// The keys in the order of the file, with the places they were written at.
     ///
     /// A section that is no map has none.
     pub fn keys(&self) -> Vec<(String, Origin)> {
-        let entries = self.map().map_or(&[][..], Map::entries);
-        entries.iter().map(|entry| (entry.key.to_string(), entry.key_at.origin())).collect()
+        self.entries().map(|entry| (entry.key().to_owned(), entry.key_at().origin())).collect()
     }
 
     /// The part below `key`.
@@ -169,21 +164,18 @@ impl Section {
     /// needs.
     #[must_use]
     pub fn get(&self, key: &str) -> Self {
-        let (path, shared) = (self.path.below(key), Arc::clone(&self.shared));
-        match self.map().and_then(|map| map.get(key)) {
-            Some(entry) => Self {
-                node: Some(entry.node.clone()),
-                ..Self::absent(path, Some(entry.key_at.clone()), shared)
-            },
-            None => Self::absent(path, self.key_at.clone(), shared),
-        }
+        let found = self.map().and_then(|map| map.position(key));
+        Self::at(match (found, &self.place) {
+            (Some(index), Some(place)) => Place::entry(place, index, key),
+            (_, place) => Place::absent(place.clone(), key),
+        })
     }
 
     /// Where it was written: its key, or the value itself if that is no map.
     pub fn origin(&self) -> Option<Origin> {
-        let node = self.node.as_ref()?;
-        let at = if node.as_map().is_some() { self.key_at.as_ref() } else { None };
-        Some(at.unwrap_or(&node.at).origin())
+        let node = self.node()?;
+        let at = if node.as_map().is_some() { self.key_at() } else { None };
+        Some(at.unwrap_or(node.at.spot()).origin())
     }
 
     /// Splits into a section with only `keys` and a section with the rest, both at the same path.
@@ -204,21 +196,39 @@ impl Section {
     /// ```
     #[must_use]
     pub fn split(&self, keys: &[&str]) -> (Self, Self) {
-        let is_named = |key: &str| keys.contains(&key);
-        let named = self.with_map(|map| map.filtered(is_named));
-        let rest = self.with_map(|map| map.filtered(|key| !is_named(key)));
-        let beside = keys.iter().map(|&key| key.to_owned()).collect();
-        (named, Self { beside, ..rest })
+        if self.part.is_some() {
+            return self.split_again(keys);
+        }
+        let Halves { named, rest } = match &self.place {
+            Some(place) => place.shared().halves(keys),
+            None => Halves::of(keys),
+        };
+        let half = |part| Self { place: self.place.clone(), part: Some(part) };
+        (half(named), half(rest))
     }
 
-    fn with_map(&self, change: impl FnOnce(&Map) -> Map) -> Self {
-        let node = self.node.as_ref().map(|node| match node.as_map() {
-            Some(map) => {
-                Node { extra: node.extra.clone(), ..Node::map(change(map), node.at.clone()) }
-            }
-            None => node.clone(),
-        });
-        Self { node, ..self.clone() }
+    /// Splits what is a half itself: the new ones have maps of their own.
+    fn split_again(&self, keys: &[&str]) -> (Self, Self) {
+        let half = |is_named: bool| {
+            let node = self.own_node().map(|node| {
+                let keep = |key: &str| keys.contains(&key) == is_named;
+                node.filtered(keep).unwrap_or_else(|| node.into_owned())
+            });
+            self.with(node)
+        };
+        let beside = Some(Arc::new(Part::beside(keys)));
+        (half(true), Self { part: beside, ..half(false) })
+    }
+
+    /// The same section with another value, and all keys of it.
+    fn with(&self, node: Option<Node>) -> Self {
+        let place = match (&self.place, node) {
+            (place, None) => place.clone(),
+            (Some(place), Some(node)) => Some(Arc::new(place.with(node))),
+            (None, Some(node)) => Some(Arc::new(Place::alone(node))),
+        };
+        let beside = Some(self.beside()).filter(|keys| !keys.is_empty());
+        Self { place, part: beside.map(|keys| Arc::new(Part::beside(keys))) }
     }
 
     /// Checks that there are no keys but `known`, and the user's own that begin with `x-`.
@@ -229,25 +239,28 @@ impl Section {
     pub fn known_keys(&self, known: &[&str]) -> Result<(), Report> {
         let mut problems = Problems::default();
         let names: Vec<String> = known.iter().map(|key| plain(key)).collect();
-        for entry in self.map().map_or(&[][..], Map::entries) {
-            let is_known = known.contains(&&*entry.key)
-                || (entry.loose && names.contains(&plain(&entry.key)))
-                || entry.key.starts_with("x-");
+        for entry in self.entries() {
+            let is_known = known.contains(&entry.key())
+                || (entry.is_loose() && names.contains(&plain(entry.key())))
+                || entry.key().starts_with("x-");
             if !is_known {
-                problems.push_with(|| self.unknown_key(&entry.key, &entry.key_at, known));
+                problems.push_with(|| self.unknown_key(entry.key(), entry.key_at(), known));
             }
         }
         problems.finish()
     }
 
-    fn unknown_key(&self, key: &str, at: &At, known: &[&str]) -> Problem {
+    fn unknown_key(&self, key: &str, at: Spot<'_>, known: &[&str]) -> Problem {
         let (key, help) = show::stranger(key);
         let path = show::join(&self.path(), &key);
         let problem = at
             .problem(format!("unknown key `{path}`"), false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(&key, known.iter().copied().chain(self.beside.iter().map(String::as_str)))
+            .hint_nearest(
+                &key,
+                known.iter().copied().chain(self.beside().iter().map(AsRef::as_ref)),
+            )
             .valid(known.iter().copied());
         match help {
             Some(help) => problem.help(help),
@@ -282,12 +295,10 @@ impl Section {
         &self,
         sink: &mut Vec<String>,
     ) -> Result<T, Report> {
-        let rules = self.shared.rules::<T>();
-        let resolver = Resolver {
-            variables: &self.shared.variables,
-            backends: self.shared.backends(),
-            skip: false,
-        };
+        let shared = self.shared();
+        let rules = shared.rules::<T>();
+        let resolver =
+            Resolver { variables: &shared.variables, backends: shared.backends(), skip: false };
         self.read_with(&rules, Some(resolver), sink)
     }
 
@@ -297,17 +308,16 @@ impl Section {
         resolver: Option<Resolver<'_>>,
         sink: &mut Vec<String>,
     ) -> Result<T, Report> {
-        let empty = Map::default();
         let absent;
-        let node = match &self.node {
+        let node = match self.node() {
             Some(node) => node,
             None => {
                 absent = self.absent_node(rules)?;
                 &absent
             }
         };
-        let mut walk = Walk::new(rules, resolver, self.path.keys(), &empty).beside(&self.beside);
-        let slot = Slot { node, key_at: self.key_at.as_ref(), lenient: false };
+        let mut walk = Walk::new(rules, resolver, self);
+        let slot = Slot { node, key_at: self.key_at(), lenient: false };
         let typed = walk.visit(slot, &[rules.root()], false);
         let secrets = std::mem::take(&mut walk.secrets);
         let result = walk.problems.finish().and_then(|()| {
@@ -323,7 +333,7 @@ impl Section {
         let at = At::whole(&Source::word(Origin::Default));
         let types = rules.types(rules.root());
         if types.has(Types::OBJECT) {
-            Ok(Node::map(Map::default(), at))
+            Ok(Node::map(Vec::new(), at))
         } else if types.has(Types::NULL) {
             Ok(Node::scalar("", Style::Plain, at))
         } else {
@@ -391,10 +401,9 @@ impl Section {
     /// # Ok::<(), processpype_config::Report>(())
     /// ```
     pub fn problem(&self, message: impl Into<String>) -> Problem {
-        let node_at =
-            self.node.as_ref().filter(|node| node.as_map().is_none()).map(|node| &node.at);
-        let overrides = self.node.as_ref().map_or(&[][..], Node::overrides).to_vec();
-        match node_at.or(self.key_at.as_ref()).or(self.node.as_ref().map(|node| &node.at)) {
+        let node_at = self.node().filter(|node| node.as_map().is_none()).map(|node| node.at.spot());
+        let overrides = self.node().map_or(&[][..], Node::overrides).to_vec();
+        match node_at.or(self.key_at()).or(self.node().map(|node| node.at.spot())) {
             Some(at) => at.problem(message, false),
             None => Problem::new(message),
         }
@@ -408,17 +417,56 @@ impl Section {
     /// `${…}` is shown as it was written.
     pub fn effective(&self, schema: &Schema) -> Vec<Effective> {
         let rules = Rules::new(schema.as_value());
-        effective::list(&rules, self.node.as_ref(), &self.path())
+        effective::list(&rules, self.own_node().as_deref(), &self.path())
     }
 
-    fn map(&self) -> Option<&Map> {
-        self.node.as_ref().and_then(Node::as_map)
+    /// What was written, with all keys that the place has.
+    fn node(&self) -> Option<&Node> {
+        self.place.as_ref().and_then(|place| place.node())
     }
-}
 
-impl Default for Section {
-    fn default() -> Self {
-        Self::empty("")
+    /// What was written, with the keys that belong to this section alone.
+    fn own_node(&self) -> Option<Cow<'_, Node>> {
+        let node = self.node()?;
+        let part = self.part.as_deref().filter(|part| part.filters());
+        let own = part.and_then(|part| node.filtered(|key| part.has(key)));
+        Some(own.map_or(Cow::Borrowed(node), Cow::Owned))
+    }
+
+    fn map(&self) -> Option<Keys<'_>> {
+        let map = self.node().and_then(Node::as_map)?;
+        Some(Keys::new(map, self.part.as_deref()))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.map().into_iter().flat_map(Keys::entries)
+    }
+
+    /// The key of this section, or of the nearest one above it that was written.
+    fn key_at(&self) -> Option<Spot<'_>> {
+        self.place.as_ref().and_then(|place| place.key_at())
+    }
+
+    /// Whether a key of its path names a secret.
+    pub(crate) fn names_a_secret(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.names_a_secret())
+    }
+
+    /// Which keys belong to it, if not all.
+    pub(crate) fn part(&self) -> Option<&Part> {
+        self.part.as_deref()
+    }
+
+    /// Keys that stand beside these in the same section: unknown here, but perhaps meant.
+    pub(crate) fn beside(&self) -> &[Box<str>] {
+        self.part().map_or(&[], Part::neighbours)
+    }
+
+    fn shared(&self) -> Cow<'_, Arc<Shared>> {
+        match &self.place {
+            Some(place) => Cow::Borrowed(place.shared()),
+            None => Cow::Owned(Arc::default()),
+        }
     }
 }
 
@@ -433,38 +481,4 @@ impl fmt::Debug for Section {
             .field("keys", &keys)
             .finish()
     }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    /// The compiled schema of a type.
-    fn rules<T: JsonSchema>(&self) -> Arc<Rules> {
-        // By the function that compiles it: where two types have one, it gives one schema.
-        let compile: fn() -> Rules = rules_of::<T>;
-        // A poisoned cache is still a cache: its entries are complete or absent.
-        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(schemas.entry(compile as usize).or_insert_with(|| Arc::new(compile())))
-    }
-
-    /// The declared backends; none if the section `secrets` is invalid, which its reader reports.
-    fn backends(&self) -> &Backends {
-        self.backends.get_or_init(|| {
-            let section =
-                self.root.as_ref().and_then(Node::as_map).and_then(|map| map.get("secrets"));
-            let Some(entry) = section else { return Backends::default() };
-            let section = Section { node: Some(entry.node.clone()), ..Section::empty("secrets") };
-            let none = Backends::default();
-            let resolver = Resolver { variables: &self.variables, backends: &none, skip: false };
-            let rules = rules_of::<SecretsConfig>();
-            let config =
-                section.read_with::<SecretsConfig>(&rules, Some(resolver), &mut Vec::new());
-            Backends(config.unwrap_or_default().backends)
-        })
-    }
-}
-
-fn rules_of<T: JsonSchema>() -> Rules {
-    let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
-    Rules::new(generator.into_root_schema_for::<T>().as_value())
 }

@@ -54,7 +54,7 @@ pub(crate) fn value(text: &str) -> String {
 
 /// A value as it was meant: numbers without quotes, unless they were written with quotes.
 pub(crate) fn value_of(node: &Node, text: &str) -> String {
-    let is_quoted = matches!(&node.kind, Kind::Scalar(_, Style::Quoted));
+    let is_quoted = matches!(node.kind(), Kind::Scalar(_, Style::Quoted));
     let numbers = Types::WHOLE.or(Types::NUMBER);
     let is_number = numbers.decide(&Cow::Borrowed(text), Style::Plain).is_some();
     if is_number && !is_quoted && text.len() <= MAX_SHOWN_CHARS {
@@ -95,11 +95,20 @@ pub(crate) fn names_a_secret(key: &str) -> bool {
 ///
 /// Case does not count, nor does `-` for `_`; a word in the middle of a key does not count either.
 fn has_word(key: &[u8], word: &[u8]) -> bool {
-    let Some(rest) = key.len().checked_sub(word.len()) else { return false };
-    let same = |part: &[u8]| part.iter().zip(word).all(|(a, b)| is_same(*a, *b));
-    let begins = same(&key[..word.len()]) && key.get(word.len()).is_none_or(|c| is_same(*c, b'_'));
-    let ends = same(&key[rest..]) && (rest == 0 || is_same(key[rest - 1], b'_'));
-    begins || ends
+    let (Some(rest), Some(ends)) = (key.len().checked_sub(word.len()), word.last()) else {
+        return false;
+    };
+    // Most keys differ from each word in the first and in the last letter.
+    let begins = is_same(key[0], word[0]) && is_all_same(&key[..word.len()], word);
+    if begins && key.get(word.len()).is_none_or(|c| is_same(*c, b'_')) {
+        return true;
+    }
+    let ends = is_same(key[key.len() - 1], *ends) && is_all_same(&key[rest..], word);
+    ends && (rest == 0 || is_same(key[rest - 1], b'_'))
+}
+
+fn is_all_same(part: &[u8], word: &[u8]) -> bool {
+    part.iter().zip(word).all(|(a, b)| is_same(*a, *b))
 }
 
 fn is_same(written: u8, word: u8) -> bool {

@@ -29,8 +29,8 @@
 //!
 //! # Places
 //!
-//! An [`At`] is 24 bytes: the text it belongs to, line, column, and the range in bytes. Lines and
-//! columns come from the parser; only for places inside of values are they counted again.
+//! An [`At`] is 16 bytes: the text it belongs to, and the range in bytes. Lines and columns are
+//! worked out for those that ask, with the help of [`Lines`].
 
 use std::fmt;
 use std::ops::Range;
@@ -38,6 +38,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::limits::MAX_LINE_CHARS;
+use crate::lines::Lines;
 use crate::loader::Format;
 use crate::origin::Origin;
 use crate::report::{Problem, Snippet};
@@ -58,6 +59,7 @@ const HARMLESS: &str = " \t:,[]{}-=";
 pub(crate) struct Source {
     kind: Kind,
     marks: OnceLock<Marks>,
+    lines: OnceLock<Lines>,
 }
 
 enum Kind {
@@ -90,10 +92,21 @@ pub(crate) struct Mark {
 #[derive(Clone)]
 pub(crate) struct At {
     source: Arc<Source>,
-    line: u32,
-    column: u32,
+    span: Span,
+}
+
+/// A part of a text, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
     start: u32,
     end: u32,
+}
+
+/// A place in a source, to look at.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot<'a> {
+    source: &'a Arc<Source>,
+    span: Span,
 }
 
 // === impl Source ===
@@ -115,7 +128,7 @@ impl Source {
     }
 
     fn new(kind: Kind) -> Arc<Self> {
-        Arc::new(Self { kind, marks: OnceLock::new() })
+        Arc::new(Self { kind, marks: OnceLock::new(), lines: OnceLock::new() })
     }
 
     /// The whole text; empty for a word.
@@ -128,6 +141,13 @@ impl Source {
 
     pub(crate) const fn is_body(&self) -> bool {
         matches!(self.kind, Kind::Text { path: None, .. })
+    }
+
+    /// Line and column of a byte, both from 1; the column in characters.
+    fn line_and_column(&self, at: u32) -> (u32, u32) {
+        let (text, at) = (self.text(), at as usize);
+        let returns = matches!(self.kind, Kind::Text { format: Format::Yaml, .. });
+        self.lines.get_or_init(|| Lines::of(text, returns)).place(text, at)
     }
 
     /// Parsed on first use.
@@ -153,41 +173,82 @@ impl fmt::Debug for Source {
 // === impl At ===
 
 impl At {
-    /// A place with everything known; `column` counts characters from 1.
-    pub(crate) fn new(
-        source: &Arc<Source>,
-        line: usize,
-        column: usize,
-        range: Range<usize>,
-    ) -> Self {
-        Self {
-            source: Arc::clone(source),
-            line: narrow(line),
-            column: narrow(column),
-            start: narrow(range.start),
-            end: narrow(range.end),
-        }
+    /// A place by its bytes.
+    pub(crate) fn new(source: &Arc<Source>, range: Range<usize>) -> Self {
+        Self { source: Arc::clone(source), span: Span::new(range) }
     }
 
-    /// A place known by its bytes alone; slow, for problems and for small texts.
+    /// A place by its bytes, which may be anywhere: it begins with a whole character.
     pub(crate) fn of_bytes(source: &Arc<Source>, range: Range<usize>) -> Self {
-        let text = source.text();
-        let start = floor_char(text, range.start);
-        let line = text[..start].matches('\n').count() + 1;
-        let column = text[line_start(text, start)..start].chars().count() + 1;
-        Self::new(source, line, column, start..range.end.max(start))
+        let start = floor_char(source.text(), range.start);
+        Self::new(source, start..range.end.max(start))
     }
 
     /// The whole of a source without lines, or its beginning.
     pub(crate) fn whole(source: &Arc<Source>) -> Self {
-        Self::new(source, 1, 1, 0..0)
+        Self::new(source, 0..0)
+    }
+
+    /// This place, to look at.
+    pub(crate) const fn spot(&self) -> Spot<'_> {
+        Spot { source: &self.source, span: self.span }
+    }
+
+    /// Another place in the same source.
+    pub(crate) const fn beside(&self, span: Span) -> Spot<'_> {
+        Spot { source: &self.source, span }
+    }
+
+    /// The part of its source.
+    pub(crate) const fn span(&self) -> Span {
+        self.span
     }
 
     /// The outside of this place, for reports and listings.
     pub(crate) fn origin(&self) -> Origin {
+        self.spot().origin()
+    }
+
+    /// Starts a problem here. The value at this place is shown only if `show` is set.
+    pub(crate) fn problem(&self, message: impl Into<String>, show: bool) -> Problem {
+        self.spot().problem(message, show)
+    }
+}
+
+impl fmt::Debug for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.origin())
+    }
+}
+
+impl fmt::Debug for Spot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.origin())
+    }
+}
+
+// === impl Span ===
+
+impl Span {
+    pub(crate) fn new(range: Range<usize>) -> Self {
+        Self { start: narrow(range.start), end: narrow(range.end) }
+    }
+}
+
+// === impl Spot ===
+
+impl<'a> Spot<'a> {
+    /// The place itself, to keep.
+    pub(crate) fn at(self) -> At {
+        At { source: Arc::clone(self.source), span: self.span }
+    }
+
+    /// The outside of this place, for reports and listings.
+    pub(crate) fn origin(self) -> Origin {
         match &self.source.kind {
             Kind::Text { path: Some(path), .. } => {
-                Origin::file(path.clone(), self.line, self.column)
+                let (line, column) = self.line_and_column();
+                Origin::file(path.clone(), line, column)
             }
             Kind::Text { path: None, .. } => Origin::Body,
             Kind::Word(origin) => origin.clone(),
@@ -195,7 +256,7 @@ impl At {
     }
 
     /// Whether it came over an API; asked for every scalar, so it makes no [`Origin`].
-    pub(crate) fn was_sent(&self) -> bool {
+    pub(crate) fn was_sent(self) -> bool {
         match &self.source.kind {
             Kind::Text { path, .. } => path.is_none(),
             Kind::Word(origin) => origin.was_sent(),
@@ -203,17 +264,17 @@ impl At {
     }
 
     /// Whether this place is in a text with lines.
-    pub(crate) fn has_lines(&self) -> bool {
+    pub(crate) fn has_lines(self) -> bool {
         matches!(self.source.kind, Kind::Text { .. })
     }
 
     /// Whether this place is in the body of a request.
-    pub(crate) fn is_of_body(&self) -> bool {
+    pub(crate) fn is_of_body(self) -> bool {
         self.source.is_body()
     }
 
     /// Whether `${…}` means something here: in files and in flags, not in variables or bodies.
-    pub(crate) fn interpolates(&self) -> bool {
+    pub(crate) fn interpolates(self) -> bool {
         matches!(
             self.source.kind,
             Kind::Text { path: Some(_), .. } | Kind::Word(Origin::CommandLine { .. })
@@ -221,28 +282,46 @@ impl At {
     }
 
     /// The text of this place as it was written, for finding something inside it.
-    pub(crate) fn written(&self) -> &str {
-        self.source.text().get(self.range()).unwrap_or_default()
+    pub(crate) fn written(self) -> &'a str {
+        self.within(0)
+    }
+
+    /// The text of this place, less `inset` bytes at both ends.
+    pub(crate) fn within(self, inset: u8) -> &'a str {
+        let (Range { start, end }, inset) = (self.range(), usize::from(inset));
+        self.source.text().get(start + inset..end.saturating_sub(inset)).unwrap_or_default()
+    }
+
+    /// How many bytes at both ends of this place stand around `text`, if it stands here: none, or
+    /// a quote.
+    pub(crate) fn inset_of(self, text: &str) -> Option<u8> {
+        let quotes = self.range().len().wrapping_sub(text.len());
+        let inset = u8::try_from(quotes / 2).ok().filter(|_| matches!(quotes, 0 | 2))?;
+        (self.within(inset) == text).then_some(inset)
     }
 
     /// The part of this place that starts `offset` bytes in.
-    pub(crate) fn part(&self, range: Range<usize>) -> Self {
-        let start = self.start as usize;
-        Self::of_bytes(&self.source, start + range.start..start + range.end)
+    pub(crate) fn part(self, range: Range<usize>) -> At {
+        let start = self.range().start;
+        At::of_bytes(self.source, start + range.start..start + range.end)
     }
 
     /// Starts a problem here. The value at this place is shown only if `show` is set.
-    pub(crate) fn problem(&self, message: impl Into<String>, show: bool) -> Problem {
+    pub(crate) fn problem(self, message: impl Into<String>, show: bool) -> Problem {
         let problem = Problem::new(message).with_snippet(self.snippet(show));
         if matches!(self.source.kind, Kind::Word(Origin::Default)) {
             return problem;
         }
         let problem = problem.at(self.origin());
-        if self.source.is_body() { problem.positioned(self.line, self.column) } else { problem }
+        if !self.source.is_body() {
+            return problem;
+        }
+        let (line, column) = self.line_and_column();
+        problem.positioned(line, column)
     }
 
     /// The problem of a key that stands here a second time in its map.
-    pub(crate) fn duplicate(&self, key: &str, first: &Self) -> Problem {
+    pub(crate) fn duplicate(self, key: &str, first: Self) -> Problem {
         self.problem(format!("duplicate key `{key}`"), false)
             .label("written a second time")
             .help("remove one of the two")
@@ -250,12 +329,16 @@ impl At {
     }
 
     /// In bytes of the text.
-    fn range(&self) -> Range<usize> {
-        self.start as usize..self.end as usize
+    fn range(self) -> Range<usize> {
+        self.span.start as usize..self.span.end as usize
+    }
+
+    fn line_and_column(self) -> (u32, u32) {
+        self.source.line_and_column(self.span.start)
     }
 
     /// The masked line, cut to the neighbourhood of the mark; `None` where there is no text.
-    fn snippet(&self, show: bool) -> Option<Snippet> {
+    fn snippet(self, show: bool) -> Option<Snippet> {
         let text = self.source.text();
         if text.is_empty() {
             return None;
@@ -271,12 +354,6 @@ impl At {
         let show = show && !self.written().contains("://");
         let line = Line { text, start, end, marks: self.source.marks() };
         Some(line.snippet(range.start..range.end.min(end).max(range.start), show))
-    }
-}
-
-impl fmt::Debug for At {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.origin())
     }
 }
 
@@ -398,7 +475,7 @@ fn span_at(spans: &[Mark], at: usize) -> Option<&Mark> {
 }
 
 /// Files are bounded far below this.
-fn narrow(number: usize) -> u32 {
+pub(crate) fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 

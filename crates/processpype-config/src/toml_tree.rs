@@ -11,7 +11,7 @@
 //! the target decides here too. `inf` and `nan` are spelt as in YAML, which is what the types know.
 //!
 //! Tables come out sorted by name; they are put back into the order of the file by where their keys
-//! stand. Lines are counted once into a table, and places looked up in it.
+//! stand.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,9 +20,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::limits::{MAX_DEPTH, MAX_NODES};
-use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::map::Entry;
+use crate::node::{Node, Style};
 use crate::report::{Problem, Problems};
-use crate::source::{At, Mark, Marks, Source};
+use crate::source::{At, Mark, Marks, Source, Span};
 
 /// Reads a text into a tree; `None` if it cannot be used.
 ///
@@ -31,8 +32,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Node
     let text = source.text();
     match DeTable::parse(text) {
         Ok(table) => {
-            let lines = Lines::of(text);
-            let mut reader = Reader { source, lines, nodes: 0, stop: None };
+            let mut reader = Reader { source, nodes: 0, stop: None };
             let root = reader.table(table.get_ref(), 0..0, 0);
             match reader.stop {
                 Some(stop) => problems.push(*stop),
@@ -103,7 +103,6 @@ fn syntax(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
 /// The state of reading one text.
 struct Reader<'a> {
     source: &'a Arc<Source>,
-    lines: Lines,
     nodes: usize,
     stop: Option<Box<Problem>>,
 }
@@ -115,14 +114,12 @@ impl Reader<'_> {
     fn table(&mut self, table: &DeTable<'_>, range: Range<usize>, depth: usize) -> Node {
         let mut keys: Vec<_> = table.iter().collect();
         keys.sort_by_key(|(key, _)| key.span().start);
-        let entries = keys.into_iter().map(|(key, value)| Entry {
-            key: key.get_ref().as_ref().into(),
-            key_at: self.at(key.span()),
-            loose: false,
-            node: self.value(value, depth + 1),
+        let entries = keys.into_iter().map(|(key, value)| {
+            let node = self.value(value, depth + 1);
+            Entry::new(key.get_ref().as_ref(), Span::new(key.span()), false, node)
         });
-        let entries = entries.collect();
-        Node::map(Map::new(entries), self.at(range))
+        let entries: Vec<Entry> = entries.collect();
+        Node::map(entries, self.at(range))
     }
 
     /// A value with everything below it; past a bound, a placeholder, and the reading is given up.
@@ -139,7 +136,7 @@ impl Reader<'_> {
             DeValue::Table(table) => return self.table(table, range, depth),
             DeValue::Array(items) => {
                 let items = items.iter().map(|item| self.value(item, depth + 1)).collect();
-                return Node::new(Kind::Seq(items), self.at(range));
+                return Node::seq(items, self.at(range));
             }
             DeValue::String(text) => (text.to_string(), Style::Quoted),
             DeValue::Integer(number) => (number.to_string(), Style::Plain),
@@ -147,31 +144,11 @@ impl Reader<'_> {
             DeValue::Boolean(flag) => (flag.to_string(), Style::Plain),
             DeValue::Datetime(date) => (date.to_string(), Style::Quoted),
         };
-        Node::scalar(text, style, self.at(range))
+        Node::scalar(&text, style, self.at(range))
     }
 
     fn at(&self, range: Range<usize>) -> At {
-        let (line, column) = self.lines.place(self.source.text(), range.start);
-        At::new(self.source, line, column, range)
-    }
-}
-
-/// Where the lines of a text begin.
-struct Lines(Vec<usize>);
-
-// === impl Lines ===
-
-impl Lines {
-    fn of(text: &str) -> Self {
-        let feeds = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
-        Self(std::iter::once(0).chain(feeds).collect())
-    }
-
-    /// Line and column from 1; the column in characters.
-    fn place(&self, text: &str, at: usize) -> (usize, usize) {
-        let line = self.0.partition_point(|start| *start <= at).max(1);
-        let column = text.get(self.0[line - 1]..at).map_or(1, |before| before.chars().count() + 1);
-        (line, column)
+        At::new(self.source, range)
     }
 }
 

@@ -38,7 +38,7 @@ use serde::de::{Unexpected, Visitor};
 
 use crate::key::Key;
 use crate::node::Node;
-use crate::source::At;
+use crate::source::Spot;
 use crate::types::Scalar;
 
 /// Bytes from which on a value is worth hiding; shorter ones would tear every message apart.
@@ -51,7 +51,7 @@ const MIN_HIDDEN: usize = 3;
 pub(crate) struct Typed<'a> {
     pub(crate) node: &'a Node,
     /// The place of the key that holds it, for values that are maps or lists.
-    pub(crate) key_at: Option<&'a At>,
+    pub(crate) key_at: Option<Spot<'a>>,
     /// Whether a report may show it.
     pub(crate) show: bool,
     pub(crate) value: Value<'a>,
@@ -85,10 +85,10 @@ pub(crate) struct Error {
 
 impl<'a> Typed<'a> {
     /// The best place to point at.
-    pub(crate) fn place(&self) -> &'a At {
+    pub(crate) fn place(&self) -> Spot<'a> {
         match (&self.value, self.key_at) {
             (Value::Seq(_) | Value::Map(_), Some(at)) => at,
-            (Value::Scalar(..) | Value::Seq(_) | Value::Map(_), _) => &self.node.at,
+            (Value::Scalar(..) | Value::Seq(_) | Value::Map(_), _) => self.node.at.spot(),
         }
     }
 

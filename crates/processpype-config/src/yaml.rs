@@ -24,13 +24,15 @@
 //! follows would be wrong for a reason that is not in it. [`marks`] does use what came before the
 //! error, to know which keys may be shown.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
-use crate::limits::{MAX_ALIASES, MAX_DEPTH, MAX_NODES};
-use crate::node::{Entry, Kind, Map, Node, Style};
+use crate::limits::{INDEX_FROM_KEYS, MAX_ALIASES, MAX_DEPTH, MAX_NODES};
+use crate::map::{Entry, Index, Value};
+use crate::node::{Kind, Node, Style};
 use crate::report::{Problem, Problems};
 use crate::source::{At, Mark, Marks, Source};
 
@@ -38,9 +40,16 @@ use crate::source::{At, Mark, Marks, Source};
 ///
 /// `source` says where the values come from; `text` is what to parse.
 pub(crate) fn read(source: &Arc<Source>, text: &str, problems: &mut Problems) -> Option<Node> {
-    let parser = Parser::new_from_str(text);
-    let mut reader =
-        Reader { source, parser, problems, anchors: HashMap::new(), nodes: 0, aliases: 0 };
+    let mut reader = Reader {
+        source,
+        parser: Parser::new_from_str(text),
+        problems,
+        anchors: HashMap::new(),
+        entries: Vec::new(),
+        items: Vec::new(),
+        nodes: 0,
+        aliases: 0,
+    };
     match reader.document() {
         Ok(node) => node,
         Err(stop) => {
@@ -100,6 +109,10 @@ struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     problems: &'a mut Problems,
     anchors: HashMap<usize, Anchored>,
+    /// What the open maps have, one map's entries behind those of the map around it.
+    entries: Vec<Entry>,
+    /// What the open lists have, in the same way.
+    items: Vec<Node>,
     nodes: usize,
     aliases: usize,
 }
@@ -178,22 +191,24 @@ impl<'a> Reader<'a> {
     }
 
     fn seq(&mut self, span: Span, depth: usize) -> Result<Node, Stop> {
-        let at = self.at(span);
-        let mut items = Vec::new();
+        let (at, first) = (self.at(span), self.items.len());
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => break,
-                (event, span) => items.push(self.node(event, span, depth + 1)?),
+                (event, span) => {
+                    let item = self.node(event, span, depth + 1)?;
+                    self.items.push(item);
+                }
             }
         }
-        Ok(Node::new(Kind::Seq(items.into()), at))
+        Ok(Node::seq(self.items.drain(first..).collect(), at))
     }
 
     /// A map. Merged entries are kept apart until its end, since own keys that come later still
     /// win.
     fn mapping(&mut self, span: Span, depth: usize) -> Result<Node, Stop> {
         let at = self.at(span);
-        let mut building = Building::default();
+        let mut building = Building::from(self.entries.len());
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
@@ -206,10 +221,10 @@ impl<'a> Reader<'a> {
             if is_merge {
                 self.merge_key(&node, &self.at(value_span), &mut building);
             } else if let Some(key) = key {
-                self.entry(key, node, &mut building);
+                self.entry(&key, span, node, &mut building);
             }
         }
-        Ok(Node::map(building.finish(), at))
+        Ok(Node::map(building.finish(&mut self.entries), at))
     }
 
     /// Reads a key; `None` if it is not text, which is then a problem.
@@ -220,10 +235,18 @@ impl<'a> Reader<'a> {
         event: Event<'a>,
         span: Span,
         depth: usize,
-    ) -> Result<Option<(Arc<str>, At)>, Stop> {
-        match self.node(event, span, depth + 1)?.kind {
-            Kind::Scalar(text, style) if style != Style::Plain || !matches!(&*text, "" | "~") => {
-                Ok(Some((text, self.at(span))))
+    ) -> Result<Option<Cow<'a, str>>, Stop> {
+        match event {
+            // Nearly every key; no node is made for it.
+            Event::Scalar(text, _, 0, None) if !matches!(&*text, "" | "~") => {
+                self.count(1, depth + 1, span)?;
+                return Ok(Some(text));
+            }
+            _ => {}
+        }
+        match self.node(event, span, depth + 1)?.kind() {
+            Kind::Scalar(text, style) if style != Style::Plain || !matches!(text, "" | "~") => {
+                Ok(Some(Cow::Owned(text.to_owned())))
             }
             Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_) => {
                 let problem = self
@@ -237,13 +260,14 @@ impl<'a> Reader<'a> {
 
     /// Takes an own key; a second one of the same name is a problem that says where the first one
     /// is.
-    fn entry(&mut self, (key, key_at): (Arc<str>, At), node: Node, building: &mut Building) {
-        if building.seen.insert(Arc::clone(&key)) {
-            building.own.push(Entry { key, key_at, loose: false, node });
-        } else {
-            let first = building.own.iter().find(|entry| entry.key == key);
-            let first = first.map_or(&key_at, |first| &first.key_at);
-            self.problems.push_with(|| key_at.duplicate(&key, first));
+    fn entry(&mut self, key: &str, span: Span, node: Node, building: &mut Building) {
+        let key_at = self.at(span);
+        match building.find(key, &self.entries) {
+            None => building.push(Entry::new(key, key_at.span(), false, node), &mut self.entries),
+            Some(first) => {
+                let first = first.key_at();
+                self.problems.push_with(|| key_at.spot().duplicate(key, first));
+            }
         }
     }
 
@@ -251,9 +275,9 @@ impl<'a> Reader<'a> {
     ///
     /// What comes in knows the place of the `<<` that brought it, for the notes of problems.
     fn merge_key(&mut self, node: &Node, at: &At, building: &mut Building) {
-        let maps: Vec<&Node> = match &node.kind {
-            Kind::Seq(items) => items.iter().collect(),
-            Kind::Map(_) | Kind::Scalar(..) => vec![node],
+        let maps = match node.kind() {
+            Kind::Seq(items) => items,
+            Kind::Map(_) | Kind::Scalar(..) => std::slice::from_ref(node),
         };
         for map in maps {
             let Some(map) = map.as_map() else {
@@ -263,10 +287,7 @@ impl<'a> Reader<'a> {
                 self.problems.push(problem);
                 return;
             };
-            let used = |entry: &Entry| Entry {
-                node: entry.node.clone().used(at.clone()),
-                ..entry.clone()
-            };
+            let used = |entry: &Entry| entry.with(entry.node.used(at.clone()));
             building.merged.extend(map.entries().iter().map(used));
         }
     }
@@ -284,7 +305,7 @@ impl<'a> Reader<'a> {
             ));
         };
         let (nodes, deepest) = (anchored.nodes, depth + anchored.depth);
-        let node = anchored.node.clone().used(self.at(span));
+        let node = anchored.node.used(self.at(span));
         self.count(nodes, deepest, span)?;
         Ok(node)
     }
@@ -303,9 +324,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The parser counts columns from 0, people from 1.
     fn at(&self, span: Span) -> At {
-        At::new(self.source, span.start.line(), span.start.col() + 1, bytes(span))
+        At::new(self.source, bytes(span))
     }
 
     fn problem(&self, span: Span, message: impl Into<String>) -> Problem {
@@ -316,24 +336,49 @@ impl<'a> Reader<'a> {
 /// A map while it is read.
 ///
 /// Own and merged entries are kept apart until the map ends.
-#[derive(Default)]
 struct Building {
-    own: Vec<Entry>,
-    seen: HashSet<Arc<str>>,
+    /// Where the own entries begin among all that are open.
+    first: usize,
+    /// Of the own entries, once they are many.
+    index: Option<Index>,
     merged: Vec<Entry>,
 }
 
 // === impl Building ===
 
 impl Building {
+    const fn from(first: usize) -> Self {
+        Self { first, index: None, merged: Vec::new() }
+    }
+
+    /// The own entry with `key`.
+    fn find<'e>(&self, key: &str, all: &'e [Entry]) -> Option<&'e Entry> {
+        let own = &all[self.first..];
+        match &self.index {
+            Some(index) => index.find(key, own).map(|at| &own[at]),
+            None => own.iter().find(|entry| entry.key() == key),
+        }
+    }
+
+    /// Takes an entry whose key is not there yet.
+    fn push(&mut self, entry: Entry, all: &mut Vec<Entry>) {
+        all.push(entry);
+        let own = &all[self.first..];
+        match &mut self.index {
+            Some(index) => index.push(own),
+            None if own.len() > INDEX_FROM_KEYS => self.index = Some(Index::of(own)),
+            None => {}
+        }
+    }
+
     /// Own keys win over merged ones, and earlier merged ones over later.
-    fn finish(mut self) -> Map {
-        for entry in self.merged {
-            if self.seen.insert(Arc::clone(&entry.key)) {
-                self.own.push(entry);
+    fn finish(mut self, all: &mut Vec<Entry>) -> Value {
+        for entry in std::mem::take(&mut self.merged) {
+            if self.find(entry.key(), all).is_none() {
+                self.push(entry, all);
             }
         }
-        Map::new(self.own)
+        Value::new(all.drain(self.first..), self.index)
     }
 }
 
@@ -348,7 +393,7 @@ fn bytes(span: Span) -> std::ops::Range<usize> {
 
 /// Levels below a node; only used for anchored ones, and depth is bounded.
 fn height_of(node: &Node) -> usize {
-    match &node.kind {
+    match node.kind() {
         Kind::Scalar(..) => 1,
         Kind::Seq(items) => 1 + items.iter().map(height_of).max().unwrap_or(0),
         Kind::Map(map) => 1 + map.entries().iter().map(|e| height_of(&e.node)).max().unwrap_or(0),
@@ -364,8 +409,8 @@ fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
     // The scanner stops behind a tab; the tab is what is wrong.
     let behind_tab = source.text()[..start.min(source.text().len())].ends_with('\t');
     let back = usize::from(behind_tab && marker.col() > 0);
-    let (start, column) = (start - back, marker.col() + 1 - back);
-    let at = At::new(source, marker.line(), column, start..start + 1);
+    let start = start - back;
+    let at = At::new(source, start..start + 1);
     let (message, help) = explain(error.kind());
     let problem = at.problem(message, false);
     if help.is_empty() { problem } else { problem.help(help) }

@@ -247,7 +247,7 @@ impl Asked {
 
     fn done(&self, control: &Control, operation: u64, done: &Done) -> Response {
         let book = control.manager.config_book();
-        let lies_over = book.service(&self.service).is_some_and(|now| !now.layer.is_empty());
+        let lies_over = book.service(&self.service).is_some_and(|now| !now.layer().is_empty());
         let told = ConfigAnswer::Configured(ServiceConfigured {
             operation,
             status: convert::config_effect(done.configured.unwrap_or(ConfigEffect::Applied)),

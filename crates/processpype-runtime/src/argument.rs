@@ -12,8 +12,9 @@
 //!
 //! At registration each argument *declares* (a type id, a role, how many providers). The binder
 //! turns the declarations of all services into edges and bindings. At the start of a generation
-//! each argument *resolves* against its service's wiring. Everything that can be missing was
-//! refused between the two; the errors of resolving are there in case of a bug, not for users.
+//! each argument *resolves* against its service's wiring and configuration. Everything that can be
+//! missing was refused between the two; the errors of resolving are there in case of a bug, not for
+//! users.
 
 use std::any::TypeId;
 use std::sync::Arc;
@@ -25,10 +26,11 @@ use serde::de::DeserializeOwned;
 
 use crate::cell::Cell;
 use crate::config::Config;
-use crate::configuration::Configured;
 use crate::context::Context;
 use crate::dep::{Dep, Deps, Face, Sole};
 use crate::error::{Error, Result};
+use crate::generation::Orders;
+use crate::kind::Kind;
 use crate::shared::{Shared, SharedValues};
 
 /// One argument of a service's constructor: its type is the declaration.
@@ -121,22 +123,26 @@ pub struct ConfigType {
     check_unresolved: fn(&Section) -> Result<(), Report>,
 }
 
-/// Everything the arguments of one instance are made from; the same for all its generations, until
-/// it is configured anew.
+/// What an instance is made from beside its configuration; the same for all its generations.
+///
+/// One value for all instances of a kind that needs nobody.
 #[derive(Debug)]
 pub(crate) struct Wiring {
-    pub(crate) configured: Arc<Configured>,
+    pub(crate) kind: Arc<Kind>,
     /// The providers of each need, in the order of declaration.
-    pub(crate) bindings: Vec<Vec<(Arc<Cell>, Face)>>,
+    pub(crate) bindings: Box<[Box<[Provider]>]>,
     pub(crate) shared: SharedValues,
 }
+
+/// A service that stands behind an argument, and as what it is seen.
+pub(crate) type Provider = (Arc<Cell>, Face);
 
 /// Makes the arguments of one generation, in the order of declaration.
 ///
 /// Made for one generation and used up by it. The position moves with each need that is resolved.
 #[derive(Debug)]
 pub struct Resolver<'a> {
-    wiring: &'a Wiring,
+    orders: &'a Orders,
     context: &'a Context,
     next: usize,
 }
@@ -215,16 +221,15 @@ impl Declaration {
 // === impl Resolver ===
 
 impl<'a> Resolver<'a> {
-    pub(crate) fn new(wiring: &'a Wiring, context: &'a Context) -> Self {
-        Self { wiring, context, next: 0 }
+    pub(crate) fn new(orders: &'a Orders, context: &'a Context) -> Self {
+        Self { orders, context, next: 0 }
     }
 
     fn providers<S: ?Sized + Send + Sync + 'static, R>(&mut self) -> Vec<Dep<S, R>> {
-        let bindings = self.wiring.bindings.get(self.next).map_or(&[][..], Vec::as_slice);
+        let bindings = self.orders.wiring.bindings.get(self.next).map_or(&[][..], |all| all);
         self.next += 1;
-        let bind = |(cell, face): &(Arc<Cell>, Face)| {
-            face.cast().map(|cast| Dep::bound(Arc::clone(cell), cast))
-        };
+        let bind =
+            |(cell, face): &Provider| face.cast().map(|cast| Dep::bound(Arc::clone(cell), cast));
         bindings.iter().filter_map(bind).collect()
     }
 }
@@ -250,7 +255,7 @@ impl<C: DeserializeOwned + JsonSchema + Send + Sync + 'static> Argument for Conf
     }
 
     fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
-        Ok(Self::from(resolver.wiring.configured.section.read::<C>()?))
+        Ok(Self::from(resolver.orders.configured.section.read::<C>()?))
     }
 }
 
@@ -300,7 +305,7 @@ impl<T: Send + Sync + 'static> Argument for Shared<T> {
 
     fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
         let missing = || Error::from("a shared value was not provided");
-        resolver.wiring.shared.get().ok_or_else(missing)
+        resolver.orders.wiring.shared.get().ok_or_else(missing)
     }
 }
 

@@ -19,7 +19,7 @@
 //! Edges without a handle (`depends_on`, the order of a group) join the same graph. Cycles are
 //! looked for last, over the union.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use processpype_config::nearest;
@@ -30,6 +30,7 @@ use crate::blueprint::{
     Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Spec, quoted, short,
 };
 use crate::group::{self, NamedGroup};
+use crate::names::Names;
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 
 /// How many names an error lists.
@@ -40,7 +41,7 @@ const NAMES_SHOWN: usize = 12;
 /// The tables are made first, since any service may need any other.
 pub(crate) struct Binder {
     assembly: Assembly,
-    by_name: HashMap<String, ServiceId>,
+    names: Names,
     by_type: BTreeMap<std::any::TypeId, Vec<ServiceId>>,
     edges: Vec<NamedEdge>,
     problems: Vec<PlanProblem>,
@@ -57,21 +58,15 @@ pub(crate) struct Bound {
 
 impl Binder {
     pub(crate) fn new(assembly: Assembly) -> Self {
-        let mut by_name = HashMap::new();
+        let names = Names::of(assembly.specs.iter().map(|spec| spec.name.clone()));
         let mut by_type: BTreeMap<_, Vec<ServiceId>> = BTreeMap::new();
-        let mut problems = Vec::new();
-        let mut by_key: HashMap<String, &ServiceName> = HashMap::new();
         for (i, spec) in assembly.specs.iter().enumerate() {
-            let id = ServiceId(i as u32);
-            if let Some(other) = by_key.insert(spec.name.key(), &spec.name) {
-                problems.push(duplicate(other, &spec.name));
-            }
-            by_name.insert(spec.name.as_str().to_owned(), id);
             for face in &spec.kind.faces {
-                by_type.entry(face.type_id).or_default().push(id);
+                by_type.entry(face.type_id).or_default().push(ServiceId(i as u32));
             }
         }
-        Self { assembly, by_name, by_type, edges: Vec::new(), problems }
+        let problems = names.clashes().map(|(one, other)| duplicate(one, other)).collect();
+        Self { assembly, names, by_type, edges: Vec::new(), problems }
     }
 
     /// Binds every service, then looks for a cycle.
@@ -81,7 +76,7 @@ impl Binder {
         for (i, spec) in specs.iter().enumerate() {
             bindings.push(self.bind_spec(ServiceId(i as u32), spec, &specs));
         }
-        let groups = group::check(&self.assembly.groups, &self.by_name, &mut self.problems);
+        let groups = group::check(&self.assembly.groups, &self.names, &mut self.problems);
         groups.iter().for_each(|group| self.order_group(group, &specs));
         let edges = self.edges.iter();
         let edges = edges
@@ -143,8 +138,8 @@ impl Binder {
             self.problems.push(unused(spec, choice));
         }
         for (name, origin) in &spec.depends_on {
-            match self.by_name.get(name) {
-                Some(&provider) => self.edge(id, provider, origin.clone(), specs),
+            match self.names.get(name) {
+                Some(provider) => self.edge(id, provider, origin.clone(), specs),
                 None => {
                     let place = format!("`{}` depends on `{name}` ({origin})", spec.name);
                     self.unknown(&place, name);
@@ -172,7 +167,7 @@ impl Binder {
     fn check_edge(&mut self, id: ServiceId, spec: &Spec, choice: &EdgeChoice) {
         let name = &choice.provider;
         let place = format!("`{}` sets its edge to `{name}` ({})", spec.name, choice.origin);
-        let Some(&provider) = self.by_name.get(name) else {
+        let Some(provider) = self.names.get(name) else {
             return self.unknown(&place, name);
         };
         let is_edge = |edge: &NamedEdge| edge.dependent == id && edge.provider == provider;
@@ -282,7 +277,7 @@ impl Binder {
             "`{}` uses `{}` as `{}` ({})",
             spec.name, choice.instance, choice.role, choice.origin
         );
-        let Some(&provider) = self.by_name.get(&choice.instance) else {
+        let Some(provider) = self.names.get(&choice.instance) else {
             self.unknown(&place, &choice.instance);
             return None;
         };
@@ -297,8 +292,7 @@ impl Binder {
     fn unknown(&mut self, place: &str, name: &str) {
         let message = format!("{place}, but there is no service `{name}`");
         let problem = PlanProblem::new(PlanCode::UnknownService, message);
-        let mut names: Vec<&str> = self.by_name.keys().map(String::as_str).collect();
-        names.sort_unstable();
+        let names = self.names.sorted();
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the services are {}", list(names.iter().copied())),

@@ -56,15 +56,13 @@ pub struct Spec {
     pub kind: Arc<Kind>,
     /// Its own configuration, without the framework's keys.
     pub section: Section,
-    /// The framework's keys, as they are written.
-    pub keys: Section,
-    /// Tells whether a secret in its section has changed, without holding it: see
+    /// Tells whether a secret in its section has changed, without holding it; 0 if it has none: see
     /// [`check_config`](Self::check_config).
     pub fingerprint: u64,
     /// What it was registered with, if it joins at run time.
     pub joined: Option<Arc<Joined>>,
-    /// The framework's keys.
-    pub options: Options,
+    /// The framework's keys; one value for as many services as have the same.
+    pub options: Arc<Options>,
     /// Chosen providers: role, instance, and who chose.
     pub uses: Vec<Choice>,
     /// Edges without a handle.
@@ -297,6 +295,7 @@ impl Assembly {
     /// It does not look at configuration; that is [`Assembly::check_config`].
     pub fn check(mut self) -> Result<Blueprint, PlanError> {
         self.specs.sort_by(|a, b| a.name.cmp(&b.name));
+        share_options(&mut self.specs);
         Binder::new(self).bind()
     }
 }
@@ -396,9 +395,25 @@ impl Spec {
     }
 }
 
-/// A number that differs if one of the values does; the same only within one process.
+/// Lets services in a row have one value of options that are the same.
+fn share_options(specs: &mut [Spec]) {
+    let mut last: Option<Arc<Options>> = None;
+    for spec in specs {
+        match last.take() {
+            Some(same) if same == spec.options => spec.options = same,
+            _ => {}
+        }
+        last = Some(Arc::clone(&spec.options));
+    }
+}
+
+/// A number that differs if one of the values does; the same only within one process. 0 if there
+/// is none.
 fn fingerprint(secrets: &[String]) -> u64 {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    if secrets.is_empty() {
+        return 0;
+    }
     let mut hasher = DefaultHasher::new();
     secrets.hash(&mut hasher);
     hasher.finish()

@@ -6,15 +6,21 @@
 //! 2. Only a generation's own task opens and shuts `slot`, and only while it lives: what it holds
 //!    is user code's, which may block or panic when it is dropped.
 //! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
-//! 4. A reader holds the lock of `details` for the copy of one pointer, and the writer for the
-//!    change of one status: no code of a service, nothing that waits.
+//! 4. A reader holds the lock of `details` for the copy of one pointer, or, as the first one after
+//!    a change, for the making of one status; the writer for the change of a few words. It is never
+//!    held for code of a service, or for anything that waits.
 //!
 //! # Two speeds
 //!
 //! State, readiness and generation are packed into one word, for whoever asks often: one load,
 //! never torn. Everything else is a status behind a shared pointer. Both are written under its
-//! lock; who needs them to agree takes the status. A status that nobody else has is changed where
-//! it is; a reader that has taken it keeps what it has, and the change is made to a copy.
+//! lock; who needs them to agree takes the status.
+//!
+//! # Made for who reads
+//!
+//! A status is made for the first who reads it after a change, and shared by all who read until
+//! the next one. So a change costs no copy, whoever holds the last status, and a service at which
+//! nobody looks has none.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,10 +28,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use processpype_core::{Generation, ServiceId, ServiceName, ServiceState};
-use tokio::sync::Notify;
 
+use crate::bell::{Bell, Ring as _};
 use crate::clock::Clock;
 use crate::error::Unavailable;
+use crate::facts::Facts;
 use crate::metrics::{Families, Store};
 use crate::panic::drop_contained;
 use crate::routes::{Mounted, RouteAccess};
@@ -41,18 +48,28 @@ pub(crate) struct Cell {
     name: ServiceName,
     /// Generation, readiness and state in one word, for the fast paths.
     word: AtomicU64,
-    details: Mutex<Arc<Status>>,
+    kind: Arc<str>,
+    group: Option<Arc<str>>,
+    details: Mutex<Details>,
     slot: ArcSwapOption<Published>,
     /// The newest generation that was cut off.
     cut: AtomicU64,
     /// The service has left the application.
     retired: AtomicBool,
-    changed: Notify,
+    changed: Bell,
     /// What is counted over all generations.
     pub(crate) tally: Tally,
     families: Arc<Families>,
     /// Made for the first who registers something.
     metrics: OnceLock<Arc<Store>>,
+}
+
+/// What changes of one service, and how it is shown.
+#[derive(Debug)]
+struct Details {
+    facts: Facts,
+    /// Made for the first who reads.
+    shown: Option<Arc<Status>>,
 }
 
 /// An instance that other services may use.
@@ -79,16 +96,25 @@ const GENERATION_SHIFT: u32 = STATE_BITS + 1;
 // === impl Cell ===
 
 impl Cell {
-    pub(crate) fn new(id: ServiceId, status: Status, families: Arc<Families>) -> Self {
+    pub(crate) fn new(
+        id: ServiceId,
+        name: ServiceName,
+        kind: Arc<str>,
+        group: Option<Arc<str>>,
+        facts: Facts,
+        families: Arc<Families>,
+    ) -> Self {
         Self {
             id,
-            name: status.name.clone(),
-            word: AtomicU64::new(pack(&status)),
-            details: Mutex::new(Arc::new(status)),
+            name,
+            kind,
+            group,
+            word: AtomicU64::new(pack(&facts)),
+            details: Mutex::new(Details { facts, shown: None }),
             slot: ArcSwapOption::empty(),
             cut: AtomicU64::new(0),
             retired: AtomicBool::new(false),
-            changed: Notify::new(),
+            changed: Bell::default(),
             tally: Tally::default(),
             families,
             metrics: OnceLock::new(),
@@ -97,9 +123,8 @@ impl Cell {
 
     /// A cell outside every application, for tests.
     pub(crate) fn detached(name: ServiceName) -> Arc<Self> {
-        let now = Clock::system().now();
-        let status = Status::initial(name, "test".into(), now);
-        Arc::new(Self::new(ServiceId(0), status, Arc::default()))
+        let facts = Facts::initial(Clock::system().now());
+        Arc::new(Self::new(ServiceId(0), name, "test".into(), None, facts, Arc::default()))
     }
 
     pub(crate) fn id(&self) -> ServiceId {
@@ -137,40 +162,61 @@ impl Cell {
         Generation(self.word.load(Ordering::Acquire) >> GENERATION_SHIFT)
     }
 
+    /// The name of its kind.
+    pub(crate) fn kind(&self) -> &Arc<str> {
+        &self.kind
+    }
+
     pub(crate) fn status(&self) -> Arc<Status> {
-        Arc::clone(&self.details())
-    }
-
-    /// Changes the status. Supervisor only.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Status)) {
         let mut details = self.details();
-        let status = Arc::make_mut(&mut details);
-        change(status);
-        self.word.store(pack(status), Ordering::Release);
-        drop(details);
-        self.changed.notify_waiters();
+        if let Some(shown) = &details.shown {
+            return Arc::clone(shown);
+        }
+        let (name, kind, group) = (self.name.clone(), Arc::clone(&self.kind), self.group.clone());
+        let status = Arc::new(details.facts.status(name, kind, group));
+        details.shown = Some(Arc::clone(&status));
+        status
     }
 
-    fn details(&self) -> MutexGuard<'_, Arc<Status>> {
+    /// Looks at what is known, without making a status of it.
+    ///
+    /// For the supervisor itself and for whoever wants one word of many services: a status made for
+    /// them would be kept for nobody.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Facts) -> T) -> T {
+        look(&self.details().facts)
+    }
+
+    /// Changes what is known. Supervisor only.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Facts)) {
+        let mut details = self.details();
+        change(&mut details.facts);
+        self.word.store(pack(&details.facts), Ordering::Release);
+        let old = details.shown.take();
+        drop(details);
+        drop(old);
+        self.changed.ring();
+    }
+
+    fn details(&self) -> MutexGuard<'_, Details> {
         self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the instance usable for others. The generation's task only.
     pub(crate) fn open(&self, generation: Generation, instance: AnyService, routes: Routed) {
         self.slot.store(Some(Arc::new(Published { generation, instance, routes })));
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     /// Cuts a generation off: from now on `get` fails and requests are refused. Supervisor only.
     pub(crate) fn cut(&self, generation: Generation) {
         self.cut.fetch_max(generation.0, Ordering::AcqRel);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     /// Wakes whoever waits for a service that has left: nothing comes any more. Supervisor only.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -210,8 +256,7 @@ impl Cell {
     }
 
     pub(crate) fn unavailable(&self) -> Unavailable {
-        let restart = self.details().restart;
-        let retry_at = restart.and_then(|restart| restart.next_at);
+        let retry_at = self.look(|facts| facts.rare()?.restart?.next_at);
         Unavailable { service: self.name.clone(), state: self.state(), retry_at }
     }
 
@@ -226,14 +271,14 @@ impl Cell {
         &self,
         mut f: impl FnMut(&Self) -> Option<T>,
     ) -> impl Future<Output = T> {
-        crate::life::wait_for(&self.changed, move || f(self))
+        self.changed.until(move || f(self))
     }
 }
 
 /// Three bits of state, one of readiness, the rest for the generation.
-fn pack(status: &Status) -> u64 {
-    let ready = u64::from(status.ready) << STATE_BITS;
-    status.generation.0 << GENERATION_SHIFT | ready | status.state as u64
+fn pack(facts: &Facts) -> u64 {
+    let ready = u64::from(facts.ready) << STATE_BITS;
+    facts.generation.0 << GENERATION_SHIFT | ready | facts.state as u64
 }
 
 impl std::fmt::Debug for Published {

@@ -103,7 +103,7 @@ impl Context {
             settle_child(guard.life(), &what, outcome.map(ChildOutput::into_result));
             drop(guard);
         };
-        let handle = life.services.spawn(body.instrument(span)).abort_handle();
+        let handle = life.services().spawn(body.instrument(span)).abort_handle();
         if let Some(child) = child {
             life.arm(child, handle);
         }
@@ -147,7 +147,7 @@ impl Context {
         let child = BlockingChild { receiver, life: Arc::clone(&self.life), what: what.clone() };
         if let Some(guard) = self.track(name, Phase::Closed) {
             let span = tracing::Span::current();
-            self.life.services.spawn_blocking(move || {
+            self.life.services().spawn_blocking(move || {
                 let outcome = span.in_scope(|| contain(work));
                 if let Err(Err(panicked)) = sender.send(outcome) {
                     // Nobody awaits it: the generation must know.

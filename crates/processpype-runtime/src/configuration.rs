@@ -8,17 +8,18 @@
 //!    supervisor only takes over what was checked against the book that still holds.
 //! 3. Nothing here is shown by `Debug` but paths and keys.
 
+mod configured;
 mod next;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
+use processpype_config::{Difference, Document, Effective, Layer, Report};
 use processpype_core::ServiceName;
 
+pub use self::configured::{Configured, Joined};
 pub(crate) use self::next::{Next, goes_on_after_stop, next};
-use crate::blueprint::{Options, Spec};
+use crate::directory::Directory;
 use crate::problem::PlanError;
 
 /// How often a change is checked anew because another one came in between.
@@ -26,49 +27,6 @@ use crate::problem::PlanError;
 /// A change is checked beside the loop, against what holds at that moment. Eight tries lose only to
 /// somebody who changes configuration without a pause; the answer is then `busy`.
 pub const CONFIGURE_TRIES: usize = 8;
-
-/// The configuration of one service, checked.
-///
-/// Made by a [`Configurer`], from a specification that was checked and what came over the API:
-/// [`Configured::of`] and [`Configured::with_layer`]. A generation begins with the one that holds
-/// at that moment, and its constructor reads its [`Config`](crate::Config) from the section.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Configured {
-    /// The framework's keys, as they hold.
-    pub options: Arc<Options>,
-    /// The framework's keys, as they are written.
-    pub keys: Section,
-    /// Its own section, everything laid over it; `${…}` is resolved when a generation begins.
-    pub section: Section,
-    /// What came over the API, and lies over everything else. For a framework's key it is in
-    /// `options` already, for its own in `section`.
-    pub layer: Layer,
-    /// Of a service that joined at run time: what it was registered with, in place of a section of
-    /// the file. `None` for those that have been there from the start.
-    pub joined: Option<Arc<Joined>>,
-    /// The document that its section was read from, if that is not the one of the start: a service
-    /// that a reload leaves as it is keeps its own.
-    pub base: Option<Arc<Document>>,
-    /// The secrets in its section, if it was made while the application runs: for redaction.
-    pub secrets: Option<Arc<[String]>>,
-    /// It differs if a secret in the section has changed, also one that is only referred to.
-    fingerprint: u64,
-}
-
-/// What a service was registered with that joined at run time.
-///
-/// It takes the place of a section of the file, for as long as the service is there: a reload does
-/// not touch it, and what comes over the API lies over it.
-#[derive(Clone, Debug, Default)]
-pub struct Joined {
-    /// The name of its kind, if it was made of one that the application knows by name.
-    pub kind: Option<Arc<str>>,
-    /// Its section.
-    pub section: Layer,
-    /// The document whose `defaults` it got.
-    pub document: Document,
-}
 
 /// The configuration of the whole application, as it holds.
 ///
@@ -79,7 +37,10 @@ pub struct Joined {
 pub struct ConfigBook {
     pub(crate) revision: u64,
     pub(crate) document: Document,
-    pub(crate) services: BTreeMap<ServiceName, Arc<Configured>>,
+    /// Who was there when it was made, in the order of names.
+    pub(crate) directory: Arc<Directory>,
+    /// What holds for each of them.
+    pub(crate) services: Box<[Arc<Configured>]>,
 }
 
 /// Checks configuration while an application runs; the roof implements it.
@@ -336,71 +297,6 @@ pub enum ConfigureError {
     Refused(Refused),
 }
 
-// === impl Configured ===
-
-impl Configured {
-    /// Makes the configuration of a service that nobody configured over the API.
-    #[must_use]
-    pub fn of(spec: &Spec) -> Self {
-        Self::sharing(spec, Arc::new(spec.options.clone()))
-    }
-
-    /// The same, with options that somebody else holds too.
-    pub(crate) fn sharing(spec: &Spec, options: Arc<Options>) -> Self {
-        Self {
-            options,
-            keys: spec.keys.clone(),
-            section: spec.section.clone(),
-            layer: Layer::default(),
-            joined: spec.joined.clone(),
-            base: None,
-            secrets: None,
-            fingerprint: spec.fingerprint,
-        }
-    }
-
-    /// Adds what came over the API; it is in options and section already.
-    #[must_use]
-    pub fn with_layer(mut self, layer: Layer) -> Self {
-        self.layer = layer;
-        self
-    }
-
-    /// Whether the secrets in both sections are the same.
-    #[must_use]
-    pub fn has_the_secrets_of(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint
-    }
-
-    /// Whether a generation that began with `other` lives by what this says.
-    pub(crate) fn is_lived_by(&self, other: &Self) -> bool {
-        self.section.says_what(&other.section) && self.fingerprint == other.fingerprint
-    }
-
-    /// Whether the same holds.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.is_lived_by(other) && self.options == other.options
-    }
-
-    /// Whether hangs are looked for in another way, which needs a new generation.
-    pub(crate) fn is_watched_like(&self, other: &Self) -> bool {
-        let watch = |it: &Self| (it.options.heartbeat, it.options.watchdog, it.options.poll_times);
-        watch(self) == watch(other)
-    }
-}
-
-impl fmt::Debug for Configured {
-    /// A number that was made of secrets is not shown either: who may guess could try it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Configured")
-            .field("options", &self.options)
-            .field("section", &self.section)
-            .field("layer", &self.layer)
-            .finish_non_exhaustive()
-    }
-}
-
 // === impl ConfigBook ===
 
 impl ConfigBook {
@@ -418,13 +314,14 @@ impl ConfigBook {
 
     /// Returns what holds for each service, in the order of names.
     pub fn services(&self) -> impl ExactSizeIterator<Item = (&ServiceName, &Arc<Configured>)> {
-        self.services.iter()
+        let names = self.directory.cells().iter().map(|cell| cell.name());
+        names.zip(&self.services)
     }
 
     /// Returns what holds for one service.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<&Arc<Configured>> {
-        self.services.get(name)
+        self.services.get(self.directory.place(name)?)
     }
 }
 

@@ -16,10 +16,10 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::argument::{Argument, Declaration, Resolver, Wiring};
+use crate::argument::{Argument, Declaration, Resolver};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::generation::Making;
+use crate::generation::{Making, Orders};
 use crate::service::{BoxFuture, Service};
 
 /// A function that makes a service from its arguments: `Fn(A, B, …) -> S`, `Result<S>`, or a future
@@ -144,7 +144,7 @@ pub struct Eventual<K>(PhantomData<K>);
 /// The arguments are made when `run` begins, not before: a task has no constructor that could fail.
 pub(crate) struct Task<F, M> {
     function: F,
-    wiring: Arc<Wiring>,
+    orders: Orders,
     marker: PhantomData<fn() -> M>,
 }
 
@@ -268,14 +268,14 @@ functions!(A, B, C, D, E, G, H, I);
 // === impl Task ===
 
 impl<F: TaskFunction<M>, M> Task<F, M> {
-    pub(crate) fn new(function: F, wiring: Arc<Wiring>) -> Self {
-        Self { function, wiring, marker: PhantomData }
+    pub(crate) fn new(function: F, orders: Orders) -> Self {
+        Self { function, orders, marker: PhantomData }
     }
 }
 
 impl<F: TaskFunction<M>, M: 'static> Service for Task<F, M> {
     async fn run(&self, cx: &Context) -> Result {
-        let future = self.function.begin(Resolver::new(&self.wiring, cx))?;
+        let future = self.function.begin(Resolver::new(&self.orders, cx))?;
         future.await
     }
 }

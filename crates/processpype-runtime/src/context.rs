@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::cell::Cell;
 use crate::life::{Life, Phase};
-use crate::message::Reports;
+use crate::message::{Office, Reports};
 use crate::text::shortened;
 use crate::vitals::Watched;
 
@@ -110,8 +110,8 @@ impl Context {
         let name = ServiceName::new(name).expect("a test names its service validly");
         let cell = Cell::detached(name);
         let services = tokio::runtime::Handle::current();
-        let (generation, nowhere) = (Generation(1), Reports::nowhere());
-        Self::new(Arc::new(Life::new(cell, generation, services, nowhere, watched)))
+        let office = Arc::new(Office { services, reports: Reports::nowhere() });
+        Self::new(Arc::new(Life::new(cell, Generation(1), office, watched)))
     }
 
     /// Makes a [detached](Self::detached) context that can be asked to stop, for a unit test of
@@ -224,8 +224,11 @@ impl Context {
     /// That is after the requests in flight have finished, or their share of the time is over:
     /// while it is pending, `run` goes on serving them. A child that must know earlier has nothing
     /// to ask.
-    pub async fn stopping(&self) {
-        self.life.reached(Phase::Stopping).await;
+    ///
+    /// It is no `async fn`, which would keep its arguments twice: every service that does nothing
+    /// but wait for its end has one of these.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.life.reached(Phase::Stopping)
     }
 
     /// Returns whether the service has been asked to end its work.

@@ -8,23 +8,28 @@
 //!    this order, and not the ids that the loop knows.
 //! 3. In [`Places`] a place is empty from the moment a service has left until one joins in it.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use processpype_core::ServiceName;
 
 use crate::cell::Cell;
 use crate::layout::Layout;
 
 /// Every service, as readers find it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Directory {
-    cells: Vec<Arc<Cell>>,
-    by_name: HashMap<ServiceName, usize, FixedState>,
+    cells: Box<[Arc<Cell>]>,
+    by_name: HashSet<ByName, FixedState>,
     layout: Arc<Layout>,
 }
+
+/// A cell, which is found by the name in it.
+#[derive(Debug)]
+struct ByName(Arc<Cell>);
 
 /// What the loop keeps for each service, by its id.
 #[derive(Debug)]
@@ -33,11 +38,12 @@ pub(crate) struct Places<T>(Vec<Option<T>>);
 // === impl Directory ===
 
 impl Directory {
-    /// Makes the directory of `cells`; `layout` is in the order of names.
-    pub(crate) fn new(mut cells: Vec<Arc<Cell>>, layout: Layout) -> Self {
-        cells.sort_by(|one, other| one.name().cmp(other.name()));
-        let names = cells.iter().map(|cell| cell.name().clone());
-        let by_name = names.enumerate().map(|(place, name)| (name, place)).collect();
+    /// Makes the directory of `cells`; they and `layout` are in the order of names.
+    pub(crate) fn new(cells: impl Into<Box<[Arc<Cell>]>>, layout: Layout) -> Self {
+        let cells = cells.into();
+        debug_assert!(cells.is_sorted_by(|one, other| one.name() < other.name()));
+        #[expect(clippy::mutable_key_type, reason = "a cell's name never changes")]
+        let by_name = cells.iter().map(|cell| ByName(Arc::clone(cell))).collect();
         Self { cells, by_name, layout: Arc::new(layout) }
     }
 
@@ -46,13 +52,40 @@ impl Directory {
     }
 
     pub(crate) fn cell(&self, name: &str) -> Option<&Arc<Cell>> {
-        self.cells.get(*self.by_name.get(name)?)
+        self.by_name.get(name).map(|found| &found.0)
+    }
+
+    /// Returns where a service stands in the order of names.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.cells.binary_search_by(|cell| cell.name().as_str().cmp(name)).ok()
     }
 
     pub(crate) fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
 }
+
+// === impl ByName ===
+
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.name().as_str()
+    }
+}
+
+impl Hash for ByName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name().as_str().hash(state);
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name() == other.0.name()
+    }
+}
+
+impl Eq for ByName {}
 
 // === impl Places ===
 

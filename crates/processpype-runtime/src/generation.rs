@@ -11,14 +11,15 @@
 //!
 //! # How it reads
 //!
-//! [`live_unseen`] is the life from top to bottom: construct, start, run, tear down. Each step
-//! gives back how it [`Ended`], and nothing in the later ones asks why the earlier ones did. A stop
-//! can come at any await; `select!` is biased towards it, so a stop that was asked for wins over a
-//! success at the same moment.
+//! [`Step::poll`](step::Step) is the life from top to bottom: come (construct, start), run, tear
+//! down. Each step gives back how it [`Ended`], and nothing in the later ones asks why the earlier
+//! ones did. A stop can come at any await, and is looked for first, so a stop that was asked for
+//! wins over a success at the same moment.
 //!
 //! All user code runs contained. A panic is an ending like an error, with another kind, and the
 //! teardown goes on.
 
+mod step;
 mod teardown;
 
 use std::future::Future;
@@ -27,28 +28,28 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use processpype_core::{ErrorKind, Exit};
 use tokio::time::Instant;
-use tracing::{Instrument as _, Span};
+use tracing::Span;
 
-use self::teardown::{teardown, wind_down};
+pub(crate) use self::step::live;
+use crate::argument::Wiring;
 use crate::cell::Routed;
+use crate::configuration::Configured;
 use crate::context::Context;
-use crate::diagnosis;
 use crate::error::Result;
 use crate::failure::Failure;
-use crate::kind::Kind;
-use crate::life::{Call, Interruption, Life, Phase};
+use crate::life::{Interruption, Life, Phase};
 use crate::message::{Ending, Message};
 use crate::panic::{Contained, Panicked, contain};
-use crate::reconfigure;
 use crate::routes::Mounted;
 use crate::service::{BoxFuture, ErasedService};
-use crate::vitals::{Stage, own_polled};
+use crate::vitals::Stage;
 
 /// What a generation needs to know beside its life.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
-    pub(crate) kind: Arc<Kind>,
-    pub(crate) wiring: Arc<crate::argument::Wiring>,
+    pub(crate) wiring: Arc<Wiring>,
+    /// What held when it began.
+    pub(crate) configured: Arc<Configured>,
 }
 
 /// How the part of a life before its teardown ended.
@@ -67,47 +68,6 @@ pub(crate) enum Making {
     Now(Result<Arc<dyn ErasedService>>),
     /// The rest of it is to be awaited.
     Later(BoxFuture<'static, Result<Arc<dyn ErasedService>>>),
-}
-
-/// Lives one generation, in its span; its polls can be seen from outside.
-///
-/// One box, so that the runtime's task has room for a pointer alone: a task is laid out in steps of
-/// 128 bytes. What is in the box is there once for every service that runs. So the parts of a life
-/// borrow from here, and none of them is an `async fn`, which would keep its arguments twice.
-pub(crate) fn live(life: Arc<Life>, orders: Orders, span: Span) -> BoxFuture<'static, ()> {
-    let farewell = Farewell { life: Some(Arc::clone(&life)) };
-    let cx = Context::new(life);
-    let seen = async move {
-        let mut all = std::pin::pin!(live_unseen(&cx, &orders));
-        let ending =
-            std::future::poll_fn(|task| own_polled(&cx.life, || all.as_mut().poll(task))).await;
-        farewell.say(ending);
-    };
-    Box::pin(seen.instrument(span))
-}
-
-/// The life itself, whose polls nobody sees yet.
-///
-/// Its room is that of its largest phase, `run`. What begins and ends a life has boxes of its own,
-/// for as long as it takes.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
-fn live_unseen<'a>(
-    cx: &'a Context,
-    orders: &'a Orders,
-) -> impl Future<Output = Ending> + Send + 'a {
-    async move {
-        // Nothing of a phase that is over may be left in scope: it would keep its room.
-        let service = match construct(cx, orders).await {
-            Ok(service) => service,
-            Err(ended) => return Box::pin(without_service(&cx.life, ended)).await,
-        };
-        cx.life.vitals.enter(Stage::Start);
-        if let Err(ended) = start(cx, &service).await {
-            return Box::pin(teardown(cx, orders, service, Stopped::without_run(ended))).await;
-        }
-        let stopped = run(cx, orders, &service).await;
-        Box::pin(teardown(cx, orders, service, stopped)).await
-    }
 }
 
 /// Calls the constructor, and awaits it if there is something to await.
@@ -130,7 +90,7 @@ fn begin(cx: &Context, orders: &Orders) -> Result<Making, Ended> {
     if cx.life.stop_by().is_some() {
         return Err(Ended::Asked);
     }
-    let called = contain(|| orders.kind.make.make(&orders.wiring, cx));
+    let called = contain(|| orders.wiring.kind.make.make(orders, cx));
     settle("constructor", ErrorKind::StartFailed, called).map_err(Ended::failed)
 }
 
@@ -218,7 +178,7 @@ impl Stopped {
     }
 
     /// A child has failed while `run` was going on.
-    fn by_child(cx: &Context, orders: &Orders, mut run: Running<'_>, failure: Failure) -> Self {
+    fn by_child(cx: &Context, orders: &Orders, mut run: Running, failure: Failure) -> Self {
         // If `run` has ended as well, that is how it ended.
         if let Some(outcome) = (&mut run).now_or_never() {
             cx.life.fail_child(failure);
@@ -227,49 +187,6 @@ impl Stopped {
         // The first failure counts; a panic of what is dropped is logged.
         drop(run);
         Self::without_run(Ended::failed(failure))
-    }
-}
-
-/// Runs until the service ends by itself or is asked to stop; then drains and ends `run`.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
-fn run<'a>(
-    cx: &'a Context,
-    orders: &'a Orders,
-    service: &'a Arc<dyn ErasedService>,
-) -> impl Future<Output = Stopped> + Send + 'a {
-    async move {
-        cx.life.vitals.enter(Stage::Run);
-        let mut running = Contained::new(service.run(cx));
-        let by = loop {
-            let call = tokio::select! {
-                biased;
-                call = cx.life.called() => call,
-                outcome = &mut running => {
-                    return Stopped::without_run(Ended::of_run(outcome, orders));
-                }
-            };
-            match call {
-                Call::Interrupted(Interruption::Asked(by)) => break by,
-                Call::Interrupted(Interruption::ChildFailed(failure)) => {
-                    return Stopped::by_child(cx, orders, running, failure);
-                }
-                // A service that runs does not carry the room for these about.
-                Call::Offered(offer) => {
-                    let offered = reconfigure::offer(cx, &**service, offer, &mut running);
-                    if let Some(outcome) = Box::pin(offered).await {
-                        return Stopped::without_run(Ended::of_run(outcome, orders));
-                    }
-                }
-                Call::Asked(questions) => {
-                    let asked = diagnosis::ask(cx, &**service, questions, &mut running);
-                    if let Some(outcome) = Box::pin(asked).await {
-                        return Stopped::without_run(Ended::of_run(outcome, orders));
-                    }
-                }
-            }
-        };
-        // A service that runs does not carry the room for its end about.
-        Box::pin(wind_down(&cx.life, running, by)).await
     }
 }
 
@@ -314,7 +231,7 @@ impl Making {
 
 impl Ended {
     fn of_run(outcome: Result<Result, Panicked>, orders: &Orders) -> Self {
-        let (exit, failure) = unasked(outcome, orders.wiring.configured.options.oneshot);
+        let (exit, failure) = unasked(outcome, orders.configured.options.oneshot);
         Self::Unasked(exit, failure)
     }
 
@@ -354,7 +271,7 @@ struct Farewell {
 }
 
 impl Farewell {
-    fn say(mut self, ending: Ending) {
+    fn say(&mut self, ending: Ending) {
         if let Some(life) = self.life.take() {
             life.report(Message::Gone(life.cell_id(), life.generation, ending));
         }
@@ -381,7 +298,7 @@ impl Drop for Farewell {
         if life.is_untracked() {
             life.report(gone);
         } else {
-            let services = life.services.clone();
+            let services = life.services().clone();
             services.spawn(async move {
                 life.untracked().await;
                 life.report(gone);
@@ -391,4 +308,4 @@ impl Drop for Farewell {
 }
 
 /// `run`, contained.
-type Running<'a> = Contained<BoxFuture<'a, Result>>;
+type Running = Contained<BoxFuture<'static, Result>>;

@@ -8,7 +8,6 @@
 //!    cycle through them is refused with their origin.
 //! 3. Members that are disabled stay in the list and are skipped by those edges.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use processpype_core::{
@@ -16,6 +15,7 @@ use processpype_core::{
 };
 
 use crate::blueprint::{EdgeOrigin, Spec};
+use crate::names::Names;
 use crate::problem::{PlanCode, PlanProblem};
 
 /// Services that are restarted together, as code or the file says.
@@ -54,7 +54,7 @@ pub struct NamedGroup {
 /// Returns the groups of which everything is right; the rest are problems.
 pub(crate) fn check(
     specs: &[GroupSpec],
-    by_name: &HashMap<String, ServiceId>,
+    names: &Names,
     problems: &mut Vec<PlanProblem>,
 ) -> Vec<NamedGroup> {
     let mut groups: Vec<NamedGroup> = Vec::new();
@@ -62,14 +62,14 @@ pub(crate) fn check(
         problems.extend(check_name(spec, &groups));
         let mut members = Vec::new();
         for name in &spec.members {
-            match by_name.get(name) {
-                Some(&member) if members.contains(&member) => problems.push(twice(spec, name)),
-                Some(&member) => {
+            match names.get(name) {
+                Some(member) if members.contains(&member) => problems.push(twice(spec, name)),
+                Some(member) => {
                     let other = groups.iter().find(|group| group.members.contains(&member));
                     problems.extend(other.map(|other| in_two(spec, name, other)));
                     members.push(member);
                 }
-                None => problems.push(unknown(spec, name, by_name)),
+                None => problems.push(unknown(spec, name, names)),
             }
         }
         if spec.members.is_empty() || spec.members.len() > MAX_MEMBERS {
@@ -113,11 +113,9 @@ fn check_name(spec: &GroupSpec, before: &[NamedGroup]) -> Option<PlanProblem> {
     })
 }
 
-fn unknown(spec: &GroupSpec, name: &str, by_name: &HashMap<String, ServiceId>) -> PlanProblem {
+fn unknown(spec: &GroupSpec, name: &str, names: &Names) -> PlanProblem {
     let message = format!("{} has the member `{name}`, but there is no such service", place(spec));
-    let mut names: Vec<&str> = by_name.keys().map(String::as_str).collect();
-    names.sort_unstable();
-    let help = match processpype_config::nearest(name, names.iter().copied()) {
+    let help = match processpype_config::nearest(name, names.sorted()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "members are names of services".to_owned(),
     };

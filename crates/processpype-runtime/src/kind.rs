@@ -16,13 +16,13 @@ use std::sync::Arc;
 
 use processpype_core::{InvalidName, ServiceName};
 
-use crate::argument::{ConfigType, Declaration, Resolver, Wiring};
+use crate::argument::{ConfigType, Declaration, Resolver};
 use crate::cell::AnyService;
 use crate::constructor::{Constructor, Task, TaskFunction};
 use crate::context::Context;
 use crate::dep::Face;
 use crate::error::Result;
-use crate::generation::Making;
+use crate::generation::{Making, Orders};
 
 /// A kind of service. Its instances differ in name and configuration.
 ///
@@ -51,7 +51,7 @@ pub struct Kind {
 
 /// Makes an instance of a kind for one generation.
 pub(crate) trait Make: Send + Sync + std::fmt::Debug {
-    fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making>;
+    fn make(&self, orders: &Orders, cx: &Context) -> Result<Making>;
 }
 
 // === impl Kind ===
@@ -139,8 +139,8 @@ struct MakeService<C, M> {
 }
 
 impl<C: Constructor<M>, M> Make for MakeService<C, M> {
-    fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making> {
-        Ok(self.constructor.construct(Resolver::new(wiring, cx))?.erased())
+    fn make(&self, orders: &Orders, cx: &Context) -> Result<Making> {
+        Ok(self.constructor.construct(Resolver::new(orders, cx))?.erased())
     }
 }
 
@@ -150,8 +150,8 @@ struct MakeTask<F, M> {
 }
 
 impl<F: TaskFunction<M>, M: 'static> Make for MakeTask<F, M> {
-    fn make(&self, wiring: &Arc<Wiring>, _: &Context) -> Result<Making> {
-        let task: Task<F, M> = Task::new(self.function.clone(), Arc::clone(wiring));
+    fn make(&self, orders: &Orders, _: &Context) -> Result<Making> {
+        let task: Task<F, M> = Task::new(self.function.clone(), orders.clone());
         Ok(Making::Now(Ok(Arc::new(task))))
     }
 }

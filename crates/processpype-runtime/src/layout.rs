@@ -51,7 +51,7 @@ pub struct LaidOut {
     pub kind: Arc<str>,
     /// What makes it: also what its configuration looks like, and whether it may have routes.
     pub made_by: Arc<Kind>,
-    /// The rules that it lives by; one value for all services in a row that have the same.
+    /// The rules that it lives by; one value for as many services as have the same.
     pub options: Arc<Options>,
 }
 
@@ -61,13 +61,11 @@ impl Layout {
     /// Takes what does not change from a checked application.
     #[must_use]
     pub fn of(blueprint: &Blueprint) -> Self {
-        let mut last: Option<Arc<Options>> = None;
-        let services = blueprint.specs().iter().map(|spec| {
-            let same = last.take().filter(|last| **last == spec.options);
-            let options = same.unwrap_or_else(|| Arc::new(spec.options.clone()));
-            last = Some(Arc::clone(&options));
-            let (name, kind) = (spec.name.clone(), Arc::clone(&spec.kind_name));
-            LaidOut { name, kind, made_by: Arc::clone(&spec.kind), options }
+        let services = blueprint.specs().iter().map(|spec| LaidOut {
+            name: spec.name.clone(),
+            kind: Arc::clone(&spec.kind_name),
+            made_by: Arc::clone(&spec.kind),
+            options: Arc::clone(&spec.options),
         });
         let services = services.collect();
         let (edges, groups) = (blueprint.edges().to_vec(), blueprint.groups().to_vec());

@@ -26,6 +26,7 @@
 //! | what test kits see | `watch` |
 
 mod argument;
+mod bell;
 mod binding;
 mod blueprint;
 mod cell;
@@ -40,6 +41,7 @@ mod dep;
 mod diagnosis;
 mod directory;
 mod error;
+mod facts;
 mod failure;
 mod generation;
 mod group;
@@ -53,6 +55,7 @@ mod life;
 mod manager;
 mod message;
 mod metrics;
+mod names;
 mod newcomer;
 mod operation;
 mod panic;

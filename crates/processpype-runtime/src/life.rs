@@ -24,8 +24,8 @@
 //! # Locks
 //!
 //! One short lock guards what is rarely touched, and is never held over an await or over user code.
-//! What is asked often (the phase) is an atomic beside it. Waiters are woken after every change and
-//! look again; they register before they look, so no change is missed.
+//! What is asked often (the phase) is an atomic beside it. Who waits is woken after every change
+//! and looks again (`bell.rs`).
 
 mod calls;
 
@@ -35,15 +35,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use processpype_core::Generation;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub(crate) use self::calls::{Call, Interruption};
+use crate::bell::{Ring as _, TaskBell};
 use crate::cell::Cell;
 use crate::diagnosis::Question;
 use crate::failure::Failure;
-use crate::message::{Message, Reports};
+use crate::message::{Message, Office};
 use crate::reconfigure::Offer;
 use crate::remains::{Asked, Blocked, Remains};
 use crate::vitals::{Vitals, Watched};
@@ -75,12 +75,11 @@ pub(crate) enum Phase {
 pub(crate) struct Life {
     pub(crate) cell: Arc<Cell>,
     pub(crate) generation: Generation,
-    pub(crate) services: Handle,
     pub(crate) vitals: Vitals,
-    reports: Reports,
+    office: Arc<Office>,
     phase: AtomicU8,
     /// What was asked, the phase, a child's failure; once it drains, the last child or request too.
-    changed: Notify,
+    pub(crate) changed: TaskBell,
     control: Mutex<Control>,
     /// A change of health was reported and not yet taken.
     nudged: AtomicBool,
@@ -165,22 +164,25 @@ impl Life {
     pub(crate) fn new(
         cell: Arc<Cell>,
         generation: Generation,
-        services: Handle,
-        reports: Reports,
+        office: Arc<Office>,
         watched: Watched,
     ) -> Self {
         Self {
             cell,
             generation,
-            services,
             vitals: Vitals::new(watched),
-            reports,
+            office,
             phase: AtomicU8::new(Phase::Serving as u8),
-            changed: Notify::new(),
+            changed: TaskBell::default(),
             control: Mutex::default(),
             nudged: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
         }
+    }
+
+    /// The runtime of the services.
+    pub(crate) fn services(&self) -> &Handle {
+        &self.office.services
     }
 
     /// Asks the generation to stop by `by`. Supervisor only.
@@ -190,7 +192,7 @@ impl Life {
         end.stop_by.get_or_insert(by);
         end.asked_at.get_or_insert_with(Instant::now);
         drop(control);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     pub(crate) fn stop_by(&self) -> Option<Instant> {
@@ -198,13 +200,14 @@ impl Life {
     }
 
     pub(crate) fn asked_to_stop(&self) -> impl Future<Output = Instant> + '_ {
-        wait_for(&self.changed, || self.stop_by())
+        self.changed.until(|| self.stop_by())
     }
 
+    /// Enters a phase. Called by the generation's own task, which looks again by itself.
     pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {
         self.control().end().deadline = Some(deadline);
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
-        self.changed.notify_waiters();
+        self.changed.ring_others();
     }
 
     /// Whether the phase has been reached, or passed.
@@ -214,7 +217,7 @@ impl Life {
 
     /// Resolves when the phase has been reached, or passed.
     pub(crate) fn reached(&self, phase: Phase) -> impl Future<Output = ()> + '_ {
-        wait_for(&self.changed, move || self.is_in(phase).then_some(()))
+        self.changed.until(move || self.is_in(phase).then_some(()))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -232,7 +235,7 @@ impl Life {
         change(&mut self.control().more().health);
         self.has_spoken.store(true, Ordering::Release);
         if !self.nudged.swap(true, Ordering::AcqRel) {
-            self.reports.send(Message::Health(self.cell_id(), self.generation));
+            self.office.reports.send(Message::Health(self.cell_id(), self.generation));
         }
     }
 
@@ -246,7 +249,7 @@ impl Life {
     }
 
     pub(crate) fn report(&self, message: Message) {
-        self.reports.send(message);
+        self.office.reports.send(message);
     }
 
     pub(crate) fn cell_id(&self) -> processpype_core::ServiceId {
@@ -256,7 +259,7 @@ impl Life {
     /// A child failed: the generation fails with it. The first failure counts.
     pub(crate) fn fail_child(&self, failure: Failure) {
         self.control().more().child_failure.get_or_insert(failure);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     /// Returns the failure of a child that nobody has told yet.
@@ -310,17 +313,17 @@ impl Life {
 
     /// Resolves when no handler runs and no streamed body is on its way.
     pub(crate) fn requests_ended(&self) -> impl Future<Output = ()> + '_ {
-        wait_for(&self.changed, || (self.control().requests() == 0).then_some(()))
+        self.changed.until(|| (self.control().requests() == 0).then_some(()))
     }
 
     /// Waits until nothing of the generation is left but its own task.
     pub(crate) fn untracked(&self) -> impl Future<Output = ()> + '_ {
-        wait_for(&self.changed, || self.is_untracked().then_some(()))
+        self.changed.until(|| self.is_untracked().then_some(()))
     }
 
     /// Resolves when no child runs; new ones may come while `run` lives.
     pub(crate) fn children_ended(&self) -> impl Future<Output = ()> + '_ {
-        wait_for(&self.changed, || (!self.has_children()).then_some(()))
+        self.changed.until(|| (!self.has_children()).then_some(()))
     }
 
     /// Whether a child runs.
@@ -414,27 +417,6 @@ impl Control {
     }
 }
 
-/// Waits until `f` gives a value; asks again whenever `notify` tells of a change.
-///
-/// It is no `async fn`, and neither are the waits above: each of those would keep its arguments
-/// twice, and every service has several of these futures in it.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
-pub(crate) fn wait_for<T>(
-    notify: &Notify,
-    mut f: impl FnMut() -> Option<T>,
-) -> impl Future<Output = T> {
-    async move {
-        loop {
-            let mut changed = std::pin::pin!(notify.notified());
-            changed.as_mut().enable();
-            if let Some(value) = f() {
-                return value;
-            }
-            changed.await;
-        }
-    }
-}
-
 // === impl Guard ===
 
 impl Guard {
@@ -467,7 +449,7 @@ impl Drop for Guard {
         drop(control);
         // Nobody waits for it earlier; whoever does has entered the phase before looking.
         if idle && self.life.is_in(Phase::Draining) {
-            self.life.changed.notify_waiters();
+            self.life.changed.ring();
         }
     }
 }

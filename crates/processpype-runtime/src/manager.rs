@@ -30,6 +30,7 @@ use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
+use crate::bell::{Bell, Ring as _};
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
 use crate::configuration::{ConfigBook, Configurer};
@@ -108,7 +109,7 @@ pub(crate) struct Shared {
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
-    pub(crate) changed: Notify,
+    pub(crate) changed: Bell,
     /// What was asked of the whole application, as an [`Asked`]; 0 = nothing new.
     asked: AtomicU8,
     asked_now: Notify,
@@ -144,7 +145,7 @@ impl Manager {
     /// change: ask again for news.
     #[must_use]
     pub fn status(&self, name: &str) -> Option<Arc<Status>> {
-        self.cell(name).map(|cell| cell.status())
+        self.look(name, Cell::status)
     }
 
     /// Returns what changes only when a service joins or leaves: services, edges, groups.
@@ -160,7 +161,7 @@ impl Manager {
     /// `None` if there is no such service.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<ServiceState> {
-        self.cell(name).map(|cell| cell.state())
+        self.look(name, Cell::state)
     }
 
     /// Returns what is known about every service, in the order of names.
@@ -396,7 +397,7 @@ impl Manager {
     /// that is not there. It does not mean that all is well.
     pub async fn settled(&self) {
         let done = || (self.is_settled() || self.is_closing()).then_some(());
-        crate::life::wait_for(&self.shared.changed, done).await;
+        self.shared.changed.until(done).await;
     }
 
     /// Waits until the version is not `seen` any more, and returns it.
@@ -409,11 +410,16 @@ impl Manager {
     /// again. Changes that come while rendering are not missed, and many of them are one.
     pub async fn changed(&self, seen: u64) -> u64 {
         let other = || Some(self.version()).filter(|now| *now != seen);
-        crate::life::wait_for(&self.shared.changed, other).await
+        self.shared.changed.until(other).await
     }
 
     fn cell(&self, name: &str) -> Option<Arc<Cell>> {
         self.shared.directory.load().cell(name).cloned()
+    }
+
+    /// Looks at a service, without counting one more who holds it.
+    fn look<T>(&self, name: &str, look: impl FnOnce(&Cell) -> T) -> Option<T> {
+        self.shared.directory.load().cell(name).map(|cell| look(cell))
     }
 }
 

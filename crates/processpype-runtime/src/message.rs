@@ -15,6 +15,7 @@
 use std::sync::Arc;
 
 use processpype_core::{Exit, Generation, ServiceId};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::configuration::Configured;
@@ -56,6 +57,13 @@ pub(crate) struct Ending {
 /// The sending side of the supervisor's queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Reports(Option<mpsc::Sender<Message>>);
+
+/// Where the generations of an application run, and to whom they report: the same for all of them.
+#[derive(Debug)]
+pub(crate) struct Office {
+    pub(crate) services: Handle,
+    pub(crate) reports: Reports,
+}
 
 // === impl Message ===
 

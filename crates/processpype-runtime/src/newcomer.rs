@@ -231,12 +231,11 @@ impl Spec {
         Self {
             kind_name: name.as_str().into(),
             section: processpype_config::Section::empty(&format!("services.{name}")),
-            keys: processpype_config::Section::empty(&format!("services.{name}")),
             fingerprint: 0,
             joined: None,
             name,
             kind,
-            options: crate::blueprint::Options::default(),
+            options: Arc::default(),
             uses: Vec::new(),
             depends_on: Vec::new(),
             edges: Vec::new(),

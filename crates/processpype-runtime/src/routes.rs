@@ -265,7 +265,7 @@ impl Mounted {
         async move {
             let (answer, guard) = begun?;
             let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
-            let outcome = match is_here(&served.life.services) {
+            let outcome = match is_here(served.life.services()) {
                 true => served.watch(answer, guard).await,
                 false => Arc::clone(&self).watch_there(answer, guard).await,
             };
@@ -288,7 +288,7 @@ impl Mounted {
 
     /// As [`Served::watch`], on the services' runtime: the handler is dropped there, too.
     async fn watch_there(self: Arc<Self>, answer: Handler, guard: Guard) -> Option<Watched> {
-        let host = Host::new(guard.life().services.clone());
+        let host = Host::new(guard.life().services().clone());
         let carried = async move { self.served.as_ref()?.watch(answer, guard).await };
         host.carry(carried).await.ok().flatten()
     }

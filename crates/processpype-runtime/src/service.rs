@@ -262,7 +262,7 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// [`Service`] without its type.
 pub(crate) trait ErasedService: Send + Sync + 'static {
     fn start<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result>;
-    fn run<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result>;
+    fn run(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result>;
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result>;
     fn reconfigure<'a>(
         &'a self,
@@ -280,8 +280,8 @@ impl<S: Service> ErasedService for S {
         Box::pin(async move { Service::start(self, cx).await })
     }
 
-    fn run<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
-        Box::pin(async move { Service::run(self, cx).await })
+    fn run(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result> {
+        Box::pin(async move { Service::run(&*self, &cx).await })
     }
 
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {

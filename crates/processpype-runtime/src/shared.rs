@@ -27,7 +27,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Shared<T: ?Sized>(Arc<T>);
 
-/// All shared values of an application, by type.
+/// All shared values of an application, by type. Cheap to clone.
 ///
 /// ```
 /// use processpype_runtime::SharedValues;
@@ -37,7 +37,7 @@ pub struct Shared<T: ?Sized>(Arc<T>);
 /// assert!(!values.insert("another".to_owned()), "one value of each type");
 /// ```
 #[derive(Clone, Default)]
-pub struct SharedValues(BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>);
+pub struct SharedValues(Arc<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>);
 
 // === impl Shared ===
 
@@ -77,7 +77,7 @@ impl SharedValues {
         let id = TypeId::of::<T>();
         let free = !self.0.contains_key(&id);
         if free {
-            self.0.insert(id, Arc::new(value));
+            Arc::make_mut(&mut self.0).insert(id, Arc::new(value));
         }
         free
     }

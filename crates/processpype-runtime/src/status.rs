@@ -5,7 +5,7 @@
 //! 1. A snapshot is whole: it is made by the supervisor between two steps, and replaced, not
 //!    changed.
 //! 2. Its texts are public. What a failed service told beyond that is in the log.
-//! 3. What few services have is behind a pointer: there are as many statuses as services.
+//! 3. It is made for who reads it, of what the supervisor keeps (`facts.rs`).
 //! 4. Beside the five states there is no sixth: waiting, backing off, completed and given up are
 //!    fields beside `stopped` and `error`.
 
@@ -142,33 +142,4 @@ pub struct Past {
     pub started: Timestamp,
     /// When nothing was left of it.
     pub ended: Timestamp,
-}
-
-// === impl Status ===
-
-impl Status {
-    /// The status of a service that has never been started.
-    pub(crate) fn initial(name: ServiceName, kind: Arc<str>, now: Timestamp) -> Self {
-        Self {
-            name,
-            kind,
-            state: ServiceState::Stopped,
-            ready: false,
-            generation: Generation(0),
-            since: now,
-            desired: Desired::Stopped,
-            enabled: true,
-            is_configured: true,
-            completed: false,
-            group: None,
-            waiting_on: Vec::new(),
-            restart: None,
-            error: None,
-            last_error: None,
-            degraded: None,
-            metadata: BTreeMap::new(),
-            acted: None,
-            history: Vec::new(),
-        }
-    }
 }

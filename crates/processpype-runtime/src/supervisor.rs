@@ -38,6 +38,7 @@ mod pausing;
 mod publish;
 mod recovery;
 mod reloading;
+mod service;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};
@@ -49,22 +50,18 @@ use processpype_core::{
     ServiceState, Timer,
 };
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::argument::Wiring;
 use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::configuration::Configured;
 use crate::directory::Places;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
-use crate::kind::Kind;
 use crate::life::Life;
 use crate::manager::Shared;
-use crate::message::{Ending, Message, Reports};
-use crate::operation::{Mark, Order, Waiting};
+use crate::message::{Ending, Message, Office};
+use crate::operation::{Order, Waiting};
 use crate::timers::{Due, Timers};
 use crate::vitals::Watched;
 
@@ -77,6 +74,7 @@ pub use self::pausing::PAUSE_MAX;
 pub(crate) use self::recovery::seconds;
 pub(crate) use self::reloading::ReloadOrder;
 pub use self::reloading::Reloading;
+use self::service::Service;
 
 /// How many messages of one source are taken before the others are looked at.
 const BATCH: usize = 32;
@@ -84,6 +82,9 @@ const BATCH: usize = 32;
 /// After how many messages, commands and timers the loop lets others on its thread go on: the
 /// control plane waits for some of a storm, a millisecond or two, and never for its end.
 const SHARE: usize = 32;
+
+/// For how many actions room is kept; a step of all services at once is rare.
+const ACTIONS_KEPT: usize = 1024;
 
 /// How many operations may wait for their end.
 ///
@@ -115,7 +116,7 @@ pub struct Supervisor {
     timers: Timers,
     messages: mpsc::Receiver<Message>,
     commands: mpsc::Receiver<Order>,
-    reports: Reports,
+    office: Arc<Office>,
     operations: HashMap<OperationId, Waiting>,
     next_operation: u64,
     /// The requests that were given under a key, for as long as their operations are known.
@@ -138,28 +139,6 @@ pub struct Supervisor {
     closing: closing::Closing,
     /// A status has changed, and who waits for any change has not been told.
     has_touched: bool,
-}
-
-/// What the supervisor knows of one service beside the machine.
-#[derive(Debug)]
-struct Service {
-    kind: Arc<Kind>,
-    configured: Arc<Configured>,
-    wiring: Arc<Wiring>,
-    life: Option<Arc<Life>>,
-    task: Option<AbortHandle>,
-    /// The failure of the current or last generation, until its end is published.
-    failure: Option<Failure>,
-    /// What the generation was doing when it was ended by force or given up.
-    remains: Option<Box<str>>,
-    started: crate::clock::Timestamp,
-    restarts: recovery::Restarts,
-    /// If it is watched, or has said something that is shown with what is watched.
-    watch: Option<Box<watch::Watch>>,
-    /// The last operation that this service was part of.
-    mark: Option<Mark>,
-    /// The change of its configuration that is under way.
-    changing: Option<OperationId>,
 }
 
 // === impl Supervisor ===
@@ -217,7 +196,7 @@ impl Supervisor {
     /// in between; the journal wakes its own readers event by event.
     fn wake_readers(&mut self) {
         if std::mem::take(&mut self.has_touched) {
-            self.shared.changed.notify_waiters();
+            self.shared.changed.ring();
         }
     }
 
@@ -243,7 +222,7 @@ impl Supervisor {
                 machine.generation(id) != generation || !machine.is_alive(id)
             }
             Due::Offer(id, operation) => {
-                services.get(id.index()).is_none_or(|it| it.changing != Some(operation))
+                services.get(id.index()).is_none_or(|it| it.changing() != Some(operation))
             }
             Due::Resume(_) | Due::Level(_) | Due::Drained | Due::Closing => false,
         })
@@ -317,7 +296,7 @@ impl Supervisor {
         let Some(life) = self.life(id, generation) else { return };
         let health = self.launch.scrub.health(life.health());
         let ready = health.ready.unwrap_or(true);
-        let before = self.cells[id.index()].status();
+        let before = self.error(id);
         self.report(id, generation, Report::Ready(ready));
         self.publish_health(id, &before, health);
     }
@@ -331,7 +310,7 @@ impl Supervisor {
         service.life = None;
         service.task = None;
         if let Some(cut) = ending.cut {
-            service.remains = Some(self.launch.scrub.text(&cut).into());
+            service.few().remains = Some(self.launch.scrub.text(&cut).into());
         }
         self.report(id, generation, Report::Gone(ending.exit));
         if ending.leaked {
@@ -373,6 +352,7 @@ impl Supervisor {
             }
             self.carry_out_all(&mut actions);
         }
+        actions.shrink_to(ACTIONS_KEPT);
         self.actions = actions;
         self.take_back_failed();
     }
@@ -406,7 +386,6 @@ impl Supervisor {
     /// Begins a generation: its life, its orders, its task, in its own span.
     fn spawn(&mut self, id: ServiceId, generation: Generation) {
         let cell = Arc::clone(&self.cells[id.index()]);
-        let services = self.launch.services.clone();
         let span = tracing::info_span!(
             target: "processpype", "service", service = %cell.name(), generation = generation.0
         );
@@ -417,11 +396,11 @@ impl Supervisor {
             polls: options.watchdog.is_some(),
             times: options.poll_times,
         };
-        let reports = self.reports.clone();
-        let life = Arc::new(Life::new(cell, generation, services, reports, watched));
-        let orders =
-            Orders { kind: Arc::clone(&service.kind), wiring: Arc::clone(&service.wiring) };
-        (service.failure, service.remains) = (None, None);
+        let life = Arc::new(Life::new(cell, generation, Arc::clone(&self.office), watched));
+        let configured = Arc::clone(&service.configured);
+        let orders = Orders { wiring: Arc::clone(&service.wiring), configured };
+        service.failure = None;
+        service.forget_remains();
         service.restarts.begin();
         service.begin_watch();
         service.life = Some(Arc::clone(&life));
@@ -474,26 +453,4 @@ fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &st
         target: "processpype", service = %cell.name(), generation = generation.0,
         kind = failure.kind.as_str(), "{what}: {}", failure.story
     );
-}
-
-// === impl Service ===
-
-impl Service {
-    /// Of a specification nothing is kept but what a running service still needs.
-    fn new(kind: Arc<Kind>, wiring: Arc<Wiring>, now: crate::clock::Timestamp) -> Self {
-        Self {
-            configured: Arc::clone(&wiring.configured),
-            kind,
-            wiring,
-            life: None,
-            task: None,
-            failure: None,
-            remains: None,
-            started: now,
-            restarts: recovery::Restarts::default(),
-            watch: None,
-            mark: None,
-            changing: None,
-        }
-    }
 }

@@ -6,8 +6,11 @@
 //!    reader.
 //! 2. Counts belong to the service, not to a generation: they never go back while the service is
 //!    part of the application.
+//! 3. Most services start once and end once: the first of each has a word of its own, and room to
+//!    count is made for the second.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use processpype_core::{Cause, Change, Exit, ServiceState};
@@ -22,15 +25,29 @@ const TIME_BOUNDS: [u64; 7] = [10, 100, 500, 1_000, 5_000, 10_000, 30_000];
 /// What is counted of one service.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
+    first_start: First,
+    first_stop: First,
+    /// The place of the first end among [`Ends`], counted from 1.
+    first_end: AtomicU8,
+    pub(crate) tasks: AtomicU32,
+    pub(crate) requests: AtomicU32,
+    again: OnceLock<Box<Again>>,
+}
+
+/// What is counted beyond the first time.
+#[derive(Debug, Default)]
+struct Again {
     restarts: AtomicU32,
     /// In the order of [`Ends`].
     ends: [AtomicU32; 4],
     starts: TimeTally,
     stops: TimeTally,
-    pub(crate) tasks: AtomicU32,
-    pub(crate) requests: AtomicU32,
-    pub(crate) polls: PollTally,
+    polls: PollTally,
 }
+
+/// How long something took when it happened first: milliseconds plus 1, or 0 if it has not.
+#[derive(Debug, Default)]
+struct First(AtomicU32);
 
 /// How long something took, again and again.
 #[derive(Debug, Default)]
@@ -42,7 +59,7 @@ struct TimeTally {
 
 /// The polls of a service's futures, where they are timed.
 #[derive(Debug, Default)]
-pub(crate) struct PollTally {
+struct PollTally {
     count: AtomicU64,
     nanoseconds: AtomicU64,
     max_nanoseconds: AtomicU64,
@@ -120,11 +137,13 @@ impl Tally {
         let took = now.0.saturating_sub(since.0);
         match (change.from, change.to) {
             (_, ServiceState::Starting) if is_restart(change) => {
-                self.restarts.fetch_add(1, Relaxed);
+                self.again().restarts.fetch_add(1, Relaxed);
             }
-            (ServiceState::Starting, ServiceState::Running) => self.starts.add(took),
+            (ServiceState::Starting, ServiceState::Running) => {
+                self.first_start.note(took, || &self.again().starts);
+            }
             (ServiceState::Stopping, ServiceState::Stopped | ServiceState::Error) => {
-                self.stops.add(took);
+                self.first_stop.note(took, || &self.again().stops);
             }
             _ => {}
         }
@@ -135,23 +154,43 @@ impl Tally {
             // A kind of end that is added one day is no good one until it is thought about.
             _ => 3,
         });
-        if let Some(at) = at {
-            self.ends[at].fetch_add(1, Relaxed);
+        match at {
+            Some(at) if self.first_end.load(Relaxed) == 0 => {
+                self.first_end.store(at as u8 + 1, Relaxed);
+            }
+            Some(at) => drop(self.again().ends[at].fetch_add(1, Relaxed)),
+            None => {}
         }
+    }
+
+    /// Counts a poll.
+    pub(crate) fn add_poll(&self, nanoseconds: u64) {
+        self.again().polls.add(nanoseconds);
+    }
+
+    fn again(&self) -> &Again {
+        self.again.get_or_init(Box::default)
     }
 
     /// Returns everything that was counted.
     pub(crate) fn read(&self) -> Counts {
-        let [stopped, completed, aborted, failed] =
-            self.ends.each_ref().map(|count| u64::from(count.load(Relaxed)));
+        let again = self.again.get();
+        let mut ends = [0; 4];
+        if let Some(again) = again {
+            ends = again.ends.each_ref().map(|count| u64::from(count.load(Relaxed)));
+        }
+        if let Some(first) = self.first_end.load(Relaxed).checked_sub(1) {
+            ends[usize::from(first)] += 1;
+        }
+        let [stopped, completed, aborted, failed] = ends;
         Counts {
-            restarts: self.restarts.load(Relaxed).into(),
+            restarts: again.map_or(0, |again| again.restarts.load(Relaxed).into()),
             ends: Ends { stopped, completed, aborted, failed },
-            starts: self.starts.read(),
-            stops: self.stops.read(),
+            starts: self.first_start.read(again.map(|again| &again.starts)),
+            stops: self.first_stop.read(again.map(|again| &again.stops)),
             tasks: self.tasks.load(Relaxed).into(),
             requests: self.requests.load(Relaxed).into(),
-            polls: self.polls.read(),
+            polls: again.map_or_else(PollTimes::default, |again| again.polls.read()),
         }
     }
 }
@@ -166,6 +205,32 @@ fn is_restart(change: Change) -> bool {
     }
 }
 
+// === impl First ===
+
+impl First {
+    /// Notes the first one here, and every other one where those are counted. Supervisor only.
+    fn note<'a>(&self, milliseconds: u64, others: impl FnOnce() -> &'a TimeTally) {
+        if self.0.load(Relaxed) == 0 {
+            let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
+            self.0.store(milliseconds.saturating_add(1), Relaxed);
+        } else {
+            others().add(milliseconds);
+        }
+    }
+
+    /// All of them.
+    fn read(&self, others: Option<&TimeTally>) -> Times {
+        let all = TimeTally::default();
+        if let Some(milliseconds) = self.0.load(Relaxed).checked_sub(1) {
+            all.add(milliseconds.into());
+        }
+        if let Some(others) = others {
+            all.add_all(others);
+        }
+        all.read()
+    }
+}
+
 // === impl TimeTally ===
 
 impl TimeTally {
@@ -173,6 +238,13 @@ impl TimeTally {
         let bucket = TIME_BOUNDS.partition_point(|bound| *bound < milliseconds);
         self.buckets[bucket].fetch_add(1, Relaxed);
         self.milliseconds.fetch_add(milliseconds, Relaxed);
+    }
+
+    fn add_all(&self, others: &Self) {
+        for (own, other) in self.buckets.iter().zip(&others.buckets) {
+            own.fetch_add(other.load(Relaxed), Relaxed);
+        }
+        self.milliseconds.fetch_add(others.milliseconds.load(Relaxed), Relaxed);
     }
 
     fn read(&self) -> Times {
@@ -192,7 +264,7 @@ impl TimeTally {
 
 impl PollTally {
     /// Counts one poll.
-    pub(crate) fn add(&self, nanoseconds: u64) {
+    fn add(&self, nanoseconds: u64) {
         self.count.fetch_add(1, Relaxed);
         self.nanoseconds.fetch_add(nanoseconds, Relaxed);
         // Most polls are not the longest one, and then nothing is written.

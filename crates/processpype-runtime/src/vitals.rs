@@ -4,7 +4,8 @@
 //!
 //! 1. They are of one generation: what an old one still does shows here no more than its name does.
 //! 2. Who is looked at waits for nobody: a beat is a store, a poll two, and the supervisor reads.
-//! 3. Clocks are read for those that are watched, or whose polls are timed, alone.
+//! 3. Clocks are read for those that are watched, or whose polls are timed, and for the stages of
+//!    an end that have a limit of their own: of the others nobody asks since when.
 //!
 //! # One scale
 //!
@@ -64,14 +65,20 @@ pub(crate) struct Watched {
 pub(crate) struct Vitals {
     base: Instant,
     watched: Watched,
-    /// The last beat.
-    beat: AtomicU64,
     /// The stage, with the time when it was entered.
     stage: AtomicU64,
     /// The poll of the generation's own task.
     own: AtomicU64,
-    /// Made for the first who is watched.
-    others: Mutex<Option<Box<Others>>>,
+    /// There for those that are watched.
+    more: Option<Box<More>>,
+}
+
+/// What is seen of a generation that is watched.
+#[derive(Debug, Default)]
+struct More {
+    /// The last beat.
+    beat: AtomicU64,
+    others: Mutex<Others>,
 }
 
 /// Polls of children, handlers and bodies, if they are watched.
@@ -134,6 +141,13 @@ impl Stage {
         Self::Left,
     ];
 
+    /// Whether it should be over at a time of its own, and is counted from its beginning.
+    ///
+    /// The others end when a stop is asked for, which comes after their beginning, or at no time.
+    fn has_limit(self) -> bool {
+        matches!(self, Self::Draining | Self::Ending | Self::Stop)
+    }
+
     /// Returns whose code the generation's own task runs.
     pub(crate) fn hook(self) -> Option<&'static str> {
         match self {
@@ -157,10 +171,9 @@ impl Vitals {
         Self {
             base: Instant::now(),
             watched,
-            beat: AtomicU64::new(0),
+            more: (watched.beats || watched.polls).then(Box::default),
             stage: AtomicU64::new(Stage::Constructor as u64),
             own: AtomicU64::new(IDLE),
-            others: Mutex::default(),
         }
     }
 
@@ -171,21 +184,23 @@ impl Vitals {
 
     /// The service is alive.
     pub(crate) fn beat(&self) {
-        if self.watched.beats {
-            self.beat.store(nanos(self.now()), Relaxed);
+        if let Some(more) = self.more.as_ref().filter(|_| self.watched.beats) {
+            more.beat.store(nanos(self.now()), Relaxed);
         }
     }
 
     /// When the last beat was; zero if there was none.
     pub(crate) fn last_beat(&self) -> Duration {
-        Duration::from_nanos(self.beat.load(Relaxed))
+        let beat = self.more.as_ref().map_or(0, |more| more.beat.load(Relaxed));
+        Duration::from_nanos(beat)
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
-        self.stage.store(nanos(self.now()) << STAGE_BITS | stage as u64, Relaxed);
+        let since = if stage.has_limit() { nanos(self.now()) } else { 0 };
+        self.stage.store(since << STAGE_BITS | stage as u64, Relaxed);
     }
 
-    /// The stage, and when it was entered.
+    /// The stage, and when it was entered: for one without a limit, when the generation began.
     pub(crate) fn stage(&self) -> (Stage, Instant) {
         let word = self.stage.load(Relaxed);
         let index = word & ((1 << STAGE_BITS) - 1);
@@ -203,8 +218,7 @@ impl Vitals {
 
     /// Returns which children are being polled, and since when, if that is watched.
     pub(crate) fn child_polls(&self) -> BTreeMap<u64, Instant> {
-        let others = self.others();
-        let Some(others) = others.as_ref() else { return BTreeMap::new() };
+        let Some(others) = self.others() else { return BTreeMap::new() };
         let polled = |other: &Other| {
             let began = other.poll.load(Relaxed);
             let is_polled = began != IDLE;
@@ -223,8 +237,10 @@ impl Vitals {
             }
         };
         add(0, self.stage().0.hook().unwrap_or("the service"), self.own.load(Relaxed));
-        for (id, other) in self.others().iter().flat_map(|others| &others.futures) {
-            add(*id, &other.what, other.poll.load(Relaxed));
+        if let Some(others) = self.others() {
+            for (id, other) in &others.futures {
+                add(*id, &other.what, other.poll.load(Relaxed));
+            }
         }
         polls
     }
@@ -236,8 +252,10 @@ impl Vitals {
         if is_timed { nanos(self.now()).max(1) } else { UNTIMED }
     }
 
-    fn others(&self) -> MutexGuard<'_, Option<Box<Others>>> {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The other futures, where polls are watched.
+    fn others(&self) -> Option<MutexGuard<'_, Others>> {
+        let more = self.more.as_ref()?;
+        Some(more.others.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -261,7 +279,7 @@ fn polled<T>(life: &Life, shown: Option<&AtomicU64>, poll: impl FnOnce() -> T) -
     shown.iter().for_each(|shown| shown.store(IDLE, Relaxed));
     if vitals.watched.times {
         let took = nanos(vitals.now()).max(1).saturating_sub(began);
-        life.cell.tally.polls.add(took);
+        life.cell.tally.add_poll(took);
     }
     outcome
 }
@@ -273,18 +291,16 @@ impl<F> Seen<F> {
     /// noted unless polls are watched or timed.
     pub(crate) fn other(life: &Arc<Life>, what: &str, child: Option<u64>, future: F) -> Self {
         let watched = life.vitals.watched;
-        if !watched.polls {
+        let Some(mut others) = life.vitals.others().filter(|_| watched.polls) else {
             let seat = || Seat { life: Arc::clone(life), place: Place::Timed };
             return Self { future, seat: watched.times.then(seat) };
-        }
+        };
         let poll = Arc::new(AtomicU64::new(IDLE));
-        let mut all = life.vitals.others();
-        let others = all.get_or_insert_default();
         others.last += 1;
         let id = others.last;
         let other = Other { what: what.to_owned(), child, poll: Arc::clone(&poll) };
         others.futures.insert(id, other);
-        drop(all);
+        drop(others);
         let place = Place::Other(id, poll);
         Self { future, seat: Some(Seat { life: Arc::clone(life), place }) }
     }
@@ -310,7 +326,7 @@ impl Drop for Seat {
     /// The future is over, or was dropped.
     fn drop(&mut self) {
         if let Place::Other(id, _) = &self.place
-            && let Some(others) = self.life.vitals.others().as_mut()
+            && let Some(mut others) = self.life.vitals.others()
         {
             others.futures.remove(id);
         }
@@ -336,7 +352,8 @@ mod tests {
         for stage in Stage::ALL {
             tokio::time::sleep(SECOND).await;
             vitals.enter(stage);
-            assert_eq!(vitals.stage(), (stage, Instant::now()));
+            let since = if stage.has_limit() { Instant::now() } else { base };
+            assert_eq!(vitals.stage(), (stage, since));
         }
         assert_eq!(base.elapsed(), SECOND * Stage::ALL.len() as u32);
     }
@@ -363,7 +380,7 @@ mod tests {
         let seen: Vec<(u64, &str)> =
             polls.iter().map(|poll| (poll.future, poll.what.as_str())).collect();
         assert_eq!(seen, [(0, "the constructor"), (1, "child `a`")]);
-        assert!(life.vitals.others().as_ref().is_none_or(|others| others.futures.is_empty()));
+        assert!(life.vitals.others().is_some_and(|others| others.futures.is_empty()));
         assert!(life.vitals.polls().is_empty());
     }
 

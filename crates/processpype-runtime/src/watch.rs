@@ -14,15 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll, Waker};
 
-use tokio::sync::Notify;
-
-use crate::argument::Wiring;
+use crate::bell::{Bell, Ring as _};
 use crate::blueprint::{Blueprint, Make};
 use crate::context::Context;
 use crate::diagnosis::Finding;
 use crate::error::Result;
-use crate::generation::Making;
-use crate::life::wait_for;
+use crate::generation::{Making, Orders};
 use crate::reconfigure::{NewConfig, Reconfigured};
 use crate::routes::Routes;
 use crate::service::{BoxFuture, ErasedService};
@@ -51,7 +48,7 @@ struct Shared {
     released: AtomicBool,
     /// Wakes what is held.
     waker: Mutex<Option<Waker>>,
-    changed: Notify,
+    changed: Bell,
     run_cut: AtomicBool,
     stop_cut: AtomicBool,
 }
@@ -106,7 +103,7 @@ impl Watch {
     /// Safe: ask again at any time.
     pub async fn held(&self) {
         let held = || self.shared.held.load(Ordering::Acquire).then_some(());
-        wait_for(&self.shared.changed, held).await;
+        self.shared.changed.until(held).await;
     }
 
     /// Lets a service that is held go on.
@@ -144,7 +141,7 @@ impl Watch {
         if self.shared.hold_at == Some(before) {
             self.keep(waker);
             self.shared.held.store(true, Ordering::Release);
-            self.shared.changed.notify_waiters();
+            self.shared.changed.ring();
         }
     }
 
@@ -176,8 +173,8 @@ impl Blueprint {
 // === impl WatchedMake ===
 
 impl Make for WatchedMake {
-    fn make(&self, wiring: &Arc<Wiring>, cx: &Context) -> Result<Making> {
-        let making = self.inner.make(wiring, cx)?;
+    fn make(&self, orders: &Orders, cx: &Context) -> Result<Making> {
+        let making = self.inner.make(orders, cx)?;
         let making = self.watch.wrap(Hook::Begin, Box::pin(making.made()));
         let watch = self.watch.clone();
         Ok(Making::Later(Box::pin(async move {
@@ -195,8 +192,8 @@ impl ErasedService for WatchedService {
         Box::pin(self.watch.wrap(Hook::Begin, self.inner.start(cx)))
     }
 
-    fn run<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
-        Box::pin(self.watch.wrap(Hook::Run, self.inner.run(cx)))
+    fn run(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result> {
+        Box::pin(self.watch.wrap(Hook::Run, Arc::clone(&self.inner).run(cx)))
     }
 
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {

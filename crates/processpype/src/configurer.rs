@@ -14,6 +14,7 @@
 //! and so do the sections `app`, `server`, `observability` and `groups`.
 
 mod shown;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -26,6 +27,7 @@ use processpype_runtime::{
 };
 use processpype_telemetry::{Levels, Redactor, Unredactable};
 
+use self::written::Written;
 use crate::catalogue::specs::{Layers, Template};
 use crate::catalogue::{Catalogue, Checked, new_section, section_of};
 use crate::problems::Problems;
@@ -65,8 +67,8 @@ impl LiveConfig {
     /// The document that a service's section is in.
     fn base<'a>(&'a self, book: &'a ConfigBook, name: &ServiceName) -> &'a Document {
         let now = book.service(name.as_str());
-        let own = now.and_then(|now| now.joined.as_ref().map(|joined| &joined.document));
-        let base = now.and_then(|now| now.base.as_deref());
+        let own = now.and_then(|now| now.joined().map(|joined| &joined.document));
+        let base = now.and_then(|now| now.base().map(|base| &**base));
         own.or(base).unwrap_or(&self.start)
     }
 
@@ -167,11 +169,9 @@ impl Configurer for LiveConfig {
         if joined.is_none() && before.is_some_and(|before| before != spec.options.enabled) {
             self.check_ties(book, name, layer, &section.get("enabled"))?;
         }
-        let mut new = Configured::of(&spec).with_layer(layer.clone());
-        new.joined = joined;
-        new.base = book.service(name.as_str()).and_then(|now| now.base.clone());
-        new.secrets = (!secrets.is_empty()).then(|| secrets.into());
-        Ok(new)
+        let base = book.service(name.as_str()).and_then(|now| now.base().cloned());
+        let new = Configured::of(&spec).with_layer(layer.clone());
+        Ok(new.with_base(joined, base).with_secrets(secrets))
     }
 
     fn load(&self, book: &ConfigBook) -> Result<Loaded, Refused> {
@@ -197,8 +197,9 @@ impl Configurer for LiveConfig {
             loaded.differences.extend(all);
         }
         let base = Arc::new(loaded.document.clone());
-        let (layers, before) = (&layers, before.as_ref());
-        Compared { book, layers, before, base, loaded: &mut loaded }.services(&assembled.blueprint);
+        let (layers, before, start) = (&layers, before.as_ref(), &self.start);
+        let mut compared = Compared { book, layers, start, before, base, loaded: &mut loaded };
+        compared.services(&assembled.blueprint);
         Ok(loaded)
     }
 
@@ -207,7 +208,8 @@ impl Configurer for LiveConfig {
         else {
             return Vec::new();
         };
-        shown::effective(self.base(book, name), name, &template, now)
+        let now = Written::of(&self.start, name, now);
+        shown::effective(self.base(book, name), name, &template, &now)
     }
 
     fn differences(
@@ -217,7 +219,10 @@ impl Configurer for LiveConfig {
         new: &Configured,
     ) -> Vec<Difference> {
         match (self.template(book, name), book.service(name.as_str())) {
-            (Some(template), Some(now)) => shown::differences(&template.kind, now, new),
+            (Some(template), Some(now)) => {
+                let written = |it| Written::of(&self.start, name, it);
+                shown::differences(&template.kind, &written(now), &written(new))
+            }
             _ => Vec::new(),
         }
     }
@@ -251,6 +256,8 @@ impl Configurer for LiveConfig {
 struct Compared<'a> {
     book: &'a ConfigBook,
     layers: &'a Layers,
+    /// What the files said at the start.
+    start: &'a Document,
     /// The plan as it was made at the start.
     before: Option<&'a Blueprint>,
     /// What was loaded.
@@ -266,10 +273,10 @@ impl Compared<'_> {
             after.specs().iter().map(|spec| (&spec.name, spec)).collect();
         for (name, now) in self.book.services() {
             match specs.get(name) {
-                Some(_) if now.joined.is_some() => {
+                Some(_) if now.joined().is_some() => {
                     self.fix(name, None, "a service of this name was registered meanwhile");
                 }
-                None if now.joined.is_some() => {}
+                None if now.joined().is_some() => {}
                 Some(spec) => self.service(spec, now, after),
                 None => self.fix(name, None, "it is gone from the configuration, and goes on"),
             }
@@ -294,9 +301,10 @@ impl Compared<'_> {
         if let Some(layer) = self.layers.get(name) {
             new = new.with_layer(layer.clone());
         }
-        new.base = Some(Arc::clone(&self.base));
+        new = new.with_base(None, Some(Arc::clone(&self.base)));
         if !new.is_same(now) {
-            self.loaded.differences.extend(shown::differences(&spec.kind, now, &new));
+            let [now, new] = [now, &new].map(|it| Written::of(self.start, name, it));
+            self.loaded.differences.extend(shown::differences(&spec.kind, &now, &new));
         }
         let same = self.before.is_none_or(|before| before.ties(name) == after.ties(name));
         if !same {
@@ -317,7 +325,7 @@ impl Compared<'_> {
 
 /// What a service was registered with, if it joined at run time.
 fn joined<'a>(book: &'a ConfigBook, name: &ServiceName) -> Option<&'a Arc<Joined>> {
-    book.service(name.as_str())?.joined.as_ref()
+    book.service(name.as_str())?.joined()
 }
 
 fn unknown(book: &ConfigBook, name: &ServiceName, section: &Section) -> Report {
@@ -337,9 +345,9 @@ fn fixed(path: &str, why: &str) -> Fixed {
 
 /// What came over the API and holds.
 fn layers_of(book: &ConfigBook) -> Layers {
-    let in_files = book.services().filter(|(_, now)| now.joined.is_none());
-    let configured = in_files.filter(|(_, now)| !now.layer.is_empty());
-    configured.map(|(name, now)| (name.clone(), now.layer.clone())).collect()
+    let in_files = book.services().filter(|(_, now)| now.joined().is_none());
+    let configured = in_files.filter(|(_, now)| !now.layer().is_empty());
+    configured.map(|(name, now)| (name.clone(), now.layer())).collect()
 }
 
 /// Refuses keys in a layer that the plan was made from.

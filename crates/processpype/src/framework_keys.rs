@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use processpype_config::{HumanDuration, Origin, Report, Section};
 use processpype_core::{Backoff, EdgePolicy, InvalidRestart, RestartLimit, RestartOptions};
-use processpype_runtime::{Choice, EdgeChoice, EdgeOrigin, Spec};
+use processpype_runtime::{Choice, EdgeChoice, EdgeOrigin, Options, Spec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -77,14 +77,13 @@ pub(crate) enum EdgeWord {
     Optional,
 }
 
-/// Lays what the file says about a service over what code said.
+/// Lays what the file says about how a service is run over what code said.
 pub(crate) fn apply(
-    spec: &mut Spec,
-    keys: ServiceKeys,
+    options: &mut Options,
+    keys: &ServiceKeys,
     defaults: &DefaultsSection,
     section: &Section,
 ) -> Result<(), Report> {
-    let options = &mut spec.options;
     set(&mut options.enabled, keys.enabled, None);
     set(&mut options.autostart, keys.autostart, defaults.autostart);
     set(&mut options.oneshot, keys.oneshot, None);
@@ -92,6 +91,12 @@ pub(crate) fn apply(
     set_time(&mut options.start_timeout, keys.start_timeout, defaults.start_timeout);
     set_time(&mut options.stop_timeout, keys.stop_timeout, defaults.stop_timeout);
     let restart = restart(options.restart, &keys.restart, &defaults.restart);
+    options.restart = restart.map_err(|error| restart_problem(section, error))?;
+    Ok(())
+}
+
+/// Adds what the file says about whom a service needs.
+pub(crate) fn tie(spec: &mut Spec, keys: ServiceKeys, section: &Section) {
     let uses = origins(section, "uses");
     for (role, instance) in keys.uses {
         let origin = origin(&uses, &role);
@@ -107,8 +112,6 @@ pub(crate) fn apply(
     let mut places = item_origins(section, "depends_on");
     let place = |name| (name, places.next().map_or(EdgeOrigin::Code, EdgeOrigin::Config));
     spec.depends_on.extend(keys.depends_on.into_iter().map(place));
-    spec.options.restart = restart.map_err(|error| restart_problem(section, error))?;
-    Ok(())
 }
 
 /// Returns what is wrong with the section `defaults` by itself.

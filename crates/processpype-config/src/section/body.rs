@@ -13,7 +13,9 @@
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::{Section, rules_of};
+use super::Section;
+use super::place::Place;
+use super::shared::rules_of;
 use crate::json;
 use crate::limits::MAX_BODY_BYTES;
 use crate::node::Node;
@@ -34,7 +36,8 @@ use crate::source::Source;
 /// assert!(report.to_string().contains("request body:1:5"), "{report}");
 /// ```
 pub fn read_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Report> {
-    let section = Section { node: body_node(bytes)?, ..Section::default() };
+    let node = body_node(bytes)?;
+    let section = node.map_or_else(Section::default, |node| Section::at(Place::alone(node)));
     section.read_with(&rules_of::<T>(), None, &mut Vec::new())
 }
 

@@ -4,6 +4,8 @@
 //!
 //! 1. What lies over keeps its origins, and knows what it overrides.
 
+use std::borrow::Cow;
+
 use schemars::Schema;
 
 use super::Section;
@@ -33,20 +35,19 @@ impl Section {
     /// ```
     #[must_use]
     pub fn over(&self, below: &Self) -> Self {
-        let node = match (&self.node, &below.node) {
+        self.with(match (self.own_node(), below.own_node()) {
             (Some(high), Some(low)) if high.is_null() && low.as_map().is_some() => {
-                Some(low.clone())
+                Some(low.into_owned())
             }
-            (Some(high), Some(low)) => Some(high.over(low)),
-            (high, low) => high.clone().or_else(|| low.clone()),
-        };
-        Self { node, ..self.clone() }
+            (Some(high), Some(low)) => Some(high.over(&low)),
+            (high, low) => high.or(low).map(Cow::into_owned),
+        })
     }
 
     /// Lays a tree over this section.
     pub(crate) fn laid_over(&self, high: &Node) -> Self {
-        let node = self.node.as_ref().map_or_else(|| high.clone(), |low| high.over(low));
-        Self { node: Some(node), ..self.clone() }
+        let low = self.own_node();
+        self.with(Some(low.map_or_else(|| high.clone(), |low| high.over(&low))))
     }
 
     /// Whether `other` says the same, wherever it says it; the order of keys does not count.
@@ -55,8 +56,8 @@ impl Section {
     /// some types they are.
     #[must_use]
     pub fn says_what(&self, other: &Self) -> bool {
-        match (&self.node, &other.node) {
-            (Some(one), Some(other)) => one.says_what(other),
+        match (self.own_node(), other.own_node()) {
+            (Some(one), Some(other)) => one.says_what(&other),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         }
@@ -88,6 +89,7 @@ impl Section {
     pub fn differences(&self, newer: &Self, schema: &Schema) -> Vec<Difference> {
         let rules = Rules::new(schema.as_value());
         let path = self.path();
-        difference::between(&rules, self.node.as_ref(), newer.node.as_ref(), &path)
+        let (old, new) = (self.own_node(), newer.own_node());
+        difference::between(&rules, old.as_deref(), new.as_deref(), &path)
     }
 }

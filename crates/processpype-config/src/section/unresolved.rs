@@ -16,7 +16,6 @@ use schemars::JsonSchema;
 use super::Section;
 use crate::check::{Slot, Walk};
 use crate::interpolate::Resolver;
-use crate::node::Map;
 use crate::report::Report;
 use crate::secrets::Backends;
 
@@ -40,20 +39,20 @@ impl Section {
     ///
     /// Every problem of the section at once.
     pub fn check<T: JsonSchema>(&self) -> Result<(), Report> {
-        let rules = self.shared.rules::<T>();
-        let (none, empty) = (Backends::default(), Map::default());
-        let resolver = Resolver { variables: &self.shared.variables, backends: &none, skip: true };
+        let shared = self.shared();
+        let rules = shared.rules::<T>();
+        let none = Backends::default();
+        let resolver = Resolver { variables: &shared.variables, backends: &none, skip: true };
         let absent;
-        let node = match &self.node {
+        let node = match self.node() {
             Some(node) => node,
             None => {
                 absent = self.absent_node(&rules)?;
                 &absent
             }
         };
-        let mut walk = Walk::new(&rules, Some(resolver), self.path.keys(), &empty);
-        walk = walk.beside(&self.beside);
-        let slot = Slot { node, key_at: self.key_at.as_ref(), lenient: false };
+        let mut walk = Walk::new(&rules, Some(resolver), self);
+        let slot = Slot { node, key_at: self.key_at(), lenient: false };
         walk.visit(slot, &[rules.root()], false);
         walk.problems.finish()
     }

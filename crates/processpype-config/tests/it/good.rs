@@ -193,6 +193,63 @@ fn sections_split_and_lie_over_defaults() {
 }
 
 #[test]
+fn halves_of_a_section_are_sections() {
+    let document = load("s: {a: 1, b: {c: 2}, d: 3}\nother: {a: 4, e: 5}");
+    let whole = document.section(&["s"]);
+    let names = |section: &Section| -> String {
+        section.keys().into_iter().map(|(key, _)| key).collect::<Vec<_>>().join(" ")
+    };
+    let (named, rest) = whole.split(&["a", "b", "x"]);
+    assert_eq!((names(&named).as_str(), names(&rest).as_str()), ("a b", "d"));
+    assert_eq!(named.get("b").get("c").read::<u8>().unwrap(), 2);
+    assert_eq!(rest.get("b").path(), "s.b");
+    assert!(!rest.get("b").exists() && rest.get("b").origin().is_none());
+    assert!(rest.problem("here").to_string().contains("c.yaml:1:1"));
+    assert!(named.says_what(&load("s: {b: {c: 2}, a: 1}").section(&["s"])));
+    assert!(!named.says_what(&whole));
+    // A half lies over, and is split, as what it shows.
+    let merged = rest.over(&document.section(&["other"]));
+    assert_eq!(names(&merged), "a e d");
+    assert_eq!(merged.get("a").read::<u8>().unwrap(), 4);
+    let (first, second) = named.split(&["a", "d"]);
+    assert_eq!((names(&first).as_str(), names(&second).as_str()), ("a", "b"));
+    // What stands beside a half may have been meant.
+    let map = |section: &Section| section.known_keys(&["zzz"]).unwrap_err().to_string();
+    let (_, rest) = load("s: {ab: 1, abd: 2}").section(&["s"]).split(&["ab"]);
+    assert!(map(&rest).contains("did you mean `ab`?"), "{}", map(&rest));
+    assert!(rest.read::<Server>().unwrap_err().to_string().contains("did you mean `ab`?"));
+}
+
+#[test]
+fn large_maps_are_maps() {
+    let lines = |range: std::ops::Range<usize>| -> String {
+        range.map(|at| format!("  \"key-{at}\": {at}\n")).collect()
+    };
+    let text = format!("base: &base\n{}m:\n  <<: *base\n{}", lines(0..40), lines(20..300));
+    let document = Loader::new()
+        .text("c.yaml", Format::Yaml, text)
+        .environment([("PROCESSPYPE_M__KEY_7".to_owned(), "70".to_owned())])
+        .set("m.new=1")
+        .load()
+        .unwrap();
+    let map = document.section(&["m"]);
+    assert_eq!(map.keys().len(), 301);
+    for at in (0..300).filter(|at| *at != 7) {
+        assert_eq!(map.get(&format!("key-{at}")).read::<usize>().unwrap(), at);
+    }
+    assert_eq!(map.get("key-7").read::<usize>().unwrap(), 70);
+    assert_eq!(map.get("new").read::<usize>().unwrap(), 1);
+    assert!(!map.get("key-300").exists());
+    let (named, rest) = map.split(&["key-2", "key-299", "nothing"]);
+    assert_eq!((named.keys().len(), rest.keys().len()), (2, 299));
+    let twice = format!("m:\n{}{}", lines(0..40), lines(39..41));
+    let report = Loader::new().text("c.yaml", Format::Yaml, twice).load().unwrap_err();
+    assert!(report.to_string().contains("c.yaml:42:3"), "{report}");
+    assert!(report.to_string().contains("first written at c.yaml:41:3"), "{report}");
+    assert_eq!(report.problems().len(), 1);
+}
+
+#[test]
 fn absent_sections_read_as_empty_maps() {
     let section = Document::empty().section(&["services", "counter"]);
     assert!(!section.exists() && section.origin().is_none());

@@ -16,7 +16,7 @@ use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
 use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceName, ServiceState};
 use processpype_runtime::{
     Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, LaidOut, Launch,
-    LevelSwitch, Manager, Options, Result, RouteAccess, Routes, Service, Spec, Timestamp,
+    LevelSwitch, Manager, Result, RouteAccess, Routes, Service, Spec, Timestamp,
 };
 use processpype_telemetry::{Handle, LoggingConfig, Telemetry};
 use serde_json::Value;
@@ -196,10 +196,9 @@ pub(crate) fn spec(name: &str, kind: Kind) -> Spec {
         kind_name: name.into(),
         kind: Arc::new(kind),
         section: Section::empty(&format!("services.{name}")),
-        keys: Section::default(),
         fingerprint: 0,
         joined: None,
-        options: Options::default(),
+        options: Arc::default(),
         uses: Vec::new(),
         depends_on: Vec::new(),
         edges: Vec::new(),
@@ -216,23 +215,28 @@ fn needs(provider: &str) -> impl FnOnce(&mut Spec) {
     move |spec| spec.depends_on.push((provider, EdgeOrigin::Code))
 }
 
+/// It starts when somebody starts it.
+fn by_hand(spec: &mut Spec) {
+    Arc::make_mut(&mut spec.options).autostart = false;
+}
+
 /// What fails stays failed.
 fn never(spec: &mut Spec) {
-    spec.options.restart.policy = RestartPolicy::Never;
+    Arc::make_mut(&mut spec.options).restart.policy = RestartPolicy::Never;
 }
 
 fn all() -> Vec<Spec> {
     vec![
         spec("counter", Kind::of(|| Counter)),
         with(spec("reader", Kind::of(|| Plain)), needs("counter")),
-        with(spec("idle", Kind::of(|| Plain)), |spec| spec.options.autostart = false),
-        with(spec("off", Kind::of(|| Plain)), |spec| spec.options.enabled = false),
-        with(spec("slow", Kind::of(|| Slow)), |spec| spec.options.autostart = false),
-        with(with(spec("broken", Kind::of(|| Broken)), never), |spec| {
-            spec.options.autostart = false;
+        with(spec("idle", Kind::of(|| Plain)), by_hand),
+        with(spec("off", Kind::of(|| Plain)), |spec| {
+            Arc::make_mut(&mut spec.options).enabled = false;
         }),
-        with(spec("late", Kind::of(|| Late)), |spec| spec.options.autostart = false),
-        with(spec("shy", Kind::of(|| Shy)), |spec| spec.options.autostart = false),
+        with(spec("slow", Kind::of(|| Slow)), by_hand),
+        with(with(spec("broken", Kind::of(|| Broken)), never), by_hand),
+        with(spec("late", Kind::of(|| Late)), by_hand),
+        with(spec("shy", Kind::of(|| Shy)), by_hand),
     ]
 }
 
@@ -377,7 +381,7 @@ impl App {
     pub(crate) async fn retrying(max_restarts: u32) -> Self {
         Self::failing(move |spec| {
             let second = Duration::from_secs(1);
-            let restart = &mut spec.options.restart;
+            let restart = &mut Arc::make_mut(&mut spec.options).restart;
             restart.backoff = Backoff::new(second, second, 1.0, 0.0).expect("a good backoff");
             restart.limit = RestartLimit::new(max_restarts, second * 60).expect("a good limit");
         })
@@ -389,7 +393,9 @@ impl App {
         let free = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&free);
         let stuck = spec("stuck", Kind::of(move || Stuck(Arc::clone(&flag))));
-        let stuck = with(stuck, |spec| spec.options.stop_timeout = Duration::from_millis(20));
+        let stuck = with(stuck, |spec| {
+            Arc::make_mut(&mut spec.options).stop_timeout = Duration::from_millis(20);
+        });
         let mut app = Self::launch(vec![stuck], settings());
         app.free = Free(free);
         app.manager.settled().await;

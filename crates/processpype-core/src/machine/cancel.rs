@@ -49,16 +49,15 @@ impl Machine {
         id: ServiceId,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let operations = &mut self.record_mut(id).operations;
-        let wants = matches!(operations.verb, Some(Verb::Start { .. } | Verb::Restart { .. }));
+        let Some(operations) = self.operations.get_mut(&id) else { return false };
+        let wants = matches!(operations.verb, Verb::Start { .. } | Verb::Restart { .. });
         let place = operations.waiting.iter().position(|&waiting| waiting == operation);
         let Some(place) = place.filter(|_| wants) else { return false };
         operations.waiting.remove(place);
         let undo = operations.undo;
         actions.push(Action::Finish(operation, Outcome::Superseded));
         if operations.waiting.is_empty() {
-            // Nobody waits any more: this only forgets the verb.
-            operations.end(Outcome::Superseded, actions);
+            self.operations.remove(&id);
             if let Some(held) = undo {
                 self.take_back(id, held, actions);
             }

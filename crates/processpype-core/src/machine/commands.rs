@@ -127,7 +127,7 @@ impl Machine {
         let record = self.record(id);
         if self.is_closing() {
             Some(Refusal::Closing)
-        } else if !record.traits.enabled {
+        } else if !record.traits().enabled {
             Some(Refusal::Disabled)
         } else if record.life == Life::Orphan && !force {
             Some(Refusal::Orphaned)
@@ -155,9 +155,9 @@ impl Machine {
         let record = self.record_mut(id);
         let verb = Verb::Start { with_dependencies, force: false };
         let runs = record.state == ServiceState::Running && record.leaving.is_none();
-        record.join_wanting(operation, verb, !runs, actions);
+        self.join_wanting(operation, id, verb, !runs, actions);
         if runs {
-            self.record_mut(id).operations.done(actions);
+            self.finish_waiting(id, actions);
         } else {
             self.start_again(id, Cause::Operator, actions);
         }
@@ -179,8 +179,8 @@ impl Machine {
         self.forgive(id, actions);
         let follows = |policy: EdgePolicy| with_dependents && policy.gates();
         let dependents = self.mark_following(id, follows);
+        self.join_wanting(operation, id, Verb::Restart { with_dependents }, true, actions);
         let record = self.record_mut(id);
-        record.join_wanting(operation, Verb::Restart { with_dependents }, true, actions);
         if matches!(record.state, ServiceState::Starting | ServiceState::Running) {
             record.leaving = Some(Leaving { cause: Cause::Operator, again: true });
             record.desired = Desired::Running;
@@ -207,10 +207,11 @@ impl Machine {
         let record = self.record_mut(id);
         record.desired = Desired::Running;
         record.held = false;
-        if record.operations.is_down() {
+        if self.waits_for_down(id) {
             // Pulled in by a later command: the stop that was under way lost.
-            record.operations.end(Outcome::Superseded, actions);
+            self.end_waiting(id, Outcome::Superseded, actions);
         }
+        let record = self.record_mut(id);
         match record.state {
             ServiceState::Starting | ServiceState::Running => {
                 // Only a pending plan wanted it gone: the later command wins; but it restarts with
@@ -222,7 +223,7 @@ impl Machine {
                 record.leaving = None;
                 self.refresh(id, actions);
                 if self.state(id) == ServiceState::Running {
-                    self.record_mut(id).operations.done(actions);
+                    self.finish_waiting(id, actions);
                 }
             }
             ServiceState::Stopping => record.wanted = Some(cause),
@@ -235,7 +236,7 @@ impl Machine {
     /// down or about to be.
     fn pull_in_providers(&mut self, id: ServiceId, all: bool, actions: &mut Vec<Action>) {
         for provider in self.graph.all_required(id) {
-            if self.record(provider).traits.enabled && self.needs_start(provider, all) {
+            if self.record(provider).traits().enabled && self.needs_start(provider, all) {
                 self.forgive(provider, actions);
                 self.start_again(provider, Cause::PulledIn, actions);
             } else {
@@ -281,7 +282,7 @@ impl Machine {
             record.state != ServiceState::Stopped || comes
         };
         self.hold(id, actions);
-        self.record_mut(id).operations.join(operation, verb, changes, actions);
+        self.join(operation, id, verb, changes, actions);
         self.stop_first(dependents, actions);
         // Closing is a plan: a stop within it waits for its turn like all others.
         let in_order = verb.cascades() || self.is_closing();
@@ -294,7 +295,7 @@ impl Machine {
                 self.ask(id, Cause::Operator, actions);
             }
             ServiceState::Stopping => self.record_mut(id).asked = true,
-            ServiceState::Stopped => self.record_mut(id).operations.done(actions),
+            ServiceState::Stopped => self.finish_waiting(id, actions),
             ServiceState::Error => self.dismiss(id, actions),
         }
     }
@@ -320,7 +321,7 @@ impl Machine {
             return;
         }
         self.hold(id, actions);
-        self.record_mut(id).operations.end(Outcome::Superseded, actions);
+        self.end_waiting(id, Outcome::Superseded, actions);
         let record = self.record_mut(id);
         match record.state {
             ServiceState::Starting | ServiceState::Running => record.set_leaving(Cause::Cascade),
@@ -346,11 +347,10 @@ impl Machine {
     /// A stop takes an error as known; what could not be ended stays an error.
     fn dismiss(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         if self.record(id).life == Life::Orphan {
-            let failed = Outcome::Failed(ErrorKind::Orphaned);
-            self.record_mut(id).operations.end(failed, actions);
+            self.end_waiting(id, Outcome::Failed(ErrorKind::Orphaned), actions);
         } else {
             self.transition(id, Input::Dismiss, Cause::Operator, actions);
-            self.record_mut(id).operations.done(actions);
+            self.finish_waiting(id, actions);
         }
     }
 }

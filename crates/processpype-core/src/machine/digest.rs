@@ -17,7 +17,7 @@ impl Machine {
     /// ([`Machine::hash_application`]) answer alike from then on, but for numbers and causes.
     pub fn hash_service(&self, id: ServiceId, hasher: &mut impl Hasher) {
         let record = self.record(id);
-        record.traits.hash(hasher);
+        record.traits().hash(hasher);
         (record.state, record.life, record.desired).hash(hasher);
         (record.is_new(), record.held, record.queued).hash(hasher);
         // Whoever waits takes its turn when a provider returns.
@@ -26,19 +26,19 @@ impl Machine {
         let urgent = record.wanted.map(|cause| waits && Machine::is_urgent(cause));
         (returns && record.has_returned(), record.present).hash(hasher);
         (urgent, record.leaving.map(|leaving| leaving.again)).hash(hasher);
-        let opened = self.settled || !record.traits.significant || record.has_run;
+        let opened = self.settled || !record.traits().significant || record.has_run;
         (record.recovery, opened, record.blocking).hash(hasher);
         if !self.groups.all().is_empty() {
             record.exhausted.hash(hasher);
         }
-        let pauses = record.traits.restart != RestartPolicy::Never && record.life == Life::Live;
+        let pauses = record.traits().restart != RestartPolicy::Never && record.life == Life::Live;
         (pauses && record.missed).hash(hasher);
         (record.ready, record.completed, record.available).hash(hasher);
         (record.asked, record.forced && record.life == Life::Live).hash(hasher);
         record.failure.map(|exit| discriminant(&exit)).hash(hasher);
         (record.unmet, record.live_dependents).hash(hasher);
-        record.operations.verb.map(|verb| discriminant(&verb)).hash(hasher);
-        record.operations.waiting.len().hash(hasher);
+        let operations = self.operations.get(&id);
+        operations.map(|all| (discriminant(&all.verb), all.waiting.len())).hash(hasher);
     }
 
     /// Feeds `hasher` everything beside the services that can influence a later decision.

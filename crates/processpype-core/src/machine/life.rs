@@ -21,8 +21,8 @@ impl Machine {
         record.has_run = true;
         // What is restarted in its turn is not done yet.
         let comes_again = record.leaving.is_some_and(|leaving| leaving.again);
-        if !comes_again && !record.operations.is_down() {
-            record.operations.done(actions);
+        if !comes_again && !self.waits_for_down(id) {
+            self.finish_waiting(id, actions);
         }
         self.refresh(id, actions);
     }
@@ -105,7 +105,7 @@ impl Machine {
         self.record_mut(id).life = Life::Orphan;
         self.live -= 1;
         self.transition(id, Input::Orphaned, Cause::Deadline(Timer::Abort), actions);
-        self.record_mut(id).operations.end(Outcome::Failed(ErrorKind::Orphaned), actions);
+        self.end_waiting(id, Outcome::Failed(ErrorKind::Orphaned), actions);
         self.record_mut(id).wanted = None;
         self.refresh_mates(id, actions);
         self.release_providers(id, actions);
@@ -167,10 +167,9 @@ impl Machine {
         failed: Option<ErrorKind>,
         actions: &mut Vec<Action>,
     ) {
-        let record = self.record_mut(id);
         match failed {
-            Some(kind) => record.operations.end(Outcome::Failed(kind), actions),
-            None => record.operations.done(actions),
+            Some(kind) => self.end_waiting(id, Outcome::Failed(kind), actions),
+            None => self.finish_waiting(id, actions),
         }
     }
 
@@ -205,7 +204,7 @@ impl Machine {
     pub(super) fn escalate(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record(id);
         let failed = record.state == ServiceState::Error;
-        if failed && record.traits.significant && !self.is_closing() {
+        if failed && record.traits().significant && !self.is_closing() {
             let cause = if self.settled {
                 CloseCause::Significant(id)
             } else {

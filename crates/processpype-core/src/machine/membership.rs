@@ -192,20 +192,22 @@ impl Machine {
     /// Lets those leave who are to, and are gone.
     pub(super) fn let_leave(&mut self, actions: &mut Vec<Action>) {
         for id in std::mem::take(&mut self.leaving) {
-            let verb = self.record(id).operations.verb;
+            let verb = self.waiting_verb(id);
             if !matches!(verb, Some(Verb::Deregister { .. })) {
                 continue;
             }
             let all = self.leaving_with(id);
             let hindered = all.iter().find_map(|&id| self.hinders(id));
             if let Some(outcome) = hindered {
-                self.record_mut(id).operations.end(outcome, actions);
+                self.end_waiting(id, outcome, actions);
             } else if all.iter().any(|&id| self.record(id).life == Life::Live) {
                 self.leaving.push(id);
             } else {
-                let mut operations = std::mem::take(&mut self.record_mut(id).operations);
+                let operations = self.operations.remove(&id);
                 all.into_iter().for_each(|id| self.vacate(id, actions));
-                operations.end(Outcome::Done { changed: true }, actions);
+                if let Some(operations) = operations {
+                    operations.end(Outcome::Done { changed: true }, actions);
+                }
             }
         }
     }
@@ -232,7 +234,7 @@ impl Machine {
     }
 
     fn vacate(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        self.record_mut(id).operations.end(Outcome::Superseded, actions);
+        self.end_waiting(id, Outcome::Superseded, actions);
         self.queue.retain(|&queued| queued != id);
         // It is in nobody's way any more.
         let record = self.record_mut(id);

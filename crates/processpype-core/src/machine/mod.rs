@@ -53,9 +53,10 @@ mod tests;
 mod together;
 mod traits;
 mod view;
+mod waiting;
 mod words;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 pub use self::membership::{Newcomer, Unregistrable};
@@ -64,6 +65,7 @@ pub use self::words::{
 };
 
 use self::record::{Life, Record};
+use self::waiting::Operations;
 use crate::event::{Cause, Change};
 use crate::graph::{Graph, ServiceId};
 use crate::group::Groups;
@@ -91,6 +93,8 @@ pub struct Machine {
     graph: Arc<Graph>,
     groups: Arc<Groups>,
     records: Vec<Record>,
+    /// What waits for a service, for those for which something does.
+    operations: BTreeMap<ServiceId, Operations>,
     /// Services that may start as soon as there is a place.
     queue: VecDeque<ServiceId>,
     /// How many generations may be starting at once.
@@ -136,6 +140,7 @@ impl Machine {
             graph.services().zip(traits).map(|(id, traits)| Record::new(traits, unmet(id)));
         Self {
             records: records.collect(),
+            operations: BTreeMap::new(),
             graph: Arc::new(graph),
             groups: Arc::default(),
             queue: VecDeque::new(),
@@ -268,7 +273,7 @@ impl Machine {
             if self.record(id).desired == Desired::Running {
                 for (provider, policy) in Arc::clone(&self.graph).provider_edges(id) {
                     let record = self.record_mut(provider);
-                    if policy.gates() && record.traits.enabled {
+                    if policy.gates() && record.traits().enabled {
                         record.desired = Desired::Running;
                     }
                 }
@@ -290,8 +295,8 @@ impl Machine {
             let record = self.record_mut(id);
             let waited = record.wanted.take().is_some() | record.recovery.take().is_some();
             record.queued = false;
-            if !matches!(record.operations.verb, Some(Verb::Stop { .. })) {
-                record.operations.end(Outcome::Superseded, actions);
+            if !matches!(self.waiting_verb(id), Some(Verb::Stop { .. })) {
+                self.end_waiting(id, Outcome::Superseded, actions);
             }
             if waited || missing[id.index()] {
                 actions.push(Action::Touched(id));

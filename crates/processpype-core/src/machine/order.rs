@@ -19,6 +19,9 @@ use crate::event::Cause;
 use crate::graph::{EdgePolicy, ServiceId};
 use crate::state::{Desired, Generation, Input, ServiceState};
 
+/// For how many services an empty queue keeps room.
+const QUEUE_KEPT: usize = 64;
+
 /// What blocks a start, or does not any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocker {
@@ -59,7 +62,11 @@ impl Machine {
     /// Starts from the queue while there are places.
     pub(super) fn pump(&mut self, actions: &mut Vec<Action>) {
         while self.starting < self.starts_at_once {
-            let Some(id) = self.queue.pop_front() else { return };
+            let Some(id) = self.queue.pop_front() else {
+                // All stood in it at the start.
+                self.queue.shrink_to(QUEUE_KEPT);
+                return;
+            };
             let record = self.record_mut(id);
             record.queued = false;
             // A provider may have gone, or a stop may have come, since it was put in the queue.
@@ -109,7 +116,7 @@ impl Machine {
         let record = self.record_mut(id);
         let staying = record.state == ServiceState::Running && record.leaving.is_none();
         // A oneshot that runs has still to do what its dependents wait for.
-        let serves = staying && record.ready && !record.traits.oneshot;
+        let serves = staying && record.ready && !record.traits().oneshot;
         let available = record.completed || serves;
         let coming = record.queued || record.state == ServiceState::Starting;
         let gated = std::mem::replace(&mut record.available, available) != available;

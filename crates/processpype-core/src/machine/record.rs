@@ -1,20 +1,23 @@
 //! What is known about one service.
 
 use super::recovery::Recovery;
-use super::words::{Action, OperationId, Outcome, Traits, Verb};
+use super::traits::Packed;
+use super::words::Traits;
 use crate::event::Cause;
 use crate::exit::Exit;
 use crate::graph::EdgePolicy;
 use crate::state::{Desired, Generation, ServiceState};
 
-/// All that is known about one service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// All that is known about one service, but for the operations that wait for it.
+///
+/// There is one for each service, whether it ever runs or not, so it is kept small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Record {
     /// There is a service; false for a vacant place.
     pub(super) present: bool,
     /// The number before that of its first generation.
     pub(super) first: Generation,
-    pub(super) traits: Traits,
+    pub(super) packed: Packed,
     pub(super) state: ServiceState,
     pub(super) generation: Generation,
     pub(super) desired: Desired,
@@ -53,7 +56,6 @@ pub(super) struct Record {
     pub(super) unmet: u32,
     /// Dependents whose generation lives.
     pub(super) live_dependents: u32,
-    pub(super) operations: Operations,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,16 +85,7 @@ pub(super) struct Leaving {
     pub(super) again: bool,
 }
 
-/// The operations that wait for one service: all of the same verb, the later command wins.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Operations {
-    pub(super) verb: Option<Verb>,
-    pub(super) waiting: Vec<OperationId>,
-    pub(super) changed: bool,
-    /// The first start or restart among them found the service not wanted: whether an operator had
-    /// stopped it. A cancel goes back to that.
-    pub(super) undo: Option<bool>,
-}
+const _: () = assert!(size_of::<Record>() <= 48, "there are as many as services");
 
 // === impl Record ===
 
@@ -102,7 +95,7 @@ impl Record {
         Self {
             present: true,
             first: Generation::default(),
-            traits,
+            packed: Packed::of(traits),
             state: ServiceState::Stopped,
             generation: Generation::default(),
             desired: if starts { Desired::Running } else { Desired::Stopped },
@@ -125,7 +118,6 @@ impl Record {
             blocking: Blocking::Nobody,
             unmet,
             live_dependents: 0,
-            operations: Operations::default(),
         }
     }
 
@@ -133,6 +125,11 @@ impl Record {
     pub(super) fn vacant(generation: Generation) -> Self {
         let traits = Traits { enabled: false, ..Traits::default() };
         Self { present: false, first: generation, generation, ..Self::new(traits, 0) }
+    }
+
+    /// What is fixed about it, or was said last.
+    pub(super) fn traits(&self) -> Traits {
+        self.packed.traits()
     }
 
     /// Whether no generation of it has begun yet.
@@ -158,68 +155,8 @@ impl Record {
         }
     }
 
-    /// Adds a start or restart, before it makes the service wanted.
-    pub(super) fn join_wanting(
-        &mut self,
-        operation: OperationId,
-        verb: Verb,
-        changed: bool,
-        actions: &mut Vec<Action>,
-    ) {
-        let undo = match self.operations.verb {
-            Some(Verb::Start { .. } | Verb::Restart { .. }) => self.operations.undo,
-            Some(Verb::Stop { .. } | Verb::Deregister { .. }) | None => {
-                (self.desired == Desired::Stopped).then_some(self.held)
-            }
-        };
-        self.operations.join(operation, verb, changed, actions);
-        self.operations.undo = undo;
-    }
-
     /// Whether a dependent with an edge of this policy has to wait for it, as last told.
     pub(super) fn blocks(&self, policy: EdgePolicy) -> bool {
         if policy.gates() { !self.available } else { self.coming }
-    }
-}
-
-// === impl Operations ===
-
-impl Operations {
-    /// Adds an operation; one of another verb ends the ones before it as superseded.
-    pub(super) fn join(
-        &mut self,
-        operation: OperationId,
-        verb: Verb,
-        changed: bool,
-        actions: &mut Vec<Action>,
-    ) {
-        if !self.verb.is_some_and(|waiting| waiting.is_same_as(verb)) {
-            self.end(Outcome::Superseded, actions);
-        }
-        self.verb = Some(verb);
-        self.changed |= changed;
-        self.waiting.push(operation);
-    }
-
-    /// Whether what waits wants the service down.
-    pub(super) fn is_down(&self) -> bool {
-        matches!(self.verb, Some(Verb::Stop { .. } | Verb::Deregister { .. }))
-    }
-
-    /// Ends every waiting operation.
-    pub(super) fn end(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
-        self.verb = None;
-        self.changed = false;
-        self.undo = None;
-        actions.extend(self.waiting.drain(..).map(|operation| Action::Finish(operation, outcome)));
-    }
-
-    /// Ends what waited for this; a deregistration waits until the service is removed.
-    pub(super) fn done(&mut self, actions: &mut Vec<Action>) {
-        if matches!(self.verb, Some(Verb::Deregister { .. })) {
-            return;
-        }
-        let changed = self.changed;
-        self.end(Outcome::Done { changed }, actions);
     }
 }

@@ -55,7 +55,7 @@ impl Machine {
         let closing = self.is_closing();
         let record = self.record_mut(id);
         let generation = record.generation;
-        if closing || !record.traits.restart.restarts_after(exit) {
+        if closing || !record.traits().restart.restarts_after(exit) {
             self.escalate(id, actions);
             return;
         }
@@ -118,6 +118,6 @@ impl Machine {
     /// Whether a significant service that has never run may still come to run by itself.
     pub(super) fn is_first_run_open(&self) -> bool {
         let open = |record: &super::Record| record.recovery.is_some() && !record.has_run;
-        self.records.iter().any(|record| record.traits.significant && open(record))
+        self.records.iter().any(|record| record.traits().significant && open(record))
     }
 }

@@ -28,7 +28,7 @@ impl Machine {
     /// A service fails, and its policy brings it back: so are those that restart with it.
     pub(super) fn restart_mates(&mut self, id: ServiceId, exit: Exit, actions: &mut Vec<Action>) {
         let record = self.record(id);
-        let comes_back = record.traits.restart.restarts_after(exit);
+        let comes_back = record.traits().restart.restarts_after(exit);
         let is_asked = record.asked || record.held || record.wanted.is_some();
         if !comes_back || is_asked || self.is_closing() {
             return;

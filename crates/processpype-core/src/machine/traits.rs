@@ -2,6 +2,53 @@
 
 use super::{Machine, Traits};
 use crate::graph::ServiceId;
+use crate::restart::RestartPolicy;
+
+/// [`Traits`] in one byte: every record has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Packed(u8);
+
+const ENABLED: u8 = 1;
+const AUTOSTART: u8 = 1 << 1;
+const ONESHOT: u8 = 1 << 2;
+const SIGNIFICANT: u8 = 1 << 3;
+const ALWAYS: u8 = 1 << 4;
+const NEVER: u8 = 1 << 5;
+
+// === impl Packed ===
+
+impl Packed {
+    pub(super) fn of(traits: Traits) -> Self {
+        let Traits { enabled, autostart, oneshot, significant, restart } = traits;
+        let always = restart == RestartPolicy::Always;
+        let never = restart == RestartPolicy::Never;
+        let bits = [
+            (ENABLED, enabled),
+            (AUTOSTART, autostart),
+            (ONESHOT, oneshot),
+            (SIGNIFICANT, significant),
+            (ALWAYS, always),
+            (NEVER, never),
+        ];
+        Self(bits.into_iter().filter(|(_, is_set)| *is_set).fold(0, |all, (bit, _)| all | bit))
+    }
+
+    pub(super) fn traits(self) -> Traits {
+        let has = |bit: u8| self.0 & bit != 0;
+        let restart = match (has(ALWAYS), has(NEVER)) {
+            (true, _) => RestartPolicy::Always,
+            (false, true) => RestartPolicy::Never,
+            (false, false) => RestartPolicy::OnFailure,
+        };
+        Traits {
+            enabled: has(ENABLED),
+            autostart: has(AUTOSTART),
+            oneshot: has(ONESHOT),
+            significant: has(SIGNIFICANT),
+            restart,
+        }
+    }
+}
 
 // === impl Machine ===
 
@@ -31,6 +78,26 @@ impl Machine {
     ///
     /// Panics if `id` is not a service of the graph.
     pub fn set_traits(&mut self, id: ServiceId, traits: Traits) {
-        self.record_mut(id).traits = traits;
+        self.record_mut(id).packed = Packed::of(traits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traits_come_out_as_they_went_in() {
+        let policies = [RestartPolicy::Always, RestartPolicy::OnFailure, RestartPolicy::Never];
+        for (bits, restart) in (0..16).flat_map(|bits| policies.map(|policy| (bits, policy))) {
+            let traits = Traits {
+                enabled: bits & 1 != 0,
+                autostart: bits & 2 != 0,
+                oneshot: bits & 4 != 0,
+                significant: bits & 8 != 0,
+                restart,
+            };
+            assert_eq!(Packed::of(traits).traits(), traits);
+        }
     }
 }

@@ -115,18 +115,24 @@ impl Machine {
     /// Returns the services that a service misses: that it waits for to start, providers and
     /// members of its group, or that it runs without, because its edges hold.
     pub fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
-        let (starts, runs) = (self.record(id).wanted.is_some(), self.record(id).is_up());
-        let open = !self.is_closing();
+        let record = self.record(id);
+        let (starts, runs) = (record.wanted.is_some(), record.is_up());
+        // Whoever is missed is counted, so most need no look at anybody else.
+        let open = record.unmet > 0 && !self.is_closing();
         let misses = move |&(provider, policy): &(ServiceId, EdgePolicy)| {
             let counts = starts || (runs && policy.gates());
-            open && counts && self.record(provider).blocks(policy)
+            counts && self.record(provider).blocks(policy)
         };
-        let providers = self.graph.provider_edges(id).filter(misses);
-        let mates = self.blocking_mates(id).filter(move |&mate| {
-            let is_listed = |(provider, policy)| provider == mate && misses(&(provider, policy));
-            starts && open && !self.graph.provider_edges(id).any(is_listed)
+        let missed = open.then(move || {
+            let providers = self.graph.provider_edges(id).filter(misses);
+            let mates = self.blocking_mates(id).filter(move |&mate| {
+                let is_listed =
+                    |(provider, policy)| provider == mate && misses(&(provider, policy));
+                starts && !self.graph.provider_edges(id).any(is_listed)
+            });
+            providers.map(|(provider, _)| provider).chain(mates)
         });
-        providers.map(|(provider, _)| provider).chain(mates)
+        missed.into_iter().flatten()
     }
 
     /// Returns the direct dependents whose generation lives.

@@ -27,7 +27,7 @@ pub(crate) enum Next {
 pub(crate) fn next(now: &Configured, new: &Configured, state: ServiceState, starts: bool) -> Next {
     use ServiceState::{Error, Running, Starting, Stopped, Stopping};
     let lives_by_it = new.is_lived_by(now) && new.is_watched_like(now);
-    let is_same = new.is_same(now) && new.layer.says_what(&now.layer);
+    let is_same = new.is_same(now) && new.layer().says_what(&now.layer());
     match (new.options.enabled, now.options.enabled) {
         (false, true) if state == Stopped => return Next::Nothing(ConfigEffect::Kept),
         (false, true) => return Next::Stop,

@@ -35,7 +35,7 @@ const ABORTED_SHARE: f64 = 0.1;
 /// How long an instance may still be in use before it counts as leaked.
 const LEAK_PATIENCE: Duration = Duration::from_millis(10);
 /// From the request to stop to the end of `run`.
-pub(super) async fn wind_down(life: &Life, mut running: Running<'_>, by: Instant) -> Stopped {
+pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) -> Stopped {
     life.cell.shut(life.generation);
     let total = by.saturating_duration_since(Instant::now());
     let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;
@@ -92,7 +92,7 @@ pub(super) async fn teardown(
     stopped.ended.tell(life);
     let by = (stopped.by)
         .or_else(|| life.stop_by())
-        .unwrap_or_else(|| Instant::now() + orders.wiring.configured.options.stop_timeout);
+        .unwrap_or_else(|| Instant::now() + orders.configured.options.stop_timeout);
     let mut cut = stopped.cut;
     let mut ending = stopped.ended.into_ending();
     life.vitals.enter(Stage::Children);

@@ -8,7 +8,8 @@
 
 use tokio::time::Instant;
 
-use super::{Life, wait_for};
+use super::Life;
+use crate::bell::Ring as _;
 use crate::diagnosis::{ASKERS_MAX, Question};
 use crate::failure::Failure;
 use crate::reconfigure::Offer;
@@ -38,36 +39,34 @@ impl Life {
     /// Resolves when the generation should stop, or when a child has failed; a stop that was asked
     /// for comes first.
     pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
-        wait_for(&self.changed, || {
+        self.changed.until(|| {
             let mut control = self.control();
             let asked = control.stop_by().map(Interruption::Asked);
             asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
         })
     }
 
-    /// Resolves when the generation is interrupted, or is offered a new configuration; offers come
-    /// last.
-    pub(crate) fn called(&self) -> impl Future<Output = Call> + '_ {
-        wait_for(&self.changed, || {
-            let mut control = self.control();
-            if let Some(by) = control.stop_by() {
-                return Some(Call::Interrupted(Interruption::Asked(by)));
-            }
-            if let Some(failure) = control.take_child_failure() {
-                return Some(Call::Interrupted(Interruption::ChildFailed(failure)));
-            }
-            let more = control.more.as_mut()?;
-            if let Some(offer) = more.offer.take() {
-                return Some(Call::Offered(offer));
-            }
-            let is_asked = !more.questions.is_empty();
-            is_asked.then(|| Call::Asked(std::mem::take(&mut more.questions)))
-        })
+    /// What the generation is to look at next: that it is interrupted, or offered a new
+    /// configuration; offers come last. Its own task is woken for each, and looks.
+    pub(crate) fn call(&self) -> Option<Call> {
+        let mut control = self.control();
+        if let Some(by) = control.stop_by() {
+            return Some(Call::Interrupted(Interruption::Asked(by)));
+        }
+        if let Some(failure) = control.take_child_failure() {
+            return Some(Call::Interrupted(Interruption::ChildFailed(failure)));
+        }
+        let more = control.more.as_mut()?;
+        if let Some(offer) = more.offer.take() {
+            return Some(Call::Offered(offer));
+        }
+        let is_asked = !more.questions.is_empty();
+        is_asked.then(|| Call::Asked(std::mem::take(&mut more.questions)))
     }
 
     /// Resolves when the generation is interrupted; who interrupts is still to be asked.
     pub(crate) fn disturbed(&self) -> impl Future<Output = ()> + '_ {
-        wait_for(&self.changed, || {
+        self.changed.until(|| {
             let control = self.control();
             let more = control.more.as_ref();
             let has_failure = more.is_some_and(|more| more.child_failure.is_some());
@@ -78,7 +77,7 @@ impl Life {
     /// Offers a new configuration, in place of one that was not seen yet. Supervisor only.
     pub(crate) fn offer(&self, offer: Offer) {
         self.control().more().offer = Some(offer);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     /// Asks what is wrong with the service; who comes after too many others gets no answer.
@@ -89,6 +88,6 @@ impl Life {
             questions.push(question);
         }
         drop(control);
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 }

@@ -76,7 +76,7 @@ impl Manager {
         let _turn = self.shared.configuring.acquire().await;
         for _ in 0..CONFIGURE_TRIES {
             let prepared = self.prepare(name, &change, &by).await?;
-            self.hide(prepared.new.secrets.as_deref().unwrap_or_default())?;
+            self.hide(prepared.new.secrets())?;
             let order = self.change_order(&prepared, &change, starts, &by);
             let (accepted, answer) = oneshot::channel();
             self.give(Order::Change(Box::new(order), accepted))?;
@@ -112,7 +112,7 @@ impl Manager {
             return Err(CommandError::Stale { generation }.into());
         }
         let state = prepared.cell.state();
-        let should_run = prepared.cell.status().desired == Desired::Running;
+        let should_run = prepared.cell.look(|facts| facts.desired) == Desired::Running;
         let starts = starts || goes_on_after_stop(state, should_run);
         let effect = foreseen(next(&prepared.now, &prepared.new, state, starts));
         Ok(ConfigPreview { differences: prepared.differences, effect })
@@ -201,7 +201,7 @@ impl Manager {
             let now = Arc::clone(book.service(name.as_str()).ok_or(CommandError::Moved)?);
             let layer = match &change {
                 ConfigChange::Put(layer) => layer.clone(),
-                ConfigChange::Patch(patch) => now.layer.patched(patch),
+                ConfigChange::Patch(patch) => now.layer().patched(patch),
                 ConfigChange::Remove => Layer::default(),
             };
             let invalid = ConfigureError::Invalid;

@@ -33,7 +33,7 @@ impl Manager {
     /// can fall between two of them.
     #[must_use]
     pub fn counts(&self, name: &str) -> Option<Counts> {
-        self.cell(name).map(|cell| cell.tally.read())
+        self.look(name, |cell| cell.tally.read())
     }
 
     /// Returns the metrics that a service has registered, as they are now.

@@ -13,6 +13,7 @@ use processpype_core::ServiceState;
 use tokio::sync::{Notify, Semaphore};
 
 use super::{Asked, Shared};
+use crate::bell::Bell;
 use crate::configuration::ConfigBook;
 use crate::directory::Directory;
 use crate::host::Host;
@@ -25,14 +26,14 @@ use crate::supervisor::Launch;
 
 impl Shared {
     pub(crate) fn new(
-        directory: Directory,
+        directory: Arc<Directory>,
         journal: Arc<Journal>,
         book: ConfigBook,
         launch: &Launch,
         reports: Reports,
     ) -> Self {
         Self {
-            directory: ArcSwap::from_pointee(directory),
+            directory: ArcSwap::new(directory),
             creator: launch.creator.clone(),
             journal,
             register: Register::new(OPERATIONS_KEPT),
@@ -50,7 +51,7 @@ impl Shared {
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),
-            changed: Notify::new(),
+            changed: Bell::default(),
             asked: AtomicU8::new(0),
             asked_now: Notify::new(),
         }
@@ -78,6 +79,11 @@ impl Shared {
         }
     }
 
+    /// Returns who is there.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
+    }
+
     /// Shows who is there from now on. Supervisor only.
     ///
     /// The directory is swapped whole: a reader sees the old one or the new one, and never waits.
@@ -94,7 +100,7 @@ impl Shared {
     /// Tells readers that something changed.
     pub(crate) fn touch(&self) {
         self.bump();
-        self.changed.notify_waiters();
+        self.changed.ring();
     }
 
     pub(crate) fn set_state(&self, state: ServiceState) {

@@ -13,10 +13,11 @@
 
 use std::sync::Arc;
 
-use processpype_core::{ServiceName, ServiceState};
+use processpype_core::{ErrorKind, ServiceName, ServiceState};
 
 use super::Manager;
 use crate::cell::Cell;
+use crate::facts::Facts;
 
 impl Manager {
     /// Returns the services whose generation still lives, for the last words of a process.
@@ -25,13 +26,12 @@ impl Manager {
     #[must_use]
     pub fn unfinished(&self) -> Vec<ServiceName> {
         let lives = |cell: &&Arc<Cell>| {
-            let status = cell.status();
-            status.state.is_transient()
-                || status.state == ServiceState::Running
-                || status
-                    .error
-                    .as_ref()
-                    .is_some_and(|error| error.kind == processpype_core::ErrorKind::Orphaned)
+            let is_orphan = |facts: &Facts| {
+                let error = facts.rare().and_then(|rare| rare.error.as_ref());
+                error.is_some_and(|error| error.kind == ErrorKind::Orphaned)
+            };
+            let state = cell.state();
+            state.is_transient() || state == ServiceState::Running || cell.look(is_orphan)
         };
         let directory = self.shared.directory.load();
         directory.cells().iter().filter(lives).map(|cell| cell.name().clone()).collect()

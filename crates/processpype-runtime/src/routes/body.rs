@@ -46,7 +46,7 @@ pub(super) fn guarded(
     let is_event_stream = is_event_stream(&response);
     response.map(|body| {
         let (sender, frames) = mpsc::channel(FRAMES_PENDING + 1);
-        let services = guard.life().services.clone();
+        let services = guard.life().services().clone();
         services.spawn(pump(body, sender, guard, is_event_stream).instrument(span.clone()));
         Body::new(Pumped { frames })
     })

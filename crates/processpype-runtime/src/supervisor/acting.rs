@@ -24,7 +24,7 @@ impl Supervisor {
         verb: Verb,
         by: &Request,
     ) -> Option<Arc<Acted>> {
-        let before = self.cells[id.index()].status().acted.clone();
+        let before = self.acted(id);
         self.show_acted(operation, id, verb.as_str(), by, by.reason.clone());
         self.append(Event {
             generation: Some(self.machine.generation(id)),
@@ -34,6 +34,11 @@ impl Supervisor {
             ..self.event(EventKind::Command, Some(id), verb.as_str())
         });
         before
+    }
+
+    /// Who acted on a service last.
+    pub(super) fn acted(&self, id: ServiceId) -> Option<Arc<Acted>> {
+        self.cells[id.index()].look(|facts| facts.rare()?.acted.clone())
     }
 
     /// Shows who changes the configuration of a service.
@@ -58,7 +63,7 @@ impl Supervisor {
     /// the attempt.
     pub(super) fn take_back_command(&mut self, waiting: &Waiting) {
         let before = waiting.before.clone();
-        self.update(waiting.service, |status, _| status.acted = before);
+        self.update(waiting.service, |facts| facts.change(|rare| rare.acted = before));
     }
 
     /// Shows who acts on those that a cascade stops with the service that was named.
@@ -117,7 +122,7 @@ impl Supervisor {
     ) {
         let (actor, at) = (Arc::clone(&by.actor), self.clock.now());
         let acted = Arc::new(Acted { operation, actor, verb, reason, at });
-        self.update(id, |status, _| status.acted = Some(acted));
+        self.update(id, |facts| facts.change(|rare| rare.acted = Some(acted)));
     }
 
     /// Tells how an operation ended; a cancel is told as done by who cancelled.

@@ -34,7 +34,6 @@ use tokio::sync::oneshot;
 
 use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
-use crate::argument::Wiring;
 use crate::configuration::{ConfigBook, ConfigEffect, Configured, Next, goes_on_after_stop, next};
 use crate::failure::Failure;
 use crate::journal::Event;
@@ -183,7 +182,7 @@ impl Supervisor {
             verb,
             by,
             cancelled: None,
-            before: self.cells[service.index()].status().acted.clone(),
+            before: self.acted(service),
             affected: Vec::new(),
             mark: None,
             senders: vec![sender],
@@ -216,7 +215,7 @@ impl Supervisor {
         if let Some(told) = told {
             self.tell_configured(id, service, &waiting.by, EventKind::Configured, word, told);
         }
-        self.services[service.index()].changing = Some(id);
+        self.services[service.index()].few().changing = Some(id);
         self.try_out(service, step);
         self.act_on_change(id, waiting, step);
     }
@@ -234,7 +233,8 @@ impl Supervisor {
     /// An earlier change that has not ended makes place, and what held before it is what this one
     /// goes back to.
     fn supersede_change(&mut self, service: ServiceId, waiting: &mut Waiting) {
-        let Some(before) = self.services[service.index()].changing.take() else { return };
+        let few = self.services[service.index()].few.as_mut();
+        let Some(before) = few.and_then(|few| few.changing.take()) else { return };
         let Some(earlier) = self.operations.remove(&before) else { return };
         if let (Some(earlier), Some(change)) = (&earlier.change, &mut waiting.change)
             && !matches!(earlier.stage, Stage::Back(_))
@@ -265,7 +265,7 @@ impl Supervisor {
     /// Gives the machine the command of a change; what it makes happen is part of its operation.
     fn command_for_change(&mut self, id: OperationId, mut waiting: Waiting, verb: Verb) {
         let service = waiting.service;
-        let before = self.services[service.index()].mark.take();
+        let before = self.services[service.index()].take_mark();
         self.mark(id, service, verb, &waiting.by.actor);
         waiting.mark = waiting.mark.or(before);
         waiting.verb = verb;
@@ -351,10 +351,10 @@ impl Supervisor {
         result: Result<ConfigEffect, CommandError>,
     ) {
         let generation = self.machine.generation(waiting.service);
-        let changing = &mut self.services[waiting.service.index()].changing;
-        if *changing == Some(id) {
-            *changing = None;
-            let traits = self.services[waiting.service.index()].configured.options.traits();
+        let service = &mut self.services[waiting.service.index()];
+        if service.changing() == Some(id) {
+            service.few().changing = None;
+            let traits = service.configured.options.traits();
             self.machine.set_traits(waiting.service, traits);
         }
         let done = |effect| Done {
@@ -375,17 +375,11 @@ impl Supervisor {
         let enabled = new.options.enabled;
         let service = &mut self.services[id.index()];
         self.members.rules_changed |= service.configured.options != new.options;
-        let wiring = &service.wiring;
-        service.wiring = Arc::new(Wiring {
-            configured: Arc::clone(&new),
-            bindings: wiring.bindings.clone(),
-            shared: wiring.shared.clone(),
-        });
         service.configured = new;
         self.machine.set_traits(id, traits);
-        if self.cells[id.index()].status().enabled != enabled {
-            self.update(id, |status, _| {
-                (status.enabled, status.is_configured) = (enabled, enabled);
+        if self.cells[id.index()].look(|facts| facts.enabled) != enabled {
+            self.update(id, |facts| {
+                (facts.enabled, facts.is_configured) = (enabled, enabled);
             });
         }
     }
@@ -396,14 +390,16 @@ impl Supervisor {
             self.show_layout();
         }
         let before = self.shared.config.load();
-        let held = self.members_here().map(|id| {
-            let configured = &self.services[id.index()].configured;
-            (self.cells[id.index()].name().clone(), Arc::clone(configured))
-        });
+        let directory = self.shared.directory();
+        let held = directory
+            .cells()
+            .iter()
+            .map(|cell| Arc::clone(&self.services[cell.id().index()].configured));
         self.shared.config.store(Arc::new(ConfigBook {
             revision: before.revision + 1,
             document: document.unwrap_or_else(|| before.document.clone()),
             services: held.collect(),
+            directory,
         }));
     }
 

@@ -35,7 +35,7 @@ impl Supervisor {
         if let Some(life) = self.life(id, generation) {
             tracing::warn!(
                 target: "processpype", service = %life.cell.name(), generation = generation.0,
-                "ending the service by force: {}", service.remains.as_deref().unwrap_or_default()
+                "ending the service by force: {}", service.remains().unwrap_or_default()
             );
             life.cell.cut(generation);
             life.abort();
@@ -49,14 +49,14 @@ impl Supervisor {
     pub(super) fn note_remains(&mut self, id: ServiceId, generation: Generation) {
         if let Some(life) = self.life(id, generation) {
             let remains = self.launch.scrub.text(&life.remains().to_string());
-            self.services[id.index()].remains = Some(remains.into());
+            self.services[id.index()].few().remains = Some(remains.into());
         }
     }
 
     /// Returns what is to be said about an end by force.
     pub(super) fn forced_text(&self, change: Change) -> Option<String> {
         let is_forced = change.cause == Cause::Exit(Exit::Aborted);
-        let remains = self.services[change.service.index()].remains.as_deref();
+        let remains = self.services[change.service.index()].remains();
         remains.filter(|_| is_forced).map(str::to_owned)
     }
 
@@ -69,7 +69,7 @@ impl Supervisor {
                 format!("constructor and `start` took longer than `start_timeout` ({limit:?})")
             }
             ErrorKind::Orphaned => {
-                let remains = service.remains.as_deref().unwrap_or("its task has not ended");
+                let remains = service.remains().unwrap_or("its task has not ended");
                 format!(
                     "the generation could not be ended: {remains}; it may still run until the \
                      process ends"

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::{Service, Supervisor, closing, membership, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
-use crate::blueprint::{Blueprint, STARTS_AT_ONCE};
+use crate::blueprint::{Blueprint, STARTS_AT_ONCE, Spec};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
 use crate::clock::{Clock, Timestamp};
@@ -24,10 +24,11 @@ use crate::configuration::{ConfigBook, Configured, Configurer};
 use crate::directory::{Directory, Places};
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
+use crate::kind::Kind;
 use crate::layout::Layout;
 use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
-use crate::message::Reports;
+use crate::message::{Office, Reports};
 use crate::metrics::Families;
 use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
@@ -129,14 +130,8 @@ impl Blueprint {
         let now = launch.clock.now();
         let families = Arc::default();
         let cells = self.cells(now, &families);
-        let layout = Layout::of(&self);
-        let wiring = |id: ServiceId| {
-            let options = Arc::clone(&layout.services[id.index()].options);
-            let configured = Arc::new(Configured::sharing(&self.specs[id.index()], options));
-            Arc::new(self.wiring(id, configured, &cells))
-        };
-        let wirings: Vec<Arc<Wiring>> = self.graph.services().map(wiring).collect();
-        let directory = Directory::new(cells.clone(), layout);
+        let directory = Arc::new(Directory::new(cells.clone(), Layout::of(&self)));
+        let services = self.services(&cells, now);
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
         let members = membership::Members {
@@ -153,11 +148,9 @@ impl Blueprint {
         let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
-        let services = self.specs.into_iter().zip(wirings);
-        let services: Vec<Service> =
-            services.map(|(spec, wiring)| Service::new(spec.kind, wiring, now)).collect();
-        let book = first_book(&launch, &cells, &services);
+        let book = first_book(&launch, Arc::clone(&directory), &services);
         let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
+        let office = Arc::new(Office { services: launch.services.clone(), reports });
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,
@@ -173,7 +166,7 @@ impl Blueprint {
             timers: Timers::default(),
             messages,
             commands,
-            reports,
+            office,
             operations: HashMap::new(),
             next_operation: 1,
             keys: HashMap::new(),
@@ -198,6 +191,20 @@ impl Blueprint {
         self.graph.services().zip(self.group_names()).map(cell).collect()
     }
 
+    /// What the loop keeps of each service. Those of one kind that needs nobody are made alike.
+    fn services(&self, cells: &[Arc<Cell>], now: Timestamp) -> Vec<Service> {
+        let mut alike: HashMap<*const Kind, Arc<Wiring>> = HashMap::new();
+        let service = |(spec, id): (&Spec, ServiceId)| {
+            let wiring = || Arc::new(self.wiring(id, cells));
+            let wiring = match spec.kind.declaration.needs.as_slice() {
+                [] => Arc::clone(alike.entry(Arc::as_ptr(&spec.kind)).or_insert_with(wiring)),
+                _ => wiring(),
+            };
+            Service::new(Arc::new(Configured::of(spec)), wiring, now)
+        };
+        self.specs.iter().zip(self.graph.services()).map(service).collect()
+    }
+
     /// The name of the group of each service.
     fn group_names(&self) -> Vec<Option<Arc<str>>> {
         let mut names = vec![None; self.specs.len()];
@@ -209,8 +216,8 @@ impl Blueprint {
         names
     }
 
-    fn wiring(&self, id: ServiceId, configured: Arc<Configured>, cells: &[Arc<Cell>]) -> Wiring {
-        let declaration = &self.specs[id.index()].kind.declaration;
+    fn wiring(&self, id: ServiceId, cells: &[Arc<Cell>]) -> Wiring {
+        let kind = &self.specs[id.index()].kind;
         let bind = |(need, providers): (&Need, &Vec<ServiceId>)| {
             let face = |provider: &ServiceId| {
                 let faces = &self.specs[provider.index()].kind.faces;
@@ -219,14 +226,14 @@ impl Blueprint {
             };
             providers.iter().filter_map(face).collect()
         };
-        let bindings = declaration.needs.iter().zip(&self.bindings[id.index()]).map(bind).collect();
-        Wiring { configured, bindings, shared: self.shared.clone() }
+        let bindings =
+            kind.declaration.needs.iter().zip(&self.bindings[id.index()]).map(bind).collect();
+        Wiring { kind: Arc::clone(kind), bindings, shared: self.shared.clone() }
     }
 }
 
 /// What is configured when an application starts.
-fn first_book(launch: &Launch, cells: &[Arc<Cell>], services: &[Service]) -> ConfigBook {
-    let held = cells.iter().zip(services);
-    let held = held.map(|(cell, it)| (cell.name().clone(), Arc::clone(&it.configured)));
-    ConfigBook { revision: 1, document: launch.document.clone(), services: held.collect() }
+fn first_book(launch: &Launch, directory: Arc<Directory>, services: &[Service]) -> ConfigBook {
+    let services = services.iter().map(|it| Arc::clone(&it.configured)).collect();
+    ConfigBook { revision: 1, document: launch.document.clone(), directory, services }
 }

@@ -25,7 +25,7 @@ use super::keys::What;
 use super::{Service, Supervisor, publish};
 use crate::argument::{Need, Wiring};
 use crate::binding::{Binder, Bound};
-use crate::blueprint::{Assembly, EdgeOrigin, NamedEdge, Options, Spec};
+use crate::blueprint::{Assembly, EdgeOrigin, NamedEdge, Spec};
 use crate::configuration::Configured;
 use crate::directory::Directory;
 use crate::group::NamedGroup;
@@ -104,7 +104,7 @@ impl Supervisor {
         let Prepared { at, bound, newcomer } = self.prepare(&registration)?;
         let Registration { spec, start, .. } = registration;
         let generation = self.try_to_join(at, &newcomer, start)?.generation(at);
-        self.seat(at, spec, bound, newcomer.group, generation);
+        self.seat(at, &spec, bound, newcomer.group, generation);
         let name = self.cells[at.index()].name().clone();
         self.step(|machine, actions| {
             let joined = machine.register(at, &newcomer, actions);
@@ -198,12 +198,11 @@ impl Supervisor {
                 specs.push(Spec {
                     name: self.cells[id.index()].name().clone(),
                     kind_name: Arc::clone(&spec.kind_name),
-                    kind: Arc::clone(&service.kind),
+                    kind: Arc::clone(&service.wiring.kind),
                     section: Section::default(),
-                    keys: Section::default(),
                     fingerprint: 0,
                     joined: None,
-                    options: Options::clone(&service.configured.options),
+                    options: Arc::clone(&service.configured.options),
                     uses: Vec::new(),
                     depends_on: Vec::new(),
                     edges: Vec::new(),
@@ -286,7 +285,7 @@ impl Supervisor {
     fn seat(
         &mut self,
         at: ServiceId,
-        spec: Spec,
+        spec: &Spec,
         bound: Bound,
         group: Option<usize>,
         generation: Generation,
@@ -297,26 +296,27 @@ impl Supervisor {
             group.members.push(at);
             Arc::clone(&group.name)
         });
-        let cell = publish::new_cell(at, &spec, group, generation, now, &self.members.families);
-        let wiring = self.wiring(&spec, &bound);
+        let cell = publish::new_cell(at, spec, group, generation, now, &self.members.families);
+        let wiring = self.wiring(spec, &bound);
         self.members.edges.extend(bound.edges);
         self.members.vacancies.joined(&spec.name, at);
         self.cells.seat(at.index(), cell);
-        self.services.seat(at.index(), Service::new(spec.kind, Arc::new(wiring), now));
+        let configured = Arc::new(Configured::of(spec));
+        self.services.seat(at.index(), Service::new(configured, Arc::new(wiring), now));
     }
 
     fn wiring(&self, spec: &Spec, bound: &Bound) -> Wiring {
-        let configured = Arc::new(Configured::of(spec));
         let bind = |(need, providers): (&Need, &Vec<ServiceId>)| {
             let face = |provider: &ServiceId| {
-                let faces = &self.services[provider.index()].kind.faces;
+                let faces = &self.services[provider.index()].wiring.kind.faces;
                 let face = faces.iter().find(|face| face.type_id == need.type_id)?;
                 Some((Arc::clone(&self.cells[provider.index()]), face.clone()))
             };
             providers.iter().filter_map(face).collect()
         };
         let bindings = spec.kind.declaration.needs.iter().zip(&bound.bindings).map(bind).collect();
-        Wiring { configured, bindings, shared: self.members.shared.clone() }
+        let (kind, shared) = (Arc::clone(&spec.kind), self.members.shared.clone());
+        Wiring { kind, bindings, shared }
     }
 
     /// Whether a timer is about a generation of a service that is there.
@@ -360,7 +360,7 @@ impl Supervisor {
         self.members.leaving.push(id);
         self.show_members();
         self.cells[id.index()].retire();
-        let operation = self.services[id.index()].mark.as_ref().map(|mark| mark.operation);
+        let operation = self.services[id.index()].mark().map(|mark| mark.operation);
         let waiting = operation.and_then(|operation| self.operations.get(&operation));
         let by = waiting.map_or_else(|| Request::by("code"), |waiting| waiting.by.clone());
         self.tell_member(id, "deregistered", operation, &by);
@@ -402,13 +402,11 @@ impl Supervisor {
         let mut places = vec![ServiceId(0); self.services.len()];
         ids.iter().zip(0..).for_each(|(id, place)| places[id.index()] = ServiceId(place));
         let services = ids.iter().map(|id| {
-            let (name, kind) = {
-                let status = self.cells[id.index()].status();
-                (status.name.clone(), Arc::clone(&status.kind))
-            };
+            let cell = &self.cells[id.index()];
+            let (name, kind) = (cell.name().clone(), Arc::clone(cell.kind()));
             let service = &self.services[id.index()];
             let options = Arc::clone(&service.configured.options);
-            LaidOut { name, kind, made_by: Arc::clone(&service.kind), options }
+            LaidOut { name, kind, made_by: Arc::clone(&service.wiring.kind), options }
         });
         let place = |id: ServiceId| places[id.index()];
         let edges = self.members.edges.iter().map(|edge| NamedEdge {
@@ -425,7 +423,7 @@ impl Supervisor {
             edges: edges.collect(),
             groups: groups.collect(),
         };
-        let cells = ids.iter().map(|id| Arc::clone(&self.cells[id.index()])).collect();
+        let cells: Vec<_> = ids.iter().map(|id| Arc::clone(&self.cells[id.index()])).collect();
         self.shared.show(Directory::new(cells, layout));
     }
 }

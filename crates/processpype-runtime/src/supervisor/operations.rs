@@ -117,7 +117,7 @@ impl Supervisor {
     ) -> Operation {
         let (sender, receiver) = oneshot::channel();
         let stale = self.stale(service, &by);
-        let mark = self.services[service.index()].mark.take();
+        let mark = self.services[service.index()].take_mark();
         self.mark(id, service, verb, &by.actor);
         let affected = self.affected(service, verb);
         let before = self.tell_command(id, service, verb, &by);
@@ -290,7 +290,7 @@ impl Supervisor {
         );
         if is_refused && self.acted_is(waiting.service, id) {
             self.take_back_command(&waiting);
-            self.services[waiting.service.index()].mark = waiting.mark.take();
+            self.services[waiting.service.index()].set_mark(waiting.mark.take());
         }
         self.close_record(id, result.clone());
         self.tell_finished(id, &waiting, result);
@@ -312,8 +312,7 @@ impl Supervisor {
     }
 
     fn acted_is(&self, service: ServiceId, id: OperationId) -> bool {
-        let status = self.cells[service.index()].status();
-        status.acted.as_ref().is_some_and(|acted| acted.operation == id)
+        self.acted(service).is_some_and(|acted| acted.operation == id)
     }
 
     pub(super) fn outcome(
@@ -385,15 +384,15 @@ impl Supervisor {
             }
         };
         for other in others {
-            let mark = self.services[other.index()].mark.as_ref();
+            let mark = self.services[other.index()].mark();
             let is_free = mark.is_none_or(|mark| !self.operations.contains_key(&mark.operation));
             if is_free || matches!(verb, Verb::Stop { .. } | Verb::Deregister { .. }) {
                 let mark = Mark { operation, actor: Arc::clone(actor), is_touched: false };
-                self.services[other.index()].mark = Some(mark);
+                self.services[other.index()].few().mark = Some(mark);
             }
         }
         let mark = Mark { operation, actor: Arc::clone(actor), is_touched: true };
-        self.services[service.index()].mark = Some(mark);
+        self.services[service.index()].few().mark = Some(mark);
     }
 
     /// Returns the operation that an event of a service belongs to, and who gave it. `cause` is
@@ -403,7 +402,7 @@ impl Supervisor {
         id: ServiceId,
         cause: Option<Cause>,
     ) -> Option<(OperationId, Arc<str>)> {
-        let mark = self.services[id.index()].mark.as_ref()?;
+        let mark = self.services[id.index()].mark()?;
         let goes_on = self.operations.contains_key(&mark.operation);
         let is_part = match cause {
             Some(Cause::Operator | Cause::PulledIn | Cause::Cascade) => true,
@@ -419,7 +418,9 @@ impl Supervisor {
             cause,
             Cause::Operator | Cause::PulledIn | Cause::Cascade | Cause::ProviderRestarted
         );
-        if let Some(mark) = self.services[id.index()].mark.as_mut().filter(|_| made) {
+        if let Some(few) = self.services[id.index()].few.as_mut().filter(|_| made)
+            && let Some(mark) = &mut few.mark
+        {
             mark.is_touched = true;
         }
     }

@@ -19,12 +19,13 @@ use super::Supervisor;
 use crate::blueprint::Spec;
 use crate::cell::Cell;
 use crate::clock::Timestamp;
+use crate::facts::{Facts, Rare};
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::life::Health;
 use crate::metrics::Families;
 use crate::recording::Recording;
-use crate::status::{ErrorInfo, HISTORY_KEPT, Past, Status};
+use crate::status::{ErrorInfo, Past, Status};
 
 /// How many services the log names on one line when the start is over.
 const UNREADY_NAMED: usize = 20;
@@ -40,13 +41,13 @@ pub(super) fn new_cell(
 ) -> Arc<Cell> {
     let options = &spec.options;
     let starts = options.enabled && options.autostart;
-    let mut status = Status::initial(spec.name.clone(), Arc::clone(&spec.kind_name), now);
-    status.desired = if starts { Desired::Running } else { Desired::Stopped };
-    status.enabled = options.enabled;
-    status.is_configured = options.enabled;
-    status.group = group;
-    status.generation = generation;
-    Arc::new(Cell::new(id, status, Arc::clone(families)))
+    let mut facts = Facts::initial(now);
+    facts.desired = if starts { Desired::Running } else { Desired::Stopped };
+    facts.enabled = options.enabled;
+    facts.is_configured = options.enabled;
+    facts.generation = generation;
+    let (name, kind) = (spec.name.clone(), Arc::clone(&spec.kind_name));
+    Arc::new(Cell::new(id, name, kind, group, facts, Arc::clone(families)))
 }
 
 impl Supervisor {
@@ -61,29 +62,27 @@ impl Supervisor {
         }
         let failure = self.failure_of(change);
         let cell = &self.cells[id.index()];
-        cell.tally.note(change, ended(change), cell.status().since, now);
-        self.update(id, |status, service| {
-            status.state = change.to;
-            status.generation = change.generation;
-            status.since = now;
+        cell.tally.note(change, ended(change), cell.look(|facts| facts.since), now);
+        let started = self.services[id.index()].started;
+        self.update(id, |facts| {
+            (facts.state, facts.generation, facts.since) = (change.to, change.generation, now);
             match change.to {
-                ServiceState::Starting => {
-                    status.error = None;
-                    status.degraded = None;
-                    status.metadata.clear();
-                }
-                ServiceState::Stopped => (status.error, status.degraded) = (None, None),
-                ServiceState::Error => status.degraded = None,
+                ServiceState::Starting => facts.clear(),
+                ServiceState::Stopped => facts.recover(true),
+                ServiceState::Error => facts.recover(false),
                 ServiceState::Running | ServiceState::Stopping => {}
             }
             if let Some(info) = &failure {
-                status.last_error = Some(info.clone());
-                if change.to != ServiceState::Stopped {
-                    status.error = Some(info.clone());
-                }
+                facts.change(|rare| {
+                    rare.last_error = Some(Arc::clone(info));
+                    if change.to != ServiceState::Stopped {
+                        rare.error = Some(Arc::clone(info));
+                    }
+                });
             }
             if let Some(exit) = ended(change) {
-                remember(status, change.generation, exit, service.started, now);
+                let generation = change.generation;
+                facts.remember(Past { generation, exit, started, ended: now });
             }
         });
         let message = failure.as_ref().map(|info| info.message.clone());
@@ -109,31 +108,31 @@ impl Supervisor {
     /// machine tells of more than can be seen, and a reader is not woken to see the same again.
     /// Readiness is told here, before what follows from it.
     pub(super) fn publish_touched(&mut self, id: ServiceId) {
-        let before = self.cells[id.index()].status();
-        if !self.differs(&before, id) {
+        let cell = &self.cells[id.index()];
+        if !cell.look(|facts| self.differs(facts, id)) {
             return;
         }
-        let was_ready = before.ready;
-        // Who holds a status makes its change a copy.
-        drop(before);
-        self.update(id, |_, _| {});
-        let after = self.cells[id.index()].status();
+        let was_ready = cell.is_ready();
+        self.update(id, |_| {});
+        let cell = &self.cells[id.index()];
         // Who is about to stop is told to be, which says it all.
         let runs = self.machine.state(id) == ServiceState::Running;
-        if runs && after.state == ServiceState::Running && was_ready != after.ready {
-            self.tell_health(id, &after, if after.ready { "ready" } else { "unready" }, None);
+        if runs && cell.state() == ServiceState::Running && was_ready != cell.is_ready() {
+            self.tell_health(id, if cell.is_ready() { "ready" } else { "unready" }, None);
         }
     }
 
-    /// Whether a status shows something else than the machine knows, the state aside.
-    fn differs(&self, status: &Status, id: ServiceId) -> bool {
-        let cells = &self.cells;
-        let waiting_on = self.machine.waiting_on(id).map(|id| cells[id.index()].name());
-        status.ready != self.machine.is_ready(id)
-            || status.desired != self.machine.desired(id)
-            || status.completed != self.machine.is_completed(id)
-            || status.restart != self.restart_info(id)
-            || !status.waiting_on.iter().eq(waiting_on)
+    /// Whether something else is shown than the machine knows, the state aside.
+    fn differs(&self, facts: &Facts, id: ServiceId) -> bool {
+        facts.ready != self.machine.is_ready(id)
+            || facts.desired != self.machine.desired(id)
+            || facts.completed != self.machine.is_completed(id)
+            || !facts.has_prospects(&mut self.waiting_on(id), self.restart_info(id))
+    }
+
+    /// Whom a service waits for.
+    fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = &ServiceName> {
+        self.machine.waiting_on(id).map(|id| self.cells[id.index()].name())
     }
 
     pub(super) fn publish_settled(&mut self) {
@@ -147,13 +146,11 @@ impl Supervisor {
 
     /// Says at the end of the start what did not come up, and why, on one line.
     fn name_unready(&self) {
-        let statuses = self.cells.iter().map(|cell| cell.status());
-        let wanted: Vec<_> = statuses.filter(|it| it.desired == Desired::Running).collect();
-        let unready: Vec<String> = wanted
-            .iter()
-            .filter(|status| !status.ready && !status.completed)
-            .map(|status| why_unready(status))
-            .collect();
+        let is_wanted = |facts: &Facts| facts.desired == Desired::Running;
+        let is_missed = |facts: &Facts| is_wanted(facts) && !facts.ready && !facts.completed;
+        let wanted = self.cells.iter().filter(|cell| cell.look(is_wanted)).count();
+        let missed = self.cells.iter().filter(|cell| cell.look(is_missed));
+        let unready: Vec<String> = missed.map(|cell| why_unready(&cell.status())).collect();
         if unready.is_empty() || self.closing.has_begun() {
             return;
         }
@@ -161,12 +158,17 @@ impl Supervisor {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         tracing::warn!(
             target: "processpype", "{} of {} services are not ready: {}{more}",
-            unready.len(), wanted.len(), unready[..unready.len().min(UNREADY_NAMED)].join(", ")
+            unready.len(), wanted, unready[..unready.len().min(UNREADY_NAMED)].join(", ")
         );
     }
 
-    /// Publishes what a service says about itself; `before` is its status until then.
-    pub(super) fn publish_health(&mut self, id: ServiceId, before: &Status, health: Health) {
+    /// Publishes what a service says about itself; `before` is what was wrong until then.
+    pub(super) fn publish_health(
+        &mut self,
+        id: ServiceId,
+        before: &Option<Arc<ErrorInfo>>,
+        health: Health,
+    ) {
         let now = self.clock.now();
         let watch = self.services[id.index()].watch.get_or_insert_default();
         let said = [watch.say(health.degraded.clone()), health.degraded];
@@ -174,44 +176,46 @@ impl Supervisor {
         let reported = health.error.as_ref().map(|message| {
             Arc::new(ErrorInfo { message: message.clone(), kind: ErrorKind::Reported, at: now })
         });
-        self.update(id, |status, _| {
-            status.degraded = degraded;
-            status.metadata = health.metadata;
-            let reports = status.error.as_ref().is_none_or(|e| e.kind == ErrorKind::Reported);
-            let same = status.error.as_ref().map(|e| &e.message) == health.error.as_ref();
+        let show = |rare: &mut Rare| {
+            rare.degraded = degraded;
+            rare.metadata = health.metadata;
+            let reports = rare.error.as_ref().is_none_or(|e| e.kind == ErrorKind::Reported);
+            let same = rare.error.as_ref().map(|e| &e.message) == health.error.as_ref();
             if reports && !same {
-                status.error.clone_from(&reported);
+                rare.error.clone_from(&reported);
                 if reported.is_some() {
-                    status.last_error = reported;
+                    rare.last_error = reported;
                 }
             }
-        });
-        let after = self.cells[id.index()].status();
+        };
+        self.update(id, |facts| facts.change(show));
+        let after = self.error(id);
         let [said, says] = said;
         if said != says {
             let cause = if says.is_some() { "degraded" } else { "recovered" };
-            self.tell_health(id, &after, cause, says.as_deref());
+            self.tell_health(id, cause, says.as_deref());
         }
-        if before.error != after.error
-            && let Some(error) = &after.error
+        if *before != after
+            && let Some(error) = &after
         {
-            self.tell_health(id, &after, "reported", Some(&error.message));
+            self.tell_health(id, "reported", Some(&error.message));
         }
     }
 
-    fn tell_health(
-        &self,
-        id: ServiceId,
-        status: &Status,
-        cause: &'static str,
-        message: Option<&str>,
-    ) {
+    /// What is wrong with a service, as it is shown.
+    pub(super) fn error(&self, id: ServiceId) -> Option<Arc<ErrorInfo>> {
+        self.cells[id.index()].look(|facts| facts.rare()?.error.clone())
+    }
+
+    fn tell_health(&self, id: ServiceId, cause: &'static str, message: Option<&str>) {
+        let cell = &self.cells[id.index()];
+        let generation = cell.generation();
         tracing::info!(
-            target: "processpype", service = %status.name, generation = status.generation.0,
+            target: "processpype", service = %cell.name(), generation = generation.0,
             "{cause}{}", message.map_or(String::new(), |text| format!(": {text}"))
         );
         self.append(Event {
-            generation: Some(status.generation),
+            generation: Some(generation),
             message: message.map(Arc::from),
             ..self.event(EventKind::Health, Some(id), cause)
         });
@@ -319,21 +323,19 @@ impl Supervisor {
     }
 
     /// Publishes the status of a service: what the machine knows, and what `change` adds.
-    pub(super) fn update(
-        &mut self,
-        id: ServiceId,
-        change: impl FnOnce(&mut Status, &super::Service),
-    ) {
-        let machine = &self.machine;
-        let waiting_on = self.names(machine.waiting_on(id));
-        let (restart, service) = (self.restart_info(id), &self.services[id.index()]);
-        self.cells[id.index()].update(|status| {
-            status.ready = machine.is_ready(id);
-            status.desired = machine.desired(id);
-            status.completed = machine.is_completed(id);
-            status.waiting_on = waiting_on;
-            status.restart = restart;
-            change(status, service);
+    pub(super) fn update(&mut self, id: ServiceId, change: impl FnOnce(&mut Facts)) {
+        let (machine, restart) = (&self.machine, self.restart_info(id));
+        self.cells[id.index()].update(|facts| {
+            facts.ready = machine.is_ready(id);
+            facts.desired = machine.desired(id);
+            facts.completed = machine.is_completed(id);
+            if !facts.has_prospects(&mut self.waiting_on(id), restart) {
+                facts.change(|rare| {
+                    rare.waiting_on = self.waiting_on(id).cloned().collect();
+                    rare.restart = restart;
+                });
+            }
+            change(facts);
         });
         self.shared.bump();
         self.has_touched = true;
@@ -439,17 +441,4 @@ fn ended(change: Change) -> Option<Exit> {
         (ServiceState::Error, Cause::Deadline(_)) => Some(Exit::Failed(ErrorKind::Orphaned)),
         _ => None,
     }
-}
-
-fn remember(
-    status: &mut Status,
-    generation: Generation,
-    exit: Exit,
-    started: Timestamp,
-    now: Timestamp,
-) {
-    if status.history.len() == HISTORY_KEPT {
-        status.history.remove(0);
-    }
-    status.history.push(Past { generation, exit, started, ended: now });
 }

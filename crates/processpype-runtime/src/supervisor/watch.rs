@@ -204,7 +204,7 @@ impl Supervisor {
         let (id, generation) = (life.cell_id(), life.generation);
         let watch = self.services[id.index()].watch.as_ref();
         let degraded = watch.and_then(|watch| watch.degraded());
-        self.update(id, |status, _| status.degraded = degraded);
+        self.update(id, |facts| facts.change(|rare| rare.degraded = degraded));
         let (name, number) = (life.cell.name(), generation.0);
         if cause == "recovered" {
             tracing::info!(

@@ -57,8 +57,9 @@ async fn a_storm_of_restarts_leaves_the_thread_to_others_in_between() {
     const CROWD: u32 = 1000;
     let crasher = |number| {
         let mut spec = spec(&format!("crasher{number}"), || Crasher, &[]);
-        spec.options.restart.limit = RestartLimit::NONE;
-        spec.options.restart.backoff = Backoff::new(SECOND, SECOND, 1.0, 0.0).expect("good");
+        let restart = &mut Arc::make_mut(&mut spec.options).restart;
+        restart.limit = RestartLimit::NONE;
+        restart.backoff = Backoff::new(SECOND, SECOND, 1.0, 0.0).expect("good");
         spec
     };
     let mut launch = Launch::on(Handle::current());
@@ -97,7 +98,7 @@ async fn a_body_that_is_cut_is_an_error_also_to_a_slow_reader() {
 async fn a_plan_has_what_starts_and_nothing_else() {
     let lazy = |name, depends_on: &[&str]| {
         let mut spec = spec(name, || Plain, depends_on);
-        spec.options.autostart = false;
+        Arc::make_mut(&mut spec.options).autostart = false;
         spec
     };
     let specs =

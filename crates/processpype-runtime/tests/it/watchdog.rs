@@ -108,7 +108,8 @@ impl Drop for Drops {
 
 fn watched<M: 'static, C: Constructor<M>>(constructor: C, then: OnHang) -> Spec {
     let mut spec = spec("blocks", constructor, &[]);
-    spec.options.watchdog = Some(HangLimit::new(LIMIT, then).expect("a good limit"));
+    Arc::make_mut(&mut spec.options).watchdog =
+        Some(HangLimit::new(LIMIT, then).expect("a good limit"));
     spec
 }
 
@@ -194,7 +195,8 @@ async fn blocking_children_may_block_and_so_may_who_is_not_watched() {
         let threads = Threads::new();
         let blocks = Blocks::new(place);
         let mut spec = watched(blocks.service(), OnHang::Restart);
-        spec.options.watchdog = spec.options.watchdog.filter(|_| is_watched);
+        let options = Arc::make_mut(&mut spec.options);
+        options.watchdog = options.watchdog.filter(|_| is_watched);
         let (manager, _closed) = run(vec![spec], threads.handle());
         timeout(SOON, manager.settled()).await.expect("it settles");
         tokio::time::sleep(LIMIT * 3).await;

@@ -37,7 +37,7 @@ pub(crate) struct Template {
 /// What the builder's methods said.
 #[derive(Debug, Default)]
 struct Said {
-    options: Options,
+    options: Arc<Options>,
     uses: Vec<(String, String)>,
     depends_on: Vec<String>,
     edges: Vec<(String, processpype_core::EdgePolicy)>,
@@ -57,6 +57,8 @@ pub(crate) struct Specs<'a> {
     taken: Vec<String>,
     /// The section `defaults` is right by itself.
     defaults_fit: bool,
+    /// What was said of each kind that the file has named.
+    templates: HashMap<*const Kind, Template>,
     /// The fields of each kind that have the name of a framework key.
     colliding: HashMap<*const Kind, Vec<(&'static str, String)>>,
     /// Some service has no spec, because of a problem that was told.
@@ -67,8 +69,6 @@ pub(crate) struct Specs<'a> {
 struct Split {
     keys: ServiceKeys,
     own: Section,
-    /// The framework's half, as it is written.
-    written: Section,
 }
 
 // === impl Template ===
@@ -90,8 +90,8 @@ impl Template {
             problem.help("name the service with `.named(\"…\")`")
         })?;
         let is_plain = uses.is_empty() && depends_on.is_empty() && edges.is_empty();
-        let said = Said { options, uses, depends_on, edges };
-        let is_plain = is_plain && said.options == Options::default();
+        let is_plain = is_plain && options == Options::default();
+        let said = Said { options: Arc::new(options), uses, depends_on, edges };
         let template = Self {
             kind_name: name.as_str().into(),
             kind: Arc::new(kind),
@@ -109,11 +109,11 @@ impl Template {
 
     /// What the framework's keys are where no section says anything.
     pub(crate) fn options(&self) -> Options {
-        self.said.as_ref().map_or_else(Options::default, |said| said.options.clone())
+        self.said.as_ref().map_or_else(Options::default, |said| Options::clone(&said.options))
     }
 
     /// The specification by code alone.
-    fn spec(&self, name: ServiceName, section: Section, keys: Section) -> Spec {
+    fn spec(&self, name: ServiceName, section: Section) -> Spec {
         let nothing = Said::default();
         let said = self.said.as_deref().unwrap_or(&nothing);
         let origin = || EdgeOrigin::Code;
@@ -132,10 +132,9 @@ impl Template {
             kind_name: Arc::clone(&self.kind_name),
             kind: Arc::clone(&self.kind),
             section,
-            keys,
             fingerprint: 0,
             joined: None,
-            options: said.options.clone(),
+            options: Arc::clone(&said.options),
             uses: said.uses.iter().map(choice).collect(),
             depends_on: said.depends_on.iter().map(|to| (to.clone(), origin())).collect(),
             edges: said.edges.iter().map(edge).collect(),
@@ -154,24 +153,29 @@ pub(crate) fn lay(
     (defaults, defaults_fit): (&DefaultsSection, bool),
     problems: &mut Problems,
 ) -> Spec {
-    let Split { keys, own, written } = split(section, template.is_declared, problems);
+    let Split { keys, own } = split(section, template.is_declared, problems);
     if template.is_declared && keys.kind.is_some() {
         let problem = section
             .get("kind")
             .problem(format!("`{name}` is registered in code: its section takes no `kind`"));
         problems.add(problem.help("remove the key, or name the service otherwise").into());
     }
-    let mut spec = template.spec(name, own, written);
+    let mut spec = template.spec(name, own);
     let own = section.get("restart").exists();
     let level = keys.log_level.or(defaults.log_level);
-    spec.options.log_level = level.map(processpype_telemetry::Level::as_str);
+    let mut options = Options::clone(&spec.options);
+    options.log_level = level.map(processpype_telemetry::Level::as_str);
     let further = [&keys.processpype, &defaults.processpype];
-    problems.keep(hang::apply(&mut spec.options, further, section));
-    if let Err(report) = framework_keys::apply(&mut spec, keys, defaults, section)
+    problems.keep(hang::apply(&mut options, further, section));
+    if let Err(report) = framework_keys::apply(&mut options, &keys, defaults, section)
         && (own || defaults_fit)
     {
         problems.add(report);
     }
+    if options != *spec.options {
+        spec.options = Arc::new(options);
+    }
+    framework_keys::tie(&mut spec, keys, section);
     spec
 }
 
@@ -186,7 +190,7 @@ fn split(section: &Section, is_declared: bool, problems: &mut Problems) -> Split
         false => matches!(written.keys().as_slice(), [(only, _)] if only == "kind"),
     };
     let keys = if says_nothing { ServiceKeys::default() } else { problems.keep(written.read()) };
-    Split { keys, own, written }
+    Split { keys, own }
 }
 
 /// Checks the section `defaults` by itself. Returns whether it is right.
@@ -220,9 +224,18 @@ impl<'a> Specs<'a> {
         }
         let defaults_fit = check_defaults(document, defaults, |report| problems.add(report));
         let (specs, taken) = (Vec::new(), Vec::new());
-        let colliding = HashMap::new();
-        let lost = false;
-        Self { services, defaults, layers, problems, specs, taken, defaults_fit, colliding, lost }
+        Self {
+            services,
+            defaults,
+            layers,
+            problems,
+            specs,
+            taken,
+            defaults_fit,
+            templates: HashMap::new(),
+            colliding: HashMap::new(),
+            lost: false,
+        }
     }
 
     pub(crate) fn add_declared(&mut self, name: &ServiceName, template: &Template) {
@@ -253,7 +266,9 @@ impl<'a> Specs<'a> {
             })
             .ok()?;
         let (_, kind) = kinds.iter().find(|(name, _)| *name == kind_name)?;
-        self.add(&Template::of_kind(&kind_name, kind), name);
+        let template = self.templates.entry(Arc::as_ptr(kind));
+        let template = template.or_insert_with(|| Template::of_kind(&kind_name, kind)).clone();
+        self.add(&template, name);
         Some(())
     }
 

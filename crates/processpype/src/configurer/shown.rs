@@ -13,9 +13,10 @@ use processpype_config::{
     Difference, Document, Effective, HumanDuration, Origin, SecretsConfig, Section, Side,
 };
 use processpype_core::{RestartPolicy, ServiceName};
-use processpype_runtime::{ConfigType, Configured, HangLimit, Kind, OnHang, Options};
+use processpype_runtime::{ConfigType, HangLimit, Kind, OnHang, Options};
 use schemars::{Schema, schema_for};
 
+use super::written::Written;
 use crate::catalogue::specs::Template;
 use crate::groups::GroupSection;
 use crate::settings::{
@@ -27,14 +28,15 @@ pub(crate) fn effective(
     document: &Document,
     name: &ServiceName,
     template: &Template,
-    now: &Configured,
+    now: &Written<'_>,
 ) -> Vec<Effective> {
+    let Written { keys, configured: now } = now;
     let written = |section: &Section, schema: Schema| {
         let all = section.effective(&schema).into_iter();
         all.filter(|value| value.origin != Origin::Default).collect::<Vec<_>>()
     };
     let path = format!("services.{name}");
-    let mut all = written(&now.keys, schema_for!(ServiceKeys));
+    let mut all = written(keys, schema_for!(ServiceKeys));
     let (defaults, _) = document.section(&["defaults"]).split(&FRAMEWORK_KEYS);
     let inherited = written(&defaults, schema_for!(DefaultsSection)).into_iter();
     let renamed = inherited.map(|value| {
@@ -58,8 +60,9 @@ pub(crate) fn effective(
 
 /// Lists what would be another value for a service: first as it is written, then what follows for
 /// the framework's keys from elsewhere, such as `defaults`.
-pub(crate) fn differences(kind: &Kind, now: &Configured, new: &Configured) -> Vec<Difference> {
+pub(crate) fn differences(kind: &Kind, now: &Written<'_>, new: &Written<'_>) -> Vec<Difference> {
     let mut all = now.keys.differences(&new.keys, &schema_for!(ServiceKeys));
+    let (now, new) = (now.configured, new.configured);
     if let Some(schema) = own_schema(kind) {
         all.extend(now.section.differences(&new.section, &schema));
     }

@@ -50,7 +50,7 @@ impl Supervisor {
         operation: OperationId,
     ) -> bool {
         let service = self.services.get(service.index());
-        service.is_some_and(|service| service.changing == Some(operation))
+        service.is_some_and(|service| service.changing() == Some(operation))
     }
 
     /// A generation has not answered: it blocks its thread, or it could not even look.
@@ -117,7 +117,7 @@ impl Supervisor {
         service: ServiceId,
         is_meant: impl Fn(Generation) -> bool,
     ) -> Option<(OperationId, Waiting)> {
-        let id = self.services[service.index()].changing?;
+        let id = self.services[service.index()].changing()?;
         let stage = &self.operations.get(&id)?.change.as_ref()?.stage;
         match stage {
             Stage::Offered(generation) if is_meant(*generation) => {

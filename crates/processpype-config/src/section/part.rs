@@ -1,0 +1,135 @@
+//! Halves of a section, as views of one map.
+//!
+//! # Invariants
+//!
+//! 1. Splitting copies nothing of the tree: a half is the whole and the keys that decide.
+//! 2. The keys of a split that a document has seen are kept once, so that as many sections as an
+//!    application has services share them.
+//!
+//! # Where a half becomes a map
+//!
+//! Reading and looking up go through [`Keys`], which passes over what does not belong. What gives a
+//! new tree (laying a section over another one) or needs one (listing, comparing) makes the half's
+//! own map first; that happens when somebody changes a configuration or looks at it.
+
+use std::sync::Arc;
+
+use crate::map::{Entry, Map};
+
+/// Which keys of a section belong to it.
+#[derive(Debug)]
+pub(crate) struct Part {
+    keys: Box<[Box<str>]>,
+    side: Side,
+}
+
+/// Where the keys of a [`Part`] stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    /// They are what belongs to the section.
+    Named,
+    /// They are what does not, and stand beside it.
+    Rest,
+    /// The map is the section's own, and they stand beside it.
+    Beside,
+}
+
+/// Both halves of one split.
+#[derive(Clone, Debug)]
+pub(super) struct Halves {
+    pub(super) named: Arc<Part>,
+    pub(super) rest: Arc<Part>,
+}
+
+/// The map of a section, with the keys that belong to it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Keys<'a> {
+    map: Map<'a>,
+    part: Option<&'a Part>,
+}
+
+// === impl Part ===
+
+impl Part {
+    /// Keys that stand beside those of a map.
+    pub(super) fn beside(keys: &[impl AsRef<str>]) -> Self {
+        Self::new(keys, Side::Beside)
+    }
+
+    fn new(keys: &[impl AsRef<str>], side: Side) -> Self {
+        Self { keys: keys.iter().map(|key| key.as_ref().into()).collect(), side }
+    }
+
+    /// Whether a key belongs to the section.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match self.side {
+            Side::Named => self.names(key),
+            Side::Rest => !self.names(key),
+            Side::Beside => true,
+        }
+    }
+
+    /// Whether it hides any key at all.
+    pub(super) fn filters(&self) -> bool {
+        self.side != Side::Beside
+    }
+
+    /// Keys that stand beside these in the same section: unknown here, but perhaps meant.
+    pub(crate) fn neighbours(&self) -> &[Box<str>] {
+        match self.side {
+            Side::Named => &[],
+            Side::Rest | Side::Beside => &self.keys,
+        }
+    }
+
+    fn names(&self, key: &str) -> bool {
+        self.keys.iter().any(|named| **named == *key)
+    }
+}
+
+// === impl Halves ===
+
+impl Halves {
+    pub(super) fn of(keys: &[&str]) -> Self {
+        let half = |side| Arc::new(Part::new(keys, side));
+        Self { named: half(Side::Named), rest: half(Side::Rest) }
+    }
+
+    /// Whether these are the halves that `keys` make.
+    pub(super) fn are_of(&self, keys: &[&str]) -> bool {
+        let own = &self.named.keys;
+        own.len() == keys.len() && own.iter().zip(keys).all(|(own, key)| **own == **key)
+    }
+}
+
+// === impl Keys ===
+
+impl<'a> Keys<'a> {
+    pub(crate) fn new(map: Map<'a>, part: Option<&'a Part>) -> Self {
+        Self { map, part: part.filter(|part| part.filters()) }
+    }
+
+    /// The entries in the order of the file.
+    pub(crate) fn entries(self) -> impl Iterator<Item = &'a Entry> {
+        self.map.entries().iter().filter(move |entry| self.has(entry.key()))
+    }
+
+    /// How many entries there are at most.
+    pub(crate) fn at_most(self) -> usize {
+        self.map.entries().len()
+    }
+
+    /// Finds a key as it is written, or as a variable's name can write it.
+    pub(crate) fn get(self, key: &str) -> Option<&'a Entry> {
+        self.position(key).map(|at| &self.map.entries()[at])
+    }
+
+    /// The number of the entry that [`get`](Self::get) finds.
+    pub(super) fn position(self, key: &str) -> Option<usize> {
+        self.map.find(key, |key| self.has(key))
+    }
+
+    fn has(self, key: &str) -> bool {
+        self.part.is_none_or(|part| part.has(key))
+    }
+}

@@ -1,0 +1,88 @@
+//! What the sections of one document have in common.
+//!
+//! # Invariant
+//!
+//! Everything here is made once for a document, when it is first needed, and never changes.
+//!
+//! # How it fits
+//!
+//! The outermost place of a section has it, so that a section needs no pointer of its own. A
+//! section outside of any document, such as `Section::empty("services.counter")`, gets one of its
+//! own when it is first read: a schema is then compiled once for it and for what is below it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+
+use super::Section;
+use super::part::Halves;
+use super::place::Place;
+use crate::interpolate::Resolver;
+use crate::limits::MAX_SPLITS;
+use crate::node::Node;
+use crate::rules::Rules;
+use crate::secrets::{Backends, SecretsConfig};
+
+/// The tree, the variables, and what was worked out of both.
+#[derive(Default)]
+pub(super) struct Shared {
+    root: Option<Node>,
+    pub(super) variables: BTreeMap<String, String>,
+    backends: OnceLock<Backends>,
+    schemas: Mutex<BTreeMap<usize, Arc<Rules>>>,
+    halves: Mutex<Vec<Halves>>,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    pub(super) fn new(root: Node, variables: BTreeMap<String, String>) -> Self {
+        Self { root: Some(root), variables, ..Self::default() }
+    }
+
+    /// The compiled schema of a type.
+    pub(super) fn rules<T: JsonSchema>(&self) -> Arc<Rules> {
+        // By the function that compiles it: where two types have one, it gives one schema.
+        let compile: fn() -> Rules = rules_of::<T>;
+        // A poisoned cache is still a cache: its entries are complete or absent.
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(schemas.entry(compile as usize).or_insert_with(|| Arc::new(compile())))
+    }
+
+    /// Both halves that `keys` make of a section.
+    pub(super) fn halves(&self, keys: &[&str]) -> Halves {
+        let mut all = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|halves| halves.are_of(keys)) {
+            return known.clone();
+        }
+        let halves = Halves::of(keys);
+        if all.len() < MAX_SPLITS {
+            all.push(halves.clone());
+        }
+        halves
+    }
+
+    /// The declared backends; none if the section `secrets` is invalid, which its reader reports.
+    pub(super) fn backends(&self) -> &Backends {
+        self.backends.get_or_init(|| {
+            let section =
+                self.root.as_ref().and_then(Node::as_map).and_then(|map| map.get("secrets"));
+            let Some(entry) = section else { return Backends::default() };
+            let place = Place::absent(None, "secrets").with(entry.node.clone());
+            let section = Section { place: Some(Arc::new(place)), part: None };
+            let none = Backends::default();
+            let resolver = Resolver { variables: &self.variables, backends: &none, skip: false };
+            let rules = rules_of::<SecretsConfig>();
+            let config =
+                section.read_with::<SecretsConfig>(&rules, Some(resolver), &mut Vec::new());
+            Backends(config.unwrap_or_default().backends)
+        })
+    }
+}
+
+pub(super) fn rules_of<T: JsonSchema>() -> Rules {
+    let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
+    Rules::new(generator.into_root_schema_for::<T>().as_value())
+}

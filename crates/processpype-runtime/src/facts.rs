@@ -1,0 +1,183 @@
+//! What the supervisor keeps of a service's status: as little as there is to say.
+//!
+//! # Invariants
+//!
+//! 1. What few services have is in one box, which is there only while something is in it.
+//! 2. A [`Status`] is made of it for who reads: nothing here is shown otherwise.
+//! 3. Equal facts give equal statuses: what is written nowhere is the default of its field.
+//!
+//! # Why not the status itself
+//!
+//! A status has a field for everything that can be said of a service, so that a reader finds it
+//! without asking further: 216 bytes, of which a service that was started once and runs fills
+//! forty. What is kept for each of a hundred thousand services is another question than how one of
+//! them is shown, so the two are different types, and [`Facts::status`] is the one way from one to
+//! the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use processpype_core::{Desired, Generation, ServiceName, ServiceState};
+
+use crate::clock::Timestamp;
+use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
+
+/// What is known of one service, apart from what never changes. See [`Status`] for the fields.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) state: ServiceState,
+    pub(crate) ready: bool,
+    pub(crate) desired: Desired,
+    pub(crate) enabled: bool,
+    pub(crate) is_configured: bool,
+    pub(crate) completed: bool,
+    pub(crate) generation: Generation,
+    pub(crate) since: Timestamp,
+    history: Vec<Past>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few services have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Rare {
+    pub(crate) waiting_on: Vec<ServiceName>,
+    pub(crate) restart: Option<RestartInfo>,
+    pub(crate) error: Option<Arc<ErrorInfo>>,
+    pub(crate) last_error: Option<Arc<ErrorInfo>>,
+    pub(crate) degraded: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) acted: Option<Arc<Acted>>,
+}
+
+// === impl Facts ===
+
+impl Facts {
+    /// Those of a service that has never been started.
+    pub(crate) fn initial(now: Timestamp) -> Self {
+        Self {
+            state: ServiceState::Stopped,
+            ready: false,
+            desired: Desired::Stopped,
+            enabled: true,
+            is_configured: true,
+            completed: false,
+            generation: Generation(0),
+            since: now,
+            history: Vec::new(),
+            rare: None,
+        }
+    }
+
+    /// What few services have, if this one has any of it.
+    pub(crate) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    /// Changes what few services have.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare.take().unwrap_or_default();
+        change(&mut rare);
+        self.rare = Some(rare).filter(|rare| **rare != Rare::default());
+    }
+
+    /// Whether this is what it waits for, and what it comes back by.
+    ///
+    /// Both are compared before they are written: nearly all services wait for nobody, and a list
+    /// that stays as it is costs no allocation.
+    pub(crate) fn has_prospects(
+        &self,
+        waiting_on: &mut dyn Iterator<Item = &ServiceName>,
+        restart: Option<RestartInfo>,
+    ) -> bool {
+        match &self.rare {
+            Some(rare) => rare.restart == restart && rare.waiting_on.iter().eq(waiting_on),
+            None => restart.is_none() && waiting_on.next().is_none(),
+        }
+    }
+
+    /// Nothing is wrong with it, and it has said nothing.
+    pub(crate) fn clear(&mut self) {
+        if self.rare.is_some() {
+            self.change(|rare| {
+                (rare.error, rare.degraded) = (None, None);
+                rare.metadata.clear();
+            });
+        }
+    }
+
+    /// It works no less well than it should, and if `is_well`, nothing is wrong with it.
+    pub(crate) fn recover(&mut self, is_well: bool) {
+        if self.rare.is_some() {
+            self.change(|rare| {
+                rare.degraded = None;
+                rare.error.take_if(|_| is_well);
+            });
+        }
+    }
+
+    /// Adds a generation that has ended to those that are remembered.
+    pub(crate) fn remember(&mut self, past: Past) {
+        if self.history.len() == HISTORY_KEPT {
+            self.history.remove(0);
+        }
+        // Most services end once.
+        if self.history.is_empty() {
+            self.history.reserve_exact(1);
+        }
+        self.history.push(past);
+    }
+
+    /// Everything, as it is shown.
+    pub(crate) fn status(
+        &self,
+        name: ServiceName,
+        kind: Arc<str>,
+        group: Option<Arc<str>>,
+    ) -> Status {
+        let Rare { waiting_on, restart, error, last_error, degraded, metadata, acted } =
+            self.rare.as_deref().cloned().unwrap_or_default();
+        Status {
+            name,
+            kind,
+            state: self.state,
+            ready: self.ready,
+            generation: self.generation,
+            since: self.since,
+            desired: self.desired,
+            enabled: self.enabled,
+            is_configured: self.is_configured,
+            completed: self.completed,
+            group,
+            waiting_on,
+            restart,
+            error,
+            last_error,
+            degraded,
+            metadata,
+            acted,
+            history: self.history.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_have_takes_no_room_once_it_is_gone() {
+        let mut facts = Facts::initial(Timestamp(1));
+        facts.change(|rare| rare.degraded = Some("slow".into()));
+        assert!(facts.rare().is_some());
+        facts.recover(false);
+        assert!(facts.rare().is_none());
+        facts.clear();
+        facts.change(|_| {});
+        assert!(facts.rare().is_none());
+    }
+
+    #[test]
+    fn there_are_as_many_as_services_so_they_are_small() {
+        assert!(size_of::<Facts>() <= 64, "{}", size_of::<Facts>());
+    }
+}

@@ -1,0 +1,223 @@
+//! The future of a generation, which is there once for every service that runs.
+//!
+//! # Invariants
+//!
+//! 1. It has room for `run` alone. What begins and ends a life, and what happens beside `run` now
+//!    and then, are futures of their own, for as long as they take.
+//! 2. Steps follow each other as below, and none comes back but `Running`.
+//! 3. At each poll it looks for what it is told before it polls `run`; whoever tells it something
+//!    rings its bell, so it keeps no wait for that.
+//!
+//! # The steps
+//!
+//! ```text
+//! New ─▶ Coming ─▶ Running ◀─▶ Called        an offer, a question
+//!          │          │           │
+//!          │          ▼           │           asked to stop, a child failed,
+//!          │        Going ◀───────┘           `run` has ended
+//!          ▼          ▼
+//!         Gone ◀──────┘
+//! ```
+//!
+//! Coming ends in gone by itself if constructor or `start` fail: what there is to tear down then is
+//! known there. An abort drops the future in whatever step it is; what it held goes first, and then
+//! the farewell is said.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, ready};
+
+use tracing::{Instrument as _, Span};
+
+use super::teardown::{teardown, wind_down};
+use super::{Ended, Farewell, Orders, Running, Stopped, construct, start, without_service};
+use crate::context::Context;
+use crate::diagnosis;
+use crate::error::Result;
+use crate::life::{Call, Interruption, Life};
+use crate::message::Ending;
+use crate::panic::{Contained, Panicked};
+use crate::reconfigure;
+use crate::service::{BoxFuture, ErasedService};
+use crate::vitals::{Stage, own_polled};
+
+/// One generation, from its constructor to being gone.
+struct Generation {
+    /// Dropped first: what the user's code holds goes before the generation is told to be gone.
+    step: Step,
+    orders: Orders,
+    cx: Context,
+    farewell: Farewell,
+}
+
+/// What a generation is doing.
+pub(super) enum Step {
+    /// It has not been polled yet.
+    New,
+    /// From the constructor to `running`; if it does not come so far, to gone.
+    Coming(BoxFuture<'static, Result<Arc<dyn ErasedService>, Ending>>),
+    /// `run`.
+    Running(Arc<dyn ErasedService>, Running),
+    /// It is offered or asked something, while `run` goes on.
+    Called(Arc<dyn ErasedService>, BoxFuture<'static, Answered>),
+    /// From the end of `run` to gone.
+    Going(BoxFuture<'static, Ending>),
+    Gone,
+}
+
+/// What is left of `run` after a call, and how it ended if it did.
+type Answered = (Running, Option<Result<Result, Panicked>>);
+
+/// Lives one generation, in its span; its polls can be seen from outside.
+///
+/// One box, so that the runtime's task has room for a pointer alone: a task is laid out in steps of
+/// 128 bytes.
+pub(crate) fn live(life: Arc<Life>, orders: Orders, span: Span) -> BoxFuture<'static, ()> {
+    let farewell = Farewell { life: Some(Arc::clone(&life)) };
+    let generation = Generation { step: Step::New, orders, cx: Context::new(life), farewell };
+    // Where nobody listens, no room is kept for the span.
+    if span.is_disabled() { Box::pin(generation) } else { Box::pin(generation.instrument(span)) }
+}
+
+// === impl Generation ===
+
+impl Future for Generation {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<()> {
+        let Self { step, orders, cx, farewell } = &mut *self;
+        cx.life.changed.belongs_to(task.waker());
+        let ending = ready!(own_polled(&cx.life, || step.poll(orders, cx, task)));
+        farewell.say(ending);
+        Poll::Ready(())
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    /// The life itself, whose polls nobody sees yet: one step after the other.
+    fn poll(
+        &mut self,
+        orders: &Orders,
+        cx: &Context,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Ending> {
+        loop {
+            *self = match std::mem::replace(self, Self::Gone) {
+                Self::New => Self::Coming(Box::pin(come(cx.clone(), orders.clone()))),
+                Self::Coming(mut coming) => match coming.as_mut().poll(task) {
+                    Poll::Ready(Ok(service)) => Self::run(cx, service),
+                    Poll::Ready(Err(ending)) => return Poll::Ready(ending),
+                    Poll::Pending => return self.waits(Self::Coming(coming)),
+                },
+                Self::Running(service, mut running) => match cx.life.call() {
+                    Some(call) => Self::called(orders, cx, service, running, call),
+                    None => match Pin::new(&mut running).poll(task) {
+                        Poll::Ready(outcome) => Self::over(orders, cx, service, outcome),
+                        Poll::Pending => return self.waits(Self::Running(service, running)),
+                    },
+                },
+                Self::Called(service, mut answer) => match answer.as_mut().poll(task) {
+                    Poll::Ready((_, Some(outcome))) => Self::over(orders, cx, service, outcome),
+                    Poll::Ready((running, None)) => Self::Running(service, running),
+                    Poll::Pending => return self.waits(Self::Called(service, answer)),
+                },
+                Self::Going(mut going) => match going.as_mut().poll(task) {
+                    Poll::Ready(ending) => return Poll::Ready(ending),
+                    Poll::Pending => return self.waits(Self::Going(going)),
+                },
+                Self::Gone => return Poll::Pending,
+            };
+        }
+    }
+
+    /// It stays where it is until it is woken.
+    fn waits(&mut self, step: Self) -> Poll<Ending> {
+        *self = step;
+        Poll::Pending
+    }
+
+    /// Calls `run`, which owns what it needs: nothing borrows from the future of the generation.
+    fn run(cx: &Context, service: Arc<dyn ErasedService>) -> Self {
+        cx.life.vitals.enter(Stage::Run);
+        let running = Contained::new(Arc::clone(&service).run(cx.clone()));
+        Self::Running(service, running)
+    }
+
+    /// A generation that runs is to look at something.
+    fn called(
+        orders: &Orders,
+        cx: &Context,
+        service: Arc<dyn ErasedService>,
+        mut running: Running,
+        call: Call,
+    ) -> Self {
+        let (own, asked) = (cx.clone(), Arc::clone(&service));
+        match call {
+            Call::Interrupted(Interruption::Asked(by)) => {
+                let orders = orders.clone();
+                drop(asked);
+                Self::Going(Box::pin(async move {
+                    let stopped = wind_down(&own.life, running, by).await;
+                    teardown(&own, &orders, service, stopped).await
+                }))
+            }
+            Call::Interrupted(Interruption::ChildFailed(failure)) => {
+                drop(asked);
+                Self::go(orders, cx, service, Stopped::by_child(cx, orders, running, failure))
+            }
+            Call::Offered(offer) => Self::Called(
+                service,
+                Box::pin(async move {
+                    let ended = reconfigure::offer(&own, &*asked, offer, &mut running).await;
+                    (running, ended)
+                }),
+            ),
+            Call::Asked(questions) => Self::Called(
+                service,
+                Box::pin(async move {
+                    let ended = diagnosis::ask(&own, &*asked, questions, &mut running).await;
+                    (running, ended)
+                }),
+            ),
+        }
+    }
+
+    /// `run` has ended by itself.
+    fn over(
+        orders: &Orders,
+        cx: &Context,
+        service: Arc<dyn ErasedService>,
+        outcome: Result<Result, Panicked>,
+    ) -> Self {
+        Self::go(orders, cx, service, Stopped::without_run(Ended::of_run(outcome, orders)))
+    }
+
+    /// What is left is the teardown; the instance goes with it.
+    fn go(
+        orders: &Orders,
+        cx: &Context,
+        service: Arc<dyn ErasedService>,
+        stopped: Stopped,
+    ) -> Self {
+        let (cx, orders) = (cx.clone(), orders.clone());
+        Self::Going(Box::pin(async move { teardown(&cx, &orders, service, stopped).await }))
+    }
+}
+
+/// From the constructor to `running`; who does not come so far is torn down.
+async fn come(cx: Context, orders: Orders) -> Result<Arc<dyn ErasedService>, Ending> {
+    let service = match construct(&cx, &orders).await {
+        Ok(service) => service,
+        Err(ended) => return Err(Box::pin(without_service(&cx.life, ended)).await),
+    };
+    cx.life.vitals.enter(Stage::Start);
+    match start(&cx, &service).await {
+        Ok(()) => Ok(service),
+        Err(ended) => {
+            Err(Box::pin(teardown(&cx, &orders, service, Stopped::without_run(ended))).await)
+        }
+    }
+}
