@@ -4,8 +4,8 @@
 //! They wait a second after each crash, and the application's limit on restarts lets some of them
 //! pass. Every one has more restarts than any sample sees, so that none is given up. The floor has
 //! as many restarts, but each by itself: of as few services as it takes, at different times, with
-//! no limit in their way. That is what the restarts cost; what a thousand take beyond it is the cost
-//! of the crowd, of who waits for a turn.
+//! no limit in their way. That is what the restarts cost; what a thousand take beyond it is the
+//! cost of the crowd, of who waits for a turn.
 
 use std::time::{Duration, Instant};
 
