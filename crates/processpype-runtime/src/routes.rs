@@ -187,7 +187,7 @@ impl Routes {
         // What is below `/-/` collides with no path in particular.
         let is_below = listed.contains("\"/-/");
         let is_verb = |verb: &&str| listed.split('"').any(|word| word == *verb);
-        if !is_below && (!RESERVED_VERBS.iter().any(|verb| is_verb(verb)) || is_free(&router)) {
+        if !is_below && (!RESERVED_VERBS.iter().any(is_verb) || is_free(&router)) {
             return Ok(Some(router));
         }
         let text = "a route of the service collides with the framework's own: POST start, stop, \
