@@ -368,18 +368,24 @@ fn reachable_by(
     from: ServiceId,
     counts: impl Fn(EdgePolicy) -> bool,
 ) -> Vec<ServiceId> {
-    let mut seen = vec![false; adjacency.starts.len() - 1];
     let next = |service| {
         adjacency.edges_of(service).filter(|(_, policy)| counts(*policy)).map(|(to, _)| to)
     };
     let mut stack: Vec<ServiceId> = next(from).collect();
+    if stack.is_empty() {
+        // Most services need nobody, or nobody needs them: that is known without all the others.
+        return stack;
+    }
+    let mut seen = vec![false; adjacency.starts.len() - 1];
+    let mut found = Vec::new();
     while let Some(service) = stack.pop() {
         if !std::mem::replace(&mut seen[service.index()], true) {
+            found.push(service);
             stack.extend(next(service));
         }
     }
-    let ids = (0..seen.len() as u32).map(ServiceId);
-    ids.filter(|service| seen[service.index()]).collect()
+    found.sort_unstable();
+    found
 }
 
 // === impl Adjacency ===

@@ -62,6 +62,46 @@ impl Clock {
     /// Returns the time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        Timestamp(self.wall + self.base.elapsed().as_millis() as u64)
+        self.at(Instant::now())
+    }
+
+    /// Returns the time at a moment of tokio's clock, which is not before this clock was made.
+    fn at(&self, moment: Instant) -> Timestamp {
+        Timestamp(self.wall + moment.saturating_duration_since(self.base).as_millis() as u64)
+    }
+}
+
+/// A clock that is read once for all that is done together.
+///
+/// The loop does some ten things for each message, and each of them has a time. Reading a clock
+/// costs as much as many of them, in a virtual machine more; that they happened at one time is as
+/// true as any other answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeldClock {
+    clock: Clock,
+    at: Instant,
+}
+
+// === impl HeldClock ===
+
+impl HeldClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the clock module")]
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, at: Instant::now() }
+    }
+
+    /// Reads the clock: what is done from here on is done at this time.
+    pub(crate) fn read(&mut self) {
+        *self = Self::new(self.clock);
+    }
+
+    /// When it was read last.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.at(self.at)
+    }
+
+    /// The same for deadlines.
+    pub(crate) fn instant(&self) -> Instant {
+        self.at
     }
 }

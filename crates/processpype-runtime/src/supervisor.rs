@@ -54,7 +54,7 @@ use tokio::time::Instant;
 
 use crate::cell::Cell;
 use crate::chance::Chance;
-use crate::clock::Clock;
+use crate::clock::HeldClock;
 use crate::directory::Places;
 use crate::failure::Failure;
 use crate::generation::{self, Orders};
@@ -83,6 +83,9 @@ const BATCH: usize = 32;
 /// control plane waits for some of a storm, a millisecond or two, and never for its end.
 const SHARE: usize = 32;
 
+/// After how many actions of one input the clock is read again.
+const ACTIONS_AT_ONE_TIME: usize = 16;
+
 /// For how many actions room is kept; a step of all services at once is rare.
 const ACTIONS_KEPT: usize = 1024;
 
@@ -109,7 +112,7 @@ pub const ABORT_RESERVE: Duration = STOP_SLACK.saturating_add(ABORT_GRACE);
 pub struct Supervisor {
     machine: Machine,
     shared: Arc<Shared>,
-    clock: Clock,
+    clock: HeldClock,
     launch: Launch,
     cells: Places<Arc<Cell>>,
     services: Places<Service>,
@@ -179,6 +182,7 @@ impl Supervisor {
                 },
                 () = sleep_until(wake) => {}
             }
+            self.clock.read();
             self.take_asked();
             taken += batch.len();
             for message in batch.drain(..) {
@@ -241,7 +245,8 @@ impl Supervisor {
 
     /// Takes a batch of timers that are due; returns how many there were.
     fn take_due_timers(&mut self) -> usize {
-        let now = Instant::now();
+        self.clock.read();
+        let now = self.clock.instant();
         for taken in 0..BATCH {
             match self.timers.pop_due(now) {
                 // Of one that has left.
@@ -263,6 +268,7 @@ impl Supervisor {
     }
 
     fn take_message(&mut self, message: Message) {
+        self.clock.read();
         let (id, generation) = message.of();
         if !self.machine.knows(id, generation) {
             return;
@@ -358,8 +364,12 @@ impl Supervisor {
     }
 
     fn carry_out_all(&mut self, actions: &mut Vec<Action>) {
-        for action in actions.drain(..) {
+        for (done, action) in (1..).zip(actions.drain(..)) {
             self.carry_out(action);
+            // A start or an end of everything takes its time.
+            if done % ACTIONS_AT_ONE_TIME == 0 {
+                self.clock.read();
+            }
         }
     }
 
@@ -417,7 +427,7 @@ impl Supervisor {
             Timer::Abort => ABORT_GRACE,
             Timer::Restart => options.restart.backoff.initial(),
         };
-        self.timers.arm(Instant::now(), after, Due::Generation(id, generation, timer));
+        self.timers.arm(self.clock.instant(), after, Due::Generation(id, generation, timer));
     }
 
     fn life(&self, id: ServiceId, generation: Generation) -> Option<&Arc<Life>> {

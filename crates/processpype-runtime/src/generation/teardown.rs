@@ -37,9 +37,10 @@ const LEAK_PATIENCE: Duration = Duration::from_millis(10);
 /// From the request to stop to the end of `run`.
 pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) -> Stopped {
     life.cell.shut(life.generation);
-    let total = by.saturating_duration_since(Instant::now());
-    let drained = drain(life, &mut running, Instant::now() + total.mul_f64(DRAIN_SHARE)).await;
-    let run_by = (Instant::now() + total.mul_f64(RUN_SHARE)).min(by);
+    let asked = Instant::now();
+    let total = by.saturating_duration_since(asked);
+    let (drained, at) = drain(life, &mut running, asked + total.mul_f64(DRAIN_SHARE), asked).await;
+    let run_by = (at + total.mul_f64(RUN_SHARE)).min(by);
     life.vitals.enter(Stage::Ending);
     life.enter(Phase::Stopping, run_by);
     let outcome = match drained {
@@ -58,23 +59,24 @@ pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) ->
 }
 
 /// Lets requests in flight finish while `run` still serves them; returns `run`'s end if it came
-/// first.
+/// first, and when it is over.
 async fn drain<F: Future + Unpin>(
     life: &Life,
     running: &mut F,
     until: Instant,
-) -> Option<F::Output> {
+    now: Instant,
+) -> (Option<F::Output>, Instant) {
     life.enter(Phase::Draining, until);
     life.vitals.enter(Stage::Draining);
     if !life.has_requests() {
-        return None;
+        return (None, now);
     }
     let mut outcome = None;
     let mut idle = std::pin::pin!(timeout_at(until, life.requests_ended()));
     loop {
         tokio::select! {
             biased;
-            _ = &mut idle => return outcome,
+            _ = &mut idle => return (outcome, Instant::now()),
             ended = &mut *running, if outcome.is_none() => outcome = Some(ended),
         }
     }
@@ -134,8 +136,11 @@ async fn stop(
 
 /// Gives the children their time, then aborts them. Returns what is to be said if it came to that.
 async fn end_children(life: &Life, by: Instant) -> Option<String> {
-    let left = by.saturating_duration_since(Instant::now());
-    let until = life.deadline().unwrap_or_else(|| Instant::now() + left.mul_f64(RUN_SHARE)).min(by);
+    let own_share = || {
+        let now = Instant::now();
+        now + by.saturating_duration_since(now).mul_f64(RUN_SHARE)
+    };
+    let until = life.deadline().unwrap_or_else(own_share).min(by);
     life.enter(Phase::Stopping, until);
     if !life.has_children() || timeout_at(until, life.children_ended()).await.is_ok() {
         return None;
@@ -157,6 +162,9 @@ async fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
     let weak = Arc::downgrade(&service);
     let dropped = contain(move || drop(service));
     let failure = dropped.err().map(|panicked| Failure::from_panic("drop", &panicked));
+    if weak.strong_count() == 0 {
+        return (false, failure);
+    }
     let until = Instant::now() + LEAK_PATIENCE;
     while weak.strong_count() > 0 && Instant::now() < until {
         tokio::time::sleep(LEAK_PATIENCE / 10).await;

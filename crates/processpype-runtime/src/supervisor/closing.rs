@@ -91,7 +91,7 @@ impl Supervisor {
         if delay.is_zero() {
             self.step(|machine, actions| machine.close(CloseCause::Requested, actions));
         } else {
-            self.timers.arm(Instant::now(), delay, Due::Drained);
+            self.timers.arm(self.clock.instant(), delay, Due::Drained);
         }
     }
 
@@ -124,7 +124,7 @@ impl Supervisor {
         }
         let forced = |&id: &ServiceId| self.machine.was_forced(id) && !self.machine.is_alive(id);
         self.closing.forced_before = self.machine.graph().services().filter(forced).collect();
-        let (now, timeout) = (Instant::now(), self.launch.closing_timeout);
+        let (now, timeout) = (self.clock.instant(), self.launch.closing_timeout);
         let after = timeout.saturating_sub(ABORT_RESERVE);
         self.closing.services_by = Some(now + after);
         self.timers.arm(now, after, Due::Closing);

@@ -8,8 +8,6 @@
 
 use processpype_core::{Cause, Change, ErrorKind, Exit, Generation, ServiceId};
 
-use tokio::time::Instant;
-
 use super::Supervisor;
 
 // === impl Supervisor ===
@@ -18,7 +16,7 @@ impl Supervisor {
     /// Asks, with a deadline that closing may shorten.
     pub(super) fn ask_to_stop(&mut self, id: ServiceId, generation: Generation) {
         let timeout = self.services[id.index()].configured.options.stop_timeout;
-        let mut by = Instant::now() + timeout;
+        let mut by = self.clock.instant() + timeout;
         if let Some(closing) = self.closing.services_by() {
             by = by.min(closing);
         }

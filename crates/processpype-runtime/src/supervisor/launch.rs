@@ -19,7 +19,7 @@ use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE, Spec};
 use crate::cell::Cell;
 use crate::chance::{Chance, random_seed};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, HeldClock, Timestamp};
 use crate::configuration::{ConfigBook, Configured, Configurer};
 use crate::directory::{Directory, Places};
 use crate::group;
@@ -155,7 +155,7 @@ impl Blueprint {
         let supervisor = Supervisor {
             machine,
             shared: Arc::clone(&shared),
-            clock: launch.clock,
+            clock: HeldClock::new(launch.clock),
             chance: Chance::new(launch.seed),
             pausing: pausing::Pausing::default(),
             leveled: 0,

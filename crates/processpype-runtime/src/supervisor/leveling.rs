@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use processpype_config::HumanDuration;
 use processpype_core::{EventKind, OperationId, ServiceName};
-use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::clock::Timestamp;
@@ -46,7 +45,7 @@ impl Supervisor {
                 let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
                 let number = self.leveled;
                 let change = LevelChange { level, until, actor, reason, number };
-                self.timers.arm(Instant::now(), time, Due::Level(number));
+                self.timers.arm(self.clock.instant(), time, Due::Level(number));
                 self.keep_level(service.clone(), Some(change));
                 self.launch.levels.switch(service.as_ref(), Some(level));
                 let operation = self.application_operation("level", service.clone(), &by, true);

@@ -26,6 +26,7 @@ use crate::register::{self, Lookup, OperationStatus};
 
 impl Supervisor {
     pub(super) fn take_order(&mut self, order: Order) {
+        self.clock.read();
         // Nobody may be waiting for an answer any more; what was asked is done all the same.
         match order {
             Order::Command(Command { service, verb, by, accepted }) => {

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Timer};
-use tokio::time::Instant;
 
 use super::{Supervisor, recovery::seconds};
 use crate::clock::Timestamp;
@@ -51,7 +50,7 @@ impl Supervisor {
         let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
         self.shared.pause.store(Some(Arc::new(PauseInfo { until, actor, reason })));
         self.pausing.number += 1;
-        self.timers.arm(Instant::now(), time, Due::Resume(self.pausing.number));
+        self.timers.arm(self.clock.instant(), time, Due::Resume(self.pausing.number));
         for (id, _) in self.pausing.held.clone() {
             self.show_held(id, until);
         }

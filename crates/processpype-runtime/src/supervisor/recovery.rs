@@ -20,7 +20,6 @@ use processpype_core::{
     Cause, Change, Exit, Generation, Report, RestartHistory, RestartOptions, RestartRate,
     RestartThrottle, ServiceId, ServiceState, Timer, Verdict,
 };
-use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::clock::Timestamp;
@@ -306,7 +305,7 @@ impl Supervisor {
         let failures = self.services[id.index()].restarts.failures();
         (failures.next_at, failures.paused) = (Some(Timestamp(at)), false);
         let due = Due::Generation(id, generation, Timer::Restart);
-        self.timers.arm(Instant::now(), delay, due);
+        self.timers.arm(self.clock.instant(), delay, due);
         self.publish_touched(id);
     }
 }

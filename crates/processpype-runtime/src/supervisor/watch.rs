@@ -16,7 +16,6 @@ use processpype_core::{
     ErrorKind, EventKind, Generation, Report, ServiceId, ServiceName, ServiceState,
 };
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::recovery::seconds;
 use super::{Service, Supervisor};
@@ -93,7 +92,7 @@ impl Supervisor {
     pub(super) fn watch_polls(&mut self, id: ServiceId, generation: Generation) {
         let watch = self.services[id.index()].watch.as_ref();
         if let Some(polls) = watch.and_then(|watch| watch.polls.as_ref()) {
-            self.timers.arm(Instant::now(), polls.limit.after(), Due::Polls(id, generation));
+            self.timers.arm(self.clock.instant(), polls.limit.after(), Due::Polls(id, generation));
         }
     }
 
@@ -106,7 +105,7 @@ impl Supervisor {
         let Some(watch) = &mut self.services[id.index()].watch else { return };
         watch.running = life.vitals.now();
         if let Some(heart) = &watch.heart {
-            self.timers.arm(Instant::now(), heart.limit.after(), Due::Beat(id, generation));
+            self.timers.arm(self.clock.instant(), heart.limit.after(), Due::Beat(id, generation));
         }
     }
 
@@ -122,7 +121,7 @@ impl Supervisor {
         let Some(heart) = &mut watch.heart else { return };
         let limit = heart.limit;
         let (found, wait) = heart.look(silent);
-        self.timers.arm(Instant::now(), wait, Due::Beat(id, generation));
+        self.timers.arm(self.clock.instant(), wait, Due::Beat(id, generation));
         match found {
             Some(Found::Hung(())) => {
                 let within = limit.after();
@@ -153,7 +152,7 @@ impl Supervisor {
         let blocked =
             (!blocked.is_empty()).then(|| format!("{} blocks a thread", blocked.join(", ")));
         watch.blocked = blocked.map(|text| self.launch.scrub.text(&text));
-        self.timers.arm(Instant::now(), wait, Due::Polls(id, generation));
+        self.timers.arm(self.clock.instant(), wait, Due::Polls(id, generation));
         for found in found {
             self.take_found_poll(&life, limit, found, now);
         }
