@@ -3,8 +3,9 @@
 //!
 //! They wait a second after each crash, and the application's limit on restarts lets some of them
 //! pass. Every one has more restarts than any sample sees, so that none is given up. The floor has
-//! as many restarts, but of ten services among calm ones: what a thousand take beyond it is the
-//! cost of the crowd.
+//! as many restarts, but each by itself: of as few services as it takes, at different times, with
+//! no limit in their way. That is what the restarts cost; what a thousand take beyond it is the
+//! cost of the crowd, of who waits for a turn.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,8 @@ const SETTLE: Duration = Duration::from_secs(3);
 const TIME: Duration = Duration::from_secs(10);
 const TIME_QUICK: Duration = Duration::from_secs(5);
 
-/// How many services of the floor crash: so many that one is always there when one may start.
-const FEW: usize = 10;
+/// No limit that anybody reaches.
+const NO_LIMIT: usize = 10_000;
 
 /// How often the control API is asked.
 const ASK_EVERY: Duration = Duration::from_millis(10);
@@ -33,16 +34,17 @@ pub(crate) fn cases() -> Vec<Case> {
 
 pub(crate) fn sample(ask: &Ask) -> Outcome {
     let rate = ask.count()?;
-    let (crashing, wait) = match ask.subject.as_str() {
-        FLOOR => (FEW, "1ms"),
-        OURS => (SERVICES, "1s"),
-        CALM => (0, "1s"),
+    let (crashing, limit, jitter) = match ask.subject.as_str() {
+        // From half a second to a whole one, so each crashes four times in three seconds.
+        FLOOR => (rate * 3 / 4, NO_LIMIT, 0.5),
+        OURS => (SERVICES, rate, 0.0),
+        CALM => (0, rate, 0.0),
         _ => return ask.unknown(),
     };
     let mut server = Server::application(&format!(
-        "app: {{restart_rate: {{per_second: {rate}, burst: {rate}}}}}\n\
+        "app: {{restart_rate: {{per_second: {limit}, burst: {limit}}}}}\n\
          defaults: {{restart: {{max_restarts: 1000, within: 100ms, \
-         backoff: {{initial: {wait}, max: {wait}, jitter: 0}}}}}}\nservices:\n{}{}",
+         backoff: {{initial: 1s, max: 1s, jitter: {jitter}}}}}}}\nservices:\n{}{}",
         services("crasher", crashing),
         services("plain", SERVICES - crashing)
     ))?;

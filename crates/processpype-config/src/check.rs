@@ -48,7 +48,7 @@ use smallvec::SmallVec;
 use crate::describe;
 use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
-use crate::node::{Kind, Node, Style};
+use crate::node::{Kind, Node, Style, is_null};
 use crate::report::Problems;
 use crate::rules::{Id, Ids, Rules};
 use crate::section::{Keys, Section};
@@ -148,12 +148,10 @@ impl<'a> Walk<'a> {
     ///
     /// Always gives a value: one with a problem is a placeholder, and its problem is kept.
     pub(crate) fn visit(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
-        let used = slot.node.used_at();
-        self.used_at.extend(used);
+        let Some(used) = slot.node.used_at() else { return self.visit_used(slot, ids, secret) };
+        self.used_at.push(used);
         let typed = self.visit_used(slot, ids, secret);
-        if used.is_some() {
-            self.used_at.pop();
-        }
+        self.used_at.pop();
         typed
     }
 
@@ -170,7 +168,15 @@ impl<'a> Walk<'a> {
         }
         let types = ids.iter().map(|id| self.rules.types(*id)).fold(Types::ANY, Types::and);
         let Some(view) = self.view(slot, types, &mut here) else { return nothing(slot) };
-        if !fits(&view, types) {
+        let (fits, decided) = match &view {
+            View::Scalar(text, style) => {
+                let decided = types.decide(text, *style);
+                (decided.is_some(), decided)
+            }
+            View::Seq(_) => (types.has(Types::LIST), None),
+            View::Map(_) => (types.has(Types::OBJECT), None),
+        };
+        if !fits {
             self.wrong_type(slot, ids, &view, here.secret);
             return nothing(slot);
         }
@@ -178,7 +184,10 @@ impl<'a> Walk<'a> {
             self.gather(*id, slot, &view, &mut here);
         }
         match view {
-            View::Scalar(text, style) => self.scalar(slot, &here, types, text, style),
+            View::Scalar(text, style) => {
+                let decided = (types, decided);
+                self.scalar(slot, &here, decided, text, style)
+            }
             View::Seq(items) => self.seq(slot, &here, items),
             View::Map(map) => self.map(slot, &here, map),
         }
@@ -200,8 +209,8 @@ impl<'a> Walk<'a> {
                 Some(View::Map(Keys::new(map, part)))
             }
             // `counter:` with nothing after it is a section without keys.
-            Kind::Scalar(_, Style::Plain)
-                if slot.node.is_null() && types.has(Types::OBJECT) && !types.has(Types::NULL) =>
+            Kind::Scalar(text, Style::Plain)
+                if types.has(Types::OBJECT) && !types.has(Types::NULL) && is_null(text) =>
             {
                 Some(View::Map(Keys::default()))
             }
@@ -269,23 +278,25 @@ impl<'a> Walk<'a> {
 
     // --- scalars
 
-    /// Decides the scalar's type by all rules together and checks its limits.
+    /// Decides the scalar's type by all rules together and checks its limits. What the outermost
+    /// of them have `decided` holds if the others take the same types.
     fn scalar(
         &mut self,
         slot: Slot<'a>,
         here: &Here,
-        types: Types,
+        decided: (Types, Option<Scalar<'a>>),
         text: Cow<'a, str>,
         style: Style,
     ) -> Typed<'a> {
         let rules = self.rules;
         let each = || here.rules.iter().map(|id| rules.get(*id));
-        let types = each().map(|rule| rule.types).fold(types, Types::and);
+        let types = each().map(|rule| rule.types).fold(decided.0, Types::and);
         let show = self.may_show(here, slot);
         if here.secret && !self.trial && !text.is_empty() {
             self.secrets.push(text.clone().into_owned());
         }
-        let Some(scalar) = types.decide(&text, style) else { return nothing(slot) };
+        let scalar = if types == decided.0 { decided.1 } else { types.decide(&text, style) };
+        let Some(scalar) = scalar else { return nothing(slot) };
         if here.undecided.is_empty()
             && let Some((rule, wrong)) =
                 each().find_map(|r| Some((r, describe::wrong(r, &scalar)?)))
@@ -298,18 +309,13 @@ impl<'a> Walk<'a> {
 
     /// Whether the value may stand in a report.
     pub(crate) fn may_show(&self, here: &Here, slot: Slot<'_>) -> bool {
-        let known = !here.rules.is_empty()
-            && here.rules.iter().all(|id| {
-                let rule = self.rules.get(*id);
-                let any = rule.types == Types::ANY && rule.choices.is_none();
-                let leads_on = !rule.also.is_empty() || !rule.groups.is_empty();
-                (leads_on || !any) && self.rules.types(*id).has(Types::SCALAR.without(Types::NULL))
-            });
-        let secret = here.secret || here.rules.iter().any(|id| self.rules.may_be_secret(*id));
-        let named = self.secret_keys > 0;
         // Who sent a body knows what is in it; who reads a log of answers should not.
-        let sent = slot.node.at.spot().was_sent();
-        known && !secret && !named && !sent && matches!(slot.node.kind(), Kind::Scalar(..))
+        !here.secret
+            && self.secret_keys == 0
+            && !here.rules.is_empty()
+            && here.rules.iter().all(|id| self.rules.may_be_shown(*id))
+            && slot.node.is_scalar()
+            && !slot.node.at.spot().was_sent()
     }
 
     // --- lists
@@ -406,11 +412,12 @@ impl<'a> Walk<'a> {
     /// A key that several rules require is missing once.
     fn missing_keys(&mut self, slot: Slot<'a>, here: &Here, typed: &[(Cow<'a, str>, Typed<'a>)]) {
         let rules = self.rules;
-        let mut told = HashSet::new();
+        let mut told = Vec::new();
         for rule in here.rules.iter().map(|id| rules.get(*id)) {
             for key in &rule.required {
                 let there = typed.iter().any(|(there, _)| there == key);
-                if !there && told.insert(key.as_str()) {
+                if !there && !told.contains(&key) {
+                    told.push(key);
                     self.missing(slot, key, rule.properties.get(key).copied());
                 }
             }
@@ -427,13 +434,4 @@ fn nothing(slot: Slot<'_>) -> Typed<'_> {
 /// Whether a text may hold a reference; asked for every scalar.
 fn refers(text: &str) -> bool {
     text.contains('$') && text.contains("${")
-}
-
-/// Whether something of these types may stand here.
-fn fits(view: &View<'_>, types: Types) -> bool {
-    match view {
-        View::Scalar(text, style) => types.decide(text, *style).is_some(),
-        View::Seq(_) => types.has(Types::LIST),
-        View::Map(_) => types.has(Types::OBJECT),
-    }
 }

@@ -329,7 +329,7 @@ fn small_range(format: &str) -> Option<(f64, f64)> {
 /// The exact range of a whole number's format.
 ///
 /// `None` for formats that are no integers.
-fn range(format: &str) -> Option<(i128, u128)> {
+pub(crate) fn range(format: &str) -> Option<(i128, u128)> {
     let signed = |min: i128, max: i128| Some((min, max.unsigned_abs()));
     match format {
         "int8" => signed(i8::MIN.into(), i8::MAX.into()),
@@ -348,7 +348,7 @@ fn range(format: &str) -> Option<(i128, u128)> {
 
 #[expect(clippy::cast_precision_loss, reason = "limits in a schema are floats; formats are exact")]
 fn wrong_whole(rule: &Rule, number: i128) -> Option<String> {
-    let range = range(&rule.format);
+    let range = rule.range;
     if let Some((min, _)) = range.filter(|(min, _)| number < *min) {
         return Some(format!(
             "is less than {}",
@@ -366,7 +366,7 @@ fn wrong_whole(rule: &Rule, number: i128) -> Option<String> {
 
 #[expect(clippy::cast_precision_loss, reason = "limits in a schema are floats; formats are exact")]
 fn wrong_huge(rule: &Rule, number: u128) -> Option<String> {
-    match range(&rule.format).filter(|(_, max)| number > *max) {
+    match rule.range.filter(|(_, max)| number > *max) {
         Some((_, max)) => Some(format!("is greater than {max}")),
         None => wrong_number(rule, number as f64),
     }
@@ -393,15 +393,15 @@ fn wrong_number(rule: &Rule, number: f64) -> Option<String> {
 }
 
 fn wrong_text(rule: &Rule, text: &str) -> Option<String> {
-    let length = text.chars().count();
-    if let Some(min) = rule.min_length.filter(|min| length < *min) {
+    let length = || text.chars().count();
+    if let Some(min) = rule.min_length.filter(|min| length() < *min) {
         let unit = if min == 1 { "character" } else { "characters" };
         return Some(match &rule.expected {
             Some(expected) => format!("is not {expected}"),
             None => format!("is shorter than {min} {unit}"),
         });
     }
-    if let Some(max) = rule.max_length.filter(|max| length > *max) {
+    if let Some(max) = rule.max_length.filter(|max| length() > *max) {
         let unit = if max == 1 { "character" } else { "characters" };
         return Some(format!("is longer than {max} {unit}"));
     }

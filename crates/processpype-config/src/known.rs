@@ -63,16 +63,23 @@ impl<'a> Walk<'a> {
     /// The rules for the value below a key: named, else by pattern, else for free keys.
     pub(crate) fn rules_of(&self, key: &str, here: &Here) -> Ids {
         let rules = || here.rules.iter().map(|id| self.rules.get(*id));
-        let mut ids: Ids = rules().filter_map(|rule| rule.properties.get(key).copied()).collect();
+        let mut ids = Ids::new();
         for rule in rules() {
-            let matching = rule.pattern_properties.iter().filter(|(regex, _)| regex.is_match(key));
-            ids.extend(matching.map(|(_, id)| *id));
+            if let Some(id) = rule.properties.get(key) {
+                ids.push(*id);
+            }
+        }
+        for (regex, id) in rules().flat_map(|rule| &rule.pattern_properties) {
+            if regex.is_match(key) {
+                ids.push(*id);
+            }
         }
         if ids.is_empty() {
-            ids.extend(rules().filter_map(|rule| match rule.free_keys {
-                FreeKeys::Some(id) => id,
-                FreeKeys::Unsaid | FreeKeys::None => None,
-            }));
+            for rule in rules() {
+                if let FreeKeys::Some(Some(id)) = rule.free_keys {
+                    ids.push(id);
+                }
+            }
         }
         ids
     }

@@ -124,8 +124,8 @@ impl<'a> Map<'a> {
 
     /// The number of the entry that [`get`](Self::get) finds, among those that `keep` accepts.
     pub(crate) fn find(self, key: &str, keep: impl Fn(&str) -> bool) -> Option<usize> {
-        let kept = |at: &usize| keep(self.entries[*at].key());
-        self.position(key).filter(kept).or_else(|| self.loose_position(key, keep))
+        let found = self.position(key).filter(|_| keep(key));
+        found.or_else(|| self.loose_position(key, keep))
     }
 
     /// Finds the key that a variable's name means: `-` and case do not count.
@@ -141,7 +141,7 @@ impl<'a> Map<'a> {
     fn position(self, key: &str) -> Option<usize> {
         match self.large {
             Some(large) => large.index.find(key, self.entries),
-            None => self.entries.iter().position(|entry| entry.key() == key),
+            None => self.entries.iter().position(|entry| entry.has_key(key)),
         }
     }
 
@@ -192,6 +192,17 @@ impl Entry {
         }
     }
 
+    /// Whether this is its key; most keys differ in their length.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        match &self.own {
+            Some(own) => *own.text == *key,
+            None => {
+                let quotes = self.key_at.len().wrapping_sub(key.len());
+                matches!(quotes, 0 | 2) && self.written_key() == key
+            }
+        }
+    }
+
     /// Where the key was written.
     pub(crate) const fn key_at(&self) -> Spot<'_> {
         self.node.at.beside(self.key_at)
@@ -209,8 +220,11 @@ impl Entry {
 
     /// The text at the place of the key, without quotes around it.
     fn written_key(&self) -> &str {
-        let spot = self.key_at();
-        spot.within(u8::from(spot.written().starts_with(['"', '\''])))
+        let text = self.key_at().written();
+        match text.as_bytes() {
+            [b'"' | b'\'', .., _] => &text[1..text.len() - 1],
+            _ => text,
+        }
     }
 
     fn over(&self, low: &Self) -> Self {
@@ -238,7 +252,7 @@ impl Index {
         loop {
             match self.slots[slot] {
                 FREE => return None,
-                at if entries[at as usize].key() == key => return Some(at as usize),
+                at if entries[at as usize].has_key(key) => return Some(at as usize),
                 _ => slot = (slot + 1) & (self.slots.len() - 1),
             }
         }

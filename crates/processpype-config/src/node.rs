@@ -139,6 +139,10 @@ impl Node {
         }
     }
 
+    pub(crate) fn is_scalar(&self) -> bool {
+        matches!(self.value(), Value::Written { .. } | Value::Own(..))
+    }
+
     pub(crate) fn as_map(&self) -> Option<Map<'_>> {
         match self.value() {
             Value::Map(map) => Some(map.as_map()),

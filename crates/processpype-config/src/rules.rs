@@ -31,6 +31,7 @@ use regex_lite::Regex;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
+use crate::describe;
 use crate::duration;
 use crate::secret::X_SECRET;
 use crate::types::Types;
@@ -52,6 +53,7 @@ pub(crate) struct Rules {
     rules: Vec<Rule>,
     types: Vec<Types>,
     secret: Vec<bool>,
+    shown: Vec<bool>,
     root: Id,
 }
 
@@ -63,6 +65,8 @@ pub(crate) struct Rule {
     pub(crate) types: Types,
     pub(crate) secret: bool,
     pub(crate) format: String,
+    /// The exact range of whole numbers that the format has, if it is one of integers.
+    pub(crate) range: Option<(i128, u128)>,
     pub(crate) minimum: Option<f64>,
     pub(crate) maximum: Option<f64>,
     pub(crate) above: Option<f64>,
@@ -140,7 +144,8 @@ impl Rules {
         let mut rules = Self { rules: compiler.rules, root, ..Self::default() };
         let all = 0..rules.rules.len();
         rules.types = all.clone().map(|id| rules.types_within(id, MAX_SHAPE_DEPTH)).collect();
-        rules.secret = all.map(|id| rules.secret_within(id, MAX_SHAPE_DEPTH)).collect();
+        rules.secret = all.clone().map(|id| rules.secret_within(id, MAX_SHAPE_DEPTH)).collect();
+        rules.shown = all.map(|id| rules.is_shown(id)).collect();
         for at in 0..rules.rules.len() {
             for group in 0..rules.rules[at].groups.len() {
                 let shape = rules.shape(&rules.rules[at].groups[group].ids);
@@ -198,6 +203,21 @@ impl Rules {
     /// Whether this rule, or one that it may lead to in place, marks a secret.
     pub(crate) fn may_be_secret(&self, id: Id) -> bool {
         self.secret[id]
+    }
+
+    /// Whether a value may be shown as far as this rule says: it wants a scalar, of whatever kind,
+    /// and leads to no secret.
+    pub(crate) fn may_be_shown(&self, id: Id) -> bool {
+        self.shown[id]
+    }
+
+    /// A rule that takes anything says nothing, unless it leads on to others.
+    fn is_shown(&self, id: Id) -> bool {
+        let rule = &self.rules[id];
+        let any = rule.types == Types::ANY && rule.choices.is_none();
+        let leads_on = !rule.also.is_empty() || !rule.groups.is_empty();
+        let wants_scalar = self.types(id).has(Types::SCALAR.without(Types::NULL));
+        (leads_on || !any) && wants_scalar && !self.may_be_secret(id)
     }
 
     /// A careful answer: a secret in one alternative of many makes all of them careful.
@@ -320,6 +340,7 @@ impl<'a> Compiler<'a> {
             types: Types::of_schema(s.get("type")),
             secret: s.get(X_SECRET).and_then(Value::as_bool).unwrap_or(false),
             format: text("format").unwrap_or_default().to_owned(),
+            range: text("format").and_then(describe::range),
             minimum: number("minimum"),
             maximum: number("maximum"),
             above: number("exclusiveMinimum"),

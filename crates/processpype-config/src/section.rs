@@ -42,7 +42,6 @@ use crate::source::{At, Source, Spot};
 use crate::typed::{De, Typed};
 use crate::types::Types;
 
-use self::part::Halves;
 use self::place::Place;
 use self::shared::Shared;
 
@@ -158,6 +157,21 @@ impl Section {
         self.entries().map(|entry| (entry.key().to_owned(), entry.key_at().origin())).collect()
     }
 
+    /// The keys in the order of the file; [`keys`](Self::keys) has their places too.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "services: {web: {}, worker: {}}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let services = document.section(&["services"]);
+    /// assert!(services.names().eq(["web", "worker"]));
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries().map(Entry::key)
+    }
+
     /// The part below `key`.
     ///
     /// It is never missing: what was written nowhere reads as its defaults, or tells which keys it
@@ -176,48 +190,6 @@ impl Section {
         let node = self.node()?;
         let at = if node.as_map().is_some() { self.key_at() } else { None };
         Some(at.unwrap_or(node.at.spot()).origin())
-    }
-
-    /// Splits into a section with only `keys` and a section with the rest, both at the same path.
-    ///
-    /// This is how framework keys and a service's own fields share one section: each half is read
-    /// into its own type, and each refuses what it does not know. A misspelt one of `keys` lands in
-    /// the rest, whose report then names the nearest of both.
-    ///
-    /// ```
-    /// use processpype_config::{Format, Loader};
-    ///
-    /// let text = "counter: {enabled: false, step: 2}";
-    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
-    /// let (framework, own) = document.section(&["counter"]).split(&["enabled", "kind"]);
-    /// assert!(!framework.get("enabled").read::<bool>()?);
-    /// assert_eq!(own.keys()[0].0, "step");
-    /// # Ok::<(), processpype_config::Report>(())
-    /// ```
-    #[must_use]
-    pub fn split(&self, keys: &[&str]) -> (Self, Self) {
-        if self.part.is_some() {
-            return self.split_again(keys);
-        }
-        let Halves { named, rest } = match &self.place {
-            Some(place) => place.shared().halves(keys),
-            None => Halves::of(keys),
-        };
-        let half = |part| Self { place: self.place.clone(), part: Some(part) };
-        (half(named), half(rest))
-    }
-
-    /// Splits what is a half itself: the new ones have maps of their own.
-    fn split_again(&self, keys: &[&str]) -> (Self, Self) {
-        let half = |is_named: bool| {
-            let node = self.own_node().map(|node| {
-                let keep = |key: &str| keys.contains(&key) == is_named;
-                node.filtered(keep).unwrap_or_else(|| node.into_owned())
-            });
-            self.with(node)
-        };
-        let beside = Some(Arc::new(Part::beside(keys)));
-        (half(true), Self { part: beside, ..half(false) })
     }
 
     /// The same section with another value, and all keys of it.
@@ -309,7 +281,8 @@ impl Section {
         sink: &mut Vec<String>,
     ) -> Result<T, Report> {
         let absent;
-        let node = match self.node() {
+        let (written, key_at) = self.written();
+        let node = match written {
             Some(node) => node,
             None => {
                 absent = self.absent_node(rules)?;
@@ -317,7 +290,7 @@ impl Section {
             }
         };
         let mut walk = Walk::new(rules, resolver, self);
-        let slot = Slot { node, key_at: self.key_at(), lenient: false };
+        let slot = Slot { node, key_at, lenient: false };
         let typed = walk.visit(slot, &[rules.root()], false);
         let secrets = std::mem::take(&mut walk.secrets);
         let result = walk.problems.finish().and_then(|()| {
@@ -423,6 +396,11 @@ impl Section {
     /// What was written, with all keys that the place has.
     fn node(&self) -> Option<&Node> {
         self.place.as_ref().and_then(|place| place.node())
+    }
+
+    /// What was written, and the place of the key that it hangs on.
+    fn written(&self) -> (Option<&Node>, Option<Spot<'_>>) {
+        self.place.as_ref().map_or((None, None), |place| place.written())
     }
 
     /// What was written, with the keys that belong to this section alone.

@@ -88,7 +88,12 @@ pub(crate) fn without_userinfo(text: &str) -> String {
 /// The word must begin or end the key, so that `token` and `api_token` count and `max_tokens` does
 /// not.
 pub(crate) fn names_a_secret(key: &str) -> bool {
-    SECRET_WORDS.iter().any(|word| has_word(key.as_bytes(), word.as_bytes()))
+    let key = key.as_bytes();
+    let (Some(first), Some(last)) = (key.first(), key.last()) else { return false };
+    // Most keys have neither the first letter of such a word nor the last one.
+    let may_begin = matches!(first.to_ascii_lowercase(), b'a' | b'c' | b'd' | b'p' | b's' | b't');
+    let may_end = matches!(last.to_ascii_lowercase(), b'd' | b'e' | b'n' | b's' | b't' | b'y');
+    (may_begin || may_end) && SECRET_WORDS.iter().any(|word| has_word(key, word.as_bytes()))
 }
 
 /// Whether `word` begins or ends `key`; asked for every scalar, so it must not allocate.
@@ -160,6 +165,12 @@ mod tests {
     fn names_of_secrets() {
         assert!(names_a_secret("db_password") && names_a_secret("API-Key"));
         assert!(!names_a_secret("max_tokens") && !names_a_secret("port"));
+        for word in super::SECRET_WORDS {
+            for key in [word.to_owned(), format!("x_{word}"), format!("{word}-1")] {
+                assert!(names_a_secret(&key) && names_a_secret(&key.to_uppercase()), "{key}");
+            }
+            assert!(!names_a_secret(&format!("x{word}")) && !names_a_secret(&format!("{word}x")));
+        }
     }
 
     #[test]

@@ -233,6 +233,11 @@ impl Span {
     pub(crate) fn new(range: Range<usize>) -> Self {
         Self { start: narrow(range.start), end: narrow(range.end) }
     }
+
+    /// How many bytes it has.
+    pub(crate) const fn len(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
 }
 
 // === impl Spot ===

@@ -146,8 +146,7 @@ impl Types {
     }
 
     fn decide_number(self, text: &str) -> Option<Scalar<'static>> {
-        let number_like = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
-        if !number_like {
+        if !matches!(text.as_bytes(), [b'0'..=b'9' | b'+' | b'-' | b'.', ..]) {
             return None;
         }
         if self.has(Self::WHOLE)
@@ -176,6 +175,11 @@ fn whole(text: &str) -> Option<Scalar<'static>> {
     };
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
+    }
+    // What fits is read in the way that costs least.
+    if let Ok(number) = digits.parse::<u64>() {
+        let number = i128::from(number);
+        return Some(Scalar::Whole(if negative { -number } else { number }));
     }
     let number = match digits.get(..2) {
         Some("0x") => u128::from_str_radix(digits.get(2..)?, 16),

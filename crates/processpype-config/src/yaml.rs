@@ -356,7 +356,7 @@ impl Building {
         let own = &all[self.first..];
         match &self.index {
             Some(index) => index.find(key, own).map(|at| &own[at]),
-            None => own.iter().find(|entry| entry.key() == key),
+            None => own.iter().find(|entry| entry.has_key(key)),
         }
     }
 

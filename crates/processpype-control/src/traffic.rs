@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
+use foldhash::fast::FixedState;
 use processpype_api::{ENDPOINTS, Endpoint, EndpointId, HistogramReading};
 
 /// How many pairs of method and status of one route are told apart; the rest are `other`.
@@ -45,7 +46,8 @@ pub(crate) enum Routed {
 pub(crate) struct Traffic {
     /// In the order of [`ENDPOINTS`].
     endpoints: Vec<Route>,
-    services: RwLock<HashMap<String, Arc<Route>>>,
+    /// Only of services that there are: nobody outside chooses these names.
+    services: RwLock<HashMap<String, Arc<Route>, FixedState>>,
     none: Route,
 }
 

@@ -77,11 +77,7 @@ pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
 
 /// Drops a value of user code. A panic in its `Drop` is logged, and goes no further.
 pub(crate) fn drop_contained<T>(value: T) {
-    tell_if_panicked(contain(move || drop(value)));
-}
-
-fn tell_if_panicked(dropped: Result<(), Panicked>) {
-    if let Err(panicked) = dropped {
+    if let Err(panicked) = contain(move || drop(value)) {
         tracing::error!(target: "processpype", "a value {panicked}, while it was dropped");
     }
 }
@@ -97,13 +93,6 @@ pub(crate) struct Contained<F>(Option<F>);
 pub(crate) fn contained<F: Future>(future: F) -> Contained<Pin<Box<F>>> {
     Contained::new(Box::pin(future))
 }
-
-/// As [`Contained`], for a future that stays where its owner has pinned it, and needs no box.
-///
-/// # Cancel safety
-///
-/// Dropping drops the future within; a panic in that is logged.
-pub(crate) struct ContainedAt<'a, F>(Pin<&'a mut Option<F>>);
 
 // === impl Contained ===
 
@@ -145,39 +134,6 @@ impl<F> Drop for Contained<F> {
     }
 }
 
-// === impl ContainedAt ===
-
-impl<'a, F: Future> ContainedAt<'a, F> {
-    pub(crate) fn new(place: Pin<&'a mut Option<F>>) -> Self {
-        Self(place)
-    }
-}
-
-impl<F: Future> Future for ContainedAt<'_, F> {
-    type Output = Result<F::Output, Panicked>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let place = &mut self.0;
-        let Some(future) = place.as_mut().as_pin_mut() else { return Poll::Pending };
-        let outcome = match contain(|| future.poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(value)) => Ok(value),
-            Err(panicked) => Err(panicked),
-        };
-        // The first panic counts.
-        let dropped = contain(|| place.set(None));
-        Poll::Ready(outcome.and_then(|value| dropped.map(|()| value)))
-    }
-}
-
-impl<F> Drop for ContainedAt<'_, F> {
-    fn drop(&mut self) {
-        if self.0.is_some() {
-            tell_if_panicked(contain(|| self.0.set(None)));
-        }
-    }
-}
-
 // === impl Panicked ===
 
 impl Panicked {
@@ -208,7 +164,6 @@ impl std::error::Error for Panicked {}
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
     use std::task::Waker;
 
     use super::*;
@@ -230,11 +185,10 @@ mod tests {
         }
     }
 
-    /// Polls it where it is pinned, once, and drops it.
+    /// Polls it once, and drops it.
     #[track_caller]
     fn check(future: impl Future<Output = ()>, expected: Poll<Result<(), &str>>) {
-        let place = pin!(Some(future));
-        let mut contained = ContainedAt::new(place);
+        let mut contained = contained(future);
         let polled = Pin::new(&mut contained).poll(&mut Context::from_waker(Waker::noop()));
         let polled = polled.map_err(|panicked| panicked.message);
         assert_eq!(polled, expected.map_err(str::to_owned));
@@ -243,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_a_pinned_future_is_a_value_and_goes_no_further() {
+    fn a_panic_is_a_value_and_goes_no_further() {
         check(async {}, Poll::Ready(Ok(())));
         check(std::future::pending(), Poll::Pending);
         check(async { std::panic::panic_any("polled") }, Poll::Ready(Err("polled")));

@@ -29,7 +29,7 @@ use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
-use axum::routing::{any, post};
+use axum::routing::post;
 use processpype_core::{ErrorKind, Role};
 use tokio::runtime::Handle;
 use tower::ServiceExt as _;
@@ -39,7 +39,7 @@ use crate::failure::Failure;
 use crate::host::Host;
 use crate::life::{Guard, Life, Phase};
 use crate::message::Message;
-use crate::panic::{ContainedAt, Panicked, contain, drop_contained};
+use crate::panic::{Contained, Panicked, contain, contained, drop_contained};
 use crate::vitals::Seen;
 
 /// What the framework itself answers below `/services/{name}/`, by `POST`.
@@ -104,7 +104,8 @@ struct Served {
     span: tracing::Span,
 }
 
-type Handler = Oneshot<Router, Request<Body>>;
+/// A handler on its way. In a box of its own: what is around it is moved, and kept on both ways.
+type Handler = Contained<Pin<Box<Oneshot<Router, Request<Body>>>>>;
 
 /// What a handler has answered, with its guard.
 type Watched = (Result<Response<Body>, Panicked>, Guard);
@@ -181,11 +182,12 @@ impl Routes {
     /// Checks that no route stands where the framework's own stand.
     pub(crate) fn checked(self) -> Result<Option<Router>, Failure> {
         let Some(router) = self.router else { return Ok(None) };
-        let copy = router.clone();
-        // Axum refuses two handlers of one method and path by a panic: merge a copy to find out.
-        let is_free = contain(move || drop(reserved().merge(copy))).is_ok();
-        // What is below `/-/` collides with no path in particular: axum lists paths only here.
-        if is_free && !format!("{router:?}").contains("\"/-/") {
+        // Axum lists paths only here.
+        let listed = format!("{router:?}");
+        // What is below `/-/` collides with no path in particular.
+        let is_below = listed.contains("\"/-/");
+        let is_verb = |verb: &&str| listed.split('"').any(|word| word == *verb);
+        if !is_below && (!RESERVED_VERBS.iter().any(is_verb) || is_free(&router)) {
             return Ok(Some(router));
         }
         let text = "a route of the service collides with the framework's own: POST start, stop, \
@@ -200,12 +202,18 @@ impl From<Router> for Routes {
     }
 }
 
+/// Whether a router has no handler where the framework's own verbs are.
+///
+/// Axum refuses two handlers of one method and path by a panic: a copy is merged to find out. That
+/// costs more than all else of a start, and is done for who has such a path at all.
+fn is_free(router: &Router) -> bool {
+    let copy = router.clone();
+    contain(move || drop(reserved().merge(copy))).is_ok()
+}
+
 /// The paths that are not the service's to take, as routes that do nothing.
 fn reserved() -> Router {
-    let router = RESERVED_VERBS
-        .iter()
-        .fold(Router::new(), |router, verb| router.route(verb, post(async || ())));
-    router.route("/-/{*rest}", any(async || ()))
+    RESERVED_VERBS.iter().fold(Router::new(), |router, verb| router.route(verb, post(async || ())))
 }
 
 // === impl Mounted ===
@@ -282,7 +290,7 @@ impl Mounted {
         // The guard comes first: the generation waits for whoever holds its router.
         let guard = served.life.track_request().map_err(|_| RequestError::Stopping)?;
         let router = served.router.load().as_deref().cloned().ok_or(RequestError::Stopping)?;
-        Ok((router.oneshot(request), guard))
+        Ok((contained(router.oneshot(request)), guard))
     }
 
     /// As [`Served::watch`], on the services' runtime: the handler is dropped there, too.
@@ -298,8 +306,7 @@ impl Mounted {
 impl Served {
     /// Polls a handler as part of the generation, and in its span; `None` if it was cut.
     async fn watch(&self, answer: Handler, guard: Guard) -> Option<Watched> {
-        let answer = pin!(Some(answer));
-        let answer = Seen::other(&self.life, "a handler", None, ContainedAt::new(answer));
+        let answer = Seen::other(&self.life, "a handler", None, answer);
         let mut within = Within { span: &self.span, future: Some(answer) };
         let mut cut = pin!(self.life.reached(Phase::Stopping));
         let outcome = poll_fn(|cx| match within.poll(cx) {
@@ -367,3 +374,39 @@ impl std::fmt::Display for RequestError {
 }
 
 impl std::error::Error for RequestError {}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{any, get};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(router: Router, is_free: bool) {
+        let listed = format!("{router:?}");
+        assert_eq!(Routes::from(router).checked().is_ok(), is_free, "{listed}");
+    }
+
+    #[test]
+    fn what_is_the_frameworks_own_is_nobody_elses() {
+        let nothing = async || ();
+        let below = Router::new().route("/", post(nothing));
+        for verb in RESERVED_VERBS {
+            check(Router::new().route(verb, post(nothing)), false);
+            // Whoever takes any method gets what the framework does not take.
+            check(Router::new().route(verb, any(nothing)), true);
+            check(Router::new().nest(verb, below.clone()), false);
+            check(Router::new().route(verb, get(nothing)), true);
+            check(Router::new().route(&format!("{verb}/more"), post(nothing)), true);
+            check(Router::new().route(&format!("/a{verb}"), post(nothing)), true);
+        }
+        for path in ["/-/", "/-/why", "/-/{*rest}", "/-/{verb}"] {
+            check(Router::new().route(path, get(nothing)), false);
+        }
+        check(Router::new().nest("/-", Router::new().route("/why", get(nothing))), false);
+        for path in ["/", "/value", "/{verb}", "/{*rest}", "/-", "/a/-/b"] {
+            check(Router::new().route(path, post(nothing)), true);
+        }
+        check(Router::new().fallback(nothing), true);
+    }
+}

@@ -184,17 +184,18 @@ pub(crate) fn apply(
 ) -> Result<(), Report> {
     let [own, inherited] = keys;
     options.poll_times = own.poll_times.or(inherited.poll_times).unwrap_or(options.poll_times);
-    let section = section.get("processpype");
+    // Only a problem needs the place of a key.
+    let place = |limit: &str, key: &str| section.get("processpype").get(limit).get(key);
     let heartbeat = laid_over(
         options.heartbeat,
         keys.map(|keys| keys.heartbeat.said()),
-        &section.get("heartbeat"),
+        |key| place("heartbeat", key),
         "within",
     );
     let watchdog = laid_over(
         options.watchdog,
         keys.map(|keys| keys.watchdog.said()),
-        &section.get("watchdog"),
+        |key| place("watchdog", key),
         "poll",
     );
     match (heartbeat, watchdog) {
@@ -220,7 +221,7 @@ pub(crate) fn check_defaults(defaults: &FurtherKeys, section: &Section) -> Resul
 fn laid_over(
     code: Option<HangLimit>,
     said: [Said; 2],
-    section: &Section,
+    place: impl Fn(&str) -> Section,
     time: &str,
 ) -> Result<Option<HangLimit>, Report> {
     let [own, inherited] = said;
@@ -229,7 +230,7 @@ fn laid_over(
     let then = then.or(code.map(|limit| limit.then())).unwrap_or_default();
     match after.or(code.map(|limit| limit.after())) {
         None if own.then.is_some() => {
-            let problem = section.get("then").problem(format!("without `{time}` it has no effect"));
+            let problem = place("then").problem(format!("without `{time}` it has no effect"));
             Err(problem.help(format!("add `{time}`, such as `{time}: 30s`")).into())
         }
         None => Ok(None),
@@ -238,7 +239,7 @@ fn laid_over(
             Ok(limit) => Ok(Some(limit)),
             // An inherited time that is wrong is a problem of `defaults`, and told there.
             Err(_) if own.after.is_none() => Ok(None),
-            Err(error) => Err(section.get(time).problem(error.to_string()).into()),
+            Err(error) => Err(place(time).problem(error.to_string()).into()),
         },
     }
 }

@@ -12,8 +12,10 @@
 //! new tree (laying a section over another one) or needs one (listing, comparing) makes the half's
 //! own map first; that happens when somebody changes a configuration or looks at it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::Section;
 use crate::map::{Entry, Map};
 
 /// Which keys of a section belong to it.
@@ -46,6 +48,52 @@ pub(super) struct Halves {
 pub(crate) struct Keys<'a> {
     map: Map<'a>,
     part: Option<&'a Part>,
+}
+
+// === impl Section ===
+
+impl Section {
+    /// Splits into a section with only `keys` and a section with the rest, both at the same path.
+    ///
+    /// This is how framework keys and a service's own fields share one section: each half is read
+    /// into its own type, and each refuses what it does not know. A misspelt one of `keys` lands in
+    /// the rest, whose report then names the nearest of both.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "counter: {enabled: false, step: 2}";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let (framework, own) = document.section(&["counter"]).split(&["enabled", "kind"]);
+    /// assert!(!framework.get("enabled").read::<bool>()?);
+    /// assert_eq!(own.keys()[0].0, "step");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    #[must_use]
+    pub fn split(&self, keys: &[&str]) -> (Self, Self) {
+        if self.part.is_some() {
+            return self.split_again(keys);
+        }
+        let Halves { named, rest } = match &self.place {
+            Some(place) => place.shared().halves(keys),
+            None => Halves::of(keys),
+        };
+        let half = |part| Self { place: self.place.clone(), part: Some(part) };
+        (half(named), half(rest))
+    }
+
+    /// Splits what is a half itself: the new ones have maps of their own.
+    fn split_again(&self, keys: &[&str]) -> (Self, Self) {
+        let half = |is_named: bool| {
+            let node = self.own_node().map(|node| {
+                let keep = |key: &str| keys.contains(&key) == is_named;
+                node.filtered(keep).unwrap_or_else(|| Cow::into_owned(node))
+            });
+            self.with(node)
+        };
+        let beside = Some(Arc::new(Part::beside(keys)));
+        (half(true), Self { part: beside, ..half(false) })
+    }
 }
 
 // === impl Part ===
@@ -111,7 +159,8 @@ impl<'a> Keys<'a> {
 
     /// The entries in the order of the file.
     pub(crate) fn entries(self) -> impl Iterator<Item = &'a Entry> {
-        self.map.entries().iter().filter(move |entry| self.has(entry.key()))
+        let belongs = move |entry: &&Entry| self.part.is_none_or(|part| part.has(entry.key()));
+        self.map.entries().iter().filter(belongs)
     }
 
     /// How many entries there are at most.

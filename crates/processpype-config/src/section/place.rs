@@ -124,6 +124,14 @@ impl Place {
         own.or_else(|| self.outer.as_ref()?.key_at())
     }
 
+    /// Both of these.
+    pub(super) fn written(&self) -> (Option<&Node>, Option<Spot<'_>>) {
+        match self.of_entry() {
+            Some(entry) => (Some(&entry.node), Some(entry.key_at())),
+            None => (self.node(), self.key_at()),
+        }
+    }
+
     /// Whether a key of the path names a secret.
     pub(super) fn names_a_secret(&self) -> bool {
         match &self.here {

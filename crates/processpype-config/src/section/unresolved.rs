@@ -43,8 +43,9 @@ impl Section {
         let rules = shared.rules::<T>();
         let none = Backends::default();
         let resolver = Resolver { variables: &shared.variables, backends: &none, skip: true };
+        let (written, key_at) = self.written();
         let absent;
-        let node = match self.node() {
+        let node = match written {
             Some(node) => node,
             None => {
                 absent = self.absent_node(&rules)?;
@@ -52,7 +53,7 @@ impl Section {
             }
         };
         let mut walk = Walk::new(&rules, Some(resolver), self);
-        let slot = Slot { node, key_at: self.key_at(), lenient: false };
+        let slot = Slot { node, key_at, lenient: false };
         walk.visit(slot, &[rules.root()], false);
         walk.problems.finish()
     }

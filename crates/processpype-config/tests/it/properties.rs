@@ -43,6 +43,25 @@ fn model(low: &Value, high: &Value) -> Value {
 
 proptest! {
     #[test]
+    fn halves_are_the_map_filtered(
+        a in tree(),
+        names in prop::sample::subsequence(vec!["a", "b", "c"], 0..3),
+    ) {
+        let whole = load(&[&a]).root();
+        let Value::Object(map) = &a else { unreachable!("a tree is a map") };
+        let side = |named: bool| -> Value {
+            let kept = map.iter().filter(|(key, _)| names.contains(&key.as_str()) == named);
+            kept.map(|(key, value)| (key.clone(), value.clone())).collect::<Map<_, _>>().into()
+        };
+        let (named, rest) = whole.split(&names);
+        prop_assert_eq!(named.read::<Value>().unwrap(), side(true));
+        prop_assert_eq!(rest.read::<Value>().unwrap(), side(false));
+        prop_assert_eq!(named.over(&rest).read::<Value>().unwrap(), a.clone());
+        let (none, all) = named.split(&["x"]);
+        prop_assert!(none.names().next().is_none() && all.says_what(&named));
+    }
+
+    #[test]
     fn merging_is_the_model(a in tree(), b in tree()) {
         prop_assert_eq!(read(&load(&[&a, &b])), model(&a, &b));
     }

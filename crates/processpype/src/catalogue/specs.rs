@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use processpype_config::{Document, Layer, Origin, Report, Section};
+use processpype_config::{Document, Layer, Report, Section};
 use processpype_core::ServiceName;
 use processpype_runtime::{
     Choice, EdgeChoice, EdgeOrigin, Kind, Options, PlanCode, PlanProblem, Spec,
@@ -187,7 +187,7 @@ fn split(section: &Section, is_declared: bool, problems: &mut Problems) -> Split
     let (written, own) = section.split(&FRAMEWORK_KEYS);
     let says_nothing = match is_declared {
         true => !section.exists(),
-        false => matches!(written.keys().as_slice(), [(only, _)] if only == "kind"),
+        false => written.names().eq(["kind"]),
     };
     let keys = if says_nothing { ServiceKeys::default() } else { problems.keep(written.read()) };
     Split { keys, own }
@@ -218,7 +218,7 @@ impl<'a> Specs<'a> {
         problems: &'a mut Problems,
     ) -> Self {
         let services = document.section(&["services"]);
-        if services.exists() && services.keys().is_empty() {
+        if services.exists() && services.names().next().is_none() {
             // It reads as nothing, unless it is no map at all.
             let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
         }
@@ -244,25 +244,27 @@ impl<'a> Specs<'a> {
     }
 
     pub(crate) fn add_from_file(&mut self, kinds: &[(String, Arc<Kind>)]) {
-        for (key, origin) in self.services.keys() {
-            if self.taken.contains(&key) || key.starts_with("x-") {
+        let services = self.services.clone();
+        for key in services.names() {
+            if self.taken.iter().any(|taken| taken == key) || key.starts_with("x-") {
                 continue;
             }
-            self.lost |= self.add_instance(&key, origin, kinds).is_none();
+            self.lost |= self.add_instance(key, kinds).is_none();
         }
     }
 
-    fn add_instance(
-        &mut self,
-        key: &str,
-        origin: Origin,
-        kinds: &[(String, Arc<Kind>)],
-    ) -> Option<()> {
+    fn add_instance(&mut self, key: &str, kinds: &[(String, Arc<Kind>)]) -> Option<()> {
         let section = self.services.get(key);
         let kind_name = self.kind_name(key, &section, kinds)?;
         let name = ServiceName::new(key)
             .map_err(|error| {
-                self.problems.add(section.problem(error.to_string()).at(origin).into());
+                let problem = section.problem(error.to_string());
+                let place = self.services.keys().into_iter().find(|(name, _)| name == key);
+                let at_key = match place {
+                    Some((_, origin)) => problem.at(origin),
+                    None => problem,
+                };
+                self.problems.add(at_key.into());
             })
             .ok()?;
         let (_, kind) = kinds.iter().find(|(name, _)| *name == kind_name)?;
