@@ -222,7 +222,7 @@ impl Entry {
     fn written_key(&self) -> &str {
         let text = self.key_at().written();
         match text.as_bytes() {
-            [b'"' | b'\'', .., _] => &text[1..text.len() - 1],
+            [b'"' | b'\'', .., _] => text.get(1..text.len() - 1).unwrap_or(text),
             _ => text,
         }
     }

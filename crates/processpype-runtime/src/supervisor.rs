@@ -154,6 +154,8 @@ impl Supervisor {
     /// Dropping the future leaves generations without an owner; they are aborted when the
     /// supervisor drops.
     pub async fn run(mut self) -> Closed {
+        // It may have been made long ago.
+        self.clock.read();
         self.say(EventKind::Application, "starting");
         self.tell_unclean_end();
         self.step(Machine::boot);

@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. A place that a file has holds no copy of anything: it is the number of an entry in the map
-//!    of the place around it.
+//!    of the place around it. Its path is the one by which it is asked for.
 //! 2. Going one level down costs one allocation, however deep the section is.
 //! 3. The path is turned into text only for a report.
 //!
@@ -67,12 +67,26 @@ impl Place {
         Self { outer: None, here: Here::Own(Box::new(own)) }
     }
 
-    /// The place of an entry of the map at `outer`.
+    /// The place of an entry of the map at `outer`, which `key` means.
     pub(super) fn entry(outer: &Arc<Self>, index: usize, key: &str) -> Self {
+        let entry = outer.map().and_then(|map| map.entries().get(index));
+        if let Some(entry) = entry.filter(|entry| entry.key() != key) {
+            return Self::loose(outer, entry, key);
+        }
         let secret = outer.names_a_secret() || show::names_a_secret(key);
         // A file has far fewer values, see `limits::MAX_NODES`.
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         Self { outer: Some(Arc::clone(outer)), here: Here::Entry { index, secret } }
+    }
+
+    /// The place of an entry whose key is written in another way than it is asked for, as a
+    /// variable's name writes it: its path is the one that was asked for.
+    fn loose(outer: &Arc<Self>, entry: &Entry, key: &str) -> Self {
+        let secret = outer.names_a_secret() || show::names_a_secret(key);
+        let key_at = Some(entry.key_at().at());
+        let written = Some(Box::new(Written { node: entry.node.clone(), key_at }));
+        let own = Own { key: Some(key.into()), secret, shared: OnceLock::new(), written };
+        Self { outer: Some(Arc::clone(outer)), here: Here::Own(Box::new(own)) }
     }
 
     /// The place of a key that was written nowhere.

@@ -159,7 +159,12 @@ fn variables_find_keys_whatever_their_spelling() {
     let ticker: Ticker = document.section(&["services", "my-Service"]).read().unwrap();
     assert_eq!((ticker.interval_ms, ticker.ports), (20, vec![1, 2]));
     assert_eq!(ticker.labels, BTreeMap::from([("a".to_owned(), "1.10".to_owned())]));
-    assert!(document.section(&["services", "other-one"]).exists());
+    let other = document.section(&["services", "other-one"]);
+    assert!(other.exists());
+    // The path is the one that was asked for, not as the variable spells it.
+    assert_eq!(other.path(), "services.other-one");
+    assert_eq!(other.get("host").path(), "services.other-one.host");
+    assert!(other.get("host").exists());
     assert!(!document.section(&["log"]).exists());
 }
 

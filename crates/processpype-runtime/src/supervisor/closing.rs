@@ -86,6 +86,8 @@ impl Supervisor {
         if self.closing.begun {
             return;
         }
+        // Nobody may have asked for anything for long.
+        self.clock.read();
         let delay = self.launch.drain_delay.min(self.launch.closing_timeout);
         self.arm_closing();
         if delay.is_zero() {

@@ -9,6 +9,7 @@
 
 mod bounds;
 mod harness;
+mod late;
 mod members;
 mod threads;
 mod watchdog;

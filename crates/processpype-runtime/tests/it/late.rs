@@ -1,0 +1,57 @@
+//! Times count from when something happens, however long nothing has happened before.
+
+use std::time::Duration;
+
+use processpype_core::{EventKind, ServiceState};
+use processpype_runtime::{Context, Launch, Result, Service};
+use tokio::runtime::Handle;
+
+use crate::harness::{blueprint, run, spec};
+
+/// Longer than any limit of the applications here.
+const LONG: Duration = Duration::from_secs(600);
+
+/// Takes a moment to start and to stop.
+struct Steady;
+
+impl Service for Steady {
+    async fn start(&self, _: &Context) -> Result {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(())
+    }
+
+    async fn stop(&self, _: &Context) -> Result {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lets_go_after_a_long_silence_closes_in_order() {
+    let (manager, supervisor) = run(vec![spec("steady", || Steady, &[])], &Handle::current());
+    manager.settled().await;
+    let mut events = manager.subscribe(manager.last_event());
+    tokio::time::sleep(LONG).await;
+    drop(manager);
+    let closed = supervisor.await.expect("the supervisor does not panic");
+    assert!(closed.stragglers.is_empty(), "{:?}", closed.stragglers);
+    let causes: Vec<&str> = (events.next(100).await.events.iter())
+        .filter(|event| event.kind == EventKind::State)
+        .map(|event| event.cause)
+        .collect();
+    assert_eq!(causes, ["closing", "stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_runs_long_after_the_launch_has_all_of_its_start_timeout() {
+    let plan = blueprint(vec![spec("steady", || Steady, &[])]);
+    let (manager, supervisor) = plan.launch(Launch::on(Handle::current()));
+    tokio::time::sleep(LONG).await;
+    let supervisor = tokio::spawn(supervisor.run());
+    manager.settled().await;
+    assert_eq!(manager.state("steady"), Some(ServiceState::Running));
+    let counts = manager.counts("steady").expect("it is there");
+    assert!(counts.starts.sum < LONG / 2, "{:?}", counts.starts);
+    manager.close();
+    supervisor.await.expect("the supervisor does not panic");
+}
