@@ -1,4 +1,9 @@
 //! What can be written on the command line. The doc comments are the help.
+//!
+//! # Invariants
+//!
+//! 1. The application's own verbs stand in a tree of their own, which is also the first part of the
+//!    whole tree: what the small one takes, the whole one takes in the same way.
 
 use std::path::PathBuf;
 
@@ -21,7 +26,7 @@ Exit codes of what asks a running \
     disable_help_subcommand = true,
     max_term_width = 100
 )]
-pub(super) struct Arguments {
+pub(super) struct Arguments<V: Subcommand> {
     /// The configuration file: YAML, TOML or JSON.
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(super) config: Option<PathBuf>,
@@ -45,11 +50,21 @@ pub(super) struct Arguments {
     pub(super) colour: ColourArgs,
 
     #[command(subcommand)]
-    pub(super) verb: Option<Verb>,
+    pub(super) verb: Option<V>,
 }
 
+/// Every verb.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Verb {
+    #[command(flatten)]
+    Own(OwnVerb),
+    #[command(flatten)]
+    Client(ClientVerb),
+}
+
+/// The verbs that ask no running application, or not always.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum OwnVerb {
     /// Run the application until it is asked to stop.
     Run,
     /// Check configuration and plan, and tell every problem at once.
@@ -78,6 +93,14 @@ pub(super) enum Verb {
     },
     /// Print the manual page.
     Man,
-    #[command(flatten)]
-    Client(ClientVerb),
+}
+
+// === impl Arguments ===
+
+impl<V: Subcommand> Arguments<V> {
+    /// The same arguments with the verb as another type.
+    pub(super) fn map<W: Subcommand>(self, verb: impl FnOnce(V) -> W) -> Arguments<W> {
+        let Self { config, profile, set, json, connect, colour, verb: of } = self;
+        Arguments { config, profile, set, json, connect, colour, verb: of.map(verb) }
+    }
 }
