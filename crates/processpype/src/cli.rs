@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Subcommand};
 use processpype_cli::Session;
 
-use self::args::{Arguments, OwnVerb, Verb};
+use self::args::{Arguments, NoVerb, OwnVerb, Verb};
 pub(crate) use self::plan::wire_plan;
 pub(crate) use self::print::say_error;
 use self::print::{Printer, say};
@@ -121,18 +121,33 @@ fn pretty(value: &serde_json::Value) -> String {
 
 /// Reads the arguments.
 ///
-/// First with the tree of the application's own verbs, which costs a fifth of the whole one. What
-/// that does not take, help and mistakes among it, is the whole tree's to answer.
+/// First with as little of the tree as can be, since the whole one takes longer than everything
+/// else that is read at a start. What that does not take, help and mistakes among it, is the whole
+/// tree's to answer.
 fn parse(written: &[OsString]) -> Result<Arguments<Verb>, clap::Error> {
-    match parse_as::<OwnVerb>(written) {
-        Ok(arguments) => Ok(arguments.map(Verb::Own)),
-        Err(_) => parse_as::<Verb>(written),
+    if let Ok(own) = parse_as::<OwnVerb>(part::<OwnVerb>(written), written) {
+        return Ok(own.map(Verb::Own));
     }
+    parse_as(part::<Verb>(written), written)
+        .or_else(|_| parse_as(command::<Verb>(written), written))
 }
 
-fn parse_as<V: Subcommand>(written: &[OsString]) -> Result<Arguments<V>, clap::Error> {
-    let matches = command::<V>(written).try_get_matches_from(written)?;
+fn parse_as<V: Subcommand>(
+    command: Command,
+    written: &[OsString],
+) -> Result<Arguments<V>, clap::Error> {
+    let matches = command.try_get_matches_from(written)?;
     Arguments::from_arg_matches(&matches)
+}
+
+/// The command line with those verbs of `V` alone whose name is written somewhere.
+fn part<V: Subcommand>(written: &[OsString]) -> Command {
+    let all = V::augment_subcommands(Command::new(""));
+    let is_written = |verb: &&Command| {
+        let mut names = std::iter::once(verb.get_name()).chain(verb.get_all_aliases());
+        names.any(|name| written.iter().any(|word| word == name))
+    };
+    command::<NoVerb>(written).subcommands(all.get_subcommands().filter(is_written).cloned())
 }
 
 /// The command line with the verbs of `V`, named after the program.
@@ -149,35 +164,33 @@ fn command<V: Subcommand>(written: &[OsString]) -> Command {
 mod tests {
     use super::*;
 
-    /// What the small tree takes is taken in the same way by the whole one.
+    /// What a part takes is taken in the same way by the whole, and what none takes is the whole's.
     #[track_caller]
-    fn check(line: &str, is_own: bool) {
+    fn check(line: &str, by_own: bool, by_part: bool) {
         let written: Vec<OsString> = line.split(' ').map(Into::into).collect();
-        let small = parse_as::<OwnVerb>(&written);
-        assert_eq!(small.is_ok(), is_own, "{line}");
-        let whole = parse_as::<Verb>(&written);
-        match (small, whole, parse(&written)) {
-            (Ok(small), Ok(whole), Ok(parsed)) => {
-                assert_eq!(format!("{:?}", small.map(Verb::Own)), format!("{whole:?}"), "{line}");
-                assert_eq!(format!("{parsed:?}"), format!("{whole:?}"), "{line}");
-            }
-            (Err(_), Ok(whole), Ok(parsed)) => {
-                assert_eq!(format!("{parsed:?}"), format!("{whole:?}"), "{line}");
-            }
-            (Err(_), Err(whole), Err(parsed)) => {
-                assert_eq!(parsed.to_string(), whole.to_string(), "{line}");
-            }
-            other => panic!("{line}: {other:?}"),
-        }
+        let own = parse_as::<OwnVerb>(part::<OwnVerb>(&written), &written);
+        assert_eq!(own.is_ok(), by_own, "{line}");
+        let of_part = parse_as::<Verb>(part::<Verb>(&written), &written);
+        assert_eq!(of_part.is_ok(), by_part, "{line}");
+        let whole = parse_as::<Verb>(command::<Verb>(&written), &written);
+        let shown = |parsed: Result<Arguments<Verb>, clap::Error>| match parsed {
+            Ok(arguments) => format!("{arguments:?}"),
+            Err(error) => error.render().ansi().to_string(),
+        };
+        let whole = shown(whole);
+        assert_eq!(shown(parse(&written)), whole, "{line}");
+        own.into_iter().for_each(|own| assert_eq!(shown(Ok(own.map(Verb::Own))), whole, "{line}"));
+        of_part.into_iter().for_each(|of_part| assert_eq!(shown(Ok(of_part)), whole, "{line}"));
     }
 
     #[test]
-    fn own_verbs_need_only_the_small_tree() {
+    fn own_verbs_need_only_their_part_of_the_tree() {
         for line in [
             "shop",
             "shop run",
             "shop --config a.yaml --set a.b=1",
             "shop run --config a.yaml --set a.b=1 --set c.d=status",
+            "shop run --config status",
             "shop --json -c status check",
             "shop plan --remote --url http://127.0.0.1:1",
             "shop config --remote",
@@ -185,36 +198,42 @@ mod tests {
             "shop completions bash",
             "shop man --color never",
         ] {
-            check(line, true);
+            check(line, true, true);
+        }
+    }
+
+    #[test]
+    fn client_verbs_need_only_their_part_of_the_tree() {
+        for line in [
+            "shop status",
+            "shop retry run",
+            "shop start check --wait 1s --json",
+            "shop -c a.yaml stop web --wait 1s",
+            "shop logs -f --level warn",
+        ] {
+            check(line, false, true);
         }
     }
 
     #[test]
     fn everything_else_is_answered_by_the_whole_tree() {
         for line in [
-            "shop status",
-            "shop -c a.yaml stop web --wait 1s",
             "shop --help",
             "shop -h",
             "shop run --help",
+            "shop help",
             "shop --version",
             "shop statsu",
+            "shop ru",
             "shop run status",
+            "shop stop",
+            "shop stop --cascad web",
             "shop --cnfig a.yaml",
             "shop config --remote a b",
             "shop completions",
+            "shop completions fsh",
         ] {
-            check(line, false);
+            check(line, false, false);
         }
-    }
-
-    #[test]
-    fn the_small_tree_is_the_first_part_of_the_whole_one() {
-        let (small, whole) = (command::<OwnVerb>(&[]), command::<Verb>(&[]));
-        let names = |command: &Command| -> Vec<String> {
-            command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect()
-        };
-        assert!(names(&whole).starts_with(&names(&small)));
-        assert!(small.get_arguments().eq(whole.get_arguments()), "the global ones are the same");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. The application's own verbs stand in a tree of their own, which is also the first part of the
-//!    whole tree: what the small one takes, the whole one takes in the same way.
+//! 1. What a part of the tree takes, the whole takes in the same way: a verb is found by its name or
+//!    an alias, never by a beginning of one or by a flag.
 
 use std::path::PathBuf;
 
@@ -61,6 +61,10 @@ pub(super) enum Verb {
     #[command(flatten)]
     Client(ClientVerb),
 }
+
+/// No verb at all.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum NoVerb {}
 
 /// The verbs that ask no running application, or not always.
 #[derive(Clone, Debug, Subcommand)]
