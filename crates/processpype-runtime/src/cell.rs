@@ -169,9 +169,15 @@ impl Cell {
 
     pub(crate) fn status(&self) -> Arc<Status> {
         let mut details = self.details();
-        if let Some(shown) = &details.shown {
-            return Arc::clone(shown);
+        match &details.shown {
+            Some(shown) => Arc::clone(shown),
+            None => self.show(&mut details),
         }
+    }
+
+    /// Makes a status for all who read until the next change.
+    #[cold]
+    fn show(&self, details: &mut Details) -> Arc<Status> {
         let (name, kind, group) = (self.name.clone(), Arc::clone(&self.kind), self.group.clone());
         let status = Arc::new(details.facts.status(name, kind, group));
         details.shown = Some(Arc::clone(&status));
