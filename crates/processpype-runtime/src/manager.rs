@@ -397,7 +397,7 @@ impl Manager {
     /// Settled means that every service that should start has started, failed, or waits for one
     /// that is not there. It does not mean that all is well.
     pub async fn settled(&self) {
-        let done = || (self.is_settled() || self.is_closing()).then_some(());
+        let done = |_: &_| (self.is_settled() || self.is_closing()).then_some(());
         self.shared.changed.until(done).await;
     }
 
@@ -410,7 +410,7 @@ impl Manager {
     /// The pattern for a view: read the version, render, wait for a change of that version, render
     /// again. Changes that come while rendering are not missed, and many of them are one.
     pub async fn changed(&self, seen: u64) -> u64 {
-        let other = || Some(self.version()).filter(|now| *now != seen);
+        let other = |_: &_| Some(self.version()).filter(|now| *now != seen);
         self.shared.changed.until(other).await
     }
 
