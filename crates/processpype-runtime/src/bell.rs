@@ -4,7 +4,7 @@
 //!
 //! 1. Nobody misses a change: who waits is known before they look, and who changes something rings
 //!    after the change.
-//! 2. A bell at which nobody waits costs two pointers, and ringing it a look at one of them. The
+//! 2. A bell at which nobody waits costs one pointer, and ringing it a look at that. The
 //!    list of those who wait is made for the first of them.
 //!
 //! # Why nobody misses a change
@@ -31,6 +31,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, fence};
 use std::task::{Context, Poll, Waker, ready};
 
+use once_cell::race::OnceBox;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -38,7 +39,7 @@ use tokio::sync::futures::Notified;
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     /// Made for the first who waits.
-    waiting: OnceLock<Box<Notify>>,
+    waiting: OnceBox<Notify>,
 }
 
 /// The bell of what belongs to one task: it wakes that task, and everybody else who waits.
@@ -49,7 +50,7 @@ pub(crate) struct TaskBell {
     others: Bell,
 }
 
-/// Where somebody may wait.
+/// Where somebody may wait: a bell, or what has one.
 pub(crate) trait Ring {
     /// The list for those who are not woken anyway.
     fn list(&self) -> &Bell;
@@ -59,10 +60,12 @@ pub(crate) trait Ring {
 
     /// Waits until `look` gives a value; looks again after every ring.
     ///
+    /// It is told what it looks at, so a wait for a thing that has a bell is two pointers.
+    ///
     /// # Cancel safety
     ///
     /// Nothing is lost if the future is dropped.
-    fn until<T, F: FnMut() -> Option<T>>(&self, look: F) -> Until<'_, Self, F>
+    fn until<T, F: FnMut(&Self) -> Option<T>>(&self, look: F) -> Until<'_, Self, F>
     where
         Self: Sized,
     {
@@ -148,13 +151,13 @@ impl Ring for TaskBell {
 /// Nothing in it is pinned but what is in a box.
 impl<B, F> Unpin for Until<'_, B, F> {}
 
-impl<T, B: Ring, F: FnMut() -> Option<T>> Future for Until<'_, B, F> {
+impl<T, B: Ring, F: FnMut(&B) -> Option<T>> Future for Until<'_, B, F> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
         loop {
-            if let Some(value) = (this.look)() {
+            if let Some(value) = (this.look)(this.bell) {
                 this.place = None;
                 return Poll::Ready(value);
             }
@@ -197,7 +200,7 @@ mod tests {
 
     impl Subject {
         fn reaches(&self, value: u32) -> impl Future<Output = u32> + '_ {
-            self.bell.until(move || Some(self.value.load(SeqCst)).filter(|now| *now >= value))
+            self.bell.until(move |_| Some(self.value.load(SeqCst)).filter(|now| *now >= value))
         }
 
         fn set(&self, value: u32) {

@@ -24,12 +24,14 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use arc_swap::ArcSwapOption;
+use once_cell::race::OnceBox;
 use processpype_core::{Generation, ServiceId, ServiceName, ServiceState};
 
-use crate::bell::{Bell, Ring as _};
+use crate::bell::{Bell, Ring};
 use crate::clock::Clock;
 use crate::error::Unavailable;
 use crate::facts::Facts;
@@ -48,8 +50,7 @@ pub(crate) struct Cell {
     name: ServiceName,
     /// Generation, readiness and state in one word, for the fast paths.
     word: AtomicU64,
-    kind: Arc<str>,
-    group: Option<Arc<str>>,
+    belonging: Arc<Belonging>,
     details: Mutex<Details>,
     slot: ArcSwapOption<Published>,
     /// The newest generation that was cut off.
@@ -59,9 +60,19 @@ pub(crate) struct Cell {
     changed: Bell,
     /// What is counted over all generations.
     pub(crate) tally: Tally,
-    families: Arc<Families>,
     /// Made for the first who registers something.
-    metrics: OnceLock<Arc<Store>>,
+    metrics: OnceBox<Arc<Store>>,
+}
+
+/// Where a service belongs: the same for many of them.
+///
+/// Neither changes while the service is part of the application: its kind makes all its
+/// generations, and a group is joined with the application or on registering.
+#[derive(Debug)]
+pub(crate) struct Belonging {
+    /// The name of its kind.
+    pub(crate) kind: Arc<str>,
+    pub(crate) group: Option<Arc<str>>,
 }
 
 /// What changes of one service, and how it is shown.
@@ -99,16 +110,13 @@ impl Cell {
     pub(crate) fn new(
         id: ServiceId,
         name: ServiceName,
-        kind: Arc<str>,
-        group: Option<Arc<str>>,
+        belonging: Arc<Belonging>,
         facts: Facts,
-        families: Arc<Families>,
     ) -> Self {
         Self {
             id,
             name,
-            kind,
-            group,
+            belonging,
             word: AtomicU64::new(pack(&facts)),
             details: Mutex::new(Details { facts, shown: None }),
             slot: ArcSwapOption::empty(),
@@ -116,15 +124,15 @@ impl Cell {
             retired: AtomicBool::new(false),
             changed: Bell::default(),
             tally: Tally::default(),
-            families,
-            metrics: OnceLock::new(),
+            metrics: OnceBox::new(),
         }
     }
 
     /// A cell outside every application, for tests.
     pub(crate) fn detached(name: ServiceName) -> Arc<Self> {
         let facts = Facts::initial(Clock::system().now());
-        Arc::new(Self::new(ServiceId(0), name, "test".into(), None, facts, Arc::default()))
+        let belonging = Arc::new(Belonging { kind: "test".into(), group: None });
+        Arc::new(Self::new(ServiceId(0), name, belonging, facts))
     }
 
     pub(crate) fn id(&self) -> ServiceId {
@@ -138,8 +146,8 @@ impl Cell {
     /// Where the service registers metrics of its own.
     ///
     /// Made when it is first asked for: most services have none.
-    pub(crate) fn metrics(&self) -> &Arc<Store> {
-        self.metrics.get_or_init(|| Arc::new(Store::new(Arc::clone(&self.families))))
+    pub(crate) fn metrics(&self, families: &Arc<Families>) -> &Arc<Store> {
+        self.metrics.get_or_init(|| Box::new(Arc::new(Store::new(Arc::clone(families)))))
     }
 
     /// The metrics that the service has registered, if it has ever asked for a place for them.
@@ -164,16 +172,23 @@ impl Cell {
 
     /// The name of its kind.
     pub(crate) fn kind(&self) -> &Arc<str> {
-        &self.kind
+        &self.belonging.kind
     }
 
     pub(crate) fn status(&self) -> Arc<Status> {
         let mut details = self.details();
-        if let Some(shown) = &details.shown {
-            return Arc::clone(shown);
+        match &details.shown {
+            Some(shown) => Arc::clone(shown),
+            None => self.show(&mut details),
         }
-        let (name, kind, group) = (self.name.clone(), Arc::clone(&self.kind), self.group.clone());
-        let status = Arc::new(details.facts.status(name, kind, group));
+    }
+
+    /// Makes a status for all who read until the next change.
+    #[cold]
+    fn show(&self, details: &mut Details) -> Arc<Status> {
+        let Belonging { kind, group } = &*self.belonging;
+        let status = details.facts.status(self.name.clone(), Arc::clone(kind), group.clone());
+        let status = Arc::new(status);
         details.shown = Some(Arc::clone(&status));
         status
     }
@@ -271,7 +286,17 @@ impl Cell {
         &self,
         mut f: impl FnMut(&Self) -> Option<T>,
     ) -> impl Future<Output = T> {
-        self.changed.until(move || f(self))
+        self.until(move |cell| f(cell))
+    }
+}
+
+impl Ring for Cell {
+    fn list(&self) -> &Bell {
+        &self.changed
+    }
+
+    fn wakes(&self, waker: &Waker) -> bool {
+        self.changed.wakes(waker)
     }
 }
 

@@ -110,7 +110,7 @@ impl Context {
         let name = ServiceName::new(name).expect("a test names its service validly");
         let cell = Cell::detached(name);
         let services = tokio::runtime::Handle::current();
-        let office = Arc::new(Office { services, reports: Reports::nowhere() });
+        let office = Arc::new(Office::new(services, Reports::nowhere()));
         Self::new(Arc::new(Life::new(cell, Generation(1), office, watched)))
     }
 
@@ -228,7 +228,7 @@ impl Context {
     /// It is no `async fn`, which would keep its arguments twice: every service that does nothing
     /// but wait for its end has one of these.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + '_ {
-        self.life.reached(Phase::Stopping)
+        self.life.stopping()
     }
 
     /// Returns whether the service has been asked to end its work.

@@ -33,12 +33,22 @@ pub(crate) struct Facts {
     pub(crate) completed: bool,
     pub(crate) generation: Generation,
     pub(crate) since: Timestamp,
-    history: Vec<Past>,
+    /// Generations that have ended, the newest first.
+    history: Option<Box<Ended>>,
     rare: Option<Box<Rare>>,
 }
 
+/// One generation that has ended, and those before it.
+///
+/// A list, because who has never ended needs no room for it but a pointer.
+#[derive(Debug)]
+struct Ended {
+    past: Past,
+    older: Option<Box<Self>>,
+}
+
 /// What few services have.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rare {
     pub(crate) waiting_on: Vec<ServiceName>,
     pub(crate) restart: Option<RestartInfo>,
@@ -63,7 +73,7 @@ impl Facts {
             completed: false,
             generation: Generation(0),
             since: now,
-            history: Vec::new(),
+            history: None,
             rare: None,
         }
     }
@@ -77,7 +87,7 @@ impl Facts {
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Rare)) {
         let mut rare = self.rare.take().unwrap_or_default();
         change(&mut rare);
-        self.rare = Some(rare).filter(|rare| **rare != Rare::default());
+        self.rare = Some(rare).filter(|rare| !rare.is_empty());
     }
 
     /// Whether this is what it waits for, and what it comes back by.
@@ -116,15 +126,26 @@ impl Facts {
     }
 
     /// Adds a generation that has ended to those that are remembered.
+    ///
+    /// The oldest one goes when there are more than [`HISTORY_KEPT`]: the list is walked to find
+    /// it, ten steps at most, once for each end.
     pub(crate) fn remember(&mut self, past: Past) {
-        if self.history.len() == HISTORY_KEPT {
-            self.history.remove(0);
+        let older = self.history.take();
+        let mut rest = &mut self.history.insert(Box::new(Ended { past, older })).older;
+        for _ in 1..HISTORY_KEPT {
+            let Some(ended) = rest else { return };
+            rest = &mut ended.older;
         }
-        // Most services end once.
-        if self.history.is_empty() {
-            self.history.reserve_exact(1);
-        }
-        self.history.push(past);
+        *rest = None;
+    }
+
+    /// The generations that are remembered, the newest last.
+    fn history(&self) -> Vec<Past> {
+        let newest = self.history.as_deref();
+        let all = std::iter::successors(newest, |ended| ended.older.as_deref());
+        let mut history: Vec<Past> = all.map(|ended| ended.past.clone()).collect();
+        history.reverse();
+        history
     }
 
     /// Everything, as it is shown.
@@ -155,13 +176,30 @@ impl Facts {
             degraded,
             metadata,
             acted,
-            history: self.history.clone(),
+            history: self.history(),
         }
+    }
+}
+
+// === impl Rare ===
+
+impl Rare {
+    fn is_empty(&self) -> bool {
+        let Self { waiting_on, restart, error, last_error, degraded, metadata, acted } = self;
+        waiting_on.is_empty()
+            && restart.is_none()
+            && error.is_none()
+            && last_error.is_none()
+            && degraded.is_none()
+            && metadata.is_empty()
+            && acted.is_none()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use processpype_core::Exit;
+
     use super::*;
 
     #[test]
@@ -177,7 +215,23 @@ mod tests {
     }
 
     #[test]
+    fn the_last_generations_are_remembered_the_newest_last() {
+        let mut facts = Facts::initial(Timestamp(1));
+        let numbers = |facts: &Facts| -> Vec<u64> {
+            facts.history().iter().map(|past| past.generation.0).collect()
+        };
+        let kept = HISTORY_KEPT as u64;
+        for number in 1..=kept + 2 {
+            let (generation, now) = (Generation(number), Timestamp(number));
+            let exit = Exit::Completed;
+            facts.remember(Past { generation, exit, started: now, ended: now });
+            let first = (number + 1).saturating_sub(kept).max(1);
+            assert_eq!(numbers(&facts), (first..=number).collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
     fn there_are_as_many_as_services_so_they_are_small() {
-        assert!(size_of::<Facts>() <= 64, "{}", size_of::<Facts>());
+        assert!(size_of::<Facts>() <= 40, "{}", size_of::<Facts>());
     }
 }

@@ -19,6 +19,7 @@
 //! All user code runs contained. A panic is an ending like an error, with another kind, and the
 //! teardown goes on.
 
+mod in_time;
 mod step;
 mod teardown;
 
@@ -267,12 +268,13 @@ impl Ended {
 
 /// Tells the supervisor that the generation is gone, whatever happens to its future.
 struct Farewell {
-    life: Option<Arc<Life>>,
+    /// Until it is said.
+    cx: Option<Context>,
 }
 
 impl Farewell {
     fn say(&mut self, ending: Ending) {
-        if let Some(life) = self.life.take() {
+        if let Some(Context { life }) = self.cx.take() {
             life.report(Message::Gone(life.cell_id(), life.generation, ending));
         }
     }
@@ -281,7 +283,7 @@ impl Farewell {
 impl Drop for Farewell {
     /// The future was aborted: gone once its children and requests are.
     fn drop(&mut self) {
-        let Some(life) = self.life.take() else { return };
+        let Some(Context { life }) = self.cx.take() else { return };
         life.cell.shut(life.generation);
         life.enter(Phase::Closed, Instant::now());
         life.vitals.enter(Stage::Left);

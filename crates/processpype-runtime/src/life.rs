@@ -32,6 +32,7 @@ mod calls;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use processpype_core::Generation;
 use tokio::runtime::Handle;
@@ -39,11 +40,12 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub(crate) use self::calls::{Call, Interruption};
-use crate::bell::{Ring as _, TaskBell};
+use crate::bell::{Bell, Ring, TaskBell};
 use crate::cell::Cell;
 use crate::diagnosis::Question;
 use crate::failure::Failure;
 use crate::message::{Message, Office};
+use crate::metrics::Families;
 use crate::reconfigure::Offer;
 use crate::remains::{Asked, Blocked, Remains};
 use crate::vitals::{Vitals, Watched};
@@ -76,7 +78,6 @@ pub(crate) struct Life {
     pub(crate) cell: Arc<Cell>,
     pub(crate) generation: Generation,
     pub(crate) vitals: Vitals,
-    office: Arc<Office>,
     phase: AtomicU8,
     /// What was asked, the phase, a child's failure; once it drains, the last child or request too.
     pub(crate) changed: TaskBell,
@@ -170,8 +171,7 @@ impl Life {
         Self {
             cell,
             generation,
-            vitals: Vitals::new(watched),
-            office,
+            vitals: Vitals::new(office, watched),
             phase: AtomicU8::new(Phase::Serving as u8),
             changed: TaskBell::default(),
             control: Mutex::default(),
@@ -182,7 +182,16 @@ impl Life {
 
     /// The runtime of the services.
     pub(crate) fn services(&self) -> &Handle {
-        &self.office.services
+        &self.office().services
+    }
+
+    /// The names of the application's metrics.
+    pub(crate) fn families(&self) -> &Arc<Families> {
+        &self.office().families
+    }
+
+    fn office(&self) -> &Office {
+        self.vitals.office()
     }
 
     /// Asks the generation to stop by `by`. Supervisor only.
@@ -200,7 +209,7 @@ impl Life {
     }
 
     pub(crate) fn asked_to_stop(&self) -> impl Future<Output = Instant> + '_ {
-        self.changed.until(|| self.stop_by())
+        self.until(Self::stop_by)
     }
 
     /// Enters a phase. Called by the generation's own task, which looks again by itself.
@@ -215,9 +224,14 @@ impl Life {
         self.phase.load(Ordering::Acquire) >= phase as u8
     }
 
+    /// Resolves when the service is to end its work: every one that runs waits for this.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + '_ {
+        self.until(|life| life.is_in(Phase::Stopping).then_some(()))
+    }
+
     /// Resolves when the phase has been reached, or passed.
     pub(crate) fn reached(&self, phase: Phase) -> impl Future<Output = ()> + '_ {
-        self.changed.until(move || self.is_in(phase).then_some(()))
+        self.until(move |life| life.is_in(phase).then_some(()))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -235,7 +249,7 @@ impl Life {
         change(&mut self.control().more().health);
         self.has_spoken.store(true, Ordering::Release);
         if !self.nudged.swap(true, Ordering::AcqRel) {
-            self.office.reports.send(Message::Health(self.cell_id(), self.generation));
+            self.office().reports.send(Message::Health(self.cell_id(), self.generation));
         }
     }
 
@@ -249,7 +263,7 @@ impl Life {
     }
 
     pub(crate) fn report(&self, message: Message) {
-        self.office.reports.send(message);
+        self.office().reports.send(message);
     }
 
     pub(crate) fn cell_id(&self) -> processpype_core::ServiceId {
@@ -313,17 +327,17 @@ impl Life {
 
     /// Resolves when no handler runs and no streamed body is on its way.
     pub(crate) fn requests_ended(&self) -> impl Future<Output = ()> + '_ {
-        self.changed.until(|| (self.control().requests() == 0).then_some(()))
+        self.until(|life| (!life.has_requests()).then_some(()))
     }
 
     /// Waits until nothing of the generation is left but its own task.
     pub(crate) fn untracked(&self) -> impl Future<Output = ()> + '_ {
-        self.changed.until(|| self.is_untracked().then_some(()))
+        self.until(|life| life.is_untracked().then_some(()))
     }
 
     /// Resolves when no child runs; new ones may come while `run` lives.
     pub(crate) fn children_ended(&self) -> impl Future<Output = ()> + '_ {
-        self.changed.until(|| (!self.has_children()).then_some(()))
+        self.until(|life| (!life.has_children()).then_some(()))
     }
 
     /// Whether a child runs.
@@ -389,6 +403,16 @@ impl Life {
 
     fn control(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring for Life {
+    fn list(&self) -> &Bell {
+        self.changed.list()
+    }
+
+    fn wakes(&self, waker: &Waker) -> bool {
+        self.changed.wakes(waker)
     }
 }
 

@@ -17,9 +17,11 @@ use std::sync::Arc;
 use processpype_core::{Exit, Generation, ServiceId};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::configuration::Configured;
 use crate::failure::Failure;
+use crate::metrics::Families;
 use crate::reconfigure::Answer;
 
 /// How many lifecycle messages of one service can be on the way: started, health, ending, gone, the
@@ -59,10 +61,16 @@ pub(crate) struct Ending {
 pub(crate) struct Reports(Option<mpsc::Sender<Message>>);
 
 /// Where the generations of an application run, and to whom they report: the same for all of them.
+///
+/// One pointer in each of them leads here, so what is added costs a generation nothing.
 #[derive(Debug)]
 pub(crate) struct Office {
     pub(crate) services: Handle,
     pub(crate) reports: Reports,
+    /// The names of their metrics.
+    pub(crate) families: Arc<Families>,
+    /// When it was opened: what they show of themselves is counted from here.
+    pub(crate) opened: Instant,
 }
 
 // === impl Message ===
@@ -81,7 +89,16 @@ impl Message {
     }
 }
 
+// === impl Office ===
+
+impl Office {
+    pub(crate) fn new(services: Handle, reports: Reports) -> Self {
+        Self { services, reports, families: Arc::default(), opened: Instant::now() }
+    }
+}
+
 // === impl Reports ===
+
 impl Reports {
     /// Makes the queue of an application of `services` services.
     pub(crate) fn channel(services: usize) -> (Self, mpsc::Receiver<Message>) {

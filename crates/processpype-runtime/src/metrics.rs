@@ -105,7 +105,7 @@ impl Context {
     /// In a [detached](Context::detached) context they are there too, and told to nobody.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        let store = Arc::clone(self.life.cell.metrics());
+        let store = Arc::clone(self.life.cell.metrics(self.life.families()));
         Metrics { store, generation: self.life.generation, labels: Vec::new() }
     }
 }

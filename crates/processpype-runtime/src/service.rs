@@ -11,6 +11,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use crate::context::Context;
 use crate::diagnosis::Finding;
 use crate::error::Result;
@@ -130,10 +132,7 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// The future is dropped if it has not ended in its phase of a stop.
     fn run(&self, cx: &Context) -> impl Future<Output = Result> + Send {
-        async move {
-            cx.stopping().await;
-            Ok(())
-        }
+        cx.stopping().map(Ok)
     }
 
     /// Releases what the service holds. Called exactly once when the constructor had succeeded,

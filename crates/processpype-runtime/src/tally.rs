@@ -9,10 +9,10 @@
 //! 3. Most services start once and end once: the first of each has a word of its own, and room to
 //!    count is made for the second.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use once_cell::race::OnceBox;
 use processpype_core::{Cause, Change, Exit, ServiceState};
 
 use crate::clock::Timestamp;
@@ -31,7 +31,7 @@ pub(crate) struct Tally {
     first_end: AtomicU8,
     pub(crate) tasks: AtomicU32,
     pub(crate) requests: AtomicU32,
-    again: OnceLock<Box<Again>>,
+    again: OnceBox<Again>,
 }
 
 /// What is counted beyond the first time.

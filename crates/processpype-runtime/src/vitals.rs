@@ -9,9 +9,13 @@
 //!
 //! # One scale
 //!
-//! Times are nanoseconds of tokio's clock since the generation began, in one word each, so that
-//! they are never torn. A poll that is going on is its beginning; zero is none. Tokio's clock does
-//! not move within a poll while it is paused: there, a poll never takes long.
+//! Times are nanoseconds of tokio's clock since the application was put together, in one word each,
+//! so that they are never torn. A poll that is going on is its beginning; zero is none. Tokio's
+//! clock does not move within a poll while it is paused: there, a poll never takes long.
+//!
+//! The beginning of the scale is kept once for all of them: two words that every generation would
+//! have of its own otherwise, and a look at the clock at every start. A word has room for eighteen
+//! years beside the stage and the bit for the poll.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,6 +29,7 @@ use tokio::time::Instant;
 
 use crate::hang::Poll;
 use crate::life::Life;
+use crate::message::Office;
 
 /// Which part of its life a generation's own task is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +68,10 @@ pub(crate) struct Watched {
 /// What can be seen of one generation at any time.
 #[derive(Debug)]
 pub(crate) struct Vitals {
-    base: Instant,
-    watched: Watched,
-    /// The stage, with the time when it was entered.
+    office: Arc<Office>,
+    /// The stage, whether the generation's own task is being polled, and when the stage was
+    /// entered. Only that task writes it.
     stage: AtomicU64,
-    /// The poll of the generation's own task.
-    own: AtomicU64,
     /// There for those that are watched.
     more: Option<Box<More>>,
 }
@@ -76,8 +79,11 @@ pub(crate) struct Vitals {
 /// What is seen of a generation that is watched.
 #[derive(Debug, Default)]
 struct More {
+    watched: Watched,
     /// The last beat.
     beat: AtomicU64,
+    /// The poll of the generation's own task.
+    own: AtomicU64,
     others: Mutex<Others>,
 }
 
@@ -116,6 +122,8 @@ enum Place {
 }
 
 const STAGE_BITS: u32 = 4;
+const POLLED_BIT: u64 = 1 << STAGE_BITS;
+const SINCE_SHIFT: u32 = STAGE_BITS + 1;
 
 /// No poll is going on.
 const IDLE: u64 = 0;
@@ -167,24 +175,34 @@ impl Stage {
 // === impl Vitals ===
 
 impl Vitals {
-    pub(crate) fn new(watched: Watched) -> Self {
-        Self {
-            base: Instant::now(),
-            watched,
-            more: (watched.beats || watched.polls).then(Box::default),
-            stage: AtomicU64::new(Stage::Constructor as u64),
-            own: AtomicU64::new(IDLE),
-        }
+    pub(crate) fn new(office: Arc<Office>, watched: Watched) -> Self {
+        let Watched { beats, polls, times } = watched;
+        let more = || Box::new(More { watched, ..More::default() });
+        let stage = AtomicU64::new(Stage::Constructor as u64);
+        Self { office, stage, more: (beats || polls || times).then(more) }
     }
 
-    /// The time on the generation's own scale.
+    /// Where the generation runs, and to whom it reports.
+    pub(crate) fn office(&self) -> &Office {
+        &self.office
+    }
+
+    /// The time on the scale of the application.
     pub(crate) fn now(&self) -> Duration {
-        self.base.elapsed()
+        self.office.opened.elapsed()
+    }
+
+    fn watched(&self) -> Watched {
+        self.more.as_ref().map_or_else(Watched::default, |more| more.watched)
+    }
+
+    fn at(&self, nanoseconds: u64) -> Instant {
+        self.office.opened + Duration::from_nanos(nanoseconds)
     }
 
     /// The service is alive.
     pub(crate) fn beat(&self) {
-        if let Some(more) = self.more.as_ref().filter(|_| self.watched.beats) {
+        if let Some(more) = self.more.as_ref().filter(|more| more.watched.beats) {
             more.beat.store(nanos(self.now()), Relaxed);
         }
     }
@@ -197,22 +215,33 @@ impl Vitals {
 
     pub(crate) fn enter(&self, stage: Stage) {
         let since = if stage.has_limit() { nanos(self.now()) } else { 0 };
-        self.stage.store(since << STAGE_BITS | stage as u64, Relaxed);
+        let polled = self.stage.load(Relaxed) & POLLED_BIT;
+        self.stage.store(since << SINCE_SHIFT | polled | stage as u64, Relaxed);
     }
 
-    /// The stage, and when it was entered: for one without a limit, when the generation began.
+    /// Shows whether the generation's own task is being polled.
+    ///
+    /// A load and a store, and no exchange: nobody else writes the word.
+    fn show_polled(&self, polled: bool) {
+        let word = self.stage.load(Relaxed) & !POLLED_BIT;
+        self.stage.store(word | if polled { POLLED_BIT } else { 0 }, Relaxed);
+    }
+
+    /// The stage, and when it was entered; for one without a limit, some time before that.
     pub(crate) fn stage(&self) -> (Stage, Instant) {
         let word = self.stage.load(Relaxed);
-        let index = word & ((1 << STAGE_BITS) - 1);
-        (Stage::ALL[index as usize], self.base + Duration::from_nanos(word >> STAGE_BITS))
+        let index = word & (POLLED_BIT - 1);
+        (Stage::ALL[index as usize], self.at(word >> SINCE_SHIFT))
     }
 
     /// Whether the generation's own task is being polled, and since when, if that is watched.
     pub(crate) fn own_poll(&self) -> Option<Option<Instant>> {
-        match self.own.load(Relaxed) {
-            IDLE => None,
-            UNTIMED => Some(None),
-            began => Some(Some(self.base + Duration::from_nanos(began))),
+        if self.stage.load(Relaxed) & POLLED_BIT == 0 {
+            return None;
+        }
+        match self.more.as_ref().map_or(IDLE, |more| more.own.load(Relaxed)) {
+            IDLE | UNTIMED => Some(None),
+            began => Some(Some(self.at(began))),
         }
     }
 
@@ -222,7 +251,7 @@ impl Vitals {
         let polled = |other: &Other| {
             let began = other.poll.load(Relaxed);
             let is_polled = began != IDLE;
-            is_polled.then_some((other.child?, self.base + Duration::from_nanos(began)))
+            is_polled.then_some((other.child?, self.at(began)))
         };
         others.futures.values().filter_map(polled).collect()
     }
@@ -236,7 +265,8 @@ impl Vitals {
                 polls.push(Poll { future, what, began });
             }
         };
-        add(0, self.stage().0.hook().unwrap_or("the service"), self.own.load(Relaxed));
+        let own = self.more.as_ref().map_or(IDLE, |more| more.own.load(Relaxed));
+        add(0, self.stage().0.hook().unwrap_or("the service"), own);
         if let Some(others) = self.others() {
             for (id, other) in &others.futures {
                 add(*id, &other.what, other.poll.load(Relaxed));
@@ -247,25 +277,30 @@ impl Vitals {
 
     /// Returns when a poll begins, if anybody wants to know.
     fn begin_poll(&self) -> u64 {
-        let is_timed = self.watched.polls || self.watched.times;
+        let Watched { polls, times, .. } = self.watched();
+        let is_timed = polls || times;
         // Not zero: that is none.
         if is_timed { nanos(self.now()).max(1) } else { UNTIMED }
     }
 
     /// The other futures, where polls are watched.
     fn others(&self) -> Option<MutexGuard<'_, Others>> {
-        let more = self.more.as_ref()?;
+        let more = self.more.as_ref().filter(|more| more.watched.polls)?;
         Some(more.others.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX >> STAGE_BITS)
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX >> SINCE_SHIFT)
 }
 
 /// Polls the generation's own task; that a poll is going on can be seen meanwhile.
 pub(crate) fn own_polled<T>(life: &Life, poll: impl FnOnce() -> T) -> T {
-    polled(life, Some(&life.vitals.own), poll)
+    let vitals = &life.vitals;
+    vitals.show_polled(true);
+    let outcome = polled(life, vitals.more.as_ref().map(|more| &more.own), poll);
+    vitals.show_polled(false);
+    outcome
 }
 
 /// Polls once, on the thread that calls.
@@ -277,7 +312,7 @@ fn polled<T>(life: &Life, shown: Option<&AtomicU64>, poll: impl FnOnce() -> T) -
     shown.iter().for_each(|shown| shown.store(began, Relaxed));
     let outcome = poll();
     shown.iter().for_each(|shown| shown.store(IDLE, Relaxed));
-    if vitals.watched.times {
+    if vitals.watched().times {
         let took = nanos(vitals.now()).max(1).saturating_sub(began);
         life.cell.tally.add_poll(took);
     }
@@ -290,10 +325,9 @@ impl<F> Seen<F> {
     /// Another future of the generation, by name; `child` is its number if it is one. Nothing is
     /// noted unless polls are watched or timed.
     pub(crate) fn other(life: &Arc<Life>, what: &str, child: Option<u64>, future: F) -> Self {
-        let watched = life.vitals.watched;
-        let Some(mut others) = life.vitals.others().filter(|_| watched.polls) else {
+        let Some(mut others) = life.vitals.others() else {
             let seat = || Seat { life: Arc::clone(life), place: Place::Timed };
-            return Self { future, seat: watched.times.then(seat) };
+            return Self { future, seat: life.vitals.watched().times.then(seat) };
         };
         let poll = Arc::new(AtomicU64::new(IDLE));
         others.last += 1;
@@ -336,8 +370,14 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Reports;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn vitals(watched: Watched) -> Vitals {
+        let services = tokio::runtime::Handle::current();
+        Vitals::new(Arc::new(Office::new(services, Reports::nowhere())), watched)
+    }
 
     /// Polls as the generation's own task does.
     async fn as_own<F: Future + Unpin>(life: &Life, mut future: F) -> F::Output {
@@ -347,7 +387,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stage_and_its_time_are_one_word() {
-        let vitals = Vitals::new(Watched::default());
+        let vitals = vitals(Watched::default());
         let base = Instant::now();
         for stage in Stage::ALL {
             tokio::time::sleep(SECOND).await;
@@ -361,7 +401,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_beat_is_noted_where_beats_are_watched() {
         for (beats, last) in [(true, SECOND * 2), (false, Duration::ZERO)] {
-            let vitals = Vitals::new(Watched { beats, ..Watched::default() });
+            let vitals = vitals(Watched { beats, ..Watched::default() });
             tokio::time::sleep(SECOND * 2).await;
             vitals.beat();
             tokio::time::sleep(SECOND).await;

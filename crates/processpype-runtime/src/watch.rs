@@ -102,7 +102,7 @@ impl Watch {
     ///
     /// Safe: ask again at any time.
     pub async fn held(&self) {
-        let held = || self.shared.held.load(Ordering::Acquire).then_some(());
+        let held = |_: &_| self.shared.held.load(Ordering::Acquire).then_some(());
         self.shared.changed.until(held).await;
     }
 

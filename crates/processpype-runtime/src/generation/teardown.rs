@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{ErrorKind, Exit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::in_time::in_time;
 use super::{Ended, Orders, Running, Stopped, settle};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -45,7 +46,7 @@ pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) ->
     life.enter(Phase::Stopping, run_by);
     let outcome = match drained {
         Some(outcome) => Some(outcome),
-        None => timeout_at(run_by, &mut running).await.ok(),
+        None => in_time(run_by, &mut running).await,
     };
     let cut = outcome.is_none().then(|| "`run` has not ended in time".to_owned());
     let outcome = outcome.or_else(|| running.cut().map(Err));
@@ -71,53 +72,67 @@ async fn drain<F: Future + Unpin>(
     if !life.has_requests() {
         return (None, now);
     }
+    // What few need has room of its own.
+    let outcome = Box::pin(serve_out(life, running, until)).await;
+    (outcome, Instant::now())
+}
+
+/// Goes on with `run` until no request is in flight; returns its end if it came first.
+async fn serve_out<F: Future + Unpin>(
+    life: &Life,
+    running: &mut F,
+    until: Instant,
+) -> Option<F::Output> {
     let mut outcome = None;
-    let mut idle = std::pin::pin!(timeout_at(until, life.requests_ended()));
+    let mut idle = in_time(until, life.requests_ended());
     loop {
         tokio::select! {
             biased;
-            _ = &mut idle => return (outcome, Instant::now()),
+            _ = &mut idle => return outcome,
             ended = &mut *running, if outcome.is_none() => outcome = Some(ended),
         }
     }
 }
 
 /// From the end of `run` to gone: children, `stop`, the instance.
-pub(super) async fn teardown(
-    cx: &Context,
-    orders: &Orders,
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
+pub(super) fn teardown<'a>(
+    cx: &'a Context,
+    orders: &'a Orders,
     service: Arc<dyn ErasedService>,
     stopped: Stopped,
-) -> Ending {
-    let life = &cx.life;
-    life.cell.shut(life.generation);
-    stopped.ended.tell(life);
-    let by = (stopped.by)
-        .or_else(|| life.stop_by())
-        .unwrap_or_else(|| Instant::now() + orders.configured.options.stop_timeout);
-    let mut cut = stopped.cut;
-    let mut ending = stopped.ended.into_ending();
-    life.vitals.enter(Stage::Children);
-    cut.extend(end_children(life, by).await);
-    life.enter(Phase::Closing, by);
-    life.vitals.enter(Stage::Stop);
-    let (in_time, failure) = stop(cx, &service, by).await;
-    cut.extend((!in_time).then(|| "`stop` has not ended in time".to_owned()));
-    life.enter(Phase::Closed, by);
-    life.vitals.enter(Stage::Children);
-    life.abort_children();
-    life.untracked().await;
-    life.vitals.enter(Stage::Drop);
-    let (leaked, dropped) = let_go(service).await;
-    // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
-    let later = [life.take_child_failure(), failure, dropped];
-    ending.failure = ending.failure.or_else(|| later.into_iter().flatten().next());
-    ending.leaked = leaked;
-    if !cut.is_empty() && ending.exit == Exit::Stopped {
-        ending.exit = Exit::Aborted;
-        ending.cut = Some(cut.join("; "));
+) -> impl Future<Output = Ending> + Send + 'a {
+    async move {
+        let life = &cx.life;
+        life.cell.shut(life.generation);
+        stopped.ended.tell(life);
+        let by = (stopped.by)
+            .or_else(|| life.stop_by())
+            .unwrap_or_else(|| Instant::now() + orders.configured.options.stop_timeout);
+        let mut cut = stopped.cut;
+        let mut ending = stopped.ended.into_ending();
+        life.vitals.enter(Stage::Children);
+        cut.extend(end_children(life, by).await);
+        life.enter(Phase::Closing, by);
+        life.vitals.enter(Stage::Stop);
+        let (in_time, failure) = stop(cx, &service, by).await;
+        cut.extend((!in_time).then(|| "`stop` has not ended in time".to_owned()));
+        life.enter(Phase::Closed, by);
+        life.vitals.enter(Stage::Children);
+        life.abort_children();
+        life.untracked().await;
+        life.vitals.enter(Stage::Drop);
+        let (leaked, dropped) = let_go(service).await;
+        // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
+        let later = [life.take_child_failure(), failure, dropped];
+        ending.failure = ending.failure.or_else(|| later.into_iter().flatten().next());
+        ending.leaked = leaked;
+        if !cut.is_empty() && ending.exit == Exit::Stopped {
+            ending.exit = Exit::Aborted;
+            ending.cut = Some(cut.join("; "));
+        }
+        ending
     }
-    ending
 }
 
 /// Calls `stop`. Returns whether it ended in time, and its failure.
@@ -127,11 +142,11 @@ async fn stop(
     by: Instant,
 ) -> (bool, Option<Failure>) {
     let mut stopping = Contained::new(service.stop(cx));
-    let outcome = timeout_at(by, &mut stopping).await;
-    let in_time = outcome.is_ok();
-    let outcome = outcome.ok().or_else(|| stopping.cut().map(Err));
+    let outcome = in_time(by, &mut stopping).await;
+    let is_in_time = outcome.is_some();
+    let outcome = outcome.or_else(|| stopping.cut().map(Err));
     let failure = outcome.and_then(|out| settle("stop", ErrorKind::StopFailed, out).err());
-    (in_time, failure.map(Failure::of_stop))
+    (is_in_time, failure.map(Failure::of_stop))
 }
 
 /// Gives the children their time, then aborts them. Returns what is to be said if it came to that.
@@ -142,16 +157,27 @@ async fn end_children(life: &Life, by: Instant) -> Option<String> {
     };
     let until = life.deadline().unwrap_or_else(own_share).min(by);
     life.enter(Phase::Stopping, until);
-    if !life.has_children() || timeout_at(until, life.children_ended()).await.is_ok() {
+    if !life.has_children() {
         return None;
     }
+    Box::pin(async move {
+        match in_time(until, life.children_ended()).await {
+            Some(()) => None,
+            None => Some(cut_children(life, by).await),
+        }
+    })
+    .await
+}
+
+/// Aborts the children, and says which they were.
+async fn cut_children(life: &Life, by: Instant) -> String {
     let children = Remains { children: life.children(), ..Remains::default() };
     life.abort_children();
     // A child that blocks its thread does not end; `stop` must have its time all the same.
     let left = by.saturating_duration_since(Instant::now());
     let until = Instant::now() + left.mul_f64(ABORTED_SHARE);
-    let _ = timeout_at(until, life.children_ended()).await;
-    Some(format!("{children} in time"))
+    let _ = in_time(until, life.children_ended()).await;
+    format!("{children} in time")
 }
 
 /// Drops the generation's own handle. Returns whether somebody else keeps the instance, and the
@@ -167,7 +193,8 @@ async fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
     }
     let until = Instant::now() + LEAK_PATIENCE;
     while weak.strong_count() > 0 && Instant::now() < until {
-        tokio::time::sleep(LEAK_PATIENCE / 10).await;
+        // In a box, because hardly any needs it.
+        Box::pin(tokio::time::sleep(LEAK_PATIENCE / 10)).await;
     }
     (weak.strong_count() > 0, failure)
 }

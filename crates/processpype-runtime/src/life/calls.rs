@@ -39,8 +39,8 @@ impl Life {
     /// Resolves when the generation should stop, or when a child has failed; a stop that was asked
     /// for comes first.
     pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
-        self.changed.until(|| {
-            let mut control = self.control();
+        self.until(|life| {
+            let mut control = life.control();
             let asked = control.stop_by().map(Interruption::Asked);
             asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
         })
@@ -66,8 +66,8 @@ impl Life {
 
     /// Resolves when the generation is interrupted; who interrupts is still to be asked.
     pub(crate) fn disturbed(&self) -> impl Future<Output = ()> + '_ {
-        self.changed.until(|| {
-            let control = self.control();
+        self.until(|life| {
+            let control = life.control();
             let more = control.more.as_ref();
             let has_failure = more.is_some_and(|more| more.child_failure.is_some());
             (control.stop_by().is_some() || has_failure).then_some(())

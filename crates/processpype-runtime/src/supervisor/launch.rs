@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::{Service, Supervisor, closing, membership, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE, Spec};
-use crate::cell::Cell;
+use crate::cell::{Belonging, Cell};
 use crate::chance::{Chance, random_seed};
 use crate::clock::{Clock, HeldClock, Timestamp};
 use crate::configuration::{ConfigBook, Configured, Configurer};
@@ -29,7 +29,6 @@ use crate::layout::Layout;
 use crate::levels::LevelSwitch;
 use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, Manager, Shared};
 use crate::message::{Office, Reports};
-use crate::metrics::Families;
 use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
 use crate::scrub::Scrub;
@@ -128,8 +127,7 @@ impl Blueprint {
     #[must_use]
     pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
         let now = launch.clock.now();
-        let families = Arc::default();
-        let cells = self.cells(now, &families);
+        let cells = self.cells(now);
         let directory = Arc::new(Directory::new(cells.clone(), Layout::of(&self)));
         let services = self.services(&cells, now);
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
@@ -142,7 +140,6 @@ impl Blueprint {
             most: self.specs.len() + REGISTERED_MAX,
             leaving: Vec::new(),
             rules_changed: false,
-            families,
         };
         let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
         let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
@@ -150,7 +147,7 @@ impl Blueprint {
         let journal = Arc::new(Journal::new(launch.events_kept));
         let book = first_book(&launch, Arc::clone(&directory), &services);
         let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
-        let office = Arc::new(Office { services: launch.services.clone(), reports });
+        let office = Arc::new(Office::new(launch.services.clone(), reports));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,
@@ -183,10 +180,18 @@ impl Blueprint {
     }
 
     /// The cells of all services, none of which has been started.
-    fn cells(&self, now: Timestamp, families: &Arc<Families>) -> Vec<Arc<Cell>> {
+    ///
+    /// Those of one kind and group belong together.
+    fn cells(&self, now: Timestamp) -> Vec<Arc<Cell>> {
+        let mut alike: HashMap<[*const u8; 2], Arc<Belonging>> = HashMap::new();
         let cell = |(id, group): (ServiceId, Option<Arc<str>>)| {
-            let first = Generation(0);
-            publish::new_cell(id, &self.specs[id.index()], group, first, now, families)
+            let spec = &self.specs[id.index()];
+            let (kind, none) = (&spec.kind_name, std::ptr::null());
+            let parts = [kind.as_ptr(), group.as_ref().map_or(none, |group| group.as_ptr())];
+            let belonging = alike
+                .entry(parts)
+                .or_insert_with(|| Arc::new(Belonging { kind: Arc::clone(kind), group }));
+            publish::new_cell(id, spec, Arc::clone(belonging), Generation(0), now)
         };
         self.graph.services().zip(self.group_names()).map(cell).collect()
     }

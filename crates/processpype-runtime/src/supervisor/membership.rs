@@ -26,12 +26,12 @@ use super::{Service, Supervisor, publish};
 use crate::argument::{Need, Wiring};
 use crate::binding::{Binder, Bound};
 use crate::blueprint::{Assembly, EdgeOrigin, NamedEdge, Spec};
+use crate::cell::Belonging;
 use crate::configuration::Configured;
 use crate::directory::Directory;
 use crate::group::NamedGroup;
 use crate::journal::Event;
 use crate::layout::{LayingOut, Layout};
-use crate::metrics::Families;
 use crate::newcomer::{RegisterError, Registered, Registration};
 use crate::operation::{Done, Foreseen, ForeseenStep, Request};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
@@ -47,7 +47,6 @@ pub(super) struct Members {
     pub(super) vacancies: processpype_core::Vacancies,
     /// How many services there may be.
     pub(super) most: usize,
-    pub(super) families: Arc<Families>,
     /// Who has left, and is still named by what is being done.
     pub(super) leaving: Vec<ServiceId>,
     /// Some service lives by other rules than those that readers see.
@@ -296,7 +295,8 @@ impl Supervisor {
             group.members.push(at);
             Arc::clone(&group.name)
         });
-        let cell = publish::new_cell(at, spec, group, generation, now, &self.members.families);
+        let belonging = Arc::new(Belonging { kind: Arc::clone(&spec.kind_name), group });
+        let cell = publish::new_cell(at, spec, belonging, generation, now);
         let wiring = self.wiring(spec, &bound);
         self.members.edges.extend(bound.edges);
         self.members.vacancies.joined(&spec.name, at);

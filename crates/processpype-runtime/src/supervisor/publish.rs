@@ -17,13 +17,12 @@ use processpype_core::{
 
 use super::Supervisor;
 use crate::blueprint::Spec;
-use crate::cell::Cell;
+use crate::cell::{Belonging, Cell};
 use crate::clock::Timestamp;
 use crate::facts::{Facts, Rare};
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::life::Health;
-use crate::metrics::Families;
 use crate::recording::Recording;
 use crate::status::{ErrorInfo, Past, Status};
 
@@ -34,10 +33,9 @@ const UNREADY_NAMED: usize = 20;
 pub(super) fn new_cell(
     id: ServiceId,
     spec: &Spec,
-    group: Option<Arc<str>>,
+    belonging: Arc<Belonging>,
     generation: Generation,
     now: Timestamp,
-    families: &Arc<Families>,
 ) -> Arc<Cell> {
     let options = &spec.options;
     let starts = options.enabled && options.autostart;
@@ -46,8 +44,7 @@ pub(super) fn new_cell(
     facts.enabled = options.enabled;
     facts.is_configured = options.enabled;
     facts.generation = generation;
-    let (name, kind) = (spec.name.clone(), Arc::clone(&spec.kind_name));
-    Arc::new(Cell::new(id, name, kind, group, facts, Arc::clone(families)))
+    Arc::new(Cell::new(id, spec.name.clone(), belonging, facts))
 }
 
 impl Supervisor {
@@ -170,7 +167,7 @@ impl Supervisor {
         health: Health,
     ) {
         let now = self.clock.now();
-        let watch = self.services[id.index()].watch.get_or_insert_default();
+        let watch = self.services[id.index()].few().watch.get_or_insert_default();
         let said = [watch.say(health.degraded.clone()), health.degraded];
         let degraded = watch.degraded();
         let reported = health.error.as_ref().map(|message| {

@@ -13,6 +13,7 @@
 //!    a turn, each at most once; what an operator starts takes none. A turn that is taken by a
 //!    restart that is then cancelled is lost.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ use crate::timers::Due;
 /// What is known about the restarts of one service.
 #[derive(Debug, Default)]
 pub(super) struct Restarts {
-    /// Since when the generation that lives, or lived last, runs and is ready.
-    healthy_since: Option<Timestamp>,
+    /// Since when the generation that lives, or lived last, runs and is ready: milliseconds plus 1.
+    healthy_since: Option<NonZero<u64>>,
     /// Made at the first failure: a service that has never failed has none.
     failures: Option<Box<Failures>>,
 }
@@ -120,9 +121,15 @@ impl Restarts {
         self.failures.get_or_insert_default()
     }
 
+    /// Since when it runs and is ready, in milliseconds since the epoch.
+    fn healthy(&self) -> Option<u64> {
+        self.healthy_since.map(|since| since.get() - 1)
+    }
+
     /// A running generation is ready, or not.
     pub(super) fn note_ready(&mut self, ready: bool, now: Timestamp) {
-        self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
+        self.healthy_since =
+            if ready { self.healthy_since.or(NonZero::new(now.0.saturating_add(1))) } else { None };
     }
 }
 
@@ -156,7 +163,7 @@ impl Supervisor {
         let now = self.clock.now();
         let service = &mut self.services[id.index()];
         let (options, restarts) = (service.configured.options.restart, &mut service.restarts);
-        let healthy = restarts.healthy_since.map(|since| since.0);
+        let healthy = restarts.healthy();
         let failures = restarts.failures();
         let mut verdict = failures.history.record(now.0, healthy, &options);
         // Who has none left of its own takes none from the others.
@@ -187,7 +194,7 @@ impl Supervisor {
         let now = self.clock.now();
         let service = &mut self.services[id.index()];
         let (options, restarts) = (service.configured.options.restart, &mut service.restarts);
-        let healthy = restarts.healthy_since.map(|since| since.0);
+        let healthy = restarts.healthy();
         let attempt = restarts.failures().history.pause(now.0, healthy, &options);
         let delay = options.backoff.delay(attempt, self.chance.next());
         let delay = delay.max(options.backoff.initial());

@@ -31,8 +31,6 @@ pub(super) struct Service {
     pub(super) failure: Option<Failure>,
     pub(super) started: Timestamp,
     pub(super) restarts: recovery::Restarts,
-    /// If it is watched, or has said something that is shown with what is watched.
-    pub(super) watch: Option<Box<watch::Watch>>,
     /// Made for the first of it.
     pub(super) few: Option<Box<Few>>,
 }
@@ -46,6 +44,8 @@ pub(super) struct Few {
     pub(super) mark: Option<Mark>,
     /// The change of its configuration that is under way.
     pub(super) changing: Option<OperationId>,
+    /// If it is watched, or has said something that is shown with what is watched.
+    pub(super) watch: Option<Box<watch::Watch>>,
 }
 
 // === impl Service ===
@@ -61,7 +61,6 @@ impl Service {
             failure: None,
             started: now,
             restarts: recovery::Restarts::default(),
-            watch: None,
             few: None,
         }
     }
@@ -88,6 +87,14 @@ impl Service {
 
     pub(super) fn changing(&self) -> Option<OperationId> {
         self.few.as_ref()?.changing
+    }
+
+    pub(super) fn watch(&self) -> Option<&watch::Watch> {
+        self.few.as_ref()?.watch.as_deref()
+    }
+
+    pub(super) fn watch_mut(&mut self) -> Option<&mut watch::Watch> {
+        self.few.as_mut()?.watch.as_deref_mut()
     }
 
     pub(super) fn remains(&self) -> Option<&str> {

@@ -90,7 +90,7 @@ impl Supervisor {
 
     /// A generation begins: its polls are looked at from now on, if they are watched.
     pub(super) fn watch_polls(&mut self, id: ServiceId, generation: Generation) {
-        let watch = self.services[id.index()].watch.as_ref();
+        let watch = self.services[id.index()].watch();
         if let Some(polls) = watch.and_then(|watch| watch.polls.as_ref()) {
             self.timers.arm(self.clock.instant(), polls.limit.after(), Due::Polls(id, generation));
         }
@@ -102,7 +102,7 @@ impl Supervisor {
             return;
         }
         let Some(life) = self.life(id, generation).cloned() else { return };
-        let Some(watch) = &mut self.services[id.index()].watch else { return };
+        let Some(watch) = self.services[id.index()].watch_mut() else { return };
         watch.running = life.vitals.now();
         if let Some(heart) = &watch.heart {
             self.timers.arm(self.clock.instant(), heart.limit.after(), Due::Beat(id, generation));
@@ -115,7 +115,7 @@ impl Supervisor {
             return;
         }
         let Some(life) = self.life(id, generation).cloned() else { return };
-        let Some(watch) = &mut self.services[id.index()].watch else { return };
+        let Some(watch) = self.services[id.index()].watch_mut() else { return };
         let last = life.vitals.last_beat().max(watch.running);
         let silent = life.vitals.now().saturating_sub(last);
         let Some(heart) = &mut watch.heart else { return };
@@ -144,7 +144,7 @@ impl Supervisor {
         }
         let Some(life) = self.life(id, generation).cloned() else { return };
         let (now, polls) = (life.vitals.now(), life.vitals.polls());
-        let Some(watch) = &mut self.services[id.index()].watch else { return };
+        let Some(watch) = self.services[id.index()].watch_mut() else { return };
         let Some(seen) = &mut watch.polls else { return };
         let limit = seen.limit;
         let (found, wait) = seen.look(&polls, now);
@@ -201,8 +201,8 @@ impl Supervisor {
 
     fn tell_hang(&mut self, life: &Arc<Life>, cause: &'static str, text: &str) {
         let (id, generation) = (life.cell_id(), life.generation);
-        let watch = self.services[id.index()].watch.as_ref();
-        let degraded = watch.and_then(|watch| watch.degraded());
+        let watch = self.services[id.index()].watch();
+        let degraded = watch.and_then(Watch::degraded);
         self.update(id, |facts| facts.change(|rare| rare.degraded = degraded));
         let (name, number) = (life.cell.name(), generation.0);
         if cause == "recovered" {
@@ -227,6 +227,9 @@ impl Supervisor {
 impl Service {
     /// Begins anew with each generation.
     pub(super) fn begin_watch(&mut self) {
-        self.watch = Watch::of(&self.configured.options);
+        match Watch::of(&self.configured.options) {
+            None => self.few.iter_mut().for_each(|few| few.watch = None),
+            watch => self.few().watch = watch,
+        }
     }
 }
