@@ -355,6 +355,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// A keyword whose value is a list, a map or a truth value.
+    ///
+    /// What stands below is compiled at once; `$ref` alone waits until all of it is known.
     fn keyword(&mut self, rule: &mut Rule, keyword: &str, value: &'a Value) {
         match keyword {
             "type" => rule.types = Types::of_schema(value),
@@ -422,6 +424,8 @@ impl<'a> Compiler<'a> {
 }
 
 /// A keyword whose value is a text.
+///
+/// Others have no text as their value, or one that is needed later: `pattern`, `$ref`.
 fn text_keyword(rule: &mut Rule, keyword: &str, text: &str) {
     match keyword {
         "type" => rule.types = Types::named(text),
@@ -436,6 +440,9 @@ fn text_keyword(rule: &mut Rule, keyword: &str, text: &str) {
 }
 
 /// A keyword whose value is a number.
+///
+/// A size that is too great for this machine is the greatest that there is; a multiple of nothing
+/// is left out.
 fn number_keyword(rule: &mut Rule, keyword: &str, value: &Value) {
     let number = value.as_f64();
     let size = || value.as_u64().map(|n| usize::try_from(n).unwrap_or(usize::MAX));

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. What a part of the tree takes, the whole takes in the same way: a verb is found by its name or
-//!    an alias, never by a beginning of one or by a flag.
+//! 1. What a part of the tree takes, the whole takes in the same way: a verb is found by its name
+//!    or an alias, never by a beginning of one or by a flag.
 
 use std::path::PathBuf;
 
