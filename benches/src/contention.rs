@@ -13,8 +13,16 @@ use crate::figure::{Failure, Figure, Outcome};
 use crate::launch::{self, Where};
 use crate::workload::{Ask, Case, FLOOR};
 
-/// How many reads one sample times.
+/// How many reads one round times; a sample is as many rounds as the changes below need.
 const READS: u32 = 20_000_000;
+
+/// How many changes there are at least while a sample reads.
+///
+/// The fastest reads are done before a writer that shares its core has had a turn.
+const CHANGES_MIN: u64 = 100;
+
+/// How many rounds a sample takes at most.
+const ROUNDS_MAX: u32 = 1000;
 
 /// How many services there are beside the one that is read.
 const SERVICES: usize = 1000;
@@ -29,15 +37,21 @@ pub(crate) fn cases() -> Vec<Case> {
 
 pub(crate) fn sample(ask: &Ask) -> Outcome {
     let each = match ask.subject.as_str() {
-        FLOOR => atomic(),
-        "watch" => watched(),
+        FLOOR => atomic()?,
+        "watch" => watched()?,
         other => ours(other)?,
     };
     Ok(vec![Figure::new("read", "ns", each)])
 }
 
 /// Times reads, in nanoseconds, while `change` is called again and again by another thread.
-fn time(change: impl Fn(u64) + Send, mut read: impl FnMut()) -> f64 {
+///
+/// `seen` is how many changes readers can have seen.
+fn time(
+    change: impl Fn(u64) + Send,
+    seen: impl Fn() -> u64,
+    mut read: impl FnMut(),
+) -> Result<f64, Failure> {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let done = &done;
@@ -49,24 +63,30 @@ fn time(change: impl Fn(u64) + Send, mut read: impl FnMut()) -> f64 {
                 std::thread::sleep(PAUSE);
             }
         });
-        let begin = Instant::now();
-        (0..READS).for_each(|_| read());
+        let (begin, before) = (Instant::now(), seen());
+        let enough = (1..=ROUNDS_MAX).find(|_| {
+            (0..READS).for_each(|_| read());
+            seen() - before >= CHANGES_MIN
+        });
         let time = begin.elapsed();
         done.store(true, Ordering::Relaxed);
-        time.as_secs_f64() * 1e9 / f64::from(READS)
+        let rounds = enough.ok_or("the state has not changed while it was read")?;
+        Ok(time.as_secs_f64() * 1e9 / f64::from(READS) / f64::from(rounds))
     })
 }
 
-fn atomic() -> f64 {
+fn atomic() -> Result<f64, Failure> {
     let state = AtomicU64::new(0);
     let read = || {
         black_box(state.load(Ordering::Acquire));
     };
-    time(|count| state.store(count, Ordering::Release), read)
+    let seen = || state.load(Ordering::Acquire);
+    time(|count| state.store(count, Ordering::Release), seen, read)
 }
 
-fn watched() -> f64 {
+fn watched() -> Result<f64, Failure> {
     let (sender, receiver) = watch::channel(0_u64);
+    let seen = || *receiver.borrow();
     let read = || {
         black_box(*receiver.borrow());
     };
@@ -74,6 +94,7 @@ fn watched() -> f64 {
         move |count| {
             sender.send_replace(count);
         },
+        seen,
         read,
     )
 }
@@ -117,13 +138,8 @@ fn ours(what: &str) -> Result<f64, Failure> {
         Ok::<_, Failure>(app)
     })?;
     let (cx, dep) = (context.recv()?, handle.recv()?);
-    let version = app.manager.version();
     let flip = move |count: u64| cx.ready(count.is_multiple_of(2));
-    let each = read(what, &app.manager, &dep, flip)?;
-    match app.manager.version() - version {
-        changes if changes > 10 => Ok(each),
-        _ => Err("the state has not changed while it was read".into()),
-    }
+    read(what, &app.manager, &dep, flip)
 }
 
 fn read(
@@ -134,17 +150,18 @@ fn read(
 ) -> Result<f64, Failure> {
     // Which service it is, is not known to the compiler.
     let name = black_box("flipping".to_owned());
-    Ok(match what {
-        "dep-state" => time(flip, || {
+    let seen = || manager.version();
+    match what {
+        "dep-state" => time(flip, seen, || {
             black_box(dep.state());
         }),
-        "dep-get" => time(flip, || {
+        "dep-get" => time(flip, seen, || {
             black_box(dep.get().is_ok());
         }),
-        "state-by-name" => time(flip, || {
+        "state-by-name" => time(flip, seen, || {
             black_box(manager.state(&name));
         }),
-        "status-by-name" => time(flip, || drop(black_box(manager.status(&name)))),
-        _ => return Err("no such read".into()),
-    })
+        "status-by-name" => time(flip, seen, || drop(black_box(manager.status(&name)))),
+        _ => Err("no such read".into()),
+    }
 }

@@ -328,57 +328,56 @@ impl<'a> Compiler<'a> {
         id
     }
 
-    /// One keyword, one field. `const` is an `enum` of one.
+    /// A few keywords are written of many that could be, so what is written is gone through.
     fn object(&mut self, s: &'a Map<String, Value>) -> Rule {
-        let number = |key: &str| s.get(key).and_then(Value::as_f64);
-        let size = |key: &str| {
-            s.get(key).and_then(Value::as_u64).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
-        };
-        let text = |key: &str| s.get(key).and_then(Value::as_str);
-        let choices = s.get("enum").and_then(Value::as_array).cloned();
-        Rule {
-            types: Types::of_schema(s.get("type")),
-            secret: s.get(X_SECRET).and_then(Value::as_bool).unwrap_or(false),
-            format: text("format").unwrap_or_default().to_owned(),
-            range: text("format").and_then(describe::range),
-            minimum: number("minimum"),
-            maximum: number("maximum"),
-            above: number("exclusiveMinimum"),
-            below: number("exclusiveMaximum"),
-            multiple_of: number("multipleOf").filter(|n| *n > 0.0),
-            min_length: size("minLength"),
-            max_length: size("maxLength"),
-            pattern: text("pattern")
-                .filter(|_| text("format") != Some(duration::FORMAT))
-                .and_then(|pattern| Regex::new(pattern).ok()),
-            items: s.get("items").map(|items| self.compile(items)),
-            prefix: self.list(s.get("prefixItems")),
-            min_items: size("minItems"),
-            max_items: size("maxItems"),
-            unique: s.get("uniqueItems").and_then(Value::as_bool).unwrap_or(false),
-            properties: self.properties(s.get("properties")),
-            pattern_properties: self.pattern_properties(s.get("patternProperties")),
-            free_keys: self.free_keys(
-                s.get("additionalProperties").or_else(|| s.get("unevaluatedProperties")),
-            ),
-            required: texts(s.get("required")),
-            min_keys: size("minProperties"),
-            max_keys: size("maxProperties"),
-            choices: choices.or_else(|| s.get("const").map(|value| vec![value.clone()])),
-            also: self.also(s),
-            groups: self.groups(s),
-            default: s.get("default").cloned(),
-            description: text("description").unwrap_or_default().to_owned(),
-            expected: text("x-expected").map(str::to_owned),
-            never: false,
+        let mut rule = Rule::default();
+        for (keyword, value) in s {
+            match value {
+                Value::String(text) => text_keyword(&mut rule, keyword, text),
+                Value::Number(_) => number_keyword(&mut rule, keyword, value),
+                _ => self.keyword(&mut rule, keyword, value),
+            }
         }
+        rule.default = s.get("default").cloned();
+        // What depends on two keywords; `const` is an `enum` of one.
+        let pattern = s.get("pattern").filter(|_| rule.format != duration::FORMAT);
+        rule.pattern = pattern.and_then(Value::as_str).and_then(|text| Regex::new(text).ok());
+        if rule.choices.is_none() {
+            rule.choices = s.get("const").map(|value| vec![value.clone()]);
+        }
+        if rule.free_keys == FreeKeys::Unsaid {
+            rule.free_keys = self.free_keys(s.get("unevaluatedProperties"));
+        }
+        // After `allOf`, whatever the order of the keywords.
+        let reference = s.get("$ref").and_then(Value::as_str);
+        rule.also.extend(reference.and_then(|name| self.reference(name)));
+        rule
     }
 
-    /// What always holds with it: `allOf`, and what `$ref` names.
-    fn also(&mut self, s: &'a Map<String, Value>) -> Vec<Id> {
-        let mut also = self.list(s.get("allOf"));
-        also.extend(s.get("$ref").and_then(Value::as_str).and_then(|name| self.reference(name)));
-        also
+    /// A keyword whose value is a list, a map or a truth value.
+    ///
+    /// What stands below is compiled at once; `$ref` alone waits until all of it is known.
+    fn keyword(&mut self, rule: &mut Rule, keyword: &str, value: &'a Value) {
+        match keyword {
+            "type" => rule.types = Types::of_schema(value),
+            X_SECRET => rule.secret = value.as_bool().unwrap_or(false),
+            "items" => rule.items = Some(self.compile(value)),
+            "prefixItems" => rule.prefix = self.list(value),
+            "uniqueItems" => rule.unique = value.as_bool().unwrap_or(false),
+            "properties" => rule.properties = self.properties(value),
+            "patternProperties" => rule.pattern_properties = self.pattern_properties(value),
+            "additionalProperties" => rule.free_keys = self.free_keys(Some(value)),
+            "required" => rule.required = texts(value),
+            "enum" => rule.choices = value.as_array().cloned(),
+            "allOf" => rule.also = self.list(value),
+            // They are treated alike: which alternative holds is decided, not counted.
+            "anyOf" | "oneOf" => {
+                let ids = self.list(value);
+                let group = Group { ids, shape: Shape::Untagged };
+                rule.groups.extend(Some(group).filter(|group| !group.ids.is_empty()));
+            }
+            _ => {}
+        }
     }
 
     /// Only references inside the document are followed, which is all that `schemars` writes.
@@ -393,30 +392,20 @@ impl<'a> Compiler<'a> {
         Some(self.compile(target))
     }
 
-    /// `anyOf` and `oneOf` are treated alike: which one holds is decided, not counted.
-    fn groups(&mut self, s: &'a Map<String, Value>) -> Vec<Group> {
-        ["anyOf", "oneOf"]
-            .into_iter()
-            .filter_map(|key| s.get(key))
-            .map(|list| Group { ids: self.list(Some(list)), shape: Shape::Untagged })
-            .filter(|group| !group.ids.is_empty())
-            .collect()
-    }
-
-    fn list(&mut self, list: Option<&'a Value>) -> Vec<Id> {
-        let list = list.and_then(Value::as_array);
+    fn list(&mut self, list: &'a Value) -> Vec<Id> {
+        let list = list.as_array();
         list.into_iter().flatten().map(|schema| self.compile(schema)).collect()
     }
 
     /// The rules of named keys.
-    fn properties(&mut self, map: Option<&'a Value>) -> BTreeMap<String, Id> {
-        let map = map.and_then(Value::as_object);
+    fn properties(&mut self, map: &'a Value) -> BTreeMap<String, Id> {
+        let map = map.as_object();
         map.into_iter().flatten().map(|(key, schema)| (key.clone(), self.compile(schema))).collect()
     }
 
     /// The rules of keys by pattern; a pattern that is no regular expression is left out.
-    fn pattern_properties(&mut self, map: Option<&'a Value>) -> Vec<(Regex, Id)> {
-        let map = map.and_then(Value::as_object);
+    fn pattern_properties(&mut self, map: &'a Value) -> Vec<(Regex, Id)> {
+        let map = map.as_object();
         map.into_iter()
             .flatten()
             .filter_map(|(pattern, schema)| Some((Regex::new(pattern).ok()?, self.compile(schema))))
@@ -434,8 +423,47 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// A keyword whose value is a text.
+///
+/// Others have no text as their value, or one that is needed later: `pattern`, `$ref`.
+fn text_keyword(rule: &mut Rule, keyword: &str, text: &str) {
+    match keyword {
+        "type" => rule.types = Types::named(text),
+        "format" => {
+            rule.range = describe::range(text);
+            text.clone_into(&mut rule.format);
+        }
+        "description" => text.clone_into(&mut rule.description),
+        "x-expected" => rule.expected = Some(text.to_owned()),
+        _ => {}
+    }
+}
+
+/// A keyword whose value is a number.
+///
+/// A size that is too great for this machine is the greatest that there is; a multiple of nothing
+/// is left out.
+fn number_keyword(rule: &mut Rule, keyword: &str, value: &Value) {
+    let number = value.as_f64();
+    let size = || value.as_u64().map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    match keyword {
+        "minimum" => rule.minimum = number,
+        "maximum" => rule.maximum = number,
+        "exclusiveMinimum" => rule.above = number,
+        "exclusiveMaximum" => rule.below = number,
+        "multipleOf" => rule.multiple_of = number.filter(|n| *n > 0.0),
+        "minLength" => rule.min_length = size(),
+        "maxLength" => rule.max_length = size(),
+        "minItems" => rule.min_items = size(),
+        "maxItems" => rule.max_items = size(),
+        "minProperties" => rule.min_keys = size(),
+        "maxProperties" => rule.max_keys = size(),
+        _ => {}
+    }
+}
+
 /// The texts of a JSON list; anything else in it is left out.
-fn texts(list: Option<&Value>) -> Vec<String> {
-    let list = list.and_then(Value::as_array);
+fn texts(list: &Value) -> Vec<String> {
+    let list = list.as_array();
     list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }

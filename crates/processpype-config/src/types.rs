@@ -66,10 +66,10 @@ impl Types {
     pub(crate) const SCALAR: Self = Self(31);
 
     /// The set that the keyword `type` names.
-    pub(crate) fn of_schema(types: Option<&Value>) -> Self {
+    pub(crate) fn of_schema(types: &Value) -> Self {
         match types {
-            Some(Value::String(name)) => Self::named(name),
-            Some(Value::Array(names)) => {
+            Value::String(name) => Self::named(name),
+            Value::Array(names) => {
                 names.iter().filter_map(Value::as_str).map(Self::named).fold(Self::NONE, Self::or)
             }
             _ => Self::ANY,
@@ -77,7 +77,7 @@ impl Types {
     }
 
     /// A name that JSON Schema does not have means anything, to be on the safe side of refusing.
-    fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         match name {
             "null" => Self::NULL,
             "boolean" => Self::BOOL,

@@ -177,9 +177,15 @@ impl Cell {
 
     pub(crate) fn status(&self) -> Arc<Status> {
         let mut details = self.details();
-        if let Some(shown) = &details.shown {
-            return Arc::clone(shown);
+        match &details.shown {
+            Some(shown) => Arc::clone(shown),
+            None => self.show(&mut details),
         }
+    }
+
+    /// Makes a status for all who read until the next change.
+    #[cold]
+    fn show(&self, details: &mut Details) -> Arc<Status> {
         let Belonging { kind, group } = &*self.belonging;
         let status = details.facts.status(self.name.clone(), Arc::clone(kind), group.clone());
         let status = Arc::new(status);

@@ -314,7 +314,7 @@ impl ConfigBook {
 
     /// Returns what holds for each service, in the order of names.
     pub fn services(&self) -> impl ExactSizeIterator<Item = (&ServiceName, &Arc<Configured>)> {
-        let names = self.directory.cells().iter().map(|cell| cell.name());
+        let names = self.directory.cells().all().iter().map(|cell| cell.name());
         names.zip(&self.services)
     }
 

@@ -8,6 +8,8 @@
 //!    this order, and not the ids that the loop knows.
 //! 3. In [`Places`] a place is empty from the moment a service has left until one joins in it.
 
+mod at_hand;
+
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -19,12 +21,23 @@ use foldhash::fast::FixedState;
 use crate::cell::Cell;
 use crate::layout::Layout;
 
+pub(crate) use self::at_hand::AtHand;
+
 /// Every service, as readers find it.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    cells: Box<[Arc<Cell>]>,
-    by_name: HashSet<ByName, FixedState>,
+    cells: Arc<Cells>,
     layout: Arc<Layout>,
+}
+
+/// What is known of every service, in the order of names and by name.
+///
+/// Apart from the layout, which holds what services are made by: whoever keeps these for a while
+/// keeps nothing that is the user's.
+#[derive(Debug, Default)]
+pub(crate) struct Cells {
+    all: Box<[Arc<Cell>]>,
+    by_name: HashSet<ByName, FixedState>,
 }
 
 /// A cell, which is found by the name in it.
@@ -44,24 +57,34 @@ impl Directory {
         debug_assert!(cells.is_sorted_by(|one, other| one.name() < other.name()));
         #[expect(clippy::mutable_key_type, reason = "a cell's name never changes")]
         let by_name = cells.iter().map(|cell| ByName(Arc::clone(cell))).collect();
-        Self { cells, by_name, layout: Arc::new(layout) }
+        Self { cells: Arc::new(Cells { all: cells, by_name }), layout: Arc::new(layout) }
     }
 
-    pub(crate) fn cells(&self) -> &[Arc<Cell>] {
+    pub(crate) fn cells(&self) -> &Arc<Cells> {
         &self.cells
-    }
-
-    pub(crate) fn cell(&self, name: &str) -> Option<&Arc<Cell>> {
-        self.by_name.get(name).map(|found| &found.0)
     }
 
     /// Returns where a service stands in the order of names.
     pub(crate) fn place(&self, name: &str) -> Option<usize> {
-        self.cells.binary_search_by(|cell| cell.name().as_str().cmp(name)).ok()
+        self.cells.all.binary_search_by(|cell| cell.name().as_str().cmp(name)).ok()
     }
 
     pub(crate) fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+}
+
+// === impl Cells ===
+
+impl Cells {
+    /// Every service, in the order of names.
+    pub(crate) fn all(&self) -> &[Arc<Cell>] {
+        &self.all
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Cell>> {
+        self.by_name.get(name).map(|found| &found.0)
     }
 }
 

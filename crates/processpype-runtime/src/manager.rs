@@ -34,7 +34,7 @@ use crate::bell::{Bell, Ring as _};
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
 use crate::configuration::{ConfigBook, Configurer};
-use crate::directory::Directory;
+use crate::directory::AtHand;
 use crate::error::Unavailable;
 use crate::host::Host;
 use crate::journal::{EventPage, Journal, Subscription};
@@ -82,7 +82,7 @@ pub struct Manager {
 /// What supervisor and handles share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    directory: ArcSwap<Directory>,
+    directory: AtHand,
     /// Makes services of kinds, if somebody can.
     creator: Option<Arc<dyn Creator>>,
     pub(crate) journal: Arc<Journal>,
@@ -136,7 +136,8 @@ impl Manager {
     /// [`deregister`](Self::deregister).
     #[must_use]
     pub fn names(&self) -> Vec<ServiceName> {
-        self.shared.directory.load().cells().iter().map(|cell| cell.name().clone()).collect()
+        let name = |cell: &Arc<Cell>| cell.name().clone();
+        self.shared.directory.look(|cells| cells.all().iter().map(name).collect())
     }
 
     /// Returns what is known about one service.
@@ -153,7 +154,7 @@ impl Manager {
     /// A snapshot of now, shared and whole.
     #[must_use]
     pub fn layout(&self) -> Arc<Layout> {
-        Arc::clone(self.shared.directory.load().layout())
+        Arc::clone(self.shared.directory.get().layout())
     }
 
     /// Returns the state of one service, faster than [`status`](Self::status).
@@ -169,7 +170,8 @@ impl Manager {
     /// Each is consistent in itself; a transition can fall between two of them.
     #[must_use]
     pub fn statuses(&self) -> Vec<Arc<Status>> {
-        self.shared.directory.load().cells().iter().map(|cell| cell.status()).collect()
+        let status = |cell: &Arc<Cell>| cell.status();
+        self.shared.directory.look(|cells| cells.all().iter().map(status).collect())
     }
 
     /// Returns a number that grows with every change of any status, to keep rendered answers by.
@@ -363,8 +365,7 @@ impl Manager {
     /// passes requests on; services reach each other through [`Dep`](crate::Dep).
     #[must_use]
     pub fn mounted(&self, name: &str) -> Option<Result<Arc<Mounted>, Unavailable>> {
-        let cell = self.cell(name)?;
-        Some(cell.mounted().ok_or_else(|| cell.unavailable()))
+        self.look(name, |cell| cell.mounted().ok_or_else(|| cell.unavailable()))
     }
 
     /// Waits until a service is in a state.
@@ -414,12 +415,12 @@ impl Manager {
     }
 
     fn cell(&self, name: &str) -> Option<Arc<Cell>> {
-        self.shared.directory.load().cell(name).cloned()
+        self.shared.directory.look(|cells| cells.get(name).cloned())
     }
 
     /// Looks at a service, without counting one more who holds it.
     fn look<T>(&self, name: &str, look: impl FnOnce(&Cell) -> T) -> Option<T> {
-        self.shared.directory.load().cell(name).map(|cell| look(cell))
+        self.shared.directory.look(|cells| cells.get(name).map(|cell| look(cell)))
     }
 }
 

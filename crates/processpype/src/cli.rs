@@ -7,13 +7,14 @@ mod plan;
 mod print;
 mod warnings;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Subcommand};
 use processpype_cli::Session;
 
-use self::args::{Arguments, Verb};
+use self::args::{Arguments, NoVerb, OwnVerb, Verb};
 pub(crate) use self::plan::wire_plan;
 pub(crate) use self::print::say_error;
 use self::print::{Printer, say};
@@ -40,8 +41,9 @@ impl Application {
         I: IntoIterator<Item = T>,
         T: Into<OsString> + Clone,
     {
-        match parse(arguments) {
-            Ok((arguments, command)) => self.obey(arguments, command),
+        let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+        match parse(&arguments) {
+            Ok(parsed) => self.obey(parsed, &arguments),
             Err(error) => {
                 // `--help` and `--version` come this way too.
                 let _ = error.print();
@@ -50,38 +52,36 @@ impl Application {
         }
     }
 
-    fn obey(mut self, arguments: Arguments, command: Command) -> ExitCode {
-        let Arguments { config, profile, set, json, connect, colour, verb } = arguments;
+    fn obey(mut self, parsed: Arguments<Verb>, written: &[OsString]) -> ExitCode {
+        let Arguments { config, profile, set, json, connect, colour, verb } = parsed;
         colour.apply();
         self.sources.file = config.or(self.sources.file.take());
         self.sources.profile = profile.or(self.sources.profile.take());
         self.sources.assignments.extend(set);
         let printer = Printer::new(json);
-        let verb = verb.unwrap_or(Verb::Run);
+        let own = || client::target(&self);
+        let session = Session { connect: &connect, json, own: Some(&own) };
+        let verb = match verb.unwrap_or(Verb::Own(OwnVerb::Run)) {
+            Verb::Client(verb) => return client::ask(&self, &verb, &session).into(),
+            Verb::Own(verb) => verb,
+        };
         match &verb {
-            Verb::Completions { shell } => {
+            OwnVerb::Completions { shell } => {
+                let command = command::<Verb>(written);
                 say(processpype_cli::completions(command, *shell).trim_end());
                 return Exit::Clean.into();
             }
-            Verb::Man => {
-                say(processpype_cli::man_page(command).trim_end());
+            OwnVerb::Man => {
+                say(processpype_cli::man_page(command::<Verb>(written)).trim_end());
                 return Exit::Clean.into();
             }
-            Verb::Client(_) | Verb::Plan { remote: true } | Verb::Config { remote: Some(_) } => {
-                let own = || client::target(&self);
-                let session = Session { connect: &connect, json, own: Some(&own) };
-                let exit = match &verb {
-                    Verb::Client(verb) => client::ask(&self, verb, &session),
-                    Verb::Config { remote: Some(service) } => {
-                        let service = Some(service.as_str()).filter(|name| !name.is_empty());
-                        processpype_cli::ask_config(&session, service)
-                    }
-                    _ => processpype_cli::ask_plan(&session),
-                };
-                return exit.into();
+            OwnVerb::Plan { remote: true } => return processpype_cli::ask_plan(&session).into(),
+            OwnVerb::Config { remote: Some(service) } => {
+                let service = Some(service.as_str()).filter(|name| !name.is_empty());
+                return processpype_cli::ask_config(&session, service).into();
             }
-            Verb::Run | Verb::Check | Verb::Plan { remote: false } => {}
-            Verb::Schema | Verb::Openapi | Verb::Config { remote: None } => {}
+            OwnVerb::Run | OwnVerb::Check | OwnVerb::Plan { remote: false } => {}
+            OwnVerb::Schema | OwnVerb::Openapi | OwnVerb::Config { remote: None } => {}
         }
         match self.setup() {
             Ok(setup) => obey_with(setup, &verb, printer),
@@ -93,15 +93,15 @@ impl Application {
     }
 }
 
-fn obey_with(setup: Setup, verb: &Verb, printer: Printer) -> ExitCode {
+fn obey_with(setup: Setup, verb: &OwnVerb, printer: Printer) -> ExitCode {
     match verb {
-        Verb::Run => return crate::process::run(setup),
-        Verb::Check => plan::check(&setup, printer),
-        Verb::Plan { .. } => plan::plan(&setup, printer),
-        Verb::Schema => say(&pretty(&file_schema(&setup))),
-        Verb::Openapi => say(&pretty(&openapi(&setup))),
-        Verb::Config { .. } => config::config(&setup, printer),
-        Verb::Client(_) | Verb::Completions { .. } | Verb::Man => {}
+        OwnVerb::Run => return crate::process::run(setup),
+        OwnVerb::Check => plan::check(&setup, printer),
+        OwnVerb::Plan { .. } => plan::plan(&setup, printer),
+        OwnVerb::Schema => say(&pretty(&file_schema(&setup))),
+        OwnVerb::Openapi => say(&pretty(&openapi(&setup))),
+        OwnVerb::Config { .. } => config::config(&setup, printer),
+        OwnVerb::Completions { .. } | OwnVerb::Man => {}
     }
     Exit::Clean.into()
 }
@@ -119,19 +119,121 @@ fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}")
 }
 
-/// Reads the arguments; the command is named after the program.
-fn parse<I, T>(arguments: I) -> Result<(Arguments, Command), clap::Error>
-where
-    I: IntoIterator<Item = T>,
-    T: Into<OsString> + Clone,
-{
-    let mut arguments = arguments.into_iter().map(Into::into).peekable();
-    let mut command = Arguments::command();
-    let program = arguments.peek().map(std::path::PathBuf::from);
-    let name = program.as_deref().and_then(std::path::Path::file_stem);
-    if let Some(name) = name.and_then(std::ffi::OsStr::to_str) {
-        command = command.name(name.to_owned()).bin_name(name.to_owned());
+/// Reads the arguments.
+///
+/// First with as little of the tree as can be, since the whole one takes longer than everything
+/// else that is read at a start. What that does not take, help and mistakes among it, is the whole
+/// tree's to answer.
+fn parse(written: &[OsString]) -> Result<Arguments<Verb>, clap::Error> {
+    if let Ok(own) = parse_as::<OwnVerb>(part::<OwnVerb>(written), written) {
+        return Ok(own.map(Verb::Own));
     }
-    let matches = command.clone().try_get_matches_from(arguments)?;
-    Ok((Arguments::from_arg_matches(&matches)?, command))
+    parse_as(part::<Verb>(written), written)
+        .or_else(|_| parse_as(command::<Verb>(written), written))
+}
+
+fn parse_as<V: Subcommand>(
+    command: Command,
+    written: &[OsString],
+) -> Result<Arguments<V>, clap::Error> {
+    let matches = command.try_get_matches_from(written)?;
+    Arguments::from_arg_matches(&matches)
+}
+
+/// The command line with those verbs of `V` alone whose name is written somewhere.
+fn part<V: Subcommand>(written: &[OsString]) -> Command {
+    let all = V::augment_subcommands(Command::new(""));
+    let is_written = |verb: &&Command| {
+        let mut names = std::iter::once(verb.get_name()).chain(verb.get_all_aliases());
+        names.any(|name| written.iter().any(|word| word == name))
+    };
+    command::<NoVerb>(written).subcommands(all.get_subcommands().filter(is_written).cloned())
+}
+
+/// The command line with the verbs of `V`, named after the program.
+fn command<V: Subcommand>(written: &[OsString]) -> Command {
+    let command = Arguments::<V>::command();
+    let program = written.first().map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
+    match program {
+        Some(name) => command.name(name.to_owned()).bin_name(name.to_owned()),
+        None => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a part takes is taken in the same way by the whole, and what none takes is the whole's.
+    #[track_caller]
+    fn check(line: &str, by_own: bool, by_part: bool) {
+        let written: Vec<OsString> = line.split(' ').map(Into::into).collect();
+        let own = parse_as::<OwnVerb>(part::<OwnVerb>(&written), &written);
+        assert_eq!(own.is_ok(), by_own, "{line}");
+        let of_part = parse_as::<Verb>(part::<Verb>(&written), &written);
+        assert_eq!(of_part.is_ok(), by_part, "{line}");
+        let whole = parse_as::<Verb>(command::<Verb>(&written), &written);
+        let shown = |parsed: Result<Arguments<Verb>, clap::Error>| match parsed {
+            Ok(arguments) => format!("{arguments:?}"),
+            Err(error) => error.render().ansi().to_string(),
+        };
+        let whole = shown(whole);
+        assert_eq!(shown(parse(&written)), whole, "{line}");
+        own.into_iter().for_each(|own| assert_eq!(shown(Ok(own.map(Verb::Own))), whole, "{line}"));
+        of_part.into_iter().for_each(|of_part| assert_eq!(shown(Ok(of_part)), whole, "{line}"));
+    }
+
+    #[test]
+    fn own_verbs_need_only_their_part_of_the_tree() {
+        for line in [
+            "shop",
+            "shop run",
+            "shop --config a.yaml --set a.b=1",
+            "shop run --config a.yaml --set a.b=1 --set c.d=status",
+            "shop run --config status",
+            "shop --json -c status check",
+            "shop plan --remote --url http://127.0.0.1:1",
+            "shop config --remote",
+            "shop config --remote status",
+            "shop completions bash",
+            "shop man --color never",
+        ] {
+            check(line, true, true);
+        }
+    }
+
+    #[test]
+    fn client_verbs_need_only_their_part_of_the_tree() {
+        for line in [
+            "shop status",
+            "shop retry run",
+            "shop start check --wait 1s --json",
+            "shop -c a.yaml stop web --wait 1s",
+            "shop logs -f --level warn",
+        ] {
+            check(line, false, true);
+        }
+    }
+
+    #[test]
+    fn everything_else_is_answered_by_the_whole_tree() {
+        for line in [
+            "shop --help",
+            "shop -h",
+            "shop run --help",
+            "shop help",
+            "shop --version",
+            "shop statsu",
+            "shop ru",
+            "shop run status",
+            "shop stop",
+            "shop stop --cascad web",
+            "shop --cnfig a.yaml",
+            "shop config --remote a b",
+            "shop completions",
+            "shop completions fsh",
+        ] {
+            check(line, false, false);
+        }
+    }
 }

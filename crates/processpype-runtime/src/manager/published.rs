@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::{Asked, Shared};
 use crate::bell::Bell;
 use crate::configuration::ConfigBook;
-use crate::directory::Directory;
+use crate::directory::{AtHand, Directory};
 use crate::host::Host;
 use crate::journal::Journal;
 use crate::message::Reports;
@@ -33,7 +33,7 @@ impl Shared {
         reports: Reports,
     ) -> Self {
         Self {
-            directory: ArcSwap::new(directory),
+            directory: AtHand::new(directory),
             creator: launch.creator.clone(),
             journal,
             register: Register::new(OPERATIONS_KEPT),
@@ -81,14 +81,14 @@ impl Shared {
 
     /// Returns who is there.
     pub(crate) fn directory(&self) -> Arc<Directory> {
-        self.directory.load_full()
+        self.directory.get()
     }
 
     /// Shows who is there from now on. Supervisor only.
     ///
     /// The directory is swapped whole: a reader sees the old one or the new one, and never waits.
     pub(crate) fn show(&self, directory: Directory) {
-        self.directory.store(Arc::new(directory));
+        self.directory.show(directory);
         self.touch();
     }
 

@@ -33,7 +33,7 @@ impl Manager {
             let state = cell.state();
             state.is_transient() || state == ServiceState::Running || cell.look(is_orphan)
         };
-        let directory = self.shared.directory.load();
-        directory.cells().iter().filter(lives).map(|cell| cell.name().clone()).collect()
+        let name = |cell: &Arc<Cell>| cell.name().clone();
+        self.shared.directory.look(|cells| cells.all().iter().filter(lives).map(name).collect())
     }
 }

@@ -393,6 +393,7 @@ impl Supervisor {
         let directory = self.shared.directory();
         let held = directory
             .cells()
+            .all()
             .iter()
             .map(|cell| Arc::clone(&self.services[cell.id().index()].configured));
         self.shared.config.store(Arc::new(ConfigBook {

@@ -1,4 +1,9 @@
 //! What can be written on the command line. The doc comments are the help.
+//!
+//! # Invariants
+//!
+//! 1. What a part of the tree takes, the whole takes in the same way: a verb is found by its name
+//!    or an alias, never by a beginning of one or by a flag.
 
 use std::path::PathBuf;
 
@@ -21,7 +26,7 @@ Exit codes of what asks a running \
     disable_help_subcommand = true,
     max_term_width = 100
 )]
-pub(super) struct Arguments {
+pub(super) struct Arguments<V: Subcommand> {
     /// The configuration file: YAML, TOML or JSON.
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(super) config: Option<PathBuf>,
@@ -45,11 +50,25 @@ pub(super) struct Arguments {
     pub(super) colour: ColourArgs,
 
     #[command(subcommand)]
-    pub(super) verb: Option<Verb>,
+    pub(super) verb: Option<V>,
 }
 
+/// Every verb.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Verb {
+    #[command(flatten)]
+    Own(OwnVerb),
+    #[command(flatten)]
+    Client(ClientVerb),
+}
+
+/// No verb at all.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum NoVerb {}
+
+/// The verbs that ask no running application, or not always.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum OwnVerb {
     /// Run the application until it is asked to stop.
     Run,
     /// Check configuration and plan, and tell every problem at once.
@@ -78,6 +97,14 @@ pub(super) enum Verb {
     },
     /// Print the manual page.
     Man,
-    #[command(flatten)]
-    Client(ClientVerb),
+}
+
+// === impl Arguments ===
+
+impl<V: Subcommand> Arguments<V> {
+    /// The same arguments with the verb as another type.
+    pub(super) fn map<W: Subcommand>(self, verb: impl FnOnce(V) -> W) -> Arguments<W> {
+        let Self { config, profile, set, json, connect, colour, verb: of } = self;
+        Arguments { config, profile, set, json, connect, colour, verb: of.map(verb) }
+    }
 }
