@@ -105,11 +105,11 @@ impl Supervisor {
     /// Readiness is told here, before what follows from it.
     pub(super) fn publish_touched(&mut self, id: ServiceId) {
         let cell = &self.cells[id.index()];
-        if !cell.look(|facts| self.differs(facts, id)) {
+        let was_ready = cell.is_ready();
+        if !cell.update_if(|facts| self.adopt(facts, id)) {
             return;
         }
-        let was_ready = cell.is_ready();
-        self.update(id, |_| {});
+        self.note_update(id);
         let cell = &self.cells[id.index()];
         // Who is about to stop is told to be, which says it all.
         let runs = self.machine.state(id) == ServiceState::Running;
@@ -118,12 +118,16 @@ impl Supervisor {
         }
     }
 
-    /// Whether something else is shown than the machine knows, the state aside.
-    fn differs(&self, facts: &Facts, id: ServiceId) -> bool {
-        facts.ready != self.machine.is_ready(id)
-            || facts.desired != self.machine.desired(id)
-            || facts.completed != self.machine.is_completed(id)
-            || !facts.has_prospects(&mut self.waiting_on(id), self.restart_info(id))
+    /// Takes over what the machine knows, the state aside; returns whether it is anything new.
+    ///
+    /// The machine tells of each provider that a service has missed until then, so in a large graph
+    /// this is what a start does most often.
+    fn adopt(&self, facts: &mut Facts, id: ServiceId) -> bool {
+        let machine = &self.machine;
+        let told = (machine.is_ready(id), machine.desired(id), machine.is_completed(id));
+        let is_other = told != (facts.ready, facts.desired, facts.completed);
+        (facts.ready, facts.desired, facts.completed) = told;
+        facts.expect(|| self.waiting_on(id), self.restart_info(id)) || is_other
     }
 
     /// Whom a service waits for.
@@ -320,19 +324,15 @@ impl Supervisor {
 
     /// Publishes the status of a service: what the machine knows, and what `change` adds.
     pub(super) fn update(&mut self, id: ServiceId, change: impl FnOnce(&mut Facts)) {
-        let (machine, restart) = (&self.machine, self.restart_info(id));
         self.cells[id.index()].update(|facts| {
-            facts.ready = machine.is_ready(id);
-            facts.desired = machine.desired(id);
-            facts.completed = machine.is_completed(id);
-            if !facts.has_prospects(&mut self.waiting_on(id), restart) {
-                facts.change(|rare| {
-                    rare.waiting_on = self.waiting_on(id).cloned().collect();
-                    rare.restart = restart;
-                });
-            }
+            self.adopt(facts, id);
             change(facts);
         });
+        self.note_update(id);
+    }
+
+    /// Something that a status shows has changed.
+    fn note_update(&mut self, id: ServiceId) {
         self.shared.bump();
         self.has_touched = true;
         if self.machine.state(id) == ServiceState::Running {
