@@ -105,6 +105,7 @@ mod schema;
 mod server_limits;
 mod settings;
 mod setup;
+mod short;
 mod signals;
 pub mod testing;
 mod tls;
