@@ -1,8 +1,8 @@
 //! Hot paths by themselves, for micro-benchmarks and for counting instructions.
 //!
-//! Each makes what it needs first, and then repeats one thing as often as it is told, on this thread.
-//! It gives a number that depends on all of it, so that nothing is optimised away. The work of one
-//! repetition is the same each time: twice the repetitions are twice the instructions.
+//! Each makes what it needs first, and then repeats one thing as often as it is told, on this
+//! thread. It gives a number that depends on all of it, so that nothing is optimised away. The work
+//! of one repetition is the same each time: twice the repetitions are twice the instructions.
 
 use std::io;
 use std::sync::Arc;

@@ -13,6 +13,9 @@ use processpype_core::ErrorKind;
 use crate::error::Error;
 use crate::panic::Panicked;
 
+/// Room for most stories, so that they are written without growing.
+const STORY_ROOM: usize = 64;
+
 /// What went wrong, in two texts.
 ///
 /// The supervisor publishes one and logs the other; from here on they are never mixed. A pointer,
@@ -47,7 +50,10 @@ impl Failure {
     /// An error that a hook returned. Whatever the hook, an unavailable dependency is kind
     /// `dependency`.
     pub(crate) fn from_error(kind: ErrorKind, what: &str, error: &Error) -> Self {
-        let story = error.chain_after([what, ": "].concat());
+        let mut story = String::with_capacity(STORY_ROOM);
+        story.push_str(what);
+        story.push_str(": ");
+        let story = error.chain_after(story);
         if let Some(unavailable) = error.unavailable() {
             let public = format!("{what}: {unavailable}");
             return Self::told(ErrorKind::Dependency, public, story);

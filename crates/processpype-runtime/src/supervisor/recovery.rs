@@ -13,7 +13,7 @@
 //!    a turn, each at most once; what an operator starts takes none. A turn that is taken by a
 //!    restart that is then cancelled is lost.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +28,9 @@ use crate::clock::Timestamp;
 use crate::group::NamedGroup;
 use crate::status::RestartInfo;
 use crate::timers::Due;
+
+/// Room for what is mostly said about a restart, so that its text is written without growing.
+const TEXT_ROOM: usize = 48;
 
 /// What is known about the restarts of one service.
 #[derive(Debug, Default)]
@@ -181,7 +184,9 @@ impl Supervisor {
             Verdict::Again { attempt } => {
                 let delay = options.backoff.delay(attempt, self.chance.next());
                 self.restart_after(id, generation, delay);
-                let text = format!("{}{used}, in {}", numbered(attempt, &options), seconds(delay));
+                let (number, delay) = (numbered(attempt, &options), seconds(delay));
+                let mut text = String::with_capacity(TEXT_ROOM);
+                let _ = write!(text, "{number}{used}, in {delay}");
                 self.tell_restart(id, "restart-scheduled", &text);
             }
             // Not within this input: the machine is still telling what followed from it.
