@@ -129,7 +129,6 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let (notices, received) = sync_channel(8);
     let handle = manager.clone();
     let recorded = follow(recorder, &handle);
-    let services_handle = services.handle().clone();
     let host = Host {
         manager,
         bound,
@@ -137,7 +136,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         notices,
         closing_timeout,
         pulse,
-        services: services_handle,
+        services: services.handle().clone(),
     };
     // In a box: the closure of a thread is moved from stack to stack before it is called.
     let life = Box::pin(host.run(future));
