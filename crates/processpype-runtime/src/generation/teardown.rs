@@ -42,7 +42,7 @@ pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) ->
     let total = by.saturating_duration_since(asked);
     let (drained, at) = drain(life, &mut running, asked + total.mul_f64(DRAIN_SHARE), asked).await;
     let run_by = (at + total.mul_f64(RUN_SHARE)).min(by);
-    life.vitals.enter(Stage::Ending);
+    life.vitals.enter_at(Stage::Ending, at);
     life.enter(Phase::Stopping, run_by);
     let outcome = match drained {
         Some(outcome) => Some(outcome),
@@ -68,7 +68,7 @@ async fn drain<F: Future + Unpin>(
     now: Instant,
 ) -> (Option<F::Output>, Instant) {
     life.enter(Phase::Draining, until);
-    life.vitals.enter(Stage::Draining);
+    life.vitals.enter_at(Stage::Draining, now);
     if !life.has_requests() {
         return (None, now);
     }
