@@ -28,7 +28,8 @@ const SLACK: f64 = 20.0;
 pub(crate) fn run_hot(words: &[String]) -> Result<bool, Failure> {
     let [name, times] = words else { return Err("expected PATH TIMES".into()) };
     let path = PATHS.iter().find(|(known, _)| known == name).ok_or("no such path")?;
-    writeln!(io::stdout(), "{}", path.1(times.parse()?)?)?;
+    let mut repeat = path.1()?;
+    writeln!(io::stdout(), "{}", repeat(times.parse()?)?)?;
     Ok(true)
 }
 

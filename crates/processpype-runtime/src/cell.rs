@@ -203,13 +203,27 @@ impl Cell {
 
     /// Changes what is known. Supervisor only.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Facts)) {
+        self.update_if(|facts| {
+            change(facts);
+            true
+        });
+    }
+
+    /// Changes what is known, if it does; returns whether it did. Supervisor only.
+    ///
+    /// One look and one change under the same lock. Who waits is woken, and the status that readers
+    /// share is given up, only if something is other than it was.
+    pub(crate) fn update_if(&self, change: impl FnOnce(&mut Facts) -> bool) -> bool {
         let mut details = self.details();
-        change(&mut details.facts);
+        if !change(&mut details.facts) {
+            return false;
+        }
         self.word.store(pack(&details.facts), Ordering::Release);
         let old = details.shown.take();
         drop(details);
         drop(old);
         self.changed.ring();
+        true
     }
 
     fn details(&self) -> MutexGuard<'_, Details> {

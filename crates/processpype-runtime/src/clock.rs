@@ -80,6 +80,8 @@ impl Clock {
 pub(crate) struct HeldClock {
     clock: Clock,
     at: Instant,
+    /// The same moment, as it is told.
+    now: Timestamp,
 }
 
 // === impl HeldClock ===
@@ -87,7 +89,8 @@ pub(crate) struct HeldClock {
 impl HeldClock {
     #[allow(clippy::disallowed_methods, reason = "this is the clock module")]
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, at: Instant::now() }
+        let at = Instant::now();
+        Self { clock, at, now: clock.at(at) }
     }
 
     /// Reads the clock: what is done from here on is done at this time.
@@ -97,7 +100,7 @@ impl HeldClock {
 
     /// When it was read last.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.at(self.at)
+        self.now
     }
 
     /// The same for deadlines.

@@ -143,17 +143,27 @@ impl Error {
     /// A source that its parent has printed already is not said again.
     #[must_use]
     pub fn chain(&self) -> String {
-        let public = self.public.clone();
+        self.chain_after(String::new())
+    }
+
+    /// The same, after what `text` says.
+    pub(crate) fn chain_after(&self, mut text: String) -> String {
         let sources = std::iter::successors(self.source(), |error| error.source());
-        let mut parts: Vec<String> = public.into_iter().collect();
-        for source in sources {
-            let text = source.to_string();
+        let mut last = None;
+        let mut add = |part: &str| {
             // Many errors print their source themselves; say it once.
-            if parts.last().is_none_or(|last| !last.ends_with(&text)) {
-                parts.push(text);
+            if last.is_some_and(|last| text[last..].ends_with(part)) {
+                return;
             }
-        }
-        parts.join(": ")
+            if last.is_some() {
+                text.push_str(": ");
+            }
+            last = Some(text.len());
+            text.push_str(part);
+        };
+        self.public.iter().for_each(|public| add(public));
+        sources.for_each(|source| add(&source.to_string()));
+        text
     }
 }
 

@@ -90,19 +90,28 @@ impl Facts {
         self.rare = Some(rare).filter(|rare| !rare.is_empty());
     }
 
-    /// Whether this is what it waits for, and what it comes back by.
+    /// Takes over for whom it waits, and by what it comes back; returns whether it is anything new.
     ///
-    /// Both are compared before they are written: nearly all services wait for nobody, and a list
-    /// that stays as it is costs no allocation.
-    pub(crate) fn has_prospects(
-        &self,
-        waiting_on: &mut dyn Iterator<Item = &ServiceName>,
+    /// Both are compared before they are written: nearly all services wait for nobody. A list that
+    /// has become another one is written where the old one was: a service with many providers has
+    /// as many of them until it starts.
+    pub(crate) fn expect<'a, I: Iterator<Item = &'a ServiceName>>(
+        &mut self,
+        waiting_on: impl Fn() -> I,
         restart: Option<RestartInfo>,
     ) -> bool {
-        match &self.rare {
-            Some(rare) => rare.restart == restart && rare.waiting_on.iter().eq(waiting_on),
-            None => restart.is_none() && waiting_on.next().is_none(),
+        let is_known = match &self.rare {
+            Some(rare) => rare.restart == restart && rare.waiting_on.iter().eq(waiting_on()),
+            None => restart.is_none() && waiting_on().next().is_none(),
+        };
+        if !is_known {
+            self.change(|rare| {
+                rare.restart = restart;
+                rare.waiting_on.clear();
+                rare.waiting_on.extend(waiting_on().cloned());
+            });
         }
+        !is_known
     }
 
     /// Nothing is wrong with it, and it has said nothing.

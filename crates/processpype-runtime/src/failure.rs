@@ -5,26 +5,31 @@
 //! 1. `public` holds nothing but text that the service made public, or that this crate wrote.
 //! 2. `story` is for the log alone, and holds the whole chain.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use processpype_core::ErrorKind;
 
 use crate::error::Error;
 use crate::panic::Panicked;
 
+/// Room for most stories, so that they are written without growing.
+const STORY_ROOM: usize = 64;
+
 /// What went wrong, in two texts.
 ///
 /// The supervisor publishes one and logs the other; from here on they are never mixed. A pointer,
-/// because every generation and every message of one has room for a failure, and few have one.
+/// because every generation and every message of one has room for a failure, and few have one;
+/// shared, because the messages of one end tell the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure(Box<Told>);
+pub(crate) struct Failure(Arc<Told>);
 
 /// What is told of a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) kind: ErrorKind,
     /// For everybody.
-    pub(crate) public: String,
+    pub(crate) public: Arc<str>,
     /// For the log.
     pub(crate) story: String,
 }
@@ -34,27 +39,29 @@ pub(crate) struct Told {
 impl Failure {
     /// A failure that this crate noticed: its text is ours, and public.
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        let public: String = text.into();
-        Self::told(kind, public.clone(), public)
+        let story: String = text.into();
+        Self::told(kind, Arc::from(story.as_str()), story)
     }
 
-    fn told(kind: ErrorKind, public: String, story: String) -> Self {
-        Self(Box::new(Told { kind, public, story }))
+    fn told(kind: ErrorKind, public: impl Into<Arc<str>>, story: String) -> Self {
+        Self(Arc::new(Told { kind, public: public.into(), story }))
     }
 
     /// An error that a hook returned. Whatever the hook, an unavailable dependency is kind
     /// `dependency`.
     pub(crate) fn from_error(kind: ErrorKind, what: &str, error: &Error) -> Self {
-        let story = format!("{what}: {}", error.chain());
+        let mut story = String::with_capacity(STORY_ROOM);
+        story.push_str(what);
+        story.push_str(": ");
+        let story = error.chain_after(story);
         if let Some(unavailable) = error.unavailable() {
             let public = format!("{what}: {unavailable}");
             return Self::told(ErrorKind::Dependency, public, story);
         }
-        let public = match error.public_message() {
-            Some(text) => text.to_owned(),
-            None => format!("{what}; the log has the details"),
-        };
-        Self::told(kind, public, story)
+        match error.public_message() {
+            Some(public) => Self::told(kind, public, story),
+            None => Self::told(kind, [what, "; the log has the details"].concat(), story),
+        }
     }
 
     /// The message of a panic may hold anything, so it is told to the log only.
@@ -69,16 +76,30 @@ impl Failure {
     }
 
     /// The same failure, of a child task.
-    pub(crate) fn of_child(mut self) -> Self {
-        if matches!(self.kind, ErrorKind::Failed | ErrorKind::Panic) {
-            self.kind = ErrorKind::ChildFailed;
+    pub(crate) fn of_child(self) -> Self {
+        match self.kind {
+            ErrorKind::Failed | ErrorKind::Panic => self.of_kind(ErrorKind::ChildFailed),
+            _ => self,
         }
-        self
     }
 
     /// The same failure, of `stop`.
-    pub(crate) fn of_stop(mut self) -> Self {
-        self.kind = ErrorKind::StopFailed;
+    pub(crate) fn of_stop(self) -> Self {
+        self.of_kind(ErrorKind::StopFailed)
+    }
+
+    fn of_kind(mut self, kind: ErrorKind) -> Self {
+        Arc::make_mut(&mut self.0).kind = kind;
+        self
+    }
+
+    /// The same failure, with another text for everybody.
+    ///
+    /// The story stays as it is: the log takes secrets out of its lines itself.
+    pub(crate) fn shown_as(mut self, public: String) -> Self {
+        if *self.public != *public {
+            Arc::make_mut(&mut self.0).public = public.into();
+        }
         self
     }
 }
@@ -88,11 +109,5 @@ impl Deref for Failure {
 
     fn deref(&self) -> &Told {
         &self.0
-    }
-}
-
-impl DerefMut for Failure {
-    fn deref_mut(&mut self) -> &mut Told {
-        &mut self.0
     }
 }

@@ -11,10 +11,10 @@
 //!
 //! # How it reads
 //!
-//! [`Step::poll`](step::Step) is the life from top to bottom: come (construct, start), run, tear
-//! down. Each step gives back how it [`Ended`], and nothing in the later ones asks why the earlier
-//! ones did. A stop can come at any await, and is looked for first, so a stop that was asked for
-//! wins over a success at the same moment.
+//! [`Step::poll`](step::Step) is the life from top to bottom: construct, start, run, tear down.
+//! Each step gives back how it [`Ended`], and nothing in the later ones asks why the earlier ones
+//! did. A stop can come at any await, and is looked for first, so a stop that was asked for wins
+//! over a success at the same moment.
 //!
 //! All user code runs contained. A panic is an ending like an error, with another kind, and the
 //! teardown goes on.
@@ -23,7 +23,6 @@ mod in_time;
 mod step;
 mod teardown;
 
-use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -71,21 +70,6 @@ pub(crate) enum Making {
     Later(BoxFuture<'static, Result<Arc<dyn ErasedService>>>),
 }
 
-/// Calls the constructor, and awaits it if there is something to await.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
-fn construct<'a>(
-    cx: &'a Context,
-    orders: &'a Orders,
-) -> impl Future<Output = Result<Arc<dyn ErasedService>, Ended>> + Send + 'a {
-    async move {
-        match begin(cx, orders)? {
-            Making::Now(made) => settle_constructor(Ok(made)),
-            // Few constructors wait; those who do have room of their own for it.
-            Making::Later(making) => Box::pin(finish(cx, making)).await,
-        }
-    }
-}
-
 /// Reads what the constructor asks for, and calls it, unless a stop was asked for before.
 fn begin(cx: &Context, orders: &Orders) -> Result<Making, Ended> {
     if cx.life.stop_by().is_some() {
@@ -97,7 +81,7 @@ fn begin(cx: &Context, orders: &Orders) -> Result<Making, Ended> {
 
 /// Awaits the rest of a constructor; a stop that comes meanwhile drops it.
 async fn finish(
-    cx: &Context,
+    cx: Context,
     making: BoxFuture<'static, Result<Arc<dyn ErasedService>>>,
 ) -> Result<Arc<dyn ErasedService>, Ended> {
     tokio::select! {
@@ -114,7 +98,8 @@ fn settle_constructor(
 }
 
 /// There is no instance; what is left are children that the constructor had begun.
-async fn without_service(life: &Life, ended: Ended) -> Ending {
+async fn without_service(cx: Context, ended: Ended) -> Ending {
+    let life = &cx.life;
     life.enter(Phase::Closed, Instant::now());
     life.vitals.enter(Stage::Children);
     life.abort_children();
@@ -125,22 +110,14 @@ async fn without_service(life: &Life, ended: Ended) -> Ending {
     ended.into_ending()
 }
 
-/// From the constructor's success to `running`.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
-fn start<'a>(
-    cx: &'a Context,
-    service: &'a Arc<dyn ErasedService>,
-) -> impl Future<Output = Result<(), Ended>> + Send + 'a {
-    async move {
-        tokio::select! {
-            biased;
-            interruption = cx.life.interrupted() => Err(Ended::early(interruption)),
-            outcome = Contained::new(service.start(cx)) => {
-                settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)
-            }
-        }?;
-        open(cx, service)
-    }
+/// `start` has ended: what it came to, and if that is good, the instance is there for others.
+fn started(
+    cx: &Context,
+    service: &Arc<dyn ErasedService>,
+    outcome: Result<Result, Panicked>,
+) -> Result<(), Ended> {
+    settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)?;
+    open(cx, service)
 }
 
 /// Mounts the routes and makes the instance usable for others.
@@ -309,5 +286,5 @@ impl Drop for Farewell {
     }
 }
 
-/// `run`, contained.
+/// `start` or `run`, contained.
 type Running = Contained<BoxFuture<'static, Result>>;

@@ -152,25 +152,37 @@ impl Journal {
     /// Gives the event its number and keeps it.
     ///
     /// The number is given under the lock, so that the order of numbers is the order in the ring.
-    pub(crate) fn append(&self, mut event: Event) -> Arc<Event> {
+    ///
+    /// A full ring takes it where the oldest one was, unless a reader still holds that.
+    pub(crate) fn append(&self, mut event: Event) {
         let mut ring = self.ring();
         let seq = self.last() + 1;
         event.seq = seq;
         self.counts[event.kind as usize].fetch_add(1, Ordering::Relaxed);
-        let event = Arc::new(event);
-        if ring.len() == self.kept {
-            ring.pop_front();
-        }
-        ring.push_back(Arc::clone(&event));
+        let oldest = if ring.len() == self.kept { ring.pop_front() } else { None };
+        ring.push_back(placed(event, oldest));
         self.last.store(seq, Ordering::Release);
         drop(ring);
         self.appended.notify_waiters();
-        event
     }
 
     fn ring(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Puts an event where another one was, if nobody else holds that.
+///
+/// A ring that is full has one event too many for each new one, so a storm of restarts needs no
+/// new places.
+fn placed(event: Event, other: Option<Arc<Event>>) -> Arc<Event> {
+    if let Some(mut other) = other
+        && let Some(place) = Arc::get_mut(&mut other)
+    {
+        *place = event;
+        return other;
+    }
+    Arc::new(event)
 }
 
 // === impl Subscription ===

@@ -44,9 +44,10 @@ impl Scrub {
         self.0.as_ref().map_or_else(|| text.to_owned(), |scrub| scrub(text))
     }
 
-    pub(crate) fn failure(&self, mut failure: Failure) -> Failure {
-        failure.public = self.text(&failure.public);
-        failure
+    pub(crate) fn failure(&self, failure: Failure) -> Failure {
+        let Some(scrub) = &self.0 else { return failure };
+        let public = scrub(&failure.public);
+        failure.shown_as(public)
     }
 
     pub(crate) fn health(&self, mut health: Health) -> Health {

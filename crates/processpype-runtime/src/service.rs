@@ -260,7 +260,7 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// [`Service`] without its type.
 pub(crate) trait ErasedService: Send + Sync + 'static {
-    fn start<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result>;
+    fn start(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result>;
     fn run(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result>;
     fn stop<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result>;
     fn reconfigure<'a>(
@@ -274,9 +274,9 @@ pub(crate) trait ErasedService: Send + Sync + 'static {
 }
 
 impl<S: Service> ErasedService for S {
-    fn start<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
+    fn start(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result> {
         // In the future, so that a panic before the first await is contained as well.
-        Box::pin(async move { Service::start(self, cx).await })
+        Box::pin(async move { Service::start(&*self, &cx).await })
     }
 
     fn run(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result> {

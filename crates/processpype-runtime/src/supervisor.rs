@@ -86,6 +86,9 @@ const SHARE: usize = 32;
 /// After how many actions of one input the clock is read again.
 const ACTIONS_AT_ONE_TIME: usize = 16;
 
+/// After how many messages the clock is read again, if they came together.
+const MESSAGES_AT_ONE_TIME: usize = 8;
+
 /// For how many actions room is kept; a step of all services at once is rare.
 const ACTIONS_KEPT: usize = 1024;
 
@@ -187,8 +190,11 @@ impl Supervisor {
             self.clock.read();
             self.take_asked();
             taken += batch.len();
-            for message in batch.drain(..) {
+            for (done, message) in (1..).zip(batch.drain(..)) {
                 self.take_message(message);
+                if done % MESSAGES_AT_ONE_TIME == 0 {
+                    self.clock.read();
+                }
             }
             taken += self.take_waiting_commands();
             taken += self.take_due_timers();
@@ -270,7 +276,6 @@ impl Supervisor {
     }
 
     fn take_message(&mut self, message: Message) {
-        self.clock.read();
         let (id, generation) = message.of();
         if !self.machine.knows(id, generation) {
             return;

@@ -188,8 +188,8 @@ impl Make for WatchedMake {
 // === impl WatchedService ===
 
 impl ErasedService for WatchedService {
-    fn start<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result> {
-        Box::pin(self.watch.wrap(Hook::Begin, self.inner.start(cx)))
+    fn start(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result> {
+        Box::pin(self.watch.wrap(Hook::Begin, Arc::clone(&self.inner).start(cx)))
     }
 
     fn run(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result> {

@@ -106,6 +106,7 @@ mod schema;
 mod server_limits;
 mod settings;
 mod setup;
+mod short;
 mod signals;
 pub mod testing;
 mod tls;

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::access::{self, Access};
 use crate::settings::{SECTIONS, Settings};
 use crate::setup::SetupError;
+use crate::short::{self, InParts};
 
 /// Collects problems of both sorts.
 #[derive(Debug, Default)]
@@ -59,8 +60,8 @@ impl Problems {
         let _: SecretsConfig = self.section(&root, "secrets", &mut Vec::new());
         let settings = Settings {
             app: self.section(&root, "app", &mut Vec::new()),
-            server: self.section(&root, "server", &mut found),
-            observability: self.section(&root, "observability", &mut Vec::new()),
+            server: self.in_short(&root, "server", &mut found),
+            observability: self.in_short(&root, "observability", &mut Vec::new()),
             defaults: self.section(&root, "defaults", &mut Vec::new()),
         };
         let access = access::read(document, &settings.server, |report| self.add(report));
@@ -82,6 +83,20 @@ impl Problems {
         let section = root.get(key);
         match section.exists() {
             true => self.keep(section.read_collecting(secrets)),
+            false => T::default(),
+        }
+    }
+
+    /// As [`section`](Self::section), in short where that is enough.
+    fn in_short<T: Default + InParts>(
+        &mut self,
+        root: &Section,
+        key: &str,
+        secrets: &mut Vec<String>,
+    ) -> T {
+        let section = root.get(key);
+        match section.exists() {
+            true => self.keep(short::read(&section, secrets)),
             false => T::default(),
         }
     }

@@ -129,10 +129,6 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let (notices, received) = sync_channel(8);
     let handle = manager.clone();
     let recorded = follow(recorder, &handle);
-    if let Err(error) = crate::dump::watch(handle.clone()) {
-        tracing::error!(target: "processpype", "cannot listen for SIGUSR1: {error}");
-    }
-    let services_handle = services.handle().clone();
     let host = Host {
         manager,
         bound,
@@ -140,12 +136,17 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         notices,
         closing_timeout,
         pulse,
-        services: services_handle,
+        services: services.handle().clone(),
     };
+    // In a box: the closure of a thread is moved from stack to stack before it is called.
+    let life = Box::pin(host.run(future));
     let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
-    let spawned = thread.spawn(move || supervisor.block_on(host.run(future)));
+    let spawned = thread.spawn(move || supervisor.block_on(life));
     if let Err(error) = spawned {
         return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}"));
+    }
+    if let Err(error) = crate::dump::watch(handle.clone()) {
+        tracing::error!(target: "processpype", "cannot listen for SIGUSR1: {error}");
     }
     let exit = wait(&received, &handle);
     // What blocks a thread must not hold up the end of the process.

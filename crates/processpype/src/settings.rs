@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use processpype_config::HumanDuration;
 use processpype_telemetry::{Level, LoggingConfig};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::access::{AuthSection, ListenerSection};
@@ -17,6 +17,7 @@ use crate::hang::FurtherKeys;
 use crate::limits::RestartRateSection;
 use crate::recorder::EventsSection;
 use crate::server_limits::ServerLimitsSection;
+use crate::short::{InParts, leave_out};
 use crate::tls::TlsSection;
 
 /// The sections of the file, in the order in which they are shown.
@@ -228,5 +229,37 @@ impl Default for ServerSection {
 impl ServerSection {
     pub(crate) fn closing_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.closing_timeout_seconds)
+    }
+}
+
+impl InParts for ServerSection {
+    const PARTS: &[&str] = &["listeners", "tls", "auth", "limits"];
+
+    fn leave_out(generator: &mut SchemaGenerator) {
+        leave_out::<ListenerSection>(generator);
+        leave_out::<TlsSection>(generator);
+        leave_out::<AuthSection>(generator);
+        leave_out::<ServerLimitsSection>(generator);
+    }
+}
+
+// === impl ObservabilitySection ===
+
+impl InParts for ObservabilitySection {
+    const PARTS: &[&str] = &["events"];
+
+    fn leave_out(generator: &mut SchemaGenerator) {
+        leave_out::<EventsSection>(generator);
+    }
+}
+
+// === impl ServiceKeys ===
+
+impl InParts for ServiceKeys {
+    const PARTS: &[&str] = &["restart", "processpype"];
+
+    fn leave_out(generator: &mut SchemaGenerator) {
+        leave_out::<RestartSection>(generator);
+        leave_out::<FurtherKeys>(generator);
     }
 }

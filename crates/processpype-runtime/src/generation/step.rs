@@ -2,26 +2,26 @@
 //!
 //! # Invariants
 //!
-//! 1. It has room for `run` alone. What begins and ends a life, and what happens beside `run` now
-//!    and then, are futures of their own, for as long as they take.
+//! 1. It has room for one hook, `start` or `run`. A constructor that waits, what ends a life, and
+//!    what happens beside `run` now and then, are futures of their own, for as long as they take.
 //! 2. Steps follow each other as below, and none comes back but `Running`.
-//! 3. At each poll it looks for what it is told before it polls `run`; whoever tells it something
-//!    rings its bell, so it keeps no wait for that.
+//! 3. At each poll it looks for what it is told before it polls `start` or `run`; whoever tells it
+//!    something rings its bell, so it keeps no wait for that.
 //!
 //! # The steps
 //!
 //! ```text
-//! New ─▶ Coming ─▶ Running ◀─▶ Called        an offer, a question
-//!          │          │           │
-//!          │          ▼           │           asked to stop, a child failed,
-//!          │        Going ◀───────┘           `run` has ended
-//!          ▼          ▼
-//!         Gone ◀──────┘
+//! New ──▶ Making ──▶ Starting ──▶ Running ◀─▶ Called     an offer, a question
+//!  └─────────┼──────────▲│          │           │
+//!            │           │          │           │
+//!            ▼           ▼          ▼           │        asked to stop, a child failed,
+//!          Going ◀───────┴──────────┴───────────┘        the hook has ended
+//!            ▼
+//!          Gone
 //! ```
 //!
-//! Coming ends in gone by itself if constructor or `start` fail: what there is to tear down then is
-//! known there. An abort drops the future in whatever step it is; what it held goes first, and then
-//! the farewell is said.
+//! A constructor that has nothing to await is done in `New`. An abort drops the future in whatever
+//! step it is; what it held goes first, and then the farewell is said.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -31,7 +31,10 @@ use std::task::{self, Poll, ready};
 use tracing::{Instrument as _, Span};
 
 use super::teardown::{teardown, wind_down};
-use super::{Ended, Farewell, Orders, Running, Stopped, construct, start, without_service};
+use super::{
+    Ended, Farewell, Making, Orders, Running, Stopped, begin, finish, settle_constructor, started,
+    without_service,
+};
 use crate::context::Context;
 use crate::diagnosis;
 use crate::error::Result;
@@ -54,8 +57,10 @@ struct Generation {
 pub(super) enum Step {
     /// It has not been polled yet.
     New,
-    /// From the constructor to `running`; if it does not come so far, to gone.
-    Coming(BoxFuture<'static, Result<Arc<dyn ErasedService>, Ending>>),
+    /// A constructor that waits.
+    Making(BoxFuture<'static, Result<Arc<dyn ErasedService>, Ended>>),
+    /// `start`.
+    Starting(Arc<dyn ErasedService>, Running),
     /// `run`.
     Running(Arc<dyn ErasedService>, Running),
     /// It is offered or asked something, while `run` goes on.
@@ -106,11 +111,27 @@ impl Step {
     ) -> Poll<Ending> {
         loop {
             *self = match std::mem::replace(self, Self::Gone) {
-                Self::New => Self::Coming(Box::pin(come(cx.clone(), orders.clone()))),
-                Self::Coming(mut coming) => match coming.as_mut().poll(task) {
-                    Poll::Ready(Ok(service)) => Self::run(cx, service),
-                    Poll::Ready(Err(ending)) => return Poll::Ready(ending),
-                    Poll::Pending => return self.waits(Self::Coming(coming)),
+                Self::New => match begin(cx, orders) {
+                    Ok(Making::Now(made)) => Self::made(cx, settle_constructor(Ok(made))),
+                    Ok(Making::Later(making)) => Self::Making(Box::pin(finish(cx.clone(), making))),
+                    Err(ended) => Self::made(cx, Err(ended)),
+                },
+                Self::Making(mut making) => match making.as_mut().poll(task) {
+                    Poll::Ready(made) => Self::made(cx, made),
+                    Poll::Pending => return self.waits(Self::Making(making)),
+                },
+                Self::Starting(service, mut starting) => match cx.life.interruption() {
+                    Some(interruption) => {
+                        drop(starting);
+                        Self::early(orders, cx, service, Ended::early(interruption))
+                    }
+                    None => match Pin::new(&mut starting).poll(task) {
+                        Poll::Ready(outcome) => match started(cx, &service, outcome) {
+                            Ok(()) => Self::run(cx, service),
+                            Err(ended) => Self::early(orders, cx, service, ended),
+                        },
+                        Poll::Pending => return self.waits(Self::Starting(service, starting)),
+                    },
                 },
                 Self::Running(service, mut running) => match cx.life.call() {
                     Some(call) => Self::called(orders, cx, service, running, call),
@@ -137,6 +158,23 @@ impl Step {
     fn waits(&mut self, step: Self) -> Poll<Ending> {
         *self = step;
         Poll::Pending
+    }
+
+    /// The constructor has ended: `start` follows, or without an instance, the end.
+    fn made(cx: &Context, made: Result<Arc<dyn ErasedService>, Ended>) -> Self {
+        match made {
+            Ok(service) => {
+                cx.life.vitals.enter(Stage::Start);
+                let starting = Contained::new(Arc::clone(&service).start(cx.clone()));
+                Self::Starting(service, starting)
+            }
+            Err(ended) => Self::Going(Box::pin(without_service(cx.clone(), ended))),
+        }
+    }
+
+    /// It does not come so far as to run.
+    fn early(orders: &Orders, cx: &Context, service: Arc<dyn ErasedService>, ended: Ended) -> Self {
+        Self::go(orders, cx, service, Stopped::without_run(ended))
     }
 
     /// Calls `run`, which owns what it needs: nothing borrows from the future of the generation.
@@ -204,20 +242,5 @@ impl Step {
     ) -> Self {
         let (cx, orders) = (cx.clone(), orders.clone());
         Self::Going(Box::pin(async move { teardown(&cx, &orders, service, stopped).await }))
-    }
-}
-
-/// From the constructor to `running`; who does not come so far is torn down.
-async fn come(cx: Context, orders: Orders) -> Result<Arc<dyn ErasedService>, Ending> {
-    let service = match construct(&cx, &orders).await {
-        Ok(service) => service,
-        Err(ended) => return Err(Box::pin(without_service(&cx.life, ended)).await),
-    };
-    cx.life.vitals.enter(Stage::Start);
-    match start(&cx, &service).await {
-        Ok(()) => Ok(service),
-        Err(ended) => {
-            Err(Box::pin(teardown(&cx, &orders, service, Stopped::without_run(ended))).await)
-        }
     }
 }

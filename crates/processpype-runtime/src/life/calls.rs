@@ -36,14 +36,12 @@ pub(crate) enum Call {
 // === impl Life ===
 
 impl Life {
-    /// Resolves when the generation should stop, or when a child has failed; a stop that was asked
-    /// for comes first.
-    pub(crate) fn interrupted(&self) -> impl Future<Output = Interruption> + '_ {
-        self.until(|life| {
-            let mut control = life.control();
-            let asked = control.stop_by().map(Interruption::Asked);
-            asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
-        })
+    /// Whether the generation should stop, or a child has failed; a stop that was asked for comes
+    /// first. Its own task is woken for both, and looks.
+    pub(crate) fn interruption(&self) -> Option<Interruption> {
+        let mut control = self.control();
+        let asked = control.stop_by().map(Interruption::Asked);
+        asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
     }
 
     /// What the generation is to look at next: that it is interrupted, or offered a new

@@ -305,7 +305,7 @@ impl Supervisor {
         while let Some((id, waiting, outcome)) = self.failed_changes.pop_front() {
             let Outcome::Failed(kind) = outcome else { continue };
             let text = self.failure_text(waiting.service, kind);
-            self.go_back(id, waiting, Failure::new(kind, text), true);
+            self.go_back(id, waiting, Failure::new(kind, &*text), true);
         }
     }
 
@@ -314,7 +314,7 @@ impl Supervisor {
         let service = waiting.service;
         self.take_back(&waiting);
         let Some(change) = &mut waiting.change else { return };
-        let text: Arc<str> = failure.public.as_str().into();
+        let text = Arc::clone(&failure.public);
         let (word, was_up, desired) = (change.word, change.was_up, change.desired);
         let failed = Outcome::Failed(failure.kind);
         let error =
@@ -432,5 +432,9 @@ impl Supervisor {
 /// The end of a change that was taken back: with the failure, and whether the service is back too.
 fn rolled_back(failure: &Failure, back: Outcome) -> CommandError {
     let is_back = matches!(back, Outcome::Done { .. });
-    CommandError::RolledBack { kind: failure.kind, message: failure.public.clone(), is_back }
+    CommandError::RolledBack {
+        kind: failure.kind,
+        message: failure.public.as_ref().to_owned(),
+        is_back,
+    }
 }

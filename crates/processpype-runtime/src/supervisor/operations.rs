@@ -337,7 +337,7 @@ impl Supervisor {
             Outcome::Superseded if self.machine.is_closing() => Err(CommandError::Closing),
             Outcome::Superseded => Err(CommandError::Superseded),
             Outcome::Failed(kind) => {
-                let message = self.failure_text(service, kind);
+                let message = self.failure_text(service, kind).as_ref().to_owned();
                 Err(CommandError::Failed { kind, message })
             }
             Outcome::Refused(refusal) => Err(self.refused(service, refusal)),

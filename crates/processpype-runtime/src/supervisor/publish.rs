@@ -8,6 +8,7 @@
 //! 3. Rendering, sorting and filtering are the readers' work: a publication is a change in place,
 //!    or of a copy where a reader holds the last one, and a wake-up.
 
+use std::fmt;
 use std::sync::Arc;
 
 use processpype_core::{
@@ -57,7 +58,7 @@ impl Supervisor {
         if change.to == ServiceState::Starting {
             self.services[id.index()].started = now;
         }
-        let failure = self.failure_of(change);
+        let (failure, message) = self.failure_of(change).unzip();
         let cell = &self.cells[id.index()];
         cell.tally.note(change, ended(change), cell.look(|facts| facts.since), now);
         let started = self.services[id.index()].started;
@@ -82,12 +83,10 @@ impl Supervisor {
                 facts.remember(Past { generation, exit, started, ended: now });
             }
         });
-        let message = failure.as_ref().map(|info| info.message.clone());
-        let message = message.or_else(|| self.forced_text(change));
+        let message = message.or_else(|| self.forced_text(change).map(Arc::from));
         self.note_failed(change);
-        let message = message.or_else(|| self.together_text(change));
+        let message = message.or_else(|| self.together_text(change).map(Arc::from));
         self.log_change(change, failure.as_deref(), message.as_deref());
-        let message = message.map(Arc::from);
         self.touch_mark(id, change.cause);
         let (operation, actor) = self.part_of(id, Some(change.cause)).unzip();
         self.append(Event {
@@ -97,7 +96,7 @@ impl Supervisor {
             actor,
             operation,
             message,
-            ..self.event(EventKind::State, Some(id), change.cause.as_str())
+            ..self.plain_event(EventKind::State, Some(id), change.cause.as_str())
         });
     }
 
@@ -106,11 +105,11 @@ impl Supervisor {
     /// Readiness is told here, before what follows from it.
     pub(super) fn publish_touched(&mut self, id: ServiceId) {
         let cell = &self.cells[id.index()];
-        if !cell.look(|facts| self.differs(facts, id)) {
+        let was_ready = cell.is_ready();
+        if !cell.update_if(|facts| self.adopt(facts, id)) {
             return;
         }
-        let was_ready = cell.is_ready();
-        self.update(id, |_| {});
+        self.note_update(id);
         let cell = &self.cells[id.index()];
         // Who is about to stop is told to be, which says it all.
         let runs = self.machine.state(id) == ServiceState::Running;
@@ -119,12 +118,16 @@ impl Supervisor {
         }
     }
 
-    /// Whether something else is shown than the machine knows, the state aside.
-    fn differs(&self, facts: &Facts, id: ServiceId) -> bool {
-        facts.ready != self.machine.is_ready(id)
-            || facts.desired != self.machine.desired(id)
-            || facts.completed != self.machine.is_completed(id)
-            || !facts.has_prospects(&mut self.waiting_on(id), self.restart_info(id))
+    /// Takes over what the machine knows, the state aside; returns whether it is anything new.
+    ///
+    /// The machine tells of each provider that a service has missed until then, so in a large graph
+    /// this is what a start does most often.
+    fn adopt(&self, facts: &mut Facts, id: ServiceId) -> bool {
+        let machine = &self.machine;
+        let told = (machine.is_ready(id), machine.desired(id), machine.is_completed(id));
+        let is_other = told != (facts.ready, facts.desired, facts.completed);
+        (facts.ready, facts.desired, facts.completed) = told;
+        facts.expect(|| self.waiting_on(id), self.restart_info(id)) || is_other
     }
 
     /// Whom a service waits for.
@@ -209,7 +212,7 @@ impl Supervisor {
         let generation = cell.generation();
         tracing::info!(
             target: "processpype", service = %cell.name(), generation = generation.0,
-            "{cause}{}", message.map_or(String::new(), |text| format!(": {text}"))
+            "{cause}{}", Detail(message)
         );
         self.append(Event {
             generation: Some(generation),
@@ -249,7 +252,7 @@ impl Supervisor {
         super::log_failure(cell, generation, failure, "a request failed");
         self.append(Event {
             generation: Some(generation),
-            message: Some(Arc::from(failure.public.as_str())),
+            message: Some(Arc::clone(&failure.public)),
             ..self.event(EventKind::HandlerPanic, Some(id), "panic")
         });
     }
@@ -311,29 +314,25 @@ impl Supervisor {
     }
 
     /// Returns the public text of a service's failure.
-    pub(super) fn failure_text(&self, id: ServiceId, kind: ErrorKind) -> String {
+    pub(super) fn failure_text(&self, id: ServiceId, kind: ErrorKind) -> Arc<str> {
         let failure = self.services[id.index()].failure.as_ref();
         match failure.filter(|failure| failure.kind == kind) {
-            Some(failure) => failure.public.clone(),
-            None => self.plain_text(id, kind),
+            Some(failure) => Arc::clone(&failure.public),
+            None => self.plain_text(id, kind).into(),
         }
     }
 
     /// Publishes the status of a service: what the machine knows, and what `change` adds.
     pub(super) fn update(&mut self, id: ServiceId, change: impl FnOnce(&mut Facts)) {
-        let (machine, restart) = (&self.machine, self.restart_info(id));
         self.cells[id.index()].update(|facts| {
-            facts.ready = machine.is_ready(id);
-            facts.desired = machine.desired(id);
-            facts.completed = machine.is_completed(id);
-            if !facts.has_prospects(&mut self.waiting_on(id), restart) {
-                facts.change(|rare| {
-                    rare.waiting_on = self.waiting_on(id).cloned().collect();
-                    rare.restart = restart;
-                });
-            }
+            self.adopt(facts, id);
             change(facts);
         });
+        self.note_update(id);
+    }
+
+    /// Something that a status shows has changed.
+    fn note_update(&mut self, id: ServiceId) {
         self.shared.bump();
         self.has_touched = true;
         if self.machine.state(id) == ServiceState::Running {
@@ -353,6 +352,11 @@ impl Supervisor {
         cause: &'static str,
     ) -> Event {
         let (operation, actor) = id.and_then(|id| self.part_of(id, None)).unzip();
+        Event { operation, actor, ..self.plain_event(kind, id, cause) }
+    }
+
+    /// An event that nobody is known to have made happen.
+    fn plain_event(&self, kind: EventKind, id: Option<ServiceId>, cause: &'static str) -> Event {
         Event {
             seq: 0,
             time: self.clock.now(),
@@ -362,14 +366,14 @@ impl Supervisor {
             from: None,
             to: None,
             cause,
-            actor,
-            operation,
+            actor: None,
+            operation: None,
             message: None,
         }
     }
 
-    /// Returns the failure that a transition is about.
-    fn failure_of(&self, change: Change) -> Option<Arc<ErrorInfo>> {
+    /// Returns the failure that a transition is about, and its text.
+    fn failure_of(&self, change: Change) -> Option<(Arc<ErrorInfo>, Arc<str>)> {
         let kind = match change.cause {
             Cause::Exit(Exit::Failed(kind)) => kind,
             Cause::Deadline(processpype_core::Timer::Start) => ErrorKind::StartTimeout,
@@ -378,14 +382,15 @@ impl Supervisor {
             Cause::Exit(_) => self.services[change.service.index()].failure.as_ref()?.kind,
             _ => return None,
         };
-        let message = self.failure_text(change.service, kind);
-        Some(Arc::new(ErrorInfo { message, kind, at: self.clock.now() }))
+        let text = self.failure_text(change.service, kind);
+        let info = ErrorInfo { message: text.as_ref().to_owned(), kind, at: self.clock.now() };
+        Some((Arc::new(info), text))
     }
 
     fn log_change(&self, change: Change, failure: Option<&ErrorInfo>, detail: Option<&str>) {
         let name = self.cells[change.service.index()].name();
         let generation = change.generation.0;
-        let detail = detail.map_or(String::new(), |detail| format!(": {detail}"));
+        let detail = Detail(detail);
         let cause = change.cause.as_str();
         match change.to {
             ServiceState::Error if !self.is_told(change.service, failure) => tracing::error!(
@@ -412,6 +417,20 @@ impl Supervisor {
     fn is_told(&self, id: ServiceId, failure: Option<&ErrorInfo>) -> bool {
         let kept = self.services[id.index()].failure.as_ref().map(|kept| kept.kind);
         failure.is_some_and(|failure| kept == Some(failure.kind))
+    }
+}
+
+/// What a line of the log says after its first word, if there is more to say.
+///
+/// Not a text: most lines are of levels that nobody listens to.
+struct Detail<'a>(Option<&'a str>);
+
+impl fmt::Display for Detail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(text) => write!(f, ": {text}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //!    a turn, each at most once; what an operator starts takes none. A turn that is taken by a
 //!    restart that is then cancelled is lost.
 
+use std::fmt::{self, Write as _};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,9 @@ use crate::clock::Timestamp;
 use crate::group::NamedGroup;
 use crate::status::RestartInfo;
 use crate::timers::Due;
+
+/// Room for what is mostly said about a restart, so that its text is written without growing.
+const TEXT_ROOM: usize = 48;
 
 /// What is known about the restarts of one service.
 #[derive(Debug, Default)]
@@ -84,7 +88,7 @@ impl GroupBudget {
     /// Says how much of the limit is used, if there is one and it is that of the members together.
     fn used(&self) -> Option<String> {
         let max = self.options.limit.max_restarts()?;
-        Some(format!("restart {} of {max} of group `{}`", self.history.counted(), self.name))
+        Some(format!(", restart {} of {max} of group `{}`", self.history.counted(), self.name))
     }
 }
 
@@ -171,8 +175,7 @@ impl Supervisor {
         let mut group = group.map(|group| &mut self.groups[group]);
         let of_group =
             group.as_mut().map(|group| group.history.record(now.0, None, &group.options));
-        let used = group.and_then(|group| group.used());
-        let used = used.map_or(String::new(), |used| format!(", {used}"));
+        let used = group.and_then(|group| group.used()).unwrap_or_default();
         failures.group_gave_up = of_group == Some(Verdict::Exhausted);
         if failures.group_gave_up {
             verdict = Verdict::Exhausted;
@@ -181,7 +184,9 @@ impl Supervisor {
             Verdict::Again { attempt } => {
                 let delay = options.backoff.delay(attempt, self.chance.next());
                 self.restart_after(id, generation, delay);
-                let text = format!("{}{used}, in {}", numbered(attempt, &options), seconds(delay));
+                let (number, delay) = (numbered(attempt, &options), seconds(delay));
+                let mut text = String::with_capacity(TEXT_ROOM);
+                let _ = write!(text, "{number}{used}, in {delay}");
                 self.tell_restart(id, "restart-scheduled", &text);
             }
             // Not within this input: the machine is still telling what followed from it.
@@ -328,18 +333,63 @@ fn gave_up(options: &RestartOptions) -> String {
     }
 }
 
-fn numbered(attempt: u32, options: &RestartOptions) -> String {
-    match options.limit.max_restarts() {
-        Some(max) if attempt <= max => format!("attempt {attempt} of {max}"),
-        _ => format!("attempt {attempt}"),
+fn numbered(attempt: u32, options: &RestartOptions) -> Numbered {
+    Numbered { attempt, max: options.limit.max_restarts().filter(|max| attempt <= *max) }
+}
+
+/// Which attempt it is, and of how many.
+struct Numbered {
+    attempt: u32,
+    max: Option<u32>,
+}
+
+impl fmt::Display for Numbered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attempt {}", self.attempt)?;
+        self.max.map_or(Ok(()), |max| write!(f, " of {max}"))
     }
 }
 
-/// Seconds with one digit where a tenth matters.
-pub(crate) fn seconds(time: Duration) -> String {
-    if time >= Duration::from_secs(10) {
-        format!("{:.0} s", time.as_secs_f64())
-    } else {
-        format!("{:.1} s", time.as_secs_f64())
+/// Shows seconds, with one digit where a tenth matters.
+pub(crate) fn seconds(time: Duration) -> Seconds {
+    Seconds(time)
+}
+
+/// A time, as it is told to people.
+///
+/// In whole numbers, which cost less to write than a fraction: each restart in a storm tells one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = self.0.as_millis();
+        if self.0 >= Duration::from_secs(10) {
+            write!(f, "{} s", (milliseconds + 500) / 1000)
+        } else {
+            let tenths = (milliseconds + 50) / 100;
+            write!(f, "{}.{} s", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_with_a_tenth_where_that_matters() {
+        for (milliseconds, text) in [
+            (0, "0.0 s"),
+            (49, "0.0 s"),
+            (50, "0.1 s"),
+            (1_000, "1.0 s"),
+            (9_949, "9.9 s"),
+            (9_999, "10.0 s"),
+            (10_000, "10 s"),
+            (90_500, "91 s"),
+        ] {
+            assert_eq!(seconds(Duration::from_millis(milliseconds)).to_string(), text);
+        }
     }
 }

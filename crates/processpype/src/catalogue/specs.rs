@@ -22,6 +22,7 @@ use crate::framework_keys;
 use crate::hang;
 use crate::problems::Problems;
 use crate::settings::{DefaultsSection, FRAMEWORK_KEYS, ServiceKeys};
+use crate::short;
 
 /// What code says about one service, or about the instances of one kind.
 #[derive(Clone, Debug)]
@@ -189,7 +190,10 @@ fn split(section: &Section, is_declared: bool, problems: &mut Problems) -> Split
         true => !section.exists(),
         false => written.names().eq(["kind"]),
     };
-    let keys = if says_nothing { ServiceKeys::default() } else { problems.keep(written.read()) };
+    let keys = match says_nothing {
+        true => ServiceKeys::default(),
+        false => problems.keep(short::read(&written, &mut Vec::new())),
+    };
     Split { keys, own }
 }
 
