@@ -160,10 +160,10 @@ impl Asked {
     }
 
     /// Begins to answer as the service does whose name stands there.
-    fn pass(self, visitor: Visitor, request: Request, name: Range<usize>) -> Answering {
-        let admitted = AssertUnwindSafe(|| self.admit(visitor, request, &name));
+    fn pass(self, visitor: Visitor, mut request: Request, name: Range<usize>) -> Answering {
+        let admitted = AssertUnwindSafe(|| self.admit(visitor, &mut request, &name));
         let answer = match catch_unwind(admitted) {
-            Ok((routed, Ok((mounted, request)))) => {
+            Ok((routed, Ok(mounted))) => {
                 let answering = Box::pin(mounted.call(request));
                 let routed = Some(routed);
                 return Answering::Services(Passing { asked: self, name, routed, answering });
@@ -177,9 +177,9 @@ impl Asked {
     fn admit(
         &self,
         visitor: Visitor,
-        request: Request,
+        request: &mut Request,
         name: &Range<usize>,
-    ) -> (Routed, Result<(Arc<Mounted>, Request), Problem>) {
+    ) -> (Routed, Result<Arc<Mounted>, Problem>) {
         let control = self.control.as_ref();
         let (own, name) = (name.end, &self.uri.path()[name.clone()]);
         let mounted = control.manager.mounted(name);

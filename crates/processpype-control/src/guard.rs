@@ -173,7 +173,10 @@ fn number(digits: &[u8]) -> Option<u32> {
 fn is_plain(authority: &Authority) -> bool {
     match authority.as_str().strip_prefix(authority.host()) {
         Some("" | ":") => true,
-        Some(_) => authority.port_u16().is_some(),
+        // The library takes `+80` for a port.
+        Some(port) => {
+            port[1..].bytes().all(|digit| digit.is_ascii_digit()) && authority.port_u16().is_some()
+        }
         // A user stands before the host.
         None => false,
     }
@@ -297,6 +300,10 @@ mod tests {
             "localhost/x",
             "localhost:port",
             "localhost:99999",
+            "localhost:+80",
+            "127.0.0.1:+80",
+            "[::1]:+80",
+            "box.example:-1",
             "localhost:65536",
             "localhost:80:80",
             "localhost@evil.example",
@@ -378,6 +385,7 @@ mod tests {
             "",
             "http://localhost:8080.evil",
             "http://user@localhost:8080",
+            "http://localhost:+8080",
         ] {
             from(origin, Some(Code::CrossOrigin));
         }

@@ -10,12 +10,14 @@ use std::ops::Range;
 use processpype_runtime::RESERVED_VERBS;
 
 /// Returns where in a target the name of the service stands whose own route it is, beyond doubt.
+///
+/// A target ends with the slice, or before a space.
 pub(crate) fn service(target: &[u8], prefix: &str) -> Option<Range<usize>> {
     let below = target.strip_prefix(prefix.as_bytes())?.strip_prefix(b"/services/")?;
     let in_name = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
     let end = below.iter().position(|byte| !in_name(byte)).filter(|end| *end > 0)?;
     let rest = below[end..].strip_prefix(b"/")?;
-    let ends = |byte: &u8| matches!(byte, b'/' | b'%' | b'?');
+    let ends = |byte: &u8| matches!(byte, b'/' | b'%' | b'?' | b' ');
     let first = rest.iter().position(ends).unwrap_or(rest.len());
     // A letter may be written as `%73`: whether the word is kept is the router's to say.
     let is_written_odd = rest.get(first) == Some(&b'%');
@@ -27,9 +29,9 @@ pub(crate) fn service(target: &[u8], prefix: &str) -> Option<Range<usize>> {
 
 /// Returns whether what begins with these bytes is a request for a service's own route.
 pub(crate) fn is_asked(bytes: &[u8], prefix: &str) -> bool {
-    let space = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b' ');
-    let Some(target) = space(bytes).map(|end| &bytes[end + 1..]) else { return false };
-    space(target).is_some_and(|end| service(&target[..end], prefix).is_some())
+    let Some(method) = bytes.iter().position(|byte| *byte == b' ') else { return false };
+    let target = &bytes[method + 1..];
+    service(target, prefix).is_some_and(|name| target[name.end..].contains(&b' '))
 }
 
 #[cfg(test)]

@@ -40,25 +40,28 @@ const LATER: u64 = 10;
 pub(crate) async fn pass(
     control: &Control,
     name: &str,
-    request: Request,
+    mut request: Request,
     caller: &Caller,
 ) -> Result<Response, Problem> {
     let mounted = control.manager.mounted(name);
     let path = request.uri().path();
     let own = path.len() - below_service(path, control.prefix()).unwrap_or("").len();
-    let (mounted, request) = admit(control, name, mounted, own, request, caller)?;
+    let mounted = admit(control, name, mounted, own, &mut request, caller)?;
     answered(control, name, mounted.call(request).await)
 }
 
 /// Lets a request through to its service, or says why not; the service's own path begins at `own`.
+///
+/// The request becomes what the service sees. It is changed in place: it is large, and would be
+/// copied at each step of the way.
 pub(crate) fn admit(
     control: &Control,
     name: &str,
     mounted: Option<Result<Arc<Mounted>, Unavailable>>,
     own: usize,
-    mut request: Request,
+    request: &mut Request,
     caller: &Caller,
-) -> Result<(Arc<Mounted>, Request), Problem> {
+) -> Result<Arc<Mounted>, Problem> {
     let access = match &mounted {
         Some(Ok(mounted)) => mounted.access(),
         // What it would say is not known now.
@@ -82,7 +85,8 @@ pub(crate) fn admit(
         Some(Err(unavailable)) => return Err(away(control, name, Some(&unavailable))),
         None => return Err(away(control, name, None)),
     };
-    Ok((mounted, inner(request, own, &control.settings.limits)?))
+    to_inner(request, own, &control.settings.limits)?;
+    Ok(mounted)
 }
 
 /// Makes of the service's answer what the client gets.
@@ -114,18 +118,17 @@ fn away(control: &Control, name: &str, unavailable: Option<&Unavailable>) -> Pro
 }
 
 /// Makes the request as the service sees it.
-fn inner(mut request: Request, own: usize, limits: &Limits) -> Result<Request, Problem> {
+fn to_inner(request: &mut Request, own: usize, limits: &Limits) -> Result<(), Problem> {
     *request.uri_mut() = inner_uri(request.uri(), own);
     // What the outer router knows about its own paths would confuse the service's.
     request.extensions_mut().clear();
     if request.body().is_end_stream() {
-        return Ok(request);
+        return Ok(());
     }
     check_length(request.headers(), limits.service_body_bytes)?;
-    Ok(request.map(|body| {
-        let limited = Limited::new(body, limits.service_body_bytes);
-        Body::new(Box::pin(TimeoutBody::new(limits.body_read_time, limited)))
-    }))
+    let limited = Limited::new(std::mem::take(request.body_mut()), limits.service_body_bytes);
+    *request.body_mut() = Body::new(Box::pin(TimeoutBody::new(limits.body_read_time, limited)));
+    Ok(())
 }
 
 /// Cuts off what comes before the service's own path; what is left is not decoded.

@@ -100,6 +100,7 @@ mod process;
 mod pulse;
 mod recorder;
 mod recovery;
+mod reserve;
 mod running;
 mod schema;
 mod server_limits;

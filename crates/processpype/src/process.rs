@@ -53,8 +53,8 @@ use crate::signals::{Hangups, Signals};
 const SERVICE_WORKERS_MIN: usize = 4;
 
 /// Up to how many services there is a thread for each: a few that block then take away only their
-/// own. Idle threads cost almost nothing; more would not help an application whose services block
-/// by the dozen.
+/// own. Those beyond the cores and [`SERVICE_WORKERS_MIN`] are in reserve until others are blocked.
+/// More would not help an application whose services block by the dozen.
 const SERVICE_WORKERS_EACH_MAX: usize = 16;
 
 /// How long after the deadline the main thread still waits for the supervisor's own last words.
@@ -356,7 +356,8 @@ fn warn_if_panics_abort() {
 fn build_runtimes(service_count: usize) -> std::io::Result<(Runtime, Pulse, Runtime)> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut builder = Builder::new_multi_thread();
-    let pulse = Pulse::of(&mut builder, service_workers(cores, service_count));
+    let workers = service_workers(cores, service_count);
+    let pulse = Pulse::of(&mut builder, workers, cores.max(SERVICE_WORKERS_MIN));
     let services = builder.thread_name("processpype-service").enable_all().build()?;
     let supervisor = Builder::new_current_thread().enable_all().build()?;
     Ok((services, pulse, supervisor))
