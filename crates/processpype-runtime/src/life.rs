@@ -194,12 +194,12 @@ impl Life {
         self.vitals.office()
     }
 
-    /// Asks the generation to stop by `by`. Supervisor only.
-    pub(crate) fn ask_to_stop(&self, by: Instant) {
+    /// Asks the generation to stop by `by`, now. Supervisor only.
+    pub(crate) fn ask_to_stop(&self, by: Instant, now: Instant) {
         let mut control = self.control();
         let end = control.end();
         end.stop_by.get_or_insert(by);
-        end.asked_at.get_or_insert_with(Instant::now);
+        end.asked_at.get_or_insert(now);
         drop(control);
         self.changed.ring();
     }

@@ -215,6 +215,15 @@ impl Vitals {
 
     pub(crate) fn enter(&self, stage: Stage) {
         let since = if stage.has_limit() { nanos(self.now()) } else { 0 };
+        self.enter_since(stage, since);
+    }
+
+    /// The same at a time that is known: a stage that has nothing to do is over when it begins.
+    pub(crate) fn enter_at(&self, stage: Stage, now: Instant) {
+        self.enter_since(stage, nanos(now.saturating_duration_since(self.office.opened)));
+    }
+
+    fn enter_since(&self, stage: Stage, since: u64) {
         let polled = self.stage.load(Relaxed) & POLLED_BIT;
         self.stage.store(since << SINCE_SHIFT | polled | stage as u64, Relaxed);
     }

@@ -16,12 +16,13 @@ impl Supervisor {
     /// Asks, with a deadline that closing may shorten.
     pub(super) fn ask_to_stop(&mut self, id: ServiceId, generation: Generation) {
         let timeout = self.services[id.index()].configured.options.stop_timeout;
-        let mut by = self.clock.instant() + timeout;
+        let now = self.clock.instant();
+        let mut by = now + timeout;
         if let Some(closing) = self.closing.services_by() {
             by = by.min(closing);
         }
         if let Some(life) = self.life(id, generation) {
-            life.ask_to_stop(by);
+            life.ask_to_stop(by, now);
             // Not left to the generation's task: it may be blocked.
             life.cell.cut(generation);
         }
