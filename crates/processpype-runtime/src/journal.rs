@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use processpype_core::{EventKind, Generation, OperationId, ServiceName, ServiceState};
-use tokio::sync::Notify;
 
+use crate::bell::{Bell, Ring as _};
 use crate::clock::Timestamp;
 
 /// How many events an application holds unless told otherwise.
@@ -101,7 +101,7 @@ pub struct Journal {
     /// In the order of [`EventKind::ALL`].
     counts: [AtomicU64; EventKind::ALL.len()],
     kept: usize,
-    appended: Notify,
+    appended: Bell,
 }
 
 // === impl Journal ===
@@ -110,7 +110,7 @@ impl Journal {
     pub(crate) fn new(kept: usize) -> Self {
         let (ring, last) = (Mutex::default(), AtomicU64::new(0));
         let counts = Default::default();
-        Self { ring, last, counts, kept: kept.max(1), appended: Notify::new() }
+        Self { ring, last, counts, kept: kept.max(1), appended: Bell::default() }
     }
 
     /// Returns how many events are held at most.
@@ -163,7 +163,7 @@ impl Journal {
         ring.push_back(placed(event, oldest));
         self.last.store(seq, Ordering::Release);
         drop(ring);
-        self.appended.notify_waiters();
+        self.appended.ring();
     }
 
     fn ring(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
@@ -212,17 +212,11 @@ impl Subscription {
     /// The future never resolves once the application has closed and every event was returned; put
     /// it in a `select!` with whatever ends the reader.
     pub async fn next(&mut self, limit: usize) -> EventPage {
-        loop {
-            let appended = self.journal.appended.notified();
-            let mut appended = std::pin::pin!(appended);
-            appended.as_mut().enable();
-            let page = self.journal.page(self.after, limit.max(1));
-            if let Some(newest) = page.events.last() {
-                self.after = newest.seq;
-                return page;
-            }
-            appended.await;
-        }
+        let (journal, after) = (&*self.journal, self.after);
+        let page = || Some(journal.page(after, limit.max(1))).filter(|it| !it.events.is_empty());
+        let page = journal.appended.until(|_| page()).await;
+        self.after = page.events.last().map_or(after, |newest| newest.seq);
+        page
     }
 }
 

@@ -28,9 +28,9 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::{ServiceName, ServiceState, Verb};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::bell::{Bell, Ring as _};
+use crate::bell::{Bell, Ring as _, TaskBell};
 use crate::cell::Cell;
 use crate::clock::{Clock, Timestamp};
 use crate::configuration::{ConfigBook, Configurer};
@@ -112,7 +112,7 @@ pub(crate) struct Shared {
     pub(crate) changed: Bell,
     /// What was asked of the whole application, as an [`Asked`]; 0 = nothing new.
     asked: AtomicU8,
-    asked_now: Notify,
+    asked_now: TaskBell,
 }
 
 /// What can be asked of an application as a whole. It does not go through the queue of commands,

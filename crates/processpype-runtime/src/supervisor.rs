@@ -43,6 +43,7 @@ mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use processpype_core::{
@@ -163,6 +164,11 @@ impl Supervisor {
         self.tell_unclean_end();
         self.step(Machine::boot);
         let shared = Arc::clone(&self.shared);
+        std::future::poll_fn(|cx| {
+            shared.asks(cx.waker());
+            Poll::Ready(())
+        })
+        .await;
         let mut has_handles = true;
         let mut batch = Vec::with_capacity(BATCH);
         let mut taken = 0;

@@ -106,15 +106,17 @@ pub(super) fn teardown<'a>(
         let life = &cx.life;
         life.cell.shut(life.generation);
         stopped.ended.tell(life);
+        let now = Instant::now();
         let by = (stopped.by)
             .or_else(|| life.stop_by())
-            .unwrap_or_else(|| Instant::now() + orders.configured.options.stop_timeout);
+            .unwrap_or_else(|| now + orders.configured.options.stop_timeout);
         let mut cut = stopped.cut;
         let mut ending = stopped.ended.into_ending();
         life.vitals.enter(Stage::Children);
-        cut.extend(end_children(life, by).await);
+        let (children, at) = end_children(life, by, now).await;
+        cut.extend(children);
         life.enter(Phase::Closing, by);
-        life.vitals.enter(Stage::Stop);
+        life.vitals.enter_at(Stage::Stop, at);
         let (in_time, failure) = stop(cx, &service, by).await;
         cut.extend((!in_time).then(|| "`stop` has not ended in time".to_owned()));
         life.enter(Phase::Closed, by);
@@ -149,22 +151,21 @@ async fn stop(
     (is_in_time, failure.map(Failure::of_stop))
 }
 
-/// Gives the children their time, then aborts them. Returns what is to be said if it came to that.
-async fn end_children(life: &Life, by: Instant) -> Option<String> {
-    let own_share = || {
-        let now = Instant::now();
-        now + by.saturating_duration_since(now).mul_f64(RUN_SHARE)
-    };
+/// Gives the children their time, then aborts them. Returns what is to be said if it came to that,
+/// and when it is over.
+async fn end_children(life: &Life, by: Instant, now: Instant) -> (Option<String>, Instant) {
+    let own_share = || now + by.saturating_duration_since(now).mul_f64(RUN_SHARE);
     let until = life.deadline().unwrap_or_else(own_share).min(by);
     life.enter(Phase::Stopping, until);
     if !life.has_children() {
-        return None;
+        return (None, now);
     }
     Box::pin(async move {
-        match in_time(until, life.children_ended()).await {
+        let cut = match in_time(until, life.children_ended()).await {
             Some(()) => None,
             None => Some(cut_children(life, by).await),
-        }
+        };
+        (cut, Instant::now())
     })
     .await
 }

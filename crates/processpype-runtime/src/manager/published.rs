@@ -7,13 +7,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::task::Waker;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::ServiceState;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{Asked, Shared};
-use crate::bell::Bell;
+use crate::bell::{Bell, Ring as _, TaskBell};
 use crate::configuration::ConfigBook;
 use crate::directory::{AtHand, Directory};
 use crate::host::Host;
@@ -53,25 +54,34 @@ impl Shared {
             settled: AtomicBool::new(false),
             changed: Bell::default(),
             asked: AtomicU8::new(0),
-            asked_now: Notify::new(),
+            asked_now: TaskBell::default(),
         }
     }
 
     /// Asks something of the whole application; the stronger wish counts.
     ///
-    /// Asking twice is asking once; a wake-up that is not awaited yet is kept.
+    /// Asking twice is asking once, and what is not looked at yet is kept.
     pub(super) fn ask(&self, asked: Asked) {
         self.asked.fetch_max(asked as u8, Ordering::AcqRel);
-        self.asked_now.notify_one();
+        self.asked_now.ring();
+    }
+
+    /// Makes the task that is polled the one that is woken when something is asked. The loop's own,
+    /// before it waits.
+    pub(crate) fn asks(&self, task: &Waker) {
+        self.asked_now.belongs_to(task);
     }
 
     /// Resolves when something was asked of the whole application.
-    pub(crate) async fn asked(&self) {
-        self.asked_now.notified().await;
+    pub(crate) fn asked(&self) -> impl Future<Output = ()> + '_ {
+        self.asked_now.until(|_| (self.asked.load(Ordering::Acquire) != 0).then_some(()))
     }
 
     /// Takes what was asked since the last look.
     pub(crate) fn take_asked(&self) -> Option<Asked> {
+        if self.asked.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
         match self.asked.swap(0, Ordering::AcqRel) {
             0 => None,
             1 => Some(Asked::Close),
