@@ -72,14 +72,16 @@ fn load(server: &Server, path: &str, body: Vec<u8>, time: Duration) -> Outcome {
     let (port, path, body) = (server.port, Arc::<str>::from(path), Arc::new(body));
     runtime.block_on(async {
         ask_for(port, &path, &body, WARM_UP).await?;
-        let used = server.used()?;
+        let (own, kernel) = server.used_apart()?;
         let mut times = ask_for(port, &path, &body, time).await?;
-        let used = server.used()? - used;
+        let (own_after, kernel_after) = server.used_apart()?;
+        let (own, kernel) = (own_after - own, kernel_after - kernel);
         let count = times.len() as f64;
         let at = |times: &mut Vec<f64>, share| Duration::from_secs_f64(quantile(times, share));
         Ok(vec![
             Figure::new("rate", "1/s", count / time.as_secs_f64()),
-            Figure::new("processor per request", "µs", used.as_secs_f64() * 1e6 / count),
+            Figure::new("processor per request", "µs", (own + kernel).as_secs_f64() * 1e6 / count),
+            Figure::new("of it in the kernel", "µs", kernel.as_secs_f64() * 1e6 / count),
             Figure::us("median", at(&mut times, 0.5)),
             Figure::us("p99", at(&mut times, 0.99)),
         ])

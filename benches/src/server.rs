@@ -132,12 +132,18 @@ impl Server {
 
     /// The time of processors that it has used so far.
     pub(crate) fn used(&self) -> Result<Duration, Failure> {
+        let (own, kernel) = self.used_apart()?;
+        Ok(own + kernel)
+    }
+
+    /// The same: its own, and what the kernel has used for it.
+    pub(crate) fn used_apart(&self) -> Result<(Duration, Duration), Failure> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // What follows the name, which may hold anything.
         let rest = stat.rsplit_once(')').ok_or("no such process")?.1;
-        let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
-        let ticks: u32 = ticks.sum::<Result<u32, _>>()?;
-        Ok(TICK * ticks)
+        let mut ticks = rest.split_whitespace().skip(11).map(str::parse::<u32>);
+        let mut next = || Ok::<_, Failure>(TICK * ticks.next().ok_or("no times are told")??);
+        Ok((next()?, next()?))
     }
 
     /// Its resident memory, in KiB: what is its own, and what it shares in parts.

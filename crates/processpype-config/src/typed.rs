@@ -279,6 +279,17 @@ impl De<'_, '_> {
         }
     }
 
+    /// The error for a value that cannot be what is asked for.
+    fn refused(self, expected: &dyn de::Expected) -> Error {
+        let unexpected = match &self.0.value {
+            Value::Scalar(_, Scalar::Null) => Unexpected::Unit,
+            Value::Scalar(text, _) => Unexpected::Str(text),
+            Value::Seq(_) => Unexpected::Seq,
+            Value::Map(_) => Unexpected::Map,
+        };
+        de::Error::invalid_type(unexpected, expected)
+    }
+
     /// Null, in whatever way it was written.
     fn is_nothing(self) -> bool {
         matches!(&self.0.value, Value::Scalar(_, Scalar::Null))
@@ -357,13 +368,19 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
         self.deserialize_any(visitor)
     }
 
+    /// From a map alone: the code for everything else that serde could give a struct would be made
+    /// for each type, and the schema has let only maps through.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.deserialize_any(visitor)
+        match &self.0.value {
+            Value::Map(entries) => visitor.visit_map(Entries { entries, next: 0 }),
+            Value::Scalar(..) | Value::Seq(_) => Err(self.refused(&visitor)),
+        }
+        .map_err(|error| self.0.locate(error))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -380,7 +397,7 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
             Value::Map(entries) if entries.len() == 1 => {
                 visitor.visit_enum(MapAccessDeserializer::new(Entries { entries, next: 0 }))
             }
-            Value::Map(_) | Value::Seq(_) => self.any(visitor),
+            Value::Map(_) | Value::Seq(_) => Err(self.refused(&visitor)),
         }
         .map_err(|error| self.0.locate(error))
     }

@@ -7,6 +7,7 @@
 //! 2. A timer is never cancelled: the machine ignores one that no longer matters. But nobody wakes
 //!    for one: at the front such a timer is dropped.
 //! 3. There are at most [`ROWS_MAX`] rows; what finds no place in one is in the heap.
+//! 4. Which timer is the first of all is known, and looked for only when that one is taken.
 //!
 //! # Why not tokio's timers
 //!
@@ -63,6 +64,7 @@ type Armed = (Instant, u64, Due);
 pub(crate) struct Timers {
     rows: Vec<Row>,
     heap: BinaryHeap<Reverse<Armed>>,
+    first: Option<(Place, Armed)>,
     armed: u64,
 }
 
@@ -87,18 +89,25 @@ impl Timers {
     pub(crate) fn arm(&mut self, now: Instant, after: Duration, due: Due) {
         let timer = (now + after, self.armed, due);
         self.armed += 1;
-        match self.row(after) {
-            Some(row) if row.timers.back().is_none_or(|last| *last < timer) => {
-                row.timers.push_back(timer);
+        let place = match self.row(after) {
+            Some(index) if self.rows[index].timers.back().is_none_or(|last| *last < timer) => {
+                self.rows[index].timers.push_back(timer);
+                Place::Row(index)
             }
-            _ => self.heap.push(Reverse(timer)),
+            _ => {
+                self.heap.push(Reverse(timer));
+                Place::Heap
+            }
+        };
+        if self.first.is_none_or(|(_, first)| timer < first) {
+            self.first = Some((place, timer));
         }
     }
 
     /// When the next one is due, without those that `is_late` says do not matter any more.
     pub(crate) fn next(&mut self, is_late: impl Fn(Due) -> bool) -> Option<Instant> {
         loop {
-            let (place, (at, _, due)) = self.first()?;
+            let (place, (at, _, due)) = self.first?;
             if !is_late(due) {
                 return Some(at);
             }
@@ -108,7 +117,7 @@ impl Timers {
 
     /// Takes the first that is due.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
-        let (place, (at, _, due)) = self.first()?;
+        let (place, (at, _, due)) = self.first?;
         (at <= now).then(|| {
             self.take(place);
             due
@@ -116,36 +125,40 @@ impl Timers {
     }
 
     /// The row of this length; a new one, if there is a place for it.
-    fn row(&mut self, after: Duration) -> Option<&mut Row> {
+    fn row(&mut self, after: Duration) -> Option<usize> {
         let found = self.rows.iter().position(|row| row.after == after);
-        let free = || self.rows.iter().position(|row| row.timers.is_empty());
-        match found.or_else(|| (self.rows.len() >= ROWS_MAX).then(free).flatten()) {
-            Some(index) => self.rows[index].after = after,
-            None if self.rows.len() < ROWS_MAX => {
-                self.rows.push(Row { after, timers: VecDeque::new() });
-            }
-            None => return None,
+        if found.is_some() {
+            return found;
         }
-        self.rows.iter_mut().find(|row| row.after == after)
+        if self.rows.len() < ROWS_MAX {
+            self.rows.push(Row { after, timers: VecDeque::new() });
+            return Some(self.rows.len() - 1);
+        }
+        let free = self.rows.iter().position(|row| row.timers.is_empty())?;
+        self.rows[free].after = after;
+        Some(free)
     }
 
-    fn first(&self) -> Option<(Place, Armed)> {
+    fn find_first(&self) -> Option<(Place, Armed)> {
         let front = |(index, row): (usize, &Row)| Some((Place::Row(index), *row.timers.front()?));
         let rows = self.rows.iter().enumerate().filter_map(front);
         let heap = self.heap.peek().map(|Reverse(timer)| (Place::Heap, *timer));
         rows.chain(heap).min_by_key(|(_, timer)| *timer)
     }
 
+    /// Takes the first, which waits there.
     fn take(&mut self, place: Place) {
-        let Place::Row(index) = place else {
-            self.heap.pop();
-            return;
-        };
-        let timers = &mut self.rows[index].timers;
-        timers.pop_front();
-        if timers.is_empty() && timers.capacity() > ROW_KEEPS {
-            *timers = VecDeque::new();
+        match place {
+            Place::Heap => drop(self.heap.pop()),
+            Place::Row(index) => {
+                let timers = &mut self.rows[index].timers;
+                timers.pop_front();
+                if timers.is_empty() && timers.capacity() > ROW_KEEPS {
+                    *timers = VecDeque::new();
+                }
+            }
         }
+        self.first = self.find_first();
     }
 }
 
@@ -177,6 +190,33 @@ mod tests {
             assert_eq!(timers.pop_due(at), Some(due(number as u32)));
         }
         assert_eq!(timers.next(|_| false), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_any_order_the_first_is_the_first() {
+        let begin = Instant::now();
+        for seed in 1..200_u64 {
+            let (mut timers, mut now, mut chance) = (Timers::default(), begin, seed);
+            let mut model = std::collections::BTreeSet::new();
+            let mut draw = |most: u64| {
+                // Knuth's constants for a linear congruential generator.
+                chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (chance >> 33) % most
+            };
+            for number in 0..100 {
+                let after = SECOND * draw(12) as u32;
+                timers.arm(now, after, due(number));
+                model.insert((now + after, number));
+                now += SECOND * draw(3) as u32;
+                for _ in 0..draw(3) {
+                    let first = model.first().copied().filter(|(at, _)| *at <= now);
+                    assert_eq!(timers.pop_due(now), first.map(|(_, number)| due(number)));
+                    first.map(|first| model.remove(&first));
+                }
+                let first = model.first().map(|(at, _)| *at);
+                assert_eq!(timers.next(|_| false), first, "seed {seed}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

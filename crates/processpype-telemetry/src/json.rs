@@ -9,7 +9,10 @@
 
 use std::fmt::Write as _;
 
-use crate::{config::Level, layout::Head};
+use crate::{
+    config::Level,
+    layout::{Head, is_plain},
+};
 
 /// Digits of the second's fraction: microseconds.
 pub(crate) const DIGITS: u32 = 6;
@@ -65,9 +68,14 @@ pub(crate) fn field(out: &mut String, name: &str, value: &str, bare: bool) {
 
 /// Writes `text` as it stands between the quotes of a JSON string.
 pub(crate) fn escape(out: &mut String, text: &str) {
+    let stands = |byte: u8| (byte >= 0x20) & (byte != b'"') & (byte != b'\\');
+    if is_plain(text, stands) {
+        out.push_str(text);
+        return;
+    }
     let mut shown = 0;
     for (at, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if stands(byte) {
             continue;
         }
         // The byte is ASCII, so that both slices end at a character.

@@ -48,6 +48,15 @@ pub(crate) enum Kind {
     Written,
 }
 
+/// Whether every byte of `text` is `plain`. Nearly all texts are, so that nobody looks at each
+/// byte by itself.
+pub(crate) fn is_plain(text: &str, plain: impl Fn(u8) -> bool) -> bool {
+    // Without a way out of a chunk, the compiler looks at all of its bytes at once.
+    let all = |chunk: &[u8]| chunk.iter().fold(true, |all, byte| all & plain(*byte));
+    let (chunks, rest) = text.as_bytes().as_chunks::<16>();
+    chunks.iter().all(|chunk| all(chunk)) && all(rest)
+}
+
 /// How many records `bytes` begins, whatever their format.
 pub(crate) fn records(bytes: &[u8]) -> u64 {
     let later = bytes.windows(2).filter(|pair| pair[0] == b'\n' && pair[1] != b' ').count();
@@ -108,6 +117,19 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_byte_anywhere_makes_a_text_not_plain() {
+        for length in 0..50 {
+            let plain = "x".repeat(length);
+            assert!(is_plain(&plain, |byte| byte == b'x'), "{length}");
+            for at in 0..length {
+                let mut other = plain.clone();
+                other.replace_range(at..=at, "y");
+                assert!(!is_plain(&other, |byte| byte == b'x'), "{at} of {length}");
+            }
+        }
+    }
 
     #[test]
     fn records_are_counted_by_their_beginnings() {

@@ -8,11 +8,14 @@
 //!    module but the line breaks and colours that it sets itself.
 //! 3. Without colours the same line has the same text.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::{config::Level, layout::Head};
+use crate::{
+    config::Level,
+    layout::{Head, is_plain},
+};
 
 /// Digits of the second's fraction: milliseconds.
 pub(crate) const DIGITS: u32 = 3;
@@ -40,15 +43,18 @@ pub(crate) fn line(
     fields: &str,
 ) {
     let level = Level::from(head.level);
-    palette.paint(out, FAINT, format_args!("{}", head.time));
+    palette.paint(out, FAINT, |out| out.push_str(head.time));
     out.push(' ');
-    palette.paint(out, style_of(level), format_args!("{}", Shout(level)));
+    palette.paint(out, style_of(level), |out| out.push_str(shout(level)));
     out.push(' ');
     if let Some(service) = head.service {
-        palette.paint(out, SERVICE, format_args!("{}", Label(service, head.generation)));
+        palette.paint(out, SERVICE, |out| label(out, service, head.generation));
         out.push(' ');
     }
-    palette.paint(out, FAINT, format_args!("{}:", head.target));
+    palette.paint(out, FAINT, |out| {
+        out.push_str(head.target);
+        out.push(':');
+    });
     for part in [message, fields] {
         if !part.is_empty() {
             out.push(' ');
@@ -63,19 +69,22 @@ pub(crate) fn field(out: &mut String, palette: Palette, name: &str, value: &str,
     if !out.is_empty() {
         out.push(' ');
     }
-    palette.paint(out, FAINT, format_args!("{name}="));
+    palette.paint(out, FAINT, |out| {
+        out.push_str(name);
+        out.push('=');
+    });
     if quote && !is_word(value) {
         out.push('"');
-        escape(out, value, |c| c == '"' || c == '\\', "\\n");
+        escape(out, value, true, "\\n");
         out.push('"');
     } else {
-        escape(out, value, |_| false, "\\n");
+        escape(out, value, false, "\\n");
     }
 }
 
 /// Writes a message: its line breaks continue the record.
 pub(crate) fn message(out: &mut String, text: &str) {
-    escape(out, text.trim_end_matches('\n'), |_| false, CONTINUATION);
+    escape(out, text.trim_end_matches('\n'), false, CONTINUATION);
 }
 
 /// Whether `text` reads as one word behind `name=`.
@@ -83,8 +92,14 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| !c.is_whitespace() && !matches!(c, '"' | '=' | '\\'))
 }
 
-/// Writes `text` with what a terminal might obey escaped, and what `also` names.
-fn escape(out: &mut String, text: &str, also: impl Fn(char) -> bool, newline: &str) {
+/// Writes `text` with what a terminal might obey escaped, and, between quotes, those too.
+fn escape(out: &mut String, text: &str, is_quoted: bool, newline: &str) {
+    let also = |c| is_quoted && matches!(c, '"' | '\\');
+    let stands = |byte: u8| (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\');
+    if is_plain(text, stands) {
+        out.push_str(text);
+        return;
+    }
     let mut shown = 0;
     for (at, c) in text.char_indices() {
         if !(is_unsafe(c) || also(c)) {
@@ -122,51 +137,41 @@ fn style_of(level: Level) -> Style {
     }
 }
 
-/// A level in capitals, five columns wide.
-struct Shout(Level);
-
-/// A service and its generation, `counter#3`.
-struct Label<'a>(&'a str, Option<u64>);
-
 // === impl Palette ===
 
 impl Palette {
-    /// Writes `text` in `style`, if there are colours.
-    fn paint(self, out: &mut String, style: Style, text: fmt::Arguments<'_>) {
-        // Writing to a String does not fail.
-        let _ = match self {
-            Self::Plain => out.write_fmt(text),
-            Self::Ansi => write!(out, "{style}{text}{style:#}"),
-        };
-    }
-}
-
-// === impl Shout ===
-
-impl fmt::Display for Shout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Level::Off => "  OFF",
-            Level::Error => "ERROR",
-            Level::Warn => " WARN",
-            Level::Info => " INFO",
-            Level::Debug => "DEBUG",
-            Level::Trace => "TRACE",
-        })
-    }
-}
-
-// === impl Label ===
-
-impl fmt::Display for Label<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut name = String::new();
-        escape(&mut name, self.0, |_| false, "\\n");
-        f.write_str(&name)?;
-        match self.1 {
-            Some(generation) => write!(f, "#{generation}"),
-            None => Ok(()),
+    /// Writes what `text` writes in `style`, if there are colours.
+    fn paint(self, out: &mut String, style: Style, text: impl FnOnce(&mut String)) {
+        match self {
+            Self::Plain => text(out),
+            Self::Ansi => {
+                // Writing to a String does not fail.
+                let _ = write!(out, "{style}");
+                text(out);
+                let _ = write!(out, "{style:#}");
+            }
         }
+    }
+}
+
+/// A level in capitals, five columns wide.
+fn shout(level: Level) -> &'static str {
+    match level {
+        Level::Off => "  OFF",
+        Level::Error => "ERROR",
+        Level::Warn => " WARN",
+        Level::Info => " INFO",
+        Level::Debug => "DEBUG",
+        Level::Trace => "TRACE",
+    }
+}
+
+/// Writes a service and its generation, `counter#3`.
+fn label(out: &mut String, service: &str, generation: Option<u64>) {
+    escape(out, service, false, "\\n");
+    if let Some(generation) = generation {
+        // Writing to a String does not fail.
+        let _ = write!(out, "#{generation}");
     }
 }
 

@@ -52,8 +52,12 @@ use crate::signals::{Hangups, Signals};
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
 
+/// The fewest of them that are at work while none is blocked, so that one that blocks stops nobody.
+const SERVICE_WORKERS_AT_WORK_MIN: usize = 2;
+
 /// Up to how many services there is a thread for each: a few that block then take away only their
-/// own. Those beyond the cores and [`SERVICE_WORKERS_MIN`] are in reserve until others are blocked.
+/// own. Those beyond the cores and [`SERVICE_WORKERS_AT_WORK_MIN`] are in reserve until others are
+/// blocked.
 /// More would not help an application whose services block by the dozen.
 const SERVICE_WORKERS_EACH_MAX: usize = 16;
 
@@ -357,7 +361,7 @@ fn build_runtimes(service_count: usize) -> std::io::Result<(Runtime, Pulse, Runt
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut builder = Builder::new_multi_thread();
     let workers = service_workers(cores, service_count);
-    let pulse = Pulse::of(&mut builder, workers, cores.max(SERVICE_WORKERS_MIN));
+    let pulse = Pulse::of(&mut builder, workers, cores.max(SERVICE_WORKERS_AT_WORK_MIN));
     let services = builder.thread_name("processpype-service").enable_all().build()?;
     let supervisor = Builder::new_current_thread().enable_all().build()?;
     Ok((services, pulse, supervisor))

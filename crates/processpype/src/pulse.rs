@@ -95,8 +95,12 @@ impl Pulse {
                 // Whoever is woken takes the driver with it when it has nothing to do and parks
                 // again.
                 services.spawn(async {});
-                let blocked = watch.blocked().saturating_sub(reserve.count());
-                reserve.keep(spare.saturating_sub(blocked));
+                let (waiting, still) = (reserve.count(), watch.blocked());
+                let blocked = still.saturating_sub(waiting);
+                // If nobody is left to work, those behind the next ones that block must not wait
+                // for yet another pulse.
+                let is_anybody_left = still < *workers;
+                reserve.keep(if is_anybody_left { spare.saturating_sub(blocked) } else { 0 });
             }
         }
     }

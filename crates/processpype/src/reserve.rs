@@ -2,8 +2,8 @@
 //!
 //! Services have more threads than there are cores, so that some may block. Work that is there for
 //! a moment wakes one of tokio's workers after the other, each of which looks for it with all the
-//! others: with sixteen of them on two cores a request cost two and a half times as many calls of
-//! the kernel to wake threads as with four. So the spare ones wait, and are let go, once and for
+//! others: with sixteen of them on two cores a request cost nine times as many calls of the kernel
+//! to wake threads as with two. So the spare ones wait, and are let go, once and for
 //! all, when as many others stay in one poll from one look to the next.
 //!
 //! # Invariants

@@ -439,3 +439,37 @@ fn variables_reach_keys_in_camel_case() {
     let strict: Strict = document.section(&["services", "s"]).read().unwrap();
     assert_eq!(strict.max_size.map(std::num::NonZero::get), Some(9));
 }
+
+#[test]
+fn where_the_schema_takes_anything_a_struct_is_read_from_a_map_alone() {
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Outer {
+        #[schemars(with = "serde_json::Value")]
+        inner: Inner,
+        #[schemars(with = "serde_json::Value")]
+        word: Word,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        a: u8,
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    enum Word {
+        Yes,
+    }
+    let read = |inner: &str, word: &str| {
+        let text = format!("inner: {inner}\nword: {word}\n");
+        let document = Loader::new().text("a.yaml", Format::Yaml, text).load().expect("YAML");
+        document.root().read::<Outer>()
+    };
+    let outer = read("{a: 1}", "Yes").expect("both fit");
+    assert_eq!((outer.inner.a, outer.word), (1, Word::Yes));
+    for inner in ["[1]", "17", "text", "[]"] {
+        let told = read(inner, "Yes").expect_err("it is no map").to_string();
+        assert!(told.contains("`inner`: ") && told.contains("expected struct Inner"), "{told}");
+    }
+    for word in ["[Yes]", "{Yes: , No: }", "{}"] {
+        let told = read("{a: 1}", word).expect_err("it is no word").to_string();
+        assert!(told.contains("`word`: ") && told.contains("expected enum Word"), "{told}");
+    }
+}
