@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use axum::extract::Query as AxumQuery;
 use axum::http::Uri;
 use processpype_api::{Code, Fault, Problem};
 use processpype_config::{HumanDuration, nearest};
@@ -23,11 +22,9 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn of(uri: &Uri) -> Self {
-        let (left, faults) = match AxumQuery::<Vec<(String, String)>>::try_from_uri(uri) {
-            Ok(AxumQuery(pairs)) => (pairs, Vec::new()),
-            Err(_) => (Vec::new(), vec![Fault::new("", "the query cannot be read")]),
-        };
-        Self { left, known: Vec::new(), faults }
+        // Whatever it is, it can be read so: what is no text becomes replacement characters.
+        let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        Self { left: pairs.into_owned().collect(), known: Vec::new(), faults: Vec::new() }
     }
 
     /// Takes the text of `name`.
