@@ -60,7 +60,17 @@ const CONFINED: &[Confined] = &[
 const SPAWNING_METHODS: &[&str] = &[". spawn (", ". spawn_blocking (", ". spawn_local ("];
 
 /// Types that make a `static` mutable.
-const MUTABLE: &[&str] = &["Mutex", "RwLock", "OnceLock", "OnceCell", "Cell", "RefCell", "ArcSwap"];
+const MUTABLE: &[&str] = &[
+    "Mutex",
+    "RwLock",
+    "OnceLock",
+    "OnceCell",
+    "OnceBox",
+    "ThreadLocal",
+    "Cell",
+    "RefCell",
+    "ArcSwap",
+];
 
 /// Crates that are pure: invariant 1 of ARCHITECTURE.md.
 const PURE: &[&str] = &["processpype-core"];
@@ -251,6 +261,8 @@ mod tests {
         check(path, "static A: std::sync::Mutex<u8> = b();", Rule::Static, "Mutex");
         check(path, "fn f() { static A: AtomicU64 = b(); }", Rule::Static, "AtomicU64");
         check(path, "thread_local! { static A: Cell<u8> = b(); }", Rule::Static, "Cell");
+        check(path, "static A: OnceBox<u8> = b();", Rule::Static, "OnceBox");
+        check(path, "static A: ThreadLocal<u8> = b();", Rule::Static, "ThreadLocal");
         let hook = "thread_local! { static A: RefCell<u8> = b(); }";
         assert_eq!(found("crates/processpype-runtime/src/panic.rs", hook), NONE);
         assert_eq!(found(path, "static A: &str = b; fn f(a: &'static Mutex<u8>) {}"), NONE);

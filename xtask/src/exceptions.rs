@@ -70,6 +70,11 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
         under: "crates/processpype-runtime/src/panic.rs",
         reason: "a panic hook can hand its record to the catcher only through the thread it is on",
     },
+    Permission {
+        rule: Rule::Static,
+        under: "crates/processpype-runtime/src/directory/at_hand.rs",
+        reason: "only the thread itself can know that it ends",
+    },
 ];
 
 /// Debts. Empty is best.

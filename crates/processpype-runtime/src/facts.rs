@@ -50,7 +50,7 @@ struct Ended {
 /// What few services have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rare {
-    pub(crate) waiting_on: Vec<ServiceName>,
+    waiting_on: Vec<ServiceName>,
     pub(crate) restart: Option<RestartInfo>,
     pub(crate) error: Option<Arc<ErrorInfo>>,
     pub(crate) last_error: Option<Arc<ErrorInfo>>,
@@ -92,9 +92,9 @@ impl Facts {
 
     /// Takes over for whom it waits, and by what it comes back; returns whether it is anything new.
     ///
-    /// Both are compared before they are written: nearly all services wait for nobody. A list that
-    /// has become another one is written where the old one was: a service with many providers has
-    /// as many of them until it starts.
+    /// Both are compared before they are written: nearly all services wait for nobody. Of a list
+    /// that has become another one only what differs is written: a service with many providers has
+    /// one less at a time until it starts.
     pub(crate) fn expect<'a, I: Iterator<Item = &'a ServiceName>>(
         &mut self,
         waiting_on: impl Fn() -> I,
@@ -107,8 +107,7 @@ impl Facts {
         if !is_known {
             self.change(|rare| {
                 rare.restart = restart;
-                rare.waiting_on.clear();
-                rare.waiting_on.extend(waiting_on().cloned());
+                rare.wait_for(waiting_on());
             });
         }
         !is_known
@@ -193,6 +192,22 @@ impl Facts {
 // === impl Rare ===
 
 impl Rare {
+    /// Becomes the list of these, in their order.
+    ///
+    /// What stays stays where it is. In the worst case, an order that is turned round, it takes a
+    /// step for each pair; the order of providers does not change.
+    fn wait_for<'a, I: Iterator<Item = &'a ServiceName>>(&mut self, missed: I) {
+        let (list, mut kept) = (&mut self.waiting_on, 0);
+        for name in missed {
+            match list[kept..].iter().position(|known| known == name) {
+                Some(gone) => drop(list.drain(kept..kept + gone)),
+                None => list.insert(kept, name.clone()),
+            }
+            kept += 1;
+        }
+        list.truncate(kept);
+    }
+
     fn is_empty(&self) -> bool {
         let Self { waiting_on, restart, error, last_error, degraded, metadata, acted } = self;
         waiting_on.is_empty()
@@ -208,6 +223,8 @@ impl Rare {
 #[cfg(test)]
 mod tests {
     use processpype_core::Exit;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -221,6 +238,27 @@ mod tests {
         facts.clear();
         facts.change(|_| {});
         assert!(facts.rare().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_becomes_the_other_one(lists in vec(vec(0_usize..8, 0..8), 1..6)) {
+            let names: Vec<ServiceName> =
+                (0..8).map(|i| ServiceName::new(&format!("s{i}")).unwrap()).collect();
+            let mut facts = Facts::initial(Timestamp(1));
+            let mut before = Vec::new();
+            for mut list in lists {
+                let mut seen = std::collections::HashSet::new();
+                list.retain(|id| seen.insert(*id));
+                let waiting_on = || list.iter().map(|place| &names[*place]);
+                let is_new = facts.expect(waiting_on, None);
+                prop_assert_eq!(is_new, list != before);
+                let status = facts.status(names[0].clone(), "test".into(), None);
+                prop_assert!(status.waiting_on.iter().eq(waiting_on()));
+                prop_assert_eq!(facts.rare().is_some(), !list.is_empty());
+                before = list;
+            }
+        }
     }
 
     #[test]

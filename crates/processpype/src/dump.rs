@@ -28,34 +28,60 @@ const EVENTS: usize = 20;
 /// How long the supervisor has to show that it takes orders.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Answers SIGUSR1 for as long as the process lives, on a thread of its own.
+/// SIGUSR1 is listened for: it is kept until it is answered.
 #[cfg(unix)]
-pub(crate) fn watch(manager: Manager) -> std::io::Result<()> {
+pub(crate) struct Listening {
+    runtime: tokio::runtime::Runtime,
+    asked: tokio::signal::unix::Signal,
+}
+
+/// Listens for SIGUSR1. Before anything of the process can be seen from outside: a signal that
+/// nobody listens for would end it.
+#[cfg(unix)]
+pub(crate) fn listen() -> std::io::Result<Listening> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Before the thread: a signal that nobody listens for would end the process.
-    let mut asked = {
-        let _entered = runtime.enter();
-        signal(SignalKind::user_defined1())?
-    };
-    let thread = std::thread::Builder::new().name("processpype-dump".to_owned());
-    thread.spawn(move || {
-        runtime.block_on(async {
-            while asked.recv().await.is_some() {
-                let answers = tokio::time::timeout(PATIENCE, manager.answers()).await;
-                let text = text(&manager, answers == Ok(true));
-                // There is nobody left to tell that this failed.
-                let _ = std::io::stderr().lock().write_all(text.as_bytes());
-            }
-        });
-    })?;
-    Ok(())
+    let entered = runtime.enter();
+    let asked = signal(SignalKind::user_defined1())?;
+    drop(entered);
+    Ok(Listening { runtime, asked })
+}
+
+#[cfg(unix)]
+impl Listening {
+    /// Answers for as long as the process lives, on a thread of its own.
+    pub(crate) fn answer(self, manager: Manager) -> std::io::Result<()> {
+        let Self { runtime, mut asked } = self;
+        let thread = std::thread::Builder::new().name("processpype-dump".to_owned());
+        thread.spawn(move || {
+            runtime.block_on(async {
+                while asked.recv().await.is_some() {
+                    let answers = tokio::time::timeout(PATIENCE, manager.answers()).await;
+                    let text = text(&manager, answers == Ok(true));
+                    // There is nobody left to tell that this failed.
+                    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+                }
+            });
+        })?;
+        Ok(())
+    }
+}
+
+/// There is no such signal here.
+#[cfg(not(unix))]
+pub(crate) struct Listening;
+
+#[cfg(not(unix))]
+pub(crate) fn listen() -> std::io::Result<Listening> {
+    Ok(Listening)
 }
 
 #[cfg(not(unix))]
-pub(crate) fn watch(_: Manager) -> std::io::Result<()> {
-    Ok(())
+impl Listening {
+    pub(crate) fn answer(self, _: Manager) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Renders all that is known.

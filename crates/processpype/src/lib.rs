@@ -100,7 +100,6 @@ mod process;
 mod pulse;
 mod recorder;
 mod recovery;
-mod reserve;
 mod running;
 mod schema;
 mod server_limits;

@@ -52,13 +52,9 @@ use crate::signals::{Hangups, Signals};
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
 
-/// The fewest of them that are at work while none is blocked, so that one that blocks stops nobody.
-const SERVICE_WORKERS_AT_WORK_MIN: usize = 2;
-
 /// Up to how many services there is a thread for each: a few that block then take away only their
-/// own. Those beyond the cores and [`SERVICE_WORKERS_AT_WORK_MIN`] are in reserve until others are
-/// blocked.
-/// More would not help an application whose services block by the dozen.
+/// own. Idle threads cost almost nothing; more would not help an application whose services block
+/// by the dozen.
 const SERVICE_WORKERS_EACH_MAX: usize = 16;
 
 /// How long after the deadline the main thread still waits for the supervisor's own last words.
@@ -142,6 +138,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         pulse,
         services: services.handle().clone(),
     };
+    let dump = crate::dump::listen();
     // In a box: the closure of a thread is moved from stack to stack before it is called.
     let life = Box::pin(host.run(future));
     let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
@@ -149,14 +146,19 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     if let Err(error) = spawned {
         return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}"));
     }
-    if let Err(error) = crate::dump::watch(handle.clone()) {
-        tracing::error!(target: "processpype", "cannot listen for SIGUSR1: {error}");
-    }
+    tell_no_dump(dump.and_then(|dump| dump.answer(handle.clone())));
     let exit = wait(&received, &handle);
     // What blocks a thread must not hold up the end of the process.
     services.shutdown_background();
     let _ = log.flush(FLUSH_TIME);
     exit.into()
+}
+
+/// Without SIGUSR1 an application runs all the same.
+fn tell_no_dump(answers: std::io::Result<()>) {
+    if let Err(error) = answers {
+        tracing::error!(target: "processpype", "cannot listen for SIGUSR1: {error}");
+    }
 }
 
 /// Waits for the end, and holds the deadline once closing has begun.
@@ -360,8 +362,7 @@ fn warn_if_panics_abort() {
 fn build_runtimes(service_count: usize) -> std::io::Result<(Runtime, Pulse, Runtime)> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut builder = Builder::new_multi_thread();
-    let workers = service_workers(cores, service_count);
-    let pulse = Pulse::of(&mut builder, workers, cores.max(SERVICE_WORKERS_AT_WORK_MIN));
+    let pulse = Pulse::of(&mut builder, service_workers(cores, service_count));
     let services = builder.thread_name("processpype-service").enable_all().build()?;
     let supervisor = Builder::new_current_thread().enable_all().build()?;
     Ok((services, pulse, supervisor))

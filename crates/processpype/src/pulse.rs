@@ -12,10 +12,8 @@
 //!
 //! 1. What blocks one thread delays the others by [`PULSE`] once, as long as a thread is left.
 //! 2. The pulse comes from a thread on which no service runs.
-//! 3. While every worker is parked, or in reserve, there is no pulse: then whoever parked last has
-//!    the driver, and an idle process wakes nobody.
-//! 4. A worker that stays in one poll from one pulse to the next has a spare one take its place, if
-//!    there is one in reserve.
+//! 3. While every worker is parked there is no pulse: then whoever parked last has the driver, and
+//!    an idle process wakes nobody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -23,8 +21,6 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
-
-use crate::reserve::{Reserve, Watch};
 
 /// How often the services' runtime is woken while it works. A blocked thread is noticed by nobody
 /// in less; ten times a second nothing is what cannot be measured.
@@ -37,9 +33,6 @@ pub(crate) struct Pulse(Arc<Shown>);
 #[derive(Debug)]
 struct Shown {
     workers: usize,
-    /// How many of them are for work; the others are spare.
-    for_work: usize,
-    reserve: Arc<Reserve>,
     parked: AtomicUsize,
     /// Nobody looks before a worker goes to work.
     resting: AtomicBool,
@@ -49,13 +42,10 @@ struct Shown {
 // === impl Pulse ===
 
 impl Pulse {
-    /// Watches the `workers` of the runtime that `builder` will make, of which `for_work` are to
-    /// work as long as none of them is blocked.
-    pub(crate) fn of(builder: &mut Builder, workers: usize, for_work: usize) -> Self {
+    /// Watches the `workers` of the runtime that `builder` will make.
+    pub(crate) fn of(builder: &mut Builder, workers: usize) -> Self {
         let (parked, resting) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (reserve, at_work) = (Arc::default(), Notify::new());
-        let shown = Shown { workers, for_work, reserve, parked, resting, at_work };
-        let shown = Arc::new(shown);
+        let shown = Arc::new(Shown { workers, parked, resting, at_work: Notify::new() });
         let (parks, unparks) = (Arc::clone(&shown), Arc::clone(&shown));
         builder
             .worker_threads(workers)
@@ -71,17 +61,8 @@ impl Pulse {
         Self(shown)
     }
 
-    /// Holds the spare workers back, wakes a worker at every pulse, and lets spare ones go when
-    /// others are blocked. Never returns.
+    /// Wakes a worker at every pulse. Never returns.
     pub(crate) async fn keep_alive(self, services: Handle) {
-        let Shown { workers, for_work, reserve, .. } = &*self.0;
-        let spare = workers.saturating_sub(*for_work);
-        reserve.hold(&services, spare);
-        // One of those may have had the driver, which whoever is woken then takes.
-        services.spawn(async {});
-        tokio::time::sleep(PULSE).await;
-        services.spawn(async {});
-        let mut watch = Watch::new(&services);
         loop {
             // Said first and looked at then: a worker that goes to work in between is seen by one
             // of both.
@@ -95,18 +76,12 @@ impl Pulse {
                 // Whoever is woken takes the driver with it when it has nothing to do and parks
                 // again.
                 services.spawn(async {});
-                let (waiting, still) = (reserve.count(), watch.blocked());
-                let blocked = still.saturating_sub(waiting);
-                // If nobody is left to work, those behind the next ones that block must not wait
-                // for yet another pulse.
-                let is_anybody_left = still < *workers;
-                reserve.keep(if is_anybody_left { spare.saturating_sub(blocked) } else { 0 });
             }
         }
     }
 
     fn is_quiet(&self) -> bool {
-        self.0.parked.load(SeqCst) + self.0.reserve.count() >= self.0.workers
+        self.0.parked.load(SeqCst) >= self.0.workers
     }
 }
 
@@ -122,11 +97,10 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     const WORKERS: usize = 4;
-    const FOR_WORK: usize = 2;
 
     fn services() -> (Runtime, Pulse) {
         let mut builder = Builder::new_multi_thread();
-        let pulse = Pulse::of(&mut builder, WORKERS, FOR_WORK);
+        let pulse = Pulse::of(&mut builder, WORKERS);
         (builder.enable_all().build().expect("threads can be started"), pulse)
     }
 
@@ -154,40 +128,6 @@ mod tests {
         drop(let_go);
         services.shutdown_background();
         assert_eq!(is_over, Ok(()));
-    }
-
-    #[test]
-    fn spare_workers_wait_until_others_are_blocked() {
-        let (services, pulse) = services();
-        let reserve = Arc::clone(&pulse.0.reserve);
-        let is_held = async || {
-            while reserve.count() != WORKERS - FOR_WORK {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let let_go: Vec<_> = (0..WORKERS - 1)
-            .map(|_| {
-                let (let_go, blocks) = mpsc::channel::<()>();
-                (let_go, async move { blocks.recv().is_ok() })
-            })
-            .collect();
-        let (keep, block): (Vec<_>, Vec<_>) = let_go.into_iter().unzip();
-        let work = async {
-            tokio::time::timeout(PATIENCE, is_held()).await.expect("the spare ones wait");
-            block.into_iter().for_each(|blocker| drop(services.spawn(blocker)));
-            let last = tokio::time::timeout(PATIENCE, services.spawn(async {})).await;
-            last.expect("there is a worker left").expect("it runs");
-        };
-        let supervisor = Builder::new_current_thread().enable_all().build();
-        supervisor.expect("a runtime can be built").block_on(async {
-            tokio::select! {
-                () = pulse.clone().keep_alive(services.handle().clone()) => {}
-                () = work => {}
-            }
-        });
-        assert_eq!(reserve.count(), 0, "a few that block have a thread each");
-        drop(keep);
-        services.shutdown_background();
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! # Invariants
 //!
 //! 1. Whoever looks after a directory was shown sees that one or a later one.
-//! 2. A look waits for nobody and, while nobody joins or leaves, writes nothing that threads share.
+//! 2. A look waits for nobody and, while nobody joins or leaves, writes nothing that threads share;
+//!    but a thread's first look takes a lock, for the number by which its cells are found.
+//! 3. A thread that ends, whose own things are dropped one after the other, may look all the same:
+//!    it keeps nothing then.
 //!
 //! # What it costs
 //!
@@ -12,7 +15,7 @@
 //! one address. A thread that never looks again keeps older ones until the application is gone: at
 //! most one list for each thread that has ever looked, whose cells are shared with the newest.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,6 +23,23 @@ use arc_swap::ArcSwap;
 use thread_local::ThreadLocal;
 
 use super::{Cells, Directory};
+
+thread_local! {
+    /// Whether this thread ends, and its number may have been given back. It has nothing to drop,
+    /// so it can be asked to the last.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+    /// Made after the thread has its number, and so dropped before that is given back.
+    static MARK: Mark = const { Mark };
+}
+
+/// Notes, when it is dropped, that its thread ends.
+struct Mark;
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        ENDS.set(true);
+    }
+}
 
 /// The directory of now, for many who look and one who replaces it.
 #[derive(Debug)]
@@ -48,7 +68,13 @@ impl AtHand {
     /// Looks at the cells of now.
     #[inline]
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Cells) -> T) -> T {
-        let seen = self.seen.get_or(|| RefCell::new(self.cells()));
+        if ENDS.get() {
+            return look(&self.cells());
+        }
+        let seen = self.seen.get_or(|| {
+            MARK.with(|_| ());
+            RefCell::new(self.cells())
+        });
         match seen.try_borrow_mut() {
             Ok(mut seen) => {
                 // What is kept is alive, so nothing else can have its address.
@@ -116,6 +142,30 @@ mod tests {
             let (before, after) = other.join().expect("no panic");
             assert_eq!((before, after), (vec!["first".into()], vec!["second".into()]));
         });
+    }
+
+    #[test]
+    fn what_a_thread_drops_at_its_end_may_look() {
+        struct Late(Arc<AtHand>, std::sync::mpsc::Sender<Vec<String>>);
+
+        impl Drop for Late {
+            fn drop(&mut self) {
+                self.1.send(self.0.look(names)).expect("somebody waits for it");
+            }
+        }
+
+        thread_local! {
+            static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+        }
+        let at_hand = Arc::new(AtHand::new(Arc::new(of("first"))));
+        let (told, names_seen) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // Before the first look, and so dropped after all that this makes.
+            LATE.set(Some(Late(Arc::clone(&at_hand), told)));
+            at_hand.look(|_| ());
+        });
+        thread.join().expect("it ends");
+        assert_eq!(names_seen.recv(), Ok(vec!["first".to_owned()]));
     }
 
     #[test]

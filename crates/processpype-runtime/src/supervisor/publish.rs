@@ -127,12 +127,9 @@ impl Supervisor {
         let told = (machine.is_ready(id), machine.desired(id), machine.is_completed(id));
         let is_other = told != (facts.ready, facts.desired, facts.completed);
         (facts.ready, facts.desired, facts.completed) = told;
-        facts.expect(|| self.waiting_on(id), self.restart_info(id)) || is_other
-    }
-
-    /// Whom a service waits for.
-    fn waiting_on(&self, id: ServiceId) -> impl Iterator<Item = &ServiceName> {
-        self.machine.waiting_on(id).map(|id| self.cells[id.index()].name())
+        let name = |id: ServiceId| self.cells[id.index()].name();
+        let waiting_on = || machine.waiting_on(id).map(name);
+        facts.expect(waiting_on, self.restart_info(id)) || is_other
     }
 
     pub(super) fn publish_settled(&mut self) {

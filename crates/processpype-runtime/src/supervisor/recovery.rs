@@ -363,7 +363,7 @@ pub(crate) struct Seconds(Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = self.0.as_millis();
+        let milliseconds = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX - 500);
         if self.0 >= Duration::from_secs(10) {
             write!(f, "{} s", (milliseconds + 500) / 1000)
         } else {
