@@ -15,7 +15,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::CONTENT_LENGTH;
@@ -25,7 +24,6 @@ use futures_util::FutureExt;
 use processpype_api::Problem;
 use processpype_runtime::{Mounted, RequestError};
 use tokio::time::Instant;
-use tower::ServiceExt as _;
 
 use crate::gate::Visitor;
 use crate::reply::FromService;
@@ -37,7 +35,6 @@ use crate::{passage, reply, routes};
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) control: Arc<Control>,
-    router: Router,
 }
 
 /// An answer on its way.
@@ -82,7 +79,7 @@ struct Answer {
 
 impl Entry {
     pub(crate) fn new(control: &Arc<Control>) -> Self {
-        Self { control: Arc::clone(control), router: routes::router(control) }
+        Self { control: Arc::clone(control) }
     }
 
     /// Begins to answer a request; `own` is where in its path the name of the service stands whose
@@ -101,10 +98,7 @@ impl Entry {
                 Answering::Answered(Some(asked.answered(Answer::own(asked.refused(problem)))))
             }
             (Ok(()), Some(name)) => asked.pass(visitor, request, name),
-            (Ok(()), None) => {
-                let router = self.router.clone();
-                Answering::Ours(Box::pin(asked.route(router, visitor, request)))
-            }
+            (Ok(()), None) => Answering::Ours(Box::pin(asked.route(visitor, request))),
         }
     }
 }
@@ -149,12 +143,12 @@ impl Asked {
     }
 
     /// Answers through the router.
-    async fn route(self, router: Router, visitor: Visitor, mut request: Request) -> Response {
+    async fn route(self, visitor: Visitor, mut request: Request) -> Response {
         request.extensions_mut().insert(visitor);
-        let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
+        let answering = AssertUnwindSafe(routes::respond(&self.control, request));
+        let answer = answering.catch_unwind().await;
         self.answered(match answer {
-            Ok(Ok(response)) => Answer::routed(response),
-            Ok(Err(never)) => match never {},
+            Ok(response) => Answer::routed(response),
             Err(_) => Answer::own(self.panicked()),
         })
     }

@@ -67,6 +67,7 @@ mod operations;
 mod own;
 mod pace;
 mod passage;
+mod paths;
 mod places;
 mod plan;
 mod precondition;
