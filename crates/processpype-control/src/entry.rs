@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::CONTENT_LENGTH;
@@ -24,6 +25,7 @@ use futures_util::FutureExt;
 use processpype_api::Problem;
 use processpype_runtime::{Mounted, RequestError};
 use tokio::time::Instant;
+use tower::ServiceExt as _;
 
 use crate::gate::Visitor;
 use crate::reply::FromService;
@@ -35,6 +37,7 @@ use crate::{passage, reply, routes};
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) control: Arc<Control>,
+    router: Router,
 }
 
 /// An answer on its way.
@@ -79,7 +82,7 @@ struct Answer {
 
 impl Entry {
     pub(crate) fn new(control: &Arc<Control>) -> Self {
-        Self { control: Arc::clone(control) }
+        Self { control: Arc::clone(control), router: routes::router(control) }
     }
 
     /// Begins to answer a request; `own` is where in its path the name of the service stands whose
@@ -98,7 +101,10 @@ impl Entry {
                 Answering::Answered(Some(asked.answered(Answer::own(asked.refused(problem)))))
             }
             (Ok(()), Some(name)) => asked.pass(visitor, request, name),
-            (Ok(()), None) => Answering::Ours(Box::pin(asked.route(visitor, request))),
+            (Ok(()), None) => {
+                let router = self.router.clone();
+                Answering::Ours(Box::pin(asked.route(router, visitor, request)))
+            }
         }
     }
 }
@@ -143,12 +149,12 @@ impl Asked {
     }
 
     /// Answers through the router.
-    async fn route(self, visitor: Visitor, mut request: Request) -> Response {
+    async fn route(self, router: Router, visitor: Visitor, mut request: Request) -> Response {
         request.extensions_mut().insert(visitor);
-        let answering = AssertUnwindSafe(routes::respond(&self.control, request));
-        let answer = answering.catch_unwind().await;
+        let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
         self.answered(match answer {
-            Ok(response) => Answer::routed(response),
+            Ok(Ok(response)) => Answer::routed(response),
+            Ok(Err(never)) => match never {},
             Err(_) => Answer::own(self.panicked()),
         })
     }

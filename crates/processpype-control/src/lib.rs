@@ -67,7 +67,6 @@ mod operations;
 mod own;
 mod pace;
 mod passage;
-mod paths;
 mod places;
 mod plan;
 mod precondition;

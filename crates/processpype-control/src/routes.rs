@@ -2,21 +2,25 @@
 //!
 //! # Invariants
 //!
-//! 1. The routes are exactly [`ENDPOINTS`], as [`paths`] finds them. Endpoints of one path differ
-//!    in their method.
-//! 2. Before anything else is done with a request, its gate has let it pass.
+//! 1. The routes are exactly [`ENDPOINTS`], and the path of a service's root. Endpoints of one path
+//!    differ in their method.
+//! 2. A path is what it is: no redirects, no slashes added, removed or joined. A path of the
+//!    framework ends without a slash; `/services/{name}/` is the root of the service's own routes.
+//! 3. Before anything else is done with a request, its gate has let it pass.
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
 use axum::http::Method;
 use axum::response::Response;
+use axum::routing::any;
 use processpype_api::{Access, Code, ENDPOINTS, Endpoint, EndpointId, Method as Known, Problem};
 use processpype_runtime::{RESERVED_VERBS, Request as By};
 
 use crate::entry::finish;
 use crate::gate::{self, Caller, Need, Visitor};
-use crate::paths::{self, Params};
 use crate::query::Query;
 use crate::reply::FromService;
 use crate::server::Control;
@@ -26,28 +30,59 @@ use crate::{
     passage, plan, probes, registration, reply, restarts, status, stream, timeline, why,
 };
 
-/// Answers a request that the guard has let pass, with what is known about its way.
-pub(crate) async fn respond(control: &Arc<Control>, request: Request) -> Response {
-    let path = request.uri().path().to_owned();
-    let Some((endpoint, params)) = paths::find(&path, control.prefix()) else {
-        return finish(control, &path, Err(unknown_path(control.prefix())));
-    };
-    let result = dispatch(control, endpoint, &params, request).await;
-    let mut response = finish(control, &path, result);
-    let routed = match endpoint.id {
-        EndpointId::ServiceRoute => {
-            let name = params.get("name");
-            let is_known = control.manager.state(name).is_some();
-            Routed::service(&control.traffic, name, is_known)
+/// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
+const SERVICE_ROOT: &str = "/services/{name}/";
+
+/// Makes the router of the whole control plane.
+pub(crate) fn router(control: &Arc<Control>) -> Router {
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| is_first(endpoint)) {
+        for path in paths(endpoint, control.prefix()) {
+            let entry = async move |State(control): State<Arc<Control>>,
+                                    params: Result<RawPathParams, RawPathParamsRejection>,
+                                    request: Request| {
+                let path = request.uri().path().to_owned();
+                let params = Params(params.ok());
+                let result = dispatch(&control, endpoint, &params, request).await;
+                let mut response = finish(&control, &path, result);
+                let routed = match endpoint.id {
+                    EndpointId::ServiceRoute => {
+                        let name = params.get("name");
+                        let is_known = control.manager.state(name).is_some();
+                        Routed::service(&control.traffic, name, is_known)
+                    }
+                    _ => Routed::Endpoint(endpoint),
+                };
+                response.extensions_mut().insert(routed);
+                response
+            };
+            router = router.route(&path, any(entry));
         }
-        _ => Routed::Endpoint(endpoint),
-    };
-    response.extensions_mut().insert(routed);
-    response
+    }
+    router
+        .fallback(async |State(control): State<Arc<Control>>, request: Request| {
+            finish(&control, request.uri().path(), Err(unknown_path(control.prefix())))
+        })
+        .with_state(Arc::clone(control))
+}
+
+/// Whether an endpoint is the first one of its path.
+fn is_first(endpoint: &Endpoint) -> bool {
+    at_path(endpoint.path).next().is_some_and(|first| first.id == endpoint.id)
 }
 
 fn at_path(path: &str) -> impl Iterator<Item = &'static Endpoint> {
     ENDPOINTS.iter().filter(move |endpoint| endpoint.path == path)
+}
+
+fn paths(endpoint: &Endpoint, prefix: &str) -> Vec<String> {
+    let mut paths = vec![endpoint.full_path(prefix)];
+    match endpoint.id {
+        EndpointId::ServiceRoute => paths.push(format!("{prefix}{SERVICE_ROOT}")),
+        EndpointId::Application if !prefix.is_empty() => paths.push(format!("{prefix}/")),
+        _ => {}
+    }
+    paths
 }
 
 /// Finds the endpoint of the request's method among those of its path.
@@ -304,4 +339,17 @@ async fn pass(
 pub(crate) fn unknown_path(prefix: &str) -> Problem {
     Problem::new(Code::UnknownPath, "there is nothing at this path")
         .help(format!("{prefix}/docs lists the paths; a path ends without a slash"))
+}
+
+// === impl Params ===
+
+/// The parameters in the path, decoded.
+struct Params(Option<RawPathParams>);
+
+impl Params {
+    /// Returns the parameter, or nothing if it is not there or no UTF-8.
+    fn get(&self, name: &str) -> &str {
+        let mut all = self.0.iter().flatten();
+        all.find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    }
 }
