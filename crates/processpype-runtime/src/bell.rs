@@ -230,7 +230,12 @@ mod tests {
         let own_late = waits(2);
         let elsewhere = tokio::spawn(waits(2));
         // A combinator that polls with wakers of its own, within the task.
-        let gathered = tokio::spawn(Arc::new(Subject::default()).own({
+        let within = Arc::new(Subject::default());
+        let gathered = tokio::spawn(Arc::clone(&within).own({
+            let waits = |value| {
+                let within = Arc::clone(&within);
+                async move { within.reaches(value).await }
+            };
             let waits = FuturesUnordered::from_iter([waits(1), waits(2)]);
             waits.collect::<Vec<u32>>()
         }));
@@ -240,6 +245,9 @@ mod tests {
         tokio::task::yield_now().await;
         subject.set(2);
         assert_eq!((elsewhere.await.unwrap(), own_late.await), (2, 2));
+        within.set(1);
+        tokio::task::yield_now().await;
+        within.set(2);
         assert_eq!(gathered.await.unwrap(), [1, 2]);
     }
 

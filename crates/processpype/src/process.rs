@@ -91,6 +91,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         Err(error) => return fail(Exit::Configuration, &error.to_string()),
     };
     install_panic_hook();
+    let dump = crate::dump::listen();
     warn_if_panics_abort();
     crate::cli::log_warnings(&setup);
     let runtimes = build_runtimes(setup.blueprint.specs().len());
@@ -138,7 +139,6 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         pulse,
         services: services.handle().clone(),
     };
-    let dump = crate::dump::listen();
     // In a box: the closure of a thread is moved from stack to stack before it is called.
     let life = Box::pin(host.run(future));
     let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
