@@ -325,3 +325,22 @@ impl std::fmt::Debug for Published {
         f.debug_struct("Published").field("generation", &self.generation).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_shared_until_something_changes() {
+        let cell = Cell::detached(ServiceName::new("plain").expect("a name"));
+        let first = cell.status();
+        assert!(!cell.update_if(|_| false));
+        assert!(Arc::ptr_eq(&first, &cell.status()));
+        assert!(cell.update_if(|facts| {
+            facts.ready = true;
+            true
+        }));
+        let second = cell.status();
+        assert!(!first.ready && second.ready && cell.is_ready());
+    }
+}

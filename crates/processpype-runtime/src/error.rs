@@ -237,4 +237,28 @@ mod tests {
         assert_eq!(error.to_string(), "cannot save");
         assert_eq!(error.chain(), "cannot save: disk is full");
     }
+
+    #[test]
+    fn a_source_that_its_parent_tells_is_said_once() {
+        #[derive(Debug)]
+        struct Telling(std::fmt::Error);
+
+        impl fmt::Display for Telling {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "cannot write: {}", self.0)
+            }
+        }
+
+        impl std::error::Error for Telling {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+
+        let told = format!("cannot write: {}", std::fmt::Error);
+        let error: Error = Telling(std::fmt::Error).into();
+        assert_eq!(error.chain(), told);
+        let error = Error::public("no report").with_source(Telling(std::fmt::Error));
+        assert_eq!(error.chain_after("run: ".to_owned()), format!("run: no report: {told}"));
+    }
 }

@@ -12,4 +12,5 @@ mod harness;
 mod late;
 mod members;
 mod threads;
+mod waking;
 mod watchdog;

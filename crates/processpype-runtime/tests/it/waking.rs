@@ -1,0 +1,41 @@
+//! Whoever waits is woken by what it waits for, and by nothing else that happens to come.
+
+use std::time::Duration;
+
+use processpype_runtime::Service;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use crate::harness::{run, spec};
+
+/// Longer than anything takes: who is not woken waits for this.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+struct Plain;
+
+impl Service for Plain {}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_rests_is_woken_by_the_wish_to_close() {
+    let (manager, closed) = run(vec![spec("plain", || Plain, &[])], &Handle::current());
+    manager.settled().await;
+    // It has nothing to do, and no timer.
+    tokio::time::sleep(PATIENCE / 2).await;
+    manager.close();
+    let closed = timeout(PATIENCE, closed).await.expect("it is woken").expect("no panic");
+    assert_eq!(closed.stragglers, []);
+    drop(manager);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_waits_is_woken_by_the_next_event() {
+    let (manager, _closed) = run(vec![spec("plain", || Plain, &[])], &Handle::current());
+    manager.settled().await;
+    tokio::time::sleep(PATIENCE / 2).await;
+    let seen = manager.last_event();
+    let mut events = manager.subscribe(seen);
+    let next = tokio::spawn(async move { events.next(1).await.events[0].seq });
+    tokio::time::sleep(PATIENCE / 2).await;
+    manager.restart("plain").await.expect("it restarts");
+    assert_eq!(timeout(PATIENCE, next).await.expect("it is woken").expect("no panic"), seen + 1);
+}
