@@ -72,19 +72,14 @@ impl Problems {
         (settings, access, found)
     }
 
-    /// Reads a section of the framework; one that was written nowhere is its default, and no schema
-    /// has to be made to know it.
+    /// Reads a section of the framework.
     fn section<T: Default + DeserializeOwned + JsonSchema>(
         &mut self,
         root: &Section,
         key: &str,
         secrets: &mut Vec<String>,
     ) -> T {
-        let section = root.get(key);
-        match section.exists() {
-            true => self.keep(section.read_collecting(secrets)),
-            false => T::default(),
-        }
+        self.written(&root.get(key), |section| section.read_collecting(secrets))
     }
 
     /// As [`section`](Self::section), in short where that is enough.
@@ -94,11 +89,17 @@ impl Problems {
         key: &str,
         secrets: &mut Vec<String>,
     ) -> T {
-        let section = root.get(key);
-        match section.exists() {
-            true => self.keep(short::read(&section, secrets)),
-            false => T::default(),
-        }
+        self.written(&root.get(key), |section| short::read(section, secrets))
+    }
+
+    /// What a section says; one that was written nowhere is its default, and no schema has to be
+    /// made to know it.
+    fn written<T: Default>(
+        &mut self,
+        section: &Section,
+        read: impl FnOnce(&Section) -> Result<T, Report>,
+    ) -> T {
+        if section.exists() { self.keep(read(section)) } else { T::default() }
     }
 
     pub(crate) fn take_with(&mut self, report: Report) -> SetupError {
