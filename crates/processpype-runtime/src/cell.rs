@@ -17,6 +17,18 @@
 //! never torn. Everything else is a status behind a shared pointer. Both are written under its
 //! lock; who needs them to agree takes the status.
 //!
+//! # Two generations at a time
+//!
+//! There are never two, but after a forced start past an orphan. The orphan's task may still hold a
+//! thread anywhere in its code, and go on from there at any time:
+//!
+//! - in `start` or `routes`, it would open the slot: it is cut off, so [`Cell::open`] refuses;
+//! - in `run`, it is in the slot already: `get` sees that it is cut off, and the successor takes
+//!   its place;
+//! - at its end it shuts the slot: [`Cell::shut`] finds somebody else there, and leaves it.
+//!
+//! Both change the slot only from what they have seen in it, so what comes between is seen, too.
+//!
 //! # Made for who reads
 //!
 //! A status is made for the first who reads it after a change, and shared by all who read until
