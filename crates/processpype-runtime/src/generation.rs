@@ -111,12 +111,17 @@ async fn without_service(cx: Context, ended: Ended) -> Ending {
 }
 
 /// `start` has ended: what it came to, and if that is good, the instance is there for others.
+///
+/// A stop that was asked for while it had the thread wins over its success.
 fn started(
     cx: &Context,
     service: &Arc<dyn ErasedService>,
     outcome: Result<Result, Panicked>,
 ) -> Result<(), Ended> {
     settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)?;
+    if cx.life.stop_by().is_some() {
+        return Err(Ended::Asked);
+    }
     open(cx, service)
 }
 
@@ -135,7 +140,10 @@ fn open(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), Ended> {
         }
         None => Routed::Nothing(access),
     };
-    cx.life.cell.open(cx.life.generation, Arc::clone(service).into_any(), routed);
+    if !cx.life.cell.open(cx.life.generation, Arc::clone(service).into_any(), routed) {
+        // It was cut off while `routes` had the thread.
+        return Err(Ended::Asked);
+    }
     let ready = cx.life.said_ready();
     cx.life.report(Message::Started(cx.life.cell_id(), cx.life.generation, ready));
     Ok(())

@@ -259,8 +259,9 @@ impl Application {
     /// Names the service registered last; without it, the name is its type's in snake case.
     ///
     /// Names match `[a-z][a-z0-9]*([_-][a-z0-9]+)*` and differ after `-` became `_`, so that one
-    /// name fits into a path, a variable and a metric. Needed for a second instance of one type,
-    /// for closures, and for generic types, whose name is no word.
+    /// name fits into a path, a variable and a metric. Needed for a second instance of one type and
+    /// for generic types, whose name is no word. A closure needs none: the name is that of the type
+    /// it returns.
     pub fn named(self, name: &str) -> Self {
         self.last("named", |declared| declared.name = Some(name.to_owned()))
     }

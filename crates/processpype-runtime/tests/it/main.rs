@@ -11,6 +11,7 @@ mod bounds;
 mod harness;
 mod late;
 mod members;
+mod orphans;
 mod threads;
 mod waking;
 mod watchdog;
