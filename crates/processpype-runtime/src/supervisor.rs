@@ -140,8 +140,6 @@ pub struct Supervisor {
     chance: Chance,
     turnstile: recovery::Turnstile,
     pausing: pausing::Pausing,
-    /// How many changes of levels there were.
-    leveled: u64,
     members: membership::Members,
     closing: closing::Closing,
     /// A status has changed, and who waits for any change has not been told.
@@ -242,7 +240,7 @@ impl Supervisor {
             Due::Offer(id, operation) => {
                 services.get(id.index()).is_none_or(|it| it.changing() != Some(operation))
             }
-            Due::Resume(_) | Due::Level(_) | Due::Drained | Due::Closing => false,
+            Due::Resume | Due::Level | Due::Drained | Due::Closing => false,
         })
     }
 
@@ -271,8 +269,8 @@ impl Supervisor {
                 Some(Due::Drained) => self.step(|machine, actions| {
                     machine.close(CloseCause::Requested, actions);
                 }),
-                Some(Due::Resume(number)) => self.pause_is_over(number),
-                Some(Due::Level(number)) => self.level_is_over(number),
+                Some(Due::Resume) => self.pause_is_over(),
+                Some(Due::Level) => self.levels_are_over(),
                 Some(Due::Offer(id, operation)) => self.offer_is_over(id, operation),
                 Some(Due::Closing) => self.step(Machine::abort_all),
                 None => return taken,

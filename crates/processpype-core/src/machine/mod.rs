@@ -109,6 +109,7 @@ pub struct Machine {
     leaving: Vec<ServiceId>,
     phase: Phase,
     settled: bool,
+    /// Why it closes, or is about to; the first cause.
     close_cause: Option<CloseCause>,
 }
 
@@ -242,6 +243,14 @@ impl Machine {
         self.finish_step(actions);
     }
 
+    /// Says that the application is about to close, and why: it drains.
+    ///
+    /// Everything goes on as before, until [`Machine::close`]. But this is the first cause, so what
+    /// fails meanwhile, however significant, does not close the application sooner or for another.
+    pub fn announce_close(&mut self, cause: CloseCause) {
+        self.close_cause.get_or_insert(cause);
+    }
+
     /// Begins to stop everything in reverse order.
     ///
     /// Starts that wait are superseded, new ones are refused, stops still wait for their end.
@@ -288,7 +297,7 @@ impl Machine {
         let services = self.graph.services();
         let missing: Vec<bool> = services.map(|id| self.waiting_on(id).next().is_some()).collect();
         self.phase = Phase::Closing;
-        self.close_cause = Some(cause);
+        let cause = *self.close_cause.get_or_insert(cause);
         self.queue.clear();
         actions.push(Action::Closing(cause));
         for id in self.graph.services() {

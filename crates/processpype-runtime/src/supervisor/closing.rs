@@ -93,6 +93,7 @@ impl Supervisor {
         if delay.is_zero() {
             self.step(|machine, actions| machine.close(CloseCause::Requested, actions));
         } else {
+            self.machine.announce_close(CloseCause::Requested);
             self.timers.arm(self.clock.instant(), delay, Due::Drained);
         }
     }

@@ -155,7 +155,6 @@ impl Blueprint {
             clock: HeldClock::new(launch.clock),
             chance: Chance::new(launch.seed),
             pausing: pausing::Pausing::default(),
-            leveled: 0,
             turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
             cells: Places::new(cells),
