@@ -129,10 +129,13 @@ fn started(
 fn open(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), Ended> {
     cx.life.vitals.enter(Stage::Routes);
     let copy = Arc::clone(service);
-    let routes = contain(move || copy.routes())
-        .map_err(|panicked| Ended::failed(Failure::from_panic("routes()", &panicked)))?;
-    let access = routes.access();
-    let router = routes.checked().map_err(Ended::failed)?;
+    let made = contain(move || {
+        let routes = copy.routes();
+        (routes.access(), routes.checked())
+    });
+    let (access, router) =
+        made.map_err(|panicked| Ended::failed(Failure::from_panic("routes()", &panicked)))?;
+    let router = router.map_err(Ended::failed)?;
     let routed = match router {
         Some(router) => {
             let life = Arc::clone(&cx.life);
@@ -196,7 +199,7 @@ fn settle<T>(
 ) -> Result<T, Failure> {
     match outcome {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Failure::from_error(kind, what, &error)),
+        Ok(Err(error)) => Err(Failure::from_error(kind, what, error)),
         Err(panicked) => Err(Failure::from_panic(what, &panicked)),
     }
 }

@@ -12,6 +12,7 @@ mod harness;
 mod late;
 mod members;
 mod orphans;
+mod panics;
 mod threads;
 mod waking;
 mod watchdog;
