@@ -151,6 +151,10 @@ pub struct Supervisor {
     closing: closing::Closing,
     /// A status has changed, and who waits for any change has not been told.
     has_touched: bool,
+    /// Whose prospects are to be published, once what came together is done.
+    touched: Vec<ServiceId>,
+    /// Messages that came together are being taken.
+    is_taking: bool,
 }
 
 // === impl Supervisor ===
@@ -203,12 +207,7 @@ impl Supervisor {
             self.take_asked();
             taken += self.ask_more_to_stop();
             taken += batch.len();
-            for (done, message) in (1..).zip(batch.drain(..)) {
-                self.take_message(message);
-                if done % MESSAGES_AT_ONE_TIME == 0 {
-                    self.clock.read();
-                }
-            }
+            self.take_messages(&mut batch);
             taken += self.take_waiting_commands();
             taken += self.take_due_timers();
             self.vacate();
@@ -286,6 +285,19 @@ impl Supervisor {
             }
         }
         BATCH
+    }
+
+    /// Takes what came together. What of it is for readers alone, they see once.
+    fn take_messages(&mut self, batch: &mut Vec<Message>) {
+        self.is_taking = true;
+        for (done, message) in (1..).zip(batch.drain(..)) {
+            self.take_message(message);
+            if done % MESSAGES_AT_ONE_TIME == 0 {
+                self.clock.read();
+            }
+        }
+        self.is_taking = false;
+        self.publish_all_touched();
     }
 
     fn take_message(&mut self, message: Message) {
@@ -391,9 +403,16 @@ impl Supervisor {
                 self.clock.read();
             }
         }
+        if !self.is_taking {
+            self.publish_all_touched();
+        }
     }
 
     fn carry_out(&mut self, action: Action) {
+        if action.is_an_end() {
+            // Who waited for it finds everything as it is.
+            self.publish_all_touched();
+        }
         match action {
             Action::Spawn(id, generation) => self.spawn(id, generation),
             Action::Stop(id, generation) => self.ask_to_stop(id, generation),
@@ -404,7 +423,7 @@ impl Supervisor {
             Action::Spread(id, generation) => self.spread(id, generation),
             Action::Forgive(id) => self.forgive(id),
             Action::Changed(change) => self.publish_change(change),
-            Action::Touched(id) => self.publish_touched(id),
+            Action::Touched(id) => self.touch(id),
             Action::Removed(id) => self.remove(id),
             Action::Finish(operation, outcome) => self.finish(operation, outcome),
             Action::Settled => self.publish_settled(),
