@@ -29,6 +29,7 @@
 mod acting;
 mod closing;
 mod configuring;
+mod due;
 mod ending;
 mod keys;
 mod launch;
@@ -47,12 +48,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use processpype_core::{
-    Action, CloseCause, EventKind, Generation, Machine, OperationId, Report, ServiceId,
-    ServiceState, Timer,
-};
+use processpype_core::{Action, EventKind, Generation, Machine, OperationId, Report, ServiceId};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::cell::Cell;
 use crate::chance::Chance;
@@ -64,11 +61,12 @@ use crate::life::Life;
 use crate::manager::Shared;
 use crate::message::{Ending, Message, Office};
 use crate::operation::{Order, Waiting};
-use crate::timers::{Due, Timers};
+use crate::timers::Timers;
 use crate::vitals::Watched;
 
 pub use self::closing::Closed;
 pub(crate) use self::configuring::{Change, ChangeOrder};
+use self::due::sleep_until;
 pub use self::keys::IDEMPOTENCY_WINDOW;
 pub use self::launch::Launch;
 pub use self::leveling::LEVEL_MAX;
@@ -224,64 +222,12 @@ impl Supervisor {
         }
     }
 
-    /// When the next timer is due that can still matter.
-    ///
-    /// The machine would ignore the others: a start's limit once it is over, a stop's once the
-    /// generation is gone, and whatever belongs to an older generation. Nobody wakes for those.
-    fn next_wake(&mut self) -> Option<Instant> {
-        let (machine, services) = (&self.machine, &self.services);
-        let is_in = |id, generation, state| {
-            machine.generation(id) == generation && machine.state(id) == state
-        };
-        self.timers.next(|due| match due {
-            Due::Generation(id, generation, Timer::Start) => {
-                !is_in(id, generation, ServiceState::Starting)
-            }
-            Due::Generation(id, generation, Timer::Stop | Timer::Abort) => {
-                !is_in(id, generation, ServiceState::Stopping)
-            }
-            Due::Generation(id, generation, Timer::Restart) => machine.generation(id) != generation,
-            Due::Beat(id, generation) => !is_in(id, generation, ServiceState::Running),
-            Due::Polls(id, generation) => {
-                machine.generation(id) != generation || !machine.is_alive(id)
-            }
-            Due::Offer(id, operation) => {
-                services.get(id.index()).is_none_or(|it| it.changing() != Some(operation))
-            }
-            Due::Resume | Due::Level | Due::Drained | Due::Closing => false,
-        })
-    }
-
     /// Takes a batch of commands; returns how many there were.
     fn take_waiting_commands(&mut self) -> usize {
         for taken in 0..BATCH {
             match self.commands.try_recv() {
                 Ok(order) => self.take_order(order),
                 Err(_) => return taken,
-            }
-        }
-        BATCH
-    }
-
-    /// Takes a batch of timers that are due; returns how many there were.
-    fn take_due_timers(&mut self) -> usize {
-        self.clock.read();
-        let now = self.clock.instant();
-        for taken in 0..BATCH {
-            match self.timers.pop_due(now) {
-                // Of one that has left.
-                Some(due) if !self.concerns_somebody(due) => {}
-                Some(Due::Generation(id, generation, timer)) => self.elapsed(id, generation, timer),
-                Some(Due::Beat(id, generation)) => self.look_at_beats(id, generation),
-                Some(Due::Polls(id, generation)) => self.look_at_polls(id, generation),
-                Some(Due::Drained) => self.step(|machine, actions| {
-                    machine.close(CloseCause::Requested, actions);
-                }),
-                Some(Due::Resume) => self.pause_is_over(),
-                Some(Due::Level) => self.levels_are_over(),
-                Some(Due::Offer(id, operation)) => self.offer_is_over(id, operation),
-                Some(Due::Closing) => self.step(Machine::abort_all),
-                None => return taken,
             }
         }
         BATCH
@@ -458,17 +404,6 @@ impl Supervisor {
         self.watch_polls(id, generation);
     }
 
-    fn arm(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
-        let options = &self.services[id.index()].configured.options;
-        let after = match timer {
-            Timer::Start => options.start_timeout,
-            Timer::Stop => options.stop_timeout + STOP_SLACK,
-            Timer::Abort => ABORT_GRACE,
-            Timer::Restart => options.restart.backoff.initial(),
-        };
-        self.timers.arm(self.clock.instant(), after, Due::Generation(id, generation, timer));
-    }
-
     fn life(&self, id: ServiceId, generation: Generation) -> Option<&Arc<Life>> {
         self.services[id.index()].life.as_ref().filter(|life| life.generation == generation)
     }
@@ -485,13 +420,6 @@ impl Drop for Supervisor {
                 task.abort();
             }
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 
