@@ -90,6 +90,11 @@ impl Layer {
         }
     }
 
+    /// What it says, if it says something.
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.root.as_ref()
+    }
+
     /// Whether it says nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
