@@ -11,6 +11,8 @@ mod bounds;
 mod harness;
 mod late;
 mod members;
+mod orphans;
+mod panics;
 mod threads;
 mod waking;
 mod watchdog;
