@@ -102,7 +102,7 @@ pub struct Loader {
     prefix: String,
     sections: Vec<String>,
     layers: Vec<Layer>,
-    code: crate::layer::Layer,
+    pub(crate) code: Option<Node>,
     profile: Option<String>,
     variables: BTreeMap<String, Variable>,
     assignments: Vec<Assignment>,
@@ -134,7 +134,7 @@ impl Loader {
             prefix: "PROCESSPYPE".to_owned(),
             sections: SECTIONS.map(str::to_owned).to_vec(),
             layers: Vec::new(),
-            code: crate::layer::Layer::default(),
+            code: None,
             profile: None,
             variables: BTreeMap::new(),
             assignments: Vec::new(),
@@ -173,25 +173,6 @@ impl Loader {
     #[must_use]
     pub fn sections(mut self, names: &[&str]) -> Self {
         self.sections = names.iter().map(|name| (*name).to_owned()).collect();
-        self
-    }
-
-    /// Puts what code says below everything else; its origin is [`Origin::Code`].
-    ///
-    /// `${…}` in it is text. The last call counts.
-    ///
-    /// ```
-    /// use processpype_config::{Layer, Loader};
-    ///
-    /// let code = || Layer::single(&["app", "title"], "\"shop\"");
-    /// let title = |loader: Loader| loader.load()?.section(&["app", "title"]).read::<String>();
-    /// assert_eq!(title(Loader::new().code(code()?))?, "shop");
-    /// assert_eq!(title(Loader::new().code(code()?).set("app.title=bazaar"))?, "bazaar");
-    /// # Ok::<(), processpype_config::Report>(())
-    /// ```
-    #[must_use]
-    pub fn code(mut self, layer: crate::layer::Layer) -> Self {
-        self.code = layer.attributed(&Origin::Code);
         self
     }
 
@@ -300,7 +281,7 @@ impl Loader {
 
     /// One tree for each layer that could be read, low to high.
     fn read_layers(&self, problems: &mut Problems) -> Vec<Node> {
-        let mut trees: Vec<Node> = self.code.node().cloned().into_iter().collect();
+        let mut trees: Vec<Node> = self.code.iter().cloned().collect();
         let mut profiles_missing = Vec::new();
         for layer in &self.layers {
             match layer {
