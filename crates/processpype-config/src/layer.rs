@@ -176,12 +176,12 @@ impl Loader {
     ///
     /// let code = || Layer::single(&["app", "title"], "\"shop\"");
     /// let title = |loader: Loader| loader.load()?.section(&["app", "title"]).read::<String>();
-    /// assert_eq!(title(Loader::new().code(code()?))?, "shop");
-    /// assert_eq!(title(Loader::new().code(code()?).set("app.title=bazaar"))?, "bazaar");
+    /// assert_eq!(title(Loader::new().code(&code()?))?, "shop");
+    /// assert_eq!(title(Loader::new().code(&code()?).set("app.title=bazaar"))?, "bazaar");
     /// # Ok::<(), processpype_config::Report>(())
     /// ```
     #[must_use]
-    pub fn code(mut self, layer: Layer) -> Self {
+    pub fn code(mut self, layer: &Layer) -> Self {
         self.code = layer.attributed(&Origin::Code).root;
         self
     }
