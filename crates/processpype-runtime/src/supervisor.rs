@@ -7,6 +7,7 @@
 //! 2. It never sleeps in place, retries, or runs user code: later is a timer in its own queue.
 //! 3. It takes at most [`BATCH`] messages of one source before it looks at the others, so that a
 //!    storm of one kind starves nobody; and after [`SHARE`] of all it lets others have the thread.
+//!    Closing asks services to stop in parts of [`ASKS_AT_ONCE`], between messages and commands.
 //!
 //! # One turn of the loop
 //!
@@ -83,6 +84,12 @@ const BATCH: usize = 32;
 /// After how many messages, commands and timers the loop lets others on its thread go on: the
 /// control plane waits for some of a storm, a millisecond or two, and never for its end.
 const SHARE: usize = 32;
+
+/// How many services closing asks to stop before it looks at messages again.
+///
+/// Those that were asked are torn down meanwhile, and what the loop touches of each is still near
+/// when it is gone (ADR 0035).
+pub(crate) const ASKS_AT_ONCE: usize = 32;
 
 /// After how many actions of one input the clock is read again.
 const ACTIONS_AT_ONE_TIME: usize = 16;
@@ -189,10 +196,12 @@ impl Supervisor {
                     // Nobody can ask for the end any more, so this is it.
                     None => (has_handles, _) = (false, self.begin_closing()),
                 },
+                () = std::future::ready(()), if self.machine.has_more_to_ask() => {}
                 () = sleep_until(wake) => {}
             }
             self.clock.read();
             self.take_asked();
+            taken += self.ask_more_to_stop();
             taken += batch.len();
             for (done, message) in (1..).zip(batch.drain(..)) {
                 self.take_message(message);

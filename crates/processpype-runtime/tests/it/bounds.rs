@@ -10,7 +10,7 @@ use futures_util::stream;
 use processpype_core::{Backoff, ErrorKind, RestartLimit, RestartRate, ServiceState, Verb};
 use processpype_runtime::{
     COMMANDS_PENDING, CommandError, Context, Launch, OPERATIONS_PENDING, Request, Result, Routes,
-    Service, TIMEOUT_MAX,
+    Service, Status, TIMEOUT_MAX,
 };
 use tokio::runtime::Handle;
 
@@ -79,6 +79,24 @@ async fn a_storm_of_restarts_leaves_the_thread_to_others_in_between() {
         (seen, most) = (now, most.max(now - seen));
     }
     assert!(most <= 128, "{most} restarts in one turn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_many_leaves_the_thread_to_others_in_between() {
+    const CROWD: usize = 1000;
+    let plain = |number| spec(&format!("plain{number}"), || Plain, &[]);
+    let (manager, closed) = run((0..CROWD).map(plain).collect(), &Handle::current());
+    manager.settled().await;
+    manager.close();
+    let (mut seen, mut most) = (0, 0);
+    while seen < CROWD {
+        tokio::task::yield_now().await;
+        let running = |it: &Arc<Status>| it.state == ServiceState::Running;
+        let now = CROWD - manager.statuses().iter().filter(|it| running(it)).count();
+        (seen, most) = (now, most.max(now - seen));
+    }
+    assert!(most <= 128, "{most} asked to stop in one turn");
+    assert!(closed.await.expect("the supervisor ends").stragglers.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
