@@ -93,9 +93,8 @@ impl Rates {
             buckets.retain(|_, full_at| *full_at > now);
         }
         // One place is kept for the rest.
-        let is_known = client.is_named()
-            || buckets.len() < CLIENTS_KEPT - 1
-            || buckets.contains_key(&client);
+        let is_known =
+            client.is_named() || buckets.len() < CLIENTS_KEPT - 1 || buckets.contains_key(&client);
         let client = if is_known { client } else { Client::Rest };
         let full_at = buckets.get(&client).copied().unwrap_or_default().max(now);
         let too_early = full_at.saturating_sub(now).saturating_sub(room);
