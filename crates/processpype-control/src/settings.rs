@@ -77,7 +77,7 @@ pub struct Limits {
     pub streams_per_peer: usize,
     /// Commands that are being read or handed over; more are refused as `busy`.
     pub commands: usize,
-    /// Commands of one client, by address or user.
+    /// Commands of one client: by token or certificate, else by address or user.
     pub writes: Rate,
     /// Wrong tokens of one client; it is told `too-many-requests` from then on, and its right
     /// tokens go on to be right.

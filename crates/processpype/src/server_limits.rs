@@ -34,8 +34,8 @@ pub(crate) struct ServerLimitsSection {
     /// Default: 64.
     #[schemars(range(min = 1, max = 100_000))]
     commands: Option<u32>,
-    /// Commands of one client; more are answered with `too-many-requests`. Default: 200 at once,
-    /// 50 per second.
+    /// Commands of one client (a token, a rule about certificates, else as for connections); more
+    /// are answered with `too-many-requests`. Default: 200 at once, 50 per second.
     writes: RateSection,
     /// Wrong tokens of one client; more are answered with `too-many-requests`. Default: 20 at once,
     /// 1 per second.

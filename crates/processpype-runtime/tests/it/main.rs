@@ -10,6 +10,7 @@
 mod bounds;
 mod harness;
 mod late;
+mod log;
 mod members;
 mod orphans;
 mod panics;
