@@ -7,6 +7,7 @@
     reason = "tests may fail, and misbehave on purpose"
 )]
 
+mod bodies;
 mod bounds;
 mod harness;
 mod late;
