@@ -6,7 +6,8 @@
 //!    the control plane, which a blocked handler would stop.
 //! 2. A generation is gone only when its handlers have returned and their bodies have ended; those
 //!    that have not when `run` is told to end are cut.
-//! 3. A handler's panic is that request's failure and an event, nothing more.
+//! 3. A panic of a handler, or of the body that it made, is that request's failure and an event,
+//!    nothing more.
 //!
 //! # The way of a request
 //!
@@ -322,13 +323,17 @@ impl Served {
 
     /// Tells that a handler has panicked.
     async fn panicked(&self, panicked: &Panicked) -> RequestError {
-        let failure = Failure::from_panic("a handler", panicked);
-        let (id, generation) = (self.life.cell_id(), self.life.generation);
-        self.life.report(Message::HandlerPanic(id, generation, failure));
+        tell_panic(&self.life, "a handler", panicked);
         // On one thread the event comes before the answer.
         tokio::task::yield_now().await;
         RequestError::Panicked
     }
+}
+
+/// Tells the supervisor that a handler, or the body that it made, has panicked.
+fn tell_panic(life: &Life, what: &str, panicked: &Panicked) {
+    let failure = Failure::from_panic(what, panicked);
+    life.report(Message::HandlerPanic(life.cell_id(), life.generation, failure));
 }
 
 /// A future that is polled and dropped in a span which somebody else keeps.

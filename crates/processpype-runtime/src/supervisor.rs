@@ -425,7 +425,7 @@ impl Drop for Supervisor {
 
 /// Tells the whole story of a failure, once: the transitions that follow from it do not tell it
 /// again.
-fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &str) {
+pub(crate) fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &str) {
     tracing::error!(
         target: "processpype", service = %cell.name(), generation = generation.0,
         kind = failure.kind.as_str(), "{what}: {}", failure.story

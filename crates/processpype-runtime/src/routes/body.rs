@@ -4,7 +4,9 @@
 //!
 //! 1. A body that is made piece by piece is made on the services' runtime: the control plane only
 //!    takes finished frames from a bounded queue.
-//! 2. An event stream ends when its generation begins to drain, any other body at the latest when
+//! 2. A panic in it is told as one of a handler is, and the reader finds an error where the rest
+//!    should be: half an answer never passes for a whole one.
+//! 3. An event stream ends when its generation begins to drain, any other body at the latest when
 //!    `run` is told to end.
 //!
 //! # Why a pump
@@ -25,7 +27,7 @@ use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::life::{Guard, NotTracked, Phase};
-use crate::panic::contained;
+use crate::panic::{Contained, drop_contained};
 use crate::vitals::Seen;
 
 /// How many frames of one body may wait for its client.
@@ -70,11 +72,14 @@ async fn pump(
     let cut_at = if is_event_stream { Phase::Draining } else { Phase::Stopping };
     let all = async {
         loop {
-            let frame = Seen::other(life, "a body", None, contained(body.frame()));
+            let frame = Seen::other(life, "a body", None, Contained::new(body.frame()));
             let frame = match frame.await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
-                Err(panicked) => Err(axum::Error::new(panicked)),
+                Err(panicked) => {
+                    super::tell_panic(life, "a body", &panicked);
+                    Err(axum::Error::new(panicked))
+                }
             };
             let is_last = frame.is_err();
             if sender.send(frame).await.is_err() || is_last {
@@ -93,6 +98,9 @@ async fn pump(
         () = sender.closed() => {}
         () = all => {}
     }
+    drop_contained(body);
+    // Last: the generation is gone when nothing is left of its bodies.
+    drop(guard);
 }
 
 /// A body whose frames come from the services' runtime.
