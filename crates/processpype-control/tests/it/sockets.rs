@@ -329,10 +329,13 @@ async fn a_request_may_follow_later_than_a_head_may_take() {
     let get = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut socket = send(&running, get).await;
     until(&mut socket, "alive").await;
-    // Who comes later, and is cut, has waited for less than it.
-    let (silent, half) = (connect(&running).await, send(&running, "GET ").await);
-    let (silent, half) = tokio::join!(rest(silent), rest(half));
-    assert!(!silent.contains("alive") && !half.contains("alive"), "{silent} {half}");
+    // Who comes later, and is cut, has waited for less than it. Twice, because the alarm of its
+    // own first byte may still be set, and is looked at when it rings.
+    for _ in 0..2 {
+        let (silent, half) = (connect(&running).await, send(&running, "GET ").await);
+        let (silent, half) = tokio::join!(rest(silent), rest(half));
+        assert!(!silent.contains("alive") && !half.contains("alive"), "{silent} {half}");
+    }
     socket.write_all(get.as_bytes()).await.expect("it is still open");
     until(&mut socket, "alive").await;
 }
