@@ -87,7 +87,8 @@ pub(crate) fn message(out: &mut String, text: &str) {
     escape(out, text.trim_end_matches('\n'), false, CONTINUATION);
 }
 
-/// Returns `text` as one line that a terminal shows and does not obey, for sinks other than the log.
+/// Returns `text` as one line that a terminal shows and does not obey; for sinks other than the
+/// log.
 ///
 /// Line breaks, control characters, and what turns the direction of writing are escaped; everything
 /// else stands as it is.
