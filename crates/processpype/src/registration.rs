@@ -30,7 +30,8 @@
 //! let by = || Request::by("scaler").because("more work");
 //!
 //! // Of a kind, by its name.
-//! let wish = Wish::of("fast".parse()?, "ticker").with_section(Layer::from_json(br#"{"step": 2}"#)?);
+//! let section = Layer::from_json(br#"{"step": 2}"#)?;
+//! let wish = Wish::of("fast".parse()?, "ticker").with_section(section);
 //! let spec = manager.create(&wish)?;
 //! let registered = manager.register(Registration::of(spec).started(), by()).await?;
 //! registered.start.expect("it was asked for").outcome().await?;

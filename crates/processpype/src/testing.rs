@@ -63,7 +63,6 @@ mod probe;
 mod response;
 
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -276,71 +275,6 @@ impl TestApp {
     #[must_use]
     pub fn manager(&self) -> &Manager {
         &self.manager
-    }
-
-    /// Returns a client on this machine: what is open on loopback needs no token, the rest does.
-    ///
-    /// It is one of a listener with nothing set: `server.listeners` does not count.
-    ///
-    /// ```
-    /// use processpype::config::Format;
-    /// use processpype::{Application, Service, testing};
-    ///
-    /// struct Counter;
-    /// impl Service for Counter {}
-    ///
-    /// const TOKENS: &str = "
-    /// server: {auth: {tokens: [{name: ci, role: viewer, token: a-token-of-22-characters}]}}
-    /// ";
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> processpype::Result {
-    /// let app = Application::new().service(|| Counter);
-    /// let app = testing::start(app.config_text("app.yaml", Format::Yaml, TOKENS)).await?;
-    /// let client = app.local_client();
-    /// assert_eq!(client.get("/services").await.status(), 200);
-    /// assert_eq!(client.post("/services/counter/restart").await.status(), 200);
-    /// assert_eq!(client.get("/events").await.status(), 401);
-    /// let viewer = client.with_token("a-token-of-22-characters");
-    /// assert_eq!(viewer.get("/events").await.status(), 200);
-    /// assert_eq!(viewer.post("/reload").await.status(), 403);
-    /// # app.stop().await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn local_client(&self) -> TestClient {
-        TestClient::new(self.server.router_from(Ipv4Addr::LOCALHOST.into()))
-    }
-
-    /// Returns a client on another machine: everything but probes and public routes needs a token.
-    ///
-    /// Its address is one that documents use (192.0.2.1, RFC 5737).
-    ///
-    /// ```
-    /// use processpype::{Application, Routes, Service, testing};
-    /// use std::sync::Arc;
-    ///
-    /// struct Shop;
-    /// impl Service for Shop {
-    ///     fn routes(self: Arc<Self>) -> Routes {
-    ///         let offer = axum::routing::get(async || "apples");
-    ///         Routes::from(axum::Router::new().route("/offer", offer)).public()
-    ///     }
-    /// }
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> processpype::Result {
-    /// let app = testing::start(Application::new().service(|| Shop)).await?;
-    /// let client = app.remote_client();
-    /// assert_eq!(client.get("/services/shop/offer").await.text(), "apples");
-    /// assert_eq!(client.get("/services").await.status(), 401);
-    /// # app.stop().await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn remote_client(&self) -> TestClient {
-        TestClient::new(self.server.router_from(Ipv4Addr::new(192, 0, 2, 1).into()))
     }
 
     /// Sends `GET path` through the real router, as the program itself, which may everything.
