@@ -148,7 +148,14 @@ impl Manager {
             let Loaded { document, services, differences, fixed, secrets } = loaded;
             self.hide(&secrets)?;
             let services = self.reloaded(services, &differences);
-            let order = ReloadOrder { document, services, basis: book.revision, by: by.clone() };
+            let order = ReloadOrder {
+                document,
+                services,
+                basis: book.revision,
+                differs: !differences.is_empty(),
+                fixed: first_of(fixed.iter().map(|it| it.path.as_str()).collect()),
+                by: by.clone(),
+            };
             let (accepted, answer) = oneshot::channel();
             self.give(Order::Reload(Box::new(order), accepted))?;
             match answer.await.unwrap_or(Err(CommandError::Closing)) {
@@ -332,7 +339,11 @@ fn print(word: &str, change: &ConfigChange) -> u64 {
 
 /// Names what differs, without values: enough to know what to look at.
 fn told<'a, I: IntoIterator<Item = &'a Difference>>(differences: I) -> String {
-    let mut paths: Vec<&str> = differences.into_iter().map(|it| it.path.as_str()).collect();
+    first_of(differences.into_iter().map(|it| it.path.as_str()).collect())
+}
+
+/// Names the first few of them.
+fn first_of(mut paths: Vec<&str>) -> String {
     let more = paths.len().saturating_sub(TOLD);
     paths.truncate(TOLD);
     let paths = paths.join(", ");

@@ -34,6 +34,10 @@ pub(crate) struct ReloadOrder {
     pub(crate) services: Vec<(ServiceId, Arc<Configured>, Arc<str>)>,
     /// The revision of the book that it was checked against.
     pub(crate) basis: u64,
+    /// Whether any value is another one, be it of a service or not.
+    pub(crate) differs: bool,
+    /// What differs and holds only after a restart of the process; empty if nothing does.
+    pub(crate) fixed: String,
     pub(crate) by: Request,
 }
 
@@ -60,6 +64,27 @@ pub(super) struct Reload {
     rolled_back: usize,
     /// Whether any service has another configuration.
     changed: bool,
+    /// As of its order.
+    differs: bool,
+    fixed: String,
+}
+
+// === impl Reload ===
+
+impl Reload {
+    /// What has come of it.
+    fn told(&self) -> String {
+        let told = match (self.changed, self.rolled_back) {
+            (false, _) if self.differs => "no service is touched by what differs".to_owned(),
+            (false, _) => "nothing is different".to_owned(),
+            (true, 0) => "what is in the files holds".to_owned(),
+            (true, n) => format!("what is in the files holds, but for {n} rolled back"),
+        };
+        match &*self.fixed {
+            "" => told,
+            fixed => format!("{told}; restart the process for {fixed}"),
+        }
+    }
 }
 
 // === impl Supervisor ===
@@ -67,11 +92,12 @@ pub(super) struct Reload {
 impl Supervisor {
     /// Takes over what is in the files.
     pub(super) fn accept_reload(&mut self, order: ReloadOrder) -> Result<Reloading, CommandError> {
-        let ReloadOrder { document, services, basis, by } = order;
+        let ReloadOrder { document, services, basis, differs, fixed, by } = order;
         self.check_room(basis)?;
         let now = |id: &ServiceId| &self.services[id.index()].configured;
-        let differs = |(id, new, _): &(ServiceId, Arc<Configured>, Arc<str>)| !new.is_same(now(id));
-        let (others, same): (Vec<_>, Vec<_>) = services.into_iter().partition(differs);
+        let is_other =
+            |(id, new, _): &(ServiceId, Arc<Configured>, Arc<str>)| !new.is_same(now(id));
+        let (others, same): (Vec<_>, Vec<_>) = services.into_iter().partition(is_other);
         if self.operations.len() + others.len() > OPERATIONS_PENDING {
             return Err(CommandError::Busy);
         }
@@ -84,7 +110,8 @@ impl Supervisor {
         }
         let operation = self.open(None, ("reload", Vec::new()), &by);
         let changed = !others.is_empty();
-        let reload = Reload { by: by.clone(), left: others.len(), rolled_back: 0, changed };
+        let (by_whom, left) = (by.clone(), others.len());
+        let reload = Reload { by: by_whom, left, rolled_back: 0, changed, differs, fixed };
         self.reloads.insert(operation, reload);
         let mut begun = Vec::new();
         for (id, new, told) in others {
@@ -134,20 +161,15 @@ impl Supervisor {
         if !is_over {
             return;
         }
-        let Some(Reload { by, rolled_back, changed, .. }) = self.reloads.remove(&id) else {
-            return;
-        };
+        let Some(reload) = self.reloads.remove(&id) else { return };
+        let message = reload.told();
+        let Reload { by, changed, .. } = reload;
         let (generation, affected) = (Generation(0), Vec::new());
         let configured = Some(match changed {
             true => ConfigEffect::Applied,
             false => ConfigEffect::Unchanged,
         });
         self.close_record(id, Ok(Done { changed, generation, affected, configured }));
-        let message = match (changed, rolled_back) {
-            (false, _) => "nothing is different".to_owned(),
-            (true, 0) => "what is in the files holds".to_owned(),
-            (true, n) => format!("what is in the files holds, but for {n} rolled back"),
-        };
         tracing::info!(
             target: "processpype", actor = &*by.actor, reason = by.reason.as_deref(),
             operation = id.0, "reloaded: {message}"
@@ -171,5 +193,30 @@ impl Supervisor {
             message: Some(message),
             ..self.event(EventKind::ReloadRefused, None, "invalid")
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(changed: bool, differs: bool, rolled_back: usize, fixed: &str, expected: &str) {
+        let (by, fixed) = (Request::by("ops:alice"), fixed.to_owned());
+        let reload = Reload { by, left: 0, rolled_back, changed, differs, fixed };
+        assert_eq!(reload.told(), expected);
+    }
+
+    #[test]
+    fn what_came_of_a_reload_contradicts_no_difference_beside_it() {
+        check(false, false, 0, "", "nothing is different");
+        let untouched = "no service is touched by what differs";
+        check(false, true, 0, "", untouched);
+        let restart = "; restart the process for server";
+        check(false, true, 0, "server", &format!("{untouched}{restart}"));
+        check(true, true, 0, "", "what is in the files holds");
+        check(true, true, 0, "server", &format!("what is in the files holds{restart}"));
+        let but = "what is in the files holds, but for 2 rolled back";
+        check(true, true, 2, "", but);
     }
 }

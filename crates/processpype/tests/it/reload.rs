@@ -193,6 +193,9 @@ async fn what_cannot_change_is_left_as_it_is() {
     ];
     assert_eq!(reload(&app).await, expected);
     assert!(seen.lock().unwrap().is_empty());
+    let fixed = expected.map(|it| it.trim_end_matches(" is fixed")).join(", ");
+    let expected = "reloaded: no service is touched by what differs; restart the process for ";
+    assert_eq!(told(&app), [format!("{expected}{fixed}")]);
 }
 
 #[tokio::test(start_paused = true)]
