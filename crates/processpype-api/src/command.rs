@@ -44,8 +44,8 @@ pub struct Commanded {
     pub changed: bool,
     /// The service's generation now.
     pub generation: u64,
-    /// The dependents that were concerned: they go on without the service, or `cascade=true` has
-    /// stopped them, or `with_dependents=true` has restarted them.
+    /// Other services that were concerned: dependents that go on without it, that `cascade=true`
+    /// has stopped or `with_dependents=true` has restarted; providers that a start has started too.
     pub affected: Vec<String>,
     /// What an operator should know, such as how long the effect lasts.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -106,7 +106,7 @@ pub struct Foreseen {
     pub generation: u64,
     /// What would stop and start because of it, in this order.
     pub steps: Vec<Step>,
-    /// The dependents that would be concerned.
+    /// Other services that would be concerned.
     pub affected: Vec<String>,
     /// What it would wait for.
     pub waiting_on: Vec<String>,

@@ -73,8 +73,9 @@ pub struct Done {
     pub changed: bool,
     /// The generation afterwards.
     pub generation: Generation,
-    /// Services that need this one and were concerned: running ones, which go on without it, or
-    /// those that a cascade has stopped or a restart has restarted with it.
+    /// Other services that were concerned: running ones, which go on without it, those that a
+    /// cascade has stopped or a restart has restarted with it, or providers that a start has
+    /// started too.
     pub affected: Vec<ServiceName>,
     /// What a new configuration has led to, if this was one.
     pub configured: Option<ConfigEffect>,

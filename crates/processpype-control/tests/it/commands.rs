@@ -56,9 +56,27 @@ async fn a_stopped_provider_is_named_with_the_remedy() {
     assert_eq!(problem["provider"], "counter");
     assert_eq!(problem["service"], "reader");
     assert!(problem["help"].as_str().is_some_and(|help| help.contains("with_dependencies=true")));
+    let foreseen = app.post("/services/reader/start?with_dependencies=true&dry_run=true").await;
+    assert_eq!(foreseen.ok(200)["affected"], json!(["counter"]));
     let started = app.post("/services/reader/start?with_dependencies=true").await.ok(200);
+    assert_eq!(started["affected"], json!(["counter"]), "it says whom it started");
     assert_eq!(started["changed"], true);
     assert_eq!(app.manager.state("counter"), Some(ServiceState::Running));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_of_what_runs_says_which_providers_it_has_started() {
+    let app = App::start().await;
+    app.post("/services/counter/stop").await.ok(200);
+    assert_eq!(app.manager.state("reader"), Some(ServiceState::Running));
+    app.post("/services/reader/start").await.problem(409, "provider-stopped");
+    for query in ["?with_dependencies=true&dry_run=true", "?with_dependencies=true"] {
+        let answer = app.post(&format!("/services/reader/start{query}")).await.ok(200);
+        assert_eq!((&answer["changed"], &answer["affected"]), (&json!(false), &json!(["counter"])));
+    }
+    assert!(app.manager.reached("counter", ServiceState::Running).await);
+    let again = app.post("/services/reader/start?with_dependencies=true").await.ok(200);
+    assert_eq!((&again["changed"], &again["affected"]), (&json!(false), &json!([])));
 }
 
 #[tokio::test(start_paused = true)]

@@ -236,7 +236,7 @@ impl Machine {
     /// down or about to be.
     fn pull_in_providers(&mut self, id: ServiceId, all: bool, actions: &mut Vec<Action>) {
         for provider in self.graph.all_required(id) {
-            if self.record(provider).traits().enabled && self.needs_start(provider, all) {
+            if self.is_pulled_in(provider, all) {
                 self.forgive(provider, actions);
                 self.start_again(provider, Cause::PulledIn, actions);
             } else {
@@ -255,8 +255,12 @@ impl Machine {
         }
     }
 
-    fn needs_start(&self, provider: ServiceId, all: bool) -> bool {
+    /// Returns whether a start of what needs the provider starts it too.
+    pub(super) fn is_pulled_in(&self, provider: ServiceId, all: bool) -> bool {
         let record = self.record(provider);
+        if !record.traits().enabled {
+            return false;
+        }
         let unwanted = record.desired == Desired::Stopped || record.is_new();
         let comes = record.wanted.is_some();
         match record.state {

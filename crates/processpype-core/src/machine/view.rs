@@ -141,6 +141,17 @@ impl Machine {
         dependents.filter(|&dependent| self.record(dependent).life == Life::Live)
     }
 
+    /// Returns the providers, direct or not, that a start would start too: those that were never
+    /// started, and with `with_dependencies` all that are down for another reason.
+    pub fn pulled_in(
+        &self,
+        id: ServiceId,
+        with_dependencies: bool,
+    ) -> impl Iterator<Item = ServiceId> {
+        let providers = self.graph.all_required(id).into_iter();
+        providers.filter(move |&provider| self.is_pulled_in(provider, with_dependencies))
+    }
+
     /// Returns what a cascading stop would stop first: all that cannot do without the service,
     /// directly or not, and live or are to.
     pub fn cascade(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {

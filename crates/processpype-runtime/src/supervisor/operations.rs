@@ -191,7 +191,10 @@ impl Supervisor {
             Verb::Deregister { cascade: true } => {
                 self.names(self.machine.graph().all_dependents(service).into_iter())
             }
-            Verb::Start { .. } | Verb::Restart { .. } | Verb::Deregister { .. } => Vec::new(),
+            Verb::Start { with_dependencies, .. } => {
+                self.names(self.machine.pulled_in(service, with_dependencies))
+            }
+            Verb::Restart { .. } | Verb::Deregister { .. } => Vec::new(),
         }
     }
 
@@ -246,7 +249,7 @@ impl Supervisor {
         let generation = self.machine.generation(service);
         let result = foreseen.outcome.map(|outcome| {
             let done = self.outcome(service, outcome, None)?;
-            let touched = done.changed || verb == Verb::Stop { cascade: true };
+            let touched = done.changed || concerns_others(verb);
             let affected = if touched { self.affected(service, verb) } else { Vec::new() };
             let generation = if starts { generation.next() } else { generation };
             Ok(Done { generation, affected, ..done })
@@ -328,8 +331,7 @@ impl Supervisor {
         let generation = self.machine.generation(service);
         match outcome {
             Outcome::Done { changed } => {
-                // What had no effect affects nobody; a cascade touches others all the same.
-                let touched = |it: &&Waiting| changed || it.verb == Verb::Stop { cascade: true };
+                let touched = |it: &&Waiting| changed || concerns_others(it.verb);
                 let affected = waiting.filter(touched).map(|it| it.affected.clone());
                 let affected = affected.unwrap_or_default();
                 Ok(Done { changed, generation, affected, configured: None })
@@ -432,4 +434,9 @@ impl Supervisor {
             mark.is_touched = true;
         }
     }
+}
+
+/// What had no effect affects nobody; but a cascade or a start touches others all the same.
+fn concerns_others(verb: Verb) -> bool {
+    matches!(verb, Verb::Stop { cascade: true } | Verb::Start { .. })
 }

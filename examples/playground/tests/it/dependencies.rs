@@ -113,6 +113,7 @@ fn a_cascade_stops_who_needs_it_and_a_start_with_dependencies_brings_back_what_i
     app.post("/services/top/start").problem(409, "provider-stopped");
     let started = app.post("/services/top/start?with_dependencies=true").json();
     assert_eq!(started["generation"], 2);
+    assert_eq!(started["affected"], json!(["follows", "ticks"]));
     for (service, state) in
         [("ticks", "running"), ("follows", "running"), ("holds", "stopped"), ("reader", "stopped")]
     {
