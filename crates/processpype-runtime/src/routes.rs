@@ -6,7 +6,8 @@
 //!    the control plane, which a blocked handler would stop.
 //! 2. A generation is gone only when its handlers have returned and their bodies have ended; those
 //!    that have not when `run` is told to end are cut.
-//! 3. A handler's panic is that request's failure and an event, nothing more.
+//! 3. A panic of a handler, or of the body that it made, is that request's failure and an event,
+//!    nothing more.
 //!
 //! # The way of a request
 //!
@@ -15,8 +16,8 @@
 //! 3. The handler runs on the services' runtime, in the generation's span: where it is, if whoever
 //!    calls is there already, else as a task. Its client's going drops it; `run` being told to end
 //!    cuts it.
-//! 4. The guard moves into the body and lives until that has been sent, unless the body is in
-//!    memory already.
+//! 4. The body is looked at in the same place. The guard moves into it and lives until that has
+//!    been sent, unless all of it is in memory already.
 
 mod body;
 
@@ -107,8 +108,8 @@ struct Served {
 /// A handler on its way. In a box of its own: what is around it is moved, and kept on both ways.
 type Handler = Contained<Pin<Box<Oneshot<Router, Request<Body>>>>>;
 
-/// What a handler has answered, with its guard.
-type Watched = (Result<Response<Body>, Panicked>, Guard);
+/// What a handler has answered.
+type Answer = Result<Response<Body>, RequestError>;
 
 /// Why a request did not get an answer from the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,14 +273,9 @@ impl Mounted {
         async move {
             let (answer, guard) = begun?;
             let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
-            let outcome = match is_here(served.life.services()) {
+            match is_here(served.life.services()) {
                 true => served.watch(answer, guard).await,
                 false => Arc::clone(&self).watch_there(answer, guard).await,
-            };
-            match outcome {
-                Some((Ok(response), guard)) => Ok(body::guarded(response, guard, &served.span)),
-                Some((Err(panicked), _)) => Err(served.panicked(&panicked).await),
-                None => Err(RequestError::Ended),
             }
         }
     }
@@ -294,18 +290,22 @@ impl Mounted {
     }
 
     /// As [`Served::watch`], on the services' runtime: the handler is dropped there, too.
-    async fn watch_there(self: Arc<Self>, answer: Handler, guard: Guard) -> Option<Watched> {
+    async fn watch_there(self: Arc<Self>, answer: Handler, guard: Guard) -> Answer {
         let host = Host::new(guard.life().services().clone());
-        let carried = async move { self.served.as_ref()?.watch(answer, guard).await };
-        host.carry(carried).await.ok().flatten()
+        let carried = async move {
+            let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
+            served.watch(answer, guard).await
+        };
+        host.carry(carried).await.unwrap_or(Err(RequestError::Ended))
     }
 }
 
 // === impl Served ===
 
 impl Served {
-    /// Polls a handler as part of the generation, and in its span; `None` if it was cut.
-    async fn watch(&self, answer: Handler, guard: Guard) -> Option<Watched> {
+    /// Polls a handler as part of the generation, and in its span, and looks at the body that it
+    /// made.
+    async fn watch(&self, answer: Handler, guard: Guard) -> Answer {
         let answer = Seen::other(&self.life, "a handler", None, answer);
         let mut within = Within { span: &self.span, future: Some(answer) };
         let mut cut = pin!(self.life.reached(Phase::Stopping));
@@ -313,22 +313,30 @@ impl Served {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
             Poll::Pending => cut.as_mut().poll(cx).map(|()| None),
         });
-        match outcome.await? {
-            Ok(Ok(response)) => Some((Ok(response), guard)),
+        match outcome.await.ok_or(RequestError::Ended)? {
+            Ok(Ok(response)) => match body::guarded(response, guard, &self.span) {
+                Ok(response) => Ok(response),
+                Err((panicked, _guard)) => Err(self.panicked("a body", &panicked).await),
+            },
             Ok(Err(never)) => match never {},
-            Err(panicked) => Some((Err(panicked), guard)),
+            // The guard lives until it is told.
+            Err(panicked) => Err(self.panicked("a handler", &panicked).await),
         }
     }
 
-    /// Tells that a handler has panicked.
-    async fn panicked(&self, panicked: &Panicked) -> RequestError {
-        let failure = Failure::from_panic("a handler", panicked);
-        let (id, generation) = (self.life.cell_id(), self.life.generation);
-        self.life.report(Message::HandlerPanic(id, generation, failure));
+    /// Tells that a handler, or its body, has panicked before there was an answer.
+    async fn panicked(&self, what: &str, panicked: &Panicked) -> RequestError {
+        tell_panic(&self.life, what, panicked);
         // On one thread the event comes before the answer.
         tokio::task::yield_now().await;
         RequestError::Panicked
     }
+}
+
+/// Tells the supervisor that a handler, or the body that it made, has panicked.
+fn tell_panic(life: &Life, what: &str, panicked: &Panicked) {
+    let failure = Failure::from_panic(what, panicked);
+    life.report(Message::HandlerPanic(life.cell_id(), life.generation, failure));
 }
 
 /// A future that is polled and dropped in a span which somebody else keeps.
