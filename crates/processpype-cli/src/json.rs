@@ -1,9 +1,9 @@
 //! Reads what applications answer.
 //!
 //! All answers are read by one [`Deserializer`], which offers each type what an answer can have for
-//! it and no more: a structure is an object and a word is a text. serde makes a reader of every type
-//! for every deserializer, and those of `serde_json` try structures as lists and words as objects
-//! as well.
+//! it and no more: a structure is an object and a word is a text. serde makes a reader of every
+//! type for every deserializer, and those of `serde_json` try structures as lists and words as
+//! objects as well.
 //!
 //! # Invariants
 //!
