@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod calls;
 mod harness;
 mod late;
 mod members;
