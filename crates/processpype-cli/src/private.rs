@@ -13,7 +13,6 @@ mod system {
     use std::path::Path;
 
     use processpype_api::not_private;
-    use rustix::fs::OFlags;
 
     /// What others may not do with a file that says whom to ask: change it.
     const WRITE: u32 = 0o022;
@@ -25,8 +24,8 @@ mod system {
 
     /// Opens a plain file, and a link only if it may be `followed`.
     pub(crate) fn open(path: &Path, followed: bool) -> io::Result<File> {
-        let follow = if followed { OFlags::empty() } else { OFlags::NOFOLLOW };
-        let flags = (OFlags::NONBLOCK | follow).bits().cast_signed();
+        let follow = if followed { 0 } else { libc::O_NOFOLLOW };
+        let flags = libc::O_NONBLOCK | follow;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is no plain file"));

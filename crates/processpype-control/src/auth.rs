@@ -17,9 +17,9 @@ use std::fmt;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use hmac_sha256::Hash as Sha256;
 use processpype_api::TOKEN_LENGTH_MAX;
 use processpype_core::Role;
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// The fewest characters of a token: 128 bits in base 64 have 22.
@@ -155,7 +155,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 fn hash(text: &[u8]) -> [u8; 32] {
-    Sha256::digest(text).into()
+    Sha256::hash(text)
 }
 
 pub(crate) fn unhex(hex: &str) -> Option<[u8; 32]> {

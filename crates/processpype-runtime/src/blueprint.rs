@@ -43,6 +43,12 @@ use crate::supervisor::ABORT_RESERVE;
 /// A bound on memory and on the load at boot, not a tuning knob.
 pub const STARTS_AT_ONCE: usize = 1024;
 
+/// The longest `start_timeout` and `stop_timeout`: a year.
+///
+/// A longer one, [`Duration::MAX`] among them, is taken as this: who writes it means that there is
+/// no limit, and no clock can tell of a time so far away.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// One instance of a kind, as registered or as the file says.
 ///
 /// Made by the roof, from a registration in code or a section of the file.
@@ -255,9 +261,20 @@ impl Options {
     /// aborting.
     #[must_use]
     pub fn budget(&self) -> Budget {
-        let stop = self.stop_timeout + ABORT_RESERVE;
+        let stop = self.stop_timeout.min(TIMEOUT_MAX) + ABORT_RESERVE;
         // A start that times out is torn down within the stop's time.
-        Budget { start: self.start_timeout, stop }
+        Budget { start: self.start_timeout.min(TIMEOUT_MAX), stop }
+    }
+
+    /// The same with timeouts that a clock can tell: see [`TIMEOUT_MAX`].
+    pub(crate) fn bounded(options: &Arc<Self>) -> Arc<Self> {
+        let mut options = Arc::clone(options);
+        if options.start_timeout.max(options.stop_timeout) > TIMEOUT_MAX {
+            let own = Arc::make_mut(&mut options);
+            own.start_timeout = own.start_timeout.min(TIMEOUT_MAX);
+            own.stop_timeout = own.stop_timeout.min(TIMEOUT_MAX);
+        }
+        options
     }
 }
 

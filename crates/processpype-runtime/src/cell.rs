@@ -4,7 +4,8 @@
 //!
 //! 1. Only the supervisor writes `details` and `word`.
 //! 2. Only a generation's own task opens and shuts `slot`, and only while it lives: what it holds
-//!    is user code's, which may block or panic when it is dropped.
+//!    is user code's, which may block or panic when it is dropped. None takes it from a successor,
+//!    however late it comes: who was cut off opens nothing, and shuts only its own.
 //! 3. The supervisor cuts a generation off by its number, whatever becomes of its task.
 //! 4. A reader holds the lock of `details` for the copy of one pointer, or, as the first one after
 //!    a change, for the making of one status; the writer for the change of a few words. It is never
@@ -15,6 +16,18 @@
 //! State, readiness and generation are packed into one word, for whoever asks often: one load,
 //! never torn. Everything else is a status behind a shared pointer. Both are written under its
 //! lock; who needs them to agree takes the status.
+//!
+//! # Two generations at a time
+//!
+//! There are never two, but after a forced start past an orphan. The orphan's task may still hold a
+//! thread anywhere in its code, and go on from there at any time:
+//!
+//! - in `start` or `routes`, it would open the slot: it is cut off, so [`Cell::open`] refuses;
+//! - in `run`, it is in the slot already: `get` sees that it is cut off, and the successor takes
+//!   its place;
+//! - at its end it shuts the slot: [`Cell::shut`] finds somebody else there, and leaves it.
+//!
+//! Both change the slot only from what they have seen in it, so what comes between is seen, too.
 //!
 //! # Made for who reads
 //!
@@ -230,10 +243,27 @@ impl Cell {
         self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the instance usable for others. The generation's task only.
-    pub(crate) fn open(&self, generation: Generation, instance: AnyService, routes: Routed) {
-        self.slot.store(Some(Arc::new(Published { generation, instance, routes })));
+    /// Makes the instance usable for others; returns whether it is. The generation's task only.
+    ///
+    /// Who was cut off, or has a successor there already, comes too late, and gives up what it has.
+    pub(crate) fn open(
+        &self,
+        generation: Generation,
+        instance: AnyService,
+        routes: Routed,
+    ) -> bool {
+        let published = Some(Arc::new(Published { generation, instance, routes }));
+        let mut is_open = false;
+        let before = self.slot.rcu(|there| {
+            let is_newer = |there: &Arc<Published>| there.generation > generation;
+            is_open = !self.is_cut(generation) && !there.as_ref().is_some_and(is_newer);
+            Option::clone(if is_open { &published } else { there })
+        });
+        let (kept, late) = if is_open { (published, before) } else { (before, published) };
+        drop_contained(kept);
+        late.into_iter().for_each(Published::give_up);
         self.changed.ring();
+        is_open
     }
 
     /// Cuts a generation off: from now on `get` fails and requests are refused. Supervisor only.
@@ -255,15 +285,15 @@ impl Cell {
     /// Cuts a generation off and gives up what it published. The generation's task only.
     pub(crate) fn shut(&self, generation: Generation) {
         self.cut(generation);
-        let is_own = |published: &Arc<Published>| published.generation == generation;
-        if self.slot.load().as_ref().is_some_and(is_own)
-            && let Some(published) = self.slot.swap(None)
-        {
-            let routes = published.routes.clone();
-            drop_contained(published);
-            if let Routed::Mounted(mounted) = routes {
-                mounted.close();
-            }
+        let is_own = |there: &Arc<Published>| there.generation == generation;
+        if !self.slot.load().as_ref().is_some_and(is_own) {
+            return;
+        }
+        // A successor that has taken its place meanwhile stays.
+        let before = self.slot.rcu(|there| there.clone().filter(|there| !is_own(there)));
+        match before {
+            Some(own) if is_own(&own) => own.give_up(),
+            other => drop_contained(other),
         }
     }
 
@@ -314,6 +344,19 @@ impl Ring for Cell {
     }
 }
 
+// === impl Published ===
+
+impl Published {
+    /// Lets go of the instance, and of its router, whoever else holds what is mounted.
+    fn give_up(self: Arc<Self>) {
+        let routes = self.routes.clone();
+        drop_contained(self);
+        if let Routed::Mounted(mounted) = routes {
+            mounted.close();
+        }
+    }
+}
+
 /// Three bits of state, one of readiness, the rest for the generation.
 fn pack(facts: &Facts) -> u64 {
     let ready = u64::from(facts.ready) << STATE_BITS;
@@ -329,6 +372,28 @@ impl std::fmt::Debug for Published {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn open(cell: &Cell, generation: u64) -> bool {
+        cell.open(Generation(generation), Arc::new(()), Routed::Nothing(RouteAccess::Unsaid))
+    }
+
+    fn there(cell: &Cell) -> Option<Generation> {
+        Some(cell.instance()?.as_ref()?.generation)
+    }
+
+    #[test]
+    fn who_comes_late_takes_nobodys_place() {
+        let cell = Cell::detached(ServiceName::new("plain").expect("a name"));
+        assert!(open(&cell, 2), "nobody is there");
+        assert!(!open(&cell, 1), "a successor is");
+        cell.shut(Generation(1));
+        assert_eq!(there(&cell), Some(Generation(2)), "who is late shuts nobody else's slot");
+        assert!(open(&cell, 3), "who is later takes the place of an orphan");
+        cell.cut(Generation(4));
+        assert!(!open(&cell, 4), "it was cut off before it was there");
+        cell.shut(Generation(3));
+        assert!(cell.slot.load().is_none(), "it is its own");
+    }
 
     #[test]
     fn a_status_is_shared_until_something_changes() {

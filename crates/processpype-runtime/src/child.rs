@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
+use futures_util::FutureExt as _;
 use processpype_core::ErrorKind;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -98,9 +99,11 @@ impl Context {
         let what = format!("child `{name}`");
         let span = tracing::Span::current();
         let child = guard.child();
+        // What it comes to is made into a result by code of the service, too.
+        let future = contained(future.map(ChildOutput::into_result));
         let body = async move {
-            let outcome = Seen::other(guard.life(), &what, guard.child(), contained(future)).await;
-            settle_child(guard.life(), &what, outcome.map(ChildOutput::into_result));
+            let outcome = Seen::other(guard.life(), &what, guard.child(), future).await;
+            settle_child(guard.life(), &what, outcome);
             drop(guard);
         };
         let handle = life.services().spawn(body.instrument(span)).abort_handle();
@@ -178,7 +181,7 @@ fn settle_child(life: &Life, what: &str, outcome: Result<Result, Panicked>) {
     match outcome {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            life.fail_child(Failure::from_error(ErrorKind::Failed, what, &error).of_child());
+            life.fail_child(Failure::from_error(ErrorKind::Failed, what, error).of_child());
         }
         Err(panicked) => life.fail_child(Failure::from_panic(what, &panicked).of_child()),
     }

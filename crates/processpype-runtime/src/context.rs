@@ -129,6 +129,7 @@ impl Context {
     /// assert!(!cx.sleep(Duration::from_secs(60)).await);
     /// # }
     /// ```
+    ///
     /// # Panics
     ///
     /// As [`detached`](Self::detached).
@@ -156,9 +157,8 @@ impl Context {
 
     /// Sleeps for `duration`. Returns false, at once, when the service is asked to stop.
     ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends the sleep.
+    /// So it does not sleep at all once that has happened, which is always so in
+    /// [`Service::stop`](crate::Service::stop): await [`tokio::time::sleep`] there.
     ///
     /// Made for the head of a loop:
     ///
@@ -176,17 +176,19 @@ impl Context {
     ///
     /// The time between two rounds is the sleep and the work. For rounds at fixed times put the
     /// tick of a [`tokio::time::interval`] into [`until_stopped`](Self::until_stopped).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the sleep.
     pub async fn sleep(&self, duration: Duration) -> bool {
         self.until_stopped(tokio::time::sleep(duration)).await.is_some()
     }
 
     /// Awaits `future`, or returns `None` and drops it when the service is asked to stop.
     ///
-    /// # Cancel safety
-    ///
-    /// As safe as `future`.
-    ///
-    /// The stop wins when both are there at once. A wait without a bound of its own, such as
+    /// The stop wins when both are there at once; so after the loop of `run` was told to stop, and
+    /// in [`Service::stop`](crate::Service::stop), it never polls `future`. Await directly there;
+    /// the bound is [`deadline`](Self::deadline). A wait without a bound of its own, such as
     /// [`Dep::wait`](crate::Dep::wait), belongs in here.
     ///
     /// ```
@@ -207,6 +209,10 @@ impl Context {
     /// assert_eq!(done, 1);
     /// # }
     /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// As safe as `future`.
     pub async fn until_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
         tokio::select! {
             biased;
@@ -217,16 +223,15 @@ impl Context {
 
     /// Resolves when the service is asked to end its work.
     ///
-    /// # Cancel safety
-    ///
-    /// Safe: ask again at any time.
-    ///
     /// That is after the requests in flight have finished, or their share of the time is over:
     /// while it is pending, `run` goes on serving them. A child that must know earlier has nothing
     /// to ask.
     ///
-    /// It is no `async fn`, which would keep its arguments twice: every service that does nothing
-    /// but wait for its end has one of these.
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
+    // It is no `async fn`, which would keep its arguments twice: every service that does nothing
+    // but wait for its end has one of these.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + '_ {
         self.life.stopping()
     }

@@ -195,8 +195,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// Returns [`Unavailable`] before the provider has started and from the moment its stop begins.
     /// Passed on with `?` from a hook, it makes the exit one of kind `dependency`.
     ///
-    /// It takes no lock and never waits. A provider that runs but says
-    /// `ready(false)` is there; ask [`wait`](Self::wait) where that matters.
+    /// It never waits for the provider, and takes no lock while that is there. A provider that runs
+    /// but says `ready(false)` is there; ask [`wait`](Self::wait) where that matters.
     ///
     /// ```
     /// use processpype_runtime::{Dep, Result};

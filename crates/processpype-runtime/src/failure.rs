@@ -11,7 +11,7 @@ use std::sync::Arc;
 use processpype_core::ErrorKind;
 
 use crate::error::Error;
-use crate::panic::Panicked;
+use crate::panic::{Panicked, contain, drop_contained};
 
 /// Room for most stories, so that they are written without growing.
 const STORY_ROOM: usize = 64;
@@ -49,18 +49,41 @@ impl Failure {
 
     /// An error that a hook returned. Whatever the hook, an unavailable dependency is kind
     /// `dependency`.
-    pub(crate) fn from_error(kind: ErrorKind, what: &str, error: &Error) -> Self {
+    ///
+    /// How an error prints itself, and what it does when it is dropped, is code of the service: if
+    /// that panics, the error is told without its own words.
+    pub(crate) fn from_error(kind: ErrorKind, what: &str, error: Error) -> Self {
+        let failure = match contain(|| Self::tell(kind, what, &error)) {
+            Ok(failure) => failure,
+            Err(panicked) => {
+                let story =
+                    format!("{what}: its error {panicked}, while it was asked for its text");
+                Self::told(kind, Self::public_text(what, &error), story)
+            }
+        };
+        drop_contained(error);
+        failure
+    }
+
+    /// Asks the error for its whole text, and for who is to blame.
+    fn tell(kind: ErrorKind, what: &str, error: &Error) -> Self {
         let mut story = String::with_capacity(STORY_ROOM);
         story.push_str(what);
         story.push_str(": ");
         let story = error.chain_after(story);
-        if let Some(unavailable) = error.unavailable() {
-            let public = format!("{what}: {unavailable}");
-            return Self::told(ErrorKind::Dependency, public, story);
+        match error.unavailable() {
+            Some(unavailable) => {
+                Self::told(ErrorKind::Dependency, format!("{what}: {unavailable}"), story)
+            }
+            None => Self::told(kind, Self::public_text(what, error), story),
         }
+    }
+
+    /// What everybody may read: what the service made public, or that there is more in the log.
+    fn public_text(what: &str, error: &Error) -> Arc<str> {
         match error.public_message() {
-            Some(public) => Self::told(kind, public, story),
-            None => Self::told(kind, [what, "; the log has the details"].concat(), story),
+            Some(public) => public.into(),
+            None => [what, "; the log has the details"].concat().into(),
         }
     }
 

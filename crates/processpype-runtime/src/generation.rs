@@ -111,12 +111,17 @@ async fn without_service(cx: Context, ended: Ended) -> Ending {
 }
 
 /// `start` has ended: what it came to, and if that is good, the instance is there for others.
+///
+/// A stop that was asked for while it had the thread wins over its success.
 fn started(
     cx: &Context,
     service: &Arc<dyn ErasedService>,
     outcome: Result<Result, Panicked>,
 ) -> Result<(), Ended> {
     settle("start", ErrorKind::StartFailed, outcome).map_err(Ended::failed)?;
+    if cx.life.stop_by().is_some() {
+        return Err(Ended::Asked);
+    }
     open(cx, service)
 }
 
@@ -124,10 +129,13 @@ fn started(
 fn open(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), Ended> {
     cx.life.vitals.enter(Stage::Routes);
     let copy = Arc::clone(service);
-    let routes = contain(move || copy.routes())
-        .map_err(|panicked| Ended::failed(Failure::from_panic("routes()", &panicked)))?;
-    let access = routes.access();
-    let router = routes.checked().map_err(Ended::failed)?;
+    let made = contain(move || {
+        let routes = copy.routes();
+        (routes.access(), routes.checked())
+    });
+    let (access, router) =
+        made.map_err(|panicked| Ended::failed(Failure::from_panic("routes()", &panicked)))?;
+    let router = router.map_err(Ended::failed)?;
     let routed = match router {
         Some(router) => {
             let life = Arc::clone(&cx.life);
@@ -135,7 +143,10 @@ fn open(cx: &Context, service: &Arc<dyn ErasedService>) -> Result<(), Ended> {
         }
         None => Routed::Nothing(access),
     };
-    cx.life.cell.open(cx.life.generation, Arc::clone(service).into_any(), routed);
+    if !cx.life.cell.open(cx.life.generation, Arc::clone(service).into_any(), routed) {
+        // It was cut off while `routes` had the thread.
+        return Err(Ended::Asked);
+    }
     let ready = cx.life.said_ready();
     cx.life.report(Message::Started(cx.life.cell_id(), cx.life.generation, ready));
     Ok(())
@@ -188,7 +199,7 @@ fn settle<T>(
 ) -> Result<T, Failure> {
     match outcome {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Failure::from_error(kind, what, &error)),
+        Ok(Err(error)) => Err(Failure::from_error(kind, what, error)),
         Err(panicked) => Err(Failure::from_panic(what, &panicked)),
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{LogLevel, OperationId, ServiceName};
+use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::operation::Request;
@@ -45,8 +46,8 @@ pub struct LevelChange {
     pub actor: Arc<str>,
     /// Why, if they said so.
     pub reason: Option<Arc<str>>,
-    /// Tells it from earlier and later ones.
-    pub(crate) number: u64,
+    /// The same end, for the timer.
+    pub(crate) ends: Instant,
 }
 
 /// The changes that hold: of services, and of the application for `None`.

@@ -315,7 +315,9 @@ impl Waiting {
 impl Request {
     /// Makes a request of `actor`, without a reason.
     ///
-    /// Such as `api:loopback`, `cli:alice` or `code`. It is shown in statuses and events.
+    /// It is shown in statuses and events. The control plane says `token:NAME`,
+    /// `certificate:NAME`, `user:UID` or `anonymous`, a signal is `signal:SIGHUP`, and what the
+    /// program itself does without a name is `code`.
     #[must_use]
     pub fn by(actor: &str) -> Self {
         Self { actor: actor.into(), reason: None, expects: None, key: None, digest: None }

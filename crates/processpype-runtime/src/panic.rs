@@ -6,7 +6,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Every place that calls or polls user code does so inside [`contain`] or [`contained`].
+//! 1. Every place that calls or polls user code does so inside [`contain`] or [`contained`]. What
+//!    user code hands over is user code, too: the text of its errors, and whatever is dropped.
 //! 2. Thread-locals are looked at with `try_with` alone, so that a panic while a thread ends is
 //!    safe.
 //! 3. A value that was being changed when its code panicked is not used again, but for locks that
@@ -66,13 +67,18 @@ pub fn is_contained() -> bool {
 
 /// Calls `f` and returns its value, or the panic it ended with.
 pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch(f).map_err(Panicked::of)
+}
+
+/// Calls `f` and returns its value, or what it panicked with.
+fn catch<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
     let change = |by: i32| {
         let _ = DEPTH.try_with(|depth| depth.set(depth.get().saturating_add_signed(by)));
     };
     change(1);
     let outcome = catch_unwind(AssertUnwindSafe(f));
     change(-1);
-    outcome.map_err(|payload| Panicked::from_payload(payload.as_ref()))
+    outcome
 }
 
 /// Drops a value of user code. A panic in its `Drop` is logged, and goes no further.
@@ -124,8 +130,13 @@ impl<F: Future + Unpin> Contained<F> {
             Err(panicked) => Err(panicked),
         };
         // The first panic counts.
-        let dropped = self.drop_future();
-        Poll::Ready(outcome.and_then(|value| dropped.map(|()| value)))
+        Poll::Ready(match (outcome, self.drop_future()) {
+            (Ok(value), Err(panicked)) => {
+                drop_contained(value);
+                Err(panicked)
+            }
+            (outcome, _) => outcome,
+        })
     }
 
     /// Drops the future before its end, and returns the panic that this caused.
@@ -158,6 +169,23 @@ impl<F> Drop for Contained<F> {
 // === impl Panicked ===
 
 impl Panicked {
+    /// What is told of a panic. The value that it had is dropped here.
+    ///
+    /// If that panics, too, its own value is never dropped: who knows where that would end.
+    #[cold]
+    fn of(payload: Box<dyn Any + Send>) -> Self {
+        let panicked = Self::from_payload(payload.as_ref());
+        if let Err(again) = catch(move || drop(payload)) {
+            let later = Self::from_payload(again.as_ref());
+            std::mem::forget(again);
+            tracing::error!(
+                target: "processpype",
+                "the value of a panic {later}, while it was dropped"
+            );
+        }
+        panicked
+    }
+
     fn from_payload(payload: &(dyn Any + Send)) -> Self {
         let text = (payload.downcast_ref::<&str>().copied())
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
@@ -224,5 +252,12 @@ mod tests {
         check(async { std::panic::panic_any("polled") }, Poll::Ready(Err("polled")));
         check(Sore(Poll::Ready(())), Poll::Ready(Err("dropped")));
         check(Sore(Poll::Pending), Poll::Pending);
+    }
+
+    #[test]
+    fn the_value_of_a_panic_may_panic_when_it_is_dropped() {
+        let told = contain(|| std::panic::panic_any(Sore(Poll::Pending))).map_err(|it| it.message);
+        assert_eq!(told, Err::<(), _>("panicked with a value that is no text".to_owned()));
+        assert!(!is_contained());
     }
 }

@@ -139,7 +139,7 @@ pub(crate) async fn offer<F: Future + Unpin>(
             Ok(Ok(Ok(Reconfigured::Applied))) => Answer::Applied,
             Ok(Ok(Ok(Reconfigured::NeedsRestart))) => Answer::NeedsRestart,
             Ok(Ok(Err(error))) => {
-                Answer::Refused(Failure::from_error(ErrorKind::Failed, "reconfigure", &error))
+                Answer::Refused(Failure::from_error(ErrorKind::Failed, "reconfigure", error))
             }
             Ok(Err(panicked)) => Answer::Broken(Failure::from_panic("reconfigure", &panicked)),
             Err(_) => Answer::Broken(too_long(within)),

@@ -135,8 +135,22 @@ pub trait Service: Send + Sync + 'static {
         cx.stopping().map(Ok)
     }
 
-    /// Releases what the service holds. Called exactly once when the constructor had succeeded,
-    /// also after a failure or a panic, and never beside `run`.
+    /// Releases what the service holds.
+    ///
+    /// Called once when the constructor had succeeded, also after a failure or a panic, and never
+    /// beside `run`. It is for what `run` could not release: the last flush, a farewell to a peer.
+    /// Not needed for what the struct or the locals of `run` drop by themselves.
+    ///
+    /// It is not called when the generation is aborted as a whole: by a second signal,
+    /// [`Manager::abort`](crate::Manager::abort), the closing deadline, or because a hook blocks
+    /// its thread until the generation is given up as an orphan. What must not be lost cannot wait
+    /// for `stop`.
+    ///
+    /// Await here directly, within [`cx.deadline()`](Context::deadline):
+    /// [`cx.sleep`](Context::sleep) and [`cx.until_stopped`](Context::until_stopped) return at
+    /// once, since the service has been asked to stop.
+    ///
+    /// The default does nothing.
     ///
     /// # Errors
     ///
@@ -145,12 +159,6 @@ pub trait Service: Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// The future is dropped at the end of `stop_timeout`.
-    ///
-    /// It is for what `run` could not release: the last flush, a farewell to a peer. Not needed for
-    /// what the struct or the locals of `run` drop by themselves. It does not run when a generation
-    /// blocks its thread and had to be given up as orphaned.
-    ///
-    /// The default does nothing.
     fn stop(&self, cx: &Context) -> impl Future<Output = Result> + Send {
         let _ = cx;
         async { Ok(()) }

@@ -7,6 +7,7 @@
 //! 2. It never sleeps in place, retries, or runs user code: later is a timer in its own queue.
 //! 3. It takes at most [`BATCH`] messages of one source before it looks at the others, so that a
 //!    storm of one kind starves nobody; and after [`SHARE`] of all it lets others have the thread.
+//!    Closing asks services to stop in parts of [`ASKS_AT_ONCE`], between messages and commands.
 //!
 //! # One turn of the loop
 //!
@@ -84,6 +85,12 @@ const BATCH: usize = 32;
 /// control plane waits for some of a storm, a millisecond or two, and never for its end.
 const SHARE: usize = 32;
 
+/// How many services closing asks to stop before it looks at messages again.
+///
+/// Those that were asked are torn down meanwhile, and what the loop touches of each is still near
+/// when it is gone (ADR 0035).
+pub(crate) const ASKS_AT_ONCE: usize = 32;
+
 /// After how many actions of one input the clock is read again.
 const ACTIONS_AT_ONE_TIME: usize = 16;
 
@@ -140,8 +147,6 @@ pub struct Supervisor {
     chance: Chance,
     turnstile: recovery::Turnstile,
     pausing: pausing::Pausing,
-    /// How many changes of levels there were.
-    leveled: u64,
     members: membership::Members,
     closing: closing::Closing,
     /// A status has changed, and who waits for any change has not been told.
@@ -191,10 +196,12 @@ impl Supervisor {
                     // Nobody can ask for the end any more, so this is it.
                     None => (has_handles, _) = (false, self.begin_closing()),
                 },
+                () = std::future::ready(()), if self.machine.has_more_to_ask() => {}
                 () = sleep_until(wake) => {}
             }
             self.clock.read();
             self.take_asked();
+            taken += self.ask_more_to_stop();
             taken += batch.len();
             for (done, message) in (1..).zip(batch.drain(..)) {
                 self.take_message(message);
@@ -242,7 +249,7 @@ impl Supervisor {
             Due::Offer(id, operation) => {
                 services.get(id.index()).is_none_or(|it| it.changing() != Some(operation))
             }
-            Due::Resume(_) | Due::Level(_) | Due::Drained | Due::Closing => false,
+            Due::Resume | Due::Level | Due::Drained | Due::Closing => false,
         })
     }
 
@@ -271,8 +278,8 @@ impl Supervisor {
                 Some(Due::Drained) => self.step(|machine, actions| {
                     machine.close(CloseCause::Requested, actions);
                 }),
-                Some(Due::Resume(number)) => self.pause_is_over(number),
-                Some(Due::Level(number)) => self.level_is_over(number),
+                Some(Due::Resume) => self.pause_is_over(),
+                Some(Due::Level) => self.levels_are_over(),
                 Some(Due::Offer(id, operation)) => self.offer_is_over(id, operation),
                 Some(Due::Closing) => self.step(Machine::abort_all),
                 None => return taken,

@@ -8,6 +8,8 @@
 //!    for one: at the front such a timer is dropped.
 //! 3. There are at most [`ROWS_MAX`] rows; what finds no place in one is in the heap.
 //! 4. Which timer is the first of all is known, and looked for only when that one is taken.
+//! 5. What many commands may arm in turn, such as the end of a pause, is there once: armed again,
+//!    it moves. So there are never more timers than services and what they do have of them.
 //!
 //! # Why not tokio's timers
 //!
@@ -22,6 +24,13 @@
 //! all services share, and timers of one length come due in the order in which they are armed. So
 //! each length has a row, where arming and dropping take no search. (Shape: the per-timeout lists
 //! of Varghese and Lauck, "Hashed and hierarchical timing wheels", and of nginx before its tree.)
+
+//!
+//! # What is there once
+//!
+//! A client may prolong a pause, or change a level, as often as it is let. Each time would leave a
+//! timer of up to a day behind, which nothing takes out but its time. So these are not armed but
+//! set: the one end that counts, moved when another one does.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -47,10 +56,10 @@ pub(crate) enum Due {
     Polls(ServiceId, Generation),
     /// A change of configuration that was offered should have been answered.
     Offer(ServiceId, OperationId),
-    /// The pause of this number is over: automatic restarts go on.
-    Resume(u64),
-    /// The change of a level with this number is over.
-    Level(u64),
+    /// The pause is over: automatic restarts go on.
+    Resume,
+    /// The change of a level is over, the first of all.
+    Level,
     /// The drain delay is over: stop the services.
     Drained,
     /// What still lives is to be aborted.
@@ -64,6 +73,8 @@ type Armed = (Instant, u64, Due);
 pub(crate) struct Timers {
     rows: Vec<Row>,
     heap: BinaryHeap<Reverse<Armed>>,
+    /// What is there once: each of another kind.
+    single: Vec<Armed>,
     first: Option<(Place, Armed)>,
     armed: u64,
 }
@@ -80,6 +91,7 @@ struct Row {
 enum Place {
     Row(usize),
     Heap,
+    Single(usize),
 }
 
 // === impl Timers ===
@@ -102,6 +114,16 @@ impl Timers {
         if self.first.is_none_or(|(_, first)| timer < first) {
             self.first = Some((place, timer));
         }
+    }
+
+    /// Arms what is there once for that time, in place of any other; for none, it is not armed.
+    pub(crate) fn set(&mut self, at: Option<Instant>, due: Due) {
+        self.single.retain(|(_, _, armed)| *armed != due);
+        if let Some(at) = at {
+            self.single.push((at, self.armed, due));
+            self.armed += 1;
+        }
+        self.first = self.find_first();
     }
 
     /// When the next one is due, without those that `is_late` says do not matter any more.
@@ -143,13 +165,16 @@ impl Timers {
         let front = |(index, row): (usize, &Row)| Some((Place::Row(index), *row.timers.front()?));
         let rows = self.rows.iter().enumerate().filter_map(front);
         let heap = self.heap.peek().map(|Reverse(timer)| (Place::Heap, *timer));
-        rows.chain(heap).min_by_key(|(_, timer)| *timer)
+        let single = self.single.iter().enumerate();
+        let single = single.map(|(index, timer)| (Place::Single(index), *timer));
+        rows.chain(heap).chain(single).min_by_key(|(_, timer)| *timer)
     }
 
     /// Takes the first, which waits there.
     fn take(&mut self, place: Place) {
         match place {
             Place::Heap => drop(self.heap.pop()),
+            Place::Single(index) => drop(self.single.swap_remove(index)),
             Place::Row(index) => {
                 let timers = &mut self.rows[index].timers;
                 timers.pop_front();
@@ -231,6 +256,25 @@ mod tests {
         assert_eq!(timers.pop_due(now + SECOND * 2), Some(due(1000)));
         assert_eq!(timers.next(|it| it < due(1000)), None);
         assert!(timers.rows.iter().all(|row| row.timers.capacity() <= ROW_KEEPS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_there_once_moves() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        timers.arm(now, SECOND * 5, due(5));
+        for length in [9, 1, 7, 3] {
+            timers.set(Some(now + SECOND * length), Due::Resume);
+            timers.set(Some(now + SECOND * (length + 1)), Due::Level);
+        }
+        assert_eq!(timers.single.len(), 2);
+        timers.set(None, Due::Level);
+        timers.set(Some(now + SECOND * 4), Due::Level);
+        let mut told = Vec::new();
+        while let Some(at) = timers.next(|_| false) {
+            told.push((at, timers.pop_due(at).expect("it is due")));
+        }
+        let expected = [(3, Due::Resume), (4, Due::Level), (5, due(5))];
+        assert_eq!(told, expected.map(|(length, due)| (now + SECOND * length, due)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,12 +13,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use jiff::{Timestamp, tz::TimeZone};
+use crate::zone::{self, Timezone};
 
-use crate::error::TelemetryError;
-
-/// The name that stands for the zone of the machine.
-const SYSTEM_ZONE: &str = "system";
+/// The last second that is shown, 9999-12-30T22:00:00Z: years have four digits in every zone.
+const LAST: i64 = 253_402_207_200;
 
 /// Where the time of a line comes from.
 ///
@@ -31,17 +29,6 @@ const SYSTEM_ZONE: &str = "system";
 /// ```
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
-
-/// The zone in which people read the time.
-///
-/// ```
-/// use processpype_telemetry::Timezone;
-///
-/// assert!(Timezone::named("UTC").is_ok());
-/// assert!(Timezone::named("Europe/Rmoe").is_err());
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Timezone(TimeZone);
 
 /// A rendered time, kept until the second changes.
 #[derive(Debug, Default)]
@@ -88,55 +75,6 @@ impl fmt::Debug for Clock {
     }
 }
 
-// === impl Timezone ===
-
-impl Timezone {
-    /// Coordinated universal time, the default: lines of several machines compare by eye.
-    pub const UTC: Self = Self(TimeZone::UTC);
-
-    /// Looks a zone up by its IANA name, such as `Europe/Rome`.
-    ///
-    /// `UTC` needs no database; `system` is the zone of the machine.
-    ///
-    /// # Errors
-    ///
-    /// [`TelemetryError::UnknownTimezone`] with the nearest name,
-    /// [`TelemetryError::NoTimezones`] when the machine has no database to look into, and
-    /// [`TelemetryError::SystemTimezone`] when the machine does not know its own zone.
-    pub fn named(name: &str) -> Result<Self, TelemetryError> {
-        if name.eq_ignore_ascii_case("UTC") {
-            return Ok(Self::UTC);
-        }
-        if name.eq_ignore_ascii_case(SYSTEM_ZONE) {
-            return TimeZone::try_system()
-                .map(Self)
-                .map_err(|error| TelemetryError::SystemTimezone { reason: error.to_string() });
-        }
-        TimeZone::get(name).map(Self).map_err(|_| {
-            let known: Vec<String> =
-                jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
-            TelemetryError::unknown_timezone(name, &known)
-        })
-    }
-
-    /// The name of the zone, if it has one.
-    pub fn name(&self) -> Option<&str> {
-        self.0.iana_name()
-    }
-}
-
-impl Default for Timezone {
-    fn default() -> Self {
-        Self::UTC
-    }
-}
-
-impl fmt::Debug for Timezone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Timezone").field(&self.name().unwrap_or("unnamed")).finish()
-    }
-}
-
 // === impl Stamp ===
 
 impl Stamp {
@@ -161,12 +99,9 @@ impl Stamp {
 
     /// Renders the texts of a new second.
     fn turn(&mut self, second: u64, zone: &Timezone) {
-        let instant = i64::try_from(second)
-            .ok()
-            .and_then(|second| Timestamp::from_second(second).ok())
-            .unwrap_or(Timestamp::MAX);
-        let offset = zone.0.to_offset(instant);
-        let local = offset.to_datetime(instant);
+        let instant = i64::try_from(second).map_or(LAST, |second| second.min(LAST));
+        let offset = zone.offset(instant);
+        let local = zone::civil(instant, offset);
         self.second = Some(second);
         self.datetime.clear();
         self.offset.clear();
@@ -176,12 +111,12 @@ impl Stamp {
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
             local.year(),
             local.month(),
-            local.day(),
+            local.month_day(),
             local.hour(),
             local.minute(),
             local.second(),
         );
-        push_offset(&mut self.offset, offset.seconds());
+        push_offset(&mut self.offset, offset);
     }
 }
 
@@ -262,13 +197,5 @@ mod tests {
         let mut out = String::new();
         Stamp::default().write(&mut out, UNIX_EPOCH - Duration::from_secs(9), &Timezone::UTC, 0);
         assert_eq!(out, "1970-01-01T00:00:00Z");
-    }
-
-    #[test]
-    fn an_unknown_zone_names_the_nearest() {
-        let error = Timezone::named("Europe/Rmoe").unwrap_err().to_string();
-        assert!(error.contains("did you mean `Europe/Rome`?"), "{error}");
-        let error = TelemetryError::unknown_timezone("Europe/Rome", &[]).to_string();
-        assert!(error.contains("tzdata"), "{error}");
     }
 }

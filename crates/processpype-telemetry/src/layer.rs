@@ -21,7 +21,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    clock::{Clock, Timezone},
+    clock::Clock,
     collect::Collector,
     kept::{Logs, Rendered},
     layout::{Head, Layout},
@@ -30,6 +30,7 @@ use crate::{
     redact::{Redactor, SensitiveFields},
     scope::{self, Scope},
     scratch::{Scratch, Scratches},
+    zone::Timezone,
 };
 
 /// Makes lines of events.

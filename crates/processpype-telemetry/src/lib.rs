@@ -53,9 +53,10 @@ mod telemetry;
 mod text;
 mod value;
 mod writer;
+mod zone;
 
 pub use backlog::Backlog;
-pub use clock::{Clock, Timezone};
+pub use clock::Clock;
 pub use config::{Destination, Format, Level, LoggingConfig, RedactionConfig};
 pub use error::TelemetryError;
 pub use kept::{
@@ -71,3 +72,4 @@ pub use scope::{SERVICE_SPAN_NAME, SERVICE_SPAN_TARGET};
 pub use scratch::MAX_NESTED_EVENTS;
 pub use telemetry::{FLUSH_TIMEOUT, FlushGuard, Handle, Telemetry, TelemetryBuilder};
 pub use value::MAX_VALUE_BYTES;
+pub use zone::Timezone;

@@ -21,7 +21,7 @@ use tracing_subscriber::{Layer, layer::SubscriberExt as _, registry::LookupSpan}
 
 use crate::{
     backlog::Backlog,
-    clock::{Clock, Stamp, Timezone},
+    clock::{Clock, Stamp},
     config::{Destination, Format, LoggingConfig},
     error::TelemetryError,
     kept::Logs,
@@ -33,6 +33,7 @@ use crate::{
     scratch::Scratches,
     text::Palette,
     writer::{self, LossLine},
+    zone::Timezone,
 };
 
 /// How long a dropped [`FlushGuard`] waits for the last lines.

@@ -259,8 +259,9 @@ impl Application {
     /// Names the service registered last; without it, the name is its type's in snake case.
     ///
     /// Names match `[a-z][a-z0-9]*([_-][a-z0-9]+)*` and differ after `-` became `_`, so that one
-    /// name fits into a path, a variable and a metric. Needed for a second instance of one type,
-    /// for closures, and for generic types, whose name is no word.
+    /// name fits into a path, a variable and a metric. Needed for a second instance of one type and
+    /// for generic types, whose name is no word. A closure needs none: the name is that of the type
+    /// it returns.
     pub fn named(self, name: &str) -> Self {
         self.last("named", |declared| declared.name = Some(name.to_owned()))
     }
@@ -358,7 +359,8 @@ impl Application {
     /// Bounds constructor and `start` of the service registered last. Default: 30 s.
     ///
     /// Waiting for providers is not counted. A start that takes longer is cancelled, and the
-    /// service is in `error` with kind `start-timeout`.
+    /// service is in `error` with kind `start-timeout`. What is longer than
+    /// [`TIMEOUT_MAX`](crate::TIMEOUT_MAX), as [`Duration::MAX`], counts as that.
     pub fn start_timeout(self, timeout: Duration) -> Self {
         self.last("start_timeout", |declared| declared.options.start_timeout = timeout)
     }
@@ -367,7 +369,8 @@ impl Application {
     ///
     /// Requests in flight may take 40 % of it, `run` and the children another 40 %; the hook `stop`
     /// always has the rest. When the application closes, the closing timeout may leave less. What
-    /// has not ended by then is aborted, and named as a straggler.
+    /// has not ended by then is aborted, and named as a straggler. What is longer than
+    /// [`TIMEOUT_MAX`](crate::TIMEOUT_MAX) counts as that.
     pub fn stop_timeout(self, timeout: Duration) -> Self {
         self.last("stop_timeout", |declared| declared.options.stop_timeout = timeout)
     }

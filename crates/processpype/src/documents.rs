@@ -25,7 +25,7 @@ mod tests {
     use processpype_runtime::{
         ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT,
         IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING, STARTS_AT_ONCE,
-        TEXT_MAX, WAITERS_MAX,
+        TEXT_MAX, TIMEOUT_MAX, WAITERS_MAX,
     };
 
     use processpype_telemetry::{
@@ -125,6 +125,10 @@ mod tests {
                 ),
                 format!("| repetitions that wait for one operation | {WAITERS_MAX} |"),
                 format!("| generations in `starting` at a time | {STARTS_AT_ONCE} |"),
+                format!(
+                    "| `start_timeout` and `stop_timeout` | {} days |",
+                    TIMEOUT_MAX.as_secs() / 86_400
+                ),
                 format!(
                     "| restarts after failures, over all services | {} at once, {} per second |",
                     RestartRate::BURST,

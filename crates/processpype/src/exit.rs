@@ -27,11 +27,12 @@ pub enum Exit {
     Clean = 0,
     /// The command line is wrong.
     Usage = 64,
-    /// The address of the control plane cannot be had.
+    /// The address of the control plane is in use. One that is refused otherwise, such as a port
+    /// that takes a privilege, is [`Configuration`](Self::Configuration).
     AddressInUse = 69,
     /// A bug of the framework itself.
     Bug = 70,
-    /// The configuration or the plan is wrong.
+    /// The configuration or the plan is wrong, or the address of the control plane is refused.
     Configuration = 78,
     /// A significant service failed at start.
     FailedAtStart = 80,

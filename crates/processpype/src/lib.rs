@@ -135,7 +135,7 @@ pub use processpype_runtime::{
     Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused, PlanCode,
     PlanError, PlanProblem, Reconfigured, Recording, Ref, Reloading, Reporter, Request,
     RequestError, RestartInfo, Result, RouteAccess, Routes, Service, Severity, Shared, Sole,
-    Status, Subscription, TEXT_MAX, TaskFunction, Timestamp, Unavailable,
+    Status, Subscription, TEXT_MAX, TIMEOUT_MAX, TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

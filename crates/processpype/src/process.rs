@@ -178,7 +178,7 @@ fn wait(notices: &Receiver<Notice>, manager: &Manager) -> Exit {
                 deadline = Some(after(ABORT_TIME));
             }
             Ok(Notice::Closed(exit)) => closed = Some(exit),
-            Ok(Notice::Finished) if second_signal => return Exit::SecondSignal,
+            Ok(Notice::Finished) if second_signal => return ended_at_once(closed),
             Ok(Notice::Finished) => return closed.unwrap_or(Exit::Bug),
             Err(RecvTimeoutError::Timeout) => {
                 // Once it has closed, the supervisor has named them, and the cause is known.
@@ -186,11 +186,18 @@ fn wait(notices: &Receiver<Notice>, manager: &Manager) -> Exit {
                     name_stragglers(&manager.unfinished());
                     Exit::Stragglers
                 });
-                return if second_signal { Exit::SecondSignal } else { exit };
+                return if second_signal { ended_at_once(closed) } else { exit };
             }
             Err(RecvTimeoutError::Disconnected) => return Exit::Bug,
         }
     }
+}
+
+/// The exit of an application that a second signal ended at once: it tells of that, unless it
+/// closed because a service had failed. The first cause wins.
+fn ended_at_once(closed: Option<Exit>) -> Exit {
+    let failed = |exit: &Exit| matches!(exit, Exit::FailedAtStart | Exit::FailedLater);
+    closed.filter(failed).unwrap_or(Exit::SecondSignal)
 }
 
 /// What runs on the supervisor's thread.
@@ -396,6 +403,19 @@ fn until(deadline: std::time::Instant) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_signal_is_the_cause_unless_a_service_was() {
+        for (closed, expected) in [
+            (None, Exit::SecondSignal),
+            (Some(Exit::Clean), Exit::SecondSignal),
+            (Some(Exit::Stragglers), Exit::SecondSignal),
+            (Some(Exit::FailedAtStart), Exit::FailedAtStart),
+            (Some(Exit::FailedLater), Exit::FailedLater),
+        ] {
+            assert_eq!(ended_at_once(closed), expected, "{closed:?}");
+        }
+    }
 
     #[test]
     fn services_get_threads_by_cores_and_count() {

@@ -5,6 +5,14 @@
 
 use processpype_api::{Exposition, Metric};
 
+/// Of `/proc/self/auxv`: bytes of a page, `AT_PAGESZ`.
+#[cfg(target_os = "linux")]
+const PAGE_SIZE: usize = 6;
+
+/// Of `/proc/self/auxv`: clock ticks of a second, `AT_CLKTCK`.
+#[cfg(target_os = "linux")]
+const TICKS: usize = 17;
+
 /// What is known of the process; what is not is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Process {
@@ -47,6 +55,7 @@ impl Process {
     #[cfg(target_os = "linux")]
     pub(super) fn now() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let auxiliary = std::fs::read("/proc/self/auxv").unwrap_or_default();
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         // One of them is the directory that is being read.
         let open = std::fs::read_dir("/proc/self/fd").ok().map(|it| it.count().saturating_sub(1));
@@ -56,15 +65,15 @@ impl Process {
             ..Self::of(
                 &read("/proc/self/stat"),
                 &read("/proc/stat"),
-                rustix::param::clock_ticks_per_second() as f64,
-                rustix::param::page_size() as f64,
+                auxiliary_value(&auxiliary, TICKS),
+                auxiliary_value(&auxiliary, PAGE_SIZE),
             )
         }
     }
 
     /// Takes the numbers out of `/proc/self/stat` and `/proc/stat`; see proc(5).
     #[cfg(target_os = "linux")]
-    fn of(own: &str, system: &str, ticks: f64, page: f64) -> Self {
+    fn of(own: &str, system: &str, ticks: Option<f64>, page: Option<f64>) -> Self {
         // The second field is the name of the program, which may hold anything.
         let fields: Vec<f64> = own.rsplit_once(')').map_or_else(Vec::new, |(_, rest)| {
             rest.split_whitespace().map(|word| word.parse().unwrap_or(f64::NAN)).collect()
@@ -74,14 +83,22 @@ impl Process {
         let booted = system.lines().find_map(|line| line.strip_prefix("btime "));
         let booted = booted.and_then(|text| text.trim().parse::<f64>().ok());
         Self {
-            start_seconds: field(22).and_then(|began| Some(booted? + began / ticks)),
-            cpu_seconds: field(14).and_then(|user| Some((user + field(15)?) / ticks)),
-            resident_bytes: field(24).map(|pages| pages * page),
+            start_seconds: field(22).and_then(|began| Some(booted? + began / ticks?)),
+            cpu_seconds: field(14).and_then(|user| Some((user + field(15)?) / ticks?)),
+            resident_bytes: field(24).and_then(|pages| Some(pages * page?)),
             virtual_bytes: field(23),
             threads: field(20),
             ..Self::default()
         }
     }
+}
+
+/// Takes a value out of the pairs of words that the kernel gives a program; see getauxval(3).
+#[cfg(target_os = "linux")]
+fn auxiliary_value(pairs: &[u8], kind: usize) -> Option<f64> {
+    let (words, _) = pairs.as_chunks().0.as_chunks();
+    let mut pairs = words.iter().map(|pair: &[_; 2]| pair.map(usize::from_ne_bytes));
+    pairs.find_map(|[key, value]| (key == kind).then_some(value as f64))
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -91,7 +108,7 @@ mod tests {
     #[test]
     fn the_numbers_are_found_behind_any_name() {
         let own = "7 (a ) b) S 1 7 7 0 -1 4194560 10 0 0 0 250 50 0 0 20 0 9 0 1000 4096 3 1 2 3";
-        let process = Process::of(own, "cpu 1 2\nbtime 1795000000\n", 100.0, 4096.0);
+        let process = Process::of(own, "cpu 1 2\nbtime 1795000000\n", Some(100.0), Some(4096.0));
         let expected = Process {
             start_seconds: Some(1_795_000_010.0),
             cpu_seconds: Some(3.0),
@@ -101,7 +118,18 @@ mod tests {
             ..Process::default()
         };
         assert_eq!(process, expected);
-        assert_eq!(Process::of("", "", 100.0, 4096.0), Process::default());
+        assert_eq!(Process::of("", "", Some(100.0), Some(4096.0)), Process::default());
+        let process = Process::of(own, "", None, None);
+        assert_eq!((process.cpu_seconds, process.resident_bytes), (None, None));
+    }
+
+    #[test]
+    fn what_the_kernel_gave_is_a_list_of_pairs() {
+        let pairs = [TICKS, 100, PAGE_SIZE, 4096, 0, 0].map(usize::to_ne_bytes).concat();
+        assert_eq!(auxiliary_value(&pairs, TICKS), Some(100.0));
+        assert_eq!(auxiliary_value(&pairs, PAGE_SIZE), Some(4096.0));
+        assert_eq!(auxiliary_value(&pairs, 100), None);
+        assert_eq!(auxiliary_value(&pairs[..9], TICKS), None);
     }
 
     #[test]

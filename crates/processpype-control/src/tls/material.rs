@@ -12,8 +12,8 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use hmac_sha256::Hash as Sha256;
 use processpype_runtime::Timestamp;
-use sha2::{Digest as _, Sha256};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -67,9 +67,9 @@ impl Material {
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         for file in [Some(&self.certificate), Some(&self.key), self.client_ca.as_ref()] {
-            digest.update(Sha256::digest(file.map_or(&[][..], Vec::as_slice)));
+            digest.update(Sha256::hash(file.map_or(&[][..], Vec::as_slice)));
         }
-        digest.finalize().into()
+        digest.finalize()
     }
 
     /// Makes of them what a listener speaks TLS with.

@@ -1,7 +1,7 @@
 //! What a certificate says: whose it is, and when it holds.
 
+use hmac_sha256::Hash as Sha256;
 use processpype_runtime::Timestamp;
-use sha2::{Digest as _, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
@@ -30,7 +30,7 @@ pub(super) fn validity(der: &[u8]) -> Option<Validity> {
 
 /// Reads whose a certificate is. What cannot be read is not there, so that no rule can match it.
 pub(super) fn subject(der: &[u8]) -> Subject {
-    let mut subject = Subject { sha256: Sha256::digest(der).into(), ..Subject::default() };
+    let mut subject = Subject { sha256: Sha256::hash(der), ..Subject::default() };
     let Ok(certificate) = Certificate::from_der(der) else { return subject };
     let certificate = certificate.tbs_certificate();
     let common_names = certificate.subject().iter().filter(|it| it.oid == COMMON_NAME);

@@ -45,5 +45,6 @@ impl Machine {
     pub fn hash_application(&self, hasher: &mut impl Hasher) {
         (self.phase, self.settled, &self.queue, self.starts_at_once).hash(hasher);
         self.leaving.hash(hasher);
+        (self.asks_at_once, self.has_more_to_ask().then_some(self.next_asked)).hash(hasher);
     }
 }

@@ -204,7 +204,7 @@ impl Machine {
     pub(super) fn escalate(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record(id);
         let failed = record.state == ServiceState::Error;
-        if failed && record.traits().significant && !self.is_closing() {
+        if failed && record.traits().significant && self.close_cause.is_none() {
             let cause = if self.settled {
                 CloseCause::Significant(id)
             } else {

@@ -41,6 +41,7 @@
 //!     (`Members`).
 
 mod cancel;
+mod closing;
 mod commands;
 mod digest;
 mod life;
@@ -107,8 +108,13 @@ pub struct Machine {
     live: usize,
     /// Who is to leave the application once it is gone.
     leaving: Vec<ServiceId>,
+    /// How many are asked to stop in one input while closing.
+    asks_at_once: usize,
+    /// While closing: the first of those whose turn to be asked has not come.
+    next_asked: usize,
     phase: Phase,
     settled: bool,
+    /// Why it closes, or is about to; the first cause.
     close_cause: Option<CloseCause>,
 }
 
@@ -149,6 +155,8 @@ impl Machine {
             transient: 0,
             live: 0,
             leaving: Vec::new(),
+            asks_at_once: usize::MAX,
+            next_asked: 0,
             phase: Phase::Assembled,
             settled: false,
             close_cause: None,
@@ -242,30 +250,6 @@ impl Machine {
         self.finish_step(actions);
     }
 
-    /// Begins to stop everything in reverse order.
-    ///
-    /// Starts that wait are superseded, new ones are refused, stops still wait for their end.
-    /// [`Action::Closed`] follows, at once if nothing lives. Closing again changes nothing: the
-    /// first cause counts.
-    pub fn close(&mut self, cause: CloseCause, actions: &mut Vec<Action>) {
-        self.begin_closing(cause, actions);
-        self.finish_step(actions);
-    }
-
-    /// Ends everything that still lives by force, in no order: the closing deadline has passed.
-    ///
-    /// What does not end even so is orphaned after [`Timer::Abort`], so [`Action::Closed`] always
-    /// follows.
-    pub fn abort_all(&mut self, actions: &mut Vec<Action>) {
-        self.begin_closing(CloseCause::Requested, actions);
-        for id in self.graph.services() {
-            if self.record(id).life == Life::Live {
-                self.abort(id, actions);
-            }
-        }
-        self.finish_step(actions);
-    }
-
     /// What a service that starts with the application needs starts with it, also without
     /// `autostart`.
     fn desire_providers(&mut self) {
@@ -277,32 +261,6 @@ impl Machine {
                         record.desired = Desired::Running;
                     }
                 }
-            }
-        }
-    }
-
-    fn begin_closing(&mut self, cause: CloseCause, actions: &mut Vec<Action>) {
-        if self.is_closing() {
-            return;
-        }
-        let services = self.graph.services();
-        let missing: Vec<bool> = services.map(|id| self.waiting_on(id).next().is_some()).collect();
-        self.phase = Phase::Closing;
-        self.close_cause = Some(cause);
-        self.queue.clear();
-        actions.push(Action::Closing(cause));
-        for id in self.graph.services() {
-            let record = self.record_mut(id);
-            let waited = record.wanted.take().is_some() | record.recovery.take().is_some();
-            record.queued = false;
-            if !matches!(self.waiting_verb(id), Some(Verb::Stop { .. })) {
-                self.end_waiting(id, Outcome::Superseded, actions);
-            }
-            if waited || missing[id.index()] {
-                actions.push(Action::Touched(id));
-            }
-            if self.record(id).life == Life::Live {
-                self.leave(id, Cause::Closing, actions);
             }
         }
     }

@@ -256,6 +256,12 @@ impl Machine {
 
     /// Asks a service to stop once no dependent of it is in the way.
     pub(super) fn leave(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
+        self.plan_to_leave(id, cause, actions);
+        self.go_if_free(id, actions);
+    }
+
+    /// Says that a service will be asked to stop: nothing begins on it any more.
+    pub(super) fn plan_to_leave(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         if record.state == ServiceState::Stopping {
             // An operator's stop takes a failure as known; closing leaves it to be seen.
@@ -264,7 +270,6 @@ impl Machine {
         }
         record.set_leaving(cause);
         self.refresh(id, actions);
-        self.go_if_free(id, actions);
     }
 
     pub(super) fn go_if_free(&mut self, id: ServiceId, actions: &mut Vec<Action>) {

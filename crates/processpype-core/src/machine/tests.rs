@@ -207,6 +207,20 @@ fn late_reports_of_an_old_generation_change_nothing() {
 }
 
 #[test]
+fn what_fails_while_it_drains_is_not_the_first_cause() {
+    let significant = Traits { significant: true, ..TRAITS };
+    let mut scene = Scene::new([TRAITS, significant]);
+    scene.machine.boot(&mut scene.actions);
+    scene.report(A, Report::Started { ready: true });
+    scene.machine.announce_close(CloseCause::Requested);
+    scene.report(B, Report::Gone(Exit::Failed(ErrorKind::StartFailed)));
+    scene.check(Running, Error);
+    scene.machine.close(CloseCause::Significant(B), &mut scene.actions);
+    assert_eq!(scene.machine.close_cause(), Some(CloseCause::Requested));
+    scene.check(Stopping, Error);
+}
+
+#[test]
 fn a_significant_failure_closes_the_application() {
     let significant = Traits { significant: true, ..TRAITS };
     let mut scene = Scene::new([TRAITS, significant]);

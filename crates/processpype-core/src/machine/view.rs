@@ -172,7 +172,7 @@ impl Machine {
         matches!(self.phase, Phase::Closing | Phase::Closed)
     }
 
-    /// Returns why the application closes.
+    /// Returns why the application closes, or is about to.
     #[must_use]
     pub fn close_cause(&self) -> Option<CloseCause> {
         self.close_cause

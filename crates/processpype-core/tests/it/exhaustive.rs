@@ -329,6 +329,29 @@ fn check_members(n: usize, faults: usize, commands: usize) {
     compare(&golden_key("members: ", n, graphs.len(), bounds), total);
 }
 
+/// Closing asks one service after the other, with everything else in between.
+#[test]
+fn closing_in_parts() {
+    for n in 1..=3 {
+        let graphs: Vec<Graph> = dags(n).into_iter().chain(policed(n)).collect();
+        let events = if n < 3 { 2 } else { 1 };
+        let bounds = Bounds { faults: events, commands: events };
+        let mut total = Count::default();
+        for graph in &graphs {
+            for traits in [PLAIN, ON_FAILURE, SIGNIFICANT] {
+                let traits = vec![traits; n];
+                let machine = Machine::new(graph.clone(), traits.clone(), AT_ONCE);
+                let application = Application::new(graph.clone(), traits).without_symmetries();
+                let found = explore(&application, &machine.with_asks_at_once(1), bounds);
+                let count = unbroken(found, graph);
+                total.states += count.states;
+                total.steps += count.steps;
+            }
+        }
+        compare(&golden_key("in parts: ", n, graphs.len(), bounds), total);
+    }
+}
+
 /// Every mixture of restart policies, significant or not.
 #[test]
 fn all_mixtures_of_policies() {

@@ -50,6 +50,7 @@ pub(crate) fn drive(machine: &mut Machine, happened: Move, actions: &mut Vec<Act
             joined.expect("only who may join is let in");
         }
         Move::Close => machine.close(REQUESTED, actions),
+        Move::AskMore => machine.ask_more(actions),
         Move::AbortAll => machine.abort_all(actions),
     }
 }
@@ -146,7 +147,7 @@ pub(crate) fn walk<S: Subject>(
     while let Some(next) = search.open.iter_mut().find_map(Vec::pop) {
         state = next;
         moves.clear();
-        state.world.moves(&state.graph, &mut moves);
+        state.moves(&mut moves);
         search.check_rest(&state, &moves)?;
         search.check_races(&state)?;
         moves.retain(|&(_, cost)| search.affords(&state, cost));
@@ -240,6 +241,18 @@ impl<S> State<S> {
 }
 
 impl<S: Subject> State<S> {
+    /// Lists what can happen next: in the world, and because somebody is still to be asked to stop.
+    fn moves(&self, out: &mut Vec<(Move, Cost)>) {
+        self.world.moves(&self.graph, out);
+        if self.subject.machine().has_more_to_ask() {
+            let mut actions = Vec::new();
+            self.subject.clone().take(Move::AskMore, &mut actions);
+            if !actions.is_empty() {
+                out.push((Move::AskMore, Cost::Progress));
+            }
+        }
+    }
+
     fn regraph(&mut self, places: usize, edges: impl Iterator<Item = (Edge, EdgePolicy)>) {
         let graph = Graph::with_policies(places as u32, edges.collect::<Vec<_>>());
         self.graph = Rc::new(graph.expect("who joins makes no cycle"));
@@ -287,7 +300,7 @@ impl<'a, S: Subject> Search<'a, S> {
         let mut moves = Vec::new();
         while let Some(state) = self.open.iter_mut().find_map(Vec::pop) {
             moves.clear();
-            state.world.moves(&state.graph, &mut moves);
+            state.moves(&mut moves);
             self.check_rest(&state, &moves)?;
             self.check_races(&state)?;
             for &(happened, cost) in &moves {

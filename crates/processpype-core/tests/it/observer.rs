@@ -114,7 +114,7 @@ impl World {
                 *self.service_mut(at) = Service::joined(&joining.traits, generation);
             }
             Move::AbortAll => self.all_aborted = true,
-            Move::Boot | Move::Close => {}
+            Move::Boot | Move::Close | Move::AskMore => {}
         }
     }
 

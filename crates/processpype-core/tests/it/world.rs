@@ -21,6 +21,8 @@ pub(crate) enum Move {
     Command(OperationId, ServiceId, Verb),
     Register(ServiceId, Joining),
     Close,
+    /// Closing asks the next ones.
+    AskMore,
     AbortAll,
 }
 

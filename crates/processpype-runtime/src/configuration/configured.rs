@@ -21,7 +21,8 @@ use crate::blueprint::{Options, Spec};
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Configured {
-    /// The framework's keys, as they hold.
+    /// The framework's keys, as they hold; no timeout is longer than
+    /// [`TIMEOUT_MAX`](crate::TIMEOUT_MAX).
     pub options: Arc<Options>,
     /// Its own section, everything laid over it; `${…}` is resolved when a generation begins.
     pub section: Section,
@@ -63,7 +64,7 @@ impl Configured {
     #[must_use]
     pub fn of(spec: &Spec) -> Self {
         let Spec { options, section, joined, fingerprint, .. } = spec;
-        let (options, section) = (Arc::clone(options), section.clone());
+        let (options, section) = (Options::bounded(options), section.clone());
         let mut new = Self { options, section, rare: None };
         if joined.is_some() || *fingerprint != 0 {
             let (joined, fingerprint) = (joined.clone(), *fingerprint);

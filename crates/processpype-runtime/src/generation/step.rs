@@ -21,7 +21,7 @@
 //! ```
 //!
 //! A constructor that has nothing to await is done in `New`. An abort drops the future in whatever
-//! step it is; what it held goes first, and then the farewell is said.
+//! step it is; what it held goes first, contained, and then the farewell is said.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -40,14 +40,14 @@ use crate::diagnosis;
 use crate::error::Result;
 use crate::life::{Call, Interruption, Life};
 use crate::message::Ending;
-use crate::panic::{Contained, Panicked};
+use crate::panic::{Contained, Panicked, drop_contained};
 use crate::reconfigure;
 use crate::service::{BoxFuture, ErasedService};
 use crate::vitals::{Stage, own_polled};
 
 /// One generation, from its constructor to being gone.
 struct Generation {
-    /// Dropped first: what the user's code holds goes before the generation is told to be gone.
+    /// What the user's code holds goes before the generation is told to be gone.
     step: Step,
     orders: Orders,
     farewell: Farewell,
@@ -96,6 +96,14 @@ impl Future for Generation {
         let ending = ready!(own_polled(&cx.life, || step.poll(orders, cx, task)));
         farewell.say(ending);
         Poll::Ready(())
+    }
+}
+
+impl Drop for Generation {
+    /// It was aborted, if its step is not over. A panic of what it held is logged, and does not
+    /// make its end another one.
+    fn drop(&mut self) {
+        drop_contained(std::mem::replace(&mut self.step, Step::Gone));
     }
 }
 

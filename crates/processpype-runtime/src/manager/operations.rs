@@ -92,7 +92,14 @@ impl Manager {
             TrySendError::Full(_) => CommandError::Busy,
             TrySendError::Closed(_) => CommandError::Closing,
         })?;
-        answer.await.map_err(|_| CommandError::Closing)
+        let foreseen = answer.await.map_err(|_| CommandError::Closing)?;
+        match foreseen.result {
+            // It has left meanwhile.
+            Some(Err(CommandError::Unknown { .. })) => {
+                Err(CommandError::Unknown { name: name.to_owned() })
+            }
+            _ => Ok(foreseen),
+        }
     }
 
     /// Pauses all automatic restarts, at most for [`PAUSE_MAX`](crate::PAUSE_MAX); a pause that

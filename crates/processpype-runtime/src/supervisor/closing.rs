@@ -13,7 +13,7 @@ use processpype_core::{
 };
 use tokio::time::Instant;
 
-use super::{ABORT_RESERVE, Supervisor};
+use super::{ABORT_RESERVE, ASKS_AT_ONCE, Supervisor};
 use crate::journal::Event;
 use crate::manager::Asked;
 use crate::operation::{CommandError, Done, Request, Shutdown};
@@ -93,8 +93,18 @@ impl Supervisor {
         if delay.is_zero() {
             self.step(|machine, actions| machine.close(CloseCause::Requested, actions));
         } else {
+            self.machine.announce_close(CloseCause::Requested);
             self.timers.arm(self.clock.instant(), delay, Due::Drained);
         }
+    }
+
+    /// Asks the next services to stop, if closing has not asked all; returns how many at most.
+    pub(super) fn ask_more_to_stop(&mut self) -> usize {
+        if !self.machine.has_more_to_ask() {
+            return 0;
+        }
+        self.step(Machine::ask_more);
+        ASKS_AT_ONCE
     }
 
     /// Closes the application as a signal does, for somebody who has a name.

@@ -14,7 +14,7 @@ use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{Service, Supervisor, closing, membership, pausing, publish, recovery};
+use super::{ASKS_AT_ONCE, Service, Supervisor, closing, membership, pausing, publish, recovery};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE, Spec};
 use crate::cell::{Belonging, Cell};
@@ -141,7 +141,9 @@ impl Blueprint {
             leaving: Vec::new(),
             rules_changed: false,
         };
-        let machine = Machine::new(self.graph, traits, launch.starts_at_once).with_groups(groups);
+        let machine = Machine::new(self.graph, traits, launch.starts_at_once)
+            .with_groups(groups)
+            .with_asks_at_once(ASKS_AT_ONCE);
         let (reports, messages) = Reports::channel(cells.len() + REGISTERED_MAX);
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
@@ -155,7 +157,6 @@ impl Blueprint {
             clock: HeldClock::new(launch.clock),
             chance: Chance::new(launch.seed),
             pausing: pausing::Pausing::default(),
-            leveled: 0,
             turnstile: recovery::Turnstile::new(launch.restart_rate),
             launch,
             cells: Places::new(cells),

@@ -5,13 +5,19 @@
 //! 1. A change ends: by itself at its time, when it is taken back, or with the process. A later
 //!    change of the same log takes its place, with an end of its own.
 //! 2. What holds, what is shown and what is told are changed in one step of the loop.
-//! 3. At most one change for each service, and one for the application.
+//! 3. At most one change for each service that is there, and one for the application; one timer for
+//!    all of them.
+//!
+//! # One timer
+//!
+//! It is set for the change that ends first, whenever a change comes or goes. All that are over by
+//! then end together; the next one is looked for among those that are left.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_config::HumanDuration;
-use processpype_core::{EventKind, OperationId, ServiceName};
+use processpype_core::{EventKind, OperationId, ServiceId, ServiceName};
 
 use super::Supervisor;
 use crate::clock::Timestamp;
@@ -41,11 +47,9 @@ impl Supervisor {
             Some((level, time)) => {
                 let time = time.min(LEVEL_MAX);
                 let until = Timestamp(self.clock.now().0 + time.as_millis() as u64);
-                self.leveled += 1;
+                let ends = self.clock.instant() + time;
                 let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
-                let number = self.leveled;
-                let change = LevelChange { level, until, actor, reason, number };
-                self.timers.arm(self.clock.instant(), time, Due::Level(number));
+                let change = LevelChange { level, until, actor, reason, ends };
                 self.keep_level(service.clone(), Some(change));
                 self.launch.levels.switch(service.as_ref(), Some(level));
                 let operation = self.application_operation("level", service.clone(), &by, true);
@@ -65,13 +69,19 @@ impl Supervisor {
         }
     }
 
-    /// The time of a change is over.
-    pub(super) fn level_is_over(&mut self, number: u64) {
-        let levels = self.shared.levels.load_full();
-        // A change that was taken back or replaced is not there any more.
-        let service = levels.iter().find(|(_, change)| change.number == number);
-        if let Some((service, _)) = service {
+    /// The time of the first change is over, and perhaps of others.
+    pub(super) fn levels_are_over(&mut self) {
+        let (levels, now) = (self.shared.levels.load_full(), self.clock.instant());
+        for (service, _) in levels.iter().filter(|(_, change)| change.ends <= now) {
             self.revert_level(service.clone(), None);
+        }
+    }
+
+    /// A service leaves the application: a later one of its name has the level that is configured.
+    pub(super) fn forget_level(&mut self, id: ServiceId) {
+        let service = Some(self.cells[id.index()].name().clone());
+        if self.shared.levels.load().contains_key(&service) {
+            self.revert_level(service, None);
         }
     }
 
@@ -82,12 +92,14 @@ impl Supervisor {
         self.tell_level(EventKind::LevelReverted, service, &text, by);
     }
 
-    fn keep_level(&self, service: Option<ServiceName>, change: Option<LevelChange>) {
+    fn keep_level(&mut self, service: Option<ServiceName>, change: Option<LevelChange>) {
         let mut levels = (*self.shared.levels.load_full()).clone();
         match change {
             Some(change) => levels.insert(service, Arc::new(change)),
             None => levels.remove(&service),
         };
+        let next = levels.values().map(|change| change.ends).min();
+        self.timers.set(next, Due::Level);
         self.shared.levels.store(Arc::new(levels));
     }
 

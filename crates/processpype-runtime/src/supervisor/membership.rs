@@ -326,7 +326,7 @@ impl Supervisor {
             | Due::Beat(id, generation)
             | Due::Polls(id, generation) => self.machine.knows(id, generation),
             Due::Offer(id, operation) => self.is_changing(id, operation),
-            Due::Drained | Due::Resume(_) | Due::Level(_) | Due::Closing => true,
+            Due::Drained | Due::Resume | Due::Level | Due::Closing => true,
         }
     }
 
@@ -358,6 +358,8 @@ impl Supervisor {
             group.members.retain(|member| *member != id);
         }
         self.members.leaving.push(id);
+        self.pausing.forget(id);
+        self.forget_level(id);
         self.show_members();
         self.cells[id.index()].retire();
         let operation = self.services[id.index()].mark().map(|mark| mark.operation);

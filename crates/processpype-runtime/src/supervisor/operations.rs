@@ -232,6 +232,9 @@ impl Supervisor {
             waiting_on: Vec::new(),
             supersedes: Vec::new(),
         };
+        if !self.machine.is_registered(service) {
+            return refused(CommandError::Unknown { name: String::new() });
+        }
         if self.closing.has_begun() && !matches!(verb, Verb::Stop { .. }) {
             return refused(CommandError::Closing);
         }
@@ -358,6 +361,10 @@ impl Supervisor {
                 let dependents = self.machine.graph().dependents(service).iter().copied();
                 CommandError::Needed { by: self.names(dependents) }
             }
+            Refusal::Unknown => {
+                CommandError::Unknown { name: self.cells[service.index()].name().to_string() }
+            }
+            // The enum may grow; a command that is refused for another reason may be tried again.
             _ => CommandError::Busy,
         }
     }

@@ -7,6 +7,13 @@
 //!    an operator starts, first starts, and stops go on.
 //! 3. Failures are counted as ever, and who is given up is given up.
 //! 4. When it ends, who was held comes through the same limit as after any storm.
+//! 5. Who leaves the application is held no longer: nobody is told of one that is not there.
+//!
+//! # Why who leaves is forgotten at once
+//!
+//! Timers name a service too, and are asked whether it is still there when they come due. This list
+//! is read by whoever ends or prolongs the pause, perhaps long after the place of the service was
+//! given to another one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +35,16 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Who waits for the end of a pause.
 #[derive(Debug, Default)]
 pub(super) struct Pausing {
-    /// Counts pauses, so that the timer of an earlier one ends no later one.
-    number: u64,
     held: Vec<(ServiceId, Generation)>,
+}
+
+// === impl Pausing ===
+
+impl Pausing {
+    /// Holds a service no longer: it leaves the application, or is held for a later generation.
+    pub(super) fn forget(&mut self, id: ServiceId) {
+        self.held.retain(|(held, _)| *held != id);
+    }
 }
 
 // === impl Supervisor ===
@@ -49,8 +63,7 @@ impl Supervisor {
         let was_paused = self.shared.pause.load().is_some();
         let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
         self.shared.pause.store(Some(Arc::new(PauseInfo { until, actor, reason })));
-        self.pausing.number += 1;
-        self.timers.arm(self.clock.instant(), time, Due::Resume(self.pausing.number));
+        self.timers.set(Some(self.clock.instant() + time), Due::Resume);
         for (id, _) in self.pausing.held.clone() {
             self.show_held(id, until);
         }
@@ -75,14 +88,13 @@ impl Supervisor {
     }
 
     /// The time of a pause is over.
-    pub(super) fn pause_is_over(&mut self, number: u64) {
-        if self.pausing.number == number && self.shared.pause.load().is_some() {
-            self.end_pause("the pause is over: automatic restarts go on", None);
-        }
+    pub(super) fn pause_is_over(&mut self) {
+        self.end_pause("the pause is over: automatic restarts go on", None);
     }
 
     fn end_pause(&mut self, text: &str, by: Option<(OperationId, &Request)>) {
         self.shared.pause.store(None);
+        self.timers.set(None, Due::Resume);
         self.tell_pause("resumed", text, by);
         for (id, generation) in std::mem::take(&mut self.pausing.held) {
             self.elapsed(id, generation, Timer::Restart);
@@ -93,7 +105,7 @@ impl Supervisor {
     pub(super) fn hold_for_pause(&mut self, id: ServiceId, generation: Generation) -> bool {
         let Some(pause) = self.shared.pause.load_full() else { return false };
         // At most one for each service: an earlier generation is not waited for any more.
-        self.pausing.held.retain(|(held, _)| *held != id);
+        self.pausing.forget(id);
         self.pausing.held.push((id, generation));
         self.show_held(id, pause.until);
         self.tell_restart(id, "restart-held", "automatic restarts are paused");

@@ -7,7 +7,8 @@
 //! 2. The operation of a reload ends with the last of its parts; each part is a change like one
 //!    that came over the API, and fails, or goes back, alone.
 //! 3. A service whose section says the same is not touched, but has it from the files as they are
-//!    now: what its references stand for is looked up there.
+//!    now: what its references stand for is looked up there. One whose change is still tried is
+//!    left to that change, which may have to be taken back.
 //!
 //! # How it fits
 //!
@@ -75,8 +76,11 @@ impl Supervisor {
             return Err(CommandError::Busy);
         }
         for (id, new, _) in same {
-            // It says the same, in the files as they are now.
-            self.take_over(id, new);
+            // It says the same, in the files as they are now. But what is tried goes on to be: it
+            // may still be taken back.
+            if self.services[id.index()].changing().is_none() {
+                self.take_over(id, new);
+            }
         }
         let operation = self.open(None, ("reload", Vec::new()), &by);
         let changed = !others.is_empty();

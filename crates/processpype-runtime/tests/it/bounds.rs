@@ -7,10 +7,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use futures_util::stream;
-use processpype_core::{Backoff, RestartLimit, RestartRate, Verb};
+use processpype_core::{Backoff, ErrorKind, RestartLimit, RestartRate, ServiceState, Verb};
 use processpype_runtime::{
     COMMANDS_PENDING, CommandError, Context, Launch, OPERATIONS_PENDING, Request, Result, Routes,
-    Service,
+    Service, Status, TIMEOUT_MAX,
 };
 use tokio::runtime::Handle;
 
@@ -79,6 +79,50 @@ async fn a_storm_of_restarts_leaves_the_thread_to_others_in_between() {
         (seen, most) = (now, most.max(now - seen));
     }
     assert!(most <= 128, "{most} restarts in one turn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_many_leaves_the_thread_to_others_in_between() {
+    const CROWD: usize = 1000;
+    let plain = |number| spec(&format!("plain{number}"), || Plain, &[]);
+    let (manager, closed) = run((0..CROWD).map(plain).collect(), &Handle::current());
+    manager.settled().await;
+    manager.close();
+    let (mut seen, mut most) = (0, 0);
+    while seen < CROWD {
+        tokio::task::yield_now().await;
+        let running = |it: &Arc<Status>| it.state == ServiceState::Running;
+        let now = CROWD - manager.statuses().iter().filter(|it| running(it)).count();
+        (seen, most) = (now, most.max(now - seen));
+    }
+    assert!(most <= 128, "{most} asked to stop in one turn");
+    assert!(closed.await.expect("the supervisor ends").stragglers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_that_no_clock_can_tell_is_a_year() {
+    for endless in [Duration::MAX, Duration::from_secs(i64::MAX as u64)] {
+        let mut one = spec("one", || Plain, &[]);
+        let options = Arc::make_mut(&mut one.options);
+        (options.start_timeout, options.stop_timeout) = (endless, endless);
+        let mut slow = spec("slow", || Slow, &["one"]);
+        Arc::make_mut(&mut slow.options).start_timeout = endless;
+        let blueprint = blueprint(vec![one, slow]);
+        let plan = blueprint.plan(8);
+        assert_eq!(plan.start().worst, TIMEOUT_MAX * 2);
+        let (manager, supervisor) = blueprint.launch(Launch::on(Handle::current()));
+        let closed = tokio::spawn(supervisor.run());
+        manager.reached("slow", ServiceState::Starting).await;
+        tokio::time::sleep(TIMEOUT_MAX - Duration::from_secs(1)).await;
+        assert_eq!(manager.state("slow"), Some(ServiceState::Starting));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let status = manager.status("slow").expect("it is there");
+        assert_eq!(status.last_error.as_ref().expect("it failed").kind, ErrorKind::StartTimeout);
+        manager.stop("slow").await.expect("it stops");
+        manager.stop("one").await.expect("it stops");
+        manager.close();
+        assert!(closed.await.expect("the supervisor ends").stragglers.is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,8 @@ mod calls;
 mod harness;
 mod late;
 mod members;
+mod orphans;
+mod panics;
 mod threads;
 mod waking;
 mod watchdog;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
-use processpype_core::{Generation, ServiceState, Strategy, Verb};
+use processpype_core::{Generation, LogLevel, ServiceState, Strategy, Verb};
 use processpype_runtime::{
-    Assembly, CommandError, Context, Dep, Deps, EdgeOrigin, GroupSpec, Launch, Manager, PlanCode,
-    REGISTERED_MAX, RegisterError, Registered, Registration, Request, Result, Routes, Service,
-    Spec,
+    Assembly, CommandError, Context, Dep, Deps, EdgeOrigin, GroupSpec, Launch, LevelSwitch,
+    Manager, PlanCode, REGISTERED_MAX, RegisterError, Registered, Registration, Request, Result,
+    Routes, Service, Spec,
 };
 use tokio::runtime::Handle;
 
-use crate::harness::{run, spec};
+use crate::harness::{blueprint, run, spec};
 
 struct Plain;
 
@@ -95,6 +95,74 @@ fn code(error: &RegisterError) -> Option<PlanCode> {
         RegisterError::Plan(error) => Some(error.problems()[0].code),
         _ => None,
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_while_restarts_are_paused_is_held_no_longer() {
+    let (manager, closed) =
+        run(vec![spec("flaky", || Flaky, &[]), spec("plain", || Plain, &[])], &Handle::current());
+    manager.settled().await;
+    let hour = Duration::from_secs(3600);
+    manager.pause_restarts(hour, Request::by("test")).await.expect("they pause");
+    let mut events = manager.subscribe(0);
+    while events.next(1).await.events[0].cause != "restart-held" {}
+    manager.deregister("flaky").await.expect("nothing of it is left");
+    // Prolonged, and over: both look at all who are held.
+    manager.pause_restarts(hour, Request::by("test")).await.expect("they go on to pause");
+    manager.resume_restarts(Request::by("test")).await.expect("they go on");
+    manager.restart("plain").await.expect("the loop goes on");
+    manager.close();
+    closed.await.expect("the supervisor ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_level_ends_at_its_time_or_with_its_service() {
+    let mut launch = Launch::on(Handle::current());
+    launch.levels = LevelSwitch::new(|_, level| level.unwrap_or(LogLevel::Info));
+    let specs = ["first", "last", "left"].map(|name| spec(name, || Plain, &[]));
+    let (manager, supervisor) = blueprint(specs.into()).launch(launch);
+    let closed = tokio::spawn(supervisor.run());
+    let change = async |name, minutes: u64| {
+        let time = Duration::from_secs(60 * minutes);
+        let by = Request::by("test");
+        manager.change_level(Some(name), LogLevel::Debug, time, by).await.expect("it changes");
+    };
+    let names = || {
+        let levels = manager.level_changes();
+        let names = levels.keys().map(|name| name.as_ref().expect("of a service").to_string());
+        names.collect::<Vec<_>>()
+    };
+    for minutes in [9, 1, 3] {
+        change("last", minutes + 1).await;
+        change("first", minutes).await;
+        change("left", 60).await;
+    }
+    manager.deregister("left").await.expect("it leaves");
+    assert_eq!(names(), ["first", "last"]);
+    tokio::time::sleep(Duration::from_secs(60 * 3 + 1)).await;
+    assert_eq!(names(), ["last"]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(names().is_empty());
+    manager.close();
+    closed.await.expect("the supervisor ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_command_would_do_to_one_that_leaves_meanwhile_is_unknown() {
+    let specs = ["plain", "other"].map(|name| spec(name, || Plain, &[]));
+    let (manager, closed) = run(specs.into(), &Handle::current());
+    manager.stop("plain").await.expect("it stops");
+    let verb = Verb::Start { with_dependencies: false, force: false };
+    // Both are on the way when the loop takes the first of them.
+    let (left, foreseen) = tokio::join!(
+        manager.deregister("plain"),
+        manager.foresee("plain", verb, Request::by("test"))
+    );
+    left.expect("it leaves");
+    let unknown = CommandError::Unknown { name: "plain".to_owned() };
+    assert_eq!(foreseen.expect_err("nobody is there"), unknown);
+    manager.close();
+    closed.await.expect("the supervisor ends");
 }
 
 #[tokio::test(start_paused = true)]

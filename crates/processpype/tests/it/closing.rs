@@ -140,6 +140,23 @@ async fn readiness_fails_before_services_stop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_fails_in_the_drain_delay_neither_shortens_it_nor_is_the_cause() {
+    let broken = probe(Act::Serve, Act::Fail(secs(3)), Act::Serve);
+    let app = Application::new().set("server.drain_delay=5s").service(|| Plain).named("web");
+    let app = app.service(broken.service()).named("broken").significant();
+    let app = app.restart(RestartPolicy::Never);
+    let mut app = testing::start(app).await.expect("it starts");
+    app.manager().close();
+    let began = tokio::time::Instant::now();
+    tokio::time::sleep(secs(4)).await;
+    let states = ["web", "broken"].map(|name| app.manager().state(name));
+    assert_eq!(states, [Some(ServiceState::Running), Some(ServiceState::Error)]);
+    let closed = app.closed().await;
+    assert_eq!((closed.cause, closed.significant), (CloseCause::Requested, None));
+    assert_eq!(began.elapsed(), secs(5));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_never_started_and_a_failed_service_do_not_delay_the_end() {
     let broken = probe(Act::Fail(secs(0)), Act::Serve, Act::Serve);
     let app = Application::new()

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use processpype::config::Layer;
 use processpype::testing::{self, TestApp};
 use processpype::{
-    Application, Config, ConfigChange, ConfigEffect, ConfigureError, Context, Error, NewConfig,
-    Reconfigured, Request, Result, Service, ServiceState,
+    Application, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Context, Error,
+    NewConfig, Reconfigured, Request, Result, Service, ServiceState,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,6 +31,10 @@ struct Lamp {
 
 impl Service for Lamp {
     async fn start(&self, cx: &Context) -> Result {
+        if self.config.watts == 14 {
+            cx.sleep(Duration::from_secs(5)).await;
+            return Err(Error::public("it burns out"));
+        }
         self.seen.lock().unwrap().push(format!("{} {}", cx.name(), self.config.watts));
         match self.config.watts {
             13 => Err(Error::public("it does not light")),
@@ -204,6 +209,21 @@ async fn what_came_over_the_api_lies_over_the_file_and_stays() {
     let all = app.manager().config("kitchen").unwrap();
     let watts = all.iter().find(|it| it.path.ends_with(".watts")).unwrap();
     assert_eq!(watts.value, "25");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_tried_meanwhile_can_still_be_taken_back() {
+    let file = FILE.replace("watts: 10", "watts: 10, significant: true");
+    let (app, _folder, _) = began("tried", &file).await;
+    let patch = ConfigChange::Patch(Layer::from_json(br#"{"watts": 14}"#).unwrap());
+    let given = app.manager().configure("hall", patch, false, Request::by("a")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(reload(&app).await.is_empty(), "the files say the same");
+    let error = given.outcome().await.unwrap_err();
+    assert!(matches!(error, CommandError::RolledBack { is_back: true, .. }), "{error}");
+    assert_eq!(app.manager().application_state(), ServiceState::Running);
+    let all = app.manager().config("hall").unwrap();
+    assert_eq!(all.iter().find(|it| it.path.ends_with(".watts")).unwrap().value, "10");
 }
 
 #[tokio::test(start_paused = true)]
