@@ -255,7 +255,8 @@ impl Answer {
 /// Turns a problem into its answer.
 pub(crate) fn finish(control: &Control, path: &str, result: Result<Response, Problem>) -> Response {
     result.unwrap_or_else(|problem| {
-        tracing::debug!(path, code = problem.code().as_str(), "{}", problem.detail());
+        let (code, detail) = (problem.code().as_str(), problem.detail());
+        tracing::debug!(path, code, detail, "a request was refused");
         reply::problem(problem.instance(path), control.prefix())
     })
 }

@@ -316,7 +316,7 @@ impl Cell {
 
     pub(crate) fn unavailable(&self) -> Unavailable {
         let retry_at = self.look(|facts| facts.rare()?.restart?.next_at);
-        Unavailable { service: self.name.clone(), state: self.state(), retry_at }
+        Unavailable::new(self.name.clone(), self.state(), retry_at)
     }
 
     /// Waits until `f` gives a value; asks again after every change.

@@ -152,7 +152,12 @@ impl Context {
             let span = tracing::Span::current();
             self.life.services().spawn_blocking(move || {
                 let outcome = span.in_scope(|| contain(work));
-                if let Err(Err(panicked)) = sender.send(outcome) {
+                let unseen = match sender.send(outcome) {
+                    Ok(()) => None,
+                    Err(Err(panicked)) => Some(panicked),
+                    Err(Ok(value)) => contain(move || drop(value)).err(),
+                };
+                if let Some(panicked) = unseen {
                     // Nobody awaits it: the generation must know.
                     guard.life().fail_child(Failure::from_panic(&what, &panicked).of_child());
                 }
@@ -202,7 +207,11 @@ impl<T> Future for BlockingChild<T> {
 
 impl<T> Drop for BlockingChild<T> {
     /// A panic that nobody looked at ends the generation.
+    ///
+    /// Closed first: what has come by then is seen here, and what comes later by the child itself,
+    /// which is told that nobody takes it.
     fn drop(&mut self) {
+        self.receiver.close();
         if let Ok(Err(panicked)) = self.receiver.try_recv() {
             self.life.fail_child(Failure::from_panic(&self.what, &panicked).of_child());
         }
@@ -220,5 +229,71 @@ impl ChildOutput for () {
 impl<E: Into<Error> + Send + 'static> ChildOutput for std::result::Result<(), E> {
     fn into_result(self) -> Result {
         self.map_err(Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::resume_unwind;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    /// How often the two ends meet, each time with another delay for one of them.
+    const MEETINGS: usize = 1_000;
+
+    /// Panics when it is dropped, without a hook that prints something.
+    struct Sore;
+
+    impl Drop for Sore {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("dropped"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_that_nobody_takes_may_panic_when_it_is_dropped() {
+        let cx = Context::detached("sore");
+        let (go, gone) = std::sync::mpsc::channel();
+        let child = cx.spawn_blocking("sore", move || {
+            gone.recv().ok();
+            Sore
+        });
+        drop(child);
+        go.send(()).expect("it waits");
+        while cx.life.has_children() {
+            tokio::task::yield_now().await;
+        }
+        assert!(cx.life.take_child_failure().is_some(), "nobody saw it");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_panic_that_meets_the_drop_of_its_child_is_seen() {
+        let cx = Context::detached("sore");
+        let meeting = Arc::new(AtomicUsize::new(0));
+        for round in 0..MEETINGS {
+            let there = Arc::clone(&meeting);
+            let child = cx.spawn_blocking("sore", move || {
+                there.store(2 * round + 1, SeqCst);
+                while there.load(SeqCst) != 2 * round + 2 {
+                    std::hint::spin_loop();
+                }
+                // No hook is called, and nothing printed.
+                resume_unwind(Box::new("met"))
+            });
+            while meeting.load(SeqCst) != 2 * round + 1 {
+                tokio::task::yield_now().await;
+            }
+            meeting.store(2 * round + 2, SeqCst);
+            for _ in 0..round % 1000 {
+                std::hint::spin_loop();
+            }
+            let child: BlockingChild<()> = child;
+            drop(child);
+            while cx.life.has_children() {
+                tokio::task::yield_now().await;
+            }
+            assert!(cx.life.take_child_failure().is_some(), "nobody saw it in round {round}");
+        }
     }
 }

@@ -342,7 +342,7 @@ fn fixed_name() -> ServiceName {
 
 /// What a handle without a provider says.
 fn nothing() -> Unavailable {
-    Unavailable { service: fixed_name(), state: ServiceState::Stopped, retry_at: None }
+    Unavailable::new(fixed_name(), ServiceState::Stopped, None)
 }
 
 // === impl Deps ===

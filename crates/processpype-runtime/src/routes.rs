@@ -6,7 +6,8 @@
 //!    the control plane, which a blocked handler would stop.
 //! 2. A generation is gone only when its handlers have returned and their bodies have ended; those
 //!    that have not when `run` is told to end are cut.
-//! 3. A handler's panic is that request's failure and an event, nothing more.
+//! 3. A panic of a handler, or of the body that it made, is that request's failure and an event,
+//!    nothing more.
 //!
 //! # The way of a request
 //!
@@ -15,8 +16,8 @@
 //! 3. The handler runs on the services' runtime, in the generation's span: within the call, if
 //!    whoever calls is there already, else as a task. If it cannot answer at once, its client's going
 //!    drops it, and `run` being told to end cuts it.
-//! 4. The guard moves into the body and lives until that has been sent, unless the body is in
-//!    memory already.
+//! 4. The body is looked at in the same place. The guard moves into it and lives until that has
+//!    been sent, unless all of it is in memory already.
 
 mod body;
 mod call;

@@ -78,6 +78,7 @@
 //! two applications in one process work. No macro: constructors are plain functions, and their
 //! argument types are the declaration.
 
+mod about;
 mod access;
 mod application;
 mod catalogue;

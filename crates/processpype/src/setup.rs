@@ -130,7 +130,7 @@ impl Application {
 
 /// Loads the layers of the configuration.
 pub(crate) fn load(sources: &Sources) -> Result<Document, Report> {
-    let mut loader = Loader::new().sections(&SECTIONS);
+    let mut loader = Loader::new().sections(&SECTIONS).code(&sources.about.layer()?);
     if let Some(file) = sources.file.as_ref().or(sources.default_file.as_ref()) {
         loader = loader.file(file);
     }

@@ -243,6 +243,30 @@ impl Verb {
     }
 }
 
+// === impl Action ===
+
+impl Action {
+    /// Returns whether somebody may have waited for it, and looks at everything then: an operation,
+    /// the start or the application has come to an end, or a service has left.
+    #[must_use]
+    pub fn is_an_end(&self) -> bool {
+        match self {
+            Self::Finish(..) | Self::Settled | Self::Closed | Self::Removed(_) => true,
+            Self::Spawn(..)
+            | Self::Stop(..)
+            | Self::Abort(..)
+            | Self::Arm(..)
+            | Self::Retry(..)
+            | Self::Pause(..)
+            | Self::Spread(..)
+            | Self::Forgive(_)
+            | Self::Changed(_)
+            | Self::Touched(_)
+            | Self::Closing(_) => false,
+        }
+    }
+}
+
 // === impl Timer ===
 
 impl Timer {

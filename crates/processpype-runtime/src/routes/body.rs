@@ -3,8 +3,11 @@
 //! # Invariants
 //!
 //! 1. A body that is made piece by piece is made on the services' runtime: the control plane only
-//!    takes finished frames from a bounded queue.
-//! 2. An event stream ends when its generation begins to drain, any other body at the latest when
+//!    takes finished frames from a bounded queue. What leaves without a guard is bytes, and nothing
+//!    of the service.
+//! 2. A panic in it is told as one of a handler is, and the reader finds an error where the rest
+//!    should be: half an answer never passes for a whole one.
+//! 3. An event stream ends when its generation begins to drain, any other body at the latest when
 //!    `run` is told to end.
 //!
 //! # Why a pump
@@ -13,19 +16,28 @@
 //! blocks, or panics, would do so on the control plane's thread. The pump polls it on the services'
 //! runtime instead, and passes finished frames on; the queue between is short, so a slow client
 //! slows its stream and nothing else.
+//!
+//! # What needs none
+//!
+//! Most bodies are in memory: one frame, which is all of it. To see that, the first frame is taken
+//! from a body that says how long it is, and put into one of the framework's own if nothing is left
+//! behind it. Its client may then be as slow as it likes, and the generation be gone.
 
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes};
 use axum::http::{Response, header};
-use http_body::{Body as HttpBody, Frame};
+use futures_util::FutureExt as _;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
-use crate::life::{Guard, NotTracked, Phase};
-use crate::panic::contained;
+use crate::life::{Guard, Life, NotTracked, Phase};
+use crate::panic::{Contained, Panicked, drop_contained};
 use crate::vitals::Seen;
 
 /// How many frames of one body may wait for its client.
@@ -33,23 +45,75 @@ const FRAMES_PENDING: usize = 8;
 
 type FrameResult = Result<Frame<Bytes>, axum::Error>;
 
+/// What is seen of a body before anything of it is sent.
+enum Look {
+    /// All of it is there, and nothing of the service is left in it.
+    Whole(Bytes),
+    /// The rest of it is still to be made: how long all of it will be, if that is known, and its
+    /// first frame, if it was there at once.
+    Pieces(Option<u64>, Poll<Option<FrameResult>>),
+}
+
 /// Ties the request's guard to its body, and the body to the phases of the generation.
+///
+/// Called where the service runs: what a body says of itself is code of the service, too.
+///
+/// # Errors
+///
+/// The body panicked before anything of it was sent. The guard is given back until that is told.
 pub(super) fn guarded(
-    response: Response<Body>,
+    mut response: Response<Body>,
     guard: Guard,
     span: &tracing::Span,
-) -> Response<Body> {
-    if response.body().size_hint().exact().is_some() {
-        // It is in memory: nothing of the service runs when it is sent, however slowly.
-        return response;
+) -> Result<Response<Body>, (Panicked, Guard)> {
+    let mut body = std::mem::take(response.body_mut());
+    let look = span.in_scope(|| look(guard.life(), &mut body));
+    *response.body_mut() = match look {
+        Ok(Look::Whole(bytes)) => {
+            drop_contained(body);
+            Body::from(bytes)
+        }
+        Ok(Look::Pieces(size, first)) => {
+            let is_event_stream = is_event_stream(&response);
+            pumped(body, size, first, guard, is_event_stream, span)
+        }
+        Err(panicked) => {
+            drop_contained(body);
+            return Err((panicked, guard));
+        }
+    };
+    Ok(response)
+}
+
+/// Looks at a body, and takes its first frame if that may be all of it.
+fn look(life: &Arc<Life>, body: &mut Body) -> Result<Look, Panicked> {
+    let looking = poll_fn(|cx| Poll::Ready(Look::at(body, cx)));
+    let looking = Seen::other(life, "a body", None, Contained::new(looking));
+    looking.now_or_never().unwrap_or(Ok(Look::Pieces(None, Poll::Pending)))
+}
+
+/// A body whose frames come from a pump, which begins where `first` ends.
+fn pumped(
+    body: Body,
+    size: Option<u64>,
+    first: Poll<Option<FrameResult>>,
+    guard: Guard,
+    is_event_stream: bool,
+    span: &tracing::Span,
+) -> Body {
+    let (sender, frames) = mpsc::channel(FRAMES_PENDING + 1);
+    let goes_on = !matches!(first, Poll::Ready(None | Some(Err(_))));
+    if let Poll::Ready(Some(frame)) = first {
+        // The queue is empty.
+        let _ = sender.try_send(frame);
     }
-    let is_event_stream = is_event_stream(&response);
-    response.map(|body| {
-        let (sender, frames) = mpsc::channel(FRAMES_PENDING + 1);
+    if goes_on {
         let services = guard.life().services().clone();
         services.spawn(pump(body, sender, guard, is_event_stream).instrument(span.clone()));
-        Body::new(Pumped { frames })
-    })
+    } else {
+        drop_contained(body);
+    }
+    Body::new(Pumped { frames, left: size })
 }
 
 fn is_event_stream(response: &Response<Body>) -> bool {
@@ -70,11 +134,14 @@ async fn pump(
     let cut_at = if is_event_stream { Phase::Draining } else { Phase::Stopping };
     let all = async {
         loop {
-            let frame = Seen::other(life, "a body", None, contained(body.frame()));
+            let frame = Seen::other(life, "a body", None, Contained::new(body.frame()));
             let frame = match frame.await {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
-                Err(panicked) => Err(axum::Error::new(panicked)),
+                Err(panicked) => {
+                    super::call::tell_panic(life, "a body", &panicked);
+                    Err(axum::Error::new(panicked))
+                }
             };
             let is_last = frame.is_err();
             if sender.send(frame).await.is_err() || is_last {
@@ -93,18 +160,58 @@ async fn pump(
         () = sender.closed() => {}
         () = all => {}
     }
+    drop_contained(body);
+    // Last: the generation is gone when nothing is left of its bodies.
+    drop(guard);
 }
 
 /// A body whose frames come from the services' runtime.
 struct Pumped {
     frames: mpsc::Receiver<FrameResult>,
+    /// How much is still to come, if the service's body has said it: its reader may say it, too.
+    left: Option<u64>,
 }
+
+// === impl Look ===
+
+impl Look {
+    /// A body that says how long it is may still be made piece by piece: another server's answer
+    /// that is passed on has its length in its head. So only what has come is taken for the whole.
+    fn at(body: &mut Body, cx: &mut Context<'_>) -> Self {
+        if body.is_end_stream() {
+            return Self::Whole(Bytes::new());
+        }
+        let Some(size) = body.size_hint().exact() else {
+            return Self::Pieces(None, Poll::Pending);
+        };
+        let first = match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(bytes) if bytes.len() as u64 == size && body.is_end_stream() => {
+                    return Self::Whole(bytes);
+                }
+                frame => Poll::Ready(Some(Ok(frame.map_or_else(|frame| frame, Frame::data)))),
+            },
+            first => first,
+        };
+        Self::Pieces(Some(size), first)
+    }
+}
+
+// === impl Pumped ===
 
 impl HttpBody for Pumped {
     type Data = Bytes;
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<FrameResult>> {
-        self.frames.poll_recv(cx)
+        let frame = ready!(self.frames.poll_recv(cx));
+        if let (Some(left), Some(Ok(frame))) = (&mut self.left, &frame) {
+            *left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len) as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

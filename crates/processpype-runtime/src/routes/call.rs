@@ -19,10 +19,10 @@ use axum::http::{Request, Response};
 use axum::routing::future::RouteFuture;
 use tower::Service as _;
 
-use super::{Mounted, RequestError, Served, body};
+use super::{Mounted, RequestError, body};
 use crate::failure::Failure;
 use crate::host::Host;
-use crate::life::{Guard, Phase};
+use crate::life::{Guard, Life, Phase};
 use crate::message::Message;
 use crate::panic::{Contained, Panicked};
 use crate::vitals::Seen;
@@ -101,22 +101,28 @@ impl Call {
         Self::on_its_way(Waiting { handler, guard: Some(guard), mounted }.outcome())
     }
 
-    /// Makes an outcome of what a handler has answered.
+    /// Looks at the body that a handler has made, and makes an outcome of both.
     fn finish(mounted: &Mounted, handled: Handled, guard: Guard) -> Self {
         let Some(served) = &mounted.served else { return Self::over(Err(RequestError::NoRoutes)) };
         match handled {
-            Ok(Ok(response)) => Self::over(Ok(body::guarded(response, guard, &served.span))),
+            Ok(Ok(response)) => match body::guarded(response, guard, &served.span) {
+                Ok(response) => Self::over(Ok(response)),
+                Err((panicked, guard)) => Self::panicked("a body", &panicked, guard),
+            },
             Ok(Err(never)) => match never {},
-            Err(panicked) => {
-                served.tell(&panicked);
-                // On one thread the event comes before the answer.
-                Self::on_its_way(async move {
-                    tokio::task::yield_now().await;
-                    drop(guard);
-                    Err(RequestError::Panicked)
-                })
-            }
+            Err(panicked) => Self::panicked("a handler", &panicked, guard),
         }
+    }
+
+    /// Tells that a handler, or its body, has panicked before there was an answer.
+    fn panicked(what: &str, panicked: &Panicked, guard: Guard) -> Self {
+        tell_panic(guard.life(), what, panicked);
+        // On one thread the event comes before the answer. The guard lives until it is told.
+        Self::on_its_way(async move {
+            tokio::task::yield_now().await;
+            drop(guard);
+            Err(RequestError::Panicked)
+        })
     }
 
     fn over(outcome: Outcome) -> Self {
@@ -167,15 +173,10 @@ impl Mounted {
     }
 }
 
-// === impl Served ===
-
-impl Served {
-    /// Tells that a handler has panicked.
-    fn tell(&self, panicked: &Panicked) {
-        let failure = Failure::from_panic("a handler", panicked);
-        let (id, generation) = (self.life.cell_id(), self.life.generation);
-        self.life.report(Message::HandlerPanic(id, generation, failure));
-    }
+/// Tells the supervisor that a handler, or the body that it made, has panicked.
+pub(super) fn tell_panic(life: &Life, what: &str, panicked: &Panicked) {
+    let failure = Failure::from_panic(what, panicked);
+    life.report(Message::HandlerPanic(life.cell_id(), life.generation, failure));
 }
 
 // === impl Waiting ===

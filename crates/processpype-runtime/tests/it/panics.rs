@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use processpype_core::{ErrorKind, Exit, RestartPolicy, ServiceState};
-use processpype_runtime::{Context, Error, Manager, Result, Service};
+use processpype_runtime::{Context, Error, Finding, Manager, Result, Service};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::harness::{Threads, run, spec};
+use crate::log::Log;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -155,4 +156,25 @@ async fn an_instance_that_panics_while_it_is_dropped_by_force_was_ended_by_force
     // Its child does not end, so it is aborted, which drops the instance.
     let stopped = timeout(SOON, manager.stop("tender")).await.expect("in time");
     assert_eq!(last_exit(&manager, "tender"), Some(Exit::Aborted), "{stopped:?}");
+}
+
+/// Panics with something that is nobody's business.
+struct Leaky;
+
+impl Service for Leaky {
+    async fn diagnose(&self, _: &Context) -> Vec<Finding> {
+        panic_any("cannot reach amqp://me:s3cret@broker".to_owned())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_of_a_panic_in_diagnose_is_for_the_log_alone() {
+    let (log, _listening) = Log::listen();
+    let (manager, _closed) = run(vec![spec("leaky", || Leaky, &[])], &Handle::current());
+    manager.settled().await;
+    let found = manager.diagnose(None).await.expect("it answers");
+    let finding = &found[0].1[0];
+    assert_eq!(finding.code, "diagnose-panicked");
+    assert_eq!(finding.message, "`diagnose` panicked; the log has the details");
+    assert_eq!(log.count("s3cret"), 1);
 }
