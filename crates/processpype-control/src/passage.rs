@@ -51,7 +51,7 @@ pub(crate) async fn pass(
     answered(control, name, mounted.call(request).await)
 }
 
-/// Lets a request through to its service, or says why not; its address is the service's own already.
+/// Lets a request through to its service, or says why not; its address is the service's already.
 ///
 /// The request becomes what the service sees. It is changed in place: it is large, and would be
 /// copied at each step of the way.

@@ -14,8 +14,8 @@
 //! 1. The control plane finds the service's cell and in it what is mounted, or answers 503.
 //! 2. [`Mounted::call`] takes a guard of the generation; after the stop has begun there is none.
 //! 3. The handler runs on the services' runtime, in the generation's span: within the call, if
-//!    whoever calls is there already, else as a task. If it cannot answer at once, its client's going
-//!    drops it, and `run` being told to end cuts it.
+//!    whoever calls is there already, else as a task. If it cannot answer at once, its client's
+//!    going drops it, and `run` being told to end cuts it.
 //! 4. The body is looked at in the same place. The guard moves into it and lives until that has
 //!    been sent, unless all of it is in memory already.
 
@@ -244,7 +244,16 @@ impl Mounted {
     /// Passes one request, its path relative to the service, through the service's routes.
     ///
     /// The request counts as one of the generation's from here on. Its handler is begun before this
-    /// returns: in place, if this is the services' runtime, else as a task there.
+    /// returns: in place, if this is the services' runtime, else as a task there. So a request that
+    /// has been called for is seen by its service, even if its client goes in the same moment.
+    ///
+    /// # Errors
+    ///
+    /// The [`Call`] says why there is no answer.
+    ///
+    /// # Panics
+    ///
+    /// Never because of the service: what its handler does is contained.
     pub fn call(self: Arc<Self>, request: Request<Body>) -> Call {
         Call::begin(self, request)
     }

@@ -6,6 +6,17 @@
 //!    generation, and its panics are contained.
 //! 2. What has answered when it is polled first costs no task, and no place of its own.
 //! 3. The guard of the generation is held until the handler is dropped.
+//!
+//! # Why in place
+//!
+//! Most handlers have their answer without waiting for anybody. To make a future for them, move it
+//! into a box, and from there to where it is polled costs as much as a small handler itself. So the
+//! handler is polled where it is called; its future has the one box that axum's needs, because it
+//! may have to stay where it is. Only what waits gets what waiting needs: a look at the phase of
+//! the generation, and a place to be polled from.
+//!
+//! That first poll has nobody to wake. Whoever gets the [`Call`] polls again, and is woken then, as
+//! everybody who polls a future that somebody else has polled before.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -28,6 +39,11 @@ use crate::panic::{Contained, Panicked};
 use crate::vitals::Seen;
 
 /// A request that a service's routes answer, or have answered already.
+///
+/// It resolves to the service's answer as the service gave it. A body of which not all is in memory
+/// keeps the request among those of its generation until it has been sent.
+///
+/// For the control plane; see [`Mounted::call`].
 ///
 /// # Errors
 ///
@@ -78,6 +94,8 @@ impl Call {
     }
 
     /// Begins the handler in place.
+    ///
+    /// It is made and polled within one containment and one visit to the span.
     fn here(
         mounted: Arc<Mounted>,
         mut router: Router,
@@ -133,7 +151,14 @@ impl Call {
         Self(Calling::OnItsWay(Box::pin(outcome)))
     }
 
-    /// Takes the outcome if it is there. It is not polled afterwards.
+    /// Takes the outcome if it is there: most have it when the call returns.
+    ///
+    /// What this returned is gone from here: a second time there is none, and a call whose outcome
+    /// was taken never resolves.
+    ///
+    /// # Errors
+    ///
+    /// Says why there is no answer.
     pub fn take(&mut self) -> Option<Result<Response<Body>, RequestError>> {
         match &mut self.0 {
             Calling::Over(outcome) => outcome.take(),
