@@ -328,6 +328,12 @@ fn polled<T>(life: &Life, shown: Option<&AtomicU64>, poll: impl FnOnce() -> T) -
     outcome
 }
 
+/// Polls something else of the generation once, by name; it can be seen meanwhile, as [`Seen`].
+pub(crate) fn seen<T>(life: &Arc<Life>, what: &str, poll: impl FnOnce() -> T) -> T {
+    let seat = Seat::take(life, what, None);
+    Seat::poll(seat.as_ref(), poll)
+}
+
 // === impl Seen ===
 
 impl<F> Seen<F> {

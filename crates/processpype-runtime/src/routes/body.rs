@@ -23,22 +23,20 @@
 //! from a body that says how long it is, and put into one of the framework's own if nothing is left
 //! behind it. Its client may then be as slow as it likes, and the generation be gone.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use axum::body::{Body, Bytes};
 use axum::http::{Response, header};
-use futures_util::FutureExt as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::life::{Guard, Life, NotTracked, Phase};
-use crate::panic::{Contained, Panicked, drop_contained};
-use crate::vitals::Seen;
+use crate::panic::{Contained, Panicked, contain, drop_contained};
+use crate::vitals::{Seen, seen};
 
 /// How many frames of one body may wait for its client.
 const FRAMES_PENDING: usize = 8;
@@ -56,7 +54,8 @@ enum Look {
 
 /// Ties the request's guard to its body, and the body to the phases of the generation.
 ///
-/// Called where the service runs: what a body says of itself is code of the service, too.
+/// Called where the service runs, and in its span: what a body says of itself is code of the
+/// service, too. What is still to be made is made in `span`.
 ///
 /// # Errors
 ///
@@ -67,8 +66,7 @@ pub(super) fn guarded(
     span: &tracing::Span,
 ) -> Result<Response<Body>, (Panicked, Guard)> {
     let mut body = std::mem::take(response.body_mut());
-    let look = span.in_scope(|| look(guard.life(), &mut body));
-    *response.body_mut() = match look {
+    *response.body_mut() = match look(guard.life(), &mut body) {
         Ok(Look::Whole(bytes)) => {
             drop_contained(body);
             Body::from(bytes)
@@ -87,9 +85,9 @@ pub(super) fn guarded(
 
 /// Looks at a body, and takes its first frame if that may be all of it.
 fn look(life: &Arc<Life>, body: &mut Body) -> Result<Look, Panicked> {
-    let looking = poll_fn(|cx| Poll::Ready(Look::at(body, cx)));
-    let looking = Seen::other(life, "a body", None, Contained::new(looking));
-    looking.now_or_never().unwrap_or(Ok(Look::Pieces(None, Poll::Pending)))
+    // Whatever is not there at once is polled again, by the pump.
+    let mut cx = Context::from_waker(Waker::noop());
+    seen(life, "a body", || contain(|| Look::at(body, &mut cx)))
 }
 
 /// A body whose frames come from a pump, which begins where `first` ends.

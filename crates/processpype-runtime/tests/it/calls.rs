@@ -1,11 +1,15 @@
 //! Requests on their way through a service's routes.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::Request;
 use axum::routing::get;
+use http_body::{Frame, SizeHint};
 use processpype_runtime::{Call, Manager, Routes, Service};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -24,6 +28,9 @@ struct Noting(Seen);
 
 struct Note(Seen, &'static str);
 
+/// A body that says how long it is, and notes in which span it is looked at.
+struct Told(Seen);
+
 impl Service for Noting {
     fn routes(self: Arc<Self>) -> Routes {
         note(&self.0, "routes");
@@ -37,7 +44,32 @@ impl Service for Noting {
             note(&seen, "wait on");
             std::future::pending::<()>().await;
         };
-        axum::Router::new().route("/", get(at_once)).route("/late", get(late)).into()
+        let seen = Arc::clone(&self.0);
+        let body = async move || Body::new(Told(Arc::clone(&seen)));
+        let seen = Arc::clone(&self.0);
+        let late_body = async move || {
+            tokio::task::yield_now().await;
+            Body::new(Told(Arc::clone(&seen)))
+        };
+        let router = axum::Router::new().route("/", get(at_once)).route("/late", get(late));
+        router.route("/body", get(body)).route("/late-body", get(late_body)).into()
+    }
+}
+
+impl HttpBody for Told {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        note(&self.0, "body");
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(1)
     }
 }
 
@@ -66,6 +98,9 @@ async fn a_handler_runs_and_is_dropped_in_the_span_of_its_generation() {
     let (manager, _closed) = run(specs, &Handle::current());
     timeout(SOON, manager.settled()).await.expect("it settles");
     ask(&manager, "/").take().expect("an answer").expect("a good one");
+    for path in ["/body", "/late-body"] {
+        ask(&manager, path).await.expect("an answer");
+    }
     // Its client goes before the handler is polled again, and after that.
     drop(ask(&manager, "/late"));
     let mut late = ask(&manager, "/late");
@@ -73,7 +108,8 @@ async fn a_handler_runs_and_is_dropped_in_the_span_of_its_generation() {
     drop(late);
     let seen = std::mem::take(&mut *seen.lock().expect("no panic"));
     let whats: Vec<_> = seen.iter().map(|(what, _)| *what).collect();
-    assert_eq!(whats, ["routes", "answer", "wait", "drop", "wait", "wait on", "drop"]);
+    let expected = ["routes", "answer", "body", "body", "wait", "drop", "wait", "wait on", "drop"];
+    assert_eq!(whats, expected);
     let spans: Vec<_> = seen.iter().map(|(_, span)| *span).collect();
     assert!(spans[0].is_some() && spans.iter().all(|span| *span == spans[0]), "{spans:?}");
     assert!(Span::current().id().is_none(), "no span is left behind");
