@@ -167,6 +167,16 @@ impl Visitor {
 
     const NOBODY: Self = Self { gate: Gate::SHUT, peer: Peer::User(None), certificate: None };
 
+    /// Somebody at an address, at a listener with nothing set.
+    pub(crate) fn at(address: IpAddr) -> Self {
+        let (ask, reach) = match address.is_loopback() {
+            true => (Ask::LoopbackOpen, Reach::Loopback),
+            false => (Ask::Required, Reach::Network),
+        };
+        let gate = Gate { expose: Surfaces::ALL, ask, reach };
+        Self { gate, peer: Peer::Address(address), certificate: None }
+    }
+
     /// Returns who sent the request, by its connection.
     pub(crate) fn of(request: &Request) -> Self {
         request.extensions().get().copied().unwrap_or(Self::NOBODY)

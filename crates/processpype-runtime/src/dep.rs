@@ -372,6 +372,12 @@ impl<S: ?Sized + Send + Sync + 'static> Deps<S> {
     }
 }
 
+impl<S: ?Sized> Clone for Deps<S> {
+    fn clone(&self) -> Self {
+        Self { all: self.all.clone() }
+    }
+}
+
 impl<'a, S: ?Sized> IntoIterator for &'a Deps<S> {
     type Item = &'a Dep<S>;
     type IntoIter = std::slice::Iter<'a, Dep<S>>;

@@ -192,6 +192,8 @@ pub enum Refusal {
 }
 
 /// Why an application closes; the first cause counts.
+///
+/// The name of a significant service stands beside it: `Closed::significant`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseCause {

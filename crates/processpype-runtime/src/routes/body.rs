@@ -134,7 +134,7 @@ async fn pump(
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
                 Err(panicked) => {
-                    super::tell_panic(life, "a body", &panicked);
+                    super::call::tell_panic(life, "a body", &panicked);
                     Err(axum::Error::new(panicked))
                 }
             };
