@@ -47,7 +47,8 @@ type FrameResult = Result<Frame<Bytes>, axum::Error>;
 
 /// What is seen of a body before anything of it is sent.
 enum Look {
-    /// All of it is there: the body is one of the framework's own, and holds nothing of the service.
+    /// All of it is there: the body is one of the framework's own by now, and holds nothing of the
+    /// service.
     Whole,
     /// The rest of it is still to be made: how long all of it will be, if that is known, and its
     /// first frame, if it was there at once.
@@ -56,7 +57,8 @@ enum Look {
 
 /// Ties the request's guard to its body, and the body to the phases of the generation.
 ///
-/// Called where the service runs: what a body says of itself is code of the service, too.
+/// Called where the service runs, and in its span: what a body says of itself is code of the
+/// service, too.
 ///
 /// # Errors
 ///
@@ -66,7 +68,7 @@ pub(super) fn guarded(
     guard: Guard,
     span: &tracing::Span,
 ) -> Result<Response<Body>, (Panicked, Guard)> {
-    let (size, first) = match span.in_scope(|| look(guard.life(), response.body_mut())) {
+    let (size, first) = match look(guard.life(), response.body_mut()) {
         Ok(Look::Whole) => return Ok(response),
         Ok(Look::Pieces(size, first)) => (size, first),
         Err(panicked) => {

@@ -111,7 +111,6 @@ impl Call {
         });
         if let Poll::Ready(handled) = handled {
             drop(handler);
-            drop(entered);
             return Self::finish(&mounted, handled, guard);
         }
         drop(entered);
@@ -119,7 +118,7 @@ impl Call {
         Self::on_its_way(Waiting { handler, guard: Some(guard), mounted }.outcome())
     }
 
-    /// Looks at the body that a handler has made, and makes an outcome of both.
+    /// Looks at the body that a handler has made, in its span, and makes an outcome of both.
     fn finish(mounted: &Mounted, handled: Handled, guard: Guard) -> Self {
         let Some(served) = &mounted.served else { return Self::over(Err(RequestError::NoRoutes)) };
         match handled {
@@ -217,7 +216,9 @@ impl Waiting {
             Poll::Pending => cut.as_mut().poll(cx).map(|()| None),
         });
         match (handled.await, self.guard.take()) {
-            (Some(handled), Some(guard)) => Call::finish(&mounted, handled, guard).await,
+            (Some(handled), Some(guard)) => {
+                served.span.in_scope(|| Call::finish(&mounted, handled, guard)).await
+            }
             (_, _) => Err(RequestError::Ended),
         }
     }
