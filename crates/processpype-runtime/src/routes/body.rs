@@ -45,8 +45,9 @@ type FrameResult = Result<Frame<Bytes>, axum::Error>;
 
 /// What is seen of a body before anything of it is sent.
 enum Look {
-    /// All of it is there, and nothing of the service is left in it.
-    Whole(Bytes),
+    /// All of it is there: the body is one of the framework's own by now, and holds nothing of the
+    /// service.
+    Whole,
     /// The rest of it is still to be made: how long all of it will be, if that is known, and its
     /// first frame, if it was there at once.
     Pieces(Option<u64>, Poll<Option<FrameResult>>),
@@ -55,7 +56,7 @@ enum Look {
 /// Ties the request's guard to its body, and the body to the phases of the generation.
 ///
 /// Called where the service runs, and in its span: what a body says of itself is code of the
-/// service, too. What is still to be made is made in `span`.
+/// service, too.
 ///
 /// # Errors
 ///
@@ -65,21 +66,17 @@ pub(super) fn guarded(
     guard: Guard,
     span: &tracing::Span,
 ) -> Result<Response<Body>, (Panicked, Guard)> {
-    let mut body = std::mem::take(response.body_mut());
-    *response.body_mut() = match look(guard.life(), &mut body) {
-        Ok(Look::Whole(bytes)) => {
-            drop_contained(body);
-            Body::from(bytes)
-        }
-        Ok(Look::Pieces(size, first)) => {
-            let is_event_stream = is_event_stream(&response);
-            pumped(body, size, first, guard, is_event_stream, span)
-        }
+    let (size, first) = match look(guard.life(), response.body_mut()) {
+        Ok(Look::Whole) => return Ok(response),
+        Ok(Look::Pieces(size, first)) => (size, first),
         Err(panicked) => {
-            drop_contained(body);
+            drop_contained(response);
             return Err((panicked, guard));
         }
     };
+    let is_event_stream = is_event_stream(&response);
+    let body = std::mem::take(response.body_mut());
+    *response.body_mut() = pumped(body, size, first, guard, is_event_stream, span);
     Ok(response)
 }
 
@@ -174,10 +171,12 @@ struct Pumped {
 
 impl Look {
     /// A body that says how long it is may still be made piece by piece: another server's answer
-    /// that is passed on has its length in its head. So only what has come is taken for the whole.
+    /// that is passed on has its length in its head. So only what has come is taken for the whole,
+    /// and what is left of the service's body is dropped here.
     fn at(body: &mut Body, cx: &mut Context<'_>) -> Self {
         if body.is_end_stream() {
-            return Self::Whole(Bytes::new());
+            *body = Body::empty();
+            return Self::Whole;
         }
         let Some(size) = body.size_hint().exact() else {
             return Self::Pieces(None, Poll::Pending);
@@ -185,7 +184,8 @@ impl Look {
         let first = match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                 Ok(bytes) if bytes.len() as u64 == size && body.is_end_stream() => {
-                    return Self::Whole(bytes);
+                    *body = Body::from(bytes);
+                    return Self::Whole;
                 }
                 frame => Poll::Ready(Some(Ok(frame.map_or_else(|frame| frame, Frame::data)))),
             },

@@ -118,7 +118,7 @@ impl Call {
         Self::on_its_way(Waiting { handler, guard: Some(guard), mounted }.outcome())
     }
 
-    /// Looks at the body that a handler has made, and makes an outcome of both. In the span.
+    /// Looks at the body that a handler has made, in its span, and makes an outcome of both.
     fn finish(mounted: &Mounted, handled: Handled, guard: Guard) -> Self {
         let Some(served) = &mounted.served else { return Self::over(Err(RequestError::NoRoutes)) };
         match handled {
@@ -217,8 +217,7 @@ impl Waiting {
         });
         match (handled.await, self.guard.take()) {
             (Some(handled), Some(guard)) => {
-                let finish = || Call::finish(&mounted, handled, guard);
-                served.span.in_scope(finish).await
+                served.span.in_scope(|| Call::finish(&mounted, handled, guard)).await
             }
             (_, _) => Err(RequestError::Ended),
         }
