@@ -107,9 +107,12 @@ impl ClientError {
                 "does it want to see a certificate? --cert and --key, or {CERT_VARIABLE} and \
                  {KEY_VARIABLE}, name the files of yours"
             )),
-            Self::Broken { .. } => {
-                Some("did the application end meanwhile? its log says why".to_owned())
-            }
+            Self::Broken { .. } => Some(
+                "did the application end meanwhile, or have others at your address all \
+                 connections that it gives to one client (server.limits.connections_per_peer)? \
+                 its log says which"
+                    .to_owned(),
+            ),
             Self::Untrusted { .. } => Some(format!(
                 "--cacert or {CACERT_VARIABLE} names the file of the authority that has issued \
                  its certificate; where no TLS is spoken, write http://"

@@ -15,6 +15,7 @@
 //! other values replace, and `null` takes a key out of the layer, so that what lower layers say
 //! holds again.
 
+use crate::loader::Loader;
 use crate::map::{Entry, Map};
 use crate::node::{Kind, Node, Style};
 use crate::origin::Origin;
@@ -160,6 +161,29 @@ impl std::hash::Hash for Layer {
 impl std::fmt::Debug for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Layer").field(&self.keys()).finish()
+    }
+}
+
+// === impl Loader ===
+
+impl Loader {
+    /// Puts what code says below everything else; its origin is [`Origin::Code`].
+    ///
+    /// `${…}` in it is text. The last call counts.
+    ///
+    /// ```
+    /// use processpype_config::{Layer, Loader};
+    ///
+    /// let code = || Layer::single(&["app", "title"], "\"shop\"");
+    /// let title = |loader: Loader| loader.load()?.section(&["app", "title"]).read::<String>();
+    /// assert_eq!(title(Loader::new().code(&code()?))?, "shop");
+    /// assert_eq!(title(Loader::new().code(&code()?).set("app.title=bazaar"))?, "bazaar");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    #[must_use]
+    pub fn code(mut self, layer: &Layer) -> Self {
+        self.code = layer.attributed(&Origin::Code).root;
+        self
     }
 }
 

@@ -101,6 +101,7 @@ pub struct Loader {
     prefix: String,
     sections: Vec<String>,
     layers: Vec<Layer>,
+    pub(crate) code: Option<Node>,
     profile: Option<String>,
     variables: BTreeMap<String, Variable>,
     assignments: Vec<Assignment>,
@@ -132,6 +133,7 @@ impl Loader {
             prefix: "PROCESSPYPE".to_owned(),
             sections: SECTIONS.map(str::to_owned).to_vec(),
             layers: Vec::new(),
+            code: None,
             profile: None,
             variables: BTreeMap::new(),
             assignments: Vec::new(),
@@ -156,8 +158,7 @@ impl Loader {
 
     /// Replaces the sections that variables and flags may name although no file has them.
     ///
-    /// Sections that a file has are known without this. It matters for running without a file, and
-    /// for the suggestion when a name is misspelt.
+    /// Those of a file are known without this. It matters without one, and for suggestions.
     ///
     /// ```
     /// use processpype_config::Loader;
@@ -196,7 +197,7 @@ impl Loader {
 
     /// Adds the profile file beside each file: `config.prod.yaml` for `config.yaml`.
     ///
-    /// For what differs between environments. One profile at a time; the last call counts.
+    /// For what differs between environments. The last call counts.
     #[must_use]
     pub fn profile(mut self, name: &str) -> Self {
         self.profile = Some(name.to_owned());
@@ -226,8 +227,7 @@ impl Loader {
 
     /// Adds the variables of this process.
     ///
-    /// A variable whose name is not UTF-8 is left out; one whose value is not is a problem if it
-    /// means us.
+    /// One whose name is not UTF-8 is left out; one whose value is not is a problem if it means us.
     #[must_use]
     pub fn process_environment(mut self) -> Self {
         for (name, text) in std::env::vars_os() {
@@ -278,7 +278,7 @@ impl Loader {
 
     /// One tree for each layer that could be read, low to high.
     fn read_layers(&self, problems: &mut Problems) -> Vec<Node> {
-        let mut trees = Vec::new();
+        let mut trees: Vec<Node> = self.code.iter().cloned().collect();
         let mut profiles_missing = Vec::new();
         for layer in &self.layers {
             match layer {

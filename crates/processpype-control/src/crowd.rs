@@ -3,10 +3,13 @@
 //! # Invariants
 //!
 //! 1. Nobody keeps others out by being there: when all places are taken, whoever has been there
-//!    longest without need gives up its place.
+//!    longest without need gives up its place. When all of one client are taken, the same holds
+//!    among its own: to others on this machine it is the same client.
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -24,9 +27,12 @@ const ASK_TO_LEAVE_EVERY: Duration = Duration::from_millis(20);
 /// What tells connections that others wait.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
-    is_waiting: AtomicBool,
+    waiting: AtomicUsize,
     leave: Notify,
 }
+
+/// One that waits for a place.
+struct Waiting<'a>(&'a AtomicUsize);
 
 /// Counts the connections of all listeners.
 #[derive(Debug, Default)]
@@ -43,7 +49,7 @@ struct Counted(Arc<Connections>);
 #[derive(Debug)]
 pub(crate) struct Place {
     _slot: OwnedSemaphorePermit,
-    _own: Option<ClientPlace>,
+    own: Option<ClientPlace>,
     _counted: Counted,
     crowd: Arc<Crowd>,
 }
@@ -90,12 +96,22 @@ impl Place {
         connections: &Arc<Connections>,
     ) -> Self {
         let (_counted, crowd) = (Counted::new(connections), Arc::clone(crowd));
-        Self { _slot: slot, _own: own, _counted, crowd }
+        Self { _slot: slot, own, _counted, crowd }
     }
 
     /// Resolves when the connection, no longer new, should leave.
     pub(crate) async fn asks_to_leave(&self) {
-        self.crowd.asks_to_leave().await;
+        sleep(PLACE_KEPT).await;
+        let by_its_client = async {
+            match &self.own {
+                Some(own) => own.is_wanted().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.crowd.wants_one_to_leave() => {}
+            () = by_its_client => {}
+        }
     }
 }
 
@@ -104,25 +120,39 @@ impl Place {
 impl Crowd {
     /// Waits for a free place; while there is none, asks one connection after the other to leave.
     pub(crate) async fn place(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        let mut free = pin!(Arc::clone(slots).acquire_owned());
+        let mut waiting = None;
         loop {
-            let free = Arc::clone(slots).acquire_owned();
-            if let Ok(slot) = timeout(ASK_TO_LEAVE_EVERY, free).await {
-                self.is_waiting.store(false, Ordering::Relaxed);
+            if let Ok(slot) = timeout(ASK_TO_LEAVE_EVERY, free.as_mut()).await {
                 return slot.ok();
             }
-            self.is_waiting.store(true, Ordering::Relaxed);
+            waiting.get_or_insert_with(|| Waiting::new(&self.waiting));
             self.leave.notify_one();
         }
     }
 
-    /// Resolves when a connection that is no longer new should leave, the oldest one first.
-    async fn asks_to_leave(&self) {
-        sleep(PLACE_KEPT).await;
+    /// Resolves when one should leave, for the one that has waited for that longest.
+    pub(crate) async fn wants_one_to_leave(&self) {
         loop {
             self.leave.notified().await;
-            if self.is_waiting.load(Ordering::Relaxed) {
+            if self.waiting.load(Ordering::Relaxed) > 0 {
                 return;
             }
         }
+    }
+}
+
+// === impl Waiting ===
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -9,7 +9,8 @@
 //!    change it.
 //! 3. A wrong token is never taken for none where ours are asked for: what is open without a token
 //!    is closed to a wrong one, so that a typing error does not go unnoticed.
-//! 4. A right token is never locked out: only wrong ones are counted.
+//! 4. A right token is never locked out: only wrong ones are counted, and its commands have a limit
+//!    of their own, of which nobody without it takes anything.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,11 +25,14 @@ use processpype_runtime::RouteAccess;
 use crate::auth::Credential;
 use crate::certificate::CertificateRule;
 use crate::listener::{Ask, Surfaces};
-use crate::rate::Client;
+use crate::rate::{Client, Rates};
 use crate::server::Control;
 
 /// Who gives commands where nobody is asked.
 const ANONYMOUS: &str = "anonymous";
+
+/// What stands in events before the name of a token.
+const TOKEN: &str = "token:";
 
 /// The system's own administrator.
 const ROOT: u32 = 0;
@@ -163,6 +167,16 @@ impl Visitor {
 
     const NOBODY: Self = Self { gate: Gate::SHUT, peer: Peer::User(None), certificate: None };
 
+    /// Somebody at an address, at a listener with nothing set.
+    pub(crate) fn at(address: IpAddr) -> Self {
+        let (ask, reach) = match address.is_loopback() {
+            true => (Ask::LoopbackOpen, Reach::Loopback),
+            false => (Ask::Required, Reach::Network),
+        };
+        let gate = Gate { expose: Surfaces::ALL, ask, reach };
+        Self { gate, peer: Peer::Address(address), certificate: None }
+    }
+
     /// Returns who sent the request, by its connection.
     pub(crate) fn of(request: &Request) -> Self {
         request.extensions().get().copied().unwrap_or(Self::NOBODY)
@@ -208,7 +222,7 @@ impl Caller {
     fn new(visitor: Visitor, credential: &Credential<'_>, rules: &[CertificateRule]) -> Self {
         let (actor, role, proof) = match credential {
             Credential::Token(token) => {
-                let actor = format!("token:{}", token.name());
+                let actor = format!("{TOKEN}{}", token.name());
                 (Some(actor.into()), Some(token.role()), Proof::Token)
             }
             Credential::Unknown => (None, None, Proof::Unknown),
@@ -232,7 +246,7 @@ impl Caller {
             Err(refusal) => refusal,
         };
         if let Refusal::Wrong(_) = refusal {
-            self.limited(&control.failures, "tokens that are wrong")?;
+            limited(self.client(), &control.failures, "tokens that are wrong")?;
             tracing::warn!(peer = ?self.visitor.peer, "a request came with a wrong token");
         }
         Err(refusal.problem(control.prefix()))
@@ -243,22 +257,28 @@ impl Caller {
         self.decide(need).is_ok()
     }
 
-    /// Takes one of the commands that its client may give.
+    /// Takes one of the commands that it may give: by its credential, else by its address.
     pub(crate) fn commands(&self, control: &Control) -> Result<(), Problem> {
-        self.limited(&control.writes, "commands")
+        let client = self.client().map(|client| self.named(control).unwrap_or(client));
+        limited(client, &control.writes, "commands")
+    }
+
+    /// Who it is by the names of the configuration.
+    fn named(&self, control: &Control) -> Option<Client> {
+        match self.proof {
+            Proof::None => self.visitor.certificate.map(Client::Certificate),
+            Proof::Token => {
+                let name = self.actor.as_deref()?.strip_prefix(TOKEN)?;
+                let place = control.settings.tokens.iter().position(|it| it.name() == name);
+                place.and_then(|place| u16::try_from(place).ok()).map(Client::Token)
+            }
+            Proof::Unknown => None,
+        }
     }
 
     /// Whose limits count; the program itself has none.
     pub(crate) fn client(&self) -> Option<Client> {
         self.visitor.client()
-    }
-
-    fn limited(&self, rates: &crate::rate::Rates, what: &str) -> Result<(), Problem> {
-        let Some(client) = self.visitor.client() else { return Ok(()) };
-        rates.take(client).map_err(|wait| {
-            let detail = format!("this client sends too many {what}");
-            Problem::new(Code::TooManyRequests, detail).retry_after(seconds(wait))
-        })
     }
 
     /// The decision.
@@ -309,6 +329,15 @@ impl Caller {
     pub(crate) fn has_token(&self) -> bool {
         self.proof == Proof::Token
     }
+}
+
+/// Takes one of what the client may do; `None` is the program itself.
+fn limited(client: Option<Client>, rates: &Rates, what: &str) -> Result<(), Problem> {
+    let Some(client) = client else { return Ok(()) };
+    rates.take(client).map_err(|wait| {
+        let detail = format!("this client sends too many {what}");
+        Problem::new(Code::TooManyRequests, detail).retry_after(seconds(wait))
+    })
 }
 
 fn seconds(wait: Duration) -> u64 {

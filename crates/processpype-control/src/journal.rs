@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. `limit` bounds the events that match; at most [`LOOKED_AT`] are looked at, so that an answer
-//!    is never late because nothing matches, and `next` always leads on.
+//!    is never late because nothing matches, and `next` always leads on: also to whoever comes with
+//!    a place of an earlier process.
 
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
@@ -18,6 +19,7 @@ use crate::convert;
 use crate::query::{Query, did_you_mean};
 use crate::reply;
 use crate::server::Control;
+use crate::stream::within;
 
 /// How many events one answer looks at; as many as a journal keeps by default.
 const LOOKED_AT: usize = EVENTS_KEPT;
@@ -37,6 +39,7 @@ pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
     let limit = query.count("limit", 1, MAX_EVENTS_PER_PAGE as u64, EVENTS_PER_PAGE as u64);
     let filter = Filter::take(control, &mut query);
     query.finish()?;
+    let after = within(after, control.manager.last_event());
     let page = control.manager.events(after, LOOKED_AT);
     let matching = page.events.iter().filter(|event| filter.matches(event));
     let kept: Vec<_> = matching.take(limit as usize).collect();

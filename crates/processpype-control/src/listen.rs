@@ -8,8 +8,8 @@
 //! 1. A listener that would let other machines in unasked is not opened, and each request carries
 //!    the [`Gate`](crate::gate::Gate) of the listener that it came through.
 //! 2. A connection holds one of its listener's [`Limits::connections`] places, and one of its
-//!    client's [`Limits::connections_per_peer`], from accept to its end. Whoever has all of its own
-//!    is closed at once, and holds up nobody.
+//!    client's [`Limits::connections_per_peer`], until its end. Whoever has all of its own waits,
+//!    for a time, until one of those leaves, and holds up nobody else.
 //! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
 
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use crate::entry::Entry;
 use crate::error::BindError;
 use crate::gate::Visitor;
 use crate::listener::Proofs;
-use crate::places::{ClientPlace, Places};
+use crate::places::{ClientPlace, Coming, Places};
 use crate::socket::Open;
 use crate::tls::Acceptor;
 
@@ -196,7 +196,7 @@ async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinS
             let (client, own) = next_client(&open, &clients).await?;
             // A client whose turn has not come is not read from.
             let slot = crowd.place(&slots).await?;
-            Some((client, Place::new(slot, own, &crowd, &entry.control.connections)))
+            Some((client, own, slot))
         };
         let next = tokio::select! {
             biased;
@@ -204,14 +204,35 @@ async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinS
             next = next => next,
         };
         while connections.try_join_next().is_some() {}
-        if let Some((client, place)) = next {
-            connections.spawn(serve(client, place, entry.clone(), closing.subscribe()));
+        if let Some((client, own, slot)) = next {
+            let (crowd, entry, mut closed) =
+                (Arc::clone(&crowd), entry.clone(), closing.subscribe());
+            connections.spawn(async move {
+                let Some(own) = own_place(own, &mut closed).await else { return };
+                let place = Place::new(slot, own, &crowd, &entry.control.connections);
+                serve(client, place, entry, closed).await;
+            });
         }
     }
 }
 
-/// Waits for a client that may have one more connection.
-async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Option<ClientPlace>)> {
+/// Waits until the client has a place of its own; the program itself needs none.
+///
+/// `None` if it gets none, or closing begins.
+async fn own_place(
+    own: Option<Coming>,
+    closed: &mut watch::Receiver<bool>,
+) -> Option<Option<ClientPlace>> {
+    let Some(own) = own else { return Some(None) };
+    tokio::select! {
+        biased;
+        () = until_true(closed) => None,
+        place = own.place() => place.map(Some),
+    }
+}
+
+/// Waits for a client that may have one more connection, or wait for one.
+async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Option<Coming>)> {
     let (stream, peer) = match open.accept().await {
         Ok(accepted) => accepted,
         Err(error) => {
@@ -222,15 +243,14 @@ async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Opti
         }
     };
     let visitor = Visitor { gate: open.gate, peer, certificate: None };
-    let own = match visitor.client().map(|client| clients.take(client)).transpose() {
-        Ok(own) => own,
-        Err(full) => {
-            if full.is_first {
-                let limit = clients.limit();
-                tracing::warn!(?peer, limit, "a client has too many connections; more are closed");
-            }
-            return None;
-        }
-    };
+    let own = visitor.client().map(|client| clients.enter(client)).transpose().ok()?;
+    if own.as_ref().is_some_and(|own| own.is_first) {
+        let limit = clients.limit();
+        tracing::warn!(
+            ?peer,
+            limit,
+            "a client has all the connections it may have; its oldest idle ones make room for more"
+        );
+    }
     Some((Client { stream, visitor, tls: open.tls.clone() }, own))
 }

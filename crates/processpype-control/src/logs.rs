@@ -53,8 +53,10 @@ pub(crate) fn page(control: &Control, name: Option<&str>, uri: &Uri) -> Result<R
     let after = query.number("after");
     let most = MAX_LOG_LINES_PER_PAGE as u64;
     let limit = query.count("limit", 1, most, LOG_LINES_PER_PAGE as u64) as usize;
-    let filter = LogQuery { after, limit, age: query.span("since"), ..filter(&mut query) };
+    let filter = LogQuery { limit, age: query.span("since"), ..filter(&mut query) };
     query.finish()?;
+    let after = after.map(|after| stream::within(after, logs.last(which.log())));
+    let filter = LogQuery { after, ..filter };
     let page = logs.page(which.log(), &filter);
     Ok(reply::file("application/json", render(&page)))
 }

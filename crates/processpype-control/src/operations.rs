@@ -19,6 +19,7 @@ use crate::query::{Query, did_you_mean};
 use crate::refusal;
 use crate::reply;
 use crate::server::Control;
+use crate::stream::within;
 
 /// Which operations are asked for.
 struct Filter {
@@ -34,6 +35,7 @@ pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
     let filter = Filter::take(control, &mut query);
     query.finish()?;
     let last = control.manager.last_operation().0;
+    let after = within(after, last);
     let all = control.manager.operations(OperationId(after));
     let matching: Vec<_> =
         all.iter().filter(|status| filter.matches(status)).take(limit as usize).collect();

@@ -7,8 +7,9 @@
 //! # Invariants
 //!
 //! 1. Within any time `t` a client gets at most `burst + per_second × t`.
-//! 2. The table has at most [`CLIENTS_KEPT`] entries. Clients beyond that share one bucket: whoever
-//!    comes from very many addresses meets the limit of one.
+//! 2. The table has at most [`CLIENTS_KEPT`] entries, and one for each credential. Clients beyond
+//!    that share one bucket: whoever comes from very many addresses meets the limit of one.
+//! 3. A credential always has its own bucket: nobody without it can take anything out of that.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,6 +37,10 @@ pub(crate) enum Client {
     Address(IpAddr),
     /// A user of this machine.
     User(u32),
+    /// Whoever has the token at this place of the list.
+    Token(u16),
+    /// Whoever has a certificate that the rule at this place matches.
+    Certificate(u16),
     /// All for whom the table has no place.
     Rest,
 }
@@ -61,6 +66,11 @@ impl Client {
             v4 @ IpAddr::V4(_) => v4,
         })
     }
+
+    /// Returns whether it has proved to be one of those that the configuration names.
+    fn is_named(self) -> bool {
+        matches!(self, Self::Token(_) | Self::Certificate(_))
+    }
 }
 
 // === impl Rates ===
@@ -83,7 +93,8 @@ impl Rates {
             buckets.retain(|_, full_at| *full_at > now);
         }
         // One place is kept for the rest.
-        let is_known = buckets.len() < CLIENTS_KEPT - 1 || buckets.contains_key(&client);
+        let is_known =
+            client.is_named() || buckets.len() < CLIENTS_KEPT - 1 || buckets.contains_key(&client);
         let client = if is_known { client } else { Client::Rest };
         let full_at = buckets.get(&client).copied().unwrap_or_default().max(now);
         let too_early = full_at.saturating_sub(now).saturating_sub(room);
@@ -143,6 +154,21 @@ mod tests {
         // Once the buckets are full again there is room.
         check(&rates, 20_000, 1000, None);
         check(&rates, 20_001, 1000, None);
+    }
+
+    #[test]
+    fn a_crowd_takes_nothing_from_a_credential() {
+        let rates = rates(1, 1);
+        for who in 0..10_000 {
+            let _ = rates.take_at(client(who), Duration::ZERO);
+        }
+        for who in 0..256 {
+            for named in [Client::Token(who), Client::Certificate(who)] {
+                assert_eq!(rates.take_at(named, Duration::ZERO), Ok(()));
+                assert!(rates.take_at(named, Duration::ZERO).is_err());
+            }
+        }
+        assert!(rates.full_at.lock().expect("no panic").len() <= CLIENTS_KEPT + 512);
     }
 
     #[test]

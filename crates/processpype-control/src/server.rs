@@ -6,6 +6,7 @@
 //!    a service has joined or left: a process does not wait for it before it listens.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
@@ -152,12 +153,25 @@ impl Server {
     /// Whoever has it is the program itself, and therefore an admin: it is for tests. Streams end
     /// when the `Server` is dropped.
     pub fn router(&self) -> Router {
+        self.router_of(Visitor::PROGRAM)
+    }
+
+    /// Returns the whole server as a router, as a client at `address` would find it that speaks to
+    /// a listener with nothing set: on loopback what is open there needs no token, elsewhere
+    /// everything but probes and public routes does.
+    ///
+    /// For tests of who may do what. Streams end when the `Server` is dropped.
+    pub fn router_from(&self, address: IpAddr) -> Router {
+        self.router_of(Visitor::at(address))
+    }
+
+    fn router_of(&self, visitor: Visitor) -> Router {
         let entry = Entry::new(&self.control);
-        let program = async move |request: Request| {
+        let answer = async move |request: Request| {
             let own = own::service(request.uri().path().as_bytes(), entry.control.prefix());
-            entry.answer(Visitor::PROGRAM, request, own).await
+            entry.answer(visitor, request, own).await
         };
-        Router::new().fallback(program)
+        Router::new().fallback(answer)
     }
 
     /// Takes the addresses; nothing is answered yet.

@@ -67,8 +67,9 @@ pub struct Limits {
     /// Open connections, for each listener. When more clients come, whoever has been there for a
     /// second without need gives up its place; until then they wait in the kernel's queue.
     pub connections: usize,
-    /// Open connections of one client, by address or user, at each listener; more are closed at
-    /// once. At least 1.
+    /// Open connections of one client, by address or user, at each listener. For one more, the one
+    /// of its own that has been there longest without need gives up its place; if none does within
+    /// 3 s, or 16 wait already, the new one is closed. At least 1.
     pub connections_per_peer: usize,
     /// Open event streams; more are refused as `busy`.
     pub streams: usize,
@@ -77,7 +78,7 @@ pub struct Limits {
     pub streams_per_peer: usize,
     /// Commands that are being read or handed over; more are refused as `busy`.
     pub commands: usize,
-    /// Commands of one client, by address or user.
+    /// Commands of one client: by token or certificate, else by address or user.
     pub writes: Rate,
     /// Wrong tokens of one client; it is told `too-many-requests` from then on, and its right
     /// tokens go on to be right.

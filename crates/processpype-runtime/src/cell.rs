@@ -316,16 +316,16 @@ impl Cell {
 
     pub(crate) fn unavailable(&self) -> Unavailable {
         let retry_at = self.look(|facts| facts.rare()?.restart?.next_at);
-        Unavailable { service: self.name.clone(), state: self.state(), retry_at }
+        Unavailable::new(self.name.clone(), self.state(), retry_at)
     }
 
     /// Waits until `f` gives a value; asks again after every change.
     ///
+    /// Used by everything that waits for a service: ready, a state, a generation.
+    ///
     /// # Cancel safety
     ///
     /// Nothing is lost if the future is dropped.
-    ///
-    /// Used by everything that waits for a service: ready, a state, a generation.
     pub(crate) fn wait_for<T>(
         &self,
         mut f: impl FnMut(&Self) -> Option<T>,

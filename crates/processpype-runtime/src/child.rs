@@ -83,12 +83,12 @@ impl Context {
     /// A child that blocks its thread belongs into [`spawn_blocking`](Self::spawn_blocking); one
     /// that nothing may wait for belongs into `tokio::spawn`, and is then nobody's.
     ///
+    /// Returns whether the child was taken.
+    ///
     /// # Panics
     ///
     /// Never, not even outside a runtime: children run on the services' runtime. With more than
     /// [`CHILDREN_MAX`](crate::CHILDREN_MAX) children the generation ends as `child-failed`.
-    ///
-    /// Returns whether the child was taken.
     pub fn spawn<F>(&self, name: &str, future: F) -> bool
     where
         F: Future + Send + 'static,
@@ -152,7 +152,12 @@ impl Context {
             let span = tracing::Span::current();
             self.life.services().spawn_blocking(move || {
                 let outcome = span.in_scope(|| contain(work));
-                if let Err(Err(panicked)) = sender.send(outcome) {
+                let unseen = match sender.send(outcome) {
+                    Ok(()) => None,
+                    Err(Err(panicked)) => Some(panicked),
+                    Err(Ok(value)) => contain(move || drop(value)).err(),
+                };
+                if let Some(panicked) = unseen {
                     // Nobody awaits it: the generation must know.
                     guard.life().fail_child(Failure::from_panic(&what, &panicked).of_child());
                 }
@@ -202,7 +207,11 @@ impl<T> Future for BlockingChild<T> {
 
 impl<T> Drop for BlockingChild<T> {
     /// A panic that nobody looked at ends the generation.
+    ///
+    /// Closed first: what has come by then is seen here, and what comes later by the child itself,
+    /// which is told that nobody takes it.
     fn drop(&mut self) {
+        self.receiver.close();
         if let Ok(Err(panicked)) = self.receiver.try_recv() {
             self.life.fail_child(Failure::from_panic(&self.what, &panicked).of_child());
         }
@@ -220,5 +229,85 @@ impl ChildOutput for () {
 impl<E: Into<Error> + Send + 'static> ChildOutput for std::result::Result<(), E> {
     fn into_result(self) -> Result {
         self.map_err(Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::resume_unwind;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// For how long the two ends meet again and again: some 10,000 times on a quiet machine.
+    const MEETINGS: Duration = Duration::from_secs(1);
+
+    /// How much later one of them may come.
+    const DELAY_MAX: usize = 500;
+
+    /// Panics when it is dropped, without a hook that prints something.
+    struct Sore;
+
+    impl Drop for Sore {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("dropped"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_that_nobody_takes_may_panic_when_it_is_dropped() {
+        let cx = Context::detached("sore");
+        let (go, gone) = std::sync::mpsc::channel();
+        let child = cx.spawn_blocking("sore", move || {
+            gone.recv().ok();
+            Sore
+        });
+        drop(child);
+        go.send(()).expect("it waits");
+        while cx.life.has_children() {
+            tokio::task::yield_now().await;
+        }
+        assert!(cx.life.take_child_failure().is_some(), "nobody saw it");
+    }
+
+    /// Waits without giving up the thread, and now and then does: there may be one for both.
+    fn wait(is_over: impl Fn() -> bool) {
+        for turn in 1.. {
+            if is_over() {
+                return;
+            }
+            match turn % 1000 {
+                0 => std::thread::yield_now(),
+                _ => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_that_meets_the_drop_of_its_child_is_seen() {
+        let cx = Context::detached("sore");
+        let meeting = Arc::new(AtomicUsize::new(0));
+        let until = Instant::now() + MEETINGS;
+        for round in (0..).take_while(|_| Instant::now() < until) {
+            let there = Arc::clone(&meeting);
+            let child = cx.spawn_blocking("sore", move || {
+                there.store(2 * round + 1, SeqCst);
+                wait(|| there.load(SeqCst) == 2 * round + 2);
+                // No hook is called, and nothing printed.
+                resume_unwind(Box::new("met"))
+            });
+            wait(|| meeting.load(SeqCst) == 2 * round + 1);
+            meeting.store(2 * round + 2, SeqCst);
+            for _ in 0..round % DELAY_MAX {
+                std::hint::spin_loop();
+            }
+            let child: BlockingChild<()> = child;
+            drop(child);
+            wait(|| !cx.life.has_children());
+            assert!(cx.life.take_child_failure().is_some(), "nobody saw it in round {round}");
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. The hook runs in the generation's own task, beside `run`, contained, and within
-//!    [`DIAGNOSE_TIME`]. Nothing follows from what it does: not from its panic either.
+//!    [`DIAGNOSE_TIME`]. Nothing follows from what it does: not from its panic either, of which
+//!    everybody reads that there was one, and only the log what it said.
 //! 2. Several who ask at once get the answer of one call.
 //! 3. Texts are bounded, and secrets are taken out of them before anybody sees them.
 
@@ -13,9 +14,11 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::context::{Context, TEXT_MAX};
+use crate::failure::Failure;
 use crate::panic::Contained;
 use crate::scrub::Scrub;
 use crate::service::ErasedService;
+use crate::supervisor::log_failure;
 use crate::text::shortened;
 use crate::vitals::Stage;
 
@@ -55,6 +58,7 @@ pub struct Finding {
 
 /// How bad something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Severity {
     /// Something does not work.
     Problem,
@@ -97,9 +101,9 @@ impl Finding {
         )
     }
 
-    fn panicked(message: &str) -> Self {
-        let message = format!("`diagnose` panicked: {message}");
-        Self::problem("diagnose-panicked", message, "this is a bug in the service")
+    /// The finding that the hook panicked; what it panicked with is told to the log alone.
+    fn panicked(failure: &Failure) -> Self {
+        Self::problem("diagnose-panicked", &*failure.public, "this is a bug in the service")
     }
 
     /// As everybody may see it.
@@ -151,7 +155,11 @@ pub(crate) async fn ask<F: Future + Unpin>(
     if let Some(outcome) = outcome {
         let findings = match outcome {
             Ok(Ok(findings)) => findings.into_iter().take(FINDINGS_MAX).collect(),
-            Ok(Err(panicked)) => vec![Finding::panicked(&panicked.message)],
+            Ok(Err(panicked)) => {
+                let failure = Failure::from_panic("`diagnose`", &panicked);
+                log_failure(&life.cell, life.generation, &failure, "a question failed");
+                vec![Finding::panicked(&failure)]
+            }
             Err(_) => vec![Finding::no_answer()],
         };
         for Question(asker) in questions {

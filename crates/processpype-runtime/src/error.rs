@@ -14,6 +14,7 @@
 //! decision and is written down, with [`Error::public`].
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use processpype_core::{ServiceName, ServiceState};
 
@@ -69,7 +70,7 @@ pub struct Error {
 /// let unavailable = error.unavailable().unwrap();
 /// assert_eq!(unavailable.state.as_str(), "stopped");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Unavailable {
     /// The provider.
@@ -78,7 +79,16 @@ pub struct Unavailable {
     pub state: ServiceState,
     /// When its next generation comes at the earliest, if that is known.
     pub retry_at: Option<Timestamp>,
+    /// Made when somebody asks for it.
+    again: OnceLock<Box<Again>>,
 }
+
+/// An [`Unavailable`] once more, as its own source.
+///
+/// `anyhow::Error`, boxed, and `std::io::Error::other` hide the error that they hold and show its
+/// sources alone. This is the one they show.
+#[derive(Clone, Debug)]
+struct Again(Unavailable);
 
 // === impl Error ===
 
@@ -129,13 +139,15 @@ impl Error {
 
     /// Returns the unavailable provider that caused this error, if one did.
     ///
-    /// The whole chain of sources is searched. `std::io::Error::other` hides what it wraps, and an
-    /// error type that does not implement `source` does too: then the end counts as an ordinary
-    /// failure.
+    /// The whole chain of sources is searched, and `anyhow::Error` and `std::io::Error::other` are
+    /// seen through. An error type that does not implement `source` hides what it wraps: then the
+    /// end counts as an ordinary failure.
     #[must_use]
     pub fn unavailable(&self) -> Option<&Unavailable> {
-        std::iter::successors(self.source(), |error| error.source())
-            .find_map(|error| error.downcast_ref::<Unavailable>())
+        std::iter::successors(self.source(), |error| error.source()).find_map(|error| {
+            let again = || error.downcast_ref::<Again>().map(|Again(unavailable)| unavailable);
+            error.downcast_ref::<Unavailable>().or_else(again)
+        })
     }
 
     /// Returns the whole story on one line, for the log: never for a client.
@@ -191,6 +203,36 @@ impl fmt::Debug for Error {
 
 // === impl Unavailable ===
 
+impl Unavailable {
+    pub(crate) fn new(
+        service: ServiceName,
+        state: ServiceState,
+        retry_at: Option<Timestamp>,
+    ) -> Self {
+        Self { service, state, retry_at, again: OnceLock::new() }
+    }
+}
+
+impl PartialEq for Unavailable {
+    fn eq(&self, other: &Self) -> bool {
+        let told = |it: &Self| (it.state, it.retry_at);
+        self.service == other.service && told(self) == told(other)
+    }
+}
+
+impl Eq for Unavailable {}
+
+impl fmt::Debug for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, state, retry_at, again: _ } = self;
+        f.debug_struct("Unavailable")
+            .field("service", service)
+            .field("state", state)
+            .field("retry_at", retry_at)
+            .finish()
+    }
+}
+
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
@@ -201,7 +243,25 @@ impl fmt::Display for Unavailable {
     }
 }
 
-impl std::error::Error for Unavailable {}
+impl std::error::Error for Unavailable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let again = || {
+            let Self { service, state, retry_at, again: _ } = self;
+            Box::new(Again(Self::new(service.clone(), *state, *retry_at)))
+        };
+        Some(self.again.get_or_init(again).as_ref())
+    }
+}
+
+// === impl Again ===
+
+impl fmt::Display for Again {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Again {}
 
 #[cfg(test)]
 mod tests {
@@ -209,22 +269,36 @@ mod tests {
 
     fn unavailable() -> Unavailable {
         let service = ServiceName::new("db").expect("a valid name");
-        Unavailable { service, state: ServiceState::Stopped, retry_at: None }
+        Unavailable::new(service, ServiceState::Stopped, None)
     }
 
     #[test]
     fn an_unavailable_provider_is_found_through_other_errors() {
-        let direct: Error = unavailable().into();
-        assert_eq!(direct.unavailable(), Some(&unavailable()));
-        let wrapped: Error = std::io::Error::other(unavailable()).into();
-        assert!(wrapped.unavailable().is_none(), "io::Error hides its inner error from `source`");
-        let public = Error::public("no data now").with_source(unavailable());
-        assert_eq!(public.unavailable(), Some(&unavailable()));
+        #[track_caller]
+        fn check(error: impl Into<Error>) {
+            assert_eq!(error.into().unavailable(), Some(&unavailable()));
+        }
+        check(unavailable());
+        check(Error::public("no data now").with_source(unavailable()));
+        check(std::io::Error::other(unavailable()));
+        check(anyhow::Error::new(unavailable()));
+        check(anyhow::Error::new(unavailable()).context("no report"));
+        check(anyhow::Error::new(std::io::Error::other(unavailable())));
+        assert!(Error::from(anyhow::anyhow!("{}", unavailable())).unavailable().is_none());
+    }
+
+    #[test]
+    fn an_unavailable_provider_is_told_once() {
+        let told = unavailable().to_string();
+        assert_eq!(Error::from(unavailable()).chain(), told);
+        assert_eq!(Error::from(anyhow::Error::new(unavailable())).chain(), told);
+        let error = Error::public("no data now").with_source(unavailable());
+        assert_eq!(error.chain(), format!("no data now: {told}"));
     }
 
     #[test]
     fn an_unavailable_provider_is_told_in_plain_words() {
-        let failed = Unavailable { state: ServiceState::Error, ..unavailable() };
+        let failed = Unavailable::new(unavailable().service, ServiceState::Error, None);
         assert_eq!(failed.to_string(), "service `db` is unavailable: it is in error");
         assert_eq!(unavailable().to_string(), "service `db` is unavailable: it is stopped");
     }

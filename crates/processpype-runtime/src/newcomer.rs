@@ -221,6 +221,26 @@ impl fmt::Display for RegisterError {
 
 impl std::error::Error for RegisterError {}
 
+// === impl CreateError ===
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, creatable) = match self {
+            Self::UnknownKind { creatable } => ("there is no such kind", creatable),
+            Self::NotCreatable { creatable } => {
+                ("services of this kind may not be made at run time", creatable)
+            }
+            Self::Config(report) => return report.fmt(f),
+        };
+        match creatable.as_slice() {
+            [] => write!(f, "{what}; there is none of which services may be made"),
+            kinds => write!(f, "{what}; services may be made of: {}", kinds.join(", ")),
+        }
+    }
+}
+
+impl std::error::Error for CreateError {}
+
 // === impl Spec ===
 
 impl Spec {

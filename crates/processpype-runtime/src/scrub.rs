@@ -4,7 +4,8 @@
 //!
 //! 1. Every text of a service that a status or an event shows has gone through here: public errors,
 //!    what it says about its health, its metadata.
-//! 2. Texts of clients do not: who may give a reason could otherwise try out what is a secret.
+//! 2. Texts of clients do not: who may give a reason could otherwise try out what is a secret. In
+//!    the log they are the field `reason`, which its redaction leaves as it is.
 
 use std::fmt;
 use std::sync::Arc;

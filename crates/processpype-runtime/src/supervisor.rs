@@ -29,6 +29,7 @@
 mod acting;
 mod closing;
 mod configuring;
+mod due;
 mod ending;
 mod keys;
 mod launch;
@@ -47,12 +48,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use processpype_core::{
-    Action, CloseCause, EventKind, Generation, Machine, OperationId, Report, ServiceId,
-    ServiceState, Timer,
-};
+use processpype_core::{Action, EventKind, Generation, Machine, OperationId, Report, ServiceId};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::cell::Cell;
 use crate::chance::Chance;
@@ -64,11 +61,12 @@ use crate::life::Life;
 use crate::manager::Shared;
 use crate::message::{Ending, Message, Office};
 use crate::operation::{Order, Waiting};
-use crate::timers::{Due, Timers};
+use crate::timers::Timers;
 use crate::vitals::Watched;
 
 pub use self::closing::Closed;
 pub(crate) use self::configuring::{Change, ChangeOrder};
+use self::due::sleep_until;
 pub use self::keys::IDEMPOTENCY_WINDOW;
 pub use self::launch::Launch;
 pub use self::leveling::LEVEL_MAX;
@@ -151,6 +149,10 @@ pub struct Supervisor {
     closing: closing::Closing,
     /// A status has changed, and who waits for any change has not been told.
     has_touched: bool,
+    /// Whose prospects are to be published, once what came together is done.
+    touched: Vec<ServiceId>,
+    /// Messages that came together are being taken.
+    is_taking: bool,
 }
 
 // === impl Supervisor ===
@@ -203,12 +205,7 @@ impl Supervisor {
             self.take_asked();
             taken += self.ask_more_to_stop();
             taken += batch.len();
-            for (done, message) in (1..).zip(batch.drain(..)) {
-                self.take_message(message);
-                if done % MESSAGES_AT_ONE_TIME == 0 {
-                    self.clock.read();
-                }
-            }
+            self.take_messages(&mut batch);
             taken += self.take_waiting_commands();
             taken += self.take_due_timers();
             self.vacate();
@@ -225,34 +222,6 @@ impl Supervisor {
         }
     }
 
-    /// When the next timer is due that can still matter.
-    ///
-    /// The machine would ignore the others: a start's limit once it is over, a stop's once the
-    /// generation is gone, and whatever belongs to an older generation. Nobody wakes for those.
-    fn next_wake(&mut self) -> Option<Instant> {
-        let (machine, services) = (&self.machine, &self.services);
-        let is_in = |id, generation, state| {
-            machine.generation(id) == generation && machine.state(id) == state
-        };
-        self.timers.next(|due| match due {
-            Due::Generation(id, generation, Timer::Start) => {
-                !is_in(id, generation, ServiceState::Starting)
-            }
-            Due::Generation(id, generation, Timer::Stop | Timer::Abort) => {
-                !is_in(id, generation, ServiceState::Stopping)
-            }
-            Due::Generation(id, generation, Timer::Restart) => machine.generation(id) != generation,
-            Due::Beat(id, generation) => !is_in(id, generation, ServiceState::Running),
-            Due::Polls(id, generation) => {
-                machine.generation(id) != generation || !machine.is_alive(id)
-            }
-            Due::Offer(id, operation) => {
-                services.get(id.index()).is_none_or(|it| it.changing() != Some(operation))
-            }
-            Due::Resume | Due::Level | Due::Drained | Due::Closing => false,
-        })
-    }
-
     /// Takes a batch of commands; returns how many there were.
     fn take_waiting_commands(&mut self) -> usize {
         for taken in 0..BATCH {
@@ -264,28 +233,17 @@ impl Supervisor {
         BATCH
     }
 
-    /// Takes a batch of timers that are due; returns how many there were.
-    fn take_due_timers(&mut self) -> usize {
-        self.clock.read();
-        let now = self.clock.instant();
-        for taken in 0..BATCH {
-            match self.timers.pop_due(now) {
-                // Of one that has left.
-                Some(due) if !self.concerns_somebody(due) => {}
-                Some(Due::Generation(id, generation, timer)) => self.elapsed(id, generation, timer),
-                Some(Due::Beat(id, generation)) => self.look_at_beats(id, generation),
-                Some(Due::Polls(id, generation)) => self.look_at_polls(id, generation),
-                Some(Due::Drained) => self.step(|machine, actions| {
-                    machine.close(CloseCause::Requested, actions);
-                }),
-                Some(Due::Resume) => self.pause_is_over(),
-                Some(Due::Level) => self.levels_are_over(),
-                Some(Due::Offer(id, operation)) => self.offer_is_over(id, operation),
-                Some(Due::Closing) => self.step(Machine::abort_all),
-                None => return taken,
+    /// Takes what came together. What of it is for readers alone, they see once.
+    fn take_messages(&mut self, batch: &mut Vec<Message>) {
+        self.is_taking = true;
+        for (done, message) in (1..).zip(batch.drain(..)) {
+            self.take_message(message);
+            if done % MESSAGES_AT_ONE_TIME == 0 {
+                self.clock.read();
             }
         }
-        BATCH
+        self.is_taking = false;
+        self.publish_all_touched();
     }
 
     fn take_message(&mut self, message: Message) {
@@ -391,9 +349,16 @@ impl Supervisor {
                 self.clock.read();
             }
         }
+        if !self.is_taking {
+            self.publish_all_touched();
+        }
     }
 
     fn carry_out(&mut self, action: Action) {
+        if action.is_an_end() {
+            // Who waited for it finds everything as it is.
+            self.publish_all_touched();
+        }
         match action {
             Action::Spawn(id, generation) => self.spawn(id, generation),
             Action::Stop(id, generation) => self.ask_to_stop(id, generation),
@@ -404,7 +369,7 @@ impl Supervisor {
             Action::Spread(id, generation) => self.spread(id, generation),
             Action::Forgive(id) => self.forgive(id),
             Action::Changed(change) => self.publish_change(change),
-            Action::Touched(id) => self.publish_touched(id),
+            Action::Touched(id) => self.touch(id),
             Action::Removed(id) => self.remove(id),
             Action::Finish(operation, outcome) => self.finish(operation, outcome),
             Action::Settled => self.publish_settled(),
@@ -439,17 +404,6 @@ impl Supervisor {
         self.watch_polls(id, generation);
     }
 
-    fn arm(&mut self, id: ServiceId, generation: Generation, timer: Timer) {
-        let options = &self.services[id.index()].configured.options;
-        let after = match timer {
-            Timer::Start => options.start_timeout,
-            Timer::Stop => options.stop_timeout + STOP_SLACK,
-            Timer::Abort => ABORT_GRACE,
-            Timer::Restart => options.restart.backoff.initial(),
-        };
-        self.timers.arm(self.clock.instant(), after, Due::Generation(id, generation, timer));
-    }
-
     fn life(&self, id: ServiceId, generation: Generation) -> Option<&Arc<Life>> {
         self.services[id.index()].life.as_ref().filter(|life| life.generation == generation)
     }
@@ -469,16 +423,9 @@ impl Drop for Supervisor {
     }
 }
 
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Tells the whole story of a failure, once: the transitions that follow from it do not tell it
 /// again.
-fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &str) {
+pub(crate) fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &str) {
     tracing::error!(
         target: "processpype", service = %cell.name(), generation = generation.0,
         kind = failure.kind.as_str(), "{what}: {}", failure.story

@@ -5,6 +5,8 @@
 //! 1. Every value goes one way: hidden by name, or formatted once, scrubbed, rendered.
 //! 2. `message` is the message; `service` and `generation` are the line's own only in events of the
 //!    framework. Everything else is a field.
+//! 3. What a client has written is shown as it came, where the framework says that it is that: who
+//!    may both write a line and read it could otherwise try out which values are secrets.
 
 use std::fmt;
 
@@ -20,6 +22,10 @@ use crate::{
 
 /// The field that `tracing` gives a message in.
 const MESSAGE_FIELD: &str = "message";
+
+/// The fields of the framework's own events that hold what a client has written: why it gives a
+/// command, which path it asks for, and what it was told about its request.
+const CLIENT_FIELDS: [&str; 3] = ["reason", "path", "detail"];
 
 /// Renders fields one by one into `parts`.
 pub(crate) struct Collector<'a> {
@@ -52,7 +58,15 @@ impl Collector<'_> {
             render_field(self.layout, self.parts, plain(name), MASK, Kind::Written);
             return;
         }
-        let (text, masked) = self.value.format(self.needles, format);
+        let none;
+        let needles = match self.is_of_client(name) {
+            true => {
+                none = Needles::default();
+                &none
+            }
+            false => self.needles,
+        };
+        let (text, masked) = self.value.format(needles, format);
         match name {
             MESSAGE_FIELD => render_message(self.layout, self.parts, text),
             SERVICE_FIELD if self.callsite.framework => self.parts.service.push_str(text),
@@ -65,6 +79,10 @@ impl Collector<'_> {
                 render_field(self.layout, self.parts, plain(name), text, kind);
             }
         }
+    }
+
+    fn is_of_client(&self, name: &str) -> bool {
+        self.callsite.framework && CLIENT_FIELDS.contains(&name)
     }
 
     fn hides(&self, field: &Field) -> bool {

@@ -71,5 +71,6 @@ pub use redact::{
 pub use scope::{SERVICE_SPAN_NAME, SERVICE_SPAN_TARGET};
 pub use scratch::MAX_NESTED_EVENTS;
 pub use telemetry::{FLUSH_TIMEOUT, FlushGuard, Handle, Telemetry, TelemetryBuilder};
+pub use text::one_line;
 pub use value::MAX_VALUE_BYTES;
 pub use zone::Timezone;

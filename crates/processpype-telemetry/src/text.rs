@@ -87,6 +87,25 @@ pub(crate) fn message(out: &mut String, text: &str) {
     escape(out, text.trim_end_matches('\n'), false, CONTINUATION);
 }
 
+/// Returns `text` as one line that a terminal shows and does not obey; for sinks other than the
+/// log.
+///
+/// Line breaks, control characters, and what turns the direction of writing are escaped; everything
+/// else stands as it is.
+///
+/// ```
+/// use processpype_telemetry::one_line;
+///
+/// assert_eq!(one_line("as it is: \"ü\""), "as it is: \"ü\"");
+/// assert_eq!(one_line("red \u{1b}[31m\r\n"), r"red \u{1b}[31m\r\n");
+/// ```
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    escape(&mut out, text, false, "\\n");
+    out
+}
+
 /// Whether `text` reads as one word behind `name=`.
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| !c.is_whitespace() && !matches!(c, '"' | '=' | '\\'))

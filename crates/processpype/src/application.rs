@@ -19,6 +19,7 @@ use processpype_runtime::{
     Constructor, GroupSpec, Kind, Options, PlanCode, PlanProblem, SharedValues, TaskFunction,
 };
 
+use crate::about::About;
 use crate::limits::Limits;
 
 /// An application: services, kinds of services, shared values, and where its configuration comes
@@ -97,6 +98,8 @@ pub(crate) struct Declared {
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
+    /// What lies below the file.
+    pub(crate) about: About,
     /// Used when no other file is named.
     pub(crate) default_file: Option<PathBuf>,
     pub(crate) file: Option<PathBuf>,

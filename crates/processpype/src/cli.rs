@@ -28,7 +28,8 @@ impl Application {
     /// Runs the application's own command line and returns the exit code of the process.
     ///
     /// It owns the process: signals, panic hook, log, runtimes. With no arguments it runs the
-    /// application; `--help` lists the rest. The exit codes are those of [`Exit`].
+    /// application; `--help` lists the rest, and `--version` is there if code says which it is
+    /// ([`version`](Self::version)). The exit codes are those of [`Exit`].
     #[must_use]
     pub fn main(self) -> ExitCode {
         self.main_with(std::env::args_os())
@@ -42,10 +43,10 @@ impl Application {
         T: Into<OsString> + Clone,
     {
         let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-        match parse(&arguments) {
+        match parse(&arguments, self.sources.about.version.as_deref()) {
             Ok(parsed) => self.obey(parsed, &arguments),
             Err(error) => {
-                // `--help` and `--version` come this way too.
+                // `--help` and, where code says which it is, `--version` come this way too.
                 let _ = error.print();
                 if error.use_stderr() { Exit::Usage.into() } else { Exit::Clean.into() }
             }
@@ -55,6 +56,7 @@ impl Application {
     fn obey(mut self, parsed: Arguments<Verb>, written: &[OsString]) -> ExitCode {
         let Arguments { config, profile, set, json, connect, colour, verb } = parsed;
         colour.apply();
+        let version = self.sources.about.version.as_deref();
         self.sources.file = config.or(self.sources.file.take());
         self.sources.profile = profile.or(self.sources.profile.take());
         self.sources.assignments.extend(set);
@@ -67,12 +69,12 @@ impl Application {
         };
         match &verb {
             OwnVerb::Completions { shell } => {
-                let command = command::<Verb>(written);
+                let command = command::<Verb>(written, version);
                 say(processpype_cli::completions(command, *shell).trim_end());
                 return Exit::Clean.into();
             }
             OwnVerb::Man => {
-                say(processpype_cli::man_page(command::<Verb>(written)).trim_end());
+                say(processpype_cli::man_page(command::<Verb>(written, version)).trim_end());
                 return Exit::Clean.into();
             }
             OwnVerb::Plan { remote: true } => return processpype_cli::ask_plan(&session).into(),
@@ -124,12 +126,12 @@ fn pretty(value: &serde_json::Value) -> String {
 /// First with as little of the tree as can be, since the whole one takes longer than everything
 /// else that is read at a start. What that does not take, help and mistakes among it, is the whole
 /// tree's to answer.
-fn parse(written: &[OsString]) -> Result<Arguments<Verb>, clap::Error> {
-    if let Ok(own) = parse_as::<OwnVerb>(part::<OwnVerb>(written), written) {
+fn parse(written: &[OsString], version: Option<&str>) -> Result<Arguments<Verb>, clap::Error> {
+    if let Ok(own) = parse_as::<OwnVerb>(part::<OwnVerb>(written, version), written) {
         return Ok(own.map(Verb::Own));
     }
-    parse_as(part::<Verb>(written), written)
-        .or_else(|_| parse_as(command::<Verb>(written), written))
+    parse_as(part::<Verb>(written, version), written)
+        .or_else(|_| parse_as(command::<Verb>(written, version), written))
 }
 
 fn parse_as<V: Subcommand>(
@@ -141,18 +143,22 @@ fn parse_as<V: Subcommand>(
 }
 
 /// The command line with those verbs of `V` alone whose name is written somewhere.
-fn part<V: Subcommand>(written: &[OsString]) -> Command {
+fn part<V: Subcommand>(written: &[OsString], version: Option<&str>) -> Command {
     let all = V::augment_subcommands(Command::new(""));
     let is_written = |verb: &&Command| {
         let mut names = std::iter::once(verb.get_name()).chain(verb.get_all_aliases());
         names.any(|name| written.iter().any(|word| word == name))
     };
-    command::<NoVerb>(written).subcommands(all.get_subcommands().filter(is_written).cloned())
+    command::<NoVerb>(written, version)
+        .subcommands(all.get_subcommands().filter(is_written).cloned())
 }
 
 /// The command line with the verbs of `V`, named after the program.
-fn command<V: Subcommand>(written: &[OsString]) -> Command {
-    let command = Arguments::<V>::command();
+fn command<V: Subcommand>(written: &[OsString], version: Option<&str>) -> Command {
+    let mut command = Arguments::<V>::command();
+    if let Some(version) = version {
+        command = command.version(version.to_owned());
+    }
     let program = written.first().map(Path::new).and_then(Path::file_stem).and_then(OsStr::to_str);
     match program {
         Some(name) => command.name(name.to_owned()).bin_name(name.to_owned()),
@@ -167,20 +173,34 @@ mod tests {
     /// What a part takes is taken in the same way by the whole, and what none takes is the whole's.
     #[track_caller]
     fn check(line: &str, by_own: bool, by_part: bool) {
+        check_versioned(line, None, by_own, by_part);
+        check_versioned(line, Some("1.2.3"), by_own, by_part);
+    }
+
+    #[track_caller]
+    fn check_versioned(line: &str, version: Option<&str>, by_own: bool, by_part: bool) {
         let written: Vec<OsString> = line.split(' ').map(Into::into).collect();
-        let own = parse_as::<OwnVerb>(part::<OwnVerb>(&written), &written);
+        let own = parse_as::<OwnVerb>(part::<OwnVerb>(&written, version), &written);
         assert_eq!(own.is_ok(), by_own, "{line}");
-        let of_part = parse_as::<Verb>(part::<Verb>(&written), &written);
+        let of_part = parse_as::<Verb>(part::<Verb>(&written, version), &written);
         assert_eq!(of_part.is_ok(), by_part, "{line}");
-        let whole = parse_as::<Verb>(command::<Verb>(&written), &written);
+        let whole = parse_as::<Verb>(command::<Verb>(&written, version), &written);
         let shown = |parsed: Result<Arguments<Verb>, clap::Error>| match parsed {
             Ok(arguments) => format!("{arguments:?}"),
             Err(error) => error.render().ansi().to_string(),
         };
         let whole = shown(whole);
-        assert_eq!(shown(parse(&written)), whole, "{line}");
+        assert_eq!(shown(parse(&written, version)), whole, "{line}");
         own.into_iter().for_each(|own| assert_eq!(shown(Ok(own.map(Verb::Own))), whole, "{line}"));
         of_part.into_iter().for_each(|of_part| assert_eq!(shown(Ok(of_part)), whole, "{line}"));
+    }
+
+    #[test]
+    fn a_version_is_told_only_where_code_says_it() {
+        let written = ["shop", "--version"].map(OsString::from);
+        let told = parse(&written, Some("1.2.3")).expect_err("it ends there");
+        assert_eq!((told.to_string().as_str(), told.use_stderr()), ("shop 1.2.3\n", false));
+        assert!(parse(&written, None).expect_err("there is none").use_stderr());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!    said.
 //! 2. The text is bounded: [`SERVICES`], [`OPERATIONS`] and [`EVENTS`] lines, and a few more.
 //! 3. It shows what the API shows, and nothing beyond.
+//! 4. No text of a service or a client obeys the terminal, or can be taken for a line of this.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use processpype_api::Timestamp as Time;
 use processpype_core::{OperationId, ServiceName};
 use processpype_runtime::{Event, Manager, OperationState, OperationStatus, Status, Timestamp};
+use processpype_telemetry::one_line;
 
 /// How many services are shown, those that are not well before the others.
 const SERVICES: usize = 1000;
@@ -135,10 +137,10 @@ fn services(text: &mut String, mut statuses: Vec<&Status>) {
             None => {}
         }
         if let Some(error) = &status.error {
-            let _ = write!(text, ", {}: {}", error.kind, error.message);
+            let _ = write!(text, ", {}: {}", error.kind, one_line(&error.message));
         }
         if let Some(degraded) = &status.degraded {
-            let _ = write!(text, ", degraded: {degraded}");
+            let _ = write!(text, ", degraded: {}", one_line(degraded));
         }
         text.push('\n');
     }
@@ -147,7 +149,7 @@ fn services(text: &mut String, mut statuses: Vec<&Status>) {
 
 fn operation(text: &mut String, status: &OperationStatus) {
     let service = status.service.as_ref().map_or("the application", ServiceName::as_str);
-    let (id, verb, actor) = (status.id.0, status.verb, &status.actor);
+    let (id, verb, actor) = (status.id.0, status.verb, one_line(&status.actor));
     let at = time(status.accepted);
     let _ = writeln!(text, "  {id} {verb} {service} by {actor} at {at}");
 }
@@ -160,7 +162,7 @@ fn event(text: &mut String, event: &Event) {
         let _ = write!(text, " {from} -> {to}");
     }
     if let Some(message) = &event.message {
-        let _ = write!(text, ": {message}");
+        let _ = write!(text, ": {}", one_line(message));
     }
     text.push('\n');
 }

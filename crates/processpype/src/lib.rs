@@ -58,6 +58,14 @@
 //! }
 //! ```
 //!
+//! ```toml
+//! [dependencies]
+//! processpype = { path = "../processpype/crates/processpype" }   # or `git`: it is in no registry
+//! axum = "0.8"
+//! schemars = "1"
+//! serde = { version = "1", features = ["derive"] }
+//! ```
+//!
 //! # Where to look
 //!
 //! - [`Application`] puts services together; [`Application::main`] owns the process,
@@ -66,8 +74,9 @@
 //!   handle to another service; [`Config`] its checked configuration.
 //! - [`Manager`] is the handle for everybody else: look, start, stop, restart, follow events.
 //! - [`testing`] runs the same application on paused time, without a port.
+//! - [`registration`] lets services join while it runs; [`layout`] says who needs whom.
 //!
-//! # From the text of an error to its cause
+//! # Errors
 //!
 //! [`Result`] is the result of service code. Every [`std::error::Error`] converts into [`Error`]
 //! with `?`, and is for the log; what a client of the API may read is said with [`Error::public`].
@@ -78,6 +87,7 @@
 //! two applications in one process work. No macro: constructors are plain functions, and their
 //! argument types are the declaration.
 
+mod about;
 mod access;
 mod application;
 mod catalogue;
@@ -92,7 +102,9 @@ mod exit;
 mod framework_keys;
 mod groups;
 mod hang;
+pub mod layout;
 mod limits;
+pub mod metrics;
 mod mint;
 mod platform;
 mod problems;
@@ -100,6 +112,7 @@ mod process;
 mod pulse;
 mod recorder;
 mod recovery;
+pub mod registration;
 mod running;
 mod schema;
 mod server_limits;
@@ -110,32 +123,24 @@ mod signals;
 pub mod testing;
 mod tls;
 
-/// Metrics: what a service registers with [`Context::metrics`], and what a [`Manager`] tells.
-pub mod metrics {
-    pub use processpype_runtime::{
-        BUCKETS_MAX, Buckets, Counter, Counts, Ends, FAMILIES_MAX, Gauge, HELP_MAX, Histogram,
-        LABEL_VALUE_MAX, LABELS_MAX, MetricError, MetricKind, Metrics, NAME_MAX, PollTimes,
-        QueueDepth, Reading, SERIES_MAX, Series, SeriesFamily, Times,
-    };
-}
-
 pub use processpype_control::{BindError, InvalidListener, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
-    Generation, InvalidName, InvalidRate, InvalidRestart, OperationId, RestartLimit,
+    Generation, InvalidName, InvalidRate, InvalidRestart, LogLevel, OperationId, RestartLimit,
     RestartOptions, RestartPolicy, RestartRate, Role, ServiceId, ServiceName, ServiceState,
     Strategy, Verb,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CancelError, ChildOutput,
+    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, Call, CancelError, ChildOutput,
     Closed, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Constructor, Context,
     DIAGNOSE_TIME, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, FINDINGS_MAX,
     Finding, Foreseen, ForeseenStep, HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT,
-    IDEMPOTENCY_WINDOW, Lookup, METADATA_MAX, Manager, Mounted, NewConfig, OPERATIONS_KEPT, OnHang,
-    Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused, PlanCode,
-    PlanError, PlanProblem, Reconfigured, Recording, Ref, Reloading, Reporter, Request,
-    RequestError, RestartInfo, Result, RouteAccess, Routes, Service, Severity, Shared, Sole,
-    Status, Subscription, TEXT_MAX, TIMEOUT_MAX, TaskFunction, Timestamp, Unavailable,
+    IDEMPOTENCY_WINDOW, LEVEL_MAX, LevelChange, LevelChanges, Leveled, Lookup, METADATA_MAX,
+    Manager, Mounted, NewConfig, OPERATIONS_KEPT, OnHang, Operation, OperationState,
+    OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused, PlanCode, PlanError, PlanProblem,
+    Reconfigured, Recording, Ref, Reloading, Reporter, Request, RequestError, RestartInfo, Result,
+    RouteAccess, Routes, Service, Severity, Shared, Shutdown, Sole, Status, Subscription, TEXT_MAX,
+    TIMEOUT_MAX, TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

@@ -103,8 +103,13 @@ impl Application {
     /// Starts the application inside this program, on the current tokio runtime.
     ///
     /// Returns once every service has started, failed, or waits for one that is not there. A
-    /// service that failed is shown in `error`; only a significant one makes this an error. Unlike
-    /// under [`main`](Self::main), a service that blocks its thread may stop everything.
+    /// service that failed is shown in `error`; only a significant one makes this an error.
+    ///
+    /// Nothing global is installed: signals, log and panic hook are the program's own, and the
+    /// section `observability.logging` is not looked at. There is no token of this machine: what
+    /// asks for one needs it in `server.auth.tokens`. Unlike under [`main`](Self::main), a service
+    /// that blocks its thread may stop everything. A whole program, and the differences side by
+    /// side, stand in `docs/services.md`, "Inside your own program".
     ///
     /// # Errors
     ///
@@ -148,12 +153,8 @@ impl Application {
     /// Starts the application, calls `body` with it, and stops it again, also when `body` panics or
     /// is dropped (then without waiting).
     ///
-    /// # Errors
-    ///
-    /// As [`start`](Self::start).
-    ///
-    /// It is the counterpart of an asynchronous context manager. The value of `body` comes back
-    /// beside how the application closed; what `body` returned does not change how it closes.
+    /// The value of `body` comes back beside how the application closed; what `body` returned does
+    /// not change how it closes.
     ///
     /// ```
     /// use processpype::{Application, Service};
@@ -170,6 +171,10 @@ impl Application {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
     ///
     /// # Panics
     ///
@@ -208,23 +213,21 @@ impl Running {
     /// Stops every service in reverse order, then the control plane, and tells how it went.
     ///
     /// It takes at most the closing timeout of the configuration, and a little for the control
-    /// plane.
+    /// plane. Use [`wait`](Self::wait) where somebody else decides about the end.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does not cancel the stop.
     ///
-    /// Use [`wait`](Self::wait) where somebody else decides about the end.
+    /// # Panics
+    ///
+    /// Panics if the supervisor panicked, which is a bug of the framework.
     pub async fn stop(mut self) -> Closed {
         self.manager.close();
         self.closed().await
     }
 
     /// Waits until the application closes by itself, or because somebody else asked it to.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future closes the application.
     ///
     /// ```
     /// use processpype::{Application, Service};
@@ -243,6 +246,14 @@ impl Running {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the application.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the supervisor panicked, which is a bug of the framework.
     pub async fn wait(mut self) -> Closed {
         self.closed().await
     }

@@ -20,8 +20,8 @@ pub(crate) struct ServerLimitsSection {
     #[schemars(range(min = 1, max = 100_000))]
     connections: Option<u32>,
     /// Open connections of one client (an address; of IPv6 the first 64 bits; a user on a Unix
-    /// socket), for each listener; more are closed at once. Behind a proxy all clients are one.
-    /// Default: 256.
+    /// socket), for each listener; for more, its own idle ones make room. Behind a proxy all
+    /// clients are one. Default: 256.
     #[schemars(range(min = 1, max = 100_000))]
     connections_per_peer: Option<u32>,
     /// Open event streams; more are answered with `busy`. Default: 64.
@@ -34,8 +34,8 @@ pub(crate) struct ServerLimitsSection {
     /// Default: 64.
     #[schemars(range(min = 1, max = 100_000))]
     commands: Option<u32>,
-    /// Commands of one client; more are answered with `too-many-requests`. Default: 200 at once,
-    /// 50 per second.
+    /// Commands of one client (a token, a rule about certificates, else as for connections); more
+    /// are answered with `too-many-requests`. Default: 200 at once, 50 per second.
     writes: RateSection,
     /// Wrong tokens of one client; more are answered with `too-many-requests`. Default: 20 at once,
     /// 1 per second.

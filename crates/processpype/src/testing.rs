@@ -3,7 +3,7 @@
 //! Use it under `#[tokio::test(start_paused = true)]`: tokio's clock then jumps to the next timer
 //! whenever nothing else can happen, so that hours pass in milliseconds and every wait is exact.
 //!
-//! The two test examples of the Python framework, in Rust:
+//! A service by its state, and by its routes:
 //!
 //! ```
 //! use processpype::{Application, Service, ServiceState, testing};
@@ -21,13 +21,11 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // def test_my_service
 //! let app = testing::start(Application::new().service(|| MyService)).await?;
 //! assert_eq!(app.manager().state("my_service"), Some(ServiceState::Running));
 //! app.manager().stop("my_service").await?;
 //! assert_eq!(app.manager().state("my_service"), Some(ServiceState::Stopped));
 //!
-//! // def test_my_service_api
 //! app.manager().start("my_service").await?;
 //! let response = app.get("/services/my_service/status").await;
 //! assert_eq!(response.status(), 200);
@@ -40,7 +38,9 @@
 //! # What a test can do
 //!
 //! - look and act: [`TestApp::manager`], or requests through the real router with [`TestApp::get`]
-//!   and [`TestApp::post`];
+//!   and [`TestApp::post`], which may everything;
+//! - see who may do what: [`TestApp::local_client`] and [`TestApp::remote_client`] have to show a
+//!   token where a real client has to;
 //! - wait: [`TestApp::wait`] for a state, [`Manager::settled`] for the end of the start, and never
 //!   `sleep` and hope;
 //! - fail on purpose: a [`Probe`] starts, fails, panics and hangs as its [`Script`]s say;
@@ -48,14 +48,16 @@
 //! - assert on what happened: [`TestApp::transitions`] is the exact history, as text.
 //!
 //! A test of one service alone needs no application: build its arguments with `Config::from`,
-//! `Dep::of`, `Dep::unavailable` and [`context`], and call its methods.
+//! `Dep::of`, `Dep::unavailable` and [`context`] or [`stoppable_context`], and call its methods.
 //!
 //! # Invariants
 //!
-//! 1. Nothing differs from production but where time comes from and that no address is taken: the
+//! 1. Nothing differs from production but where time comes from, that no address is taken, and that
+//!    a request of the [`TestApp`] itself is one of the program, which nobody asks for a token: the
 //!    same checks, supervisor and router.
 //! 2. No process environment, no signal, no global subscriber: tests run beside each other.
 
+mod client;
 mod conformance;
 mod probe;
 mod response;
@@ -63,17 +65,16 @@ mod response;
 use std::fmt;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request, header};
+use axum::http::Request;
 use processpype_control::Server;
 use processpype_core::ServiceState;
 pub use processpype_runtime::Stopper;
 use processpype_runtime::{Closed, Context, Manager, Watch};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tower::ServiceExt as _;
 
+pub use self::client::TestClient;
 pub use self::conformance::{
     CONFORMANCE_AWAITS, CONFORMANCE_RESTARTS, Check, Conformance, ConformanceReport, Finding,
 };
@@ -96,12 +97,12 @@ const SEED: u64 = 1;
 ///
 /// The environment of the process is left out, so that a test sees only what it sets.
 ///
+/// Unlike [`Application::start`], a significant service that fails makes this no error: the test
+/// wants to look at it. Use [`begin`] to see what happens while the application starts.
+///
 /// # Errors
 ///
 /// Returns [`SetupError`] if configuration or plan are wrong.
-///
-/// Unlike [`Application::start`], a significant service that fails makes this no error: the test
-/// wants to look at it. Use [`begin`] to see what happens while the application starts.
 ///
 /// # Cancel safety
 ///
@@ -113,14 +114,6 @@ pub async fn start(app: Application) -> Result<TestApp, SetupError> {
 }
 
 /// Starts an application for a test and returns at once.
-///
-/// # Errors
-///
-/// Returns [`SetupError`] if configuration or plan are wrong.
-///
-/// # Panics
-///
-/// Panics outside a tokio runtime.
 ///
 /// ```
 /// use std::time::Duration;
@@ -138,6 +131,14 @@ pub async fn start(app: Application) -> Result<TestApp, SetupError> {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Returns [`SetupError`] if configuration or plan are wrong.
+///
+/// # Panics
+///
+/// Panics outside a tokio runtime.
 pub fn begin(app: Application) -> Result<TestApp, SetupError> {
     begin_watched(app, None)
 }
@@ -154,9 +155,9 @@ fn begin_watched(app: Application, watch: Option<(&str, &Watch)>) -> Result<Test
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, service_doc);
     let server = server.map_err(|error| SetupError::of_settings(&error))?;
-    let router = server.router();
-    let supervisor = Handle::current().spawn(supervisor.run());
-    Ok(TestApp { manager, supervisor: Some(supervisor), router, _server: server })
+    let program = TestClient::new(server.router());
+    let supervisor = Ending::Awaited(Handle::current().spawn(supervisor.run()));
+    Ok(TestApp { manager, supervisor, program, server })
 }
 
 /// A test sees only what it sets.
@@ -167,11 +168,8 @@ fn for_test(mut app: Application) -> Application {
 
 /// Makes a context that belongs to no application, for a unit test of a service.
 ///
-/// # Panics
-///
-/// Panics outside a tokio runtime.
-///
-/// It is never asked to stop. For a stop, start an application and stop the service.
+/// It is never asked to stop. For the loop of `run`, and what follows it, take
+/// [`stoppable_context`].
 ///
 /// ```
 /// use processpype::testing;
@@ -194,12 +192,41 @@ fn for_test(mut app: Application) -> Application {
 /// assert!(error.unavailable().is_some());
 /// # }
 /// ```
+///
+/// # Panics
+///
+/// Panics outside a tokio runtime.
 #[must_use]
 pub fn context() -> Context {
     Context::detached("test")
 }
 
 /// Makes a context like [`context`] and what asks its service to stop, for a unit test of `run`.
+///
+/// ```
+/// use std::time::Duration;
+/// use processpype::{Context, Result, Service, testing};
+/// use tokio::time::Instant;
+///
+/// struct Poller;
+/// impl Service for Poller {
+///     async fn run(&self, cx: &Context) -> Result {
+///         while cx.sleep(Duration::from_secs(60)).await { /* one round */ }
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result {
+/// let (cx, stopper) = testing::stoppable_context();
+/// let stop = async {
+///     tokio::time::sleep(Duration::from_secs(300)).await;
+///     stopper.stop(Instant::now() + Duration::from_secs(4));
+/// };
+/// let (ended, ()) = tokio::join!(Poller.run(&cx), stop);
+/// ended
+/// # }
+/// ```
 ///
 /// # Panics
 ///
@@ -216,10 +243,17 @@ pub fn stoppable_context() -> (Context, Stopper) {
 #[must_use = "dropping it closes the application"]
 pub struct TestApp {
     manager: Manager,
-    supervisor: Option<JoinHandle<Closed>>,
-    router: Router,
+    supervisor: Ending,
+    program: TestClient,
     /// Streams live as long as it does.
-    _server: Server,
+    server: Server,
+}
+
+/// The end of an application under test.
+#[derive(Debug)]
+enum Ending {
+    Awaited(JoinHandle<Closed>),
+    Seen(Closed),
 }
 
 /// A wait in a test that did not end.
@@ -243,10 +277,11 @@ impl TestApp {
         &self.manager
     }
 
-    /// Sends `GET path` through the real router.
+    /// Sends `GET path` through the real router, as the program itself, which may everything.
     ///
     /// The request names `localhost` as its host, as a browser on the same machine would, so it
-    /// passes the control plane's checks.
+    /// passes the control plane's checks. Who has no token there may less: see
+    /// [`local_client`](Self::local_client).
     ///
     /// ```
     /// use processpype::{Application, Service, testing};
@@ -265,10 +300,10 @@ impl TestApp {
     /// # }
     /// ```
     pub async fn get(&self, path: &str) -> TestResponse {
-        self.send(Method::GET, path, Body::empty()).await
+        self.program.get(path).await
     }
 
-    /// Sends `POST path` without a body through the real router.
+    /// Sends `POST path` without a body through the real router, as the program itself.
     ///
     /// ```
     /// use processpype::{Application, Service, testing};
@@ -288,33 +323,30 @@ impl TestApp {
     /// # }
     /// ```
     pub async fn post(&self, path: &str) -> TestResponse {
-        self.send(Method::POST, path, Body::empty()).await
+        self.program.post(path).await
     }
 
-    /// Sends a JSON body through the real router.
+    /// Sends a JSON body through the real router, as the program itself.
     pub async fn post_json(&self, path: &str, body: &serde_json::Value) -> TestResponse {
-        self.send(Method::POST, path, Body::from(body.to_string())).await
+        self.program.post_json(path, body).await
     }
 
-    /// Sends any request through the real router.
+    /// Sends any request through the real router, as the program itself.
     ///
     /// For other methods and headers. A request without a `host` header is refused, as on a real
     /// socket.
     pub async fn request(&self, request: Request<Body>) -> TestResponse {
-        match self.router.clone().oneshot(request).await {
-            Ok(response) => TestResponse::read(response).await,
-            Err(never) => match never {},
-        }
+        self.program.request(request).await
     }
 
     /// Waits until a service is in a state.
     ///
+    /// A state that the service is in already counts; one that comes and goes between two looks may
+    /// be missed. For what has happened, look at [`transitions`](Self::transitions).
+    ///
     /// # Errors
     ///
     /// Returns [`WaitError`] if that takes longer than [`WAIT_MAX`].
-    ///
-    /// A state that the service is in already counts; one that comes and goes between two looks may
-    /// be missed. For what has happened, look at [`transitions`](Self::transitions).
     pub async fn wait(&self, service: &str, state: ServiceState) -> Result<(), WaitError> {
         let reached = tokio::time::timeout(WAIT_MAX, self.manager.reached(service, state)).await;
         if reached == Ok(true) {
@@ -367,32 +399,23 @@ impl TestApp {
         self.closed().await
     }
 
-    /// Waits until the application closes by itself.
+    /// Waits until the application closes by itself. Asked again, it tells the same again.
     ///
     /// # Panics
     ///
-    /// Panics if it is called a second time, or if the supervisor panicked, which is a bug of the
-    /// framework.
+    /// Panics if the supervisor panicked, which is a bug of the framework.
     ///
     /// # Cancel safety
     ///
-    /// Not safe: the end can be awaited once. A future that was dropped has taken it.
+    /// Safe: ask again at any time.
     pub async fn closed(&mut self) -> Closed {
-        let supervisor = self.supervisor.take().expect("the end of an application is awaited once");
-        supervisor.await.expect("the supervisor contains every panic of user code")
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Body) -> TestResponse {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "localhost")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body);
-        match request {
-            Ok(request) => self.request(request).await,
-            Err(error) => TestResponse::unsendable(&error.to_string()),
-        }
+        let closed = match &mut self.supervisor {
+            Ending::Awaited(supervisor) => supervisor.await,
+            Ending::Seen(closed) => return closed.clone(),
+        };
+        let closed = closed.expect("the supervisor contains every panic of user code");
+        self.supervisor = Ending::Seen(closed.clone());
+        closed
     }
 }
 

@@ -13,6 +13,8 @@ const FILE: &str = "sysmon.yaml";
 /// Returns the application, not yet started.
 pub fn application() -> Application {
     let app = Application::new()
+        .title("sysmon")
+        .version(env!("CARGO_PKG_VERSION"))
         .service(Store::new)
         .service(Collector::new)
         .service(Retention::new)

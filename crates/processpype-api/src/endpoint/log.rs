@@ -11,7 +11,9 @@ use crate::problem::Code;
 const AFTER: Parameter = Parameter {
     name: "after",
     place: Place::Query,
-    description: "Only lines with a higher number, oldest first. Left out: the newest lines.",
+    description: "Only lines with a higher number, oldest first. One beyond the newest is of an \
+                  earlier process: then from the beginning of this one. Left out: the newest \
+                  lines.",
     shape: Shape::Sequence,
 };
 

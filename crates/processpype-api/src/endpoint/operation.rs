@@ -30,7 +30,8 @@ pub(super) const OPERATIONS: Endpoint = Endpoint {
         Parameter {
             name: "after",
             place: Place::Query,
-            description: "Only operations with a higher id.",
+            description: "Only operations with a higher id. One beyond the newest is of an \
+                          earlier process: then from the beginning of this one.",
             shape: Shape::Count(u64::MAX, 0),
         },
         Parameter {

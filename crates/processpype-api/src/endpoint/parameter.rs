@@ -186,7 +186,8 @@ pub(super) const LAST_EVENT_ID: Parameter = Parameter {
 pub(super) const AFTER: Parameter = Parameter {
     name: "after",
     place: Place::Query,
-    description: "Only events with a higher sequence number.",
+    description: "Only events with a higher sequence number. One beyond the newest is of an \
+                  earlier process: then from the beginning of this one.",
     shape: Shape::Count(u64::MAX, 0),
 };
 

@@ -426,6 +426,26 @@ async fn commands_and_wrong_tokens_are_limited_client_by_client() {
 }
 
 #[tokio::test]
+async fn whoever_floods_without_a_token_takes_no_command_from_whoever_has_one() {
+    let site = Site::with(listener(LOOPBACK), |settings| {
+        settings.limits.writes = Rate { burst: 2, per_second: 1 };
+    })
+    .await;
+    let flood = "POST /services/unsaid/start?dry_run=true";
+    while site.ask(flood, "").await.status != 429 {}
+    for token in [OPERATOR, ADMIN] {
+        let right = format!("Authorization: Bearer {token}\r\n");
+        for _ in 0..2 {
+            let answer = site.ask("POST /services/unsaid/stop", &right).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+        // Each has as much, and no more.
+        let answer = site.ask("POST /services/unsaid/stop", &right).await;
+        answer.says(429, &["too-many-requests"]);
+    }
+}
+
+#[tokio::test]
 async fn control_is_not_opened_to_others_unasked() {
     let app = App::start().await;
     let bind = async |ask: Ask, tokens: Vec<Token>| {

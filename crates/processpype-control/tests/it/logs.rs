@@ -69,6 +69,10 @@ async fn pages() {
     assert_eq!((messages(&page), &page["next"]), (vec!["one"], &json!(1)));
     let page = app.get(&format!("{path}?limit=1")).await.ok(200);
     assert_eq!((messages(&page), &page["next"]), (vec!["two"], &json!(2)));
+    for (after, expected) in [(2, vec![]), (999, vec!["one", "two"])] {
+        let page = app.get(&format!("{path}?after={after}")).await.ok(200);
+        assert_eq!((messages(&page), &page["next"]), (expected, &json!(2)));
+    }
     for (query, expected) in [
         ("level=warn", vec!["two"]),
         ("level=trace", vec!["one", "two"]),

@@ -57,7 +57,8 @@ async fn operations_are_paged_and_filtered() {
     }
     let first = page("?service=idle&limit=2").await;
     assert_eq!((ids(&first), &first["next"], &first["last"]), (vec![1, 2], &json!(2), &json!(6)));
-    assert_eq!(page("?after=99").await["next"], 99);
+    // A place of an earlier process.
+    assert_eq!(page("?after=99").await, page("").await);
     for query in ["?limit=0", "?limit=1001", "?state=ended", "?service=x", "?verb=start"] {
         app.get(&format!("/operations{query}")).await.problem(422, "invalid-query");
     }

@@ -9,7 +9,7 @@ use processpype_control::{
     CertificateRule, ClientAuth, ControlSettings, Listener, Running, Tls, TlsKey, Token, Whose,
 };
 use processpype_core::Role;
-use processpype_runtime::Timestamp;
+use processpype_runtime::{Manager, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     date_time_ymd,
@@ -67,6 +67,12 @@ impl Place {
         path
     }
 
+    /// Puts a file in place of another in one step: nobody reads half of it.
+    fn replace(&self, name: &str, text: &str) {
+        let whole = self.write("next", text);
+        std::fs::rename(whole, self.0.join(name)).expect("it is replaced");
+    }
+
     /// Writes a certificate of a server, and returns where.
     fn tls(&self, issued: &Issued) -> Tls {
         let certificate = self.write("tls.crt", &issued.certificate);
@@ -119,12 +125,31 @@ fn named(name: &str, dns: &[&str]) -> CertificateParams {
 // === talking ===
 
 async fn serve(tls: Tls, change: impl FnOnce(&mut ControlSettings)) -> Running {
+    managed(tls, change).await.1
+}
+
+async fn managed(tls: Tls, change: impl FnOnce(&mut ControlSettings)) -> (Manager, Running) {
     let mut settings = settings();
     let listener = Listener::at("127.0.0.1:0".parse().expect("an address"));
     settings.listeners = vec![Listener { tls: Some(tls), ..listener }];
     settings.tokens = vec![Token::new("it", Role::Admin, TOKEN).expect("a good token")];
     change(&mut settings);
-    App::start_with(settings).await.bind().await.1.serve()
+    let (manager, bound) = App::start_with(settings).await.bind().await;
+    (manager, bound.serve())
+}
+
+/// Waits until certificates have been refused so often.
+async fn refused(manager: &Manager, times: usize) {
+    let told = || {
+        let events = manager.events(0, usize::MAX).events;
+        events.iter().filter(|event| event.cause == "certificate-refused").count()
+    };
+    let wait = async {
+        while told() < times {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{} refused, not {times}", told()));
 }
 
 async fn plain(running: &Running) -> TcpStream {
@@ -267,7 +292,7 @@ async fn new_certificates_are_taken_and_broken_ones_are_not() {
     let (place, old) = (Place::new(), Authority::new("old"));
     let mut tls = place.tls(&old.server());
     tls.reload = Duration::from_millis(20);
-    let running = serve(tls, |_| {}).await;
+    let (manager, running) = managed(tls, |_| {}).await;
     let believes =
         async |authority: &Authority| ask(&running, &trusting(authority, None), LIVE).await.is_ok();
     assert!(believes(&old).await);
@@ -278,23 +303,28 @@ async fn new_certificates_are_taken_and_broken_ones_are_not() {
 
     let new = Authority::new("new");
     let issued = new.server();
-    // Half of it, rubbish, nothing at all, a key that is not its own: the old one goes on.
+    // Half of it, rubbish, nothing at all, a key that is not its own: the old one goes on. Each is
+    // one change, which is refused once when it has been seen.
     let other = new.server();
-    for certificate in [&issued.certificate[..200], "rubbish", "", &other.certificate] {
-        place.write("tls.crt", certificate);
-        place.write("tls.key", &issued.key);
-        for _ in 0..5 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            assert!(believes(&old).await && !believes(&new).await);
-        }
+    place.replace("tls.key", &issued.key);
+    refused(&manager, 1).await;
+    for (certificate, times) in
+        [&issued.certificate[..200], "rubbish", "", &other.certificate].into_iter().zip(2..)
+    {
+        place.replace("tls.crt", certificate);
+        refused(&manager, times).await;
+        assert!(believes(&old).await && !believes(&new).await, "after {times} refusals");
     }
-    let _ = std::fs::remove_file(place.0.join("tls.crt"));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    std::fs::remove_file(place.0.join("tls.crt")).expect("it is there");
+    refused(&manager, 6).await;
     assert!(believes(&old).await);
     let mut expired = named("shop", &["localhost"]);
     expired.not_after = date_time_ymd(2026, 1, 1);
-    place.tls(&new.issue(&expired));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let expired = new.issue(&expired);
+    // As long as there is no certificate, nothing about a key is told.
+    place.replace("tls.key", &expired.key);
+    place.replace("tls.crt", &expired.certificate);
+    refused(&manager, 7).await;
     assert!(believes(&old).await);
 
     place.tls(&issued);

@@ -179,6 +179,7 @@ impl Machine {
         record.life = Life::Gone;
         (record.asked, record.leaving, record.failure) = (false, None, None);
         if let Some(cause) = record.wanted {
+            actions.push(Action::Touched(id));
             self.want(id, cause, actions);
         } else if record.desired == Desired::Stopped {
             self.transition(id, Input::Dismiss, Cause::Exit(Exit::Aborted), actions);

@@ -40,8 +40,10 @@ impl Machine {
     pub(super) fn want(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         record.wanted = Some(cause);
-        record.recovery = None;
-        actions.push(Action::Touched(id));
+        // Who waits for nobody is seen to be wanted when it starts.
+        if record.recovery.take().is_some() || record.unmet > 0 {
+            actions.push(Action::Touched(id));
+        }
         self.refresh_mates(id, actions);
         self.enqueue(id, actions);
         self.wait_as_stopped(id, actions);

@@ -470,6 +470,7 @@ fn work_that_was_done_was_forgotten_by_a_stop_during_teardown() {
 fn a_change_of_desired_or_of_what_is_waited_for_was_not_told() {
     let mut scene = Scene::booted();
     assert!(scene.actions.contains(&Action::Touched(B)), "waits for A from the start");
+    assert!(!scene.actions.contains(&Action::Touched(A)), "nothing of it changes but its state");
     scene.machine.close(CloseCause::Requested, &mut scene.actions);
     scene.actions.clear();
     scene.command(1, A, STOP);

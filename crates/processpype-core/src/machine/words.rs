@@ -192,6 +192,8 @@ pub enum Refusal {
 }
 
 /// Why an application closes; the first cause counts.
+///
+/// The name of a significant service stands beside it: `Closed::significant`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseCause {
@@ -240,6 +242,30 @@ impl Verb {
 
     pub(super) fn is_same_as(self, other: Self) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+}
+
+// === impl Action ===
+
+impl Action {
+    /// Returns whether somebody may have waited for it, and looks at everything then: an operation,
+    /// the start or the application has come to an end, or a service has left.
+    #[must_use]
+    pub fn is_an_end(&self) -> bool {
+        match self {
+            Self::Finish(..) | Self::Settled | Self::Closed | Self::Removed(_) => true,
+            Self::Spawn(..)
+            | Self::Stop(..)
+            | Self::Abort(..)
+            | Self::Arm(..)
+            | Self::Retry(..)
+            | Self::Pause(..)
+            | Self::Spread(..)
+            | Self::Forgive(_)
+            | Self::Changed(_)
+            | Self::Touched(_)
+            | Self::Closing(_) => false,
+        }
     }
 }
 

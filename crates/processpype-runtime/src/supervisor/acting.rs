@@ -143,12 +143,14 @@ impl Supervisor {
             Err(error) => (error.state().as_str(), Some(Arc::from(error.to_string()))),
         };
         let by = waiting.cancelled.as_ref().unwrap_or(&waiting.by);
+        // Why it was cancelled stands in the line already, as what a client says.
+        let error = message.as_ref().filter(|_| cause != "cancelled");
         tracing::info!(
             target: "processpype", service = %self.cells[waiting.service.index()].name(),
             actor = &*by.actor, reason = by.reason.as_deref(), operation = operation.0,
             "{word}{} {cause}{}",
             flags(waiting.verb).map_or(String::new(), |flags| format!(" ({flags})")),
-            message.as_ref().map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
+            error.map_or(String::new(), |text: &Arc<str>| format!(": {text}"))
         );
         self.append(Event {
             generation: Some(self.machine.generation(waiting.service)),

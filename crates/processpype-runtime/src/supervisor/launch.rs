@@ -176,6 +176,8 @@ impl Blueprint {
             members,
             closing: closing::Closing::default(),
             has_touched: false,
+            touched: Vec::new(),
+            is_taking: false,
         };
         (Manager::new(shared, sender), supervisor)
     }

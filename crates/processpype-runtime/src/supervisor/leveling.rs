@@ -115,9 +115,11 @@ impl Supervisor {
         let message = reason.map_or(text.to_owned(), |reason| format!("{text}; {reason}"));
         match &service {
             Some(service) => {
-                tracing::info!(target: "processpype", service = %service, "log level: {message}");
+                tracing::info!(
+                    target: "processpype", service = %service, reason, "log level: {text}"
+                );
             }
-            None => tracing::info!(target: "processpype", "log level: {message}"),
+            None => tracing::info!(target: "processpype", reason, "log level: {text}"),
         }
         self.append(Event {
             service,

@@ -35,7 +35,6 @@ use crate::layout::{LayingOut, Layout};
 use crate::newcomer::{RegisterError, Registered, Registration};
 use crate::operation::{Done, Foreseen, ForeseenStep, Request};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
-use crate::timers::Due;
 
 /// What the loop knows of the application as a whole, to let services join and leave.
 #[derive(Debug)]
@@ -317,17 +316,6 @@ impl Supervisor {
         let bindings = spec.kind.declaration.needs.iter().zip(&bound.bindings).map(bind).collect();
         let (kind, shared) = (Arc::clone(&spec.kind), self.members.shared.clone());
         Wiring { kind, bindings, shared }
-    }
-
-    /// Whether a timer is about a generation of a service that is there.
-    pub(super) fn concerns_somebody(&self, due: Due) -> bool {
-        match due {
-            Due::Generation(id, generation, _)
-            | Due::Beat(id, generation)
-            | Due::Polls(id, generation) => self.machine.knows(id, generation),
-            Due::Offer(id, operation) => self.is_changing(id, operation),
-            Due::Drained | Due::Resume | Due::Level | Due::Closing => true,
-        }
     }
 
     /// Says that a service has joined or left, as part of its operation.

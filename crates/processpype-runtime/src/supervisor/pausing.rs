@@ -68,9 +68,10 @@ impl Supervisor {
             self.show_held(id, until);
         }
         let operation = self.application_operation("pause-restarts", None, by, true);
+        let text = format!("automatic restarts are paused for {}", seconds(time));
         let reason = by.reason.as_ref().map_or(String::new(), |reason| format!("; {reason}"));
-        let text = format!("automatic restarts are paused for {}{reason}", seconds(time));
-        self.tell_pause("paused", &text, Some((operation, by)));
+        let message = format!("{text}{reason}");
+        self.tell_pause("paused", (&text, &message), Some((operation, by)));
         Ok(Paused { operation, changed: true, was_paused, until: Some(until) })
     }
 
@@ -81,8 +82,7 @@ impl Supervisor {
         let was_paused = self.shared.pause.load().is_some();
         let operation = self.application_operation("resume-restarts", None, by, was_paused);
         if was_paused {
-            let text = by.reason.as_deref().unwrap_or("automatic restarts go on");
-            self.end_pause(text, Some((operation, by)));
+            self.end_pause("automatic restarts go on", Some((operation, by)));
         }
         Ok(Paused { operation, changed: was_paused, was_paused, until: None })
     }
@@ -95,7 +95,8 @@ impl Supervisor {
     fn end_pause(&mut self, text: &str, by: Option<(OperationId, &Request)>) {
         self.shared.pause.store(None);
         self.timers.set(None, Due::Resume);
-        self.tell_pause("resumed", text, by);
+        let reason = by.and_then(|(_, by)| by.reason.as_deref());
+        self.tell_pause("resumed", (text, reason.unwrap_or(text)), by);
         for (id, generation) in std::mem::take(&mut self.pausing.held) {
             self.elapsed(id, generation, Timer::Restart);
         }
@@ -131,13 +132,20 @@ impl Supervisor {
         id
     }
 
-    fn tell_pause(&self, cause: &'static str, text: &str, by: Option<(OperationId, &Request)>) {
+    /// Tells it to the log, where what a client says is a field, and as an event.
+    fn tell_pause(
+        &self,
+        cause: &'static str,
+        (text, message): (&str, &str),
+        by: Option<(OperationId, &Request)>,
+    ) {
         self.shared.touch();
-        tracing::warn!(target: "processpype", "restarts {cause}: {text}");
+        let reason = by.and_then(|(_, by)| by.reason.as_deref());
+        tracing::warn!(target: "processpype", reason, "restarts {cause}: {text}");
         self.append(Event {
             actor: by.map(|(_, by)| Arc::clone(&by.actor)),
             operation: by.map(|(operation, _)| operation),
-            message: Some(text.into()),
+            message: Some(message.into()),
             ..self.event(EventKind::Restart, None, cause)
         });
     }

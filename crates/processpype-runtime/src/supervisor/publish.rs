@@ -27,6 +27,9 @@ use crate::life::Health;
 use crate::recording::Recording;
 use crate::status::{ErrorInfo, Past, Status};
 
+/// For how many services that were touched room is kept; all at once are touched by a start.
+const TOUCHED_KEPT: usize = 256;
+
 /// How many services the log names on one line when the start is over.
 const UNREADY_NAMED: usize = 20;
 
@@ -98,6 +101,32 @@ impl Supervisor {
             message,
             ..self.plain_event(EventKind::State, Some(id), change.cause.as_str())
         });
+    }
+
+    /// Something beside the state has changed. That a service is ready is told at once, before what
+    /// follows from it; for whom it waits, with what else came at the same time: in a large graph a
+    /// service loses one provider after the other, and is started with the last of them.
+    pub(super) fn touch(&mut self, id: ServiceId) {
+        if self.machine.is_ready(id) == self.cells[id.index()].is_ready() {
+            self.touched.push(id);
+        } else {
+            self.publish_touched(id);
+        }
+    }
+
+    /// Publishes what was put off; nobody is told twice.
+    pub(super) fn publish_all_touched(&mut self) {
+        if self.touched.is_empty() {
+            return;
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        for id in touched.drain(..) {
+            self.publish_touched(id);
+        }
+        touched.shrink_to(TOUCHED_KEPT);
+        self.touched = touched;
     }
 
     /// Something beside the state may have changed. What a status shows is compared first: the

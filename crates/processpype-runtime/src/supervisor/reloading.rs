@@ -148,13 +148,14 @@ impl Supervisor {
             (true, 0) => "what is in the files holds".to_owned(),
             (true, n) => format!("what is in the files holds, but for {n} rolled back"),
         };
+        tracing::info!(
+            target: "processpype", actor = &*by.actor, reason = by.reason.as_deref(),
+            operation = id.0, "reloaded: {message}"
+        );
         let message = match &by.reason {
             Some(reason) => format!("{message} ({reason})"),
             None => message,
         };
-        tracing::info!(
-            target: "processpype", actor = &*by.actor, operation = id.0, "reloaded: {message}"
-        );
         self.append(Event {
             actor: Some(by.actor),
             operation: Some(id),

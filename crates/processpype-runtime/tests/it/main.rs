@@ -7,9 +7,12 @@
     reason = "tests may fail, and misbehave on purpose"
 )]
 
+mod bodies;
 mod bounds;
+mod calls;
 mod harness;
 mod late;
+mod log;
 mod members;
 mod orphans;
 mod panics;

@@ -10,13 +10,14 @@ use std::time::Duration;
 use processpype_config::{Difference, Effective, Layer, Report};
 use processpype_core::{ErrorKind, Exit, RestartPolicy, ServiceName, ServiceState};
 use processpype_runtime::{
-    CommandError, ConfigBook, ConfigureError, Configured, Configurer, Context, Error, Launch,
-    Loaded, Manager, Refused, Request, Result, Service,
+    CommandError, ConfigBook, ConfigureError, Configured, Configurer, Context, Error, Finding,
+    Launch, Loaded, Manager, Refused, Request, Result, Service,
 };
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::harness::{Threads, blueprint, run, spec};
+use crate::log::Log;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -205,4 +206,25 @@ async fn a_panic_while_configuration_is_checked_is_not_taken_for_closing() {
     assert!(is_told, "{refused:?}");
     manager.close();
     closed.await.expect("it ends");
+}
+
+/// Panics with something that is nobody's business.
+struct Leaky;
+
+impl Service for Leaky {
+    async fn diagnose(&self, _: &Context) -> Vec<Finding> {
+        panic_any("cannot reach amqp://me:s3cret@broker".to_owned())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_of_a_panic_in_diagnose_is_for_the_log_alone() {
+    let (log, _listening) = Log::listen();
+    let (manager, _closed) = run(vec![spec("leaky", || Leaky, &[])], &Handle::current());
+    manager.settled().await;
+    let found = manager.diagnose(None).await.expect("it answers");
+    let finding = &found[0].1[0];
+    assert_eq!(finding.code, "diagnose-panicked");
+    assert_eq!(finding.message, "`diagnose` panicked; the log has the details");
+    assert_eq!(log.count("s3cret"), 1);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use processpype_core::ServiceState;
 use processpype_runtime::Service;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -38,4 +39,20 @@ async fn a_reader_that_waits_is_woken_by_the_next_event() {
     tokio::time::sleep(PATIENCE / 2).await;
     manager.restart("plain").await.expect("it restarts");
     assert_eq!(timeout(PATIENCE, next).await.expect("it is woken").expect("no panic"), seen + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_all_it_waits_for_at_once_is_told_once() {
+    let versions = async |needed: &[&str]| {
+        let providers = ["a", "b", "c"].map(|name| spec(name, || Plain, &[]));
+        let specs = providers.into_iter().chain([spec("user", || Plain, needed)]);
+        let (manager, closed) = run(specs.collect(), &Handle::current());
+        manager.settled().await;
+        assert_eq!(manager.state("user"), Some(ServiceState::Running));
+        let version = manager.version();
+        manager.close();
+        closed.await.expect("the supervisor ends");
+        version
+    };
+    assert_eq!(versions(&["a", "b", "c"]).await, versions(&["b"]).await);
 }

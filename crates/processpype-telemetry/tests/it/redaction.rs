@@ -46,6 +46,25 @@ fn secrets_do_not_show() {
     check("12345678");
 }
 
+/// Who may give a reason and read the log could otherwise try out what is a secret.
+#[test]
+fn what_a_client_says_does_not_tell_what_is_a_secret() {
+    for format in FORMATS {
+        let log = logged_in(format, |handle| {
+            handle.redactor().add("monkey1").unwrap();
+            let reason = "dragon monkey1 qwerty";
+            tracing::info!(target: "processpype", service = "h", reason, "start unchanged");
+            tracing::info!(target: "processpype_control::entry", path = "/monkey1", "refused");
+            tracing::info!(target: "processpype", actor = "monkey1", "what is no client's");
+            tracing::info!(target: "theirs", reason, "a service's own field of that name");
+        });
+        for whole in ["dragon monkey1 qwerty", "/monkey1"] {
+            assert_eq!(log.matches(whole).count(), 1, "{log}");
+        }
+        assert_eq!((log.matches("monkey1").count(), log.matches("***").count()), (2, 2), "{log}");
+    }
+}
+
 #[test]
 fn a_number_that_is_a_secret_does_not_show() {
     let log = logged_in(Format::Json, |handle| {

@@ -8,7 +8,8 @@
 //!    configuration.
 //! 2. Generations of a name never go back, not even over its leaving.
 //! 3. No edge leads to somebody who is not there.
-//! 4. Every operation ends, and the application stops cleanly.
+//! 4. Every operation ends, but for a start that waits for a provider that is down, which can be
+//!    taken back; and the application stops cleanly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use processpype::config::HumanDuration;
-use processpype::testing::{self, TestApp};
+use processpype::testing::{self, TestApp, TestResponse};
 use processpype::{Application, Config, Context, Result, Service};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -87,13 +88,20 @@ impl World {
 
     async fn step(&mut self) -> String {
         let name = self.name();
-        let (word, status) = match self.below(8) {
+        let (word, status) = match self.below(14) {
             0 | 1 => ("register", self.register(name).await),
             2 => ("deregister", self.deregister(name, false).await),
             3 => ("deregister all", self.deregister(name, true).await),
-            4 => ("start", self.app.post(&format!("/services/{name}/start?wait=0")).await.status()),
-            5 => ("stop", self.app.post(&format!("/services/{name}/stop?wait=0")).await.status()),
+            4 => ("start", self.post(&format!("/services/{name}/start?wait=0")).await),
+            5 => ("stop", self.post(&format!("/services/{name}/stop?wait=0")).await),
             6 => ("configure", self.configure(name).await),
+            7 => ("dry run", self.post(&format!("/services/{name}/restart?dry_run=true")).await),
+            8 => {
+                let time = 1 + self.numbers.below(10);
+                ("pause", self.post(&format!("/restarts/pause?for={time}s")).await)
+            }
+            9 => ("resume", self.post("/restarts/resume").await),
+            10 => ("cancel", self.cancel().await),
             _ => {
                 let pause = Duration::from_millis(self.numbers.below(3000));
                 tokio::time::sleep(pause).await;
@@ -104,13 +112,31 @@ impl World {
         format!("{word} {name}: {status}")
     }
 
+    async fn post(&self, path: &str) -> u16 {
+        self.app.post(path).await.status()
+    }
+
+    async fn delete(&self, path: &str) -> TestResponse {
+        let request = Request::delete(path).header("host", "localhost");
+        self.app.request(request.body(Body::empty()).expect("a request")).await
+    }
+
+    /// Takes back whatever waits longest, if something does.
+    async fn cancel(&self) -> u16 {
+        let waiting = self.app.get("/operations?state=waiting").await.json();
+        match waiting["operations"].get(0) {
+            Some(it) => self.delete(&format!("/operations/{}", it["id"])).await.status(),
+            None => 200,
+        }
+    }
+
     async fn register(&mut self, name: &str) -> u16 {
         let provider = self.name();
         let depends_on = if self.below(2) == 0 { json!([provider]) } else { json!([]) };
         let config = json!({
             "wakes_in": format!("{}ms", self.below(2000)),
-            "is_ill": self.below(5) == 0,
-            "restart": {"max_restarts": 1},
+            "is_ill": self.below(3) == 0,
+            "restart": {"max_restarts": 3},
         });
         let start = self.below(2) == 0;
         let body = json!({
@@ -126,8 +152,7 @@ impl World {
 
     async fn deregister(&mut self, name: &str, cascade: bool) -> u16 {
         let path = format!("/services/{name}?cascade={cascade}&wait=60s");
-        let request = Request::delete(path).header("host", "localhost");
-        let answer = self.app.request(request.body(Body::empty()).expect("a request")).await;
+        let answer = self.delete(&path).await;
         if answer.status() == 200 {
             let answer = answer.json();
             self.there.remove(name);
@@ -177,6 +202,13 @@ async fn live(seed: u64) {
     }
     // Whatever was begun has its time to end.
     tokio::time::sleep(Duration::from_secs(600)).await;
+    let waiting = world.app.get("/operations?state=waiting").await.json();
+    for operation in waiting["operations"].as_array().expect("a list") {
+        let name = operation["service"].as_str().expect("a name");
+        let status = world.app.manager().status(name).expect("it is there");
+        assert!(!status.waiting_on.is_empty(), "{operation} {status:?} {told:#?}");
+        assert_eq!(world.cancel().await, 200, "{told:#?}");
+    }
     let waiting = world.app.get("/operations?state=waiting").await.json();
     assert_eq!(waiting["operations"], json!([]), "{told:#?}");
     let closed = world.app.stop().await;

@@ -21,6 +21,7 @@ mod diagnosis;
 mod hang;
 mod harness;
 mod health;
+mod interface;
 mod metrics;
 mod mutations;
 mod panics;

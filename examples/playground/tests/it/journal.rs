@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::harness::{Playground, eventually, file, run};
+use crate::http;
 
 const PAIR: &str = "
 services:
@@ -194,13 +195,21 @@ fn sigusr1_tells_what_is_known_and_ends_nothing() {
 ",
     );
     app.post("/services/late/start?wait=0");
+    // What a client says forges no line, and moves no terminal.
+    let body = br#"{"reason": "evil\u001b[31m\r\n  2 stop late by root\u202e"}"#;
+    let json = [("Content-Type", "application/json")];
+    let stop = "/services/hello/stop";
+    assert_eq!(http::request(app.address, "POST", stop, &json, body).status, 200);
+    app.post("/services/hello/start");
     app.signal("USR1");
     app.logged("=== end of state");
     let log = app.log();
     let has = |text: &str| log.iter().any(|line| line.contains(text));
     assert!(has("application running, supervisor answers"), "{log:#?}");
-    assert!(has("hello#1 running since ") && has("late#1 starting since "), "{log:#?}");
+    assert!(has("hello#2 running since ") && has("late#1 starting since "), "{log:#?}");
     assert!(has("  1 start late by anonymous at "), "{log:#?}");
     assert!(has(" state hello progress starting -> running"), "{log:#?}");
+    assert!(has(r"evil\u{1b}[31m\r\n  2 stop late by root\u{202e}"), "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains(['\u{1b}', '\r', '\u{202e}'])), "{log:#?}");
     app.terminate().check(0);
 }

@@ -1,0 +1,108 @@
+//! The public interface as users see it: what can be shared, and what can be named through this
+//! crate alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use processpype::layout::{LaidOut, Layout, NamedEdge, NamedGroup, Plan};
+use processpype::metrics::{Counter, Gauge, Histogram, Metrics};
+use processpype::registration::{
+    CreateError, Kind, Options, RegisterError, Registered, Registration, Spec, Wish,
+};
+use processpype::{
+    Closed, CommandError, Config, Context, Dep, Deps, Error, Event, Foreseen, LevelChange,
+    LevelChanges, Leveled, LogLevel, Manager, NewConfig, Operation, OperationStatus, Request,
+    Running, Service, SetupError, Shared, Shutdown, StartError, Status, Subscription, Unavailable,
+    testing,
+};
+
+struct Plain;
+
+impl Service for Plain {}
+
+trait Face: Send + Sync {}
+
+fn shared<T: Send + Sync + 'static>() {}
+
+fn cloned<T: Clone + Send + Sync + 'static>() {}
+
+/// It is checked by being compiled.
+#[test]
+fn handles_can_be_shared_and_copied() {
+    cloned::<Manager>();
+    cloned::<Context>();
+    cloned::<Dep<Plain>>();
+    cloned::<Dep<dyn Face>>();
+    cloned::<Deps<Plain>>();
+    cloned::<Deps<dyn Face>>();
+    cloned::<Shared<Plain>>();
+    cloned::<Config<u64>>();
+    cloned::<NewConfig>();
+    cloned::<(Counter, Gauge, Histogram, Metrics)>();
+    cloned::<(Request, Registration, Spec, Wish, Options)>();
+    cloned::<(Status, Event, OperationStatus, Closed, LevelChange, Layout, LaidOut)>();
+    cloned::<(CommandError, RegisterError, CreateError, Unavailable)>();
+    cloned::<(testing::TestClient, testing::TestResponse)>();
+    shared::<(Running, Operation, Subscription, Kind, Registered)>();
+    shared::<(Error, StartError, SetupError, testing::TestApp)>();
+}
+
+/// Every type that these methods take or give is named by its path in this crate.
+async fn named(manager: &Manager) -> Result<(), CommandError> {
+    let layout: Arc<Layout> = manager.layout();
+    let (_, _): (&Vec<NamedEdge>, &Vec<NamedGroup>) = (&layout.edges, &layout.groups);
+    let _: Plan = layout.plan(1);
+    let by = || Request::by("test");
+    let _: Arc<LevelChanges> = manager.level_changes();
+    let spec: Result<Spec, CreateError> =
+        manager.create(&Wish::of(layout.services[0].name.clone(), "it"));
+    if let Ok(spec) = spec {
+        let registration = Registration::of(spec);
+        let _: Result<Foreseen, RegisterError> =
+            manager.foresee_registration(registration.clone()).await;
+        let _: Result<Registered, RegisterError> = manager.register(registration, by()).await;
+    }
+    let level = manager.change_level(None, LogLevel::Debug, Duration::MAX, by()).await;
+    let _: Result<Leveled, CommandError> = level;
+    let _: Shutdown = manager.shut_down(by()).await?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_manager_takes_and_gives_can_be_named() {
+    let app = processpype::Application::new().service(|| Plain);
+    let app = testing::start(app).await.unwrap();
+    named(app.manager()).await.unwrap();
+    assert!(app.manager().is_closing());
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_joins_and_leaves_through_the_manager() {
+    let app = testing::start(processpype::Application::new()).await.unwrap();
+    let manager = app.manager();
+    let spec = || Spec::new("plain".parse().unwrap(), Arc::new(Kind::of(|| Plain)));
+    let by = || Request::by("scaler");
+    let registered = manager.register(Registration::of(spec()).started(), by()).await.unwrap();
+    registered.start.unwrap().outcome().await.unwrap();
+    assert!(manager.status("plain").unwrap().ready);
+    let taken = manager.register(Registration::of(spec()), by()).await.unwrap_err();
+    assert!(matches!(taken, RegisterError::Taken { .. }), "{taken}");
+    let unknown = manager.create(&Wish::of("other".parse().unwrap(), "ticker")).unwrap_err();
+    let told = "there is no such kind; there is none of which services may be made";
+    assert_eq!(unknown.to_string(), told);
+    manager.deregister("plain").await.unwrap();
+    assert!(manager.names().is_empty());
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_application_can_be_awaited_again() {
+    let mut app = testing::start(processpype::Application::new().service(|| Plain)).await.unwrap();
+    let early = tokio::time::timeout(Duration::from_secs(1), app.closed()).await;
+    assert!(early.is_err(), "nothing closes it");
+    app.manager().close();
+    let closed = app.closed().await;
+    assert_eq!(app.closed().await, closed);
+    assert_eq!(app.stop().await, closed);
+}
