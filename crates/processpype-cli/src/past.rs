@@ -12,9 +12,9 @@ use processpype_api::{Event, ServiceState};
 use processpype_journal::{Found, Ledger};
 use serde::Deserialize;
 
-use crate::clean;
 use crate::doctor::{Finding, Level, report};
 use crate::exit::ClientExit;
+use crate::json;
 use crate::print::{DIM, remark, say, say_raw};
 use crate::verb::EventsArgs;
 use crate::view;
@@ -51,7 +51,7 @@ pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
     };
     let mut shown = None;
     let printed = Ledger::read(file, |record| {
-        let Ok(line) = serde_json::from_str::<Line>(record) else { return };
+        let Ok(line) = json::read_as_it_is::<Line>(record) else { return };
         if (line.run != wanted && !args.all_runs) || !matches(&line, record, args) {
             return;
         }
@@ -62,7 +62,7 @@ pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
             let began = processpype_api::Timestamp(line.run);
             remark(&format!("{DIM}run that began {began}{DIM:#}"));
         }
-        match (line.lost, clean::read::<Event>(record)) {
+        match (line.lost, json::read::<Event>(record)) {
             (Some(lost), _) => say(&format!("{lost} events are missing here")),
             (None, Ok(event)) => say(&view::event(&event)),
             (None, Err(error)) => remark(&format!("a record has no shape of an event: {error}")),
@@ -81,7 +81,7 @@ fn matches(line: &Line, record: &str, args: &EventsArgs) -> bool {
     if line.lost.is_some() {
         return args.service.is_none() && args.kind.is_none();
     }
-    let event: Option<Event> = serde_json::from_str(record).ok();
+    let event: Option<Event> = json::read_as_it_is(record).ok();
     let seq = event.as_ref().map_or(u64::MAX, |event| event.seq);
     let service = event.and_then(|event| event.service);
     args.kind.as_ref().is_none_or(|kind| *kind == line.kind)
@@ -172,7 +172,7 @@ fn unreadable(file: &Path, error: &std::io::Error) -> ClientExit {
 
 impl LastRun {
     fn take(&mut self, record: &str) {
-        let Ok(line) = serde_json::from_str::<Line>(record) else {
+        let Ok(line) = json::read_as_it_is::<Line>(record) else {
             self.unknown += 1;
             return;
         };
@@ -183,7 +183,7 @@ impl LastRun {
             self.lost += lost;
             return;
         }
-        let Ok(event) = serde_json::from_str::<Event>(record) else {
+        let Ok(event) = json::read_as_it_is::<Event>(record) else {
             self.unknown += 1;
             return;
         };

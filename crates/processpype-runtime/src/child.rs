@@ -83,12 +83,12 @@ impl Context {
     /// A child that blocks its thread belongs into [`spawn_blocking`](Self::spawn_blocking); one
     /// that nothing may wait for belongs into `tokio::spawn`, and is then nobody's.
     ///
+    /// Returns whether the child was taken.
+    ///
     /// # Panics
     ///
     /// Never, not even outside a runtime: children run on the services' runtime. With more than
     /// [`CHILDREN_MAX`](crate::CHILDREN_MAX) children the generation ends as `child-failed`.
-    ///
-    /// Returns whether the child was taken.
     pub fn spawn<F>(&self, name: &str, future: F) -> bool
     where
         F: Future + Send + 'static,

@@ -38,6 +38,7 @@ pub const WAITERS_MAX: usize = 64;
 /// assert_eq!(request.reason.as_deref(), Some("rotating the certificate"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Request {
     /// Who; from the credential, never from the request's body.
     pub actor: Arc<str>,
