@@ -44,6 +44,13 @@ static OWN_SAFETY: [(HeaderName, HeaderValue); 4] = [
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
+/// How many headers an answer of the framework has room for at once: its type, its tag, its place,
+/// those of safety, and hyper's date.
+const HEADERS: usize = 12;
+
+/// Where the text of an answer begins to grow, in bytes: most statuses are not longer.
+const TEXT: usize = 1024;
+
 /// Marks an answer that a service gave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FromService;
@@ -144,13 +151,19 @@ fn empty(status: StatusCode) -> Response {
 fn with_type(status: StatusCode, media: HeaderValue, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    // Else it would be made small, and made again for the headers of safety.
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
     response.headers_mut().insert(CONTENT_TYPE, media);
     response
 }
 
 /// Wire types always serialise; a failure would be a bug, and is told as one.
 fn to_bytes<T: Serialize>(value: &T) -> Bytes {
-    serde_json::to_vec(value).map_or_else(|error| unserialised(&error), Bytes::from)
+    let mut text = Vec::with_capacity(TEXT);
+    match serde_json::to_writer(&mut text, value) {
+        Ok(()) => text.into(),
+        Err(error) => unserialised(&error),
+    }
 }
 
 fn unserialised(error: &serde_json::Error) -> Bytes {
