@@ -2,7 +2,12 @@
 //!
 //! # Invariants
 //!
-//! 1. At most [`MAX_FILE_BYTES`] and one more are read, and nobody is waited for.
+//! 1. At most [`MAX_FILE_BYTES`] and one more are read, and no named pipe is waited for.
+//!
+//! # Pipes
+//!
+//! To open a named pipe waits until somebody writes to it, perhaps for ever: it is refused. Whoever
+//! wants to make the text on the way links a name that says the notation to `/dev/stdin`.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -12,6 +17,7 @@ use crate::loader::Format;
 use crate::origin::Origin;
 use crate::report::Problem;
 
+/// Returns the notation that the end of a file's name says; nothing is guessed from the text.
 pub(crate) fn format_of(path: &Path) -> Result<Format, Box<Problem>> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("yaml" | "yml") => Ok(Format::Yaml),
