@@ -11,13 +11,42 @@ pub(crate) const DOCS_PER_HUNDRED: usize = 40;
 const SEEN: &[&str] =
     &["processpype", "processpype-runtime", "processpype-config", "processpype-core"];
 
+/// Headings of one paragraph, or one list, that come last: what else is said stands before them.
+const LAST: &[&str] = &["/// # Errors", "/// # Panics", "/// # Cancel safety"];
+
 pub(crate) fn check(workspace: &Workspace) -> Vec<Violation> {
     let silent = workspace.sources().filter(|(_, source)| !source.has_doc);
     let silent = silent.map(|(_, source)| {
         let message = "no `//!` says what this file is for";
         Violation::new(Rule::ModuleDoc, &source.path, "", message).at(1)
     });
-    silent.chain(workspace.crates.iter().filter_map(check_ratio)).collect()
+    let orders = workspace.sources().flat_map(|(_, source)| check_order(source));
+    silent.chain(orders).chain(workspace.crates.iter().filter_map(check_ratio)).collect()
+}
+
+fn check_order(source: &Source) -> Vec<Violation> {
+    let mut found = Vec::new();
+    // How many paragraphs the section has so far, while it is one of those.
+    let mut section: Option<usize> = None;
+    let mut is_between = false;
+    for (index, line) in source.text.lines().map(str::trim).enumerate() {
+        if !line.starts_with("///") || line.starts_with("/// # ") {
+            section = LAST.contains(&line).then_some(0);
+            is_between = true;
+        } else if line == "///" {
+            is_between = true;
+        } else if let Some(paragraphs) = section.as_mut().filter(|_| is_between) {
+            is_between = false;
+            let is_list = line.starts_with("/// - ");
+            *paragraphs += usize::from(!is_list);
+            if *paragraphs > 1 {
+                let message = "it stands below a heading that it does not belong to: move it up";
+                found.push(Violation::new(Rule::DocOrder, &source.path, "", message).at(index + 1));
+                section = None;
+            }
+        }
+    }
+    found
 }
 
 /// Lines of documentation and of code, tests left out.
@@ -58,6 +87,19 @@ mod tests {
         check("any", "// Not a doc.\nuse a::b;", &[Rule::ModuleDoc]);
         check("any", "//! A doc.\nuse a::b;", &[]);
         check("any", "/// A doc of `b`.\nuse a::b;", &[Rule::ModuleDoc]);
+    }
+
+    #[test]
+    fn prose_below_a_heading_of_one_paragraph_is_caught() {
+        let code = |doc: &str| format!("//! A doc.\n{doc}\nuse a::b;");
+        let last =
+            "/// One.\n///\n/// More.\n///\n/// # Errors\n///\n/// Says why,\n/// at length.";
+        check("any", &code(last), &[]);
+        check("any", &code(&format!("{last}\n///\n/// # Panics\n///\n/// Never.")), &[]);
+        check("any", &code(&format!("{last}\n///\n/// - a list")), &[]);
+        check("any", &code(&format!("{last}\n///\n/// And prose.")), &[Rule::DocOrder]);
+        check("any", &code(&format!("{last}\n///\n/// ```\n/// ```")), &[Rule::DocOrder]);
+        check("any", &code(&format!("{last}\nfn a() {{}}\n/// Other.\n///\n/// More.")), &[]);
     }
 
     #[test]

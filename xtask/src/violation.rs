@@ -22,6 +22,8 @@ pub enum Rule {
     Purity,
     /// A file does not say what it is for.
     ModuleDoc,
+    /// Prose stands below a heading that it does not belong to.
+    DocOrder,
     /// No `mod` line leads to a file.
     DeadFile,
     /// A function is longer than its budget.

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use processpype_api::{
-    Accepted, CommandBody, Commanded, Effect, Foreseen, ServiceDetail, ServiceState, Would,
+    Accepted, CommandBody, Commanded, Effect, Foreseen, ServiceState, ServiceStatus, Would,
 };
 use processpype_config::HumanDuration;
 use tokio::time::{Instant, sleep};
@@ -82,7 +82,7 @@ impl<'a> Command<'a> {
         let begun = Instant::now();
         let mut watch =
             Watch { asking, name: &self.args.name, verb: self.verb.word(), begun, before: None };
-        let known = watch.status().await?.status;
+        let known = watch.status().await?;
         watch.before = known.acted.map(|acted| acted.operation);
         let wait = (*self.args.wait).min(SERVER_WAIT_MAX);
         let path = self.path(wait);
@@ -155,7 +155,7 @@ impl<'a> Command<'a> {
             match self.judge(&status, before) {
                 Some(true) => {
                     progress("");
-                    let generation = status.status.generation;
+                    let generation = status.generation;
                     say_unless(json, &format!("{name} {} (generation {generation})", verb.done()));
                     return Ok(ClientExit::Done);
                 }
@@ -169,8 +169,7 @@ impl<'a> Command<'a> {
     }
 
     /// Says whether the command has its effect; none = not yet.
-    fn judge(&self, status: &ServiceDetail, before: u64) -> Option<bool> {
-        let status = &status.status;
+    fn judge(&self, status: &ServiceStatus, before: u64) -> Option<bool> {
         let is_new = self.verb == Verb::Start || status.generation > before;
         let given_up = status.restart.as_ref().is_none_or(|restart| restart.exhausted);
         let is_waiting = !status.waiting_on.is_empty();
@@ -242,8 +241,7 @@ pub(crate) fn ask_why(name: &str) -> String {
 }
 
 /// Makes the problem that the application would have answered, had it waited.
-fn failed(status: &ServiceDetail) -> Told {
-    let status = &status.status;
+fn failed(status: &ServiceStatus) -> Told {
     let error = status.error.as_ref();
     let detail = error.map_or_else(
         || "it did not come to what was asked".to_owned(),

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use processpype_api::{
-    Accepted, ConfigAnswer, ConfigDifference, ConfigEffect, ConfigValue, Reloaded, ServiceConfig,
+    Accepted, ConfigDifference, ConfigEffect, ConfigForeseen, ConfigValue, Reloaded, ServiceConfig,
     ServiceConfigured, ServiceList, ServiceReloaded,
 };
 use processpype_config::HumanDuration;
@@ -61,7 +61,11 @@ pub(crate) async fn configure(
     if answer.status == 202 {
         return goes_on(asking, &args.name, &answer);
     }
-    asking.print(&answer, |answer: &ConfigAnswer, _| answered(answer))?;
+    if args.dry_run {
+        asking.print(&answer, |would: &ConfigForeseen, _| foreseen(would))?;
+    } else {
+        asking.print(&answer, |done: &ServiceConfigured, _| configured(done))?;
+    }
     Ok(ClientExit::Done)
 }
 
@@ -85,14 +89,9 @@ fn goes_on(asking: &Asking, name: &str, answer: &Answer) -> Result<ClientExit, C
     Ok(ClientExit::StillGoing)
 }
 
-fn answered(answer: &ConfigAnswer) -> String {
-    match answer {
-        ConfigAnswer::Configured(done) => configured(done),
-        ConfigAnswer::Foreseen(would) => {
-            let effect = would_be(would.would);
-            format!("{} {effect}{}", would.service, differences(&would.differences))
-        }
-    }
+fn foreseen(would: &ConfigForeseen) -> String {
+    let effect = would_be(would.would);
+    format!("{} {effect}{}", would.service, differences(&would.differences))
 }
 
 /// Shows what holds for one service, or for all.

@@ -123,6 +123,7 @@ fn summary(title: &str, findings: &[Finding]) -> String {
 fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = application(&facts.status).into_iter().collect();
     findings.extend(paused(&facts.status));
+    findings.extend(unwritten(&facts.status));
     findings.extend(services(&facts.status));
     findings.extend(facts.told.findings.iter().map(told));
     findings.extend(build(facts));
@@ -160,6 +161,20 @@ fn paused(status: &ApplicationStatus) -> Option<Finding> {
     let message =
         format!("automatic restarts are paused by {}, until {}", pause.actor, pause.until);
     Some(Finding::new(Level::Warning, "restarts-paused", message, "`resume` lets them go on"))
+}
+
+/// What happens now will not be in the file of events when somebody looks for it.
+fn unwritten(status: &ApplicationStatus) -> Option<Finding> {
+    let journal = status.journal.as_ref()?;
+    let (file, lost) = (&journal.file, journal.lost);
+    let message = match &journal.error {
+        Some(error) => format!("events cannot be written to {file}: {error}"),
+        None if lost > 0 => format!("{lost} events are missing in {file}"),
+        None => return None,
+    };
+    let level = if journal.error.is_some() { Level::Problem } else { Level::Warning };
+    let remedy = "look at the disk and the permissions of `observability.events.file`";
+    Some(Finding::new(level, "events-unwritten", message, remedy))
 }
 
 /// Judges every service. Who runs without a provider that was found itself is not found again.

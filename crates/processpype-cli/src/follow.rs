@@ -13,10 +13,10 @@ use std::time::Duration;
 use processpype_api::{Event, EventPage, Info, Lagged, Timestamp};
 use tokio::time::sleep;
 
-use crate::clean;
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::http::{Client, Stream};
+use crate::json;
 use crate::look::{Asking, escape};
 use crate::print::{remark, say, say_raw};
 use crate::sse::{MESSAGE_MAX, Message, Parser};
@@ -69,7 +69,7 @@ async fn follow(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, Client
         None => asking.client.get("/events?limit=1").await?.read::<EventPage>()?.last,
     };
     let path = format!("/events/stream?after={after}{}", filters(args));
-    let show = |data: &str| clean::read(data).map(|event: Event| view::event(&event));
+    let show = |data: &str| json::read(data).map(|event: Event| view::event(&event));
     Follower::of(asking, after, "events", show).await.follow(&path).await
 }
 
@@ -165,7 +165,7 @@ impl<'a> Follower<'a> {
                 return Ok(true);
             }
             "lagged" => {
-                let lagged: Result<Lagged, _> = serde_json::from_str(&message.data);
+                let lagged: Result<Lagged, _> = json::read_as_it_is(&message.data);
                 tell_lost(lagged.map_err(|error| self.unreadable(&error))?.lost, self.unit);
             }
             "" if message.data.is_empty() => {}

@@ -26,9 +26,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::clean;
 use crate::connect::Destination;
 use crate::error::{ClientError, Told};
+use crate::json;
 use crate::print::{WARNING, remark};
 use crate::tls;
 
@@ -286,7 +286,7 @@ fn since_epoch(time: SystemTime) -> Option<Timestamp> {
 
 /// Reads a problem, or what another program says instead.
 fn problem(url: String, status: u16, raw: String) -> ClientError {
-    match clean::read::<Told>(&raw) {
+    match json::read::<Told>(&raw) {
         Ok(told) if !told.code.is_empty() => ClientError::Problem(Box::new(Told { raw, ..told })),
         _ => ClientError::Unreadable { url, why: format!("it says {status}, and not why") },
     }
@@ -297,12 +297,12 @@ fn problem(url: String, status: u16, raw: String) -> ClientError {
 impl Answer {
     /// Reads the JSON of the answer, to be shown.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        clean::read(&self.text).map_err(|error| self.unreadable(error.to_string()))
+        json::read(&self.text).map_err(|error| self.unreadable(error.to_string()))
     }
 
     /// Reads the JSON of the answer as it is, for who takes care of its texts.
     pub(crate) fn read_as_it_is<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
-        serde_json::from_str(&self.text).map_err(|error| self.unreadable(error.to_string()))
+        json::read_as_it_is(&self.text).map_err(|error| self.unreadable(error.to_string()))
     }
 
     /// Says that it is not what was asked for.

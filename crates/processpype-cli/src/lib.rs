@@ -31,6 +31,7 @@ mod error;
 mod exit;
 mod follow;
 mod http;
+mod json;
 mod level;
 mod local_token;
 mod logs;

@@ -5,6 +5,7 @@ use processpype_api::{LogPage, LogRecord};
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::follow::Follower;
+use crate::json;
 use crate::look::{Asking, escape, service};
 use crate::print::{remark, say, say_raw};
 use crate::verb::LogsArgs;
@@ -24,7 +25,7 @@ pub(crate) async fn logs(asking: &Asking, args: &LogsArgs) -> Result<ClientExit,
         // The stream brings these lines too, so that all look alike.
         let after = page.records.first().map_or(page.last, |first| first.seq.saturating_sub(1));
         let path = format!("{log}/stream?after={after}{filters}");
-        let show = |data: &str| serde_json::from_str(data).map(|it: LogRecord| view::log_line(&it));
+        let show = |data: &str| json::read_as_it_is(data).map(|it: LogRecord| view::log_line(&it));
         return Follower::of(asking, after, "lines", show).await.follow(&path).await;
     }
     if asking.json {

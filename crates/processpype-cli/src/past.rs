@@ -12,9 +12,9 @@ use processpype_api::{Event, ServiceState};
 use processpype_journal::{Found, Ledger};
 use serde::Deserialize;
 
-use crate::clean;
 use crate::doctor::{Finding, Level, report};
 use crate::exit::ClientExit;
+use crate::json;
 use crate::print::{DIM, remark, say, say_raw};
 use crate::verb::EventsArgs;
 use crate::view;
@@ -51,7 +51,7 @@ pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
     };
     let mut shown = None;
     let printed = Ledger::read(file, |record| {
-        let Ok(line) = serde_json::from_str::<Line>(record) else { return };
+        let Ok(line) = json::read_as_it_is::<Line>(record) else { return };
         if (line.run != wanted && !args.all_runs) || !matches(&line, record, args) {
             return;
         }
@@ -62,7 +62,7 @@ pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
             let began = processpype_api::Timestamp(line.run);
             remark(&format!("{DIM}run that began {began}{DIM:#}"));
         }
-        match (line.lost, clean::read::<Event>(record)) {
+        match (line.lost, json::read::<Event>(record)) {
             (Some(lost), _) => say(&format!("{lost} events are missing here")),
             (None, Ok(event)) => say(&view::event(&event)),
             (None, Err(error)) => remark(&format!("a record has no shape of an event: {error}")),
@@ -81,7 +81,7 @@ fn matches(line: &Line, record: &str, args: &EventsArgs) -> bool {
     if line.lost.is_some() {
         return args.service.is_none() && args.kind.is_none();
     }
-    let event: Option<Event> = serde_json::from_str(record).ok();
+    let event: Option<Event> = json::read_as_it_is(record).ok();
     let seq = event.as_ref().map_or(u64::MAX, |event| event.seq);
     let service = event.and_then(|event| event.service);
     args.kind.as_ref().is_none_or(|kind| *kind == line.kind)
@@ -108,6 +108,11 @@ fn judge(run: &LastRun, found: &Found, is_alive: bool, file: &str) -> Vec<Findin
         let message = "a process writes to the file: the application runs, and may not answer";
         let remedy = "ask it without `--file`; `kill -USR1 PID` makes it tell all it knows";
         findings.push(Finding::new(Level::Warning, "alive", message, remedy));
+    } else if run.last.is_none() {
+        let message = "no run has left an event in the file";
+        let remedy = "look whether `observability.events.file` names this file, and has ever been \
+                      written";
+        findings.push(Finding::new(Level::Problem, "no-run", message, remedy));
     } else if let (false, Some(last)) = (run.is_closed, &run.last) {
         let message = format!(
             "the last run ended uncleanly: its last event is number {} of {} ({} {})",
@@ -165,14 +170,14 @@ fn unreadable(file: &Path, error: &std::io::Error) -> ClientExit {
          in the configuration names it; without that there is none",
         file.display()
     ));
-    ClientExit::Unreadable
+    ClientExit::Usage
 }
 
 // === impl LastRun ===
 
 impl LastRun {
     fn take(&mut self, record: &str) {
-        let Ok(line) = serde_json::from_str::<Line>(record) else {
+        let Ok(line) = json::read_as_it_is::<Line>(record) else {
             self.unknown += 1;
             return;
         };
@@ -183,7 +188,7 @@ impl LastRun {
             self.lost += lost;
             return;
         }
-        let Ok(event) = serde_json::from_str::<Event>(record) else {
+        let Ok(event) = json::read::<Event>(record) else {
             self.unknown += 1;
             return;
         };
@@ -238,13 +243,26 @@ mod tests {
         let closed = |run, seq| record(run, seq, "\"kind\":\"application\",\"cause\":\"closed\"");
         let clean = Found::default();
         let (failed, again) = (state(1, 1, "error"), state(2, 1, "running"));
-        check(&[], &clean, false, &[]);
+        check(&[], &clean, false, &["no-run"]);
+        check(&[], &clean, true, &["alive"]);
         check(&[&failed], &clean, false, &["unclean-end", "was-in-error"]);
         check(&[&failed, &closed(1, 2)], &clean, false, &["was-in-error"]);
         check(&[&failed, &state(1, 2, "starting")], &clean, false, &["unclean-end"]);
         check(&[&failed, &again, &closed(2, 2)], &clean, false, &[]);
         check(&[&failed, &closed(1, 2), &again], &clean, false, &["unclean-end"]);
         check(&[&again], &clean, true, &["alive"]);
+    }
+
+    #[test]
+    fn nothing_in_the_file_commands_the_terminal() {
+        let more = "\"kind\":\"state\",\"cause\":\"x\",\"service\":\"db\",\"to\":\"error\",\
+                    \"message\":\"\\u001b[2Jgone\\rok\"";
+        let mut run = LastRun::default();
+        run.take(&record(1, 1, more));
+        let judged = judge(&run, &Found::default(), false, "e.jsonl");
+        let told: Vec<String> = judged.iter().map(ToString::to_string).collect();
+        let told = told.join(" ").replace('\n', " ");
+        assert!(told.contains("\\u{1b}[2Jgone\\u{d}ok"), "{told}");
     }
 
     #[test]

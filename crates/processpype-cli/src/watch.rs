@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use processpype_api::ServiceDetail;
+use processpype_api::ServiceStatus;
 use tokio::time::{Instant, sleep};
 
 use crate::error::ClientError;
@@ -42,17 +42,16 @@ impl Watch<'_> {
     }
 
     /// Asks for the status of the service.
-    pub(crate) async fn status(&self) -> Result<ServiceDetail, ClientError> {
+    pub(crate) async fn status(&self) -> Result<ServiceStatus, ClientError> {
         self.asking.client.get(&service(self.name)).await?.read()
     }
 
     /// Shows how far it is, in one line.
-    pub(crate) fn show(&self, status: &ServiceDetail) {
+    pub(crate) fn show(&self, status: &ServiceStatus) {
         progress(&self.line(status, self.begun.elapsed()));
     }
 
-    fn line(&self, status: &ServiceDetail, elapsed: Duration) -> String {
-        let status = &status.status;
+    fn line(&self, status: &ServiceStatus, elapsed: Duration) -> String {
         let waiting = match &status.waiting_on[..] {
             [] => String::new(),
             names => format!(", waits for {}", names.join(", ")),

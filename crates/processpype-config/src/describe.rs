@@ -373,6 +373,10 @@ fn wrong_huge(rule: &Rule, number: u128) -> Option<String> {
 }
 
 fn wrong_number(rule: &Rule, number: f64) -> Option<String> {
+    // It compares with nothing, so no limit below would find it.
+    if number.is_nan() && has_limits(rule) {
+        return Some("is not a number that can be compared".to_owned());
+    }
     if let Some(min) = rule.minimum.filter(|min| number < *min) {
         return Some(format!("is less than {min}"));
     }
@@ -387,9 +391,15 @@ fn wrong_number(rule: &Rule, number: f64) -> Option<String> {
     }
     let step = rule.multiple_of.filter(|step| {
         let times = number / step;
-        (times - times.round()).abs() > 1e-9
+        !times.is_finite() || (times - times.round()).abs() > 1e-9
     })?;
     Some(format!("is not a multiple of {step}"))
+}
+
+fn has_limits(rule: &Rule) -> bool {
+    [rule.minimum, rule.maximum, rule.above, rule.below, rule.multiple_of]
+        .iter()
+        .any(Option::is_some)
 }
 
 fn wrong_text(rule: &Rule, text: &str) -> Option<String> {

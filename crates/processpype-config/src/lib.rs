@@ -93,6 +93,7 @@ mod difference;
 mod directory;
 mod duration;
 mod effective;
+mod file;
 mod interpolate;
 mod json;
 mod key;

@@ -24,7 +24,6 @@
 //! variables that plainly mean us are held to it; `PROCESSPYPE_HOME` is somebody's own.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,7 +33,7 @@ use crate::origin::Origin;
 use crate::report::{Problem, Problems, Report};
 use crate::section::Document;
 use crate::source::{At, Source};
-use crate::{json, overlay, toml_tree, yaml};
+use crate::{file, json, overlay, toml_tree, yaml};
 
 /// The sections that variables and flags may name although no file has them.
 const SECTIONS: [&str; 8] =
@@ -380,7 +379,7 @@ fn empty() -> Node {
 
 /// Reads a file; what went wrong is among the problems, and then there is no tree.
 fn read_file(path: &Path, problems: &mut Problems) -> Option<Node> {
-    let result = format_of(path).and_then(|format| Ok((format, file_text(path)?)));
+    let result = file::format_of(path).and_then(|format| Ok((format, file::text(path)?)));
     match result {
         Ok((format, text)) => {
             let source = Source::file(path.to_owned(), format, text);
@@ -431,70 +430,4 @@ fn top_level(node: Node, problems: &mut Problems) -> Option<Node> {
         .help("begin with a section, such as `services:`");
     problems.push(problem);
     None
-}
-
-fn format_of(path: &Path) -> Result<Format, Box<Problem>> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("yaml" | "yml") => Ok(Format::Yaml),
-        Some("toml") => Ok(Format::Toml),
-        Some("json") => Ok(Format::Json),
-        _ => Err(unreadable(path, "the notation is not known from the file's name")
-            .map_help("name it .yaml, .yml, .toml or .json")),
-    }
-}
-
-/// Reads one byte more than the limit, so that a file that grows while it is read is caught too.
-fn file_text(path: &Path) -> Result<String, Box<Problem>> {
-    let file = std::fs::File::open(path).map_err(|error| io_problem(path, &error))?;
-    if file.metadata().is_ok_and(|data| data.is_dir()) {
-        let problem = unreadable(path, "the configuration file is a directory");
-        return Err(problem.map_help("name a file in it"));
-    }
-    let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| io_problem(path, &error))?;
-    String::from_utf8(bytes).map_err(|error| not_utf8(path, error.as_bytes(), error.utf8_error()))
-}
-
-fn io_problem(path: &Path, error: &std::io::Error) -> Box<Problem> {
-    use std::io::ErrorKind;
-    let (message, help) = match error.kind() {
-        ErrorKind::NotFound => (
-            "the configuration file does not exist",
-            "check the path, or leave it out to run without a file",
-        ),
-        ErrorKind::PermissionDenied => (
-            "the configuration file may not be read",
-            "give this process's user the permission to read it",
-        ),
-        _ => ("the configuration file cannot be read", "check that it is an ordinary file"),
-    };
-    let problem = unreadable(path, message).map_help(help);
-    Box::new(problem.note(error.to_string()))
-}
-
-/// Points at the first byte that is no UTF-8, in characters, as an editor counts.
-fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Box<Problem> {
-    let before = &bytes[..error.valid_up_to()];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |feed| feed + 1);
-    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-    let (line, column) = (u32::try_from(line), u32::try_from(column));
-    let origin = Origin::file(path, line.unwrap_or(u32::MAX), column.unwrap_or(u32::MAX));
-    Problem::new("not valid UTF-8").at(origin).map_help("save the file as UTF-8")
-}
-
-fn unreadable(path: &Path, message: &str) -> Problem {
-    Problem::new(message).at(Origin::whole_file(path))
-}
-
-/// Boxing with a remedy, for results whose error is a problem.
-trait MapHelp {
-    fn map_help(self, help: &str) -> Box<Problem>;
-}
-
-impl MapHelp for Problem {
-    fn map_help(self, help: &str) -> Box<Problem> {
-        Box::new(self.help(help))
-    }
 }

@@ -62,6 +62,12 @@ impl Overlay<'_> {
         let Some(path) = self.path_of(name) else { return };
         let source = Source::word(Origin::environment(name));
         let at = At::whole(&source);
+        if path.iter().any(String::is_empty) || path.len() > MAX_DEPTH {
+            let problem = at.problem("the name of the variable has no path of keys", false);
+            let like = format!("{}_SERVICES__MY_SERVICE__PORT", self.prefix);
+            problems.push(problem.help(format!("write {like}, with `__` between two keys")));
+            return;
+        }
         let Some(text) = text else {
             problems.push(at.problem("the value is not valid UTF-8", false));
             return;
@@ -106,15 +112,12 @@ impl Overlay<'_> {
         });
     }
 
-    /// The path that a variable names, if the variable is meant for us.
-    ///
-    /// A path deeper than any file may be is nobody's.
+    /// The path that a variable names, if the variable is meant for us; it may have empty keys.
     fn path_of(&self, name: &str) -> Option<Vec<String>> {
         let rest = name.strip_prefix(self.prefix)?.strip_prefix('_')?;
         let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
-        let counts = path.len() > 1 || self.is_known(rest);
-        (counts && path.len() <= MAX_DEPTH && path.iter().all(|key| !key.is_empty()))
-            .then_some(path)
+        let counts = path.len() > 1 || rest.starts_with('_') || self.is_known(rest);
+        counts.then_some(path)
     }
 
     /// Whether a section of this name may be set: the framework's, the caller's, or one that a file

@@ -137,11 +137,17 @@ impl Begun {
     ///
     /// Left to itself, hyper first looks whether the client is still there, and drops the request
     /// if not: a command of a client that leaves at once would be lost before anybody has seen it.
-    fn new(mut answering: Answering, exchange: &Arc<Exchange>) -> Self {
-        // Nothing is missed: hyper polls what is not ready again, with its own waker.
-        let answer = match Pin::new(&mut answering).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(response) => Begin::Answered(Some(response)),
-            Poll::Pending => Begin::OnItsWay(Box::new(answering)),
+    fn new(answering: Answering, exchange: &Arc<Exchange>) -> Self {
+        let answer = match answering {
+            Answering::Answered(response) => Begin::Answered(response),
+            Answering::Services(_) => Begin::OnItsWay(Box::new(answering)),
+            Answering::Ours(mut ours) => {
+                // Nothing is missed: hyper polls what is not ready again, with its own waker.
+                match ours.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(response) => Begin::Answered(Some(response)),
+                    Poll::Pending => Begin::OnItsWay(Box::new(Answering::Ours(ours))),
+                }
+            }
         };
         Self { answer, exchange: Arc::clone(exchange) }
     }

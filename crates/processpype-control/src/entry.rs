@@ -23,7 +23,7 @@ use axum::http::{Method, Uri};
 use axum::response::Response;
 use futures_util::FutureExt;
 use processpype_api::Problem;
-use processpype_runtime::{Mounted, RequestError};
+use processpype_runtime::Call;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
@@ -49,7 +49,7 @@ pub(crate) enum Answering {
     Answered(Option<Response>),
     /// One of the framework's own, or what the router takes for a service's.
     Ours(Pin<Box<dyn Future<Output = Response> + Send>>),
-    /// A service's.
+    /// A service's, which has been begun.
     Services(Passing),
 }
 
@@ -59,7 +59,13 @@ pub(crate) struct Passing {
     /// Where in the path the service's name stands.
     name: Range<usize>,
     routed: Option<Routed>,
-    answering: Pin<Box<dyn Future<Output = Result<Response, RequestError>> + Send>>,
+    call: Call,
+}
+
+/// What has come of a request for a service's own route so far.
+enum Passed {
+    Answered(Result<Response, Problem>),
+    OnItsWay(Call),
 }
 
 /// What is kept of a request until its answer is there.
@@ -90,10 +96,10 @@ impl Entry {
     pub(crate) fn answer(
         &self,
         visitor: Visitor,
-        request: Request,
+        mut request: Request,
         own: Option<Range<usize>>,
     ) -> Answering {
-        let asked = Asked::new(&self.control, &request);
+        let asked = Asked::new(&self.control, &mut request, own.is_some());
         let (guard, is_for_browsers) = (&self.control.guard, visitor.gate.is_for_browsers());
         let checked = guard.check(&asked.method, &asked.uri, request.headers(), is_for_browsers);
         match (checked, own) {
@@ -127,9 +133,9 @@ impl Future for Answering {
 
 impl Passing {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response> {
-        let Self { asked, name, routed, answering } = self;
+        let Self { asked, name, routed, call } = self;
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            let outcome = ready!(answering.as_mut().poll(cx));
+            let outcome = ready!(Pin::new(call).poll(cx));
             Poll::Ready(passage::answered(&asked.control, &asked.uri.path()[name.clone()], outcome))
         }));
         let Ok(polled) = polled else {
@@ -143,9 +149,14 @@ impl Passing {
 // === impl Asked ===
 
 impl Asked {
-    fn new(control: &Arc<Control>, request: &Request) -> Self {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        Self { control: Arc::clone(control), method, uri, began: Instant::now() }
+    /// Begins with a request; what is a service's own gets an address of its own later.
+    fn new(control: &Arc<Control>, request: &mut Request, is_own: bool) -> Self {
+        let uri = match is_own {
+            true => std::mem::take(request.uri_mut()),
+            false => request.uri().clone(),
+        };
+        let (control, method) = (Arc::clone(control), request.method().clone());
+        Self { control, method, uri, began: Instant::now() }
     }
 
     /// Answers through the router.
@@ -160,34 +171,43 @@ impl Asked {
     }
 
     /// Begins to answer as the service does whose name stands there.
-    fn pass(self, visitor: Visitor, mut request: Request, name: Range<usize>) -> Answering {
-        let admitted = AssertUnwindSafe(|| self.admit(visitor, &mut request, &name));
-        let answer = match catch_unwind(admitted) {
-            Ok((routed, Ok(mounted))) => {
-                let answering = Box::pin(mounted.call(request));
-                let routed = Some(routed);
-                return Answering::Services(Passing { asked: self, name, routed, answering });
+    fn pass(self, visitor: Visitor, request: Request, name: Range<usize>) -> Answering {
+        let mut routed = None;
+        let passed = AssertUnwindSafe(|| self.begin(visitor, request, &name, &mut routed));
+        let answer = match catch_unwind(passed) {
+            Ok(Passed::OnItsWay(call)) => {
+                return Answering::Services(Passing { asked: self, name, routed, call });
             }
-            Ok((routed, Err(problem))) => self.of_service(Err(problem), Some(routed)),
+            Ok(Passed::Answered(result)) => self.of_service(result, routed),
             Err(_) => Answer::own(self.panicked()),
         };
         Answering::Answered(Some(self.answered(answer)))
     }
 
-    fn admit(
+    /// Lets a request through to its service; most have their answer at once.
+    fn begin(
         &self,
         visitor: Visitor,
-        request: &mut Request,
+        mut request: Request,
         name: &Range<usize>,
-    ) -> (Routed, Result<Arc<Mounted>, Problem>) {
+        routed: &mut Option<Routed>,
+    ) -> Passed {
         let control = self.control.as_ref();
         let (own, name) = (name.end, &self.uri.path()[name.clone()]);
         let mounted = control.manager.mounted(name);
-        let routed = Routed::service(&control.traffic, name, mounted.is_some());
-        let caller = visitor.caller(control, request.headers());
-        let admitted =
-            caller.and_then(|caller| passage::admit(control, name, mounted, own, request, &caller));
-        (routed, admitted)
+        *routed = Some(Routed::service(&control.traffic, name, mounted.is_some()));
+        let admitted = visitor.caller(control, request.headers()).and_then(|caller| {
+            *request.uri_mut() = passage::inner_uri(&self.uri, own);
+            passage::admit(control, name, mounted, &mut request, &caller)
+        });
+        let mut call = match admitted {
+            Ok(mounted) => mounted.call(request),
+            Err(problem) => return Passed::Answered(Err(problem)),
+        };
+        match call.take() {
+            Some(outcome) => Passed::Answered(passage::answered(control, name, outcome)),
+            None => Passed::OnItsWay(call),
+        }
     }
 
     /// What came of a request for a service's own route.

@@ -154,12 +154,22 @@ fn is_port(digits: &[u8]) -> bool {
 
 /// Whether this is an IPv4 address as it is usually written.
 fn is_ipv4(text: &[u8]) -> bool {
-    let is_octet = |digits: &[u8]| {
-        let is_short = digits.len() == 1 || (digits.len() <= 3 && !digits.starts_with(b"0"));
-        is_short && number(digits).is_some_and(|octet| octet <= 255)
-    };
-    let mut parts = text.split(|byte| *byte == b'.');
-    (0..4).all(|_| parts.next().is_some_and(is_octet)) && parts.next().is_none()
+    let (mut dots, mut octet) = (0, None);
+    for byte in text {
+        octet = match (*byte, octet) {
+            (digit @ b'0'..=b'9', None) => Some(u32::from(digit - b'0')),
+            // A zero in front may mean another base.
+            (b'0'..=b'9', Some(0)) => return false,
+            (digit @ b'0'..=b'9', Some(octet)) => Some(octet * 10 + u32::from(digit - b'0')),
+            (b'.', Some(_)) => None,
+            _ => return false,
+        };
+        if octet.is_some_and(|octet| octet > 255) {
+            return false;
+        }
+        dots += u32::from(*byte == b'.');
+    }
+    dots == 3 && octet.is_some()
 }
 
 /// The number of at most five digits.

@@ -14,11 +14,9 @@ use processpype_runtime::RESERVED_VERBS;
 /// A target ends with the slice, or before a space.
 pub(crate) fn service(target: &[u8], prefix: &str) -> Option<Range<usize>> {
     let below = target.strip_prefix(prefix.as_bytes())?.strip_prefix(b"/services/")?;
-    let in_name = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-    let end = below.iter().position(|byte| !in_name(byte)).filter(|end| *end > 0)?;
+    let end = below.iter().position(|byte| !is(*byte, IN_NAME)).filter(|end| *end > 0)?;
     let rest = below[end..].strip_prefix(b"/")?;
-    let ends = |byte: &u8| matches!(byte, b'/' | b'%' | b'?' | b' ');
-    let first = rest.iter().position(ends).unwrap_or(rest.len());
+    let first = rest.iter().position(|byte| is(*byte, ENDS)).unwrap_or(rest.len());
     // A letter may be written as `%73`: whether the word is kept is the router's to say.
     let is_written_odd = rest.get(first) == Some(&b'%');
     let first = &rest[..first];
@@ -29,9 +27,35 @@ pub(crate) fn service(target: &[u8], prefix: &str) -> Option<Range<usize>> {
 
 /// Returns whether what begins with these bytes is a request for a service's own route.
 pub(crate) fn is_asked(bytes: &[u8], prefix: &str) -> bool {
-    let Some(method) = bytes.iter().position(|byte| *byte == b' ') else { return false };
+    let is_space = |byte: &u8| *byte == b' ';
+    let Some(method) = bytes.iter().position(is_space) else { return false };
     let target = &bytes[method + 1..];
-    service(target, prefix).is_some_and(|name| target[name.end..].contains(&b' '))
+    service(target, prefix).is_some_and(|name| target[name.end..].iter().any(is_space))
+}
+
+/// It may stand in a service's name.
+const IN_NAME: u8 = 1;
+
+/// It ends the first word of a path.
+const ENDS: u8 = 2;
+
+/// What each byte is.
+const BYTES: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut byte = 0;
+    while byte < bytes.len() {
+        bytes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => IN_NAME,
+            b'/' | b'%' | b'?' | b' ' => ENDS,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    bytes
+};
+
+fn is(byte: u8, what: u8) -> bool {
+    BYTES[usize::from(byte)] == what
 }
 
 #[cfg(test)]

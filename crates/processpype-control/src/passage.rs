@@ -46,11 +46,12 @@ pub(crate) async fn pass(
     let mounted = control.manager.mounted(name);
     let path = request.uri().path();
     let own = path.len() - below_service(path, control.prefix()).unwrap_or("").len();
-    let mounted = admit(control, name, mounted, own, &mut request, caller)?;
+    *request.uri_mut() = inner_uri(request.uri(), own);
+    let mounted = admit(control, name, mounted, &mut request, caller)?;
     answered(control, name, mounted.call(request).await)
 }
 
-/// Lets a request through to its service, or says why not; the service's own path begins at `own`.
+/// Lets a request through to its service, or says why not; its address is the service's already.
 ///
 /// The request becomes what the service sees. It is changed in place: it is large, and would be
 /// copied at each step of the way.
@@ -58,7 +59,6 @@ pub(crate) fn admit(
     control: &Control,
     name: &str,
     mounted: Option<Result<Arc<Mounted>, Unavailable>>,
-    own: usize,
     request: &mut Request,
     caller: &Caller,
 ) -> Result<Arc<Mounted>, Problem> {
@@ -85,7 +85,7 @@ pub(crate) fn admit(
         Some(Err(unavailable)) => return Err(away(control, name, Some(&unavailable))),
         None => return Err(away(control, name, None)),
     };
-    to_inner(request, own, &control.settings.limits)?;
+    to_inner(request, &control.settings.limits)?;
     Ok(mounted)
 }
 
@@ -118,8 +118,7 @@ fn away(control: &Control, name: &str, unavailable: Option<&Unavailable>) -> Pro
 }
 
 /// Makes the request as the service sees it.
-fn to_inner(request: &mut Request, own: usize, limits: &Limits) -> Result<(), Problem> {
-    *request.uri_mut() = inner_uri(request.uri(), own);
+fn to_inner(request: &mut Request, limits: &Limits) -> Result<(), Problem> {
     // What the outer router knows about its own paths would confuse the service's.
     request.extensions_mut().clear();
     if request.body().is_end_stream() {
@@ -131,8 +130,9 @@ fn to_inner(request: &mut Request, own: usize, limits: &Limits) -> Result<(), Pr
     Ok(())
 }
 
-/// Cuts off what comes before the service's own path; what is left is not decoded.
-fn inner_uri(uri: &Uri, own: usize) -> Uri {
+/// Cuts off what comes before the service's own path, which begins at `own`; what is left is not
+/// decoded.
+pub(crate) fn inner_uri(uri: &Uri, own: usize) -> Uri {
     let target = uri.path_and_query().and_then(|target| target.as_str().get(own..)).unwrap_or("");
     let parsed = match target.starts_with('/') {
         true => PathAndQuery::from_str(target),

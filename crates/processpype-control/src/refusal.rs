@@ -53,6 +53,7 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
             .operation(operation.0)
             .help("choose a new `Idempotency-Key` for a new request"),
         CommandError::NoLog => logs::unavailable(),
+        CommandError::Panicked => reply::internal("checking the configuration panicked"),
         CommandError::RolledBack { message, is_back, .. } => {
             let how = match is_back {
                 true => "goes on with its old configuration",

@@ -44,6 +44,13 @@ static OWN_SAFETY: [(HeaderName, HeaderValue); 4] = [
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
+/// How many headers an answer of the framework has room for at once: its type, its tag, its place,
+/// those of safety, and hyper's date.
+const HEADERS: usize = 12;
+
+/// Where the text of an answer begins to grow, in bytes: most statuses are not longer.
+const TEXT: usize = 1024;
+
 /// Marks an answer that a service gave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FromService;
@@ -128,7 +135,10 @@ pub(crate) fn options(methods: &str) -> Response {
 pub(crate) fn secure(headers: &mut HeaderMap, is_services: bool) {
     let own: &[_] = if is_services { &[] } else { &OWN_SAFETY };
     for (name, value) in SAFETY.iter().chain(own) {
-        headers.entry(name).or_insert_with(|| value.clone());
+        // There are few: looking at each is cheaper than looking one up.
+        if !headers.keys().any(|known| known == name) {
+            headers.insert(name, value.clone());
+        }
     }
 }
 
@@ -141,13 +151,19 @@ fn empty(status: StatusCode) -> Response {
 fn with_type(status: StatusCode, media: HeaderValue, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    // Else it would be made small, and made again for the headers of safety.
+    *response.headers_mut() = HeaderMap::with_capacity(HEADERS);
     response.headers_mut().insert(CONTENT_TYPE, media);
     response
 }
 
 /// Wire types always serialise; a failure would be a bug, and is told as one.
 fn to_bytes<T: Serialize>(value: &T) -> Bytes {
-    serde_json::to_vec(value).map_or_else(|error| unserialised(&error), Bytes::from)
+    let mut text = Vec::with_capacity(TEXT);
+    match serde_json::to_writer(&mut text, value) {
+        Ok(()) => text.into(),
+        Err(error) => unserialised(&error),
+    }
 }
 
 fn unserialised(error: &serde_json::Error) -> Bytes {
@@ -196,4 +212,26 @@ impl Rendered {
 pub(crate) fn internal(what: &str) -> Problem {
     tracing::error!("{what}");
     Problem::new(Code::Internal, "this is a bug; the log has the details")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_says_of_its_safety_stays() {
+        let own = [HeaderValue::from_static("cross-origin"), HeaderValue::from_static("again")];
+        let mut headers = HeaderMap::new();
+        for value in &own {
+            headers.append(CROSS_ORIGIN_RESOURCE_POLICY, value.clone());
+        }
+        secure(&mut headers, true);
+        let said: Vec<_> = headers.get_all(CROSS_ORIGIN_RESOURCE_POLICY).iter().cloned().collect();
+        assert_eq!(said, own);
+        assert_eq!(headers.get(X_CONTENT_TYPE_OPTIONS), Some(&SAFETY[0].1));
+        assert_eq!(headers.len(), 3);
+        secure(&mut headers, false);
+        assert!(OWN_SAFETY.iter().all(|(name, value)| headers.get(name) == Some(value)));
+        assert_eq!(headers.len(), 3 + OWN_SAFETY.len());
+    }
 }

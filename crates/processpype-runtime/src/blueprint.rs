@@ -283,11 +283,11 @@ impl Options {
 impl Assembly {
     /// Checks every instance's configuration and collects the secret values in it.
     ///
+    /// Sections of disabled services are not resolved, so their secrets need not exist.
+    ///
     /// # Errors
     ///
     /// Returns every problem of every section in one report.
-    ///
-    /// Sections of disabled services are not resolved, so their secrets need not exist.
     pub fn check_config(&mut self) -> Result<Vec<String>, Report> {
         let mut secrets = Vec::new();
         let mut report: Option<Report> = None;
@@ -304,12 +304,12 @@ impl Assembly {
 
     /// Checks everything that can be known before anything runs.
     ///
+    /// It does not look at configuration; that is [`Assembly::check_config`].
+    ///
     /// # Errors
     ///
     /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
     /// path, duplicate names.
-    ///
-    /// It does not look at configuration; that is [`Assembly::check_config`].
     pub fn check(mut self) -> Result<Blueprint, PlanError> {
         self.specs.sort_by(|a, b| a.name.cmp(&b.name));
         share_options(&mut self.specs);

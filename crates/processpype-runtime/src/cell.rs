@@ -321,11 +321,11 @@ impl Cell {
 
     /// Waits until `f` gives a value; asks again after every change.
     ///
+    /// Used by everything that waits for a service: ready, a state, a generation.
+    ///
     /// # Cancel safety
     ///
     /// Nothing is lost if the future is dropped.
-    ///
-    /// Used by everything that waits for a service: ready, a state, a generation.
     pub(crate) fn wait_for<T>(
         &self,
         mut f: impl FnMut(&Self) -> Option<T>,

@@ -83,12 +83,12 @@ impl Context {
     /// A child that blocks its thread belongs into [`spawn_blocking`](Self::spawn_blocking); one
     /// that nothing may wait for belongs into `tokio::spawn`, and is then nobody's.
     ///
+    /// Returns whether the child was taken.
+    ///
     /// # Panics
     ///
     /// Never, not even outside a runtime: children run on the services' runtime. With more than
     /// [`CHILDREN_MAX`](crate::CHILDREN_MAX) children the generation ends as `child-failed`.
-    ///
-    /// Returns whether the child was taken.
     pub fn spawn<F>(&self, name: &str, future: F) -> bool
     where
         F: Future + Send + 'static,
@@ -236,11 +236,17 @@ impl<E: Into<Error> + Send + 'static> ChildOutput for std::result::Result<(), E>
 mod tests {
     use std::panic::resume_unwind;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::*;
 
-    /// How often the two ends meet, each time with another delay for one of them.
-    const MEETINGS: usize = 1_000;
+    /// For how long the two ends meet again and again: some 10,000 times on a quiet machine.
+    const MEETINGS: Duration = Duration::from_secs(1);
+
+    /// How much later one of them may come.
+    const DELAY_MAX: usize = 500;
 
     /// Panics when it is dropped, without a hook that prints something.
     struct Sore;
@@ -267,32 +273,40 @@ mod tests {
         assert!(cx.life.take_child_failure().is_some(), "nobody saw it");
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    /// Waits without giving up the thread, and now and then does: there may be one for both.
+    fn wait(is_over: impl Fn() -> bool) {
+        for turn in 1.. {
+            if is_over() {
+                return;
+            }
+            match turn % 1000 {
+                0 => std::thread::yield_now(),
+                _ => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_panic_that_meets_the_drop_of_its_child_is_seen() {
         let cx = Context::detached("sore");
         let meeting = Arc::new(AtomicUsize::new(0));
-        for round in 0..MEETINGS {
+        let until = Instant::now() + MEETINGS;
+        for round in (0..).take_while(|_| Instant::now() < until) {
             let there = Arc::clone(&meeting);
             let child = cx.spawn_blocking("sore", move || {
                 there.store(2 * round + 1, SeqCst);
-                while there.load(SeqCst) != 2 * round + 2 {
-                    std::hint::spin_loop();
-                }
+                wait(|| there.load(SeqCst) == 2 * round + 2);
                 // No hook is called, and nothing printed.
                 resume_unwind(Box::new("met"))
             });
-            while meeting.load(SeqCst) != 2 * round + 1 {
-                tokio::task::yield_now().await;
-            }
+            wait(|| meeting.load(SeqCst) == 2 * round + 1);
             meeting.store(2 * round + 2, SeqCst);
-            for _ in 0..round % 1000 {
+            for _ in 0..round % DELAY_MAX {
                 std::hint::spin_loop();
             }
             let child: BlockingChild<()> = child;
             drop(child);
-            while cx.life.has_children() {
-                tokio::task::yield_now().await;
-            }
+            wait(|| !cx.life.has_children());
             assert!(cx.life.take_child_failure().is_some(), "nobody saw it in round {round}");
         }
     }

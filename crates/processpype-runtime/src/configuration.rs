@@ -212,6 +212,7 @@ pub struct Refused {
 /// # Ok::<(), processpype_config::Report>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum ConfigChange {
     /// This takes the place of all that came over the API before.
     Put(Layer),

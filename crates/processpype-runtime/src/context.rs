@@ -87,10 +87,6 @@ impl Context {
     /// Makes a context that belongs to no application, for a unit test of a service: it is never
     /// asked to stop, and what the service says about itself goes nowhere.
     ///
-    /// # Panics
-    ///
-    /// Panics outside a tokio runtime, or if `name` is no valid service name.
-    ///
     /// ```
     /// use processpype_runtime::Context;
     ///
@@ -101,6 +97,10 @@ impl Context {
     /// assert!(!cx.is_stopping());
     /// # }
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime, or if `name` is no valid service name.
     #[must_use]
     pub fn detached(name: &str) -> Self {
         Self::watched(name, Watched::default())

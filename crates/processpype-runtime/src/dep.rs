@@ -190,11 +190,6 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
 
     /// Returns the provider's current instance.
     ///
-    /// # Errors
-    ///
-    /// Returns [`Unavailable`] before the provider has started and from the moment its stop begins.
-    /// Passed on with `?` from a hook, it makes the exit one of kind `dependency`.
-    ///
     /// It never waits for the provider, and takes no lock while that is there. A provider that runs
     /// but says `ready(false)` is there; ask [`wait`](Self::wait) where that matters.
     ///
@@ -212,6 +207,11 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// assert!(error.unavailable().is_some(), "the supervisor sees why it ended");
     /// # Ok::<(), processpype_runtime::Error>(())
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Unavailable`] before the provider has started and from the moment its stop begins.
+    /// Passed on with `?` from a hook, it makes the exit one of kind `dependency`.
     pub fn get(&self) -> Result<Ref<'_, S>, Unavailable> {
         match &self.source {
             Source::Fixed(instance) => Ok(Ref::new(Arc::clone(instance))),
@@ -232,14 +232,6 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// The wait has no bound of its own: put it in
     /// [`Context::until_stopped`](crate::Context::until_stopped) or in a timeout.
     ///
-    /// # Errors
-    ///
-    /// Returns [`Unavailable`] if the provider can never be there ([`Dep::unavailable`]).
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: ask again at any time.
-    ///
     /// ```
     /// use processpype_runtime::{Context, Dep, Result};
     ///
@@ -256,6 +248,14 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result { run(&Dep::of(Queue), &Context::detached("worker")).await }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Unavailable`] if the provider can never be there ([`Dep::unavailable`]).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
     pub async fn wait(&self) -> Result<Ref<'_, S>, Unavailable> {
         if let Source::Bound { cell, .. } = &self.source {
             let there = |cell: &Cell| {
@@ -268,13 +268,13 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
 
     /// Waits for a generation of the provider other than `seen`, and returns it.
     ///
-    /// # Cancel safety
-    ///
-    /// Safe: ask again at any time.
-    ///
     /// For caches of what the provider said: take the generation first, then fill the cache, then
     /// wait for a change of that generation. A generation counts from its beginning, not from
     /// ready; follow with [`wait`](Self::wait). With a fixed instance it never resolves.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: ask again at any time.
     pub async fn changed(&self, seen: Generation) -> Generation {
         match &self.source {
             Source::Bound { cell, .. } => {

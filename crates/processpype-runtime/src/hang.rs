@@ -96,12 +96,12 @@ pub(crate) struct Poll {
 impl HangLimit {
     /// Makes a limit.
     ///
+    /// Which time is right is the service's to know: some times its longest honest pause. What is
+    /// too short calls the healthy hung.
+    ///
     /// # Errors
     ///
     /// Returns an error if `after` is not between [`HANG_LIMIT_MIN`] and [`HANG_LIMIT_MAX`].
-    ///
-    /// Which time is right is the service's to know: some times its longest honest pause. What is
-    /// too short calls the healthy hung.
     pub fn new(after: Duration, then: OnHang) -> Result<Self, InvalidHangLimit> {
         if (HANG_LIMIT_MIN..=HANG_LIMIT_MAX).contains(&after) {
             Ok(Self { after, then })

@@ -205,12 +205,12 @@ impl Subscription {
     /// A reader that is too slow finds [`EventPage::lost`] above 0 and goes on with the oldest
     /// event held.
     ///
+    /// The future never resolves once the application has closed and every event was returned; put
+    /// it in a `select!` with whatever ends the reader.
+    ///
     /// # Cancel safety
     ///
     /// Nothing is lost if the future is dropped.
-    ///
-    /// The future never resolves once the application has closed and every event was returned; put
-    /// it in a `select!` with whatever ends the reader.
     pub async fn next(&mut self, limit: usize) -> EventPage {
         let (journal, after) = (&*self.journal, self.after);
         let page = || Some(journal.page(after, limit.max(1))).filter(|it| !it.events.is_empty());

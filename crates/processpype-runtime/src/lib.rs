@@ -119,7 +119,7 @@ pub use crate::problem::{PlanCode, PlanError, PlanProblem};
 pub use crate::reconfigure::{NewConfig, Reconfigured};
 pub use crate::recording::{Recording, Reporter};
 pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};
-pub use crate::routes::{Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
+pub use crate::routes::{Call, Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
 pub use crate::scrub::Scrub;
 pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};

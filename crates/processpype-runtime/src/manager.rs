@@ -211,6 +211,11 @@ impl Manager {
     /// Starts a service and waits until it runs. What it needs and was never started is started
     /// too.
     ///
+    /// A service that runs already is left alone: [`Done::changed`] is false. One that waits for a
+    /// provider keeps this waiting; put it in a timeout, or use [`command`](Self::command). A
+    /// provider that an operator stopped is not started behind their back
+    /// ([`CommandError::ProviderStopped`]).
+    ///
     /// # Errors
     ///
     /// Says why it does not run.
@@ -218,17 +223,16 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Dropping the future does not cancel the start.
-    ///
-    /// A service that runs already is left alone: [`Done::changed`] is false. One that waits for a
-    /// provider keeps this waiting; put it in a timeout, or use [`command`](Self::command). A
-    /// provider that an operator stopped is not started behind their back
-    /// ([`CommandError::ProviderStopped`]).
     pub async fn start(&self, name: &str) -> Result<Done, CommandError> {
         let verb = Verb::Start { with_dependencies: false, force: false };
         self.command(name, verb, Request::by("code")).await?.outcome().await
     }
 
     /// Stops a service and waits until it is gone. Services that need it go on.
+    ///
+    /// It wins over everything: over a start under way, over policy, over an error, whose state it
+    /// clears while `last_error` stays. The services that still need it are in [`Done::affected`];
+    /// to stop those first, give the command `Verb::Stop { cascade: true }`.
     ///
     /// # Errors
     ///
@@ -237,16 +241,15 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Dropping the future does not cancel the stop.
-    ///
-    /// It wins over everything: over a start under way, over policy, over an error, whose state it
-    /// clears while `last_error` stays. The services that still need it are in [`Done::affected`];
-    /// to stop those first, give the command `Verb::Stop { cascade: true }`.
     pub async fn stop(&self, name: &str) -> Result<Done, CommandError> {
         let verb = Verb::Stop { cascade: false };
         self.command(name, verb, Request::by("code")).await?.outcome().await
     }
 
     /// Stops a service, if it runs, and starts a new generation of it.
+    ///
+    /// Services that need it follow their edge policy. To restart those too, in order, give the
+    /// command `Verb::Restart { with_dependents: true }`.
     ///
     /// # Errors
     ///
@@ -255,15 +258,16 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Dropping the future does not cancel the restart.
-    ///
-    /// Services that need it follow their edge policy. To restart those too, in order, give the
-    /// command `Verb::Restart { with_dependents: true }`.
     pub async fn restart(&self, name: &str) -> Result<Done, CommandError> {
         let verb = Verb::Restart { with_dependents: false };
         self.command(name, verb, Request::by("code")).await?.outcome().await
     }
 
     /// Gives a command and returns once it is accepted.
+    ///
+    /// Whoever gives the same command twice gets two operations; the later command on a service
+    /// takes the place of an earlier one that has not ended, which then ends as
+    /// [`CommandError::Superseded`].
     ///
     /// # Errors
     ///
@@ -274,10 +278,6 @@ impl Manager {
     /// # Cancel safety
     ///
     /// A command whose future is dropped may or may not have been accepted.
-    ///
-    /// Whoever gives the same command twice gets two operations; the later command on a service
-    /// takes the place of an earlier one that has not ended, which then ends as
-    /// [`CommandError::Superseded`].
     pub async fn command(
         &self,
         name: &str,
@@ -374,11 +374,11 @@ impl Manager {
     /// has no bound of its own: put it in a timeout. Returns false, at once, if there is no such
     /// service, or as soon as there is none any more.
     ///
+    /// In tests use `TestApp::wait`, which has a bound.
+    ///
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
-    ///
-    /// In tests use `TestApp::wait`, which has a bound.
     pub async fn reached(&self, name: &str, state: ServiceState) -> bool {
         let Some(cell) = self.cell(name) else { return false };
         let reached = |cell: &Cell| {
@@ -390,12 +390,12 @@ impl Manager {
 
     /// Waits until the application is settled or closing.
     ///
+    /// Settled means that every service that should start has started, failed, or waits for one
+    /// that is not there. It does not mean that all is well.
+    ///
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
-    ///
-    /// Settled means that every service that should start has started, failed, or waits for one
-    /// that is not there. It does not mean that all is well.
     pub async fn settled(&self) {
         let done = |_: &_| (self.is_settled() || self.is_closing()).then_some(());
         self.shared.changed.until(done).await;
@@ -403,12 +403,12 @@ impl Manager {
 
     /// Waits until the version is not `seen` any more, and returns it.
     ///
+    /// The pattern for a view: read the version, render, wait for a change of that version, render
+    /// again. Changes that come while rendering are not missed, and many of them are one.
+    ///
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
-    ///
-    /// The pattern for a view: read the version, render, wait for a change of that version, render
-    /// again. Changes that come while rendering are not missed, and many of them are one.
     pub async fn changed(&self, seen: u64) -> u64 {
         let other = |_: &_| Some(self.version()).filter(|now| *now != seen);
         self.shared.changed.until(other).await

@@ -38,6 +38,7 @@ pub const WAITERS_MAX: usize = 64;
 /// assert_eq!(request.reason.as_deref(), Some("rotating the certificate"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Request {
     /// Who; from the credential, never from the request's body.
     pub actor: Arc<str>,
@@ -84,7 +85,7 @@ pub struct Done {
 /// Why a command had no effect.
 ///
 /// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused`, 501 for
-/// `NoLog`, 503 for `Failed`, `Busy` and `Closing`, 409 for the rest.
+/// `NoLog`, 500 for `Panicked`, 503 for `Failed`, `Busy` and `Closing`, 409 for the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -130,6 +131,8 @@ pub enum CommandError {
         /// The public text.
         message: String,
     },
+    /// What checks configuration panicked: a bug, and nothing has changed.
+    Panicked,
     /// The log is not the application's: it is part of a program that decides what is logged.
     NoLog,
     /// The service did not take the new configuration over, or did not start with it: the old one
@@ -405,7 +408,9 @@ impl CommandError {
         match self {
             Self::Superseded | Self::Closing => OperationState::Superseded,
             Self::Cancelled => OperationState::Cancelled,
-            Self::Failed { .. } | Self::RolledBack { .. } => OperationState::Failed,
+            Self::Failed { .. } | Self::RolledBack { .. } | Self::Panicked => {
+                OperationState::Failed
+            }
             Self::Unknown { .. }
             | Self::Disabled
             | Self::Orphaned
@@ -447,6 +452,7 @@ impl std::fmt::Display for CommandError {
                 write!(f, "the key belongs to another request, operation {}", operation.0)
             }
             Self::Failed { message, .. } => f.write_str(message),
+            Self::Panicked => f.write_str("checking the configuration panicked"),
             Self::NoLog => f.write_str(
                 "the application is part of a larger program, which decides what is logged",
             ),

@@ -107,6 +107,38 @@ impl<F: Future + Unpin> Contained<F> {
         Self(Some(future))
     }
 
+    /// Makes a future and polls it, both contained.
+    pub(crate) fn begin(
+        make: impl FnOnce() -> F,
+        cx: &mut Context<'_>,
+    ) -> (Self, Poll<Result<F::Output, Panicked>>) {
+        let mut contained = Self(None);
+        let place = &mut contained.0;
+        let outcome = contain(|| Pin::new(place.insert(make())).poll(cx));
+        let outcome = contained.ended(outcome);
+        (contained, outcome)
+    }
+
+    /// Drops the future if it is over.
+    fn ended(
+        &mut self,
+        outcome: Result<Poll<F::Output>, Panicked>,
+    ) -> Poll<Result<F::Output, Panicked>> {
+        let outcome = match outcome {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(panicked) => Err(panicked),
+        };
+        // The first panic counts.
+        Poll::Ready(match (outcome, self.drop_future()) {
+            (Ok(value), Err(panicked)) => {
+                drop_contained(value);
+                Err(panicked)
+            }
+            (outcome, _) => outcome,
+        })
+    }
+
     /// Drops the future before its end, and returns the panic that this caused.
     pub(crate) fn cut(mut self) -> Option<Panicked> {
         self.drop_future().err()
@@ -123,19 +155,8 @@ impl<F: Future + Unpin> Future for Contained<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(future) = &mut self.0 else { return Poll::Pending };
-        let outcome = match contain(|| Pin::new(future).poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(value)) => Ok(value),
-            Err(panicked) => Err(panicked),
-        };
-        // The first panic counts.
-        Poll::Ready(match (outcome, self.drop_future()) {
-            (Ok(value), Err(panicked)) => {
-                drop_contained(value);
-                Err(panicked)
-            }
-            (outcome, _) => outcome,
-        })
+        let outcome = contain(|| Pin::new(future).poll(cx));
+        self.ended(outcome)
     }
 }
 

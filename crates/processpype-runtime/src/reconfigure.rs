@@ -31,6 +31,7 @@ use crate::vitals::Stage;
 /// What a running service made of a new configuration; see
 /// [`Service::reconfigure`](crate::Service::reconfigure).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reconfigured {
     /// It works by the new configuration from now on.
     Applied,

@@ -13,35 +13,28 @@
 //!
 //! 1. The control plane finds the service's cell and in it what is mounted, or answers 503.
 //! 2. [`Mounted::call`] takes a guard of the generation; after the stop has begun there is none.
-//! 3. The handler runs on the services' runtime, in the generation's span: where it is, if whoever
-//!    calls is there already, else as a task. Its client's going drops it; `run` being told to end
-//!    cuts it.
+//! 3. The handler runs on the services' runtime, in the generation's span: within the call, if
+//!    whoever calls is there already, else as a task. If it cannot answer at once, its client's
+//!    going drops it, and `run` being told to end cuts it.
 //! 4. The body is looked at in the same place. The guard moves into it and lives until that has
 //!    been sent, unless all of it is in memory already.
 
 mod body;
+mod call;
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::Request;
 use axum::routing::post;
 use processpype_core::{ErrorKind, Role};
-use tokio::runtime::Handle;
-use tower::ServiceExt as _;
-use tower::util::Oneshot;
 
+pub use self::call::Call;
 use crate::failure::Failure;
-use crate::host::Host;
-use crate::life::{Guard, Life, Phase};
-use crate::message::Message;
-use crate::panic::{Contained, Panicked, contain, contained, drop_contained};
-use crate::vitals::Seen;
+use crate::life::Life;
+use crate::panic::{contain, drop_contained};
 
 /// What the framework itself answers below `/services/{name}/`, by `POST`.
 pub const RESERVED_VERBS: [&str; 5] =
@@ -104,12 +97,6 @@ struct Served {
     life: Arc<Life>,
     span: tracing::Span,
 }
-
-/// A handler on its way. In a box of its own: what is around it is moved, and kept on both ways.
-type Handler = Contained<Pin<Box<Oneshot<Router, Request<Body>>>>>;
-
-/// What a handler has answered.
-type Answer = Result<Response<Body>, RequestError>;
 
 /// Why a request did not get an answer from the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,116 +243,20 @@ impl Mounted {
 
     /// Passes one request, its path relative to the service, through the service's routes.
     ///
-    /// The request counts as one of the generation's from the call on, not from the first poll.
+    /// The request counts as one of the generation's from here on. Its handler is begun before this
+    /// returns: in place, if this is the services' runtime, else as a task there. So a request that
+    /// has been called for is seen by its service, even if its client goes in the same moment.
     ///
     /// # Errors
     ///
-    /// Says why there is no answer.
+    /// The [`Call`] says why there is no answer.
     ///
-    /// # Cancel safety
+    /// # Panics
     ///
-    /// Dropping the future, because the client has gone, drops the handler's.
-    pub fn call(
-        self: Arc<Self>,
-        request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Body>, RequestError>> + Send + 'static {
-        let begun = self.begin(request);
-        async move {
-            let (answer, guard) = begun?;
-            let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
-            match is_here(served.life.services()) {
-                true => served.watch(answer, guard).await,
-                false => Arc::clone(&self).watch_there(answer, guard).await,
-            }
-        }
+    /// Never because of the service: what its handler does is contained.
+    pub fn call(self: Arc<Self>, request: Request<Body>) -> Call {
+        Call::begin(self, request)
     }
-
-    /// Makes the handler's future, and counts the request.
-    fn begin(&self, request: Request<Body>) -> Result<(Handler, Guard), RequestError> {
-        let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
-        // The guard comes first: the generation waits for whoever holds its router.
-        let guard = served.life.track_request().map_err(|_| RequestError::Stopping)?;
-        let router = served.router.load().as_deref().cloned().ok_or(RequestError::Stopping)?;
-        Ok((contained(router.oneshot(request)), guard))
-    }
-
-    /// As [`Served::watch`], on the services' runtime: the handler is dropped there, too.
-    async fn watch_there(self: Arc<Self>, answer: Handler, guard: Guard) -> Answer {
-        let host = Host::new(guard.life().services().clone());
-        let carried = async move {
-            let served = self.served.as_ref().ok_or(RequestError::NoRoutes)?;
-            served.watch(answer, guard).await
-        };
-        host.carry(carried).await.unwrap_or(Err(RequestError::Ended))
-    }
-}
-
-// === impl Served ===
-
-impl Served {
-    /// Polls a handler as part of the generation, and in its span, and looks at the body that it
-    /// made.
-    async fn watch(&self, answer: Handler, guard: Guard) -> Answer {
-        let answer = Seen::other(&self.life, "a handler", None, answer);
-        let mut within = Within { span: &self.span, future: Some(answer) };
-        let mut cut = pin!(self.life.reached(Phase::Stopping));
-        let outcome = poll_fn(|cx| match within.poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending => cut.as_mut().poll(cx).map(|()| None),
-        });
-        match outcome.await.ok_or(RequestError::Ended)? {
-            Ok(Ok(response)) => match body::guarded(response, guard, &self.span) {
-                Ok(response) => Ok(response),
-                Err((panicked, _guard)) => Err(self.panicked("a body", &panicked).await),
-            },
-            Ok(Err(never)) => match never {},
-            // The guard lives until it is told.
-            Err(panicked) => Err(self.panicked("a handler", &panicked).await),
-        }
-    }
-
-    /// Tells that a handler, or its body, has panicked before there was an answer.
-    async fn panicked(&self, what: &str, panicked: &Panicked) -> RequestError {
-        tell_panic(&self.life, what, panicked);
-        // On one thread the event comes before the answer.
-        tokio::task::yield_now().await;
-        RequestError::Panicked
-    }
-}
-
-/// Tells the supervisor that a handler, or the body that it made, has panicked.
-fn tell_panic(life: &Life, what: &str, panicked: &Panicked) {
-    let failure = Failure::from_panic(what, panicked);
-    life.report(Message::HandlerPanic(life.cell_id(), life.generation, failure));
-}
-
-/// A future that is polled and dropped in a span which somebody else keeps.
-struct Within<'a, F> {
-    span: &'a tracing::Span,
-    future: Option<F>,
-}
-
-impl<F: Future + Unpin> Within<'_, F> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(future) = &mut self.future else { return Poll::Pending };
-        let _entered = self.span.enter();
-        let output = ready!(Pin::new(future).poll(cx));
-        self.future = None;
-        Poll::Ready(output)
-    }
-}
-
-impl<F> Drop for Within<'_, F> {
-    fn drop(&mut self) {
-        if let Some(future) = self.future.take() {
-            let _entered = self.span.enter();
-            drop(future);
-        }
-    }
-}
-
-fn is_here(services: &Handle) -> bool {
-    Handle::try_current().is_ok_and(|here| here.id() == services.id())
 }
 
 // === impl RequestError ===

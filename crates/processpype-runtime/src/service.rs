@@ -78,15 +78,6 @@ use crate::routes::Routes;
 pub trait Service: Send + Sync + 'static {
     /// Prepares the service; it is not `running` before this returns.
     ///
-    /// # Errors
-    ///
-    /// An error ends the generation as `start-failed`.
-    ///
-    /// # Cancel safety
-    ///
-    /// The future is dropped when the service is asked to stop, or at `start_timeout`; `stop` still
-    /// runs.
-    ///
     /// For what must be there before anybody may use the service: a connection, a warm cache, a
     /// bound port. Long work that can be done later belongs into [`run`](Self::run), with
     /// [`cx.ready(false)`](Context::ready) until it is done.
@@ -113,6 +104,15 @@ pub trait Service: Send + Sync + 'static {
     /// assert_eq!(error.public_message(), Some("the store cannot be read"));
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error ends the generation as `start-failed`.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the service is asked to stop, or at `start_timeout`; `stop` still
+    /// runs.
     fn start(&self, cx: &Context) -> impl Future<Output = Result> + Send {
         let _ = cx;
         async { Ok(()) }
@@ -166,6 +166,13 @@ pub trait Service: Send + Sync + 'static {
 
     /// Takes over a new configuration while the service runs, or says that it cannot.
     ///
+    /// Called when the service's own section changes while it is running, beside `run`: over the
+    /// API, or because the file was loaded again. What comes has been checked against the
+    /// constructor's [`Config`](crate::Config); see [`NewConfig`] for an example. The next
+    /// generation's constructor gets the new configuration either way.
+    ///
+    /// The default asks for a restart.
+    ///
     /// # Errors
     ///
     /// An error refuses the new configuration: the service must go on by the old one, which is
@@ -176,13 +183,6 @@ pub trait Service: Send + Sync + 'static {
     /// The future is dropped when the service is asked to stop, when `run` ends, and at
     /// `start_timeout`. After a timeout or a panic the service is restarted with the old
     /// configuration.
-    ///
-    /// Called when the service's own section changes while it is running, beside `run`: over the
-    /// API, or because the file was loaded again. What comes has been checked against the
-    /// constructor's [`Config`](crate::Config); see [`NewConfig`] for an example. The next
-    /// generation's constructor gets the new configuration either way.
-    ///
-    /// The default asks for a restart.
     fn reconfigure(
         &self,
         cx: &Context,
@@ -226,11 +226,6 @@ pub trait Service: Send + Sync + 'static {
     /// remedy. It is for what a status cannot say at all times: a disk that fills up, a certificate
     /// that ends soon, a peer of another version.
     ///
-    /// # Cancel safety
-    ///
-    /// The future is dropped when the service is asked to stop, when `run` ends, and after
-    /// [`DIAGNOSE_TIME`](crate::DIAGNOSE_TIME).
-    ///
     /// It is called beside `run`, in the same task, and should change nothing. A panic in it is a
     /// finding, and the service goes on. At most [`FINDINGS_MAX`](crate::FINDINGS_MAX) are told.
     ///
@@ -258,6 +253,11 @@ pub trait Service: Send + Sync + 'static {
     /// ```
     ///
     /// The default finds nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the service is asked to stop, when `run` ends, and after
+    /// [`DIAGNOSE_TIME`](crate::DIAGNOSE_TIME).
     fn diagnose(&self, cx: &Context) -> impl Future<Output = Vec<Finding>> + Send {
         let _ = cx;
         async { Vec::new() }

@@ -328,24 +328,31 @@ fn polled<T>(life: &Life, shown: Option<&AtomicU64>, poll: impl FnOnce() -> T) -
     outcome
 }
 
+/// Polls something else of the generation once, by name; it can be seen meanwhile, as [`Seen`].
+pub(crate) fn seen<T>(life: &Arc<Life>, what: &str, poll: impl FnOnce() -> T) -> T {
+    let seat = Seat::take(life, what, None);
+    Seat::poll(seat.as_ref(), poll)
+}
+
 // === impl Seen ===
 
 impl<F> Seen<F> {
     /// Another future of the generation, by name; `child` is its number if it is one. Nothing is
     /// noted unless polls are watched or timed.
     pub(crate) fn other(life: &Arc<Life>, what: &str, child: Option<u64>, future: F) -> Self {
-        let Some(mut others) = life.vitals.others() else {
-            let seat = || Seat { life: Arc::clone(life), place: Place::Timed };
-            return Self { future, seat: life.vitals.watched().times.then(seat) };
-        };
-        let poll = Arc::new(AtomicU64::new(IDLE));
-        others.last += 1;
-        let id = others.last;
-        let other = Other { what: what.to_owned(), child, poll: Arc::clone(&poll) };
-        others.futures.insert(id, other);
-        drop(others);
-        let place = Place::Other(id, poll);
-        Self { future, seat: Some(Seat { life: Arc::clone(life), place }) }
+        Self { future, seat: Seat::take(life, what, child) }
+    }
+
+    /// The same for a future that `begin` makes and polls once.
+    pub(crate) fn begin<T>(
+        life: &Arc<Life>,
+        what: &str,
+        child: Option<u64>,
+        begin: impl FnOnce() -> (F, Polled<T>),
+    ) -> (Self, Polled<T>) {
+        let seat = Seat::take(life, what, child);
+        let (future, outcome) = Seat::poll(seat.as_ref(), begin);
+        (Self { future, seat }, outcome)
     }
 }
 
@@ -354,16 +361,38 @@ impl<F: Future + Unpin> Future for Seen<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<F::Output> {
         let this = self.get_mut();
-        let Some(seat) = &this.seat else { return Pin::new(&mut this.future).poll(cx) };
-        let shown = match &seat.place {
-            Place::Other(_, poll) => Some(&**poll),
-            Place::Timed => None,
-        };
-        polled(&seat.life, shown, || Pin::new(&mut this.future).poll(cx))
+        Seat::poll(this.seat.as_ref(), || Pin::new(&mut this.future).poll(cx))
     }
 }
 
 // === impl Seat ===
+
+impl Seat {
+    /// Takes one, if anybody watches or times polls.
+    fn take(life: &Arc<Life>, what: &str, child: Option<u64>) -> Option<Self> {
+        let Some(mut others) = life.vitals.others() else {
+            let seat = || Self { life: Arc::clone(life), place: Place::Timed };
+            return life.vitals.watched().times.then(seat);
+        };
+        let poll = Arc::new(AtomicU64::new(IDLE));
+        others.last += 1;
+        let id = others.last;
+        let other = Other { what: what.to_owned(), child, poll: Arc::clone(&poll) };
+        others.futures.insert(id, other);
+        drop(others);
+        Some(Self { life: Arc::clone(life), place: Place::Other(id, poll) })
+    }
+
+    /// Polls once, and notes that if there is a seat.
+    fn poll<T>(seat: Option<&Self>, poll: impl FnOnce() -> T) -> T {
+        let Some(seat) = seat else { return poll() };
+        let shown = match &seat.place {
+            Place::Other(_, poll) => Some(&**poll),
+            Place::Timed => None,
+        };
+        polled(&seat.life, shown, poll)
+    }
+}
 
 impl Drop for Seat {
     /// The future is over, or was dropped.

@@ -131,7 +131,7 @@ pub use processpype_core::{
     Strategy, Verb,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, CancelError, ChildOutput,
+    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, Call, CancelError, ChildOutput,
     Closed, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Constructor, Context,
     DIAGNOSE_TIME, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, FINDINGS_MAX,
     Finding, Foreseen, ForeseenStep, HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT,

@@ -80,10 +80,6 @@ pub(crate) struct Setup {
 impl Application {
     /// Checks everything that can be known before anything runs.
     ///
-    /// # Errors
-    ///
-    /// Returns every problem of configuration and plan.
-    ///
     /// No constructor is called, no address taken, no secret's value shown. A test that calls this
     /// catches a cycle, a missing provider and a misspelt key before they reach a machine.
     ///
@@ -104,6 +100,10 @@ impl Application {
     /// assert_eq!(error.plan().unwrap().problems()[0].code.as_str(), "cycle");
     /// assert!(error.to_string().contains("`egg` needs `hen`"), "{error}");
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of configuration and plan.
     pub fn check(self) -> Result<(), SetupError> {
         self.setup().map(drop)
     }

@@ -97,12 +97,12 @@ const SEED: u64 = 1;
 ///
 /// The environment of the process is left out, so that a test sees only what it sets.
 ///
+/// Unlike [`Application::start`], a significant service that fails makes this no error: the test
+/// wants to look at it. Use [`begin`] to see what happens while the application starts.
+///
 /// # Errors
 ///
 /// Returns [`SetupError`] if configuration or plan are wrong.
-///
-/// Unlike [`Application::start`], a significant service that fails makes this no error: the test
-/// wants to look at it. Use [`begin`] to see what happens while the application starts.
 ///
 /// # Cancel safety
 ///
@@ -114,14 +114,6 @@ pub async fn start(app: Application) -> Result<TestApp, SetupError> {
 }
 
 /// Starts an application for a test and returns at once.
-///
-/// # Errors
-///
-/// Returns [`SetupError`] if configuration or plan are wrong.
-///
-/// # Panics
-///
-/// Panics outside a tokio runtime.
 ///
 /// ```
 /// use std::time::Duration;
@@ -139,6 +131,14 @@ pub async fn start(app: Application) -> Result<TestApp, SetupError> {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+///
+/// Returns [`SetupError`] if configuration or plan are wrong.
+///
+/// # Panics
+///
+/// Panics outside a tokio runtime.
 pub fn begin(app: Application) -> Result<TestApp, SetupError> {
     begin_watched(app, None)
 }
@@ -341,12 +341,12 @@ impl TestApp {
 
     /// Waits until a service is in a state.
     ///
+    /// A state that the service is in already counts; one that comes and goes between two looks may
+    /// be missed. For what has happened, look at [`transitions`](Self::transitions).
+    ///
     /// # Errors
     ///
     /// Returns [`WaitError`] if that takes longer than [`WAIT_MAX`].
-    ///
-    /// A state that the service is in already counts; one that comes and goes between two looks may
-    /// be missed. For what has happened, look at [`transitions`](Self::transitions).
     pub async fn wait(&self, service: &str, state: ServiceState) -> Result<(), WaitError> {
         let reached = tokio::time::timeout(WAIT_MAX, self.manager.reached(service, state)).await;
         if reached == Ok(true) {

@@ -20,6 +20,7 @@ use crate::act::told;
 use crate::error::ClientError;
 use crate::follow::SILENCE_MAX;
 use crate::http::{Answer, Client, Stream};
+use crate::json;
 use crate::look::{SNAPSHOT, service};
 use crate::sse::{self, MESSAGE_MAX, Parser};
 use crate::view::{self, Paper};
@@ -266,8 +267,8 @@ fn hear(message: &sse::Message) -> Result<Option<Message>, serde_json::Error> {
     let data = &message.data;
     Ok(match message.event.as_str() {
         "closing" => Some(Message::Closing),
-        "lagged" => Some(Message::Lagged(serde_json::from_str::<Lagged>(data)?.lost)),
-        "" if !data.is_empty() => Some(Message::Event(serde_json::from_str::<Event>(data)?.into())),
+        "lagged" => Some(Message::Lagged(json::read_as_it_is::<Lagged>(data)?.lost)),
+        "" if !data.is_empty() => Some(Message::Event(json::read_as_it_is::<Event>(data)?.into())),
         // What a newer version may add is not for this one.
         _ => None,
     })

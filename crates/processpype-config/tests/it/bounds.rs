@@ -82,3 +82,15 @@ fn problems_past_the_bound_are_counted_cheaply() {
     assert_eq!(report.problems().len(), limits::MAX_PROBLEMS);
     assert!(report.count() > keys.len(), "{}", report.count());
 }
+
+/// Nobody writes to it: to open it would wait for ever, and so would the test.
+#[test]
+#[cfg(unix)]
+fn a_named_pipe_is_not_waited_for() {
+    let path = std::env::temp_dir().join(format!("processpype-pipe-{}.yaml", std::process::id()));
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success(), "{}", path.display());
+    let report = Loader::new().file(&path).load().unwrap_err();
+    std::fs::remove_file(&path).unwrap();
+    check(&report, "the configuration file is a named pipe");
+}

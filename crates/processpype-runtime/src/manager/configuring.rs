@@ -249,8 +249,14 @@ impl Manager {
         };
         let book = self.config_book();
         let done = self.shared.services.spawn_blocking(move || work(&*configurer, book));
-        // It ends early only when the runtime does.
-        done.await.unwrap_or(Err(CommandError::Closing.into()))
+        // It ends early by a panic, or when the runtime does.
+        done.await.unwrap_or_else(|error| {
+            let why = match error.is_panic() {
+                true => CommandError::Panicked,
+                false => CommandError::Closing,
+            };
+            Err(why.into())
+        })
     }
 
     /// Makes the order that the supervisor takes over, with what it is called in the journal.

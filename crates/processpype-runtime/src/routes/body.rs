@@ -23,22 +23,20 @@
 //! from a body that says how long it is, and put into one of the framework's own if nothing is left
 //! behind it. Its client may then be as slow as it likes, and the generation be gone.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use axum::body::{Body, Bytes};
 use axum::http::{Response, header};
-use futures_util::FutureExt as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use crate::life::{Guard, Life, NotTracked, Phase};
-use crate::panic::{Contained, Panicked, drop_contained};
-use crate::vitals::Seen;
+use crate::panic::{Contained, Panicked, contain, drop_contained};
+use crate::vitals::{Seen, seen};
 
 /// How many frames of one body may wait for its client.
 const FRAMES_PENDING: usize = 8;
@@ -47,8 +45,9 @@ type FrameResult = Result<Frame<Bytes>, axum::Error>;
 
 /// What is seen of a body before anything of it is sent.
 enum Look {
-    /// All of it is there, and nothing of the service is left in it.
-    Whole(Bytes),
+    /// All of it is there: the body is one of the framework's own by now, and holds nothing of the
+    /// service.
+    Whole,
     /// The rest of it is still to be made: how long all of it will be, if that is known, and its
     /// first frame, if it was there at once.
     Pieces(Option<u64>, Poll<Option<FrameResult>>),
@@ -56,7 +55,8 @@ enum Look {
 
 /// Ties the request's guard to its body, and the body to the phases of the generation.
 ///
-/// Called where the service runs: what a body says of itself is code of the service, too.
+/// Called where the service runs, and in its span: what a body says of itself is code of the
+/// service, too.
 ///
 /// # Errors
 ///
@@ -66,30 +66,25 @@ pub(super) fn guarded(
     guard: Guard,
     span: &tracing::Span,
 ) -> Result<Response<Body>, (Panicked, Guard)> {
-    let mut body = std::mem::take(response.body_mut());
-    let look = span.in_scope(|| look(guard.life(), &mut body));
-    *response.body_mut() = match look {
-        Ok(Look::Whole(bytes)) => {
-            drop_contained(body);
-            Body::from(bytes)
-        }
-        Ok(Look::Pieces(size, first)) => {
-            let is_event_stream = is_event_stream(&response);
-            pumped(body, size, first, guard, is_event_stream, span)
-        }
+    let (size, first) = match look(guard.life(), response.body_mut()) {
+        Ok(Look::Whole) => return Ok(response),
+        Ok(Look::Pieces(size, first)) => (size, first),
         Err(panicked) => {
-            drop_contained(body);
+            drop_contained(response);
             return Err((panicked, guard));
         }
     };
+    let is_event_stream = is_event_stream(&response);
+    let body = std::mem::take(response.body_mut());
+    *response.body_mut() = pumped(body, size, first, guard, is_event_stream, span);
     Ok(response)
 }
 
 /// Looks at a body, and takes its first frame if that may be all of it.
 fn look(life: &Arc<Life>, body: &mut Body) -> Result<Look, Panicked> {
-    let looking = poll_fn(|cx| Poll::Ready(Look::at(body, cx)));
-    let looking = Seen::other(life, "a body", None, Contained::new(looking));
-    looking.now_or_never().unwrap_or(Ok(Look::Pieces(None, Poll::Pending)))
+    // Whatever is not there at once is polled again, by the pump.
+    let mut cx = Context::from_waker(Waker::noop());
+    seen(life, "a body", || contain(|| Look::at(body, &mut cx)))
 }
 
 /// A body whose frames come from a pump, which begins where `first` ends.
@@ -139,7 +134,7 @@ async fn pump(
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
                 Err(panicked) => {
-                    super::tell_panic(life, "a body", &panicked);
+                    super::call::tell_panic(life, "a body", &panicked);
                     Err(axum::Error::new(panicked))
                 }
             };
@@ -176,10 +171,12 @@ struct Pumped {
 
 impl Look {
     /// A body that says how long it is may still be made piece by piece: another server's answer
-    /// that is passed on has its length in its head. So only what has come is taken for the whole.
+    /// that is passed on has its length in its head. So only what has come is taken for the whole,
+    /// and what is left of the service's body is dropped here.
     fn at(body: &mut Body, cx: &mut Context<'_>) -> Self {
         if body.is_end_stream() {
-            return Self::Whole(Bytes::new());
+            *body = Body::empty();
+            return Self::Whole;
         }
         let Some(size) = body.size_hint().exact() else {
             return Self::Pieces(None, Poll::Pending);
@@ -187,7 +184,8 @@ impl Look {
         let first = match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                 Ok(bytes) if bytes.len() as u64 == size && body.is_end_stream() => {
-                    return Self::Whole(bytes);
+                    *body = Body::from(bytes);
+                    return Self::Whole;
                 }
                 frame => Poll::Ready(Some(Ok(frame.map_or_else(|frame| frame, Frame::data)))),
             },

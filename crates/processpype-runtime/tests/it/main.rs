@@ -9,6 +9,7 @@
 
 mod bodies;
 mod bounds;
+mod calls;
 mod harness;
 mod late;
 mod log;

@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use processpype_core::{ErrorKind, Exit, RestartPolicy, ServiceState};
-use processpype_runtime::{Context, Error, Finding, Manager, Result, Service};
+use processpype_config::{Difference, Effective, Layer, Report};
+use processpype_core::{ErrorKind, Exit, RestartPolicy, ServiceName, ServiceState};
+use processpype_runtime::{
+    CommandError, ConfigBook, ConfigureError, Configured, Configurer, Context, Error, Finding,
+    Launch, Loaded, Manager, Refused, Request, Result, Service,
+};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::harness::{Threads, run, spec};
+use crate::harness::{Threads, blueprint, run, spec};
 use crate::log::Log;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -156,6 +160,52 @@ async fn an_instance_that_panics_while_it_is_dropped_by_force_was_ended_by_force
     // Its child does not end, so it is aborted, which drops the instance.
     let stopped = timeout(SOON, manager.stop("tender")).await.expect("in time");
     assert_eq!(last_exit(&manager, "tender"), Some(Exit::Aborted), "{stopped:?}");
+}
+
+/// A bug in what checks configuration.
+#[derive(Debug)]
+struct Mistaken;
+
+impl Configurer for Mistaken {
+    fn check(
+        &self,
+        _: &ConfigBook,
+        _: &ServiceName,
+        _: &Layer,
+    ) -> std::result::Result<Configured, Report> {
+        panic!("a mistake of the framework")
+    }
+
+    fn load(&self, _: &ConfigBook) -> std::result::Result<Loaded, Refused> {
+        panic!("a mistake of the framework")
+    }
+
+    fn effective(&self, _: &ConfigBook, _: &ServiceName) -> Vec<Effective> {
+        Vec::new()
+    }
+
+    fn differences(&self, _: &ConfigBook, _: &ServiceName, _: &Configured) -> Vec<Difference> {
+        Vec::new()
+    }
+
+    fn hide(&self, _: &[String]) -> std::result::Result<(), Report> {
+        Ok(())
+    }
+
+    fn adopt(&self, _: &ServiceName, _: &Configured) {}
+}
+
+#[tokio::test]
+async fn a_panic_while_configuration_is_checked_is_not_taken_for_closing() {
+    let mut launch = Launch::on(Handle::current());
+    launch.configurer = Some(Arc::new(Mistaken));
+    let (manager, supervisor) = blueprint(Vec::new()).launch(launch);
+    let closed = tokio::spawn(supervisor.run());
+    let refused = timeout(SOON, manager.reload(Request::by("it"))).await.expect("it is answered");
+    let is_told = matches!(refused, Err(ConfigureError::Command(CommandError::Panicked)));
+    assert!(is_told, "{refused:?}");
+    manager.close();
+    closed.await.expect("it ends");
 }
 
 /// Panics with something that is nobody's business.

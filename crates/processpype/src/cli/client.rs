@@ -32,7 +32,11 @@ pub(super) fn ask(
     let is_dead = exit == ClientExit::Unreachable && session.connect.is_own();
     let Some(file) = events_file(application).filter(|_| can && is_dead) else { return exit };
     remark(&format!("the file of events {} tells about the last run:", file.display()));
-    processpype_cli::ask_file(verb, &file, session.json)
+    match (processpype_cli::ask_file(verb, &file, session.json), verb) {
+        // Nobody answers, whatever became of the last run; and the command line named no file.
+        (ClientExit::Done, ClientVerb::Doctor { .. }) | (ClientExit::Usage, _) => exit,
+        (told, _) => told,
+    }
 }
 
 fn events_file(application: &Application) -> Option<PathBuf> {
