@@ -213,17 +213,28 @@ impl Ledger {
         Ok(())
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
-        self.sync()?;
+    /// Makes the file the first of the older ones.
+    fn put_aside(&self) -> io::Result<()> {
         for number in (1..self.keep).rev() {
             let older = numbered(&self.path, number);
             if older.exists() {
                 fs::rename(&older, numbered(&self.path, number + 1))?;
             }
         }
-        fs::rename(&self.path, numbered(&self.path, 1))?;
+        fs::rename(&self.path, numbered(&self.path, 1))
+    }
+
+    /// Begins a new file. What was done of it is not done again if the rest fails and it is tried
+    /// later: the older files would go one after the other.
+    fn rotate(&mut self) -> io::Result<()> {
+        self.sync()?;
+        // Somebody else may have moved it: then there is nothing to put aside.
+        if !self.is_aside && self.path.exists() {
+            self.put_aside()?;
+        }
+        self.is_aside = true;
         self.file = lock(&self.path)?;
-        self.size = 0;
+        (self.is_aside, self.size) = (false, 0);
         // The names are part of the disk's content too; not every file system can promise that.
         if let Some(directory) = self.path.parent().and_then(|path| File::open(path).ok()) {
             let _ = directory.sync_all();

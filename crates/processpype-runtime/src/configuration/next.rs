@@ -23,13 +23,19 @@ pub(crate) enum Next {
 }
 
 /// Decides what follows when `new` takes the place of `now`; `starts` if the service should run
-/// afterwards.
-pub(crate) fn next(now: &Configured, new: &Configured, state: ServiceState, starts: bool) -> Next {
+/// afterwards, `comes` if it is meant to run, and may wait for that.
+pub(crate) fn next(
+    now: &Configured,
+    new: &Configured,
+    state: ServiceState,
+    starts: bool,
+    comes: bool,
+) -> Next {
     use ServiceState::{Error, Running, Starting, Stopped, Stopping};
     let lives_by_it = new.is_lived_by(now) && new.is_watched_like(now);
     let is_same = new.is_same(now) && new.layer().says_what(&now.layer());
     match (new.options.enabled, now.options.enabled) {
-        (false, true) if state == Stopped => return Next::Nothing(ConfigEffect::Kept),
+        (false, true) if state == Stopped && !comes => return Next::Nothing(ConfigEffect::Kept),
         (false, true) => return Next::Stop,
         // The start is refused, which says why.
         (false, false) if starts => return Next::Start,

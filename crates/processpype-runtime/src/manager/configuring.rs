@@ -111,10 +111,9 @@ impl Manager {
         if by.expects.as_ref().is_some_and(|expected| !expected.contains(&generation)) {
             return Err(CommandError::Stale { generation }.into());
         }
-        let state = prepared.cell.state();
-        let should_run = prepared.cell.look(|facts| facts.desired) == Desired::Running;
-        let starts = starts || goes_on_after_stop(state, should_run);
-        let effect = foreseen(next(&prepared.now, &prepared.new, state, starts));
+        let (state, comes) = (prepared.cell.state(), comes(&prepared.cell));
+        let starts = starts || goes_on_after_stop(state, comes);
+        let effect = foreseen(next(&prepared.now, &prepared.new, state, starts, comes));
         Ok(ConfigPreview { differences: prepared.differences, effect })
     }
 
@@ -181,9 +180,11 @@ impl Manager {
         let Loaded { services, differences, fixed, .. } = loaded;
         let preview = |(name, new): &(ServiceName, Configured)| {
             let now = book.service(name.as_str())?;
-            let state = self.state(name.as_str())?;
+            let cell = self.cell(name.as_str())?;
+            let (state, comes) = (cell.state(), comes(&cell));
             let differs = !new.is_same(now);
-            let effect = foreseen(next(now, new, state, false));
+            let starts = goes_on_after_stop(state, comes);
+            let effect = foreseen(next(now, new, state, starts, comes));
             differs.then(|| ServicePreview { service: name.clone(), effect })
         };
         let services = services.iter().filter_map(preview).collect();
@@ -321,6 +322,11 @@ struct Prepared {
     differences: Vec<Difference>,
 }
 
+/// Whether a service is meant to run: it does, or waits for that.
+fn comes(cell: &Cell) -> bool {
+    cell.look(|facts| facts.desired == Desired::Running && !facts.completed)
+}
+
 /// What can be said beforehand of a step: `None` = the service itself decides.
 fn foreseen(next: Next) -> Option<ConfigEffect> {
     match next {
@@ -348,7 +354,7 @@ fn told<'a, I: IntoIterator<Item = &'a Difference>>(differences: I) -> String {
     first_of(differences.into_iter().map(|it| it.path.as_str()).collect())
 }
 
-/// Names the first few of them.
+/// Names the first [`TOLD`] of them, and says how many more there are.
 fn first_of(mut paths: Vec<&str>) -> String {
     let more = paths.len().saturating_sub(TOLD);
     paths.truncate(TOLD);

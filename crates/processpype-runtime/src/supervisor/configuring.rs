@@ -204,9 +204,10 @@ impl Supervisor {
         let now = Arc::clone(&self.services[service.index()].configured);
         let state = self.machine.state(service);
         // It stops only to start again: with this, then.
-        let starts =
-            starts || goes_on_after_stop(state, self.machine.desired(service) == Desired::Running);
-        let step = next(&now, &change.new, state, starts);
+        let comes = self.machine.desired(service) == Desired::Running
+            && !self.machine.is_completed(service);
+        let starts = starts || goes_on_after_stop(state, comes);
+        let step = next(&now, &change.new, state, starts, comes);
         let (word, new) = (change.word, Arc::clone(&change.new));
         if told.is_some() || step != Next::Nothing(ConfigEffect::Unchanged) {
             self.tell_change(id, service, word, &waiting.by);

@@ -436,7 +436,10 @@ impl Supervisor {
     }
 }
 
-/// What had no effect affects nobody; but a cascade or a start touches others all the same.
+/// Returns whether a command may touch others although it changes nothing at the service it names.
+///
+/// Otherwise what had no effect affects nobody. A cascade stops dependents of a service that is
+/// stopped already, and a start pulls in providers of one that runs.
 fn concerns_others(verb: Verb) -> bool {
     matches!(verb, Verb::Stop { cascade: true } | Verb::Start { .. })
 }

@@ -72,7 +72,11 @@ pub(super) struct Reload {
 // === impl Reload ===
 
 impl Reload {
-    /// What has come of it.
+    /// What has come of it, for the log and the event.
+    ///
+    /// That nothing is different is said only where that is true: a section that is read once, when
+    /// the process starts, touches no service and differs all the same, with every reload until
+    /// then.
     fn told(&self) -> String {
         let told = match (self.changed, self.rolled_back) {
             (false, _) if self.differs => "no service is touched by what differs".to_owned(),

@@ -91,6 +91,8 @@ fn ask(manager: &Manager, path: &str) -> Call {
 
 #[tokio::test]
 async fn a_handler_runs_and_is_dropped_in_the_span_of_its_generation() {
+    // Two, as `Log::listen` says.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _listens = tracing::subscriber::set_default(tracing_subscriber::registry());
     let seen = Seen::default();
     let notes = Arc::clone(&seen);

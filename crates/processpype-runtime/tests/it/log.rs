@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{DefaultGuard, set_default};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 /// The lines that this thread has written since it was made.
 #[derive(Clone, Default)]
@@ -14,9 +14,12 @@ pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     /// Listens to this thread as long as the guard is there.
-    pub(crate) fn listen() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        (log.clone(), set_default(log))
+    ///
+    /// If there is one listener in the process, what other threads log first is judged by what they
+    /// have, which is none, and is off for all from then on. So there are always two.
+    pub(crate) fn listen() -> (Self, (Dispatch, DefaultGuard)) {
+        let (log, second) = (Self::default(), Dispatch::new(Self::default()));
+        (log.clone(), (second, set_default(log)))
     }
 
     /// Returns how many lines hold `text`.

@@ -8,7 +8,7 @@ use processpype::config::Layer;
 use processpype::testing::{self, TestApp};
 use processpype::{
     Application, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Context, Error,
-    NewConfig, Reconfigured, Request, Result, Service, ServiceState,
+    NewConfig, Reconfigured, Request, Result, Service, ServiceState, Verb,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -227,6 +227,30 @@ async fn what_is_tried_meanwhile_can_still_be_taken_back() {
     assert_eq!(app.manager().application_state(), ServiceState::Running);
     let all = app.manager().config("hall").unwrap();
     assert_eq!(all.iter().find(|it| it.path.ends_with(".watts")).unwrap().value, "10");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_and_is_disabled_does_not_start_any_more() {
+    let file = FILE.replace("hall: {watts: 10}", "hall: {watts: 10, depends_on: [kitchen]}");
+    let (app, folder, seen) = began("waits", &file).await;
+    app.manager().command("kitchen", Verb::Stop { cascade: true }, Request::by("a")).await.unwrap();
+    app.wait("kitchen", ServiceState::Stopped).await.unwrap();
+    let start = Verb::Start { with_dependencies: false, force: false };
+    folder.write("app.yaml", &file.replace("watts: 20", "watts: 13"));
+    // Its provider does not light, so it waits.
+    assert_eq!(reload(&app).await, ["kitchen kept"]);
+    let with = Verb::Start { with_dependencies: true, force: false };
+    app.manager().command("hall", with, Request::by("a")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(app.manager().status("hall").unwrap().waiting_on.len(), 1);
+    let off = file.replace("watts: 10,", "watts: 10, enabled: false,");
+    folder.write("app.yaml", &off);
+    assert_eq!(reload(&app).await, ["hall stopped", "kitchen kept"]);
+    app.manager().command("kitchen", start, Request::by("a")).await.unwrap();
+    app.wait("kitchen", ServiceState::Running).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(app.manager().state("hall"), Some(ServiceState::Stopped));
+    assert!(seen.lock().unwrap().iter().all(|line| !line.starts_with("hall")), "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]
