@@ -170,7 +170,8 @@ impl Lister<'_> {
             }
             value => {
                 let raw = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let text = if hidden { HIDDEN.to_owned() } else { raw.clone() };
+                let shown = || show::without_userinfo(&raw);
+                let text = if hidden { HIDDEN.to_owned() } else { shown() };
                 self.push(raw, Effective::new(path, text, Origin::Default, Vec::new()));
             }
         }

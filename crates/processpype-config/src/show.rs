@@ -19,7 +19,7 @@ use crate::node::{Kind, Node, Style};
 use crate::types::Types;
 
 /// Words in a key that make its value a secret even if its type does not say so.
-const SECRET_WORDS: [&str; 10] = [
+const SECRET_WORDS: [&str; 13] = [
     "password",
     "passwd",
     "passphrase",
@@ -28,7 +28,10 @@ const SECRET_WORDS: [&str; 10] = [
     "apikey",
     "api_key",
     "private_key",
+    "credential",
     "credentials",
+    "authorization",
+    "cookie",
     "dsn",
 ];
 
@@ -65,22 +68,31 @@ pub(crate) fn value_of(node: &Node, text: &str) -> String {
 
 /// `postgres://user:password@host` → `postgres://···@host`.
 ///
-/// Up to the last `@` before the path: a password may contain one.
+/// Up to the last `@` before the path: a password may contain one. One that holds what begins a
+/// path is seen too, by the colon before it that no port follows.
 pub(crate) fn without_userinfo(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         out.push_str(before);
-        let end = after.find(['/', '?', '#', ' ']).unwrap_or(after.len());
+        let end = after.find(char::is_whitespace).unwrap_or(after.len());
+        let authority = after.find(['/', '?', '#']).unwrap_or(end).min(end);
         rest = after;
-        if let Some(sign) = after[..end].rfind('@') {
+        let in_path = || after[..end].rfind('@').filter(|_| has_password(&after[..authority]));
+        if let Some(sign) = after[..authority].rfind('@').or_else(in_path) {
             out.push_str("···");
             rest = &after[sign..];
         }
     }
     out.push_str(rest);
     out
+}
+
+/// Whether what stands before the path of a URL ends in the beginning of a password.
+fn has_password(authority: &str) -> bool {
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    authority.rsplit_once(':').is_some_and(|(_, last)| !is_port(last) && !last.ends_with(']'))
 }
 
 /// Whether a key's name says that its value is a secret.
@@ -92,7 +104,8 @@ pub(crate) fn names_a_secret(key: &str) -> bool {
     let (Some(first), Some(last)) = (key.first(), key.last()) else { return false };
     // Most keys have neither the first letter of such a word nor the last one.
     let may_begin = matches!(first.to_ascii_lowercase(), b'a' | b'c' | b'd' | b'p' | b's' | b't');
-    let may_end = matches!(last.to_ascii_lowercase(), b'd' | b'e' | b'n' | b's' | b't' | b'y');
+    let may_end =
+        matches!(last.to_ascii_lowercase(), b'd' | b'e' | b'l' | b'n' | b's' | b't' | b'y');
     (may_begin || may_end) && SECRET_WORDS.iter().any(|word| has_word(key, word.as_bytes()))
 }
 
@@ -105,11 +118,17 @@ fn has_word(key: &[u8], word: &[u8]) -> bool {
     };
     // Most keys differ from each word in the first and in the last letter.
     let begins = is_same(key[0], word[0]) && is_all_same(&key[..word.len()], word);
-    if begins && key.get(word.len()).is_none_or(|c| is_same(*c, b'_')) {
+    let is_border = |at: usize| is_same(key[at], b'_');
+    if begins && (rest == 0 || is_border(word.len()) || is_hump(key, word.len())) {
         return true;
     }
     let ends = is_same(key[key.len() - 1], *ends) && is_all_same(&key[rest..], word);
-    ends && (rest == 0 || is_same(key[rest - 1], b'_'))
+    ends && (rest == 0 || is_border(rest - 1) || is_hump(key, rest))
+}
+
+/// Whether a word begins there as in `accessToken`.
+fn is_hump(key: &[u8], at: usize) -> bool {
+    key[at].is_ascii_uppercase() && key[at - 1].is_ascii_lowercase()
 }
 
 fn is_all_same(part: &[u8], word: &[u8]) -> bool {
@@ -158,6 +177,8 @@ mod tests {
         check("a\nb", "\"a\\nb\"");
         check("http://u:p@h/x", "\"http://···@h/x\"");
         check("a http://u:p@x@h b://c@d", "\"a http://···@h b://···@d\"");
+        check("pg://app:x/Y9@db/app", "\"pg://···@db/app\"");
+        check("http://h:80/a@b http://[::1]/a@b", "\"http://h:80/a@b http://[::1]/a@b\"");
         check(&"x".repeat(90), &format!("\"{}…\"", "x".repeat(80)));
     }
 
@@ -165,6 +186,8 @@ mod tests {
     fn names_of_secrets() {
         assert!(names_a_secret("db_password") && names_a_secret("API-Key"));
         assert!(!names_a_secret("max_tokens") && !names_a_secret("port"));
+        assert!(names_a_secret("accessToken") && names_a_secret("passwordFile"));
+        assert!(!names_a_secret("maxTokens") && !names_a_secret("tokenize"));
         for word in super::SECRET_WORDS {
             for key in [word.to_owned(), format!("x_{word}"), format!("{word}-1")] {
                 assert!(names_a_secret(&key) && names_a_secret(&key.to_uppercase()), "{key}");

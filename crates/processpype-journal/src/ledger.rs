@@ -57,6 +57,8 @@ pub struct Ledger {
     /// Something may stand behind it.
     is_torn: bool,
     is_dirty: bool,
+    /// The file was put aside, and there is no new one yet.
+    is_aside: bool,
 }
 
 /// What was found in a ledger when it was opened.
@@ -112,7 +114,19 @@ impl Ledger {
         let found = Found { last, torn, damaged: scan.damaged };
         let (path, keep) = (path.to_owned(), keep.max(1));
         let size = scan.good;
-        Ok((Self { path, max_size, keep, file, size, is_torn: false, is_dirty: torn > 0 }, found))
+        Ok((
+            Self {
+                path,
+                max_size,
+                keep,
+                file,
+                size,
+                is_torn: false,
+                is_dirty: torn > 0,
+                is_aside: false,
+            },
+            found,
+        ))
     }
 
     /// Returns every whole record of a file, oldest first, without changing it.
@@ -231,8 +245,8 @@ impl Ledger {
         // Somebody else may have moved it: then there is nothing to put aside.
         if !self.is_aside && self.path.exists() {
             self.put_aside()?;
+            self.is_aside = true;
         }
-        self.is_aside = true;
         self.file = lock(&self.path)?;
         (self.is_aside, self.size) = (false, 0);
         // The names are part of the disk's content too; not every file system can promise that.

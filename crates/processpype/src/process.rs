@@ -175,7 +175,9 @@ fn wait(notices: &Receiver<Notice>, manager: &Manager) -> Exit {
             Ok(Notice::Closing(time)) => deadline = deadline.or(Some(after(time + DEADLINE_SLACK))),
             Ok(Notice::SecondSignal) => {
                 second_signal = true;
-                deadline = Some(after(ABORT_TIME));
+                // However often it comes, the end is not put off.
+                let at_once = after(ABORT_TIME);
+                deadline = Some(deadline.map_or(at_once, |deadline| deadline.min(at_once)));
             }
             Ok(Notice::Closed(exit)) => closed = Some(exit),
             Ok(Notice::Finished) if second_signal => return ended_at_once(closed),

@@ -233,13 +233,16 @@ impl Writer {
     }
 
     fn write(&mut self, page: &EventPage) -> std::io::Result<()> {
-        self.lagged += page.lost;
+        // Counted from what is written: a page that is taken again tells of the same ones.
+        self.lagged = page.lost;
         let Some(ledger) = &mut self.recorder.ledger else { return Ok(()) };
         if self.lagged > 0 {
             let lost = self.lagged;
             let what = Lagged { kind: "journal", cause: "lagged", lost };
             ledger.append(&line(self.run, what))?;
             self.lagged = 0;
+            // They are told, and not told again if the next one cannot be written.
+            self.written = page.events.first().map_or(self.written, |first| first.seq - 1);
             let recording = &mut self.recorder.recording;
             recording.lost += lost;
             let text = format!("{lost} events are missing in the file of events");

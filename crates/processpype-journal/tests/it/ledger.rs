@@ -119,6 +119,35 @@ fn it_rotates_by_size_and_keeps_so_many() {
 }
 
 #[test]
+fn older_files_stay_where_it_cannot_rotate_or_somebody_else_has() {
+    let scratch = Scratch::new("moved");
+    let path = scratch.file();
+    let numbered = |number: u32| PathBuf::from(format!("{}.{number}", path.display()));
+    let line = {
+        write(&path, 1..=1, u64::MAX, 1);
+        fs::metadata(&path).unwrap().len()
+    };
+    write(&path, 2..=4, 2 * line, 4);
+    let (mut ledger, _) = Ledger::open(&path, 2 * line, 4).unwrap();
+    // Its folder is away, and comes back.
+    let (folder, away) = (path.parent().unwrap(), path.parent().unwrap().with_extension("away"));
+    fs::rename(folder, &away).unwrap();
+    for _ in 0..5 {
+        ledger.append(&record(5)).unwrap_err();
+    }
+    fs::rename(&away, folder).unwrap();
+    ledger.append(&record(5)).unwrap();
+    // Somebody takes the file itself.
+    fs::rename(&path, path.with_extension("taken")).unwrap();
+    ledger.append(&record(6)).unwrap();
+    ledger.append(&record(7)).unwrap();
+    assert_eq!(Ledger::records(&path).unwrap(), [record(7)]);
+    assert_eq!(Ledger::records(&numbered(1)).unwrap(), [record(3), record(4)]);
+    assert_eq!(Ledger::records(&numbered(2)).unwrap(), [record(1), record(2)]);
+    assert!(!numbered(3).exists());
+}
+
+#[test]
 fn one_process_writes() {
     let scratch = Scratch::new("locked");
     let _first = Ledger::open(&scratch.file(), 99, 1).unwrap();
