@@ -7,8 +7,8 @@
 //!
 //! 1. A listener that would let other machines in unasked is not opened, and each request carries
 //!    the [`Gate`](crate::gate::Gate) of the listener that it came through.
-//! 2. A connection holds one of its listener's [`Limits::connections`] places, and one of its
-//!    client's [`Limits::connections_per_peer`], until its end. Whoever has all of its own waits,
+//! 2. A connection holds one of its listener's `Limits::connections` places, and one of its
+//!    client's `Limits::connections_per_peer`, until its end. Whoever has all of its own waits,
 //!    for a time, until one of those leaves, and holds up nobody else.
 //! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
 

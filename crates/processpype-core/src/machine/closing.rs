@@ -78,7 +78,7 @@ impl Machine {
 
     /// Ends everything that still lives by force, in no order: the closing deadline has passed.
     ///
-    /// What does not end even so is orphaned after [`Timer::Abort`], so [`Action::Closed`] always
+    /// What does not end even so is orphaned in its time, so [`Action::Closed`] always
     /// follows.
     pub fn abort_all(&mut self, actions: &mut Vec<Action>) {
         self.begin_closing(CloseCause::Requested, actions);
