@@ -72,8 +72,6 @@ struct Writer {
     run: u64,
     /// The last event that is in the file, or told as lost there.
     written: u64,
-    /// Events that are to be told as lost.
-    lagged: u64,
     synced: Instant,
     is_over: bool,
 }
@@ -145,10 +143,8 @@ impl Recorder {
         thread.spawn(move || {
             runtime.block_on(async {
                 let (synced, written) = (Instant::now(), 0);
-                let (lagged, is_over) = (0, false);
-                let recorder = self;
-                let writer =
-                    Writer { recorder, reporter, events, run, written, lagged, synced, is_over };
+                let (recorder, is_over) = (self, false);
+                let writer = Writer { recorder, reporter, events, run, written, synced, is_over };
                 writer.run().await;
             });
             // Nobody may be waiting any more.
@@ -234,13 +230,11 @@ impl Writer {
 
     fn write(&mut self, page: &EventPage) -> std::io::Result<()> {
         // Counted from what is written: a page that is taken again tells of the same ones.
-        self.lagged = page.lost;
+        let lost = page.lost;
         let Some(ledger) = &mut self.recorder.ledger else { return Ok(()) };
-        if self.lagged > 0 {
-            let lost = self.lagged;
+        if lost > 0 {
             let what = Lagged { kind: "journal", cause: "lagged", lost };
             ledger.append(&line(self.run, what))?;
-            self.lagged = 0;
             // They are told, and not told again if the next one cannot be written.
             self.written = page.events.first().map_or(self.written, |first| first.seq - 1);
             let recording = &mut self.recorder.recording;
