@@ -14,9 +14,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, Uri};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use processpype_api::{Code, Fault, Lagged, Problem};
-use processpype_runtime::{EventPage, Subscription};
+use processpype_runtime::{EVENTS_KEPT, EventPage, Subscription};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
@@ -206,8 +206,11 @@ impl Feed for Events {
     }
 
     fn rest(&mut self) -> String {
-        // What there was came before the end was looked at.
-        String::new()
+        // On several threads the last ones may have come after they were looked for, and before the
+        // end was. There are at most as many as the journal keeps.
+        let pages = std::iter::from_fn(|| self.subscription.next(EVENTS_PER_WRITE).now_or_never());
+        let pages: Vec<EventPage> = pages.take(EVENTS_KEPT.div_ceil(EVENTS_PER_WRITE)).collect();
+        pages.iter().map(|page| self.text(page)).collect()
     }
 }
 

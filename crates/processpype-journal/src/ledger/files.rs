@@ -5,8 +5,8 @@
 //! 1. A file only ever grows older: a rotation moves it to the next number, and no other way.
 //! 2. Of the numbers below the last file at most one is free: the one that a rotation is about to
 //!    fill, or was when its process ended. The next rotation fills it.
-//! 3. What [`standing`] returns stood there at one moment: a rotation beside it neither hides a file
-//!    nor shows one twice.
+//! 3. What [`standing`] returns stood there at one moment: a rotation beside it neither hides a
+//!    file nor shows one twice.
 
 use std::fs::{self, File, Metadata};
 use std::io;

@@ -33,7 +33,7 @@ pub(super) fn seal(record: &str) -> String {
     format!("{body}{SEAM}{:08x}{END}\n", crc32(body.as_bytes()))
 }
 
-/// Returns the record of a line without its newline, made in its place; `None` if it does not check.
+/// Returns the record of a line without its newline, in its place; `None` if it does not check.
 pub(super) fn unseal(line: &mut [u8]) -> Option<&str> {
     let body = checked(line)?;
     line[body] = b'}';

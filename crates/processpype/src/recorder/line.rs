@@ -9,8 +9,8 @@ use processpype_api::Event;
 use processpype_journal::RECORD_MAX;
 use serde::Serialize;
 
-/// How many bytes are left of a text that makes an event longer than a record; as JSON, each may take
-/// six.
+/// How many bytes are left of a text that makes an event longer than a record; as JSON, each may
+/// take six.
 const TEXT_LEFT: usize = 16 * 1024;
 
 /// One line of the file.

@@ -112,7 +112,11 @@ fn check(writer: &mut Writer, schedule: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 96,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_rotation_beside_a_reader_hides_nothing_and_shows_nothing_twice(
