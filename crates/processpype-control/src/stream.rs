@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, HeaderName, Uri};
 use axum::response::Response;
 use futures_util::{FutureExt as _, stream};
 use processpype_api::{Code, Fault, Lagged, Problem};
-use processpype_runtime::{EVENTS_KEPT, EventPage, Subscription};
+use processpype_runtime::{EventPage, Subscription};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
@@ -207,10 +207,16 @@ impl Feed for Events {
 
     fn rest(&mut self) -> String {
         // On several threads the last ones may have come after they were looked for, and before the
-        // end was. There are at most as many as the journal keeps.
-        let pages = std::iter::from_fn(|| self.subscription.next(EVENTS_PER_WRITE).now_or_never());
-        let pages: Vec<EventPage> = pages.take(EVENTS_KEPT.div_ceil(EVENTS_PER_WRITE)).collect();
-        pages.iter().map(|page| self.text(page)).collect()
+        // end was. What comes beside this is not waited for.
+        let (mut text, mut end) = (String::new(), None);
+        while let Some(page) = self.subscription.next(EVENTS_PER_WRITE).now_or_never() {
+            text += &self.text(&page);
+            let end = *end.get_or_insert(page.last);
+            if page.events.last().is_none_or(|newest| newest.seq >= end) {
+                break;
+            }
+        }
+        text
     }
 }
 
@@ -227,5 +233,36 @@ impl Events {
             let _ = write!(text, "id: {}\n\n", newest.seq);
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use processpype_runtime::{Assembly, Launch};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_before_the_end_is_told_at_the_end() {
+        let blueprint = Assembly::default().check().expect("nothing is in it");
+        let (manager, supervisor) = blueprint.launch(Launch::on(tokio::runtime::Handle::current()));
+        // More than is taken at once.
+        let notes = EVENTS_PER_WRITE as u64 + 1;
+        let reporter = manager.reporter();
+        let supervisor = tokio::spawn(supervisor.run());
+        for _ in 0..notes {
+            reporter.note("certificate-reloaded", "once more");
+            tokio::task::yield_now().await;
+        }
+        manager.close();
+        supervisor.await.expect("it ends");
+        let subscription = manager.subscribe(0);
+        let (filter, lagged) = (Filter::default(), Arc::default());
+        let mut events = Events { subscription, filter, lagged };
+        let text = events.rest();
+        let last = manager.last_event();
+        assert!(last > notes && text.contains(&format!("id: {last}\n")), "{text}");
+        assert_eq!(text.matches("id: ").count() as u64, last);
+        assert_eq!(events.rest(), "");
     }
 }
