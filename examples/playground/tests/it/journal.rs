@@ -220,7 +220,7 @@ fn a_log_that_cannot_be_written_is_told_on_stderr_once() {
     let text = "
 server: {port: 0}
 observability: {logging: {destination: {file: /dev/full}}}
-services: {broken: {kind: flaky, fail_start: 9, significant: true, restart: never}}
+services: {broken: {kind: flaky, fail_start: 9, significant: true, restart: {policy: never}}}
 ";
     let printed = run_with("run", text);
     assert_eq!(printed.code, Some(80), "{printed:?}");
