@@ -7,6 +7,7 @@
 //! 2. Numbers belong to one process: where another one answers, its stream is read from its
 //!    beginning.
 //! 3. What was lost is said, on standard error.
+//! 4. When standard output takes nothing more, following ends.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::exit::ClientExit;
 use crate::http::{Client, Stream};
 use crate::json;
 use crate::look::{Asking, escape};
-use crate::print::{remark, say, say_raw};
+use crate::print::{is_over, remark, say, say_raw};
 use crate::sse::{MESSAGE_MAX, Message, Parser};
 use crate::verb::EventsArgs;
 use crate::view;
@@ -54,7 +55,7 @@ async fn pages(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientE
             page.events.iter().for_each(|event| say(&view::event(event)));
         }
         let end = *end.get_or_insert(page.last);
-        if page.next >= end || page.next <= after {
+        if page.next >= end || page.next <= after || is_over() {
             return Ok(ClientExit::Done);
         }
         after = page.next;
@@ -136,7 +137,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Reads until the application closes.
+    /// Reads until the application closes, or nobody reads what is printed.
     async fn read(&mut self, stream: &mut Stream) -> Result<(), ClientError> {
         let mut parser = Parser::default();
         while let Some(piece) = stream.piece(SILENCE_MAX).await? {
@@ -145,7 +146,7 @@ impl<'a> Follower<'a> {
                 limit: MESSAGE_MAX,
             })?;
             for message in messages {
-                if self.take(&message)? {
+                if self.take(&message)? || is_over() {
                     return Ok(());
                 }
             }

@@ -20,6 +20,7 @@ use crate::{act, configure, doctor, follow, level, logs, membership, metrics, op
 pub(crate) const SNAPSHOT: &str = "/";
 
 /// Asks the application that `session` leads to, prints its answer, and returns how that went.
+/// Whether all of it could be printed, [`written`](crate::written) tells.
 ///
 /// It makes a small runtime of its own and blocks until the answer is there; every wait in it has
 /// an end, but for a stream that is followed.

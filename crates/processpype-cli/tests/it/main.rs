@@ -33,6 +33,15 @@ fn run(arguments: &[&str]) -> Ran {
 
 /// Runs the program with these variables, and none of those that it knows beside them.
 fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    ran(program(arguments, variables).output().unwrap())
+}
+
+/// Runs the program with its standard output elsewhere.
+fn run_into(arguments: &[&str], output: Stdio) -> Ran {
+    ran(program(arguments, &[]).stdout(output).output().unwrap())
+}
+
+fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_processpype"));
     for name in ["URL", "CONTEXT", "CONTEXTS", "TOKEN", "CACERT", "CERT", "KEY"] {
         command.env_remove(format!("PROCESSPYPE_{name}"));
@@ -41,8 +50,11 @@ fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
         command.env_remove(name);
     }
     command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR")).env("COLUMNS", "100");
-    command.args(arguments).envs(variables.iter().copied());
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+fn ran(output: std::process::Output) -> Ran {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
