@@ -65,7 +65,7 @@ pub use crate::colour::{Colour, ColourArgs};
 pub use crate::connect::{ConnectArgs, Session};
 pub use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, ContextVerb, context};
 pub use crate::exit::{ClientExit, client_exit_codes};
-pub use crate::look::{ask, ask_config, ask_file, ask_plan};
+pub use crate::look::{ask, ask_config, ask_file, ask_or_read, ask_plan};
 pub use crate::print::{Unwritten, say, written};
 pub use crate::shell::{completions, man_page};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod again;
 mod codes;
 #[cfg(unix)]
 mod contexts;
@@ -307,12 +308,23 @@ fn no_text_of_an_answer_reaches_the_terminal_unescaped() {
     let page = || answer("200 OK", "application/json", &page);
     check(vec![page()], &["events"]);
     let closing = "event: closing\ndata: {}\n\n";
-    let streamed = stream(&format!("{event}{closing}"));
+    let streamed = stream(&format!("{}{closing}", event.replace("id: 1", "id: 2")));
     check(vec![page(), info(BEGAN), streamed], &["events", "-f"]);
     let problem = "{\"title\":\"t\",\"status\":503,\"code\":\"start-failed\",\
                    \"detail\":\"\\u001b[2Jfake\\nline\"}";
     let problem = answer("503 Service Unavailable", "application/problem+json", problem);
     check(vec![status("stopped", 1, ""), problem], &["start", "db"]);
+    let metrics = |text: &str| vec![answer("200 OK", "text/plain", text)];
+    let label = "up{queue=\"\u{1b}[2Jfake\\nline\"} 1\n";
+    let (url, _) = serve(metrics(label));
+    let ran = run(&["-u", &url, "metrics"]);
+    assert!(ran.out.contains("queue=\"\\u{1b}[2Jfake\\nline\""), "{ran:?}");
+    let (url, _) = serve(metrics("up{a=\"1\"} \u{1b}[2J\n"));
+    let ran = run(&["-u", &url, "metrics"]);
+    assert!(ran.code == Some(70) && !ran.err.contains('\u{1b}'), "{ran:?}");
+    let (url, _) = serve(metrics("up{a=\"\u{202e}lrt\"} 1\n"));
+    let ran = run(&["-u", &url, "metrics"]);
+    assert!(ran.out.contains("a=\"\\u{202e}lrt\""), "{ran:?}");
 }
 
 fn line(seq: u64) -> String {

@@ -15,11 +15,6 @@ pub(super) struct Printer {
     pub(super) json: bool,
 }
 
-/// Prints a remark to standard error.
-pub(super) fn remark(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
-}
-
 /// Prints an error to standard error.
 pub(crate) fn say_error(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", with_prefix(text));
