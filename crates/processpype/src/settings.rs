@@ -42,6 +42,9 @@ pub(crate) const FRAMEWORK_KEYS: [&str; 13] = [
     "processpype",
 ];
 
+/// What an editor can check of `server.api_prefix`.
+pub(crate) const PREFIX_PATTERN: &str = "^(/[A-Za-z0-9._~-]+)*$";
+
 /// What the application is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -86,7 +89,8 @@ pub(crate) struct ServerSection {
     /// Who may prove to be whom.
     pub(crate) auth: AuthSection,
     /// Moves every path but those of probes and metrics, such as `/api`. Empty: nothing is moved.
-    #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]+)*$"))]
+    #[schemars(regex(pattern = PREFIX_PATTERN))]
+    #[schemars(extend("x-expected" = "a path such as `/api/v1`, or nothing"))]
     pub(crate) api_prefix: String,
     /// How long closing the application may take in all, in seconds.
     #[schemars(range(min = 0.5, max = 86400.0))]
