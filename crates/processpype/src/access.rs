@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 
 use processpype_config::{Document, Report, Secret, Section};
 use processpype_control::{
-    Ask, CertificateRule, InvalidListener, ListenAddress, Listener, Proofs, SettingsError, Surfaces,
-    TOKEN_NAME_MAX, Token, check_host,
+    Ask, CertificateRule, InvalidListener, ListenAddress, Listener, Proofs, SettingsError,
+    Surfaces, TOKEN_NAME_MAX, Token, check_host,
 };
 use processpype_core::Role;
 use schemars::JsonSchema;

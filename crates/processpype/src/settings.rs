@@ -42,6 +42,9 @@ pub(crate) const FRAMEWORK_KEYS: [&str; 13] = [
     "processpype",
 ];
 
+/// The longest that closing may take, in seconds: a day.
+pub(crate) const CLOSING_MAX: u32 = 86_400;
+
 /// What an editor can check of `server.api_prefix`.
 pub(crate) const PREFIX_PATTERN: &str = "^(/[A-Za-z0-9._~-]+)*$";
 
@@ -93,7 +96,7 @@ pub(crate) struct ServerSection {
     #[schemars(extend("x-expected" = "a path such as `/api/v1`, or nothing"))]
     pub(crate) api_prefix: String,
     /// How long closing the application may take in all, in seconds.
-    #[schemars(range(min = 0.5, max = 86400.0))]
+    #[schemars(range(min = 0.5, max = f64::from(CLOSING_MAX)))]
     pub(crate) closing_timeout_seconds: f64,
     /// How long readiness fails before services are asked to stop, so that load balancers can look
     /// away.
