@@ -144,8 +144,8 @@ impl Metrics {
     /// # Errors
     ///
     /// Refuses a name that is none, is the framework's or does not end in `_total`; one that stands
-    /// for another kind of metric, or would stand in the answer for another one's part (`jobs_total`
-    /// beside the gauge `jobs`: OpenMetrics calls both `jobs`); and more than [`SERIES_MAX`] series.
+    /// for another kind of metric, or with another one for the same in the answer, as `jobs_total`
+    /// and the gauge `jobs` do in OpenMetrics; and more than [`SERIES_MAX`] series.
     pub fn counter(&self, name: &str, help: &str) -> Result<Counter, MetricError> {
         name::check(name, Kind::Counter, help)?;
         self.store.counter(self.generation, name, help, &self.labels)
