@@ -108,7 +108,11 @@ impl Application {
             OwnVerb::Run | OwnVerb::Check | OwnVerb::Plan { remote: false } => {}
             OwnVerb::Schema | OwnVerb::Openapi | OwnVerb::Config { remote: None } => {}
         }
-        match self.setup() {
+        let setup = match &verb {
+            OwnVerb::Run | OwnVerb::Check => self.setup_here(),
+            _ => self.setup(),
+        };
+        match setup {
             Ok(setup) => obey_with(setup, &verb, printer),
             Err(error) => {
                 printer.setup_error(&error);
