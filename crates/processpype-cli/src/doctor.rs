@@ -90,7 +90,7 @@ pub(crate) fn report(
     asked: Option<Asked>,
     json: bool,
 ) -> ClientExit {
-    let ok = findings.iter().all(|finding| finding.level != Level::Problem);
+    let ok = !findings.iter().any(Finding::is_problem);
     if json {
         let report = Report { asked, ok, findings };
         say(&serde_json::to_string(&report).unwrap_or_default());
@@ -299,7 +299,7 @@ fn build(facts: &Facts) -> Vec<Finding> {
 // === impl Asked ===
 
 impl Asked {
-    fn of(asking: &Asking) -> Self {
+    pub(crate) fn of(asking: &Asking) -> Self {
         let Destination { target, from, token, .. } = asking.client.destination();
         let token = token.from().to_owned();
         Self {
@@ -330,6 +330,16 @@ impl Finding {
     ) -> Self {
         let (code, message, remedy) = (code.into(), message.into(), remedy.into());
         Self { level, code, service: None, message, remedy }
+    }
+
+    /// Nobody answers: whatever else is found, nothing of it may be so any more.
+    pub(crate) fn unanswered(error: &ClientError) -> Self {
+        let remedy = error.help().unwrap_or_default();
+        Self::new(Level::Problem, "unanswered", error.to_string(), remedy)
+    }
+
+    pub(crate) fn is_problem(&self) -> bool {
+        self.level == Level::Problem
     }
 
     /// The same finding, about a service.
