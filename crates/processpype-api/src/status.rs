@@ -61,7 +61,8 @@ pub struct JournalReport {
 }
 
 /// How the log is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogReport {
     /// Why its lines cannot be written now. The application goes on without it.
     pub error: Option<String>,
