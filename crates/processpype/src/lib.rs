@@ -99,6 +99,7 @@ mod creation;
 mod documents;
 mod dump;
 mod exit;
+mod export;
 mod framework_keys;
 mod groups;
 mod hang;

@@ -41,6 +41,7 @@ use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::time::Instant;
 
 use crate::exit::Exit;
+use crate::export::{self, Exporting};
 use crate::mint;
 use crate::pulse::Pulse;
 use crate::recorder::{Recorded, Recorder};
@@ -86,8 +87,8 @@ enum Notice {
 /// Runs a checked application until it closes.
 pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let minted = mint::make(&mut setup);
-    let log = match install_log(&setup) {
-        Ok(log) => log,
+    let (log, exporting) = match install_log(&setup) {
+        Ok(installed) => installed,
         Err(error) => return fail(Exit::Configuration, &error.to_string()),
     };
     install_panic_hook();
@@ -105,6 +106,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let mut launch = launch(&setup, services.handle().clone(), Some(&log));
     tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(&log, &mut launch, &mut settings);
+    exporting.show(&mut settings);
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
     let entered = supervisor.enter();
@@ -150,7 +152,9 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let exit = wait(&received, &handle);
     // What blocks a thread must not hold up the end of the process.
     services.shutdown_background();
-    let _ = log.flush(FLUSH_TIME);
+    exporting.end(FLUSH_TIME, || {
+        let _ = log.flush(FLUSH_TIME);
+    });
     exit.into()
 }
 
@@ -315,14 +319,17 @@ fn name_stragglers(names: &[processpype_core::ServiceName]) {
     );
 }
 
-fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::TelemetryError> {
+fn install_log(
+    setup: &Setup,
+) -> Result<(LogHandle, Exporting), processpype_telemetry::TelemetryError> {
     let app = &setup.settings.app;
     let mut config: LoggingConfig = setup.settings.observability.logging.clone();
     let level = setup.document.section(&["observability", "logging", "level"]);
     if app.debug && !level.exists() {
         config.level = Level::Debug;
     }
-    let log = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?).install()?;
+    let builder = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?);
+    let (log, exporting) = export::install(&setup.settings, builder)?;
     for secret in &setup.secrets {
         if log.redactor().add(secret).is_err() {
             tracing::warn!(
@@ -336,7 +343,7 @@ fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::Teleme
             log.levels().set_service(spec.name.as_str(), level);
         }
     }
-    Ok(log)
+    Ok((log, exporting))
 }
 
 /// Tells the catcher of a panic where it was; panics that nobody catches are logged.
