@@ -95,8 +95,8 @@ impl Entry {
         Self { control: Arc::clone(control), router: routes::router(control) }
     }
 
-    /// Begins to answer a request, in its span; `own` is where in its path the name of the service stands whose
-    /// own route it is, as [`own::service`](crate::own::service) says.
+    /// Begins to answer a request, in its span; `own` is where in its path the name of the service
+    /// stands whose own route it is, as [`own::service`](crate::own::service) says.
     pub(crate) fn answer(
         &self,
         visitor: Visitor,
@@ -235,7 +235,8 @@ impl Asked {
         let Answer { mut response, routed, is_services } = answer;
         let (traffic, took) = (&self.control.traffic, self.began.elapsed());
         traffic.note(routed.as_ref(), &self.method, response.status(), took);
-        if let (Some(span), Some(spans)) = (&self.span, &self.control.settings.export.request_spans) {
+        if let (Some(span), Some(spans)) = (&self.span, &self.control.settings.export.request_spans)
+        {
             let (method, status) = (self.method.as_str(), response.status().as_u16());
             let (route, service) = self.way(routed.as_ref()).unzip();
             spans.end(span, &AnswerHead::new(method, status, route, service.flatten()));

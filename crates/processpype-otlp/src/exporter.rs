@@ -15,8 +15,8 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use processpype_telemetry::{
     Exported, Handle, Level, RequestSpans, SensitiveFields, Tap, TelemetryBuilder, TelemetryError,
 };
-use tracing::{Metadata, Subscriber};
 use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, filter};
@@ -134,8 +134,9 @@ impl Exporter {
         let is_exported = move |metadata: &Metadata<'_>| {
             metadata.is_span() && !whose::is_service_span(metadata) && *metadata.level() <= most
         };
-        let is_seen =
-            move |metadata: &Metadata<'_>| whose::is_service_span(metadata) || is_exported(metadata);
+        let is_seen = move |metadata: &Metadata<'_>| {
+            whose::is_service_span(metadata) || is_exported(metadata)
+        };
         let bridge = tracing_opentelemetry::layer()
             .with_tracer(self.traces.tracer(TRACER))
             .with_threads(false)
@@ -163,13 +164,13 @@ impl Exporter {
     /// Blocks the thread: for the end of `main`. What is not delivered by then is lost; nothing
     /// waits for it.
     pub fn shutdown(&self, timeout: Duration) {
-        let traces = self.traces.clone();
-        let traces = std::thread::spawn(move || traces.shutdown_with_timeout(timeout));
-        if let Some((logs, _)) = &self.logs {
-            // What was not taken has been told by whoever delivers.
-            let _ = logs.shutdown_with_timeout(timeout);
-        }
-        let _ = traces.join();
+        // Both at once. What was not taken has been told by whoever delivers.
+        std::thread::scope(|threads| {
+            threads.spawn(|| self.traces.shutdown_with_timeout(timeout));
+            if let Some((logs, _)) = &self.logs {
+                let _ = logs.shutdown_with_timeout(timeout);
+            }
+        });
     }
 }
 

@@ -155,7 +155,8 @@ mod tests {
     fn parts_of_a_line_are_read_as_they_were_written() {
         assert_eq!(text(r#"say \"hello\"\n"#), "say \"hello\"\n");
         let read = fields(r#""a":1,"b":1.5,"c":"x","d":true,"e":18446744073709551615"#);
-        let read: Vec<_> = read.into_iter().filter_map(|(name, it)| Some((name, any(it)?))).collect();
+        let read: Vec<_> =
+            read.into_iter().filter_map(|(name, it)| Some((name, any(it)?))).collect();
         let expected = [
             ("a", AnyValue::Int(1)),
             ("b", AnyValue::Double(1.5)),

@@ -152,9 +152,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let exit = wait(&received, &handle);
     // What blocks a thread must not hold up the end of the process.
     services.shutdown_background();
-    exporting.end(FLUSH_TIME, || {
-        let _ = log.flush(FLUSH_TIME);
-    });
+    exporting.end(FLUSH_TIME, || drop(log.flush(FLUSH_TIME)));
     exit.into()
 }
 

@@ -99,9 +99,8 @@ fn what_the_log_hides_does_not_leave() {
     let settings = settings(&collector);
     settings.redactor.add("hunter2").unwrap();
     let _ = export(&settings, |_| {
-        let span = tracing::info_span!(
-            "login", password = "swordfish", url = "http://x/?key=hunter2"
-        );
+        let span =
+            tracing::info_span!("login", password = "swordfish", url = "http://x/?key=hunter2");
         span.in_scope(|| tracing::warn!(token = "swordfish", "refused hunter2"));
     });
     let all = collector.all();
