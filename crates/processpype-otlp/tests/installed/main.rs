@@ -1,6 +1,8 @@
 //! A whole process with the exporter installed: what its log says of a collector, and what is
 //! global. One test, since there is one subscriber.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+
 #[path = "../it/collector.rs"]
 mod collector;
 
@@ -13,7 +15,7 @@ use processpype_otlp::opentelemetry::{Context, global};
 use processpype_otlp::{Exporter, Settings};
 use processpype_telemetry::{Format, LoggingConfig, Telemetry};
 
-use crate::collector::{Collector, attribute, shown};
+use crate::collector::{Collector, Delivery, attribute, shown};
 
 /// How long an end may take that has something to deliver.
 const END: Duration = Duration::from_secs(20);
@@ -70,10 +72,10 @@ fn a_collector_that_comes_and_goes_is_told_of_and_the_trace_is_sent_on() {
     exporter.shutdown(END);
     log.flush(END).unwrap();
     let all = collector.all();
-    let records: Vec<_> = all.iter().flat_map(|it| it.records()).collect();
+    let records: Vec<_> = all.iter().flat_map(Delivery::records).collect();
     let bodies: Vec<_> = records.iter().map(|it| shown(it.body.as_ref().unwrap())).collect();
     assert_eq!(bodies, ["calling"], "what the exporter logs is not exported");
-    let spans: Vec<_> = all.iter().flat_map(|it| it.spans()).collect();
+    let spans: Vec<_> = all.iter().flat_map(Delivery::spans).collect();
     let call = spans.iter().find(|span| span.name == "call").unwrap();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(sent_on, format!("00-{}-{}-01", hex(&call.trace_id), hex(&call.span_id)));
