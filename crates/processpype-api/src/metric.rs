@@ -381,4 +381,20 @@ mod tests {
             assert!(help.ends_with('.') && !labels.contains(&"le"), "{name}");
         }
     }
+
+    /// As the runtime asks of the metrics of services: OpenMetrics takes `_total` off a counter's
+    /// name, and parts of a metric have endings.
+    #[test]
+    fn no_name_in_an_exposition_is_of_two_metrics() {
+        let mut told = BTreeSet::new();
+        for Metric { name, kind, .. } in Metric::ALL {
+            let (family, endings): (_, &[&str]) = match kind {
+                MetricKind::Counter => (name.trim_end_matches("_total"), &["_total", "_created"]),
+                MetricKind::Histogram => (*name, &["_bucket", "_sum", "_count", "_created"]),
+                MetricKind::Gauge | MetricKind::Untyped => (*name, &[]),
+            };
+            assert!(told.insert(family.to_owned()), "{name}");
+            assert!(endings.iter().all(|end| told.insert(format!("{family}{end}"))), "{name}");
+        }
+    }
 }

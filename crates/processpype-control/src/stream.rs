@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, Uri};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use processpype_api::{Code, Fault, Lagged, Problem};
 use processpype_runtime::{EventPage, Subscription};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -206,8 +206,17 @@ impl Feed for Events {
     }
 
     fn rest(&mut self) -> String {
-        // What there was came before the end was looked at.
-        String::new()
+        // On several threads the last ones may have come after they were looked for, and before the
+        // end was. What comes beside this is not waited for.
+        let (mut text, mut end) = (String::new(), None);
+        while let Some(page) = self.subscription.next(EVENTS_PER_WRITE).now_or_never() {
+            text += &self.text(&page);
+            let end = *end.get_or_insert(page.last);
+            if page.events.last().is_none_or(|newest| newest.seq >= end) {
+                break;
+            }
+        }
+        text
     }
 }
 
@@ -224,5 +233,37 @@ impl Events {
             let _ = write!(text, "id: {}\n\n", newest.seq);
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use processpype_runtime::{Assembly, Launch};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_before_the_end_is_told_at_the_end() {
+        let blueprint = Assembly::default().check().expect("nothing is in it");
+        let (manager, supervisor) = blueprint.launch(Launch::on(tokio::runtime::Handle::current()));
+        // More than is taken at once.
+        let notes = EVENTS_PER_WRITE as u64 + 1;
+        let reporter = manager.reporter();
+        #[expect(clippy::disallowed_methods, reason = "a test runs the loop beside itself")]
+        let supervisor = tokio::spawn(supervisor.run());
+        for _ in 0..notes {
+            reporter.note("certificate-reloaded", "once more");
+            tokio::task::yield_now().await;
+        }
+        manager.close();
+        supervisor.await.expect("it ends");
+        let subscription = manager.subscribe(0);
+        let (filter, lagged) = (Filter::default(), Arc::default());
+        let mut events = Events { subscription, filter, lagged };
+        let text = events.rest();
+        let last = manager.last_event();
+        assert!(last > notes && text.contains(&format!("id: {last}\n")), "{text}");
+        assert_eq!(text.matches("id: ").count() as u64, last);
+        assert_eq!(events.rest(), "");
     }
 }

@@ -15,14 +15,20 @@
 //! 5. One process writes: the file is locked for as long as it is open. Reading takes no lock that
 //!    would keep a writer out for longer than a glance.
 
+mod files;
 mod frame;
+mod scan;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// How long a line may be, in bytes; a longer one counts as damaged.
-const LINE_BYTES: u64 = 1024 * 1024;
+use files::{moves, numbered, standing};
+use scan::Scan;
+
+/// How long a record may be, in bytes: [`Ledger::append`] takes no longer one, and a reader counts
+/// a line that is longer as damaged.
+pub const RECORD_MAX: usize = 1024 * 1024;
 
 /// How every record begins that [`Ledger::append`] takes.
 const BEGINNING: &[u8] = b"{\"run\":";
@@ -71,20 +77,6 @@ pub struct Found {
     pub torn: u64,
     /// How many damaged lines stand between whole ones.
     pub damaged: u64,
-}
-
-/// What one look through a file found.
-#[derive(Debug, Default)]
-struct Scan {
-    last: Option<String>,
-    /// Where the last whole record ends.
-    good: u64,
-    length: u64,
-    lines: u64,
-    whole: u64,
-    damaged: u64,
-    /// The first bytes, if no whole record has been found.
-    beginning: Vec<u8>,
 }
 
 // === impl Ledger ===
@@ -146,23 +138,28 @@ impl Ledger {
     /// nothing.
     ///
     /// For the file of a process that has ended, or still writes: then what looks torn may be a
-    /// record on its way.
+    /// record on its way. If it rotates meanwhile, each record is given once nevertheless.
     ///
     /// # Errors
     ///
-    /// Fails if the file is not there, cannot be read, or has a content that is no ledger's.
+    /// Fails if no file is there, one cannot be read, the newest has a content that is no ledger's,
+    /// or they are rotated faster than they can be opened.
     pub fn read(path: &Path, mut found: impl FnMut(&str)) -> io::Result<Found> {
-        let newest = File::open(path)?;
-        let older = (1..).map(|number| numbered(path, number)).take_while(|path| path.exists());
-        let mut damaged = 0;
-        for path in older.collect::<Vec<_>>().iter().rev() {
-            let scan = Scan::each(&File::open(path)?, &mut found)?;
-            damaged += scan.damaged;
+        let files = standing(path)?;
+        if files.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such file"));
         }
-        let scan = Scan::each(&newest, &mut found)?;
-        scan.check()?;
-        damaged += scan.damaged;
-        Ok(Found { last: scan.last, torn: scan.length - scan.good, damaged })
+        let (mut last, mut torn, mut damaged) = (None, 0, 0);
+        for (number, file) in files.iter().rev() {
+            let scan = Scan::each(file, &mut found)?;
+            damaged += scan.damaged;
+            if *number == 0 {
+                scan.check()?;
+                torn = scan.length - scan.good;
+            }
+            last = scan.last.or(last);
+        }
+        Ok(Found { last, torn, damaged })
     }
 
     /// Says whether a process has the ledger open for writing.
@@ -178,7 +175,8 @@ impl Ledger {
         }
     }
 
-    /// Writes a record: a JSON object on one line that begins with `{"run":`.
+    /// Writes a record: a JSON object on one line that begins with `{"run":`, of at most
+    /// [`RECORD_MAX`] bytes.
     ///
     /// It survives the end of the process from then on, and of the machine once [`sync`] returned.
     ///
@@ -186,11 +184,16 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Fails if it cannot be written whole; then it is not there, and the next try begins anew.
+    /// Fails if it cannot be written whole, or is no record ([`io::ErrorKind::InvalidInput`]); then
+    /// it is not there, and the next try begins anew.
     pub fn append(&mut self, record: &str) -> io::Result<()> {
         let is_record = record.as_bytes().starts_with(BEGINNING) && record.ends_with('}');
         if !is_record || record.contains('\n') {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no record"));
+        }
+        if record.len() > RECORD_MAX {
+            let text = format!("it has {} bytes, and a record at most {RECORD_MAX}", record.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         self.mend()?;
         let line = frame::seal(record);
@@ -229,13 +232,7 @@ impl Ledger {
 
     /// Makes the file the first of the older ones.
     fn put_aside(&self) -> io::Result<()> {
-        for number in (1..self.keep).rev() {
-            let older = numbered(&self.path, number);
-            if older.exists() {
-                fs::rename(&older, numbered(&self.path, number + 1))?;
-            }
-        }
-        fs::rename(&self.path, numbered(&self.path, 1))
+        moves(&self.path, self.keep).iter().try_for_each(|(from, to)| fs::rename(from, to))
     }
 
     /// Begins a new file. What was done of it is not done again if the rest fails and it is tried
@@ -267,61 +264,5 @@ fn lock(path: &Path) -> io::Result<File> {
             Err(io::Error::new(kind, "another process writes to it"))
         }
         Err(fs::TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    name.into()
-}
-
-// === impl Scan ===
-
-impl Scan {
-    fn of(file: &File) -> io::Result<Self> {
-        Self::each(file, |_| {})
-    }
-
-    fn each(file: &File, mut found: impl FnMut(&str)) -> io::Result<Self> {
-        let mut scan = Self::default();
-        let mut reader = BufReader::new(file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)?;
-            if read == 0 {
-                return Ok(scan);
-            }
-            scan.length += read as u64;
-            scan.lines += 1;
-            let record = line.strip_suffix(b"\n").and_then(frame::unseal);
-            match record {
-                Some(record) => {
-                    found(&record);
-                    scan.whole += 1;
-                    // What was not whole before a whole one was no torn end.
-                    scan.damaged = scan.lines - scan.whole;
-                    scan.good = scan.length;
-                    scan.last = Some(record);
-                }
-                None if scan.last.is_none() && scan.beginning.is_empty() => {
-                    scan.beginning.clone_from(&line);
-                }
-                None => {}
-            }
-        }
-    }
-
-    fn check(&self) -> io::Result<()> {
-        let begins = |text: &[u8]| {
-            let common = text.len().min(BEGINNING.len());
-            self.lines == 1 && !text.ends_with(b"\n") && text[..common] == BEGINNING[..common]
-        };
-        if self.length == 0 || self.last.is_some() || begins(&self.beginning) {
-            return Ok(());
-        }
-        let text = "it has a content that is no event journal; nothing was written to it";
-        Err(io::Error::new(io::ErrorKind::InvalidData, text))
     }
 }

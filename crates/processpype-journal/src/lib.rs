@@ -28,4 +28,4 @@
 
 mod ledger;
 
-pub use ledger::{Found, Ledger};
+pub use ledger::{Found, Ledger, RECORD_MAX};

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::cell::Cell;
 use crate::life::{Life, Phase};
 use crate::message::{Office, Reports};
+use crate::scrub::Scrub;
 use crate::text::shortened;
 use crate::vitals::Watched;
 
@@ -110,7 +111,7 @@ impl Context {
         let name = ServiceName::new(name).expect("a test names its service validly");
         let cell = Cell::detached(name);
         let services = tokio::runtime::Handle::current();
-        let office = Arc::new(Office::new(services, Reports::nowhere()));
+        let office = Arc::new(Office::new(services, Reports::nowhere(), Scrub::default()));
         Self::new(Arc::new(Life::new(cell, Generation(1), office, watched)))
     }
 

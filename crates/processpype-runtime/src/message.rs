@@ -23,6 +23,7 @@ use crate::configuration::Configured;
 use crate::failure::Failure;
 use crate::metrics::Families;
 use crate::reconfigure::Answer;
+use crate::scrub::Scrub;
 
 /// How many lifecycle messages of one service can be on the way: started, health, ending, gone, the
 /// answer to an offer, and as many of an orphan.
@@ -92,8 +93,9 @@ impl Message {
 // === impl Office ===
 
 impl Office {
-    pub(crate) fn new(services: Handle, reports: Reports) -> Self {
-        Self { services, reports, families: Arc::default(), opened: Instant::now() }
+    pub(crate) fn new(services: Handle, reports: Reports, scrub: Scrub) -> Self {
+        let families = Arc::new(Families::new(scrub));
+        Self { services, reports, families, opened: Instant::now() }
     }
 }
 

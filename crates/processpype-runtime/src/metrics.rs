@@ -5,7 +5,11 @@
 //! 1. Changing a metric touches atomics alone; registering one takes a short lock.
 //! 2. A name has one kind and one help text in the whole application; a series of a service stands
 //!    once, whichever generation registered it.
-//! 3. A service has at most [`SERIES_MAX`] series, an application at most [`FAMILIES_MAX`] names.
+//! 3. No name in an exposition belongs to two of them, neither in OpenMetrics, where a counter's
+//!    family goes without `_total`, nor with what the parts of a metric end in.
+//! 4. Help texts and values of labels are scrubbed when they are registered: what is one series
+//!    then never becomes two of the same name.
+//! 5. A service has at most [`SERIES_MAX`] series, an application at most [`FAMILIES_MAX`] names.
 //!
 //! # Whose they are
 //!
@@ -116,7 +120,8 @@ impl Metrics {
     /// Returns the same with one more label, for all that is registered through it.
     ///
     /// A value should come from a small set that is known beforehand: each is a series of its own,
-    /// for as long as the service is there.
+    /// for as long as the service is there. What is secret in a value is shown as `***`; values
+    /// that are the same then are one series.
     ///
     /// # Errors
     ///
@@ -127,7 +132,7 @@ impl Metrics {
         let value = value.into();
         name::check_label(label, &value, &self.labels)?;
         let mut labels = self.labels.clone();
-        labels.push((label.to_owned(), value));
+        labels.push((label.to_owned(), self.store.public(&value)));
         labels.sort();
         Ok(Self { store: Arc::clone(&self.store), generation: self.generation, labels })
     }
@@ -139,7 +144,8 @@ impl Metrics {
     /// # Errors
     ///
     /// Refuses a name that is none, is the framework's or does not end in `_total`; one that stands
-    /// for another kind of metric; and more than [`SERIES_MAX`] series.
+    /// for another kind of metric, or with another one for the same in the answer, as `jobs_total`
+    /// and the gauge `jobs` do in OpenMetrics; and more than [`SERIES_MAX`] series.
     pub fn counter(&self, name: &str, help: &str) -> Result<Counter, MetricError> {
         name::check(name, Kind::Counter, help)?;
         self.store.counter(self.generation, name, help, &self.labels)

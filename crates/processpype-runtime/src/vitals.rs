@@ -409,12 +409,13 @@ impl Drop for Seat {
 mod tests {
     use super::*;
     use crate::message::Reports;
+    use crate::scrub::Scrub;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn vitals(watched: Watched) -> Vitals {
         let services = tokio::runtime::Handle::current();
-        Vitals::new(Arc::new(Office::new(services, Reports::nowhere())), watched)
+        Vitals::new(Arc::new(Office::new(services, Reports::nowhere(), Scrub::default())), watched)
     }
 
     /// Polls as the generation's own task does.

@@ -46,6 +46,7 @@ mod kept;
 mod layer;
 mod layout;
 mod levels;
+mod output;
 mod queue;
 mod redact;
 mod scope;

@@ -3,20 +3,20 @@
 //! # Invariants
 //!
 //! 1. A value is scrubbed as text, before a format escapes it, so that no escape splits a secret.
-//! 2. A secret is also looked for as `{:?}`, JSON and URLs would have written it, trimmed, and,
-//!    when it has several lines, line by line.
+//! 2. A secret is also looked for as `{:?}` and JSON would have written it, in any percent-encoding
+//!    (RFC 3986, section 2.1), trimmed, and, when it has several lines, line by line.
 //! 3. Secrets that overlap in a text are hidden as one stretch: no tail of either stays.
 //! 4. Neither `Debug` nor any error of this module shows a secret.
 
-use std::{
-    collections::BTreeSet,
-    fmt::{self, Write as _},
-    sync::Arc,
-};
+mod needles;
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 
 use crate::config::RedactionConfig;
+
+pub(crate) use self::needles::Needles;
 
 /// What is shown instead of a secret.
 pub const MASK: &str = "***";
@@ -28,6 +28,9 @@ pub const MAX_SECRET_BYTES: usize = 16 * 1024;
 pub const MAX_SECRETS: usize = 1024;
 /// Lines of a secret of several lines count as secrets themselves from this many bytes on.
 const MIN_SECRET_LINE_BYTES: usize = 16;
+/// The most texts that are looked for because of one secret: as it is, trimmed and line by line,
+/// each as it is, as `{:?}` and as JSON write it. That it may be percent-encoded adds none.
+const MAX_SECRET_FORMS: usize = 3 * (2 + MAX_SECRET_BYTES / (MIN_SECRET_LINE_BYTES + 1));
 
 /// The words that make a field's name sensitive when no configuration says otherwise.
 ///
@@ -75,20 +78,6 @@ pub enum Unredactable {
     /// [`MAX_SECRETS`] are known already.
     TooMany,
 }
-
-/// The values to look for, ready for the search.
-#[derive(Default)]
-pub(crate) struct Needles {
-    /// The secrets as they were given.
-    secrets: BTreeSet<String>,
-    /// Every way in which a secret may be written, longest first.
-    forms: Vec<String>,
-    /// For each first byte, whether some form begins with it.
-    begins: Begins,
-}
-
-/// A set of bytes.
-struct Begins([bool; 256]);
 
 /// Which field names are sensitive: those of [`SENSITIVE_FIELDS`], and what a configuration adds.
 ///
@@ -166,8 +155,20 @@ impl Redactor {
 
     /// `text` with every secret in it shown as [`MASK`]; for sinks other than the log.
     ///
-    /// Text is scrubbed before it is escaped for its sink. A secret is also found as `{:?}`, JSON
-    /// or a URL would write it; not in other encodings, such as base64.
+    /// Text is scrubbed before it is escaped for its sink.
+    ///
+    /// A secret is found as it is; as `{:?}` and `serde_json` write it; and percent-encoded,
+    /// whichever characters are encoded, in upper or lower case, with `+` for a space or without:
+    /// RFC 3986, `encodeURI`, `encodeURIComponent`, HTML forms and `curl` all write it so. It is
+    /// *not* found in base64 or hexadecimal, encoded twice, with HTML entities, with escapes that
+    /// JSON does not ask for (`\/`, `\u0041`), or in another letter case.
+    ///
+    /// ```
+    /// let redactor = processpype_telemetry::Redactor::default();
+    /// redactor.add("café au lait")?;
+    /// assert_eq!(redactor.scrub("q=caf%c3%a9+au%20lait&page=2"), "q=***&page=2");
+    /// # Ok::<(), processpype_telemetry::Unredactable>(())
+    /// ```
     pub fn scrub(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         self.0.load().scrub(text, text.len(), &mut out);
@@ -221,116 +222,6 @@ impl fmt::Display for Unredactable {
 }
 
 impl std::error::Error for Unredactable {}
-
-// === impl Needles ===
-
-impl Needles {
-    fn new(secrets: BTreeSet<String>) -> Self {
-        let forms: BTreeSet<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
-        let mut forms: Vec<String> = forms.into_iter().collect();
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        let begins = Begins::of(&forms);
-        Self { secrets, forms, begins }
-    }
-
-    /// Whether there is nothing to look for.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.forms.is_empty()
-    }
-
-    /// The length of the longest form, in bytes; 0 if there is none.
-    pub(crate) fn longest(&self) -> usize {
-        self.forms.first().map_or(0, String::len)
-    }
-
-    /// Writes the first `limit` bytes of `text` with secrets masked; returns whether any was.
-    ///
-    /// A secret that begins before `limit` is found although it ends behind it. `limit` is the
-    /// length of `text` or a character boundary in it.
-    pub(crate) fn scrub(&self, text: &str, limit: usize, out: &mut String) -> bool {
-        let limit = limit.min(text.len());
-        let (mut shown, mut hidden_until, mut found) = (0, 0, false);
-        for (at, byte) in text.as_bytes()[..limit].iter().enumerate() {
-            if !self.begins.has(*byte) {
-                continue;
-            }
-            let Some(length) = self.longest_at(&text.as_bytes()[at..]) else { continue };
-            if at >= hidden_until {
-                out.push_str(&text[shown..at]);
-                out.push_str(MASK);
-                found = true;
-            }
-            hidden_until = hidden_until.max(at + length);
-            shown = hidden_until;
-        }
-        if shown < limit {
-            out.push_str(&text[shown..limit]);
-        }
-        found
-    }
-
-    /// The length of the longest form with which `bytes` begins.
-    fn longest_at(&self, bytes: &[u8]) -> Option<usize> {
-        self.forms.iter().find(|form| bytes.starts_with(form.as_bytes())).map(String::len)
-    }
-}
-
-/// Every way in which `secret` may stand in a text.
-fn forms(secret: &str) -> Vec<String> {
-    let lines = secret.lines().map(str::trim).filter(|line| line.len() >= MIN_SECRET_LINE_BYTES);
-    let mut forms = Vec::new();
-    for plain in [secret, secret.trim()].into_iter().chain(lines) {
-        let debug = format!("{plain:?}");
-        forms.push(plain.to_owned());
-        forms.push(debug[1..debug.len() - 1].to_owned());
-        forms.push(escaped_json(plain));
-        forms.push(percent_encoded(plain));
-    }
-    forms
-}
-
-/// `text` as it stands between the quotes of a JSON string.
-fn escaped_json(text: &str) -> String {
-    let mut out = String::new();
-    crate::json::escape(&mut out, text);
-    out
-}
-
-/// `text` as it stands in a URL, everything encoded but unreserved characters (RFC 3986).
-fn percent_encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
-// === impl Begins ===
-
-impl Begins {
-    fn of(forms: &[String]) -> Self {
-        let mut set = Self::default();
-        for first in forms.iter().filter_map(|form| form.bytes().next()) {
-            set.0[usize::from(first)] = true;
-        }
-        set
-    }
-
-    fn has(&self, byte: u8) -> bool {
-        self.0[usize::from(byte)]
-    }
-}
-
-impl Default for Begins {
-    fn default() -> Self {
-        Self([false; 256])
-    }
-}
 
 // === impl SensitiveFields ===
 

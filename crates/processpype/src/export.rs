@@ -1,4 +1,17 @@
-//! Export to a collector in the file: `observability.tracing`.
+//! Traces and log lines for a collector, with the feature `otlp`.
+//!
+//! Under [`main`](crate::Application::main) the section `observability.tracing` of the file is all
+//! that is needed. What is here with the feature is for two others: a program that
+//! [embeds](crate::Application::start) services puts an `Exporter` on its own subscriber, and a
+//! service that calls others sends its trace on with `opentelemetry`:
+//!
+//! ```ignore
+//! use processpype::export::opentelemetry::{Context, global};
+//!
+//! let mut headers = std::collections::HashMap::new();
+//! global::get_text_map_propagator(|it| it.inject_context(&Context::current(), &mut headers));
+//! // `headers` has a `traceparent`: send it with the request.
+//! ```
 //!
 //! # Invariants
 //!
@@ -73,6 +86,11 @@ fn check_endpoint(written: &TracingSection, section: &Section, mut problem: impl
         }
     }
 }
+
+#[cfg(feature = "otlp")]
+pub use processpype_otlp::{
+    EXPORT_TIMEOUT, Exporter, OtlpError, QUEUE_MAX, Settings, opentelemetry,
+};
 
 #[cfg(feature = "otlp")]
 pub(crate) use self::exporting::{Exporting, install};

@@ -12,13 +12,15 @@
 //!
 //! The queue between supervisor and thread is the journal in memory: `EVENTS_KEPT` events.
 
+mod line;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use processpype_journal::{Found, Ledger};
 use processpype_runtime::{EventPage, Manager, Recording, Reporter, Subscription};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -74,22 +76,6 @@ struct Writer {
     written: u64,
     synced: Instant,
     is_over: bool,
-}
-
-/// One line of the file.
-#[derive(Serialize)]
-struct Line<T> {
-    run: u64,
-    #[serde(flatten)]
-    what: T,
-}
-
-/// Told in the place of events that are missing.
-#[derive(Serialize)]
-struct Lagged {
-    kind: &'static str,
-    cause: &'static str,
-    lost: u64,
 }
 
 /// What is read of the last line of the previous run.
@@ -233,8 +219,7 @@ impl Writer {
         let lost = page.lost;
         let Some(ledger) = &mut self.recorder.ledger else { return Ok(()) };
         if lost > 0 {
-            let what = Lagged { kind: "journal", cause: "lagged", lost };
-            ledger.append(&line(self.run, what))?;
+            ledger.append(&line::lagged(self.run, lost))?;
             // They are told, and not told again if the next one cannot be written.
             self.written = page.events.first().map_or(self.written, |first| first.seq - 1);
             let recording = &mut self.recorder.recording;
@@ -244,7 +229,7 @@ impl Writer {
             self.reporter.tell("journal-lagged", &text, recording.clone());
         }
         for event in &page.events {
-            ledger.append(&line(self.run, processpype_control::wire_event(event)))?;
+            ledger.append(&line::event(self.run, processpype_control::wire_event(event)))?;
             self.written = event.seq;
             let is_last = event.kind == processpype_core::EventKind::Application;
             self.is_over |= is_last && event.cause == "closed";
@@ -295,9 +280,4 @@ impl Writer {
         tracing::info!(target: "processpype", "{text}");
         self.reporter.tell("journal-resumed", text, self.recorder.recording());
     }
-}
-
-/// Renders a line; what is on the wire always can be.
-fn line<T: Serialize>(run: u64, what: T) -> String {
-    serde_json::to_string(&Line { run, what }).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use processpype_journal::{Found, Ledger};
+use processpype_journal::{Found, Ledger, RECORD_MAX};
 
 /// A directory that goes with the test.
 struct Scratch(PathBuf);
@@ -173,4 +173,41 @@ fn what_is_no_record_is_not_written() {
         assert_eq!(ledger.append(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
     }
     assert_eq!(fs::metadata(scratch.file()).unwrap().len(), 0);
+}
+
+/// A record of so many bytes.
+fn long(bytes: usize) -> String {
+    let frame = "{\"run\":1,\"text\":\"\"}".len();
+    format!("{{\"run\":1,\"text\":\"{}\"}}", "x".repeat(bytes - frame))
+}
+
+#[test]
+fn the_longest_record_is_read_again_and_a_longer_one_is_not_written() {
+    let scratch = Scratch::new("longest");
+    let (mut ledger, _) = Ledger::open(&scratch.file(), u64::MAX, 1).unwrap();
+    let error = ledger.append(&long(RECORD_MAX + 1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("1048577 bytes"), "{error}");
+    // The first and the last record of a file decide whether it is one, and where it ends.
+    ledger.append(&long(RECORD_MAX)).unwrap();
+    drop(ledger);
+    let found = reopened(&scratch.file());
+    assert_eq!((found.last, found.torn, found.damaged), (Some(long(RECORD_MAX)), 0, 0));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_one_damaged_line() {
+    let scratch = Scratch::new("overlong");
+    write(&scratch.file(), 1..=2, u64::MAX, 1);
+    let whole = fs::read_to_string(scratch.file()).unwrap();
+    let (first, second) = whole.split_once('\n').unwrap();
+    let overlong = long(5 * RECORD_MAX);
+    fs::write(scratch.file(), format!("{first}\n{overlong}\n{second}")).unwrap();
+    assert_eq!(reopened(&scratch.file()).damaged, 1);
+    assert_eq!(Ledger::records(&scratch.file()).unwrap(), [record(1), record(2)]);
+    // Alone, it is nothing that a ledger has written.
+    fs::write(scratch.file(), &overlong).unwrap();
+    let error = Ledger::open(&scratch.file(), 99, 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert_eq!(fs::metadata(scratch.file()).unwrap().len(), overlong.len() as u64);
 }

@@ -51,6 +51,17 @@ pub enum MetricError {
         /// What it stands for.
         is: Kind,
     },
+    /// In an exposition, the name would stand for two metrics.
+    Clash {
+        /// The name of the metric that is refused.
+        name: String,
+        /// What it was to stand for.
+        kind: Kind,
+        /// The metric that is there.
+        other: String,
+        /// The name that both would have there.
+        both: String,
+    },
     /// The service has too many series.
     Series {
         /// The metric that found no room.
@@ -107,6 +118,12 @@ impl fmt::Display for MetricError {
             Self::Conflict { name, is } => {
                 write!(f, "the metric `{name}` is registered as a {is}: choose another name")
             }
+            Self::Clash { name, kind, other, both } => write!(
+                f,
+                "the {kind} `{name}` cannot stand beside the metric `{other}`: for OpenMetrics, \
+                 which takes `_total` off a counter's name and adds endings for parts, both would \
+                 be `{both}`; call one of them otherwise"
+            ),
             Self::Series { name } => write!(
                 f,
                 "the metric `{name}` would give the service more than {SERIES_MAX} series; a label \

@@ -44,6 +44,21 @@ pub(super) fn check(name: &str, kind: Kind, help: &str) -> Result<(), MetricErro
     if help.len() > HELP_MAX { Err(MetricError::Help { name: owned() }) } else { Ok(()) }
 }
 
+/// Returns every name that stands in an exposition because of a metric: the family's, in both
+/// formats, and those of its samples, the times of creation among them, which others add.
+///
+/// Source: OpenMetrics 1.0, "Metric naming" and "Suffixes"; the Prometheus clients for Python and
+/// Java refuse the same.
+pub(super) fn told(name: &str, kind: Kind) -> Vec<String> {
+    let (family, endings): (_, &[&str]) = match kind {
+        Kind::Counter => (name.strip_suffix("_total").unwrap_or(name), &["_total", "_created"]),
+        Kind::Gauge => (name, &[]),
+        Kind::Histogram => (name, &["_bucket", "_sum", "_count", "_created"]),
+    };
+    let parts = endings.iter().map(|ending| format!("{family}{ending}"));
+    [family.to_owned()].into_iter().chain(parts).collect()
+}
+
 pub(super) fn check_label(
     label: &str,
     value: &str,

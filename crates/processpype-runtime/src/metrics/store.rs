@@ -1,11 +1,13 @@
 //! Where registered metrics are kept: the names of an application, and the series of each service.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use processpype_core::Generation;
 
+use crate::scrub::Scrub;
+
+use super::name::told;
 use super::{Buckets, Counter, Gauge, Histogram, Kind, MetricError, Reading, Series, SeriesFamily};
 
 /// How many series the metrics of one service may have.
@@ -18,7 +20,17 @@ pub const FAMILIES_MAX: usize = 4096;
 
 /// The names of an application's metrics: one kind and one help text for each.
 #[derive(Debug, Default)]
-pub(crate) struct Families(Mutex<BTreeMap<String, Family>>);
+pub(crate) struct Families {
+    names: Mutex<Names>,
+    scrub: Scrub,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    families: BTreeMap<String, Family>,
+    /// What stands in an exposition because of each of them, and whose it is.
+    told: BTreeMap<String, String>,
+}
 
 #[derive(Debug)]
 struct Family {
@@ -55,29 +67,38 @@ enum Value {
 // === impl Families ===
 
 impl Families {
+    /// Makes one for an application of which nobody may see what `scrub` takes out.
+    pub(crate) fn new(scrub: Scrub) -> Self {
+        Self { names: Mutex::default(), scrub }
+    }
+
     /// Takes the name for this kind of metric.
     fn take(&self, name: &str, kind: Kind, help: &str) -> Result<(), MetricError> {
-        let mut families = self.lock();
-        let is_full = families.len() >= FAMILIES_MAX;
-        match families.entry(name.to_owned()) {
-            Entry::Occupied(known) if known.get().kind == kind => Ok(()),
-            Entry::Occupied(known) => {
-                Err(MetricError::Conflict { name: name.to_owned(), is: known.get().kind })
-            }
-            Entry::Vacant(_) if is_full => Err(MetricError::Families { name: name.to_owned() }),
-            Entry::Vacant(free) => {
-                free.insert(Family { kind, help: help.to_owned() });
-                Ok(())
-            }
+        let mut names = self.lock();
+        match names.families.get(name).map(|known| known.kind) {
+            Some(known) if known == kind => return Ok(()),
+            Some(is) => return Err(MetricError::Conflict { name: name.to_owned(), is }),
+            None => {}
         }
+        if names.families.len() >= FAMILIES_MAX {
+            return Err(MetricError::Families { name: name.to_owned() });
+        }
+        let told = told(name, kind);
+        if let Some((both, other)) = told.iter().find_map(|it| names.told.get_key_value(it)) {
+            let (both, other, name) = (both.clone(), other.clone(), name.to_owned());
+            return Err(MetricError::Clash { name, kind, other, both });
+        }
+        names.told.extend(told.into_iter().map(|it| (it, name.to_owned())));
+        names.families.insert(name.to_owned(), Family { kind, help: self.scrub.text(help) });
+        Ok(())
     }
 
     fn help(&self, name: &str) -> String {
-        self.lock().get(name).map_or_else(String::new, |family| family.help.clone())
+        self.lock().families.get(name).map_or_else(String::new, |family| family.help.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Family>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,6 +107,11 @@ impl Families {
 impl Store {
     pub(crate) fn new(families: Arc<Families>) -> Self {
         Self { families, kept: Mutex::default() }
+    }
+
+    /// Returns the value of a label as everybody may see it.
+    pub(super) fn public(&self, value: &str) -> String {
+        self.families.scrub.text(value)
     }
 
     pub(super) fn counter(

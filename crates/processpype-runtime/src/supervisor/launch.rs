@@ -149,7 +149,7 @@ impl Blueprint {
         let journal = Arc::new(Journal::new(launch.events_kept));
         let book = first_book(&launch, Arc::clone(&directory), &services);
         let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
-        let office = Arc::new(Office::new(launch.services.clone(), reports));
+        let office = Arc::new(Office::new(launch.services.clone(), reports, launch.scrub.clone()));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,

@@ -46,6 +46,17 @@ fn secrets_do_not_show() {
     check("12345678");
 }
 
+#[test]
+fn a_secret_in_a_url_does_not_show() {
+    for url in ["a%2Fb%20c%C3%A9", "a%2fb%20c%c3%a9", "a%2Fb+c%C3%A9", "a/b%20c%C3%A9"] {
+        let log = logged_in(Format::Text, |handle| {
+            handle.redactor().add("a/b cé").unwrap();
+            tracing::info!(target: "t", "https://u:{url}@host/?q={url}");
+        });
+        assert!(log.ends_with("t: https://u:***@host/?q=***\n"), "{log}");
+    }
+}
+
 /// Who may give a reason and read the log could otherwise try out what is a secret.
 #[test]
 fn what_a_client_says_does_not_tell_what_is_a_secret() {

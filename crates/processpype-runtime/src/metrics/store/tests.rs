@@ -1,6 +1,7 @@
 //! What belongs to the service, what to its generation, and what is refused.
 
 use super::*;
+use crate::metrics::Metrics;
 
 fn store() -> Store {
     Store::new(Arc::default())
@@ -72,6 +73,51 @@ fn a_name_has_one_kind_in_the_whole_application() {
     assert_eq!(refused, MetricError::Conflict { name: "depth".to_owned(), is: Kind::Gauge });
     other.gauge(Generation(1), "depth", "Second.", &[]).unwrap();
     assert_eq!(other.read(Some(Generation(1)))[0].help, "First.");
+}
+
+#[track_caller]
+fn check_clash(first: (&str, Kind), second: (&str, Kind), expected: Option<&str>) {
+    for [(one, kind), (other, others)] in [[first, second], [second, first]] {
+        let families = Families::default();
+        families.take(one, kind, "").unwrap();
+        let both = match families.take(other, others, "") {
+            Ok(()) => None,
+            Err(MetricError::Clash { both, other, .. }) if other == one => Some(both),
+            Err(error) => panic!("{one} {other}: {error}"),
+        };
+        assert_eq!(both.as_deref(), expected, "{one} {other}");
+        families.take(one, kind, "").expect("it is there");
+    }
+}
+
+#[test]
+fn no_name_in_an_exposition_is_of_two_metrics() {
+    use Kind::{Counter, Gauge, Histogram};
+    check_clash(("jobs", Gauge), ("jobs_total", Counter), Some("jobs"));
+    check_clash(("jobs", Histogram), ("jobs_total", Counter), Some("jobs"));
+    check_clash(("wait", Histogram), ("wait_sum_total", Counter), Some("wait_sum"));
+    check_clash(("wait", Histogram), ("wait_bucket_total", Counter), Some("wait_bucket"));
+    check_clash(("a_total", Counter), ("a_total_total", Counter), Some("a_total"));
+    check_clash(("a_total", Counter), ("a_created_total", Counter), Some("a_created"));
+    check_clash(("jobs_waiting", Gauge), ("jobs_total", Counter), None);
+    check_clash(("jobs", Gauge), ("jobs_waiting", Histogram), None);
+    check_clash(("jobs", Gauge), ("jobs_info_total", Counter), None);
+}
+
+#[test]
+fn a_secret_in_a_label_or_a_help_text_does_not_show() {
+    let scrub = Scrub::new(|text| text.replace("hunter2", "***"));
+    let store = Arc::new(Store::new(Arc::new(Families::new(scrub))));
+    let metrics = Metrics { store, generation: Generation(1), labels: Vec::new() };
+    for url in ["db://u:hunter2@a", "db://u:***@a"] {
+        let metrics = metrics.with("url", url).unwrap();
+        metrics.counter("calls_total", "With hunter2.").unwrap().inc();
+    }
+    let families = metrics.store.read(None);
+    assert_eq!((families.len(), families[0].help.as_str()), (1, "With ***."));
+    let [series] = &families[0].series[..] else { panic!("{families:?}") };
+    assert_eq!(series.labels, [("url".to_owned(), "db://u:***@a".to_owned())]);
+    assert_eq!(series.reading, Reading::Number(2.0));
 }
 
 #[test]
