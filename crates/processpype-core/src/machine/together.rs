@@ -8,8 +8,8 @@
 //! 2. [`Blocking`] is that, as last told to those who wait; it changes in
 //!    [`Machine::refresh_mates`] only.
 //! 3. A failure restarts the group if it restarts the member, and takes nothing from the budgets of
-//!    the others. What was asked for (a stop, a restart, a plan) is no failure, nor is a completion,
-//!    also where it is repeated.
+//!    the others. What was asked for (a stop, a restart, a plan) is no failure; nor is a
+//!    completion, also where it is repeated.
 //!
 //! (OTP: `supervisor:restart/3`. There the supervisor waits in place until all children are down;
 //! here whoever is down waits for the others by their counts, as dependents wait for providers.)
