@@ -52,6 +52,11 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         rule: Rule::Spawn,
+        under: "crates/processpype-otlp/src/",
+        reason: "spans and lines end at the same time, each on a thread",
+    },
+    Permission {
+        rule: Rule::Spawn,
         under: "crates/processpype/src/",
         reason: "threads and runtimes of `.main()`: supervisor, services",
     },
@@ -74,6 +79,11 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
         rule: Rule::Static,
         under: "crates/processpype-runtime/src/directory/at_hand.rs",
         reason: "only the thread itself can know that it ends",
+    },
+    Permission {
+        rule: Rule::Static,
+        under: "crates/processpype-cli/src/print.rs",
+        reason: "standard output is the process's, and so is that it takes nothing more (ADR 0031)",
     },
 ];
 

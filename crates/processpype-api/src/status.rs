@@ -29,6 +29,9 @@ pub struct ApplicationStatus {
     /// How the file of events is doing, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalReport>,
+    /// How the log is doing, once lines of it were lost, or while it cannot be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogReport>,
     /// Every service by name.
     pub services: BTreeMap<String, ServiceStatus>,
 }
@@ -54,6 +57,16 @@ pub struct JournalReport {
     /// Why it cannot be written now; it is tried again. The application goes on without it.
     pub error: Option<String>,
     /// How many events are missing in it.
+    pub lost: u64,
+}
+
+/// How the log is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogReport {
+    /// Why its lines cannot be written now. The application goes on without it.
+    pub error: Option<String>,
+    /// How many lines are lost since the start.
     pub lost: u64,
 }
 

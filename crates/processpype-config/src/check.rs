@@ -45,11 +45,11 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
+use crate::collect::Problems;
 use crate::describe;
 use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
 use crate::node::{Kind, Node, Style, is_null};
-use crate::report::Problems;
 use crate::rules::{Id, Ids, Rules};
 use crate::section::{Keys, Section};
 use crate::show;
@@ -242,13 +242,7 @@ impl<'a> Walk<'a> {
                 Some(View::Scalar(Cow::Owned(resolved.text), style))
             }
             Err(failure) => {
-                self.report(|walk| {
-                    let at = failure.place(slot.node.at.spot(), text);
-                    let message = format!("in `{}`: {}", walk.path_text(), failure.message);
-                    walk.at(at.spot(), message, failure.show)
-                        .help(failure.help)
-                        .label(failure.label)
-                });
+                self.unresolved(slot, text, failure);
                 None
             }
         }

@@ -23,6 +23,7 @@
 use std::borrow::Cow;
 
 use crate::check::{Here, Slot, Step, View, Walk};
+use crate::interpolate::Failure;
 use crate::limits::MAX_STEPS;
 use crate::map::Entry;
 use crate::node::Kind;
@@ -30,7 +31,7 @@ use crate::report::Problem;
 use crate::rules::{Id, Rule};
 use crate::section::Keys;
 use crate::source::Spot;
-use crate::{describe, show};
+use crate::{describe, duration, remedy, show};
 
 // === impl Walk ===
 
@@ -52,6 +53,11 @@ impl<'a> Walk<'a> {
             let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
             let problem =
                 walk.on(slot, message, shown.is_some()).label(format!("expected {expected}"));
+            let meant = text.filter(|_| rule.format == duration::FORMAT && shown.is_some());
+            let problem = match meant.and_then(|text| duration::meant(text)) {
+                Some(help) => problem.help(help),
+                None => problem,
+            };
             match (choices, text) {
                 (Some(choices), Some(text)) => {
                     problem.hint_nearest(text, choices.iter().map(String::as_str)).valid(choices)
@@ -79,10 +85,17 @@ impl<'a> Walk<'a> {
                 View::Scalar(..) => "the value".to_owned(),
             };
             let short = describe::short(walk.rules, ids);
-            let wrong = describe::is_not(&short);
+            let wrong = match view {
+                View::Scalar(text, style)
+                    if remedy::is_too_great(walk.rules, ids, text, *style) =>
+                {
+                    "is too great a number".to_owned()
+                }
+                _ => describe::is_not(&short),
+            };
             let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
             let problem = walk.on(slot, message, show).label(format!("expected {expected}"));
-            let problem = match describe::remedy(walk.rules, ids, view, slot.node) {
+            let problem = match remedy::remedy(walk.rules, ids, view, slot.node) {
                 Some(help) => problem.help(help),
                 None => problem,
             };
@@ -151,6 +164,8 @@ impl<'a> Walk<'a> {
             .hint_nearest(&key, meant);
         if let Some(help) = help {
             problem.help(help)
+        } else if let Some(help) = show::nested(&key, known) {
+            problem.help(help).valid(known.iter().copied())
         } else if known.is_empty() && problem.nearest_choice().is_none() {
             problem.help("this section takes no keys; remove it")
         } else {
@@ -178,6 +193,19 @@ impl<'a> Walk<'a> {
                 None => problem,
             }
         });
+    }
+
+    /// A reference that leads to no value. Where the reason is told elsewhere, that is told, once.
+    pub(crate) fn unresolved(&mut self, slot: Slot<'a>, text: &str, failure: Failure) {
+        match &failure.cause {
+            None => self.report(|walk| {
+                let at = failure.place(slot.node.at.spot(), text);
+                let message = format!("in `{}`: {}", walk.path_text(), failure.message);
+                walk.at(at.spot(), message, failure.show).help(failure.help).label(failure.label)
+            }),
+            Some(_) if self.trial => self.failed = true,
+            Some(report) => report.problems().iter().for_each(|it| self.problems.push_once(it)),
+        }
     }
 
     /// Keeps a problem; while an alternative is only tried, notices that there is one.

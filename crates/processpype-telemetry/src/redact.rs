@@ -32,24 +32,12 @@ const MIN_SECRET_LINE_BYTES: usize = 16;
 /// each as it is, as `{:?}` and as JSON write it. That it may be percent-encoded adds none.
 const MAX_SECRET_FORMS: usize = 3 * (2 + MAX_SECRET_BYTES / (MIN_SECRET_LINE_BYTES + 1));
 
-/// The words that make a field's name sensitive when no configuration says otherwise.
+/// The words that make a field's name sensitive when no configuration says otherwise: those that
+/// the configuration's reports know too.
 ///
 /// A word counts where it is a whole part of the name, in any case: `token` hides `token`,
 /// `access_token`, `auth.token` and `x-token`, but not `tokens`.
-pub const SENSITIVE_FIELDS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "authorization",
-    "credential",
-    "credentials",
-    "cookie",
-    "apikey",
-    "api_key",
-    "private_key",
-];
+pub const SENSITIVE_FIELDS: &[&str] = processpype_core::SECRET_WORDS;
 
 /// The secret values that no line may show; cheap to clone, every clone is the same.
 ///
@@ -79,9 +67,17 @@ pub enum Unredactable {
     TooMany,
 }
 
-/// Which field names are sensitive.
+/// Which field names are sensitive: those of [`SENSITIVE_FIELDS`], and what a configuration adds.
+///
+/// ```
+/// use processpype_telemetry::{RedactionConfig, SensitiveFields};
+///
+/// let sensitive = SensitiveFields::new(&RedactionConfig::default());
+/// assert!(sensitive.hides("http.authorization"));
+/// assert!(!sensitive.hides("http.route"));
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct SensitiveFields {
+pub struct SensitiveFields {
     /// Words in lower case, with `_` between their parts.
     words: Vec<String>,
     /// Whole names that are shown nevertheless, in the same form.
@@ -219,7 +215,8 @@ impl std::error::Error for Unredactable {}
 
 impl SensitiveFields {
     /// The default words and those of `config`.
-    pub(crate) fn new(config: &RedactionConfig) -> Self {
+    #[must_use]
+    pub fn new(config: &RedactionConfig) -> Self {
         let own = config.fields.iter().map(String::as_str);
         let words = SENSITIVE_FIELDS.iter().copied().chain(own).map(normal);
         Self {
@@ -229,7 +226,8 @@ impl SensitiveFields {
     }
 
     /// Whether the value of the field `name` is hidden.
-    pub(crate) fn hides(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn hides(&self, name: &str) -> bool {
         let name = normal(name);
         !self.except.contains(&name) && self.words.iter().any(|word| has_part(&name, word))
     }
@@ -325,6 +323,9 @@ mod tests {
             except: vec!["token-count".to_owned()],
         };
         let fields = SensitiveFields::new(&config);
+        for name in processpype_core::SECRET_WORDS {
+            assert!(fields.hides(name), "{name}");
+        }
         for name in ["password", "db_password", "auth.Token", "x-api-key", "secret_name", "pin"] {
             assert!(fields.hides(name), "{name}");
         }

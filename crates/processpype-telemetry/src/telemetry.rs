@@ -28,9 +28,11 @@ use crate::{
     layer::{LevelsFilter, LogLayer},
     layout::{Head, Layout},
     levels::Levels,
+    output::Alarm,
     queue::{Queue, Sink},
     redact::{Redactor, SensitiveFields},
     scratch::Scratches,
+    tap::Tap,
     text::Palette,
     writer::{self, LossLine},
     zone::Timezone,
@@ -68,6 +70,8 @@ pub struct TelemetryBuilder {
     colors: Option<bool>,
     /// Takes the place of the configured destination.
     writer: Option<Output>,
+    /// Takes each line as well.
+    tap: Option<Arc<dyn Tap>>,
 }
 
 /// A running log: its levels, its secrets, its newest lines, its losses. Cheap to clone.
@@ -110,6 +114,7 @@ impl Telemetry {
             redactor: Redactor::default(),
             colors: None,
             writer: None,
+            tap: None,
         }
     }
 }
@@ -162,6 +167,12 @@ impl TelemetryBuilder {
     /// counted.
     pub fn writer(mut self, out: impl Write + Send + 'static) -> Self {
         self.writer = Some(Output(Box::new(out)));
+        self
+    }
+
+    /// Gives each line that the log shows to `tap` too, as parts.
+    pub fn tap(mut self, tap: Arc<dyn Tap>) -> Self {
+        self.tap = Some(tap);
         self
     }
 
@@ -237,16 +248,14 @@ impl TelemetryBuilder {
     /// Starts the writer, and makes the layer that feeds it.
     fn parts(self, alone: bool) -> Result<(LogLayer, Handle), TelemetryError> {
         let layout = self.layout();
+        let alarm = alarm(self.writer.is_none().then_some(&self.config.destination), &self.clock);
         let out = match self.writer {
             Some(Output(out)) => out,
             None => open(&self.config.destination)?,
         };
         let queue = Arc::new(Queue::default());
-        writer::spawn(
-            Arc::clone(&queue),
-            out,
-            loss_line(layout, self.clock.clone(), self.zone.clone()),
-        )?;
+        let loss_line = loss_line(layout, self.clock.clone(), self.zone.clone());
+        writer::spawn(Arc::clone(&queue), out, loss_line, alarm)?;
         let handle = Handle {
             levels: Levels::new(&self.config),
             redactor: self.redactor,
@@ -263,6 +272,7 @@ impl TelemetryBuilder {
             logs: handle.logs.clone(),
             sensitive: SensitiveFields::new(&self.config.redaction),
             sink: Arc::clone(&handle.queue) as Arc<dyn Sink>,
+            tap: self.tap,
             scratches: Scratches::default(),
         };
         Ok((layer, handle))
@@ -302,6 +312,19 @@ fn open(destination: &Destination) -> Result<Box<dyn Write + Send>, TelemetryErr
             )
         }
     })
+}
+
+/// Who is told when the output fails; none if that would go the same way.
+fn alarm(destination: Option<&Destination>, clock: &Clock) -> Alarm {
+    let name = match destination {
+        None => "its output".to_owned(),
+        Some(Destination::Stderr) => "stderr".to_owned(),
+        Some(Destination::Stdout) => "stdout".to_owned(),
+        Some(Destination::File(path)) => path.display().to_string(),
+    };
+    let is_other = !matches!(destination, Some(Destination::Stderr));
+    let out = is_other.then(|| Box::new(io::stderr()) as Box<dyn Write + Send>);
+    Alarm::new(out, name, clock.clone())
 }
 
 /// What the writer says about lost lines.

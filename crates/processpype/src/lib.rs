@@ -95,15 +95,16 @@ mod cli;
 pub mod config;
 mod configurer;
 mod creation;
-#[cfg(any(test, doctest))]
 mod documents;
 mod dump;
 mod exit;
+pub mod export;
 mod framework_keys;
 mod groups;
 mod hang;
 pub mod layout;
 mod limits;
+mod machine;
 pub mod metrics;
 mod mint;
 mod platform;

@@ -12,6 +12,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::access::{AuthSection, ListenerSection};
+use crate::export::TracingSection;
 use crate::framework_keys::{EdgeWord, RestartSection};
 use crate::hang::FurtherKeys;
 use crate::limits::RestartRateSection;
@@ -41,6 +42,12 @@ pub(crate) const FRAMEWORK_KEYS: [&str; 13] = [
     "log_level",
     "processpype",
 ];
+
+/// The longest that closing may take, in seconds: a day.
+pub(crate) const CLOSING_MAX: u32 = 86_400;
+
+/// What an editor can check of `server.api_prefix`.
+pub(crate) const PREFIX_PATTERN: &str = "^(/[A-Za-z0-9._~-]+)*$";
 
 /// What the application is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -86,10 +93,11 @@ pub(crate) struct ServerSection {
     /// Who may prove to be whom.
     pub(crate) auth: AuthSection,
     /// Moves every path but those of probes and metrics, such as `/api`. Empty: nothing is moved.
-    #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]+)*$"))]
+    #[schemars(regex(pattern = PREFIX_PATTERN))]
+    #[schemars(extend("x-expected" = "a path such as `/api/v1`, or nothing"))]
     pub(crate) api_prefix: String,
     /// How long closing the application may take in all, in seconds.
-    #[schemars(range(min = 0.5, max = 86400.0))]
+    #[schemars(range(min = 0.5, max = f64::from(CLOSING_MAX)))]
     pub(crate) closing_timeout_seconds: f64,
     /// How long readiness fails before services are asked to stop, so that load balancers can look
     /// away.
@@ -122,6 +130,8 @@ pub(crate) struct ObservabilitySection {
     pub(crate) logging: LoggingConfig,
     /// The file of events.
     pub(crate) events: EventsSection,
+    /// Traces and log lines, sent to a collector. Needs the feature `otlp`.
+    pub(crate) tracing: TracingSection,
 }
 
 /// Framework keys that every service inherits unless its own section says otherwise.
@@ -246,10 +256,11 @@ impl InParts for ServerSection {
 // === impl ObservabilitySection ===
 
 impl InParts for ObservabilitySection {
-    const PARTS: &[&str] = &["events"];
+    const PARTS: &[&str] = &["events", "tracing"];
 
     fn leave_out(generator: &mut SchemaGenerator) {
         leave_out::<EventsSection>(generator);
+        leave_out::<TracingSection>(generator);
     }
 }
 

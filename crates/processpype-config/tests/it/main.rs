@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backends;
 mod bounds;
 mod canary;
 mod corpus;
+mod duplicates;
+mod durations;
 mod good;
+mod layers;
 mod properties;
 mod types;
