@@ -40,8 +40,8 @@ impl Manager {
     /// Returns the living instance of a service, by its name and its own type.
     ///
     /// For the code around an application: the program that embeds it, a test. A service takes a
-    /// [`Dep`](crate::Dep) instead: that is a declared edge, which orders start and stop, finds what
-    /// was provided as a trait object, and waits.
+    /// [`Dep`](crate::Dep) instead: that is a declared edge, which orders start and stop, finds
+    /// what was provided as a trait object, and waits.
     ///
     /// The [`Ref`] is for one use: it does not keep the service from stopping, and a restart makes
     /// another instance. Ask again for the next piece of work.

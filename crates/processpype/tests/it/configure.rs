@@ -295,8 +295,8 @@ async fn a_running_service_whose_provider_was_stopped_keeps_it_and_the_answer_sa
     let answer = app.post_json("/services/dial/configure", &serde_json::json!({"step": 5})).await;
     let answer: serde_json::Value = answer.json();
     assert_eq!((&answer["status"], &answer["generation"]), (&"kept".into(), &1.into()), "{answer}");
-    let told = "; the service runs on with the configuration it had, because it cannot be restarted \
-                without `db`: the new one holds once it starts again";
+    let told = "; the service runs on with the configuration it had, because it cannot be \
+                restarted without `db`: the new one holds once it starts again";
     assert!(answer["note"].as_str().is_some_and(|note| note.ends_with(told)), "{answer}");
     app.manager().start("db").await.expect("it starts");
     app.manager().restart("dial").await.expect("it restarts");
