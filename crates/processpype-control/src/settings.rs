@@ -13,7 +13,7 @@ use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
 use processpype_runtime::STARTS_AT_ONCE;
-use processpype_telemetry::{Backlog, Levels, Logs};
+use processpype_telemetry::{Backlog, Levels, Logs, Redactor};
 
 /// What the control plane is told by the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,8 @@ pub struct ControlSettings {
     pub previous_run_unclean: Option<bool>,
     /// How far the log is behind, for metrics.
     pub backlog: Option<Backlog>,
+    /// What hides secrets; for what the doctor tells of those that it cannot hide.
+    pub redactor: Option<Redactor>,
     /// How much is logged, if the log is the application's.
     pub levels: Option<Levels>,
     /// The limits.
@@ -139,6 +141,7 @@ impl Default for ControlSettings {
             logs: None,
             previous_run_unclean: None,
             backlog: None,
+            redactor: None,
             levels: None,
             limits: Limits::default(),
         }

@@ -102,7 +102,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let mut settings = control_settings(&setup);
     let title = settings.title.clone();
     let recorder = Recorder::open(&setup.settings.observability.events);
-    let mut launch = launch(&setup, services.handle().clone(), Some(&log));
+    let mut launch = launch(&setup, &mut settings, services.handle().clone(), Some(&log));
     tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(&log, &mut launch, &mut settings);
     let closing_timeout = launch.closing_timeout;
@@ -323,14 +323,8 @@ fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::Teleme
         config.level = Level::Debug;
     }
     let log = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?).install()?;
-    for secret in &setup.secrets {
-        if log.redactor().add(secret).is_err() {
-            tracing::warn!(
-                target: "processpype",
-                "a secret is too short or too long to be kept out of the log"
-            );
-        }
-    }
+    // Of those that cannot be hidden the supervisor's setup tells.
+    log.redactor().replace(setup.secrets.iter().cloned());
     for spec in setup.blueprint.specs() {
         if let Some(level) = spec.options.log_level.and_then(|word| word.parse().ok()) {
             log.levels().set_service(spec.name.as_str(), level);
