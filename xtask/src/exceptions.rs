@@ -75,6 +75,11 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
         under: "crates/processpype-runtime/src/directory/at_hand.rs",
         reason: "only the thread itself can know that it ends",
     },
+    Permission {
+        rule: Rule::Static,
+        under: "crates/processpype-cli/src/print.rs",
+        reason: "standard output is the process's, and so is that it takes nothing more (ADR 0031)",
+    },
 ];
 
 /// Debts. Empty is best.

@@ -16,7 +16,8 @@ pub struct CommandBody {
 }
 
 /// What a command has done, as a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// The service runs.
@@ -32,7 +33,8 @@ pub enum Effect {
 }
 
 /// The effect of a command is visible.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Commanded {
     /// The operation; `GET /operations/{id}` tells about it later.
     pub operation: u64,
@@ -53,12 +55,13 @@ pub struct Commanded {
 }
 
 /// The command goes on; its effect was not visible within the wait.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Accepted {
     /// The operation.
     pub operation: u64,
     /// Always `accepted`.
-    #[schemars(extend("const" = "accepted"))]
+    #[cfg_attr(test, schemars(extend("const" = "accepted")))]
     pub status: String,
     /// The command, such as `start`.
     pub command: String,

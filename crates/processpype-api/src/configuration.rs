@@ -4,11 +4,11 @@
 //!
 //! 1. A value that may be secret is `***`; a place is text, such as `app.yaml:3:9` or `api:alice`.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The configuration of a service, as it holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceConfig {
     /// The service.
     pub service: String,
@@ -19,7 +19,8 @@ pub struct ServiceConfig {
 }
 
 /// One value that holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfigValue {
     /// Its path, such as `services.counter.step`.
     pub path: String,
@@ -33,7 +34,8 @@ pub struct ConfigValue {
 }
 
 /// One value that is another one, or would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfigDifference {
     /// Its path, such as `services.counter.step`.
     pub path: String,
@@ -48,7 +50,8 @@ pub struct ConfigDifference {
 }
 
 /// How a value differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ConfigChange {
     /// There was nothing.
@@ -60,7 +63,8 @@ pub enum ConfigChange {
 }
 
 /// What a new configuration has led to, or would.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfigEffect {
     /// Nothing is different.
@@ -81,7 +85,8 @@ pub enum ConfigEffect {
 }
 
 /// A new configuration holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceConfigured {
     /// The operation; `GET /operations/{id}` tells about it later.
     pub operation: u64,
@@ -98,7 +103,8 @@ pub struct ServiceConfigured {
 }
 
 /// What a new configuration would lead to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfigForeseen {
     /// What it would lead to.
     pub would: ConfigEffect,
@@ -109,7 +115,8 @@ pub struct ConfigForeseen {
 }
 
 /// What a change of configuration has done, or with `dry_run=true` what it would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum ConfigAnswer {
     /// It has done it.
@@ -119,7 +126,8 @@ pub enum ConfigAnswer {
 }
 
 /// What a reload has done so far, or with `dry_run=true` what it would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reloaded {
     /// The operation; `null` if nothing was done.
     pub operation: Option<u64>,
@@ -138,7 +146,8 @@ pub struct Reloaded {
 }
 
 /// What a reload has done to one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceReloaded {
     /// The service.
     pub service: String,
@@ -153,7 +162,8 @@ pub struct ServiceReloaded {
 }
 
 /// Something in the files that holds only after a restart of the process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NeedsProcessRestart {
     /// The section or the key.
     pub path: String,

@@ -1,10 +1,10 @@
 //! What services, and the framework, find wrong with themselves.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What services that run, and the framework, find wrong with themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// The findings, by service.
     pub findings: Vec<ServiceFinding>,
@@ -15,13 +15,14 @@ pub struct Diagnosis {
 }
 
 /// Something that the framework found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplicationFinding {
     /// How bad it is, as with services.
-    #[schemars(extend("enum" = ["problem", "warning"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["problem", "warning"])))]
     pub severity: String,
     /// What sort it is.
-    #[schemars(extend("enum" = ["certificate-refused", "secrets-unhidden"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["certificate-refused", "secrets-unhidden"])))]
     pub code: String,
     /// What was found.
     pub message: String,
@@ -30,16 +31,17 @@ pub struct ApplicationFinding {
 }
 
 /// Something that a service found wrong with itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceFinding {
     /// The service.
     pub service: String,
     /// How bad it is: `problem` if something does not work, `warning` if it works and will not
     /// always.
-    #[schemars(extend("enum" = ["problem", "warning"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["problem", "warning"])))]
     pub severity: String,
     /// What sort it is; the service's own word, or `no-answer` or `diagnose-panicked`.
-    #[schemars(extend("examples" = ["disk-space"]))]
+    #[cfg_attr(test, schemars(extend("examples" = ["disk-space"])))]
     pub code: String,
     /// What was found.
     pub message: String,

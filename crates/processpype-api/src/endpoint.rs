@@ -22,17 +22,9 @@ mod parameter;
 mod probe;
 
 use processpype_core::Role;
-use schemars::{Schema, SchemaGenerator};
 
-use crate::command::{Accepted, CommandBody};
-use crate::diagnosis::Diagnosis;
-use crate::event::{EVENTS_PER_PAGE, EventPage, MAX_EVENTS_PER_PAGE};
-use crate::operation::CommandAnswer;
-use crate::plan::{Graph, Plan};
+use crate::event::{EVENTS_PER_PAGE, MAX_EVENTS_PER_PAGE};
 use crate::problem::Code;
-use crate::status::{ApplicationStatus, ServiceDetail, ServiceList};
-use crate::timeline::{Info, Timeline};
-use crate::why::Why;
 
 pub use self::answer::Answer;
 use self::parameter::{AFTER, EVENT_FILTERS, FORMAT, LAST_EVENT_ID, NAME, ONE_SERVICE};
@@ -199,8 +191,9 @@ pub struct Endpoint {
 /// A JSON body that an endpoint takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Body {
-    /// Its schema.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// The name of its schema among the document's components. Without one it is a service's
+    /// section, as it would stand in a file.
+    pub schema: Option<&'static str>,
     /// Whether it may not be left out.
     pub is_required: bool,
 }
@@ -212,20 +205,19 @@ const COMMANDED: Answer = Answer {
     description: "The effect is visible, or was already (`changed: false`). With `dry_run=true`: \
         what would happen, and nothing has.",
     media: JSON,
-    schema: Some(SchemaGenerator::subschema_for::<CommandAnswer>),
+    schema: Some("CommandAnswer"),
 };
 
 const ACCEPTED: Answer = Answer {
     status: 202,
     description: "The wait has passed and the command goes on; see `Location`.",
     media: JSON,
-    schema: Some(SchemaGenerator::subschema_for::<Accepted>),
+    schema: Some("Accepted"),
 };
 
-const COMMAND_BODY: Body =
-    Body { schema: SchemaGenerator::subschema_for::<CommandBody>, is_required: false };
+const COMMAND_BODY: Body = Body { schema: Some("CommandBody"), is_required: false };
 
-const fn ok(description: &'static str, schema: fn(&mut SchemaGenerator) -> Schema) -> Answer {
+const fn ok(description: &'static str, schema: &'static str) -> Answer {
     Answer { status: 200, description, media: JSON, schema: Some(schema) }
 }
 
@@ -257,7 +249,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: EndpointId::Application,
         path: "/",
         summary: "The application and all its services",
-        answers: &[ok("The status now.", SchemaGenerator::subschema_for::<ApplicationStatus>)],
+        answers: &[ok("The status now.", "ApplicationStatus")],
         ..STATUS
     },
     Endpoint {
@@ -265,7 +257,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/services",
         tag: "services",
         summary: "Every service, in the order of names",
-        answers: &[ok("The services now.", SchemaGenerator::subschema_for::<ServiceList>)],
+        answers: &[ok("The services now.", "ServiceList")],
         ..STATUS
     },
     membership::REGISTER,
@@ -275,7 +267,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         tag: "services",
         summary: "One service, with its last generations",
         parameters: &[NAME],
-        answers: &[ok("The service now.", SchemaGenerator::subschema_for::<ServiceDetail>)],
+        answers: &[ok("The service now.", "ServiceDetail")],
         problems: &[Code::UnknownService, Code::InvalidQuery],
         ..STATUS
     },
@@ -297,7 +289,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         description: "The chain of causes, through providers and members of groups, down to its \
             roots, and the commands that help now.",
         parameters: &[NAME],
-        answers: &[ok("The chain now.", SchemaGenerator::subschema_for::<Why>)],
+        answers: &[ok("The chain now.", "Why")],
         problems: &[Code::UnknownService, Code::InvalidQuery],
         ..READ
     },
@@ -345,7 +337,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         summary: "Who needs whom, and how each service is",
         parameters: &[FORMAT],
         answers: &[
-            ok("The graph now.", SchemaGenerator::subschema_for::<Graph>),
+            ok("The graph now.", "Graph"),
             file("The graph now.", "text/vnd.graphviz"),
             file("The graph now.", "text/plain"),
         ],
@@ -356,7 +348,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/plan",
         summary: "The order of start and stop, with worst-case times",
         description: "As the command line's `plan --json`, before anything runs.",
-        answers: &[ok("The plan.", SchemaGenerator::subschema_for::<Plan>)],
+        answers: &[ok("The plan.", "Plan")],
         ..READ
     },
     Endpoint {
@@ -365,7 +357,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         summary: "How the start of the application really was",
         description: "From the journal: until when each service waited, and what made the start \
             as long as it was. What the journal no longer has is said.",
-        answers: &[ok("The start.", SchemaGenerator::subschema_for::<Timeline>)],
+        answers: &[ok("The start.", "Timeline")],
         ..READ
     },
     Endpoint {
@@ -376,7 +368,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             Each finding has a remedy. A service that does not say it within 5 s is told as \
             `no-answer`. What is wrong with the application as a whole is `doctor`'s to find.",
         parameters: &[ONE_SERVICE],
-        answers: &[ok("The findings.", SchemaGenerator::subschema_for::<Diagnosis>)],
+        answers: &[ok("The findings.", "Diagnosis")],
         problems: &[Code::UnknownService, Code::InvalidQuery, Code::Closing, Code::Busy],
         ..READ
     },
@@ -384,7 +376,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         id: EndpointId::Info,
         path: "/info",
         summary: "What the application is: versions, build, process",
-        answers: &[ok("What it is.", SchemaGenerator::subschema_for::<Info>)],
+        answers: &[ok("What it is.", "Info")],
         ..READ
     },
     membership::SHUTDOWN,
@@ -410,7 +402,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             EVENT_FILTERS[1],
             EVENT_FILTERS[2],
         ],
-        answers: &[ok("A page of events.", SchemaGenerator::subschema_for::<EventPage>)],
+        answers: &[ok("A page of events.", "EventPage")],
         ..READ
     },
     Endpoint {

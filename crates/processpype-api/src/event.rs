@@ -1,6 +1,5 @@
 //! Events on the wire.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::status::ServiceState;
@@ -13,14 +12,15 @@ pub const EVENTS_PER_PAGE: usize = 100;
 pub const MAX_EVENTS_PER_PAGE: usize = 1000;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// Its place in the journal: from 1, without gaps.
     pub seq: u64,
     /// When.
     pub time: Timestamp,
     /// What kind of event: `state` for a transition of a service.
-    #[schemars(extend("examples" = ["state", "health", "command", "application"]))]
+    #[cfg_attr(test, schemars(extend("examples" = ["state", "health", "command", "application"])))]
     pub kind: String,
     /// The service it is about.
     pub service: Option<String>,
@@ -41,7 +41,8 @@ pub struct Event {
 }
 
 /// Some events, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventPage {
     /// The events that match.
     pub events: Vec<Event>,
@@ -54,7 +55,8 @@ pub struct EventPage {
 }
 
 /// Data of the stream's `lagged` event: the reader was too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lagged {
     /// How many events it will never see.
     pub lost: u64,

@@ -28,7 +28,8 @@ pub struct LevelBody {
 }
 
 /// How much is logged of a service, or of the application.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelStatus {
     /// The service; `null` for the application.
     pub service: Option<String>,
@@ -43,7 +44,8 @@ pub struct LevelStatus {
 }
 
 /// A change that holds for a while.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelChange {
     /// When it ends by itself.
     pub until: Timestamp,
@@ -54,7 +56,8 @@ pub struct LevelChange {
 }
 
 /// Every level.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Levels {
     /// That of the application: it holds where nothing more specific is said.
     pub application: LevelStatus,
@@ -65,7 +68,8 @@ pub struct Levels {
 }
 
 /// What a change of a level, or its taking back, has done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelChanged {
     /// The operation.
     pub operation: u64,

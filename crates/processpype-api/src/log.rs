@@ -39,13 +39,14 @@ pub enum LogLevel {
 }
 
 /// A line of the log, as it was logged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogRecord {
     /// Its place in the log that was asked for: from 1, without gaps.
     pub seq: u64,
     /// When, in the zone of the application (`app.timezone`).
-    #[schemars(extend("format" = "date-time"))]
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub time: String,
     /// How severe.
     pub level: LogLevel,
@@ -65,7 +66,8 @@ pub struct LogRecord {
 }
 
 /// Some lines of one log, oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogPage {
     /// The lines that match.
     pub records: Vec<LogRecord>,

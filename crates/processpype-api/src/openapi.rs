@@ -1,26 +1,26 @@
 //! The OpenAPI 3.1 document, built from the table of endpoints and the schemas of one application.
 //!
 //! Services, and with them their configuration schemas, are known only at run time, which is why
-//! the document is built by hand on `schemars` (its dialect, JSON Schema 2020-12, is that of
-//! OpenAPI 3.1).
+//! the document is built by hand. The dialect of schemas is JSON Schema 2020-12, in OpenAPI 3.1 as
+//! in `schemars`.
 //!
 //! # Invariants
 //!
 //! 1. Every `$ref` in the document points into the document.
 //! 2. The same application gives the same bytes.
 
+mod components;
+#[cfg(test)]
 mod words;
 
 use std::collections::BTreeMap;
 
 use processpype_core::Role;
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
-use schemars::{Schema, SchemaGenerator};
+use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::{Access, Answer, ENDPOINTS, Endpoint, Method, Parameter, Place, Shape};
-use crate::problem::{Code, Problem};
+use crate::endpoint::{Access, Answer, Body, ENDPOINTS, Endpoint, Method, Parameter, Place, Shape};
+use crate::problem::Code;
 
 const COMPONENTS: &str = "#/components/schemas/";
 
@@ -68,19 +68,16 @@ pub struct ServiceDoc {
 /// ```
 #[must_use]
 pub fn document(about: &About, services: &[ServiceDoc]) -> Value {
-    let mut generator = generator();
     let mut paths = Map::new();
     for endpoint in ENDPOINTS {
         let path = endpoint.full_path(&about.prefix).replace("{*", "{");
-        let item = path_item(endpoint, &mut generator);
+        let item = path_item(endpoint);
         match paths.get_mut(&path).and_then(Value::as_object_mut) {
             Some(known) => known.extend(item),
             None => _ = paths.insert(path, Value::Object(item)),
         }
     }
-    let problem = problem_responses(&mut generator);
-    let mut schemas: BTreeMap<String, Value> =
-        generator.take_definitions(true).into_iter().collect();
+    let mut schemas = components::components();
     for service in services {
         schemas.extend(config_schemas(service));
     }
@@ -96,21 +93,10 @@ pub fn document(about: &About, services: &[ServiceDoc]) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "responses": problem,
+            "responses": problem_responses(),
             "securitySchemes": { TOKEN: { "type": "http", "scheme": "bearer" } },
         },
     })
-}
-
-fn generator() -> SchemaGenerator {
-    SchemaSettings::draft2020_12()
-        .with(|settings| {
-            settings.definitions_path = "/components/schemas".into();
-            settings.meta_schema = None;
-        })
-        .with_transform(RecursiveTransform(words::enumerate))
-        .for_serialize()
-        .into_generator()
 }
 
 fn tags(services: &[ServiceDoc]) -> Value {
@@ -140,7 +126,7 @@ fn tags(services: &[ServiceDoc]) -> Value {
 
 // === endpoints ===
 
-fn path_item(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Map<String, Value> {
+fn path_item(endpoint: &Endpoint) -> Map<String, Value> {
     let methods: &[&str] = match endpoint.method {
         Method::Get => &["get"],
         Method::Post => &["post"],
@@ -150,12 +136,12 @@ fn path_item(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Map<String
     };
     let mut item = Map::new();
     for method in methods {
-        item.insert((*method).to_owned(), operation(endpoint, method, generator));
+        item.insert((*method).to_owned(), operation(endpoint, method));
     }
     item
 }
 
-fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator) -> Value {
+fn operation(endpoint: &Endpoint, method: &str) -> Value {
     let id = snake_case(&format!("{:?}", endpoint.id));
     let id = if endpoint.method == Method::Any { format!("{id}_{method}") } else { id };
     let mut operation = json!({
@@ -163,7 +149,7 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
         "tags": [endpoint.tag],
         "summary": endpoint.summary,
         "security": security(endpoint.access),
-        "responses": responses(endpoint, generator),
+        "responses": responses(endpoint),
     });
     let role = match endpoint.access {
         Access::Loopback(role) | Access::Role(role) => Some(role),
@@ -180,13 +166,30 @@ fn operation(endpoint: &Endpoint, method: &str, generator: &mut SchemaGenerator)
         operation["parameters"] = endpoint.parameters.iter().map(parameter).collect();
     }
     if let Some(body) = endpoint.body {
-        let schema = (body.schema)(generator);
         operation["requestBody"] = json!({
             "required": body.is_required,
-            "content": { "application/json": { "schema": schema } },
+            "content": { "application/json": { "schema": taken(body) } },
         });
     }
     operation
+}
+
+/// The schema of what an endpoint takes.
+fn taken(body: Body) -> Value {
+    match body.schema {
+        Some(name) => reference(name),
+        None => json!({
+            "type": "object",
+            "description": "Keys of the service's section, the framework's and its own; each \
+                service's schema is in this document. `${…}` is text.",
+            "additionalProperties": true,
+            "examples": [{"stop_timeout": "20s"}],
+        }),
+    }
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("{COMPONENTS}{name}") })
 }
 
 /// Says whether a token is needed. The empty alternative is a request without one: what is open on
@@ -236,10 +239,10 @@ fn parameter(parameter: &Parameter) -> Value {
     })
 }
 
-fn responses(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
+fn responses(endpoint: &Endpoint) -> Value {
     let mut responses = Map::new();
     for answer in endpoint.answers {
-        let (status, response) = (answer.status.to_string(), response(answer, generator));
+        let (status, response) = (answer.status.to_string(), response(answer));
         match responses.get_mut(&status) {
             // Another media type of the same answer.
             Some(other) => {
@@ -260,11 +263,11 @@ fn responses(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     Value::Object(responses)
 }
 
-fn response(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
+fn response(answer: &Answer) -> Value {
     let mut response = json!({ "description": answer.description });
     if !answer.media.is_empty() {
         let schema = match answer.schema {
-            Some(make) => make(generator).to_value(),
+            Some(name) => reference(name),
             // Without a schema, clients that are generated throw the answer away.
             None if answer.media.ends_with("json") => json!({ "type": "object" }),
             None => json!({ "type": "string" }),
@@ -297,11 +300,10 @@ fn problems(codes: &[Code]) -> Value {
     })
 }
 
-fn problem_responses(generator: &mut SchemaGenerator) -> Value {
-    let reference = generator.subschema_for::<Problem>();
+fn problem_responses() -> Value {
     let response = |code: &Code| {
-        let mut schema = reference.clone();
-        schema.insert("properties".into(), json!({ "code": { "const": code.as_str() } }));
+        let mut schema = reference("Problem");
+        schema["properties"] = json!({ "code": { "const": code.as_str() } });
         json!({
             "description": format!("{}. {}", code.title(), code.advice()),
             "content": { PROBLEM_JSON: { "schema": schema } },

@@ -4,7 +4,6 @@
 //!
 //! 1. The same members are there for every verb; those that say nothing are `null` or empty.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Commanded;
@@ -17,7 +16,8 @@ pub const OPERATIONS_PER_PAGE: usize = 100;
 pub const MAX_OPERATIONS_PER_PAGE: usize = 1000;
 
 /// Where an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OperationState {
     /// It goes on.
@@ -35,12 +35,13 @@ pub enum OperationState {
 }
 
 /// One mutation, from its acceptance on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Operation {
     /// Its id: from 1, without gaps.
     pub id: u64,
     /// What was asked.
-    #[schemars(extend("examples" = ["start", "stop", "restart"]))]
+    #[cfg_attr(test, schemars(extend("examples" = ["start", "stop", "restart"])))]
     pub verb: String,
     /// What was asked beside the verb: the parameters that were `true`.
     pub flags: Vec<String>,
@@ -69,7 +70,8 @@ pub struct Operation {
 }
 
 /// Some operations, in the order of acceptance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OperationPage {
     /// The operations that match.
     pub operations: Vec<Operation>,
@@ -80,7 +82,8 @@ pub struct OperationPage {
 }
 
 /// How a command would end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Would {
     /// The effect would be there.
@@ -92,7 +95,8 @@ pub enum Would {
 }
 
 /// What a command would do if all goes well: every start and stop succeeds, nobody else acts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Foreseen {
     /// How it would end.
     pub would: Would,
@@ -119,7 +123,8 @@ pub struct Foreseen {
 }
 
 /// One thing that would happen to one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Step {
     /// What would happen.
     pub action: StepAction,
@@ -128,7 +133,8 @@ pub struct Step {
 }
 
 /// What would happen to a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StepAction {
     /// Its generation stops.
@@ -138,7 +144,8 @@ pub enum StepAction {
 }
 
 /// What a command has done, or with `dry_run=true` what it would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum CommandAnswer {
     /// It has done it.
@@ -148,7 +155,8 @@ pub enum CommandAnswer {
 }
 
 /// What a pause or a resumption of automatic restarts has done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RestartsPaused {
     /// The operation.
     pub operation: u64,

@@ -1,7 +1,6 @@
 //! Plan and graph: in what order services start and stop, how long that takes at worst, and who
 //! needs whom.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use processpype_core::EdgePolicy;
@@ -9,7 +8,8 @@ use processpype_core::EdgePolicy;
 use crate::status::{Desired, ServiceState};
 
 /// The order of start and stop, with worst-case times.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Plan {
     /// The services in start order; those of one wave need nothing of each other.
     pub start: Vec<Vec<String>>,
@@ -36,7 +36,8 @@ pub struct Plan {
 }
 
 /// A worst-case time and what makes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Timing {
     /// The longest that it can take, in milliseconds.
     pub worst_case_ms: u64,
@@ -45,7 +46,8 @@ pub struct Timing {
 }
 
 /// How long the platform waits before it kills the process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanPlatform {
     /// Who runs the process, if it shows: such as `systemd` or `kubernetes`.
     pub manager: Option<String>,
@@ -56,7 +58,8 @@ pub struct PlanPlatform {
 }
 
 /// One service needs another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Edge {
     /// Who needs.
     pub dependent: String,
@@ -69,7 +72,8 @@ pub struct Edge {
 }
 
 /// Services that are restarted together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Group {
     /// Its name.
     pub name: String,
@@ -86,7 +90,8 @@ pub struct Group {
 }
 
 /// The rules that one service lives by.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedService {
     /// Its name.
     pub name: String,
@@ -109,7 +114,8 @@ pub struct PlannedService {
 }
 
 /// What follows the failure of a service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RestartRules {
     /// After which ends it is started again: `always`, `on-failure` or `never`.
     pub policy: String,
@@ -124,7 +130,8 @@ pub struct RestartRules {
 }
 
 /// How long a service waits before it is started again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BackoffRules {
     /// Before the first restart, in milliseconds.
     pub initial_ms: u64,
@@ -137,7 +144,8 @@ pub struct BackoffRules {
 }
 
 /// Something that is allowed but hardly meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanWarning {
     /// What sort it is; never changes its meaning.
     pub code: String,
@@ -152,7 +160,8 @@ pub struct PlanWarning {
 }
 
 /// Who needs whom, and how each service is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Graph {
     /// The services.
     pub nodes: Vec<Node>,
@@ -163,7 +172,8 @@ pub struct Graph {
 }
 
 /// One service of a graph.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Node {
     /// Its name.
     pub name: String,

@@ -1,19 +1,20 @@
 //! Answers of the probes.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::status::ServiceState;
 
 /// A probe that succeeds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Probe {
     /// `alive`, `ready` or `started`.
     pub status: String,
 }
 
 /// A service that should be ready and is not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unready {
     /// The service.
     pub service: String,

@@ -10,7 +10,6 @@ mod fault;
 
 use std::borrow::Cow;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 pub use self::fault::Fault;
@@ -409,40 +408,6 @@ impl Problem {
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.0.detail
-    }
-}
-
-impl JsonSchema for Problem {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Problem".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        schemars::json_schema!({
-            "description": "An error answer (RFC 9457).",
-            "type": "object",
-            "required": ["type", "title", "status", "code", "detail"],
-            "additionalProperties": false,
-            "properties": {
-                "type": { "type": "string", "format": "uri-reference",
-                    "description": "Where the problem is documented." },
-                "title": { "type": "string", "description": "The same for all of a code." },
-                "status": { "type": "integer", "minimum": 400, "maximum": 599 },
-                "code": { "type": "string", "enum": words, "description": "The stable code." },
-                "detail": { "type": "string", "description": "What happened here." },
-                "instance": { "type": "string", "format": "uri-reference",
-                    "description": "The path of the request." },
-                "help": { "type": "string", "description": "What to do." },
-                "service": { "type": "string", "description": "The service it is about." },
-                "state": generator.subschema_for::<ServiceState>(),
-                "provider": { "type": "string", "description": "The provider in the way." },
-                "operation": { "type": "integer", "minimum": 0,
-                    "description": "The operation it is about." },
-                "errors": generator.subschema_for::<Vec<Fault>>(),
-                "unready": generator.subschema_for::<Vec<Unready>>(),
-            }
-        })
     }
 }
 

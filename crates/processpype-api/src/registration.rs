@@ -38,12 +38,13 @@ pub struct RegisterBody {
 }
 
 /// The application has begun to close.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShuttingDown {
     /// The operation.
     pub operation: u64,
     /// Always `closing`.
-    #[schemars(extend("const" = "closing"))]
+    #[cfg_attr(test, schemars(extend("const" = "closing")))]
     pub status: String,
     /// Whether this command began it; `false` = it was closing already.
     pub changed: bool,

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
 /// The application and all its services.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplicationStatus {
     /// The title from the configuration.
     pub title: String,
@@ -29,12 +29,16 @@ pub struct ApplicationStatus {
     /// How the file of events is doing, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalReport>,
+    /// How the log is doing, once lines of it were lost, or while it cannot be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogReport>,
     /// Every service by name.
     pub services: BTreeMap<String, ServiceStatus>,
 }
 
 /// Automatic restarts are paused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PauseReport {
     /// When they go on by themselves.
     pub until: Timestamp,
@@ -45,7 +49,8 @@ pub struct PauseReport {
 }
 
 /// How the file of events is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct JournalReport {
     /// The file.
     pub file: String,
@@ -55,8 +60,19 @@ pub struct JournalReport {
     pub lost: u64,
 }
 
+/// How the log is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogReport {
+    /// Why its lines cannot be written now. The application goes on without it.
+    pub error: Option<String>,
+    /// How many lines are lost since the start.
+    pub lost: u64,
+}
+
 /// Where the application is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ApplicationState {
     /// Some services have not settled since the start.
@@ -70,14 +86,16 @@ pub enum ApplicationState {
 }
 
 /// Every service, in the order of names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceList {
     /// The services.
     pub services: Vec<ServiceStatus>,
 }
 
 /// One service at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceStatus {
     /// The service's name.
     pub name: String,
@@ -120,7 +138,8 @@ pub struct ServiceStatus {
 }
 
 /// One service with its past.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceDetail {
     /// The service now.
     #[serde(flatten)]
@@ -139,7 +158,8 @@ pub struct ServiceDetail {
 }
 
 /// The polls of a service's futures, over all its generations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Polls {
     /// How many there were.
     pub count: u64,
@@ -152,7 +172,8 @@ pub struct Polls {
 }
 
 /// The five states of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceState {
     /// Nothing of it runs.
@@ -168,7 +189,8 @@ pub enum ServiceState {
 }
 
 /// What a service should be doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Desired {
     /// It should not run.
@@ -178,19 +200,21 @@ pub enum Desired {
 }
 
 /// An error of a service, as it may be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorReport {
     /// What happened, without internals; those are in the log.
     pub message: String,
     /// What kind of failure it is.
-    #[schemars(schema_with = "error_kind")]
+    #[cfg_attr(test, schemars(schema_with = "error_kind"))]
     pub kind: String,
     /// When it happened.
     pub at: Timestamp,
 }
 
 /// What follows the failure of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Restart {
     /// How many restarts there were in a row, the one to come included.
     pub attempt: u32,
@@ -204,7 +228,8 @@ pub struct Restart {
 }
 
 /// The last command on a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Acted {
     /// The operation.
     pub operation: u64,
@@ -219,7 +244,8 @@ pub struct Acted {
 }
 
 /// A generation that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Past {
     /// Which one.
     pub generation: u64,
@@ -305,7 +331,8 @@ impl From<processpype_core::Desired> for Desired {
 
 // === impl ErrorReport ===
 
-fn error_kind(_: &mut SchemaGenerator) -> Schema {
+#[cfg(test)]
+fn error_kind(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let words: Vec<&str> =
         processpype_core::ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
     schemars::json_schema!({ "type": "string", "enum": words })

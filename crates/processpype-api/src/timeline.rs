@@ -1,12 +1,12 @@
 //! How the application's last start really was, and what the application is.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
 /// How the start of the application really was, from the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Timeline {
     /// Whether the journal still has every event of the start.
     pub complete: bool,
@@ -25,12 +25,16 @@ pub struct Timeline {
 }
 
 /// The first start of one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimelineService {
     /// The service.
     pub service: String,
     /// How far it came: `ready`, `unready`, `starting`, `failed` or `not-started`.
-    #[schemars(extend("enum" = ["ready", "unready", "starting", "failed", "not-started"]))]
+    #[cfg_attr(
+        test,
+        schemars(extend("enum" = ["ready", "unready", "starting", "failed", "not-started"]))
+    )]
     pub outcome: String,
     /// Until when it waited for its providers and its turn.
     pub waited_until: Option<Timestamp>,
@@ -47,7 +51,8 @@ pub struct TimelineService {
 }
 
 /// What the application is, and for how long it has been running.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Info {
     /// The title from the configuration.
     pub title: String,
@@ -56,12 +61,12 @@ pub struct Info {
     /// The framework's version.
     pub framework: String,
     /// How it was built: `release` or `debug`.
-    #[schemars(extend("enum" = ["release", "debug"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["release", "debug"])))]
     pub profile: String,
     /// Optional parts of the framework that are built in.
     pub features: Vec<String>,
     /// What a panic does: `unwind` ends one generation, `abort` the whole process.
-    #[schemars(extend("enum" = ["unwind", "abort"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["unwind", "abort"])))]
     pub panic: String,
     /// The operating system and the processor that it was built for, such as `linux x86_64`.
     pub platform: String,
@@ -75,6 +80,6 @@ pub struct Info {
     pub services: u64,
     /// The kinds of which services can be registered over the API.
     #[serde(default)]
-    #[schemars(extend("examples" = [["ticker"]]))]
+    #[cfg_attr(test, schemars(extend("examples" = [["ticker"]])))]
     pub creatable_kinds: Vec<String>,
 }

@@ -1,13 +1,13 @@
 //! Why a service is as it is: the chain of causes, and what can be done.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::status::{ErrorReport, ServiceState};
 use crate::time::Timestamp;
 
 /// Why a service is as it is, down to the root, and what an operator can do now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Why {
     /// The service that was asked about.
     pub service: String,
@@ -24,7 +24,8 @@ pub struct Why {
 }
 
 /// One service of the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WhyStep {
     /// The service.
     pub service: String,
@@ -35,7 +36,7 @@ pub struct WhyStep {
     /// Since when.
     pub since: Timestamp,
     /// What its state and the fields beside it mean together, as a stable word.
-    #[schemars(schema_with = "situation")]
+    #[cfg_attr(test, schemars(schema_with = "situation"))]
     pub situation: String,
     /// The same for people.
     pub text: String,
@@ -48,17 +49,19 @@ pub struct WhyStep {
 }
 
 /// A service that another one waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WaitsFor {
     /// The service.
     pub service: String,
     /// `provider`, or `group`: a member of the same group that must end or be mended first.
-    #[schemars(extend("enum" = ["provider", "group"]))]
+    #[cfg_attr(test, schemars(extend("enum" = ["provider", "group"])))]
     pub relation: String,
 }
 
 /// Something that an operator can do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Action {
     /// What to do, as a word: a command such as `start`, or `wait`, `mend`, `configure` and
     /// `restart-process` for what no request does.
@@ -197,7 +200,8 @@ impl Situation {
     }
 }
 
-fn situation(_: &mut SchemaGenerator) -> Schema {
+#[cfg(test)]
+fn situation(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let words: Vec<&str> = Situation::ALL.iter().map(|situation| situation.as_str()).collect();
     schemars::json_schema!({ "type": "string", "enum": words })
 }

@@ -90,7 +90,7 @@ pub(crate) fn report(
     asked: Option<Asked>,
     json: bool,
 ) -> ClientExit {
-    let ok = findings.iter().all(|finding| finding.level != Level::Problem);
+    let ok = !findings.iter().any(Finding::is_problem);
     if json {
         let report = Report { asked, ok, findings };
         say(&serde_json::to_string(&report).unwrap_or_default());
@@ -124,6 +124,7 @@ fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = application(&facts.status).into_iter().collect();
     findings.extend(paused(&facts.status));
     findings.extend(unwritten(&facts.status));
+    findings.extend(unlogged(&facts.status));
     findings.extend(services(&facts.status));
     findings.extend(facts.told.findings.iter().map(told));
     findings.extend(facts.told.application.iter().map(told_of_all));
@@ -181,6 +182,26 @@ fn unwritten(status: &ApplicationStatus) -> Option<Finding> {
     let level = if journal.error.is_some() { Level::Problem } else { Level::Warning };
     let remedy = "look at the disk and the permissions of `observability.events.file`";
     Some(Finding::new(level, "events-unwritten", message, remedy))
+}
+
+/// What is not in the log is missed when somebody looks for it.
+fn unlogged(status: &ApplicationStatus) -> Option<Finding> {
+    let log = status.log.as_ref()?;
+    let lost = log.lost;
+    let (level, message, remedy) = match &log.error {
+        Some(error) => (
+            Level::Problem,
+            format!("the log cannot be written: {error}; {lost} lines are lost"),
+            "look at the disk and the permissions of `observability.logging.destination`",
+        ),
+        None if lost > 0 => (
+            Level::Warning,
+            format!("{lost} lines of the log are lost since the start"),
+            "log less (`observability.logging.level`), or to something faster",
+        ),
+        None => return None,
+    };
+    Some(Finding::new(level, "log-unwritten", message, remedy))
 }
 
 /// Judges every service. Who runs without a provider that was found itself is not found again.
@@ -284,7 +305,7 @@ fn build(facts: &Facts) -> Vec<Finding> {
 // === impl Asked ===
 
 impl Asked {
-    fn of(asking: &Asking) -> Self {
+    pub(crate) fn of(asking: &Asking) -> Self {
         let Destination { target, from, token, .. } = asking.client.destination();
         let token = token.from().to_owned();
         Self {
@@ -323,6 +344,16 @@ impl Finding {
     ) -> Self {
         let (code, message, remedy) = (code.into(), message.into(), remedy.into());
         Self { level, code, service: None, message, remedy }
+    }
+
+    /// Nobody answers: whatever else is found, nothing of it may be so any more.
+    pub(crate) fn unanswered(error: &ClientError) -> Self {
+        let remedy = error.help().unwrap_or_default();
+        Self::new(Level::Problem, "unanswered", error.to_string(), remedy)
+    }
+
+    pub(crate) fn is_problem(&self) -> bool {
+        self.level == Level::Problem
     }
 
     /// The same finding, about a service.
@@ -446,6 +477,24 @@ mod tests {
         check(&json!({"error": error("reported")}), &["warning complaining"]);
         check(&json!({"waiting_on": ["disk"]}), &["warning running-without"]);
         check(&json!({"ready": false}), &["warning unready"]);
+    }
+
+    #[test]
+    fn what_is_written_nowhere_is_found() {
+        let found = |field: &str, report: Value, expected: &[&str]| {
+            let mut facts = healthy();
+            let mut status = serde_json::to_value(&facts.status).expect("a status");
+            status[field] = report;
+            facts.status = serde_json::from_value(status).expect("a status");
+            compare(&facts, expected);
+        };
+        let journal = |error: Value, lost: u64| json!({"file": "e", "error": error, "lost": lost});
+        found("journal", journal(json!(null), 0), &[]);
+        found("journal", journal(json!(null), 1), &["warning events-unwritten"]);
+        found("journal", journal(json!("full"), 1), &["problem events-unwritten"]);
+        found("log", json!({"error": null, "lost": 1}), &["warning log-unwritten"]);
+        found("log", json!({"error": "full", "lost": 0}), &["problem log-unwritten"]);
+        found("log", json!(null), &[]);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(crate) enum ClientError {
     TooLong { url: String, limit: usize },
     /// The answer is none of a Processpype application.
     Unreadable { url: String, why: String },
+    /// Whatever answers says that it fails, and not why.
+    Unexplained { url: String, status: u16, retry_after: Option<Duration> },
     /// The application answered with a problem.
     Problem(Box<Told>),
 }
@@ -53,6 +55,12 @@ pub(crate) struct Told {
     /// The answer as it came.
     #[serde(skip)]
     pub(crate) raw: String,
+    /// After how long it asks to be asked again.
+    #[serde(skip)]
+    pub(crate) retry_after: Option<Duration>,
+    /// Where the token that it was shown is from.
+    #[serde(skip)]
+    pub(crate) token_from: Option<String>,
 }
 
 /// One mistake in a request.
@@ -76,6 +84,9 @@ const FLAGS: [(&str, &str); 4] = [
     ("?force=true", "--force"),
 ];
 
+/// Too many requests, a gateway without an answer, unavailable, a gateway that waited too long.
+const PASSING: [u16; 4] = [429, 502, 503, 504];
+
 // === impl ClientError ===
 
 impl ClientError {
@@ -86,13 +97,49 @@ impl ClientError {
             | Self::Broken { .. }
             | Self::Untrusted { .. } => ClientExit::Unreachable,
             Self::Files { .. } | Self::Section { .. } => ClientExit::Usage,
-            Self::TooLong { .. } | Self::Unreadable { .. } => ClientExit::Unreadable,
+            Self::TooLong { .. } | Self::Unreadable { .. } | Self::Unexplained { .. } => {
+                ClientExit::Unreadable
+            }
             Self::Problem(_) => ClientExit::Refused,
+        }
+    }
+
+    /// Returns whether the same request may succeed a little later.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Late { .. } | Self::Broken { .. } => true,
+            Self::Unexplained { status, .. } => PASSING.contains(status),
+            Self::Problem(told) => PASSING.contains(&told.status),
+            Self::Untrusted { .. }
+            | Self::Files { .. }
+            | Self::Section { .. }
+            | Self::TooLong { .. }
+            | Self::Unreadable { .. } => false,
+        }
+    }
+
+    /// Returns after how long to ask again, if the answer says so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unexplained { retry_after, .. } => *retry_after,
+            Self::Problem(told) => told.retry_after,
+            _ => None,
         }
     }
 
     /// Says what to do.
     pub(crate) fn help(&self) -> Option<String> {
+        let later = self.retry_after().map(|time| {
+            let time = HumanDuration::from(time);
+            format!("try again in {time}: it asks for that")
+        });
+        match (self.remedy(), later) {
+            (Some(remedy), Some(later)) => Some(format!("{remedy}; {later}")),
+            (remedy, later) => remedy.or(later),
+        }
+    }
+
+    fn remedy(&self) -> Option<String> {
         match self {
             Self::Unreachable { .. } => Some(format!(
                 "is the application running, and listening there? name another address with --url \
@@ -125,14 +172,15 @@ impl ClientError {
                 "--section names a file that can be read, with a map of keys; `-` = standard input"
                     .to_owned(),
             ),
-            Self::TooLong { .. } | Self::Unreadable { .. } => Some(format!(
-                "is it the right address, and an application of this version? name another one \
-                 with --url or {URL_VARIABLE}"
-            )),
-            Self::Problem(told) if told.code == "unauthenticated" => Some(format!(
-                "put a token into {TOKEN_VARIABLE}; without it, the one that the application has \
-                 made is found only on its own machine and by its own user"
-            )),
+            Self::TooLong { .. } | Self::Unreadable { .. } | Self::Unexplained { .. } => {
+                Some(format!(
+                    "is it the right address, and an application of this version? name another \
+                     one with --url or {URL_VARIABLE}"
+                ))
+            }
+            Self::Problem(told) if told.code == "unauthenticated" => {
+                Some(token_help(told.token_from.as_deref()))
+            }
             Self::Problem(told) => told.help.as_deref().map(with_flags),
         }
     }
@@ -156,8 +204,27 @@ impl fmt::Display for ClientError {
             Self::Unreadable { url, why } => {
                 write!(f, "{url} is not answered as a Processpype application does: {why}")
             }
+            Self::Unexplained { url, status, .. } => write!(
+                f,
+                "{url} is not answered as a Processpype application does: it says {status}, and \
+                 not why"
+            ),
             Self::Problem(told) => write!(f, "{}: {}", told.title, told.detail),
         }
+    }
+}
+
+/// Says what to do about a token that is missing or wrong.
+fn token_help(from: Option<&str>) -> String {
+    match from {
+        None => format!(
+            "put a token into {TOKEN_VARIABLE}; without it, the one that the application has made \
+             is found only on its own machine and by its own user"
+        ),
+        Some(from) => format!(
+            "the token that was shown is from {from}: look whether that is of the application \
+             that runs there, and put one that it knows into {TOKEN_VARIABLE}"
+        ),
     }
 }
 
@@ -187,6 +254,18 @@ mod tests {
         assert_eq!((told.code.as_str(), told.status), ("brand-new", 499));
         let error = ClientError::Problem(Box::new(told));
         assert_eq!((error.to_string().as_str(), error.exit()), ("New: d", ClientExit::Refused));
+    }
+
+    #[test]
+    fn who_shows_a_wrong_token_is_told_where_it_is_from() {
+        let told = Told {
+            code: "unauthenticated".to_owned(),
+            token_from: Some("the file /run/shop-1.token".to_owned()),
+            ..Told::default()
+        };
+        let help = ClientError::Problem(Box::new(told)).help();
+        let help = help.expect("there is one");
+        assert!(help.contains("/run/shop-1.token") && help.contains("PROCESSPYPE_TOKEN"), "{help}");
     }
 
     #[test]

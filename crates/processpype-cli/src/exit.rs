@@ -7,7 +7,7 @@
 
 /// The exit codes of the client's verbs.
 ///
-/// 64, 69, 70, 75 and 78 are those of BSD's `sysexits.h`.
+/// 64, 69, 70, 74, 75 and 78 are those of BSD's `sysexits.h`.
 ///
 /// ```
 /// use processpype_cli::ClientExit;
@@ -28,6 +28,8 @@ pub enum ClientExit {
     Unreachable = 69,
     /// The answer cannot be read: another program, or a bug.
     Unreadable = 70,
+    /// The answer is there, and standard output cannot be written.
+    Unwritable = 74,
     /// The command was accepted and goes on; its effect did not come within `--wait`.
     StillGoing = 75,
     /// It cannot be known whom to ask: a context, its token, or the application's own file.
@@ -38,12 +40,13 @@ pub enum ClientExit {
 
 impl ClientExit {
     /// Every code, ascending.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Done,
         Self::Refused,
         Self::Usage,
         Self::Unreachable,
         Self::Unreadable,
+        Self::Unwritable,
         Self::StillGoing,
         Self::Misconfigured,
     ];
@@ -63,6 +66,7 @@ impl ClientExit {
             Self::Usage => "usage",
             Self::Unreachable => "nothing answers",
             Self::Unreadable => "unreadable answer",
+            Self::Unwritable => "unwritable output",
             Self::StillGoing => "still going after --wait",
             Self::Misconfigured => "not known whom to ask",
         }

@@ -2,11 +2,13 @@
 //!
 //! # Invariants
 //!
-//! 1. A stream that breaks goes on where it broke, at most [`TRIES_MAX`] times in a row without an
-//!    answer; the first connection is tried once.
+//! 1. A stream that breaks, is silent or is refused for a while goes on where it broke, at most
+//!    [`TRIES_MAX`] times in a row without one, from [`TRY_AGAIN`] to [`TRY_AGAIN_MAX`] apart; the
+//!    first one is opened as anything is read.
 //! 2. Numbers belong to one process: where another one answers, its stream is read from its
 //!    beginning.
 //! 3. What was lost is said, on standard error.
+//! 4. When standard output takes nothing more, following ends.
 
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::exit::ClientExit;
 use crate::http::{Client, Stream};
 use crate::json;
 use crate::look::{Asking, escape};
-use crate::print::{remark, say, say_raw};
+use crate::print::{is_over, remark, say, say_raw};
 use crate::sse::{MESSAGE_MAX, Message, Parser};
 use crate::verb::EventsArgs;
 use crate::view;
@@ -29,8 +31,11 @@ const PAGE: usize = 1000;
 /// How long a stream may be silent: three of the heartbeats that keep it alive.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(45);
 
-/// Before a broken stream is tried again.
+/// Before a broken stream is tried again for the first time; then twice as long each time.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// The longest pause between two tries, also where the application asks for more.
+const TRY_AGAIN_MAX: Duration = Duration::from_secs(8);
 
 /// How often a broken stream is tried again in a row.
 const TRIES_MAX: u32 = 60;
@@ -54,7 +59,7 @@ async fn pages(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientE
             page.events.iter().for_each(|event| say(&view::event(event)));
         }
         let end = *end.get_or_insert(page.last);
-        if page.next >= end || page.next <= after {
+        if page.next >= end || page.next <= after || is_over() {
             return Ok(ClientExit::Done);
         }
         after = page.next;
@@ -104,8 +109,8 @@ pub(crate) struct Follower<'a> {
 async fn process(client: &Client) -> Result<Option<Timestamp>, ClientError> {
     match client.get("/info").await {
         Ok(answer) => Ok(answer.read::<Info>().ok().map(|info| info.started_at)),
-        Err(ClientError::Problem(_) | ClientError::Unreadable { .. }) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if error.may_pass() => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
@@ -126,17 +131,17 @@ impl<'a> Follower<'a> {
 
     /// Prints what the stream at `path` brings, until the application closes.
     pub(crate) async fn follow(mut self, path: &str) -> Result<ClientExit, ClientError> {
-        let mut stream = self.asking.client.stream(path, None).await?;
+        let mut stream = self.asking.client.first_stream(path).await?;
         loop {
             match self.read(&mut stream).await {
                 Ok(()) => return Ok(ClientExit::Done),
-                Err(error) => remark(&format!("{error}; trying again")),
+                Err(error) => remark(&format!("connection lost: {error}; trying again")),
             }
             stream = self.again(path).await?;
         }
     }
 
-    /// Reads until the application closes.
+    /// Reads until the application closes, or nobody reads what is printed.
     async fn read(&mut self, stream: &mut Stream) -> Result<(), ClientError> {
         let mut parser = Parser::default();
         while let Some(piece) = stream.piece(SILENCE_MAX).await? {
@@ -145,7 +150,7 @@ impl<'a> Follower<'a> {
                 limit: MESSAGE_MAX,
             })?;
             for message in messages {
-                if self.take(&message)? {
+                if self.take(&message)? || is_over() {
                     return Ok(());
                 }
             }
@@ -156,8 +161,11 @@ impl<'a> Follower<'a> {
         })
     }
 
-    /// Takes one message; returns whether it is the last.
+    /// Takes one message; returns whether it is the last. One that was taken before is passed over.
     fn take(&mut self, message: &Message) -> Result<bool, ClientError> {
+        if message.event.is_empty() && message.id.is_some_and(|id| id <= self.last) {
+            return Ok(false);
+        }
         self.last = message.id.unwrap_or(self.last);
         match message.event.as_str() {
             "closing" => {
@@ -183,16 +191,17 @@ impl<'a> Follower<'a> {
 
     /// Connects again, with patience.
     async fn again(&mut self, path: &str) -> Result<Stream, ClientError> {
-        let mut tries = 0;
+        let (mut tries, mut pause, mut asked) = (0, TRY_AGAIN, None);
         loop {
-            sleep(TRY_AGAIN).await;
+            // Who is asked to wait longer does so, within bounds.
+            sleep(pause.max(asked.unwrap_or_default()).min(TRY_AGAIN_MAX)).await;
             tries += 1;
             match self.open(path).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) if tries == TRIES_MAX => return Err(error),
-                Err(ClientError::Unreachable { .. } | ClientError::Broken { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) if tries == TRIES_MAX || !error.may_pass() => return Err(error),
+                Err(error) => asked = error.retry_after(),
             }
+            pause = (pause * 2).min(TRY_AGAIN_MAX);
         }
     }
 

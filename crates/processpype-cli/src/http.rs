@@ -4,33 +4,36 @@
 //!
 //! 1. Every wait has an end: to connect, for the head of an answer, between two pieces of a body.
 //! 2. A body that is read whole has at most [`BODY_MAX`] bytes.
-//! 3. Nothing is kept between requests, and nothing is spawned: who waits for an answer drives the
+//! 3. What only reads is repeated where its answer asks for that, at most [`RETRIES_MAX`] times and
+//!    within [`RETRY_TIME`]; a command is sent once.
+//! 4. Nothing is kept between requests, and nothing is spawned: who waits for an answer drives the
 //!    connection.
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use processpype_api::Timestamp;
-use processpype_config::Secret;
+use processpype_config::HumanDuration;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::clean::cleaned;
 use crate::connect::Destination;
 use crate::error::{ClientError, Told};
 use crate::json;
 use crate::print::{WARNING, remark};
 use crate::tls;
+use crate::token::Shown;
 
 /// How long a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -41,6 +44,15 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Between two pieces of a body.
 const PIECE_TIME: Duration = Duration::from_secs(10);
 
+/// How often a reading is repeated because its answer asks for that (`Retry-After`).
+const RETRIES_MAX: u32 = 2;
+
+/// How long a reading waits for its repetitions, all together: as long as for an answer.
+const RETRY_TIME: Duration = ANSWER_TIME;
+
+/// The least time before a repetition.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+
 /// The longest answer that is read: a list of some 10,000 services.
 const BODY_MAX: usize = 16 * 1024 * 1024;
 
@@ -50,7 +62,7 @@ const AGENT: &str = concat!("processpype/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     destination: Destination,
-    token: Option<Arc<Secret<String>>>,
+    token: Option<Shown>,
 }
 
 /// An answer that was read whole, and is no problem.
@@ -71,6 +83,13 @@ pub(crate) struct Stream {
     connection: Option<Connection>,
     body: Incoming,
     url: String,
+}
+
+/// How long one reading may still be put off, and how often.
+#[derive(Debug)]
+struct Patience {
+    tries: u32,
+    time: Duration,
 }
 
 /// What bytes go over: TCP, or TLS above it.
@@ -119,8 +138,17 @@ impl Client {
     }
 
     /// Reads what is at `path`.
+    ///
+    /// Reading changes nothing: where the application asks to be asked again a little later, this
+    /// waits and does so (see [`Patience`]).
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, ClientError> {
-        self.ask(Method::GET, path, String::new(), Duration::ZERO, None).await
+        let mut patience = Patience::default();
+        loop {
+            match self.ask(Method::GET, path, String::new(), Duration::ZERO, None).await {
+                Err(error) => patience.wait(error).await?,
+                answer => return answer,
+            }
+        }
     }
 
     /// Reads what is at `path`; the answer has status 304 and no text if it is still what `tag`
@@ -165,6 +193,17 @@ impl Client {
         self.ask(Method::DELETE, path, body, wait, None).await
     }
 
+    /// Opens the first stream of several, as patiently as [`get`](Self::get).
+    pub(crate) async fn first_stream(&self, path: &str) -> Result<Stream, ClientError> {
+        let mut patience = Patience::default();
+        loop {
+            match self.stream(path, None).await {
+                Err(error) => patience.wait(error).await?,
+                stream => return stream,
+            }
+        }
+    }
+
     /// Opens a stream; `last` is the place where an earlier one broke.
     pub(crate) async fn stream(
         &self,
@@ -178,7 +217,7 @@ impl Client {
             return Ok(stream);
         }
         let text = stream.text(BODY_MAX).await?;
-        Err(problem(stream.url, response.status().as_u16(), text))
+        Err(self.problem(&response, text))
     }
 
     async fn ask(
@@ -196,7 +235,7 @@ impl Client {
         let (now, tag) = (now.and_then(since_epoch), header(ETAG).map(str::to_owned));
         let text = stream.text(BODY_MAX).await?;
         if !status.is_success() && status != StatusCode::NOT_MODIFIED {
-            return Err(problem(stream.url, status.as_u16(), text));
+            return Err(self.problem(&response, text));
         }
         Ok(Answer { status: status.as_u16(), text, now, tag, url: stream.url })
     }
@@ -242,6 +281,21 @@ impl Client {
         Ok((Response::from_parts(head, ()), stream))
     }
 
+    /// Reads a problem, or what another program says instead.
+    fn problem(&self, response: &Response<()>, raw: String) -> ClientError {
+        let retry_after = retry_after(response);
+        match json::read::<Told>(&raw) {
+            Ok(told) if !told.code.is_empty() => {
+                let token_from = self.token.as_ref().map(|token| token.from.clone());
+                ClientError::Problem(Box::new(Told { raw, retry_after, token_from, ..told }))
+            }
+            _ => {
+                let status = response.status().as_u16();
+                ClientError::Unexplained { url: self.url(), status, retry_after }
+            }
+        }
+    }
+
     fn request(
         &self,
         method: Method,
@@ -255,7 +309,7 @@ impl Client {
             .header(HOST, self.destination.target.authority())
             .header(USER_AGENT, AGENT);
         if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret.expose()));
         }
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -284,11 +338,44 @@ fn since_epoch(time: SystemTime) -> Option<Timestamp> {
     u64::try_from(time.as_millis()).ok().map(Timestamp)
 }
 
-/// Reads a problem, or what another program says instead.
-fn problem(url: String, status: u16, raw: String) -> ClientError {
-    match json::read::<Told>(&raw) {
-        Ok(told) if !told.code.is_empty() => ClientError::Problem(Box::new(Told { raw, ..told })),
-        _ => ClientError::Unreadable { url, why: format!("it says {status}, and not why") },
+/// Reads after how long to ask again: seconds, or a time by the clock of who answers (RFC 9110,
+/// section 10.2.3).
+fn retry_after<T>(response: &Response<T>) -> Option<Duration> {
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let value = header(RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    let now = header(DATE).and_then(|date| httpdate::parse_http_date(date).ok())?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
+// === impl Patience ===
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { tries: RETRIES_MAX, time: RETRY_TIME }
+    }
+}
+
+impl Patience {
+    /// Waits until the request may be repeated.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error if the answer does not ask for that, or asks for more than is left.
+    async fn wait(&mut self, error: ClientError) -> Result<(), ClientError> {
+        let wait = error.retry_after().filter(|_| error.may_pass() && self.tries > 0);
+        let wait = wait.map(|wait| wait.max(RETRY_MIN));
+        let Some((wait, left)) = wait.and_then(|wait| Some((wait, self.time.checked_sub(wait)?)))
+        else {
+            return Err(error);
+        };
+        (self.tries, self.time) = (self.tries - 1, left);
+        remark(&format!("{error}; trying again in {}", HumanDuration::from(wait)));
+        sleep(wait).await;
+        Ok(())
     }
 }
 
@@ -307,7 +394,8 @@ impl Answer {
 
     /// Says that it is not what was asked for.
     pub(crate) fn unreadable(&self, why: String) -> ClientError {
-        ClientError::Unreadable { url: self.url.clone(), why }
+        // What is wrong may be told with words of the answer.
+        ClientError::Unreadable { url: self.url.clone(), why: cleaned(why) }
     }
 }
 

@@ -4,19 +4,27 @@
 //!
 //! 1. What is read is a plain file of the own user that others cannot read, and no link.
 //! 2. What was opened is what is looked at, not its name a second time.
-//! 3. At most [`FILES_MAX`] names and [`TOKEN_LENGTH_MAX`] bytes are read.
+//! 3. At most [`NAMES_MAX`] names, [`FILES_MAX`] files and of each [`TOKEN_LENGTH_MAX`] bytes are
+//!    read.
+//! 4. Of several files for a port one whose process lives goes before those that were left behind,
+//!    and a newer one before an older one.
 
 use std::fmt;
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use processpype_api::{TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory};
 use processpype_config::Secret;
 
 use crate::private;
 
-/// How many files of the directory are looked at for a port.
-const FILES_MAX: usize = 1024;
+/// How many names of the directory are looked at.
+const NAMES_MAX: usize = 65_536;
+
+/// How many files for one port are looked at.
+const FILES_MAX: usize = 64;
 
 /// There is a file that cannot be trusted.
 #[derive(Debug)]
@@ -25,18 +33,19 @@ pub(crate) struct LocalTokenError {
     source: io::Error,
 }
 
-/// Finds and reads the token of whatever application has its control API at `port`.
+/// Finds and reads the token of whatever application has its control API at `port`, and says which
+/// file has it.
 ///
-/// `runtime_directory` is `$XDG_RUNTIME_DIR`, if there is one. `None`: there is no such file, or
-/// there are several, of which all but one are stale.
+/// `runtime_directory` is `$XDG_RUNTIME_DIR`, if there is one. `None`: there is no such file.
 ///
 /// # Errors
 ///
-/// Returns [`LocalTokenError`] if the file is a link, or one that somebody else has or can read.
+/// Returns [`LocalTokenError`] if the file is a link, or one that somebody else has or can read,
+/// and there is no other.
 pub(crate) fn find_local_token_at(
     runtime_directory: Option<&Path>,
     port: u16,
-) -> Result<Option<Secret<String>>, LocalTokenError> {
+) -> Result<Option<(Secret<String>, PathBuf)>, LocalTokenError> {
     let directory =
         local_token_directory(runtime_directory, &std::env::temp_dir(), private::user());
     let Ok(entries) = std::fs::read_dir(directory) else { return Ok(None) };
@@ -44,12 +53,48 @@ pub(crate) fn find_local_token_at(
         let name = path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| is_local_token_at(name, port))
     };
-    let mut found = entries.take(FILES_MAX).flatten().map(|entry| entry.path()).filter(is_of_port);
-    let (Some(path), None) = (found.next(), found.next()) else { return Ok(None) };
-    match private::read(&path, TOKEN_LENGTH_MAX) {
-        Ok(text) => Ok(Some(Secret::new(text))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(LocalTokenError { path, source }),
+    let names = entries.take(NAMES_MAX).flatten().map(|entry| entry.path());
+    let (mut best, mut refused): (Option<Candidate>, _) = (None, None);
+    for path in names.filter(is_of_port).take(FILES_MAX) {
+        match Candidate::read(&path) {
+            Ok(it) if best.as_ref().is_none_or(|best| it.rank() > best.rank()) => best = Some(it),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => refused = Some(LocalTokenError { path, source }),
+        }
+    }
+    match (best, refused) {
+        (Some(best), _) => Ok(Some((best.text, best.path))),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A file that may have the token.
+struct Candidate {
+    text: Secret<String>,
+    path: PathBuf,
+    /// Whether its process holds it: a process that was killed does not.
+    is_held: bool,
+    written: SystemTime,
+}
+
+// === impl Candidate ===
+
+impl Candidate {
+    fn read(path: &Path) -> io::Result<Self> {
+        let file = private::open_private(path)?;
+        let written = file.metadata()?.modified()?;
+        // The process that wrote it keeps it locked; looking takes the lock for a moment.
+        let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        let text = private::text(file, TOKEN_LENGTH_MAX)?;
+        let text = Secret::new(text.trim_end().to_owned());
+        Ok(Self { text, path: path.to_owned(), is_held, written })
+    }
+
+    /// What makes it the one to take.
+    fn rank(&self) -> (bool, SystemTime) {
+        (self.is_held, self.written)
     }
 }
 
@@ -93,7 +138,7 @@ mod tests {
         }
 
         fn write(&self, title: &str, mode: u32) {
-            fs::write(self.token(title), "secret\n").expect("a file");
+            fs::write(self.token(title), format!("secret of {title}\n")).expect("a file");
             let mode = fs::Permissions::from_mode(mode);
             fs::set_permissions(self.token(title), mode).expect("a mode");
         }
@@ -102,7 +147,7 @@ mod tests {
         #[track_caller]
         fn check(&self, expected: Result<Option<&str>, ()>) {
             let found = find_local_token_at(Some(&self.0), 1);
-            let found = found.map(|token| token.map(|token| token.expose().clone()));
+            let found = found.map(|token| token.map(|(token, _)| token.expose().clone()));
             assert_eq!(
                 found.as_ref().map(Option::as_deref).map_err(|_| ()),
                 expected,
@@ -118,14 +163,32 @@ mod tests {
         }
     }
 
+    /// Says that a file was written so many seconds after 1970.
+    fn date(place: &Place, title: &str, seconds: u64) {
+        let file = fs::File::options().write(true).open(place.token(title)).expect("a file");
+        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        file.set_modified(at).expect("a time");
+    }
+
     #[test]
-    fn a_private_file_is_read_if_it_is_the_only_one() {
+    fn of_several_files_the_one_of_a_living_process_is_read_or_else_the_newest() {
         let place = Place::new("one");
         place.check(Ok(None));
         place.write("shop", 0o600);
-        place.check(Ok(Some("secret")));
+        place.check(Ok(Some("secret of shop")));
         place.write("other", 0o600);
-        place.check(Ok(None));
+        date(&place, "shop", 2000);
+        date(&place, "other", 1000);
+        place.check(Ok(Some("secret of shop")));
+        let held = fs::File::open(place.token("other")).expect("a file");
+        held.lock().expect("a lock");
+        place.check(Ok(Some("secret of other")));
+        drop(held);
+        date(&place, "other", 3000);
+        place.check(Ok(Some("secret of other")));
+        let open = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(place.token("other"), open).expect("a mode");
+        place.check(Ok(Some("secret of shop")));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From a verb to its answer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use processpype_api::{
     ApplicationStatus, Graph, Info, Plan, ServiceDetail, ServiceList, Timeline, Why,
@@ -20,18 +20,42 @@ use crate::{act, configure, doctor, follow, level, logs, membership, metrics, op
 pub(crate) const SNAPSHOT: &str = "/";
 
 /// Asks the application that `session` leads to, prints its answer, and returns how that went.
+/// Whether all of it could be printed, [`written`](crate::written) tells.
 ///
 /// It makes a small runtime of its own and blocks until the answer is there; every wait in it has
 /// an end, but for a stream that is followed.
 #[must_use]
 pub fn ask(verb: &ClientVerb, session: &Session<'_>) -> ClientExit {
+    ask_or_read(verb, session, &|| None)
+}
+
+/// Asks as [`ask`] does. Where an application asks itself and nobody answers, `events` and `doctor`
+/// are answered from the file of events that `file` names.
+///
+/// That nobody answers is what `doctor` finds first: it is [`ClientExit::Unreachable`] unless the
+/// file tells of another problem.
+#[must_use]
+pub fn ask_or_read(
+    verb: &ClientVerb,
+    session: &Session<'_>,
+    file: &dyn Fn() -> Option<PathBuf>,
+) -> ClientExit {
     if let ClientVerb::Events(EventsArgs { file: Some(file), .. })
     | ClientVerb::Doctor { file: Some(file) } = verb
     {
         return ask_file(verb, file, session.json);
     }
-    match Asking::of(session) {
-        Ok(asking) => run(asking.answer(verb), session.json),
+    let asking = match Asking::of(session) {
+        Ok(asking) => asking,
+        Err(exit) => return exit,
+    };
+    match wait(asking.answer(verb)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) if error.exit() == ClientExit::Unreachable => {
+            let file = if session.connect.is_own() { file() } else { None };
+            past::unanswered(&asking, verb, &error, file.as_deref())
+        }
+        Ok(Err(error)) => tell(&error, session.json),
         Err(exit) => exit,
     }
 }
@@ -80,25 +104,30 @@ pub(crate) struct Asking {
 
 /// Runs one verb to its end.
 fn run(asking: impl Future<Output = Result<ClientExit, ClientError>>, json: bool) -> ClientExit {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            remark(&format!("error: cannot wait for answers: {error}"));
-            return ClientExit::Unreadable;
-        }
-    };
-    match runtime.block_on(asking) {
-        Ok(exit) => exit,
-        Err(error) => {
-            if let (ClientError::Problem(told), true) = (&error, json) {
-                say_raw(&told.raw);
-            } else {
-                say_error(&error);
-            }
-            error.exit()
-        }
+    match wait(asking) {
+        Ok(Ok(exit)) | Err(exit) => exit,
+        Ok(Err(error)) => tell(&error, json),
     }
+}
+
+/// Waits for an answer; without a runtime there is none.
+fn wait<T>(asking: impl Future<Output = T>) -> Result<T, ClientExit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        remark(&format!("error: cannot wait for answers: {error}"));
+        ClientExit::Unreadable
+    })?;
+    Ok(runtime.block_on(asking))
+}
+
+/// Tells why there is no answer, and how the verb ends with that.
+fn tell(error: &ClientError, json: bool) -> ClientExit {
+    if let (ClientError::Problem(told), true) = (error, json) {
+        say_raw(&told.raw);
+    } else {
+        say_error(error);
+    }
+    error.exit()
 }
 
 // === impl Asking ===

@@ -7,11 +7,10 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use processpype_cli::{
     ClientExit, ClientVerb, ColourArgs, ConnectArgs, ContextVerb, Session, Shell, ask, ask_config,
-    ask_plan, client_exit_codes, completions, context, man_page,
+    ask_plan, client_exit_codes, completions, context, man_page, say, written,
 };
 
 /// Ask a running Processpype application, and command it.
@@ -64,14 +63,23 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    match Arguments::try_parse() {
-        Ok(arguments) => obey(arguments).into(),
-        Err(error) => {
-            // `--help` and `--version` come this way too.
+    let exit = match Arguments::try_parse() {
+        Ok(arguments) => obey(arguments),
+        Err(error) if error.use_stderr() => {
             let _ = error.print();
-            let is_help =
-                matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            if is_help { ClientExit::Done.into() } else { ClientExit::Usage.into() }
+            ClientExit::Usage
+        }
+        // `--help` and `--version` come this way.
+        Err(told) => {
+            say(told.render().ansi().to_string().trim_end());
+            ClientExit::Done
+        }
+    };
+    match written() {
+        Ok(()) => exit.into(),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ClientExit::Unwritable.into()
         }
     }
 }
@@ -88,7 +96,6 @@ fn obey(arguments: Arguments) -> ClientExit {
         Verb::Completions { shell } => completions(Arguments::command(), shell),
         Verb::Man => man_page(Arguments::command()),
     };
-    // A reader that has gone (`| head`) is no error.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    say(text.trim_end());
     ClientExit::Done
 }

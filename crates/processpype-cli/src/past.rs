@@ -12,11 +12,13 @@ use processpype_api::{Event, ServiceState};
 use processpype_journal::{Found, Ledger};
 use serde::Deserialize;
 
-use crate::doctor::{Finding, Level, report};
+use crate::doctor::{Asked, Finding, Level, report};
+use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::json;
-use crate::print::{DIM, remark, say, say_raw};
-use crate::verb::EventsArgs;
+use crate::look::Asking;
+use crate::print::{DIM, remark, say, say_error, say_raw};
+use crate::verb::{ClientVerb, EventsArgs};
 use crate::view;
 
 /// One line of the file.
@@ -75,6 +77,56 @@ pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
         }
         Err(error) => unreadable(file, &error),
     }
+}
+
+/// Tells what can be told while nobody answers: what the file of events holds, if there is one.
+pub(crate) fn unanswered(
+    asking: &Asking,
+    verb: &ClientVerb,
+    error: &ClientError,
+    file: Option<&Path>,
+) -> ClientExit {
+    match (verb, file) {
+        (ClientVerb::Doctor { .. }, file) => silent(asking, error, file),
+        (ClientVerb::Events(args), Some(file)) if !args.follow => {
+            say_error(error);
+            tell_source(file);
+            match events(file, args, asking.json) {
+                // The command line named no file.
+                ClientExit::Usage => error.exit(),
+                exit => exit,
+            }
+        }
+        _ => {
+            say_error(error);
+            error.exit()
+        }
+    }
+}
+
+fn tell_source(file: &Path) {
+    remark(&format!("the file of events {} tells about the last run:", file.display()));
+}
+
+/// Says that nobody answers, and what the file of events says about the last run.
+fn silent(asking: &Asking, error: &ClientError, file: Option<&Path>) -> ClientExit {
+    let mut findings = vec![Finding::unanswered(error)];
+    let mut about = asking.client.url();
+    if let Some(file) = file {
+        tell_source(file);
+        let name = file.display().to_string();
+        match last_run(file) {
+            Ok((run, found)) => {
+                let is_alive = Ledger::is_open(file).unwrap_or(false);
+                findings.extend(judge(&run, &found, is_alive, &name));
+                about = format!("the last run in {name}");
+            }
+            Err(error) => drop(unreadable(file, &error)),
+        }
+    }
+    let has_ended_badly = findings.iter().skip(1).any(Finding::is_problem);
+    let told = report(&findings, &about, Some(Asked::of(asking)), asking.json);
+    if has_ended_badly { told } else { error.exit() }
 }
 
 fn matches(line: &Line, record: &str, args: &EventsArgs) -> bool {

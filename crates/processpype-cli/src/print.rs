@@ -6,8 +6,12 @@
 //! 2. Colour is for terminals, and for nobody who set `NO_COLOR`: `anstream` sees to both.
 //! 3. With `--json`, standard output has what the application answered, byte by byte, and a line
 //!    feed.
+//! 4. The first failure of standard output is kept, for this thread, until [`written`] asks for it:
+//!    every verb prints on one thread, and asks at its end. Nothing is printed after it.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 
 use anstyle::{AnsiColor, Style};
 use processpype_api::ServiceState;
@@ -19,17 +23,63 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Prints to standard output. A reader that has gone (`| head`) is no error.
-pub(crate) fn say(text: &str) {
-    let _ = writeln!(anstream::stdout().lock(), "{text}");
+/// Standard output cannot be written.
+#[derive(Debug)]
+pub struct Unwritten(io::Error);
+
+thread_local! {
+    /// Why standard output takes nothing more.
+    static FAILED: RefCell<Option<io::Error>> = const { RefCell::new(None) };
+}
+
+/// Prints a line to standard output, with colours if that is a terminal.
+///
+/// That it cannot be written is told by [`written`].
+pub fn say(text: &str) {
+    print(|| writeln!(anstream::stdout().lock(), "{text}"));
 }
 
 /// Prints what the application answered, as it is.
 pub(crate) fn say_raw(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    if !text.ends_with('\n') {
-        let _ = out.write_all(b"\n");
+    let end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
+    print(|| {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.write_all(end)
+    });
+}
+
+fn print(write: impl FnOnce() -> io::Result<()>) {
+    FAILED.with_borrow_mut(|failed| {
+        if failed.is_none() {
+            *failed = write().err();
+        }
+    });
+}
+
+/// Returns whether standard output takes nothing more: whoever prints on and on can end.
+pub(crate) fn is_over() -> bool {
+    FAILED.with_borrow(Option::is_some)
+}
+
+/// Returns whether all that this thread has said since the last call was written.
+///
+/// That a reader has gone is no failure: it has what it wanted (`| head -1`).
+///
+/// ```
+/// processpype_cli::say("a line");
+/// assert!(processpype_cli::written().is_ok());
+/// ```
+///
+/// # Errors
+///
+/// Returns [`Unwritten`] if a line was not written.
+pub fn written() -> Result<(), Unwritten> {
+    // What the line buffer still holds is told as well.
+    print(|| io::stdout().lock().flush());
+    match FAILED.take() {
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(Unwritten(error)),
+        _ => Ok(()),
     }
 }
 
@@ -92,4 +142,23 @@ pub(crate) fn style_of(state: ServiceState) -> Style {
         ServiceState::Stopped => return DIM,
     };
     colour.on_default()
+}
+
+// === impl Unwritten ===
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cannot write to standard output: {}\n  = help: look at where it goes; a command was \
+             given all the same, and `status` shows its effect",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for Unwritten {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
 }

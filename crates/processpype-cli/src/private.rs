@@ -84,11 +84,16 @@ pub(crate) use system::{leak, open, tampering, user};
 
 /// Reads the text of a private file that is no link, without the space at its end.
 pub(crate) fn read(path: &Path, limit: usize) -> io::Result<String> {
+    Ok(text(open_private(path)?, limit)?.trim_end().to_owned())
+}
+
+/// Opens a private file that is no link.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     let file = open(path, false)?;
-    if let Some(why) = leak(&file)? {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    match leak(&file)? {
+        Some(why) => Err(io::Error::new(io::ErrorKind::PermissionDenied, why)),
+        None => Ok(file),
     }
-    Ok(text(file, limit)?.trim_end().to_owned())
 }
 
 /// Reads a text of at most `limit` bytes.

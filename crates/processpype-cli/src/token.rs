@@ -29,6 +29,13 @@ pub(crate) enum Token {
     Found,
 }
 
+/// A token that is shown, and where it is from.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub(crate) secret: Arc<Secret<String>>,
+    pub(crate) from: String,
+}
+
 // === impl Token ===
 
 impl Token {
@@ -38,16 +45,16 @@ impl Token {
 
     /// Returns the token for an application at a host and a port, if one is known, or what is wrong
     /// with the file that has it.
-    pub(crate) fn find(
-        &self,
-        host: &str,
-        port: u16,
-    ) -> Result<Option<Arc<Secret<String>>>, String> {
+    pub(crate) fn find(&self, host: &str, port: u16) -> Result<Option<Shown>, String> {
+        let shown = |secret, from| Some(Shown { secret, from });
         match self {
-            Self::Named { token, .. } => Ok(Some(Arc::clone(token))),
+            Self::Named { token, from } => Ok(shown(Arc::clone(token), from.clone())),
             Self::Found if !is_here(host) => Ok(None),
             Self::Found => match find_local_token_at(runtime_directory().as_deref(), port) {
-                Ok(token) => Ok(token.map(Arc::new)),
+                Ok(Some((text, path))) => {
+                    Ok(shown(Arc::new(text), format!("the file {}", path.display())))
+                }
+                Ok(None) => Ok(None),
                 Err(error) => Err(error.to_string()),
             },
         }

@@ -242,13 +242,7 @@ impl<'a> Walk<'a> {
                 Some(View::Scalar(Cow::Owned(resolved.text), style))
             }
             Err(failure) => {
-                self.report(|walk| {
-                    let at = failure.place(slot.node.at.spot(), text);
-                    let message = format!("in `{}`: {}", walk.path_text(), failure.message);
-                    walk.at(at.spot(), message, failure.show)
-                        .help(failure.help)
-                        .label(failure.label)
-                });
+                self.unresolved(slot, text, failure);
                 None
             }
         }

@@ -23,6 +23,7 @@
 use std::borrow::Cow;
 
 use crate::check::{Here, Slot, Step, View, Walk};
+use crate::interpolate::Failure;
 use crate::limits::MAX_STEPS;
 use crate::map::Entry;
 use crate::node::Kind;
@@ -178,6 +179,19 @@ impl<'a> Walk<'a> {
                 None => problem,
             }
         });
+    }
+
+    /// A reference that leads to no value. Where the reason is told elsewhere, that is told, once.
+    pub(crate) fn unresolved(&mut self, slot: Slot<'a>, text: &str, failure: Failure) {
+        match &failure.cause {
+            None => self.report(|walk| {
+                let at = failure.place(slot.node.at.spot(), text);
+                let message = format!("in `{}`: {}", walk.path_text(), failure.message);
+                walk.at(at.spot(), message, failure.show).help(failure.help).label(failure.label)
+            }),
+            Some(_) if self.trial => self.failed = true,
+            Some(report) => report.problems().iter().for_each(|it| self.problems.push_once(it)),
+        }
     }
 
     /// Keeps a problem; while an alternative is only tried, notices that there is one.

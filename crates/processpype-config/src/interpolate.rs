@@ -29,7 +29,8 @@ use std::ops::Range;
 
 use crate::limits::MAX_RESOLVED_BYTES;
 use crate::nearest::nearest;
-use crate::secrets::Backends;
+use crate::report::Report;
+use crate::secrets::{Backends, Missing};
 use crate::source::{At, Spot};
 
 /// Looks up variables and secrets.
@@ -63,6 +64,8 @@ pub(crate) struct Failure {
     pub(crate) help: String,
     /// The reference itself is harmless: a name, without a default.
     pub(crate) show: bool,
+    /// The reason is told elsewhere: this is its report.
+    pub(crate) cause: Option<Report>,
     /// The `${…}` in question, in bytes of the text.
     range: Range<usize>,
 }
@@ -101,13 +104,7 @@ impl Resolver<'_> {
         if let Some(name) = inner.strip_prefix("secret://") {
             out.secret = true;
             let value = self.backends.get(name, self.variables);
-            out.text.push_str(&value.map_err(|(message, help)| Failure {
-                message,
-                label: "asked for here",
-                help,
-                show: true,
-                range: range.clone(),
-            })?);
+            out.text.push_str(&value.map_err(|missing| no_secret(missing, range.clone()))?);
         } else {
             out.text.push_str(&self.variable(inner, &range)?);
             let name = inner.split(":-").next().unwrap_or_default();
@@ -151,6 +148,7 @@ impl Resolver<'_> {
             label: "needs the variable",
             help: format!("set {name}, or give a default: ${{{name}:-default}}{or}"),
             show: true,
+            cause: None,
             range,
         }
     }
@@ -170,7 +168,15 @@ impl Failure {
 }
 
 fn failure(message: String, label: &'static str, help: &str, range: Range<usize>) -> Failure {
-    Failure { message, label, help: help.to_owned(), show: false, range }
+    Failure { message, label, help: help.to_owned(), show: false, cause: None, range }
+}
+
+fn no_secret(missing: Missing, range: Range<usize>) -> Failure {
+    let (message, help, cause) = match missing {
+        Missing::Here(message, help) => (message, help, None),
+        Missing::Declared(report) => (String::new(), String::new(), Some(report)),
+    };
+    Failure { message, label: "asked for here", help, show: true, cause, range }
 }
 
 /// The rest of the text is not shown: without its end nobody knows what it is.

@@ -355,6 +355,11 @@ impl Problem {
         self.snippet.as_ref()
     }
 
+    /// Whether it is the same mistake at the same place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.message == other.message && self.path == other.path && self.origin == other.origin
+    }
+
     /// The choices that are printed, and how many are not.
     pub(crate) fn listed(&self) -> (&[String], usize) {
         let shown = self.valid.len().min(MAX_LISTED);
@@ -454,6 +459,13 @@ impl Problems {
             self.kept.push(problem());
         } else {
             self.more += 1;
+        }
+    }
+
+    /// Keeps a problem that may have been kept already.
+    pub(crate) fn push_once(&mut self, problem: &Problem) {
+        if !self.kept.iter().any(|kept| kept.is_same(problem)) {
+            self.push_with(|| problem.clone());
         }
     }
 

@@ -4,6 +4,8 @@
 //!
 //! 1. A key never leaves its backend: for files it is one file name, without `/` and `..`.
 //! 2. No text made here holds a secret's value.
+//! 3. A declaration that is wrong makes no other one unknown, and whoever refers to it is told of
+//!    the declaration alone.
 //!
 //! # When a backend is asked
 //!
@@ -26,6 +28,7 @@ use serde::Deserialize;
 
 use crate::limits::MAX_RESOLVED_BYTES;
 use crate::nearest::nearest;
+use crate::report::{Problem, Report};
 
 /// The section `secrets`.
 ///
@@ -85,35 +88,68 @@ pub enum BackendConfig {
 ///
 /// In the order of names, which is the order in which they are suggested.
 #[derive(Debug, Default)]
-pub(crate) struct Backends(pub(crate) BTreeMap<String, BackendConfig>);
+pub(crate) struct Backends {
+    /// As they are declared, or what is wrong with that.
+    declared: BTreeMap<String, Result<BackendConfig, Report>>,
+    /// What is wrong with the section beside them.
+    section: Option<Report>,
+}
 
-/// What went wrong and what to do, neither with a value in it.
-type Failure = (String, String);
+/// Why there is no value.
+pub(crate) enum Missing {
+    /// What went wrong and what to do, neither with a value in it.
+    Here(String, String),
+    /// The declarations are wrong, which is the whole story.
+    Declared(Report),
+}
 
 // === impl Backends ===
 
 impl Backends {
+    /// The backends of a section of which every declaration is right.
+    pub(crate) fn of(config: SecretsConfig) -> Self {
+        let declared = config.backends.into_iter().map(|(name, config)| (name, Ok(config)));
+        Self { declared: declared.collect(), section: None }
+    }
+
+    /// The backends of a section with mistakes: each as it was read by itself, and what is wrong
+    /// with the `whole`.
+    pub(crate) fn partly(
+        declared: BTreeMap<String, Result<BackendConfig, Report>>,
+        whole: &Report,
+    ) -> Self {
+        let of_one = |problem: &&Problem| {
+            let reports = declared.values().filter_map(|read| read.as_ref().err());
+            reports.flat_map(Report::problems).any(|other| other.is_same(problem))
+        };
+        let others = whole.problems().iter().filter(|problem| !of_one(problem));
+        let section = others.cloned().map(Report::from).reduce(Report::merge);
+        Self { declared, section }
+    }
+
     /// Looks up `backend:key`.
     ///
-    /// The error is what went wrong and what to do, for the report at the place of the reference.
+    /// The error is for the report at the place of the reference, or it is a report already.
     pub(crate) fn get(
         &self,
         name: &str,
         variables: &BTreeMap<String, String>,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, Missing> {
         let Some((backend, key)) = name.split_once(':').filter(|(_, key)| !key.is_empty()) else {
             let message = "a secret needs a backend and a key".to_owned();
-            return Err((message, "write ${secret://backend:key}".to_owned()));
+            return Err(Missing::Here(message, "write ${secret://backend:key}".to_owned()));
         };
-        let Some(config) = self.0.get(backend) else {
-            return Err(self.unknown(backend));
+        let config = match self.declared.get(backend) {
+            Some(Ok(config)) => config,
+            Some(Err(report)) => return Err(Missing::Declared(report.clone())),
+            None => return Err(self.unknown(backend)),
         };
         match config {
             BackendConfig::Env { prefix } => {
                 let variable = format!("{prefix}{key}");
                 variables.get(&variable).cloned().ok_or_else(|| {
                     let message = format!("the secret `{key}` is not available from `{backend}`");
-                    (message, format!("set the environment variable {variable}"))
+                    Missing::Here(message, format!("set the environment variable {variable}"))
                 })
             }
             BackendConfig::File { path } => file(path, backend, key),
@@ -121,21 +157,26 @@ impl Backends {
         }
     }
 
-    /// Names the key to write, and the backend that was probably meant.
-    fn unknown(&self, backend: &str) -> Failure {
-        let known = || self.0.keys().map(String::as_str);
+    /// Names the key to write, and the backend that was probably meant; where the section itself is
+    /// wrong, that may be why.
+    fn unknown(&self, backend: &str) -> Missing {
+        if let Some(report) = &self.section {
+            return Missing::Declared(report.clone());
+        }
+        let known = || self.declared.keys().map(String::as_str);
         let or = nearest(backend, known()).map(|near| format!("; did you mean `{near}`?"));
         let message = format!("there is no secret backend `{backend}`");
         let help = format!("declare it as secrets.backends.{backend}{}", or.unwrap_or_default());
-        (message, help)
+        Missing::Here(message, help)
     }
 }
 
 /// One file for each secret. The key must be a plain name, or `../../etc/passwd` would be one too.
-fn file(directory: &Path, backend: &str, key: &str) -> Result<String, Failure> {
+fn file(directory: &Path, backend: &str, key: &str) -> Result<String, Missing> {
     if key.contains(['/', '\\', '\0']) || key == ".." || key == "." {
         let message = format!("the key of a secret in `{backend}` must be a file name");
-        return Err((message, "name one file in the directory of the backend".to_owned()));
+        let help = "name one file in the directory of the backend".to_owned();
+        return Err(Missing::Here(message, help));
     }
     let path = directory.join(key);
     let text = read(&path, backend, key)?;
@@ -144,7 +185,7 @@ fn file(directory: &Path, backend: &str, key: &str) -> Result<String, Failure> {
 
 /// The first line that sets the key counts. `export` before it and quotes around the value are
 /// allowed; escapes and references inside it are not looked at.
-fn dotenv(path: &Path, backend: &str, key: &str) -> Result<String, Failure> {
+fn dotenv(path: &Path, backend: &str, key: &str) -> Result<String, Missing> {
     let text = read(path, backend, key)?;
     let line = text.lines().find_map(|line| {
         let line = line.trim().strip_prefix("export ").unwrap_or_else(|| line.trim());
@@ -153,7 +194,7 @@ fn dotenv(path: &Path, backend: &str, key: &str) -> Result<String, Failure> {
     });
     line.ok_or_else(|| {
         let message = format!("the secret `{key}` is not available from `{backend}`");
-        (message, format!("add a line {key}=… to {}", path.display()))
+        Missing::Here(message, format!("add a line {key}=… to {}", path.display()))
     })
 }
 
@@ -166,11 +207,11 @@ fn unquoted(value: &str) -> &str {
 }
 
 /// Reads at most one byte more than a value may have.
-fn read(path: &Path, backend: &str, key: &str) -> Result<String, Failure> {
+fn read(path: &Path, backend: &str, key: &str) -> Result<String, Missing> {
     use std::io::Read as _;
     let failed = |why: String| {
         let message = format!("the secret `{key}` is not available from `{backend}`: {why}");
-        (message, format!("check {}", path.display()))
+        Missing::Here(message, format!("check {}", path.display()))
     };
     let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
     let limit = u64::try_from(MAX_RESOLVED_BYTES).unwrap_or(u64::MAX).saturating_add(1);

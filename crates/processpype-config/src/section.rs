@@ -185,6 +185,24 @@ impl Section {
         })
     }
 
+    /// The item of a list, counted from 0; the list itself if it has none there.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let text = "hosts: [{name: a}, {name: b}]";
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
+    /// let name = document.section(&["hosts"]).item(1).get("name");
+    /// assert_eq!(name.path(), "hosts[1].name");
+    /// assert_eq!(name.origin().unwrap().to_string(), "app.yaml:1:27");
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    #[must_use]
+    pub fn item(&self, index: usize) -> Self {
+        let item = self.place.as_ref().and_then(|place| Place::item(place, index));
+        item.map_or_else(|| self.clone(), Self::at)
+    }
+
     /// Where it was written: its key, or the value itself if that is no map.
     pub fn origin(&self) -> Option<Origin> {
         let node = self.node()?;

@@ -13,6 +13,7 @@ use processpype_runtime::{
     Acted, ConfigEffect, Counts, ErrorInfo, Event, Fixed, Foreseen, OperationState,
     OperationStatus, Past, PauseInfo, PollTimes, Recording, RestartInfo, Status, Timestamp,
 };
+use processpype_telemetry::Backlog;
 
 use crate::refusal;
 
@@ -73,6 +74,12 @@ pub(crate) fn journal(recording: &Recording) -> wire::JournalReport {
         error: recording.error.as_deref().map(str::to_owned),
         lost: recording.lost,
     }
+}
+
+/// Nothing while nothing is wrong.
+pub(crate) fn log(backlog: &Backlog) -> Option<wire::LogReport> {
+    let (error, lost) = (backlog.error().map(|error| error.to_string()), backlog.lost_lines());
+    (error.is_some() || lost > 0).then_some(wire::LogReport { error, lost })
 }
 
 /// Turns an event into what stands on the wire, and in the file of events.

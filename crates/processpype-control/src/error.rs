@@ -142,12 +142,30 @@ impl std::error::Error for BindError {
 // === impl SettingsError ===
 
 impl SettingsError {
-    /// Checks `server.api_prefix`.
-    pub(crate) fn check_prefix(prefix: &str) -> Result<(), Self> {
+    /// Checks `server.api_prefix`: empty, or such as `/api`.
+    ///
+    /// ```
+    /// use processpype_control::SettingsError;
+    ///
+    /// assert!(SettingsError::check_prefix("/api/v1").is_ok());
+    /// let error = SettingsError::check_prefix("/api/../v1").unwrap_err();
+    /// assert_eq!(error.fault(), "a segment of it is empty or made of dots");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns itself if it is no prefix, or one that is taken.
+    pub fn check_prefix(prefix: &str) -> Result<(), Self> {
         match fault(prefix) {
             None => Ok(()),
             Some(fault) => Err(Self { prefix: prefix.to_owned(), fault }),
         }
+    }
+
+    /// Returns what is wrong with it.
+    #[must_use]
+    pub fn fault(&self) -> &'static str {
+        self.fault
     }
 }
 

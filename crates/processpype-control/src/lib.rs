@@ -55,6 +55,7 @@ mod exchange;
 mod gate;
 mod graph;
 mod guard;
+mod host;
 mod journal;
 mod levels;
 mod line;
@@ -95,6 +96,7 @@ pub use crate::auth::{InvalidToken, TOKEN_LENGTH_MIN, TOKEN_NAME_MAX, Token};
 pub use crate::certificate::{CertificateRule, InvalidCertificateRule, Whose};
 pub use crate::convert::event as wire_event;
 pub use crate::error::{BindError, SettingsError};
+pub use crate::host::{InvalidHost, check_host};
 pub use crate::listen::{Bound, Drained, Running};
 pub use crate::listener::{
     Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Proofs, Surfaces,

@@ -7,10 +7,12 @@
 //! 2. What a listener does not expose is not there: it answers 404, as a path that never was.
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::host::check_host;
 use crate::tls::Tls;
 
 /// One place to listen at.
@@ -173,6 +175,25 @@ impl Listener {
 // === impl ListenAddress ===
 
 impl ListenAddress {
+    /// Checks whether a socket could be made there, without making it; every address of a network
+    /// could.
+    ///
+    /// That somebody listens there, it may be this very application, counts for nothing.
+    ///
+    /// # Errors
+    ///
+    /// Says what is in its way: no directory, no right to write there, a name that is too long or
+    /// another file's.
+    pub fn check_room(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp { .. } => Ok(()),
+            #[cfg(unix)]
+            Self::Unix(path) => crate::unix::check_room(path),
+            #[cfg(not(unix))]
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Returns whether it says that only this machine can reach it: an address of loopback, or
     /// `localhost`.
     #[must_use]
@@ -198,10 +219,9 @@ impl FromStr for ListenAddress {
         let (host, port) = text.rsplit_once(':').ok_or(InvalidAddress)?;
         let port = port.parse().map_err(|_| InvalidAddress)?;
         let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         let host = match inner {
             Some(v6) if v6.parse::<std::net::Ipv6Addr>().is_ok() => v6,
-            None if !host.is_empty() && host.chars().all(is_host) => host,
+            None if !host.contains([':', '%']) && check_host(host).is_ok() => host,
             Some(_) | None => return Err(InvalidAddress),
         };
         Ok(Self::Tcp { host: host.to_owned(), port })
@@ -299,6 +319,8 @@ mod tests {
             "[localhost]:80",
             "user:password@host:80",
             "http://host:80",
+            "300.0.0.1:80",
+            "a..b:80",
             "unix:",
             "unix:a.sock",
             "unix:/",

@@ -9,7 +9,8 @@
 //! 1. The directory is nobody else's and nobody else can write in it, or there is no file.
 //! 2. The file has mode 0600 from its first byte, and gets its name by a rename: a link that lies
 //!    in the way is replaced, never followed, and no reader sees half of a token.
-//! 3. The end removes the file only while it is still this application's.
+//! 3. The end removes the file only while it is still this application's. What a process that was
+//!    killed has left, the next start removes, of whatever application.
 //!
 //! Where it is, [`processpype_api`] says, for whoever writes it and for whoever reads it.
 
@@ -37,9 +38,9 @@ pub struct LocalToken {
 #[derive(Debug)]
 pub struct LocalTokenFile {
     path: PathBuf,
-    /// What tells the own file from a successor's.
+    /// What tells the own file from a successor's, and by its lock that the process lives.
     #[cfg(unix)]
-    file: (u64, u64),
+    file: std::fs::File,
 }
 
 /// The file of a token cannot be written or trusted.
@@ -74,7 +75,8 @@ impl LocalToken {
         &self.text
     }
 
-    /// Writes the file of the application `title` whose control API is at `port`.
+    /// Writes the file of the application `title` whose control API is at `port`, and removes those
+    /// that processes have left behind that were killed.
     ///
     /// # Errors
     ///
@@ -88,7 +90,10 @@ impl LocalToken {
         let path = path(runtime_directory, title, port);
         match files::write(&path, self.text.expose()) {
             #[cfg(unix)]
-            Ok(file) => Ok(LocalTokenFile { path, file }),
+            Ok(file) => {
+                files::sweep(&path);
+                Ok(LocalTokenFile { path, file })
+            }
             #[cfg(not(unix))]
             Ok(()) => Ok(LocalTokenFile { path }),
             Err(source) => Err(LocalTokenError { path, source }),
@@ -114,7 +119,7 @@ impl LocalTokenFile {
 #[cfg(unix)]
 impl Drop for LocalTokenFile {
     fn drop(&mut self) {
-        files::remove(&self.path, self.file);
+        files::remove(&self.path, &self.file);
     }
 }
 

@@ -11,6 +11,7 @@ use axum::response::Response;
 use processpype_api::{ApplicationState, ApplicationStatus, Code, Info, Problem, ServiceList};
 use processpype_core::{ServiceName, ServiceState};
 use processpype_runtime::Status;
+use processpype_telemetry::Backlog;
 
 use crate::convert;
 use crate::query::did_you_mean;
@@ -18,7 +19,9 @@ use crate::reply::{self, Rendered};
 use crate::server::Control;
 
 pub(crate) fn application(control: &Control, headers: &HeaderMap) -> Response {
-    let version = || control.manager.version();
+    // Each only grows, and so does their sum: it is another one whenever one of them is.
+    let log = || control.settings.backlog.as_ref().map_or(0, Backlog::version);
+    let version = || control.manager.version() + log();
     control.application.get(version, || Rendered::json(&overview(control))).respond(headers)
 }
 
@@ -81,6 +84,7 @@ fn overview(control: &Control) -> ApplicationStatus {
         state: application_state(control.manager.application_state()),
         restarts_paused: control.manager.pause().as_deref().map(convert::pause),
         journal: control.manager.recording().as_deref().map(convert::journal),
+        log: settings.backlog.as_ref().and_then(convert::log),
         services: statuses.iter().map(named).collect(),
     }
 }

@@ -249,6 +249,7 @@ mod tests {
         // More than is taken at once.
         let notes = EVENTS_PER_WRITE as u64 + 1;
         let reporter = manager.reporter();
+        #[expect(clippy::disallowed_methods, reason = "a test runs the loop beside itself")]
         let supervisor = tokio::spawn(supervisor.run());
         for _ in 0..notes {
             reporter.note("certificate-reloaded", "once more");

@@ -11,10 +11,14 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use processpype_config::check_directory_room;
 use tokio::net::{UnixListener, UnixStream};
 
 /// Only its owner may connect: that takes the right to write.
 const MODE: u32 = 0o600;
+
+/// The largest number of a process: `PID_MAX_LIMIT` of Linux.
+const PROCESS_MAX: u32 = 4_194_304;
 
 /// A listening socket; dropping it takes its name away.
 #[derive(Debug)]
@@ -64,6 +68,20 @@ impl Drop for UnixSocket {
     }
 }
 
+/// Checks whether [`UnixSocket::bind`] could take the name, without taking it.
+///
+/// A name that is in use is free for this: who asks may be its owner.
+pub(crate) fn check_room(path: &Path) -> io::Result<()> {
+    let mut longest = path.as_os_str().to_owned();
+    longest.push(format!(".{PROCESS_MAX}"));
+    std::os::unix::net::SocketAddr::from_pathname(&longest)?;
+    check_directory_room(path.parent().unwrap_or(path))?;
+    refuse_taken(path).or_else(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Ok(()),
+        _ => Err(error),
+    })
+}
+
 fn name(hidden: &Path, path: &Path) -> io::Result<(u64, u64)> {
     fs::set_permissions(hidden, Permissions::from_mode(MODE))?;
     let file = number(&fs::symlink_metadata(hidden)?);
@@ -92,5 +110,41 @@ fn refuse_taken(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         // Whoever has it keeps it, also if its queue is full or it is somebody else's.
         Ok(_) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is in the way of a socket below a directory of its own; `true` if nothing is made.
+    #[track_caller]
+    fn check(name: &str, expected: Option<io::ErrorKind>) {
+        let directory = std::env::temp_dir().join(format!("room-{}", std::process::id()));
+        fs::create_dir_all(directory.join("there")).unwrap();
+        fs::write(directory.join("file"), "").unwrap();
+        let found = check_room(&directory.join(name)).map_err(|error| error.kind()).err();
+        assert_eq!(found, expected, "{name}");
+        assert!(fs::read_dir(directory.join("there")).unwrap().next().is_none(), "{name}");
+    }
+
+    #[test]
+    fn there_is_room_where_a_socket_could_be_made() {
+        check("there/a.sock", None);
+        check("missing/a.sock", Some(io::ErrorKind::NotFound));
+        check("file/a.sock", Some(io::ErrorKind::NotADirectory));
+        check("file", Some(io::ErrorKind::AlreadyExists));
+        check(&"x".repeat(100), Some(io::ErrorKind::InvalidInput));
+    }
+
+    #[test]
+    fn who_listens_already_has_room() {
+        let path = std::env::temp_dir().join(format!("room-{}.sock", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        check_room(&path).unwrap();
+        drop(listener);
+        check_room(&path).unwrap();
+        fs::remove_file(&path).unwrap();
     }
 }

@@ -17,7 +17,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use axum::http::StatusCode;
 use axum::response::Response;
 use processpype_api::{Problem, ServiceStatus, Timestamp, WaitsFor, Why, WhyStep};
-use processpype_core::{Desired, EventKind, RestartPolicy, ServiceName};
+use processpype_core::{
+    Cause, Desired, EventKind, OperationId, RestartPolicy, ServiceName, ServiceState,
+};
 use processpype_runtime::{EVENTS_KEPT, Event, Layout, Manager, Options};
 
 use crate::convert;
@@ -185,7 +187,8 @@ impl Scene {
             known.paused_by.clone_from(&paused_by);
         }
         let page = manager.events(0, EVENTS_KEPT);
-        page.events.iter().fold(None, |cascade, event| recall(&mut services, cascade, event));
+        let mut cascades = Cascades::new();
+        page.events.iter().for_each(|event| recall(&mut services, &mut cascades, event));
         Self {
             now: convert::time(manager.now()),
             is_closing: manager.is_closing(),
@@ -225,24 +228,29 @@ fn held(manager: &Manager, required: &Required<'_>, name: &str) -> Option<String
     seen.into_iter().find(is_held).map(str::to_owned)
 }
 
-/// Takes from one event of the journal what no status has. Returns the last cascading stop.
-fn recall(
-    services: &mut BTreeMap<String, Known>,
-    cascade: Option<Cascade>,
-    event: &Event,
-) -> Option<Cascade> {
-    let Some(name) = event.service.as_ref().map(ServiceName::as_str) else { return cascade };
+/// The cascading stops that the journal holds, by their operation.
+type Cascades = BTreeMap<OperationId, Cascade>;
+
+/// Takes from one event of the journal what no status has.
+fn recall(services: &mut BTreeMap<String, Known>, cascades: &mut Cascades, event: &Event) {
+    let Some(name) = event.service.as_ref().map(ServiceName::as_str) else { return };
     let is_stop = event.kind == EventKind::Command && event.cause == "stop";
-    if is_stop && event.message.as_deref().is_some_and(|flags| flags.starts_with("cascade")) {
+    let is_cascade = |flags: &str| flags.starts_with("cascade");
+    if let Some(operation) = event.operation.filter(|_| is_stop)
+        && event.message.as_deref().is_some_and(is_cascade)
+    {
         let actor = event.actor.as_deref().map(str::to_owned);
-        return Some(Cascade { provider: name.to_owned(), actor });
+        cascades.insert(operation, Cascade { provider: name.to_owned(), actor });
+        return;
     }
-    let Some(known) = services.get_mut(name) else { return cascade };
+    let Some(known) = services.get_mut(name) else { return };
     match (event.kind, event.cause) {
         (EventKind::State, cause) => {
-            if cause == processpype_core::Cause::Cascade.as_str() {
-                known.cascade.clone_from(&cascade);
-            } else if event.to == Some(processpype_core::ServiceState::Starting) {
+            // Which stop it was the event says itself: others may have begun since.
+            if cause == Cause::Cascade.as_str() {
+                known.cascade = event.operation.and_then(|it| cascades.get(&it)).cloned();
+            } else if cause == Cause::Operator.as_str() || event.to == Some(ServiceState::Starting)
+            {
                 known.cascade = None;
             }
             known.hung = None;
@@ -257,7 +265,6 @@ fn recall(
         }
         _ => {}
     }
-    cascade
 }
 
 // === impl Known ===

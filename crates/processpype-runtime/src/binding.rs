@@ -22,7 +22,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use processpype_config::nearest;
+use processpype_config::{Origin, nearest};
 use processpype_core::{Edge, EdgePolicy, Graph, ServiceId, ServiceName};
 
 use crate::argument::{Amount, Need, role_key};
@@ -65,7 +65,8 @@ impl Binder {
                 by_type.entry(face.type_id).or_default().push(ServiceId(i as u32));
             }
         }
-        let problems = names.clashes().map(|(one, other)| duplicate(one, other)).collect();
+        let clashes = names.clashes();
+        let problems = clashes.map(|(one, other)| duplicate(one, other, &assembly.specs)).collect();
         Self { assembly, names, by_type, edges: Vec::new(), problems }
     }
 
@@ -316,14 +317,31 @@ impl Binder {
     }
 }
 
-fn duplicate(one: &ServiceName, other: &ServiceName) -> PlanProblem {
+fn duplicate(one: &ServiceName, other: &ServiceName, specs: &[Spec]) -> PlanProblem {
+    let said = |name: &ServiceName| {
+        let spec = specs.iter().find(|spec| spec.name == *name);
+        spec.and_then(|spec| spec.section.origin())
+    };
+    let (place, other_place) = (said(one), said(other));
+    let told = |place: &Option<Origin>| match place {
+        Some(origin) => format!(" ({origin})"),
+        None => " (in code)".to_owned(),
+    };
     let message = if one == other {
         format!("two services are named `{one}`")
     } else {
-        format!("`{one}` and `{other}` are the same name: `-` and `_` count as one character")
+        format!(
+            "`{one}`{} and `{other}`{} are the same name: `-` and `_` count as one character, as \
+             in the names of environment variables",
+            told(&place),
+            told(&other_place)
+        )
     };
-    PlanProblem::new(PlanCode::DuplicateName, message)
-        .help("give one of them another name with `.named(\"…\")`")
+    let help = match (place, other_place) {
+        (Some(_), Some(_)) if one != other => "give one of them another name",
+        _ => "give one of them another name with `.named(\"…\")`",
+    };
+    PlanProblem::new(PlanCode::DuplicateName, message).help(help)
 }
 
 fn missing(spec: &Spec, need: &Need) -> PlanProblem {

@@ -114,7 +114,7 @@ pub use crate::operation::{
     CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
     Shutdown, WAITERS_MAX,
 };
-pub use crate::panic::{PanicSite, Panicked, is_contained, record as record_panic};
+pub use crate::panic::{PanicSite, Panicked, contain, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
 pub use crate::reconfigure::{NewConfig, Reconfigured};
 pub use crate::recording::{Recording, Reporter};

@@ -66,7 +66,19 @@ pub fn is_contained() -> bool {
 }
 
 /// Calls `f` and returns its value, or the panic it ended with.
-pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
+///
+/// Whoever calls it tells of the panic: a hook that asks [`is_contained`] leaves it to them.
+///
+/// ```
+/// let panicked = processpype_runtime::contain(|| panic!("no more")).map(|(): ()| ());
+/// assert_eq!(panicked.expect_err("it panicked").message, "no more");
+/// ```
+///
+/// # Errors
+///
+/// Returns [`Panicked`] if `f` panics; where that was is known if a hook has called
+/// [`record_panic`](crate::record_panic).
+pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch(f).map_err(Panicked::of)
 }
 

@@ -1,4 +1,4 @@
-//! How far the log is behind, for metrics.
+//! How far the log is behind and whether it is written, for metrics and statuses.
 
 use std::sync::Arc;
 
@@ -25,6 +25,17 @@ impl Backlog {
     /// How many lines were lost since the start: the queue was full, or the output failed.
     pub fn lost_lines(&self) -> u64 {
         self.0.lost()
+    }
+
+    /// Why the output takes no lines now; none while it does, or nothing was written yet.
+    pub fn error(&self) -> Option<Arc<str>> {
+        self.0.output.error()
+    }
+
+    /// A number that grows whenever [`error`](Self::error) or [`lost_lines`](Self::lost_lines) is
+    /// another one.
+    pub fn version(&self) -> u64 {
+        self.0.output.changes() + self.0.lost()
     }
 }
 

@@ -45,6 +45,7 @@ mod kept;
 mod layer;
 mod layout;
 mod levels;
+mod output;
 mod queue;
 mod redact;
 mod scope;

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use crate::error::TelemetryError;
+use crate::{error::TelemetryError, output::Condition};
 
 /// How many lines may wait for the writer.
 ///
@@ -51,6 +51,8 @@ pub(crate) struct Queue {
     settled: Condvar,
     /// Lines lost since the start, for whatever cause.
     lost: AtomicU64,
+    /// Whether the output takes them.
+    pub(crate) output: Condition,
 }
 
 /// What the lock holds.

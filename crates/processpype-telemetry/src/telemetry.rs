@@ -28,6 +28,7 @@ use crate::{
     layer::{LevelsFilter, LogLayer},
     layout::{Head, Layout},
     levels::Levels,
+    output::Alarm,
     queue::{Queue, Sink},
     redact::{Redactor, SensitiveFields},
     scratch::Scratches,
@@ -237,16 +238,14 @@ impl TelemetryBuilder {
     /// Starts the writer, and makes the layer that feeds it.
     fn parts(self, alone: bool) -> Result<(LogLayer, Handle), TelemetryError> {
         let layout = self.layout();
+        let alarm = alarm(self.writer.is_none().then_some(&self.config.destination), &self.clock);
         let out = match self.writer {
             Some(Output(out)) => out,
             None => open(&self.config.destination)?,
         };
         let queue = Arc::new(Queue::default());
-        writer::spawn(
-            Arc::clone(&queue),
-            out,
-            loss_line(layout, self.clock.clone(), self.zone.clone()),
-        )?;
+        let loss_line = loss_line(layout, self.clock.clone(), self.zone.clone());
+        writer::spawn(Arc::clone(&queue), out, loss_line, alarm)?;
         let handle = Handle {
             levels: Levels::new(&self.config),
             redactor: self.redactor,
@@ -302,6 +301,19 @@ fn open(destination: &Destination) -> Result<Box<dyn Write + Send>, TelemetryErr
             )
         }
     })
+}
+
+/// Who is told when the output fails; none if that would go the same way.
+fn alarm(destination: Option<&Destination>, clock: &Clock) -> Alarm {
+    let name = match destination {
+        None => "its output".to_owned(),
+        Some(Destination::Stderr) => "stderr".to_owned(),
+        Some(Destination::Stdout) => "stdout".to_owned(),
+        Some(Destination::File(path)) => path.display().to_string(),
+    };
+    let is_other = !matches!(destination, Some(Destination::Stderr));
+    let out = is_other.then(|| Box::new(io::stderr()) as Box<dyn Write + Send>);
+    Alarm::new(out, name, clock.clone())
 }
 
 /// What the writer says about lost lines.

@@ -6,7 +6,8 @@
 //! 2. Lost lines are told in the log itself, at the place where they are missing, as soon as
 //!    something can be written again.
 //! 3. After a write that failed inside a line, the next begins on a line of its own.
-//! 4. The thread ends when the queue is closed and empty.
+//! 4. That the output fails, and works again, is told elsewhere, before the batch is settled.
+//! 5. The thread ends when the queue is closed and empty.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -19,6 +20,7 @@ use std::{
 use crate::{
     error::TelemetryError,
     layout,
+    output::Alarm,
     queue::{Batch, Queue},
 };
 
@@ -44,6 +46,10 @@ struct Writer {
     told: u64,
     /// The output ends within a line.
     torn: bool,
+    /// Why the last write failed, if it did.
+    failure: Option<io::Error>,
+    /// Who is told of that.
+    alarm: Alarm,
 }
 
 /// Starts the thread that writes what is in `queue` to `out`.
@@ -55,8 +61,9 @@ pub(crate) fn spawn(
     queue: Arc<Queue>,
     out: Box<dyn Write + Send>,
     loss_line: LossLine,
+    alarm: Alarm,
 ) -> Result<(), TelemetryError> {
-    let writer = Writer { queue, out, loss_line, told: 0, torn: false };
+    let writer = Writer { queue, out, loss_line, told: 0, torn: false, failure: None, alarm };
     thread::Builder::new()
         .name(THREAD_NAME.to_owned())
         .spawn(move || writer.run())
@@ -75,6 +82,8 @@ impl Writer {
             if lost == 0 {
                 self.tell(batch.lost);
             }
+            let missing = self.queue.lost() + lost;
+            self.alarm.heed(self.failure.as_ref(), &self.queue.output, missing);
             self.queue.settle(batch.lines, lost);
             batch.clear();
             spare = batch;
@@ -94,8 +103,9 @@ impl Writer {
     /// Writes records; returns how many of them are not, or not wholly, written.
     fn write(&mut self, records: &[u8]) -> u64 {
         let mend: &[u8] = if self.torn { b"\n" } else { b"" };
-        let (mended, _) = write_all(&mut *self.out, mend);
+        let (mended, outcome) = write_all(&mut *self.out, mend);
         if mended < mend.len() {
+            self.failure = outcome.err();
             return layout::records(records);
         }
         let (written, outcome) = write_all(&mut *self.out, records);
@@ -104,10 +114,11 @@ impl Writer {
             None => false,
         };
         let flushed = outcome.and_then(|()| guarded(|| self.out.flush()));
-        match flushed {
-            Ok(()) => 0,
+        self.failure = flushed.err();
+        match self.failure {
+            None => 0,
             // What was written before is out; a record cut in two is lost.
-            Err(_) => layout::records(records) - whole_records(records, written),
+            Some(_) => layout::records(records) - whole_records(records, written),
         }
     }
 }
@@ -231,6 +242,8 @@ mod tests {
             loss_line: Box::new(|lost| format!("{lost} lost\n")),
             told: 0,
             torn: false,
+            failure: None,
+            alarm: Alarm::new(None, String::new(), crate::clock::Clock::system()),
         }
     }
 

@@ -12,15 +12,16 @@ use std::collections::BTreeSet;
 
 use processpype_config::{Document, Report, Secret, Section};
 use processpype_control::{
-    Ask, CertificateRule, InvalidListener, ListenAddress, Listener, Proofs, Surfaces,
-    TOKEN_NAME_MAX, Token,
+    Ask, CertificateRule, InvalidListener, ListenAddress, Listener, Proofs, SettingsError,
+    Surfaces, TOKEN_NAME_MAX, Token, check_host,
 };
 use processpype_core::Role;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::mint::MINTED;
-use crate::settings::ServerSection;
+use crate::settings::{PREFIX_PATTERN, ServerSection};
 use crate::tls::{self, CERTIFICATES_MAX, CertificateSection, TlsSection};
 
 /// The most tokens: every request with one is compared with all.
@@ -116,6 +117,11 @@ enum AskWord {
     None,
 }
 
+/// The prefix alone.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Prefix(#[schemars(regex(pattern = PREFIX_PATTERN))] String);
+
 /// What the control plane is told of both sections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
@@ -138,6 +144,7 @@ pub(crate) fn read(
             said.problem(text).help("remove it for the default, or write such as `30s`").into(),
         );
     }
+    place(&section, &mut problem);
     let tokens = tokens(&server.auth, &section, &mut problem);
     let rules = section.get("auth").get("certificates");
     let certificates = tls::certificates(&server.auth.certificates, &rules, &mut problem);
@@ -149,6 +156,29 @@ pub(crate) fn read(
     Access { listeners, tokens, certificates }
 }
 
+/// Checks host and prefix by themselves, whatever else is wrong in the section. What does not even
+/// fit the schema is told already.
+fn place(section: &Section, problem: &mut impl FnMut(Report)) {
+    if let Some((section, host)) = written::<String>(section, "host")
+        && let Err(wrong) = check_host(&host)
+    {
+        problem(section.problem(wrong.to_string()).help(wrong.help()).into());
+    }
+    if let Some((section, Prefix(prefix))) = written(section, "api_prefix")
+        && let Err(wrong) = SettingsError::check_prefix(&prefix)
+    {
+        let text = format!("paths cannot be moved there: {}", wrong.fault());
+        problem(section.problem(text).help("write it like `/api/v1`").into());
+    }
+}
+
+/// Reads one key of a section, if it is there and can be read.
+fn written<T: DeserializeOwned + JsonSchema>(section: &Section, key: &str) -> Option<(Section, T)> {
+    let section = section.get(key);
+    let read = section.exists().then(|| section.read().ok()).flatten()?;
+    Some((section, read))
+}
+
 // === tokens ===
 
 fn tokens(auth: &AuthSection, server: &Section, problem: &mut impl FnMut(Report)) -> Vec<Token> {
@@ -157,7 +187,10 @@ fn tokens(auth: &AuthSection, server: &Section, problem: &mut impl FnMut(Report)
     for (at, written) in auth.tokens.iter().enumerate() {
         match token(written, &tokens) {
             Ok(token) => tokens.push(token),
-            Err(text) => problem(section.problem(format!("token {}: {text}", at + 1)).into()),
+            Err(text) => {
+                let section = section.item(at);
+                problem(section.problem(format!("token {}: {text}", at + 1)).into());
+            }
         }
     }
     tokens
@@ -210,7 +243,7 @@ fn short_form(
     let (host, port) = (server.host.clone(), server.port);
     let mut listener = Listener::at(ListenAddress::Tcp { host, port });
     let at = section.get("tls");
-    listener.tls = server.tls.as_ref().map(|written| tls::tls(written, &at, "", problem));
+    listener.tls = server.tls.as_ref().map(|written| tls::tls(written, &at, problem));
     if let Err(reason) = listener.check(proofs) {
         problem(refused(&section.get("host"), &listener, reason));
     }
@@ -228,30 +261,33 @@ fn listeners(
         let text = "it says where to listen, and so does `server.listeners`";
         problem(key.problem(text).help("remove it, or write it as a listener").into());
     }
-    let section = section.get("listeners");
+    let list = section.get("listeners");
     if server.listeners.len() > LISTENERS_MAX {
-        problem(section.problem(format!("at most {LISTENERS_MAX} listeners fit")).into());
+        let told = list.problem(format!("at most {LISTENERS_MAX} listeners fit"));
+        problem(told.help("remove those that are not needed").into());
     }
     let mut found: Vec<Listener> = Vec::new();
     for (at, written) in server.listeners.iter().enumerate() {
-        let which = format!("listener {}", at + 1);
+        let section = list.item(at);
+        let place = section.get("address");
         let address = match written.address.parse::<ListenAddress>() {
             Ok(address) => address,
             Err(error) => {
-                problem(section.problem(format!("{which}: {error}")).into());
+                let told = place.problem("it is no address to listen at");
+                problem(told.help(format!("{error}")).into());
                 continue;
             }
         };
         let mut listener = written.at(address);
-        let which = format!("{which}: ");
-        let tls = written.tls.as_ref().map(|written| tls::tls(written, &section, &which, problem));
-        listener.tls = tls;
+        let at = section.get("tls");
+        listener.tls = written.tls.as_ref().map(|written| tls::tls(written, &at, problem));
         if let Err(reason) = listener.check(proofs) {
-            problem(refused(&section, &listener, reason));
+            problem(refused(&place, &listener, reason));
         }
         let is_fixed = !matches!(listener.address, ListenAddress::Tcp { port: 0, .. });
         if is_fixed && found.iter().any(|other| other.address == listener.address) {
-            problem(section.problem(format!("{which}it has the address of another one")).into());
+            let told = place.problem("it is the address of a listener before");
+            problem(told.help("write another one, or remove one of the two").into());
         }
         found.push(listener);
     }

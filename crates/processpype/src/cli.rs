@@ -12,7 +12,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Subcommand};
-use processpype_cli::Session;
+use processpype_cli::{Session, written};
+use processpype_runtime::contain;
 
 use self::args::{Arguments, NoVerb, OwnVerb, Verb};
 pub(crate) use self::plan::wire_plan;
@@ -23,6 +24,10 @@ use crate::application::Application;
 use crate::exit::Exit;
 use crate::schema::{file_schema, service_docs};
 use crate::setup::Setup;
+
+/// What to do about a panic of the main thread.
+pub(crate) const BUG_HELP: &str =
+    "it is a bug, of this program or of the framework; RUST_BACKTRACE=1 shows more";
 
 impl Application {
     /// Runs the application's own command line and returns the exit code of the process.
@@ -43,12 +48,30 @@ impl Application {
         T: Into<OsString> + Clone,
     {
         let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-        match parse(&arguments, self.sources.about.version.as_deref()) {
-            Ok(parsed) => self.obey(parsed, &arguments),
+        let code = contain(|| self.answer(&arguments)).unwrap_or_else(|panicked| {
+            say_error(&format!("the program {panicked}\n  = help: {BUG_HELP}"));
+            Exit::Bug.into()
+        });
+        match written() {
+            Ok(()) => code,
             Err(error) => {
-                // `--help` and, where code says which it is, `--version` come this way too.
+                say_error(&error.to_string());
+                Exit::Unwritable.into()
+            }
+        }
+    }
+
+    fn answer(self, arguments: &[OsString]) -> ExitCode {
+        match parse(arguments, self.sources.about.version.as_deref()) {
+            Ok(parsed) => self.obey(parsed, arguments),
+            Err(error) if error.use_stderr() => {
                 let _ = error.print();
-                if error.use_stderr() { Exit::Usage.into() } else { Exit::Clean.into() }
+                Exit::Usage.into()
+            }
+            // `--help` and, where code says which it is, `--version` come this way.
+            Err(told) => {
+                say(told.render().ansi().to_string().trim_end());
+                Exit::Clean.into()
             }
         }
     }
@@ -85,7 +108,11 @@ impl Application {
             OwnVerb::Run | OwnVerb::Check | OwnVerb::Plan { remote: false } => {}
             OwnVerb::Schema | OwnVerb::Openapi | OwnVerb::Config { remote: None } => {}
         }
-        match self.setup() {
+        let setup = match &verb {
+            OwnVerb::Run | OwnVerb::Check => self.setup_here(),
+            _ => self.setup(),
+        };
+        match setup {
             Ok(setup) => obey_with(setup, &verb, printer),
             Err(error) => {
                 printer.setup_error(&error);

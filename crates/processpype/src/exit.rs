@@ -8,7 +8,7 @@
 
 /// The exit codes of every application; the first cause wins.
 ///
-/// 64, 69, 70 and 78 are those of BSD's `sysexits.h`.
+/// 64, 69, 70, 74 and 78 are those of BSD's `sysexits.h`.
 ///
 /// 80 to 83 are our own, below the 128 from which on shells tell of signals. A restart by the
 /// platform helps with 80 and 81, and not with 64 and 78.
@@ -30,8 +30,11 @@ pub enum Exit {
     /// The address of the control plane is in use. One that is refused otherwise, such as a port
     /// that takes a privilege, is [`Configuration`](Self::Configuration).
     AddressInUse = 69,
-    /// A bug of the framework itself.
+    /// A bug: of the framework itself, or a panic of yours that no service contains.
     Bug = 70,
+    /// What was asked for cannot be written to standard output. A reader that has gone is no such
+    /// failure.
+    Unwritable = 74,
     /// The configuration or the plan is wrong, or the address of the control plane is refused.
     Configuration = 78,
     /// A significant service failed at start.
@@ -48,11 +51,12 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, ascending.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Clean,
         Self::Usage,
         Self::AddressInUse,
         Self::Bug,
+        Self::Unwritable,
         Self::Configuration,
         Self::FailedAtStart,
         Self::FailedLater,
@@ -68,6 +72,7 @@ impl Exit {
             Self::Usage => "usage",
             Self::AddressInUse => "address in use",
             Self::Bug => "own bug",
+            Self::Unwritable => "unwritable output",
             Self::Configuration => "configuration or plan",
             Self::FailedAtStart => "a significant service failed at start",
             Self::FailedLater => "later",

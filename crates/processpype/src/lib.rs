@@ -104,6 +104,7 @@ mod groups;
 mod hang;
 pub mod layout;
 mod limits;
+mod machine;
 pub mod metrics;
 mod mint;
 mod platform;

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::access::{self, Access};
+use crate::machine;
 use crate::settings::{SECTIONS, Settings};
 use crate::setup::SetupError;
 use crate::short::{self, InParts};
@@ -20,11 +21,18 @@ use crate::short::{self, InParts};
 pub(crate) struct Problems {
     report: Option<Report>,
     pub(crate) plan: Vec<PlanProblem>,
+    /// Whether what is needed of this machine is looked at too.
+    looks_around: bool,
 }
 
 // === impl Problems ===
 
 impl Problems {
+    /// Collects also what is missing on this machine.
+    pub(crate) fn looking_around() -> Self {
+        Self { looks_around: true, ..Self::default() }
+    }
+
     /// Adds what was not told yet: both halves of a section that is no map say the same.
     #[expect(
         clippy::needless_pass_by_value,
@@ -65,6 +73,9 @@ impl Problems {
             defaults: self.section(&root, "defaults", &mut Vec::new()),
         };
         let access = access::read(document, &settings.server, |report| self.add(report));
+        if self.looks_around {
+            machine::check(document, &access, |report| self.add(report));
+        }
         if let Err(error) = Timezone::named(&settings.app.timezone) {
             let section = document.section(&["app", "timezone"]);
             self.add(section.problem(error.to_string()).into());

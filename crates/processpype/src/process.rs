@@ -7,6 +7,8 @@
 //! 2. Once closing begins, the main thread, on which nothing else runs, holds the deadline. It ends
 //!    the process by returning, whatever blocks elsewhere.
 //! 3. The first cause decides the exit code.
+//! 4. A panic of the main thread is told, and ends the process with [`Exit::Bug`]; whatever the
+//!    end, the log is written before it.
 //!
 //! # Threads
 //!
@@ -27,15 +29,16 @@
 //! Log, panic hook, runtimes, address, then the supervisor. A port that is taken is found before
 //! any service has started.
 
+mod panics;
 mod reload;
 
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use processpype_control::{Bound, Server};
+use processpype_control::{Bound, LocalToken, Server};
 use processpype_core::CloseCause;
-use processpype_runtime::{Closed, Manager, PanicSite, is_contained, record_panic};
+use processpype_runtime::{Closed, Manager, contain};
 use processpype_telemetry::{Handle as LogHandle, Level, LoggingConfig, Telemetry, Timezone};
 use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::time::Instant;
@@ -83,14 +86,33 @@ enum Notice {
     Finished,
 }
 
+/// The runtime of the services.
+///
+/// Dropping it ends it in the background: what blocks a thread must not hold up the end of the
+/// process.
+struct Services {
+    handle: RuntimeHandle,
+    runtime: Option<Runtime>,
+}
+
 /// Runs a checked application until it closes.
 pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let minted = mint::make(&mut setup);
     let log = match install_log(&setup) {
         Ok(log) => log,
-        Err(error) => return fail(Exit::Configuration, &error.to_string()),
+        Err(error) => return fail(Exit::Configuration, &error.to_string()).into(),
     };
-    install_panic_hook();
+    panics::install_hook(&log);
+    let exit = match contain(|| host(setup, minted, &log)) {
+        Ok(exit) => exit,
+        Err(panicked) => panics::tell_last(&panicked, &log),
+    };
+    let _ = log.flush(FLUSH_TIME);
+    exit.into()
+}
+
+/// Hosts the application from its first thread to its end.
+fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle) -> Exit {
     let dump = crate::dump::listen();
     warn_if_panics_abort();
     crate::cli::log_warnings(&setup);
@@ -102,9 +124,9 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let mut settings = control_settings(&setup);
     let title = settings.title.clone();
     let recorder = Recorder::open(&setup.settings.observability.events);
-    let mut launch = launch(&setup, &mut settings, services.handle().clone(), Some(&log));
+    let mut launch = launch(&setup, &mut settings, services.handle.clone(), Some(log));
     tell_recorder(&mut launch, &mut settings, recorder.as_ref());
-    show_log(&log, &mut launch, &mut settings);
+    show_log(log, &mut launch, &mut settings);
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
     let entered = supervisor.enter();
@@ -137,7 +159,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         notices,
         closing_timeout,
         pulse,
-        services: services.handle().clone(),
+        services: services.handle.clone(),
     };
     // In a box: the closure of a thread is moved from stack to stack before it is called.
     let life = Box::pin(host.run(future));
@@ -147,11 +169,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}"));
     }
     tell_no_dump(dump.and_then(|dump| dump.answer(handle.clone())));
-    let exit = wait(&received, &handle);
-    // What blocks a thread must not hold up the end of the process.
-    services.shutdown_background();
-    let _ = log.flush(FLUSH_TIME);
-    exit.into()
+    wait(&received, &handle)
 }
 
 /// Without SIGUSR1 an application runs all the same.
@@ -211,6 +229,16 @@ struct Host {
     closing_timeout: Duration,
     pulse: Pulse,
     services: RuntimeHandle,
+}
+
+// === impl Services ===
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 // === impl Host ===
@@ -333,26 +361,6 @@ fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::Teleme
     Ok(log)
 }
 
-/// Tells the catcher of a panic where it was; panics that nobody catches are logged.
-fn install_panic_hook() {
-    std::panic::set_hook(Box::new(|info| {
-        let location =
-            info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        let backtrace = std::backtrace::Backtrace::capture();
-        let captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
-        let backtrace = captured.then(|| backtrace.to_string());
-        if !is_contained() {
-            let text = info.payload_as_str().unwrap_or("a value that is no text");
-            tracing::error!(
-                target: "processpype",
-                "panicked where nothing contains it: {text}, at {location}\n{}",
-                backtrace.as_deref().unwrap_or_default()
-            );
-        }
-        record_panic(PanicSite { location, backtrace });
-    }));
-}
-
 fn warn_if_panics_abort() {
     if cfg!(panic = "abort") {
         tracing::warn!(
@@ -362,22 +370,23 @@ fn warn_if_panics_abort() {
     }
 }
 
-fn build_runtimes(service_count: usize) -> std::io::Result<(Runtime, Pulse, Runtime)> {
+fn build_runtimes(service_count: usize) -> std::io::Result<(Services, Pulse, Runtime)> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut builder = Builder::new_multi_thread();
     let pulse = Pulse::of(&mut builder, service_workers(cores, service_count));
     let services = builder.thread_name("processpype-service").enable_all().build()?;
     let supervisor = Builder::new_current_thread().enable_all().build()?;
-    Ok((services, pulse, supervisor))
+    let handle = services.handle().clone();
+    Ok((Services { handle, runtime: Some(services) }, pulse, supervisor))
 }
 
 fn service_workers(cores: usize, service_count: usize) -> usize {
     cores.max(service_count.clamp(SERVICE_WORKERS_MIN, SERVICE_WORKERS_EACH_MAX))
 }
 
-fn fail(exit: Exit, message: &str) -> ExitCode {
+fn fail(exit: Exit, message: &str) -> Exit {
     crate::cli::say_error(message);
-    exit.into()
+    exit
 }
 
 #[allow(

@@ -42,6 +42,12 @@ pub(crate) const FRAMEWORK_KEYS: [&str; 13] = [
     "processpype",
 ];
 
+/// The longest that closing may take, in seconds: a day.
+pub(crate) const CLOSING_MAX: u32 = 86_400;
+
+/// What an editor can check of `server.api_prefix`.
+pub(crate) const PREFIX_PATTERN: &str = "^(/[A-Za-z0-9._~-]+)*$";
+
 /// What the application is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -86,10 +92,11 @@ pub(crate) struct ServerSection {
     /// Who may prove to be whom.
     pub(crate) auth: AuthSection,
     /// Moves every path but those of probes and metrics, such as `/api`. Empty: nothing is moved.
-    #[schemars(regex(pattern = r"^(/[A-Za-z0-9._~-]+)*$"))]
+    #[schemars(regex(pattern = PREFIX_PATTERN))]
+    #[schemars(extend("x-expected" = "a path such as `/api/v1`, or nothing"))]
     pub(crate) api_prefix: String,
     /// How long closing the application may take in all, in seconds.
-    #[schemars(range(min = 0.5, max = 86400.0))]
+    #[schemars(range(min = 0.5, max = f64::from(CLOSING_MAX)))]
     pub(crate) closing_timeout_seconds: f64,
     /// How long readiness fails before services are asked to stop, so that load balancers can look
     /// away.

@@ -81,7 +81,9 @@ impl Application {
     /// Checks everything that can be known before anything runs.
     ///
     /// No constructor is called, no address taken, no secret's value shown. A test that calls this
-    /// catches a cycle, a missing provider and a misspelt key before they reach a machine.
+    /// catches a cycle, a missing provider and a misspelt key before they reach a machine. What the
+    /// verb `check` of the [command line](Self::main) asks beside it is whether this machine has
+    /// room for the log and for Unix sockets.
     ///
     /// ```
     /// use processpype::{Application, Dep, Service};
@@ -108,8 +110,16 @@ impl Application {
         self.setup().map(drop)
     }
 
-    pub(crate) fn setup(mut self) -> Result<Setup, SetupError> {
-        let mut problems = Problems::default();
+    pub(crate) fn setup(self) -> Result<Setup, SetupError> {
+        self.setup_with(Problems::default())
+    }
+
+    /// As [`setup`](Self::setup), and checks what is needed of this machine.
+    pub(crate) fn setup_here(self) -> Result<Setup, SetupError> {
+        self.setup_with(Problems::looking_around())
+    }
+
+    fn setup_with(mut self, mut problems: Problems) -> Result<Setup, SetupError> {
         problems.plan.append(&mut self.problems);
         let has_server = self.has_server;
         let catalogue = Catalogue::of(self, &mut problems);

@@ -68,11 +68,10 @@ pub(crate) struct CertificateSection {
     sha256: Option<String>,
 }
 
-/// Reads what a listener says about TLS, called `which` in problems; checks the files.
+/// Reads what a listener says about TLS; checks the files.
 pub(crate) fn tls(
     written: &TlsSection,
     section: &Section,
-    which: &str,
     problem: &mut impl FnMut(Report),
 ) -> Tls {
     let mut tls = Tls::new(&written.certificate, &written.key);
@@ -83,12 +82,11 @@ pub(crate) fn tls(
     };
     tls.reload = written.reload.map_or(TLS_RELOAD, Into::into);
     if written.client_auth.is_some() && written.client_ca.is_none() {
-        let told = section.get("client_auth").problem(format!("{which}no client can be believed"));
+        let told = section.get("client_auth").problem("no client can be believed");
         problem(told.help("name the file of an authority in `client_ca`").into());
     }
     if tls.reload.as_secs() < RELOAD_MIN {
-        let told =
-            section.get("reload").problem(format!("{which}the files would be read all the time"));
+        let told = section.get("reload").problem("the files would be read all the time");
         problem(told.help("write `1s` or more").into());
     }
     if let Err(error) = tls.check(now()) {
@@ -98,7 +96,7 @@ pub(crate) fn tls(
             TlsKey::ClientCa => section.get("client_ca"),
             _ => section.clone(),
         };
-        problem(at.problem(format!("{which}{error}")).help(error.help()).into());
+        problem(at.problem(error.to_string()).help(error.help()).into());
     }
     tls
 }
@@ -114,7 +112,7 @@ pub(crate) fn certificates(
         match written.rule() {
             Ok(rule) => rules.push(rule),
             Err(why) => {
-                let told = section.problem(format!("certificate {}: {why}", at + 1));
+                let told = section.item(at).problem(format!("certificate {}: {why}", at + 1));
                 problem(told.into());
             }
         }

@@ -1,7 +1,5 @@
 //! How endpoints answer when all is well.
 
-use schemars::{Schema, SchemaGenerator};
-
 /// How an endpoint answers when all is well.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
@@ -11,7 +9,7 @@ pub struct Answer {
     pub description: &'static str,
     /// The media type of the body; empty = whatever the service sends.
     pub media: &'static str,
-    /// The schema of the body, if it is JSON of a known shape. Otherwise JSON is an object, and all
-    /// else is text.
-    pub schema: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// The name of the body's schema among the document's components, if it is JSON of a known
+    /// shape. Otherwise JSON is an object, and all else is text.
+    pub schema: Option<&'static str>,
 }

@@ -1,12 +1,10 @@
 //! The endpoints of configuration.
 
 use processpype_core::Role;
-use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::parameter::{DRY_RUN, IDEMPOTENCY_KEY, IF_MATCH, NAME, Parameter, Place, Shape, WAIT};
 use super::{ACCEPTED, Access, Answer, Body, COMMAND_BODY, Endpoint, EndpointId, JSON, Method};
 use super::{READ, ok};
-use crate::configuration::{ConfigAnswer, Reloaded, ServiceConfig};
 use crate::problem::Code;
 
 const REASON: Parameter = Parameter {
@@ -17,24 +15,14 @@ const REASON: Parameter = Parameter {
 };
 
 /// A section as it would stand in a file, in JSON.
-const SECTION: Body = Body { schema: section, is_required: false };
-
-fn section(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "description": "Keys of the service's section, the framework's and its own; each service's \
-            schema is in this document. `${…}` is text.",
-        "additionalProperties": true,
-        "examples": [{"stop_timeout": "20s"}],
-    })
-}
+const SECTION: Body = Body { schema: None, is_required: false };
 
 const CHANGED: Answer = Answer {
     status: 200,
     description: "It holds, and what follows from that is visible. With `dry_run=true`: what would \
         happen, and nothing has.",
     media: JSON,
-    schema: Some(SchemaGenerator::subschema_for::<ConfigAnswer>),
+    schema: Some("ConfigAnswer"),
 };
 
 const CHANGE: Endpoint = Endpoint {
@@ -76,7 +64,7 @@ pub(super) const CONFIG: Endpoint = Endpoint {
         shown as it was written.",
     parameters: &[NAME],
     access: Access::Role(Role::Operator),
-    answers: &[ok("The configuration now.", SchemaGenerator::subschema_for::<ServiceConfig>)],
+    answers: &[ok("The configuration now.", "ServiceConfig")],
     problems: &[Code::UnknownService, Code::NotConfigurable, Code::InvalidQuery],
     ..READ
 };
@@ -130,12 +118,12 @@ pub(super) const RELOAD: Endpoint = Endpoint {
     parameters: &[WAIT, DRY_RUN],
     body: Some(COMMAND_BODY),
     answers: &[
-        ok("It is over.", SchemaGenerator::subschema_for::<Reloaded>),
+        ok("It is over.", "Reloaded"),
         Answer {
             status: 202,
             description: "The files hold, and some services are not done yet; see `Location`.",
             media: JSON,
-            schema: Some(SchemaGenerator::subschema_for::<Reloaded>),
+            schema: Some("Reloaded"),
         },
     ],
     problems: &[

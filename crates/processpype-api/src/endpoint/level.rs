@@ -1,13 +1,11 @@
 //! The endpoints of levels.
 
 use processpype_core::Role;
-use schemars::SchemaGenerator;
 
 use super::command::ORDER_PROBLEMS;
 use super::lists::both;
 use super::parameter::NAME;
 use super::{Access, Body, Endpoint, EndpointId, Method, READ, ok};
-use crate::level::{LevelBody, LevelChanged, LevelStatus, Levels};
 use crate::problem::Code;
 
 const CHANGE_PROBLEMS: [Code; 9] = both(&ORDER_PROBLEMS, &[Code::LogsUnavailable]);
@@ -21,8 +19,8 @@ const CHANGE: Endpoint = Endpoint {
     tag: "logs",
     description: "It ends by itself, and what is configured holds again; a change that holds \
         already gets this level and this end. What is to stay belongs to the configuration.",
-    body: Some(Body { schema: SchemaGenerator::subschema_for::<LevelBody>, is_required: true }),
-    answers: &[ok("It holds.", SchemaGenerator::subschema_for::<LevelChanged>)],
+    body: Some(Body { schema: Some("LevelBody"), is_required: true }),
+    answers: &[ok("It holds.", "LevelChanged")],
     problems: &CHANGE_PROBLEMS,
     ..READ
 };
@@ -31,7 +29,7 @@ const RESET: Endpoint = Endpoint {
     method: Method::Delete,
     access: Access::Role(Role::Operator),
     tag: "logs",
-    answers: &[ok("It is so now.", SchemaGenerator::subschema_for::<LevelChanged>)],
+    answers: &[ok("It is so now.", "LevelChanged")],
     problems: &RESET_PROBLEMS,
     ..READ
 };
@@ -44,7 +42,7 @@ pub(super) const SERVICE_LEVEL: Endpoint = Endpoint {
     tag: "logs",
     summary: "How much is logged of a service",
     parameters: &[NAME],
-    answers: &[ok("The level now.", SchemaGenerator::subschema_for::<LevelStatus>)],
+    answers: &[ok("The level now.", "LevelStatus")],
     problems: &[Code::UnknownService, Code::InvalidQuery, Code::LogsUnavailable],
     ..READ
 };
@@ -72,7 +70,7 @@ pub(super) const LEVELS: Endpoint = Endpoint {
     path: "/levels",
     tag: "logs",
     summary: "How much is logged: of the application, its services and modules",
-    answers: &[ok("The levels now.", SchemaGenerator::subschema_for::<Levels>)],
+    answers: &[ok("The levels now.", "Levels")],
     problems: &[Code::InvalidQuery, Code::LogsUnavailable],
     ..READ
 };

@@ -1,16 +1,12 @@
 //! The endpoints of services that join and leave, and of the application's end.
 
 use processpype_core::Role;
-use schemars::SchemaGenerator;
 
 use super::command::{COMMAND, ORDER_PROBLEMS, START_PROBLEMS, STOP_PROBLEMS};
 use super::lists::both;
 use super::parameter::{CASCADE, DRY_RUN, IDEMPOTENCY_KEY, IF_MATCH, NAME, Parameter, WAIT};
 use super::{Access, Answer, Body, Endpoint, EndpointId, JSON, Method, READ};
-use crate::command::Accepted;
-use crate::operation::CommandAnswer;
 use crate::problem::Code;
-use crate::registration::{RegisterBody, ShuttingDown};
 
 pub(super) const REGISTER: Endpoint = Endpoint {
     id: EndpointId::Register,
@@ -24,25 +20,25 @@ pub(super) const REGISTER: Endpoint = Endpoint {
         Handles of services that are there do not change.",
     parameters: &[WAIT, DRY_RUN, IDEMPOTENCY_KEY],
     access: Access::Role(Role::Admin),
-    body: Some(Body { schema: SchemaGenerator::subschema_for::<RegisterBody>, is_required: true }),
+    body: Some(Body { schema: Some("RegisterBody"), is_required: true }),
     answers: &[
         Answer {
             status: 201,
             description: "It is registered and, if asked for, started; see `Location`.",
             media: JSON,
-            schema: Some(SchemaGenerator::subschema_for::<CommandAnswer>),
+            schema: Some("CommandAnswer"),
         },
         Answer {
             status: 200,
             description: "With `dry_run=true`: what would happen, and nothing has.",
             media: JSON,
-            schema: Some(SchemaGenerator::subschema_for::<CommandAnswer>),
+            schema: Some("CommandAnswer"),
         },
         Answer {
             status: 202,
             description: "It is registered, and its start goes on; see `Location`.",
             media: JSON,
-            schema: Some(SchemaGenerator::subschema_for::<Accepted>),
+            schema: Some("Accepted"),
         },
     ],
     problems: &both::<_, 19>(
@@ -89,7 +85,7 @@ pub(super) const SHUTDOWN: Endpoint = Endpoint {
         status: 202,
         description: "It has begun to close.",
         media: JSON,
-        schema: Some(SchemaGenerator::subschema_for::<ShuttingDown>),
+        schema: Some("ShuttingDown"),
     }],
     problems: &both::<_, 9>(&ORDER_PROBLEMS, &[Code::ShutdownDisabled]),
     ..COMMAND

@@ -1,13 +1,10 @@
 //! The endpoints of operations.
 
 use processpype_core::Role;
-use schemars::SchemaGenerator;
 
 use super::parameter::{Parameter, Place, Shape};
 use super::{Access, COMMAND_BODY, Endpoint, EndpointId, Method, READ, ok};
-use crate::operation::{
-    MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, Operation, OperationPage, RestartsPaused,
-};
+use crate::operation::{MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE};
 use crate::problem::Code;
 
 const ID: Parameter = Parameter {
@@ -53,14 +50,14 @@ pub(super) const OPERATIONS: Endpoint = Endpoint {
             shape: Shape::Text,
         },
     ],
-    answers: &[ok("A page of operations.", SchemaGenerator::subschema_for::<OperationPage>)],
+    answers: &[ok("A page of operations.", "OperationPage")],
     ..READ
 };
 
 pub(super) const LOOK: Endpoint = Endpoint {
     id: EndpointId::Operation,
     summary: "One operation, also after its end",
-    answers: &[ok("The operation now.", SchemaGenerator::subschema_for::<Operation>)],
+    answers: &[ok("The operation now.", "Operation")],
     problems: &[Code::UnknownOperation, Code::OperationForgotten, Code::InvalidQuery],
     ..OPERATION
 };
@@ -73,7 +70,7 @@ pub(super) const CANCEL: Endpoint = Endpoint {
     description: "A generation that has begun goes on, and so does what the command pulled in. A \
         service that only waits does not start any more, unless it should have been running before \
         the command. A stop cannot be cancelled: it always wins.",
-    answers: &[ok("It is cancelled.", SchemaGenerator::subschema_for::<Operation>)],
+    answers: &[ok("It is cancelled.", "Operation")],
     problems: &[
         Code::UnknownOperation,
         Code::OperationForgotten,
@@ -90,7 +87,7 @@ const ON_RESTARTS: Endpoint = Endpoint {
     access: Access::Role(Role::Operator),
     tag: "application",
     body: Some(COMMAND_BODY),
-    answers: &[ok("It is so now.", SchemaGenerator::subschema_for::<RestartsPaused>)],
+    answers: &[ok("It is so now.", "RestartsPaused")],
     problems: &[
         Code::RequestTimeout,
         Code::BodyTooLarge,

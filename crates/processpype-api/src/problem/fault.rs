@@ -1,10 +1,10 @@
 //! One of several mistakes that a problem lists.
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One mistake in a body or a query.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fault {
     /// Where: a dotted path in the body, or the name of the parameter.
     pub path: String,

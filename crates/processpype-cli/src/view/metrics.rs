@@ -4,6 +4,7 @@ use processpype_api::{MetricFamily, MetricKind, MetricSample};
 
 use super::Paper;
 use super::table::{Cell, table};
+use crate::clean::clean;
 
 /// Shows metrics, but for those series that only say which state it is not.
 pub(crate) fn metrics(families: &[MetricFamily], paper: Paper) -> String {
@@ -29,8 +30,8 @@ fn rows(family: &MetricFamily) -> Vec<Vec<Cell>> {
 fn labels(sample: &MetricSample) -> String {
     let label = |(name, value): &(String, String)| {
         // A value may hold anything; a line and a terminal are not its to break.
-        let is_plain = !value.is_empty() && !value.contains(|c: char| c.is_control() || c == ' ');
-        if is_plain { format!("{name}={value}") } else { format!("{name}={value:?}") }
+        let is_plain = !value.is_empty() && !value.contains(' ') && clean(value) == *value;
+        if is_plain { format!("{name}={value}") } else { clean(&format!("{name}={value:?}")) }
     };
     sample.labels.iter().map(label).collect::<Vec<_>>().join(" ")
 }
@@ -77,6 +78,7 @@ processpype_service_state{service=\"db\",state=\"error\"} 0
 # TYPE jobs_total counter
 jobs_total{service=\"db\",queue=\"a b\\n\\\"\"} 12
 jobs_total{service=\"db\",queue=\"\"} 0
+jobs_total{service=\"db\",queue=\"\u{202e}lrt\"} 1
 # TYPE heat gauge
 heat 0.000123456
 # TYPE t_seconds histogram
@@ -91,12 +93,13 @@ t_seconds_count{service=\"db\"} 3
         let shown = metrics(&families, Paper::default());
         let shown = anstream::adapter::strip_str(&shown).to_string();
         let expected = "\
-METRIC                     LABELS                      VALUE
-processpype_service_state  service=db state=running    1
-jobs_total                 service=db queue=\"a b\\n\\\"\"  12
-jobs_total                 service=db queue=\"\"         0
-heat                                                   0.0001235
-t_seconds                  service=db                  3 of 0.3333 on average";
+METRIC                     LABELS                          VALUE
+processpype_service_state  service=db state=running        1
+jobs_total                 service=db queue=\"a b\\n\\\"\"      12
+jobs_total                 service=db queue=\"\"             0
+jobs_total                 service=db queue=\"\\u{202e}lrt\"  1
+heat                                                       0.0001235
+t_seconds                  service=db                      3 of 0.3333 on average";
         assert_eq!(shown, expected);
     }
 }

@@ -1,8 +1,16 @@
 //! Every exit code: in the documents, and as the program really ends.
 
+use std::process::Stdio;
+
 use processpype_cli::ClientExit;
 
-use crate::{Ran, answer, run, serve, status};
+use crate::membership::info;
+use crate::{BEGAN, Ran, answer, event, run, serve, status, stream};
+
+/// What takes no byte.
+fn full() -> Stdio {
+    std::fs::File::options().write(true).open("/dev/full").unwrap().into()
+}
 
 /// Makes the program end in one way.
 fn end_as(exit: ClientExit) -> Ran {
@@ -18,6 +26,11 @@ fn end_as(exit: ClientExit) -> Ran {
         ClientExit::Unreadable => {
             let (url, _) = serve(vec![answer("200 OK", "text/html", "<html>")]);
             run(&["-u", &url, "status"])
+        }
+        ClientExit::Unwritable => {
+            let page = r#"{"records":[],"next":0,"last":0,"lost":0,"dropped":0}"#;
+            let (url, _) = serve(vec![answer("200 OK", "application/json", page)]);
+            crate::run_into(&["-u", &url, "logs", "--json"], full())
         }
         ClientExit::StillGoing => {
             let accepted = r#"{"status":"accepted","command":"stop","service":"db",
@@ -47,6 +60,34 @@ fn every_code_is_met_and_documented() {
         assert_eq!(ran.code, Some(i32::from(exit.code())), "{exit:?}: {ran:?}");
         assert!(help.contains(&format!("{} {}", exit.code(), exit.meaning())), "{exit:?}: {help}");
     }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_told_and_a_reader_that_has_gone_is_not() {
+    let into = |verb: &str, output: Stdio| {
+        let ran = crate::run_into(&[verb], output);
+        (ran.code, ran.err)
+    };
+    for verb in ["man", "--help", "--version"] {
+        let (code, told) = into(verb, full());
+        assert_eq!(code, Some(74), "{verb}: {told}");
+        assert!(told.starts_with("error: cannot write to standard output: No space"), "{told}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(into(verb, writer.into()), (Some(0), String::new()), "{verb}");
+    }
+}
+
+#[test]
+fn following_ends_when_nobody_reads() {
+    let page = r#"{"events":[],"next":0,"last":0,"lost":0}"#;
+    let page = answer("200 OK", "application/json", page);
+    let (url, serving) = serve(vec![page, info(BEGAN), stream(&event(1))]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ran = crate::run_into(&["-u", &url, "events", "-f"], writer.into());
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(serving.join().unwrap().len(), 3);
 }
 
 #[test]

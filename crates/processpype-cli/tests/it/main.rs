@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod again;
 mod codes;
 #[cfg(unix)]
 mod contexts;
@@ -33,6 +34,15 @@ fn run(arguments: &[&str]) -> Ran {
 
 /// Runs the program with these variables, and none of those that it knows beside them.
 fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    ran(program(arguments, variables).output().unwrap())
+}
+
+/// Runs the program with its standard output elsewhere.
+fn run_into(arguments: &[&str], output: Stdio) -> Ran {
+    ran(program(arguments, &[]).stdout(output).output().unwrap())
+}
+
+fn program(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_processpype"));
     for name in ["URL", "CONTEXT", "CONTEXTS", "TOKEN", "CACERT", "CERT", "KEY"] {
         command.env_remove(format!("PROCESSPYPE_{name}"));
@@ -41,8 +51,11 @@ fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
         command.env_remove(name);
     }
     command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR")).env("COLUMNS", "100");
-    command.args(arguments).envs(variables.iter().copied());
-    let output = command.stdin(Stdio::null()).output().unwrap();
+    command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+fn ran(output: std::process::Output) -> Ran {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
@@ -295,12 +308,23 @@ fn no_text_of_an_answer_reaches_the_terminal_unescaped() {
     let page = || answer("200 OK", "application/json", &page);
     check(vec![page()], &["events"]);
     let closing = "event: closing\ndata: {}\n\n";
-    let streamed = stream(&format!("{event}{closing}"));
+    let streamed = stream(&format!("{}{closing}", event.replace("id: 1", "id: 2")));
     check(vec![page(), info(BEGAN), streamed], &["events", "-f"]);
     let problem = "{\"title\":\"t\",\"status\":503,\"code\":\"start-failed\",\
                    \"detail\":\"\\u001b[2Jfake\\nline\"}";
     let problem = answer("503 Service Unavailable", "application/problem+json", problem);
     check(vec![status("stopped", 1, ""), problem], &["start", "db"]);
+    let metrics = |text: &str| vec![answer("200 OK", "text/plain", text)];
+    let label = "up{queue=\"\u{1b}[2Jfake\\nline\"} 1\n";
+    let (url, _) = serve(metrics(label));
+    let ran = run(&["-u", &url, "metrics"]);
+    assert!(ran.out.contains("queue=\"\\u{1b}[2Jfake\\nline\""), "{ran:?}");
+    let (url, _) = serve(metrics("up{a=\"1\"} \u{1b}[2J\n"));
+    let ran = run(&["-u", &url, "metrics"]);
+    assert!(ran.code == Some(70) && !ran.err.contains('\u{1b}'), "{ran:?}");
+    let (url, _) = serve(metrics("up{a=\"\u{202e}lrt\"} 1\n"));
+    let ran = run(&["-u", &url, "metrics"]);
+    assert!(ran.out.contains("a=\"\\u{202e}lrt\""), "{ran:?}");
 }
 
 fn line(seq: u64) -> String {

@@ -17,7 +17,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::shared::Shared;
 use crate::map::{Entry, Map};
-use crate::node::Node;
+use crate::node::{Kind, Node};
 use crate::show;
 use crate::source::{At, Spot};
 
@@ -96,6 +96,19 @@ impl Place {
         let (key, shared) = (Some(key.into()), OnceLock::new());
         let own = Own { key, secret, shared, written: None };
         Self { outer, here: Here::Own(Box::new(own)) }
+    }
+
+    /// The place of an item of the list at `outer`, which is counted from 0.
+    pub(super) fn item(outer: &Arc<Self>, index: usize) -> Option<Self> {
+        let Kind::Seq(items) = outer.node()?.kind() else { return None };
+        let node = items.get(index)?.clone();
+        let secret = outer.names_a_secret();
+        // An item has no key: it is told where it begins.
+        let key_at = Some(node.at.clone());
+        let written = Some(Box::new(Written { node, key_at }));
+        let key = Some(format!("[{index}]").into());
+        let own = Own { key, secret, shared: OnceLock::new(), written };
+        Some(Self { outer: Some(Arc::clone(outer)), here: Here::Own(Box::new(own)) })
     }
 
     /// The same place, with another value.

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
 
 use super::Section;
 use super::part::Halves;
@@ -22,8 +23,9 @@ use super::place::Place;
 use crate::interpolate::Resolver;
 use crate::limits::MAX_SPLITS;
 use crate::node::Node;
+use crate::report::Report;
 use crate::rules::Rules;
-use crate::secrets::{Backends, SecretsConfig};
+use crate::secrets::{BackendConfig, Backends, SecretsConfig};
 
 /// The tree, the variables, and what was worked out of both.
 #[derive(Default)]
@@ -64,7 +66,8 @@ impl Shared {
         halves
     }
 
-    /// The declared backends; none if the section `secrets` is invalid, which its reader reports.
+    /// The declared backends. What is wrong with the section is told by its reader, and by whoever
+    /// refers to what is wrong.
     pub(super) fn backends(&self) -> &Backends {
         self.backends.get_or_init(|| {
             let section =
@@ -72,13 +75,27 @@ impl Shared {
             let Some(entry) = section else { return Backends::default() };
             let place = Place::absent(None, "secrets").with(entry.node.clone());
             let section = Section { place: Some(Arc::new(place)), part: None };
-            let none = Backends::default();
-            let resolver = Resolver { variables: &self.variables, backends: &none, skip: false };
-            let rules = rules_of::<SecretsConfig>();
-            let config =
-                section.read_with::<SecretsConfig>(&rules, Some(resolver), &mut Vec::new());
-            Backends(config.unwrap_or_default().backends)
+            match self.declaration::<SecretsConfig>(&section) {
+                Ok(config) => Backends::of(config),
+                Err(whole) => {
+                    let list = section.get("backends");
+                    let names = list.names().filter(|name| !name.starts_with("x-"));
+                    let read = |name| self.declaration::<BackendConfig>(&list.get(name));
+                    Backends::partly(
+                        names.map(|name| (name.to_owned(), read(name))).collect(),
+                        &whole,
+                    )
+                }
+            }
         })
+    }
+
+    /// Reads what declares backends: with variables, and without secrets, which would go round in a
+    /// circle.
+    fn declaration<T: DeserializeOwned + JsonSchema>(&self, at: &Section) -> Result<T, Report> {
+        let none = Backends::default();
+        let resolver = Resolver { variables: &self.variables, backends: &none, skip: false };
+        at.read_with::<T>(&rules_of::<T>(), Some(resolver), &mut Vec::new())
     }
 }
 

@@ -3,11 +3,13 @@
 //! # Invariants
 //!
 //! 1. Nothing is followed: neither the directory nor the file may be a link.
+//! 2. A file is locked before it gets its name, and as long as its process lives: one that is not
+//!    was left behind, by a process that was killed.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use processpype_api::not_private;
 
@@ -16,14 +18,19 @@ pub(super) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Writes a token, and returns which file it is.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<(u64, u64)> {
+/// How many names of the directory are looked at for files that were left behind.
+const NAMES_MAX: usize = 65_536;
+
+/// Writes a token, and returns its file, which is locked.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<File> {
     let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     private_directory(directory)?;
     let hidden = path.with_extension(format!("{}.new", std::process::id()));
     let written = create(&hidden, text).and_then(|file| {
+        // Where nothing can be locked, who reads takes the newest file.
+        let _ = file.try_lock();
         fs::rename(&hidden, path)?;
-        Ok(number(&file.metadata()?))
+        Ok(file)
     });
     if written.is_err() {
         let _ = fs::remove_file(&hidden);
@@ -31,11 +38,33 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<(u64, u64)> {
     written
 }
 
-/// Removes a file if it is still the one that was written.
-pub(super) fn remove(path: &Path, file: (u64, u64)) {
-    if fs::symlink_metadata(path).is_ok_and(|now| number(&now) == file) {
+/// Removes a file if it is still the one that was opened.
+pub(super) fn remove(path: &Path, file: &File) {
+    let is_it = |now: Metadata| file.metadata().is_ok_and(|it| number(&it) == number(&now));
+    if fs::symlink_metadata(path).is_ok_and(is_it) {
         let _ = fs::remove_file(path);
     }
+}
+
+/// Removes the tokens beside `path` whose processes have ended without doing so.
+pub(super) fn sweep(path: &Path) {
+    let Some(Ok(entries)) = path.parent().map(fs::read_dir) else { return };
+    let others = entries.take(NAMES_MAX).flatten().map(|entry| entry.path());
+    let is_token = |other: &PathBuf| other.extension() == path.extension() && other != path;
+    for other in others.filter(is_token) {
+        if let Some(file) = left_behind(&other) {
+            remove(&other, &file);
+        }
+    }
+}
+
+/// Opens a token that no process holds; a link or another user's file is none.
+fn left_behind(path: &Path) -> Option<File> {
+    let is_own = |it: &Metadata| it.is_file() && check_private(it).is_ok();
+    let named = fs::symlink_metadata(path).ok().filter(is_own)?;
+    let file = File::open(path).ok()?;
+    let is_it = number(&file.metadata().ok()?) == number(&named);
+    (is_it && file.try_lock().is_ok()).then_some(file)
 }
 
 /// Makes a new file; one that lies in the way was left by a process of the same number.
@@ -73,7 +102,6 @@ fn refused(why: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
-    use std::path::PathBuf;
 
     use super::*;
 
@@ -111,7 +139,7 @@ mod tests {
         assert_eq!((mode(&place.0.join("run")), mode(&place.token())), (0o700, 0o600));
         assert_eq!(fs::read_to_string(place.token()).unwrap(), "secret");
         assert_eq!(fs::read_dir(place.0.join("run")).unwrap().count(), 1, "nothing else is left");
-        remove(&place.token(), file);
+        remove(&place.token(), &file);
         assert_eq!(fs::read(place.token()).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
@@ -119,9 +147,29 @@ mod tests {
     fn a_successors_file_stays() {
         let place = Place::new("successor");
         let first = write(&place.token(), "first").unwrap();
-        write(&place.token(), "second").unwrap();
-        remove(&place.token(), first);
+        let _second = write(&place.token(), "second").unwrap();
+        remove(&place.token(), &first);
         assert_eq!(fs::read_to_string(place.token()).unwrap(), "second");
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_is_removed_and_nothing_else() {
+        let place = Place::new("sweep");
+        let beside = |name: &str| place.token().with_file_name(name);
+        let _own = write(&place.token(), "own").unwrap();
+        let _living = write(&beside("living-1.token"), "living").unwrap();
+        drop(write(&beside("killed-1.token"), "killed").unwrap());
+        drop(write(&beside("killed-2.token"), "killed").unwrap());
+        fs::write(beside("notes.txt"), "mine").unwrap();
+        let victim = place.0.join("victim.token");
+        drop(create(&victim, "precious").unwrap());
+        symlink(&victim, beside("link-1.token")).unwrap();
+        sweep(&place.token());
+        let names = fs::read_dir(place.0.join("run")).unwrap().map(|it| it.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["link-1.token", "living-1.token", "notes.txt", "shop-1.token"]);
+        assert!(victim.exists());
     }
 
     #[test]

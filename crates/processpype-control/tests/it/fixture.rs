@@ -366,6 +366,19 @@ impl App {
         app
     }
 
+    /// Starts a chain whose last takes its time to stop, so that the others wait for their turn,
+    /// and a pair that stops at once.
+    pub(crate) async fn chains() -> Self {
+        let late = with(spec("late", Kind::of(|| Late)), needs("store"));
+        let store = with(spec("store", Kind::of(|| Plain)), needs("disk"));
+        let quick = with(spec("quick", Kind::of(|| Plain)), needs("net"));
+        let providers = ["disk", "net"].map(|name| spec(name, Kind::of(|| Plain)));
+        let specs = providers.into_iter().chain([late, store, quick]);
+        let app = Self::launch(specs.collect(), settings());
+        app.manager.settled().await;
+        app
+    }
+
     /// Starts one service that takes long, and does not wait.
     pub(crate) fn starting() -> Self {
         let waiting = with(spec("waiting", Kind::of(|| Plain)), needs("slow"));

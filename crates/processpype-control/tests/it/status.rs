@@ -1,7 +1,13 @@
 //! What runs, and paths.
 
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
 use axum::http::Method;
-use serde_json::json;
+use processpype_telemetry::{LoggingConfig, Telemetry};
+use serde_json::{Value, json};
 
 use crate::fixture::{App, golden, pretty, settings};
 
@@ -139,4 +145,44 @@ async fn queries_are_read_strictly() {
     }
     // A probe is never wrong about what it was asked.
     app.get("/health/live?x=1").await.ok(200);
+}
+
+/// An output that fails for as long as it is told to.
+struct Full(Arc<AtomicBool>);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.load(SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_cannot_be_written_is_told_until_it_can() {
+    let full = Arc::new(AtomicBool::new(false));
+    let builder = Telemetry::builder(LoggingConfig::default()).writer(Full(Arc::clone(&full)));
+    let (subscriber, log) = builder.build().unwrap();
+    let subscriber = tracing::Dispatch::new(subscriber);
+    let write = |fails: bool| {
+        full.store(fails, SeqCst);
+        tracing::dispatcher::with_default(&subscriber, || tracing::info!(target: "t", "a line"));
+        log.flush(Duration::from_secs(60)).unwrap();
+    };
+    let mut settings = settings();
+    settings.backlog = Some(log.backlog());
+    let app = App::start_with(settings).await;
+    let shown = async || app.get("/").await.ok(200)["log"].clone();
+    write(false);
+    assert_eq!(shown().await, Value::Null);
+    write(true);
+    let error = io::Error::from(io::ErrorKind::StorageFull).to_string();
+    assert_eq!(shown().await, json!({"error": error, "lost": 1}));
+    // Nothing but the log has changed since the answer was rendered.
+    write(true);
+    assert_eq!(shown().await["lost"], 2);
+    write(false);
+    assert_eq!(shown().await, json!({"error": null, "lost": 2}));
 }

@@ -59,6 +59,21 @@ async fn a_cascading_stop_is_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_cascades_the_one_that_stopped_a_service_is_named() {
+    let app = App::chains().await;
+    app.post("/services/disk/stop?cascade=true&wait=0").await.ok(202);
+    app.post("/services/net/stop?cascade=true").await.ok(200);
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    for (name, provider) in [("late", "disk"), ("store", "disk"), ("quick", "net")] {
+        let expected = format!(
+            "{name}: stopped together with {provider}, which anonymous stopped with \
+                     `cascade`"
+        );
+        assert_eq!(why(&app, name).await.0, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_the_path_itself_is_served() {
     let app = App::start().await;
     app.get("/services/nobody/-/why").await.problem(404, "unknown-service");

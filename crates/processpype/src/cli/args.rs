@@ -5,10 +5,13 @@
 //! 1. What a part of the tree takes, the whole takes in the same way: a verb is found by its name
 //!    or an alias, never by a beginning of one or by a flag.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use crate::exit::exit_codes;
-use clap::{Parser, Subcommand};
+use clap::builder::{StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Command, Parser, Subcommand};
 use processpype_cli::{ClientVerb, ColourArgs, ConnectArgs, Shell, client_exit_codes};
 
 /// Run this application, look at what it would do, or ask and command one that runs.
@@ -36,7 +39,7 @@ pub(super) struct Arguments<V: Subcommand> {
     pub(super) profile: Option<String>,
 
     /// Set one value, such as `services.counter.step=2`; it overrides files and environment.
-    #[arg(short, long, value_name = "KEY=VALUE", global = true)]
+    #[arg(short, long, value_name = "KEY=VALUE", global = true, value_parser = AssignmentParser)]
     pub(super) set: Vec<String>,
 
     /// Print JSON.
@@ -52,6 +55,10 @@ pub(super) struct Arguments<V: Subcommand> {
     #[command(subcommand)]
     pub(super) verb: Option<V>,
 }
+
+/// Reads `KEY=VALUE`: a path of keys, and a value that is the configuration's to judge.
+#[derive(Clone, Copy, Debug)]
+struct AssignmentParser;
 
 /// Every verb.
 #[derive(Clone, Debug, Subcommand)]
@@ -106,5 +113,39 @@ impl<V: Subcommand> Arguments<V> {
     pub(super) fn map<W: Subcommand>(self, verb: impl FnOnce(V) -> W) -> Arguments<W> {
         let Self { config, profile, set, json, connect, colour, verb: of } = self;
         Arguments { config, profile, set, json, connect, colour, verb: of.map(verb) }
+    }
+}
+
+// === impl AssignmentParser ===
+
+impl AssignmentParser {
+    /// Says what is wrong with an assignment, without the text: it may be a secret.
+    fn fault(text: &str) -> Option<&'static str> {
+        match text.split_once('=') {
+            None => Some("it has no `=`"),
+            Some((path, _)) if path.trim().split('.').any(str::is_empty) => {
+                Some("it needs a path of keys before the `=`")
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+impl TypedValueParser for AssignmentParser {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let text = StringValueParser::new().parse_ref(command, argument, value)?;
+        let Some(fault) = Self::fault(&text) else { return Ok(text) };
+        let message = format!(
+            "invalid value for '--set <KEY=VALUE>': {fault}; write \
+             --set services.my_service.port=9000\n"
+        );
+        Err(clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command))
     }
 }

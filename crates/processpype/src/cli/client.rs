@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use processpype_cli::{ClientExit, ClientVerb, Session, Target};
 
-use super::print::remark;
 use crate::access::ListenerSection;
 use crate::application::Application;
 use crate::recorder::EventsSection;
@@ -23,20 +22,7 @@ pub(super) fn ask(
     verb: &ClientVerb,
     session: &Session<'_>,
 ) -> ClientExit {
-    let exit = processpype_cli::ask(verb, session);
-    let can = match verb {
-        ClientVerb::Events(args) => !args.follow && args.file.is_none(),
-        ClientVerb::Doctor { file } => file.is_none(),
-        _ => false,
-    };
-    let is_dead = exit == ClientExit::Unreachable && session.connect.is_own();
-    let Some(file) = events_file(application).filter(|_| can && is_dead) else { return exit };
-    remark(&format!("the file of events {} tells about the last run:", file.display()));
-    match (processpype_cli::ask_file(verb, &file, session.json), verb) {
-        // Nobody answers, whatever became of the last run; and the command line named no file.
-        (ClientExit::Done, ClientVerb::Doctor { .. }) | (ClientExit::Usage, _) => exit,
-        (told, _) => told,
-    }
+    processpype_cli::ask_or_read(verb, session, &|| events_file(application))
 }
 
 fn events_file(application: &Application) -> Option<PathBuf> {

@@ -2,6 +2,7 @@
 
 use processpype_config::{Effective, Section};
 use processpype_runtime::ConfigType;
+use processpype_telemetry::one_line;
 use schemars::{Schema, schema_for};
 
 use super::print::{Printer, say};
@@ -25,7 +26,8 @@ pub(super) fn config(setup: &Setup, printer: Printer) {
         for overridden in &value.overrides {
             line.push_str(&format!(", overrides {overridden}"));
         }
-        say(&line);
+        // Whoever wrote the file or a variable does not write on this terminal.
+        say(&one_line(&line));
     }
 }
 

@@ -1,7 +1,10 @@
 //! Where the command line prints. Nothing else in this crate writes to standard output.
+//!
+//! What cannot be written is kept where it is said: [`written`](processpype_cli::written) tells.
 
 use std::io::Write as _;
 
+pub(super) use processpype_cli::say;
 use serde_json::json;
 
 use crate::setup::SetupError;
@@ -10,16 +13,6 @@ use crate::setup::SetupError;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Printer {
     pub(super) json: bool,
-}
-
-/// Prints to standard output. A reader that has gone (`| head`) is no error.
-pub(super) fn say(text: &str) {
-    let _ = writeln!(anstream::stdout().lock(), "{text}");
-}
-
-/// Prints a remark to standard error.
-pub(super) fn remark(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 /// Prints an error to standard error.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::platform::{Manager, Platform};
 use crate::process::EXIT_SLACK;
+use crate::settings::CLOSING_MAX;
 use crate::setup::Setup;
 
 /// Something that was noticed in configuration or plan and is no error.
@@ -74,14 +75,14 @@ fn deadlines(setup: &Setup, plan: &Plan) -> Vec<Warning> {
 fn late(setup: &Setup, plan: &Plan) -> Option<Warning> {
     let closing = setup.settings.server.closing_timeout();
     let drain: Duration = setup.settings.server.drain_delay.into();
-    let worst = plan.stop().worst + drain;
+    let worst = plan.stop().worst.saturating_add(drain);
     let message = format!(
         "stopping can take {} at worst, but `server.closing_timeout_seconds` gives it {}: services \
          that are late will be ended by force",
         human(worst),
         human(closing)
     );
-    let help = format!("set it to {} or more{}", seconds_up(worst), shorter(setup, plan.stop()));
+    let help = more_or_shorter(setup, plan.stop(), drain);
     let path = ["server", "closing_timeout_seconds"];
     (worst > closing).then(|| Warning::new(setup, "stop-exceeds-closing", &path, message, help))
 }
@@ -125,12 +126,20 @@ fn slow(setup: &Setup, plan: &Plan, platform: &Platform) -> Option<Warning> {
     (worst > patience).then(|| Warning::new(setup, "start-exceeds-platform", &path, message, help))
 }
 
-/// Names the services whose stop timeouts make the longest chain.
-fn shorter(setup: &Setup, timing: &Timing) -> String {
-    match &*timing.critical {
-        [] => ", or shorten `server.drain_delay`".to_owned(),
-        critical => format!(", or shorten `stop_timeout` of {}", names(setup, critical)),
-    }
+/// Says how stopping and closing can be made to fit: more for closing, as far as the key takes it,
+/// or less for what makes the stop long.
+fn more_or_shorter(setup: &Setup, stop: &Timing, drain: Duration) -> String {
+    let closing = setup.settings.server.closing_timeout();
+    let worst = seconds_up(stop.worst.saturating_add(drain));
+    let more = (worst <= u64::from(CLOSING_MAX)).then(|| format!("set it to {worst} or more, or "));
+    let chain = || format!("`stop_timeout` of {}", names(setup, &stop.critical));
+    let shorter = match &*stop.critical {
+        [] => "`server.drain_delay`".to_owned(),
+        _ if drain < closing => chain(),
+        _ if stop.worst < closing => "`server.drain_delay`".to_owned(),
+        _ => format!("`server.drain_delay` and {}", chain()),
+    };
+    format!("{}shorten {shorter}", more.unwrap_or_default())
 }
 
 /// How many services a warning names.
@@ -151,7 +160,7 @@ fn human(time: Duration) -> HumanDuration {
 
 /// Whole seconds, so that a value can be copied from the text.
 fn seconds_up(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
 // === impl Warning ===
@@ -241,6 +250,26 @@ mod tests {
         check("closing_timeout_seconds: 10", &[], &["stop-exceeds-closing"]);
         check("closing_timeout_seconds: 10.3", &[], &[]);
         check("closing_timeout_seconds: 12, drain_delay: 2s", &[], &["stop-exceeds-closing"]);
+    }
+
+    #[test]
+    fn no_advice_is_above_a_limit() {
+        let late = ["stop-exceeds-closing"];
+        let help = |server: &str| check(server, &[], &late)[0].help.clone();
+        assert_eq!(
+            help("drain_delay: 20s"),
+            "set it to 31 or more, or shorten `stop_timeout` of idle"
+        );
+        assert_eq!(
+            help("drain_delay: 1h"),
+            "set it to 3611 or more, or shorten `server.drain_delay`"
+        );
+        assert_eq!(help("drain_delay: 1000d"), "shorten `server.drain_delay`");
+        assert_eq!(help("drain_delay: 18446744073709551615s"), "shorten `server.drain_delay`");
+        assert_eq!(
+            help("closing_timeout_seconds: 10, drain_delay: 1000d"),
+            "shorten `server.drain_delay` and `stop_timeout` of idle"
+        );
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod hang;
 mod harness;
 mod health;
 mod interface;
+mod last_words;
 mod metrics;
 mod mutations;
 mod panics;

@@ -140,6 +140,10 @@ fn framework_settings() {
     check_yaml("framework-settings", base(), yaml);
     let good = "services: {counter: {step: 1}}\n";
     check_yaml("host", base(), &format!("{good}server: {{host: 0.0.0.0}}\n"));
+    let wrong = "server: {host: 300.1.1.1, api_prefix: /api/../v1, port: none}\n";
+    check_yaml("host-and-prefix", base(), &format!("{good}{wrong}"));
+    let taken = "server: {host: 'http://admin:hunter2@shop:80', api_prefix: /health/all}\n";
+    check_yaml("host-url", base(), &format!("{good}{taken}"));
     let open = "server:\n  auth:\n    tokens:\n      \
                 - {name: ci, role: operator, token: '1234567890123456789012'}\n";
     with(base(), &format!("{good}{open}  host: 0.0.0.0\n")).check().expect("it asks for a token");

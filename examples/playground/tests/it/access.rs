@@ -55,6 +55,26 @@ fn a_process_makes_a_token_that_only_its_owner_can_read() {
 }
 
 #[test]
+fn a_token_that_a_killed_process_has_left_misleads_nobody() {
+    let app = Playground::settled(PAIR);
+    let port = app.address.port();
+    let killed = app.token_file().with_file_name(format!("another-{port}.token"));
+    std::fs::write(&killed, "A".repeat(43)).unwrap();
+    std::fs::set_permissions(&killed, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let url = format!("http://{}", app.address);
+    let found = run_in(&["events", "-u", &url], &[app.at_home()]);
+    assert_eq!(found.code, Some(0), "{found:?}");
+    std::fs::remove_file(killed.with_file_name(format!("the-shop-{port}.token"))).unwrap();
+    let wrong = run_in(&["events", "-u", &url], &[app.at_home()]);
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    let named = format!("the token that was shown is from the file {}", killed.display());
+    assert!(wrong.stderr.contains(&named), "{wrong:?}");
+    let other = Playground::start_with(PAIR, &[], &[app.at_home()], None);
+    other.logged("the token for this machine is in");
+    assert!(!killed.exists(), "the next start removes it");
+}
+
+#[test]
 fn a_link_in_the_way_of_the_token_is_not_followed() {
     let app = Playground::start(PAIR);
     let file = app.token_file();

@@ -92,6 +92,26 @@ fn wrong_names_are_refused() {
 }
 
 #[test]
+fn what_a_start_would_miss_on_this_machine_is_told_before() {
+    let log = "observability: {logging: {destination: {file: /no/such/directory/app.log}}}";
+    let socket = "server: {listeners: [{address: 'unix:/no/such/directory/app.sock'}]}";
+    let host = "app: {timezone: Mars/Olympus}";
+    let words = [
+        "observability.logging.destination.file",
+        "server.listeners[0].address",
+        "there is no directory /no/such/directory",
+        "app.timezone",
+        ":1:47",
+        ":2:32",
+    ];
+    let text = format!("{log}\n{socket}\n{host}\n");
+    refused(&text, &words);
+    // Whoever only looks at the plan may be elsewhere.
+    let elsewhere = run_with("plan", &format!("{log}\n{socket}\n"));
+    assert_eq!(elsewhere.code, Some(0), "{}", elsewhere.stderr);
+}
+
+#[test]
 fn files_that_cannot_be_read_are_refused_with_their_path() {
     let missing = run(&["run", "--config", "/no/such/file.yaml"]);
     missing.refused(&["/no/such/file.yaml"]);

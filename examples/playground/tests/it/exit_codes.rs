@@ -1,6 +1,6 @@
 //! The exit code says what happened.
 
-use crate::harness::{Playground, file, run, run_with};
+use crate::harness::{Playground, file, program, run, run_with};
 
 #[test]
 fn code_0_for_what_was_asked_and_done() {
@@ -31,6 +31,61 @@ fn code_64_for_a_wrong_command_line() {
         assert_eq!(printed.code, Some(64), "{printed:?}");
         assert!(printed.stderr.contains("--help"), "{printed:?}");
     }
+}
+
+#[test]
+fn code_64_for_an_assignment_that_names_no_value() {
+    for (assignment, fault) in [
+        ("hunter2-hunter2", "it has no `=`"),
+        ("=hunter2-hunter2", "it needs a path of keys before the `=`"),
+        ("a..b=hunter2-hunter2", "it needs a path of keys before the `=`"),
+    ] {
+        let printed = run(&["check", "--set", assignment]);
+        assert_eq!(printed.code, Some(64), "{printed:?}");
+        let told = printed.stderr.contains(fault)
+            && printed.stderr.contains("write --set services.my_service.port=9000");
+        assert!(told && !printed.stderr.contains("hunter2"), "{printed:?}");
+    }
+    assert_eq!(run(&["check", "--set", "app.title=a=b"]).code, Some(0));
+}
+
+/// Runs a verb with its standard output where it cannot be written, or where nobody reads.
+#[cfg(target_os = "linux")]
+fn run_into(arguments: &[&str], output: std::process::Stdio) -> (Option<i32>, String) {
+    let child = program(None).args(arguments).stdout(output).output().unwrap();
+    (child.status.code(), String::from_utf8(child.stderr).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn code_74_for_output_that_cannot_be_written_and_none_for_a_reader_that_has_gone() {
+    let path = file("services: {hello: {kind: hello}}");
+    let config = ["--config", path.to_str().unwrap()];
+    for verb in ["check", "plan", "schema", "openapi", "config", "man", "--help"] {
+        let arguments = [&[verb][..], &config].concat();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, told) = run_into(&arguments, full.into());
+        assert_eq!(code, Some(74), "{verb}: {told}");
+        let first = told.lines().next().unwrap_or_default();
+        assert!(first.starts_with("error: cannot write to standard output: No space"), "{told}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(run_into(&arguments, writer.into()), (Some(0), String::new()), "{verb}");
+    }
+}
+
+#[test]
+fn no_value_of_the_configuration_reaches_the_terminal_unescaped() {
+    let text = "app: {title: \"\\e[2Jfake\\nline\"}\nservices: {hello: {kind: hello}}";
+    let printed = run_with("config", text);
+    assert!(printed.stdout.contains("app.title = \\u{1b}[2Jfake\\nline  # "), "{printed:?}");
+    assert!(!printed.stdout.contains('\u{1b}'), "{printed:?}");
+    let path = file(text);
+    let printed = run(&["config", "--json", "--config", path.to_str().unwrap()]);
+    let values: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
+    let is_title = |value: &&serde_json::Value| value["path"] == "app.title";
+    let title = values.as_array().unwrap().iter().find(is_title).unwrap();
+    assert_eq!(title["value"], "\u{1b}[2Jfake\nline");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::harness::{Playground, eventually, file, run};
+use crate::harness::{Playground, eventually, file, run, run_with};
 use crate::http;
 
 const PAIR: &str = "
@@ -212,4 +212,18 @@ fn sigusr1_tells_what_is_known_and_ends_nothing() {
     assert!(has(r"evil\u{1b}[31m\r\n  2 stop late by root\u{202e}"), "{log:#?}");
     assert!(!log.iter().any(|line| line.contains(['\u{1b}', '\r', '\u{202e}'])), "{log:#?}");
     app.terminate().check(0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_that_cannot_be_written_is_told_on_stderr_once() {
+    let text = "
+server: {port: 0}
+observability: {logging: {destination: {file: /dev/full}}}
+services: {broken: {kind: flaky, fail_start: 9, significant: true, restart: {policy: never}}}
+";
+    let printed = run_with("run", text);
+    assert_eq!(printed.code, Some(80), "{printed:?}");
+    let told = "processpype: cannot write the log to /dev/full: ";
+    assert_eq!(printed.stderr.matches(told).count(), 1, "{printed:?}");
 }

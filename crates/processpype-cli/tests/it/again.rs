@@ -1,0 +1,105 @@
+//! What is asked again, what is not, and what is said when nobody answers.
+
+use crate::membership::info;
+use crate::{BEGAN, answer, event, run, run_with, serve, status, stream};
+
+const SNAPSHOT: &str =
+    r#"{"title":"t","version":"1","environment":"e","state":"running","services":{}}"#;
+
+/// A problem that asks to be asked again.
+fn later(status: &str, code: &str, retry_after: &str) -> Vec<u8> {
+    let number = status.split(' ').next().unwrap();
+    let body = format!(r#"{{"title":"Busy","status":{number},"code":"{code}","detail":"d"}}"#);
+    let media = format!("application/problem+json\r\nretry-after: {retry_after}");
+    answer(status, &media, &body)
+}
+
+#[test]
+fn what_only_reads_is_asked_again_when_the_answer_asks_for_it() {
+    let dated = "Thu, 26 Nov 2026 10:00:01 GMT\r\ndate: Thu, 26 Nov 2026 10:00:00 GMT";
+    for (status, code, after) in [
+        ("429 Too Many Requests", "too-many-requests", "1"),
+        ("503 Service Unavailable", "busy", dated),
+    ] {
+        let page = answer("200 OK", "application/json", SNAPSHOT);
+        let (url, serving) = serve(vec![later(status, code, after), page]);
+        let ran = run(&["-u", &url, "status"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.err, "Busy: d; trying again in 1s\n");
+        assert_eq!(serving.join().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn it_is_asked_again_within_bounds() {
+    let busy = || later("429 Too Many Requests", "too-many-requests", "0");
+    let (url, serving) = serve(vec![busy(), busy(), busy()]);
+    let ran = run(&["-u", &url, "status"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(serving.join().unwrap().len(), 3);
+    let (url, serving) = serve(vec![later("503 Service Unavailable", "busy", "60")]);
+    let ran = run(&["-u", &url, "status"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("= help: try again in 1m: it asks for that"), "{ran:?}");
+    assert_eq!(serving.join().unwrap().len(), 1);
+    let html = answer("503 Service Unavailable", "text/html\r\nretry-after: 60", "<html>");
+    let (url, _) = serve(vec![html]);
+    let ran = run(&["-u", &url, "status"]);
+    assert_eq!(ran.code, Some(70), "{ran:?}");
+    assert!(ran.err.contains("it says 503, and not why"), "{ran:?}");
+    assert!(ran.err.contains("; try again in 1m"), "{ran:?}");
+}
+
+#[test]
+fn a_command_is_given_once() {
+    let busy = later("503 Service Unavailable", "busy", "1");
+    let (url, serving) = serve(vec![status("running", 1, ""), busy]);
+    let ran = run(&["-u", &url, "stop", "db"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("try again in 1s"), "{ran:?}");
+    assert_eq!(serving.join().unwrap().len(), 2);
+}
+
+#[test]
+fn following_goes_on_after_a_refusal_and_repeats_nothing() {
+    let page = r#"{"events":[],"next":0,"last":0,"lost":0}"#;
+    let page = answer("200 OK", "application/json", page);
+    let busy = || later("503 Service Unavailable", "busy", "0");
+    let closing = "event: closing\ndata: {}\n\n";
+    let first = stream(&format!("{}{}", event(1), event(2)));
+    let second = stream(&format!("{}{}{closing}", event(2), event(3)));
+    let again = [info(BEGAN), busy(), info(BEGAN), second];
+    let answers = [vec![page, info(BEGAN), busy(), first], again.to_vec()].concat();
+    let (url, serving) = serve(answers);
+    let ran = run(&["-u", &url, "events", "-f"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let seqs = ran.out.lines().filter_map(|line| line.split_whitespace().next());
+    assert_eq!(seqs.collect::<Vec<_>>(), ["1", "2", "3"], "{ran:?}");
+    let told: Vec<&str> = ran.err.lines().collect();
+    assert!(told[1].starts_with("connection lost: the connection to "), "{ran:?}");
+    assert!(told[1].ends_with("; trying again"), "{ran:?}");
+    assert_eq!(told[2..], ["connected again", "the application has closed"], "{ran:?}");
+    assert!(serving.join().unwrap()[7].contains("last-event-id: 2"));
+}
+
+#[test]
+fn a_doctor_without_an_answer_finds_that() {
+    let ran = run(&["doctor", "-u", "http://127.0.0.1:1"]);
+    assert_eq!(ran.code, Some(69), "{ran:?}");
+    let found = ran.out.starts_with("problem[unanswered]: nothing answers at http://127.0.0.1:1: ");
+    assert!(found && ran.out.contains("http://127.0.0.1:1: 1 problem, 0 warnings"), "{ran:?}");
+    let ran = run(&["doctor", "-u", "http://127.0.0.1:1", "--json"]);
+    assert_eq!(ran.code, Some(69), "{ran:?}");
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&told["ok"], &told["findings"][0]["code"]), (&false.into(), &"unanswered".into()));
+}
+
+#[test]
+fn a_token_that_is_not_known_is_told_with_its_source() {
+    let body = r#"{"title":"t","status":401,"code":"unauthenticated","detail":"d"}"#;
+    let refusal = || answer("401 Unauthorized", "application/problem+json", body);
+    let (url, _) = serve(vec![refusal()]);
+    let ran = run_with(&["-u", &url, "info"], &[("PROCESSPYPE_TOKEN", "x".repeat(43).as_str())]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("the token that was shown is from PROCESSPYPE_TOKEN"), "{ran:?}");
+}

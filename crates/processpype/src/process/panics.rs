@@ -1,0 +1,67 @@
+//! What is told of a panic.
+//!
+//! # Invariants
+//!
+//! 1. A panic that ends the process is told twice: in the log, and, with the log's secrets taken
+//!    out, on standard error, whatever becomes of the log.
+//! 2. A panic that a catcher gets is the catcher's to tell: it knows whose it is.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::PanicHookInfo;
+
+use processpype_runtime::{PanicSite, Panicked, is_contained, record_panic};
+use processpype_telemetry::{Handle as LogHandle, one_line};
+
+use super::FLUSH_TIME;
+use crate::cli::{BUG_HELP, say_error};
+use crate::exit::Exit;
+
+/// Whether nobody can catch a panic: the process ends with it.
+const ABORTS: bool = cfg!(panic = "abort");
+
+/// Tells the catcher of a panic where it was; panics that nobody catches are logged.
+pub(super) fn install_hook(log: &LogHandle) {
+    let log = log.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        let site = site(info);
+        if ABORTS || !is_contained() {
+            let text = info.payload_as_str().unwrap_or("a value that is no text");
+            let text = format!("panicked where nothing contains it: {text}, at {}", site.location);
+            let backtrace = site.backtrace.as_deref().unwrap_or_default();
+            tracing::error!(target: "processpype", "{text}\n{backtrace}");
+            if ABORTS {
+                say(&log, &text);
+            }
+        }
+        record_panic(site);
+    }));
+}
+
+fn site(info: &PanicHookInfo<'_>) -> PanicSite {
+    let location = info.location();
+    let location = location.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let backtrace = Backtrace::capture();
+    let captured = backtrace.status() == BacktraceStatus::Captured;
+    PanicSite { location, backtrace: captured.then(|| backtrace.to_string()) }
+}
+
+/// Tells of a panic of the main thread, with which the process ends.
+pub(super) fn tell_last(panicked: &Panicked, log: &LogHandle) -> Exit {
+    let exit = Exit::Bug;
+    let text = format!("the main thread {panicked}");
+    let backtrace = panicked.site.as_ref().and_then(|site| site.backtrace.as_deref());
+    tracing::error!(
+        target: "processpype", exit = exit.code(),
+        "{text}; the process ends, and no service is stopped in order\n{}",
+        backtrace.unwrap_or_default()
+    );
+    say(log, &text);
+    exit
+}
+
+/// Writes the log, and says on standard error what ends the process.
+fn say(log: &LogHandle, text: &str) {
+    let _ = log.flush(FLUSH_TIME);
+    let text = log.redactor().scrub(text);
+    say_error(&format!("{}\n  = help: {BUG_HELP}", one_line(&text)));
+}
