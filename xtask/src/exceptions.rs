@@ -52,6 +52,11 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         rule: Rule::Spawn,
+        under: "crates/processpype-otlp/src/",
+        reason: "spans and lines end at the same time, each on a thread",
+    },
+    Permission {
+        rule: Rule::Spawn,
         under: "crates/processpype/src/",
         reason: "threads and runtimes of `.main()`: supervisor, services",
     },

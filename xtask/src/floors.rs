@@ -22,6 +22,7 @@ const FLOORS: &[Floor] = &[
     Floor { name: "processpype-config", uses: &[], tests_use: &[] },
     Floor { name: "processpype-journal", uses: &[], tests_use: &[] },
     Floor { name: "processpype-telemetry", uses: &["processpype-core"], tests_use: &[] },
+    Floor { name: "processpype-otlp", uses: &["processpype-telemetry"], tests_use: &[] },
     Floor {
         name: "processpype-runtime",
         uses: &["processpype-core", "processpype-config"],
@@ -51,6 +52,7 @@ const FLOORS: &[Floor] = &[
             "processpype-core",
             "processpype-config",
             "processpype-journal",
+            "processpype-otlp",
             "processpype-telemetry",
             "processpype-runtime",
             "processpype-api",

@@ -130,6 +130,20 @@ impl Metric {
         "Log lines that were lost: the queue was full, or the output failed.",
     );
 
+    /// What was delivered to a collector.
+    pub const EXPORTED: Self = counter(
+        "processpype_exported_total",
+        &["signal"],
+        "Spans (`traces`) and log lines (`logs`) that a collector has taken, if one is configured.",
+    );
+
+    /// What a collector did not get.
+    pub const EXPORT_LOST: Self = counter(
+        "processpype_export_lost_total",
+        &["signal"],
+        "Spans and log lines that a collector did not take, or for which there was no room.",
+    );
+
     /// Until when a certificate holds.
     pub const CERTIFICATE_EXPIRY: Self = gauge(
         "processpype_tls_certificate_expiry_timestamp_seconds",
@@ -327,6 +341,8 @@ impl Metric {
         Self::PREVIOUS_RUN_UNCLEAN,
         Self::JOURNAL_LOST,
         Self::LOG_LOST,
+        Self::EXPORTED,
+        Self::EXPORT_LOST,
         Self::CERTIFICATE_EXPIRY,
         Self::CERTIFICATE_REFUSED,
         Self::SERVICE_STATE,

@@ -24,14 +24,16 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use processpype_api::Problem;
 use processpype_runtime::Call;
+use processpype_telemetry::{AnswerHead, RequestHead, RequestSpans};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
+use tracing::{Instrument as _, Span};
 
 use crate::gate::Visitor;
 use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
-use crate::{passage, reply, routes};
+use crate::{own, passage, reply, routes};
 
 /// The control plane, as requests reach it.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ struct Asked {
     method: Method,
     uri: Uri,
     began: Instant,
+    /// If anybody listens to the spans of requests.
+    span: Option<Box<Span>>,
 }
 
 /// An answer, and what is known about it.
@@ -91,8 +95,8 @@ impl Entry {
         Self { control: Arc::clone(control), router: routes::router(control) }
     }
 
-    /// Begins to answer a request; `own` is where in its path the name of the service stands whose
-    /// own route it is, as [`own::service`](crate::own::service) says.
+    /// Begins to answer a request, in its span; `own` is where in its path the name of the service
+    /// stands whose own route it is, as [`own::service`](crate::own::service) says.
     pub(crate) fn answer(
         &self,
         visitor: Visitor,
@@ -100,6 +104,8 @@ impl Entry {
         own: Option<Range<usize>>,
     ) -> Answering {
         let asked = Asked::new(&self.control, &mut request, own.is_some());
+        let span = asked.span.as_deref().cloned();
+        let _entered = span.as_ref().map(Span::enter);
         let (guard, is_for_browsers) = (&self.control.guard, visitor.gate.is_for_browsers());
         let checked = guard.check(&asked.method, &asked.uri, request.headers(), is_for_browsers);
         match (checked, own) {
@@ -134,6 +140,7 @@ impl Future for Answering {
 impl Passing {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response> {
         let Self { asked, name, routed, call } = self;
+        let _entered = asked.span.as_ref().map(|span| span.enter());
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let outcome = ready!(Pin::new(call).poll(cx));
             Poll::Ready(passage::answered(&asked.control, &asked.uri.path()[name.clone()], outcome))
@@ -156,13 +163,19 @@ impl Asked {
             false => request.uri().clone(),
         };
         let (control, method) = (Arc::clone(control), request.method().clone());
-        Self { control, method, uri, began: Instant::now() }
+        let spans = control.settings.export.request_spans.as_ref();
+        let span = spans.map(|spans| Box::new(span_of(spans.as_ref(), &method, &uri, request)));
+        Self { control, method, uri, began: Instant::now(), span }
     }
 
     /// Answers through the router.
     async fn route(self, router: Router, visitor: Visitor, mut request: Request) -> Response {
         request.extensions_mut().insert(visitor);
-        let answer = AssertUnwindSafe(router.oneshot(request)).catch_unwind().await;
+        let answering = AssertUnwindSafe(router.oneshot(request)).catch_unwind();
+        let answer = match self.span.as_deref().cloned() {
+            Some(span) => answering.instrument(span).await,
+            None => answering.await,
+        };
         self.answered(match answer {
             Ok(Ok(response)) => Answer::routed(response),
             Ok(Err(never)) => match never {},
@@ -222,8 +235,22 @@ impl Asked {
         let Answer { mut response, routed, is_services } = answer;
         let (traffic, took) = (&self.control.traffic, self.began.elapsed());
         traffic.note(routed.as_ref(), &self.method, response.status(), took);
+        if let (Some(span), Some(spans)) = (&self.span, &self.control.settings.export.request_spans)
+        {
+            let (method, status) = (self.method.as_str(), response.status().as_u16());
+            let (route, service) = self.way(routed.as_ref()).unzip();
+            spans.end(span, &AnswerHead::new(method, status, route, service.flatten()));
+        }
         reply::secure(response.headers_mut(), is_services);
         if self.method == Method::HEAD { without_body(response) } else { response }
+    }
+
+    /// The template of the route that was taken, and the service if it was one's own.
+    fn way(&self, routed: Option<&Routed>) -> Option<(&'static str, Option<&str>)> {
+        let routed = routed?;
+        let own = own::service(self.uri.path().as_bytes(), self.control.prefix());
+        let service = own.filter(|_| routed.is_services()).map(|name| &self.uri.path()[name]);
+        Some((routed.template(), service))
     }
 
     fn refused(&self, problem: Problem) -> Response {
@@ -250,6 +277,13 @@ impl Answer {
         let is_services = extensions.remove::<FromService>().is_some();
         Self { response, routed, is_services }
     }
+}
+
+/// The span in which a request is answered.
+fn span_of(spans: &dyn RequestSpans, method: &Method, uri: &Uri, request: &Request) -> Span {
+    let headers = request.headers();
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    spans.begin(&RequestHead::new(method.as_str(), uri.path(), &header))
 }
 
 /// Turns a problem into its answer.

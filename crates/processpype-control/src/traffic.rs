@@ -90,6 +90,19 @@ impl Routed {
             false => Self::Endpoint(route_of_services()),
         }
     }
+
+    /// Whether it went to a service's own route.
+    pub(crate) fn is_services(&self) -> bool {
+        matches!(self, Self::Service(_))
+    }
+
+    /// The route, as a template.
+    pub(crate) fn template(&self) -> &'static str {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.path,
+            Self::Service(_) => SERVICE_ROUTE,
+        }
+    }
 }
 
 /// The endpoint that stands for the routes of all services.

@@ -30,6 +30,7 @@ use crate::{
     redact::{Redactor, SensitiveFields},
     scope::{self, Scope},
     scratch::{Scratch, Scratches},
+    tap::{Tap, TappedLine},
     zone::Timezone,
 };
 
@@ -55,6 +56,8 @@ pub(crate) struct LogLayer {
     pub(crate) logs: Logs,
     /// Where finished lines go.
     pub(crate) sink: Arc<dyn Sink>,
+    /// Where they go in parts, if anywhere.
+    pub(crate) tap: Option<Arc<dyn Tap>>,
     /// Where lines are made.
     pub(crate) scratches: Scratches,
 }
@@ -97,6 +100,9 @@ impl LogLayer {
                 (&*json, message, fields)
             }
         };
+        if let Some(tap) = &self.tap {
+            tap.line(&TappedLine { at, level, target, service, generation, message, fields });
+        }
         let (message, fields) = (message.len(), fields.len());
         self.logs.keep(&Rendered { service, level, at, json, message, fields });
         true

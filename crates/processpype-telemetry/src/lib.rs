@@ -40,6 +40,7 @@ mod clock;
 mod collect;
 mod config;
 mod error;
+mod export;
 mod json;
 mod kept;
 mod layer;
@@ -50,6 +51,7 @@ mod queue;
 mod redact;
 mod scope;
 mod scratch;
+mod tap;
 mod telemetry;
 mod text;
 mod value;
@@ -60,6 +62,7 @@ pub use backlog::Backlog;
 pub use clock::Clock;
 pub use config::{Destination, Format, Level, LoggingConfig, RedactionConfig};
 pub use error::TelemetryError;
+pub use export::{Export, Exported};
 pub use kept::{
     Log, LogFollower, LogLine, LogPage, LogQuery, Logs, SERVICE_LOG_BYTES, SERVICE_LOG_LINES,
     SERVICE_LOGS, SERVICE_LOGS_BYTES, WHOLE_LOG_BYTES, WHOLE_LOG_LINES,
@@ -67,10 +70,12 @@ pub use kept::{
 pub use levels::Levels;
 pub use queue::{QUEUE_BYTES, QUEUE_LINES};
 pub use redact::{
-    MASK, MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, SENSITIVE_FIELDS, Unredactable,
+    MASK, MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, SENSITIVE_FIELDS,
+    SensitiveFields, Unredactable,
 };
 pub use scope::{SERVICE_SPAN_NAME, SERVICE_SPAN_TARGET};
 pub use scratch::MAX_NESTED_EVENTS;
+pub use tap::{AnswerHead, RequestHead, RequestSpans, Tap, TappedLine};
 pub use telemetry::{FLUSH_TIMEOUT, FlushGuard, Handle, Telemetry, TelemetryBuilder};
 pub use text::one_line;
 pub use value::MAX_VALUE_BYTES;

@@ -84,9 +84,17 @@ pub enum Unredactable {
     TooMany,
 }
 
-/// Which field names are sensitive.
+/// Which field names are sensitive: those of [`SENSITIVE_FIELDS`], and what a configuration adds.
+///
+/// ```
+/// use processpype_telemetry::{RedactionConfig, SensitiveFields};
+///
+/// let sensitive = SensitiveFields::new(&RedactionConfig::default());
+/// assert!(sensitive.hides("http.authorization"));
+/// assert!(!sensitive.hides("http.route"));
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct SensitiveFields {
+pub struct SensitiveFields {
     /// Words in lower case, with `_` between their parts.
     words: Vec<String>,
     /// Whole names that are shown nevertheless, in the same form.
@@ -272,7 +280,8 @@ impl std::error::Error for Unredactable {}
 
 impl SensitiveFields {
     /// The default words and those of `config`.
-    pub(crate) fn new(config: &RedactionConfig) -> Self {
+    #[must_use]
+    pub fn new(config: &RedactionConfig) -> Self {
         let own = config.fields.iter().map(String::as_str);
         let words = SENSITIVE_FIELDS.iter().copied().chain(own).map(normal);
         Self {
@@ -282,7 +291,8 @@ impl SensitiveFields {
     }
 
     /// Whether the value of the field `name` is hidden.
-    pub(crate) fn hides(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn hides(&self, name: &str) -> bool {
         let name = normal(name);
         !self.except.contains(&name) && self.words.iter().any(|word| has_part(&name, word))
     }

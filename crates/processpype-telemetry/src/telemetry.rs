@@ -32,6 +32,7 @@ use crate::{
     queue::{Queue, Sink},
     redact::{Redactor, SensitiveFields},
     scratch::Scratches,
+    tap::Tap,
     text::Palette,
     writer::{self, LossLine},
     zone::Timezone,
@@ -69,6 +70,8 @@ pub struct TelemetryBuilder {
     colors: Option<bool>,
     /// Takes the place of the configured destination.
     writer: Option<Output>,
+    /// Takes each line as well.
+    tap: Option<Arc<dyn Tap>>,
 }
 
 /// A running log: its levels, its secrets, its newest lines, its losses. Cheap to clone.
@@ -111,6 +114,7 @@ impl Telemetry {
             redactor: Redactor::default(),
             colors: None,
             writer: None,
+            tap: None,
         }
     }
 }
@@ -163,6 +167,12 @@ impl TelemetryBuilder {
     /// counted.
     pub fn writer(mut self, out: impl Write + Send + 'static) -> Self {
         self.writer = Some(Output(Box::new(out)));
+        self
+    }
+
+    /// Gives each line that the log shows to `tap` too, as parts.
+    pub fn tap(mut self, tap: Arc<dyn Tap>) -> Self {
+        self.tap = Some(tap);
         self
     }
 
@@ -262,6 +272,7 @@ impl TelemetryBuilder {
             logs: handle.logs.clone(),
             sensitive: SensitiveFields::new(&self.config.redaction),
             sink: Arc::clone(&handle.queue) as Arc<dyn Sink>,
+            tap: self.tap,
             scratches: Scratches::default(),
         };
         Ok((layer, handle))

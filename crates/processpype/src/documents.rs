@@ -1,5 +1,7 @@
 //! The documents of the house: their examples are doc tests, their tables are checked here.
 
+#![cfg(any(test, doctest))]
+
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

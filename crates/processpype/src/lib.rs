@@ -95,10 +95,10 @@ mod cli;
 pub mod config;
 mod configurer;
 mod creation;
-#[cfg(any(test, doctest))]
 mod documents;
 mod dump;
 mod exit;
+pub mod export;
 mod framework_keys;
 mod groups;
 mod hang;

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::access::{self, Access};
+use crate::export;
 use crate::machine;
 use crate::settings::{SECTIONS, Settings};
 use crate::setup::SetupError;
@@ -69,9 +70,11 @@ impl Problems {
         let settings = Settings {
             app: self.section(&root, "app", &mut Vec::new()),
             server: self.in_short(&root, "server", &mut found),
-            observability: self.in_short(&root, "observability", &mut Vec::new()),
+            observability: self.in_short(&root, "observability", &mut found),
             defaults: self.section(&root, "defaults", &mut Vec::new()),
         };
+        let tracing = document.section(&["observability", "tracing"]);
+        export::check(&settings.observability.tracing, &tracing, |report| self.add(report));
         let access = access::read(document, &settings.server, |report| self.add(report));
         if self.looks_around {
             machine::check(document, &access, |report| self.add(report));

@@ -44,6 +44,7 @@ use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::time::Instant;
 
 use crate::exit::Exit;
+use crate::export::{self, Exporting};
 use crate::mint;
 use crate::pulse::Pulse;
 use crate::recorder::{Recorded, Recorder};
@@ -98,21 +99,21 @@ struct Services {
 /// Runs a checked application until it closes.
 pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let minted = mint::make(&mut setup);
-    let log = match install_log(&setup) {
-        Ok(log) => log,
+    let (log, exporting) = match install_log(&setup) {
+        Ok(installed) => installed,
         Err(error) => return fail(Exit::Configuration, &error.to_string()).into(),
     };
     panics::install_hook(&log);
-    let exit = match contain(|| host(setup, minted, &log)) {
+    let exit = match contain(|| host(setup, minted, &log, &exporting)) {
         Ok(exit) => exit,
         Err(panicked) => panics::tell_last(&panicked, &log),
     };
-    let _ = log.flush(FLUSH_TIME);
+    exporting.end(FLUSH_TIME, || drop(log.flush(FLUSH_TIME)));
     exit.into()
 }
 
 /// Hosts the application from its first thread to its end.
-fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle) -> Exit {
+fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &Exporting) -> Exit {
     let dump = crate::dump::listen();
     warn_if_panics_abort();
     crate::cli::log_warnings(&setup);
@@ -127,6 +128,7 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle) -> Exit {
     let mut launch = launch(&setup, &mut settings, services.handle.clone(), Some(log));
     tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(log, &mut launch, &mut settings);
+    exporting.show(&mut settings);
     let closing_timeout = launch.closing_timeout;
     // The clock is tokio's: it must be made where time runs.
     let entered = supervisor.enter();
@@ -343,14 +345,17 @@ fn name_stragglers(names: &[processpype_core::ServiceName]) {
     );
 }
 
-fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::TelemetryError> {
+fn install_log(
+    setup: &Setup,
+) -> Result<(LogHandle, Exporting), processpype_telemetry::TelemetryError> {
     let app = &setup.settings.app;
     let mut config: LoggingConfig = setup.settings.observability.logging.clone();
     let level = setup.document.section(&["observability", "logging", "level"]);
     if app.debug && !level.exists() {
         config.level = Level::Debug;
     }
-    let log = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?).install()?;
+    let builder = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?);
+    let (log, exporting) = export::install(&setup.settings, builder)?;
     // Of those that cannot be hidden the supervisor's setup tells.
     log.redactor().replace(setup.secrets.iter().cloned());
     for spec in setup.blueprint.specs() {
@@ -358,7 +363,7 @@ fn install_log(setup: &Setup) -> Result<LogHandle, processpype_telemetry::Teleme
             log.levels().set_service(spec.name.as_str(), level);
         }
     }
-    Ok(log)
+    Ok((log, exporting))
 }
 
 fn warn_if_panics_abort() {

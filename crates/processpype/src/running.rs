@@ -362,7 +362,18 @@ pub(crate) fn control_settings(setup: &Setup) -> ControlSettings {
     control.shutdown_endpoint = server.shutdown_endpoint;
     control.plan = crate::cli::wire_plan(setup);
     control.starts_at_once = setup.limits.starts_at_once;
+    control.features = features();
     control
+}
+
+/// Which optional parts are built in.
+fn features() -> Vec<String> {
+    let all = [
+        ("otlp", cfg!(feature = "otlp")),
+        ("tls", cfg!(feature = "tls")),
+        ("top", cfg!(feature = "top")),
+    ];
+    all.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 // === impl StartError ===

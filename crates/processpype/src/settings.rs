@@ -12,6 +12,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::access::{AuthSection, ListenerSection};
+use crate::export::TracingSection;
 use crate::framework_keys::{EdgeWord, RestartSection};
 use crate::hang::FurtherKeys;
 use crate::limits::RestartRateSection;
@@ -129,6 +130,8 @@ pub(crate) struct ObservabilitySection {
     pub(crate) logging: LoggingConfig,
     /// The file of events.
     pub(crate) events: EventsSection,
+    /// Traces and log lines, sent to a collector. Needs the feature `otlp`.
+    pub(crate) tracing: TracingSection,
 }
 
 /// Framework keys that every service inherits unless its own section says otherwise.
@@ -253,10 +256,11 @@ impl InParts for ServerSection {
 // === impl ObservabilitySection ===
 
 impl InParts for ObservabilitySection {
-    const PARTS: &[&str] = &["events"];
+    const PARTS: &[&str] = &["events", "tracing"];
 
     fn leave_out(generator: &mut SchemaGenerator) {
         leave_out::<EventsSection>(generator);
+        leave_out::<TracingSection>(generator);
     }
 }
 

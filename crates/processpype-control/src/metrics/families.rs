@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use processpype_api::{Exposition, HistogramReading, Metric};
 use processpype_core::{Desired, EventKind, ServiceState};
 use processpype_runtime::{Counts, QueueDepth, Status, Times};
-use processpype_telemetry::Backlog;
+use processpype_telemetry::{Backlog, Exported};
 
 use super::SLICE;
 use super::process::Process;
@@ -81,6 +81,8 @@ impl<'a> Scrape<'a> {
                 let backlog = self.control.settings.backlog.iter();
                 backlog.for_each(|it| text.sample(&[], it.lost_lines() as f64));
             }
+            Metric::EXPORTED => self.exported(text, Exported::delivered),
+            Metric::EXPORT_LOST => self.exported(text, Exported::lost),
             Metric::EVENTS => {
                 let kinds = self.events.iter();
                 kinds.for_each(|(kind, n)| text.sample(&[("kind", kind.as_str())], *n as f64));
@@ -149,6 +151,13 @@ impl<'a> Scrape<'a> {
     fn log_queue(&self, text: &mut Exposition, of: impl Fn(&Backlog) -> usize) {
         if let Some(backlog) = &self.control.settings.backlog {
             text.sample(&[("queue", "log")], of(backlog) as f64);
+        }
+    }
+
+    /// Each signal that goes to a collector.
+    fn exported(&self, text: &mut Exposition, of: impl Fn(&Exported) -> u64) {
+        for exported in &self.control.settings.export.exported {
+            text.sample(&[("signal", exported.signal())], of(exported) as f64);
         }
     }
 

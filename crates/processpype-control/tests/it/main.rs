@@ -20,6 +20,7 @@ mod safety;
 mod schema;
 mod see;
 mod sockets;
+mod spans;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;

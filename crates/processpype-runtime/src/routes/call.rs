@@ -29,6 +29,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::routing::future::RouteFuture;
 use tower::Service as _;
+use tracing::Instrument as _;
 
 use super::{Mounted, RequestError, body};
 use crate::failure::Failure;
@@ -89,7 +90,8 @@ impl Call {
             return Self::here(mounted, router, request, guard);
         }
         let there = async move { Self::here(mounted, router, request, guard).await };
-        let carried = services.carry(there);
+        // Whoever calls may be in a span of the request, which the handler is part of.
+        let carried = services.carry(there.in_current_span());
         Self::on_its_way(async move { carried.await.unwrap_or(Err(RequestError::Ended)) })
     }
 

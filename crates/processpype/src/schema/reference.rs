@@ -75,6 +75,13 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("observability.events.max_size", "67108864"),
     ("observability.events.keep", "9"),
     ("observability.logging.destination", "{file: /var/log/app.log}"),
+    ("observability.tracing.endpoint", "http://localhost:4318"),
+    ("observability.tracing.headers", "{authorization: 0c1d5ee2f3a4b5968778695a4b3c2d1e}"),
+    ("observability.tracing.sample_ratio", "0.1"),
+    ("observability.tracing.level", "debug"),
+    ("observability.tracing.logs", "false"),
+    ("observability.tracing.timeout", "5s"),
+    ("observability.tracing.resource", "{service.namespace: shop}"),
     ("secrets.backends", "{vault: {kind: file, path: /run/secrets}}"),
     ("defaults.autostart", "false"),
     ("defaults.restart.policy", "never"),
@@ -334,8 +341,13 @@ fn every_example_is_accepted_in_the_file_and_as_a_variable() {
         }
         _ => empty().task("database", wait).task("name", wait),
     };
-    // What names files is only accepted where these are: `crate::tls` has tests of its own.
-    for (path, value) in EXAMPLES.iter().filter(|(path, _)| !path.starts_with("server.tls.")) {
+    // What names files is only accepted where these are, and what sends where that is built in:
+    // `crate::tls` and the playground have tests of their own.
+    let is_anywhere = |path: &str| {
+        let sends = path == "observability.tracing.endpoint" && cfg!(not(feature = "otlp"));
+        !path.starts_with("server.tls.") && !sends
+    };
+    for (path, value) in EXAMPLES.iter().filter(|(path, _)| is_anywhere(path)) {
         let file = nested(&path.replace(NAME, "name"), value);
         let by_file = application(path).config_text("example.yaml", Format::Yaml, &*file);
         by_file.check().unwrap_or_else(|error| panic!("{file}\n{error}"));

@@ -7,6 +7,7 @@ mod access;
 mod bad_input;
 mod canary;
 mod client;
+mod collector;
 mod commands;
 mod defects;
 mod dependencies;

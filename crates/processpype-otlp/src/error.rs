@@ -1,0 +1,42 @@
+//! Why nothing can be exported.
+
+use std::error::Error;
+use std::fmt;
+
+/// Why there is no exporter.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OtlpError {
+    /// The collector's address cannot be one.
+    Endpoint(&'static str),
+    /// A header cannot be sent.
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// OpenTelemetry's own exporter could not be made.
+    Exporter(opentelemetry_otlp::ExporterBuildError),
+}
+
+// === impl OtlpError ===
+
+impl fmt::Display for OtlpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(why) => write!(f, "the address of the collector cannot be used: {why}"),
+            Self::Header { name, why } => write!(f, "the header `{name}` cannot be sent: {why}"),
+            Self::Exporter(error) => write!(f, "no exporter: {error}"),
+        }
+    }
+}
+
+impl Error for OtlpError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Exporter(error) => Some(error),
+            Self::Endpoint(_) | Self::Header { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What arrives, whose it is, what is hidden, and what is counted.
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::trace::v1::Span as Sent;
+use processpype_otlp::{Exporter, Settings};
+use processpype_telemetry::{AnswerHead, LoggingConfig, RequestHead, Telemetry};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::collector::{Collector, Delivery, attribute, shown};
+
+/// How long an end may take that has something to deliver.
+const END: Duration = Duration::from_secs(20);
+
+/// Runs `body` with a log and an exporter, and ends both.
+fn export(settings: &Settings, body: impl FnOnce(&Exporter)) -> Exporter {
+    let mut exporter = Exporter::new(settings).unwrap();
+    let log = Telemetry::builder(LoggingConfig::default());
+    let log = log.redactor(settings.redactor.clone()).writer(std::io::sink());
+    let (lines, _log) = exporter.tapped(log).build_layer().unwrap();
+    let subscriber = tracing_subscriber::registry().with(lines).with(exporter.layer());
+    tracing::subscriber::with_default(subscriber, || body(&exporter));
+    exporter.shutdown(END);
+    exporter
+}
+
+fn settings(collector: &Collector) -> Settings {
+    Settings::new(collector.endpoint(), "shop")
+}
+
+fn spans(all: &[Delivery]) -> Vec<Sent> {
+    all.iter().flat_map(Delivery::spans).collect()
+}
+
+#[track_caller]
+fn named<'a>(spans: &'a [Sent], name: &str) -> &'a Sent {
+    let found = spans.iter().find(|span| span.name == name);
+    found.unwrap_or_else(|| panic!("no `{name}` in {spans:?}"))
+}
+
+/// Enters the span that the runtime makes around a service.
+fn in_service<T>(name: &str, generation: u64, body: impl FnOnce() -> T) -> T {
+    let span = tracing::info_span!(
+        target: "processpype", "service", service = %name, generation = generation
+    );
+    span.in_scope(body)
+}
+
+#[test]
+fn spans_and_lines_arrive_and_say_whose_they_are() {
+    let collector = Collector::start(&[200]);
+    let mut settings = settings(&collector);
+    settings.resource.insert("service.version".to_owned(), "1.2.3".to_owned());
+    settings.headers.insert("authorization".to_owned(), "key".to_owned());
+    let exporter = export(&settings, |_| {
+        in_service("store", 3, || {
+            tracing::info_span!("outer", id = 7).in_scope(|| {
+                tracing::info_span!("inner").in_scope(|| tracing::info!(count = 2, "sold"));
+            });
+            // It is never entered: it begins and ends at once.
+            drop(tracing::info_span!("alone"));
+        });
+        tracing::info_span!("outside").in_scope(|| ());
+    });
+    let all = collector.all();
+    assert!(all.iter().all(|it| it.head.contains("authorization: key")), "it proves who it is");
+    let traces = all.iter().find(|it| it.path == "/v1/traces").unwrap();
+    assert_eq!(attribute(&traces.resource(), "service.name").unwrap(), "shop");
+    assert_eq!(attribute(&traces.resource(), "service.version").unwrap(), "1.2.3");
+    let spans = spans(&all);
+    assert_eq!(spans.len(), 4, "the span of the service is none of them: {spans:?}");
+    for name in ["outer", "inner", "alone"] {
+        let attributes = &named(&spans, name).attributes;
+        assert_eq!(attribute(attributes, "processpype.service").unwrap(), "store", "{name}");
+        assert_eq!(attribute(attributes, "processpype.generation").unwrap(), "3", "{name}");
+    }
+    assert_eq!(attribute(&named(&spans, "outside").attributes, "processpype.service"), None);
+    let (outer, inner) = (named(&spans, "outer"), named(&spans, "inner"));
+    assert_eq!(attribute(&outer.attributes, "id").unwrap(), "7");
+    assert!(outer.parent_span_id.is_empty(), "a service is no trace");
+    assert_eq!(inner.parent_span_id, outer.span_id);
+    let records: Vec<_> = all.iter().flat_map(Delivery::records).collect();
+    let sold = records.iter().find(|it| shown(it.body.as_ref().unwrap()) == "sold").unwrap();
+    assert_eq!((&sold.trace_id, &sold.span_id), (&inner.trace_id, &inner.span_id));
+    assert_eq!(attribute(&sold.attributes, "processpype.service").unwrap(), "store");
+    assert_eq!(attribute(&sold.attributes, "count").unwrap(), "2");
+    assert_eq!(sold.severity_text, "INFO");
+    let counted: Vec<_> = exporter
+        .exported()
+        .iter()
+        .map(|it| (it.signal(), it.pending(), it.delivered(), it.lost()))
+        .collect();
+    assert_eq!(counted, [("traces", 0, 4, 0), ("logs", 0, 1, 0)]);
+}
+
+#[test]
+fn what_the_log_hides_does_not_leave() {
+    let collector = Collector::start(&[200]);
+    let settings = settings(&collector);
+    settings.redactor.add("hunter2").unwrap();
+    let _ = export(&settings, |_| {
+        let span =
+            tracing::info_span!("login", password = "swordfish", url = "http://x/?key=hunter2");
+        span.in_scope(|| tracing::warn!(token = "swordfish", "refused hunter2"));
+    });
+    let all = collector.all();
+    for secret in ["hunter2", "swordfish"] {
+        assert!(!all.iter().any(|it| it.has(secret)), "{secret} has left");
+    }
+    let attributes = &named(&spans(&all), "login").attributes.clone();
+    assert_eq!(attribute(attributes, "password").unwrap(), "***");
+    assert_eq!(attribute(attributes, "url").unwrap(), "http://x/?key=***");
+}
+
+#[test]
+fn a_request_goes_on_with_the_trace_it_comes_with() {
+    let collector = Collector::start(&[200]);
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let _ = export(&settings(&collector), |exporter| {
+        let requests = exporter.request_spans();
+        let header = |name: &str| (name == "traceparent").then_some(PARENT);
+        let span = requests.begin(&RequestHead::new("GET", "/services/store/latest", &header));
+        span.in_scope(|| {
+            in_service("store", 1, || tracing::info_span!("query").in_scope(|| ()));
+        });
+        let route = Some("/services/{name}/{*path}");
+        requests.end(&span, &AnswerHead::new("GET", 503, route, Some("store")));
+        let none = requests.begin(&RequestHead::new("GET", "/health/live", &|_| None));
+        assert!(none.is_disabled(), "a probe is no trace");
+        let odd = requests.begin(&RequestHead::new("BREW", "/x", &|_| None));
+        requests.end(&odd, &AnswerHead::new("BREW", 404, None, None));
+    });
+    let spans = spans(&collector.all());
+    let request = named(&spans, "GET /services/{name}/{*path}");
+    assert_eq!(request.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes());
+    assert_eq!(request.parent_span_id, 0xb7ad_6b71_6920_3331_u64.to_be_bytes());
+    assert_eq!(request.kind, 2, "a server's");
+    let of = |key| attribute(&request.attributes, key).unwrap();
+    assert_eq!(of("http.request.method"), "GET");
+    assert_eq!(of("http.response.status_code"), "503");
+    assert_eq!(of("url.path"), "/services/store/latest");
+    assert_eq!(of("processpype.service"), "store");
+    assert_eq!(request.status.as_ref().unwrap().code, 2, "an error");
+    let query = named(&spans, "query");
+    assert_eq!(query.parent_span_id, request.span_id, "what a service does is part of it");
+    assert_eq!(attribute(&query.attributes, "processpype.service").unwrap(), "store");
+    let odd = named(&spans, "_OTHER");
+    assert_ne!(odd.trace_id, request.trace_id);
+}
+
+#[test]
+fn a_sample_is_taken_of_what_begins_here_alone() {
+    let collector = Collector::start(&[200]);
+    let mut settings = settings(&collector);
+    settings.sample_ratio = 0.0;
+    let exporter = export(&settings, |exporter| {
+        tracing::info_span!("own").in_scope(|| ());
+        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let header = |name: &str| (name == "traceparent").then_some(parent);
+        let requests = exporter.request_spans();
+        let span = requests.begin(&RequestHead::new("GET", "/", &header));
+        requests.end(&span, &AnswerHead::new("GET", 200, Some("/"), None));
+    });
+    let spans = spans(&collector.all());
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    assert_eq!(spans[0].name, "GET /");
+    assert_eq!(exporter.exported()[0].delivered(), 1);
+}
+
+#[test]
+fn what_a_collector_refuses_is_counted() {
+    // It is no use to try these again.
+    let collector = Collector::start(&[400]);
+    let mut settings = settings(&collector);
+    settings.logs = false;
+    let exporter = export(&settings, |_| {
+        for _ in 0..600 {
+            tracing::info_span!("span").in_scope(|| ());
+        }
+        // A batch is full, and goes at once.
+        assert_eq!(collector.next().spans().len(), 512);
+    });
+    let [traces] = exporter.exported() else { panic!("traces alone") };
+    assert_eq!((traces.delivered(), traces.lost(), traces.pending()), (0, 600, 0));
+}
+
+#[test]
+fn nobody_there_holds_up_nothing_but_the_end_and_that_for_its_time() {
+    let nobody = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let mut exporter = Exporter::new(&Settings::new(format!("http://{nobody}"), "shop")).unwrap();
+    let subscriber = tracing_subscriber::registry().with(exporter.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        for _ in 0..5000 {
+            tracing::info_span!("span").in_scope(|| ());
+        }
+    });
+    exporter.shutdown(Duration::from_millis(100));
+    let traces = &exporter.exported()[0];
+    assert_eq!(traces.delivered(), 0);
+    assert!(traces.lost() + traces.pending() == 5000, "{traces:?}");
+    assert!(traces.pending() <= processpype_otlp::QUEUE_MAX as u64, "{traces:?}");
+}

@@ -1,0 +1,208 @@
+//! Traces and log lines for a collector, with the feature `otlp`.
+//!
+//! Under [`main`](crate::Application::main) the section `observability.tracing` of the file is all
+//! that is needed. What is here with the feature is for two others: a program that
+//! [embeds](crate::Application::start) services puts an `Exporter` on its own subscriber, and a
+//! service that calls others sends its trace on with `opentelemetry`:
+//!
+//! ```ignore
+//! use processpype::export::opentelemetry::{Context, global};
+//!
+//! let mut headers = std::collections::HashMap::new();
+//! global::get_text_map_propagator(|it| it.inject_context(&Context::current(), &mut headers));
+//! // `headers` has a `traceparent`: send it with the request.
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. What cannot be sent is found by `check`, also whether it is built in.
+//! 2. Only `.main()` exports: it has the log, and its end.
+
+use std::collections::BTreeMap;
+
+use processpype_config::{HumanDuration, Report, Secret, Section};
+use processpype_telemetry::Level;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How many headers may be sent with each delivery.
+const HEADERS_MAX: usize = 32;
+
+/// How much more may be said of the application with everything.
+const RESOURCE_MAX: usize = 64;
+
+/// Traces and log lines, sent to a collector. Needs the feature `otlp`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(crate) struct TracingSection {
+    /// The collector's address for OTLP over HTTP, such as `http://localhost:4318`; spans go to
+    /// `/v1/traces` below it, lines to `/v1/logs`. Default: none, nothing is sent.
+    pub(crate) endpoint: Option<String>,
+    /// Headers of each delivery, such as `authorization`; their values are secrets.
+    #[schemars(length(max = HEADERS_MAX))]
+    pub(crate) headers: BTreeMap<String, Secret<String>>,
+    /// Which part of the traces that begin here is sent; one that comes with a request is sent if
+    /// it is where it began. Default: 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) sample_ratio: Option<f64>,
+    /// The least severe level of spans that are sent. Default: info.
+    pub(crate) level: Option<Level>,
+    /// Whether the lines of the log are sent too. Default: true.
+    pub(crate) logs: Option<bool>,
+    /// How long one delivery may take, with its retries. Default: 10s.
+    pub(crate) timeout: Option<HumanDuration>,
+    /// What is said of the application with everything, beside its title, version and environment,
+    /// such as `service.namespace`.
+    #[schemars(length(max = RESOURCE_MAX))]
+    pub(crate) resource: BTreeMap<String, String>,
+}
+
+/// Checks what the file says; every problem is given to `problem`.
+pub(crate) fn check(written: &TracingSection, section: &Section, problem: impl FnMut(Report)) {
+    if written.endpoint.is_some() {
+        check_endpoint(written, section, problem);
+    }
+}
+
+#[cfg(not(feature = "otlp"))]
+fn check_endpoint(_: &TracingSection, section: &Section, mut problem: impl FnMut(Report)) {
+    let message = "this program cannot send traces: it is built without the feature `otlp`";
+    let told = section.get("endpoint").problem(message);
+    problem(told.help("build `processpype` with the feature `otlp`, or take this out").into());
+}
+
+#[cfg(feature = "otlp")]
+fn check_endpoint(written: &TracingSection, section: &Section, mut problem: impl FnMut(Report)) {
+    use processpype_otlp::{check_endpoint, check_header};
+
+    if let Some(Err(error)) = written.endpoint.as_deref().map(check_endpoint) {
+        let told = section.get("endpoint").problem(error.to_string());
+        problem(told.help("write an address such as `http://localhost:4318`").into());
+    }
+    let headers = section.get("headers");
+    for (name, value) in &written.headers {
+        if let Err(error) = check_header(name, value.expose()) {
+            problem(headers.get(name).problem(error.to_string()).into());
+        }
+    }
+}
+
+#[cfg(feature = "otlp")]
+pub use processpype_otlp::{
+    EXPORT_TIMEOUT, Exporter, OtlpError, QUEUE_MAX, Settings, opentelemetry,
+};
+
+#[cfg(feature = "otlp")]
+pub(crate) use self::exporting::{Exporting, install};
+
+#[cfg(not(feature = "otlp"))]
+pub(crate) use self::absent::{Exporting, install};
+
+/// What stands in where it is not built in.
+#[cfg(not(feature = "otlp"))]
+mod absent {
+    use std::time::Duration;
+
+    use processpype_control::ControlSettings;
+    use processpype_telemetry::{Handle, TelemetryBuilder, TelemetryError};
+
+    use crate::settings::Settings;
+
+    /// There is none.
+    pub(crate) struct Exporting;
+
+    pub(crate) fn install(
+        _: &Settings,
+        log: TelemetryBuilder,
+    ) -> Result<(Handle, Exporting), TelemetryError> {
+        Ok((log.install()?, Exporting))
+    }
+
+    impl Exporting {
+        pub(crate) fn show(&self, _: &mut ControlSettings) {}
+
+        pub(crate) fn end(self, _: Duration, beside: impl FnOnce()) {
+            beside();
+        }
+    }
+}
+
+/// What is sent by an application that runs.
+#[cfg(feature = "otlp")]
+mod exporting {
+    use std::time::Duration;
+
+    use processpype_control::ControlSettings;
+    use processpype_otlp::{Exporter, Settings as OtlpSettings};
+    use processpype_telemetry::{Export, Handle, Redactor, TelemetryBuilder, TelemetryError};
+
+    use crate::settings::Settings;
+
+    /// What sends, if anything does.
+    pub(crate) struct Exporting(Option<Exporter>);
+
+    /// Installs the log, and what sends if the file names a collector.
+    pub(crate) fn install(
+        settings: &Settings,
+        log: TelemetryBuilder,
+    ) -> Result<(Handle, Exporting), TelemetryError> {
+        let redactor = Redactor::default();
+        let log = log.redactor(redactor.clone());
+        let Some(otlp) = otlp(settings, redactor) else {
+            return Ok((log.install()?, Exporting(None)));
+        };
+        match Exporter::new(&otlp) {
+            Ok(mut exporter) => Ok((exporter.install(log)?, Exporting(Some(exporter)))),
+            Err(error) => {
+                // `check` has seen address and headers; the application is worth more than this.
+                let handle = log.install()?;
+                tracing::error!(target: "processpype", "nothing is sent to the collector: {error}");
+                Ok((handle, Exporting(None)))
+            }
+        }
+    }
+
+    fn otlp(settings: &Settings, redactor: Redactor) -> Option<OtlpSettings> {
+        let (app, written) = (&settings.app, &settings.observability.tracing);
+        let mut otlp = OtlpSettings::new(written.endpoint.clone()?, app.title.clone());
+        let header = |(name, value): (&String, &processpype_config::Secret<String>)| {
+            (name.clone(), value.expose().clone())
+        };
+        otlp.headers = written.headers.iter().map(header).collect();
+        otlp.sample_ratio = written.sample_ratio.unwrap_or(otlp.sample_ratio);
+        otlp.level = written.level.unwrap_or(otlp.level);
+        otlp.logs = written.logs.unwrap_or(otlp.logs);
+        otlp.timeout = written.timeout.map_or(otlp.timeout, Into::into);
+        otlp.resource = written.resource.clone();
+        for (key, value) in
+            [("service.version", &app.version), ("deployment.environment.name", &app.environment)]
+        {
+            otlp.resource.entry(key.to_owned()).or_insert_with(|| value.clone());
+        }
+        otlp.redactor = redactor;
+        otlp.redaction = settings.observability.logging.redaction.clone();
+        Some(otlp)
+    }
+
+    impl Exporting {
+        /// Lets requests have spans, and metrics what was sent.
+        pub(crate) fn show(&self, control: &mut ControlSettings) {
+            if let Some(exporter) = &self.0 {
+                control.export = Export {
+                    request_spans: Some(exporter.request_spans()),
+                    exported: exporter.exported().to_vec(),
+                };
+            }
+        }
+
+        /// Delivers what is there, for at most `timeout`, while `beside` is done: neither waits for
+        /// what the other waits for.
+        pub(crate) fn end(self, timeout: Duration, beside: impl FnOnce()) {
+            let Some(exporter) = self.0 else { return beside() };
+            std::thread::scope(|threads| {
+                threads.spawn(|| exporter.shutdown(timeout));
+                beside();
+            });
+        }
+    }
+}
