@@ -19,7 +19,7 @@ struct Floor {
 
 const FLOORS: &[Floor] = &[
     Floor { name: "processpype-core", uses: &[], tests_use: &[] },
-    Floor { name: "processpype-config", uses: &[], tests_use: &[] },
+    Floor { name: "processpype-config", uses: &["processpype-core"], tests_use: &[] },
     Floor { name: "processpype-journal", uses: &[], tests_use: &[] },
     Floor { name: "processpype-telemetry", uses: &["processpype-core"], tests_use: &[] },
     Floor { name: "processpype-otlp", uses: &["processpype-telemetry"], tests_use: &[] },
@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn a_path_that_reaches_up_is_caught_also_in_a_macro() {
         let path = "crates/processpype-config/src/lib.rs";
-        let code = "use processpype_core as c;\nm!(processpype_runtime::x);\n// processpype_core";
-        let expected = [(path, 1, "processpype-core"), (path, 2, "processpype-runtime")];
+        let code = "use processpype_api as c;\nm!(processpype_runtime::x);\n// processpype_api";
+        let expected = [(path, 1, "processpype-api"), (path, 2, "processpype-runtime")];
         check(&[(path, code)], &expected);
     }
 

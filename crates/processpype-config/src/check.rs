@@ -45,11 +45,11 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
+use crate::collect::Problems;
 use crate::describe;
 use crate::interpolate::Resolver;
 use crate::limits::MAX_STEPS;
 use crate::node::{Kind, Node, Style, is_null};
-use crate::report::Problems;
 use crate::rules::{Id, Ids, Rules};
 use crate::section::{Keys, Section};
 use crate::show;

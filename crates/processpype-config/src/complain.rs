@@ -31,7 +31,7 @@ use crate::report::Problem;
 use crate::rules::{Id, Rule};
 use crate::section::Keys;
 use crate::source::Spot;
-use crate::{describe, show};
+use crate::{describe, duration, remedy, show};
 
 // === impl Walk ===
 
@@ -53,6 +53,11 @@ impl<'a> Walk<'a> {
             let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
             let problem =
                 walk.on(slot, message, shown.is_some()).label(format!("expected {expected}"));
+            let meant = text.filter(|_| rule.format == duration::FORMAT && shown.is_some());
+            let problem = match meant.and_then(|text| duration::meant(text)) {
+                Some(help) => problem.help(help),
+                None => problem,
+            };
             match (choices, text) {
                 (Some(choices), Some(text)) => {
                     problem.hint_nearest(text, choices.iter().map(String::as_str)).valid(choices)
@@ -80,10 +85,17 @@ impl<'a> Walk<'a> {
                 View::Scalar(..) => "the value".to_owned(),
             };
             let short = describe::short(walk.rules, ids);
-            let wrong = describe::is_not(&short);
+            let wrong = match view {
+                View::Scalar(text, style)
+                    if remedy::is_too_great(walk.rules, ids, text, *style) =>
+                {
+                    "is too great a number".to_owned()
+                }
+                _ => describe::is_not(&short),
+            };
             let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
             let problem = walk.on(slot, message, show).label(format!("expected {expected}"));
-            let problem = match describe::remedy(walk.rules, ids, view, slot.node) {
+            let problem = match remedy::remedy(walk.rules, ids, view, slot.node) {
                 Some(help) => problem.help(help),
                 None => problem,
             };
@@ -152,6 +164,8 @@ impl<'a> Walk<'a> {
             .hint_nearest(&key, meant);
         if let Some(help) = help {
             problem.help(help)
+        } else if let Some(help) = show::nested(&key, known) {
+            problem.help(help).valid(known.iter().copied())
         } else if known.is_empty() && problem.nearest_choice().is_none() {
             problem.help("this section takes no keys; remove it")
         } else {

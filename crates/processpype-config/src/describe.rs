@@ -67,34 +67,6 @@ pub(crate) fn choices(choices: &[Value]) -> Vec<String> {
         .collect()
 }
 
-/// What to do about a value of the wrong type.
-///
-/// Only for mistakes whose reason is nearly certain: quotes around a number, `yes` for `true`,
-/// nothing after the colon, one value where a list belongs. A wrong guess would be worse than none.
-pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>, node: &Node) -> Option<String> {
-    let types = types(rules, ids);
-    let View::Scalar(text, style) = view else { return None };
-    let unquoted = types.decide(text, Style::Plain).is_some();
-    match style {
-        Style::Quoted if unquoted => Some("remove the quotes".to_owned()),
-        _ if node.is_unwritten() && !types.has(Types::LIST.or(Types::OBJECT)) => {
-            Some("write a value after the colon, or remove the key".to_owned())
-        }
-        Style::Typed if types.has(Types::TEXT) => Some("put it in quotes".to_owned()),
-        Style::Plain if crate::node::is_null(text) && types.has(Types::TEXT) => {
-            Some("put it in quotes if it is meant as text".to_owned())
-        }
-        _ if types.has(Types::BOOL) && is_yes_or_no(text) => Some("write true or false".to_owned()),
-        _ if types.has(Types::LIST) && !types.has(Types::SCALAR) => {
-            Some("write a list: [a, b], or one `- item` per line".to_owned())
-        }
-        _ if types.without(Types::NULL) == Types::OBJECT => {
-            Some("write its keys below it, one `key: value` per line".to_owned())
-        }
-        _ => None,
-    }
-}
-
 /// "is not a whole number"; what takes nothing is told so.
 pub(crate) fn is_not(short: &str) -> String {
     if short == NOTHING { "has no place here".to_owned() } else { format!("is not {short}") }
@@ -128,11 +100,6 @@ pub(crate) fn wrong_count(min: Option<usize>, max: Option<usize>, count: usize) 
     }
 }
 
-/// What other formats take for a truth value.
-fn is_yes_or_no(text: &str) -> bool {
-    ["yes", "no", "on", "off", "1", "0"].iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
 /// All rules that hold in place, alternatives left out.
 fn closure(rules: &Rules, ids: &[Id]) -> Vec<Id> {
     let mut all = Vec::new();
@@ -143,7 +110,7 @@ fn closure(rules: &Rules, ids: &[Id]) -> Vec<Id> {
 }
 
 /// The types that all of the rules together take.
-fn types(rules: &Rules, ids: &[Id]) -> Types {
+pub(crate) fn types(rules: &Rules, ids: &[Id]) -> Types {
     ids.iter().map(|id| rules.types(*id)).fold(Types::ANY, Types::and)
 }
 
@@ -373,6 +340,9 @@ fn wrong_huge(rule: &Rule, number: u128) -> Option<String> {
 }
 
 fn wrong_number(rule: &Rule, number: f64) -> Option<String> {
+    if rule.format == duration::FORMAT && number != 0.0 {
+        return Some(format!("is not {}", duration::EXPECTED));
+    }
     // It compares with nothing, so no limit below would find it.
     if number.is_nan() && has_limits(rule) {
         return Some("is not a number that can be compared".to_owned());

@@ -33,11 +33,14 @@ use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
+use crate::collect::Problems;
 use crate::limits::{MAX_DEPTH, MAX_NODES};
 use crate::map::Entry;
 use crate::node::{Node, Style};
-use crate::report::{Problem, Problems};
+use crate::report::Problem;
+use crate::show::names_a_secret;
 use crate::source::{At, Mark, Marks, Source};
+use crate::syntax::conflict;
 use crate::yaml;
 
 /// Reads a text into a tree; `None` if it cannot be used.
@@ -76,6 +79,9 @@ pub(crate) fn marks(text: &str) -> Marks {
 
 /// The parser's words without its place, which the report has anyway, and what JSON does not allow.
 fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Problem {
+    if let Some(conflict) = conflict(source) {
+        return conflict;
+    }
     let text = source.text();
     let line_start: usize =
         text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
@@ -110,7 +116,8 @@ impl Reader<'_> {
         let at = At::new(self.source, token.clone());
         self.nodes += 1;
         if depth > MAX_DEPTH {
-            return Err(stop(&at, format!("nested more than {MAX_DEPTH} levels deep")));
+            let problem = at.problem(format!("nested more than {MAX_DEPTH} levels deep"), false);
+            return Err(Box::new(problem.help("write it with fewer levels")));
         }
         if self.nodes > MAX_NODES {
             return Err(stop(&at, format!("more than {MAX_NODES} values")));
@@ -144,7 +151,11 @@ impl Reader<'_> {
             let token = self.tokens.next().unwrap_or_default();
             let key_at = At::new(self.source, token.clone());
             let key: Arc<str> = unquoted(&self.source.text()[token], &key_at)?.into();
+            let before = self.problems.count();
             let node = self.value(depth + 1)?;
+            if self.problems.count() > before && names_a_secret(&key) {
+                self.problems.hide_from(before);
+            }
             if let Some(first) = seen.get(&key) {
                 self.problems.push_with(|| key_at.spot().duplicate(&key, first.spot()));
                 continue;

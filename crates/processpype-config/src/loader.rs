@@ -27,10 +27,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::collect::Problems;
 use crate::limits::MAX_FILE_BYTES;
 use crate::node::Node;
 use crate::origin::Origin;
-use crate::report::{Problem, Problems, Report};
+use crate::report::{Problem, Report};
 use crate::section::Document;
 use crate::source::{At, Source};
 use crate::{file, json, overlay, toml_tree, yaml};

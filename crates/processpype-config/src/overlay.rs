@@ -25,12 +25,13 @@
 
 use std::sync::Arc;
 
+use crate::collect::Problems;
 use crate::limits::{MAX_DEPTH, MAX_FILE_BYTES};
 use crate::map::Entry;
 use crate::nearest::{nearest, plain};
 use crate::node::{Node, Style};
 use crate::origin::Origin;
-use crate::report::{Problem, Problems};
+use crate::report::Problem;
 use crate::source::{At, Source};
 use crate::yaml;
 

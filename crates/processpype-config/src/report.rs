@@ -113,15 +113,8 @@ pub struct Report {
     more: usize,
 }
 
-/// Collects problems while something goes on after the first.
-///
-/// It keeps a bounded number and counts the rest: a file of a million mistakes costs no more memory
-/// than one of a hundred.
-#[derive(Default)]
-pub(crate) struct Problems {
-    kept: Vec<Problem>,
-    more: usize,
-}
+/// How the text of a key that stands twice begins.
+pub(crate) const DUPLICATE_KEY: &str = "duplicate key";
 
 // === impl Problem ===
 
@@ -355,6 +348,14 @@ impl Problem {
         self.snippet.as_ref()
     }
 
+    /// Says less: no line of the text is shown, and no key that stands twice.
+    pub(crate) fn hide(&mut self) {
+        self.snippet = None;
+        if self.message.starts_with(DUPLICATE_KEY) {
+            self.message = format!("{DUPLICATE_KEY} below a secret");
+        }
+    }
+
     /// Whether it is the same mistake at the same place.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.message == other.message && self.path == other.path && self.origin == other.origin
@@ -412,6 +413,12 @@ impl Report {
         render::report(self, color)
     }
 
+    /// Problems that were found, in their order, and how many were only counted. There is at least
+    /// one.
+    pub(crate) fn of(problems: Vec<Problem>, more: usize) -> Self {
+        Self { problems, more }
+    }
+
     fn push(&mut self, problem: Problem) {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
@@ -442,51 +449,5 @@ impl Serialize for Report {
         report.serialize_field("problems", &self.problems)?;
         report.serialize_field("count", &self.count())?;
         report.end()
-    }
-}
-
-// === impl Problems ===
-
-impl Problems {
-    pub(crate) fn push(&mut self, problem: Problem) {
-        self.push_with(|| problem);
-    }
-
-    /// Makes the problem only if it is kept: one that is only counted must cost nothing, or a body
-    /// of nothing but mistakes would keep a core busy.
-    pub(crate) fn push_with(&mut self, problem: impl FnOnce() -> Problem) {
-        if self.kept.len() < MAX_PROBLEMS {
-            self.kept.push(problem());
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// Keeps a problem that may have been kept already.
-    pub(crate) fn push_once(&mut self, problem: &Problem) {
-        if !self.kept.iter().any(|kept| kept.is_same(problem)) {
-            self.push_with(|| problem.clone());
-        }
-    }
-
-    /// `Ok` if nothing was found, otherwise everything that was.
-    pub(crate) fn finish(self) -> Result<(), Report> {
-        if self.kept.is_empty() {
-            return Ok(());
-        }
-        let mut problems = self.kept;
-        problems.sort_by_cached_key(|p| (file_of(p), p.line, p.column));
-        Err(Report { problems, more: self.more })
-    }
-}
-
-/// Problems of one file stand together; those of other layers come after them.
-fn file_of(problem: &Problem) -> (u8, String) {
-    match problem.origin() {
-        Some(Origin::File { path, .. } | Origin::WholeFile { path }) => {
-            (0, path.display().to_string())
-        }
-        Some(origin) => (1, origin.to_string()),
-        None => (2, String::new()),
     }
 }

@@ -2,10 +2,23 @@
 //!
 //! # Invariants
 //!
-//! 1. Nothing is made, opened or changed by asking.
-//! 2. It is a guess that holds for now: rights and directories may change before the file is made.
+//! 1. Asking makes nothing that has a name, and changes nothing.
+//! 2. It holds for now only: rights and directories may change before the file is made.
 
-use std::fs::{self, Metadata};
+//!
+//! # How it is asked
+//!
+//! | what | by |
+//! |---|---|
+//! | a file that is there | opening it at its end, and writing nothing |
+//! | a file that is not there | whether its directory is one, and takes new files |
+//! | a pipe, a device | nothing: opening one may wait for somebody, or do something |
+//!
+//! The bits of a mode do not tell who may write: there are lists of rights, groups, root, and file
+//! systems that are only read. The call that would tell is unsafe, or in a library that costs more
+//! to build than it is worth here (ADR 0032). So the system is asked by doing it.
+
+use std::fs::{self, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +44,7 @@ pub fn check_file_room(path: &Path) -> io::Result<()> {
             let text = format!("{} is a directory", path.display());
             Err(io::Error::new(io::ErrorKind::IsADirectory, text))
         }
-        Ok(there) => may_write(path, &there),
+        Ok(there) => may_append(path, &there),
         // What a link leads to is made, not the link.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             check_directory_room(directory_of(&target(path)))
@@ -62,27 +75,39 @@ pub fn check_directory_room(directory: &Path) -> io::Result<()> {
         let text = format!("{} is no directory", directory.display());
         return Err(io::Error::new(io::ErrorKind::NotADirectory, text));
     }
-    may_write(directory, &there)
+    may_make_in(directory)
 }
 
-/// Asks the system, which knows of users, groups and file systems that are only read.
-#[cfg(unix)]
-fn may_write(path: &Path, there: &Metadata) -> io::Result<()> {
-    use rustix::fs::Access;
-    let enter = if there.is_dir() { Access::EXEC_OK } else { Access::empty() };
-    rustix::fs::access(path, Access::WRITE_OK | enter).map_err(|error| {
-        let error = io::Error::from(error);
-        io::Error::new(error.kind(), format!("{} cannot be written: {error}", path.display()))
-    })
-}
-
-#[cfg(not(unix))]
-fn may_write(path: &Path, there: &Metadata) -> io::Result<()> {
-    if there.is_dir() || !there.permissions().readonly() {
+/// Opens what is there, as the log does, and writes nothing. A pipe or a device may be anything.
+fn may_append(path: &Path, there: &Metadata) -> io::Result<()> {
+    if !there.is_file() {
         return Ok(());
     }
-    let text = format!("{} may only be read", path.display());
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+    OpenOptions::new().append(true).open(path).map(drop).map_err(|error| refused(path, &error))
+}
+
+/// Makes a file without a name, which nobody sees, and which is gone at once: so the system decides
+/// about rights and file systems that are only read. Where it has no such files, nothing is known.
+#[cfg(target_os = "linux")]
+fn may_make_in(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = OpenOptions::new().write(true).custom_flags(libc::O_TMPFILE).open(directory);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EACCES | libc::EPERM | libc::EROFS) => Err(refused(directory, &error)),
+            _ => Ok(()),
+        },
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn may_make_in(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn refused(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{} cannot be written: {error}", path.display()))
 }
 
 /// Where a link leads that leads to nothing; any other path is its own.

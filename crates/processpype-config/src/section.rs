@@ -28,6 +28,7 @@ use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
 use crate::check::{Slot, Walk};
+use crate::collect::Problems;
 use crate::effective::{self, Effective};
 use crate::interpolate::Resolver;
 use crate::limits::MAX_LISTED;
@@ -35,7 +36,7 @@ use crate::map::Entry;
 use crate::nearest::plain;
 use crate::node::{Node, Style};
 use crate::origin::Origin;
-use crate::report::{Problem, Problems, Report};
+use crate::report::{Problem, Report};
 use crate::rules::Rules;
 use crate::show;
 use crate::source::{At, Source, Spot};
@@ -252,7 +253,7 @@ impl Section {
                 known.iter().copied().chain(self.beside().iter().map(AsRef::as_ref)),
             )
             .valid(known.iter().copied());
-        match help {
+        match help.map(Cow::Borrowed).or_else(|| show::nested(&key, known).map(Cow::Owned)) {
             Some(help) => problem.help(help),
             None => problem,
         }
@@ -392,7 +393,8 @@ impl Section {
     /// # Ok::<(), processpype_config::Report>(())
     /// ```
     pub fn problem(&self, message: impl Into<String>) -> Problem {
-        let node_at = self.node().filter(|node| node.as_map().is_none()).map(|node| node.at.spot());
+        let own = self.node().filter(|node| node.as_map().is_none() && !node.is_unwritten());
+        let node_at = own.map(|node| node.at.spot());
         let overrides = self.node().map_or(&[][..], Node::overrides).to_vec();
         match node_at.or(self.key_at()).or(self.node().map(|node| node.at.spot())) {
             Some(at) => at.problem(message, false),

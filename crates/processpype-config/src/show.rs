@@ -14,26 +14,11 @@
 
 use std::borrow::Cow;
 
+use processpype_core::SECRET_WORDS;
+
 use crate::limits::MAX_SHOWN_CHARS;
 use crate::node::{Kind, Node, Style};
 use crate::types::Types;
-
-/// Words in a key that make its value a secret even if its type does not say so.
-const SECRET_WORDS: [&str; 13] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "apikey",
-    "api_key",
-    "private_key",
-    "credential",
-    "credentials",
-    "authorization",
-    "cookie",
-    "dsn",
-];
 
 /// A value in quotes, shortened, on one line.
 ///
@@ -142,14 +127,34 @@ fn is_same(written: u8, word: u8) -> bool {
 /// An unknown key as it may be shown, and what to do if it is none.
 ///
 /// `{password:hunter2}`, without a space, is a key and no value in YAML: what stands behind the
-/// colon was meant as the value, and may be a secret.
+/// colon was meant as the value, and may be a secret. Control characters are escaped, and what is
+/// long is cut.
 pub(crate) fn stranger(key: &str) -> (Cow<'_, str>, Option<&'static str>) {
     match key.split_once(':') {
         Some((word, value)) if !value.is_empty() => {
-            (Cow::Owned(format!("{word}:···")), Some("put a space after the colon"))
+            (Cow::Owned(format!("{}:···", word_of(word))), Some("put a space after the colon"))
         }
-        _ => (Cow::Borrowed(key), None),
+        _ => (word_of(key), None),
     }
+}
+
+/// What to do about a key that is written like a path: each part is a key of its own.
+pub(crate) fn nested(key: &str, known: &[&str]) -> Option<String> {
+    let (outer, inner) = key.split_once('.')?;
+    known.contains(&outer).then(|| format!("write `{inner}` below `{outer}:`, as a key of its own"))
+}
+
+/// One line, not too long, that cannot draw on the reader's terminal.
+fn word_of(key: &str) -> Cow<'_, str> {
+    let is_short = key.len() <= MAX_SHOWN_CHARS || key.chars().nth(MAX_SHOWN_CHARS).is_none();
+    if is_short && !key.chars().any(char::is_control) {
+        return Cow::Borrowed(key);
+    }
+    let mut word: String = key.chars().take(MAX_SHOWN_CHARS).flat_map(char::escape_debug).collect();
+    if !is_short {
+        word.push('…');
+    }
+    Cow::Owned(word)
 }
 
 /// Joins a path and a key; keys that would be ambiguous are quoted.
@@ -188,7 +193,7 @@ mod tests {
         assert!(!names_a_secret("max_tokens") && !names_a_secret("port"));
         assert!(names_a_secret("accessToken") && names_a_secret("passwordFile"));
         assert!(!names_a_secret("maxTokens") && !names_a_secret("tokenize"));
-        for word in super::SECRET_WORDS {
+        for &word in super::SECRET_WORDS {
             for key in [word.to_owned(), format!("x_{word}"), format!("{word}-1")] {
                 assert!(names_a_secret(&key) && names_a_secret(&key.to_uppercase()), "{key}");
             }

@@ -40,12 +40,10 @@ use std::sync::{Arc, OnceLock};
 use crate::limits::MAX_LINE_CHARS;
 use crate::lines::Lines;
 use crate::loader::Format;
+use crate::masked::Masked;
 use crate::origin::Origin;
-use crate::report::{Problem, Snippet};
-use crate::{json, toml_tree, yaml};
-
-/// What stands in for everything that is not shown.
-const MASK: &str = "···";
+use crate::report::{DUPLICATE_KEY, Problem, Snippet};
+use crate::{json, show, toml_tree, yaml};
 
 /// Bytes before and after a mark that are looked at.
 const WINDOW: usize = 4 * MAX_LINE_CHARS;
@@ -291,6 +289,11 @@ impl<'a> Spot<'a> {
         self.within(0)
     }
 
+    /// Whether `text` stands right before this place.
+    pub(crate) fn is_after(self, text: &str) -> bool {
+        self.source.text().get(..self.range().start).is_some_and(|before| before.ends_with(text))
+    }
+
     /// The text of this place, less `inset` bytes at both ends.
     pub(crate) fn within(self, inset: u8) -> &'a str {
         let (Range { start, end }, inset) = (self.range(), usize::from(inset));
@@ -327,7 +330,8 @@ impl<'a> Spot<'a> {
 
     /// The problem of a key that stands here a second time in its map.
     pub(crate) fn duplicate(self, key: &str, first: Self) -> Problem {
-        self.problem(format!("duplicate key `{key}`"), false)
+        let (key, _) = show::stranger(key);
+        self.problem(format!("{DUPLICATE_KEY} `{key}`"), false)
             .label("written a second time")
             .help("remove one of the two")
             .note(format!("first written at {}", first.origin()))
@@ -419,57 +423,6 @@ impl Line<'_> {
     /// A `#` between values, in the part that the parser understood.
     fn is_comment(&self, at: usize, spans: &[Mark]) -> bool {
         at < self.marks.until && span_at(spans, at).is_none()
-    }
-}
-
-/// A line while it is masked.
-#[derive(Default)]
-struct Masked {
-    out: Vec<char>,
-    hiding: bool,
-    before: Option<usize>,
-    marked: usize,
-    in_mark: bool,
-}
-
-// === impl Masked ===
-
-impl Masked {
-    /// The mark begins here; inside of a mask it stands below the mask's beginning.
-    fn mark_start(&mut self, hidden: bool) {
-        let inside_mask = if self.hiding && hidden { MASK.chars().count() } else { 0 };
-        self.before = Some(self.out.len() - inside_mask);
-    }
-
-    /// Takes one character, or lets the mask stand for it.
-    fn push(&mut self, c: char, hidden: bool) {
-        let before = self.out.len();
-        if !hidden {
-            self.out.push(c);
-        } else if !self.hiding {
-            self.out.extend(MASK.chars());
-        }
-        self.hiding = hidden;
-        if self.in_mark {
-            self.marked += self.out.len() - before;
-        }
-    }
-
-    /// Cuts what is too long around the mark.
-    fn finish(mut self) -> Snippet {
-        while self.out.last().is_some_and(|c| c.is_whitespace()) {
-            self.out.pop();
-        }
-        let mut before = self.before.unwrap_or(self.out.len());
-        let mut marked = self.marked.clamp(1, MAX_LINE_CHARS);
-        if self.out.len() > MAX_LINE_CHARS {
-            let from = before.saturating_sub(MAX_LINE_CHARS / 2);
-            let to = (from + MAX_LINE_CHARS).min(self.out.len());
-            self.out = self.out.drain(from..to).collect();
-            before -= from;
-            marked = marked.min((to - from).saturating_sub(before)).max(1);
-        }
-        Snippet { text: self.out.into_iter().collect(), before, marked }
     }
 }
 

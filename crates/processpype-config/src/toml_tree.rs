@@ -19,11 +19,14 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::collect::Problems;
 use crate::limits::{MAX_DEPTH, MAX_NODES};
 use crate::map::Entry;
 use crate::node::{Node, Style};
-use crate::report::{Problem, Problems};
+use crate::report::{DUPLICATE_KEY, Problem};
+use crate::show::names_a_secret;
 use crate::source::{At, Mark, Marks, Source, Span};
+use crate::syntax::conflict;
 
 /// Reads a text into a tree; `None` if it cannot be used.
 ///
@@ -95,9 +98,33 @@ fn mark_value(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Mark>) {
 /// In the parser's words: they are short, and say what it expected.
 fn syntax(source: &Arc<Source>, error: &toml::de::Error) -> Problem {
     let range = error.span().unwrap_or(0..0);
+    let before = source.text().get(..range.start).unwrap_or_default();
     // A duplicate key or an unexpected token; the parser's text names no value.
     let message = error.message().lines().next().unwrap_or_default().to_owned();
-    At::of_bytes(source, range).problem(format!("not valid TOML: {message}"), false)
+    let is_duplicate = message == DUPLICATE_KEY;
+    if let Some(conflict) = conflict(source) {
+        return conflict;
+    }
+    let at = At::of_bytes(source, range.clone());
+    let problem = at.problem(format!("not valid TOML: {message}"), false);
+    let problem = if is_below_secret(before) { problem.with_snippet(None) } else { problem };
+    problem.help(if is_duplicate {
+        "remove one of the two"
+    } else {
+        "put texts in quotes, write each table and key once, and one `key = value` per line"
+    })
+}
+
+/// Whether the text ends in a table, or behind a key, that is named as a secret. What does not
+/// parse has no tree to ask.
+fn is_below_secret(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let header = before.lines().rev().map(str::trim_start).find(|line| line.starts_with('['));
+    let words = |text: &str| {
+        let mut parts = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
+        parts.any(names_a_secret)
+    };
+    words(line) || header.is_some_and(words)
 }
 
 /// The state of reading one text.

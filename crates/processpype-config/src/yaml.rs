@@ -24,16 +24,21 @@
 //! follows would be wrong for a reason that is not in it. [`marks`] does use what came before the
 //! error, to know which keys may be shown.
 
+mod explain;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
 
+use self::explain::{NESTED, syntax, tag};
+use crate::collect::Problems;
 use crate::limits::{INDEX_FROM_KEYS, MAX_ALIASES, MAX_DEPTH, MAX_NODES};
 use crate::map::{Entry, Index, Value};
 use crate::node::{Kind, Node, Style};
-use crate::report::{Problem, Problems};
+use crate::report::Problem;
+use crate::show::names_a_secret;
 use crate::source::{At, Mark, Marks, Source};
 
 /// Reads a text into a tree; `None` if it holds no document or cannot be used.
@@ -165,9 +170,8 @@ impl<'a> Reader<'a> {
         if event.tag().is_some() {
             // The tag is not named: a password may begin with `!`.
             let span = span.tag_span().unwrap_or(span);
-            let help = "remove the tag, or quote a value that begins with `!`";
-            let problem = self.problem(span, "tags are not supported").help(help);
-            self.problems.push(problem);
+            let at = self.at(span);
+            self.problems.push(tag(&at));
         }
         let (before, anchor) = (self.nodes, event.anchor_id().unwrap_or(0));
         let node = match event {
@@ -217,7 +221,11 @@ impl<'a> Reader<'a> {
             let is_merge = matches!(&event, Event::Scalar(t, ScalarStyle::Plain, ..) if t == "<<");
             let key = self.key(event, span, depth)?;
             let (event, value_span) = self.next()?;
+            let before = self.problems.count();
             let node = self.node(event, value_span, depth + 1)?;
+            if self.problems.count() > before && key.as_deref().is_some_and(names_a_secret) {
+                self.problems.hide_from(before);
+            }
             if is_merge {
                 self.merge_key(&node, &self.at(value_span), &mut building);
             } else if let Some(key) = key {
@@ -249,9 +257,7 @@ impl<'a> Reader<'a> {
                 Ok(Some(Cow::Owned(text.to_owned())))
             }
             Kind::Scalar(..) | Kind::Seq(_) | Kind::Map(_) => {
-                let problem = self
-                    .problem(span, "a key must be text")
-                    .help("write a word before the colon, or quote the value that begins here");
+                let problem = explain::key(&self.at(span));
                 self.problems.push(problem);
                 Ok(None)
             }
@@ -315,7 +321,7 @@ impl<'a> Reader<'a> {
         self.nodes = self.nodes.saturating_add(nodes);
         if depth > MAX_DEPTH {
             let message = format!("nested more than {MAX_DEPTH} levels deep");
-            return Err(stop(self.problem(span, message)));
+            return Err(stop(self.problem(span, message).help(NESTED)));
         }
         if self.nodes > MAX_NODES {
             let message = format!("more than {MAX_NODES} values after aliases are expanded");
@@ -398,77 +404,4 @@ fn height_of(node: &Node) -> usize {
         Kind::Seq(items) => 1 + items.iter().map(height_of).max().unwrap_or(0),
         Kind::Map(map) => 1 + map.entries().iter().map(|e| height_of(&e.node)).max().unwrap_or(0),
     }
-}
-
-/// A syntax error in words, with a remedy for the usual ones.
-///
-/// One problem for each file, since nothing after it can be trusted.
-fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
-    let marker = error.marker();
-    let start = marker.byte_offset().unwrap_or(0);
-    // The scanner stops behind a tab; the tab is what is wrong.
-    let behind_tab = source.text()[..start.min(source.text().len())].ends_with('\t');
-    let back = usize::from(behind_tab && marker.col() > 0);
-    let start = start - back;
-    let at = At::new(source, start..start + 1);
-    let (message, help) = explain(error.kind());
-    let problem = at.problem(message, false);
-    if help.is_empty() { problem } else { problem.help(help) }
-}
-
-/// The mistakes that people make, by what they did rather than by what the grammar expected.
-fn explain(kind: &ErrorKind) -> (String, &'static str) {
-    let (message, help) = match kind {
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabAtBlockScalarStart
-        | ErrorKind::TabInPlainScalar => {
-            ("a tab cannot be used for indentation", "indent with spaces")
-        }
-        ErrorKind::UnclosedQuotedScalar => {
-            ("a quote is opened here and never closed", "close the quote, or remove it")
-        }
-        ErrorKind::UnclosedFlowCollection { .. }
-        | ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofFlowSequence
-        | ErrorKind::ExpectedFlowMappingSeparator
-        | ErrorKind::ExpectedFlowSequenceSeparator => (
-            "a `{` or `[` is not closed, or a comma is missing",
-            "close every `{` and `[`, put commas between values, quote a `${…}` inside them",
-        ),
-        ErrorKind::UnknownAnchor => {
-            ("this alias names no anchor", "define the anchor with `&name` above its use")
-        }
-        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => (
-            "a colon cannot stand here",
-            "quote a value that contains `: `, or put the nested key on a line of its own",
-        ),
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
-            ("a key without a value", "write `key: value`, with a space after the colon")
-        }
-        ErrorKind::InvalidIndentation | ErrorKind::ExpectedBlockMappingKey => {
-            ("this line does not fit the indentation above it", "align it with its neighbours")
-        }
-        ErrorKind::UnexpectedCharacter { .. } => {
-            ("this character cannot begin a value", "quote the value")
-        }
-        ErrorKind::RecursionLimitExceeded => ("nested too deeply", ""),
-        other => return (format!("not valid YAML: {}", words(other)), ""),
-    };
-    (message.to_owned(), help)
-}
-
-/// `ExpectedDocumentStart` → `expected document start`.
-fn words(kind: &ErrorKind) -> String {
-    let name = format!("{kind:?}");
-    let name = name.split([' ', '(', '{']).next().unwrap_or_default();
-    let mut words = String::new();
-    for c in name.chars() {
-        if c.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(c.to_lowercase());
-    }
-    words
 }

@@ -44,6 +44,7 @@ mod name;
 mod plan;
 mod restart;
 mod role;
+mod sensitive;
 mod state;
 mod throttle;
 mod vacancy;
@@ -61,10 +62,11 @@ pub use crate::machine::{
 pub use crate::name::{InvalidName, ServiceName};
 pub use crate::plan::{Budget, Plan, Timing};
 pub use crate::restart::{
-    Backoff, InvalidRestart, MAX_RESTARTS, RestartHistory, RestartLimit, RestartOptions,
+    Backoff, InvalidRestart, MAX_RESTARTS, MAX_TIME, RestartHistory, RestartLimit, RestartOptions,
     RestartPolicy, Verdict,
 };
 pub use crate::role::{InvalidRole, Role};
+pub use crate::sensitive::SECRET_WORDS;
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};
 pub use crate::throttle::{InvalidRate, RESTART_BURST_MAX, RestartRate, RestartThrottle};
 pub use crate::vacancy::{NAMES_REMEMBERED, Vacancies};

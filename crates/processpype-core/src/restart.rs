@@ -37,7 +37,7 @@ use crate::exit::Exit;
 pub const MAX_RESTARTS: u32 = 1000;
 
 /// The longest delay or period that a setting may ask for: a year.
-const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// After which ends a service is started again, if nobody stopped it.
 ///

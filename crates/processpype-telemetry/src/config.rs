@@ -133,7 +133,7 @@ pub enum Destination {
 #[serde(default, deny_unknown_fields)]
 pub struct RedactionConfig {
     /// Names of fields whose values are shown as `***`, beside those that are always hidden
-    /// (password, passwd, passphrase, secret, token, authorization, credential, cookie,
+    /// (password, passwd, passphrase, secret, token, authorization, credential, cookie, dsn,
     /// `api_key` and `private_key`). A name also covers fields in which it is a whole part:
     /// `token` hides `access_token` and `auth.token`.
     pub fields: Vec<String>,
@@ -296,6 +296,17 @@ mod tests {
             assert!(property["description"].is_string(), "{name} is not described");
         }
         assert_eq!(schema["additionalProperties"], false);
+    }
+
+    #[test]
+    fn the_schema_names_every_word_that_hides() {
+        let schema = serde_json::to_value(schemars::schema_for!(RedactionConfig)).unwrap();
+        let text = schema["properties"]["fields"]["description"].as_str().unwrap();
+        for word in processpype_core::SECRET_WORDS {
+            // The plural and the spelling without a separator go without saying.
+            let word = if *word == "apikey" { "api_key" } else { word.trim_end_matches('s') };
+            assert!(text.contains(word), "{word} is missing");
+        }
     }
 
     #[test]

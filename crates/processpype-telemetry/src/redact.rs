@@ -37,24 +37,12 @@ const MIN_SECRET_LINE_BYTES: usize = 16;
 /// each as it is, as `{:?}` and as JSON write it. That it may be percent-encoded adds none.
 const MAX_SECRET_FORMS: usize = 3 * (2 + MAX_SECRET_BYTES / (MIN_SECRET_LINE_BYTES + 1));
 
-/// The words that make a field's name sensitive when no configuration says otherwise.
+/// The words that make a field's name sensitive when no configuration says otherwise: those that
+/// the configuration's reports know too.
 ///
 /// A word counts where it is a whole part of the name, in any case: `token` hides `token`,
 /// `access_token`, `auth.token` and `x-token`, but not `tokens`.
-pub const SENSITIVE_FIELDS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "authorization",
-    "credential",
-    "credentials",
-    "cookie",
-    "apikey",
-    "api_key",
-    "private_key",
-];
+pub const SENSITIVE_FIELDS: &[&str] = processpype_core::SECRET_WORDS;
 
 /// The secret values that no line may show; cheap to clone, every clone is the same.
 ///
@@ -391,6 +379,9 @@ mod tests {
             except: vec!["token-count".to_owned()],
         };
         let fields = SensitiveFields::new(&config);
+        for name in processpype_core::SECRET_WORDS {
+            assert!(fields.hides(name), "{name}");
+        }
         for name in ["password", "db_password", "auth.Token", "x-api-key", "secret_name", "pin"] {
             assert!(fields.hides(name), "{name}");
         }

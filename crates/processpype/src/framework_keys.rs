@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use processpype_config::{HumanDuration, Origin, Report, Section};
-use processpype_core::{Backoff, EdgePolicy, InvalidRestart, RestartLimit, RestartOptions};
+use processpype_core::{
+    Backoff, EdgePolicy, InvalidRestart, MAX_TIME, RestartLimit, RestartOptions,
+};
 use processpype_runtime::{Choice, EdgeChoice, EdgeOrigin, Options, Spec};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -164,9 +166,29 @@ fn restart_problem(section: &Section, error: InvalidRestart) -> Report {
         InvalidRestart::Jitter => backoff.get("jitter"),
         InvalidRestart::TooManyRestarts => restart.get("max_restarts"),
         InvalidRestart::WithinIsZero => restart.get("within"),
-        _ => restart,
+        _ => {
+            let times = [backoff.get("initial"), backoff.get("max")];
+            let mut times =
+                times.into_iter().chain(["within", "reset_after"].map(|key| restart.get(key)));
+            times.find(is_too_long).unwrap_or(restart)
+        }
     };
-    place.problem(error.to_string()).into()
+    let help = match error {
+        InvalidRestart::InitialIsZero => "write some time, such as 500ms",
+        InvalidRestart::MaxBelowInitial => {
+            "make `max` as long as `initial`, or longer; what is not written here comes from \
+             `defaults`, else it is 500ms and 30s"
+        }
+        InvalidRestart::WithinIsZero => "write some time, such as 60s",
+        InvalidRestart::TooLong => "write `365d` or less",
+        _ => "write a value within these limits",
+    };
+    place.problem(error.to_string()).help(help).into()
+}
+
+/// Whether a key says more than the core takes.
+fn is_too_long(key: &Section) -> bool {
+    key.exists() && key.read::<HumanDuration>().is_ok_and(|time| time.get() > MAX_TIME)
 }
 
 /// Returns where the keys of a map were written.

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! 1. Nothing is made, opened or bound by asking.
+//! 1. Nothing is bound, and nothing left behind, by asking.
 //! 2. What is refused here would be refused at the start. What changes by itself is left to that:
 //!    where a host name leads, and whether an address is taken.
 //!

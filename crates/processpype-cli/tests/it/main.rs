@@ -181,10 +181,14 @@ fn what_is_no_exposition_is_70_and_nothing_that_fits_is_1() {
         (&["metrics", "--raw"], 0),
         (&["metrics", "--service", "nobody"], 1),
         (&["metrics", "down"], 1),
+        (&["metrics", "down", "--json"], 1),
     ] {
         let (url, _) = serve(vec![answer("200 OK", "text/plain", "up{service=\"db\"} 1\n")]);
         let ran = run(&[arguments, &["-u", &url]].concat());
-        assert_eq!((ran.code, ran.out.is_empty()), (Some(code), code == 1), "{ran:?}");
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        let is_json = arguments.contains(&"--json");
+        let nothing = if is_json { "{\"metrics\":[]}\n" } else { "" };
+        assert_eq!(ran.out == nothing, code == 1, "{ran:?}");
     }
 }
 

@@ -16,11 +16,12 @@ use serde::de::DeserializeOwned;
 use super::Section;
 use super::place::Place;
 use super::shared::rules_of;
+use crate::collect::Problems;
 use crate::json;
 use crate::limits::MAX_BODY_BYTES;
 use crate::node::Node;
 use crate::origin::Origin;
-use crate::report::{Problem, Problems, Report};
+use crate::report::{Problem, Report};
 use crate::source::Source;
 
 /// Reads the body of an HTTP request: the same checks and limits as for a file, without `${…}`.

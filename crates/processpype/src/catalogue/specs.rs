@@ -24,6 +24,9 @@ use crate::problems::Problems;
 use crate::settings::{DefaultsSection, FRAMEWORK_KEYS, ServiceKeys};
 use crate::short;
 
+/// How many kinds a problem names.
+const KINDS_NAMED: usize = 12;
+
 /// What code says about one service, or about the instances of one kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
@@ -291,7 +294,12 @@ impl<'a> Specs<'a> {
             let known = self.taken.iter().map(String::as_str);
             let problem = section.problem(format!("there is no service `{key}`"));
             let problem = problem.hint_nearest(key, known.clone()).valid(known);
-            let help = "a section of a service that is not registered in code needs `kind: …`";
+            let mut help =
+                "a section of a service that is not registered in code needs `kind: …`".to_owned();
+            if !kinds.is_empty() {
+                let known: Vec<&str> = names().take(KINDS_NAMED).collect();
+                help += &format!("; there is {}", known.join(", "));
+            }
             self.problems.add(problem.help(help).into());
             return None;
         }

@@ -1,0 +1,87 @@
+//! Problems while they are looked for.
+//!
+//! # Invariants
+//!
+//! 1. However many there are, [`MAX_PROBLEMS`] are kept; the others are counted, and cost nothing
+//!    else.
+//! 2. What is kept is sorted once, when the looking ends.
+//!
+//! # How it fits
+//!
+//! Parsers, layers and the walk of `check` each have one, and go on after the first problem for as
+//! long as what follows means something. What comes out is a [`Report`], which is never empty.
+//!
+//! A parser does not know yet which keys are secret, but it knows each key when it is done with the
+//! value below. So what it found there is hidden afterwards, from a count that it noted before
+//! ([`Problems::hide_from`]): a text without problems pays one comparison for each map entry.
+
+use crate::limits::MAX_PROBLEMS;
+use crate::origin::Origin;
+use crate::report::{Problem, Report};
+
+/// Collects problems while something goes on after the first.
+///
+/// It keeps a bounded number and counts the rest: a file of a million mistakes costs no more memory
+/// than one of a hundred.
+#[derive(Default)]
+pub(crate) struct Problems {
+    kept: Vec<Problem>,
+    more: usize,
+}
+
+// === impl Problems ===
+
+impl Problems {
+    pub(crate) fn push(&mut self, problem: Problem) {
+        self.push_with(|| problem);
+    }
+
+    /// Makes the problem only if it is kept: one that is only counted must cost nothing, or a body
+    /// of nothing but mistakes would keep a core busy.
+    pub(crate) fn push_with(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.kept.len() < MAX_PROBLEMS {
+            self.kept.push(problem());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Keeps a problem that may have been kept already.
+    pub(crate) fn push_once(&mut self, problem: &Problem) {
+        if !self.kept.iter().any(|kept| kept.is_same(problem)) {
+            self.push_with(|| problem.clone());
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// What was found since there were `count` stands below a secret: no line of it is shown, and
+    /// no key.
+    pub(crate) fn hide_from(&mut self, count: usize) {
+        self.kept.iter_mut().skip(count).for_each(Problem::hide);
+    }
+
+    /// `Ok` if nothing was found, otherwise everything that was.
+    pub(crate) fn finish(self) -> Result<(), Report> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        let mut problems = self.kept;
+        problems.sort_by_cached_key(|p| (file_of(p), p.position()));
+        Err(Report::of(problems, self.more))
+    }
+}
+
+/// Problems of one file stand together; those of other layers come after them.
+fn file_of(problem: &Problem) -> (u8, String) {
+    match problem.origin() {
+        Some(Origin::File { path, .. } | Origin::WholeFile { path }) => {
+            (0, path.display().to_string())
+        }
+        Some(origin) => (1, origin.to_string()),
+        None => (2, String::new()),
+    }
+}

@@ -1,0 +1,104 @@
+//! Whatever stands in any layer: no panic, and every problem says where it is.
+
+use processpype_config::{Format, Loader, Origin, Report};
+use proptest::prelude::*;
+
+use crate::types::Misc;
+
+/// A layer with any text in it.
+#[derive(Clone, Debug)]
+enum Any {
+    File(u8, String),
+    Variable(String, String),
+    Flag(String),
+}
+
+/// Texts that look like configuration more often than chance would have it, and any others.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("services".to_owned()),
+        Just("misc".to_owned()),
+        Just("${".to_owned()),
+        Just("secret://a:b}".to_owned()),
+        Just("{".to_owned()),
+        Just("[".to_owned()),
+        Just(": ".to_owned()),
+        Just("\n  ".to_owned()),
+        Just("\"".to_owned()),
+        Just("=".to_owned()),
+        Just("&a ".to_owned()),
+        Just("*a".to_owned()),
+        Just("<<".to_owned()),
+        Just(".".to_owned()),
+        "\\PC{0,6}",
+        "[0-9.eE+-]{0,6}",
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+fn layer() -> impl Strategy<Value = Any> {
+    let name = "(PROCESSPYPE_)?(SERVICES|SERVER|X)?(__[A-Za-z\\PC]{0,5}){0,3}";
+    prop_oneof![
+        (0_u8..3, text()).prop_map(|(format, text)| Any::File(format, text)),
+        (name, text()).prop_map(|(name, text)| Any::Variable(name, text)),
+        text().prop_map(Any::Flag),
+        ("(services|server)(\\.[a-z]{1,5}){0,3}", text())
+            .prop_map(|(path, text)| Any::Flag(format!("{path}={text}"))),
+    ]
+}
+
+fn loader(layers: &[Any]) -> Loader {
+    let mut loader = Loader::new().sections(&["server", "services"]);
+    let mut variables = Vec::new();
+    for layer in layers {
+        loader = match layer {
+            Any::File(0, text) => loader.text("a.yaml", Format::Yaml, text.as_str()),
+            Any::File(1, text) => loader.text("a.toml", Format::Toml, text.as_str()),
+            Any::File(_, text) => loader.text("a.json", Format::Json, text.as_str()),
+            Any::Variable(name, value) => {
+                variables.push((name.clone(), value.clone()));
+                loader
+            }
+            Any::Flag(flag) => loader.set(flag),
+        };
+    }
+    loader.environment(variables)
+}
+
+/// Checks that every problem has a place, or is about a key that no layer wrote.
+fn located(report: &Report) -> Result<(), TestCaseError> {
+    for problem in report.problems() {
+        let is_missing = problem.message().starts_with("missing key");
+        prop_assert!(problem.origin().is_some() || is_missing, "{}", problem);
+        if let Some(Origin::File { line, column, .. }) = problem.origin() {
+            prop_assert!(*line > 0 && *column > 0, "{}", problem);
+        }
+        let text = problem.to_string();
+        let is_harmless = |c: char| !c.is_control() || c == '\n';
+        prop_assert!(text.chars().all(is_harmless), "{:?}", text);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text_in_any_layer_is_read_or_told_with_its_place(
+        layers in prop::collection::vec(layer(), 1..5),
+    ) {
+        match loader(&layers).load() {
+            Err(report) => located(&report)?,
+            Ok(document) => {
+                for read in [
+                    document.section(&["services", "misc"]).read::<Misc>().map(drop),
+                    document.root().known_keys(&["server", "services"]),
+                ] {
+                    if let Err(report) = read {
+                        located(&report)?;
+                    }
+                }
+            }
+        }
+    }
+}
