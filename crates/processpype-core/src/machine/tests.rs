@@ -363,6 +363,7 @@ fn a_restart_edge_restarts_with_the_provider_and_a_hold_edge_does_not() {
         scene.check(Starting, state);
     }
     let mut scene = Scene::restarted(EdgePolicy::Restart);
+    assert_eq!(scene.machine.following(A, false), [B]);
     scene.command(1, A, Verb::Restart { with_dependents: false });
     scene.report(A, Report::Gone(Exit::Stopped));
     scene.report(B, Report::Gone(Exit::Stopped));
@@ -569,7 +570,8 @@ fn a_stopped_member_leaves_its_group_alone_and_is_left_alone() {
 #[test]
 fn a_restart_with_dependents_goes_in_order() {
     let mut scene = Scene::running();
-    assert_eq!(scene.machine.following(A), [B]);
+    assert_eq!(scene.machine.following(A, true), [B]);
+    assert_eq!(scene.machine.following(A, false), [], "it holds");
     scene.command(1, A, Verb::Restart { with_dependents: true });
     scene.check(Running, Stopping);
     scene.report(B, Report::Gone(Exit::Stopped));

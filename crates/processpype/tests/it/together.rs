@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use processpype::testing::{self, Act, Probe, Script, TestApp};
 use processpype::{
-    Application, RestartLimit, RestartOptions, RestartPolicy, ServiceState, Strategy,
+    Application, EdgePolicy, RestartLimit, RestartOptions, RestartPolicy, ServiceState, Strategy,
 };
 
 use crate::harness::{Plain, last_error, secs, tales, texts, well_behaved};
@@ -139,6 +139,20 @@ async fn a_restart_with_dependents_stops_from_the_top_and_starts_from_the_bottom
     };
     assert_eq!(names("stopping"), ["top", "mid", "low"]);
     assert_eq!(names("running"), ["low", "mid", "top"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_tells_who_follows_by_its_own_edge() {
+    let app = Application::new().service(|| Plain).named("low");
+    let app = app.service(|| Plain).named("mid").depends_on("low");
+    let app = app.edge("low", EdgePolicy::Restart);
+    let app = testing::start(app.service(|| Plain).named("top").depends_on("mid"))
+        .await
+        .expect("it starts");
+    let told = app.post("/services/mid/restart?dry_run=true").await;
+    assert_eq!(told.json()["affected"], serde_json::json!([]), "`top` holds");
+    let answer = app.post("/services/low/restart").await;
+    assert_eq!(answer.json()["affected"], serde_json::json!(["mid"]));
 }
 
 /// Three need `low`: `bad` does badly in the generation that `script` is for, `top` needs it too.
