@@ -7,8 +7,8 @@
 //!    for as long as it is so.
 //! 2. A handshake sees one whole set of files, never the certificate of one with the key of
 //!    another.
-//! 3. Files that are settled are looked at again when they change, or when the time of a certificate
-//!    comes that was not valid yet.
+//! 3. Files that are settled are looked at again when they change, or when the time comes of a
+//!    certificate that was not valid yet.
 //! 4. Whoever does not begin with TLS is told so in plain text, and gets nothing else.
 
 use std::io;
