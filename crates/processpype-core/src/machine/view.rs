@@ -155,12 +155,9 @@ impl Machine {
     }
 
     /// Returns what a cascading stop would stop first: all that cannot do without the service,
-    /// directly or not, and live or are to.
+    /// directly or not, and live or would come by themselves.
     pub fn cascade(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
-        let touched = |&dependent: &ServiceId| {
-            let record = self.record(dependent);
-            record.life == Life::Live || record.wanted.is_some() || record.recovery.is_some()
-        };
+        let touched = |&dependent: &ServiceId| self.record(dependent).lives_or_comes();
         self.graph.all_requiring(id).into_iter().filter(touched)
     }
 

@@ -94,6 +94,20 @@ async fn a_member_without_a_restart_of_its_own_takes_none_from_the_group() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_that_repeats_its_work_takes_none_from_the_group() {
+    let works = Probe::new(vec![Script { run: Act::Succeed(secs(20)), ..good() }]);
+    let always = RestartOptions { policy: RestartPolicy::Always, ..RestartOptions::default() };
+    let app = Application::new().service(works.service()).named("a").oneshot();
+    let app = app.restart_options(always).service(|| Plain).named("b");
+    let app = app.group("pair", Strategy::OneForAll, &["a", "b"]);
+    let app = app.group_limit(RestartLimit::new(1, secs(3600)).expect("a good limit"));
+    let app = after(app, secs(100)).await;
+    let generations =
+        ["a", "b"].map(|name| app.manager().status(name).expect("it is there").generation.0);
+    assert!(generations[0] >= 4 && generations[1] == 1, "{generations:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_members_share_a_limit() {
     let flaky = || Probe::new(vec![Script { run: Act::Fail(secs(1)), ..good() }]);
     let app = Application::new().service(flaky().service()).named("a");
