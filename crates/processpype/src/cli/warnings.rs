@@ -298,7 +298,7 @@ mod tests {
         };
         let warning = told("/no/such/directory/events").expect("there is no room");
         assert!(warning.message.contains("no directory /no/such/directory"), "{warning}");
-        assert_eq!(warning.origin.as_deref(), Some("app.yaml:1:33"));
+        assert_eq!(warning.origin.as_deref(), Some("app.yaml:1:32"));
         assert_eq!(told(&std::env::temp_dir().join("events").display().to_string()), None);
     }
 
