@@ -150,6 +150,9 @@ impl Session<'_> {
         let variable = variables.token.map(|text| (Secret::new(text), TOKEN_VARIABLE.to_owned()));
         let written = token.map(|token| (token, from.clone()));
         let token = if context.is_some() { written.or(variable) } else { variable.or(written) };
+        if let Some((token, from)) = &token {
+            check_token(token.expose(), from)?;
+        }
         let token = token.map_or(Token::Found, |(token, from)| Token::named(token, from));
         let [nearer, farther] = if context.is_some() {
             [written_tls, variables.tls]
@@ -183,6 +186,17 @@ impl Session<'_> {
 
 fn at(target: Target, from: &str) -> Chosen {
     Chosen { target, token: None, tls: TlsFiles::default(), from: from.to_owned() }
+}
+
+/// Refuses a token that no request can carry; it is not shown.
+fn check_token(token: &str, from: &str) -> Result<(), NoDestination> {
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(NoDestination::configuration(format!(
+        "the token from {from} has characters that no token has\n  = help: a token is one word of \
+         letters, digits and signs: is there a line feed, a space or a quote too many?"
+    )))
 }
 
 fn invalid(error: InvalidTarget) -> NoDestination {

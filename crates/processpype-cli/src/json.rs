@@ -11,8 +11,8 @@
 
 use serde::de::value::StringDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess,
-    SeqAccess, Unexpected, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, IntoDeserializer,
+    MapAccess, SeqAccess, Unexpected, Visitor,
 };
 use serde_json::{Error, Map, Result, Value};
 
@@ -57,6 +57,29 @@ impl Reader {
     fn entries(&self, map: Map<String, Value>) -> Entries {
         Entries { left: map.into_iter(), value: None, text: self.text }
     }
+
+    // What follows is the same for all types, so that no type brings a copy of it.
+
+    fn into_items(mut self, expected: &dyn Expected) -> Result<Items> {
+        match self.value.take() {
+            Value::Array(it) => Ok(self.items(it)),
+            other => Err(Error::invalid_type(kind(&other), expected)),
+        }
+    }
+
+    fn into_entries(mut self, expected: &dyn Expected) -> Result<Entries> {
+        match self.value.take() {
+            Value::Object(it) => Ok(self.entries(it)),
+            other => Err(Error::invalid_type(kind(&other), expected)),
+        }
+    }
+
+    fn into_text(mut self, expected: &dyn Expected) -> Result<String> {
+        match self.value.take() {
+            Value::String(it) => Ok((self.text)(it)),
+            other => Err(Error::invalid_type(kind(&other), expected)),
+        }
+    }
 }
 
 impl<'de> Deserializer<'de> for Reader {
@@ -85,18 +108,14 @@ impl<'de> Deserializer<'de> for Reader {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        match self.value.take() {
-            Value::Array(it) => visitor.visit_seq(self.items(it)),
-            other => Err(Error::invalid_type(kind(&other), &visitor)),
-        }
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let items = self.into_items(&visitor)?;
+        visitor.visit_seq(items)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        match self.value.take() {
-            Value::Object(it) => visitor.visit_map(self.entries(it)),
-            other => Err(Error::invalid_type(kind(&other), &visitor)),
-        }
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let entries = self.into_entries(&visitor)?;
+        visitor.visit_map(entries)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -108,11 +127,9 @@ impl<'de> Deserializer<'de> for Reader {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_string<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value> {
-        match self.value.take() {
-            Value::String(it) => visitor.visit_string((self.text)(it)),
-            other => Err(Error::invalid_type(kind(&other), &visitor)),
-        }
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let text = self.into_text(&visitor)?;
+        visitor.visit_string(text)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -124,18 +141,13 @@ impl<'de> Deserializer<'de> for Reader {
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
-        mut self,
+        self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self.value.take() {
-            Value::String(it) => {
-                let word: StringDeserializer<Error> = (self.text)(it).into_deserializer();
-                visitor.visit_enum(word)
-            }
-            other => Err(Error::invalid_type(kind(&other), &visitor)),
-        }
+        let word: StringDeserializer<Error> = self.into_text(&visitor)?.into_deserializer();
+        visitor.visit_enum(word)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -162,30 +174,50 @@ fn kind(value: &Value) -> Unexpected<'_> {
 
 // === impl Items ===
 
+impl Items {
+    fn next(&mut self) -> Option<Reader> {
+        self.left.next().map(|value| Reader { value, text: self.text })
+    }
+}
+
 impl<'de> SeqAccess<'de> for Items {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        let Some(value) = self.left.next() else { return Ok(None) };
-        seed.deserialize(Reader { value, text: self.text }).map(Some)
+        match self.next() {
+            Some(item) => seed.deserialize(item).map(Some),
+            None => Ok(None),
+        }
     }
 }
 
 // === impl Entries ===
 
+impl Entries {
+    fn next_key(&mut self) -> Option<Reader> {
+        let (key, value) = self.left.next()?;
+        self.value = Some(value);
+        Some(Reader { value: Value::String(key), text: self.text })
+    }
+
+    fn value(&mut self) -> Reader {
+        // Serde asks for a value after its key alone.
+        Reader { value: self.value.take().unwrap_or_default(), text: self.text }
+    }
+}
+
 impl<'de> MapAccess<'de> for Entries {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        let Some((key, value)) = self.left.next() else { return Ok(None) };
-        self.value = Some(value);
-        seed.deserialize(Reader { value: Value::String(key), text: self.text }).map(Some)
+        match self.next_key() {
+            Some(key) => seed.deserialize(key).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
-        // Serde asks for a value after its key alone.
-        let value = self.value.take().unwrap_or_default();
-        seed.deserialize(Reader { value, text: self.text })
+        seed.deserialize(self.value())
     }
 }
 

@@ -35,15 +35,14 @@ pub(crate) async fn metrics(
     if kept.is_empty() {
         remark("error: no metric fits");
         remark("  = help: `services` lists the names of services, `metrics` those of metrics");
-        return Ok(ClientExit::Refused);
     }
     if asking.json {
         let json = serde_json::to_string(&Answer { metrics: &kept });
         say_raw(&json.map_err(|error| answer.unreadable(error.to_string()))?);
-    } else {
+    } else if !kept.is_empty() {
         say(&view::metrics(&kept, Paper { width: width(), now: answer.now }));
     }
-    Ok(ClientExit::Done)
+    Ok(if kept.is_empty() { ClientExit::Refused } else { ClientExit::Done })
 }
 
 /// Returns the samples that were asked for; what has none is left out.

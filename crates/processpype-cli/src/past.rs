@@ -158,7 +158,8 @@ fn judge(run: &LastRun, found: &Found, is_alive: bool, file: &str) -> Vec<Findin
     let look = format!("`events --file {file}` shows what happened before");
     if is_alive {
         let message = "a process writes to the file: the application runs, and may not answer";
-        let remedy = "ask it without `--file`; `kill -USR1 PID` makes it tell all it knows";
+        let remedy =
+            "`kill -USR1 PID` makes it tell all it knows; without `--file` it is asked itself";
         findings.push(Finding::new(Level::Warning, "alive", message, remedy));
     } else if run.last.is_none() {
         let message = "no run has left an event in the file";

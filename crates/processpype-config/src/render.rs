@@ -17,11 +17,17 @@
 //!   = help: …
 //! ```
 //!
+//! The mark stands below its characters however wide they are: places are counted in characters,
+//! and marks in columns.
+//!
 //! The remarks come in a fixed order: why (notes), which word (nearest, valid), what to do (help).
 //! The gutter is as wide as the line's number. A problem without a source line says its label as a
 //! note.
 
 use std::fmt::Write as _;
+use std::str::Chars;
+
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::limits::MAX_PRINTED;
 use crate::origin::Origin;
@@ -104,14 +110,22 @@ fn write_snippet(
         return Ok(2);
     };
     let number = line.to_string();
-    let (width, before) = (number.len(), snippet.before);
-    let mark = "^".repeat(snippet.marked.max(1));
+    let width = number.len();
+    let mut text = snippet.text.chars();
+    let before = columns(&mut text, snippet.before);
+    let mark = "^".repeat(columns(&mut text, snippet.marked).max(1));
     let label = problem.label_text();
     let gap = if label.is_empty() { "" } else { " " };
     writeln!(out, "{:width$} {frame}|{reset}", "")?;
     writeln!(out, "{frame}{number} |{reset} {}", snippet.text)?;
     writeln!(out, "{:width$} {frame}|{reset} {:before$}{error}{mark}{gap}{label}{reset}", "", "")?;
     Ok(width)
+}
+
+/// How many columns of a terminal the next `count` characters take; one each past the end.
+fn columns(text: &mut Chars<'_>, count: usize) -> usize {
+    let width = |c: Option<char>| c.map_or(1, |c| c.width().unwrap_or_default());
+    (0..count).map(|_| width(text.next())).sum()
 }
 
 /// The lines below the snippet: word and text.
@@ -148,5 +162,33 @@ fn valid(problem: &Problem) -> Option<String> {
         (true, _) => None,
         (false, 0) => Some(list),
         (false, more) => Some(format!("{list} and {more} more")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_width::UnicodeWidthStr as _;
+
+    use crate::{Format, Loader};
+
+    /// Checks that the mark stands below `mark`, and is as wide.
+    #[track_caller]
+    fn check(text: &str, mark: &str) {
+        let report = Loader::new().text("app.yaml", Format::Yaml, text).load().expect_err("twice");
+        let shown = report.to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        let at = lines.iter().position(|line| line.contains('^')).expect("a mark");
+        let (before, _) = lines[at - 1].rsplit_once(mark).expect("the line");
+        let (space, _) = lines[at].split_once('^').expect("a mark");
+        assert_eq!(space.width(), before.width(), "{shown}");
+        assert_eq!(lines[at].matches('^').count(), mark.width(), "{shown}");
+    }
+
+    #[test]
+    fn the_mark_stands_below_what_is_wide() {
+        check("{a: 1, bc: 2, bc: 3}", "bc");
+        check("{名前: 1, bc: 2, bc: 3}", "bc");
+        check("{a: 1, 名前: 2, 名前: 3}", "名前");
+        check("{e\u{301}: 1, bc: 2, bc: 3}", "bc");
     }
 }

@@ -299,6 +299,24 @@ impl Section {
         resolver: Option<Resolver<'_>>,
         sink: &mut Vec<String>,
     ) -> Result<T, Report> {
+        let mut read = None;
+        self.walk(rules, resolver, sink, &mut |typed| {
+            read = Some(T::deserialize(typed)?);
+            Ok(())
+        })?;
+        Ok(read.expect("what was read without an error is there"))
+    }
+
+    /// Checks the section, and lets it be read if nothing is wrong with it.
+    ///
+    /// The same code for all types; only `read` knows which one it is.
+    fn walk(
+        &self,
+        rules: &Rules,
+        resolver: Option<Resolver<'_>>,
+        sink: &mut Vec<String>,
+        read: &mut dyn FnMut(De<'_, '_>) -> Result<(), crate::typed::Error>,
+    ) -> Result<(), Report> {
         let absent;
         let (written, key_at) = self.written();
         let node = match written {
@@ -313,8 +331,7 @@ impl Section {
         let typed = walk.visit(slot, &[rules.root()], false);
         let secrets = std::mem::take(&mut walk.secrets);
         let result = walk.problems.finish().and_then(|()| {
-            T::deserialize(De(&typed))
-                .map_err(|e| self.refused(&typed, &typed.located(e), &secrets))
+            read(De(&typed)).map_err(|e| self.refused(&typed, &typed.located(e), &secrets))
         });
         sink.extend(secrets);
         result

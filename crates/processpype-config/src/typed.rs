@@ -29,17 +29,19 @@
 //! The text of such an error is made by the user's code and may quote any value. Every scalar that
 //! a report may not show is taken out of the text before it becomes a problem ([`Typed::hidden`]).
 
+mod access;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess};
-use serde::de::{Unexpected, Visitor};
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 
-use crate::key::Key;
 use crate::node::Node;
 use crate::source::Spot;
 use crate::types::Scalar;
+
+use self::access::{Entries, Items};
 
 /// Bytes from which on a value is worth hiding; shorter ones would tear every message apart.
 const MIN_HIDDEN: usize = 3;
@@ -255,8 +257,8 @@ impl De<'_, '_> {
                 Scalar::Float(number) => visitor.visit_f64(*number),
                 Scalar::Text(text) => visitor.visit_str(text),
             },
-            Value::Seq(items) => visitor.visit_seq(Items { items, next: 0 }),
-            Value::Map(entries) => visitor.visit_map(Entries { entries, next: 0 }),
+            Value::Seq(items) => visitor.visit_seq(Items::of(items)),
+            Value::Map(entries) => visitor.visit_map(Entries::of(entries)),
         }
     }
 
@@ -290,6 +292,14 @@ impl De<'_, '_> {
         de::Error::invalid_type(unexpected, expected)
     }
 
+    /// Gives an error its place, unless it has one.
+    fn placed<T>(self, read: Result<T, Error>) -> Result<T, Error> {
+        match read {
+            Ok(read) => Ok(read),
+            Err(error) => Err(self.0.locate(error)),
+        }
+    }
+
     /// Null, in whatever way it was written.
     fn is_nothing(self) -> bool {
         matches!(&self.0.value, Value::Scalar(_, Scalar::Null))
@@ -310,7 +320,7 @@ fn whole<'de, V: Visitor<'de>>(number: i128, visitor: V) -> Result<V::Value, Err
 macro_rules! forward {
     ($($method:ident => $to:ident),* $(,)?) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.$to(visitor).map_err(|error| self.0.locate(error))
+            self.placed(self.$to(visitor))
         }
     )*};
 }
@@ -331,8 +341,7 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_nothing() { visitor.visit_none() } else { visitor.visit_some(self) }
-            .map_err(|error| self.0.locate(error))
+        self.placed(if self.is_nothing() { visitor.visit_none() } else { visitor.visit_some(self) })
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -352,7 +361,7 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
         _: &'static str,
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self).map_err(|error| self.0.locate(error))
+        self.placed(visitor.visit_newtype_struct(self))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
@@ -376,11 +385,10 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match &self.0.value {
-            Value::Map(entries) => visitor.visit_map(Entries { entries, next: 0 }),
+        self.placed(match &self.0.value {
+            Value::Map(entries) => visitor.visit_map(Entries::of(entries)),
             Value::Scalar(..) | Value::Seq(_) => Err(self.refused(&visitor)),
-        }
-        .map_err(|error| self.0.locate(error))
+        })
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -389,17 +397,16 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match &self.0.value {
+        self.placed(match &self.0.value {
             Value::Scalar(text, _) => {
                 let name: StrDeserializer<'_, Error> = StrDeserializer::new(text);
                 visitor.visit_enum(name)
             }
             Value::Map(entries) if entries.len() == 1 => {
-                visitor.visit_enum(MapAccessDeserializer::new(Entries { entries, next: 0 }))
+                visitor.visit_enum(MapAccessDeserializer::new(Entries::of(entries)))
             }
             Value::Map(_) | Value::Seq(_) => Err(self.refused(&visitor)),
-        }
-        .map_err(|error| self.0.locate(error))
+        })
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -408,63 +415,5 @@ impl<'de> Deserializer<'de> for De<'_, '_> {
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_unit()
-    }
-}
-
-/// The items of a list.
-///
-/// Gives each error that passes the index that it came from.
-struct Items<'t, 'a> {
-    items: &'t [Typed<'a>],
-    next: usize,
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, '_> {
-    type Error = Error;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Error> {
-        let Some(item) = self.items.get(self.next) else { return Ok(None) };
-        let at = self.next;
-        self.next += 1;
-        seed.deserialize(De(item)).map(Some).map_err(|e| item.locate(e).below(at.to_string()))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len() - self.next)
-    }
-}
-
-/// The entries of a map; also the one variant of an enum.
-///
-/// Gives each error that passes the key that it came from.
-struct Entries<'t, 'a> {
-    entries: &'t [(Cow<'a, str>, Typed<'a>)],
-    next: usize,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, '_> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Error> {
-        let Some((key, _)) = self.entries.get(self.next) else { return Ok(None) };
-        seed.deserialize(Key(key)).map(Some)
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        let Some((key, value)) = self.entries.get(self.next) else {
-            return Err(de::Error::custom("a value was asked for before its key"));
-        };
-        self.next += 1;
-        seed.deserialize(De(value)).map_err(|e| value.locate(e).below(key.as_ref()))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.entries.len() - self.next)
     }
 }

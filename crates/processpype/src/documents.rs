@@ -25,9 +25,9 @@ mod tests {
         Verdict,
     };
     use processpype_runtime::{
-        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, EVENTS_KEPT, HISTORY_KEPT,
-        IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING, STARTS_AT_ONCE,
-        TEXT_MAX, TIMEOUT_MAX, WAITERS_MAX,
+        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, DRAIN_DELAY, EVENTS_KEPT, HISTORY_KEPT,
+        IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING, Options,
+        STARTS_AT_ONCE, TEXT_MAX, TIMEOUT_MAX, WAITERS_MAX,
     };
 
     use processpype_telemetry::{
@@ -37,16 +37,54 @@ mod tests {
 
     use crate::access::{LISTENERS_MAX, TOKENS_MAX};
     use crate::exit::Exit;
+    use crate::process::EXIT_SLACK;
+    use crate::running::SERVER_GRACE;
+    use crate::settings::ServerSection;
     use crate::tls::CERTIFICATES_MAX;
 
+    /// Returns the text of a file, by its place in the repository.
     #[track_caller]
-    fn check(document: &str, lines: impl IntoIterator<Item = String>) {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned() + "/" + document;
-        let text = std::fs::read_to_string(&path).expect("the document is there");
-        for line in lines {
-            let begins = |found: &str| found.starts_with(&line);
-            assert!(text.lines().any(begins), "{document} has no line that begins with {line:?}");
+    fn text(file: &str) -> String {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned() + "/" + file;
+        std::fs::read_to_string(&path).expect(file)
+    }
+
+    /// Checks that the table with this head has these rows, each told by how it begins, and no
+    /// others.
+    #[track_caller]
+    fn check(document: &str, head: &str, rows: impl IntoIterator<Item = String>) {
+        let text = text(document);
+        let table = text.lines().skip_while(|line| !line.starts_with(head)).skip(2);
+        let table: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
+        let rows: Vec<String> = rows.into_iter().collect();
+        for row in &rows {
+            let found = table.iter().filter(|line| line.starts_with(row)).count();
+            assert_eq!(found, 1, "rows below {head:?} in {document} that begin with {row:?}");
         }
+        for line in table {
+            let is_known = rows.iter().any(|row| line.starts_with(row));
+            assert!(is_known, "{document} has a row that nothing in code stands for: {line}");
+        }
+    }
+
+    /// Checks that a document says this, however its lines are broken.
+    #[track_caller]
+    fn says(document: &str, sentence: &str) {
+        let text = text(document).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(sentence), "{document} does not say {sentence:?}");
+    }
+
+    /// Returns the first number in what a source says a constant is: for those that nobody else
+    /// may see.
+    #[track_caller]
+    fn constant(source: &str, name: &str) -> u64 {
+        let text = text(source);
+        let is_it = |line: &&str| line.contains(&format!("const {name}: "));
+        let line = text.lines().find(is_it).unwrap_or_else(|| panic!("no {name} in {source}"));
+        let value = line.split_once('=').expect("it has a value").1;
+        let digits = value.trim_start_matches(|it: char| !it.is_ascii_digit());
+        let end = digits.find(|it: char| !it.is_ascii_digit()).unwrap_or(digits.len());
+        digits[..end].parse().expect("a number")
     }
 
     #[test]
@@ -57,8 +95,7 @@ mod tests {
             let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
             format!("| `{name}` | {kind} | {labels} | {help} |")
         };
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
-        let text = std::fs::read_to_string(path).expect("the document is there");
+        let text = text("docs/metrics.md");
         let listed: Vec<&str> =
             text.lines().filter(|line| line.starts_with("| `process")).collect();
         let told: Vec<String> = Metric::ALL.iter().map(row).collect();
@@ -69,6 +106,7 @@ mod tests {
     fn operations_list_every_problem_and_endpoint() {
         check(
             "docs/operations.md",
+            "| Code | Status |",
             Code::ALL.into_iter().map(|code| {
                 let (word, status) = (code.as_str(), code.status());
                 format!("| <a id=\"problem-{word}\"></a>`{word}` | {status} |")
@@ -76,6 +114,7 @@ mod tests {
         );
         check(
             "docs/operations.md",
+            "| Endpoint | For |",
             ENDPOINTS.iter().map(|endpoint| {
                 let method = match endpoint.method {
                     Method::Get => "GET",
@@ -91,21 +130,12 @@ mod tests {
 
     #[test]
     fn semantics_list_every_exit_code_and_kind_of_failure() {
-        let exits = [
-            Exit::Clean,
-            Exit::Usage,
-            Exit::AddressInUse,
-            Exit::Bug,
-            Exit::Configuration,
-            Exit::FailedAtStart,
-            Exit::FailedLater,
-            Exit::Stragglers,
-            Exit::SecondSignal,
-        ];
-        check("docs/semantics.md", exits.map(|exit| format!("| {} |", exit.code())));
+        let exits = Exit::ALL.map(|exit| format!("| {} |", exit.code()));
+        check("docs/semantics.md", "| Code | Cause |", exits);
         // Kept for reconfiguration: today a section that does not fit stops the process at start.
         let kinds = ErrorKind::ALL.into_iter().filter(|kind| *kind != ErrorKind::Configuration);
-        check("docs/semantics.md", kinds.map(|kind| format!("| `{kind}` |")));
+        let kinds = kinds.map(|kind| format!("| `{kind}` |"));
+        check("docs/semantics.md", "| `error.kind` | What happened |", kinds);
     }
 
     fn told(rate: Rate) -> String {
@@ -113,96 +143,142 @@ mod tests {
     }
 
     #[test]
-    fn semantics_tell_the_bounds_as_they_are_in_code() {
-        check(
-            "docs/semantics.md",
-            [
-                format!("| `closing_timeout` − {} ms while", ABORT_RESERVE.as_millis()),
-                format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
-                format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
-                format!("| operations kept after their end | {OPERATIONS_KEPT} |"),
-                format!(
-                    "| a request is known by its key for | {} h |",
-                    IDEMPOTENCY_WINDOW.as_secs() / 3600
-                ),
-                format!("| repetitions that wait for one operation | {WAITERS_MAX} |"),
-                format!("| generations in `starting` at a time | {STARTS_AT_ONCE} |"),
-                format!(
-                    "| `start_timeout` and `stop_timeout` | {} days |",
-                    TIMEOUT_MAX.as_secs() / 86_400
-                ),
-                format!(
-                    "| restarts after failures, over all services | {} at once, {} per second |",
-                    RestartRate::BURST,
-                    RestartRate::PER_SECOND
-                ),
-                format!("| children of one generation | {CHILDREN_MAX} |"),
-                format!("| events kept | {EVENTS_KEPT} |"),
-                format!("| past generations in a status | {HISTORY_KEPT} |"),
-                format!("| metadata entries of a generation | {METADATA_MAX} |"),
-                format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
-            ],
-        );
+    fn semantics_tell_the_bounds_as_they_are_in_code_and_no_others() {
+        let bounds = bounds().into_iter().chain(bounds_of_the_server());
+        check("docs/semantics.md", "| What | Bound |", bounds);
     }
 
     #[test]
-    fn semantics_tell_the_limits_of_the_server_as_they_are_in_code() {
-        let limits = Limits::default();
+    fn semantics_tell_the_deadlines_as_they_are_in_code() {
+        let (supervisor, process) =
+            ("crates/processpype-runtime/src/supervisor.rs", "crates/processpype/src/process.rs");
+        let (slack, grace) =
+            (constant(supervisor, "STOP_SLACK"), constant(supervisor, "ABORT_GRACE"));
+        let (late, second) = (constant(process, "DEADLINE_SLACK"), constant(process, "ABORT_TIME"));
+        let reserve = ABORT_RESERVE.as_millis();
+        assert_eq!(u128::from(slack + grace), reserve);
         check(
             "docs/semantics.md",
+            "| When this has passed |",
             [
-                format!("| connections of one listener | {} |", limits.connections),
-                format!(
-                    "| connections of one client at a listener | {} |",
-                    limits.connections_per_peer
-                ),
-                format!("| event streams of one client | {} |", limits.streams_per_peer),
-                format!("| a handshake of TLS | {} s |", limits.handshake_time.as_secs()),
-                format!("| rules about certificates | {CERTIFICATES_MAX} |"),
-                format!("| to the first byte | {} s |", limits.first_byte_time.as_secs()),
-                format!(
-                    "| a request's head | {} KiB, {} headers, {} s |",
-                    limits.header_bytes / 1024,
-                    limits.headers,
-                    limits.header_read_time.as_secs()
-                ),
-                format!("| a request's address | {} KiB |", limits.uri_bytes / 1024),
-                format!("| between two requests | {} s |", limits.idle_time.as_secs()),
-                format!(
-                    "| a command's body, and a pause in a service's | {} s |",
-                    limits.body_read_time.as_secs()
-                ),
-                format!(
-                    "| a client that takes nothing | {} s |",
-                    limits.write_stall_time.as_secs()
-                ),
-                format!("| commands of one client | {} |", told(limits.writes)),
-                format!("| wrong tokens of one client | {} |", told(limits.failures)),
-                format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),
-                format!("| tokens | {TOKENS_MAX} |"),
-                format!("| listeners | {LISTENERS_MAX} |"),
-                format!("| event streams, those of logs included | {} |", limits.streams),
-                format!(
-                    "| log lines kept of a service | {SERVICE_LOG_LINES}, {} KiB |",
-                    SERVICE_LOG_BYTES / 1024
-                ),
-                format!(
-                    "| log lines kept of the application | {WHOLE_LOG_LINES}, {} KiB |",
-                    WHOLE_LOG_BYTES / 1024
-                ),
-                format!(
-                    "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
-                    SERVICE_LOGS_BYTES / (1024 * 1024)
-                ),
-                format!("| commands being read at a time | {} |", limits.commands),
-                format!("| body of a command | {} KiB |", limits.body_bytes / 1024),
-                format!(
-                    "| body sent to a service's route | {} MiB |",
-                    limits.service_body_bytes / (1024 * 1024)
-                ),
+                "| `start_timeout` in `starting` |".to_owned(),
+                format!("| `stop_timeout` + {slack} ms in `stopping` |"),
+                format!("| {grace} ms after that |"),
+                format!("| `closing_timeout` − {reserve} ms while closing |"),
+                format!("| `closing_timeout` + {late} ms while closing |"),
+                format!("| {second} ms after a second signal |"),
             ],
         );
+        let says = |sentence: &str| says("docs/semantics.md", sentence);
+        says(&format!("gone or an orphan within `stop_timeout` + {reserve} ms"));
+        says(&format!("closing, and {} s to end the process", EXIT_SLACK.as_secs_f64()));
+        says(&format!("The control plane gets {} ms after the last", SERVER_GRACE.as_millis()));
+        says(&format!("the log {} ms to write", constant(process, "FLUSH_TIME")));
+        let again = constant("crates/processpype/src/signals.rs", "SECOND_AFTER");
+        says(&format!("that comes at least {again} ms after the first"));
+        let (options, server) = (Options::default(), ServerSection::default());
+        says(&format!(
+            "Defaults: `start_timeout` {} s, `stop_timeout` {} s, \
+             `server.closing_timeout_seconds` {} s, `server.drain_delay` {} s.",
+            options.start_timeout.as_secs(),
+            options.stop_timeout.as_secs(),
+            server.closing_timeout_seconds,
+            DRAIN_DELAY.as_secs(),
+        ));
     }
+
+    fn bounds() -> Vec<String> {
+        [
+            format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
+            format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
+            format!("| operations kept after their end | {OPERATIONS_KEPT} |"),
+            format!(
+                "| a request is known by its key for | {} h |",
+                IDEMPOTENCY_WINDOW.as_secs() / 3600
+            ),
+            format!("| repetitions that wait for one operation | {WAITERS_MAX} |"),
+            format!("| generations in `starting` at a time | {STARTS_AT_ONCE} |"),
+            format!(
+                "| `start_timeout` and `stop_timeout` | {} days |",
+                TIMEOUT_MAX.as_secs() / 86_400
+            ),
+            format!(
+                "| restarts after failures, over all services | {} at once, {} per second |",
+                RestartRate::BURST,
+                RestartRate::PER_SECOND
+            ),
+            format!("| children of one generation | {CHILDREN_MAX} |"),
+            format!("| events kept | {EVENTS_KEPT} |"),
+            format!("| past generations in a status | {HISTORY_KEPT} |"),
+            format!("| metadata entries of a generation | {METADATA_MAX} |"),
+            format!("| a text that a service says about itself | {TEXT_MAX} bytes |"),
+            format!(
+                "| services that a `why` tells of | {} |",
+                constant("crates/processpype-control/src/why.rs", "STEPS_MAX")
+            ),
+        ]
+        .into()
+    }
+
+    fn bounds_of_the_server() -> Vec<String> {
+        let limits = Limits::default();
+        let places = "crates/processpype-control/src/places.rs";
+        let apart = constant("crates/processpype-control/src/rate.rs", "CLIENTS_KEPT") - 1;
+        [
+            format!("| clients that these two tell apart | {apart} |"),
+            format!("| connections of one listener | {} |", limits.connections),
+            format!(
+                "| connections of one client at a listener | {} | its own that is idle longest \
+                     gives it up; until then, and for at most {} s, {} wait,",
+                limits.connections_per_peer,
+                constant(places, "PATIENCE"),
+                constant(places, "WAITING")
+            ),
+            format!("| event streams of one client | {} |", limits.streams_per_peer),
+            format!("| a handshake of TLS | {} s |", limits.handshake_time.as_secs()),
+            format!("| rules about certificates | {CERTIFICATES_MAX} |"),
+            format!("| to the first byte | {} s |", limits.first_byte_time.as_secs()),
+            format!(
+                "| a request's head | {} KiB, {} headers, {} s |",
+                limits.header_bytes / 1024,
+                limits.headers,
+                limits.header_read_time.as_secs()
+            ),
+            format!("| a request's address | {} KiB |", limits.uri_bytes / 1024),
+            format!("| between two requests | {} s |", limits.idle_time.as_secs()),
+            format!(
+                "| a command's body, and a pause in a service's | {} s |",
+                limits.body_read_time.as_secs()
+            ),
+            format!("| a client that takes nothing | {} s |", limits.write_stall_time.as_secs()),
+            format!("| commands of one client | {} |", told(limits.writes)),
+            format!("| wrong tokens of one client | {} |", told(limits.failures)),
+            format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),
+            format!("| tokens | {TOKENS_MAX} |"),
+            format!("| listeners | {LISTENERS_MAX} |"),
+            format!("| event streams, those of logs included | {} |", limits.streams),
+            format!(
+                "| log lines kept of a service | {SERVICE_LOG_LINES}, {} KiB |",
+                SERVICE_LOG_BYTES / 1024
+            ),
+            format!(
+                "| log lines kept of the application | {WHOLE_LOG_LINES}, {} KiB |",
+                WHOLE_LOG_BYTES / 1024
+            ),
+            format!(
+                "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
+                SERVICE_LOGS_BYTES / (1024 * 1024)
+            ),
+            format!("| commands being read at a time | {} |", limits.commands),
+            format!("| body of a command | {} KiB |", limits.body_bytes / 1024),
+            format!(
+                "| body sent to a service's route | {} MiB |",
+                limits.service_body_bytes / (1024 * 1024)
+            ),
+        ]
+        .into()
+    }
+
     /// How a setting is written in the table about tuning: its name, first and longest wait in
     /// milliseconds, factor, how many restarts in how many seconds.
     type Tuning = (&'static str, u64, u64, f64, u32, u64);
@@ -313,7 +389,8 @@ mod tests {
 
     #[test]
     fn every_strategy_is_in_the_contract_and_every_file_in_the_walk() {
-        check("docs/semantics.md", Strategy::ALL.map(|strategy| format!("| `{strategy}`")));
+        let strategies = Strategy::ALL.map(|strategy| format!("| `{strategy}`"));
+        check("docs/semantics.md", "| `strategy` |", strategies);
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned();
         let walk = std::fs::read_to_string(root.clone() + "/docs/supervision.md");
         let walk = walk.expect("the document is there");

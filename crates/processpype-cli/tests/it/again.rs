@@ -35,7 +35,7 @@ fn it_is_asked_again_within_bounds() {
     let busy = || later("429 Too Many Requests", "too-many-requests", "0");
     let (url, serving) = serve(vec![busy(), busy(), busy()]);
     let ran = run(&["-u", &url, "status"]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!((ran.code, ran.err.matches("trying again").count()), (Some(1), 2), "{ran:?}");
     assert_eq!(serving.join().unwrap().len(), 3);
     let (url, serving) = serve(vec![later("503 Service Unavailable", "busy", "60")]);
     let ran = run(&["-u", &url, "status"]);
@@ -102,4 +102,10 @@ fn a_token_that_is_not_known_is_told_with_its_source() {
     let ran = run_with(&["-u", &url, "info"], &[("PROCESSPYPE_TOKEN", "x".repeat(43).as_str())]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("the token that was shown is from PROCESSPYPE_TOKEN"), "{ran:?}");
+    for token in ["two words", "a\nline", "é"] {
+        let ran = run_with(&["-u", &url, "info"], &[("PROCESSPYPE_TOKEN", token)]);
+        assert_eq!(ran.code, Some(78), "{ran:?}");
+        assert!(ran.err.contains("the token from PROCESSPYPE_TOKEN has characters"), "{ran:?}");
+        assert!(!ran.err.contains(token), "{ran:?}");
+    }
 }

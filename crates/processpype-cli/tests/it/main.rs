@@ -181,10 +181,14 @@ fn what_is_no_exposition_is_70_and_nothing_that_fits_is_1() {
         (&["metrics", "--raw"], 0),
         (&["metrics", "--service", "nobody"], 1),
         (&["metrics", "down"], 1),
+        (&["metrics", "down", "--json"], 1),
     ] {
         let (url, _) = serve(vec![answer("200 OK", "text/plain", "up{service=\"db\"} 1\n")]);
         let ran = run(&[arguments, &["-u", &url]].concat());
-        assert_eq!((ran.code, ran.out.is_empty()), (Some(code), code == 1), "{ran:?}");
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        let is_json = arguments.contains(&"--json");
+        let nothing = if is_json { "{\"metrics\":[]}\n" } else { "" };
+        assert_eq!(ran.out == nothing, code == 1, "{ran:?}");
     }
 }
 
@@ -314,6 +318,9 @@ fn no_text_of_an_answer_reaches_the_terminal_unescaped() {
                    \"detail\":\"\\u001b[2Jfake\\nline\"}";
     let problem = answer("503 Service Unavailable", "application/problem+json", problem);
     check(vec![status("stopped", 1, ""), problem], &["start", "db"]);
+    let (url, _) = serve(vec![answer("200 OK", "text/vnd.graphviz", "digraph {\n\u{1b}[2J}\n")]);
+    let ran = run(&["-u", &url, "graph", "--format", "dot"]);
+    assert_eq!(ran.out, "digraph {\n\\u{1b}[2J}\n", "{ran:?}");
     let metrics = |text: &str| vec![answer("200 OK", "text/plain", text)];
     let label = "up{queue=\"\u{1b}[2Jfake\\nline\"} 1\n";
     let (url, _) = serve(metrics(label));

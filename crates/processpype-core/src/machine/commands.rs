@@ -319,9 +319,7 @@ impl Machine {
 
     /// Holds what lives, or would come by itself; what lives is to stop in its turn.
     fn stop_for_cascade(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        let record = self.record(id);
-        let comes = record.wanted.is_some() || record.recovery.is_some();
-        if record.life != Life::Live && !comes {
+        if !self.record(id).lives_or_comes() {
             return;
         }
         self.hold(id, actions);

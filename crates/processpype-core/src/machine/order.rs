@@ -220,13 +220,19 @@ impl Machine {
 
     /// Marks a service to be restarted in order, if it lives and is not about to stop anyway.
     pub(super) fn mark(&mut self, id: ServiceId, cause: Cause) -> bool {
-        let record = self.record_mut(id);
-        let may = record.is_up() && record.leaving.is_none();
+        let may = self.may_be_marked(id);
         if may {
+            let record = self.record_mut(id);
             record.wanted = Some(cause);
             record.leaving = Some(Leaving { cause, again: true });
         }
         may
+    }
+
+    /// Whether a service lives, and is not about to stop anyway.
+    pub(super) fn may_be_marked(&self, id: ServiceId) -> bool {
+        let record = self.record(id);
+        record.is_up() && record.leaving.is_none()
     }
 
     /// Asks those that are marked to stop, each as soon as it is its turn.

@@ -4,7 +4,7 @@ use super::recovery::Recovery;
 use super::traits::Packed;
 use super::words::Traits;
 use crate::event::Cause;
-use crate::exit::Exit;
+use crate::exit::{ErrorKind, Exit};
 use crate::graph::EdgePolicy;
 use crate::state::{Desired, Generation, ServiceState};
 
@@ -145,6 +145,18 @@ impl Record {
     /// Whether it runs, or is about to.
     pub(super) fn is_up(&self) -> bool {
         matches!(self.state, ServiceState::Starting | ServiceState::Running)
+    }
+
+    /// Whether a cascade has to stop it: it lives, or would come by itself. An orphan that should
+    /// run does, if its policy says so, once it has ended after all.
+    pub(super) fn lives_or_comes(&self) -> bool {
+        let after = Exit::Failed(ErrorKind::Orphaned);
+        let returns =
+            self.desired == Desired::Running && self.traits().restart.restarts_after(after);
+        self.life == Life::Live
+            || self.wanted.is_some()
+            || self.recovery.is_some()
+            || (self.life == Life::Orphan && returns)
     }
 
     /// Says that it should stop once its dependents are gone.

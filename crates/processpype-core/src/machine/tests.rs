@@ -353,6 +353,28 @@ fn an_orphan_that_ends_after_all_is_restarted() {
 }
 
 #[test]
+fn a_cascade_holds_an_orphan_that_would_come_back() {
+    let mut scene = Scene::restarted(EdgePolicy::Hold);
+    scene.command(1, B, Verb::Restart { with_dependents: false });
+    for timer in [Timer::Stop, Timer::Abort] {
+        scene.report(B, Report::Elapsed(timer));
+    }
+    scene.check(Running, Error);
+    assert_eq!(scene.machine.cascade(A).collect::<Vec<_>>(), [B]);
+    scene.command(2, A, Verb::Stop { cascade: true });
+    // It is in nobody's way.
+    scene.check(Stopping, Error);
+    scene.report(A, Report::Gone(Exit::Stopped));
+    scene.check_finished(2, Outcome::Done { changed: true });
+    scene.report(B, Report::Gone(Exit::Aborted));
+    scene.check(Stopped, Stopped);
+    assert!(!scene.machine.is_retrying(B));
+    scene.command(3, A, START);
+    scene.report(A, Report::Started { ready: true });
+    scene.check(Running, Stopped);
+}
+
+#[test]
 fn a_restart_edge_restarts_with_the_provider_and_a_hold_edge_does_not() {
     for (policy, state) in [(EdgePolicy::Restart, Stopping), (EdgePolicy::Hold, Running)] {
         let mut scene = Scene::restarted(policy);
@@ -363,6 +385,7 @@ fn a_restart_edge_restarts_with_the_provider_and_a_hold_edge_does_not() {
         scene.check(Starting, state);
     }
     let mut scene = Scene::restarted(EdgePolicy::Restart);
+    assert_eq!(scene.machine.following(A, false), [B]);
     scene.command(1, A, Verb::Restart { with_dependents: false });
     scene.report(A, Report::Gone(Exit::Stopped));
     scene.report(B, Report::Gone(Exit::Stopped));
@@ -544,6 +567,29 @@ fn a_failure_restarts_the_group_as_its_strategy_says() {
 }
 
 #[test]
+fn who_has_done_its_work_and_repeats_it_leaves_the_group_alone() {
+    let again = Traits { oneshot: true, restart: RestartPolicy::Always, ..Traits::default() };
+    for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
+        let mut scene = Scene::new([again; 2]);
+        let graph = Graph::new(2, []).expect("no edges");
+        let group = Group { strategy, members: vec![A, B] };
+        scene.machine = Machine::new(graph, vec![again; 2], 8)
+            .with_groups(Groups::new(2, [group]).expect("two members"));
+        scene.machine.boot(&mut scene.actions);
+        for id in [A, B] {
+            scene.report(id, Report::Started { ready: true });
+        }
+        scene.report(A, Report::Gone(Exit::Completed));
+        scene.check(Stopped, Running);
+        assert!(scene.machine.is_retrying(A));
+        // Nobody waits for it either.
+        scene.command(1, B, Verb::Restart { with_dependents: false });
+        scene.report(B, Report::Gone(Exit::Stopped));
+        scene.check(Stopped, Starting);
+    }
+}
+
+#[test]
 fn one_for_all_starts_when_the_last_one_is_gone_and_the_backoff_is_over() {
     let mut scene = grouped(Strategy::OneForAll);
     scene.fail(B, ErrorKind::Failed);
@@ -569,7 +615,8 @@ fn a_stopped_member_leaves_its_group_alone_and_is_left_alone() {
 #[test]
 fn a_restart_with_dependents_goes_in_order() {
     let mut scene = Scene::running();
-    assert_eq!(scene.machine.following(A), [B]);
+    assert_eq!(scene.machine.following(A, true), [B]);
+    assert_eq!(scene.machine.following(A, false), [], "it holds");
     scene.command(1, A, Verb::Restart { with_dependents: true });
     scene.check(Running, Stopping);
     scene.report(B, Report::Gone(Exit::Stopped));

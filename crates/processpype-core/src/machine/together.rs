@@ -8,7 +8,8 @@
 //! 2. [`Blocking`] is that, as last told to those who wait; it changes in
 //!    [`Machine::refresh_mates`] only.
 //! 3. A failure restarts the group if it restarts the member, and takes nothing from the budgets of
-//!    the others. What was asked for (a stop, a restart, a plan) is no failure.
+//!    the others. What was asked for (a stop, a restart, a plan) is no failure; nor is a
+//!    completion, also where it is repeated.
 //!
 //! (OTP: `supervisor:restart/3`. There the supervisor waits in place until all children are down;
 //! here whoever is down waits for the others by their counts, as dependents wait for providers.)
@@ -30,7 +31,8 @@ impl Machine {
         let record = self.record(id);
         let comes_back = record.traits().restart.restarts_after(exit);
         let is_asked = record.asked || record.held || record.wanted.is_some();
-        if !comes_back || is_asked || self.is_closing() {
+        // Who has done its work, and is to do it again, leaves nothing wrong behind.
+        if exit.error().is_none() || !comes_back || is_asked || self.is_closing() {
             return;
         }
         let groups = Arc::clone(&self.groups);
@@ -64,7 +66,7 @@ impl Machine {
         let is_orphaned = record.life == Life::Orphan && !record.held;
         if record.life == Life::Live && stops {
             Blocking::All
-        } else if recovers || record.exhausted || is_orphaned {
+        } else if !record.completed && (recovers || record.exhausted || is_orphaned) {
             Blocking::Mates
         } else {
             Blocking::Nobody

@@ -1,5 +1,7 @@
 //! What everybody may know of a machine: questions that change nothing.
 
+use std::collections::BTreeSet;
+
 use super::{CloseCause, Life, Machine, Phase};
 use crate::graph::{EdgePolicy, Graph, ServiceId};
 use crate::group::Groups;
@@ -153,22 +155,29 @@ impl Machine {
     }
 
     /// Returns what a cascading stop would stop first: all that cannot do without the service,
-    /// directly or not, and live or are to.
+    /// directly or not, and live or would come by themselves.
     pub fn cascade(&self, id: ServiceId) -> impl Iterator<Item = ServiceId> {
-        let touched = |&dependent: &ServiceId| {
-            let record = self.record(dependent);
-            record.life == Life::Live || record.wanted.is_some() || record.recovery.is_some()
-        };
+        let touched = |&dependent: &ServiceId| self.record(dependent).lives_or_comes();
         self.graph.all_requiring(id).into_iter().filter(touched)
     }
 
-    /// Returns what a restart with dependents would restart too: all that live and cannot do
-    /// without the service, through those that live.
+    /// Returns what a restart would restart too, through those that live: all that have asked for
+    /// it by a `restart` edge, and `with_dependents` all that cannot do without the service.
     #[must_use]
-    pub fn following(&self, id: ServiceId) -> Vec<ServiceId> {
-        let mut found = self.clone().mark_following(id, EdgePolicy::gates);
-        found.sort_unstable();
-        found
+    pub fn following(&self, id: ServiceId, with_dependents: bool) -> Vec<ServiceId> {
+        let follows = |policy: EdgePolicy| match with_dependents {
+            true => policy.gates(),
+            false => policy == EdgePolicy::Restart,
+        };
+        let (mut found, mut next) = (BTreeSet::new(), vec![id]);
+        while let Some(provider) = next.pop() {
+            for (dependent, policy) in self.graph.dependent_edges(provider) {
+                if follows(policy) && self.may_be_marked(dependent) && found.insert(dependent) {
+                    next.push(dependent);
+                }
+            }
+        }
+        found.into_iter().collect()
     }
 
     /// Returns whether everything that should start had started, failed or waited once.

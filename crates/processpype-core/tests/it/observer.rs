@@ -132,7 +132,8 @@ impl World {
         // An orphan was asked, and did not end.
         let asked = service.asked && !service.orphan;
         let is_asked = asked || service.held || service.credit;
-        if is_asked || self.closing || !restarts(service.policy, exit) {
+        let fails = exit.error().is_some() && restarts(service.policy, exit);
+        if is_asked || self.closing || !fails {
             return;
         }
         for mate in mates(self.groups[id.index()]) {
@@ -154,6 +155,7 @@ impl World {
             let recovers = matches!(mate.recovery, Some(Recovery::Retry | Recovery::Pause));
             let is_missing = recovers || mate.exhausted || (mate.orphan && !mate.held);
             let is_of_group = restarts_it || is_restarted_by_it;
+            let is_missing = is_missing && !mate.is_completed();
             (mate.is_in_the_way() && ends && is_of_group) || (restarts_it && is_missing)
         };
         (0..self.services.len()).any(in_the_way)
@@ -214,7 +216,10 @@ impl World {
                 };
                 for dependent in dependents {
                     let service = self.service_mut(dependent);
-                    if service.is_in_the_way() || service.credit || service.recovery.is_some() {
+                    let after = Exit::Failed(ErrorKind::Orphaned);
+                    let returns = service.orphan && restarts(service.policy, after);
+                    let comes = service.credit || service.recovery.is_some() || returns;
+                    if service.is_in_the_way() || comes {
                         (service.held, service.recovery) = (true, None);
                     }
                     service.in_plan = service.is_in_the_way();

@@ -185,8 +185,8 @@ impl Supervisor {
         match verb {
             Verb::Stop { cascade: false } => self.names(self.machine.live_dependents(service)),
             Verb::Stop { .. } => self.names(self.machine.cascade(service)),
-            Verb::Restart { with_dependents: true } => {
-                self.names(self.machine.following(service).into_iter())
+            Verb::Restart { with_dependents } => {
+                self.names(self.machine.following(service, with_dependents).into_iter())
             }
             Verb::Deregister { cascade: true } => {
                 self.names(self.machine.graph().all_dependents(service).into_iter())
@@ -194,7 +194,7 @@ impl Supervisor {
             Verb::Start { with_dependencies, .. } => {
                 self.names(self.machine.pulled_in(service, with_dependencies))
             }
-            Verb::Restart { .. } | Verb::Deregister { .. } => Vec::new(),
+            Verb::Deregister { .. } => Vec::new(),
         }
     }
 

@@ -170,8 +170,9 @@ impl Supervisor {
         let healthy = restarts.healthy();
         let failures = restarts.failures();
         let mut verdict = failures.history.record(now.0, healthy, &options);
-        // Who has none left of its own takes none from the others.
-        let group = self.machine.groups().group_of(id).filter(|_| verdict != Verdict::Exhausted);
+        // Who has none left of its own takes none from the others; nor does who is repeated.
+        let takes = verdict != Verdict::Exhausted && !self.machine.is_completed(id);
+        let group = self.machine.groups().group_of(id).filter(|_| takes);
         let mut group = group.map(|group| &mut self.groups[group]);
         let of_group =
             group.as_mut().map(|group| group.history.record(now.0, None, &group.options));

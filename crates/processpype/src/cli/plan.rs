@@ -13,7 +13,7 @@ use processpype_core::Plan;
 use processpype_runtime::Layout;
 use serde_json::{Value, json};
 
-use super::print::{Printer, say};
+use super::print::{Printer, clean_lines, say};
 use super::warnings::{Warning, plan_of, unrecorded, warnings};
 use crate::platform::{Manager, Platform};
 use crate::process::EXIT_SLACK;
@@ -29,7 +29,7 @@ pub(super) fn check(setup: &Setup, printer: Printer) {
         let answer = json!({ "ok": true, "services": services, "warnings": warnings });
         return say(&format!("{answer:#}"));
     }
-    warnings.iter().for_each(|warning| say(&warning.to_string()));
+    warnings.iter().for_each(|warning| say(&clean_lines(&warning.to_string())));
     say(&format!("ok: {services} services, configuration and plan are valid"));
 }
 

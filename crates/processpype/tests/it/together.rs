@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use processpype::testing::{self, Act, Probe, Script, TestApp};
 use processpype::{
-    Application, RestartLimit, RestartOptions, RestartPolicy, ServiceState, Strategy,
+    Application, EdgePolicy, RestartLimit, RestartOptions, RestartPolicy, ServiceState, Strategy,
 };
 
 use crate::harness::{Plain, last_error, secs, tales, texts, well_behaved};
@@ -94,6 +94,20 @@ async fn a_member_without_a_restart_of_its_own_takes_none_from_the_group() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_that_repeats_its_work_takes_none_from_the_group() {
+    let works = Probe::new(vec![Script { run: Act::Succeed(secs(20)), ..good() }]);
+    let always = RestartOptions { policy: RestartPolicy::Always, ..RestartOptions::default() };
+    let app = Application::new().service(works.service()).named("a").oneshot();
+    let app = app.restart_options(always).service(|| Plain).named("b");
+    let app = app.group("pair", Strategy::OneForAll, &["a", "b"]);
+    let app = app.group_limit(RestartLimit::new(1, secs(3600)).expect("a good limit"));
+    let app = after(app, secs(100)).await;
+    let generations =
+        ["a", "b"].map(|name| app.manager().status(name).expect("it is there").generation.0);
+    assert!(generations[0] >= 4 && generations[1] == 1, "{generations:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_members_share_a_limit() {
     let flaky = || Probe::new(vec![Script { run: Act::Fail(secs(1)), ..good() }]);
     let app = Application::new().service(flaky().service()).named("a");
@@ -139,6 +153,20 @@ async fn a_restart_with_dependents_stops_from_the_top_and_starts_from_the_bottom
     };
     assert_eq!(names("stopping"), ["top", "mid", "low"]);
     assert_eq!(names("running"), ["low", "mid", "top"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_tells_who_follows_by_its_own_edge() {
+    let app = Application::new().service(|| Plain).named("low");
+    let app = app.service(|| Plain).named("mid").depends_on("low");
+    let app = app.edge("low", EdgePolicy::Restart);
+    let app = testing::start(app.service(|| Plain).named("top").depends_on("mid"))
+        .await
+        .expect("it starts");
+    let told = app.post("/services/mid/restart?dry_run=true").await;
+    assert_eq!(told.json()["affected"], serde_json::json!([]), "`top` holds");
+    let answer = app.post("/services/low/restart").await;
+    assert_eq!(answer.json()["affected"], serde_json::json!(["mid"]));
 }
 
 /// Three need `low`: `bad` does badly in the generation that `script` is for, `top` needs it too.
