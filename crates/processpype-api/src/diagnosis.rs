@@ -1,13 +1,33 @@
-//! What services find wrong with themselves.
+//! What services, and the framework, find wrong with themselves.
 
 use serde::{Deserialize, Serialize};
 
-/// What services that run find wrong with themselves.
+/// What services that run, and the framework, find wrong with themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// The findings, by service.
     pub findings: Vec<ServiceFinding>,
+    /// What is wrong with no service, but with what the framework does for all of them. Not there
+    /// if one service was asked.
+    #[serde(default)]
+    pub application: Vec<ApplicationFinding>,
+}
+
+/// Something that the framework found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ApplicationFinding {
+    /// How bad it is, as with services.
+    #[cfg_attr(test, schemars(extend("enum" = ["problem", "warning"])))]
+    pub severity: String,
+    /// What sort it is.
+    #[cfg_attr(test, schemars(extend("enum" = ["certificate-refused", "secrets-unhidden"])))]
+    pub code: String,
+    /// What was found.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 /// Something that a service found wrong with itself.

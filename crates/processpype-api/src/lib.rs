@@ -50,7 +50,7 @@ pub use crate::configuration::{
     ConfigAnswer, ConfigChange, ConfigDifference, ConfigEffect, ConfigForeseen, ConfigValue,
     NeedsProcessRestart, Reloaded, ServiceConfig, ServiceConfigured, ServiceReloaded,
 };
-pub use crate::diagnosis::{Diagnosis, ServiceFinding};
+pub use crate::diagnosis::{ApplicationFinding, Diagnosis, ServiceFinding};
 pub use crate::endpoint::{
     Access, Answer, Body, ENDPOINTS, EVENT_KINDS, Endpoint, EndpointId, GRAPH_FORMATS, Method,
     Parameter, Place, Shape,

@@ -151,6 +151,13 @@ impl Metric {
         "When the certificate in use by a listener expires, in seconds since 1970.",
     );
 
+    /// Whether newer files of a certificate are refused.
+    pub const CERTIFICATE_REFUSED: Self = gauge(
+        "processpype_tls_certificate_refused",
+        &["listener"],
+        "1 while the files of a listener's certificate are refused and an older one is in use.",
+    );
+
     /// Events that are missing in the file.
     pub const JOURNAL_LOST: Self = counter(
         "processpype_journal_lost_total",
@@ -337,6 +344,7 @@ impl Metric {
         Self::EXPORTED,
         Self::EXPORT_LOST,
         Self::CERTIFICATE_EXPIRY,
+        Self::CERTIFICATE_REFUSED,
         Self::SERVICE_STATE,
         Self::SERVICE_READY,
         Self::SERVICE_DESIRED,

@@ -9,8 +9,8 @@
 use std::borrow::Cow;
 
 use processpype_api::{
-    ApplicationState, ApplicationStatus, Desired, Diagnosis, Info, Plan, ServiceFinding,
-    ServiceState, ServiceStatus,
+    ApplicationFinding, ApplicationState, ApplicationStatus, Desired, Diagnosis, Info, Plan,
+    ServiceFinding, ServiceState, ServiceStatus,
 };
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ struct Facts {
     status: ApplicationStatus,
     info: Info,
     plan: Plan,
-    /// What services find wrong with themselves.
+    /// What services, and the framework, find wrong with themselves.
     told: Diagnosis,
 }
 
@@ -127,6 +127,7 @@ fn diagnose(facts: &Facts) -> Vec<Finding> {
     findings.extend(unlogged(&facts.status));
     findings.extend(services(&facts.status));
     findings.extend(facts.told.findings.iter().map(told));
+    findings.extend(facts.told.application.iter().map(told_of_all));
     findings.extend(build(facts));
     findings.extend(facts.plan.warnings.iter().map(|it| {
         let remedy = format!("in `{}`: {}", it.key, it.help);
@@ -138,9 +139,14 @@ fn diagnose(facts: &Facts) -> Vec<Finding> {
 
 /// What a service has found itself.
 fn told(it: &ServiceFinding) -> Finding {
-    let level = if it.severity == "problem" { Level::Problem } else { Level::Warning };
     let message = format!("`{}`: {}", it.service, it.message);
+    let level = Level::of(&it.severity);
     Finding::new(level, it.code.clone(), message, it.remedy.clone()).about(&it.service)
+}
+
+/// What the framework has found about itself.
+fn told_of_all(it: &ApplicationFinding) -> Finding {
+    Finding::new(Level::of(&it.severity), it.code.clone(), it.message.clone(), it.remedy.clone())
 }
 
 fn application(status: &ApplicationStatus) -> Option<Finding> {
@@ -319,6 +325,14 @@ impl std::fmt::Display for Asked {
     }
 }
 
+// === impl Level ===
+
+impl Level {
+    fn of(severity: &str) -> Self {
+        if severity == "problem" { Self::Problem } else { Self::Warning }
+    }
+}
+
 // === impl Finding ===
 
 impl Finding {
@@ -413,7 +427,7 @@ mod tests {
             status: serde_json::from_value(status).expect("a status"),
             info: serde_json::from_value(info).expect("an info"),
             plan: Plan::default(),
-            told: Diagnosis { findings: Vec::new() },
+            told: Diagnosis { findings: Vec::new(), application: Vec::new() },
         }
     }
 
@@ -428,8 +442,15 @@ mod tests {
             remedy: "delete exports".to_owned(),
         };
         facts.told.findings = vec![finding("warning", "disk-space"), finding("problem", "peer")];
-        compare(&facts, &["problem peer", "warning disk-space"]);
-        let text = diagnose(&facts)[1].to_string();
+        facts.told.application = vec![ApplicationFinding {
+            severity: "problem".to_owned(),
+            code: "certificate-refused".to_owned(),
+            message: "it is refused".to_owned(),
+            remedy: "have it made anew".to_owned(),
+        }];
+        let expected = ["problem peer", "problem certificate-refused", "warning disk-space"];
+        compare(&facts, &expected);
+        let text = diagnose(&facts)[2].to_string();
         assert!(text.ends_with("`db`: 3 % is free\n  = help: delete exports"), "{text}");
     }
 

@@ -1,15 +1,20 @@
-//! `GET /diagnosis`: services are asked what is wrong with them.
+//! `GET /diagnosis`: services are asked what is wrong with them, and the framework tells of itself.
 //!
 //! # Invariants
 //!
 //! 1. One asks at a time; more wait for a bounded time, and are then refused as busy: what a
 //!    service does to find something out may be dear.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use processpype_api::{Code, Diagnosis, Problem, ServiceFinding};
+use processpype_api::{ApplicationFinding, Code, Diagnosis, Problem, ServiceFinding};
+use processpype_runtime::Severity;
+use processpype_telemetry::{
+    MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, Unredactable,
+};
 use tokio::time::timeout;
 
 use crate::query::Query;
@@ -17,6 +22,7 @@ use crate::refusal;
 use crate::reply;
 use crate::server::Control;
 use crate::status;
+use crate::tls::Refused;
 
 /// How long one waits for the one before it.
 const WAIT: Duration = Duration::from_secs(6);
@@ -46,5 +52,42 @@ pub(crate) async fn respond(control: &Control, uri: &Uri) -> Result<Response, Pr
             remedy: finding.remedy,
         })
     });
-    Ok(reply::json(StatusCode::OK, &Diagnosis { findings: findings.collect() }))
+    let findings = findings.collect();
+    let application = if name.is_none() { of_application(control) } else { Vec::new() };
+    Ok(reply::json(StatusCode::OK, &Diagnosis { findings, application }))
+}
+
+/// What is wrong with what the framework does for all services.
+fn of_application(control: &Control) -> Vec<ApplicationFinding> {
+    let mut findings = certificates(control);
+    findings.extend(secrets(control));
+    findings
+}
+
+/// Listeners that go on with an old certificate.
+fn certificates(control: &Control) -> Vec<ApplicationFinding> {
+    let speaking = control.speaking.get().into_iter().flatten();
+    let refused = speaking.filter_map(|(listener, it)| Some((listener, it.refused()?)));
+    let finding = |(listener, refused): (&String, Arc<Refused>)| ApplicationFinding {
+        severity: Severity::Problem.as_str().to_owned(),
+        code: "certificate-refused".to_owned(),
+        message: format!("the new certificate of {listener} is refused; {}", refused.why),
+        remedy: refused.help.clone(),
+    };
+    refused.map(finding).collect()
+}
+
+/// Secrets that log and answers may show.
+fn secrets(control: &Control) -> Vec<ApplicationFinding> {
+    let unhidden = control.settings.redactor.as_ref().map(Redactor::unhidden);
+    let finding = |(why, count): (Unredactable, usize)| ApplicationFinding {
+        severity: Severity::Warning.as_str().to_owned(),
+        code: "secrets-unhidden".to_owned(),
+        message: format!("log and answers may show {count} of the configuration's secrets: {why}"),
+        remedy: format!(
+            "use secrets of {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes, at most {MAX_SECRETS}, \
+             and restart the process"
+        ),
+    };
+    unhidden.into_iter().flatten().map(finding).collect()
 }

@@ -13,7 +13,7 @@ use crate::listener::{ListenAddress, Listener};
 use crate::rate::Rate;
 use processpype_api::Plan;
 use processpype_runtime::STARTS_AT_ONCE;
-use processpype_telemetry::{Backlog, Export, Levels, Logs};
+use processpype_telemetry::{Backlog, Export, Levels, Logs, Redactor};
 
 /// What the control plane is told by the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,8 @@ pub struct ControlSettings {
     pub previous_run_unclean: Option<bool>,
     /// How far the log is behind, for metrics.
     pub backlog: Option<Backlog>,
+    /// What hides secrets; for what the doctor tells of those that it cannot hide.
+    pub redactor: Option<Redactor>,
     /// What goes to a collector: spans of requests, and counts for metrics.
     pub export: Export,
     /// How much is logged, if the log is the application's.
@@ -78,7 +80,7 @@ pub struct Limits {
     /// Open event streams of one client, by address or user; more are refused as
     /// `too-many-requests`. At least 1.
     pub streams_per_peer: usize,
-    /// Commands that are being read or handed over; more are refused as `busy`.
+    /// Commands that have been read and are being handed over; more are refused as `busy`.
     pub commands: usize,
     /// Commands of one client: by token or certificate, else by address or user.
     pub writes: Rate,
@@ -141,6 +143,7 @@ impl Default for ControlSettings {
             logs: None,
             previous_run_unclean: None,
             backlog: None,
+            redactor: None,
             export: Export::default(),
             levels: None,
             limits: Limits::default(),

@@ -68,6 +68,13 @@ pub enum ClientAuth {
     Optional,
 }
 
+/// Files that are not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) why: String,
+    pub(crate) help: String,
+}
+
 /// Which of the settings is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -144,6 +151,11 @@ impl TlsError {
         self.key
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn fault(&self) -> &TlsFault {
+        &self.fault
+    }
+
     /// Says what to do about it.
     #[must_use]
     pub fn help(&self) -> String {
@@ -174,7 +186,10 @@ impl TlsError {
                     .to_owned()
             }
             TlsFault::Expired(_) => "have it renewed; no client would believe it".to_owned(),
-            TlsFault::NotYetValid(_) => "is the clock of this machine right?".to_owned(),
+            TlsFault::NotYetValid(_) => {
+                "is the clock of this machine right? Once its time has come it can be used"
+                    .to_owned()
+            }
         }
     }
 }

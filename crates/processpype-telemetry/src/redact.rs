@@ -10,7 +10,12 @@
 
 mod needles;
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 
@@ -56,7 +61,7 @@ pub const SENSITIVE_FIELDS: &[&str] = processpype_core::SECRET_WORDS;
 pub struct Redactor(Arc<ArcSwap<Needles>>);
 
 /// Why a value cannot be scrubbed from the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Unredactable {
     /// It is shorter than [`MIN_SECRET_BYTES`].
@@ -92,20 +97,28 @@ impl Redactor {
     /// # Errors
     ///
     /// [`Unredactable`] if the value is too short, too long, or one too many; then it is *not*
-    /// hidden, and the caller should say so, without the value.
+    /// hidden, and the caller should say so, without the value. One too many is the caller's to
+    /// refuse; the others are [counted](Self::unhidden).
     pub fn add(&self, secret: &str) -> Result<(), Unredactable> {
         let known = self.0.load();
         if known.secrets.contains(secret) {
             return Ok(());
         }
-        admit(secret, known.secrets.len())?;
+        let admitted = admit(secret, known.secrets.len());
+        let is_full = known.unhidden.len() >= MAX_SECRETS;
         drop(known);
+        if admitted == Err(Unredactable::TooMany) || (admitted.is_err() && is_full) {
+            return admitted;
+        }
         self.0.rcu(|needles| {
-            let mut secrets = needles.secrets.clone();
-            secrets.insert(secret.to_owned());
-            Needles::new(secrets)
+            let (mut secrets, mut unhidden) = (needles.secrets.clone(), needles.unhidden.clone());
+            match admitted {
+                Ok(()) => drop(secrets.insert(secret.to_owned())),
+                Err(why) => drop(unhidden.insert(digest(secret), why)),
+            }
+            Needles::new(secrets, unhidden)
         });
-        Ok(())
+        admitted
     }
 
     /// Hides exactly `secrets` from now on; returns how many of them cannot be hidden.
@@ -119,16 +132,42 @@ impl Redactor {
     /// assert_eq!((refused, redactor.len()), (1, 1));
     /// ```
     pub fn replace<I: IntoIterator<Item = String>>(&self, secrets: I) -> usize {
-        let mut kept = BTreeSet::new();
+        let (mut kept, mut unhidden) = (BTreeSet::new(), BTreeMap::new());
         let mut refused = 0;
         for secret in secrets {
+            if kept.contains(&secret) {
+                continue;
+            }
             match admit(&secret, kept.len()) {
                 Ok(()) => drop(kept.insert(secret)),
-                Err(_) => refused += 1,
+                Err(why) => {
+                    refused += 1;
+                    if unhidden.len() < MAX_SECRETS {
+                        unhidden.insert(digest(&secret), why);
+                    }
+                }
             }
         }
-        self.0.store(Arc::new(Needles::new(kept)));
+        self.0.store(Arc::new(Needles::new(kept, unhidden)));
         refused
+    }
+
+    /// How many secrets there are that lines may show, by why that is; at most [`MAX_SECRETS`] are
+    /// counted.
+    ///
+    /// ```
+    /// use processpype_telemetry::{Redactor, Unredactable};
+    ///
+    /// let redactor = Redactor::default();
+    /// assert_eq!(redactor.add("pin"), Err(Unredactable::TooShort));
+    /// assert_eq!(redactor.unhidden(), [(Unredactable::TooShort, 1)]);
+    /// ```
+    pub fn unhidden(&self) -> Vec<(Unredactable, usize)> {
+        let mut counts = BTreeMap::new();
+        for why in self.0.load().unhidden.values() {
+            *counts.entry(*why).or_default() += 1;
+        }
+        counts.into_iter().collect()
     }
 
     /// How many secrets are hidden.
@@ -169,10 +208,24 @@ impl Redactor {
     }
 }
 
+/// Two are the same if what one hides the other hides, now and later.
+impl PartialEq for Redactor {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Redactor({} secrets)", self.len())
     }
+}
+
+/// What tells a secret apart from others that cannot be hidden either.
+fn digest(secret: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    secret.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether `secret` may join `known` others.
@@ -309,9 +362,12 @@ mod tests {
         assert_eq!(redactor.add("  a  \n"), Err(Unredactable::TooShort));
         assert_eq!(redactor.add(&"x".repeat(MAX_SECRET_BYTES + 1)), Err(Unredactable::TooLong));
         let many = (0..=MAX_SECRETS).map(|n| format!("secret-{n}"));
+        assert_eq!(redactor.unhidden(), [(Unredactable::TooShort, 2), (Unredactable::TooLong, 1)]);
         assert_eq!(redactor.replace(many), 1);
+        assert_eq!(redactor.unhidden(), [(Unredactable::TooMany, 1)]);
         assert_eq!(redactor.add("one more"), Err(Unredactable::TooMany));
-        assert_eq!(redactor.replace(["only this".to_owned()]), 0);
+        assert_eq!(redactor.add("secret-7"), Ok(()), "it is hidden already");
+        assert_eq!(redactor.replace(["only this".to_owned(), "only this".to_owned()]), 0);
         assert_eq!((redactor.len(), redactor.is_empty()), (1, false));
         assert_eq!(format!("{redactor:?}"), "Redactor(1 secrets)");
     }

@@ -25,7 +25,7 @@ use processpype_core::ServiceName;
 use processpype_runtime::{
     Blueprint, ConfigBook, Configured, Configurer, Fixed, Joined, Loaded, Refused, Spec,
 };
-use processpype_telemetry::{Levels, Redactor, Unredactable};
+use processpype_telemetry::{Levels, MAX_SECRETS, Redactor, Unredactable};
 
 use self::written::Written;
 use crate::catalogue::specs::{Layers, Template};
@@ -228,18 +228,17 @@ impl Configurer for LiveConfig {
     }
 
     fn hide(&self, secrets: &[String]) -> Result<(), Report> {
-        let full = |secret: &String| {
-            let tried = self.redactors.iter().map(|redactor| redactor.add(secret));
-            tried.into_iter().any(|added| added == Err(Unredactable::TooMany))
-        };
-        // What is too short or too long to be found is told when the log is installed.
-        if secrets.iter().filter(|secret| full(secret)).count() > 0 {
-            let message = "there are too many secrets already for one more to be hidden";
-            let problem = self.start.root().problem(message);
-            return Err(problem
-                .help("restart the process: those of old are forgotten then")
-                .into());
+        let mut unhidden = BTreeMap::new();
+        for secret in secrets {
+            // Every one of them has to know it.
+            let tried = self.redactors.iter().map(|redactor| redactor.add(secret).err());
+            match tried.fold(None, Option::max) {
+                Some(Unredactable::TooMany) => return Err(full(&self.start)),
+                Some(why) => drop(unhidden.insert(secret, why)),
+                None => {}
+            }
         }
+        tell_unhidden(unhidden.into_values());
         Ok(())
     }
 
@@ -364,6 +363,22 @@ fn fixed_keys(layer: &Layer, section: &Section) -> Option<Report> {
 fn same_ties(before: &Blueprint, after: &Blueprint) -> bool {
     let names = before.specs().iter().map(|spec| &spec.name);
     names.into_iter().all(|name| before.ties(name) == after.ties(name))
+}
+
+fn full(start: &Document) -> Report {
+    let message =
+        format!("{MAX_SECRETS} secrets are hidden already, and one more could not be hidden");
+    let help = "restart the process: secrets that are no longer in use are forgotten then";
+    start.root().problem(message).help(help).into()
+}
+
+/// Tells of secrets that log and answers may show, since they cannot be hidden.
+pub(crate) fn tell_unhidden(all: impl Iterator<Item = Unredactable>) {
+    let mut counts: BTreeMap<Unredactable, usize> = BTreeMap::new();
+    all.for_each(|why| *counts.entry(why).or_default() += 1);
+    for (why, secrets) in counts {
+        tracing::warn!(target: "processpype", secrets, "log and answers may show them: {why}");
+    }
 }
 
 fn refused(error: SetupError) -> Refused {

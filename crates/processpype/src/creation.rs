@@ -6,13 +6,11 @@
 //!    a kind can do to the machine is known to its author and the operator, not to the framework.
 //! 2. What is said over the API is all there is: a section of the file that has the same name is
 //!    not looked at; the section `defaults` is.
-//! 3. A secret is known to every redaction before anything that holds it is handed out.
 
 use std::sync::Arc;
 
 use processpype_config::{Document, Report};
 use processpype_runtime::{CreateError, Creator, Joined, Kind, Spec, Wish};
-use processpype_telemetry::Redactor;
 
 use crate::application::Application;
 use crate::catalogue::{Catalogue, Checked};
@@ -23,8 +21,6 @@ use crate::setup::Setup;
 pub(crate) struct KindCreator {
     catalogue: Arc<Catalogue>,
     creatable: Vec<String>,
-    /// Everywhere a secret could be seen.
-    redactors: Vec<Redactor>,
 }
 
 // === impl Application ===
@@ -59,10 +55,10 @@ impl Application {
 // === impl KindCreator ===
 
 impl KindCreator {
-    pub(crate) fn of(setup: &Setup, redactors: Vec<Redactor>) -> Self {
+    pub(crate) fn of(setup: &Setup) -> Self {
         let chosen = setup.settings.server.creatable_kinds.clone();
         let creatable = chosen.unwrap_or_else(|| setup.catalogue.creatable().to_vec());
-        Self { catalogue: Arc::clone(&setup.catalogue), creatable, redactors }
+        Self { catalogue: Arc::clone(&setup.catalogue), creatable }
     }
 }
 
@@ -76,12 +72,9 @@ impl Creator for KindCreator {
             return Err(CreateError::NotCreatable { creatable });
         }
         let checked = self.catalogue.check_new(document, &template, &wish.name, &[&wish.section]);
-        let Checked { mut spec, secrets } = checked.map_err(CreateError::Config)?;
+        // Its secrets are hidden when it is registered.
+        let Checked { mut spec, .. } = checked.map_err(CreateError::Config)?;
         let document = document.clone();
-        for secret in &secrets {
-            // What is too short or too long to be found is told when the log is installed.
-            self.redactors.iter().for_each(|redactor| _ = redactor.add(secret));
-        }
         let (kind, section) = (Some(wish.kind.as_str().into()), wish.section.clone());
         spec.joined = Some(Arc::new(Joined { kind, section, document }));
         Ok(spec)

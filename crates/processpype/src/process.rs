@@ -125,7 +125,7 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
     let mut settings = control_settings(&setup);
     let title = settings.title.clone();
     let recorder = Recorder::open(&setup.settings.observability.events);
-    let mut launch = launch(&setup, services.handle.clone(), Some(log));
+    let mut launch = launch(&setup, &mut settings, services.handle.clone(), Some(log));
     tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(log, &mut launch, &mut settings);
     exporting.show(&mut settings);
@@ -356,14 +356,8 @@ fn install_log(
     }
     let builder = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?);
     let (log, exporting) = export::install(&setup.settings, builder)?;
-    for secret in &setup.secrets {
-        if log.redactor().add(secret).is_err() {
-            tracing::warn!(
-                target: "processpype",
-                "a secret is too short or too long to be kept out of the log"
-            );
-        }
-    }
+    // Of those that cannot be hidden the supervisor's setup tells.
+    log.redactor().replace(setup.secrets.iter().cloned());
     for spec in setup.blueprint.specs() {
         if let Some(level) = spec.options.log_level.and_then(|word| word.parse().ok()) {
             log.levels().set_service(spec.name.as_str(), level);

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::application::Application;
-use crate::configurer::LiveConfig;
+use crate::configurer::{LiveConfig, tell_unhidden};
 use crate::creation::KindCreator;
 use crate::recorder::{Recorded, Recorder};
 use crate::schema::service_doc;
@@ -128,7 +128,7 @@ impl Application {
         let mut settings = control_settings(&setup);
         let has_server = setup.has_server;
         let recorder = Recorder::open(&setup.settings.observability.events);
-        let mut launch = launch(&setup, Handle::current(), None);
+        let mut launch = launch(&setup, &mut settings, Handle::current(), None);
         tell_recorder(&mut launch, &mut settings, recorder.as_ref());
         let (manager, supervisor) = setup.blueprint.launch(launch);
         let recorded = follow(recorder, &manager);
@@ -280,15 +280,23 @@ impl Drop for Running {
 /// How the supervisor is to run, by the settings of the file.
 ///
 /// What a service says in public is scrubbed of the secrets in the configuration, like its log.
-pub(crate) fn launch(setup: &Setup, services: Handle, log: Option<&LogHandle>) -> Launch {
+/// The doctor tells of those that cannot be taken out.
+pub(crate) fn launch(
+    setup: &Setup,
+    control: &mut ControlSettings,
+    services: Handle,
+    log: Option<&LogHandle>,
+) -> Launch {
     let settings = &setup.settings;
     let mut launch = Launch::on(services);
     let secrets = Redactor::default();
-    // What is too short or too long to be found is told when the log is installed.
     secrets.replace(setup.secrets.iter().cloned());
+    let unhidden = secrets.unhidden().into_iter();
+    tell_unhidden(unhidden.flat_map(|(why, secrets)| std::iter::repeat_n(why, secrets)));
+    control.redactor = Some(secrets.clone());
     let redactors = log.map(|log| log.redactor().clone());
     let redactors: Vec<_> = redactors.into_iter().chain([secrets.clone()]).collect();
-    launch.creator = Some(Arc::new(KindCreator::of(setup, redactors.clone())));
+    launch.creator = Some(Arc::new(KindCreator::of(setup)));
     let (catalogue, levels) = (Arc::clone(&setup.catalogue), log.map(|log| log.levels().clone()));
     launch.configurer =
         Some(Arc::new(LiveConfig::new(catalogue, setup.document.clone(), levels, redactors)));

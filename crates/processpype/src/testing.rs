@@ -149,8 +149,8 @@ fn begin_watched(app: Application, watch: Option<(&str, &Watch)>) -> Result<Test
     if let Some((service, watch)) = watch {
         setup.blueprint.watch(service, watch);
     }
-    let settings = control_settings(&setup);
-    let mut launch = launch(&setup, Handle::current(), None);
+    let mut settings = control_settings(&setup);
+    let mut launch = launch(&setup, &mut settings, Handle::current(), None);
     launch.seed = SEED;
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, service_doc);

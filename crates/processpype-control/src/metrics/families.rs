@@ -114,6 +114,11 @@ impl<'a> Scrape<'a> {
                     text.sample(&[("listener", listener)], seconds);
                 }
             }
+            Metric::CERTIFICATE_REFUSED => {
+                for (listener, acceptor) in self.control.speaking.get().into_iter().flatten() {
+                    text.sample(&[("listener", listener)], flag(acceptor.refused().is_some()));
+                }
+            }
             Metric::HTTP_REQUESTS => self.requests(text),
             Metric::HTTP_DURATION => {
                 for route in &self.routes {

@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use processpype_runtime::{Manager, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::{Tls, TlsError, TlsFault, TlsKey};
+use super::{Refused, Tls, TlsError, TlsFault, TlsKey};
 use crate::certificate::CertificateRule;
 
 /// There is none.
@@ -43,6 +44,10 @@ impl Acceptor {
     }
 
     pub(crate) fn expires(&self) -> Timestamp {
+        match self.0 {}
+    }
+
+    pub(crate) fn refused(&self) -> Option<Arc<Refused>> {
         match self.0 {}
     }
 

@@ -3,15 +3,18 @@
 //! # Invariants
 //!
 //! 1. There is always a certificate: new files that are wrong change nothing. That is told once, in
-//!    the log and as an event; so is a certificate that was taken.
+//!    the log and as an event; so is a certificate that was taken. Metrics and the doctor tell it
+//!    for as long as it is so.
 //! 2. A handshake sees one whole set of files, never the certificate of one with the key of
 //!    another.
-//! 3. Whoever does not begin with TLS is told so in plain text, and gets nothing else.
+//! 3. Files that are settled are looked at again when they change, or when the time comes of a
+//!    certificate that was not valid yet.
+//! 4. Whoever does not begin with TLS is told so in plain text, and gets nothing else.
 
 use std::io;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_runtime::{Manager, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::material::{Material, Spoken};
 use super::subject::subject;
-use super::{Tls, TlsError, told};
+use super::{Refused, Tls, TlsError, TlsFault, told};
 use crate::certificate::{CertificateRule, first_match};
 
 /// A connection over TLS.
@@ -49,6 +52,8 @@ pub(crate) struct Acceptor {
     spoken: ArcSwap<Spoken>,
     /// What tells the files in use from others.
     digest: [u8; 32],
+    /// The newest files, if they are not in use.
+    refused: ArcSwapOption<Refused>,
 }
 
 /// The files as they were looked at last.
@@ -56,6 +61,8 @@ pub(crate) struct Acceptor {
 enum Seen {
     /// They are in use, or were refused, which was told.
     Settled([u8; 32]),
+    /// They are refused until this time, which was told: the certificate is not valid before.
+    Early([u8; 32], Timestamp),
     /// They were wrong once. They may just be being written: what they are next time counts.
     Doubtful(Option<[u8; 32]>),
     /// They cannot be read, which was told.
@@ -81,7 +88,8 @@ impl Acceptor {
     ) -> Result<Self, TlsError> {
         let material = Material::read(tls)?;
         let spoken = ArcSwap::from_pointee(material.speak(tls, now)?);
-        Ok(Self { tls: tls.clone(), rules, spoken, digest: material.digest() })
+        let refused = ArcSwapOption::empty();
+        Ok(Self { tls: tls.clone(), rules, spoken, digest: material.digest(), refused })
     }
 
     /// Speaks with a client until both know how to go on; returns the place of the rule that its
@@ -107,6 +115,11 @@ impl Acceptor {
         self.spoken.load().validity.until
     }
 
+    /// Returns why the newest files are not in use.
+    pub(crate) fn refused(&self) -> Option<Arc<Refused>> {
+        self.refused.load_full()
+    }
+
     /// Looks for new files again and again, and takes them. Never returns.
     pub(crate) async fn renew_forever(&self, manager: &Manager) {
         let reporter = manager.reporter();
@@ -119,32 +132,45 @@ impl Acceptor {
             // A file may block.
             let read = tokio::task::spawn_blocking(move || Material::read(&tls)).await;
             let Ok(read) = read else { continue };
-            let at = self.tls.certificate.display();
             match self.look(read, &mut seen, manager.now()) {
                 Look::Same => {}
                 Look::Renewed(spoken) => {
-                    let until = told(spoken.validity.until);
-                    self.spoken.store(Arc::new(spoken));
-                    tracing::info!(%until, "new certificate of {at}");
-                    let text = format!("new certificate of {at}, until {until}");
-                    reporter.note("certificate-reloaded", &text);
+                    reporter.note("certificate-reloaded", &self.renewed(spoken));
                 }
                 Look::Refused(error) => {
-                    let (until, help) = (told(self.expires()), error.help());
-                    tracing::error!(help, %until, "the old certificate stays in use: {error}");
-                    let text = format!("the old one stays in use, until {until}: {error}");
-                    reporter.note("certificate-refused", &text);
+                    reporter.note("certificate-refused", &self.refuse(&error));
                 }
             }
         }
     }
 
+    /// Takes new files, and returns what an event says of it.
+    fn renewed(&self, spoken: Spoken) -> String {
+        let (at, until) = (self.tls.certificate.display(), told(spoken.validity.until));
+        self.spoken.store(Arc::new(spoken));
+        self.refused.store(None);
+        tracing::info!(%until, "new certificate of {at}");
+        format!("new certificate of {at}, until {until}")
+    }
+
+    /// Tells of files that are not taken, and returns what an event says of it.
+    fn refuse(&self, error: &TlsError) -> String {
+        let (until, help) = (told(self.expires()), error.help());
+        tracing::error!(help, %until, "the old certificate stays in use: {error}");
+        let why = format!("the old one stays in use, until {until}: {error}");
+        self.refused.store(Some(Arc::new(Refused { why: why.clone(), help })));
+        why
+    }
+
     /// Decides what the files mean, as they are now.
     fn look(&self, read: Result<Material, TlsError>, seen: &mut Seen, now: Timestamp) -> Look {
         let digest = read.as_ref().ok().map(Material::digest);
-        if let (Seen::Settled(old), Some(new)) = (&*seen, digest)
-            && *old == new
-        {
+        let is_same = match &*seen {
+            Seen::Settled(old) => digest == Some(*old),
+            Seen::Early(old, from) => digest == Some(*old) && now < *from,
+            Seen::Doubtful(_) | Seen::Unreadable => false,
+        };
+        if is_same {
             return Look::Same;
         }
         let error = match (read.and_then(|material| material.speak(&self.tls, now)), digest) {
@@ -157,11 +183,15 @@ impl Acceptor {
         };
         match seen {
             Seen::Doubtful(doubted) if *doubted == digest => {
-                *seen = digest.map_or(Seen::Unreadable, Seen::Settled);
+                *seen = match (digest, error.fault()) {
+                    (None, _) => Seen::Unreadable,
+                    (Some(digest), TlsFault::NotYetValid(from)) => Seen::Early(digest, *from),
+                    (Some(digest), _) => Seen::Settled(digest),
+                };
                 Look::Refused(error)
             }
             Seen::Unreadable if digest.is_none() => Look::Same,
-            Seen::Settled(_) | Seen::Doubtful(_) | Seen::Unreadable => {
+            Seen::Settled(_) | Seen::Early(..) | Seen::Doubtful(_) | Seen::Unreadable => {
                 *seen = Seen::Doubtful(digest);
                 Look::Same
             }
@@ -183,7 +213,44 @@ async fn turn_away(mut stream: TcpStream) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
     use super::*;
+
+    /// Makes files of which the certificate holds from that year on.
+    fn files(folder: &std::path::Path, year: i32) -> Tls {
+        let names = vec!["localhost".to_owned()];
+        let mut params = CertificateParams::new(names).expect("good names");
+        params.not_before = date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let (at, at_key) = (folder.join("tls.crt"), folder.join("tls.key"));
+        std::fs::write(&at, certificate.pem()).expect("a file");
+        std::fs::write(&at_key, key.serialize_pem()).expect("a file");
+        Tls::new(at, at_key)
+    }
+
+    #[test]
+    fn a_certificate_is_taken_when_its_time_comes() {
+        let folder = format!("processpype-early-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).expect("a directory");
+        let (now, then) = (Timestamp(1_795_000_000_000), Timestamp(1_861_920_000_000));
+        let acceptor = Acceptor::open(&files(&folder, 2025), Vec::new(), now).expect("it is good");
+        let mut seen = Seen::Settled(acceptor.digest);
+        let tls = files(&folder, 2029);
+        let mut look = |now| acceptor.look(Material::read(&tls), &mut seen, now);
+        assert!(matches!(look(now), Look::Same), "it may just be being written");
+        let Look::Refused(error) = look(now) else { panic!("it is too early") };
+        assert!(acceptor.refuse(&error).contains("is not valid before 2029-01-01"), "{error}");
+        assert!(matches!(look(Timestamp(then.0 - 1)), Look::Same), "it is told once");
+        assert!(acceptor.refused().expect("it is").help.contains("Once its time has come"));
+        let Look::Renewed(spoken) = look(then) else { panic!("its time has come") };
+        acceptor.renewed(spoken);
+        assert_eq!(acceptor.refused(), None);
+        assert!(matches!(look(then), Look::Same), "it is in use");
+        std::fs::remove_dir_all(&folder).expect("it is there");
+    }
 
     #[test]
     fn the_answer_in_plain_text_has_its_length() {

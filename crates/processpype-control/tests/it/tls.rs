@@ -327,6 +327,8 @@ async fn new_certificates_are_taken_and_broken_ones_are_not() {
     refused(&manager, 7).await;
     assert!(believes(&old).await);
 
+    check_refused(&running, &trusting(&old, None)).await;
+
     place.tls(&issued);
     let renewed = async { while !believes(&new).await {} };
     timeout(PATIENCE, renewed).await.expect("the new one is taken");
@@ -338,13 +340,30 @@ async fn new_certificates_are_taken_and_broken_ones_are_not() {
     check_told(&running, &trusting(&new, None), issued.until).await;
 }
 
+/// Asks for something, and returns the body of the answer.
+async fn read(running: &Running, tls: &TlsConnector, path: &str) -> String {
+    let head = format!("GET {path} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}");
+    let answer = ask(running, tls, &head).await.expect("an answer");
+    answer.split_once("\r\n\r\n").expect("a head").1.to_owned()
+}
+
+/// Checks that the doctor and the metrics tell of a certificate that is refused.
+async fn check_refused(running: &Running, tls: &TlsConnector) {
+    let found = read(running, tls, "/diagnosis").await;
+    let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
+    let found = &found["application"];
+    assert_eq!((found[0]["code"].as_str(), found[1].as_str()), (Some("certificate-refused"), None));
+    let message = found[0]["message"].as_str().expect("a text");
+    assert!(message.contains("tls.crt expired at 2026-01-01"), "{message}");
+    let metrics = read(running, tls, "/metrics").await;
+    assert!(metrics.contains("certificate_refused{listener=\"https://127.0.0.1:"), "{metrics}");
+    let line = metrics.lines().find(|line| line.contains("certificate_refused{"));
+    assert!(line.is_some_and(|line| line.ends_with("} 1")), "{line:?}");
+}
+
 /// Checks what events and metrics say about certificates that came: one was taken, others were not.
 async fn check_told(running: &Running, tls: &TlsConnector, until: i64) {
-    let read = async |path: &str| {
-        let head = format!("GET {path} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}");
-        let answer = ask(running, tls, &head).await.expect("an answer");
-        answer.split_once("\r\n\r\n").expect("a head").1.to_owned()
-    };
+    let read = async |path: &str| read(running, tls, path).await;
     let page: serde_json::Value =
         serde_json::from_str(&read("/events?kind=application").await).expect("JSON");
     let events = page["events"].as_array().expect("a list");
@@ -363,6 +382,8 @@ async fn check_told(running: &Running, tls: &TlsConnector, until: i64) {
     );
     let metrics = read("/metrics").await;
     assert!(metrics.contains(&line), "no {line} in {metrics}");
+    let line = metrics.lines().find(|line| line.contains("certificate_refused{"));
+    assert!(line.is_some_and(|line| line.ends_with("} 0")), "{line:?}");
 }
 
 #[test]

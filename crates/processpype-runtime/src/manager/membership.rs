@@ -53,7 +53,7 @@ impl Manager {
     /// # Errors
     ///
     /// Returns [`RegisterError`], and has changed nothing, if it cannot join or its start would be
-    /// refused.
+    /// refused; also if its secrets cannot be hidden, since there are too many already.
     ///
     /// # Cancel safety
     ///
@@ -95,6 +95,9 @@ impl Manager {
         let mut secrets = Vec::new();
         registration.spec.joined.get_or_insert_default();
         registration.spec.check_config(&mut secrets).map_err(RegisterError::Config)?;
+        if let (Accepted::Registered(_), Some(configurer)) = (&accepted, &self.shared.configurer) {
+            configurer.hide(&secrets).map_err(RegisterError::Config)?;
+        }
         let joining = Box::new(Joining { registration, by, accepted });
         self.commands.try_send(Order::Register(joining)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => RegisterError::Busy,

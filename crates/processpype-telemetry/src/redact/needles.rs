@@ -7,9 +7,9 @@
 //! 2. Percent-encoding is undone while it is compared: how many characters an encoder encodes, and
 //!    in which letter case, needs no form of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MASK, MAX_SECRET_FORMS, MIN_SECRET_LINE_BYTES};
+use super::{MASK, MAX_SECRET_FORMS, MIN_SECRET_LINE_BYTES, Unredactable};
 
 /// How many bytes of a text stand for one byte that is percent-encoded.
 const ENCODED_BYTES: usize = 3;
@@ -19,6 +19,8 @@ const ENCODED_BYTES: usize = 3;
 pub(crate) struct Needles {
     /// The secrets as they were given.
     pub(super) secrets: BTreeSet<String>,
+    /// Those that cannot be hidden, by what tells them apart, and why.
+    pub(super) unhidden: BTreeMap<u64, Unredactable>,
     /// What is looked for byte by byte.
     exact: Shelf,
     /// What is looked for as it is or percent-encoded.
@@ -48,7 +50,7 @@ struct Forms {
 // === impl Needles ===
 
 impl Needles {
-    pub(super) fn new(secrets: BTreeSet<String>) -> Self {
+    pub(super) fn new(secrets: BTreeSet<String>, unhidden: BTreeMap<u64, Unredactable>) -> Self {
         let (mut exact, mut encoded) = (BTreeSet::new(), BTreeSet::new());
         for secret in &secrets {
             let forms = Forms::of(secret);
@@ -57,7 +59,7 @@ impl Needles {
         }
         let (exact, encoded) = (Shelf::of(exact), Shelf::of(encoded));
         let begins = Begins::of(&exact, &encoded);
-        Self { secrets, exact, encoded, begins }
+        Self { secrets, unhidden, exact, encoded, begins }
     }
 
     /// Whether there is nothing to look for.
@@ -231,10 +233,14 @@ impl Default for Begins {
 mod tests {
     use super::*;
 
+    fn needles(secret: &str) -> Needles {
+        Needles::new(BTreeSet::from([secret.to_owned()]), BTreeMap::new())
+    }
+
     #[track_caller]
     fn check(secret: &str, text: &str, expected: &str) {
         let mut out = String::new();
-        Needles::new(BTreeSet::from([secret.to_owned()])).scrub(text, text.len(), &mut out);
+        needles(secret).scrub(text, text.len(), &mut out);
         assert_eq!(out, expected);
     }
 
@@ -269,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_limit_may_lie_within_an_encoded_secret() {
-        let needles = Needles::new(BTreeSet::from(["ab cd".to_owned()]));
+        let needles = needles("ab cd");
         let text = "0123 %61b%20cd";
         for limit in 6..text.len() {
             let mut out = String::new();

@@ -21,6 +21,9 @@ struct TickerConfig {
     #[expect(dead_code, reason = "it is there to be kept secret")]
     token: Option<Secret<String>>,
     #[serde(default)]
+    #[expect(dead_code, reason = "they are there to be kept secret")]
+    tokens: Vec<Secret<String>>,
+    #[serde(default)]
     #[schemars(range(max = 9))]
     level: u8,
 }
@@ -221,6 +224,41 @@ async fn what_comes_over_the_api_is_text_and_its_secrets_are_kept() {
     {
         assert!(!app.get(path).await.text().contains("canary"), "{path}");
     }
+    app.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_whose_secrets_cannot_be_hidden_is_refused_or_told_of() {
+    let tokens: Vec<String> = (1..1024).map(|n| format!("secret-{n}")).collect();
+    let yaml =
+        json!({ "services": { "full": { "kind": "ticker", "says": "x", "tokens": tokens } } });
+    let app = start(&yaml.to_string()).await;
+    let with = |name: &str, token: &str| {
+        let config = json!({ "says": "x", "token": token });
+        json!({ "name": name, "kind": "ticker", "config": config })
+    };
+    let dry = app.post_json("/services?dry_run=true", &with("none", "secret-dry")).await;
+    assert_eq!(dry.status(), 200, "{}", dry.text());
+    let (status, answer) = register(&app, with("last", "secret-last")).await;
+    assert_eq!(status, 201, "who tries values out fills no list: {answer}");
+    let (status, problem) = register(&app, with("more", "secret-more")).await;
+    assert_eq!((status, paths(&problem)), (422, vec!["config"]), "{problem}");
+    let text = problem["errors"][0].to_string();
+    assert!(text.contains("1024 secrets") && text.contains("restart the process"), "{text}");
+    assert_eq!(app.get("/services/more").await.status(), 404);
+    let (status, answer) = register(&app, with("known", "secret-7")).await;
+    assert_eq!(status, 201, "{answer}");
+
+    let found = async || app.get("/diagnosis").await.json()["application"].clone();
+    assert_eq!(found().await, json!([]));
+    let (status, answer) = register(&app, with("short", "pin")).await;
+    assert_eq!(status, 201, "{answer}");
+    let found = found().await;
+    assert_eq!(found[0]["code"], json!("secrets-unhidden"), "{found}");
+    assert!(
+        found[0]["message"].to_string().contains("1 of the configuration's secrets"),
+        "{found}"
+    );
     app.stop().await;
 }
 
