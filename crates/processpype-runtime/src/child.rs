@@ -192,6 +192,16 @@ fn settle_child(life: &Life, what: &str, outcome: Result<Result, Panicked>) {
     }
 }
 
+/// Closes the way from a child, and returns the panic that has come over it by then.
+///
+/// Closed first: so the child either has been heard, or learns that it was not.
+fn last_look<T>(
+    receiver: &mut oneshot::Receiver<std::result::Result<T, Panicked>>,
+) -> Option<Panicked> {
+    receiver.close();
+    receiver.try_recv().ok()?.err()
+}
+
 // === impl BlockingChild ===
 
 impl<T> Future for BlockingChild<T> {
@@ -211,8 +221,7 @@ impl<T> Drop for BlockingChild<T> {
     /// Closed first: what has come by then is seen here, and what comes later by the child itself,
     /// which is told that nobody takes it.
     fn drop(&mut self) {
-        self.receiver.close();
-        if let Ok(Err(panicked)) = self.receiver.try_recv() {
+        if let Some(panicked) = last_look(&mut self.receiver) {
             self.life.fail_child(Failure::from_panic(&self.what, &panicked).of_child());
         }
     }
@@ -284,6 +293,17 @@ mod tests {
                 _ => std::hint::spin_loop(),
             }
         }
+    }
+
+    #[test]
+    fn a_panic_is_heard_by_the_last_look_or_given_back_to_the_child() {
+        let panicked = || contain(|| resume_unwind(Box::new("met"))).map(|(): ()| ());
+        let (sender, mut receiver) = oneshot::channel();
+        assert!(sender.send(panicked()).is_ok());
+        assert!(last_look(&mut receiver).is_some(), "it came before");
+        let (sender, mut receiver) = oneshot::channel();
+        assert!(last_look(&mut receiver).is_none());
+        assert!(sender.send(panicked()).is_err(), "it comes after the look, and before the drop");
     }
 
     #[tokio::test]

@@ -427,6 +427,37 @@ mod tests {
         }
     }
 
+    /// A handle to an application that does nothing, whose loop is not run.
+    fn idle() -> (Runtime, Manager) {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let entered = runtime.enter();
+        let launch = processpype_runtime::Launch::on(runtime.handle().clone());
+        let blueprint = processpype_runtime::Assembly::default().check().unwrap();
+        let (manager, _) = blueprint.launch(launch);
+        drop(entered);
+        (runtime, manager)
+    }
+
+    #[test]
+    fn a_second_signal_does_not_wait_for_the_deadline_and_a_third_puts_nothing_off() {
+        // Longer than anybody waits for this test.
+        let hour = Duration::from_secs(3600);
+        for notices in [
+            vec![Notice::Closing(hour), Notice::SecondSignal],
+            vec![Notice::SecondSignal, Notice::Closing(hour)],
+            vec![Notice::Closing(Duration::ZERO), Notice::SecondSignal, Notice::SecondSignal],
+        ] {
+            let (_runtime, manager) = idle();
+            let (sender, received) = sync_channel(8);
+            notices.into_iter().for_each(|notice| sender.send(notice).unwrap());
+            let (told, exit) = sync_channel(1);
+            std::thread::spawn(move || told.send(wait(&received, &manager)));
+            let exit = exit.recv_timeout(Duration::from_secs(60)).expect("it ends");
+            assert_eq!(exit, Exit::SecondSignal);
+            drop(sender);
+        }
+    }
+
     #[test]
     fn services_get_threads_by_cores_and_count() {
         for (cores, services, expected) in

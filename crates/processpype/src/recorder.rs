@@ -281,3 +281,41 @@ impl Writer {
         self.reporter.tell("journal-resumed", text, self.recorder.recording());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use processpype_runtime::{Assembly, Launch};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn events_that_memory_no_longer_has_are_counted_and_told_in_their_place() {
+        let name = format!("recorder-{}.jsonl", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_file(&file);
+        let section = EventsSection { file: Some(file.clone()), ..EventsSection::default() };
+        let recorder = Recorder::open(&section).expect("it names a file");
+        let mut launch = Launch::on(tokio::runtime::Handle::current());
+        launch.events_kept = 3;
+        let blueprint = Assembly::default().check().expect("nothing is in it");
+        let (manager, supervisor) = blueprint.launch(launch);
+        manager.close();
+        supervisor.run().await;
+        let (reporter, events) = (manager.reporter(), manager.subscribe(0));
+        let (run, written, synced, is_over) = (7, 0, Instant::now(), false);
+        let mut writer = Writer { recorder, reporter, events, run, written, synced, is_over };
+        let last = manager.last_event();
+        assert!(last > 3, "more than memory holds: {last}");
+        let page = writer.events.next(BATCH).await;
+        writer.write(&page).expect("there is room");
+        assert_eq!(writer.recorder.recording.lost, last - 3);
+        assert_eq!((writer.written, writer.is_over), (last, true));
+        let records = Ledger::records(&file).expect("it can be read");
+        let lost = format!(
+            "{{\"run\":7,\"kind\":\"journal\",\"cause\":\"lagged\",\"lost\":{}}}",
+            last - 3
+        );
+        assert_eq!((records.len(), records[0].as_str()), (4, lost.as_str()));
+        std::fs::remove_file(&file).expect("it is there");
+    }
+}
