@@ -19,6 +19,11 @@ pub(crate) fn clean(text: &str) -> String {
     clean
 }
 
+/// Escapes the same in a text of several lines, which stay.
+pub(crate) fn clean_lines(text: &str) -> String {
+    text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
+}
+
 /// The same for a text that is most likely clean already.
 pub(crate) fn cleaned(text: String) -> String {
     if text.contains(obeys) { clean(&text) } else { text }
@@ -35,6 +40,7 @@ mod tests {
     #[test]
     fn what_a_terminal_obeys_is_written_out() {
         assert_eq!(clean("\u{1b}[2J x\ny"), "\\u{1b}[2J x\\u{a}y");
+        assert_eq!(clean_lines("a\u{1b}[2J\r\nb\n"), "a\\u{1b}[2J\\u{d}\nb\n");
         for text in ["a\u{202e}b", "\u{7f}", "ä 1"] {
             assert_eq!(cleaned(text.to_owned()), clean(text));
         }

@@ -7,6 +7,7 @@ use processpype_api::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::clean::clean_lines;
 use crate::connect::{NoDestination, Session};
 use crate::error::ClientError;
 use crate::exit::ClientExit;
@@ -197,7 +198,7 @@ impl Asking {
             _ => return self.show("/graph", |it: &Graph, paper| view::graph(it, paper)).await,
         };
         let answer = self.client.get(&format!("/graph?format={drawn}")).await?;
-        say_raw(&answer.text);
+        say_raw(&clean_lines(&answer.text));
         Ok(ClientExit::Done)
     }
 

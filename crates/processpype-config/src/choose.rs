@@ -42,7 +42,7 @@ impl<'a> Walk<'a> {
             View::Scalar(text, style) => {
                 let fits = |id: &Id| self.rules.types(*id).decide(text, *style).is_some();
                 let fitting: Ids = group.ids.iter().copied().filter(fits).collect();
-                self.choose_scalar(slot, text, &fitting, secret)
+                self.choose_scalar(slot, text, &fitting, &group.shape, secret)
             }
             View::Seq(_) => self.choose_by_trial(group, slot, Types::LIST, secret),
             View::Map(map) => match &group.shape {
@@ -61,6 +61,7 @@ impl<'a> Walk<'a> {
         slot: Slot<'a>,
         text: &str,
         fitting: &[Id],
+        maps: &Shape,
         secret: bool,
     ) -> Option<Id> {
         if let [only] = fitting {
@@ -72,7 +73,7 @@ impl<'a> Walk<'a> {
         if let Some(at) = found {
             return Some(fitting[at]);
         }
-        let valid: Vec<&str> = texts.into_iter().flatten().collect();
+        let words: Vec<&str> = texts.into_iter().flatten().collect();
         let secret = secret
             || slot.node.at.spot().was_sent()
             || fitting.iter().any(|id| self.rules.may_be_secret(*id));
@@ -83,8 +84,8 @@ impl<'a> Walk<'a> {
             let message = format!("invalid value for `{path}`: {subject} is not a known variant");
             walk.on(slot, message, !secret)
                 .label("expected one of the valid values")
-                .hint_nearest(if secret { "" } else { text }, valid.iter().copied())
-                .valid(valid)
+                .hint_nearest(if secret { "" } else { text }, words.iter().copied())
+                .valid(words.iter().map(|&word| word.to_owned()).chain(maps.forms()))
                 .shown_value(shown)
         });
         None

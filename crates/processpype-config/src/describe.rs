@@ -22,9 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
 
-use crate::check::View;
 use crate::duration::{self, HumanDuration};
-use crate::node::{Node, Style};
 use crate::rules::{FreeKeys, Id, Rule, Rules};
 use crate::types::{Scalar, Types};
 

@@ -91,7 +91,22 @@ fn syntax(source: &Arc<Source>, error: &serde_json::Error) -> Problem {
     let message = message.split(" at line ").next().unwrap_or_default();
     At::of_bytes(source, at..at + 1)
         .problem(format!("not valid JSON: {message}"), false)
-        .help("JSON quotes every key, and has no comments and no comma before a closing bracket")
+        .help(advice(message))
+}
+
+/// What to do, by what the parser expected.
+fn advice(message: &str) -> &'static str {
+    if message.starts_with("trailing characters") {
+        "remove what follows the last bracket: there is one value in a JSON file"
+    } else if message.starts_with("EOF") {
+        "close every bracket and quote; where nothing is to be said, write {}"
+    } else if message.starts_with("invalid number") {
+        "write a number without a leading zero or plus, and with digits around its point"
+    } else if message.starts_with("invalid escape") || message.starts_with("control character") {
+        "write \\\\ for a backslash, and \\n or \\u001b for a control character"
+    } else {
+        "JSON quotes every key, and has no comments and no comma before a closing bracket"
+    }
 }
 
 /// The problem after which a text is not read on.

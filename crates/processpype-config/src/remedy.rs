@@ -15,6 +15,7 @@
 //! | `80` in a body | a text | JSON has decided, and a number is none |
 //! | `null`, `~` | a text | a word that means something else without quotes |
 //! | `yes`, `off`, `1` | `true` or `false` | YAML 1.1, or another notation |
+//! | `10MB`, `20%` | a number | a unit, which the key has in its name or its text |
 //! | one value | a list | there is one item, and a list has brackets or dashes all the same |
 //! | one value | a map | the short form of another program |
 //! | a list | a map | dashes before keys |
@@ -50,11 +51,28 @@ pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>, node: &Node) ->
             Some("put it in quotes if it is meant as text".to_owned())
         }
         _ if types.has(Types::BOOL) && is_yes_or_no(text) => Some("write true or false".to_owned()),
-        _ if types.has(Types::LIST) && !types.has(Types::SCALAR) => {
+        _ if types.without(Types::NULL) == Types::LIST => {
             Some("write a list: [a, b], or one `- item` per line".to_owned())
+        }
+        _ if types.has(Types::NUMBER.or(Types::WHOLE)) && !types.has(Types::TEXT) => {
+            with_unit(text, types.has(Types::NUMBER))
         }
         _ if types.without(Types::NULL) == Types::OBJECT => {
             Some("write its keys below it, one `key: value` per line".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// What to do about a number with something behind it.
+fn with_unit(text: &str, may_be_part: bool) -> Option<String> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(end);
+    let number: f64 = number.parse().ok()?;
+    match unit.trim() {
+        "%" if may_be_part => Some(format!("write {}", number / 100.0)),
+        unit if unit.chars().all(char::is_alphabetic) && !unit.is_empty() => {
+            Some("write the number alone, without a unit".to_owned())
         }
         _ => None,
     }

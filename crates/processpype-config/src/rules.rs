@@ -132,6 +132,19 @@ pub(crate) enum Shape {
     Keyed { variants: Vec<(String, Id)> },
 }
 
+// === impl Shape ===
+
+impl Shape {
+    /// How a map would be written: `{file: …}`, one for each key that tells alternatives apart.
+    pub(crate) fn forms(&self) -> impl Iterator<Item = String> {
+        let variants = match self {
+            Self::Keyed { variants } => variants.as_slice(),
+            Self::Untagged | Self::Tagged { .. } => &[],
+        };
+        variants.iter().map(|(name, _)| format!("{{{name}: …}}"))
+    }
+}
+
 // === impl Rules ===
 
 impl Rules {

@@ -93,7 +93,7 @@ pub(crate) async fn configure(
         let (control, asked) = (Arc::clone(control), asked.clone());
         async move { hand_over(&control, &asked, request).await }
     };
-    let operation = match detached(control, handing_over).await? {
+    let operation = match detached(handing_over).await? {
         Handed::Operation(operation) => operation,
         Handed::Preview(preview) => return Ok(asked.foreseen(&preview)),
     };
@@ -117,6 +117,7 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
         let control = Arc::clone(control);
         async move {
             let body = commands::body(&control, request).await?;
+            let _place = commands::place(&control)?;
             let by = match &body.reason {
                 Some(reason) => by.because(reason),
                 None => by,
@@ -139,7 +140,7 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
             }
         }
     };
-    match detached(control, handing_over).await? {
+    match detached(handing_over).await? {
         Loaded::Preview(preview) => Ok(reply::json(StatusCode::OK, &would_reload(&preview))),
         Loaded::Begun(reloading) => {
             let location = format!("{}/operations/{}", control.prefix(), reloading.operation.0);
@@ -162,20 +163,12 @@ fn log_refused(actor: &str, is_dry: bool, error: &ConfigureError) {
     }
 }
 
-/// Does what must not end with the connection, in one of the places for commands.
+/// Does what must not end with the connection.
 async fn detached<T: Send + 'static>(
-    control: &Arc<Control>,
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
-    let Ok(place) = Arc::clone(&control.commands).try_acquire_owned() else {
-        return Err(busy());
-    };
-    let held = async move {
-        let _place = place;
-        work.await
-    };
     #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
-    let detached = tokio::spawn(held);
+    let detached = tokio::spawn(work);
     detached.await.map_err(|_| reply::internal("a command panicked"))?
 }
 
@@ -185,6 +178,7 @@ async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result
         by = by.because(reason);
     }
     let change = asked.change(control, request).await?;
+    let _place = commands::place(control)?;
     let (manager, name) = (&control.manager, asked.service.as_str());
     let starts = asked.id == EndpointId::ConfigureAndStart;
     let asking = async {

@@ -27,7 +27,7 @@ fn log(document: &Document, problem: &mut impl FnMut(Report)) {
         return;
     };
     if let Err(error) = check_file_room(&path) {
-        let text = format!("the log cannot be written to {}: {error}", path.display());
+        let text = format!("the log cannot be written: {error}");
         let help = "make what is missing, or name another file, or write `destination: stderr`";
         problem(section.get("file").problem(text).help(help).into());
     }

@@ -318,6 +318,9 @@ fn no_text_of_an_answer_reaches_the_terminal_unescaped() {
                    \"detail\":\"\\u001b[2Jfake\\nline\"}";
     let problem = answer("503 Service Unavailable", "application/problem+json", problem);
     check(vec![status("stopped", 1, ""), problem], &["start", "db"]);
+    let (url, _) = serve(vec![answer("200 OK", "text/vnd.graphviz", "digraph {\n\u{1b}[2J}\n")]);
+    let ran = run(&["-u", &url, "graph", "--format", "dot"]);
+    assert_eq!(ran.out, "digraph {\n\\u{1b}[2J}\n", "{ran:?}");
     let metrics = |text: &str| vec![answer("200 OK", "text/plain", text)];
     let label = "up{queue=\"\u{1b}[2Jfake\\nline\"} 1\n";
     let (url, _) = serve(metrics(label));

@@ -104,21 +104,25 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
         | ErrorKind::ExpectedFlowMappingSeparator
         | ErrorKind::ExpectedFlowSequenceSeparator => (
             "a `{` or `[` is not closed, or a comma is missing",
-            "close every `{` and `[`, put commas between values, quote a `${…}` inside them",
+            "close every `{` and `[`, put commas between values, quote a `${…}` or a ` #` inside \
+             them",
         ),
         ErrorKind::MisplacedFlowCollectionEnd | ErrorKind::MismatchedFlowCollectionEnd { .. } => (
             "a `}` or `]` closes what is not open",
             "remove it, or open it before; quote a value that contains one",
         ),
         ErrorKind::UnknownAnchor => {
-            ("this alias names no anchor", "define the anchor with `&name` above its use")
+            let help = "define the anchor with `&name` above its use, or quote a value that begins \
+                        with `*`";
+            ("this alias names no anchor", help)
         }
         ErrorKind::MissingAnchorOrAliasName => {
             ("`&` or `*` without a name", "name the anchor, or quote a value that begins so")
         }
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => (
             "a colon cannot stand here",
-            "quote a value that contains `: `, or put the nested key on a line of its own",
+            "quote a value that contains `: `, put the nested key on a line of its own, or a colon \
+             behind the key in the line before",
         ),
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
             ("a key without a value", "write `key: value`, with a space after the colon")

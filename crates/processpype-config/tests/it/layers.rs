@@ -1,7 +1,10 @@
 //! Whatever stands in any layer: no panic, and every problem says where it is.
 
+use std::collections::BTreeMap;
+
 use processpype_config::{Format, Loader, Origin, Report};
 use proptest::prelude::*;
+use schemars::schema_for;
 
 use crate::types::Misc;
 
@@ -100,5 +103,27 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// What `config` lists is what a flag can say: nothing is lost on the way.
+    #[test]
+    fn what_is_listed_can_be_set_again(
+        texts in prop::collection::btree_map("[a-c]{1,3}", "\\PC{0,20}", 0..5),
+    ) {
+        let is_as_written =
+            |text: &String| !text.trim_start().starts_with(['[', '{']) && !text.contains("://");
+        prop_assume!(texts.values().all(is_as_written));
+        let schema = schema_for!(BTreeMap<String, String>);
+        let listed = |loader: Loader| {
+            let all = loader.load().unwrap().section(&["app"]).effective(&schema);
+            all.into_iter().map(|it| (it.path, it.value)).collect::<Vec<_>>()
+        };
+        let file = serde_json::json!({ "app": texts }).to_string();
+        let first = listed(Loader::new().text("a.json", Format::Json, file));
+        prop_assert_eq!(first.len(), texts.len());
+        let set = |loader: Loader, (path, value): &(String, String)| {
+            loader.set(&format!("{path}={value}"))
+        };
+        prop_assert_eq!(&listed(first.iter().fold(Loader::new(), set)), &first);
     }
 }

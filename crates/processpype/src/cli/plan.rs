@@ -13,22 +13,23 @@ use processpype_core::Plan;
 use processpype_runtime::Layout;
 use serde_json::{Value, json};
 
-use super::print::{Printer, say};
-use super::warnings::{Warning, plan_of, warnings};
+use super::print::{Printer, clean_lines, say};
+use super::warnings::{Warning, plan_of, unrecorded, warnings};
 use crate::platform::{Manager, Platform};
 use crate::process::EXIT_SLACK;
 use crate::setup::Setup;
 
 /// `check`: everything was checked before this; what is left are warnings.
 pub(super) fn check(setup: &Setup, printer: Printer) {
-    let warnings = warnings(setup, &plan_of(setup));
+    let mut warnings = warnings(setup, &plan_of(setup));
+    warnings.extend(unrecorded(setup));
     let services = setup.blueprint.specs().len();
     if printer.json {
         let warnings: Vec<Value> = warnings.iter().map(Warning::as_json).collect();
         let answer = json!({ "ok": true, "services": services, "warnings": warnings });
         return say(&format!("{answer:#}"));
     }
-    warnings.iter().for_each(|warning| say(&warning.to_string()));
+    warnings.iter().for_each(|warning| say(&clean_lines(&warning.to_string())));
     say(&format!("ok: {services} services, configuration and plan are valid"));
 }
 

@@ -5,6 +5,7 @@
 use std::io::Write as _;
 
 pub(super) use processpype_cli::say;
+use processpype_telemetry::one_line;
 use serde_json::json;
 
 use crate::setup::SetupError;
@@ -20,6 +21,11 @@ pub(crate) fn say_error(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", with_prefix(text));
 }
 
+/// Escapes what a terminal obeys in each of several lines.
+pub(super) fn clean_lines(text: &str) -> String {
+    text.split('\n').map(one_line).collect::<Vec<_>>().join("\n")
+}
+
 fn with_prefix(text: &str) -> String {
     if text.starts_with("error") { text.to_owned() } else { format!("error: {text}") }
 }
@@ -33,7 +39,7 @@ impl Printer {
 
     pub(super) fn setup_error(self, error: &SetupError) {
         if !self.json {
-            say_error(&error.to_string());
+            say_error(&clean_lines(&error.to_string()));
             return;
         }
         let plan = error.plan().map_or(&[][..], |plan| plan.problems());

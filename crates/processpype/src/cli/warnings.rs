@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use processpype_api::PlanWarning;
-use processpype_config::HumanDuration;
+use processpype_config::{HumanDuration, check_file_room};
 use processpype_core::{Plan, ServiceId, Timing};
 use serde_json::{Value, json};
 
@@ -62,6 +62,16 @@ pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
         warnings.push(Warning::new(setup, "nothing-significant", &path, message, help));
     }
     warnings
+}
+
+/// The file of events cannot be written on this machine, and the application would run without.
+pub(super) fn unrecorded(setup: &Setup) -> Option<Warning> {
+    let file = setup.settings.observability.events.file.as_ref()?;
+    let error = check_file_room(file).err()?;
+    let message = format!("events cannot be recorded: {error}; the application runs without");
+    let help = "make what is missing, or name another file";
+    let path = ["observability", "events", "file"];
+    Some(Warning::new(setup, "events-not-recorded", &path, message, help))
 }
 
 /// Says which times do not fit into the time around them.
@@ -276,6 +286,20 @@ mod tests {
     fn starting_must_fit_into_the_patience_of_the_platform() {
         check("platform_start_timeout: 30s", &[], &[]);
         check("platform_start_timeout: 29s", &[], &["start-exceeds-platform"]);
+    }
+
+    #[test]
+    fn a_file_of_events_that_cannot_be_written_is_told() {
+        let told = |file: &str| {
+            let text = format!("observability: {{events: {{file: {file}}}}}");
+            let app = Application::new().service(|| Idle).named("idle");
+            let app = app.config_text("app.yaml", processpype_config::Format::Yaml, text);
+            unrecorded(&app.environment([]).setup().expect("it is valid"))
+        };
+        let warning = told("/no/such/directory/events").expect("there is no room");
+        assert!(warning.message.contains("no directory /no/such/directory"), "{warning}");
+        assert_eq!(warning.origin.as_deref(), Some("app.yaml:1:32"));
+        assert_eq!(told(&std::env::temp_dir().join("events").display().to_string()), None);
     }
 
     #[test]

@@ -80,6 +80,9 @@ fn no_value_of_the_configuration_reaches_the_terminal_unescaped() {
     let printed = run_with("config", text);
     assert!(printed.stdout.contains("app.title = \\u{1b}[2Jfake\\nline  # "), "{printed:?}");
     assert!(!printed.stdout.contains('\u{1b}'), "{printed:?}");
+    let printed = run(&["check", "--set", "a\u{1b}[2Jb.c=1"]);
+    let told = printed.stderr.starts_with("error: there is no section `a\\u{1b}[2Jb`\n");
+    assert!(told && printed.code == Some(78), "{printed:?}");
     let path = file(text);
     let printed = run(&["config", "--json", "--config", path.to_str().unwrap()]);
     let values: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
