@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 #[path = "../it/collector.rs"]
+#[allow(dead_code, reason = "the other tests need more of it")]
 mod collector;
 
 use std::collections::HashMap;

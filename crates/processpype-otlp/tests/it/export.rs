@@ -181,7 +181,8 @@ fn a_sample_is_taken_of_what_begins_here_alone() {
 
 #[track_caller]
 fn lost(answer: Answer, expected: [u64; 2]) {
-    let collector = Collector::start(answer);
+    let collector = Collector::start(Answer::status(200));
+    collector.answer(answer);
     let mut settings = settings(&collector);
     settings.logs = false;
     let exporter = export(&settings, |_| {
