@@ -5,8 +5,11 @@
 //! 1. From its first byte to its acceptance a command runs detached from the connection: a client
 //!    that leaves at once has still given it. Only the waiting ends with the client.
 //! 2. Every wait is bounded: for the body, for acceptance, for the effect.
-//! 3. A dry run takes the same way as a command, up to the supervisor, and changes nothing.
-//! 4. The actor comes from the credential, never from the request's body.
+//! 3. A command takes one of the places when all of it is there: who sends a body slowly keeps
+//!    nobody else out. As many bodies are read at a time as there are connections, which have a
+//!    limit of their own.
+//! 4. A dry run takes the same way as a command, up to the supervisor, and changes nothing.
+//! 5. The actor comes from the credential, never from the request's body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +26,7 @@ use processpype_core::{ErrorKind, OperationId, Verb};
 use processpype_runtime::{CommandError, Done, Foreseen, Operation, Request as By, Status};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use crate::convert;
@@ -63,15 +67,9 @@ pub(crate) async fn command(
 ) -> Result<Response, Problem> {
     let now = status::known(control, name)?;
     let command = Command::asked(control, id, &now, &request)?;
-    let Ok(place) = Arc::clone(&control.commands).try_acquire_owned() else {
-        return Err(busy());
-    };
     let handing_over = {
         let (control, command) = (Arc::clone(control), command.clone());
-        async move {
-            let _place = place;
-            hand_over(&control, &command, request).await
-        }
+        async move { hand_over(&control, &command, request).await }
     };
     #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
     let detached = tokio::spawn(handing_over);
@@ -96,6 +94,7 @@ async fn hand_over(
     let mut by = command.conditions.on(By::by(&gate::actor(&request)));
     let limits = &control.settings.limits;
     let body: CommandBody = body(control, request).await?;
+    let _place = place(control)?;
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }
@@ -112,6 +111,11 @@ async fn hand_over(
         Ok(Err(error)) => Err(command.refused(control, &error)),
         Err(_) => Err(busy()),
     }
+}
+
+/// Takes a place for a command that has been read.
+pub(crate) fn place(control: &Control) -> Result<SemaphorePermit<'_>, Problem> {
+    control.commands.try_acquire().map_err(|_| busy())
 }
 
 // === the body ===

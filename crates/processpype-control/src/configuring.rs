@@ -18,9 +18,10 @@ use processpype_api::{
     ServiceConfig, ServiceConfigured, ServiceReloaded,
 };
 use processpype_config::{Layer, Report};
+use processpype_core::ServiceState;
 use processpype_runtime::{
     CommandError, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Done, Operation,
-    Refused, ReloadPreview, Reloading, Request as By,
+    Refused, ReloadPreview, Reloading, Request as By, Status,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -44,6 +45,22 @@ const NOTE: &str = "it lies over the files until it is removed or the process en
 /// What holds where nothing came over the API, or nothing that was not taken back.
 const NOTE_REMOVED: &str = "nothing lies over the files any more: they hold, with variables and \
     flags";
+
+/// Says what a service that runs does with a configuration that is only kept: it could not be
+/// restarted with it.
+fn runs_without(status: &Status) -> Option<String> {
+    let names: Vec<String> = status.waiting_on.iter().map(|name| format!("`{name}`")).collect();
+    let why = match names.as_slice() {
+        [] => String::new(),
+        names => format!(" without {}", names.join(", ")),
+    };
+    (status.state == ServiceState::Running).then(|| {
+        format!(
+            "; the service runs on with the configuration it had, because it cannot be \
+             restarted{why}: the new one holds once it starts again"
+        )
+    })
+}
 
 /// A change as it was asked for.
 #[derive(Clone, Debug)]
@@ -93,7 +110,7 @@ pub(crate) async fn configure(
         let (control, asked) = (Arc::clone(control), asked.clone());
         async move { hand_over(&control, &asked, request).await }
     };
-    let operation = match detached(control, handing_over).await? {
+    let operation = match detached(handing_over).await? {
         Handed::Operation(operation) => operation,
         Handed::Preview(preview) => return Ok(asked.foreseen(&preview)),
     };
@@ -117,6 +134,7 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
         let control = Arc::clone(control);
         async move {
             let body = commands::body(&control, request).await?;
+            let _place = commands::place(&control)?;
             let by = match &body.reason {
                 Some(reason) => by.because(reason),
                 None => by,
@@ -139,7 +157,7 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
             }
         }
     };
-    match detached(control, handing_over).await? {
+    match detached(handing_over).await? {
         Loaded::Preview(preview) => Ok(reply::json(StatusCode::OK, &would_reload(&preview))),
         Loaded::Begun(reloading) => {
             let location = format!("{}/operations/{}", control.prefix(), reloading.operation.0);
@@ -162,20 +180,12 @@ fn log_refused(actor: &str, is_dry: bool, error: &ConfigureError) {
     }
 }
 
-/// Does what must not end with the connection, in one of the places for commands.
+/// Does what must not end with the connection.
 async fn detached<T: Send + 'static>(
-    control: &Arc<Control>,
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
-    let Ok(place) = Arc::clone(&control.commands).try_acquire_owned() else {
-        return Err(busy());
-    };
-    let held = async move {
-        let _place = place;
-        work.await
-    };
     #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
-    let detached = tokio::spawn(held);
+    let detached = tokio::spawn(work);
     detached.await.map_err(|_| reply::internal("a command panicked"))?
 }
 
@@ -185,6 +195,7 @@ async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result
         by = by.because(reason);
     }
     let change = asked.change(control, request).await?;
+    let _place = commands::place(control)?;
     let (manager, name) = (&control.manager, asked.service.as_str());
     let starts = asked.id == EndpointId::ConfigureAndStart;
     let asking = async {
@@ -248,13 +259,20 @@ impl Asked {
     fn done(&self, control: &Control, operation: u64, done: &Done) -> Response {
         let book = control.manager.config_book();
         let lies_over = book.service(&self.service).is_some_and(|now| !now.layer().is_empty());
+        let effect = done.configured.unwrap_or(ConfigEffect::Applied);
+        let mut note = if lies_over { NOTE } else { NOTE_REMOVED }.to_owned();
+        if effect == ConfigEffect::Kept
+            && let Some(status) = control.manager.status(&self.service)
+        {
+            note.extend(runs_without(&status));
+        }
         let told = ConfigAnswer::Configured(ServiceConfigured {
             operation,
-            status: convert::config_effect(done.configured.unwrap_or(ConfigEffect::Applied)),
+            status: convert::config_effect(effect),
             service: self.service.clone(),
             changed: done.changed,
             generation: done.generation.0,
-            note: if lies_over { NOTE } else { NOTE_REMOVED }.to_owned(),
+            note,
         });
         reply::json(StatusCode::OK, &told)
     }

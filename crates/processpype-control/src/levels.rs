@@ -67,11 +67,11 @@ pub(crate) async fn command(
     }
     let levels = levels(control)?;
     Query::of(request.uri()).finish()?;
-    let Ok(_place) = control.commands.try_acquire() else { return Err(refusal::busy()) };
     let manager = &control.manager;
     let asking = async {
         if matches!(id, EndpointId::ChangeLevel | EndpointId::ChangeServiceLevel) {
             let body: LevelBody = commands::read(control, request).await?;
+            let _place = commands::place(control)?;
             let (time, level) = (time(body.time.as_deref())?, body.level.into());
             let by = match &body.reason {
                 Some(reason) => by.because(reason),
@@ -79,6 +79,7 @@ pub(crate) async fn command(
             };
             Ok(accepted(control, manager.change_level(name, level, time, by)).await?)
         } else {
+            let _place = commands::place(control)?;
             Ok(accepted(control, manager.reset_level(name, by)).await?)
         }
     };

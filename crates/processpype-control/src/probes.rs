@@ -5,12 +5,14 @@
 //! 1. Liveness looks at no service: a broken dependency must not get the process killed.
 //! 2. Readiness fails from the moment closing begins, before any service stops.
 //! 3. Startup latches.
-//! 4. Who may not see the status sees yes or no, and no name.
+//! 4. Who is not ready is listed and rendered once per version, however often it is asked.
+//! 5. Who may not see the status sees yes or no, and no name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
 use processpype_api::{Code, Probe, Problem, Unready};
@@ -24,6 +26,17 @@ use crate::server::Control;
 /// How many providers a reason follows to its root.
 const REASON_DEPTH: usize = 64;
 
+/// Where readiness is asked for; nothing moves it.
+const PATH: &str = "/health/ready";
+
+/// Who is not ready, as one version of everything has it.
+#[derive(Debug)]
+pub(crate) struct NotReady {
+    services: Vec<Unready>,
+    /// The answer's body; empty if everybody is ready.
+    told: Bytes,
+}
+
 pub(crate) fn live() -> Response {
     success("alive")
 }
@@ -33,17 +46,13 @@ pub(crate) fn ready(control: &Control, with_detail: bool) -> Result<Response, Pr
         return Err(Problem::new(Code::Closing, "the application is closing"));
     }
     let unready = unready_services(control);
-    if unready.is_empty() {
+    if unready.services.is_empty() {
         return Ok(success("ready"));
     }
     if !with_detail {
         return Err(Problem::new(Code::NotReady, "it is not ready"));
     }
-    let detail = match &unready[..] {
-        [one] => format!("service `{}` is not ready: {}", one.service, one.reason),
-        many => format!("{} services are not ready", many.len()),
-    };
-    Err(Problem::new(Code::NotReady, detail).unready(unready.to_vec()))
+    Ok(reply::known_problem(StatusCode::SERVICE_UNAVAILABLE, unready.told.clone()))
 }
 
 pub(crate) fn startup(control: &Control, with_detail: bool) -> Result<Response, Problem> {
@@ -57,16 +66,37 @@ pub(crate) fn startup(control: &Control, with_detail: bool) -> Result<Response, 
     if !with_detail {
         return Err(problem);
     }
-    Err(problem.unready(unready_services(control).to_vec()))
+    Err(problem.unready(unready_services(control).services.clone()))
 }
 
 fn success(status: &str) -> Response {
     reply::json(StatusCode::OK, &Probe { status: status.to_owned() })
 }
 
-fn unready_services(control: &Control) -> Arc<Vec<Unready>> {
+fn unready_services(control: &Control) -> Arc<NotReady> {
     let version = || control.manager.version();
-    control.unready.get(version, || list_unready(&control.manager.statuses()))
+    control
+        .unready
+        .get(version, || NotReady::of(list_unready(&control.manager.statuses()), control.prefix()))
+}
+
+// === impl NotReady ===
+
+impl NotReady {
+    fn of(services: Vec<Unready>, prefix: &str) -> Self {
+        let detail = match &services[..] {
+            [one] => format!("service `{}` is not ready: {}", one.service, one.reason),
+            many => format!("{} services are not ready", many.len()),
+        };
+        let told = match services.is_empty() {
+            true => Bytes::new(),
+            false => {
+                let problem = Problem::new(Code::NotReady, detail).unready(services.clone());
+                reply::rendered(problem.instance(PATH), prefix)
+            }
+        };
+        Self { services, told }
+    }
 }
 
 /// Lists every service that should run and is neither ready nor completed.

@@ -47,8 +47,8 @@ pub(crate) async fn register(
     let is_dry = query.flag("dry_run");
     let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
-    let Ok(_place) = control.commands.try_acquire() else { return Err(busy()) };
     let body: RegisterBody = commands::read(control, request).await?;
+    let _place = commands::place(control)?;
     by = conditions.on(by).digested(digest(&body));
     if let Some(reason) = &body.reason {
         by = by.because(reason);
@@ -101,8 +101,8 @@ pub(crate) async fn shut_down(
         let help = "set `server.shutdown_endpoint: true` and restart, or send SIGTERM";
         return Err(Problem::new(Code::ShutdownDisabled, detail).help(help));
     }
-    let Ok(_place) = control.commands.try_acquire() else { return Err(busy()) };
     let body = commands::body(control, request).await?;
+    let _place = commands::place(control)?;
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }

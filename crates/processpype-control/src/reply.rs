@@ -103,6 +103,17 @@ pub(crate) fn in_generation(mut response: Response, generation: u64) -> Response
     response
 }
 
+/// Renders a problem that is the same for all who ask, whose documentation is below `prefix`.
+pub(crate) fn rendered(problem: Problem, prefix: &str) -> Bytes {
+    to_bytes(&problem.under(prefix))
+}
+
+/// Answers with a problem that was rendered once; it says neither when to come again nor what is
+/// allowed.
+pub(crate) fn known_problem(status: StatusCode, body: Bytes) -> Response {
+    with_type(status, PROBLEM_JSON, body)
+}
+
 /// Answers with `problem`, whose documentation is below `prefix`.
 pub(crate) fn problem(problem: Problem, prefix: &str) -> Response {
     let status =

@@ -38,8 +38,8 @@ pub(crate) async fn command(
         query.fault(Fault::new("for", "a pause lasts at least 1s"));
     }
     query.finish()?;
-    let Ok(_place) = control.commands.try_acquire() else { return Err(refusal::busy()) };
     let body: CommandBody = commands::body(control, request).await?;
+    let _place = commands::place(control)?;
     if let Some(reason) = &body.reason {
         by = by.because(reason);
     }

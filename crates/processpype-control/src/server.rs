@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
-use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, Unready, document};
+use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, document};
 use processpype_runtime::{LaidOut, Layout, Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
@@ -29,6 +29,7 @@ use crate::listener::Proofs;
 use crate::local_token::LOCAL;
 use crate::own;
 use crate::places::Places;
+use crate::probes::NotReady;
 use crate::rate::Rates;
 use crate::reply::Rendered;
 use crate::settings::ControlSettings;
@@ -77,7 +78,7 @@ pub(crate) struct Control {
     pub(crate) has_started: AtomicBool,
     pub(crate) application: Cache<Rendered>,
     pub(crate) services: Cache<Rendered>,
-    pub(crate) unready: Cache<Vec<Unready>>,
+    pub(crate) unready: Cache<NotReady>,
     /// One for each of the formats of a graph.
     pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
     pub(crate) timeline: Cache<Rendered>,

@@ -80,7 +80,7 @@ pub struct Limits {
     /// Open event streams of one client, by address or user; more are refused as
     /// `too-many-requests`. At least 1.
     pub streams_per_peer: usize,
-    /// Commands that are being read or handed over; more are refused as `busy`.
+    /// Commands that have been read and are being handed over; more are refused as `busy`.
     pub commands: usize,
     /// Commands of one client: by token or certificate, else by address or user.
     pub writes: Rate,

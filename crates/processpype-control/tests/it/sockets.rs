@@ -157,6 +157,35 @@ async fn slow_bodies_are_cut() {
 }
 
 #[tokio::test]
+async fn who_sends_slowly_keeps_no_command_out() {
+    let (manager, running) = serve(|limits| {
+        limits.commands = 2;
+        limits.body_read_time = PATIENCE * 6;
+    })
+    .await;
+    let post = |command: &str, length: usize| {
+        format!(
+            "POST /services/{command} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{JSON}\
+             Content-Length: {length}\r\n\r\n{{"
+        )
+    };
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut socket = send(&running, &post("idle/start", 18)).await;
+        // Its head has been read, and its body is waited for.
+        socket.flush().await.expect("it is sent");
+        slow.push(socket);
+    }
+    let answer = exchange(&running, &format!("{}}}", post("shy/start?wait=0", 2))).await;
+    assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    assert_ne!(manager.state("shy"), Some(ServiceState::Stopped));
+    let mut last = slow.pop().expect("there are some");
+    last.write_all(b"\"reason\": \"slow\"}").await.expect("it takes it");
+    let answer = rest(last).await;
+    assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_huge_body_is_refused_unread() {
     let (_, running) = serve(|_| {}).await;
     let head =
