@@ -18,9 +18,10 @@ use processpype_api::{
     ServiceConfig, ServiceConfigured, ServiceReloaded,
 };
 use processpype_config::{Layer, Report};
+use processpype_core::ServiceState;
 use processpype_runtime::{
     CommandError, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Done, Operation,
-    Refused, ReloadPreview, Reloading, Request as By,
+    Refused, ReloadPreview, Reloading, Request as By, Status,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -44,6 +45,22 @@ const NOTE: &str = "it lies over the files until it is removed or the process en
 /// What holds where nothing came over the API, or nothing that was not taken back.
 const NOTE_REMOVED: &str = "nothing lies over the files any more: they hold, with variables and \
     flags";
+
+/// Says what a service that runs does with a configuration that is only kept: it could not be
+/// restarted with it.
+fn runs_without(status: &Status) -> Option<String> {
+    let names: Vec<String> = status.waiting_on.iter().map(|name| format!("`{name}`")).collect();
+    let why = match names.as_slice() {
+        [] => String::new(),
+        names => format!(" without {}", names.join(", ")),
+    };
+    (status.state == ServiceState::Running).then(|| {
+        format!(
+            "; the service runs on with the configuration it had, because it cannot be \
+             restarted{why}: the new one holds once it starts again"
+        )
+    })
+}
 
 /// A change as it was asked for.
 #[derive(Clone, Debug)]
@@ -242,13 +259,20 @@ impl Asked {
     fn done(&self, control: &Control, operation: u64, done: &Done) -> Response {
         let book = control.manager.config_book();
         let lies_over = book.service(&self.service).is_some_and(|now| !now.layer().is_empty());
+        let effect = done.configured.unwrap_or(ConfigEffect::Applied);
+        let mut note = if lies_over { NOTE } else { NOTE_REMOVED }.to_owned();
+        if effect == ConfigEffect::Kept
+            && let Some(status) = control.manager.status(&self.service)
+        {
+            note.extend(runs_without(&status));
+        }
         let told = ConfigAnswer::Configured(ServiceConfigured {
             operation,
-            status: convert::config_effect(done.configured.unwrap_or(ConfigEffect::Applied)),
+            status: convert::config_effect(effect),
             service: self.service.clone(),
             changed: done.changed,
             generation: done.generation.0,
-            note: if lies_over { NOTE } else { NOTE_REMOVED }.to_owned(),
+            note,
         });
         reply::json(StatusCode::OK, &told)
     }

@@ -68,6 +68,7 @@ mod operations;
 mod own;
 mod pace;
 mod passage;
+mod patience;
 mod places;
 mod plan;
 mod precondition;

@@ -22,10 +22,10 @@ use processpype_api::{Code, Problem};
 use processpype_core::ServiceState;
 use processpype_runtime::{Mounted, RequestError, RouteAccess, Status, Unavailable};
 use tokio::sync::watch;
-use tower_http::timeout::TimeoutBody;
 
 use crate::gate::{Caller, Need};
 use crate::listen::until_true;
+use crate::patience::Patience;
 use crate::server::Control;
 use crate::settings::Limits;
 use crate::status;
@@ -126,7 +126,7 @@ fn to_inner(request: &mut Request, limits: &Limits) -> Result<(), Problem> {
     }
     check_length(request.headers(), limits.service_body_bytes)?;
     let limited = Limited::new(std::mem::take(request.body_mut()), limits.service_body_bytes);
-    *request.body_mut() = Body::new(Box::pin(TimeoutBody::new(limits.body_read_time, limited)));
+    *request.body_mut() = Body::new(Patience::new(limits.body_read_time, limited));
     Ok(())
 }
 

@@ -396,7 +396,7 @@ impl<S: ?Sized> std::fmt::Debug for Deps<S> {
 // === impl Ref ===
 
 impl<S: ?Sized> Ref<'_, S> {
-    fn new(instance: Arc<S>) -> Self {
+    pub(crate) fn new(instance: Arc<S>) -> Self {
         Self { instance, dep: PhantomData }
     }
 

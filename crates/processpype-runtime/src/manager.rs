@@ -13,6 +13,7 @@
 
 mod configuring;
 mod diagnosing;
+mod getting;
 mod hosting;
 mod levels;
 mod measures;
@@ -49,6 +50,7 @@ use crate::routes::Mounted;
 use crate::scrub::Scrub;
 use crate::status::Status;
 
+pub use self::getting::GetError;
 pub use self::measures::QueueDepth;
 
 /// How many commands may be on their way to the supervisor.

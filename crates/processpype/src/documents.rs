@@ -269,7 +269,7 @@ mod tests {
                 "| log lines kept of all services together | {} MiB, {SERVICE_LOGS} services |",
                 SERVICE_LOGS_BYTES / (1024 * 1024)
             ),
-            format!("| commands being read at a time | {} |", limits.commands),
+            format!("| commands being handed over at a time | {} |", limits.commands),
             format!("| body of a command | {} KiB |", limits.body_bytes / 1024),
             format!(
                 "| body sent to a service's route | {} MiB |",

@@ -12,7 +12,7 @@ use processpype::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::harness::{millis, secs};
+use crate::harness::{Plain, millis, secs};
 
 /// What a dial does, which its configuration says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -284,6 +284,29 @@ async fn a_starting_service_begins_anew() {
     app.wait("dial", ServiceState::Starting).await.unwrap();
     check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Restarted, 2);
     assert_eq!(seen.take(), ["1 starts with 1", "2 starts with 5"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_service_whose_provider_was_stopped_keeps_it_and_the_answer_says_so() {
+    let (app, seen) = dial("take: restart");
+    let app = app.depends_on("db").service(|| Plain).named("db");
+    let app = testing::start(app).await.unwrap_or_else(|error| panic!("{error}"));
+    app.manager().stop("db").await.expect("it stops");
+    let answer = app.post_json("/services/dial/configure", &serde_json::json!({"step": 5})).await;
+    let answer: serde_json::Value = answer.json();
+    assert_eq!((&answer["status"], &answer["generation"]), (&"kept".into(), &1.into()), "{answer}");
+    let told = "; the service runs on with the configuration it had, because it cannot be \
+                restarted without `db`: the new one holds once it starts again";
+    assert!(answer["note"].as_str().is_some_and(|note| note.ends_with(told)), "{answer}");
+    app.manager().start("db").await.expect("it starts");
+    app.manager().restart("dial").await.expect("it restarts");
+    assert_eq!(seen.take().last().map(String::as_str), Some("2 starts with 5"));
+    // Who does not run has no other one.
+    app.manager().stop("dial").await.expect("it stops");
+    let answer = app.post_json("/services/dial/configure", &serde_json::json!({"step": 6})).await;
+    let answer: serde_json::Value = answer.json();
+    assert_eq!(answer["status"], "kept");
+    assert!(!answer["note"].as_str().is_some_and(|note| note.contains("runs on")), "{answer}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use processpype::config::Format;
 use processpype::testing::{self, Act};
 use processpype::{
-    Application, Config, Context, Dep, Deps, Error, ErrorKind, Generation, Result, Service,
-    ServiceState, Shared,
+    Application, Config, Context, Dep, Deps, Error, ErrorKind, Generation, GetError, Result,
+    Service, ServiceState, Shared,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -322,4 +322,33 @@ async fn a_disabled_service_is_listed_and_never_runs() {
     assert_eq!((status.state, status.enabled), (ServiceState::Stopped, false));
     assert_eq!(app.post("/services/off/start").await.status(), 409);
     assert_eq!(texts(&app.stop().await.stragglers), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_manager_gives_the_living_instance_by_name_and_type() {
+    let app = Application::new().service(Counter::new).named("counter");
+    let app = with(app, "services: {counter: {step: 3}}");
+    let app = testing::start(app).await.unwrap_or_else(|error| panic!("{error}"));
+    let manager = app.manager();
+    assert_eq!(manager.get::<Counter>("counter").expect("it runs").bump(), 3);
+    assert_eq!(manager.get::<Counter>("counter").expect("it runs").bump(), 6);
+    let Err(GetError::Unknown { name }) = manager.get::<Counter>("conter") else {
+        panic!("nobody has this name")
+    };
+    assert_eq!(name, "conter");
+    let Err(GetError::OtherType { service, asked }) = manager.get::<Plain>("counter") else {
+        panic!("it is of another type")
+    };
+    assert_eq!((service.as_str(), asked.ends_with("Plain")), ("counter", true));
+    manager.restart("counter").await.expect("it restarts");
+    assert_eq!(manager.get::<Counter>("counter").expect("it runs").bump(), 3, "it is a new one");
+    manager.stop("counter").await.expect("it stops");
+    let error = manager.get::<Counter>("counter").map(drop).expect_err("it is gone");
+    // Whoever passes it on out of a hook has waited for a provider, and not failed.
+    let error = Error::from(error);
+    let unavailable = error.unavailable().expect("it says who is missing");
+    assert_eq!(
+        (unavailable.service.as_str(), unavailable.state),
+        ("counter", ServiceState::Stopped)
+    );
 }
