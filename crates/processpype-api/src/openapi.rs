@@ -13,8 +13,6 @@ mod components;
 #[cfg(test)]
 mod words;
 
-use std::collections::BTreeMap;
-
 use processpype_core::Role;
 use schemars::Schema;
 use serde_json::{Map, Value, json};
@@ -253,12 +251,10 @@ fn responses(endpoint: &Endpoint) -> Value {
             }
         }
     }
-    let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    for code in Endpoint::COMMON_PROBLEMS.iter().chain(endpoint.problems) {
-        by_status.entry(code.status()).or_default().push(*code);
-    }
-    for (status, codes) in by_status {
-        responses.insert(status.to_string(), problems(&codes));
+    let codes = || Endpoint::COMMON_PROBLEMS.iter().chain(endpoint.problems).copied();
+    for status in codes().map(Code::status) {
+        let of_status: Vec<Code> = codes().filter(|code| code.status() == status).collect();
+        responses.insert(status.to_string(), problems(&of_status));
     }
     Value::Object(responses)
 }

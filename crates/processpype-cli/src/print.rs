@@ -9,7 +9,7 @@
 //! 4. The first failure of standard output is kept, for this thread, until [`written`] asks for it:
 //!    every verb prints on one thread, and asks at its end. Nothing is printed after it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
 
@@ -30,6 +30,9 @@ pub struct Unwritten(io::Error);
 thread_local! {
     /// Why standard output takes nothing more.
     static FAILED: RefCell<Option<io::Error>> = const { RefCell::new(None) };
+
+    /// Whether anything was printed that may still be in the line buffer.
+    static SAID: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Prints a line to standard output, with colours if that is a terminal.
@@ -50,6 +53,7 @@ pub(crate) fn say_raw(text: &str) {
 }
 
 fn print(write: impl FnOnce() -> io::Result<()>) {
+    SAID.set(true);
     FAILED.with_borrow_mut(|failed| {
         if failed.is_none() {
             *failed = write().err();
@@ -75,8 +79,12 @@ pub(crate) fn is_over() -> bool {
 ///
 /// Returns [`Unwritten`] if a line was not written.
 pub fn written() -> Result<(), Unwritten> {
-    // What the line buffer still holds is told as well.
-    print(|| io::stdout().lock().flush());
+    // What the line buffer still holds is told as well. Who has said nothing does not ask for the
+    // lock: a log that nobody reads may hold it for ever.
+    if SAID.take() {
+        print(|| io::stdout().lock().flush());
+        SAID.set(false);
+    }
     match FAILED.take() {
         Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(Unwritten(error)),
         _ => Ok(()),

@@ -24,7 +24,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use processpype_api::Problem;
 use processpype_runtime::Call;
-use processpype_telemetry::{AnswerHead, RequestHead, RequestSpans};
+use processpype_telemetry::{AnswerHead, RequestHead};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use tracing::{Instrument as _, Span};
@@ -95,25 +95,27 @@ impl Entry {
         Self { control: Arc::clone(control), router: routes::router(control) }
     }
 
-    /// Begins to answer a request, in its span; `own` is where in its path the name of the service
-    /// stands whose own route it is, as [`own::service`](crate::own::service) says.
+    /// Begins to answer a request, if the guard lets it in, in its span; `own` is where in its path
+    /// the name of the service stands whose own route it is, as
+    /// [`own::service`](crate::own::service) says.
     pub(crate) fn answer(
         &self,
         visitor: Visitor,
         mut request: Request,
         own: Option<Range<usize>>,
     ) -> Answering {
-        let asked = Asked::new(&self.control, &mut request, own.is_some());
-        let span = asked.span.as_deref().cloned();
-        let _entered = span.as_ref().map(Span::enter);
+        let mut asked = Asked::new(&self.control, &mut request, own.is_some());
         let (guard, is_for_browsers) = (&self.control.guard, visitor.gate.is_for_browsers());
         let checked = guard.check(&asked.method, &asked.uri, request.headers(), is_for_browsers);
-        match (checked, own) {
-            (Err(problem), _) => {
-                Answering::Answered(Some(asked.answered(Answer::own(asked.refused(problem)))))
-            }
-            (Ok(()), Some(name)) => asked.pass(visitor, request, name),
-            (Ok(()), None) => {
+        if let Err(problem) = checked {
+            return Answering::Answered(Some(asked.answered(Answer::own(asked.refused(problem)))));
+        }
+        asked.begin_span(&request);
+        let span = asked.span.as_deref().cloned();
+        let _entered = span.as_ref().map(Span::enter);
+        match own {
+            Some(name) => asked.pass(visitor, request, name),
+            None => {
                 let router = self.router.clone();
                 Answering::Ours(Box::pin(asked.route(router, visitor, request)))
             }
@@ -163,9 +165,17 @@ impl Asked {
             false => request.uri().clone(),
         };
         let (control, method) = (Arc::clone(control), request.method().clone());
-        let spans = control.settings.export.request_spans.as_ref();
-        let span = spans.map(|spans| Box::new(span_of(spans.as_ref(), &method, &uri, request)));
-        Self { control, method, uri, began: Instant::now(), span }
+        Self { control, method, uri, began: Instant::now(), span: None }
+    }
+
+    /// Begins its span, if anybody listens to those.
+    fn begin_span(&mut self, request: &Request) {
+        if let Some(spans) = &self.control.settings.export.request_spans {
+            let headers = request.headers();
+            let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+            let head = RequestHead::new(self.method.as_str(), self.uri.path(), &header);
+            self.span = Some(Box::new(spans.begin(&head)));
+        }
     }
 
     /// Answers through the router.
@@ -277,13 +287,6 @@ impl Answer {
         let is_services = extensions.remove::<FromService>().is_some();
         Self { response, routed, is_services }
     }
-}
-
-/// The span in which a request is answered.
-fn span_of(spans: &dyn RequestSpans, method: &Method, uri: &Uri, request: &Request) -> Span {
-    let headers = request.headers();
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    spans.begin(&RequestHead::new(method.as_str(), uri.path(), &header))
 }
 
 /// Turns a problem into its answer.

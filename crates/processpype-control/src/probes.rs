@@ -17,7 +17,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use processpype_api::{Code, Probe, Problem, Unready};
 use processpype_core::{Desired, ServiceName, ServiceState};
-use processpype_runtime::Status;
+use processpype_runtime::{Manager, Status};
 
 use crate::convert;
 use crate::reply;
@@ -75,9 +75,7 @@ fn success(status: &str) -> Response {
 
 fn unready_services(control: &Control) -> Arc<NotReady> {
     let version = || control.manager.version();
-    control
-        .unready
-        .get(version, || NotReady::of(list_unready(&control.manager.statuses()), control.prefix()))
+    control.unready.get(version, || NotReady::of(list_unready(&control.manager), control.prefix()))
 }
 
 // === impl NotReady ===
@@ -99,12 +97,18 @@ impl NotReady {
     }
 }
 
-/// Lists every service that should run and is neither ready nor completed.
-fn list_unready(statuses: &[Arc<Status>]) -> Vec<Unready> {
+/// Lists every service that should run, whose readiness is required, and that is neither ready nor
+/// completed.
+fn list_unready(manager: &Manager) -> Vec<Unready> {
+    let (statuses, book) = (manager.statuses(), manager.config_book());
+    let is_required = |name: &ServiceName| {
+        book.service(name.as_str()).is_none_or(|now| now.options.readiness_required)
+    };
     let by_name: HashMap<&ServiceName, &Status> =
         statuses.iter().map(|status| (&status.name, &**status)).collect();
     let should = |status: &Status| status.enabled && status.desired == Desired::Running;
     let missing = statuses.iter().filter(|s| should(s) && !s.ready && !s.completed);
+    let missing = missing.filter(|status| is_required(&status.name));
     missing
         .map(|status| Unready {
             service: status.name.to_string(),

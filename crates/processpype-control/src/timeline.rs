@@ -6,7 +6,7 @@
 //!    say: a service whose first start the journal no longer has is without times.
 //! 2. A generation that ran was ready from then on unless the journal says otherwise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -69,7 +69,7 @@ fn timeline(
         found.map(|event| event.time)
     };
     let (started_at, settled_at) = (of_application("starting"), of_application("settled"));
-    let mut marks: BTreeMap<&str, Marks> = BTreeMap::new();
+    let mut marks: HashMap<&str, Marks> = HashMap::new();
     for event in events {
         if let Some(name) = event.service.as_deref() {
             let oneshot = places.oneshot.contains(name);
@@ -103,7 +103,7 @@ fn timeline(
 
 /// Follows what was ready last to what it had waited for.
 fn critical(places: &Places, services: &[TimelineService]) -> Vec<String> {
-    let times: BTreeMap<&str, Timestamp> =
+    let times: HashMap<&str, Timestamp> =
         services.iter().filter_map(|row| Some((row.service.as_str(), row.ready?))).collect();
     let ready = |name: &str| times.get(name).copied();
     let last = services.iter().filter(|row| row.ready.is_some()).max_by_key(|row| row.ready);

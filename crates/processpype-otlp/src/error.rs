@@ -16,6 +16,10 @@ pub enum OtlpError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// There are more than [`HEADERS_MAX`](crate::HEADERS_MAX) headers.
+    TooManyHeaders,
+    /// The system gives no thread for it.
+    NoThread,
     /// OpenTelemetry's own exporter could not be made.
     Exporter(opentelemetry_otlp::ExporterBuildError),
 }
@@ -27,6 +31,10 @@ impl fmt::Display for OtlpError {
         match self {
             Self::Endpoint(why) => write!(f, "the address of the collector cannot be used: {why}"),
             Self::Header { name, why } => write!(f, "the header `{name}` cannot be sent: {why}"),
+            Self::TooManyHeaders => {
+                write!(f, "there are more than {} headers", crate::HEADERS_MAX)
+            }
+            Self::NoThread => f.write_str("the system gives no thread that sends"),
             Self::Exporter(error) => write!(f, "no exporter: {error}"),
         }
     }
@@ -36,7 +44,7 @@ impl Error for OtlpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Exporter(error) => Some(error),
-            Self::Endpoint(_) | Self::Header { .. } => None,
+            Self::Endpoint(_) | Self::Header { .. } | Self::TooManyHeaders | Self::NoThread => None,
         }
     }
 }

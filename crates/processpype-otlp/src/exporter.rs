@@ -1,19 +1,21 @@
 //! The exporter: what is built of settings, and how it ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry::{KeyValue, global};
+use opentelemetry::{Key, KeyValue, Value, global};
 use opentelemetry_otlp::{
     LogExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use processpype_telemetry::{
-    Exported, Handle, Level, RequestSpans, SensitiveFields, Tap, TelemetryBuilder, TelemetryError,
+    Exported, Handle, Level, MASK, RequestSpans, SensitiveFields, Tap, TelemetryBuilder,
+    TelemetryError,
 };
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
@@ -25,7 +27,7 @@ use crate::client::Client;
 use crate::delivery::Delivery;
 use crate::error::OtlpError;
 use crate::requests::Requests;
-use crate::settings::{Settings, check_endpoint, check_header};
+use crate::settings::{HEADERS_MAX, Settings, check_endpoint, check_header};
 use crate::{lines, spans, whose};
 
 /// The name under which spans are made.
@@ -35,16 +37,20 @@ const TRACER: &str = "processpype";
 ///
 /// Making one starts a thread for each signal and sends nothing yet. A collector that is not there
 /// is no error: it may come later. See the [crate](crate) for an example.
+///
+/// Dropping one without that delivers what is there too, and blocks the thread for up to 5 s for
+/// each signal.
 #[derive(Debug)]
-#[must_use = "what is not delivered yet is lost when it is dropped"]
+#[must_use = "nothing more is sent once it is dropped"]
 pub struct Exporter {
     traces: SdkTracerProvider,
     /// If lines are exported.
     logs: Option<(SdkLoggerProvider, Arc<lines::Lines>)>,
     exported: Vec<Arc<Exported>>,
+    deliveries: Vec<Delivery>,
     level: Level,
     /// Until the layers are made.
-    looking: Option<whose::Looking>,
+    looking: Option<(whose::Looking, whose::LookingBack)>,
 }
 
 // === impl Exporter ===
@@ -54,17 +60,26 @@ impl Exporter {
     ///
     /// # Errors
     ///
-    /// [`OtlpError`] if the address or a header cannot be used.
+    /// [`OtlpError`] if the address or a header cannot be used, or the system gives no thread.
     pub fn new(settings: &Settings) -> Result<Self, OtlpError> {
+        // The SDK panics where it gets no thread.
+        let made = catch_unwind(AssertUnwindSafe(|| Self::made(settings)));
+        made.unwrap_or(Err(OtlpError::NoThread))
+    }
+
+    fn made(settings: &Settings) -> Result<Self, OtlpError> {
         check_endpoint(&settings.endpoint)?;
+        if settings.headers.len() > HEADERS_MAX {
+            return Err(OtlpError::TooManyHeaders);
+        }
         for (name, value) in &settings.headers {
             check_header(name, value)?;
         }
         let resource = resource(settings);
-        let (looking, naming) = whose::pair();
-        let spans = Delivery::of("traces");
+        let (looking, back, naming) = whose::all();
+        let spans = Delivery::of("traces", settings);
         let processor = spans::processor(
-            span_exporter(settings)?,
+            span_exporter(settings, &spans)?,
             &spans,
             &settings.redactor,
             SensitiveFields::new(&settings.redaction),
@@ -77,16 +92,18 @@ impl Exporter {
             .with_span_processor(processor)
             .build();
         let mut exported = vec![Arc::clone(spans.exported())];
+        let mut deliveries = vec![spans];
         let mut logs = None;
         if settings.logs {
-            let sent = Delivery::of("logs");
+            let sent = Delivery::of("logs", settings);
             exported.push(Arc::clone(sent.exported()));
-            let provider = lines::provider(log_exporter(settings)?, &sent, resource);
-            let lines = Arc::new(lines::Lines::new(&provider, sent));
+            let provider = lines::provider(log_exporter(settings, &sent)?, &sent, resource);
+            let lines = Arc::new(lines::Lines::new(&provider, sent.clone()));
             logs = Some((provider, lines));
+            deliveries.push(sent);
         }
-        let looking = Some(looking);
-        Ok(Self { traces, logs, exported, level: settings.level, looking })
+        let looking = Some((looking, back));
+        Ok(Self { traces, logs, exported, deliveries, level: settings.level, looking })
     }
 
     /// Builds the log, and makes both the log's and this one's layers the subscriber of the whole
@@ -144,13 +161,21 @@ impl Exporter {
             .with_filter(filter::filter_fn(is_exported).with_max_level_hint(most));
         // The span of a service is of level `info`.
         let seen = filter::filter_fn(is_seen).with_max_level_hint(most.max(LevelFilter::INFO));
-        self.looking.take().with_filter(seen).and_then(bridge)
+        let (looking, back) = self.looking.take().unzip();
+        let (before, after) = (looking.with_filter(seen.clone()), back.with_filter(seen));
+        before.and_then(bridge).and_then(after)
     }
 
     /// What makes a span of each request that the control plane lets in.
     #[must_use]
     pub fn request_spans(&self) -> Arc<dyn RequestSpans> {
         Arc::new(Requests::default())
+    }
+
+    /// What makes spans without `tracing`.
+    #[must_use]
+    pub fn tracer(&self) -> SdkTracer {
+        self.traces.tracer(TRACER)
     }
 
     /// What has become of each signal.
@@ -164,13 +189,21 @@ impl Exporter {
     /// Blocks the thread: for the end of `main`. What is not delivered by then is lost; nothing
     /// waits for it.
     pub fn shutdown(&self, timeout: Duration) {
-        // Both at once. What was not taken has been told by whoever delivers.
-        std::thread::scope(|threads| {
-            threads.spawn(|| self.traces.shutdown_with_timeout(timeout));
+        // Both at once; what is not taken is told below.
+        let traces = || drop(self.traces.shutdown_with_timeout(timeout));
+        let logs = || {
             if let Some((logs, _)) = &self.logs {
                 let _ = logs.shutdown_with_timeout(timeout);
             }
+        };
+        std::thread::scope(|threads| {
+            let spawned = std::thread::Builder::new().spawn_scoped(threads, traces);
+            logs();
+            if spawned.is_err() {
+                traces();
+            }
         });
+        self.deliveries.iter().for_each(Delivery::close);
     }
 }
 
@@ -178,32 +211,36 @@ impl Exporter {
 fn resource(settings: &Settings) -> Resource {
     let own = settings.resource.iter();
     // `OTEL_RESOURCE_ATTRIBUTES` of the environment lies under what the settings say.
-    Resource::builder()
+    let all = Resource::builder()
         .with_attributes(own.map(|(key, value)| KeyValue::new(key.clone(), value.clone())))
         .with_service_name(settings.name.clone())
-        .build()
+        .build();
+    let sensitive = SensitiveFields::new(&settings.redaction);
+    let shown = |(key, value): (&Key, &Value)| match sensitive.hides(key.as_str()) {
+        true => KeyValue::new(key.clone(), MASK),
+        false => KeyValue::new(key.clone(), settings.redactor.scrub(&value.as_str())),
+    };
+    Resource::builder_empty().with_attributes(all.iter().map(shown)).build()
 }
 
-fn span_exporter(settings: &Settings) -> Result<SpanExporter, OtlpError> {
+fn span_exporter(settings: &Settings, delivery: &Delivery) -> Result<SpanExporter, OtlpError> {
     SpanExporter::builder()
         .with_http()
-        .with_http_client(Client::new(settings.timeout))
+        .with_http_client(Client::new(settings, delivery.report()))
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(settings.address("traces"))
         .with_timeout(settings.timeout)
-        .with_headers(settings.headers.clone().into_iter().collect())
         .build()
         .map_err(OtlpError::Exporter)
 }
 
-fn log_exporter(settings: &Settings) -> Result<LogExporter, OtlpError> {
+fn log_exporter(settings: &Settings, delivery: &Delivery) -> Result<LogExporter, OtlpError> {
     LogExporter::builder()
         .with_http()
-        .with_http_client(Client::new(settings.timeout))
+        .with_http_client(Client::new(settings, delivery.report()))
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(settings.address("logs"))
         .with_timeout(settings.timeout)
-        .with_headers(settings.headers.clone().into_iter().collect())
         .build()
         .map_err(OtlpError::Exporter)
 }

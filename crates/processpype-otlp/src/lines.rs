@@ -133,9 +133,7 @@ fn severity(level: tracing::Level) -> (Severity, &'static str) {
 impl<E: LogExporter> LogExporter for Outgoing<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let count = batch.iter().count();
-        let result = self.inner.export(batch).await;
-        self.delivery.note(count, &result);
-        result
+        self.delivery.deliver(count, self.inner.export(batch)).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

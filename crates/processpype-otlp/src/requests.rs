@@ -21,9 +21,6 @@ use crate::whose::SERVICE;
 /// The target of requests' spans.
 pub(crate) const TARGET: &str = "processpype::request";
 
-/// How much of a path is kept.
-const PATH_BYTES: usize = 1024;
-
 /// The methods that are told apart; others are `_OTHER`.
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
@@ -46,10 +43,9 @@ impl RequestSpans for Requests {
             return Span::none();
         }
         let method = known(request.method);
-        let path = &request.path[..request.path.floor_char_boundary(PATH_BYTES)];
         let span = tracing::info_span!(
             target: TARGET, parent: None, "request",
-            otel.kind = "server", http.request.method = method, url.path = path
+            otel.kind = "server", http.request.method = method, url.path = request.path
         );
         let parent = self.0.extract_with_context(&Context::new(), &Headers(request));
         if parent.has_active_span() {

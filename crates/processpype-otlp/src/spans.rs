@@ -14,7 +14,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor,
 };
-use processpype_telemetry::{MASK, Redactor, SensitiveFields};
+use processpype_telemetry::{MASK, MAX_VALUE_BYTES, Redactor, SensitiveFields};
 
 use crate::delivery::{BATCH_MAX, Delivery, QUEUE_MAX};
 
@@ -72,15 +72,31 @@ impl<E> Outgoing<E> {
 
     fn scrub_all(&self, attributes: &mut [KeyValue]) {
         for attribute in attributes {
-            attribute.value = match &attribute.value {
-                _ if self.sensitive.hides(attribute.key.as_str()) => Value::from(MASK),
-                Value::String(text) => Value::from(self.redactor.scrub(text.as_str())),
-                Value::Array(Array::String(texts)) => {
-                    let texts = texts.iter().map(|text| self.redactor.scrub(text.as_str()));
-                    Value::Array(Array::String(texts.map(StringValue::from).collect()))
-                }
-                other => other.clone(),
-            };
+            if self.sensitive.hides(attribute.key.as_str()) {
+                attribute.value = Value::from(MASK);
+            } else if let Some(hidden) = self.hidden(&attribute.value) {
+                attribute.value = hidden;
+            }
+        }
+    }
+
+    /// What stands for a value that is not as it may be sent. A number with a secret in it is no
+    /// number any more, and what is too long is cut once nothing is secret in it.
+    fn hidden(&self, value: &Value) -> Option<Value> {
+        let hide = |text: &str| {
+            let mut hidden = self.redactor.scrub(text);
+            hidden.truncate(hidden.floor_char_boundary(MAX_VALUE_BYTES));
+            (hidden != text).then_some(hidden)
+        };
+        match value {
+            Value::String(text) => hide(text.as_str()).map(Value::from),
+            Value::Array(Array::String(texts)) => {
+                let kept =
+                    |text: &StringValue| hide(text.as_str()).unwrap_or_else(|| text.to_string());
+                let texts = texts.iter().map(|text| StringValue::from(kept(text)));
+                Some(Value::Array(Array::String(texts.collect())))
+            }
+            other => hide(&other.as_str()).map(Value::from),
         }
     }
 }
@@ -88,10 +104,11 @@ impl<E> Outgoing<E> {
 impl<E: SpanExporter> SpanExporter for Outgoing<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         let count = batch.len();
-        batch.iter_mut().for_each(|span| self.scrub(span));
-        let result = self.inner.export(batch).await;
-        self.delivery.note(count, &result);
-        result
+        let export = async {
+            batch.iter_mut().for_each(|span| self.scrub(span));
+            self.inner.export(batch).await
+        };
+        self.delivery.deliver(count, export).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -130,5 +147,42 @@ impl SpanProcessor for Admitting {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.inner.set_resource(resource);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use processpype_telemetry::RedactionConfig;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    /// Cannot be trusted.
+    #[derive(Debug)]
+    struct Panics;
+
+    impl SpanExporter for Panics {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            assert!(batch.is_empty(), "this is the panic");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_exporter_that_panics_loses_what_it_had_and_goes_on() {
+        let settings = Settings::new("http://localhost:4318", "shop");
+        let delivery = Delivery::of("traces", &settings);
+        let sensitive = SensitiveFields::new(&RedactionConfig::default());
+        let processor = processor(Panics, &delivery, &settings.redactor, sensitive);
+        let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+        let tracer = provider.tracer("test");
+        for round in 1..=3 {
+            drop(tracer.start("span"));
+            let _ = provider.force_flush();
+            let exported = delivery.exported();
+            assert_eq!((exported.pending(), exported.lost()), (0, round));
+        }
     }
 }

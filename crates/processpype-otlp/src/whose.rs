@@ -4,8 +4,8 @@
 //!
 //! 1. The span in which a service runs is not exported: it lives as long as the service does, so a
 //!    trace of it would never end. It names the service of what happens in it.
-//! 2. What a thread remembers is written just before the bridge can begin a span, and read nowhere
-//!    but there.
+//! 2. What a thread remembers is written just before the bridge can begin a span; between that it
+//!    is the owner of the span which the thread is in.
 //!
 //! # Why it is remembered
 //!
@@ -53,14 +53,19 @@ struct Belongs(Arc<Owner>);
 #[derive(Debug)]
 pub(crate) struct Looking(Seen);
 
+/// Sees to it that what was only true for the bridge is not left behind; it stands after it.
+#[derive(Debug)]
+pub(crate) struct LookingBack(Looking);
+
 /// Writes whose it is on each span that begins.
 #[derive(Debug)]
 pub(crate) struct Naming(Seen);
 
-/// Makes the two that belong together.
-pub(crate) fn pair() -> (Looking, Naming) {
+/// Makes those that belong together.
+pub(crate) fn all() -> (Looking, LookingBack, Naming) {
     let seen = Seen::default();
-    (Looking(Arc::clone(&seen)), Naming(seen))
+    let looking = || Looking(Arc::clone(&seen));
+    (looking(), LookingBack(looking()), Naming(Arc::clone(&seen)))
 }
 
 /// Whether this is the runtime's span around a service.
@@ -81,6 +86,17 @@ impl Looking {
             span.extensions().get::<Belongs>().map(|Belongs(owner)| Arc::clone(owner))
         });
         *self.0.get_or_default().borrow_mut() = owner;
+    }
+
+    /// Whoever begins a span without `tracing` is in this one.
+    fn look_at_current<S>(&self, cx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        match cx.lookup_current() {
+            Some(current) => self.look(&current.id(), cx),
+            None => *self.0.get_or_default().borrow_mut() = None,
+        }
     }
 }
 
@@ -110,8 +126,28 @@ where
         self.look(id, &cx);
     }
 
+    fn on_exit(&self, _: &Id, cx: Context<'_, S>) {
+        self.look_at_current(&cx);
+    }
+
     fn on_close(&self, id: Id, cx: Context<'_, S>) {
+        // If it was never entered, the bridge begins it after this.
         self.look(&id, &cx);
+    }
+}
+
+// === impl LookingBack ===
+
+impl<S> Layer<S> for LookingBack
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_new_span(&self, _: &Attributes<'_>, _: &Id, cx: Context<'_, S>) {
+        self.0.look_at_current(&cx);
+    }
+
+    fn on_close(&self, _: Id, cx: Context<'_, S>) {
+        self.0.look_at_current(&cx);
     }
 }
 

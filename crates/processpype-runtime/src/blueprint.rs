@@ -111,6 +111,8 @@ pub struct Options {
     pub watchdog: Option<HangLimit>,
     /// Whether its polls are counted and timed.
     pub poll_times: bool,
+    /// Whether the application is ready only if it is, as long as it should run.
+    pub readiness_required: bool,
     /// The least severe level that is logged of it, as a word; `None` = as for all others.
     pub log_level: Option<&'static str>,
 }
@@ -239,6 +241,7 @@ impl Default for Options {
             heartbeat: None,
             watchdog: None,
             poll_times: false,
+            readiness_required: true,
             log_level: None,
         }
     }

@@ -61,8 +61,8 @@ pub struct TappedLine<'a> {
 
 /// Makes the span in which a request is answered.
 ///
-/// For the control plane, which calls it for every request that it lets in; a handler of a service
-/// runs within that span and the service's own.
+/// For the control plane, which calls it for every request that passes its checks of host and
+/// origin; a handler of a service runs within that span and the service's own.
 pub trait RequestSpans: fmt::Debug + Send + Sync {
     /// Begins the span of a request. [`Span::none`] costs the request nothing more.
     fn begin(&self, request: &RequestHead<'_>) -> Span;

@@ -19,6 +19,8 @@
 //! 2. Only `.main()` exports: it has the log, and its end.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "otlp")]
+use std::time::Duration;
 
 use processpype_config::{HumanDuration, Report, Secret, Section};
 use processpype_telemetry::Level;
@@ -27,6 +29,10 @@ use serde::Deserialize;
 
 /// How many headers may be sent with each delivery.
 const HEADERS_MAX: usize = 32;
+
+/// The shortest time for a delivery.
+#[cfg(feature = "otlp")]
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 
 /// How much more may be said of the application with everything.
 const RESOURCE_MAX: usize = 64;
@@ -79,10 +85,16 @@ fn check_endpoint(written: &TracingSection, section: &Section, mut problem: impl
         let told = section.get("endpoint").problem(error.to_string());
         problem(told.help("write an address such as `http://localhost:4318`").into());
     }
+    let timeout = written.timeout.map_or(TIMEOUT_MIN, Into::into);
+    if timeout < TIMEOUT_MIN {
+        let told = section.get("timeout").problem("nothing would arrive in that time");
+        problem(told.help("write `100ms` or more; 10s is the default").into());
+    }
     let headers = section.get("headers");
     for (name, value) in &written.headers {
         if let Err(error) = check_header(name, value.expose()) {
-            problem(headers.get(name).problem(error.to_string()).into());
+            let told = headers.get(name).problem(error.to_string());
+            problem(told.help("write it as in HTTP: `authorization: Bearer …`").into());
         }
     }
 }
@@ -113,6 +125,7 @@ mod absent {
 
     pub(crate) fn install(
         _: &Settings,
+        _: &[String],
         log: TelemetryBuilder,
     ) -> Result<(Handle, Exporting), TelemetryError> {
         Ok((log.install()?, Exporting))
@@ -121,8 +134,8 @@ mod absent {
     impl Exporting {
         pub(crate) fn show(&self, _: &mut ControlSettings) {}
 
-        pub(crate) fn end(self, _: Duration, beside: impl FnOnce()) {
-            beside();
+        pub(crate) fn end(self, time: Duration, flush: impl FnOnce(Duration)) {
+            flush(time);
         }
     }
 }
@@ -138,15 +151,23 @@ mod exporting {
 
     use crate::settings::Settings;
 
+    /// Which part of the last time the collector has; the rest is the log's.
+    const DELIVERY_SHARE: (u32, u32) = (3, 5);
+
     /// What sends, if anything does.
     pub(crate) struct Exporting(Option<Exporter>);
 
     /// Installs the log, and what sends if the file names a collector.
     pub(crate) fn install(
         settings: &Settings,
+        secrets: &[String],
         log: TelemetryBuilder,
     ) -> Result<(Handle, Exporting), TelemetryError> {
         let redactor = Redactor::default();
+        for secret in secrets {
+            // Which cannot be hidden is told once the log is there.
+            let _ = redactor.add(secret);
+        }
         let log = log.redactor(redactor.clone());
         let Some(otlp) = otlp(settings, redactor) else {
             return Ok((log.install()?, Exporting(None)));
@@ -195,14 +216,13 @@ mod exporting {
             }
         }
 
-        /// Delivers what is there, for at most `timeout`, while `beside` is done: neither waits for
-        /// what the other waits for.
-        pub(crate) fn end(self, timeout: Duration, beside: impl FnOnce()) {
-            let Some(exporter) = self.0 else { return beside() };
-            std::thread::scope(|threads| {
-                threads.spawn(|| exporter.shutdown(timeout));
-                beside();
-            });
+        /// Delivers what is there, and flushes the log after it: what was lost stands in that. Both
+        /// together take at most `time`.
+        pub(crate) fn end(self, time: Duration, flush: impl FnOnce(Duration)) {
+            let Some(exporter) = self.0 else { return flush(time) };
+            let share = time * DELIVERY_SHARE.0 / DELIVERY_SHARE.1;
+            exporter.shutdown(share);
+            flush(time - share);
         }
     }
 }

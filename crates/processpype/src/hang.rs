@@ -1,4 +1,5 @@
-//! Hang detection, as code and file say it: heartbeat and watchdog of a service.
+//! What code and file say below `processpype`: heartbeat and watchdog of a service, and whether
+//! others have to do without it.
 //!
 //! # Invariants
 //!
@@ -27,6 +28,9 @@ pub(crate) struct FurtherKeys {
     /// Whether polls of the service's futures are counted and timed, for its status and metrics.
     /// Each then costs two readings of the clock, some 120ns. Default: false.
     pub(crate) poll_times: Option<bool>,
+    /// Whether `/health/ready` fails while the service should run and is not ready. Where false,
+    /// the application takes requests without it. Default: true.
+    pub(crate) readiness_required: Option<bool>,
 }
 
 /// How long a service may go without a beat.
@@ -159,6 +163,34 @@ impl Application {
         self.last("poll_times", |declared| declared.options.poll_times = timed)
     }
 
+    /// Says whether the application counts as ready only if the service added last is; it does
+    /// unless somebody says otherwise.
+    ///
+    /// A service without which requests can be answered, such as one that warms a cache or sends
+    /// reports, should not take the process out of a load balancer: `/health/ready` looks at those
+    /// alone whose readiness is required. Status, `why` and `doctor` tell of the others all the
+    /// same, and whoever depends on it waits for it. The file can say otherwise, with
+    /// `processpype: {readiness_required: …}`.
+    ///
+    /// ```
+    /// use processpype::{Application, Context, testing};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> processpype::Result {
+    /// let reports = async |_: Context| Err("no printer".into());
+    /// let app = Application::new().task("reports", reports).readiness_required(false);
+    /// let app = testing::start(app).await?;
+    /// tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    /// assert!(!app.manager().status("reports").unwrap().ready);
+    /// assert_eq!(app.get("/health/ready").await.status(), 200);
+    /// # app.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn readiness_required(self, required: bool) -> Self {
+        self.last("readiness_required", |declared| declared.options.readiness_required = required)
+    }
+
     fn limit(
         mut self,
         method: &str,
@@ -184,6 +216,8 @@ pub(crate) fn apply(
 ) -> Result<(), Report> {
     let [own, inherited] = keys;
     options.poll_times = own.poll_times.or(inherited.poll_times).unwrap_or(options.poll_times);
+    let required = own.readiness_required.or(inherited.readiness_required);
+    options.readiness_required = required.unwrap_or(options.readiness_required);
     // Only a problem needs the place of a key.
     let place = |limit: &str, key: &str| section.get("processpype").get(limit).get(key);
     let heartbeat = laid_over(

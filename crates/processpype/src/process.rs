@@ -108,7 +108,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         Ok(exit) => exit,
         Err(panicked) => panics::tell_last(&panicked, &log),
     };
-    exporting.end(FLUSH_TIME, || drop(log.flush(FLUSH_TIME)));
+    exporting.end(FLUSH_TIME, |time| drop(log.flush(time)));
     exit.into()
 }
 
@@ -355,7 +355,7 @@ fn install_log(
         config.level = Level::Debug;
     }
     let builder = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?);
-    let (log, exporting) = export::install(&setup.settings, builder)?;
+    let (log, exporting) = export::install(&setup.settings, &setup.secrets, builder)?;
     // Of those that cannot be hidden the supervisor's setup tells.
     log.redactor().replace(setup.secrets.iter().cloned());
     for spec in setup.blueprint.specs() {

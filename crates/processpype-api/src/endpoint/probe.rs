@@ -19,8 +19,8 @@ pub(super) const READY: Endpoint = Endpoint {
     id: EndpointId::Ready,
     path: "/health/ready",
     summary: "Can it do its work?",
-    description: "Fails while a service that should run is neither ready nor completed, and \
-        from the moment closing begins.",
+    description: "Fails while a service that should run, and whose readiness is required, is \
+        neither ready nor completed, and from the moment closing begins.",
     answers: &[ok("It can.", "Probe")],
     problems: &[Code::NotReady, Code::Closing],
     ..PROBE

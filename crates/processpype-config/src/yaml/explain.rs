@@ -22,6 +22,12 @@ use crate::syntax::conflict;
 /// What to do about too many levels.
 pub(super) const NESTED: &str = "write it with fewer levels, or close a `[` or `{` before";
 
+/// A character that no value may have as it is.
+const CONTROL: (&str, &str) = (
+    "a control character cannot stand here",
+    "remove it, or write it as an escape in double quotes",
+);
+
 /// A syntax error in words, with a remedy.
 ///
 /// One problem for each file, since nothing after it can be trusted.
@@ -35,16 +41,20 @@ pub(super) fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
     let behind_tab = source.text()[..start.min(source.text().len())].ends_with('\t');
     let back = usize::from(behind_tab && marker.col() > 0);
     let start = start - back;
-    let at = At::new(source, start..start + 1);
-    let next = source.text().get(start..).and_then(|rest| rest.chars().next());
-    let (message, help) = match error.kind() {
-        ErrorKind::UnexpectedCharacter { .. } if next.is_some_and(is_control) => (
-            "a control character cannot stand here".to_owned(),
-            "remove it, or write it as an escape in double quotes",
-        ),
-        kind => explain(kind),
+    let control = control_in(source.text(), start);
+    let (start, (message, help)) = match (error.kind(), control) {
+        (ErrorKind::UnexpectedCharacter { .. }, Some(at)) => {
+            (at, (CONTROL.0.to_owned(), CONTROL.1))
+        }
+        (kind, _) => (start, explain(kind)),
     };
-    at.problem(message, false).help(help)
+    At::new(source, start..start + 1).problem(message, false).help(help)
+}
+
+/// The first control character of a line from a place on, which the scanner does not name.
+fn control_in(text: &str, from: usize) -> Option<usize> {
+    let rest = text.get(from..)?.lines().next()?;
+    rest.find(is_control).map(|at| from + at)
 }
 
 fn is_control(c: char) -> bool {

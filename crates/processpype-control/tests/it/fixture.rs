@@ -401,6 +401,16 @@ impl App {
         .await
     }
 
+    /// Starts a broken service that does not have to be ready.
+    pub(crate) async fn with_optional_readiness() -> Self {
+        let broken = with(spec("broken", Kind::of(|| Broken)), |spec| {
+            Arc::make_mut(&mut spec.options).readiness_required = false;
+        });
+        let app = Self::launch(vec![broken], settings());
+        app.manager.settled().await;
+        app
+    }
+
     /// Starts a service that cannot be ended as long as the application lives; needs real time.
     pub(crate) async fn stuck() -> Self {
         let free = Arc::new(AtomicBool::new(false));

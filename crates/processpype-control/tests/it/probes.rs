@@ -54,6 +54,14 @@ async fn readiness_follows_services_and_startup_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_not_required_keeps_nobody_from_being_ready() {
+    let app = App::with_optional_readiness().await;
+    let status = app.get("/services/broken").await.ok(200);
+    assert_eq!((&status["state"], &status["ready"]), (&json!("error"), &json!(false)));
+    app.get("/health/ready").await.ok(200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn readiness_fails_as_soon_as_closing_begins() {
     let app = App::start().await;
     app.get("/health/startup").await.ok(200);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 #[path = "../it/collector.rs"]
+#[allow(dead_code, reason = "the other tests need more of it")]
 mod collector;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use processpype_otlp::opentelemetry::{Context, global};
 use processpype_otlp::{Exporter, Settings};
 use processpype_telemetry::{Format, LoggingConfig, Telemetry};
 
-use crate::collector::{Collector, Delivery, attribute, shown};
+use crate::collector::{Answer, Collector, Delivery, attribute, shown};
 
 /// How long an end may take that has something to deliver.
 const END: Duration = Duration::from_secs(20);
@@ -44,7 +45,7 @@ fn batch() {
 
 #[test]
 fn a_collector_that_comes_and_goes_is_told_of_and_the_trace_is_sent_on() {
-    let collector = Collector::start(&[400, 400, 200]);
+    let collector = Collector::start(Answer::status(400));
     let settings = Settings::new(collector.endpoint(), "shop");
     let mut exporter = Exporter::new(&settings).unwrap();
     let written = Written::default();
@@ -52,16 +53,20 @@ fn a_collector_that_comes_and_goes_is_told_of_and_the_trace_is_sent_on() {
         .redactor(settings.redactor.clone());
     let log = exporter.install(log.writer(written.clone())).unwrap();
     log.redactor().add("hunter2").unwrap();
-    for spans in [512, 512, 512] {
+    let deliver = || {
         batch();
-        let sent = collector.next();
-        assert_eq!(sent.spans().len(), spans, "{}", sent.path);
-        assert!(sent.head.contains("content-type: application/x-protobuf"), "{}", sent.head);
-        assert_eq!(attribute(&sent.resource(), "service.name").unwrap(), "shop");
-        assert!(sent.has("shop") && !sent.has("hunter2"));
         while exporter.exported()[0].pending() > 0 {
             std::thread::yield_now();
         }
+    };
+    deliver();
+    deliver();
+    collector.answer(Answer::status(200));
+    deliver();
+    for sent in collector.all() {
+        assert!(sent.head.contains("content-type: application/x-protobuf"), "{}", sent.head);
+        assert_eq!(attribute(&sent.resource(), "service.name").unwrap(), "shop");
+        assert!(sent.has("shop") && !sent.has("hunter2"));
     }
     let sent_on = tracing::info_span!("call").in_scope(|| {
         tracing::info!("calling");
@@ -80,6 +85,12 @@ fn a_collector_that_comes_and_goes_is_told_of_and_the_trace_is_sent_on() {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(sent_on, format!("00-{}-{}-01", hex(&call.trace_id), hex(&call.span_id)));
     let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(written.matches("the collector does not take traces").count(), 1, "{written}");
-    assert_eq!(written.matches("takes traces again; 1024 were lost").count(), 1, "{written}");
+    let told = "the collector does not take traces: it answers 400 Bad Request; see whether";
+    assert_eq!(written.matches(told).count(), 1, "{written}");
+    assert!(written.contains(&format!("endpoint={}", settings.endpoint)), "{written}");
+    assert_eq!(
+        written.matches("takes traces again; 1024 were lost so far").count(),
+        1,
+        "{written}"
+    );
 }

@@ -3,17 +3,16 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-
-/// How long a test waits for a delivery that has to come.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One request to the collector.
 pub(crate) struct Delivery {
@@ -23,37 +22,66 @@ pub(crate) struct Delivery {
     body: Vec<u8>,
 }
 
+/// How a delivery is answered.
+#[derive(Clone)]
+pub(crate) struct Answer {
+    status: u16,
+    media: &'static str,
+    body: Vec<u8>,
+}
+
 pub(crate) struct Collector {
     pub(crate) address: SocketAddr,
+    answers: Arc<Mutex<Answer>>,
     deliveries: Receiver<Delivery>,
+}
+
+// === impl Answer ===
+
+impl Answer {
+    pub(crate) fn status(status: u16) -> Self {
+        Self { status, media: "application/x-protobuf", body: Vec::new() }
+    }
+
+    pub(crate) fn page() -> Self {
+        Self { status: 200, media: "text/html", body: b"<html>welcome</html>".to_vec() }
+    }
+
+    /// Takes all but some.
+    pub(crate) fn partial(rejected_spans: i64) -> Self {
+        let error_message = "too many of you".to_owned();
+        let partial = ExportTracePartialSuccess { rejected_spans, error_message };
+        let answer = ExportTraceServiceResponse { partial_success: Some(partial) };
+        Self { body: answer.encode_to_vec(), ..Self::status(200) }
+    }
 }
 
 // === impl Collector ===
 
 impl Collector {
-    /// Answers every delivery with the next of `statuses`, the last of them again and again.
-    pub(crate) fn start(statuses: &'static [u16]) -> Self {
+    /// Answers every delivery with `answer`.
+    pub(crate) fn start(answer: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, deliveries) = channel();
+        let answers = Arc::new(Mutex::new(answer));
+        let next = Arc::clone(&answers);
         std::thread::spawn(move || {
-            let mut statuses = statuses.iter().copied();
-            let mut status = statuses.next().unwrap();
             for stream in listener.incoming() {
                 // One request for each connection, so that none is counted twice.
-                serve(stream.unwrap(), status, &sender);
-                status = statuses.next().unwrap_or(status);
+                serve(stream.unwrap(), &next, &sender);
             }
         });
-        Self { address, deliveries }
+        Self { address, answers, deliveries }
     }
 
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn next(&self) -> Delivery {
-        self.deliveries.recv_timeout(PATIENCE).unwrap()
+    /// Answers so from now on.
+    pub(crate) fn answer(&self, answer: Answer) {
+        *self.answers.lock().unwrap() = answer;
     }
 
     /// All that has come; for after a shutdown.
@@ -62,7 +90,7 @@ impl Collector {
     }
 }
 
-fn serve(stream: TcpStream, status: u16, sender: &Sender<Delivery>) -> Option<()> {
+fn serve(stream: TcpStream, next: &Mutex<Answer>, sender: &Sender<Delivery>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -76,8 +104,13 @@ fn serve(stream: TcpStream, status: u16, sender: &Sender<Delivery>) -> Option<()
     reader.read_exact(&mut body).unwrap();
     let path = head.split(' ').nth(1)?.to_owned();
     sender.send(Delivery { path, head, body }).ok()?;
-    let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    reader.get_mut().write_all(answer.as_bytes()).ok()
+    let Answer { status, media, body } = next.lock().unwrap().clone();
+    let head = format!(
+        "HTTP/1.1 {status} x\r\ncontent-type: {media}\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        body.len()
+    );
+    reader.get_mut().write_all(&[head.as_bytes(), &body].concat()).ok()
 }
 
 // === impl Delivery ===

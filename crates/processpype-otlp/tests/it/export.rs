@@ -1,13 +1,15 @@
 //! What arrives, whose it is, what is hidden, and what is counted.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
+use processpype_otlp::opentelemetry::trace::Tracer as _;
 use processpype_otlp::{Exporter, Settings};
-use processpype_telemetry::{AnswerHead, LoggingConfig, RequestHead, Telemetry};
+use processpype_telemetry::{AnswerHead, LoggingConfig, MAX_VALUE_BYTES, RequestHead, Telemetry};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::collector::{Collector, Delivery, attribute, shown};
+use crate::collector::{Answer, Collector, Delivery, attribute, shown};
 
 /// How long an end may take that has something to deliver.
 const END: Duration = Duration::from_secs(20);
@@ -48,7 +50,7 @@ fn in_service<T>(name: &str, generation: u64, body: impl FnOnce() -> T) -> T {
 
 #[test]
 fn spans_and_lines_arrive_and_say_whose_they_are() {
-    let collector = Collector::start(&[200]);
+    let collector = Collector::start(Answer::status(200));
     let mut settings = settings(&collector);
     settings.resource.insert("service.version".to_owned(), "1.2.3".to_owned());
     settings.headers.insert("authorization".to_owned(), "key".to_owned());
@@ -95,26 +97,36 @@ fn spans_and_lines_arrive_and_say_whose_they_are() {
 
 #[test]
 fn what_the_log_hides_does_not_leave() {
-    let collector = Collector::start(&[200]);
-    let settings = settings(&collector);
+    let collector = Collector::start(Answer::status(200));
+    let mut settings = settings(&collector);
     settings.redactor.add("hunter2").unwrap();
+    settings.redactor.add("84729163").unwrap();
+    settings.resource.insert("team".to_owned(), "hunter2".to_owned());
+    let long = format!("/{}hunter2", "x".repeat(MAX_VALUE_BYTES - 4));
     let _ = export(&settings, |_| {
-        let span =
-            tracing::info_span!("login", password = "swordfish", url = "http://x/?key=hunter2");
+        let span = tracing::info_span!(
+            "login",
+            password = "swordfish",
+            url = "http://x/?key=hunter2",
+            pin = 84_729_163_u64,
+            long
+        );
         span.in_scope(|| tracing::warn!(token = "swordfish", "refused hunter2"));
     });
     let all = collector.all();
-    for secret in ["hunter2", "swordfish"] {
+    for secret in ["hunter2", "swordfish", "hunt", "84729163"] {
         assert!(!all.iter().any(|it| it.has(secret)), "{secret} has left");
     }
     let attributes = &named(&spans(&all), "login").attributes.clone();
     assert_eq!(attribute(attributes, "password").unwrap(), "***");
     assert_eq!(attribute(attributes, "url").unwrap(), "http://x/?key=***");
+    assert_eq!(attribute(attributes, "pin").unwrap(), "***");
+    assert!(attribute(attributes, "long").unwrap().len() <= MAX_VALUE_BYTES);
 }
 
 #[test]
 fn a_request_goes_on_with_the_trace_it_comes_with() {
-    let collector = Collector::start(&[200]);
+    let collector = Collector::start(Answer::status(200));
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let _ = export(&settings(&collector), |exporter| {
         let requests = exporter.request_spans();
@@ -150,7 +162,7 @@ fn a_request_goes_on_with_the_trace_it_comes_with() {
 
 #[test]
 fn a_sample_is_taken_of_what_begins_here_alone() {
-    let collector = Collector::start(&[200]);
+    let collector = Collector::start(Answer::status(200));
     let mut settings = settings(&collector);
     settings.sample_ratio = 0.0;
     let exporter = export(&settings, |exporter| {
@@ -167,39 +179,72 @@ fn a_sample_is_taken_of_what_begins_here_alone() {
     assert_eq!(exporter.exported()[0].delivered(), 1);
 }
 
-#[test]
-fn what_a_collector_refuses_is_counted() {
-    // It is no use to try these again.
-    let collector = Collector::start(&[400]);
+#[track_caller]
+fn lost(answer: Answer, expected: [u64; 2]) {
+    let collector = Collector::start(Answer::status(200));
+    collector.answer(answer);
     let mut settings = settings(&collector);
     settings.logs = false;
     let exporter = export(&settings, |_| {
         for _ in 0..600 {
             tracing::info_span!("span").in_scope(|| ());
         }
-        // A batch is full, and goes at once.
-        assert_eq!(collector.next().spans().len(), 512);
     });
     let [traces] = exporter.exported() else { panic!("traces alone") };
-    assert_eq!((traces.delivered(), traces.lost(), traces.pending()), (0, 600, 0));
+    assert_eq!([traces.delivered(), traces.lost()], expected);
+    assert_eq!(traces.pending(), 0);
 }
 
 #[test]
-fn nobody_there_holds_up_nothing_but_the_end_and_that_for_its_time() {
-    let nobody = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
-    let mut exporter = Exporter::new(&Settings::new(format!("http://{nobody}"), "shop")).unwrap();
+fn what_a_collector_refuses_is_counted() {
+    // It is no use to try these again.
+    lost(Answer::status(400), [0, 600]);
+    // A proxy in between that is none.
+    lost(Answer::page(), [0, 600]);
+    // More than there are: all, as often as it is delivered.
+    lost(Answer::partial(1000), [0, 600]);
+    lost(Answer::status(200), [600, 0]);
+}
+
+#[test]
+fn a_part_that_is_refused_is_counted_as_such() {
+    let collector = Collector::start(Answer::partial(2));
+    let exporter = export(&settings(&collector), |_| {
+        (0..5).for_each(|_| tracing::info_span!("span").in_scope(|| ()));
+    });
+    let traces = &exporter.exported()[0];
+    assert_eq!((traces.delivered(), traces.lost()), (3, 2));
+}
+
+#[test]
+fn the_end_waits_for_its_time_and_what_is_left_is_lost() {
+    // It takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut settings = Settings::new(format!("http://{}", silent.local_addr().unwrap()), "shop");
+    settings.timeout = Duration::from_secs(600);
+    let mut exporter = Exporter::new(&settings).unwrap();
     let subscriber = tracing_subscriber::registry().with(exporter.layer());
     tracing::subscriber::with_default(subscriber, || {
         for _ in 0..5000 {
             tracing::info_span!("span").in_scope(|| ());
         }
     });
+    // If it waited for the delivery, this test would take ten minutes.
     exporter.shutdown(Duration::from_millis(100));
     let traces = &exporter.exported()[0];
-    assert_eq!(traces.delivered(), 0);
-    assert!(traces.lost() + traces.pending() == 5000, "{traces:?}");
-    assert!(traces.pending() <= processpype_otlp::QUEUE_MAX as u64, "{traces:?}");
+    assert_eq!((traces.delivered(), traces.lost(), traces.pending()), (0, 5000, 0));
+}
+
+#[test]
+fn a_span_without_tracing_is_of_whom_its_thread_is_with() {
+    let collector = Collector::start(Answer::status(200));
+    let _ = export(&settings(&collector), |exporter| {
+        let tracer = exporter.tracer();
+        in_service("store", 1, || drop(tracer.start("within")));
+        drop(tracer.start("after"));
+    });
+    let spans = spans(&collector.all());
+    let of = |name| attribute(&named(&spans, name).attributes, "processpype.service");
+    assert_eq!(of("within").as_deref(), Some("store"));
+    assert_eq!(of("after"), None, "the thread has left the service");
 }

@@ -1,7 +1,5 @@
 //! `config`: every value that holds, with its origin.
 
-use std::borrow::Cow;
-
 use processpype_config::{Effective, Section};
 use processpype_runtime::ConfigType;
 use processpype_telemetry::one_line;
@@ -24,26 +22,13 @@ pub(super) fn config(setup: &Setup, printer: Printer) {
         };
     }
     for value in &values {
-        let shown = on_one_line(&value.value);
-        let mut line = format!("{} = {shown}  # {}", value.path, value.origin);
+        let mut line = format!("{} = {}  # {}", value.path, value.value, value.origin);
         for overridden in &value.overrides {
             line.push_str(&format!(", overrides {overridden}"));
         }
         // Whoever wrote the file or a variable does not write on this terminal.
         say(&one_line(&line));
     }
-}
-
-/// A value with what a terminal obeys written out.
-fn on_one_line(value: &str) -> Cow<'_, str> {
-    if !value.contains(char::is_control) {
-        return Cow::Borrowed(value);
-    }
-    let write_out = |c: char| match c.is_control() {
-        true => c.escape_debug().to_string(),
-        false => c.to_string(),
-    };
-    Cow::Owned(value.chars().map(write_out).collect())
 }
 
 fn effective(setup: &Setup) -> Vec<Effective> {
@@ -77,15 +62,4 @@ fn framework_keys(section: &Section) -> Vec<Effective> {
     let (keys, _) = section.split(&FRAMEWORK_KEYS);
     let all = keys.effective(&schema_for!(ServiceKeys));
     all.into_iter().filter(|value| value.origin != processpype_config::Origin::Default).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_draws_nothing_on_a_terminal() {
-        assert_eq!(on_one_line("a\u{1b}[2J\nserver.port = 1"), "a\\u{1b}[2J\\nserver.port = 1");
-        assert!(matches!(on_one_line("ä \"b\" 'c'"), Cow::Borrowed(_)));
-    }
 }

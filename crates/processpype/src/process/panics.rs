@@ -63,5 +63,17 @@ pub(super) fn tell_last(panicked: &Panicked, log: &LogHandle) -> Exit {
 fn say(log: &LogHandle, text: &str) {
     let _ = log.flush(FLUSH_TIME);
     let text = log.redactor().scrub(text);
-    say_error(&format!("{}\n  = help: {BUG_HELP}", one_line(&text)));
+    let text = format!("{}\n  = help: {BUG_HELP}", one_line(&text));
+    // The log's writer holds standard error for as long as nobody reads it.
+    let (sender, said) = std::sync::mpsc::sync_channel(1);
+    let words = text.clone();
+    let speaker = std::thread::Builder::new().name("processpype-last-words".to_owned());
+    let spawned = speaker.spawn(move || {
+        say_error(&words);
+        let _ = sender.send(());
+    });
+    match spawned {
+        Ok(_) => drop(said.recv_timeout(FLUSH_TIME)),
+        Err(_) => say_error(&text),
+    }
 }

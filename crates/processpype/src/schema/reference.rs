@@ -105,6 +105,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("defaults.processpype.watchdog.poll", "250ms"),
     ("defaults.processpype.watchdog.then", "restart"),
     ("defaults.processpype.poll_times", "true"),
+    ("defaults.processpype.readiness_required", "false"),
     ("services.NAME.kind", "ticker"),
     ("services.NAME.enabled", "false"),
     ("services.NAME.autostart", "false"),
@@ -129,6 +130,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("services.NAME.processpype.watchdog.poll", "1s"),
     ("services.NAME.processpype.watchdog.then", "restart"),
     ("services.NAME.processpype.poll_times", "true"),
+    ("services.NAME.processpype.readiness_required", "false"),
 ];
 
 /// One key of the file.

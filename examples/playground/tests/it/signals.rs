@@ -2,9 +2,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{PATIENCE, Playground, eventually, read_until};
+use crate::harness::{PATIENCE, Playground, eventually, file, program, read_until, signal};
 use crate::http;
 
 const PAIR: &str = "
@@ -132,4 +134,30 @@ fn kill_9_leaves_nothing_that_hinders_a_new_start() {
     let again = Playground::start_with(PAIR, &["--set", &port], &[], None);
     again.settle();
     again.terminate().check(0);
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_no_end() {
+    // Full before the first line: whoever writes to it waits for ever.
+    let (reader, mut pipe) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&pipe, true).unwrap();
+    while pipe.write(&[b'.'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&pipe, false).unwrap();
+    let events = file("");
+    let config = file(&format!(
+        "observability: {{events: {{file: {}}}, logging: {{destination: stdout}}}}\n{PAIR}",
+        events.display()
+    ));
+    let mut command = program(None);
+    command.arg("run").arg("--config").arg(config).args(["--set", "server.port=0"]);
+    command.env("XDG_RUNTIME_DIR", events.parent().unwrap()).stdout(pipe).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    eventually("it is settled", || {
+        std::fs::read_to_string(&events).unwrap().contains("settled").then_some(())
+    });
+    signal(child.id(), "TERM");
+    let status = eventually("it ends", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+    drop(reader);
 }
