@@ -206,9 +206,10 @@ mod tests {
 
     #[test]
     fn a_path_that_reaches_up_is_caught_also_in_a_macro() {
-        let path = "crates/processpype-config/src/lib.rs";
-        let code = "use processpype_api as c;\nm!(processpype_runtime::x);\n// processpype_api";
-        let expected = [(path, 1, "processpype-api"), (path, 2, "processpype-runtime")];
+        let path = "crates/processpype-core/src/lib.rs";
+        let code =
+            "use processpype_config as c;\nm!(processpype_runtime::x);\n// processpype_config";
+        let expected = [(path, 1, "processpype-config"), (path, 2, "processpype-runtime")];
         check(&[(path, code)], &expected);
     }
 

@@ -325,11 +325,11 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Its own budget bounds its restarts, and that of its group those of all members.
+    /// Its own budget bounds its restarts, and that of its group those of all members that failed.
     fn spend(&mut self, id: usize, event: &Event) {
         let now = event.time.0;
+        let group = self.sample.group_of(id).filter(|_| !self.seen[id].completed);
         let own = (&mut self.seen[id].budget, self.sample.natures[id].restart.limit);
-        let group = self.sample.group_of(id);
         let group = group.map(|at| (&mut self.budgets[at], self.sample.groups[at].limit));
         let mut wrong = None;
         let (mut may_give_up, mut counts) = (false, Vec::new());

@@ -15,15 +15,15 @@ const ASKED: [&str; 5] =
     ["operator", "cascade", "closing", "provider-restarted", "group-restarted"];
 
 impl Observer<'_> {
-    /// A generation fails or completes by itself: those that restart with it are to end as well.
+    /// A generation fails: those that restart with it are to end as well. Who has done its work and
+    /// repeats it leaves the others alone.
     pub(super) fn fails(&mut self, id: usize, event: &Event) {
         let seen = &self.seen[id];
         let fails = event.to == Some(ServiceState::Stopping) && !ASKED.contains(&event.cause);
         let fails = fails || event.to == Some(ServiceState::Error);
         let covered = match self.sample.natures[id].restart.policy {
             RestartPolicy::Never => false,
-            RestartPolicy::Always => true,
-            RestartPolicy::OnFailure => event.cause != "completed",
+            RestartPolicy::Always | RestartPolicy::OnFailure => event.cause != "completed",
         };
         if !fails || !covered {
             return;
@@ -116,7 +116,7 @@ impl Observer<'_> {
     fn blocks(&self, mate: usize, id: usize) -> bool {
         let seen = &self.seen[mate];
         let restarts_it = self.sample.restarts(mate, id);
-        let is_missing = seen.exhausted || seen.back_at.is_some();
+        let is_missing = !seen.completed && (seen.exhausted || seen.back_at.is_some());
         let ends = seen.is_to_end() || seen.may_leave();
         (restarts_it && (is_missing || ends)) || (self.sample.restarts(id, mate) && ends)
     }
@@ -152,6 +152,6 @@ impl Seen {
 
     /// Whether it failed, and was given up or cannot be back yet.
     fn is_given_up_or_early(&self, now: u64) -> bool {
-        self.exhausted || self.back_at.is_some_and(|at| now < at)
+        !self.completed && (self.exhausted || self.back_at.is_some_and(|at| now < at))
     }
 }
