@@ -122,6 +122,7 @@ mod setup;
 mod short;
 mod signals;
 pub mod testing;
+mod times;
 mod tls;
 
 pub use processpype_control::{BindError, InvalidListener, SettingsError};
