@@ -21,8 +21,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::mint::MINTED;
+use crate::settings::times;
 use crate::settings::{PREFIX_PATTERN, ServerSection};
-use crate::times;
 use crate::tls::{self, CERTIFICATES_MAX, CertificateSection, TlsSection};
 
 /// The most tokens: every request with one is compared with all.

@@ -28,7 +28,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[cfg(feature = "otlp")]
-use crate::times;
+use crate::settings::times;
 
 /// How many headers may be sent with each delivery.
 const HEADERS_MAX: usize = 32;

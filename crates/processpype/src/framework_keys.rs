@@ -17,8 +17,8 @@ use processpype_runtime::{Choice, EdgeChoice, EdgeOrigin, Options, Spec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::settings::times;
 use crate::settings::{DefaultsSection, ServiceKeys};
-use crate::times;
 
 /// What follows a failure.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

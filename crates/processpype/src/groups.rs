@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::application::Application;
-use crate::times;
+use crate::settings::times;
 
 /// Services that are restarted together, as OTP's supervisors do it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

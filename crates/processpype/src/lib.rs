@@ -122,7 +122,6 @@ mod setup;
 mod short;
 mod signals;
 pub mod testing;
-mod times;
 mod tls;
 
 pub use processpype_control::{BindError, InvalidListener, SettingsError};

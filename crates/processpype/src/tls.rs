@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::access::RoleWord;
-use crate::times;
+use crate::settings::times;
 
 /// The most rules about certificates: each certificate is held against all.
 pub(crate) const CERTIFICATES_MAX: usize = 256;
