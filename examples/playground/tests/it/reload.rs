@@ -203,7 +203,7 @@ fn who_asks_why_it_is_ready_is_told() {
         format!(
             "services:
   hello: {{kind: hello}}
-  reports: {{kind: flaky, fail_start: 99, restart: never,
+  reports: {{kind: flaky, fail_start: 99, restart: {{policy: never}},
     processpype: {{readiness_required: {required}}}}}
 "
         )
