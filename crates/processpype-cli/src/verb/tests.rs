@@ -1,3 +1,5 @@
+//! Whatever a verb takes is read, and stands where it belongs.
+
 use clap::{Arg, ArgAction, Command};
 
 use super::ClientVerb;
