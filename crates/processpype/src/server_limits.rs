@@ -133,7 +133,8 @@ impl ServerLimitsSection {
         self.times().into_iter().filter_map(zero)
     }
 
-    fn times(&self) -> [(&'static str, Option<HumanDuration>); 7] {
+    /// Returns the keys of times, with what they say.
+    pub(crate) fn times(&self) -> [(&'static str, Option<HumanDuration>); 7] {
         [
             ("handshake_time", self.handshake_time),
             ("first_byte_time", self.first_byte_time),
