@@ -412,6 +412,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     /// Whatever ends the supervisor ends its generations.
     fn drop(&mut self) {
+        self.shared.end();
         for service in self.services.iter() {
             if let Some(life) = &service.life {
                 life.abort_children();
