@@ -250,6 +250,10 @@ mod tests {
                 "| a command's body, and a pause in a service's | {} s |",
                 limits.body_read_time.as_secs()
             ),
+            format!(
+                "| a body sent to a service, to its end | {} s |",
+                limits.service_body_time.as_secs()
+            ),
             format!("| a client that takes nothing | {} s |", limits.write_stall_time.as_secs()),
             format!("| commands of one client | {} |", told(limits.writes)),
             format!("| wrong tokens of one client | {} |", told(limits.failures)),
