@@ -59,8 +59,8 @@ pub(super) fn tell_last(panicked: &Panicked, log: &LogHandle) -> Exit {
     exit
 }
 
-/// Tells of a panic of the supervisor's thread, with which the process ends. The hook has told where
-/// it was.
+/// Tells of a panic of the supervisor's thread, with which the process ends. The hook has told
+/// where it was.
 pub(super) fn tell_supervisor(message: &str, log: &LogHandle) {
     let text = format!("the supervisor's thread panicked: {message}");
     tracing::error!(
