@@ -11,6 +11,7 @@ mod bodies;
 mod bounds;
 mod bugs;
 mod calls;
+mod checks;
 mod harness;
 mod late;
 mod log;
