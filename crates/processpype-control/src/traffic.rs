@@ -6,8 +6,8 @@
 //!    never seen before.
 //! 2. What a client sends makes no series: routes are templates, methods a closed set, and statuses
 //!    of one route at most [`STATUSES_MAX`]. Services that do not exist are `none`'s.
-//! 3. Services that have left are forgotten, also if nobody ever reads: whenever there are more than
-//!    [`REGISTERED_MAX`] of them.
+//! 3. Services that have left are forgotten, also if nobody ever reads: whenever there are more
+//!    than [`REGISTERED_MAX`] of them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -159,7 +159,8 @@ pub trait Configurer: Send + Sync + fmt::Debug {
     fn hide(&self, secrets: &[String]) -> Result<(), Report>;
 
     /// Takes note of what holds for a service from now on, one that joins included, for what is no
-    /// business of the supervisor: the level of its log. Called by the loop: it neither blocks nor waits.
+    /// business of the supervisor: the level of its log. Called by the loop: it neither blocks nor
+    /// waits.
     fn adopt(&self, name: &ServiceName, now: &Configured);
 
     /// Forgets what was noted of a service, which has left: a later one of its name begins anew.

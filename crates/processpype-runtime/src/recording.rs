@@ -53,8 +53,8 @@ impl Reporter {
 
     /// Tells how it is doing now, as an event with this cause.
     ///
-    /// Never waits. If the supervisor is flooded with commands, or no handle to it is left, the news
-    /// is dropped: it is in the log too.
+    /// Never waits. If the supervisor is flooded with commands, or no handle to it is left, the
+    /// news is dropped: it is in the log too.
     pub fn tell(&self, cause: &'static str, message: &str, recording: Recording) {
         if let Some(orders) = self.orders.upgrade() {
             let _ = orders.try_send(Order::Recording(cause, message.into(), recording));
