@@ -113,15 +113,23 @@ impl Launched {
         }
     }
 
-    /// Closes the application; fails if anything was left or was ended by force.
-    pub(crate) async fn close(self) -> Result<(), Failure> {
+    /// Closes the application, until whoever asked for it is told that it has ended.
+    ///
+    /// Fails if anything was ended by force. The handle, and with it what readers can still see of
+    /// each service, is given back: looking at it and freeing it is not part of the end.
+    pub(crate) async fn close(self) -> Result<Manager, Failure> {
         self.manager.close();
         let closed = self.closed.await?;
-        let is_down =
-            |name: &ServiceName| self.manager.state(name.as_str()) == Some(ServiceState::Stopped);
-        match closed.stragglers.is_empty() && self.manager.names().iter().all(is_down) {
-            true => Ok(()),
-            false => Err("not every service has stopped".into()),
+        match closed.stragglers.is_empty() {
+            true => Ok(self.manager),
+            false => Err("not every service has stopped by itself".into()),
         }
     }
+}
+
+/// Returns how many services of an application that has ended are stopped.
+pub(crate) fn count_stopped(manager: &Manager) -> usize {
+    let is_down =
+        |name: &&ServiceName| manager.state(name.as_str()) == Some(ServiceState::Stopped);
+    manager.names().iter().filter(is_down).count()
 }
