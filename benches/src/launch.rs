@@ -103,11 +103,12 @@ pub(crate) fn run(blueprint: Blueprint, supervisor: Where) -> Result<Launched, F
 // === impl Launched ===
 
 impl Launched {
-    /// Fails unless all `n` services run and are ready.
+    /// Fails unless all `n` services run.
+    ///
+    /// It asks for states alone: a status that was looked at once is kept for the next who looks,
+    /// and no peer is asked for anything of the kind.
     pub(crate) fn verify_running(&self, n: usize) -> Result<(), Failure> {
-        let statuses = self.manager.statuses();
-        let run = statuses.iter().filter(|it| it.state == ServiceState::Running && it.ready);
-        match run.count() {
+        match count(&self.manager, ServiceState::Running) {
             all if all == n => Ok(()),
             some => Err(format!("{some} of {n} services run").into()),
         }
@@ -127,9 +128,8 @@ impl Launched {
     }
 }
 
-/// Returns how many services of an application that has ended are stopped.
-pub(crate) fn count_stopped(manager: &Manager) -> usize {
-    let is_down =
-        |name: &&ServiceName| manager.state(name.as_str()) == Some(ServiceState::Stopped);
-    manager.names().iter().filter(is_down).count()
+/// Returns how many services are in a state.
+pub(crate) fn count(manager: &Manager, state: ServiceState) -> usize {
+    let is_in = |name: &&ServiceName| manager.state(name.as_str()) == Some(state);
+    manager.names().iter().filter(is_in).count()
 }

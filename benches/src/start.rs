@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use processpype_core::ServiceState;
 use processpype_runtime::{Config, Kind, Service};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -129,7 +130,7 @@ async fn ours(n: usize, mut watch: Watch, place: Where) -> Result<Seen, Failure>
     app.verify_running(n)?;
     watch.again();
     let manager = app.close().await?;
-    watch.stopped_by(|| launch::count_stopped(&manager), n)
+    watch.stopped_by(|| launch::count(&manager, ServiceState::Stopped), n)
 }
 
 // === impl Watch ===

@@ -145,6 +145,15 @@ struct Tracked {
     abort: Option<AbortHandle>,
 }
 
+/// What is part of a generation beside its own task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// A handler runs, or a streamed body is on its way.
+    pub(crate) requests: bool,
+    /// A child runs.
+    pub(crate) children: bool,
+}
+
 /// Counts one child or request as part of the generation until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -213,10 +222,17 @@ impl Life {
     }
 
     /// Enters a phase. Called by the generation's own task, which looks again by itself.
-    pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {
-        self.control().end().deadline = Some(deadline);
+    ///
+    /// What is left of the generation is seen under the same lock: nobody whom the phase keeps out
+    /// comes in after that.
+    pub(crate) fn enter(&self, phase: Phase, deadline: Instant) -> Left {
+        let mut control = self.control();
+        control.end().deadline = Some(deadline);
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        let left = control.left();
+        drop(control);
         self.changed.ring_others();
+        left
     }
 
     /// Whether the phase has been reached, or passed.
@@ -327,34 +343,22 @@ impl Life {
 
     /// Resolves when no handler runs and no streamed body is on its way.
     pub(crate) fn requests_ended(&self) -> impl Future<Output = ()> + '_ {
-        self.until(|life| (!life.has_requests()).then_some(()))
+        self.until(|life| (!life.left().requests).then_some(()))
     }
 
     /// Waits until nothing of the generation is left but its own task.
     pub(crate) fn untracked(&self) -> impl Future<Output = ()> + '_ {
-        self.until(|life| life.is_untracked().then_some(()))
+        self.until(|life| life.left().is_nothing().then_some(()))
     }
 
     /// Resolves when no child runs; new ones may come while `run` lives.
     pub(crate) fn children_ended(&self) -> impl Future<Output = ()> + '_ {
-        self.until(|life| (!life.has_children()).then_some(()))
+        self.until(|life| (!life.left().children).then_some(()))
     }
 
-    /// Whether a child runs.
-    pub(crate) fn has_children(&self) -> bool {
-        self.control().more.as_ref().is_some_and(|more| !more.tracked.is_empty())
-    }
-
-    /// Whether a handler runs or a streamed body is on its way.
-    pub(crate) fn has_requests(&self) -> bool {
-        self.control().requests() > 0
-    }
-
-    /// Whether neither a request nor a child is left.
-    pub(crate) fn is_untracked(&self) -> bool {
-        let control = self.control();
-        let more = control.more.as_ref();
-        more.is_none_or(|more| more.requests == 0 && more.tracked.is_empty())
+    /// What is part of the generation beside its own task.
+    pub(crate) fn left(&self) -> Left {
+        self.control().left()
     }
 
     /// Returns the names of the children that still run.
@@ -438,6 +442,22 @@ impl Control {
 
     fn requests(&self) -> usize {
         self.more.as_ref().map_or(0, |more| more.requests)
+    }
+
+    fn left(&self) -> Left {
+        self.more.as_ref().map_or_else(Left::default, |more| Left {
+            requests: more.requests > 0,
+            children: !more.tracked.is_empty(),
+        })
+    }
+}
+
+// === impl Left ===
+
+impl Left {
+    /// Whether nothing is left but the generation's own task.
+    pub(crate) fn is_nothing(self) -> bool {
+        self == Self::default()
     }
 }
 
