@@ -470,6 +470,7 @@ impl Endpoint {
         Code::Forbidden,
         Code::MethodNotAllowed,
         Code::UriTooLong,
+        Code::HeadTooLarge,
         Code::UnknownHost,
         Code::TooManyRequests,
         Code::Internal,

@@ -72,6 +72,8 @@ pub enum Code {
     BodyTooLarge,
     /// The address is longer than the limit.
     UriTooLong,
+    /// The head of the request is longer than the limit, or has more headers.
+    HeadTooLarge,
     /// The body is not JSON by its content type.
     UnsupportedMediaType,
     /// The `Host` header names no host of this server.
@@ -160,7 +162,7 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::CrossOrigin,
@@ -187,6 +189,7 @@ impl Code {
         Self::Orphaned,
         Self::BodyTooLarge,
         Self::UriTooLong,
+        Self::HeadTooLarge,
         Self::UnsupportedMediaType,
         Self::UnknownHost,
         Self::MalformedBody,
@@ -245,6 +248,7 @@ impl Code {
             Self::UnfitService => (422, "unfit-service", "Service does not fit"),
             Self::InvalidQuery => (422, "invalid-query", "Invalid query"),
             Self::IdempotencyConflict => (422, "idempotency-conflict", "Key of another request"),
+            Self::HeadTooLarge => (431, "head-too-large", "Head too large"),
             Self::TooManyRequests => (429, "too-many-requests", "Too many requests"),
             Self::Internal => (500, "internal", "Internal error"),
             Self::HandlerPanicked => (500, "handler-panicked", "The service's handler panicked"),

@@ -130,9 +130,8 @@ impl Lent {
     fn begin(&self, entry: &Entry, control: Host) -> bool {
         let mut seat = self.seat();
         let Some(line) = seat.give().and_then(|line| settled(line.settle())) else { return false };
-        let takes = Takes::Own(Arc::clone(&entry.control));
         let desk = Desk::of_services(entry, &line, control);
-        let talk = Talk::new(line, takes, desk, &entry.control.settings.limits);
+        let talk = Talk::new(line, Takes::Own, desk);
         *seat = Seat::Talk(Box::new(talk));
         true
     }

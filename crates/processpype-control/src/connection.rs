@@ -91,7 +91,7 @@ async fn here(
     leaving: Pin<&mut impl Future<Output = ()>>,
 ) -> Option<Line> {
     let desk = Desk::of_control(entry, &line);
-    let mut talk = Talk::new(line, Takes::All, desk, &entry.control.settings.limits);
+    let mut talk = Talk::new(line, Takes::All, desk);
     let is_over = poll_fn(|cx| match talk.poll(cx) {
         Poll::Ready(()) => Poll::Ready(true),
         Poll::Pending if talk.exchange().is_leaving() && talk.exchange().is_between() => {

@@ -14,6 +14,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use hyper::body::{Body as _, Incoming};
 use hyper::service::Service;
@@ -25,6 +27,7 @@ use crate::exchange::{Answering as Reply, Asking, Exchange};
 use crate::gate::Visitor;
 use crate::line::Line;
 use crate::own;
+use crate::server::Control;
 
 /// A client that asks services' own routes at least this often is served where they run.
 pub(crate) const OFTEN: Duration = Duration::from_millis(100);
@@ -78,6 +81,10 @@ impl Desk {
         Self { entry: entry.clone(), visitor: line.visitor(), exchange, side }
     }
 
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.entry.control
+    }
+
     pub(crate) fn visitor(&self) -> Visitor {
         self.visitor
     }
@@ -104,10 +111,13 @@ impl Service<hyper::Request<Incoming>> for Desk {
         self.exchange.asked(has_body);
         let own = own::service(request.uri().path().as_bytes(), self.entry.control.prefix());
         self.note(own.is_some());
-        let request = request.map(|body| match has_body {
+        let mut request = request.map(|body| match has_body {
             true => Body::new(Asking::new(body, Arc::clone(&self.exchange))),
             false => Body::empty(),
         });
+        if self.exchange.take_length() {
+            restore_length(request.headers_mut());
+        }
         let answering = match &self.side {
             Side::Services(control) if own.is_none() => {
                 let (entry, visitor) = (self.entry.clone(), self.visitor);
@@ -121,6 +131,12 @@ impl Service<hyper::Request<Incoming>> for Desk {
         };
         Begun::new(answering, &self.exchange)
     }
+}
+
+/// Puts back the length that hyper takes out of a head which has a transfer coding too: whoever
+/// looks at it is to see both.
+fn restore_length(headers: &mut HeaderMap) {
+    headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static(""));
 }
 
 /// The answer of a control plane that is gone.

@@ -30,6 +30,8 @@ use tower::ServiceExt as _;
 use tracing::{Instrument as _, Span};
 
 use crate::gate::Visitor;
+use crate::passage::Admitted;
+use crate::patience::Late;
 use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
@@ -62,12 +64,14 @@ pub(crate) struct Passing {
     name: Range<usize>,
     routed: Option<Routed>,
     call: Call,
+    /// Whether its body comes in time, if it has one.
+    late: Option<Late>,
 }
 
 /// What has come of a request for a service's own route so far.
 enum Passed {
     Answered(Result<Response, Problem>),
-    OnItsWay(Call),
+    OnItsWay(Call, Option<Late>),
 }
 
 /// What is kept of a request until its answer is there.
@@ -141,11 +145,12 @@ impl Future for Answering {
 
 impl Passing {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response> {
-        let Self { asked, name, routed, call } = self;
+        let Self { asked, name, routed, call, late } = self;
         let _entered = asked.span.as_ref().map(|span| span.enter());
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let outcome = ready!(Pin::new(call).poll(cx));
-            Poll::Ready(passage::answered(&asked.control, &asked.uri.path()[name.clone()], outcome))
+            let name = &asked.uri.path()[name.clone()];
+            Poll::Ready(passage::answered(&asked.control, name, outcome, late.as_ref()))
         }));
         let Ok(polled) = polled else {
             return Poll::Ready(asked.answered(Answer::own(asked.panicked())));
@@ -198,8 +203,8 @@ impl Asked {
         let mut routed = None;
         let passed = AssertUnwindSafe(|| self.begin(visitor, request, &name, &mut routed));
         let answer = match catch_unwind(passed) {
-            Ok(Passed::OnItsWay(call)) => {
-                return Answering::Services(Passing { asked: self, name, routed, call });
+            Ok(Passed::OnItsWay(call, late)) => {
+                return Answering::Services(Passing { asked: self, name, routed, call, late });
             }
             Ok(Passed::Answered(result)) => self.of_service(result, routed),
             Err(_) => Answer::own(self.panicked()),
@@ -223,13 +228,15 @@ impl Asked {
             *request.uri_mut() = passage::inner_uri(&self.uri, own);
             passage::admit(control, name, mounted, &mut request, &caller)
         });
-        let mut call = match admitted {
-            Ok(mounted) => mounted.call(request),
+        let (mut call, late) = match admitted {
+            Ok(Admitted { mounted, late }) => (mounted.call(request), late),
             Err(problem) => return Passed::Answered(Err(problem)),
         };
         match call.take() {
-            Some(outcome) => Passed::Answered(passage::answered(control, name, outcome)),
-            None => Passed::OnItsWay(call),
+            Some(outcome) => {
+                Passed::Answered(passage::answered(control, name, outcome, late.as_ref()))
+            }
+            None => Passed::OnItsWay(call, late),
         }
     }
 

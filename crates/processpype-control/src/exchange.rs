@@ -43,6 +43,8 @@ pub(crate) struct Exchange {
     is_unsent: AtomicBool,
     /// Nothing more will be written.
     is_shut: AtomicBool,
+    /// The head that is read says how long its body is.
+    has_length: AtomicBool,
     /// It should be served elsewhere from the next request on.
     is_leaving: AtomicBool,
 }
@@ -114,6 +116,22 @@ impl Exchange {
     pub(crate) fn is_between(&self) -> bool {
         let is_busy = [&self.is_unread, &self.is_unsent, &self.is_shut];
         Phase::of(self.step()) == Phase::Idle && !is_busy.iter().any(|flag| flag.load(Relaxed))
+    }
+
+    /// Returns whether bytes have come that are no request yet, and nothing else is under way:
+    /// what is written then, no request has asked for.
+    pub(crate) fn is_unasked(&self) -> bool {
+        Phase::of(self.step()) == Phase::Head && !self.is_unsent.load(Relaxed)
+    }
+
+    /// The head that is read says how long its body is.
+    pub(crate) fn length_came(&self) {
+        self.has_length.store(true, Relaxed);
+    }
+
+    /// Returns whether the head that has been read says how long its body is; asked once of each.
+    pub(crate) fn take_length(&self) -> bool {
+        self.has_length.load(Relaxed) && self.has_length.swap(false, Relaxed)
     }
 
     /// Says whether the connection should be served elsewhere, as soon as that can be.

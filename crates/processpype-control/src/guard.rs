@@ -10,11 +10,11 @@
 //! 1. The checks do not depend on method or path: reading is guarded like writing.
 //! 2. A request without a `Host` is refused; an absolute address counts as a second `Host`.
 //! 3. A body comes in chunks or has a length; no other transfer coding is passed on as if it were
-//!    the body.
+//!    the body. A head that says both is refused: two programs on the way may take different words.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use axum::http::header::{HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use processpype_api::{Code, Problem};
@@ -35,6 +35,7 @@ struct Said<'a> {
     has_more_hosts: bool,
     has_origin: bool,
     has_coding: bool,
+    has_length: bool,
     has_site: bool,
 }
 
@@ -70,7 +71,7 @@ impl Guard {
         }
         let said = Said::of(headers);
         if said.has_coding {
-            transfer_coding(headers)?;
+            transfer_coding(headers, said.has_length)?;
         }
         if uri.authority().is_some() || said.has_origin || !said.names_this_machine() {
             let host = self.host(uri, headers, is_for_browsers)?;
@@ -129,6 +130,7 @@ impl<'a> Said<'a> {
                 HOST => said.has_more_hosts = true,
                 ORIGIN => said.has_origin = true,
                 TRANSFER_ENCODING => said.has_coding = true,
+                CONTENT_LENGTH => said.has_length = true,
                 _ => said.has_site |= *name == SEC_FETCH_SITE,
             }
         }
@@ -193,7 +195,11 @@ fn is_plain(authority: &Authority) -> bool {
 }
 
 /// hyper decodes `chunked` and would leave what else is named to whoever reads the body.
-fn transfer_coding(headers: &HeaderMap) -> Result<(), Problem> {
+fn transfer_coding(headers: &HeaderMap, has_length: bool) -> Result<(), Problem> {
+    if has_length {
+        let detail = "a request has either `Content-Length` or `Transfer-Encoding`, not both";
+        return Err(malformed(detail));
+    }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let first_is_chunked =
         codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
@@ -374,6 +380,9 @@ mod tests {
             check("/", &[host, ("transfer-encoding", other)], Some(Code::MalformedRequest));
         }
         let both = [host, ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")];
+        check("/", &both, Some(Code::MalformedRequest));
+        check("/", &[host, ("content-length", "1")], None);
+        let both = [host, ("content-length", "1"), ("transfer-encoding", "chunked")];
         check("/", &both, Some(Code::MalformedRequest));
     }
 

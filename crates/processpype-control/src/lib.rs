@@ -52,6 +52,7 @@ mod docs;
 mod entry;
 mod error;
 mod exchange;
+mod framing;
 mod gate;
 mod graph;
 mod guard;
@@ -89,6 +90,7 @@ mod stream;
 mod timeline;
 mod tls;
 mod traffic;
+mod unheard;
 #[cfg(unix)]
 mod unix;
 mod why;

@@ -8,6 +8,8 @@
 //! 2. A line that takes own routes only holds back the head of any other request, unread by HTTP:
 //!    whoever serves the line next begins with it. A head that follows the one before without
 //!    waiting for its answer is not seen here; the [`Desk`] passes that on.
+//! 3. What hyper says without asking anybody gets the body of a problem, and what it hides of a
+//!    head is noted before: see [`Unheard`] and [`Framing`].
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,14 +22,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::desk::Desk;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Phase};
+use crate::framing::Framing;
 use crate::gate::Visitor;
 use crate::own;
 use crate::pace::Paced;
 use crate::server::Control;
-use crate::settings::Limits;
 use crate::socket::Stream;
 use crate::stall::Stalling;
+use crate::unheard::Unheard;
 
 /// The least that hyper takes for its buffer, in bytes.
 const BUFFER_MIN: usize = 8 * 1024;
@@ -53,11 +56,11 @@ pub(crate) struct Talk {
 }
 
 /// Which requests are taken on a line.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Takes {
     All,
     /// Those for services' own routes.
-    Own(Arc<Control>),
+    Own,
 }
 
 /// A socket that begins with what is held, and holds back what is not taken.
@@ -65,8 +68,11 @@ pub(crate) enum Takes {
 struct Sorted<S> {
     socket: S,
     exchange: Arc<Exchange>,
+    control: Arc<Control>,
     takes: Takes,
     held: Bytes,
+    framing: Framing,
+    unheard: Unheard,
 }
 
 // === impl Line ===
@@ -95,12 +101,14 @@ impl Line {
 
 impl Talk {
     /// Begins to talk; `desk` answers.
-    pub(crate) fn new(line: Line, takes: Takes, desk: Desk, limits: &Limits) -> Self {
+    pub(crate) fn new(line: Line, takes: Takes, desk: Desk) -> Self {
         let Line { stream, exchange, held, .. } = line;
         exchange.leave(false);
+        let control = Arc::clone(desk.control());
+        let limits = control.settings.limits;
         let socket = Stalling::new(stream, limits.write_stall_time);
-        let socket = Paced::new(socket, Arc::clone(&exchange), *limits);
-        let socket = Sorted { socket, exchange: Arc::clone(&exchange), takes, held };
+        let socket = Paced::new(socket, Arc::clone(&exchange), limits);
+        let socket = Sorted::new(socket, control, takes, (held, &exchange));
         let mut http = http1::Builder::new();
         http.header_read_timeout(None).max_buf_size(limits.header_bytes.max(BUFFER_MIN));
         if limits.headers != HEADERS_UNTOLD {
@@ -140,6 +148,18 @@ impl Talk {
 
 // === impl Sorted ===
 
+impl<S> Sorted<S> {
+    fn new(
+        socket: S,
+        control: Arc<Control>,
+        takes: Takes,
+        (held, exchange): (Bytes, &Arc<Exchange>),
+    ) -> Self {
+        let (framing, unheard) = (Framing::default(), Unheard::default());
+        Self { socket, exchange: Arc::clone(exchange), control, takes, held, framing, unheard }
+    }
+}
+
 impl<S: AsyncRead + Unpin> Sorted<S> {
     fn poll_more(
         &mut self,
@@ -163,22 +183,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sorted<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let is_between = self.exchange.is_between();
-        if matches!(self.takes, Takes::Own(_)) && self.exchange.is_leaving() {
+        if self.takes == Takes::Own && self.exchange.is_leaving() {
             // Whoever polls this looks at it next.
             return Poll::Pending;
         }
         let before = buffer.filled().len();
         ready!(self.poll_more(cx, buffer))?;
         let came = &buffer.filled()[before..];
-        if let Takes::Own(control) = &self.takes
-            && is_between
-            && !came.is_empty()
-            && !own::is_asked(came, control.prefix())
-        {
+        let is_others = self.takes == Takes::Own && is_between && !came.is_empty();
+        if is_others && !own::is_asked(came, self.control.prefix()) {
             self.held = [came, &self.held].concat().into();
             buffer.set_filled(before);
             self.exchange.leave(true);
             return Poll::Pending;
+        }
+        let step = self.exchange.step();
+        if Phase::of(step) == Phase::Head && self.framing.has_length(step, came) {
+            self.exchange.length_came();
         }
         Poll::Ready(Ok(()))
     }
@@ -190,7 +211,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Sorted<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let Self { socket, exchange, control, unheard, .. } = &mut *self;
+        if exchange.is_unasked() {
+            unheard.take(control, bytes);
+        }
+        let socket = Pin::new(socket);
+        match unheard.is_there() {
+            true => unheard.poll_write(socket, cx, bytes.len()),
+            false => socket.poll_write(cx, bytes),
+        }
     }
 
     fn poll_write_vectored(
@@ -198,6 +227,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Sorted<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [bytes] = slices {
+            return self.poll_write(cx, bytes);
+        }
         Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
     }
 

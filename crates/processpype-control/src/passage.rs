@@ -5,7 +5,8 @@
 //! 1. The service sees its own path, and nothing that the control plane's router left on the
 //!    request.
 //! 2. A token of the control API goes no further: the service gets the request without it.
-//! 3. A body on its way to a service is bounded in size, and in the time between its pieces.
+//! 3. A body on its way to a service is bounded in size, in the time between its pieces, and in
+//!    the time to its end. What a service says of one that was too slow is not heard: it is 408.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 
 use crate::gate::{Caller, Need};
 use crate::listen::until_true;
-use crate::patience::Patience;
+use crate::patience::{Late, Patience};
 use crate::server::Control;
 use crate::settings::Limits;
 use crate::status;
@@ -35,6 +36,13 @@ const SOON: u64 = 1;
 
 /// When to try again, in seconds, if somebody has to do something first.
 const LATER: u64 = 10;
+
+/// A request that may go on to its service.
+pub(crate) struct Admitted {
+    pub(crate) mounted: Arc<Mounted>,
+    /// Whether its body comes in time, if it has one.
+    pub(crate) late: Option<Late>,
+}
 
 /// Passes a request through the routes of the service that stands there in its path.
 pub(crate) async fn pass(
@@ -47,8 +55,8 @@ pub(crate) async fn pass(
     let path = request.uri().path();
     let own = path.len() - below_service(path, control.prefix()).unwrap_or("").len();
     *request.uri_mut() = inner_uri(request.uri(), own);
-    let mounted = admit(control, name, mounted, &mut request, caller)?;
-    answered(control, name, mounted.call(request).await)
+    let Admitted { mounted, late } = admit(control, name, mounted, &mut request, caller)?;
+    answered(control, name, mounted.call(request).await, late.as_ref())
 }
 
 /// Lets a request through to its service, or says why not; its address is the service's already.
@@ -61,7 +69,7 @@ pub(crate) fn admit(
     mounted: Option<Result<Arc<Mounted>, Unavailable>>,
     request: &mut Request,
     caller: &Caller,
-) -> Result<Arc<Mounted>, Problem> {
+) -> Result<Admitted, Problem> {
     let access = match &mounted {
         Some(Ok(mounted)) => mounted.access(),
         // What it would say is not known now.
@@ -85,8 +93,8 @@ pub(crate) fn admit(
         Some(Err(unavailable)) => return Err(away(control, name, Some(&unavailable))),
         None => return Err(away(control, name, None)),
     };
-    to_inner(request, &control.settings.limits)?;
-    Ok(mounted)
+    let late = to_inner(request, &control.settings.limits)?;
+    Ok(Admitted { mounted, late })
 }
 
 /// Makes of the service's answer what the client gets.
@@ -94,8 +102,12 @@ pub(crate) fn answered(
     control: &Control,
     name: &str,
     outcome: Result<Response, RequestError>,
+    late: Option<&Late>,
 ) -> Result<Response, Problem> {
     match outcome {
+        Ok(response) if !response.status().is_success() && late.is_some_and(Late::is_so) => {
+            Err(Problem::new(Code::RequestTimeout, "the body did not arrive in time").service(name))
+        }
         Ok(response) if is_unrouted(&response) => Err(nothing(name)),
         Ok(response) if is_wrong_method(&response) => Err(wrong_method(name, &response)),
         Ok(response) if is_stream(&response) => Ok(ending_with(&control.closing, response)),
@@ -117,17 +129,19 @@ fn away(control: &Control, name: &str, unavailable: Option<&Unavailable>) -> Pro
     }
 }
 
-/// Makes the request as the service sees it.
-fn to_inner(request: &mut Request, limits: &Limits) -> Result<(), Problem> {
+/// Makes the request as the service sees it; returns what will know whether its body is too slow.
+fn to_inner(request: &mut Request, limits: &Limits) -> Result<Option<Late>, Problem> {
     // What the outer router knows about its own paths would confuse the service's.
     request.extensions_mut().clear();
     if request.body().is_end_stream() {
-        return Ok(());
+        return Ok(None);
     }
     check_length(request.headers(), limits.service_body_bytes)?;
     let limited = Limited::new(std::mem::take(request.body_mut()), limits.service_body_bytes);
-    *request.body_mut() = Body::new(Patience::new(limits.body_read_time, limited));
-    Ok(())
+    let patience = Patience::new(limits.body_read_time, limits.service_body_time, limited);
+    let late = patience.late();
+    *request.body_mut() = Body::new(patience);
+    Ok(Some(late))
 }
 
 /// Cuts off what comes before the service's own path, which begins at `own`; what is left is not

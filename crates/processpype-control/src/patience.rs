@@ -2,38 +2,86 @@
 //!
 //! # Invariants
 //!
-//! 1. The time begins anew with each part of the body, and only when its reader begins to wait; a
-//!    reader that does something else meanwhile takes nothing of it.
+//! 1. The time of a part begins anew with each part of the body, the time of the whole never does.
+//!    Both run only while its reader waits; one that does something else meanwhile takes nothing
+//!    of them.
+//! 2. A body that was too slow is known as such, whatever its reader makes of the error.
 
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
-/// A body whose next part has to come within a time, once it is waited for.
+/// A body whose next part, and whose end, have to come within a time, once they are waited for.
 #[derive(Debug)]
 pub(crate) struct Patience<B> {
     body: B,
+    /// For each part.
     time: Duration,
-    /// Set while a part is waited for.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// For all of it.
+    whole: Duration,
+    /// What is left of that.
+    left: Duration,
+    late: Late,
+    /// Set while a part is waited for: since when, and until when at most.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-/// The next part of a body did not come in time.
+/// Tells whether a body was too slow.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Late(Arc<AtomicBool>);
+
+/// A body did not come in time.
 #[derive(Debug)]
-struct TooSlow(Duration);
+enum TooSlow {
+    /// Its next part.
+    Part(Duration),
+    /// Its end.
+    Whole(Duration),
+}
 
 // === impl Patience ===
 
 impl<B> Patience<B> {
-    /// Waits for each part of `body` as long as `time`.
-    pub(crate) fn new(time: Duration, body: B) -> Self {
-        Self { body, time, waiting: None }
+    /// Waits for each part of `body` as long as `time`, and for all of them as long as `whole`.
+    pub(crate) fn new(time: Duration, whole: Duration, body: B) -> Self {
+        Self { body, time, whole, left: whole, late: Late::default(), waiting: None }
+    }
+
+    /// Returns what will know whether it was too slow.
+    pub(crate) fn late(&self) -> Late {
+        self.late.clone()
+    }
+
+    /// Nothing is waited for any more.
+    fn came(&mut self) {
+        if let Some((since, _)) = self.waiting.take() {
+            self.left = self.left.saturating_sub(since.elapsed());
+        }
+    }
+
+    fn too_slow(&self) -> TooSlow {
+        self.late.0.store(true, Relaxed);
+        match self.left < self.time {
+            true => TooSlow::Whole(self.whole),
+            false => TooSlow::Part(self.time),
+        }
+    }
+}
+
+// === impl Late ===
+
+impl Late {
+    /// Returns whether the body was too slow.
+    pub(crate) fn is_so(&self) -> bool {
+        self.0.load(Relaxed)
     }
 }
 
@@ -51,13 +99,14 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, Self::Error>>> {
         let this = &mut *self;
         if let Poll::Ready(part) = Pin::new(&mut this.body).poll_frame(cx) {
-            this.waiting = None;
+            this.came();
             return Poll::Ready(part.map(|part| part.map_err(Into::into)));
         }
-        let time = this.time;
-        let waiting = this.waiting.get_or_insert_with(|| Box::pin(sleep(time)));
+        let time = this.time.min(this.left);
+        let begin = || (Instant::now(), Box::pin(sleep(time)));
+        let (_, waiting) = this.waiting.get_or_insert_with(begin);
         ready!(waiting.as_mut().poll(cx));
-        Poll::Ready(Some(Err(TooSlow(time).into())))
+        Poll::Ready(Some(Err(this.too_slow().into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -73,7 +122,12 @@ where
 
 impl fmt::Display for TooSlow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the next part of the body did not come within {:?}", self.0)
+        match self {
+            Self::Part(time) => {
+                write!(f, "the next part of the body did not come within {time:?}")
+            }
+            Self::Whole(time) => write!(f, "the body did not come to its end within {time:?}"),
+        }
     }
 }
 
@@ -89,6 +143,8 @@ mod tests {
 
     const TIME: Duration = Duration::from_secs(30);
 
+    const WHOLE: Duration = Duration::from_secs(100);
+
     /// A body of which a part comes after each of these waits, in seconds.
     fn coming(waits: &'static [u64]) -> Patience<AnyBody> {
         let parts = futures_util::stream::iter(waits);
@@ -96,7 +152,7 @@ mod tests {
             sleep(Duration::from_secs(*wait)).await;
             Ok::<_, std::convert::Infallible>(Bytes::from_static(b"part"))
         });
-        Patience::new(TIME, AnyBody::from_stream(parts))
+        Patience::new(TIME, WHOLE, AnyBody::from_stream(parts))
     }
 
     #[tokio::test(start_paused = true)]
@@ -114,11 +170,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_body_that_goes_on_and_on_ends_too() {
+        let (begun, body) = (Instant::now(), coming(&[29, 29, 29, 29, 29]));
+        let late = body.late();
+        let error = body.collect().await.expect_err("it is late");
+        assert_eq!(error.to_string(), "the body did not come to its end within 100s");
+        assert_eq!(begun.elapsed(), WHOLE);
+        assert!(late.is_so());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn time_that_the_reader_takes_is_not_counted() {
         let mut body = coming(&[0, 20]);
         assert!(body.frame().await.is_some_and(|part| part.is_ok()));
-        sleep(TIME * 2).await;
+        sleep(WHOLE * 2).await;
         assert!(body.frame().await.is_some_and(|part| part.is_ok()));
         assert!(body.frame().await.is_none());
+        assert!(!body.late().is_so());
     }
 }

@@ -18,7 +18,7 @@ use processpype_api::{Code, Problem};
 use serde::Serialize;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// How to authenticate (RFC 6750). No scheme that browsers ask their user for: what they then send
 /// by themselves could be misused by another site.

@@ -109,6 +109,8 @@ pub struct Limits {
     pub idle_time: Duration,
     /// To the end of a command's body, and between two pieces of a body sent to a service.
     pub body_read_time: Duration,
+    /// To the end of a body sent to a service, counted while the service waits for it.
+    pub service_body_time: Duration,
     /// How long a client may take nothing of what is sent to it.
     pub write_stall_time: Duration,
     /// Until the supervisor has accepted or refused a command.
@@ -185,6 +187,7 @@ impl Default for Limits {
             header_read_time: Duration::from_secs(15),
             idle_time: Duration::from_secs(75),
             body_read_time: Duration::from_secs(10),
+            service_body_time: Duration::from_secs(120),
             write_stall_time: Duration::from_secs(30),
             accept_time: Duration::from_secs(5),
             default_wait: Duration::from_secs(10),

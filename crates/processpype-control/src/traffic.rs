@@ -140,6 +140,11 @@ impl Traffic {
         }
     }
 
+    /// Counts an answer to what never became a request.
+    pub(crate) fn note_unheard(&self, status: StatusCode) {
+        self.none.note_as(OTHER_METHOD, status, Duration::ZERO);
+    }
+
     fn service(&self, name: &str) -> Arc<Route> {
         let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(route) = services.get(name) {
@@ -177,6 +182,12 @@ const SERVICE_ROUTE: &str = "/services/{name}/{*path}";
 
 impl Route {
     fn note(&self, method: &Method, status: StatusCode, took: Duration) {
+        let known = |it: &&&str| **it == method.as_str();
+        let method = METHODS.iter().find(known).copied().unwrap_or(OTHER_METHOD);
+        self.note_as(method, status, took);
+    }
+
+    fn note_as(&self, method: &'static str, status: StatusCode, took: Duration) {
         self.count(method, status);
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let milliseconds = nanoseconds.div_ceil(1_000_000);
@@ -185,9 +196,7 @@ impl Route {
         self.nanoseconds.fetch_add(nanoseconds, Relaxed);
     }
 
-    fn count(&self, method: &Method, status: StatusCode) {
-        let known = |it: &&&str| **it == method.as_str();
-        let method = METHODS.iter().find(known).copied().unwrap_or(OTHER_METHOD);
+    fn count(&self, method: &'static str, status: StatusCode) {
         if !count(&self.answers.load(), method, Some(status)) {
             self.answers.rcu(|all| with(all, method, status));
             let all = self.answers.load();

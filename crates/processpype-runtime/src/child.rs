@@ -21,7 +21,11 @@ use crate::error::{Error, Result};
 use crate::failure::Failure;
 use crate::life::{Life, Phase};
 use crate::panic::{Panicked, contain, contained};
+use crate::text::within;
 use crate::vitals::Seen;
+
+/// The longest name of a child that is told, in bytes: a text that names several stays short.
+const CHILD_NAME_MAX: usize = 128;
 
 /// A blocking child of a generation, as a future of its value.
 ///
@@ -83,7 +87,7 @@ impl Context {
     /// A child that blocks its thread belongs into [`spawn_blocking`](Self::spawn_blocking); one
     /// that nothing may wait for belongs into `tokio::spawn`, and is then nobody's.
     ///
-    /// Returns whether the child was taken.
+    /// Returns whether the child was taken. Of its name at most 128 bytes are told.
     ///
     /// # Panics
     ///
@@ -94,6 +98,7 @@ impl Context {
         F: Future + Send + 'static,
         F::Output: ChildOutput,
     {
+        let name = within(name, CHILD_NAME_MAX);
         let Some(guard) = self.track(name, Phase::Closing) else { return false };
         let life = Arc::clone(&self.life);
         let what = format!("child `{name}`");
@@ -146,6 +151,7 @@ impl Context {
         T: Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
+        let name = within(name, CHILD_NAME_MAX);
         let what = format!("child `{name}`");
         let child = BlockingChild { receiver, life: Arc::clone(&self.life), what: what.clone() };
         if let Some(guard) = self.track(name, Phase::Closed) {

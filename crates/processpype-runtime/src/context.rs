@@ -29,7 +29,7 @@ pub const TEXT_MAX: usize = 1024;
 
 /// How much of a text is looked at for secrets, before it is cut to [`TEXT_MAX`]: more than any
 /// secret is long, so that none is cut in two and so not known again.
-const TEXT_UNSEEN_MAX: usize = 64 * 1024;
+pub(crate) const TEXT_UNSEEN_MAX: usize = 64 * 1024;
 
 /// The side of a generation that its own code sees. Cheap to clone.
 ///

@@ -27,6 +27,7 @@ use processpype_core::{Generation, ServiceName, ServiceState};
 
 use crate::cell::{AnyService, Cell};
 use crate::error::Unavailable;
+use crate::panic::Fragile;
 
 /// The role of a dependency that needs no name, because one provider fits.
 ///
@@ -136,7 +137,7 @@ pub(crate) struct Face {
     pub(crate) type_id: TypeId,
     pub(crate) type_name: &'static str,
     /// A `Cast<S>` for the `S` of `type_id`.
-    cast: Arc<dyn std::any::Any + Send + Sync>,
+    cast: Fragile<Arc<dyn std::any::Any + Send + Sync>>,
 }
 
 // === impl Dep ===
@@ -437,7 +438,8 @@ impl Face {
     {
         let cast: Cast<S> = Arc::new(cast);
         let type_name = std::any::type_name::<S>();
-        Self { type_id: TypeId::of::<S>(), type_name, cast: Arc::new(cast) }
+        let cast: Arc<dyn std::any::Any + Send + Sync> = Arc::new(cast);
+        Self { type_id: TypeId::of::<S>(), type_name, cast: cast.into() }
     }
 
     /// The face of a service as its own type.

@@ -30,7 +30,7 @@ pub const DIAGNOSE_TIME: Duration = Duration::from_secs(5);
 /// How many findings of one service are told.
 pub const FINDINGS_MAX: usize = 32;
 
-/// How many may ask one generation at the same time.
+/// How many may wait for the answer of one generation at the same time.
 pub(crate) const ASKERS_MAX: usize = 16;
 
 /// Something that a service found wrong with itself; see
@@ -101,6 +101,15 @@ impl Finding {
         )
     }
 
+    /// The finding that so many wait for an answer that no more can.
+    pub(crate) fn crowded() -> Self {
+        Self::warning(
+            "no-answer",
+            format!("{ASKERS_MAX} others wait for what it says is wrong with it"),
+            "ask again in a moment; if that does not help, its threads may be blocked",
+        )
+    }
+
     /// The finding that the hook panicked; what it panicked with is told to the log alone.
     fn panicked(failure: &Failure) -> Self {
         Self::problem("diagnose-panicked", &*failure.public, "this is a bug in the service")
@@ -116,6 +125,20 @@ impl Finding {
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {} ({})", self.code, self.message, self.remedy)
+    }
+}
+
+// === impl Question ===
+
+impl Question {
+    /// Whether somebody waits for the answer.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.0.is_closed()
+    }
+
+    pub(crate) fn answer(self, findings: Vec<Finding>) {
+        // Who does not wait any more needs no answer.
+        let _ = self.0.send(findings);
     }
 }
 
@@ -162,10 +185,7 @@ pub(crate) async fn ask<F: Future + Unpin>(
             }
             Err(_) => vec![Finding::no_answer()],
         };
-        for Question(asker) in questions {
-            // Who does not wait any more needs no answer.
-            let _ = asker.send(findings.clone());
-        }
+        questions.into_iter().for_each(|question| question.answer(findings.clone()));
     }
     // A panic of what is dropped is logged, and changes nothing any more.
     drop(hook);

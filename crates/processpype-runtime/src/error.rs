@@ -106,6 +106,8 @@ impl Error {
     /// assert_eq!(error.to_string(), "mail cannot be stored now");
     /// assert_eq!(error.chain(), "mail cannot be stored now: /var/lib/app/mail.db is locked");
     /// ```
+    ///
+    /// At most [`TEXT_MAX`](crate::TEXT_MAX) bytes are shown.
     #[must_use]
     pub fn public(text: impl Into<String>) -> Self {
         Self { public: Some(text.into()), source: None }

@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use processpype_core::ErrorKind;
 
+use crate::context::TEXT_UNSEEN_MAX;
 use crate::error::Error;
 use crate::panic::{Panicked, contain, drop_contained};
+use crate::text::within;
 
 /// Room for most stories, so that they are written without growing.
 const STORY_ROOM: usize = 64;
@@ -82,7 +84,7 @@ impl Failure {
     /// What everybody may read: what the service made public, or that there is more in the log.
     fn public_text(what: &str, error: &Error) -> Arc<str> {
         match error.public_message() {
-            Some(public) => public.into(),
+            Some(public) => within(public, TEXT_UNSEEN_MAX).into(),
             None => [what, "; the log has the details"].concat().into(),
         }
     }

@@ -6,6 +6,8 @@
 //! 1. What a kind needs is known from types alone, before anything is made.
 //! 2. A kind is shared by its instances and never changes once the application is checked.
 //! 3. `faces` and `make` agree: what `make` returns can be cast by every face.
+//! 4. What a constructor has captured is user code when it is dropped: a panic of that goes no
+//!    further, whoever has held the kind last.
 //!
 //! A service registered with `.service` is an anonymous kind with one instance, and a task is a
 //! kind whose service calls a function: there is one path through this crate.
@@ -23,6 +25,7 @@ use crate::context::Context;
 use crate::dep::Face;
 use crate::error::Result;
 use crate::generation::{Making, Orders};
+use crate::panic::Fragile;
 
 /// A kind of service. Its instances differ in name and configuration.
 ///
@@ -46,7 +49,7 @@ pub struct Kind {
     type_id: TypeId,
     pub(crate) declaration: Declaration,
     pub(crate) faces: Vec<Face>,
-    pub(crate) make: Arc<dyn Make>,
+    pub(crate) make: Fragile<Arc<dyn Make>>,
 }
 
 /// Makes an instance of a kind for one generation.
@@ -67,7 +70,7 @@ impl Kind {
             type_id: TypeId::of::<C::Service>(),
             declaration: C::declare(),
             faces: vec![Face::of_itself::<C::Service>()],
-            make: Arc::new(MakeService { constructor, marker: PhantomData }),
+            make: made_by(MakeService { constructor, marker: PhantomData }),
         }
     }
 
@@ -81,7 +84,7 @@ impl Kind {
             type_id: TypeId::of::<Task<F, M>>(),
             declaration: F::declare(),
             faces: Vec::new(),
-            make: Arc::new(MakeTask { function, marker: PhantomData }),
+            make: made_by(MakeTask { function, marker: PhantomData }),
         }
     }
 
@@ -131,6 +134,11 @@ impl Kind {
     pub fn config_types(&self) -> Vec<ConfigType> {
         self.declaration.config_types()
     }
+}
+
+pub(crate) fn made_by(make: impl Make + 'static) -> Fragile<Arc<dyn Make>> {
+    let make: Arc<dyn Make> = Arc::new(make);
+    make.into()
 }
 
 struct MakeService<C, M> {

@@ -16,6 +16,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -100,6 +101,11 @@ pub(crate) fn drop_contained<T>(value: T) {
     }
 }
 
+/// A value of user code that is kept. A panic in its `Drop` is logged, and goes no further,
+/// whoever drops it.
+#[derive(Clone)]
+pub(crate) struct Fragile<T>(Option<T>);
+
 /// A future whose panics become values: in its polls, and when it is dropped at its end.
 ///
 /// # Cancel safety
@@ -110,6 +116,34 @@ pub(crate) struct Contained<F>(Option<F>);
 /// Contains a future that is not boxed yet.
 pub(crate) fn contained<F: Future>(future: F) -> Contained<Pin<Box<F>>> {
     Contained::new(Box::pin(future))
+}
+
+// === impl Fragile ===
+
+impl<T> From<T> for Fragile<T> {
+    fn from(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> Deref for Fragile<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is taken by drop only")
+    }
+}
+
+impl<T> Drop for Fragile<T> {
+    fn drop(&mut self) {
+        drop_contained(self.0.take());
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Fragile<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 // === impl Contained ===

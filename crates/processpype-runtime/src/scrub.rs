@@ -4,7 +4,8 @@
 //!
 //! 1. Every text of a service that a status or an event shows has gone through here: public errors,
 //!    what it says about its health, its metadata.
-//! 2. Texts of clients do not: who may give a reason could otherwise try out what is a secret. In
+//! 2. None of them is longer than [`TEXT_MAX`] after that.
+//! 3. Texts of clients do not: who may give a reason could otherwise try out what is a secret. In
 //!    the log they are the field `reason`, which its redaction leaves as it is.
 
 use std::fmt;
@@ -46,8 +47,10 @@ impl Scrub {
     }
 
     pub(crate) fn failure(&self, failure: Failure) -> Failure {
-        let Some(scrub) = &self.0 else { return failure };
-        let public = scrub(&failure.public);
+        if self.0.is_none() && failure.public.len() <= TEXT_MAX {
+            return failure;
+        }
+        let public = shortened(self.text(&failure.public), TEXT_MAX);
         failure.shown_as(public)
     }
 

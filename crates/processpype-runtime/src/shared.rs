@@ -4,11 +4,14 @@
 //!
 //! 1. There is one value of each type; which one is decided when the application is put together.
 //! 2. A value has no lifecycle: it is there before the first service and after the last one.
+//! 3. A panic of a value that is dropped with the application goes no further.
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+
+use crate::panic::Fragile;
 
 /// A value given to the application with `.provide(value)`, as an argument of a constructor.
 ///
@@ -37,7 +40,9 @@ pub struct Shared<T: ?Sized>(Arc<T>);
 /// assert!(!values.insert("another".to_owned()), "one value of each type");
 /// ```
 #[derive(Clone, Default)]
-pub struct SharedValues(Arc<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+pub struct SharedValues(Arc<BTreeMap<TypeId, Value>>);
+
+type Value = Fragile<Arc<dyn Any + Send + Sync>>;
 
 // === impl Shared ===
 
@@ -77,7 +82,8 @@ impl SharedValues {
         let id = TypeId::of::<T>();
         let free = !self.0.contains_key(&id);
         if free {
-            Arc::make_mut(&mut self.0).insert(id, Arc::new(value));
+            let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
+            Arc::make_mut(&mut self.0).insert(id, value.into());
         }
         free
     }
@@ -87,7 +93,8 @@ impl SharedValues {
     }
 
     pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Shared<T>> {
-        let value = Arc::clone(self.0.get(&TypeId::of::<T>())?);
+        let value: &Value = self.0.get(&TypeId::of::<T>())?;
+        let value = Arc::clone(&**value);
         value.downcast().ok().map(Shared)
     }
 }

@@ -2,12 +2,11 @@
 
 /// Cuts a text to `most` bytes, at a character's border.
 pub(crate) fn shortened(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        let mut end = most;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
+    text.truncate(within(&text, most).len());
     text
+}
+
+/// The first `most` bytes of a text, to a character's border.
+pub(crate) fn within(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }

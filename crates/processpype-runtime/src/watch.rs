@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::diagnosis::Finding;
 use crate::error::Result;
 use crate::generation::{Making, Orders};
+use crate::kind::made_by;
 use crate::reconfigure::{NewConfig, Reconfigured};
 use crate::routes::Routes;
 use crate::service::{BoxFuture, ErasedService};
@@ -163,7 +164,7 @@ impl Blueprint {
             // Other instances of the kind are not watched.
             let kind = Arc::make_mut(&mut spec.kind);
             let inner = Arc::clone(&kind.make);
-            kind.make = Arc::new(WatchedMake { inner, watch: watch.clone() });
+            kind.make = made_by(WatchedMake { inner, watch: watch.clone() });
             return true;
         }
         false

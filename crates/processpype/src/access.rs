@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::mint::MINTED;
+use crate::settings::times;
 use crate::settings::{PREFIX_PATTERN, ServerSection};
 use crate::tls::{self, CERTIFICATES_MAX, CertificateSection, TlsSection};
 
@@ -137,6 +138,9 @@ pub(crate) fn read(
     mut problem: impl FnMut(Report),
 ) -> Access {
     let section = document.section(&["server"]);
+    for report in too_long(server, &section) {
+        problem(report);
+    }
     for key in server.limits.zero_times() {
         let said = section.get("limits").get(key);
         let text = "no client could ever be in time";
@@ -154,6 +158,18 @@ pub(crate) fn read(
         false => listeners(server, proofs, &section, &mut problem),
     };
     Access { listeners, tokens, certificates }
+}
+
+/// Returns every time of the section that is longer than any may be.
+fn too_long(server: &ServerSection, section: &Section) -> impl Iterator<Item = Report> {
+    let times = [
+        ("drain_delay", Some(server.drain_delay)),
+        ("platform_stop_timeout", server.platform_stop_timeout),
+        ("platform_start_timeout", server.platform_start_timeout),
+    ];
+    let own = times::check(section, &times).err();
+    let limits = times::check(&section.get("limits"), &server.limits.times()).err();
+    own.into_iter().chain(limits)
 }
 
 /// Checks host and prefix by themselves, whatever else is wrong in the section. What does not even

@@ -27,6 +27,9 @@ use processpype_telemetry::Level;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+#[cfg(feature = "otlp")]
+use crate::settings::times;
+
 /// How many headers may be sent with each delivery.
 const HEADERS_MAX: usize = 32;
 
@@ -85,6 +88,7 @@ fn check_endpoint(written: &TracingSection, section: &Section, mut problem: impl
         let told = section.get("endpoint").problem(error.to_string());
         problem(told.help("write an address such as `http://localhost:4318`").into());
     }
+    times::check(section, &[("timeout", written.timeout)]).unwrap_or_else(&mut problem);
     let timeout = written.timeout.map_or(TIMEOUT_MIN, Into::into);
     if timeout < TIMEOUT_MIN {
         let told = section.get("timeout").problem("nothing would arrive in that time");

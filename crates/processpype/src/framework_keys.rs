@@ -17,6 +17,7 @@ use processpype_runtime::{Choice, EdgeChoice, EdgeOrigin, Options, Spec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::settings::times;
 use crate::settings::{DefaultsSection, ServiceKeys};
 
 /// What follows a failure.
@@ -80,10 +81,12 @@ pub(crate) enum EdgeWord {
 }
 
 /// Lays what the file says about how a service is run over what code said.
+///
+/// What follows from `defaults` that do not fit is told there.
 pub(crate) fn apply(
     options: &mut Options,
     keys: &ServiceKeys,
-    defaults: &DefaultsSection,
+    (defaults, defaults_fit): (&DefaultsSection, bool),
     section: &Section,
 ) -> Result<(), Report> {
     set(&mut options.enabled, keys.enabled, None);
@@ -92,9 +95,33 @@ pub(crate) fn apply(
     set(&mut options.significant, keys.significant, defaults.significant);
     set_time(&mut options.start_timeout, keys.start_timeout, defaults.start_timeout);
     set_time(&mut options.stop_timeout, keys.stop_timeout, defaults.stop_timeout);
+    let times = times::check(
+        section,
+        &[("start_timeout", keys.start_timeout), ("stop_timeout", keys.stop_timeout)],
+    );
     let restart = restart(options.restart, &keys.restart, &defaults.restart);
-    options.restart = restart.map_err(|error| restart_problem(section, error))?;
-    Ok(())
+    let restart = match restart {
+        Ok(restart) => {
+            options.restart = restart;
+            Ok(())
+        }
+        Err(_) if !defaults_fit && !section.get("restart").exists() => Ok(()),
+        Err(errors) => Err(restart_problems(section, errors)),
+    };
+    let restart = times::both(check_times(&keys.restart, section), restart);
+    times::both(times, restart)
+}
+
+/// Refuses the times of a section `restart` that are too long.
+fn check_times(restart: &RestartSection, section: &Section) -> Result<(), Report> {
+    let RestartSection { backoff, within, reset_after, .. } = restart;
+    let times = [
+        ("restart.backoff.initial", backoff.initial),
+        ("restart.backoff.max", backoff.max),
+        ("restart.within", *within),
+        ("restart.reset_after", *reset_after),
+    ];
+    times::check(section, &times)
 }
 
 /// Adds what the file says about whom a service needs.
@@ -118,27 +145,37 @@ pub(crate) fn tie(spec: &mut Spec, keys: ServiceKeys, section: &Section) {
 
 /// Returns what is wrong with the section `defaults` by itself.
 pub(crate) fn check_defaults(defaults: &DefaultsSection, section: &Section) -> Result<(), Report> {
+    let times = times::check(
+        section,
+        &[("start_timeout", defaults.start_timeout), ("stop_timeout", defaults.stop_timeout)],
+    );
     let restart = restart(RestartOptions::default(), &defaults.restart, &RestartSection::default());
-    restart.map(drop).map_err(|error| restart_problem(section, error))
+    let restart = restart.map(drop).map_err(|errors| restart_problems(section, errors));
+    times::both(times, times::both(check_times(&defaults.restart, section), restart))
 }
 
+/// Lays what is written over what code says; returns everything that is wrong with it.
+///
+/// A time that is too long is told where it is written, by [`check_times`]; here it is a year.
 fn restart(
     code: RestartOptions,
     own: &RestartSection,
     inherited: &RestartSection,
-) -> Result<RestartOptions, InvalidRestart> {
+) -> Result<RestartOptions, Vec<InvalidRestart>> {
     let mut options = code;
     set(&mut options.policy, own.policy.map(Into::into), inherited.policy.map(Into::into));
     set_time(&mut options.reset_after, own.reset_after, inherited.reset_after);
-    options.backoff = backoff(code.backoff, &own.backoff, &inherited.backoff)?;
     let max = own.max_restarts.or(inherited.max_restarts).or(code.limit.max_restarts());
     let mut within = code.limit.within();
     set_time(&mut within, own.within, inherited.within);
-    options.limit = match max {
-        Some(max) => RestartLimit::new(max, within)?,
-        None => RestartLimit::NONE,
+    let limit = match max {
+        Some(max) => RestartLimit::new(max, within),
+        None => Ok(RestartLimit::NONE),
     };
-    Ok(options)
+    match (backoff(code.backoff, &own.backoff, &inherited.backoff), limit) {
+        (Ok(backoff), Ok(limit)) => Ok(RestartOptions { backoff, limit, ..options }),
+        (backoff, limit) => Err(backoff.err().into_iter().chain(limit.err()).collect()),
+    }
 }
 
 fn backoff(
@@ -155,6 +192,11 @@ fn backoff(
     Backoff::new(initial, max, factor, jitter)
 }
 
+fn restart_problems(section: &Section, errors: Vec<InvalidRestart>) -> Report {
+    let problems = errors.into_iter().map(|error| restart_problem(section, error));
+    problems.reduce(Report::merge).expect("there is a problem")
+}
+
 fn restart_problem(section: &Section, error: InvalidRestart) -> Report {
     let restart = section.get("restart");
     let backoff = restart.get("backoff");
@@ -166,12 +208,7 @@ fn restart_problem(section: &Section, error: InvalidRestart) -> Report {
         InvalidRestart::Jitter => backoff.get("jitter"),
         InvalidRestart::TooManyRestarts => restart.get("max_restarts"),
         InvalidRestart::WithinIsZero => restart.get("within"),
-        _ => {
-            let times = [backoff.get("initial"), backoff.get("max")];
-            let mut times =
-                times.into_iter().chain(["within", "reset_after"].map(|key| restart.get(key)));
-            times.find(is_too_long).unwrap_or(restart)
-        }
+        _ => restart,
     };
     let help = match error {
         InvalidRestart::InitialIsZero => "write some time, such as 500ms",
@@ -180,15 +217,9 @@ fn restart_problem(section: &Section, error: InvalidRestart) -> Report {
              `defaults`, else it is 500ms and 30s"
         }
         InvalidRestart::WithinIsZero => "write some time, such as 60s",
-        InvalidRestart::TooLong => "write `365d` or less",
         _ => "write a value within these limits",
     };
     place.problem(error.to_string()).help(help).into()
-}
-
-/// Whether a key says more than the core takes.
-fn is_too_long(key: &Section) -> bool {
-    key.exists() && key.read::<HumanDuration>().is_ok_and(|time| time.get() > MAX_TIME)
 }
 
 /// Returns where the keys of a map were written.
@@ -216,7 +247,8 @@ fn set<T>(target: &mut T, own: Option<T>, inherited: Option<T>) {
 }
 
 fn set_time(target: &mut Duration, own: Option<HumanDuration>, inherited: Option<HumanDuration>) {
-    set(target, own.map(Into::into), inherited.map(Into::into));
+    let bounded = |time: HumanDuration| time.get().min(MAX_TIME);
+    set(target, own.map(bounded), inherited.map(bounded));
 }
 
 // === impl PolicyWord ===

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::application::Application;
+use crate::settings::times;
 
 /// Services that are restarted together, as OTP's supervisors do it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -142,6 +143,7 @@ pub(crate) fn read(
 
 fn apply(group: &mut GroupSpec, keys: GroupSection, section: &Section) -> Result<(), Report> {
     let GroupSection { strategy, members, max_restarts, within } = keys;
+    times::check(section, &[("within", within)])?;
     group.strategy = strategy.map_or(group.strategy, Into::into);
     group.members = members.unwrap_or_else(|| std::mem::take(&mut group.members));
     let within = within.map_or(group.limit.within(), Into::into);

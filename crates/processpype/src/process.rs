@@ -126,6 +126,7 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
     let title = settings.title.clone();
     let recorder = Recorder::open(&setup.settings.observability.events);
     let mut launch = launch(&setup, &mut settings, services.handle.clone(), Some(log));
+    launch.checks = supervisor.handle().clone();
     tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(log, &mut launch, &mut settings);
     exporting.show(&mut settings);

@@ -70,6 +70,9 @@ pub(crate) struct ServerLimitsSection {
     /// To the end of a command's body, and between two pieces of a body sent to a service.
     /// Default: 10s.
     body_read_time: Option<HumanDuration>,
+    /// To the end of a body sent to a service's own route, counted while the service waits for it;
+    /// a slower one is answered with 408. Default: 2m.
+    service_body_time: Option<HumanDuration>,
     /// How long a client may take nothing of what is sent to it. Default: 30s.
     write_stall_time: Option<HumanDuration>,
 }
@@ -112,6 +115,7 @@ impl ServerLimitsSection {
             &mut limits.header_read_time,
             &mut limits.idle_time,
             &mut limits.body_read_time,
+            &mut limits.service_body_time,
             &mut limits.write_stall_time,
         ];
         for ((_, said), time) in self.times().into_iter().zip(times) {
@@ -129,13 +133,15 @@ impl ServerLimitsSection {
         self.times().into_iter().filter_map(zero)
     }
 
-    fn times(&self) -> [(&'static str, Option<HumanDuration>); 6] {
+    /// Returns the keys of times, with what they say.
+    pub(crate) fn times(&self) -> [(&'static str, Option<HumanDuration>); 7] {
         [
             ("handshake_time", self.handshake_time),
             ("first_byte_time", self.first_byte_time),
             ("header_read_time", self.header_read_time),
             ("idle_time", self.idle_time),
             ("body_read_time", self.body_read_time),
+            ("service_body_time", self.service_body_time),
             ("write_stall_time", self.write_stall_time),
         ]
     }

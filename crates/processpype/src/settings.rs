@@ -3,6 +3,8 @@
 //! The doc comments are the reference: they become the text in the JSON Schema, in `schema` and in
 //! the configuration reference.
 
+pub(crate) mod times;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::access::RoleWord;
+use crate::settings::times;
 
 /// The most rules about certificates: each certificate is held against all.
 pub(crate) const CERTIFICATES_MAX: usize = 256;
@@ -85,6 +86,7 @@ pub(crate) fn tls(
         let told = section.get("client_auth").problem("no client can be believed");
         problem(told.help("name the file of an authority in `client_ca`").into());
     }
+    times::check(section, &[("reload", written.reload)]).unwrap_or_else(&mut *problem);
     if tls.reload.as_secs() < RELOAD_MIN {
         let told = section.get("reload").problem("the files would be read all the time");
         problem(told.help("write `1s` or more").into());

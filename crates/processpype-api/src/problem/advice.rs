@@ -49,6 +49,7 @@ impl Code {
             }
             Self::BodyTooLarge => "Send a smaller body.",
             Self::UriTooLong => "Send a shorter path and query.",
+            Self::HeadTooLarge => "Send fewer or shorter headers.",
             Self::UnsupportedMediaType => "Send `Content-Type: application/json`.",
             Self::UnknownHost => "Use an IP address or `localhost`, or configure the host name.",
             Self::RolledBack => {

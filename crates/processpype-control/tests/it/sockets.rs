@@ -107,7 +107,72 @@ async fn bad_requests_are_refused() {
                 || answer.starts_with(&format!("HTTP/1.0 {status} ")),
             "{request}: {answer}"
         );
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains("content-type: application/problem+json\r\n"), "{request}: {head}");
+        assert!(head.contains("x-content-type-options: nosniff"), "{request}: {head}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{request}: {head}");
+        assert!(body.contains("\"code\":\""), "{request}: {body}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_request_ends_the_connection_after_those_that_are() {
+    let (_, running) = serve(|_| {}).await;
+    let mut socket = send(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(until(&mut socket, "alive").await.starts_with("HTTP/1.1 200 "));
+    socket.write_all(b"what?\r\n\r\n").await.expect("it takes it");
+    let answer = rest(socket).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.contains("connection: close"),
+        "{answer}"
+    );
+    assert!(answer.contains("malformed-request"), "{answer}");
+    let metrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let metrics = format!("{metrics}Authorization: Bearer {TOKEN}\r\n\r\n");
+    let counted = exchange(&running, &metrics).await;
+    let series = r#"{route="none",method="other",status="400"} 1"#;
+    assert!(counted.contains(series), "{counted}");
+}
+
+/// A request with a length and a coding, and another one hidden in its body.
+fn smuggling(first: &str, second: &str) -> String {
+    let hidden = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let length = hidden.len() + 5;
+    let headers = [first, second].map(|header| match header {
+        "length" => format!("Content-Length: {length}\r\n"),
+        _ => "Transfer-Encoding: chunked\r\n".to_owned(),
+    });
+    format!(
+        "POST /services/counter/value HTTP/1.1\r\nHost: localhost\r\n{}\r\n0\r\n\r\n{hidden}",
+        headers.concat()
+    )
+}
+
+#[tokio::test]
+async fn a_length_and_a_coding_are_refused() {
+    let (_, running) = serve(|_| {}).await;
+    for (first, second) in [("length", "coding"), ("coding", "length")] {
+        let request = smuggling(first, second);
+        let answer = exchange(&running, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("not both"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        // In pieces, and not as the first request.
+        let mut socket =
+            send(&running, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        until(&mut socket, "alive").await;
+        socket.set_nodelay(true).expect("a socket");
+        for piece in request.as_bytes().chunks(7) {
+            // It may be over before the last one.
+            let _ = socket.write_all(piece).await;
+            tokio::task::yield_now().await;
+        }
+        let answer = rest(socket).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") || answer.is_empty(), "{answer}");
+    }
+    // Behind one that is not over, the connection ends all the same.
+    let first = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let answer = exchange(&running, &format!("{first}{}", smuggling("coding", "length"))).await;
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 2, "{answer}");
 }
 
 #[tokio::test]
@@ -115,11 +180,13 @@ async fn heads_are_limited() {
     let (_, running) = serve(|limits| limits.headers = 20).await;
     let huge = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
     let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: x\r\n".repeat(21));
-    for request in [huge, many] {
-        let answer = exchange(&running, &request).await;
-        // A server that closes on unread bytes may take its answer with it.
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    }
+    let is_told =
+        |answer: &str| answer.starts_with("HTTP/1.1 431 ") && answer.contains("head-too-large");
+    let answer = exchange(&running, &huge).await;
+    // A server that closes on unread bytes may take its answer with it.
+    assert!(answer.is_empty() || is_told(&answer), "{answer}");
+    let answer = exchange(&running, &many).await;
+    assert!(is_told(&answer), "{answer}");
     let fine = format!(
         "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n",
         "X: x\r\n".repeat(10)
@@ -153,7 +220,25 @@ async fn slow_bodies_are_cut() {
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
     assert_eq!(manager.state("idle"), Some(ServiceState::Stopped));
     let answer = exchange(&running, &format!("POST /services/counter/value {head}")).await;
-    assert!(!answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_goes_on_and_on_is_cut() {
+    let (_, running) = serve(|limits| limits.service_body_time = Duration::from_millis(200)).await;
+    let head = "POST /services/counter/value HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999";
+    let (mut reading, mut writing) = send(&running, &format!("{head}\r\n\r\n")).await.into_split();
+    let drips = tokio::spawn(async move {
+        while writing.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut answer = vec![0; 4096];
+    let read = timeout(PATIENCE, reading.read(&mut answer)).await.expect("an answer");
+    answer.truncate(read.expect("readable"));
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request-timeout"), "{answer}");
+    timeout(PATIENCE, drips).await.expect("the server closes the connection").expect("no panic");
 }
 
 #[tokio::test]

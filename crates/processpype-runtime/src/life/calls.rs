@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Life;
 use crate::bell::Ring as _;
-use crate::diagnosis::{ASKERS_MAX, Question};
+use crate::diagnosis::{ASKERS_MAX, Finding, Question};
 use crate::failure::Failure;
 use crate::reconfigure::Offer;
 
@@ -78,13 +78,20 @@ impl Life {
         self.changed.ring();
     }
 
-    /// Asks what is wrong with the service; who comes after too many others gets no answer.
+    /// Asks what is wrong with the service; who comes after too many others that still wait is
+    /// told just that.
     pub(crate) fn ask(&self, question: Question) {
         let mut control = self.control();
         let questions = &mut control.more().questions;
-        if questions.len() < ASKERS_MAX {
-            questions.push(question);
+        if questions.len() >= ASKERS_MAX {
+            // A service that hangs has not looked for long, and they have given up.
+            questions.retain(Question::is_open);
         }
+        if questions.len() >= ASKERS_MAX {
+            drop(control);
+            return question.answer(vec![Finding::crowded()]);
+        }
+        questions.push(question);
         drop(control);
         self.changed.ring();
     }

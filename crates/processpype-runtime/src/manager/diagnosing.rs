@@ -18,8 +18,9 @@ impl Manager {
     /// [`Service::diagnose`](crate::Service::diagnose).
     ///
     /// All are asked at the same time, and the answer is there within [`DIAGNOSE_TIME`] and a
-    /// little more. A service that has not answered by then is in it with the finding `no-answer`;
-    /// who finds nothing, or does not run, is not in it.
+    /// little more. A service that has not answered by then is in it with the finding `no-answer`,
+    /// and so is one of which too many wait for an answer; who finds nothing, or does not run, is
+    /// not in it.
     ///
     /// # Errors
     ///

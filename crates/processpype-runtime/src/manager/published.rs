@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::ServiceState;
 use tokio::sync::Semaphore;
 
+use super::aside::Aside;
 use super::{Asked, Shared};
 use crate::bell::{Bell, Ring as _, TaskBell};
 use crate::configuration::ConfigBook;
@@ -43,7 +44,7 @@ impl Shared {
             pause: ArcSwapOption::empty(),
             config: ArcSwap::from_pointee(book),
             configurer: launch.configurer.clone(),
-            services: launch.services.clone(),
+            aside: Aside::new(launch.checks.clone()),
             clock: launch.clock,
             configuring: Semaphore::new(1),
             scrub: launch.scrub.clone(),

@@ -8,6 +8,8 @@
 //!    event of either comes after it.
 //! 3. Of a service that has left nothing is kept but its name, its place and its last number, for
 //!    as long as [`Vacancies`](processpype_core::Vacancies) remember it.
+//! 4. What makes a service that was refused or has left is the user's, and so is never dropped
+//!    here, but on the services' runtime.
 //!
 //! A handle to another service is bound when the one that asked for it is registered. So a service
 //! that joins is in nobody's `Deps` but of those that join after it; and as nobody leaves whom
@@ -362,8 +364,17 @@ impl Supervisor {
             let name = self.cells[id.index()].name().clone();
             self.members.vacancies.left(name, id, self.machine.generation(id));
             self.cells.vacate(id.index());
-            self.services.vacate(id.index());
+            if let Some(service) = self.services.vacate(id.index()) {
+                self.let_go(service);
+            }
         }
+    }
+
+    /// Drops what may be the user's where the user's code runs: it may block, as any of it may.
+    ///
+    /// That it may panic as well is contained in what it is.
+    pub(super) fn let_go<T: Send + 'static>(&self, value: T) {
+        self.launch.services.spawn(async move { drop(value) });
     }
 
     /// Shows who is there.

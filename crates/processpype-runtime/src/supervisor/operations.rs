@@ -34,13 +34,19 @@ impl Supervisor {
             }
             Order::Register(joining) => {
                 let Joining { registration, by, accepted } = *joining;
+                let kind = Arc::clone(&registration.spec.kind);
                 match accepted {
                     Accepted::Registered(answer) => {
                         let _ = answer.send(self.register(registration, by));
                     }
                     Accepted::Foreseen(answer) => {
                         let _ = answer.send(self.foresee_registration(&registration));
+                        drop(registration);
                     }
+                }
+                // Of what has not joined this may be the last.
+                if let Some(kind) = Arc::into_inner(kind) {
+                    self.let_go(kind);
                 }
             }
             Order::Change(order, accepted) => {

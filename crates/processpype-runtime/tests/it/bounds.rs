@@ -7,10 +7,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use futures_util::stream;
-use processpype_core::{Backoff, ErrorKind, RestartLimit, RestartRate, ServiceState, Verb};
+use processpype_core::{
+    Backoff, ErrorKind, RestartLimit, RestartPolicy, RestartRate, ServiceState, Verb,
+};
 use processpype_runtime::{
     COMMANDS_PENDING, CommandError, Context, Launch, OPERATIONS_PENDING, Request, Result, Routes,
-    Service, Status, TIMEOUT_MAX,
+    Scrub, Service, Status, TIMEOUT_MAX,
 };
 use tokio::runtime::Handle;
 
@@ -228,4 +230,57 @@ async fn a_closed_application_takes_no_commands() {
     assert_eq!(manager.stop("plain").await, Err(CommandError::Closing));
     let unknown = manager.stop("nobody").await.map_err(|error| error.to_string());
     assert_eq!(unknown, Err("there is no service `nobody`".to_owned()));
+}
+
+/// Says far too much when it fails.
+struct Verbose(Wordy);
+
+#[derive(Clone, Copy, Debug)]
+enum Wordy {
+    Error,
+    Child,
+    Stuck,
+}
+
+impl Service for Verbose {
+    async fn run(&self, cx: &Context) -> Result {
+        let long = "ä".repeat(1 << 20);
+        match self.0 {
+            Wordy::Error => return Err(processpype_runtime::Error::public(long)),
+            Wordy::Child => drop(cx.spawn(&long, async { Err::<(), _>("it fails") })),
+            Wordy::Stuck => {
+                (0..9).for_each(|_| drop(cx.spawn_blocking(&long, std::thread::park)));
+            }
+        }
+        cx.stopping().await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_service_says_of_its_failure_is_bounded() {
+    let threads = crate::harness::Threads::new();
+    for scrub in [Scrub::default(), Scrub::new(str::to_owned)] {
+        for wordy in [Wordy::Error, Wordy::Child, Wordy::Stuck] {
+            let mut verbose = spec("verbose", move || Verbose(wordy), &[]);
+            Arc::make_mut(&mut verbose.options).restart.policy = RestartPolicy::Never;
+            let mut launch = Launch::on(threads.handle().clone());
+            launch.scrub = scrub.clone();
+            let (manager, supervisor) = blueprint(vec![verbose]).launch(launch);
+            let closed = tokio::spawn(supervisor.run());
+            manager.settled().await;
+            if matches!(wordy, Wordy::Stuck) {
+                manager.stop("verbose").await.expect_err("its children do not end");
+            }
+            assert!(manager.reached("verbose", ServiceState::Error).await);
+            let status = manager.status("verbose").expect("it is there");
+            let told = &status.error.as_ref().expect("it has failed").message;
+            assert!((100..=1024).contains(&told.len()), "{wordy:?}: {} bytes", told.len());
+            let events = manager.events(0, usize::MAX).events;
+            let longest = events.iter().flat_map(|it| it.message.as_deref()).map(str::len).max();
+            assert!(longest <= Some(1024), "{wordy:?}: {longest:?} bytes");
+            manager.close();
+            closed.await.expect("it ends");
+        }
+    }
 }

@@ -10,6 +10,7 @@
 mod bodies;
 mod bounds;
 mod calls;
+mod checks;
 mod harness;
 mod late;
 mod log;

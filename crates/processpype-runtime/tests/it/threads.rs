@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use processpype_core::{ErrorKind, ServiceState};
+use processpype_core::{ErrorKind, ServiceState, Verb};
 use processpype_runtime::{
-    CommandError, Context, Dep, RequestError, Result, Routes, Service, Unavailable,
+    CommandError, Context, Dep, RegisterError, Registration, Request as By, RequestError, Result,
+    Routes, Service, Severity, Unavailable,
 };
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use crate::harness::{Threads, run, spec};
@@ -89,12 +91,50 @@ async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
     free.store(true, SeqCst);
 }
 
+#[tokio::test]
+async fn a_stop_cuts_off_what_blocks_its_thread_before_it_is_ended_by_force() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let mut blocker = spec("blocker", move || Blocker(Arc::clone(&go)), &[]);
+    // Longer than the test: nothing is ended by force.
+    Arc::make_mut(&mut blocker.options).stop_timeout = Duration::from_secs(600);
+    let (manager, _closed) = run(vec![blocker], threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    assert!(matches!(manager.mounted("blocker"), Some(Ok(_))));
+    let stop = Verb::Stop { cascade: false };
+    manager.command("blocker", stop, By::by("test")).await.expect("it is taken");
+    assert_eq!(manager.state("blocker"), Some(ServiceState::Stopping));
+    assert!(matches!(manager.mounted("blocker"), Some(Err(Unavailable { .. }))));
+    free.store(true, SeqCst);
+    timeout(SOON, manager.reached("blocker", ServiceState::Stopped)).await.expect("it ends");
+}
+
 /// Asserts that the text of an orphan tells what it was doing.
 #[track_caller]
 fn assert_names(message: &str, doing: &str) {
     let begin = format!("the generation could not be ended: {doing}");
     assert!(message.starts_with(&begin), "{message}");
     assert!(message.ends_with("; it may still run until the process ends"), "{message}");
+}
+
+#[tokio::test]
+async fn what_blocks_its_thread_is_an_orphan_300_ms_after_its_stop_timeout() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
+    let (manager, _closed) = run(specs, threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    // Only the supervisor has a clock that matters now, and it is this one.
+    tokio::time::pause();
+    let began = Instant::now();
+    manager.stop("blocker").await.expect_err("it cannot be ended");
+    // `stop_timeout`, then 100 ms to end by itself, then 200 ms after the abort; each wait is
+    // rounded up to the next millisecond of the clock.
+    let took = began.elapsed();
+    assert!((millis(500)..millis(504)).contains(&took), "{took:?}");
+    free.store(true, SeqCst);
 }
 
 #[tokio::test]
@@ -193,4 +233,90 @@ async fn who_still_holds_mounted_routes_holds_nothing_of_the_service() {
     drop(mounted);
     let events = manager.events(0, usize::MAX).events;
     assert!(events.iter().all(|event| event.kind.as_str() != "instance-leaked"), "{events:?}");
+}
+
+/// What a constructor has captured. It tells where it is dropped, waits there, and panics.
+struct Captured {
+    told: Option<oneshot::Sender<ThreadId>>,
+    go: Arc<AtomicBool>,
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        let told = self.told.take().expect("it is dropped once");
+        let _ = told.send(std::thread::current().id());
+        let begun = Instant::now();
+        while !self.go.load(SeqCst) && begun.elapsed() < SOON {
+            std::thread::sleep(millis(1));
+        }
+        std::panic::panic_any("dropped");
+    }
+}
+
+#[tokio::test]
+async fn what_a_constructor_has_captured_is_dropped_where_services_run() {
+    let threads = Threads::new();
+    let (manager, closed) = run(vec![spec("plain", || Plain, &[])], threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    let go = Arc::new(AtomicBool::new(false));
+    let capturing = |name: &str| {
+        let (told, dropped) = oneshot::channel();
+        let captured = Arc::new(Captured { told: Some(told), go: Arc::clone(&go) });
+        let constructor = move || {
+            let _ = &captured;
+            Plain
+        };
+        (Registration::of(spec(name, constructor, &[])), dropped)
+    };
+    let elsewhere = async |dropped: oneshot::Receiver<ThreadId>| {
+        let thread = timeout(SOON, dropped).await.expect("in time").expect("it is dropped");
+        assert_ne!(thread, std::thread::current().id(), "user code runs on the services' threads");
+        manager.stop("plain").await.expect("the loop goes on");
+    };
+
+    let (refused, dropped) = capturing("plain");
+    let refused = manager.register(refused, By::by("test")).await.expect_err("there is one");
+    assert!(matches!(refused, RegisterError::Taken { .. }), "{refused}");
+    elsewhere(dropped).await;
+
+    let (foreseen, dropped) = capturing("other");
+    manager.foresee_registration(foreseen).await.expect("it could join");
+    elsewhere(dropped).await;
+
+    go.store(true, SeqCst);
+    let (joins, dropped) = capturing("other");
+    manager.register(joins, By::by("test")).await.expect("it joins");
+    manager.deregister("other").await.expect("it leaves");
+    elsewhere(dropped).await;
+
+    let (late, dropped) = capturing("late");
+    manager.register(late, By::by("test")).await.expect("it joins");
+    manager.close();
+    drop(manager);
+    closed.await.expect("no panic of what is dropped at the end ends the supervisor");
+    dropped.await.expect("it is dropped");
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_is_not_taken_for_well_by_whoever_asks_late() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
+    let (manager, _closed) = run(specs, threads.handle());
+    timeout(SOON, manager.reached("blocker", ServiceState::Running)).await.expect("it runs");
+    tokio::time::pause();
+    let asks = async || {
+        let found = manager.diagnose(Some("blocker")).await.expect("it answers");
+        let codes: Vec<_> = found.iter().flat_map(|(_, all)| all).map(|it| it.code).collect();
+        assert_eq!(codes, ["no-answer"]);
+        found[0].1[0].severity
+    };
+    for _ in 0..40 {
+        assert_eq!(asks().await, Severity::Problem);
+    }
+    let together = futures_util::future::join_all((0..20).map(|_| asks())).await;
+    let kept = together.iter().filter(|severity| **severity == Severity::Problem).count();
+    assert_eq!(kept, 16, "the others are told that they are too many");
+    free.store(true, SeqCst);
 }

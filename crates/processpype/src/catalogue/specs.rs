@@ -165,17 +165,13 @@ pub(crate) fn lay(
         problems.add(problem.help("remove the key, or name the service otherwise").into());
     }
     let mut spec = template.spec(name, own);
-    let own = section.get("restart").exists();
     let level = keys.log_level.or(defaults.log_level);
     let mut options = Options::clone(&spec.options);
     options.log_level = level.map(processpype_telemetry::Level::as_str);
     let further = [&keys.processpype, &defaults.processpype];
     problems.keep(hang::apply(&mut options, further, section));
-    if let Err(report) = framework_keys::apply(&mut options, &keys, defaults, section)
-        && (own || defaults_fit)
-    {
-        problems.add(report);
-    }
+    let inherited = (defaults, defaults_fit);
+    problems.keep(framework_keys::apply(&mut options, &keys, inherited, section));
     if options != *spec.options {
         spec.options = Arc::new(options);
     }

@@ -274,10 +274,9 @@ mod tests {
             help("drain_delay: 1h"),
             "set it to 3611 or more, or shorten `server.drain_delay`"
         );
-        assert_eq!(help("drain_delay: 1000d"), "shorten `server.drain_delay`");
-        assert_eq!(help("drain_delay: 18446744073709551615s"), "shorten `server.drain_delay`");
+        assert_eq!(help("drain_delay: 365d"), "shorten `server.drain_delay`");
         assert_eq!(
-            help("closing_timeout_seconds: 10, drain_delay: 1000d"),
+            help("closing_timeout_seconds: 10, drain_delay: 365d"),
             "shorten `server.drain_delay` and `stop_timeout` of idle"
         );
     }

@@ -65,6 +65,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("server.limits.header_read_time", "5s"),
     ("server.limits.idle_time", "2m"),
     ("server.limits.body_read_time", "30s"),
+    ("server.limits.service_body_time", "5m"),
     ("server.limits.write_stall_time", "10s"),
     ("observability.logging.level", "warn"),
     ("observability.logging.format", "json"),

@@ -114,6 +114,19 @@ fn restarts_and_edges() {
 }
 
 #[test]
+fn no_time_is_longer_than_a_year_and_all_that_are_wrong_are_told_at_once() {
+    let yaml = "defaults: {start_timeout: 366d, restart: {reset_after: 400d}}\n\
+                server: {drain_delay: 1000d, limits: {idle_time: 9999d}}\n\
+                services:\n  counter: {step: 1, stop_timeout: 800d, start_timeout: 365d1ns}\n  \
+                a:\n    kind: ticker\n    step: 1\n    restart:\n      \
+                backoff: {initial: 500d, max: 600d}\n      within: 700d\n      \
+                reset_after: 800d\n  \
+                b: {kind: ticker, step: 1, stop_timeout: 365d, restart: {within: 0s}}\n\
+                groups: {one: {members: [a], within: 366d}}\n";
+    check_yaml("too-long", base(), yaml);
+}
+
+#[test]
 fn groups_are_checked_whole() {
     let yaml = "services:\n  counter: {step: 1}\n  a: {kind: tocker, depends_on: [b]}\n  \
                 b: {kind: tocker}\n\
