@@ -50,7 +50,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use processpype_core::{Action, EventKind, Generation, Machine, OperationId, Report, ServiceId};
+use processpype_core::{
+    Action, EventKind, Generation, Machine, OperationId, Report, ServiceId, ServiceState,
+};
 use tokio::sync::mpsc;
 
 use crate::cell::Cell;
@@ -408,15 +410,20 @@ impl Supervisor {
 }
 
 impl Drop for Supervisor {
-    /// Whatever ends the supervisor ends its generations.
+    /// Whatever ends the supervisor ends its generations, and whoever would wait for it: after a
+    /// panic of its own, or where it is dropped, nobody comes to say so.
     fn drop(&mut self) {
         for service in self.services.iter() {
             if let Some(life) = &service.life {
+                life.cell.cut(life.generation);
                 life.abort_children();
             }
             if let Some(task) = &service.task {
                 task.abort();
             }
+        }
+        if !self.closing.is_closed() || std::thread::panicking() {
+            self.shared.set_state(ServiceState::Stopped);
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod bodies;
 mod bounds;
+mod bugs;
 mod calls;
 mod checks;
 mod harness;
