@@ -6,6 +6,16 @@
 //!    than [`IDEMPOTENCY_WINDOW`]; so there are never more keys than known operations.
 //! 2. What is refused before it is an operation leaves its key free.
 //! 3. What is done at once is answered again as it was the first time, whatever holds by then.
+//!
+//! # What a repetition gets
+//!
+//! - Of a command that goes on: its operation, and with that its end, as the first one does.
+//! - Of a command that has ended: that end, from the register.
+//! - Of what is done at once, such as a pause: the answer itself, which is kept beside the key. It
+//!   says what the request has changed, not what holds now; who wants to know that looks.
+//! - Of a reload: its operation, what it has told, and each of its parts as a command of its own.
+//!   It is looked up before the files are read, so that they may say anything by then.
+//! - Of anything else under that key: a refusal, which names the operation that has the key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +54,7 @@ pub(super) struct Keyed {
 /// What is asked under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
+    /// A command on a service, with its flags.
     Command(ServiceId, Verb),
     /// A change of configuration; its digest stands for what it says.
     Change(ServiceId, u64),
@@ -51,26 +62,35 @@ pub(super) enum What {
     Registration(ServiceName),
     /// For how long.
     Pause(Duration),
+    /// The end of a pause.
     Resume,
     /// Of which service, or of the application; without a level a change is taken back.
     Level(Option<ServiceName>, Option<(LogLevel, Duration)>),
+    /// The files, whatever they say.
     Reload,
+    /// The end of the application.
     Shutdown,
 }
 
 /// What was answered to what is done at once.
 #[derive(Clone, Debug)]
 pub(super) enum Told {
+    /// To a pause or a resumption.
     Paused(Paused),
+    /// To a change of a level, or its taking back.
     Leveled(Leveled),
+    /// To a shutdown.
     Shutdown(Shutdown),
+    /// To a reload, which goes on in its parts.
     Reloaded(OperationId, Arc<ReloadTold>),
 }
 
 /// What was answered to a reload.
 #[derive(Debug)]
 pub(super) struct ReloadTold {
+    /// The services that it concerns, each with an operation of its own.
     pub(super) services: Vec<(ServiceName, OperationId)>,
+    /// Every value that is another one, and what of it holds only after a restart of the process.
     pub(super) what: Arc<(Vec<Difference>, Vec<Fixed>)>,
 }
 
