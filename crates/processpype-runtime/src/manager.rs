@@ -113,6 +113,8 @@ pub(crate) struct Shared {
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
+    /// The supervisor is no more, however it ended.
+    ended: AtomicBool,
     pub(crate) changed: Bell,
     /// What was asked of the whole application, as an [`Asked`]; 0 = nothing new.
     asked: AtomicU8,
@@ -354,7 +356,7 @@ impl Manager {
     /// For whoever writes it; it does not keep the application from closing.
     #[must_use]
     pub fn reporter(&self) -> Reporter {
-        Reporter::new(self.commands.downgrade())
+        Reporter::new(&self.shared, self.commands.downgrade())
     }
 
     /// Returns the time by the clock of statuses and events.

@@ -53,6 +53,7 @@ impl Shared {
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             changed: Bell::default(),
             asked: AtomicU8::new(0),
             asked_now: TaskBell::default(),
@@ -117,6 +118,15 @@ impl Shared {
     pub(crate) fn set_state(&self, state: ServiceState) {
         self.state.store(state as u8, Ordering::Release);
         self.touch();
+    }
+
+    /// The supervisor is no more: nothing happens any more.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_settled(&self) {
