@@ -91,6 +91,8 @@ pub enum EndpointId {
     CancelOperation,
     /// Who needs whom.
     Graph,
+    /// Who is restarted with whom, now.
+    Groups,
     /// The order of start and stop.
     Plan,
     /// How the start really was.
@@ -341,6 +343,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
             file("The graph now.", "text/vnd.graphviz"),
             file("The graph now.", "text/plain"),
         ],
+        ..READ
+    },
+    Endpoint {
+        id: EndpointId::Groups,
+        path: "/groups",
+        summary: "Who is restarted with whom, and how each member is",
+        description: "With the limit of each group, and who is held by which other member. A \
+            group takes no commands: what is done to a member is no failure, and leaves the \
+            others alone.",
+        answers: &[ok("The groups now.", "GroupList")],
         ..READ
     },
     Endpoint {

@@ -30,6 +30,7 @@ mod diagnosis;
 mod endpoint;
 mod event;
 mod exposition;
+mod group;
 mod level;
 mod local_token;
 mod log;
@@ -60,6 +61,7 @@ pub use crate::exposition::{
     Exposition, ExpositionFormat, HistogramReading, InvalidExposition, MetricFamily, MetricKind,
     MetricSample, parse_exposition,
 };
+pub use crate::group::{GroupList, GroupMember, GroupStatus};
 pub use crate::level::{LEVEL_FOR, LevelBody, LevelChange, LevelChanged, LevelStatus, Levels};
 pub use crate::local_token::{
     TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory, local_token_file, not_private,

@@ -55,6 +55,7 @@ mod exchange;
 mod framing;
 mod gate;
 mod graph;
+mod groups;
 mod guard;
 mod host;
 mod journal;

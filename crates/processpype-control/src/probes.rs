@@ -103,8 +103,7 @@ fn list_unready(manager: &Manager) -> Vec<Unready> {
     let (statuses, book) = (manager.statuses(), manager.config_book());
     let by_name: HashMap<&ServiceName, &Status> =
         statuses.iter().map(|status| (&status.name, &**status)).collect();
-    let should = |status: &Status| status.enabled && status.desired == Desired::Running;
-    let missing = statuses.iter().filter(|s| should(s) && !s.ready && !s.completed);
+    let missing = statuses.iter().filter(|status| is_missing(status));
     let missing = missing.filter(|status| convert::is_required(&book, &status.name));
     missing
         .map(|status| Unready {
@@ -116,8 +115,14 @@ fn list_unready(manager: &Manager) -> Vec<Unready> {
         .collect()
 }
 
+/// Whether a service should run, and is neither ready nor completed.
+pub(crate) fn is_missing(status: &Status) -> bool {
+    let should = status.enabled && status.desired == Desired::Running;
+    should && !status.ready && !status.completed
+}
+
 /// Says why a service is not ready, following what it waits for to the root.
-fn reason(status: &Status, by_name: &HashMap<&ServiceName, &Status>) -> String {
+pub(crate) fn reason(status: &Status, by_name: &HashMap<&ServiceName, &Status>) -> String {
     let mut root = status;
     for _ in 0..REASON_DEPTH {
         let provider = root.waiting_on.first().and_then(|name| by_name.get(name));

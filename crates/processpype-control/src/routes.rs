@@ -26,8 +26,9 @@ use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
 use crate::{
-    commands, configuring, diagnosis, docs, graph, journal, levels, logs, metrics, operations,
-    passage, plan, probes, registration, reply, restarts, status, stream, timeline, why,
+    commands, configuring, diagnosis, docs, graph, groups, journal, levels, logs, metrics,
+    operations, passage, plan, probes, registration, reply, restarts, status, stream, timeline,
+    why,
 };
 
 /// The path of a service's own root route, beside [`EndpointId::ServiceRoute`].
@@ -200,6 +201,7 @@ fn read(
         EndpointId::Levels => levels::all(control),
         EndpointId::Config => configuring::config(control, name),
         EndpointId::Why => why::why(control, name),
+        EndpointId::Groups => Ok(groups::respond(control, headers)),
         EndpointId::Plan => Ok(plan::respond(control, headers)),
         EndpointId::Timeline => Ok(timeline::respond(control, headers)),
         EndpointId::Info => Ok(status::info(control)),

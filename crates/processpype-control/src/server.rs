@@ -81,6 +81,7 @@ pub(crate) struct Control {
     pub(crate) unready: Cache<NotReady>,
     /// One for each of the formats of a graph.
     pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
+    pub(crate) groups: Cache<Rendered>,
     pub(crate) timeline: Cache<Rendered>,
     pub(crate) plan: PerLayout<Rendered>,
     pub(crate) documents: PerLayout<Documents>,
@@ -138,6 +139,7 @@ impl Server {
             services: Cache::default(),
             unready: Cache::default(),
             graphs: Default::default(),
+            groups: Cache::default(),
             timeline: Cache::default(),
             plan: PerLayout::default(),
             documents: PerLayout::default(),

@@ -88,6 +88,7 @@ mod tests {
             Diagnosis,
             EventPage,
             Graph,
+            GroupList,
             Info,
             LevelBody,
             LevelChanged,

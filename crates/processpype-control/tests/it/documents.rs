@@ -86,6 +86,7 @@ const ASKED: &[(&str, &str, &str)] = &[
     ("get", "/graph", "/graph?format=dot"),
     ("get", "/graph", "/graph?format=mermaid"),
     ("get", "/graph", "/graph?format=svg"),
+    ("get", "/groups", "/groups"),
     ("get", "/plan", "/plan"),
     ("get", "/timeline", "/timeline"),
     ("get", "/info", "/info"),

@@ -117,3 +117,36 @@ services: {one: {kind: hello}, two: {kind: hello}}",
     assert!(runs_in(&app, "two", 1));
     app.terminate().check(0);
 }
+
+#[test]
+fn groups_say_how_each_member_is_and_who_holds_whom() {
+    let app = Playground::start(
+        "
+services:
+  one: {kind: flaky, fail_start: 99, restart: {max_restarts: 0}}
+  other: {kind: hello}
+  alone: {kind: hello}
+groups: {pair: {strategy: one-for-all, members: [other, one], max_restarts: 3, within: 1m}}
+",
+    );
+    app.wait("one", "error");
+    let groups = eventually("it is given up", || {
+        let groups = app.get("/groups").json();
+        let is_it = groups["groups"][0]["members"][1]["exhausted"] == true;
+        is_it.then_some(groups)
+    });
+    let [pair] = &groups["groups"].as_array().unwrap()[..] else { panic!("{groups}") };
+    assert_eq!((&pair["name"], &pair["strategy"]), (&"pair".into(), &"one-for-all".into()));
+    assert_eq!((&pair["max_restarts"], &pair["within_ms"]), (&3.into(), &60_000.into()));
+    assert!(pair["origin"].as_str().unwrap().contains(".yaml:"), "{pair}");
+    let [other, one] = &pair["members"].as_array().unwrap()[..] else { panic!("{pair}") };
+    assert_eq!((&one["service"], &one["state"]), (&"one".into(), &"error".into()));
+    assert_eq!(other["service"], "other");
+    let reason = one["reason"].as_str().unwrap();
+    assert!(reason.contains("exhausted"), "{one}");
+    // What an operator stops is held by nobody, and need not be ready.
+    app.post("/services/other/stop");
+    let other = &app.get("/groups").json()["groups"][0]["members"][0];
+    assert_eq!((&other["desired"], &other["reason"]), (&"stopped".into(), &Value::Null));
+    app.terminate().check(0);
+}

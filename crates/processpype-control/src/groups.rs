@@ -1,0 +1,66 @@
+//! Groups as they are: who is restarted with whom, how each member is, and who is held.
+//!
+//! # Invariants
+//!
+//! 1. Groups come from the layout, members from the statuses of one moment.
+//! 2. They are rendered once per version.
+
+use std::collections::HashMap;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use processpype_api::{GroupList, GroupMember, GroupStatus};
+use processpype_core::ServiceName;
+use processpype_runtime::{Layout, NamedGroup, Status};
+
+use crate::probes;
+use crate::reply::Rendered;
+use crate::server::Control;
+
+/// Answers `GET /groups`.
+pub(crate) fn respond(control: &Control, headers: &HeaderMap) -> Response {
+    let render = || {
+        let (statuses, layout) = (control.manager.statuses(), control.manager.layout());
+        let by_name: HashMap<&ServiceName, &Status> =
+            statuses.iter().map(|status| (&status.name, &**status)).collect();
+        let groups = layout.groups.iter().map(|group| told(group, &layout, &by_name)).collect();
+        Rendered::json(&GroupList { groups })
+    };
+    control.groups.get(|| control.manager.version(), render).respond(headers)
+}
+
+fn told(
+    group: &NamedGroup,
+    layout: &Layout,
+    by_name: &HashMap<&ServiceName, &Status>,
+) -> GroupStatus {
+    let names: Vec<&ServiceName> = group.members.iter().map(|&id| layout.name(id)).collect();
+    // One that has left between the two snapshots is told no more.
+    let members = names.iter().filter_map(|name| Some(member(by_name.get(name)?, &names, by_name)));
+    GroupStatus {
+        name: group.name.to_string(),
+        strategy: group.strategy.as_str().to_owned(),
+        max_restarts: group.limit.max_restarts(),
+        within_ms: u64::try_from(group.limit.within().as_millis()).unwrap_or(u64::MAX),
+        origin: group.origin.to_string(),
+        members: members.collect(),
+    }
+}
+
+fn member(
+    status: &Status,
+    mates: &[&ServiceName],
+    by_name: &HashMap<&ServiceName, &Status>,
+) -> GroupMember {
+    let held_by = status.waiting_on.iter().filter(|name| mates.contains(name));
+    GroupMember {
+        service: status.name.to_string(),
+        state: status.state.into(),
+        ready: status.ready,
+        desired: status.desired.into(),
+        generation: status.generation.0,
+        exhausted: status.restart.as_ref().is_some_and(|restart| restart.exhausted),
+        held_by: held_by.map(ServiceName::to_string).collect(),
+        reason: probes::is_missing(status).then(|| probes::reason(status, by_name)),
+    }
+}
