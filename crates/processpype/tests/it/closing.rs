@@ -19,6 +19,17 @@ async fn dropping_the_handle_closes_without_waiting_and_without_spinning() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dropping_the_handle_closes_although_somebody_still_has_the_manager() {
+    let app = Application::new().service(|| Plain).without_server();
+    let running = app.start().await.expect("it starts");
+    let manager = running.manager().clone();
+    drop(running);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(manager.state("plain"), Some(ServiceState::Stopped));
+    assert_eq!(manager.application_state(), ServiceState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_ended_by_force_before_closing_is_no_straggler() {
     let hung = probe(Act::Serve, Act::Hang, Act::Serve);
     let app = Application::new().service(hung.service()).named("hung");

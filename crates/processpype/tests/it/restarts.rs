@@ -246,6 +246,20 @@ async fn an_exit_for_want_of_a_provider_costs_nothing_and_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_misses_its_provider_pauses_no_less_than_the_first_delay_whatever_the_jitter() {
+    // All of a delay may be taken away by chance.
+    let backoff = Backoff::new(secs(10), secs(30), 2.0, 1.0).expect("a good backoff");
+    let app = Application::new().service(|| Store).service(|store: Dep<Store>| User(store));
+    let app = app.restart_options(RestartOptions { backoff, ..exact() });
+    let app = testing::start(app).await.expect("it starts");
+    app.manager().stop("store").await.expect("it stops");
+    app.wait("user", ServiceState::Error).await.expect("it misses its store");
+    let user = app.manager().status("user").expect("it is there");
+    let next_at = user.restart.and_then(|restart| restart.next_at).expect("it pauses");
+    assert_eq!(next_at.0 - user.since.0, 10_000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_significant_service_closes_the_application_only_when_it_is_exhausted() {
     let db = Probe::new(vec![START_FAILS]);
     let began = Instant::now();
