@@ -319,6 +319,16 @@ async fn a_dependent_holds_or_restarts_as_its_edge_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_file_says_more_of_an_edge_than_code() {
+    let app = Application::new().service(|| Plain).named("db");
+    let app = app.service(|| Plain).named("api").depends_on("db").edge("db", EdgePolicy::Hold);
+    let app = testing::start(app.set("services.api.edges.db=restart")).await.expect("it starts");
+    app.manager().restart("db").await.expect("it restarts");
+    app.wait("api", ServiceState::Running).await.expect("it follows");
+    assert_eq!(generation_of(&app, "api"), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_optional_provider_that_is_down_holds_nobody_up() {
     let db = Probe::new(vec![START_FAILS]);
     let app = app_of(&db, exact()).restart(RestartPolicy::Never);

@@ -323,6 +323,56 @@ async fn defaults_are_inherited_and_overridden() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_key_of_the_defaults_holds_unless_a_service_says_otherwise() {
+    let yaml = "
+defaults:
+  autostart: false
+  significant: true
+  start_timeout: 7s
+  stop_timeout: 3s
+  log_level: warn
+  restart:
+    policy: never
+    max_restarts: 3
+    within: 9s
+    reset_after: 8s
+    backoff: {initial: 1s, max: 5s, factor: 3, jitter: 0}
+services:
+  own:
+    autostart: true
+    significant: false
+    start_timeout: 70s
+    stop_timeout: 30s
+    log_level: debug
+    restart:
+      policy: always
+      max_restarts: 4
+      within: 90s
+      reset_after: 80s
+      backoff: {initial: 2s, max: 50s, factor: 1.5, jitter: 1}
+";
+    let app = Application::new().service(|| Plain).named("own").service(|| Plain).named("bare");
+    let app = processpype::testing::start(with(app, yaml)).await.expect("nothing is wrong");
+    let book = app.manager().config_book();
+    let held = |name| {
+        let it = &book.service(name).expect("it is there").options;
+        let (limit, backoff) = (it.restart.limit, it.restart.backoff);
+        let bounds = (it.start_timeout, it.stop_timeout, it.log_level);
+        let counted = (limit.max_restarts(), limit.within(), it.restart.reset_after);
+        let delays = (backoff.initial(), backoff.max(), backoff.factor(), backoff.jitter());
+        format!(
+            "{} {} {bounds:?} {:?} {counted:?} {delays:?}",
+            it.autostart, it.significant, it.restart.policy
+        )
+    };
+    let bare = "false true (7s, 3s, Some(\"warn\")) Never (Some(3), 9s, 8s) (1s, 5s, 3.0, 0.0)";
+    assert_eq!(held("bare"), bare);
+    let own = "true false (70s, 30s, Some(\"debug\")) Always (Some(4), 90s, 80s) \
+               (2s, 50s, 1.5, 1.0)";
+    assert_eq!(held("own"), own);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_prefix_moves_everything_but_the_probes() {
     let app = Application::new().service(|| Plain).set("server.api_prefix=/api/v1");
     let app = processpype::testing::start(app).await.expect("nothing is wrong");
