@@ -85,6 +85,19 @@ async fn a_handle_gives_who_says_that_it_is_not_ready_and_its_wait_does_not() {
     assert_eq!(status("user").metadata["told"], "true 2s");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_has_done_its_work_makes_nobody_unready() {
+    let app = Application::new().task("job", async |cx: Context| {
+        cx.sleep(secs(1)).await;
+        Ok(())
+    });
+    let app = testing::start(app.oneshot()).await.expect("the plan is good");
+    tokio::time::sleep(secs(2)).await;
+    let job = app.manager().status("job").expect("it is there");
+    assert_eq!((job.state, job.completed, job.ready), (ServiceState::Stopped, true, false));
+    assert_eq!(app.get("/health/ready").await.status(), 200);
+}
+
 /// Is not ready until its loop begins, which is in the same moment.
 struct Prompt;
 

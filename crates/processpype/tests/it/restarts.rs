@@ -10,7 +10,7 @@ use processpype::{
 };
 use tokio::time::Instant;
 
-use crate::harness::{Plain, millis, probe, secs, tales, texts, well_behaved};
+use crate::harness::{Plain, last_error, millis, probe, secs, tales, texts, well_behaved};
 
 const START_FAILS: Script = Script { start: Act::Fail(Duration::ZERO), ..good() };
 
@@ -276,6 +276,25 @@ async fn a_significant_service_closes_the_application_only_when_it_is_exhausted(
     assert_eq!(began.elapsed(), millis(6_000 + 15_500));
     assert!(matches!(closed.cause, CloseCause::Significant(_)), "{closed:?}");
     assert!(closed.stragglers.is_empty());
+    // The reason is told before what follows from it.
+    let events = app.manager().events(0, usize::MAX).events;
+    let told = events.iter().map(|event| event.cause);
+    let told: Vec<_> = told.filter(|cause| ["exhausted", "closing"].contains(cause)).collect();
+    assert_eq!(told, ["exhausted", "closing"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_failure_is_told_in_its_own_words() {
+    let app = Application::new().task("it", async |cx: processpype::Context| {
+        cx.sleep(secs(1)).await;
+        processpype::Result::Err(Error::public(format!("number {}", cx.generation())))
+    });
+    let app = testing::start(app.restart_options(without_limit())).await.expect("it starts");
+    for number in 1..=3 {
+        app.wait("it", ServiceState::Error).await.expect("it fails");
+        assert_eq!(last_error(&app, "it"), format!("failed: number {number}"));
+        app.wait("it", ServiceState::Running).await.expect("it comes back");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -257,6 +257,12 @@ fn choices_in_code_and_in_the_file() {
     with(Application::new().service(user), yaml).check().expect("what never runs needs nobody");
     let yaml = "services: {user: {enabled: false}, counter: {enabled: false, step: 1}}";
     with(base().service(user), yaml).check().expect("nor does it mind who else does not run");
+    let yaml = "services: {user: {enabled: false}}";
+    let shared = Application::new().service(|_: Shared<u8>| User);
+    with(shared, yaml).check().expect("nor what nobody provides");
+    let yaml = "services: {counter: {step: 1, enabled: false}}";
+    let chosen = base().service(|_: Option<Dep<Counter>>| User).uses("counter", "counter");
+    with(chosen, yaml).check().expect("what may miss may be chosen and miss");
 }
 
 #[test]
@@ -370,6 +376,18 @@ services:
     let own = "true false (70s, 30s, Some(\"debug\")) Always (Some(4), 90s, 80s) \
                (2s, 50s, 1.5, 1.0)";
     assert_eq!(held("own"), own);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_file_says_for_which_hosts_it_answers() {
+    for (allowed, status) in [("[]", 421), ("[app.example]", 200)] {
+        let app =
+            Application::new().service(|| Plain).set(&format!("server.allowed_hosts={allowed}"));
+        let app = processpype::testing::start(app).await.expect("nothing is wrong");
+        let request = axum::http::Request::get("/").header("host", "app.example");
+        let request = request.body(axum::body::Body::empty()).expect("a request");
+        assert_eq!(app.request(request).await.status(), status, "{allowed}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
