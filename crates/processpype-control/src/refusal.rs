@@ -62,6 +62,8 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
             let detail = format!("service `{service}` {how}: {message}");
             Problem::new(Code::RolledBack, detail).help("mend the configuration and send it again")
         }
+        CommandError::Unjoinable { .. } => Problem::new(Code::InvalidConfig, detail)
+            .help("mend the files, or deregister what is in the way, and reload again"),
         CommandError::NotConfigurable => Problem::new(Code::NotConfigurable, detail),
         CommandError::Moved | CommandError::Busy => busy(),
         CommandError::Failed { kind, message } => failed(verb, service, *kind, message),

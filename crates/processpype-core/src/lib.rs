@@ -9,6 +9,7 @@
 //!
 //! - [`ServiceState::step`] is the only function that makes a new state.
 //! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
+//! - [`Departures`] says who may leave, and in which order.
 //! - [`Groups`] says who is restarted together.
 //! - [`RestartPolicy`], [`Backoff`] and [`RestartHistory`] decide about restarts of one service,
 //!   [`RestartThrottle`] about those of all together.
@@ -33,6 +34,7 @@
 //! # Ok::<(), processpype_core::InvalidTransition>(())
 //! ```
 
+mod departure;
 mod event;
 mod exit;
 mod foresight;
@@ -49,6 +51,7 @@ mod state;
 mod throttle;
 mod vacancy;
 
+pub use crate::departure::Departures;
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
 pub use crate::foresight::{Foresight, Step};

@@ -121,6 +121,20 @@ impl Binder {
         PlanError::from_problems(self.problems).map_or(Ok(bound), Err)
     }
 
+    /// Checks the last `count` of the specs, which are to join the others.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of those services, and every name that is there twice.
+    pub(crate) fn check_last(mut self, count: usize) -> Result<(), PlanError> {
+        let specs = std::mem::take(&mut self.assembly.specs);
+        let first = specs.len().saturating_sub(count);
+        for (place, spec) in (0..).zip(&specs).skip(first) {
+            self.bind_spec(ServiceId(place), spec, &specs);
+        }
+        PlanError::from_problems(self.problems).map_or(Ok(()), Err)
+    }
+
     /// The providers of each need of one service; notes edges and problems on the way.
     fn bind_spec(&mut self, id: ServiceId, spec: &Spec, specs: &[Spec]) -> Vec<Vec<ServiceId>> {
         self.check_arguments(spec);

@@ -84,8 +84,8 @@ pub struct Done {
 
 /// Why a command had no effect.
 ///
-/// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused`, 501 for
-/// `NoLog`, 500 for `Panicked`, 503 for `Failed`, `Busy` and `Closing`, 409 for the rest.
+/// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused` and
+/// `Unjoinable`, 501 for `NoLog`, 500 for `Panicked`, 503 for `Failed`, `Busy` and `Closing`, 409 for the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -147,6 +147,11 @@ pub enum CommandError {
     },
     /// The configuration has changed since this one was checked.
     Moved,
+    /// A service of the files cannot join the application as it is now.
+    Unjoinable {
+        /// Why, in words.
+        why: String,
+    },
     /// Nobody was told how to check configuration while the application runs.
     NotConfigurable,
     /// Too many commands are on the way.
@@ -420,6 +425,7 @@ impl CommandError {
             | Self::KeyReused { .. }
             | Self::NoLog
             | Self::Moved
+            | Self::Unjoinable { .. }
             | Self::NotConfigurable
             | Self::Busy => OperationState::Refused,
         }
@@ -464,6 +470,7 @@ impl std::fmt::Display for CommandError {
                 "the old configuration holds again, but the service is not back yet: {message}"
             ),
             Self::Moved => f.write_str("the configuration has changed in the meantime; try again"),
+            Self::Unjoinable { why } => write!(f, "the service cannot join: {why}"),
             Self::NotConfigurable => {
                 f.write_str("this application's configuration cannot change while it runs")
             }

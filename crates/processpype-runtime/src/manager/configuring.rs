@@ -121,7 +121,9 @@ impl Manager {
     /// anything is wrong, nothing.
     ///
     /// Only services whose own section differs are touched, each as by
-    /// [`configure`](Self::configure). What cannot change while the process runs is listed in
+    /// [`configure`](Self::configure). Those that the files do not name any more leave first, and
+    /// once they have left those join that the files name anew: [`Reloading::leaving`] and
+    /// [`Reloading::joining`]. While any are on their way, another reload waits. What cannot change while the process runs is listed in
     /// [`Reloading::fixed`].
     ///
     /// # Errors
@@ -133,8 +135,10 @@ impl Manager {
     ///
     /// If the future is dropped, it may or may not have been accepted.
     pub async fn reload(&self, by: Request) -> Result<Reloading, ConfigureError> {
-        let _turn = self.shared.configuring.acquire().await;
         for _ in 0..CONFIGURE_TRIES {
+            // Whoever leaves by an earlier reload has to be gone: it may be back in the files.
+            let turn = Arc::clone(&self.shared.turnover).acquire_owned().await.ok();
+            let _turn = self.shared.configuring.acquire().await;
             let (book, loaded) = match self.load().await {
                 Ok(loaded) => loaded,
                 Err(ConfigureError::Refused(refused)) => {
@@ -144,12 +148,16 @@ impl Manager {
                 }
                 Err(error) => return Err(error),
             };
-            let Loaded { document, services, differences, fixed, secrets } = loaded;
+            let Loaded { document, services, differences, fixed, secrets, .. } = loaded;
             self.hide(&secrets)?;
             let services = self.reloaded(services, &differences);
+            let id = |name: &ServiceName| Some(self.cell(name.as_str())?.id());
             let order = ReloadOrder {
                 document,
                 services,
+                leaving: loaded.leaving.iter().filter_map(id).collect(),
+                joining: loaded.joining,
+                turn,
                 basis: book.revision,
                 differs: !differences.is_empty(),
                 fixed: first_of(fixed.iter().map(|it| it.path.as_str()).collect()),
@@ -177,7 +185,8 @@ impl Manager {
     /// Safe: asking changes nothing.
     pub async fn preview_reload(&self) -> Result<ReloadPreview, ConfigureError> {
         let (book, loaded) = self.load().await?;
-        let Loaded { services, differences, fixed, .. } = loaded;
+        let Loaded { services, joining, leaving, differences, fixed, .. } = loaded;
+        let joining = joining.into_iter().map(|(spec, _)| spec.name).collect();
         let preview = |(name, new): &(ServiceName, Configured)| {
             let now = book.service(name.as_str())?;
             let cell = self.cell(name.as_str())?;
@@ -188,7 +197,7 @@ impl Manager {
             differs.then(|| ServicePreview { service: name.clone(), effect })
         };
         let services = services.iter().filter_map(preview).collect();
-        Ok(ReloadPreview { services, differences, fixed })
+        Ok(ReloadPreview { services, joining, leaving, differences, fixed })
     }
 
     /// Checks a change against what holds, on a thread that may block.

@@ -46,6 +46,7 @@ impl Shared {
             services: launch.services.clone(),
             clock: launch.clock,
             configuring: Semaphore::new(1),
+            turnover: Arc::new(Semaphore::new(1)),
             scrub: launch.scrub.clone(),
             host: Host::new(launch.services.clone()),
             reports,

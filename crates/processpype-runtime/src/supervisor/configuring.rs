@@ -402,6 +402,7 @@ impl Supervisor {
             document: document.unwrap_or_else(|| before.document.clone()),
             services: held.collect(),
             directory,
+            sent_away: Arc::clone(&self.members.sent_away),
         }));
     }
 
