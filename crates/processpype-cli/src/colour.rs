@@ -1,41 +1,28 @@
 //! Whether there is colour.
 
-use clap::{Args, ValueEnum};
+use clap::{ArgMatches, Command};
 
+use crate::argument::{Word, option, word, words};
 use crate::connect::HEADING;
 
 /// The flag that says whether there is colour.
 ///
 /// ```
-/// use clap::Parser;
+/// use clap::Command;
 /// use processpype_cli::{Colour, ColourArgs};
 ///
-/// #[derive(Parser)]
-/// struct Arguments {
-///     #[command(flatten)]
-///     colour: ColourArgs,
-/// }
-///
-/// let arguments = Arguments::parse_from(["program", "--color", "never"]);
-/// assert_eq!(arguments.colour.color, Colour::Never);
+/// let program = ColourArgs::add_to(Command::new("program"));
+/// let mut written = program.get_matches_from(["program", "--color", "never"]);
+/// assert_eq!(ColourArgs::read(&mut written).color, Colour::Never);
 /// ```
-#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[command(next_help_heading = HEADING)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ColourArgs {
     /// Colour: `always`, `never`, or `auto`, which heeds NO_COLOR, CLICOLOR and CLICOLOR_FORCE.
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t,
-        global = true,
-        hide_possible_values = true
-    )]
     pub color: Colour,
 }
 
 /// When there is colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Colour {
     /// Where somebody sees it, and nobody has said no.
     #[default]
@@ -49,6 +36,28 @@ pub enum Colour {
 // === impl ColourArgs ===
 
 impl ColourArgs {
+    /// Returns the command with this flag, which its subcommands have as well.
+    #[must_use]
+    pub fn add_to(command: Command) -> Command {
+        let color = "Colour: `always`, `never`, or `auto`, which heeds NO_COLOR, CLICOLOR and \
+                     CLICOLOR_FORCE";
+        let color = option("color", "WHEN", color)
+            .value_parser(words(&Colour::WORDS))
+            .hide_possible_values(true)
+            .default_value("auto");
+        command.next_help_heading(HEADING).arg(color.global(true))
+    }
+
+    /// Reads what was written for a command with this flag.
+    ///
+    /// # Panics
+    ///
+    /// If the command does not have it.
+    #[must_use]
+    pub fn read(written: &mut ArgMatches) -> Self {
+        Self { color: word(written, "color", &Colour::WORDS).unwrap_or_default() }
+    }
+
     /// Makes it so for everything that this process prints from here on.
     pub fn apply(self) {
         let choice = match self.color {
@@ -58,4 +67,14 @@ impl ColourArgs {
         };
         choice.write_global();
     }
+}
+
+// === impl Colour ===
+
+impl Colour {
+    const WORDS: [Word<Self>; 3] = [
+        ("auto", "Where somebody sees it, and nobody has said no", Self::Auto),
+        ("always", "Everywhere", Self::Always),
+        ("never", "Nowhere", Self::Never),
+    ];
 }

@@ -10,9 +10,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgMatches, Command, value_parser};
 use processpype_config::Secret;
 
+use crate::argument::{file_option, option, path, text};
 use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, Chosen, Contexts};
 use crate::exit::ClientExit;
 use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
@@ -25,39 +26,60 @@ pub(crate) const HEADING: &str = "Whom to ask, and how to answer";
 /// The flags that say whom to ask; every client's command line has them.
 ///
 /// ```
-/// use clap::Parser;
+/// use clap::Command;
 /// use processpype_cli::ConnectArgs;
 ///
-/// #[derive(Parser)]
-/// struct Arguments {
-///     #[command(flatten)]
-///     connect: ConnectArgs,
-/// }
-///
-/// let arguments = Arguments::parse_from(["program", "--context", "prod"]);
-/// assert_eq!(arguments.connect.context.as_deref(), Some("prod"));
+/// let program = ConnectArgs::add_to(Command::new("program"));
+/// let mut written = program.get_matches_from(["program", "--context", "prod"]);
+/// assert_eq!(ConnectArgs::read(&mut written).context.as_deref(), Some("prod"));
 /// ```
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-#[command(next_help_heading = HEADING)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectArgs {
     /// Where the running application listens; also the variable PROCESSPYPE_URL.
-    #[arg(short, long, value_name = "URL", global = true)]
     pub url: Option<Target>,
     /// Ask the application of this context; also the variable PROCESSPYPE_CONTEXT.
-    #[arg(long, value_name = "NAME", global = true)]
     pub context: Option<String>,
     /// The file of contexts, instead of `processpype/contexts.yaml` among the user's own; also the
     /// variable PROCESSPYPE_CONTEXTS.
-    #[arg(long, value_name = "FILE", global = true)]
     pub contexts: Option<PathBuf>,
     /// The files of TLS.
-    #[command(flatten)]
     pub tls: TlsFiles,
 }
 
 // === impl ConnectArgs ===
 
 impl ConnectArgs {
+    /// Returns the command with these flags, which its subcommands have as well.
+    #[must_use]
+    pub fn add_to(command: Command) -> Command {
+        let url = "Where the running application listens; also the variable PROCESSPYPE_URL";
+        let url = option("url", "URL", url).short('u').value_parser(value_parser!(Target));
+        let context = "Ask the application of this context; also the variable PROCESSPYPE_CONTEXT";
+        let contexts = "The file of contexts, instead of `processpype/contexts.yaml` among the \
+                        user's own; also the variable PROCESSPYPE_CONTEXTS";
+        let command = command
+            .next_help_heading(HEADING)
+            .arg(url.global(true))
+            .arg(option("context", "NAME", context).global(true))
+            .arg(file_option("contexts", contexts).global(true));
+        TlsFiles::add_to(command)
+    }
+
+    /// Reads what was written for a command with these flags.
+    ///
+    /// # Panics
+    ///
+    /// If the command does not have them.
+    #[must_use]
+    pub fn read(written: &mut ArgMatches) -> Self {
+        Self {
+            url: written.remove_one("url"),
+            context: text(written, "context"),
+            contexts: path(written, "contexts"),
+            tls: TlsFiles::read(written),
+        }
+    }
+
     /// Whether nobody but the application's own configuration says whom to ask.
     #[must_use]
     pub fn is_own(&self) -> bool {

@@ -3,10 +3,12 @@
 //! # Invariants
 //!
 //! 1. A stream that breaks, is silent or is refused for a while goes on where it broke, at most
-//!    [`TRIES_MAX`] times in a row without one, from [`TRY_AGAIN`] to [`TRY_AGAIN_MAX`] apart; the
-//!    first one is opened as anything is read.
-//! 2. Numbers belong to one process: where another one answers, its stream is read from its
-//!    beginning.
+//!    [`TRIES_MAX`] times in a row without one, from [`TRY_AGAIN`] to [`TRY_AGAIN_MAX`] apart. The
+//!    first one too, once the application has answered anything; else it is opened as anything is
+//!    read.
+//! 2. Numbers belong to one process: where another one answers, or may, its stream is read from its
+//!    beginning. Which one it is, is asked before the first number is read, and again as long as it
+//!    is not known.
 //! 3. What was lost is said, on standard error.
 //! 4. When standard output takes nothing more, following ends.
 
@@ -68,14 +70,18 @@ async fn pages(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientE
 
 /// Prints what happens until the application closes.
 async fn follow(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, ClientError> {
-    // A place to go on from is there before the first event is.
-    let after = match args.after {
-        Some(after) => after,
-        None => asking.client.get("/events?limit=1").await?.read::<EventPage>()?.last,
-    };
-    let path = format!("/events/stream?after={after}{}", filters(args));
     let show = |data: &str| json::read(data).map(|event: Event| view::event(&event));
-    Follower::of(asking, after, "events", show).await.follow(&path).await
+    let mut follower = Follower::of(asking, "events", show).await;
+    // A place to go on from is there before the first event is.
+    match args.after {
+        Some(after) => follower.last = after,
+        None => {
+            let page = asking.client.get("/events?limit=1").await?;
+            follower.goes_on(page.read::<EventPage>()?.last);
+        }
+    }
+    let path = format!("/events/stream?after={}{}", follower.last, filters(args));
+    follower.follow(&path).await
 }
 
 fn filters(args: &EventsArgs) -> String {
@@ -103,6 +109,10 @@ pub(crate) struct Follower<'a> {
     show: fn(&str) -> Result<String, serde_json::Error>,
     /// The process whose stream it is: when it began; none if that is not known.
     process: Option<Timestamp>,
+    /// The application has answered something.
+    is_there: bool,
+    /// A stream was open.
+    has_read: bool,
 }
 
 /// Returns when the process that answers began; none if it does not say so.
@@ -117,27 +127,47 @@ async fn process(client: &Client) -> Result<Option<Timestamp>, ClientError> {
 // === impl Follower ===
 
 impl<'a> Follower<'a> {
-    /// Makes the one that goes on at `last`.
+    /// Makes the one that begins at the beginning.
     pub(crate) async fn of(
         asking: &'a Asking,
-        last: u64,
         unit: &'static str,
         show: fn(&str) -> Result<String, serde_json::Error>,
     ) -> Self {
         // What is wrong there is told by the stream.
         let process = process(&asking.client).await.unwrap_or_default();
-        Self { asking, last, unit, show, process }
+        let is_there = process.is_some();
+        Self { asking, last: 0, unit, show, process, is_there, has_read: false }
+    }
+
+    /// Lets it go on at `last`, as the application has just told.
+    pub(crate) fn goes_on(&mut self, last: u64) {
+        (self.last, self.is_there) = (last, true);
     }
 
     /// Prints what the stream at `path` brings, until the application closes.
     pub(crate) async fn follow(mut self, path: &str) -> Result<ClientExit, ClientError> {
-        let mut stream = self.asking.client.first_stream(path).await?;
+        let mut stream = self.first(path).await?;
         loop {
+            self.has_read = true;
             match self.read(&mut stream).await {
                 Ok(()) => return Ok(ClientExit::Done),
                 Err(error) => remark(&format!("connection lost: {error}; trying again")),
             }
-            stream = self.again(path).await?;
+            stream = self.again(path, None).await?;
+        }
+    }
+
+    /// Opens the first stream, with patience if the application is known to be there.
+    async fn first(&mut self, path: &str) -> Result<Stream, ClientError> {
+        if self.process.is_none() {
+            self.process = process(&self.asking.client).await.unwrap_or_default();
+        }
+        match self.asking.client.first_stream(path).await {
+            Err(error) if self.is_there && error.may_pass() => {
+                remark(&format!("no connection: {error}; trying again"));
+                self.again(path, error.retry_after()).await
+            }
+            stream => stream,
         }
     }
 
@@ -189,9 +219,13 @@ impl<'a> Follower<'a> {
         ClientError::Unreadable { url: self.asking.client.url(), why: error.to_string() }
     }
 
-    /// Connects again, with patience.
-    async fn again(&mut self, path: &str) -> Result<Stream, ClientError> {
-        let (mut tries, mut pause, mut asked) = (0, TRY_AGAIN, None);
+    /// Connects again, with patience; `asked` is how long the application asks to wait.
+    async fn again(
+        &mut self,
+        path: &str,
+        mut asked: Option<Duration>,
+    ) -> Result<Stream, ClientError> {
+        let (mut tries, mut pause) = (0, TRY_AGAIN);
         loop {
             // Who is asked to wait longer does so, within bounds.
             sleep(pause.max(asked.unwrap_or_default()).min(TRY_AGAIN_MAX)).await;
@@ -209,12 +243,19 @@ impl<'a> Follower<'a> {
     async fn open(&mut self, path: &str) -> Result<Stream, ClientError> {
         let client = self.asking.client.renewed();
         let now = process(&client).await?;
-        let is_other = now.is_some() && self.process.is_some() && now != self.process;
+        let is_other = match (self.process, now) {
+            (Some(was), Some(now)) => was != now,
+            // Told twice is better than passed over.
+            (None, Some(_)) => self.has_read,
+            (_, None) => false,
+        };
         let last = if is_other { 0 } else { self.last };
         let stream = client.stream(path, Some(last)).await?;
+        let whose = if self.process.is_some() { "another" } else { "perhaps another" };
+        let unit = self.unit;
         if is_other {
-            let unit = self.unit;
-            remark(&format!("another process answers: its {unit} follow, from its beginning"));
+            let told = format!("{whose} process answers: its {unit} follow, from its beginning");
+            remark(&told);
         } else {
             remark("connected again");
         }

@@ -21,6 +21,7 @@
 //! ```
 
 mod act;
+mod argument;
 mod clean;
 mod colour;
 mod configure;
@@ -67,7 +68,7 @@ pub use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, ContextVerb, cont
 pub use crate::exit::{ClientExit, client_exit_codes};
 pub use crate::look::{ask, ask_config, ask_file, ask_or_read, ask_plan};
 pub use crate::print::{Unwritten, say, written};
-pub use crate::shell::{completions, man_page};
+pub use crate::shell::{completions, man_page, shell_argument, written_shell};
 pub use crate::target::{DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
 pub use crate::tls_files::TlsFiles;
 pub use crate::token::TOKEN_VARIABLE;

@@ -19,14 +19,19 @@ pub(crate) async fn logs(asking: &Asking, args: &LogsArgs) -> Result<ClientExit,
     let filters = filters(args);
     let since = args.since.map_or(String::new(), |since| format!("&since={since}"));
     let path = format!("{log}?limit={}{filters}{since}", args.lines);
+    let show = |data: &str| json::read_as_it_is(data).map(|it: LogRecord| view::log_line(&it));
+    let follower = match args.follow {
+        true => Some(Follower::of(asking, "lines", show).await),
+        false => None,
+    };
     let answer = asking.client.get(&path).await?;
     let page: LogPage = answer.read_as_it_is()?;
-    if args.follow {
+    if let Some(mut follower) = follower {
         // The stream brings these lines too, so that all look alike.
         let after = page.records.first().map_or(page.last, |first| first.seq.saturating_sub(1));
         let path = format!("{log}/stream?after={after}{filters}");
-        let show = |data: &str| json::read_as_it_is(data).map(|it: LogRecord| view::log_line(&it));
-        return Follower::of(asking, after, "lines", show).await.follow(&path).await;
+        follower.goes_on(after);
+        return follower.follow(&path).await;
     }
     if asking.json {
         say_raw(&answer.text);

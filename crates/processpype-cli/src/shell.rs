@@ -1,7 +1,35 @@
 //! What a command line tells to shells and to `man`.
 
-use clap::Command;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Arg, ArgMatches, Command, ValueEnum as _};
 use clap_complete::Shell;
+
+use crate::argument::{place, text};
+
+/// Returns the argument that names a shell.
+#[must_use]
+pub fn shell_argument() -> Arg {
+    let words = Shell::value_variants().iter().filter_map(Shell::to_possible_value);
+    let words: Vec<PossibleValue> = words.collect();
+    let shell = place("shell", "SHELL", "The shell");
+    shell.required(true).value_parser(PossibleValuesParser::new(words))
+}
+
+/// Returns the shell that was written for [`shell_argument`].
+///
+/// ```
+/// use clap::Command;
+/// use clap_complete::Shell;
+/// use processpype_cli::{shell_argument, written_shell};
+///
+/// let program = Command::new("program").arg(shell_argument());
+/// let mut written = program.get_matches_from(["program", "zsh"]);
+/// assert_eq!(written_shell(&mut written), Some(Shell::Zsh));
+/// ```
+#[must_use]
+pub fn written_shell(written: &mut ArgMatches) -> Option<Shell> {
+    text(written, "shell")?.parse().ok()
+}
 
 /// Returns the script that lets a shell complete the command line of `command`.
 ///

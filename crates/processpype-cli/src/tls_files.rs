@@ -6,9 +6,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgMatches, Command};
 
-use crate::connect::HEADING;
+use crate::argument::{file_option, path};
 
 /// The variable that names the file of an authority to believe.
 pub(crate) const CACERT_VARIABLE: &str = "PROCESSPYPE_CACERT";
@@ -22,24 +22,37 @@ pub(crate) const KEY_VARIABLE: &str = "PROCESSPYPE_KEY";
 /// The files of TLS, as flags with the names that curl gives them.
 ///
 /// Nothing is read before a connection is made, and nothing but `https://` reads them.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
-#[command(next_help_heading = HEADING)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The PEM file of the authority to believe, instead of the system's; also the variable
     /// PROCESSPYPE_CACERT.
-    #[arg(long, value_name = "FILE", global = true)]
     pub cacert: Option<PathBuf>,
     /// The PEM file of the certificate to show; also the variable PROCESSPYPE_CERT.
-    #[arg(long, value_name = "FILE", global = true)]
     pub cert: Option<PathBuf>,
     /// The PEM file of its key, if that is another one; also the variable PROCESSPYPE_KEY.
-    #[arg(long, value_name = "FILE", global = true)]
     pub key: Option<PathBuf>,
 }
 
 // === impl TlsFiles ===
 
 impl TlsFiles {
+    pub(crate) fn add_to(command: Command) -> Command {
+        let cacert = "The PEM file of the authority to believe, instead of the system's; also the \
+                      variable PROCESSPYPE_CACERT";
+        let cert = "The PEM file of the certificate to show; also the variable PROCESSPYPE_CERT";
+        let key =
+            "The PEM file of its key, if that is another one; also the variable PROCESSPYPE_KEY";
+        command
+            .arg(file_option("cacert", cacert).global(true))
+            .arg(file_option("cert", cert).global(true))
+            .arg(file_option("key", key).global(true))
+    }
+
+    pub(crate) fn read(written: &mut ArgMatches) -> Self {
+        let [cacert, cert, key] = ["cacert", "cert", "key"].map(|id| path(written, id));
+        Self { cacert, cert, key }
+    }
+
     /// Takes from a farther place what this one does not name.
     pub(crate) fn or(self, farther: Self) -> Self {
         let is_somebody = self.cert.is_some() || self.key.is_some();

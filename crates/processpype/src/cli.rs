@@ -11,11 +11,11 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _, Subcommand};
-use processpype_cli::{Session, written};
+use clap::Command;
+use processpype_cli::{ClientVerb, Session, written};
 use processpype_runtime::contain;
 
-use self::args::{Arguments, NoVerb, OwnVerb, Verb};
+use self::args::{Arguments, OwnVerb, Verb};
 pub(crate) use self::plan::wire_plan;
 pub(crate) use self::print::say_error;
 use self::print::{Printer, say};
@@ -76,7 +76,7 @@ impl Application {
         }
     }
 
-    fn obey(mut self, parsed: Arguments<Verb>, written: &[OsString]) -> ExitCode {
+    fn obey(mut self, parsed: Arguments, written: &[OsString]) -> ExitCode {
         let Arguments { config, profile, set, json, connect, colour, verb } = parsed;
         colour.apply();
         let version = self.sources.about.version.as_deref();
@@ -92,12 +92,13 @@ impl Application {
         };
         match &verb {
             OwnVerb::Completions { shell } => {
-                let command = command::<Verb>(written, version);
-                say(processpype_cli::completions(command, *shell).trim_end());
+                let whole = command(all_verbs(), written, version);
+                say(processpype_cli::completions(whole, *shell).trim_end());
                 return Exit::Clean.into();
             }
             OwnVerb::Man => {
-                say(processpype_cli::man_page(command::<Verb>(written, version)).trim_end());
+                let whole = command(all_verbs(), written, version);
+                say(processpype_cli::man_page(whole).trim_end());
                 return Exit::Clean.into();
             }
             OwnVerb::Plan { remote: true } => return processpype_cli::ask_plan(&session).into(),
@@ -153,36 +154,40 @@ fn pretty(value: &serde_json::Value) -> String {
 /// First with as little of the tree as can be, since the whole one takes longer than everything
 /// else that is read at a start. What that does not take, help and mistakes among it, is the whole
 /// tree's to answer.
-fn parse(written: &[OsString], version: Option<&str>) -> Result<Arguments<Verb>, clap::Error> {
-    if let Ok(own) = parse_as::<OwnVerb>(part::<OwnVerb>(written, version), written) {
-        return Ok(own.map(Verb::Own));
-    }
-    parse_as(part::<Verb>(written, version), written)
-        .or_else(|_| parse_as(command::<Verb>(written, version), written))
+fn parse(written: &[OsString], version: Option<&str>) -> Result<Arguments, clap::Error> {
+    let read = |verbs| parse_with(verbs, written, version);
+    read(named(OwnVerb::commands(), written))
+        .or_else(|_| read(named(all_verbs(), written)))
+        .or_else(|_| read(all_verbs()))
 }
 
-fn parse_as<V: Subcommand>(
-    command: Command,
+fn parse_with(
+    verbs: Vec<Command>,
     written: &[OsString],
-) -> Result<Arguments<V>, clap::Error> {
-    let matches = command.try_get_matches_from(written)?;
-    Arguments::from_arg_matches(&matches)
+    version: Option<&str>,
+) -> Result<Arguments, clap::Error> {
+    let mut matches = command(verbs, written, version).try_get_matches_from(written)?;
+    Ok(Arguments::read(&mut matches))
 }
 
-/// The command line with those verbs of `V` alone whose name is written somewhere.
-fn part<V: Subcommand>(written: &[OsString], version: Option<&str>) -> Command {
-    let all = V::augment_subcommands(Command::new(""));
-    let is_written = |verb: &&Command| {
+fn all_verbs() -> Vec<Command> {
+    let mut verbs = OwnVerb::commands();
+    verbs.append(&mut ClientVerb::commands());
+    verbs
+}
+
+/// Those verbs alone whose name is written somewhere.
+fn named(mut verbs: Vec<Command>, written: &[OsString]) -> Vec<Command> {
+    verbs.retain(|verb| {
         let mut names = std::iter::once(verb.get_name()).chain(verb.get_all_aliases());
         names.any(|name| written.iter().any(|word| word == name))
-    };
-    command::<NoVerb>(written, version)
-        .subcommands(all.get_subcommands().filter(is_written).cloned())
+    });
+    verbs
 }
 
-/// The command line with the verbs of `V`, named after the program.
-fn command<V: Subcommand>(written: &[OsString], version: Option<&str>) -> Command {
-    let mut command = Arguments::<V>::command();
+/// The command line with these verbs, named after the program.
+fn command(verbs: Vec<Command>, written: &[OsString], version: Option<&str>) -> Command {
+    let mut command = Arguments::command().subcommands(verbs);
     if let Some(version) = version {
         command = command.version(version.to_owned());
     }
@@ -207,19 +212,20 @@ mod tests {
     #[track_caller]
     fn check_versioned(line: &str, version: Option<&str>, by_own: bool, by_part: bool) {
         let written: Vec<OsString> = line.split(' ').map(Into::into).collect();
-        let own = parse_as::<OwnVerb>(part::<OwnVerb>(&written, version), &written);
+        let parse_as = |verbs| parse_with(verbs, &written, version);
+        let own = parse_as(named(OwnVerb::commands(), &written));
         assert_eq!(own.is_ok(), by_own, "{line}");
-        let of_part = parse_as::<Verb>(part::<Verb>(&written, version), &written);
+        let of_part = parse_as(named(all_verbs(), &written));
         assert_eq!(of_part.is_ok(), by_part, "{line}");
-        let whole = parse_as::<Verb>(command::<Verb>(&written, version), &written);
-        let shown = |parsed: Result<Arguments<Verb>, clap::Error>| match parsed {
+        let shown = |parsed: Result<Arguments, clap::Error>| match parsed {
             Ok(arguments) => format!("{arguments:?}"),
             Err(error) => error.render().ansi().to_string(),
         };
-        let whole = shown(whole);
+        let whole = shown(parse_as(all_verbs()));
         assert_eq!(shown(parse(&written, version)), whole, "{line}");
-        own.into_iter().for_each(|own| assert_eq!(shown(Ok(own.map(Verb::Own))), whole, "{line}"));
-        of_part.into_iter().for_each(|of_part| assert_eq!(shown(Ok(of_part)), whole, "{line}"));
+        for part in own.into_iter().chain(of_part) {
+            assert_eq!(shown(Ok(part)), whole, "{line}");
+        }
     }
 
     #[test]

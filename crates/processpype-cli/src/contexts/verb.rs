@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{ArgMatches, Command};
 use serde::Serialize;
 
 use super::{Contexts, Entry, edit};
+use crate::argument::{place, required, text, verb};
 use crate::exit::ClientExit;
 use crate::print::{BOLD, remark, say, width};
 use crate::private;
 use crate::view::table::{Cell, table};
 
 /// What can be done with contexts.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContextVerb {
     /// List the contexts; the current one is marked.
@@ -71,6 +72,37 @@ pub fn context(verb: &ContextVerb, file: Option<&Path>, json: bool) -> ClientExi
         Err(text) => {
             remark(&format!("error: {text}"));
             ClientExit::Misconfigured
+        }
+    }
+}
+
+// === impl ContextVerb ===
+
+impl ContextVerb {
+    /// Returns what can be done as commands of [`clap`].
+    #[must_use]
+    pub fn commands() -> Vec<Command> {
+        let name = || place("name", "NAME", "The context");
+        vec![
+            verb("list", "List the contexts; the current one is marked"),
+            verb("use", "Make a context the current one").arg(name().required(true)),
+            verb("show", "Show a context, or the current one").arg(name()),
+        ]
+    }
+
+    /// Reads what was written for the command of this name. `None` if it is none of
+    /// [`commands`](Self::commands).
+    ///
+    /// # Panics
+    ///
+    /// If another command was read than the one that has this name there.
+    #[must_use]
+    pub fn read(name: &str, written: &mut ArgMatches) -> Option<Self> {
+        match name {
+            "list" => Some(Self::List),
+            "use" => Some(Self::Use { name: required(text(written, "name")) }),
+            "show" => Some(Self::Show { name: text(written, "name") }),
+            _ => None,
         }
     }
 }

@@ -1,44 +1,40 @@
 //! What the verbs take that change configuration.
 
-use clap::Args;
+use clap::{ArgAction, ArgMatches, Command};
 use processpype_config::HumanDuration;
 
+use crate::argument::{
+    duration, duration_option, flag, is_set, option, place, reason, required, service, text, texts,
+    verb,
+};
+
 /// What `configure` takes.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigureArgs {
     /// The service.
     pub name: String,
     /// What to set, such as `step=5` or `restart.policy=never`; a value is JSON, or else text.
-    #[arg(value_name = "KEY=VALUE", required_unless_present_any = ["unset", "start"])]
     pub changes: Vec<Assignment>,
     /// Take a key out of what was configured, so that the files hold again.
-    #[arg(long, value_name = "KEY")]
     pub unset: Vec<String>,
     /// Start the service with it, if it does not run.
-    #[arg(long)]
     pub start: bool,
     /// Only show what would change.
-    #[arg(long)]
     pub dry_run: bool,
     /// Why; it is kept with the event and shown by `status`.
-    #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// How long to wait for what follows, at most `60s`; `0` = do not wait.
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub wait: HumanDuration,
 }
 
 /// What `reload` takes.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadArgs {
     /// Only show what would change.
-    #[arg(long)]
     pub dry_run: bool,
     /// Why; it is kept with the event.
-    #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// How long to wait for the services, at most `60s`; `0` = do not wait.
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub wait: HumanDuration,
 }
 
@@ -49,6 +45,65 @@ pub struct Assignment {
     pub path: Vec<String>,
     /// The value.
     pub value: serde_json::Value,
+}
+
+// === impl ConfigureArgs ===
+
+impl ConfigureArgs {
+    pub(super) fn command() -> Command {
+        let about = "Change the configuration of a service while it runs; it lies over the files";
+        let changes = "What to set, such as `step=5` or `restart.policy=never`; a value is JSON, \
+                       or else text";
+        let changes = place("changes", "KEY=VALUE", changes)
+            .value_parser(str::parse::<Assignment>)
+            .action(ArgAction::Append)
+            .num_args(1..)
+            .required_unless_present_any(["unset", "start"]);
+        let unset = "Take a key out of what was configured, so that the files hold again";
+        let wait = "How long to wait for what follows, at most `60s`; `0` = do not wait";
+        verb("configure", about)
+            .arg(service().required(true))
+            .arg(changes)
+            .arg(option("unset", "KEY", unset).action(ArgAction::Append))
+            .arg(flag("start", "Start the service with it, if it does not run"))
+            .arg(flag("dry-run", "Only show what would change"))
+            .arg(reason("Why; it is kept with the event and shown by `status`"))
+            .arg(duration_option("wait", wait).default_value("30s"))
+    }
+
+    pub(super) fn read(written: &mut ArgMatches) -> Self {
+        Self {
+            name: required(text(written, "name")),
+            changes: written.remove_many("changes").map(Iterator::collect).unwrap_or_default(),
+            unset: texts(written, "unset"),
+            start: is_set(written, "start"),
+            dry_run: is_set(written, "dry-run"),
+            reason: text(written, "reason"),
+            wait: required(duration(written, "wait")),
+        }
+    }
+}
+
+// === impl ReloadArgs ===
+
+impl ReloadArgs {
+    pub(super) fn command() -> Command {
+        let about =
+            "Load the configuration's files again; if anything in them is wrong, nothing changes";
+        let wait = "How long to wait for the services, at most `60s`; `0` = do not wait";
+        verb("reload", about)
+            .arg(flag("dry-run", "Only show what would change"))
+            .arg(reason("Why; it is kept with the event"))
+            .arg(duration_option("wait", wait).default_value("30s"))
+    }
+
+    pub(super) fn read(written: &mut ArgMatches) -> Self {
+        Self {
+            dry_run: is_set(written, "dry-run"),
+            reason: text(written, "reason"),
+            wait: required(duration(written, "wait")),
+        }
+    }
 }
 
 // === impl Assignment ===

@@ -69,7 +69,7 @@ fn following_goes_on_after_a_refusal_and_repeats_nothing() {
     let first = stream(&format!("{}{}", event(1), event(2)));
     let second = stream(&format!("{}{}{closing}", event(2), event(3)));
     let again = [info(BEGAN), busy(), info(BEGAN), second];
-    let answers = [vec![page, info(BEGAN), busy(), first], again.to_vec()].concat();
+    let answers = [vec![info(BEGAN), page, busy(), first], again.to_vec()].concat();
     let (url, serving) = serve(answers);
     let ran = run(&["-u", &url, "events", "-f"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -80,6 +80,57 @@ fn following_goes_on_after_a_refusal_and_repeats_nothing() {
     assert!(told[1].ends_with("; trying again"), "{ran:?}");
     assert_eq!(told[2..], ["connected again", "the application has closed"], "{ran:?}");
     assert!(serving.join().unwrap()[7].contains("last-event-id: 2"));
+}
+
+/// What is shown of events, by number.
+fn seqs(ran: &crate::Ran) -> Vec<&str> {
+    ran.out.lines().filter_map(|line| line.split_whitespace().next()).collect()
+}
+
+#[test]
+fn nothing_of_another_process_is_passed_over_though_it_is_not_known_who_it_was() {
+    let page = r#"{"events":[],"next":40,"last":40,"lost":0}"#;
+    let page = answer("200 OK", "application/json", page);
+    let broken = || answer("500 Internal Server Error", "text/html", "<html>");
+    let closing = "event: closing\ndata: {}\n\n";
+    let (first, again) = (stream(&event(41)), stream(&format!("{}{closing}", event(1))));
+    // It is asked again before a stream is there.
+    let late = "2026-11-26T10:00:09.000Z";
+    let answers =
+        vec![broken(), page.clone(), info(BEGAN), first.clone(), info(late), again.clone()];
+    let (url, serving) = serve(answers);
+    let ran = run(&["-u", &url, "events", "-f"]);
+    assert_eq!((ran.code, seqs(&ran)), (Some(0), vec!["41", "1"]), "{ran:?}");
+    assert!(ran.err.contains("\nanother process answers: its events follow"), "{ran:?}");
+    assert!(ran.err.contains("\nanother process answers: its events follow"), "{ran:?}");
+    assert!(serving.join().unwrap()[5].contains("last-event-id: 0\r"));
+    // And where that is not known either, it may be another one.
+    let answers = vec![broken(), page, broken(), first, info(late), again];
+    let (url, serving) = serve(answers);
+    let ran = run(&["-u", &url, "events", "-f"]);
+    assert_eq!((ran.code, seqs(&ran)), (Some(0), vec!["41", "1"]), "{ran:?}");
+    assert!(ran.err.contains("\nperhaps another process answers: its events follow"), "{ran:?}");
+    assert!(serving.join().unwrap()[5].contains("last-event-id: 0\r"));
+}
+
+#[test]
+fn a_first_stream_has_patience_once_something_has_answered() {
+    let page = r#"{"events":[],"next":7,"last":7,"lost":0}"#;
+    let page = answer("200 OK", "application/json", page);
+    // Without a word about when to come again, or without any.
+    for refusal in [answer("503 Service Unavailable", "text/html", "<html>"), Vec::new()] {
+        let last = stream(&format!("{}event: closing\ndata: {{}}\n\n", event(8)));
+        let answers = vec![info(BEGAN), page.clone(), refusal, info(BEGAN), last];
+        let (url, serving) = serve(answers);
+        let ran = run(&["-u", &url, "events", "-f"]);
+        assert_eq!((ran.code, seqs(&ran)), (Some(0), vec!["8"]), "{ran:?}");
+        assert!(ran.err.starts_with("no connection: ") && ran.err.contains("; trying again\n"));
+        let heads = serving.join().unwrap();
+        assert!(heads[4].starts_with("GET /events/stream?after=7 HTTP"), "{heads:?}");
+    }
+    // Where nothing has, it is said at once.
+    let ran = run(&["-u", "http://127.0.0.1:1", "events", "-f", "--after", "1"]);
+    assert_eq!((ran.code, ran.err.contains("trying again")), (Some(69), false), "{ran:?}");
 }
 
 #[test]

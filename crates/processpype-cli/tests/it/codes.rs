@@ -82,7 +82,7 @@ fn output_that_cannot_be_written_is_told_and_a_reader_that_has_gone_is_not() {
 fn following_ends_when_nobody_reads() {
     let page = r#"{"events":[],"next":0,"last":0,"lost":0}"#;
     let page = answer("200 OK", "application/json", page);
-    let (url, serving) = serve(vec![page, info(BEGAN), stream(&event(1))]);
+    let (url, serving) = serve(vec![info(BEGAN), page, stream(&event(1))]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let ran = crate::run_into(&["-u", &url, "events", "-f"], writer.into());

@@ -247,7 +247,7 @@ fn a_stream_that_breaks_goes_on_where_it_broke() {
     let second = stream(&format!("{lagged}{}{closing}", event(10)));
     let page = r#"{"events":[],"next":0,"last":0,"lost":0}"#;
     let page = answer("200 OK", "application/json", page);
-    let (url, serving) = serve(vec![page, info(BEGAN), first, info(BEGAN), second]);
+    let (url, serving) = serve(vec![info(BEGAN), page, first, info(BEGAN), second]);
     let ran = run(&["-u", &url, "events", "-f", "--service", "db"]);
     let heads = serving.join().unwrap();
     let heads = [&heads[2], &heads[4]];
@@ -275,7 +275,7 @@ fn the_stream_of_another_process_is_read_from_its_beginning() {
     let again = stream(&event(1));
     let last = stream(&format!("{}{closing}", event(2)));
     let later = "2026-11-26T10:00:09.000Z";
-    let answers = vec![page, info(BEGAN), first, info(later), again, info(later), last];
+    let answers = vec![info(BEGAN), page, first, info(later), again, info(later), last];
     let (url, serving) = serve(answers);
     let ran = run(&["-u", &url, "events", "-f"]);
     let heads = serving.join().unwrap();
@@ -313,7 +313,7 @@ fn no_text_of_an_answer_reaches_the_terminal_unescaped() {
     check(vec![page()], &["events"]);
     let closing = "event: closing\ndata: {}\n\n";
     let streamed = stream(&format!("{}{closing}", event.replace("id: 1", "id: 2")));
-    check(vec![page(), info(BEGAN), streamed], &["events", "-f"]);
+    check(vec![info(BEGAN), page(), streamed], &["events", "-f"]);
     let problem = "{\"title\":\"t\",\"status\":503,\"code\":\"start-failed\",\
                    \"detail\":\"\\u001b[2Jfake\\nline\"}";
     let problem = answer("503 Service Unavailable", "application/problem+json", problem);
@@ -353,7 +353,7 @@ fn a_log_is_followed_from_the_first_line_that_is_shown() {
     let first = stream(&line(41));
     let second = stream(&format!("{lagged}{}{closing}", line(50)));
     let page = answer("200 OK", "application/json", &page);
-    let (url, serving) = serve(vec![page, info(BEGAN), first, info(BEGAN), second]);
+    let (url, serving) = serve(vec![info(BEGAN), page, first, info(BEGAN), second]);
     let ran = run(&["-u", &url, "logs", "db", "-f", "-n", "1", "--level", "info"]);
     let heads = serving.join().unwrap();
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -364,7 +364,7 @@ fn a_log_is_followed_from_the_first_line_that_is_shown() {
     );
     assert!(ran.err.contains("connected again\n7 lines are no longer held"), "{ran:?}");
     let path = "/services/db/-/logs";
-    assert!(heads[0].starts_with(&format!("GET {path}?limit=1&level=info HTTP")), "{heads:?}");
+    assert!(heads[1].starts_with(&format!("GET {path}?limit=1&level=info HTTP")), "{heads:?}");
     let stream = format!("GET {path}/stream?after=40&level=info HTTP");
     assert!(heads[2].starts_with(&stream) && heads[4].contains("last-event-id: 41"), "{heads:?}");
 }

@@ -398,6 +398,9 @@ impl Supervisor {
             let name = self.cells[id.index()].name().clone();
             Arc::make_mut(&mut self.members.sent_away).insert(name);
         }
+        if let Some(configurer) = &self.launch.configurer {
+            configurer.forget(self.cells[id.index()].name());
+        }
         self.show_members();
         self.cells[id.index()].retire();
         let waiting = operation.and_then(|operation| self.operations.get(&operation));

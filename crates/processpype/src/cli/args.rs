@@ -1,4 +1,4 @@
-//! What can be written on the command line. The doc comments are the help.
+//! What can be written on the command line.
 //!
 //! # Invariants
 //!
@@ -8,111 +8,175 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use crate::exit::exit_codes;
 use clap::builder::{StringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, Command, Parser, Subcommand};
-use processpype_cli::{ClientVerb, ColourArgs, ConnectArgs, Shell, client_exit_codes};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use processpype_cli::{
+    ClientVerb, ColourArgs, ConnectArgs, Shell, client_exit_codes, shell_argument, written_shell,
+};
 
-/// Run this application, look at what it would do, or ask and command one that runs.
-///
-/// Without a command, the application runs.
-#[derive(Debug, Parser)]
-#[command(
-    after_help = format!(
-        "Exit codes of what runs or checks the application: {}
-Exit codes of what asks a running \
-         one: {}",
-        exit_codes(),
-        client_exit_codes()
-    ),
-    disable_help_subcommand = true,
-    max_term_width = 100
-)]
-pub(super) struct Arguments<V: Subcommand> {
-    /// The configuration file: YAML, TOML or JSON.
-    #[arg(short, long, value_name = "FILE", global = true)]
+use crate::exit::exit_codes;
+
+/// What was written.
+#[derive(Debug)]
+pub(super) struct Arguments {
     pub(super) config: Option<PathBuf>,
-
-    /// Read the profile's file too: `config.NAME.yaml` beside `config.yaml`.
-    #[arg(short, long, value_name = "NAME", global = true)]
     pub(super) profile: Option<String>,
-
-    /// Set one value, such as `services.counter.step=2`; it overrides files and environment.
-    #[arg(short, long, value_name = "KEY=VALUE", global = true, value_parser = AssignmentParser)]
     pub(super) set: Vec<String>,
-
-    /// Print JSON.
-    #[arg(long, global = true)]
     pub(super) json: bool,
-
-    #[command(flatten)]
     pub(super) connect: ConnectArgs,
-
-    #[command(flatten)]
     pub(super) colour: ColourArgs,
+    /// `None` if no verb was written.
+    pub(super) verb: Option<Verb>,
+}
 
-    #[command(subcommand)]
-    pub(super) verb: Option<V>,
+/// Every verb.
+#[derive(Clone, Debug)]
+pub(super) enum Verb {
+    Own(OwnVerb),
+    Client(ClientVerb),
+}
+
+/// The verbs that ask no running application, or not always.
+#[derive(Clone, Debug)]
+pub(super) enum OwnVerb {
+    Run,
+    Check,
+    Plan {
+        remote: bool,
+    },
+    Schema,
+    Openapi,
+    /// With `remote`, of one service, or of all if that is empty.
+    Config {
+        remote: Option<String>,
+    },
+    Completions {
+        shell: Shell,
+    },
+    Man,
 }
 
 /// Reads `KEY=VALUE`: a path of keys, and a value that is the configuration's to judge.
 #[derive(Clone, Copy, Debug)]
 struct AssignmentParser;
 
-/// Every verb.
-#[derive(Clone, Debug, Subcommand)]
-pub(super) enum Verb {
-    #[command(flatten)]
-    Own(OwnVerb),
-    #[command(flatten)]
-    Client(ClientVerb),
-}
-
-/// No verb at all.
-#[derive(Clone, Debug, Subcommand)]
-pub(super) enum NoVerb {}
-
-/// The verbs that ask no running application, or not always.
-#[derive(Clone, Debug, Subcommand)]
-pub(super) enum OwnVerb {
-    /// Run the application until it is asked to stop.
-    Run,
-    /// Check configuration and plan, and tell every problem at once.
-    Check,
-    /// Show in what order services start and stop, and how long that takes at worst.
-    Plan {
-        /// The plan of the running application, instead of what the configuration says now.
-        #[arg(long)]
-        remote: bool,
-    },
-    /// Print the JSON Schema of the configuration file.
-    Schema,
-    /// Print the OpenAPI document of the control API.
-    Openapi,
-    /// Show every value that holds, where it comes from and what it overrides; secrets are masked.
-    Config {
-        /// What holds in the running application, instead of what the configuration says now; of
-        /// one service, or of all.
-        #[arg(long, value_name = "SERVICE", num_args = 0..=1, default_missing_value = "")]
-        remote: Option<String>,
-    },
-    /// Print the script that lets a shell complete this command line.
-    Completions {
-        /// The shell.
-        shell: Shell,
-    },
-    /// Print the manual page.
-    Man,
-}
-
 // === impl Arguments ===
 
-impl<V: Subcommand> Arguments<V> {
-    /// The same arguments with the verb as another type.
-    pub(super) fn map<W: Subcommand>(self, verb: impl FnOnce(V) -> W) -> Arguments<W> {
-        let Self { config, profile, set, json, connect, colour, verb: of } = self;
-        Arguments { config, profile, set, json, connect, colour, verb: of.map(verb) }
+impl Arguments {
+    /// Returns the command line without any verb.
+    pub(super) fn command() -> Command {
+        let about = "Run this application, look at what it would do, or ask and command one that \
+                     runs";
+        let codes = format!(
+            "Exit codes of what runs or checks the application: {}\nExit codes of what asks a \
+             running one: {}",
+            exit_codes(),
+            client_exit_codes()
+        );
+        let command = Command::new(env!("CARGO_PKG_NAME"))
+            .about(about)
+            .long_about(format!("{about}.\n\nWithout a command, the application runs."))
+            .after_help(codes)
+            .disable_help_subcommand(true)
+            .max_term_width(100)
+            .args(own_arguments());
+        ColourArgs::add_to(ConnectArgs::add_to(command))
+    }
+
+    pub(super) fn read(written: &mut ArgMatches) -> Self {
+        let verb = written.remove_subcommand();
+        Self {
+            config: written.remove_one("config"),
+            profile: written.remove_one("profile"),
+            set: written.remove_many("set").map(Iterator::collect).unwrap_or_default(),
+            json: written.get_flag("json"),
+            connect: ConnectArgs::read(written),
+            colour: ColourArgs::read(written),
+            verb: verb.and_then(|(name, mut written)| Verb::read(&name, &mut written)),
+        }
+    }
+}
+
+fn own_arguments() -> [Arg; 4] {
+    let profile = "Read the profile's file too: `config.NAME.yaml` beside `config.yaml`";
+    let set =
+        "Set one value, such as `services.counter.step=2`; it overrides files and environment";
+    let config = Arg::new("config").short('c').value_name("FILE");
+    let set_values = Arg::new("set").short('s').value_name("KEY=VALUE").action(ArgAction::Append);
+    [
+        config
+            .help("The configuration file: YAML, TOML or JSON")
+            .value_parser(value_parser!(PathBuf)),
+        Arg::new("profile").short('p').value_name("NAME").help(profile),
+        set_values.help(set).value_parser(AssignmentParser),
+        Arg::new("json").help("Print JSON").action(ArgAction::SetTrue),
+    ]
+    .map(|argument| {
+        let name = argument.get_id().to_string();
+        argument.long(name).global(true)
+    })
+}
+
+// === impl Verb ===
+
+impl Verb {
+    fn read(name: &str, written: &mut ArgMatches) -> Option<Self> {
+        let own = OwnVerb::read(name, written).map(Self::Own);
+        own.or_else(|| ClientVerb::read(name, written).map(Self::Client))
+    }
+}
+
+// === impl OwnVerb ===
+
+impl OwnVerb {
+    pub(super) fn commands() -> Vec<Command> {
+        let verb = |name, about| Command::new(name).about(about);
+        let remote = Arg::new("remote").long("remote");
+        let plan = "The plan of the running application, instead of what the configuration says \
+                    now";
+        let config = "What holds in the running application, instead of what the configuration \
+                      says now; of one service, or of all";
+        let config = Arg::new("remote")
+            .long("remote")
+            .value_name("SERVICE")
+            .num_args(0..=1)
+            .default_missing_value("")
+            .help(config);
+        vec![
+            verb("run", "Run the application until it is asked to stop"),
+            verb("check", "Check configuration and plan, and tell every problem at once"),
+            verb(
+                "plan",
+                "Show in what order services start and stop, and how long that takes at worst",
+            )
+            .arg(remote.help(plan).action(ArgAction::SetTrue)),
+            verb("schema", "Print the JSON Schema of the configuration file"),
+            verb("openapi", "Print the OpenAPI document of the control API"),
+            verb(
+                "config",
+                "Show every value that holds, where it comes from and what it overrides; secrets \
+                 are masked",
+            )
+            .arg(config),
+            verb("completions", "Print the script that lets a shell complete this command line")
+                .arg(shell_argument()),
+            verb("man", "Print the manual page"),
+        ]
+    }
+
+    fn read(name: &str, written: &mut ArgMatches) -> Option<Self> {
+        Some(match name {
+            "run" => Self::Run,
+            "check" => Self::Check,
+            "plan" => Self::Plan { remote: written.get_flag("remote") },
+            "schema" => Self::Schema,
+            "openapi" => Self::Openapi,
+            "config" => Self::Config { remote: written.remove_one("remote") },
+            "completions" => Self::Completions { shell: written_shell(written)? },
+            "man" => Self::Man,
+            _ => return None,
+        })
     }
 }
 
