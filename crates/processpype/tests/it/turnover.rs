@@ -132,7 +132,7 @@ impl House {
         let section = format!(r#"{{"watts": 1, "depends_on": ["{needs}"]}}"#);
         let section = Layer::from_json(section.as_bytes()).unwrap();
         let wish = Wish::of(name.parse().unwrap(), "lamp").with_section(section);
-        let spec = self.app.manager().create(&wish).unwrap();
+        let spec = self.app.manager().create(&wish).await.unwrap();
         let registration = Registration::of(spec).started();
         let registered = self.app.manager().register(registration, Request::by("api")).await;
         registered.unwrap().start.unwrap().outcome().await.unwrap();
