@@ -116,7 +116,7 @@ pub(super) const RELOAD: Endpoint = Endpoint {
         differs are touched, each as by `configure`. Instances of kinds that the files do not name \
         any more leave; then those join, and start, that they name anew. What needs a restart of \
         the process is listed. `dry_run=true` tells what would happen.",
-    parameters: &[WAIT, DRY_RUN],
+    parameters: &[WAIT, DRY_RUN, IDEMPOTENCY_KEY],
     body: Some(COMMAND_BODY),
     answers: &[
         ok("It is over.", "Reloaded"),
@@ -136,6 +136,7 @@ pub(super) const RELOAD: Endpoint = Endpoint {
         Code::InvalidBody,
         Code::InvalidConfig,
         Code::InvalidQuery,
+        Code::IdempotencyConflict,
         Code::Closing,
         Code::Busy,
     ],

@@ -139,6 +139,14 @@ impl Manager {
             // Whoever leaves by an earlier reload has to be gone: it may be back in the files.
             let turn = Arc::clone(&self.shared.turnover).acquire_owned().await.ok();
             let _turn = self.shared.configuring.acquire().await;
+            if by.key.is_some() {
+                // Before the files are read: they may say something else by now.
+                let (sender, answer) = oneshot::channel();
+                self.give(Order::Reloaded(by.clone(), sender))?;
+                if let Some(before) = answer.await.unwrap_or(Err(CommandError::Closing))? {
+                    return Ok(before);
+                }
+            }
             let (book, loaded) = match self.load().await {
                 Ok(loaded) => loaded,
                 Err(ConfigureError::Refused(refused)) => {
@@ -152,6 +160,9 @@ impl Manager {
             self.hide(&secrets)?;
             let services = self.reloaded(services, &differences);
             let id = |name: &ServiceName| Some(self.cell(name.as_str())?.id());
+            let fixed_paths = first_of(fixed.iter().map(|it| it.path.as_str()).collect());
+            let differs = !differences.is_empty();
+            let what = Arc::new((differences, fixed));
             let order = ReloadOrder {
                 document,
                 services,
@@ -159,15 +170,19 @@ impl Manager {
                 joining: loaded.joining,
                 turn,
                 basis: book.revision,
-                differs: !differences.is_empty(),
-                fixed: first_of(fixed.iter().map(|it| it.path.as_str()).collect()),
+                differs,
+                told: Arc::clone(&what),
+                fixed: fixed_paths,
                 by: by.clone(),
             };
             let (accepted, answer) = oneshot::channel();
             self.give(Order::Reload(Box::new(order), accepted))?;
             match answer.await.unwrap_or(Err(CommandError::Closing)) {
                 Err(CommandError::Moved) => {}
-                Ok(reloading) => return Ok(Reloading { differences, fixed, ..reloading }),
+                Ok(reloading) => {
+                    let (differences, fixed) = Arc::unwrap_or_clone(what);
+                    return Ok(Reloading { differences, fixed, ..reloading });
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -21,6 +21,7 @@ use processpype_config::{Difference, Document};
 use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::keys::{ReloadTold, Told, What};
 use super::turnover::unjoinable;
 use super::{OPERATIONS_PENDING, Supervisor};
 use crate::blueprint::Spec;
@@ -44,6 +45,8 @@ pub(crate) struct ReloadOrder {
     pub(crate) basis: u64,
     /// Whether any value is another one, be it of a service or not.
     pub(crate) differs: bool,
+    /// What is told about it, for whoever repeats it under its key.
+    pub(crate) told: Arc<(Vec<Difference>, Vec<Fixed>)>,
     /// What differs and holds only after a restart of the process; empty if nothing does.
     pub(crate) fixed: String,
     pub(crate) by: Request,
@@ -116,7 +119,7 @@ impl Supervisor {
     /// Takes over what is in the files.
     pub(super) fn accept_reload(&mut self, order: ReloadOrder) -> Result<Reloading, CommandError> {
         let ReloadOrder { document, services, leaving, joining, turn, basis, .. } = order;
-        let (differs, fixed, by) = (order.differs, order.fixed, order.by);
+        let (differs, what, fixed, by) = (order.differs, order.told, order.fixed, order.by);
         self.check_room(basis)?;
         let specs: Vec<Spec> = joining.iter().map(|(spec, _)| spec.clone()).collect();
         self.check_joining(&specs, &leaving).map_err(|error| unjoinable(&error))?;
@@ -144,6 +147,14 @@ impl Supervisor {
         let mut begun = Vec::new();
         for (id, new, told) in others {
             begun.push(self.reload_service(operation, id, &new, told, &by));
+        }
+        if by.key.is_some() {
+            let ids = |parts: &[(ServiceName, Operation)]| {
+                parts.iter().map(|(name, part)| (name.clone(), part.id())).collect()
+            };
+            let parts = [ids(&leaving), ids(&begun), ids(&joining)];
+            let told = Arc::new(ReloadTold { parts, what });
+            self.keep_told(What::Reload, &by, Told::Reloaded(operation, told));
         }
         self.publish_book(Some(document));
         self.end_reload(operation);
