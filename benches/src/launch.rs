@@ -103,25 +103,33 @@ pub(crate) fn run(blueprint: Blueprint, supervisor: Where) -> Result<Launched, F
 // === impl Launched ===
 
 impl Launched {
-    /// Fails unless all `n` services run and are ready.
+    /// Fails unless all `n` services run.
+    ///
+    /// It asks for states alone: a status that was looked at once is kept for the next who looks,
+    /// and no peer is asked for anything of the kind.
     pub(crate) fn verify_running(&self, n: usize) -> Result<(), Failure> {
-        let statuses = self.manager.statuses();
-        let run = statuses.iter().filter(|it| it.state == ServiceState::Running && it.ready);
-        match run.count() {
+        match count(&self.manager, ServiceState::Running) {
             all if all == n => Ok(()),
             some => Err(format!("{some} of {n} services run").into()),
         }
     }
 
-    /// Closes the application; fails if anything was left or was ended by force.
-    pub(crate) async fn close(self) -> Result<(), Failure> {
+    /// Closes the application, until whoever asked for it is told that it has ended.
+    ///
+    /// Fails if anything was ended by force. The handle, and with it what readers can still see of
+    /// each service, is given back: looking at it and freeing it is not part of the end.
+    pub(crate) async fn close(self) -> Result<Manager, Failure> {
         self.manager.close();
         let closed = self.closed.await?;
-        let is_down =
-            |name: &ServiceName| self.manager.state(name.as_str()) == Some(ServiceState::Stopped);
-        match closed.stragglers.is_empty() && self.manager.names().iter().all(is_down) {
-            true => Ok(()),
-            false => Err("not every service has stopped".into()),
+        match closed.stragglers.is_empty() {
+            true => Ok(self.manager),
+            false => Err("not every service has stopped by itself".into()),
         }
     }
+}
+
+/// Returns how many services are in a state.
+pub(crate) fn count(manager: &Manager, state: ServiceState) -> usize {
+    let is_in = |name: &&ServiceName| manager.state(name.as_str()) == Some(state);
+    manager.names().iter().filter(is_in).count()
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use processpype_core::ServiceState;
 use processpype_runtime::{Config, Kind, Service};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -128,8 +129,8 @@ async fn ours(n: usize, mut watch: Watch, place: Where) -> Result<Seen, Failure>
     watch.started();
     app.verify_running(n)?;
     watch.again();
-    app.close().await?;
-    watch.stopped(n, n)
+    let manager = app.close().await?;
+    watch.stopped_by(|| launch::count(&manager, ServiceState::Stopped), n)
 }
 
 // === impl Watch ===
@@ -165,11 +166,20 @@ impl Watch {
     }
 
     /// All have ended, if it was all of them.
-    pub(crate) fn stopped(mut self, ended: usize, n: usize) -> Result<Seen, Failure> {
+    pub(crate) fn stopped(self, ended: usize, n: usize) -> Result<Seen, Failure> {
+        self.stopped_by(|| ended, n)
+    }
+
+    /// All have ended, if a look afterwards finds that it was all of them.
+    pub(crate) fn stopped_by(
+        mut self,
+        ended: impl FnOnce() -> usize,
+        n: usize,
+    ) -> Result<Seen, Failure> {
         self.seen.stop = self.last.elapsed();
-        match ended == n {
-            true => Ok(self.seen),
-            false => Err(format!("{ended} of {n} have ended").into()),
+        match ended() {
+            all if all == n => Ok(self.seen),
+            some => Err(format!("{some} of {n} have ended").into()),
         }
     }
 }

@@ -181,7 +181,7 @@ fn log_refused(actor: &str, is_dry: bool, error: &ConfigureError) {
 }
 
 /// Does what must not end with the connection.
-async fn detached<T: Send + 'static>(
+pub(crate) async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
     #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]

@@ -223,7 +223,8 @@ impl Asked {
         let control = self.control.as_ref();
         let (own, name) = (name.end, &self.uri.path()[name.clone()]);
         let mounted = control.manager.mounted(name);
-        *routed = Some(Routed::service(&control.traffic, name, mounted.is_some()));
+        let (traffic, manager) = (&control.traffic, &control.manager);
+        *routed = Some(Routed::service(traffic, name, mounted.is_some(), manager));
         let admitted = visitor.caller(control, request.headers()).and_then(|caller| {
             *request.uri_mut() = passage::inner_uri(&self.uri, own);
             passage::admit(control, name, mounted, &mut request, &caller)

@@ -2,13 +2,14 @@
 //!
 //! # Invariants
 //!
-//! 1. Once its body is read, an order is in the supervisor's queue before anything is waited for:
-//!    who leaves then has still given it.
+//! 1. From its body's first byte to its acceptance an order runs detached from the connection, as a
+//!    command does: a client that leaves at once has still given it.
 //! 2. A service is made by the application's own [`Creator`](processpype_runtime::Creator): which
 //!    kinds there are, and of which services may be made, is its to say.
 //! 3. What is wrong in a section is told by path, message and what would be valid, never by value.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -25,11 +26,19 @@ use processpype_runtime::{
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::configuring::detached;
 use crate::precondition::Conditions;
 use crate::query::{Query, did_you_mean};
 use crate::refusal::{self, busy};
 use crate::server::Control;
 use crate::{commands, convert, reply, status};
+
+/// What became of an order when it was handed over.
+enum Handed {
+    Registered(Registered),
+    /// What would become of the service of this name.
+    Foreseen(String, Foreseen),
+}
 
 /// What an operator should know about a service that is registered over the API.
 const NOTE: &str = "it stays until it is deregistered or the process ends: the file is the truth, \
@@ -37,9 +46,9 @@ const NOTE: &str = "it stays until it is deregistered or the process ends: the f
 
 /// Carries out `POST /services`.
 pub(crate) async fn register(
-    control: &Control,
+    control: &Arc<Control>,
     request: Request,
-    mut by: By,
+    by: By,
 ) -> Result<Response, Problem> {
     let limits = &control.settings.limits;
     let mut query = Query::of(request.uri());
@@ -47,23 +56,14 @@ pub(crate) async fn register(
     let is_dry = query.flag("dry_run");
     let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
-    let body: RegisterBody = commands::read(control, request).await?;
-    let _place = commands::place(control)?;
-    by = conditions.on(by).digested(digest(&body));
-    if let Some(reason) = &body.reason {
-        by = by.because(reason);
-    }
-    let registration = wanted(control, &body, &by.actor)?;
-    let manager = &control.manager;
-    if is_dry {
-        let asked = timeout(limits.accept_time, manager.foresee_registration(registration)).await;
-        let foreseen = asked.map_err(|_| busy())?;
-        let foreseen = foreseen.map_err(|error| refused(control, &body, error))?;
-        return Ok(foretold(&body.name, &foreseen));
-    }
-    let asked = timeout(limits.accept_time, manager.register(registration, by)).await;
-    let registered = asked.map_err(|_| busy())?;
-    let registered = registered.map_err(|error| refused(control, &body, error))?;
+    let handing_over = {
+        let (control, by) = (Arc::clone(control), conditions.on(by));
+        async move { hand_over(&control, request, by, is_dry).await }
+    };
+    let registered = match detached(handing_over).await? {
+        Handed::Registered(registered) => registered,
+        Handed::Foreseen(name, foreseen) => return Ok(foretold(&name, &foreseen)),
+    };
     let id = registered.operation.0;
     let Registered { name, generation, start, .. } = registered;
     let Some(start) = start else {
@@ -79,6 +79,32 @@ pub(crate) async fn register(
         }
         Err(_) => accepted(control, id, name.as_str()),
     }
+}
+
+/// Reads the body and gives the order to the supervisor.
+async fn hand_over(
+    control: &Control,
+    request: Request,
+    mut by: By,
+    is_dry: bool,
+) -> Result<Handed, Problem> {
+    let body: RegisterBody = commands::read(control, request).await?;
+    let _place = commands::place(control)?;
+    by = by.digested(digest(&body));
+    if let Some(reason) = &body.reason {
+        by = by.because(reason);
+    }
+    let manager = &control.manager;
+    let asking = async {
+        let registration = wanted(control, &body, &by.actor).await?;
+        let handed = match is_dry {
+            true => (manager.foresee_registration(registration).await)
+                .map(|foreseen| Handed::Foreseen(body.name.clone(), foreseen)),
+            false => manager.register(registration, by).await.map(Handed::Registered),
+        };
+        handed.map_err(|error| refused(control, &body, error))
+    };
+    timeout(control.settings.limits.accept_time, asking).await.unwrap_or_else(|_| Err(busy()))
 }
 
 /// Stands for a body: under one key, another body is another request.
@@ -123,7 +149,11 @@ pub(crate) async fn shut_down(
 }
 
 /// Makes what is to be registered.
-fn wanted(control: &Control, body: &RegisterBody, actor: &str) -> Result<Registration, Problem> {
+async fn wanted(
+    control: &Control,
+    body: &RegisterBody,
+    actor: &str,
+) -> Result<Registration, Problem> {
     let mut faults = Vec::new();
     let name = match ServiceName::new(&body.name) {
         Ok(name) => Some(name),
@@ -137,8 +167,9 @@ fn wanted(control: &Control, body: &RegisterBody, actor: &str) -> Result<Registr
         return Err(invalid(faults));
     };
     let wish = Wish::of(name, &body.kind).with_section(section);
-    let made = control.manager.create(&wish);
-    let mut registration = Registration::of(made.map_err(|error| unmade(&body.kind, &error))?);
+    let made = control.manager.create(&wish).await;
+    let mut registration =
+        Registration::of(made.map_err(|error| unmade(&body.name, &body.kind, &error))?);
     registration.group.clone_from(&body.group);
     registration.start = body.start;
     Ok(registration)
@@ -171,7 +202,7 @@ fn section(body: &RegisterBody, actor: &str, faults: &mut Vec<Fault>) -> Option<
     }
 }
 
-fn unmade(kind: &str, error: &CreateError) -> Problem {
+fn unmade(name: &str, kind: &str, error: &CreateError) -> Problem {
     match error {
         CreateError::UnknownKind { creatable } => {
             let fault = Fault {
@@ -191,6 +222,8 @@ fn unmade(kind: &str, error: &CreateError) -> Problem {
             Problem::new(Code::KindNotCreatable, detail).help(help)
         }
         CreateError::Config(report) => in_config(report),
+        CreateError::Panicked => refusal::problem("register", name, &CommandError::Panicked),
+        CreateError::Closing => refusal::problem("register", name, &CommandError::Closing),
         _ => reply::internal("a service was not made for an unknown reason"),
     }
 }
@@ -234,6 +267,9 @@ fn refused(control: &Control, body: &RegisterBody, error: RegisterError) -> Prob
         RegisterError::Start(error) => refusal::problem("start", &body.name, &error),
         RegisterError::KeyReused { operation } => {
             refusal::problem("register", &body.name, &CommandError::KeyReused { operation })
+        }
+        RegisterError::Panicked => {
+            refusal::problem("register", &body.name, &CommandError::Panicked)
         }
         RegisterError::Closing => refusal::problem("register", &body.name, &CommandError::Closing),
         RegisterError::Busy => return busy(),

@@ -48,8 +48,9 @@ pub(crate) fn router(control: &Arc<Control>) -> Router {
                 let routed = match endpoint.id {
                     EndpointId::ServiceRoute => {
                         let name = params.get("name");
-                        let is_known = control.manager.state(name).is_some();
-                        Routed::service(&control.traffic, name, is_known)
+                        let manager = &control.manager;
+                        let is_known = manager.state(name).is_some();
+                        Routed::service(&control.traffic, name, is_known, manager)
                     }
                     _ => Routed::Endpoint(endpoint),
                 };

@@ -6,6 +6,8 @@
 //!    never seen before.
 //! 2. What a client sends makes no series: routes are templates, methods a closed set, and statuses
 //!    of one route at most [`STATUSES_MAX`]. Services that do not exist are `none`'s.
+//! 3. Services that have left are forgotten, also if nobody ever reads: whenever there are more
+//!    than [`REGISTERED_MAX`] of them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,6 +18,8 @@ use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
 use foldhash::fast::FixedState;
 use processpype_api::{ENDPOINTS, Endpoint, EndpointId, HistogramReading};
+use processpype_core::ServiceName;
+use processpype_runtime::{Manager, REGISTERED_MAX};
 
 /// How many pairs of method and status of one route are told apart; the rest are `other`.
 pub(crate) const STATUSES_MAX: usize = 64;
@@ -84,9 +88,14 @@ pub(crate) struct RouteReading {
 impl Routed {
     /// A request for a service's own route. The name of a service that does not exist is the
     /// client's invention, and none of it is kept.
-    pub(crate) fn service(traffic: &Traffic, name: &str, is_known: bool) -> Self {
+    pub(crate) fn service(
+        traffic: &Traffic,
+        name: &str,
+        is_known: bool,
+        manager: &Manager,
+    ) -> Self {
         match is_known {
-            true => Self::Service(traffic.service(name)),
+            true => Self::Service(traffic.service(name, || manager.names())),
             false => Self::Endpoint(route_of_services()),
         }
     }
@@ -145,13 +154,18 @@ impl Traffic {
         self.none.note_as(OTHER_METHOD, status, Duration::ZERO);
     }
 
-    fn service(&self, name: &str) -> Arc<Route> {
+    /// Returns what the routes of a service have answered; `known` lists the services there are.
+    fn service(&self, name: &str, known: impl FnOnce() -> Vec<ServiceName>) -> Arc<Route> {
         let services = self.services.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(route) = services.get(name) {
             return Arc::clone(route);
         }
         drop(services);
+        let known = known();
         let mut services = self.services.write().unwrap_or_else(PoisonError::into_inner);
+        if services.len() >= known.len() + REGISTERED_MAX {
+            services.retain(|name, _| known.binary_search_by(|it| it.as_str().cmp(name)).is_ok());
+        }
         Arc::clone(services.entry(name.to_owned()).or_default())
     }
 
@@ -251,7 +265,7 @@ mod tests {
     fn each_route_has_its_own_answers_and_times() {
         let traffic = Traffic::default();
         let root = Routed::Endpoint(&ENDPOINTS[0]);
-        let [b, gone] = ["b", "gone"].map(|name| Routed::service(&traffic, name, true));
+        let [b, gone] = ["b", "gone"].map(|name| Routed::Service(traffic.service(name, Vec::new)));
         for routed in [Some(&root), Some(&root), Some(&b), Some(&gone), None] {
             traffic.note(routed, &Method::GET, StatusCode::OK, TOOK);
         }
@@ -264,6 +278,20 @@ mod tests {
         assert_eq!(read[0].times.buckets[..2], [(0.001, 0), (0.005, 3)]);
         assert_eq!((read[0].times.count, read[0].times.sum), (3, 0.0045));
         assert!(traffic.services.read().unwrap().get("gone").is_none());
+    }
+
+    #[test]
+    fn who_has_left_is_forgotten_also_if_nobody_reads() {
+        let traffic = Traffic::default();
+        let stays: ServiceName = "stays".parse().unwrap();
+        let route = traffic.service("stays", Vec::new);
+        for number in 0..2 * REGISTERED_MAX {
+            let name: ServiceName = format!("n{number}").parse().unwrap();
+            // In the order of names.
+            traffic.service(name.as_str(), || vec![name.clone(), stays.clone()]);
+            assert!(traffic.services.read().unwrap().len() <= 2 + REGISTERED_MAX, "{number}");
+        }
+        assert!(Arc::ptr_eq(&route, &traffic.service("stays", Vec::new)));
     }
 
     #[test]

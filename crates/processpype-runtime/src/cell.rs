@@ -40,7 +40,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use once_cell::race::OnceBox;
 use processpype_core::{Generation, ServiceId, ServiceName, ServiceState};
 
@@ -285,19 +285,21 @@ impl Cell {
     /// Cuts a generation off and gives up what it published. The generation's task only.
     pub(crate) fn shut(&self, generation: Generation) {
         self.cut(generation);
-        let is_own = |there: &Arc<Published>| there.generation == generation;
-        if !self.slot.load().as_ref().is_some_and(is_own) {
+        let there = self.slot.load();
+        if there.as_ref().is_none_or(|there| there.generation != generation) {
             return;
         }
-        // A successor that has taken its place meanwhile stays.
-        let before = self.slot.rcu(|there| there.clone().filter(|there| !is_own(there)));
-        match before {
-            Some(own) if is_own(&own) => own.give_up(),
+        let before = self.slot.compare_and_swap(&there, None);
+        // A successor that has taken its place meanwhile stays, and has given up what was there.
+        let is_own = before.as_ref().map(Arc::as_ptr) == there.as_ref().map(Arc::as_ptr);
+        drop_contained(there);
+        match Guard::into_inner(before) {
+            Some(own) if is_own => own.give_up(),
             other => drop_contained(other),
         }
     }
 
-    pub(crate) fn instance(&self) -> Option<arc_swap::Guard<Option<Arc<Published>>>> {
+    pub(crate) fn instance(&self) -> Option<Guard<Option<Arc<Published>>>> {
         let guard = self.slot.load();
         let is_there = guard.as_ref().is_some_and(|published| !self.is_cut(published.generation));
         is_there.then_some(guard)

@@ -282,7 +282,7 @@ mod tests {
         });
         drop(child);
         go.send(()).expect("it waits");
-        while cx.life.has_children() {
+        while cx.life.left().children {
             tokio::task::yield_now().await;
         }
         assert!(cx.life.take_child_failure().is_some(), "nobody saw it");
@@ -332,7 +332,7 @@ mod tests {
             }
             let child: BlockingChild<()> = child;
             drop(child);
-            wait(|| !cx.life.has_children());
+            wait(|| !cx.life.left().children);
             assert!(cx.life.take_child_failure().is_some(), "nobody saw it in round {round}");
         }
     }

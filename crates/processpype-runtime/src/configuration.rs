@@ -46,7 +46,7 @@ pub struct ConfigBook {
 /// Checks configuration while an application runs; the roof implements it.
 ///
 /// Its methods may read files, and so are called on threads that may block, except for
-/// [`adopt`](Self::adopt).
+/// [`adopt`](Self::adopt) and [`forget`](Self::forget).
 ///
 /// One for an application whose services take whatever is sent, and whose files never change:
 ///
@@ -91,6 +91,8 @@ pub struct ConfigBook {
 ///     }
 ///
 ///     fn adopt(&self, _: &ServiceName, _: &Configured) {}
+///
+///     fn forget(&self, _: &ServiceName) {}
 /// }
 ///
 /// struct Ticker;
@@ -156,9 +158,14 @@ pub trait Configurer: Send + Sync + fmt::Debug {
     /// The list is full: what cannot be hidden must not be taken over.
     fn hide(&self, secrets: &[String]) -> Result<(), Report>;
 
-    /// Takes note of what holds for a service from now on, for what is no business of the
-    /// supervisor: the level of its log. Called by the loop: it neither blocks nor waits.
+    /// Takes note of what holds for a service from now on, one that joins included, for what is no
+    /// business of the supervisor: the level of its log. Called by the loop: it neither blocks nor
+    /// waits.
     fn adopt(&self, name: &ServiceName, now: &Configured);
+
+    /// Forgets what was noted of a service, which has left: a later one of its name begins anew.
+    /// Called by the loop, as [`adopt`](Self::adopt) is.
+    fn forget(&self, name: &ServiceName);
 }
 
 /// What is in the files, compared with what holds.

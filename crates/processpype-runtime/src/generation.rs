@@ -100,10 +100,10 @@ fn settle_constructor(
 /// There is no instance; what is left are children that the constructor had begun.
 async fn without_service(cx: Context, ended: Ended) -> Ending {
     let life = &cx.life;
-    life.enter(Phase::Closed, Instant::now());
+    let left = life.enter(Phase::Closed, Instant::now());
     life.vitals.enter(Stage::Children);
-    life.abort_children();
-    if !life.is_untracked() {
+    if !left.is_nothing() {
+        life.abort_children();
         ended.tell(life);
         life.untracked().await;
     }
@@ -273,7 +273,7 @@ impl Drop for Farewell {
     fn drop(&mut self) {
         let Some(Context { life }) = self.cx.take() else { return };
         life.cell.shut(life.generation);
-        life.enter(Phase::Closed, Instant::now());
+        let left = life.enter(Phase::Closed, Instant::now());
         life.vitals.enter(Stage::Left);
         life.abort_children();
         let ending = if std::thread::panicking() {
@@ -285,7 +285,7 @@ impl Drop for Farewell {
             Ending { exit: Exit::Aborted, failure: None, leaked: false, cut: None }
         };
         let gone = Message::Gone(life.cell_id(), life.generation, ending);
-        if life.is_untracked() {
+        if left.is_nothing() {
             life.report(gone);
         } else {
             let services = life.services().clone();

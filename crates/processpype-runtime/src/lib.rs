@@ -101,7 +101,9 @@ pub use crate::kind::Kind;
 pub use crate::layout::{LaidOut, Layout};
 pub use crate::levels::{LevelChange, LevelChanges, LevelSwitch, Leveled};
 pub use crate::life::CHILDREN_MAX;
-pub use crate::manager::{COMMANDS_PENDING, DRAIN_DELAY, GetError, Manager, QueueDepth};
+pub use crate::manager::{
+    CHECKS_AT_ONCE, COMMANDS_PENDING, DRAIN_DELAY, GetError, Manager, QueueDepth,
+};
 pub use crate::metrics::{
     BUCKETS_MAX, Buckets, Counter, FAMILIES_MAX, Gauge, HELP_MAX, Histogram, Kind as MetricKind,
     LABEL_VALUE_MAX, LABELS_MAX, MetricError, Metrics, NAME_MAX, Reading, SERIES_MAX, Series,

@@ -28,6 +28,7 @@
 //! and looks again (`bell.rs`).
 
 mod calls;
+mod tracked;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -40,6 +41,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub(crate) use self::calls::{Call, Interruption};
+pub(crate) use self::tracked::{Guard, Left, NotTracked};
 use crate::bell::{Bell, Ring, TaskBell};
 use crate::cell::Cell;
 use crate::diagnosis::Question;
@@ -145,20 +147,6 @@ struct Tracked {
     abort: Option<AbortHandle>,
 }
 
-/// Counts one child or request as part of the generation until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Guard {
-    life: Arc<Life>,
-    child: Option<u64>,
-}
-
-/// Why a child or request could not be taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotTracked {
-    Stopping,
-    TooMany,
-}
-
 // === impl Life ===
 
 impl Life {
@@ -213,10 +201,17 @@ impl Life {
     }
 
     /// Enters a phase. Called by the generation's own task, which looks again by itself.
-    pub(crate) fn enter(&self, phase: Phase, deadline: Instant) {
-        self.control().end().deadline = Some(deadline);
+    ///
+    /// What is left of the generation is seen under the same lock: nobody whom the phase keeps out
+    /// comes in after that.
+    pub(crate) fn enter(&self, phase: Phase, deadline: Instant) -> Left {
+        let mut control = self.control();
+        control.end().deadline = Some(deadline);
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        let left = control.left();
+        drop(control);
         self.changed.ring_others();
+        left
     }
 
     /// Whether the phase has been reached, or passed.
@@ -327,34 +322,22 @@ impl Life {
 
     /// Resolves when no handler runs and no streamed body is on its way.
     pub(crate) fn requests_ended(&self) -> impl Future<Output = ()> + '_ {
-        self.until(|life| (!life.has_requests()).then_some(()))
+        self.until(|life| (!life.left().requests).then_some(()))
     }
 
     /// Waits until nothing of the generation is left but its own task.
     pub(crate) fn untracked(&self) -> impl Future<Output = ()> + '_ {
-        self.until(|life| life.is_untracked().then_some(()))
+        self.until(|life| life.left().is_nothing().then_some(()))
     }
 
     /// Resolves when no child runs; new ones may come while `run` lives.
     pub(crate) fn children_ended(&self) -> impl Future<Output = ()> + '_ {
-        self.until(|life| (!life.has_children()).then_some(()))
+        self.until(|life| (!life.left().children).then_some(()))
     }
 
-    /// Whether a child runs.
-    pub(crate) fn has_children(&self) -> bool {
-        self.control().more.as_ref().is_some_and(|more| !more.tracked.is_empty())
-    }
-
-    /// Whether a handler runs or a streamed body is on its way.
-    pub(crate) fn has_requests(&self) -> bool {
-        self.control().requests() > 0
-    }
-
-    /// Whether neither a request nor a child is left.
-    pub(crate) fn is_untracked(&self) -> bool {
-        let control = self.control();
-        let more = control.more.as_ref();
-        more.is_none_or(|more| more.requests == 0 && more.tracked.is_empty())
+    /// What is part of the generation beside its own task.
+    pub(crate) fn left(&self) -> Left {
+        self.control().left()
     }
 
     /// Returns the names of the children that still run.
@@ -439,54 +422,11 @@ impl Control {
     fn requests(&self) -> usize {
         self.more.as_ref().map_or(0, |more| more.requests)
     }
-}
 
-// === impl Guard ===
-
-impl Guard {
-    pub(crate) fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-
-    pub(crate) fn child(&self) -> Option<u64> {
-        self.child
-    }
-}
-
-impl Drop for Guard {
-    /// The child or request has ended, however it ended.
-    fn drop(&mut self) {
-        let mut control = self.life.control();
-        let more = control.more();
-        let count = match self.child {
-            Some(id) => {
-                more.tracked.remove(&id);
-                &self.life.cell.tally.tasks
-            }
-            None => {
-                more.requests -= 1;
-                &self.life.cell.tally.requests
-            }
-        };
-        count.fetch_sub(1, Ordering::Relaxed);
-        let idle = more.requests == 0 || more.tracked.is_empty();
-        drop(control);
-        // Nobody waits for it earlier; whoever does has entered the phase before looking.
-        if idle && self.life.is_in(Phase::Draining) {
-            self.life.changed.ring();
-        }
-    }
-}
-
-// === impl NotTracked ===
-
-impl std::fmt::Display for NotTracked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Stopping => "the service is stopping",
-            Self::TooMany => "the service has too many children",
+    fn left(&self) -> Left {
+        self.more.as_ref().map_or_else(Left::default, |more| Left {
+            requests: more.requests > 0,
+            children: !more.tracked.is_empty(),
         })
     }
 }
-
-impl std::error::Error for NotTracked {}

@@ -11,6 +11,7 @@
 //! Commands go into one bounded queue; `close` and `abort` do not, so that a flood of commands
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
+mod aside;
 mod configuring;
 mod diagnosing;
 mod getting;
@@ -28,7 +29,6 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::{ServiceName, ServiceState, Verb};
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::bell::{Bell, Ring as _, TaskBell};
@@ -50,6 +50,8 @@ use crate::routes::Mounted;
 use crate::scrub::Scrub;
 use crate::status::Status;
 
+use self::aside::Aside;
+pub use self::aside::CHECKS_AT_ONCE;
 pub use self::getting::GetError;
 pub use self::measures::QueueDepth;
 
@@ -98,8 +100,8 @@ pub(crate) struct Shared {
     /// The configuration that holds.
     pub(crate) config: ArcSwap<ConfigBook>,
     pub(crate) configurer: Option<Arc<dyn Configurer>>,
-    /// Where services run; what may block and is no service has its threads too.
-    services: Handle,
+    /// Where configuration is checked.
+    aside: Aside,
     clock: Clock,
     /// The place of the one whose configuration is being checked.
     configuring: Semaphore,
@@ -111,6 +113,8 @@ pub(crate) struct Shared {
     version: AtomicU64,
     state: AtomicU8,
     settled: AtomicBool,
+    /// The supervisor is no more, however it ended.
+    ended: AtomicBool,
     pub(crate) changed: Bell,
     /// What was asked of the whole application, as an [`Asked`]; 0 = nothing new.
     asked: AtomicU8,
@@ -352,7 +356,7 @@ impl Manager {
     /// For whoever writes it; it does not keep the application from closing.
     #[must_use]
     pub fn reporter(&self) -> Reporter {
-        Reporter::new(self.commands.downgrade())
+        Reporter::new(&self.shared, self.commands.downgrade())
     }
 
     /// Returns the time by the clock of statuses and events.

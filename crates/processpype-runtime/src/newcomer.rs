@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! 1. Whatever can be checked without the loop is checked before the loop is asked: configuration
-//!    is read on the thread of the one who asks.
+//!    is read for the one who asks, on a thread that may block.
 //! 2. What is refused has changed nothing.
 
 use std::fmt;
@@ -21,6 +21,9 @@ use crate::problem::PlanError;
 ///
 /// The queue of what generations tell the supervisor has room for as many: it must never refuse.
 pub const REGISTERED_MAX: usize = 1024;
+
+/// What is told of a check that panicked; what it said is in the log.
+const CHECK_PANICKED: &str = "checking the configuration panicked";
 
 /// A service that is to join a running application.
 ///
@@ -87,6 +90,8 @@ pub enum RegisterError {
         /// The operation of that request.
         operation: OperationId,
     },
+    /// Checking its configuration panicked: code of its type, or a bug of the framework.
+    Panicked,
     /// The application is closing.
     Closing,
     /// Too many commands are on the way.
@@ -134,6 +139,10 @@ pub enum CreateError {
     },
     /// Its section is wrong.
     Config(Report),
+    /// Checking its section panicked: code of its type, or a bug of the framework.
+    Panicked,
+    /// The application is closing.
+    Closing,
 }
 
 /// A registration on its way to the supervisor.
@@ -213,6 +222,7 @@ impl fmt::Display for RegisterError {
             Self::KeyReused { operation } => {
                 write!(f, "its key stands for another request, operation {}", operation.0)
             }
+            Self::Panicked => f.write_str(CHECK_PANICKED),
             Self::Closing => f.write_str("the application is closing"),
             Self::Busy => f.write_str("too many commands are on their way"),
         }
@@ -231,6 +241,8 @@ impl fmt::Display for CreateError {
                 ("services of this kind may not be made at run time", creatable)
             }
             Self::Config(report) => return report.fmt(f),
+            Self::Panicked => return f.write_str(CHECK_PANICKED),
+            Self::Closing => return f.write_str("the application is closing"),
         };
         match creatable.as_slice() {
             [] => write!(f, "{what}; there is none of which services may be made"),

@@ -6,7 +6,8 @@
 //!    state.
 //! 2. It never sleeps in place, retries, or runs user code: later is a timer in its own queue.
 //! 3. It takes at most [`BATCH`] messages of one source before it looks at the others, so that a
-//!    storm of one kind starves nobody; and after [`SHARE`] of all it lets others have the thread.
+//!    storm of one kind starves nobody; and after its [`Share`] of all it lets others have the
+//!    thread.
 //!    Closing asks services to stop in parts of [`ASKS_AT_ONCE`], between messages and commands.
 //!
 //! # One turn of the loop
@@ -41,6 +42,7 @@ mod publish;
 mod recovery;
 mod reloading;
 mod service;
+mod share;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};
@@ -48,7 +50,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use processpype_core::{Action, EventKind, Generation, Machine, OperationId, Report, ServiceId};
+use processpype_core::{
+    Action, EventKind, Generation, Machine, OperationId, Report, ServiceId, ServiceState,
+};
 use tokio::sync::mpsc;
 
 use crate::cell::Cell;
@@ -75,13 +79,10 @@ pub(crate) use self::recovery::seconds;
 pub(crate) use self::reloading::ReloadOrder;
 pub use self::reloading::Reloading;
 use self::service::Service;
+use self::share::Share;
 
 /// How many messages of one source are taken before the others are looked at.
 const BATCH: usize = 32;
-
-/// After how many messages, commands and timers the loop lets others on its thread go on: the
-/// control plane waits for some of a storm, a millisecond or two, and never for its end.
-const SHARE: usize = 32;
 
 /// How many services closing asks to stop before it looks at messages again.
 ///
@@ -178,15 +179,16 @@ impl Supervisor {
         .await;
         let mut has_handles = true;
         let mut batch = Vec::with_capacity(BATCH);
-        let mut taken = 0;
+        let mut share = Share::new(self.clock.instant());
         loop {
             if self.closing.is_closed() {
                 return self.farewell();
             }
             self.wake_readers();
-            if taken >= SHARE {
+            if share.is_over(self.clock.instant()) {
                 tokio::task::yield_now().await;
-                taken = 0;
+                self.clock.read();
+                share = Share::new(self.clock.instant());
             }
             let wake = self.next_wake();
             tokio::select! {
@@ -203,11 +205,9 @@ impl Supervisor {
             }
             self.clock.read();
             self.take_asked();
-            taken += self.ask_more_to_stop();
-            taken += batch.len();
+            share.take(self.ask_more_to_stop() + batch.len());
             self.take_messages(&mut batch);
-            taken += self.take_waiting_commands();
-            taken += self.take_due_timers();
+            share.take(self.take_waiting_commands() + self.take_due_timers());
             self.vacate();
         }
     }
@@ -410,15 +410,21 @@ impl Supervisor {
 }
 
 impl Drop for Supervisor {
-    /// Whatever ends the supervisor ends its generations.
+    /// Whatever ends the supervisor ends its generations, and whoever would wait for it: after a
+    /// panic of its own, or where it is dropped, nobody comes to say so.
     fn drop(&mut self) {
+        self.shared.end();
         for service in self.services.iter() {
             if let Some(life) = &service.life {
+                life.cell.cut(life.generation);
                 life.abort_children();
             }
             if let Some(task) = &service.task {
                 task.abort();
             }
+        }
+        if !self.closing.is_closed() || std::thread::panicking() {
+            self.shared.set_state(ServiceState::Stopped);
         }
     }
 }

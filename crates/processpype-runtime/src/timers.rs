@@ -133,8 +133,21 @@ impl Timers {
             if !is_late(due) {
                 return Some(at);
             }
-            self.take(place);
+            self.drop_late(place, &is_late);
         }
+    }
+
+    /// Drops the first, which is late, and those behind it in its row that are late as well.
+    ///
+    /// What comes together leaves together, so the others are looked at once for all of them.
+    fn drop_late(&mut self, place: Place, is_late: impl Fn(Due) -> bool) {
+        if let Place::Row(index) = place {
+            let timers = &mut self.rows[index].timers;
+            while timers.get(1).is_some_and(|(_, _, due)| is_late(*due)) {
+                timers.pop_front();
+            }
+        }
+        self.take(place);
     }
 
     /// Takes the first that is due.

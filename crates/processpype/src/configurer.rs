@@ -245,7 +245,16 @@ impl Configurer for LiveConfig {
         let Some(levels) = &self.levels else { return };
         match now.options.log_level.and_then(|word| word.parse().ok()) {
             Some(level) => levels.set_service(name.as_str(), level),
-            None => levels.reset_service(name.as_str()),
+            None => self.forget(name),
+        }
+    }
+
+    fn forget(&self, name: &ServiceName) {
+        // A change costs a walk over all that logs.
+        if let Some(levels) = &self.levels
+            && levels.services().contains_key(name.as_str())
+        {
+            levels.reset_service(name.as_str());
         }
     }
 }
@@ -384,4 +393,37 @@ pub(crate) fn tell_unhidden(all: impl Iterator<Item = Unredactable>) {
 fn refused(error: SetupError) -> Refused {
     let (report, plan) = error.into_parts();
     Refused { report, plan }
+}
+
+#[cfg(test)]
+mod tests {
+    use processpype_runtime::Kind;
+    use processpype_telemetry::{Level, LoggingConfig};
+
+    use super::*;
+    use crate::application::Application;
+
+    struct Plain;
+
+    impl processpype_runtime::Service for Plain {}
+
+    #[test]
+    fn a_level_begins_with_a_service_and_ends_with_it() {
+        let setup = Application::new().setup().expect("nothing is in it");
+        let levels = Levels::new(&LoggingConfig::default());
+        let live =
+            LiveConfig::new(setup.catalogue, setup.document, Some(levels.clone()), Vec::new());
+        let name: ServiceName = "plain".parse().expect("a name");
+        let mut spec = Spec::new(name.clone(), Arc::new(Kind::of(|| Plain)));
+        Arc::make_mut(&mut spec.options).log_level = Some("debug");
+        let debug = Configured::of(&spec);
+        let plain = Configured::of(&Spec::new(name.clone(), Arc::new(Kind::of(|| Plain))));
+        live.adopt(&name, &debug);
+        assert_eq!(levels.level(Some("plain")), Level::Debug);
+        live.forget(&name);
+        assert_eq!(levels.level(Some("plain")), Level::Info);
+        live.adopt(&name, &debug);
+        live.adopt(&name, &plain);
+        assert!(levels.services().is_empty());
+    }
 }

@@ -25,9 +25,9 @@ mod tests {
         Verdict,
     };
     use processpype_runtime::{
-        ABORT_RESERVE, CHILDREN_MAX, COMMANDS_PENDING, DRAIN_DELAY, EVENTS_KEPT, HISTORY_KEPT,
-        IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING, Options,
-        STARTS_AT_ONCE, TEXT_MAX, TIMEOUT_MAX, WAITERS_MAX,
+        ABORT_RESERVE, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING, DRAIN_DELAY, EVENTS_KEPT,
+        HISTORY_KEPT, IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING,
+        Options, STARTS_AT_ONCE, TEXT_MAX, TIMEOUT_MAX, WAITERS_MAX,
     };
 
     use processpype_telemetry::{
@@ -190,6 +190,7 @@ mod tests {
     fn bounds() -> Vec<String> {
         [
             format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
+            format!("| checks of configuration at a time | {CHECKS_AT_ONCE} |"),
             format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
             format!("| operations kept after their end | {OPERATIONS_KEPT} |"),
             format!(

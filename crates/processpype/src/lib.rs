@@ -132,16 +132,16 @@ pub use processpype_core::{
     SortedMap, Strategy, Verb,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, CHILDREN_MAX, COMMANDS_PENDING, Call, CancelError, ChildOutput,
-    Closed, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Constructor, Context,
-    DIAGNOSE_TIME, Dep, Deps, Done, EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, FINDINGS_MAX,
-    Finding, Foreseen, ForeseenStep, GetError, HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT,
-    IDEMPOTENCY_WINDOW, LEVEL_MAX, LevelChange, LevelChanges, Leveled, Lookup, METADATA_MAX,
-    Manager, Mounted, NewConfig, OPERATIONS_KEPT, OnHang, Operation, OperationState,
-    OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused, PlanCode, PlanError, PlanProblem,
-    Reconfigured, Recording, Ref, Reloading, Reporter, Request, RequestError, RestartInfo, Result,
-    RouteAccess, Routes, Service, Severity, Shared, Shutdown, Sole, Status, Subscription, TEXT_MAX,
-    TIMEOUT_MAX, TaskFunction, Timestamp, Unavailable,
+    Acted, Argument, BlockingChild, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING, Call,
+    CancelError, ChildOutput, Closed, CommandError, Config, ConfigChange, ConfigEffect,
+    ConfigureError, Constructor, Context, DIAGNOSE_TIME, Dep, Deps, Done, EVENTS_KEPT, Error,
+    ErrorInfo, Event, EventPage, FINDINGS_MAX, Finding, Foreseen, ForeseenStep, GetError,
+    HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, LEVEL_MAX, LevelChange,
+    LevelChanges, Leveled, Lookup, METADATA_MAX, Manager, Mounted, NewConfig, OPERATIONS_KEPT,
+    OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused,
+    PlanCode, PlanError, PlanProblem, Reconfigured, Recording, Ref, Reloading, Reporter, Request,
+    RequestError, RestartInfo, Result, RouteAccess, Routes, Service, Severity, Shared, Shutdown,
+    Sole, Status, Subscription, TEXT_MAX, TIMEOUT_MAX, TaskFunction, Timestamp, Unavailable,
 };
 
 pub use crate::application::Application;

@@ -7,8 +7,8 @@
 //! 2. Once closing begins, the main thread, on which nothing else runs, holds the deadline. It ends
 //!    the process by returning, whatever blocks elsewhere.
 //! 3. The first cause decides the exit code.
-//! 4. A panic of the main thread is told, and ends the process with [`Exit::Bug`]; whatever the
-//!    end, the log is written before it.
+//! 4. A panic of the main thread, or of the supervisor's, is told, and ends the process with
+//!    [`Exit::Bug`]; whatever the end, the log is written before it.
 //!
 //! # Threads
 //!
@@ -32,6 +32,7 @@
 mod panics;
 mod reload;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -85,6 +86,8 @@ enum Notice {
     Closed(Exit),
     /// It is over.
     Finished,
+    /// The supervisor's thread panicked: nobody looks after the services any more.
+    Panicked,
 }
 
 /// The runtime of the services.
@@ -126,6 +129,7 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
     let title = settings.title.clone();
     let recorder = Recorder::open(&setup.settings.observability.events);
     let mut launch = launch(&setup, &mut settings, services.handle.clone(), Some(log));
+    launch.checks = supervisor.handle().clone();
     tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(log, &mut launch, &mut settings);
     exporting.show(&mut settings);
@@ -152,6 +156,7 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
     // It is removed when this function returns, however that comes.
     let _token_file = mint::write(minted, bound.as_ref(), &title);
     let (notices, received) = sync_channel(8);
+    let (told, last_words) = (notices.clone(), log.clone());
     let handle = manager.clone();
     let recorded = follow(recorder, &handle);
     let host = Host {
@@ -166,12 +171,32 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
     // In a box: the closure of a thread is moved from stack to stack before it is called.
     let life = Box::pin(host.run(future));
     let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
-    let spawned = thread.spawn(move || supervisor.block_on(life));
+    let spawned = thread.spawn(move || {
+        drive(&supervisor, life, &told, |text| panics::tell_supervisor(text, &last_words));
+    });
     if let Err(error) = spawned {
         return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}"));
     }
     tell_no_dump(dump.and_then(|dump| dump.answer(handle.clone())));
     wait(&received, &handle)
+}
+
+/// Drives what runs on the supervisor's thread to its end, and tells of its panic.
+///
+/// The panic is not contained: tasks beside it on this thread have catchers of their own.
+fn drive(
+    supervisor: &Runtime,
+    life: impl Future<Output = ()>,
+    notices: &SyncSender<Notice>,
+    tell: impl FnOnce(&str),
+) {
+    let driven = catch_unwind(AssertUnwindSafe(|| supervisor.block_on(life)));
+    if let Err(payload) = driven {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        tell(text.unwrap_or("a value that is no text"));
+        let _ = notices.try_send(Notice::Panicked);
+    }
 }
 
 /// Without SIGUSR1 an application runs all the same.
@@ -210,7 +235,7 @@ fn wait(notices: &Receiver<Notice>, manager: &Manager) -> Exit {
                 });
                 return if second_signal { ended_at_once(closed) } else { exit };
             }
-            Err(RecvTimeoutError::Disconnected) => return Exit::Bug,
+            Ok(Notice::Panicked) | Err(RecvTimeoutError::Disconnected) => return Exit::Bug,
         }
     }
 }
@@ -456,6 +481,49 @@ mod tests {
             assert_eq!(exit, Exit::SecondSignal);
             drop(sender);
         }
+    }
+
+    /// A service whose failure makes the supervisor panic: what scrubs its text has a bug.
+    #[test]
+    fn a_panic_of_the_supervisor_is_told_and_ends_the_process_as_a_bug() {
+        struct Fails;
+        impl processpype_runtime::Service for Fails {
+            async fn start(&self, _: &processpype_runtime::Context) -> processpype_runtime::Result {
+                Err(std::io::Error::other("no more").into())
+            }
+        }
+        let (services, pulse, runtime) = build_runtimes(1).unwrap();
+        let mut launch = processpype_runtime::Launch::on(services.handle.clone());
+        launch.scrub = processpype_runtime::Scrub::new(|_| panic!("a bug"));
+        let setup = crate::Application::new().service(|| Fails).named("fails").without_server();
+        let setup = setup.setup().unwrap();
+        let entered = runtime.enter();
+        let (manager, supervisor) = setup.blueprint.launch(launch);
+        drop(entered);
+        let (notices, received) = sync_channel(8);
+        let told = notices.clone();
+        let host = Host {
+            manager: manager.clone(),
+            bound: None,
+            recorded: None,
+            notices,
+            closing_timeout: Duration::from_secs(3600),
+            pulse,
+            services: services.handle.clone(),
+        };
+        let (words, heard) = sync_channel(1);
+        std::thread::spawn(move || {
+            let life = host.run(supervisor);
+            drive(&runtime, life, &told, |text| words.send(text.to_owned()).unwrap());
+        });
+        let (ended, exit) = sync_channel(1);
+        let handle = manager.clone();
+        std::thread::spawn(move || ended.send(wait(&received, &handle)));
+        let minute = Duration::from_secs(60);
+        assert_eq!(heard.recv_timeout(minute).as_deref(), Ok("a bug"));
+        assert_eq!(exit.recv_timeout(minute), Ok(Exit::Bug));
+        assert_eq!(Exit::Bug.code(), 70);
+        assert!(manager.is_closing(), "nobody is to wait for it");
     }
 
     #[test]

@@ -204,9 +204,11 @@ impl Writer {
                 self.retry().await;
                 continue;
             }
+            // Asked before: what comes between is the last event, and is taken.
+            let is_heard = self.reporter.is_heard();
             let page = timeout(SYNC_EVERY, self.events.next(BATCH)).await;
             let page = page.unwrap_or_default();
-            let is_gone = page.events.is_empty() && !self.reporter.is_heard();
+            let is_gone = page.events.is_empty() && !is_heard;
             if let Err(error) = self.write(&page) {
                 self.fail(&error);
             }

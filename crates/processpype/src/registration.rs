@@ -32,7 +32,7 @@
 //! // Of a kind, by its name.
 //! let section = Layer::from_json(br#"{"step": 2}"#)?;
 //! let wish = Wish::of("fast".parse()?, "ticker").with_section(section);
-//! let spec = manager.create(&wish)?;
+//! let spec = manager.create(&wish).await?;
 //! let registered = manager.register(Registration::of(spec).started(), by()).await?;
 //! registered.start.expect("it was asked for").outcome().await?;
 //!

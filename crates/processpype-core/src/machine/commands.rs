@@ -20,6 +20,7 @@
 //! | starting | waits | waits, stopping | waits, in order | waits, stopping |
 //! | running | unchanged | waits, stopping | waits, in order | waits, stopping |
 //! | running, leaving in a cascade | done: it stays | waits, stopping | waits | waits, stopping |
+//! | the same, its provider restarted | waits | waits, stopping | waits | waits, stopping |
 //! | running, closing | refused | waits, in order | waits, in order | refused |
 //! | running, to restart with its provider | waits | waits, stopping | waits | waits, stopping |
 //! | stopping, for whatever reason | waits for the next generation | waits | waits | waits |
@@ -162,6 +163,7 @@ impl Machine {
             self.start_again(id, Cause::Operator, actions);
         }
         // Who stays is in the way of no plan. All that stay are known by now.
+        self.go_if_free(id, actions);
         self.free_providers(id, actions);
         for provider in self.graph.all_required(id) {
             self.free_providers(provider, actions);
@@ -182,7 +184,7 @@ impl Machine {
         self.join_wanting(operation, id, Verb::Restart { with_dependents }, true, actions);
         let record = self.record_mut(id);
         if matches!(record.state, ServiceState::Starting | ServiceState::Running) {
-            record.leaving = Some(Leaving { cause: Cause::Operator, again: true });
+            record.leaving = Some(Leaving::restart(Cause::Operator));
             record.desired = Desired::Running;
             record.held = false;
             record.wanted = Some(Cause::Operator);
@@ -215,12 +217,14 @@ impl Machine {
         match record.state {
             ServiceState::Starting | ServiceState::Running => {
                 // Only a pending plan wanted it gone: the later command wins; but it restarts with
-                // its provider or group all the same, and the command waits for that.
-                if record.leaving.is_some_and(|leaving| leaving.again) {
+                // its provider or group all the same, also if that came up while it was to stop for
+                // good, and the command waits for that.
+                record.leaving = record.leaving.and_then(Leaving::kept);
+                if record.leaving.is_some() {
                     record.wanted = Some(cause);
+                    actions.push(Action::Touched(id));
                     return;
                 }
-                record.leaving = None;
                 self.refresh(id, actions);
                 if self.state(id) == ServiceState::Running {
                     self.finish_waiting(id, actions);

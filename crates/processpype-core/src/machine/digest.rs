@@ -6,6 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
+use super::record::Leaving;
 use super::{Life, Machine};
 use crate::graph::ServiceId;
 use crate::restart::RestartPolicy;
@@ -25,7 +26,10 @@ impl Machine {
         let waits = !self.graph.providers(id).is_empty();
         let urgent = record.wanted.map(|cause| waits && Machine::is_urgent(cause));
         (returns && record.has_returned(), record.present).hash(hasher);
-        (urgent, record.leaving.map(|leaving| leaving.again)).hash(hasher);
+        (urgent, record.leaving.map(Leaving::comes_again)).hash(hasher);
+        let may_be_kept = record.is_up() && !self.is_closing();
+        let overdue = record.leaving.is_some_and(Leaving::is_overdue);
+        (may_be_kept && overdue).hash(hasher);
         let opened = self.settled || !record.traits().significant || record.has_run;
         (record.recovery, opened, record.blocking).hash(hasher);
         if !self.groups.all().is_empty() {

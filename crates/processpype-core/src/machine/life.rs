@@ -4,6 +4,7 @@
 //! failure counts as the exit, whatever the teardown says afterwards. (kubert's shutdown: drain,
 //! then abort.)
 
+use super::record::Leaving;
 use super::{Action, CloseCause, Life, Machine, Outcome, Timer};
 use crate::event::Cause;
 use crate::exit::{ErrorKind, Exit};
@@ -20,7 +21,7 @@ impl Machine {
         record.ready = ready;
         record.has_run = true;
         // What is restarted in its turn is not done yet.
-        let comes_again = record.leaving.is_some_and(|leaving| leaving.again);
+        let comes_again = record.leaving.is_some_and(Leaving::comes_again);
         if !comes_again && !self.waits_for_down(id) {
             self.finish_waiting(id, actions);
         }

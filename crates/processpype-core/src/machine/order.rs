@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::record::Leaving;
+use super::record::{Leaving, Together};
 use super::{Action, Life, Machine};
 use crate::event::Cause;
 use crate::graph::{EdgePolicy, ServiceId};
@@ -209,7 +209,7 @@ impl Machine {
         let mut next = vec![id];
         while let Some(provider) = next.pop() {
             for (dependent, policy) in graph.dependent_edges(provider) {
-                if follows(policy) && self.mark(dependent, Cause::ProviderRestarted) {
+                if follows(policy) && self.mark(dependent, Together::Provider) {
                     marked.push(dependent);
                     next.push(dependent);
                 }
@@ -218,15 +218,20 @@ impl Machine {
         marked
     }
 
-    /// Marks a service to be restarted in order, if it lives and is not about to stop anyway.
-    pub(super) fn mark(&mut self, id: ServiceId, cause: Cause) -> bool {
-        let may = self.may_be_marked(id);
-        if may {
-            let record = self.record_mut(id);
-            record.wanted = Some(cause);
-            record.leaving = Some(Leaving { cause, again: true });
+    /// Marks a service to be restarted in order, if it lives. Who is about to stop for good anyway
+    /// does, unless a command keeps it. False if that was so already.
+    pub(super) fn mark(&mut self, id: ServiceId, with: Together) -> bool {
+        let record = self.record_mut(id);
+        let is_up = record.is_up();
+        match &mut record.leaving {
+            _ if !is_up => false,
+            Some(leaving) => leaving.note(with),
+            None => {
+                record.wanted = Some(with.cause());
+                record.leaving = Some(Leaving::restart(with.cause()));
+                true
+            }
         }
-        may
     }
 
     /// Whether a service lives, and is not about to stop anyway.

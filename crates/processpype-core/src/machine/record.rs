@@ -81,8 +81,25 @@ pub(super) enum Blocking {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Leaving {
     pub(super) cause: Cause,
-    /// Whether the plan brings it back: a restart.
-    pub(super) again: bool,
+    pub(super) next: Next,
+}
+
+/// What follows a stop in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Next {
+    /// The plan brings it back: a restart.
+    Again,
+    /// Nothing. But if a command keeps the service, it restarts with these all the same.
+    Nothing(Option<Together>),
+}
+
+/// With whom a service restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Together {
+    Provider,
+    Group,
+    /// A command restarts it after those that need it.
+    Dependents,
 }
 
 const _: () = assert!(size_of::<Record>() <= 48, "there are as many as services");
@@ -162,13 +179,71 @@ impl Record {
     /// Says that it should stop once its dependents are gone.
     pub(super) fn set_leaving(&mut self, cause: Cause) {
         // A stop is more than a restart.
-        if self.leaving.is_none_or(|leaving| leaving.again) {
-            self.leaving = Some(Leaving { cause, again: false });
+        if self.leaving.is_none_or(Leaving::comes_again) {
+            let next = Next::Nothing(self.leaving.map(Leaving::together));
+            self.leaving = Some(Leaving { cause, next });
         }
     }
 
     /// Whether a dependent with an edge of this policy has to wait for it, as last told.
     pub(super) fn blocks(&self, policy: EdgePolicy) -> bool {
         if policy.gates() { !self.available } else { self.coming }
+    }
+}
+
+// === impl Leaving ===
+
+impl Leaving {
+    /// It is to restart, in its turn.
+    pub(super) fn restart(cause: Cause) -> Self {
+        Self { cause, next: Next::Again }
+    }
+
+    pub(super) fn comes_again(self) -> bool {
+        self.next == Next::Again
+    }
+
+    /// Whether it is to stop for good, and would restart if it stayed.
+    pub(super) fn is_overdue(self) -> bool {
+        matches!(self.next, Next::Nothing(Some(_)))
+    }
+
+    /// Notes that it would restart if it stayed; false if that was so already.
+    pub(super) fn note(&mut self, with: Together) -> bool {
+        let is_new = self.next == Next::Nothing(None);
+        if is_new {
+            self.next = Next::Nothing(Some(with));
+        }
+        is_new
+    }
+
+    /// Returns what is left of it when a command keeps the service: a restart that is due all the
+    /// same.
+    pub(super) fn kept(self) -> Option<Self> {
+        match self.next {
+            Next::Again => Some(self),
+            Next::Nothing(with) => with.map(|with| Self::restart(with.cause())),
+        }
+    }
+
+    /// With whom it restarts.
+    fn together(self) -> Together {
+        match self.cause {
+            Cause::ProviderRestarted => Together::Provider,
+            Cause::GroupRestarted => Together::Group,
+            _ => Together::Dependents,
+        }
+    }
+}
+
+// === impl Together ===
+
+impl Together {
+    pub(super) fn cause(self) -> Cause {
+        match self {
+            Self::Provider => Cause::ProviderRestarted,
+            Self::Group => Cause::GroupRestarted,
+            Self::Dependents => Cause::Operator,
+        }
     }
 }

@@ -17,10 +17,9 @@
 use std::sync::Arc;
 
 use super::order::Blocker;
-use super::record::Blocking;
+use super::record::{Blocking, Together};
 use super::recovery::Recovery;
 use super::{Action, Life, Machine};
-use crate::event::Cause;
 use crate::exit::Exit;
 use crate::graph::ServiceId;
 use crate::state::ServiceState;
@@ -37,7 +36,7 @@ impl Machine {
         }
         let groups = Arc::clone(&self.groups);
         let mut marked = groups.mates(id).to_vec();
-        marked.retain(|&mate| self.mark(mate, Cause::GroupRestarted));
+        marked.retain(|&mate| self.mark(mate, Together::Group));
         self.let_go(marked, actions);
     }
 

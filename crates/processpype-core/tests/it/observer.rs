@@ -138,9 +138,7 @@ impl World {
         }
         for mate in mates(self.groups[id.index()]) {
             let mate = self.service_mut(mate);
-            if mate.is_up() && !mate.is_leaving() {
-                (mate.due, mate.credit, mate.urgent) = (true, true, false);
-            }
+            mate.restarts_with_others();
         }
     }
 
@@ -184,7 +182,7 @@ impl World {
                 let undone = exit == Exit::Completed && !by_itself;
                 service.exit = Some(if undone { Exit::Stopped } else { exit });
                 (service.alive, service.orphan) = (false, false);
-                (service.in_plan, service.due) = (false, false);
+                (service.in_plan, service.due, service.overdue) = (false, false, false);
                 (service.started, service.ready, service.ending) = (false, false, None);
                 (service.asked, service.aborted, service.armed) = (false, false, 0);
             }
@@ -208,7 +206,8 @@ impl World {
                 let service = self.service_mut(id);
                 (service.held, service.credit, service.in_plan) =
                     (true, false, cascade && service.alive);
-                (service.recovery, service.exhausted, service.due) = (None, false, false);
+                (service.recovery, service.exhausted) = (None, false);
+                service.restarts_only_if_kept();
                 let dependents = match cascade {
                     false => Vec::new(),
                     true if leaves => graph.all_dependents(id),
@@ -223,7 +222,7 @@ impl World {
                         (service.held, service.recovery) = (true, None);
                     }
                     service.in_plan = service.is_in_the_way();
-                    service.due = false;
+                    service.restarts_only_if_kept();
                     service.credit = false;
                 }
             }
@@ -238,9 +237,9 @@ impl World {
                 if with_dependents {
                     self.set_off(graph, id, EdgePolicy::gates);
                 }
+                self.wanted(id, true);
                 let service = self.service_mut(id);
                 service.due = with_dependents && service.is_up();
-                self.wanted(id, true);
                 self.pulled_in(graph, id, false);
             }
         }
@@ -282,6 +281,10 @@ impl World {
 
     fn wanted(&mut self, id: ServiceId, again: bool) {
         let service = self.service_mut(id);
+        let is_kept = service.in_plan && service.is_up();
+        service.due |= is_kept && service.overdue;
+        service.overdue = false;
+        let again = again || service.due;
         (service.held, service.in_plan) = (false, false);
         (service.recovery, service.exhausted) = (None, false);
         (service.credit, service.urgent) =
@@ -377,8 +380,7 @@ impl World {
     fn set_off(&mut self, graph: &Graph, provider: ServiceId, follows: fn(EdgePolicy) -> bool) {
         for (dependent, policy) in graph.dependent_edges(provider) {
             let service = self.service_mut(dependent);
-            if follows(policy) && service.is_up() && !service.is_leaving() {
-                (service.due, service.credit, service.urgent) = (true, true, false);
+            if follows(policy) && service.restarts_with_others() {
                 self.set_off(graph, dependent, follows);
             }
         }
@@ -539,7 +541,9 @@ impl World {
         };
         ensure(is_true && !self.closing, Broken::Once("closing"))?;
         self.closing = true;
-        self.services.iter_mut().for_each(|service| service.recovery = None);
+        for service in &mut self.services {
+            (service.recovery, service.overdue) = (None, false);
+        }
         Ok(())
     }
 
@@ -638,6 +642,24 @@ fn restarts(policy: RestartPolicy, exit: Exit) -> bool {
 // === impl Service ===
 
 impl Service {
+    /// It restarts because others do, if it lives: at once, or if it is kept. False if that was so
+    /// already.
+    fn restarts_with_others(&mut self) -> bool {
+        let is_new = self.is_up() && !self.due && !self.overdue;
+        if is_new && self.in_plan {
+            self.overdue = true;
+        } else if is_new {
+            (self.due, self.credit, self.urgent) = (true, true, false);
+        }
+        is_new
+    }
+
+    /// It is to stop for good, unless a command keeps it.
+    fn restarts_only_if_kept(&mut self) {
+        self.overdue |= self.due && self.in_plan;
+        self.due = false;
+    }
+
     /// What should follow the end of the last generation; the table of `recovery.rs`, by hand.
     pub(crate) fn is_restarted(&self) -> Option<Recovery> {
         use processpype_core::RestartPolicy::{Always, Never, OnFailure};

@@ -86,6 +86,8 @@ pub(crate) struct Service {
     pub(crate) in_plan: bool,
     /// It has to be restarted, because its provider was.
     pub(crate) due: bool,
+    /// It would have to be, were it not to stop for good: it has to if a command keeps it.
+    pub(crate) overdue: bool,
     pub(crate) enabled: bool,
     /// Somebody asked for a generation that has not begun yet.
     pub(crate) credit: bool,
@@ -168,6 +170,7 @@ impl Service {
         held: false,
         in_plan: false,
         due: false,
+        overdue: false,
         enabled: true,
         credit: false,
         urgent: false,
@@ -276,6 +279,7 @@ impl Service {
             self.credit && self.urgent,
             self.alive && self.missed && self.policy != RestartPolicy::Never,
             self.due,
+            self.overdue && self.is_up(),
             // Left out where it decides nothing.
             self.failing && self.policy != RestartPolicy::Never,
             self.is_restarted().is_some(),

@@ -200,34 +200,34 @@ impl Step {
         mut running: Running,
         call: Call,
     ) -> Self {
-        let (own, asked) = (cx.clone(), Arc::clone(&service));
+        let own = cx.clone();
         match call {
             Call::Interrupted(Interruption::Asked(by)) => {
-                let orders = orders.clone();
-                drop(asked);
+                let stop_timeout = orders.configured.options.stop_timeout;
                 Self::Going(Box::pin(async move {
                     let stopped = wind_down(&own.life, running, by).await;
-                    teardown(&own, &orders, service, stopped).await
+                    teardown(&own, stop_timeout, service, stopped).await
                 }))
             }
             Call::Interrupted(Interruption::ChildFailed(failure)) => {
-                drop(asked);
                 Self::go(orders, cx, service, Stopped::by_child(cx, orders, running, failure))
             }
-            Call::Offered(offer) => Self::Called(
-                service,
-                Box::pin(async move {
+            Call::Offered(offer) => {
+                let asked = Arc::clone(&service);
+                let answer = async move {
                     let ended = reconfigure::offer(&own, &*asked, offer, &mut running).await;
                     (running, ended)
-                }),
-            ),
-            Call::Asked(questions) => Self::Called(
-                service,
-                Box::pin(async move {
+                };
+                Self::Called(service, Box::pin(answer))
+            }
+            Call::Asked(questions) => {
+                let asked = Arc::clone(&service);
+                let answer = async move {
                     let ended = diagnosis::ask(&own, &*asked, questions, &mut running).await;
                     (running, ended)
-                }),
-            ),
+                };
+                Self::Called(service, Box::pin(answer))
+            }
         }
     }
 
@@ -248,7 +248,7 @@ impl Step {
         service: Arc<dyn ErasedService>,
         stopped: Stopped,
     ) -> Self {
-        let (cx, orders) = (cx.clone(), orders.clone());
-        Self::Going(Box::pin(async move { teardown(&cx, &orders, service, stopped).await }))
+        let (cx, stop_timeout) = (cx.clone(), orders.configured.options.stop_timeout);
+        Self::Going(Box::pin(async move { teardown(&cx, stop_timeout, service, stopped).await }))
     }
 }

@@ -14,7 +14,7 @@ use processpype_core::{ErrorKind, Exit};
 use tokio::time::Instant;
 
 use super::in_time::in_time;
-use super::{Ended, Orders, Running, Stopped, settle};
+use super::{Ended, Running, Stopped, settle};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::life::{Life, Phase};
@@ -24,24 +24,26 @@ use crate::remains::Remains;
 use crate::service::ErasedService;
 use crate::vitals::Stage;
 
-/// The share of `stop_timeout` for requests in flight.
-const DRAIN_SHARE: f64 = 0.4;
+/// The share of `stop_timeout` for requests in flight, in percent.
+const DRAIN_SHARE: u32 = 40;
 
-/// The share of `stop_timeout` for `run` and the children.
-const RUN_SHARE: f64 = 0.4;
+/// The share of `stop_timeout` for `run` and the children, in percent.
+const RUN_SHARE: u32 = 40;
 
-/// The share of what is left for `stop` in which children that were aborted may end before it.
-const ABORTED_SHARE: f64 = 0.1;
+/// The share of what is left for `stop` in which children that were aborted may end before it, in
+/// percent.
+const ABORTED_SHARE: u32 = 10;
 
 /// How long an instance may still be in use before it counts as leaked.
 const LEAK_PATIENCE: Duration = Duration::from_millis(10);
+
 /// From the request to stop to the end of `run`.
 pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) -> Stopped {
     life.cell.shut(life.generation);
     let asked = Instant::now();
     let total = by.saturating_duration_since(asked);
-    let (drained, at) = drain(life, &mut running, asked + total.mul_f64(DRAIN_SHARE), asked).await;
-    let run_by = (at + total.mul_f64(RUN_SHARE)).min(by);
+    let (drained, at) = drain(life, &mut running, asked + share(total, DRAIN_SHARE), asked).await;
+    let run_by = (at + share(total, RUN_SHARE)).min(by);
     life.vitals.enter_at(Stage::Ending, at);
     life.enter(Phase::Stopping, run_by);
     let outcome = match drained {
@@ -67,9 +69,9 @@ async fn drain<F: Future + Unpin>(
     until: Instant,
     now: Instant,
 ) -> (Option<F::Output>, Instant) {
-    life.enter(Phase::Draining, until);
+    let left = life.enter(Phase::Draining, until);
     life.vitals.enter_at(Stage::Draining, now);
-    if !life.has_requests() {
+    if !left.requests {
         return (None, now);
     }
     // What few need has room of its own.
@@ -98,18 +100,18 @@ async fn serve_out<F: Future + Unpin>(
 #[expect(clippy::manual_async_fn, reason = "an `async fn` would keep its arguments twice")]
 pub(super) fn teardown<'a>(
     cx: &'a Context,
-    orders: &'a Orders,
+    stop_timeout: Duration,
     service: Arc<dyn ErasedService>,
     stopped: Stopped,
 ) -> impl Future<Output = Ending> + Send + 'a {
     async move {
         let life = &cx.life;
-        life.cell.shut(life.generation);
+        if stopped.by.is_none() {
+            life.cell.shut(life.generation);
+        }
         stopped.ended.tell(life);
         let now = Instant::now();
-        let by = (stopped.by)
-            .or_else(|| life.stop_by())
-            .unwrap_or_else(|| now + orders.configured.options.stop_timeout);
+        let by = stopped.by.or_else(|| life.stop_by()).unwrap_or_else(|| now + stop_timeout);
         let mut cut = stopped.cut;
         let mut ending = stopped.ended.into_ending();
         life.vitals.enter(Stage::Children);
@@ -119,10 +121,12 @@ pub(super) fn teardown<'a>(
         life.vitals.enter_at(Stage::Stop, at);
         let (in_time, failure) = stop(cx, &service, by).await;
         cut.extend((!in_time).then(|| "`stop` has not ended in time".to_owned()));
-        life.enter(Phase::Closed, by);
-        life.vitals.enter(Stage::Children);
-        life.abort_children();
-        life.untracked().await;
+        let left = life.enter(Phase::Closed, by);
+        if !left.is_nothing() {
+            life.vitals.enter(Stage::Children);
+            life.abort_children();
+            life.untracked().await;
+        }
         life.vitals.enter(Stage::Drop);
         let (leaked, dropped) = let_go(service).await;
         // The first failure counts: of `run`, of a child on its way out, of `stop`, of the drop.
@@ -135,6 +139,11 @@ pub(super) fn teardown<'a>(
         }
         ending
     }
+}
+
+/// Returns so many percent of a time.
+fn share(time: Duration, percent: u32) -> Duration {
+    time / 100 * percent
 }
 
 /// Calls `stop`. Returns whether it ended in time, and its failure.
@@ -154,10 +163,10 @@ async fn stop(
 /// Gives the children their time, then aborts them. Returns what is to be said if it came to that,
 /// and when it is over.
 async fn end_children(life: &Life, by: Instant, now: Instant) -> (Option<String>, Instant) {
-    let own_share = || now + by.saturating_duration_since(now).mul_f64(RUN_SHARE);
+    let own_share = || now + share(by.saturating_duration_since(now), RUN_SHARE);
     let until = life.deadline().unwrap_or_else(own_share).min(by);
-    life.enter(Phase::Stopping, until);
-    if !life.has_children() {
+    let left = life.enter(Phase::Stopping, until);
+    if !left.children {
         return (None, now);
     }
     Box::pin(async move {
@@ -176,7 +185,7 @@ async fn cut_children(life: &Life, by: Instant) -> String {
     life.abort_children();
     // A child that blocks its thread does not end; `stop` must have its time all the same.
     let left = by.saturating_duration_since(Instant::now());
-    let until = Instant::now() + left.mul_f64(ABORTED_SHARE);
+    let until = Instant::now() + share(left, ABORTED_SHARE);
     let _ = in_time(until, life.children_ended()).await;
     format!("{children} in time")
 }

@@ -249,15 +249,8 @@ impl Manager {
             return Err(CommandError::NotConfigurable.into());
         };
         let book = self.config_book();
-        let done = self.shared.services.spawn_blocking(move || work(&*configurer, book));
-        // It ends early by a panic, or when the runtime does.
-        done.await.unwrap_or_else(|error| {
-            let why = match error.is_panic() {
-                true => CommandError::Panicked,
-                false => CommandError::Closing,
-            };
-            Err(why.into())
-        })
+        let done = self.shared.aside.run(move || work(&*configurer, book)).await;
+        done.map_err(CommandError::from)?
     }
 
     /// Makes the order that the supervisor takes over, with what it is called in the journal.

@@ -64,7 +64,7 @@ impl Manager {
         by: Request,
     ) -> Result<Registered, RegisterError> {
         let (sender, answer) = oneshot::channel();
-        self.join(registration, by, Accepted::Registered(sender))?;
+        self.join(registration, by, Accepted::Registered(sender)).await?;
         answer.await.unwrap_or(Err(RegisterError::Closing))
     }
 
@@ -82,19 +82,18 @@ impl Manager {
         registration: Registration,
     ) -> Result<Foreseen, RegisterError> {
         let (sender, answer) = oneshot::channel();
-        self.join(registration, Request::by("code"), Accepted::Foreseen(sender))?;
+        self.join(registration, Request::by("code"), Accepted::Foreseen(sender)).await?;
         answer.await.unwrap_or(Err(RegisterError::Closing))
     }
 
-    fn join(
+    async fn join(
         &self,
         mut registration: Registration,
         by: Request,
         accepted: Accepted,
     ) -> Result<(), RegisterError> {
-        let mut secrets = Vec::new();
         registration.spec.joined.get_or_insert_default();
-        registration.spec.check_config(&mut secrets).map_err(RegisterError::Config)?;
+        let (registration, secrets) = self.checked(registration).await?;
         if let (Accepted::Registered(_), Some(configurer)) = (&accepted, &self.shared.configurer) {
             configurer.hide(&secrets).map_err(RegisterError::Config)?;
         }
@@ -105,16 +104,38 @@ impl Manager {
         })
     }
 
+    /// Checks the configuration, and returns its secrets. How a type is read is code of the user.
+    async fn checked(
+        &self,
+        mut registration: Registration,
+    ) -> Result<(Registration, Vec<String>), RegisterError> {
+        let has_type = !registration.spec.kind.config_types().is_empty();
+        let check = move || {
+            let mut secrets = Vec::new();
+            let checked = registration.spec.check_config(&mut secrets);
+            checked.map(|()| (registration, secrets)).map_err(RegisterError::Config)
+        };
+        match has_type {
+            true => self.shared.aside.run(check).await?,
+            false => check(),
+        }
+    }
+
     /// Makes what can be registered of a kind that the application knows by name.
     ///
     /// # Errors
     ///
     /// Says which kinds there are, or everything that is wrong with the section.
-    pub fn create(&self, wish: &Wish) -> Result<Spec, CreateError> {
-        match &self.shared.creator {
-            Some(creator) => creator.create(self.config_book().document(), wish),
-            None => Err(CreateError::UnknownKind { creatable: Vec::new() }),
-        }
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: making one changes nothing.
+    pub async fn create(&self, wish: &Wish) -> Result<Spec, CreateError> {
+        let Some(creator) = self.shared.creator.clone() else {
+            return Err(CreateError::UnknownKind { creatable: Vec::new() });
+        };
+        let (book, wish) = (self.config_book(), wish.clone());
+        self.shared.aside.run(move || creator.create(book.document(), &wish)).await?
     }
 
     /// Lists the kinds of which services can be made while the application runs.

@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use processpype_core::ServiceState;
 use tokio::sync::Semaphore;
 
+use super::aside::Aside;
 use super::{Asked, Shared};
 use crate::bell::{Bell, Ring as _, TaskBell};
 use crate::configuration::ConfigBook;
@@ -43,7 +44,7 @@ impl Shared {
             pause: ArcSwapOption::empty(),
             config: ArcSwap::from_pointee(book),
             configurer: launch.configurer.clone(),
-            services: launch.services.clone(),
+            aside: Aside::new(launch.checks.clone()),
             clock: launch.clock,
             configuring: Semaphore::new(1),
             scrub: launch.scrub.clone(),
@@ -52,6 +53,7 @@ impl Shared {
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             changed: Bell::default(),
             asked: AtomicU8::new(0),
             asked_now: TaskBell::default(),
@@ -116,6 +118,15 @@ impl Shared {
     pub(crate) fn set_state(&self, state: ServiceState) {
         self.state.store(state as u8, Ordering::Release);
         self.touch();
+    }
+
+    /// The supervisor is no more: nothing happens any more.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_settled(&self) {

@@ -1,4 +1,10 @@
 //! Where registered metrics are kept: the names of an application, and the series of each service.
+//!
+//! # Invariants
+//!
+//! 1. A name is taken once for each series that has it, and free again with the last of them: who
+//!    leaves the application takes nothing of the room for names along.
+//! 2. The lock of the names may be taken within that of a service's series, never the other way.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +21,7 @@ use super::{Buckets, Counter, Gauge, Histogram, Kind, MetricError, Reading, Seri
 /// A histogram counts with each of its buckets, as Prometheus keeps it.
 pub const SERIES_MAX: usize = 1000;
 
-/// How many names of metrics all services of an application may have together.
+/// How many names of metrics all services of an application may have together, at a time.
 pub const FAMILIES_MAX: usize = 4096;
 
 /// The names of an application's metrics: one kind and one help text for each.
@@ -36,6 +42,8 @@ struct Names {
 struct Family {
     kind: Kind,
     help: String,
+    /// How many series have this name.
+    series: usize,
 }
 
 /// The metrics of one service.
@@ -52,6 +60,13 @@ struct Kept {
     series: SortedMap<Key, Value>,
     /// How many series that is.
     count: usize,
+}
+
+/// A name that was taken for a series; given back unless there is one.
+struct Taken<'a> {
+    families: &'a Families,
+    name: &'a str,
+    is_kept: bool,
 }
 
 /// Name and labels, in the order of an answer.
@@ -72,13 +87,15 @@ impl Families {
         Self { names: Mutex::default(), scrub }
     }
 
-    /// Takes the name for this kind of metric.
+    /// Takes the name for a series of this kind of metric.
     fn take(&self, name: &str, kind: Kind, help: &str) -> Result<(), MetricError> {
         let mut names = self.lock();
-        match names.families.get(name).map(|known| known.kind) {
-            Some(known) if known == kind => return Ok(()),
-            Some(is) => return Err(MetricError::Conflict { name: name.to_owned(), is }),
-            None => {}
+        if let Some(known) = names.families.get_mut(name) {
+            if known.kind != kind {
+                return Err(MetricError::Conflict { name: name.to_owned(), is: known.kind });
+            }
+            known.series += 1;
+            return Ok(());
         }
         if names.families.len() >= FAMILIES_MAX {
             return Err(MetricError::Families { name: name.to_owned() });
@@ -89,8 +106,21 @@ impl Families {
             return Err(MetricError::Clash { name, kind, other, both });
         }
         names.told.extend(told.into_iter().map(|it| (it, name.to_owned())));
-        names.families.insert(name.to_owned(), Family { kind, help: self.scrub.text(help) });
+        let family = Family { kind, help: self.scrub.text(help), series: 1 };
+        names.families.insert(name.to_owned(), family);
         Ok(())
+    }
+
+    /// A series is no more; with the last one its name is free again.
+    fn give_back(&self, name: &str) {
+        let mut names = self.lock();
+        let names = &mut *names;
+        let Some(family) = names.families.get_mut(name) else { return };
+        family.series -= 1;
+        if family.series == 0 {
+            told(name, family.kind).iter().for_each(|it| drop(names.told.remove(it)));
+            names.families.remove(name);
+        }
     }
 
     fn help(&self, name: &str) -> String {
@@ -121,15 +151,15 @@ impl Store {
         help: &str,
         labels: &[(String, String)],
     ) -> Result<Counter, MetricError> {
-        self.families.take(name, Kind::Counter, help)?;
+        let taken = self.take(name, Kind::Counter, help)?;
         let key = (name.to_owned(), labels.to_vec());
-        let mut kept = self.kept();
-        kept.begin(generation);
+        let mut kept = self.begun(generation);
         if let Some(Value::Counter(counter)) = kept.series.get(&key) {
             return Ok(counter.clone());
         }
         let counter = Counter::default();
         kept.add(key, Value::Counter(counter.clone()))?;
+        taken.keep();
         Ok(counter)
     }
 
@@ -140,10 +170,9 @@ impl Store {
         help: &str,
         labels: &[(String, String)],
     ) -> Result<Gauge, MetricError> {
-        self.families.take(name, Kind::Gauge, help)?;
+        let taken = self.take(name, Kind::Gauge, help)?;
         let key = (name.to_owned(), labels.to_vec());
-        let mut kept = self.kept();
-        kept.begin(generation);
+        let mut kept = self.begun(generation);
         if generation < kept.newest {
             // What is left of an old generation sets a gauge that nobody sees.
             return Ok(Gauge::default());
@@ -153,6 +182,7 @@ impl Store {
         }
         let gauge = Gauge::default();
         kept.add(key, Value::Gauge(gauge.clone()))?;
+        taken.keep();
         Ok(gauge)
     }
 
@@ -164,10 +194,9 @@ impl Store {
         labels: &[(String, String)],
         buckets: Buckets,
     ) -> Result<Histogram, MetricError> {
-        self.families.take(name, Kind::Histogram, help)?;
+        let taken = self.take(name, Kind::Histogram, help)?;
         let key = (name.to_owned(), labels.to_vec());
-        let mut kept = self.kept();
-        kept.begin(generation);
+        let mut kept = self.begun(generation);
         match kept.series.get(&key) {
             Some(Value::Histogram(histogram, _)) if *histogram.buckets() == buckets => {
                 return Ok(histogram.clone());
@@ -176,10 +205,15 @@ impl Store {
                 let (name, is) = (name.to_owned(), Kind::Histogram);
                 return Err(MetricError::Conflict { name, is });
             }
-            _ => kept.remove(&key),
+            Some(_) => {
+                kept.remove(&key);
+                self.families.give_back(name);
+            }
+            None => {}
         }
         let histogram = Histogram::new(buckets);
         kept.add(key, Value::Histogram(histogram.clone(), generation))?;
+        taken.keep();
         Ok(histogram)
     }
 
@@ -208,23 +242,61 @@ impl Store {
         families
     }
 
+    fn take<'a>(&'a self, name: &'a str, kind: Kind, help: &str) -> Result<Taken<'a>, MetricError> {
+        self.families.take(name, kind, help)?;
+        Ok(Taken { families: &self.families, name, is_kept: false })
+    }
+
+    /// The series, once this generation registers something: the gauges of earlier ones tell of
+    /// nobody any more.
+    fn begun(&self, generation: Generation) -> MutexGuard<'_, Kept> {
+        let mut kept = self.kept();
+        if generation > kept.newest {
+            kept.newest = generation;
+            kept.series.retain(|(name, _), value| {
+                let stays = !matches!(value, Value::Gauge(_));
+                if !stays {
+                    self.families.give_back(name);
+                }
+                stays
+            });
+            kept.count = kept.series.values().map(Value::weight).sum();
+        }
+        kept
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Store {
+    /// The service has left, and nobody registers anything for it any more.
+    fn drop(&mut self) {
+        self.kept().series.keys().for_each(|(name, _)| self.families.give_back(name));
+    }
+}
+
+// === impl Taken ===
+
+impl Taken<'_> {
+    /// There is a series that has it.
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.families.give_back(self.name);
+        }
     }
 }
 
 // === impl Kept ===
 
 impl Kept {
-    /// A generation registers something: the gauges of earlier ones tell of nobody any more.
-    fn begin(&mut self, generation: Generation) {
-        if generation > self.newest {
-            self.newest = generation;
-            self.series.retain(|_, value| !matches!(value, Value::Gauge(_)));
-            self.count = self.series.values().map(Value::weight).sum();
-        }
-    }
-
     fn add(&mut self, key: Key, value: Value) -> Result<(), MetricError> {
         let count = self.count + value.weight();
         if count > SERIES_MAX {

@@ -58,6 +58,9 @@ use crate::timers::Timers;
 pub struct Launch {
     /// The runtime on which services run.
     pub services: Handle,
+    /// The runtime on whose threads for blocking work configuration is checked: that of the
+    /// services, unless they must not be able to take them all.
+    pub checks: Handle,
     /// The clock of statuses and events.
     pub clock: Clock,
     /// How long closing may take, from the request to the last service gone or named as a
@@ -98,6 +101,7 @@ impl Launch {
     #[must_use]
     pub fn on(services: Handle) -> Self {
         Self {
+            checks: services.clone(),
             services,
             clock: Clock::system(),
             closing_timeout: Duration::from_secs(25),

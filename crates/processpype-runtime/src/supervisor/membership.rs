@@ -303,6 +303,9 @@ impl Supervisor {
         self.members.vacancies.joined(&spec.name, at);
         self.cells.seat(at.index(), cell);
         let configured = Arc::new(Configured::of(spec));
+        if let Some(configurer) = &self.launch.configurer {
+            configurer.adopt(&spec.name, &configured);
+        }
         self.services.seat(at.index(), Service::new(configured, Arc::new(wiring), now));
     }
 
@@ -350,6 +353,9 @@ impl Supervisor {
         self.members.leaving.push(id);
         self.pausing.forget(id);
         self.forget_level(id);
+        if let Some(configurer) = &self.launch.configurer {
+            configurer.forget(self.cells[id.index()].name());
+        }
         self.show_members();
         self.cells[id.index()].retire();
         let operation = self.services[id.index()].mark().map(|mark| mark.operation);

@@ -156,9 +156,13 @@ impl Supervisor {
         let told = (machine.is_ready(id), machine.desired(id), machine.is_completed(id));
         let is_other = told != (facts.ready, facts.desired, facts.completed);
         (facts.ready, facts.desired, facts.completed) = told;
+        let restart = self.restart_info(id);
+        if facts.rare().is_none() && restart.is_none() && machine.may_start(id) {
+            return is_other;
+        }
         let name = |id: ServiceId| self.cells[id.index()].name();
         let waiting_on = || machine.waiting_on(id).map(name);
-        facts.expect(waiting_on, self.restart_info(id)) || is_other
+        facts.expect(waiting_on, restart) || is_other
     }
 
     pub(super) fn publish_settled(&mut self) {

@@ -53,10 +53,14 @@ impl Service for Crasher {
     }
 }
 
+/// How much the loop takes before it lets others go on, where no time passes: its share, and what
+/// one more turn may take.
+const MOST_AT_A_TIME: usize = 512 + 4 * 32;
+
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_restarts_leaves_the_thread_to_others_in_between() {
     const SECOND: Duration = Duration::from_secs(1);
-    const CROWD: u32 = 1000;
+    const CROWD: u32 = 3000;
     let crasher = |number| {
         let mut spec = spec(&format!("crasher{number}"), || Crasher, &[]);
         let restart = &mut Arc::make_mut(&mut spec.options).restart;
@@ -80,12 +84,12 @@ async fn a_storm_of_restarts_leaves_the_thread_to_others_in_between() {
         let now = restarts();
         (seen, most) = (now, most.max(now - seen));
     }
-    assert!(most <= 128, "{most} restarts in one turn");
+    assert!(most <= MOST_AT_A_TIME, "{most} restarts in one turn");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_many_leaves_the_thread_to_others_in_between() {
-    const CROWD: usize = 1000;
+    const CROWD: usize = 3000;
     let plain = |number| spec(&format!("plain{number}"), || Plain, &[]);
     let (manager, closed) = run((0..CROWD).map(plain).collect(), &Handle::current());
     manager.settled().await;
@@ -97,7 +101,7 @@ async fn the_end_of_many_leaves_the_thread_to_others_in_between() {
         let now = CROWD - manager.statuses().iter().filter(|it| running(it)).count();
         (seen, most) = (now, most.max(now - seen));
     }
-    assert!(most <= 128, "{most} asked to stop in one turn");
+    assert!(most <= MOST_AT_A_TIME, "{most} asked to stop in one turn");
     assert!(closed.await.expect("the supervisor ends").stragglers.is_empty());
 }
 

@@ -55,3 +55,21 @@ async fn who_runs_long_after_the_launch_has_all_of_its_start_timeout() {
     manager.close();
     supervisor.await.expect("the supervisor does not panic");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_tells_is_heard_until_the_supervisor_ends_however_that_comes() {
+    let (manager, supervisor) = run(vec![spec("steady", || Steady, &[])], &Handle::current());
+    manager.settled().await;
+    let (reporter, mut events) = (manager.reporter(), manager.subscribe(manager.last_event()));
+    drop(manager);
+    assert_eq!(events.next(1).await.events[0].cause, "closing");
+    assert!(reporter.is_heard(), "there is no handle any more, and a service that stops");
+    supervisor.await.expect("the supervisor does not panic");
+    assert!(!reporter.is_heard());
+
+    let (manager, supervisor) = run(vec![spec("steady", || Steady, &[])], &Handle::current());
+    let reporter = manager.reporter();
+    supervisor.abort();
+    assert!(supervisor.await.is_err_and(|error| error.is_cancelled()));
+    assert!(!reporter.is_heard(), "a handle is left, and nothing happens any more");
+}

@@ -9,7 +9,9 @@
 
 mod bodies;
 mod bounds;
+mod bugs;
 mod calls;
+mod checks;
 mod harness;
 mod late;
 mod log;

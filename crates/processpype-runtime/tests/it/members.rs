@@ -1,16 +1,17 @@
 //! Services that join and leave while the application runs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
-use processpype_core::{Generation, LogLevel, ServiceState, Strategy, Verb};
+use processpype_config::{Difference, Effective, Layer, Report};
+use processpype_core::{Generation, LogLevel, ServiceName, ServiceState, Strategy, Verb};
 use processpype_runtime::{
-    Assembly, CommandError, Context, Dep, Deps, EdgeOrigin, GroupSpec, Launch, LevelSwitch,
-    Manager, PlanCode, REGISTERED_MAX, RegisterError, Registered, Registration, Request, Result,
-    Routes, Service, Spec,
+    Assembly, CommandError, ConfigBook, Configured, Configurer, Context, Dep, Deps, EdgeOrigin,
+    GroupSpec, Launch, LevelSwitch, Loaded, Manager, PlanCode, REGISTERED_MAX, Refused,
+    RegisterError, Registered, Registration, Request, Result, Routes, Service, Spec,
 };
 use tokio::runtime::Handle;
 
@@ -373,4 +374,59 @@ async fn the_last_member_of_a_row_needs_the_one_before() {
         .await
         .expect("both leave");
     assert!(manager.layout().groups[0].members.is_empty());
+}
+
+/// Notes of which services it was told, and their levels.
+#[derive(Debug, Default)]
+struct Noting(Mutex<Vec<(String, Option<&'static str>)>>);
+
+impl Noting {
+    fn note(&self, name: &ServiceName, level: Option<&'static str>) {
+        self.0.lock().expect("no panic").push((name.to_string(), level));
+    }
+}
+
+impl Configurer for Noting {
+    fn check(&self, _: &ConfigBook, _: &ServiceName, _: &Layer) -> Result<Configured, Report> {
+        unreachable!("nothing is configured")
+    }
+
+    fn load(&self, _: &ConfigBook) -> Result<Loaded, Refused> {
+        Ok(Loaded::default())
+    }
+
+    fn effective(&self, _: &ConfigBook, _: &ServiceName) -> Vec<Effective> {
+        Vec::new()
+    }
+
+    fn differences(&self, _: &ConfigBook, _: &ServiceName, _: &Configured) -> Vec<Difference> {
+        Vec::new()
+    }
+
+    fn hide(&self, _: &[String]) -> Result<(), Report> {
+        Ok(())
+    }
+
+    fn adopt(&self, name: &ServiceName, now: &Configured) {
+        self.note(name, now.options.log_level);
+    }
+
+    fn forget(&self, name: &ServiceName) {
+        self.note(name, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_configured_of_a_log_begins_with_a_service_and_ends_with_it() {
+    let noting = Arc::new(Noting::default());
+    let mut launch = Launch::on(Handle::current());
+    launch.configurer = Some(Arc::clone(&noting) as _);
+    let (manager, supervisor) = blueprint(Vec::new()).launch(launch);
+    tokio::spawn(supervisor.run());
+    let mut loud = spec("loud", || Plain, &[]);
+    Arc::make_mut(&mut loud.options).log_level = Some("debug");
+    register(&manager, loud).await.expect("it joins");
+    manager.deregister("loud").await.expect("it leaves");
+    let noted = noting.0.lock().expect("no panic").clone();
+    assert_eq!(noted, [("loud".to_owned(), Some("debug")), ("loud".to_owned(), None)]);
 }

@@ -193,6 +193,8 @@ impl Configurer for Mistaken {
     }
 
     fn adopt(&self, _: &ServiceName, _: &Configured) {}
+
+    fn forget(&self, _: &ServiceName) {}
 }
 
 #[tokio::test]

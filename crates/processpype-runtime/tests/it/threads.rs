@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use processpype_core::{ErrorKind, ServiceState};
+use processpype_core::{ErrorKind, ServiceState, Verb};
 use processpype_runtime::{
     CommandError, Context, Dep, RegisterError, Registration, Request as By, RequestError, Result,
     Routes, Service, Severity, Unavailable,
@@ -91,12 +91,50 @@ async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
     free.store(true, SeqCst);
 }
 
+#[tokio::test]
+async fn a_stop_cuts_off_what_blocks_its_thread_before_it_is_ended_by_force() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let mut blocker = spec("blocker", move || Blocker(Arc::clone(&go)), &[]);
+    // Longer than the test: nothing is ended by force.
+    Arc::make_mut(&mut blocker.options).stop_timeout = Duration::from_secs(600);
+    let (manager, _closed) = run(vec![blocker], threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    assert!(matches!(manager.mounted("blocker"), Some(Ok(_))));
+    let stop = Verb::Stop { cascade: false };
+    manager.command("blocker", stop, By::by("test")).await.expect("it is taken");
+    assert_eq!(manager.state("blocker"), Some(ServiceState::Stopping));
+    assert!(matches!(manager.mounted("blocker"), Some(Err(Unavailable { .. }))));
+    free.store(true, SeqCst);
+    timeout(SOON, manager.reached("blocker", ServiceState::Stopped)).await.expect("it ends");
+}
+
 /// Asserts that the text of an orphan tells what it was doing.
 #[track_caller]
 fn assert_names(message: &str, doing: &str) {
     let begin = format!("the generation could not be ended: {doing}");
     assert!(message.starts_with(&begin), "{message}");
     assert!(message.ends_with("; it may still run until the process ends"), "{message}");
+}
+
+#[tokio::test]
+async fn what_blocks_its_thread_is_an_orphan_300_ms_after_its_stop_timeout() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
+    let (manager, _closed) = run(specs, threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    // Only the supervisor has a clock that matters now, and it is this one.
+    tokio::time::pause();
+    let began = Instant::now();
+    manager.stop("blocker").await.expect_err("it cannot be ended");
+    // `stop_timeout`, then 100 ms to end by itself, then 200 ms after the abort; each wait is
+    // rounded up to the next millisecond of the clock.
+    let took = began.elapsed();
+    assert!((millis(500)..millis(504)).contains(&took), "{took:?}");
+    free.store(true, SeqCst);
 }
 
 #[tokio::test]

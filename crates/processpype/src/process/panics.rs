@@ -59,6 +59,17 @@ pub(super) fn tell_last(panicked: &Panicked, log: &LogHandle) -> Exit {
     exit
 }
 
+/// Tells of a panic of the supervisor's thread, with which the process ends. The hook has told
+/// where it was.
+pub(super) fn tell_supervisor(message: &str, log: &LogHandle) {
+    let text = format!("the supervisor's thread panicked: {message}");
+    tracing::error!(
+        target: "processpype", exit = Exit::Bug.code(),
+        "{text}; the process ends, and no service is stopped in order"
+    );
+    say(log, &text);
+}
+
 /// Writes the log, and says on standard error what ends the process.
 fn say(log: &LogHandle, text: &str) {
     let _ = log.flush(FLUSH_TIME);

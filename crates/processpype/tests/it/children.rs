@@ -58,6 +58,103 @@ async fn a_child_that_does_not_end_is_aborted_when_its_share_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_children_of_a_run_that_fails_have_forty_percent_too() {
+    let app = start(async |cx: Context| {
+        cx.spawn("deaf", std::future::pending::<()>());
+        Err(processpype::Error::public("no more disk"))
+    })
+    .await;
+    let began = Instant::now();
+    app.wait("parent", ServiceState::Error).await.expect("it fails");
+    assert_eq!(began.elapsed(), secs(4), "40 % of ten seconds");
+    assert_eq!(last_error(&app, "parent"), "failed: no more disk");
+}
+
+/// Notes when it is dropped.
+struct Dropped(Arc<AtomicBool>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// Has a child that only ends when it is aborted, and looks in `stop` whether it has.
+struct Parent {
+    dropped: Arc<AtomicBool>,
+    seen: Arc<AtomicBool>,
+}
+
+impl Service for Parent {
+    async fn run(&self, cx: &Context) -> Result {
+        let held = Dropped(Arc::clone(&self.dropped));
+        cx.spawn("deaf", async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        cx.stopping().await;
+        Ok(())
+    }
+
+    async fn stop(&self, _: &Context) -> Result {
+        self.seen.store(self.dropped.load(SeqCst), SeqCst);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_aborted_child_held_is_dropped_before_stop_runs() {
+    let (dropped, seen) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+    let saw = Arc::clone(&seen);
+    let make = move || Parent { dropped: Arc::clone(&dropped), seen: Arc::clone(&seen) };
+    let app = testing::start(Application::new().service(make)).await.expect("it starts");
+    app.manager().stop("parent").await.expect("it stops");
+    assert!(saw.load(SeqCst), "`stop` came before the end of the child");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_of_a_constructor_that_fails_ends_at_once() {
+    let dropped = Arc::<AtomicBool>::default();
+    let seen = Arc::clone(&dropped);
+    let make = move |cx: Context| -> Result<Hanging> {
+        let held = Dropped(Arc::clone(&dropped));
+        cx.spawn("left", async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        Err(processpype::Error::public("no disk"))
+    };
+    let app = testing::begin(Application::new().service(make)).expect("the plan is good");
+    let began = Instant::now();
+    app.wait("hanging", ServiceState::Error).await.expect("it fails");
+    assert_eq!(began.elapsed(), secs(0));
+    assert!(seen.load(SeqCst), "it is gone only when its child is");
+    assert_eq!(last_error(&app, "hanging"), "start-failed: no disk");
+}
+
+#[tokio::test]
+async fn a_constructor_that_failed_is_gone_only_when_its_blocking_child_is() {
+    let release = Arc::<AtomicBool>::default();
+    let free = Free(Arc::clone(&release));
+    let make = move |cx: Context| -> Result<Hanging> {
+        let release = Arc::clone(&release);
+        drop(cx.spawn_blocking("stuck", move || {
+            while !release.load(SeqCst) {
+                std::thread::sleep(millis(5));
+            }
+        }));
+        Err(processpype::Error::public("no disk"))
+    };
+    let app = testing::begin(Application::new().service(make)).expect("the plan is good");
+    let told = tokio::time::timeout(secs(5), app.wait("hanging", ServiceState::Stopping)).await;
+    told.expect("it is not gone before").expect("its end is told");
+    assert_eq!(app.manager().state("hanging"), Some(ServiceState::Stopping));
+    drop(free);
+    app.wait("hanging", ServiceState::Error).await.expect("it fails");
+    assert_eq!(last_error(&app, "hanging"), "start-failed: no disk");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_of_a_child_ends_the_generation() {
     let app = start(async |cx: Context| {
         cx.spawn("child", async { "no more disk".parse::<u8>().map(drop) });
@@ -115,9 +212,10 @@ struct Late(Arc<AtomicUsize>);
 impl Service for Late {
     async fn stop(&self, cx: &Context) -> Result {
         let count = Arc::clone(&self.0);
-        cx.spawn("late", async move {
+        let is_taken = cx.spawn("late", async move {
             count.fetch_add(1, SeqCst);
         });
+        self.0.fetch_add(if is_taken { 10 } else { 0 }, SeqCst);
         let context = cx.clone();
         let flushed = cx.spawn_blocking("flush", move || context.is_stopping()).await?;
         self.0.fetch_add(if flushed { 100 } else { 1000 }, SeqCst);

@@ -90,6 +90,20 @@ async fn the_closing_timeout_bounds_the_phases_of_a_longer_stop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_hangs_is_ended_300_ms_before_the_closing_timeout_and_named() {
+    let hung = probe(Act::Serve, Act::Hang, Act::Hang);
+    let app = Application::new()
+        .set("server.closing_timeout_seconds=10")
+        .service(hung.service())
+        .named("hung")
+        .stop_timeout(secs(60));
+    let app = testing::start(app).await.expect("it starts");
+    let began = tokio::time::Instant::now();
+    assert_eq!(texts(&app.stop().await.stragglers), ["hung"]);
+    assert_eq!(began.elapsed(), millis(9_700));
+}
+
+#[tokio::test(start_paused = true)]
 async fn settling_while_closing_does_not_make_it_running() {
     let slow = probe(Act::Succeed(secs(2)), Act::Serve, Act::Serve);
     let app = Application::new().service(slow.service()).named("slow");

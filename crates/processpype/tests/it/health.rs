@@ -1,7 +1,8 @@
 //! What services say about themselves, and who hears it.
 
 use processpype::testing::{self, TestApp};
-use processpype::{Application, Context, Result, Service, ServiceState};
+use processpype::{Application, Context, Dep, Result, Service, ServiceState};
+use tokio::time::Instant;
 
 use crate::harness::{Plain, assert_history, last_error, millis, secs, tales, texts};
 
@@ -60,6 +61,28 @@ async fn dependents_start_when_the_provider_says_that_it_is_ready() {
     );
     tokio::time::sleep(secs(8)).await;
     assert_eq!(app.manager().state("user"), Some(ServiceState::Running), "hold is the default");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_gives_who_says_that_it_is_not_ready_and_its_wait_does_not() {
+    let user = async |cx: Context, talker: Dep<Talker>| {
+        cx.sleep(secs(6)).await;
+        let (is_there, began) = (talker.get().is_ok(), Instant::now());
+        talker.wait().await?;
+        cx.set_metadata("told", format!("{is_there} {:?}", began.elapsed()));
+        cx.stopping().await;
+        Ok(())
+    };
+    let app = Application::new().service(|| Talker).task("user", user);
+    let app = testing::start(app).await.expect("the plan is good");
+    // It is ready after one second of its life, and after six no more.
+    tokio::time::sleep(secs(8)).await;
+    let status = |name| app.manager().status(name).expect("it is there");
+    assert_eq!((status("talker").state, status("talker").ready), (ServiceState::Running, false));
+    assert_eq!(status("user").metadata.get("told"), None, "it waits");
+    app.manager().restart("talker").await.expect("it restarts");
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(status("user").metadata["told"], "true 2s");
 }
 
 /// Regression: the event came after the start that followed from it.

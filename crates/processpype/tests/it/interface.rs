@@ -55,7 +55,7 @@ async fn named(manager: &Manager) -> Result<(), CommandError> {
     let by = || Request::by("test");
     let _: Arc<LevelChanges> = manager.level_changes();
     let spec: Result<Spec, CreateError> =
-        manager.create(&Wish::of(layout.services[0].name.clone(), "it"));
+        manager.create(&Wish::of(layout.services[0].name.clone(), "it")).await;
     if let Ok(spec) = spec {
         let registration = Registration::of(spec);
         let _: Result<Foreseen, RegisterError> =
@@ -88,7 +88,7 @@ async fn a_type_joins_and_leaves_through_the_manager() {
     assert!(manager.status("plain").unwrap().ready);
     let taken = manager.register(Registration::of(spec()), by()).await.unwrap_err();
     assert!(matches!(taken, RegisterError::Taken { .. }), "{taken}");
-    let unknown = manager.create(&Wish::of("other".parse().unwrap(), "ticker")).unwrap_err();
+    let unknown = manager.create(&Wish::of("other".parse().unwrap(), "ticker")).await.unwrap_err();
     let told = "there is no such kind; there is none of which services may be made";
     assert_eq!(unknown.to_string(), told);
     manager.deregister("plain").await.unwrap();

@@ -1,6 +1,7 @@
 //! Services that are registered and deregistered over HTTP, and the end of the application.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -8,7 +9,7 @@ use processpype::config::{Format, Secret};
 use processpype::testing::{self, TestApp};
 use processpype::{Application, Config, Context, Dep, Result, Routes, Service, ServiceState};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::harness::Plain;
@@ -360,4 +361,64 @@ async fn the_application_is_closed_only_if_that_is_set() {
     let closing = events.iter().find(|event| event.cause == "closing").expect("it closed");
     assert_eq!(closing.message.as_deref(), Some("moving"));
     assert!(closing.actor.is_some() && closing.operation.is_some());
+}
+
+/// Panics when it is read.
+#[derive(JsonSchema)]
+struct Panicking {}
+
+impl<'de> Deserialize<'de> for Panicking {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        std::panic::panic_any("not today")
+    }
+}
+
+/// Is not read before it is let go.
+#[derive(JsonSchema)]
+struct Slow {}
+
+/// A type that is read has nothing else to look at, or to tell.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+static GO: AtomicBool = AtomicBool::new(false);
+
+impl<'de> Deserialize<'de> for Slow {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        BEGUN.store(true, SeqCst);
+        while !GO.load(SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        Ok(Self {})
+    }
+}
+
+#[tokio::test]
+async fn code_that_reads_a_section_may_panic_and_block_and_who_leaves_meanwhile_has_registered() {
+    let app = Application::new()
+        .kind("panicking", |_: Config<Panicking>| Plain)
+        .creatable()
+        .kind("slow", |_: Config<Slow>| Plain)
+        .creatable();
+    let app = testing::start(app).await.expect("it starts");
+    let (status, problem) = register(&app, json!({ "name": "one", "kind": "panicking" })).await;
+    assert_eq!((status, &problem["code"]), (500, &json!("internal")), "{problem}");
+
+    let begun = async {
+        while !BEGUN.load(SeqCst) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        (status, problem) = register(&app, json!({ "name": "two", "kind": "slow" })) => {
+            panic!("it waits: {status} {problem}");
+        }
+        () = begun => {}
+    }
+    // The client has gone; meanwhile everything goes on.
+    assert_eq!(app.get("/services").await.status(), 200);
+    GO.store(true, SeqCst);
+    while app.manager().status("two").is_none() {
+        tokio::task::yield_now().await;
+    }
+    app.stop().await;
 }

@@ -99,6 +99,32 @@ async fn a_request_in_flight_finishes_while_run_still_serves_it() {
     assert!(late.header("retry-after").is_some());
 }
 
+/// Answers after two seconds with how long its phase still lasts then.
+struct Clocked(Context);
+
+impl Service for Clocked {
+    fn routes(self: Arc<Self>) -> Routes {
+        let left = async move || {
+            tokio::time::sleep(secs(2)).await;
+            let left = self.0.deadline().map(|deadline| deadline - Instant::now());
+            format!("{left:?}")
+        };
+        axum::Router::new().route("/left", get(left)).into()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_request_in_flight_is_the_end_of_draining() {
+    let app = testing::start(Application::new().service(Clocked)).await.expect("it starts");
+    let app = Arc::new(app);
+    assert_eq!(app.get("/services/clocked/left").await.text(), "None", "nobody asked it to stop");
+    let request = send(&app, "/services/clocked/left");
+    tokio::time::sleep(secs(1)).await;
+    app.manager().stop("clocked").await.expect("it stops");
+    // One of the four seconds that draining may take has passed.
+    assert_eq!(request.await.expect("it is answered"), (200, "Some(3s)".to_owned()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn closing_fails_readiness_then_waits_then_lets_requests_finish_then_stops() {
     let make = || Web { work: secs(3), ..Web::default() };

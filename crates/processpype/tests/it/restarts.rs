@@ -110,6 +110,31 @@ async fn five_restarts_in_a_minute_are_the_last_and_the_whole_story_is_told() {
     );
 }
 
+/// Fails after a second.
+struct Failing;
+
+impl Service for Failing {
+    async fn run(&self, _: &processpype::Context) -> processpype::Result {
+        tokio::time::sleep(secs(1)).await;
+        Err(Error::public("as always"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_a_service_in_backoff_is_told_when_it_comes() {
+    let backoff = Backoff::new(secs(8), secs(8), 1.0, 0.0).expect("a good backoff");
+    let app = Application::new().service(|| Failing);
+    let app = app.restart_options(RestartOptions { backoff, ..exact() });
+    let app = testing::start(app).await.expect("it starts");
+    tokio::time::sleep(millis(1500)).await;
+    let next_at = restart_of(&app, "failing").and_then(|restart| restart.next_at);
+    assert!(next_at.is_some(), "it is in backoff");
+    let error = Error::from(app.manager().get::<Failing>("failing").map(drop).expect_err("away"));
+    assert_eq!(error.unavailable().map(|unavailable| unavailable.retry_at), Some(next_at));
+    let answer = app.get("/services/failing/any").await;
+    assert_eq!((answer.status(), answer.header("retry-after")), (503, Some("8")), "of 7.5 s");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_healthy_minute_makes_the_next_failure_the_first() {
     let mut scripts = vec![START_FAILS; 3];

@@ -63,6 +63,30 @@ async fn run_has_forty_percent_and_stop_the_rest() {
     );
 }
 
+/// Everything that it does once it is asked to stop fails.
+struct Sore;
+
+impl Service for Sore {
+    async fn run(&self, cx: &Context) -> Result {
+        cx.stopping().await;
+        Err(processpype::Error::public("in run"))
+    }
+
+    async fn stop(&self, _: &Context) -> Result {
+        Err(processpype::Error::public("in stop"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_what_fails_while_stopping_the_first_is_told_and_it_is_stopped_all_the_same() {
+    let app = testing::start(Application::new().service(|| Sore)).await.expect("it starts");
+    assert!(app.manager().stop("sore").await.expect("it stops").changed);
+    assert_eq!(last_error(&app, "sore"), "failed: in run");
+    let status = app.manager().status("sore").expect("it is there");
+    assert_eq!((status.state, status.error.as_ref()), (ServiceState::Stopped, None));
+    assert_eq!(status.history[0].exit.as_str(), "stopped");
+}
+
 async fn start_timeout(it: &Probe, stop: std::time::Duration) {
     let app = Application::new().service(it.service()).named("it").start_timeout(secs(3));
     let app = testing::begin(app).expect("the plan is good");
@@ -114,6 +138,26 @@ async fn a_stop_wins_over_a_constructor_and_a_start_under_way() {
     assert_eq!(began.elapsed(), secs(0));
     assert_eq!(app.manager().state("new"), Some(ServiceState::Stopped));
     assert_eq!(hook.calls().last().map(|(_, hook)| *hook), Some(Hook::Stop));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_comes_before_the_constructor_spares_the_whole_life() {
+    let it = well_behaved();
+    let app = Application::new().service(it.service()).named("it").autostart(false);
+    let app = testing::start(app).await.expect("the plan is good");
+    // Both are taken in one turn of the supervisor: the generation has not been polled yet.
+    let (started, stopped) = tokio::join!(app.manager().start("it"), app.manager().stop("it"));
+    assert_eq!(started, Err(CommandError::Superseded));
+    assert!(stopped.expect("it stops").changed);
+    assert_eq!(it.calls(), []);
+    assert_history(
+        &app,
+        &[
+            "it: stopped → starting (operator)",
+            "it: starting → stopping (operator)",
+            "it: stopping → stopped (stopped)",
+        ],
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -157,3 +157,46 @@ fn names_are_bounded() {
     let refused = store.gauge(Generation(1), "other", "", &[]).unwrap_err();
     assert_eq!(refused, MetricError::Families { name: "other".to_owned() });
 }
+
+#[test]
+fn a_name_is_free_again_with_the_last_series_that_has_it() {
+    let families = Arc::<Families>::default();
+    let names = |families: &Families| {
+        let names = families.lock();
+        (names.families.keys().cloned().collect::<Vec<_>>(), names.told.len())
+    };
+    let store = || Store::new(Arc::clone(&families));
+    let (one, other, first, later) = (store(), store(), Generation(1), Generation(2));
+    for store in [&one, &other, &one] {
+        store.counter(first, "a_total", "", &labels("x")).unwrap();
+        store.counter(first, "a_total", "", &labels("y")).unwrap();
+        store.histogram(first, "t_seconds", "", &[], Buckets::TIMES).unwrap();
+    }
+    one.gauge(first, "depth", "", &[]).unwrap();
+    one.gauge(first, "height", "", &[]).unwrap();
+    let few = Buckets::new(vec![1.0]).unwrap();
+    assert!(one.histogram(first, "t_seconds", "", &[], few.clone()).is_err());
+    one.histogram(later, "t_seconds", "", &[], few).unwrap();
+    one.gauge(later, "depth", "", &[]).unwrap();
+    one.gauge(first, "width", "", &[]).unwrap();
+    assert_eq!(names(&families).0, ["a_total", "depth", "t_seconds"]);
+    for number in 0..SERIES_MAX {
+        let _ = one.counter(later, "many_total", "", &labels(&number.to_string()));
+    }
+    assert!(one.counter(later, "more_total", "", &[]).is_err(), "it has no place for it");
+    drop(one);
+    assert_eq!(names(&families).0, ["a_total", "t_seconds"]);
+    drop(other);
+    assert_eq!(names(&families), (Vec::new(), 0));
+    // Who comes after them may call something else so.
+    store().gauge(first, "a_total", "", &[]).unwrap();
+}
+
+#[test]
+fn who_comes_and_goes_takes_no_names_along() {
+    let families = Arc::<Families>::default();
+    for number in 0..=FAMILIES_MAX {
+        let store = Store::new(Arc::clone(&families));
+        store.counter(Generation(1), &format!("n{number}_total"), "", &[]).unwrap();
+    }
+}

@@ -70,6 +70,10 @@ struct Seen {
     budget: Budget,
     /// The generation that is to end because others restart.
     due: Option<u64>,
+    /// The generation that is to stop for good, and to restart with others if a command keeps it.
+    overdue: Option<u64>,
+    /// Its generation ends because it failed.
+    failed: bool,
     /// It restarts after those that need it, because an operator said so.
     in_turn: bool,
     /// The generation that may end because others restart.
@@ -425,7 +429,7 @@ impl<'a> Observer<'a> {
     fn forgive(&mut self, id: usize, is_unsure: bool) {
         if is_unsure {
             self.seen[id].may_be_forgiven();
-            self.seen[id].held = false;
+            self.seen[id].stays();
         } else {
             self.seen[id].forgive();
         }
@@ -468,6 +472,8 @@ impl Seen {
             end: None,
             budget: Budget::default(),
             due: None,
+            overdue: None,
+            failed: false,
             in_turn: false,
             marked: None,
             since: 0,
@@ -490,16 +496,21 @@ impl Seen {
     }
 
     fn forgive(&mut self) {
-        self.held = false;
+        self.stays();
         self.leaves_last = false;
         self.comes_no_more();
     }
 
+    /// No operator wants it stopped any more. Who was about to, and was to restart, restarts.
+    fn stays(&mut self) {
+        self.held = false;
+        self.due = self.due.or(self.overdue.take());
+    }
+
     /// An operator stops it.
-    ///
-    /// A start that comes before it was asked to stop keeps it, also if it was to restart.
     fn hold(&mut self) {
-        (self.held, self.due) = (true, None);
+        self.overdue = self.due.take().or(self.overdue);
+        self.held = true;
         (self.urgent, self.in_turn) = (false, false);
         self.comes_no_more();
     }

@@ -18,9 +18,14 @@ impl Observer<'_> {
     /// A generation fails: those that restart with it are to end as well. Who has done its work and
     /// repeats it leaves the others alone.
     pub(super) fn fails(&mut self, id: usize, event: &Event) {
-        let seen = &self.seen[id];
-        let fails = event.to == Some(ServiceState::Stopping) && !ASKED.contains(&event.cause);
-        let fails = fails || event.to == Some(ServiceState::Error);
+        let seen = &mut self.seen[id];
+        let fails = match event.to {
+            Some(ServiceState::Stopping) => !ASKED.contains(&event.cause),
+            // What began as a failure is none a second time.
+            Some(ServiceState::Error) => !seen.failed,
+            _ => false,
+        };
+        seen.failed = fails && event.to == Some(ServiceState::Stopping);
         let covered = match self.sample.natures[id].restart.policy {
             RestartPolicy::Never => false,
             RestartPolicy::Always | RestartPolicy::OnFailure => event.cause != "completed",
@@ -43,8 +48,6 @@ impl Observer<'_> {
         for (dependent, policy) in dependents {
             let seen = &mut self.seen[dependent];
             if follows(policy) && seen.is_up() {
-                // Who is about to stop for good does not pass it on.
-                let must = must && !seen.held;
                 let is_new = seen.mark(must);
                 if is_new {
                     self.follow(dependent, follows, must);
@@ -128,10 +131,11 @@ impl Seen {
     /// Returns whether it is new that this generation restarts with others.
     fn mark(&mut self, must: bool) -> bool {
         let generation = Some(self.generation);
-        let is_new = self.marked != generation || (must && self.due != generation);
+        let due = if self.held { &mut self.overdue } else { &mut self.due };
+        let is_new = self.marked != generation || (must && *due != generation);
         self.marked = generation;
-        if must && !self.held {
-            self.due = generation;
+        if must {
+            *due = generation;
         }
         is_new
     }
