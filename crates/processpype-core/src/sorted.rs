@@ -180,13 +180,14 @@ impl<K, V> IntoIterator for SortedMap<K, V> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::collection::vec;
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     use super::SortedMap;
 
     proptest! {
         #[test]
-        fn it_does_what_a_tree_does(steps in proptest::collection::vec(any::<(u8, u8, u8)>(), 0..200)) {
+        fn it_does_what_a_tree_does(steps in vec(any::<(u8, u8, u8)>(), 0..200)) {
             let (mut list, mut tree) = (SortedMap::new(), BTreeMap::new());
             for (step, key, value) in steps {
                 let key = key % 32;
