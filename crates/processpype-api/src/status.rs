@@ -113,6 +113,9 @@ pub struct ServiceStatus {
     pub enabled: bool,
     /// Whether it runs and says that it can do its work.
     pub ready: bool,
+    /// Whether `/health/ready` waits for it; left out if so.
+    #[serde(default = "yes", skip_serializing_if = "is_so")]
+    pub readiness_required: bool,
     /// Whether its last generation completed: a oneshot that has done its work.
     pub completed: bool,
     /// Which life this is; 0 = never started.
@@ -255,6 +258,26 @@ pub struct Past {
     pub started: Timestamp,
     /// When nothing was left of it.
     pub ended: Timestamp,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_so(it: &bool) -> bool {
+    *it
+}
+
+// === impl ServiceStatus ===
+
+impl ServiceStatus {
+    /// Returns whether it should be ready and is not, and `/health/ready` does not wait for it.
+    #[must_use]
+    pub fn is_passed_over(&self) -> bool {
+        let is_missing = self.enabled && !self.ready && !self.completed;
+        is_missing && self.desired == Desired::Running && !self.readiness_required
+    }
 }
 
 // === impl ApplicationState ===

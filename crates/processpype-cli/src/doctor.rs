@@ -275,7 +275,12 @@ fn running(it: &ServiceStatus, error: &str) -> Option<(&'static str, String)> {
         let others = it.waiting_on.join(", ");
         return Some((RUNNING_WITHOUT, format!("`{name}` runs without {others}")));
     }
-    (!it.ready).then(|| ("unready", format!("`{name}` runs and says that it is not ready")))
+    let though = match it.is_passed_over() {
+        true => ", and `/health/ready` does not wait for it: `readiness_required` is false",
+        false => "",
+    };
+    let told = || format!("`{name}` runs and says that it is not ready{though}");
+    (!it.ready).then(|| ("unready", told()))
 }
 
 /// Judges how the application was built.
@@ -477,6 +482,7 @@ mod tests {
         check(&json!({"error": error("reported")}), &["warning complaining"]);
         check(&json!({"waiting_on": ["disk"]}), &["warning running-without"]);
         check(&json!({"ready": false}), &["warning unready"]);
+        check(&json!({"ready": false, "readiness_required": false}), &["warning unready"]);
     }
 
     #[test]

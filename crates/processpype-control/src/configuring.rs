@@ -128,8 +128,9 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
     let mut query = Query::of(request.uri());
     let wait = query.wait("wait", limits.default_wait, limits.max_wait);
     let is_dry = query.flag("dry_run");
+    let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
-    let by = By::by(&gate::actor(&request));
+    let by = conditions.on(By::by(&gate::actor(&request)));
     let handing_over = {
         let control = Arc::clone(control);
         async move {

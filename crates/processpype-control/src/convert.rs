@@ -10,14 +10,14 @@ use processpype_api as wire;
 use processpype_config::{Change, Difference, Effective};
 use processpype_core::ServiceName;
 use processpype_runtime::{
-    Acted, ConfigEffect, Counts, ErrorInfo, Event, Fixed, Foreseen, OperationState,
+    Acted, ConfigBook, ConfigEffect, Counts, ErrorInfo, Event, Fixed, Foreseen, OperationState,
     OperationStatus, Past, PauseInfo, PollTimes, Recording, RestartInfo, Status, Timestamp,
 };
 use processpype_telemetry::Backlog;
 
 use crate::refusal;
 
-pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
+pub(crate) fn status(status: &Status, book: &ConfigBook) -> wire::ServiceStatus {
     wire::ServiceStatus {
         name: status.name.to_string(),
         kind: status.kind.to_string(),
@@ -27,6 +27,7 @@ pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
         is_configured: status.is_configured,
         enabled: status.enabled,
         ready: status.ready,
+        readiness_required: is_required(book, &status.name),
         completed: status.completed,
         generation: status.generation.0,
         since: time(status.since),
@@ -40,9 +41,14 @@ pub(crate) fn status(status: &Status) -> wire::ServiceStatus {
     }
 }
 
-pub(crate) fn detail(now: &Status, counts: &Counts) -> wire::ServiceDetail {
+/// Whether `/health/ready` waits for the service.
+pub(crate) fn is_required(book: &ConfigBook, name: &ServiceName) -> bool {
+    book.service(name.as_str()).is_none_or(|now| now.options.readiness_required)
+}
+
+pub(crate) fn detail(now: &Status, book: &ConfigBook, counts: &Counts) -> wire::ServiceDetail {
     wire::ServiceDetail {
-        status: status(now),
+        status: status(now, book),
         history: now.history.iter().map(past).collect(),
         tasks: counts.tasks,
         requests: counts.requests,

@@ -21,6 +21,7 @@ use processpype_runtime::{LEVEL_MAX, LevelChange, Leveled, Request as By};
 use processpype_telemetry::Levels;
 use tokio::time::timeout;
 
+use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::server::Control;
 use crate::{commands, convert, logs, refusal, reply, status};
@@ -66,7 +67,10 @@ pub(crate) async fn command(
         status::known(control, name)?;
     }
     let levels = levels(control)?;
-    Query::of(request.uri()).finish()?;
+    let mut query = Query::of(request.uri());
+    let conditions = Conditions::take_key(request.headers(), &mut query);
+    query.finish()?;
+    let by = conditions.on(by);
     let manager = &control.manager;
     let asking = async {
         if matches!(id, EndpointId::ChangeLevel | EndpointId::ChangeServiceLevel) {

@@ -101,14 +101,11 @@ impl NotReady {
 /// completed.
 fn list_unready(manager: &Manager) -> Vec<Unready> {
     let (statuses, book) = (manager.statuses(), manager.config_book());
-    let is_required = |name: &ServiceName| {
-        book.service(name.as_str()).is_none_or(|now| now.options.readiness_required)
-    };
     let by_name: HashMap<&ServiceName, &Status> =
         statuses.iter().map(|status| (&status.name, &**status)).collect();
     let should = |status: &Status| status.enabled && status.desired == Desired::Running;
     let missing = statuses.iter().filter(|s| should(s) && !s.ready && !s.completed);
-    let missing = missing.filter(|status| is_required(&status.name));
+    let missing = missing.filter(|status| convert::is_required(&book, &status.name));
     missing
         .map(|status| Unready {
             service: status.name.to_string(),

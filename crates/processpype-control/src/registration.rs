@@ -121,7 +121,10 @@ pub(crate) async fn shut_down(
     request: Request,
     mut by: By,
 ) -> Result<Response, Problem> {
-    Query::of(request.uri()).finish()?;
+    let mut query = Query::of(request.uri());
+    let conditions = Conditions::take_key(request.headers(), &mut query);
+    query.finish()?;
+    by = conditions.on(by);
     if !control.settings.shutdown_endpoint {
         let detail = "the application cannot be closed over HTTP";
         let help = "set `server.shutdown_endpoint: true` and restart, or send SIGTERM";

@@ -14,6 +14,7 @@ use processpype_api::{CommandBody, EndpointId, Fault, Problem, RestartsPaused};
 use processpype_runtime::{PAUSE_MAX, Request as By};
 use tokio::time::timeout;
 
+use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::server::Control;
 use crate::{commands, convert, refusal, reply};
@@ -37,7 +38,9 @@ pub(crate) async fn command(
     if time < PAUSE_MIN {
         query.fault(Fault::new("for", "a pause lasts at least 1s"));
     }
+    let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
+    by = conditions.on(by);
     let body: CommandBody = commands::body(control, request).await?;
     let _place = commands::place(control)?;
     if let Some(reason) = &body.reason {

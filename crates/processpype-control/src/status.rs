@@ -28,8 +28,8 @@ pub(crate) fn application(control: &Control, headers: &HeaderMap) -> Response {
 pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
     let version = || control.manager.version();
     let render = || {
-        let statuses = control.manager.statuses();
-        let services = statuses.iter().map(|status| convert::status(status)).collect();
+        let (statuses, book) = (control.manager.statuses(), control.manager.config_book());
+        let services = statuses.iter().map(|status| convert::status(status, &book)).collect();
         Rendered::json(&ServiceList { services })
     };
     control.services.get(version, render).respond(headers)
@@ -38,7 +38,8 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
     let status = known(control, name)?;
     let counts = control.manager.counts(name).unwrap_or_default();
-    let response = reply::json(StatusCode::OK, &convert::detail(&status, &counts));
+    let detail = convert::detail(&status, &control.manager.config_book(), &counts);
+    let response = reply::json(StatusCode::OK, &detail);
     Ok(reply::in_generation(response, status.generation.0))
 }
 
@@ -75,8 +76,8 @@ pub(crate) fn known(control: &Control, name: &str) -> Result<Arc<Status>, Proble
 
 fn overview(control: &Control) -> ApplicationStatus {
     let settings = &control.settings;
-    let statuses = control.manager.statuses();
-    let named = |status: &Arc<Status>| (status.name.to_string(), convert::status(status));
+    let (statuses, book) = (control.manager.statuses(), control.manager.config_book());
+    let named = |status: &Arc<Status>| (status.name.to_string(), convert::status(status, &book));
     ApplicationStatus {
         title: settings.title.clone(),
         version: settings.version.clone(),

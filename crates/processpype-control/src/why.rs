@@ -158,7 +158,7 @@ fn waits_for(known: &Known) -> Vec<WaitsFor> {
 impl Scene {
     /// Takes what can be in the chain of `name`, and nothing of the rest of the application.
     fn around(control: &Control, name: &str) -> Self {
-        let manager = &control.manager;
+        let (manager, book) = (&control.manager, control.manager.config_book());
         let mut services = BTreeMap::new();
         let mut next = VecDeque::from([name.to_owned()]);
         // One more than is told, so that it shows whether the chain goes on.
@@ -168,7 +168,7 @@ impl Scene {
             else {
                 continue;
             };
-            let status = convert::status(&status);
+            let status = convert::status(&status, &book);
             next.extend(status.waiting_on.iter().cloned());
             services.insert(name, status);
         }

@@ -191,6 +191,8 @@ pub(crate) enum Order {
     Change(Box<ChangeOrder>, oneshot::Sender<Result<Operation, CommandError>>),
     /// Take over what is in the files.
     Reload(Box<ReloadOrder>, oneshot::Sender<Result<Reloading, CommandError>>),
+    /// What has become of a reload that was given under this key.
+    Reloaded(Request, oneshot::Sender<Result<Option<Reloading>, CommandError>>),
     /// What is in the files is wrong: who asked, and the first problem.
     ReloadRefused(Request, Arc<str>),
     /// How the durable journal is doing, with the cause and the text of an event.

@@ -115,7 +115,7 @@ pub(super) const RELOAD: Endpoint = Endpoint {
     description: "All of it, or, if anything is wrong, nothing. Only services whose own section \
         differs are touched, each as by `configure`; what needs a restart of the process is \
         listed. `dry_run=true` tells what would happen.",
-    parameters: &[WAIT, DRY_RUN],
+    parameters: &[WAIT, DRY_RUN, IDEMPOTENCY_KEY],
     body: Some(COMMAND_BODY),
     answers: &[
         ok("It is over.", "Reloaded"),
@@ -135,6 +135,7 @@ pub(super) const RELOAD: Endpoint = Endpoint {
         Code::InvalidBody,
         Code::InvalidConfig,
         Code::InvalidQuery,
+        Code::IdempotencyConflict,
         Code::Closing,
         Code::Busy,
     ],

@@ -4,14 +4,20 @@ use processpype_core::Role;
 
 use super::command::ORDER_PROBLEMS;
 use super::lists::both;
-use super::parameter::NAME;
+use super::parameter::{IDEMPOTENCY_KEY, NAME};
 use super::{Access, Body, Endpoint, EndpointId, Method, READ, ok};
 use crate::problem::Code;
 
-const CHANGE_PROBLEMS: [Code; 9] = both(&ORDER_PROBLEMS, &[Code::LogsUnavailable]);
+const CHANGE_PROBLEMS: [Code; 10] =
+    both(&ORDER_PROBLEMS, &[Code::LogsUnavailable, Code::IdempotencyConflict]);
 
-const RESET_PROBLEMS: [Code; 4] =
-    [Code::InvalidQuery, Code::LogsUnavailable, Code::Closing, Code::Busy];
+const RESET_PROBLEMS: [Code; 5] = [
+    Code::InvalidQuery,
+    Code::IdempotencyConflict,
+    Code::LogsUnavailable,
+    Code::Closing,
+    Code::Busy,
+];
 
 const CHANGE: Endpoint = Endpoint {
     method: Method::Put,
@@ -19,6 +25,7 @@ const CHANGE: Endpoint = Endpoint {
     tag: "logs",
     description: "It ends by itself, and what is configured holds again; a change that holds \
         already gets this level and this end. What is to stay belongs to the configuration.",
+    parameters: &[IDEMPOTENCY_KEY],
     body: Some(Body { schema: Some("LevelBody"), is_required: true }),
     answers: &[ok("It holds.", "LevelChanged")],
     problems: &CHANGE_PROBLEMS,
@@ -29,6 +36,7 @@ const RESET: Endpoint = Endpoint {
     method: Method::Delete,
     access: Access::Role(Role::Operator),
     tag: "logs",
+    parameters: &[IDEMPOTENCY_KEY],
     answers: &[ok("It is so now.", "LevelChanged")],
     problems: &RESET_PROBLEMS,
     ..READ
@@ -51,8 +59,8 @@ pub(super) const CHANGE_SERVICE_LEVEL: Endpoint = Endpoint {
     id: EndpointId::ChangeServiceLevel,
     path: SERVICE_PATH,
     summary: "Change how much is logged of a service, for a while",
-    parameters: &[NAME],
-    problems: &both::<_, 10>(&CHANGE_PROBLEMS, &[Code::UnknownService]),
+    parameters: &[NAME, IDEMPOTENCY_KEY],
+    problems: &both::<_, 11>(&CHANGE_PROBLEMS, &[Code::UnknownService]),
     ..CHANGE
 };
 
@@ -60,8 +68,8 @@ pub(super) const RESET_SERVICE_LEVEL: Endpoint = Endpoint {
     id: EndpointId::ResetServiceLevel,
     path: SERVICE_PATH,
     summary: "Let the configured level of a service hold again",
-    parameters: &[NAME],
-    problems: &both::<_, 5>(&RESET_PROBLEMS, &[Code::UnknownService]),
+    parameters: &[NAME, IDEMPOTENCY_KEY],
+    problems: &both::<_, 6>(&RESET_PROBLEMS, &[Code::UnknownService]),
     ..RESET
 };
 

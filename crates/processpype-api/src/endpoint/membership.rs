@@ -79,7 +79,7 @@ pub(super) const SHUTDOWN: Endpoint = Endpoint {
     summary: "Close the application, as SIGTERM does",
     description: "Off unless `server.shutdown_endpoint` is set. Readiness fails, services stop in \
         reverse order and on time, and the process ends.",
-    parameters: &[],
+    parameters: &[IDEMPOTENCY_KEY],
     access: Access::Role(Role::Admin),
     answers: &[Answer {
         status: 202,
@@ -87,6 +87,6 @@ pub(super) const SHUTDOWN: Endpoint = Endpoint {
         media: JSON,
         schema: Some("ShuttingDown"),
     }],
-    problems: &both::<_, 9>(&ORDER_PROBLEMS, &[Code::ShutdownDisabled]),
+    problems: &both::<_, 10>(&ORDER_PROBLEMS, &[Code::ShutdownDisabled, Code::IdempotencyConflict]),
     ..COMMAND
 };

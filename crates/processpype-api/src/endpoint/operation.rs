@@ -2,7 +2,7 @@
 
 use processpype_core::Role;
 
-use super::parameter::{Parameter, Place, Shape};
+use super::parameter::{IDEMPOTENCY_KEY, Parameter, Place, Shape};
 use super::{Access, COMMAND_BODY, Endpoint, EndpointId, Method, READ, ok};
 use crate::operation::{MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE};
 use crate::problem::Code;
@@ -86,6 +86,7 @@ const ON_RESTARTS: Endpoint = Endpoint {
     method: Method::Post,
     access: Access::Role(Role::Operator),
     tag: "application",
+    parameters: &[IDEMPOTENCY_KEY],
     body: Some(COMMAND_BODY),
     answers: &[ok("It is so now.", "RestartsPaused")],
     problems: &[
@@ -95,6 +96,7 @@ const ON_RESTARTS: Endpoint = Endpoint {
         Code::MalformedBody,
         Code::InvalidBody,
         Code::InvalidQuery,
+        Code::IdempotencyConflict,
         Code::Closing,
         Code::Busy,
     ],
@@ -107,12 +109,15 @@ pub(super) const PAUSE: Endpoint = Endpoint {
     summary: "Pause all automatic restarts for a time",
     description: "Restarts that come due are held until then. What an operator starts, first \
         starts and stops go on. A pause that lasts already gets this end.",
-    parameters: &[Parameter {
-        name: "for",
-        place: Place::Query,
-        description: "How long, from 1s to 1d.",
-        shape: Shape::Duration("10m"),
-    }],
+    parameters: &[
+        Parameter {
+            name: "for",
+            place: Place::Query,
+            description: "How long, from 1s to 1d.",
+            shape: Shape::Duration("10m"),
+        },
+        IDEMPOTENCY_KEY,
+    ],
     ..ON_RESTARTS
 };
 

@@ -107,6 +107,8 @@ fn facts(it: &ServiceStatus, paper: Paper) -> Vec<(&'static str, String)> {
     let mut add = |key, value: Option<String>| facts.extend(value.map(|value| (key, value)));
     add("enabled", (!it.enabled).then(|| "no".to_owned()));
     add("completed", it.completed.then(|| "yes".to_owned()));
+    let not_required = "not required: `/health/ready` does not wait for it";
+    add("readiness", (!it.readiness_required).then(|| not_required.to_owned()));
     add("group", it.group.clone());
     add("waits for", (!it.waiting_on.is_empty()).then(|| it.waiting_on.join(", ")));
     add("error", it.error.as_ref().map(error));

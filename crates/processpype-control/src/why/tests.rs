@@ -17,6 +17,7 @@ fn service(name: &str) -> Known {
         is_configured: true,
         enabled: true,
         ready: true,
+        readiness_required: true,
         completed: false,
         generation: 1,
         since: Timestamp(NOW.0 - 5000),

@@ -9,8 +9,17 @@ use processpype_api::{ErrorReport, Situation, Timestamp, WhyStep};
 
 use super::{GROUP, Known};
 
-/// Says what is with one service, without its name.
+/// Says what is with one service, without its name; and that `/health/ready` does not wait for it,
+/// where somebody may wonder.
 pub(super) fn clause(known: &Known, situation: Situation, now: Timestamp) -> String {
+    let mut clause = what_is(known, situation, now);
+    if known.status.is_passed_over() {
+        clause += " (`/health/ready` does not wait for it: `readiness_required` is false)";
+    }
+    clause
+}
+
+fn what_is(known: &Known, situation: Situation, now: Timestamp) -> String {
     let status = &known.status;
     let state = status.state.as_str();
     match situation {

@@ -476,6 +476,14 @@ impl App {
         self.ask(Method::POST, target, &[], "").await
     }
 
+    /// Returns the body of an answer, where the server keeps it.
+    pub(crate) async fn bytes(&self, target: &str) -> axum::body::Bytes {
+        let request = Request::builder().uri(target).header("host", "localhost");
+        let request = request.body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("never fails");
+        response.into_body().collect().await.expect("a whole body").to_bytes()
+    }
+
     /// Asks as a well-meaning client does, with these headers in addition.
     pub(crate) async fn ask(
         &self,

@@ -159,6 +159,48 @@ async fn the_same_key_is_the_same_operation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_done_at_once_is_answered_again_under_its_key() {
+    let (_guard, _log, mut settings) = crate::fixture::logged();
+    settings.shutdown_endpoint = true;
+    let app = App::start_with(settings).await;
+    let level = r#"{"level":"debug","for":"10m"}"#;
+    let asked: [(Method, &str, &str, u16); 6] = [
+        (Method::POST, "/restarts/pause?for=1m", "", 200),
+        (Method::POST, "/restarts/resume", "", 200),
+        (Method::PUT, "/levels", level, 200),
+        (Method::DELETE, "/levels", "", 200),
+        (Method::PUT, "/services/idle/-/level", level, 200),
+        (Method::DELETE, "/services/idle/-/level", "", 200),
+    ];
+    let mut operation = 0;
+    for (number, (method, path, body, status)) in asked.into_iter().enumerate() {
+        let key = format!("at-once-{number}");
+        let headers = [JSON, ("idempotency-key", &key)];
+        let first = app.ask(method.clone(), path, &headers, body).await.ok(status);
+        operation += 1;
+        assert_eq!((&first["operation"], &first["changed"]), (&json!(operation), &json!(true)));
+        sleep(Duration::from_millis(10)).await;
+        let again = app.ask(method.clone(), path, &headers, body).await.ok(status);
+        assert_eq!(first, again, "{path}");
+        // Another request under that key is refused, whatever it is.
+        let reason = [JSON, ("idempotency-key", &*key)];
+        let other = app.ask(Method::POST, "/restarts/pause?for=3m", &reason, "").await;
+        let problem = other.problem(422, "idempotency-conflict");
+        assert_eq!(problem["operation"], operation);
+        let bad = [JSON, ("idempotency-key", "a b")];
+        app.ask(method, path, &bad, body).await.problem(422, "invalid-query");
+    }
+    // Nobody is there for long after this one.
+    let headers = [("idempotency-key", "last")];
+    let shutdown = || app.ask(Method::POST, "/shutdown", &headers, "");
+    let (first, again, other) = tokio::join!(shutdown(), shutdown(), app.post("/shutdown"));
+    let first = first.ok(202);
+    assert_eq!((&first["operation"], &first["changed"]), (&json!(7), &json!(true)));
+    assert_eq!(first, again.ok(202));
+    assert_eq!(other.ok(202)["changed"], false);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_is_known_for_a_day() {
     let app = App::start().await;
     let key = [("idempotency-key", "daily")];

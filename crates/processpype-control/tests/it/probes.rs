@@ -59,6 +59,30 @@ async fn who_is_not_required_keeps_nobody_from_being_ready() {
     let status = app.get("/services/broken").await.ok(200);
     assert_eq!((&status["state"], &status["ready"]), (&json!("error"), &json!(false)));
     app.get("/health/ready").await.ok(200);
+    // And it is said where somebody may wonder.
+    assert_eq!(status["readiness_required"], false);
+    let listed = app.get("/services").await.ok(200);
+    assert_eq!(listed["services"][0]["readiness_required"], false);
+    let why = app.get("/services/broken/-/why").await.ok(200);
+    let text = why["text"].as_str().expect("a text");
+    assert!(text.contains("`/health/ready` does not wait for it"), "{text}");
+    let app = App::broken().await;
+    assert!(app.get("/services/broken").await.ok(200).get("readiness_required").is_none());
+    let why = app.get("/services/broken/-/why").await.ok(200);
+    assert!(!why["text"].as_str().expect("a text").contains("/health/ready"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_ready_is_rendered_once_per_version() {
+    let app = App::broken().await;
+    let one = app.bytes("/health/ready").await;
+    let again = app.bytes("/health/ready").await;
+    // The same bytes at the same place: nobody has made them anew.
+    assert!(!one.is_empty() && one.as_ptr() == again.as_ptr());
+    app.post("/services/broken/stop").await.ok(200);
+    let other = app.bytes("/health/ready").await;
+    assert_ne!(one, other);
+    assert_eq!(other.as_ptr(), app.bytes("/health/ready").await.as_ptr());
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,6 +75,9 @@ impl Machine {
             return;
         }
         self.hold(id, actions);
-        self.record_mut(id).held = held;
+        let record = self.record_mut(id);
+        record.held = held;
+        // What still ends is not missed, however it ends.
+        record.asked |= record.state == ServiceState::Stopping;
     }
 }

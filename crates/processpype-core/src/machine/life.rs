@@ -110,8 +110,8 @@ impl Machine {
         self.record_mut(id).wanted = None;
         self.refresh_mates(id, actions);
         self.release_providers(id, actions);
-        // Who was stopped by an operator is not missed.
-        if !self.record(id).held {
+        // Whom nobody wants, such as who was stopped by an operator, is not missed.
+        if self.record(id).desired == Desired::Running {
             self.escalate(id, actions);
         }
     }

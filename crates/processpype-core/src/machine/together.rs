@@ -22,7 +22,7 @@ use super::recovery::Recovery;
 use super::{Action, Life, Machine};
 use crate::exit::Exit;
 use crate::graph::ServiceId;
-use crate::state::ServiceState;
+use crate::state::{Desired, ServiceState};
 
 impl Machine {
     /// A service fails, and its policy brings it back: so are those that restart with it.
@@ -62,7 +62,7 @@ impl Machine {
         let record = self.record(id);
         let stops = record.leaving.is_some() || record.state == ServiceState::Stopping;
         let recovers = matches!(record.recovery, Some(Recovery::Retry | Recovery::Pause));
-        let is_orphaned = record.life == Life::Orphan && !record.held;
+        let is_orphaned = record.life == Life::Orphan && record.desired == Desired::Running;
         if record.life == Life::Live && stops {
             Blocking::All
         } else if !record.completed && (recovers || record.exhausted || is_orphaned) {

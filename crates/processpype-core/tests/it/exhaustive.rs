@@ -352,6 +352,43 @@ fn check_members(n: usize, faults: usize, commands: usize) {
     compare(&golden_key("members: ", n, graphs.len(), bounds), total);
 }
 
+/// Starts and restarts are cancelled at any time, of services that start by themselves or do not.
+#[test]
+fn commands_are_cancelled() {
+    check_cancels(1, 1, 3);
+    check_cancels(2, 1, 2);
+    check_cancels(2, 0, 3);
+    check_cancels(3, 0, 2);
+}
+
+#[test]
+#[ignore = "minutes: run when the machine changes"]
+fn commands_are_cancelled_more_often() {
+    check_cancels(2, 1, 3);
+    check_cancels(3, 1, 2);
+}
+
+#[track_caller]
+fn check_cancels(n: usize, faults: usize, commands: usize) {
+    let bounds = Bounds { faults, commands };
+    let mut total = Count::default();
+    let plain = dags(n).into_iter().chain(policed(n)).map(|graph| (graph, Groups::default()));
+    let applications: Vec<_> = plain.chain(if n == 1 { vec![] } else { grouped(n) }).collect();
+    for (graph, groups) in &applications {
+        for traits in [ON_FAILURE, Traits { autostart: false, ..ON_FAILURE }] {
+            let traits = vec![traits; n];
+            let machine = Machine::new(graph.clone(), traits.clone(), AT_ONCE);
+            let machine = machine.with_groups(groups.clone());
+            let application = Application::new(graph.clone(), traits);
+            let application = application.with_groups(groups.clone()).with_cancels();
+            let count = unbroken(explore(&application, &machine, bounds), graph);
+            total.states += count.states;
+            total.steps += count.steps;
+        }
+    }
+    compare(&golden_key("cancels: ", n, applications.len(), bounds), total);
+}
+
 /// Closing asks one service after the other, with everything else in between.
 #[test]
 fn closing_in_parts() {

@@ -45,6 +45,10 @@ pub(crate) fn drive(machine: &mut Machine, happened: Move, actions: &mut Vec<Act
         Move::Boot => machine.boot(actions),
         Move::Report(id, generation, report) => machine.report(id, generation, report, actions),
         Move::Command(operation, id, verb) => machine.command(operation, id, verb, actions),
+        Move::Cancel(operation, id) => {
+            let was_there = machine.cancel(operation, id, actions);
+            assert!(was_there, "only what waits is cancelled");
+        }
         Move::Register(at, joining) => {
             let joined = machine.register(at, &newcomer(at, joining), actions);
             joined.expect("only who may join is let in");
@@ -89,6 +93,8 @@ pub(crate) struct Application {
     pub(crate) groups: Groups,
     /// Services of this sort may join, up to so many, and all may leave.
     joining: Option<(Traits, usize)>,
+    /// Starts and restarts that wait are cancelled.
+    cancels: bool,
     symmetries: Vec<Permutation>,
 }
 
@@ -182,7 +188,8 @@ impl Application {
     pub(crate) fn new(graph: Graph, traits: Vec<Traits>) -> Self {
         let mut symmetries = automorphisms(&graph);
         symmetries.retain(|p| (0..traits.len()).all(|i| traits[p[i]] == traits[i]));
-        Self { graph, traits, groups: Groups::default(), joining: None, symmetries }
+        let (groups, joining, cancels) = (Groups::default(), None, false);
+        Self { graph, traits, groups, joining, cancels, symmetries }
     }
 
     /// The same application with groups. Its services are not exchanged: their order may count.
@@ -195,6 +202,12 @@ impl Application {
     pub(crate) fn with_joining(mut self, traits: Traits, places: usize) -> Self {
         self.joining = Some((traits, places));
         self.without_symmetries()
+    }
+
+    /// The same application, in which starts and restarts that wait are cancelled.
+    pub(crate) fn with_cancels(mut self) -> Self {
+        self.cancels = true;
+        self
     }
 
     /// The same application, but its services are never exchanged.
@@ -234,7 +247,7 @@ impl Application {
 impl<S> State<S> {
     fn new(application: &Application, subject: S) -> Self {
         let mut world = World::new(&application.graph, &application.traits, &application.groups);
-        world.joining = application.joining;
+        (world.joining, world.cancels) = (application.joining, application.cancels);
         let graph = Rc::new(application.graph.clone());
         Self { subject, graph, world, faults: 0, commands: 0, trace: None }
     }

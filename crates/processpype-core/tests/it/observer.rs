@@ -106,9 +106,15 @@ impl World {
                     _ => false,
                 });
                 if !refused {
+                    let first = self.wanting(id).all(|slot| slot as u64 == operation.0);
+                    if first && pending.wants() {
+                        let service = self.service_mut(id);
+                        service.undo = service.unwanted.then_some(service.held);
+                    }
                     self.commanded(graph, id, verb);
                 }
             }
+            Move::Cancel(operation, id) => self.cancelled(operation, id),
             Move::Register(at, joining) => {
                 let generation = self.service(at).generation;
                 *self.service_mut(at) = Service::joined(&joining.traits, generation);
@@ -151,7 +157,7 @@ impl World {
             let is_restarted_by_it = self.groups[id.index()] & 1 << other != 0;
             let ends = mate.told == ServiceState::Stopping || mate.is_leaving();
             let recovers = matches!(mate.recovery, Some(Recovery::Retry | Recovery::Pause));
-            let is_missing = recovers || mate.exhausted || (mate.orphan && !mate.held);
+            let is_missing = recovers || mate.exhausted || (mate.orphan && !mate.unwanted);
             let is_of_group = restarts_it || is_restarted_by_it;
             let is_missing = is_missing && !mate.is_completed();
             (mate.is_in_the_way() && ends && is_of_group) || (restarts_it && is_missing)
@@ -177,7 +183,8 @@ impl World {
                     None => exit,
                 };
                 // A stop takes whatever end comes as asked for; an orphan's end was a failure.
-                service.unasked = !service.held && (by_itself || service.failing || service.orphan);
+                let by_itself = by_itself || service.failing || service.orphan;
+                service.unasked = !service.unwanted && by_itself;
                 service.failing = false;
                 let undone = exit == Exit::Completed && !by_itself;
                 service.exit = Some(if undone { Exit::Stopped } else { exit });
@@ -206,7 +213,7 @@ impl World {
                 let service = self.service_mut(id);
                 (service.held, service.credit, service.in_plan) =
                     (true, false, cascade && service.alive);
-                (service.recovery, service.exhausted) = (None, false);
+                (service.recovery, service.exhausted, service.unwanted) = (None, false, true);
                 service.restarts_only_if_kept();
                 let dependents = match cascade {
                     false => Vec::new(),
@@ -219,7 +226,7 @@ impl World {
                     let returns = service.orphan && restarts(service.policy, after);
                     let comes = service.credit || service.recovery.is_some() || returns;
                     if service.is_in_the_way() || comes {
-                        (service.held, service.recovery) = (true, None);
+                        (service.held, service.recovery, service.unwanted) = (true, None, true);
                     }
                     service.in_plan = service.is_in_the_way();
                     service.restarts_only_if_kept();
@@ -242,6 +249,21 @@ impl World {
                 service.due = with_dependents && service.is_up();
                 self.pulled_in(graph, id, false);
             }
+        }
+    }
+
+    /// The last start or restart that waits is taken back: if nothing of the generation has begun,
+    /// the service is what it was before the first of them.
+    fn cancelled(&mut self, operation: OperationId, id: ServiceId) {
+        let is_last = self.wanting(id).all(|slot| slot as u64 == operation.0);
+        let service = self.service_mut(id);
+        let comes = service.credit || service.recovery.is_some();
+        let Some(held) = service.undo.filter(|_| is_last && comes && !service.is_up()) else {
+            return;
+        };
+        if !service.unwanted {
+            (service.held, service.unwanted, service.credit) = (held, true, false);
+            (service.recovery, service.exhausted) = (None, false);
         }
     }
 
@@ -285,7 +307,7 @@ impl World {
         service.due |= is_kept && service.overdue;
         service.overdue = false;
         let again = again || service.due;
-        (service.held, service.in_plan) = (false, false);
+        (service.held, service.in_plan, service.unwanted) = (false, false, false);
         (service.recovery, service.exhausted) = (None, false);
         (service.credit, service.urgent) =
             (service.credit || again || !service.alive || !service.is_up(), true);
@@ -297,7 +319,8 @@ impl World {
             Action::Stop(id, generation) => {
                 let service = self.service(id);
                 let once = service.alive && service.generation == generation.0 && !service.asked;
-                ensure(once, Broken::Unasked(id, "stop"))?;
+                let cancels = matches!(happened, Move::Cancel(..));
+                ensure(once && !cancels, Broken::Unasked(id, "stop"))?;
                 self.stop_in_order(graph, happened, id)?;
                 self.service_mut(id).asked = true;
                 Ok(())
@@ -358,7 +381,7 @@ impl World {
     }
 
     fn spawned(&mut self, graph: &Graph, id: ServiceId, generation: u64) -> Check {
-        let open = !self.closing && self.service(id).credit && !self.service(id).held;
+        let open = !self.closing && self.service(id).credit && !self.service(id).unwanted;
         ensure(open, Broken::Unasked(id, "spawn"))?;
         for (provider, policy) in graph.provider_edges(id) {
             let service = self.service(provider);
@@ -403,7 +426,8 @@ impl World {
         let gone = matches!(happened, Move::Report(at, _, Report::Gone(_)) if at == id);
         let open = gone && !self.closing;
         let service = self.service_mut(id);
-        let down = !service.alive && service.generation == of && !service.held && !service.credit;
+        let down = !service.alive && service.generation == of;
+        let down = down && !service.unwanted && !service.credit;
         ensure(open && down, Broken::Recovery(id, "asked for without an end"))?;
         ensure(service.is_restarted() == Some(what), Broken::Recovery(id, "not by its policy"))?;
         ensure(service.recovery.is_none(), Broken::Recovery(id, "asked for twice"))?;
@@ -531,7 +555,7 @@ impl World {
     fn told_closing(&mut self, happened: Move, cause: CloseCause) -> Check {
         let failed = |id| {
             let service = self.service(id);
-            service.told == ServiceState::Error && !service.held && service.recovery.is_none()
+            service.told == ServiceState::Error && !service.unwanted && service.recovery.is_none()
         };
         let is_true = match cause {
             CloseCause::Requested => matches!(happened, Move::Close | Move::AbortAll),
@@ -589,10 +613,10 @@ impl World {
     fn rests_rightly(&self, id: ServiceId) -> Check {
         let service = self.service(id);
         let comes = service.recovery.is_some() || service.credit;
-        let left = !self.closing && !service.held && !comes && !service.alive;
+        let left = !self.closing && !service.unwanted && !comes && !service.alive;
         let forgotten = left && !service.exhausted && service.is_restarted().is_some();
         ensure(!forgotten, Broken::Recovery(id, "an end was forgotten"))?;
-        let failed = service.told == ServiceState::Error && !service.held && !comes;
+        let failed = service.told == ServiceState::Error && !service.unwanted && !comes;
         let unnoticed = failed && service.significant && !self.closing;
         ensure(!unnoticed, Broken::Chain(id, "a significant failure did not close"))
     }

@@ -19,6 +19,8 @@ pub(crate) enum Move {
     Boot,
     Report(ServiceId, Generation, Report),
     Command(OperationId, ServiceId, Verb),
+    /// A start or restart that waits is taken back.
+    Cancel(OperationId, ServiceId),
     Register(ServiceId, Joining),
     Close,
     /// Closing asks the next ones.
@@ -93,6 +95,10 @@ pub(crate) struct Service {
     pub(crate) credit: bool,
     /// It was a command that asked.
     pub(crate) urgent: bool,
+    /// It should not run: nobody has asked for it, or an operator stopped it.
+    pub(crate) unwanted: bool,
+    /// The first start or restart of those that wait found it unwanted: whether it was held.
+    pub(crate) undo: Option<bool>,
     /// It has been without a provider that it cannot start without.
     pub(crate) missed: bool,
 }
@@ -127,6 +133,8 @@ pub(crate) struct World {
     pub(crate) groups: [u8; MAX_SERVICES],
     /// Services of this sort may join, up to so many, and all may leave.
     pub(crate) joining: Option<(Traits, usize)>,
+    /// Whether starts and restarts that wait are cancelled.
+    pub(crate) cancels: bool,
     /// How much the progress of each service counts: more than all that it can set off.
     weights: [u32; MAX_SERVICES],
 }
@@ -174,6 +182,8 @@ impl Service {
         enabled: true,
         credit: false,
         urgent: false,
+        unwanted: true,
+        undo: None,
         missed: false,
     };
 
@@ -398,6 +408,15 @@ impl Service {
     }
 }
 
+// === impl Pending ===
+
+impl Pending {
+    /// Whether it makes its service run.
+    pub(crate) fn wants(&self) -> bool {
+        matches!(self.verb, Verb::Start { .. } | Verb::Restart { .. })
+    }
+}
+
 // === impl World ===
 
 impl World {
@@ -417,12 +436,24 @@ impl World {
                 provider.credit |= needed && provider.enabled;
             }
         }
+        services.iter_mut().for_each(|service| service.unwanted = !service.credit);
         let pending = [None; MAX_COMMANDS];
         let (closing, closed, settled, all_aborted) = (false, false, false, false);
         let weights = weights(graph);
         let groups = members(groups);
-        let joining = None;
-        Self { services, pending, closing, closed, settled, all_aborted, groups, joining, weights }
+        let (joining, cancels) = (None, false);
+        Self {
+            services,
+            pending,
+            closing,
+            closed,
+            settled,
+            all_aborted,
+            groups,
+            joining,
+            cancels,
+            weights,
+        }
     }
 
     /// The graph is another one.
@@ -449,6 +480,12 @@ impl World {
             out.push((Move::Close, Cost::Free));
         } else if !self.all_aborted && !self.closed {
             out.push((Move::AbortAll, Cost::Fault));
+        }
+        for (slot, pending) in self.pending.iter().enumerate().filter(|_| self.cancels) {
+            if let Some(pending) = pending.filter(Pending::wants) {
+                let cancel = Move::Cancel(OperationId(slot as u64), pending.service);
+                out.push((cancel, Cost::Command));
+            }
         }
         if let Some(slot) = self.pending.iter().position(Option::is_none) {
             let operation = OperationId(slot as u64);
@@ -505,7 +542,13 @@ impl World {
 
     /// All that matters later of one service and of the operations that wait for it.
     pub(crate) fn digest_of(&self, id: ServiceId) -> u64 {
-        let mut digest = self.service(id).digest() << 8;
+        let service = self.service(id);
+        let mut digest = service.digest() << 8;
+        if self.cancels {
+            let waits = self.wanting(id).next().is_some();
+            let undo = service.undo.filter(|_| waits).map_or(0, |held| 1 + u64::from(held));
+            digest |= (undo << 1 | u64::from(service.unwanted)) << 60;
+        }
         for pending in self.pending.iter().flatten().filter(|pending| pending.service == id) {
             let kind = match pending.verb {
                 Verb::Start { .. } => 1,
@@ -519,6 +562,13 @@ impl World {
             digest += 1 + 2 * kind + 16 * u64::from(newer);
         }
         digest
+    }
+
+    /// The starts and restarts that wait for a service, by their slots.
+    pub(crate) fn wanting(&self, id: ServiceId) -> impl Iterator<Item = usize> {
+        let pending = self.pending.iter().enumerate();
+        let wants = move |pending: &Pending| pending.service == id && pending.wants();
+        pending.filter(move |(_, it)| it.is_some_and(|it| wants(&it))).map(|(slot, _)| slot)
     }
 
     /// All that matters later beside the services.

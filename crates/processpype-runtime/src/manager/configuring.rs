@@ -134,6 +134,14 @@ impl Manager {
     /// If the future is dropped, it may or may not have been accepted.
     pub async fn reload(&self, by: Request) -> Result<Reloading, ConfigureError> {
         let _turn = self.shared.configuring.acquire().await;
+        if by.key.is_some() {
+            // Before the files are read: they may say something else by now.
+            let (sender, answer) = oneshot::channel();
+            self.give(Order::Reloaded(by.clone(), sender))?;
+            if let Some(before) = answer.await.unwrap_or(Err(CommandError::Closing))? {
+                return Ok(before);
+            }
+        }
         for _ in 0..CONFIGURE_TRIES {
             let (book, loaded) = match self.load().await {
                 Ok(loaded) => loaded,
@@ -147,19 +155,26 @@ impl Manager {
             let Loaded { document, services, differences, fixed, secrets } = loaded;
             self.hide(&secrets)?;
             let services = self.reloaded(services, &differences);
+            let fixed_paths = first_of(fixed.iter().map(|it| it.path.as_str()).collect());
+            let differs = !differences.is_empty();
+            let what = Arc::new((differences, fixed));
             let order = ReloadOrder {
                 document,
                 services,
                 basis: book.revision,
-                differs: !differences.is_empty(),
-                fixed: first_of(fixed.iter().map(|it| it.path.as_str()).collect()),
+                differs,
+                told: Arc::clone(&what),
+                fixed: fixed_paths,
                 by: by.clone(),
             };
             let (accepted, answer) = oneshot::channel();
             self.give(Order::Reload(Box::new(order), accepted))?;
             match answer.await.unwrap_or(Err(CommandError::Closing)) {
                 Err(CommandError::Moved) => {}
-                Ok(reloading) => return Ok(Reloading { differences, fixed, ..reloading }),
+                Ok(reloading) => {
+                    let (differences, fixed) = Arc::unwrap_or_clone(what);
+                    return Ok(Reloading { differences, fixed, ..reloading });
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -13,6 +13,7 @@ use processpype_core::{
 };
 use tokio::time::Instant;
 
+use super::keys::{Told, What};
 use super::{ABORT_RESERVE, ASKS_AT_ONCE, Supervisor};
 use crate::journal::Event;
 use crate::manager::Asked;
@@ -109,14 +110,19 @@ impl Supervisor {
 
     /// Closes the application as a signal does, for somebody who has a name.
     pub(super) fn shut_down(&mut self, by: Request) -> Result<Shutdown, CommandError> {
+        if let Some(Told::Shutdown(shutdown)) = self.told(&What::Shutdown, &by)? {
+            return Ok(shutdown);
+        }
         let operation = self.open(None, ("shutdown", Vec::new()), &by);
         let changed = !self.closing.begun;
         let (generation, affected) = (Generation(0), Vec::new());
         let done = Done { changed, generation, affected, configured: None };
         self.close_record(operation, Ok(done));
+        let shutdown = Shutdown { operation, changed, within: self.launch.closing_timeout };
+        self.keep_told(What::Shutdown, &by, Told::Shutdown(shutdown));
         self.closing.by = Some((operation, by));
         self.begin_closing();
-        Ok(Shutdown { operation, changed, within: self.launch.closing_timeout })
+        Ok(shutdown)
     }
 
     /// The machine began to close, whoever asked.

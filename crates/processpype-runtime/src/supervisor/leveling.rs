@@ -17,9 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_config::HumanDuration;
-use processpype_core::{EventKind, OperationId, ServiceId, ServiceName};
+use processpype_core::{EventKind, LogLevel, OperationId, ServiceId, ServiceName};
 
 use super::Supervisor;
+use super::keys::{Told, What};
 use crate::clock::Timestamp;
 use crate::journal::Event;
 use crate::levels::{LevelChange, LevelOrder, Leveled};
@@ -39,34 +40,49 @@ impl Supervisor {
         if !self.launch.levels.is_there() {
             return Err(CommandError::NoLog);
         }
+        let LevelOrder { service, change, by } = order;
+        let change = change.map(|(level, time)| (level, time.min(LEVEL_MAX)));
+        let what = What::Level(service.clone(), change);
+        if let Some(Told::Leveled(leveled)) = self.told(&what, &by)? {
+            return Ok(leveled);
+        }
         if self.closing.has_begun() {
             return Err(CommandError::Closing);
         }
-        let LevelOrder { service, change, by } = order;
-        match change {
-            Some((level, time)) => {
-                let time = time.min(LEVEL_MAX);
-                let until = Timestamp(self.clock.now().0 + time.as_millis() as u64);
-                let ends = self.clock.instant() + time;
-                let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
-                let change = LevelChange { level, until, actor, reason, ends };
-                self.keep_level(service.clone(), Some(change));
-                self.launch.levels.switch(service.as_ref(), Some(level));
-                let operation = self.application_operation("level", service.clone(), &by, true);
-                let text = format!("{level} for {}", HumanDuration::from(time));
-                self.tell_level(EventKind::LevelChanged, service, &text, Some((operation, &by)));
-                Ok(Leveled { operation, changed: true })
-            }
-            None => {
-                let changed = self.shared.levels.load().contains_key(&service);
-                let operation =
-                    self.application_operation("reset-level", service.clone(), &by, changed);
-                if changed {
-                    self.revert_level(service, Some((operation, &by)));
-                }
-                Ok(Leveled { operation, changed })
-            }
+        let leveled = match change {
+            Some((level, time)) => self.hold_level(service, level, time, &by),
+            None => self.take_back_level(service, &by),
+        };
+        self.keep_told(what, &by, Told::Leveled(leveled));
+        Ok(leveled)
+    }
+
+    fn hold_level(
+        &mut self,
+        service: Option<ServiceName>,
+        level: LogLevel,
+        time: Duration,
+        by: &Request,
+    ) -> Leveled {
+        let until = Timestamp(self.clock.now().0 + time.as_millis() as u64);
+        let ends = self.clock.instant() + time;
+        let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
+        let change = LevelChange { level, until, actor, reason, ends };
+        self.keep_level(service.clone(), Some(change));
+        self.launch.levels.switch(service.as_ref(), Some(level));
+        let operation = self.application_operation("level", service.clone(), by, true);
+        let text = format!("{level} for {}", HumanDuration::from(time));
+        self.tell_level(EventKind::LevelChanged, service, &text, Some((operation, by)));
+        Leveled { operation, changed: true }
+    }
+
+    fn take_back_level(&mut self, service: Option<ServiceName>, by: &Request) -> Leveled {
+        let changed = self.shared.levels.load().contains_key(&service);
+        let operation = self.application_operation("reset-level", service.clone(), by, changed);
+        if changed {
+            self.revert_level(service, Some((operation, by)));
         }
+        Leveled { operation, changed }
     }
 
     /// The time of the first change is over, and perhaps of others.

@@ -55,6 +55,9 @@ impl Supervisor {
             Order::Reload(order, accepted) => {
                 let _ = accepted.send(self.accept_reload(*order));
             }
+            Order::Reloaded(by, answer) => {
+                let _ = answer.send(self.told_of_reload(&by));
+            }
             Order::ReloadRefused(by, message) => self.tell_reload_refused(&by, message),
             Order::Diagnose(service, answer) => {
                 let _ = answer.send(self.ask_what_is_wrong(service));

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Timer};
 
+use super::keys::{Told, What};
 use super::{Supervisor, recovery::seconds};
 use crate::clock::Timestamp;
 use crate::journal::Event;
@@ -55,10 +56,13 @@ impl Supervisor {
         time: Duration,
         by: &Request,
     ) -> Result<Paused, CommandError> {
+        let time = time.min(PAUSE_MAX);
+        if let Some(Told::Paused(paused)) = self.told(&What::Pause(time), by)? {
+            return Ok(paused);
+        }
         if self.closing.has_begun() {
             return Err(CommandError::Closing);
         }
-        let time = time.min(PAUSE_MAX);
         let until = Timestamp(self.clock.now().0 + time.as_millis() as u64);
         let was_paused = self.shared.pause.load().is_some();
         let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
@@ -72,10 +76,15 @@ impl Supervisor {
         let reason = by.reason.as_ref().map_or(String::new(), |reason| format!("; {reason}"));
         let message = format!("{text}{reason}");
         self.tell_pause("paused", (&text, &message), Some((operation, by)));
-        Ok(Paused { operation, changed: true, was_paused, until: Some(until) })
+        let paused = Paused { operation, changed: true, was_paused, until: Some(until) };
+        self.keep_told(What::Pause(time), by, Told::Paused(paused));
+        Ok(paused)
     }
 
     pub(super) fn resume_restarts(&mut self, by: &Request) -> Result<Paused, CommandError> {
+        if let Some(Told::Paused(paused)) = self.told(&What::Resume, by)? {
+            return Ok(paused);
+        }
         if self.closing.has_begun() {
             return Err(CommandError::Closing);
         }
@@ -84,7 +93,9 @@ impl Supervisor {
         if was_paused {
             self.end_pause("automatic restarts go on", Some((operation, by)));
         }
-        Ok(Paused { operation, changed: was_paused, was_paused, until: None })
+        let paused = Paused { operation, changed: was_paused, was_paused, until: None };
+        self.keep_told(What::Resume, by, Told::Paused(paused));
+        Ok(paused)
     }
 
     /// The time of a pause is over.

@@ -21,6 +21,7 @@ use processpype_config::{Difference, Document};
 use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::oneshot;
 
+use super::keys::{ReloadTold, Told, What};
 use super::{OPERATIONS_PENDING, Supervisor};
 use crate::configuration::{ConfigEffect, Configured, Fixed};
 use crate::journal::Event;
@@ -36,6 +37,8 @@ pub(crate) struct ReloadOrder {
     pub(crate) basis: u64,
     /// Whether any value is another one, be it of a service or not.
     pub(crate) differs: bool,
+    /// What is told about it, for whoever repeats it under its key.
+    pub(crate) told: Arc<(Vec<Difference>, Vec<Fixed>)>,
     /// What differs and holds only after a restart of the process; empty if nothing does.
     pub(crate) fixed: String,
     pub(crate) by: Request,
@@ -96,7 +99,7 @@ impl Reload {
 impl Supervisor {
     /// Takes over what is in the files.
     pub(super) fn accept_reload(&mut self, order: ReloadOrder) -> Result<Reloading, CommandError> {
-        let ReloadOrder { document, services, basis, differs, fixed, by } = order;
+        let ReloadOrder { document, services, basis, differs, told: what, fixed, by } = order;
         self.check_room(basis)?;
         let now = |id: &ServiceId| &self.services[id.index()].configured;
         let is_other =
@@ -120,6 +123,11 @@ impl Supervisor {
         let mut begun = Vec::new();
         for (id, new, told) in others {
             begun.push(self.reload_service(operation, id, &new, told, &by));
+        }
+        if by.key.is_some() {
+            let parts = begun.iter().map(|(name, part)| (name.clone(), part.id())).collect();
+            let told = Arc::new(ReloadTold { services: parts, what });
+            self.keep_told(What::Reload, &by, Told::Reloaded(operation, told));
         }
         self.publish_book(Some(document));
         self.end_reload(operation);

@@ -358,7 +358,9 @@ async fn a_disabled_service_keeps_it_and_can_be_enabled() {
     check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 0);
     assert_eq!(given(&app, "{}", true).await.unwrap_err(), CommandError::Disabled);
     assert_eq!(step(&app), "5 (api:ops:alice)", "the start was refused, not what was there");
+    assert!(!app.manager().status("dial").unwrap().is_configured);
     check(configure(&app, r#"{"enabled": true}"#).await, ConfigEffect::Started, 1);
+    assert!(app.manager().status("dial").unwrap().is_configured);
     assert_eq!(seen.take(), ["1 starts with 5"]);
     check(configure(&app, r#"{"enabled": null}"#).await, ConfigEffect::Stopped, 1);
     let status = app.manager().status("dial").unwrap();

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::harness::{Playground, eventually, file, run_in};
+use crate::http;
 
 const BEFORE: &str = "
 services:
@@ -23,6 +24,35 @@ fn event(app: &Playground, kind: &str, after: u64) -> Value {
 
 fn generation(app: &Playground, service: &str) -> u64 {
     app.service(service)["generation"].as_u64().unwrap()
+}
+
+#[test]
+fn a_reload_is_repeated_under_its_key_without_reading_the_files_again() {
+    let path = file(BEFORE);
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    let reload = |key: &str| {
+        let bearer = app.bearer();
+        let headers = [("Authorization", &*bearer), ("Idempotency-Key", key)];
+        http::request(app.address, "POST", "/reload", &headers, b"")
+    };
+    let slower =
+        BEFORE.replace("slow: {kind: ticker, interval: 1h", "slow: {kind: ticker, interval: 2h");
+    std::fs::write(&path, &slower).unwrap();
+    let first = reload("one").json();
+    assert_eq!((&first["changed"], first["services"].as_array().unwrap().len()), (&true.into(), 1));
+    // What is in the files by now is for another key, and so is that it is wrong.
+    for text in [&slower.replace("2h", "3h"), "services: {hello: {}}"] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(reload("one").json(), first);
+    }
+    assert_eq!(generation(&app, "slow"), 2);
+    reload("two").problem(422, "invalid-config");
+    std::fs::write(&path, slower.replace("2h", "3h")).unwrap();
+    let other = reload("two").json();
+    assert_ne!(other["operation"], first["operation"]);
+    assert_eq!(generation(&app, "slow"), 3);
+    app.terminate().check(0);
 }
 
 #[test]
@@ -164,5 +194,45 @@ fn a_pipe_in_place_of_the_file_is_refused_and_makes_nobody_deaf() {
     std::fs::write(&path, BEFORE).unwrap();
     app.signal("HUP");
     event(&app, "reloaded", 0);
+    app.terminate().check(0);
+}
+
+#[test]
+fn who_asks_why_it_is_ready_is_told() {
+    let text = |required: bool| {
+        format!(
+            "services:
+  hello: {{kind: hello}}
+  reports: {{kind: flaky, fail_start: 99, restart: {{policy: never}},
+    processpype: {{readiness_required: {required}}}}}
+"
+        )
+    };
+    let path = file(&text(false));
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    let url = format!("http://{}", app.address);
+    let shell = |words: &[&str]| {
+        let words = [words, &["--url", &url]].concat();
+        run_in(&words, &[app.at_home()]).stdout
+    };
+    assert_eq!(app.get("/health/ready").status, 200);
+    let reports = app.service("reports");
+    assert_eq!((&reports["ready"], &reports["readiness_required"]), (&false.into(), &false.into()));
+    assert!(app.service("hello").get("readiness_required").is_none());
+    let told = "`/health/ready` does not wait for it";
+    assert!(shell(&["why", "reports"]).contains(told));
+    assert!(shell(&["status", "reports"]).contains(told));
+    assert!(!shell(&["why", "hello"]).contains(told));
+
+    // Nothing but that is different, and it holds at once.
+    std::fs::write(&path, text(true)).unwrap();
+    let reloaded = shell(&["reload"]);
+    let unready = app.get("/health/ready").problem(503, "not-ready");
+    assert_eq!(unready["unready"][0]["service"], "reports", "{reloaded}");
+    assert!(app.service("reports").get("readiness_required").is_none());
+    assert!(!shell(&["why", "reports"]).contains(told));
+    let listed = app.get("/services").json();
+    assert!(!listed.to_string().contains("readiness_required"), "{listed}");
     app.terminate().check(0);
 }

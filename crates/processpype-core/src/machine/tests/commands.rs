@@ -130,6 +130,31 @@ fn a_cancel_takes_back_what_has_not_begun() {
 }
 
 #[test]
+fn who_is_unwanted_after_a_cancel_does_not_come_back_and_is_not_missed() {
+    let significant = Traits { autostart: false, significant: true, ..Traits::default() };
+    let cancelled = || {
+        let mut scene = Scene::new([significant; 2]);
+        scene.machine.boot(&mut scene.actions);
+        scene.command(1, A, START);
+        scene.report(A, Report::Ending(Exit::Failed(ErrorKind::StartFailed)));
+        scene.command(2, A, Verb::Restart { with_dependents: false });
+        assert!(scene.machine.cancel(OperationId(2), A, &mut scene.actions));
+        assert_eq!(scene.machine.desired(A), Desired::Stopped, "as before the first one");
+        scene
+    };
+    let mut scene = cancelled();
+    scene.report(A, Report::Gone(Exit::Failed(ErrorKind::StartFailed)));
+    scene.check(Stopped, Stopped);
+    assert!(!scene.machine.is_retrying(A));
+    let mut scene = cancelled();
+    for timer in [Timer::Stop, Timer::Abort] {
+        scene.report(A, Report::Elapsed(timer));
+    }
+    scene.check(Error, Stopped);
+    assert!(!scene.machine.is_closing());
+}
+
+#[test]
 fn only_the_last_of_joined_commands_takes_something_back() {
     let manual = Traits { autostart: false, ..TRAITS };
     let mut scene = Scene::new([manual; 2]);
