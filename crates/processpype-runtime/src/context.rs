@@ -226,9 +226,9 @@ impl Context {
 
     /// Resolves when the service is to end its work.
     ///
-    /// After a stop was asked for, that is after the requests in flight have finished, or their share of the time is over:
-    /// while it is pending, `run` goes on serving them. A child that must know earlier has nothing
-    /// to ask.
+    /// After a stop was asked for, that is after the requests in flight have finished, or their
+    /// share of the time is over: while it is pending, `run` goes on serving them. A child that
+    /// must know earlier has nothing to ask.
     ///
     /// # Cancel safety
     ///

@@ -37,7 +37,7 @@ pub const EVENTS_KEPT: usize = 4096;
 /// | `restart` | a restart to come, or that none comes any more | `generation`, `message` |
 /// | `command` | a command, given or ended | `actor`, `operation`; `message`: reason or refusal |
 /// | `application` | the whole application | neither service nor generation, but: |
-/// | | one that has joined or left, or did not stop in time | `service`; a straggler's `generation` |
+/// | | who has joined or left, and a straggler | `service`; the straggler's `generation` |
 ///
 /// What belongs to a command that goes on has its `operation`, and who gave it as `actor`.
 ///

@@ -22,8 +22,8 @@ use crate::reconfigure::{Answer, Offer};
 use crate::supervisor::Supervisor;
 use crate::timers::Due;
 
-/// How long after `start_timeout` an answer to an offer may come: the generation may have been asked
-/// what is wrong with it, and the answer is on its way for a moment.
+/// How long after `start_timeout` an answer to an offer may come: the generation may have been
+/// asked what is wrong with it, and the answer is on its way for a moment.
 const OFFER_SLACK: Duration = DIAGNOSE_TIME.saturating_add(Duration::from_secs(1));
 
 /// How long an answer is waited for.
