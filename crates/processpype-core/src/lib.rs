@@ -45,6 +45,7 @@ mod plan;
 mod restart;
 mod role;
 mod sensitive;
+mod sorted;
 mod state;
 mod throttle;
 mod vacancy;
@@ -67,6 +68,7 @@ pub use crate::restart::{
 };
 pub use crate::role::{InvalidRole, Role};
 pub use crate::sensitive::SECRET_WORDS;
+pub use crate::sorted::SortedMap;
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};
 pub use crate::throttle::{InvalidRate, RESTART_BURST_MAX, RestartRate, RestartThrottle};
 pub use crate::vacancy::{NAMES_REMEMBERED, Vacancies};

@@ -169,7 +169,7 @@ pub trait Configurer: Send + Sync + fmt::Debug {
 }
 
 /// What is in the files, compared with what holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Loaded {
     /// The layers, all read and checked.
     pub document: Document,
@@ -181,6 +181,19 @@ pub struct Loaded {
     pub fixed: Vec<Fixed>,
     /// Every secret in it, for redaction.
     pub secrets: Vec<String>,
+}
+
+impl fmt::Debug for Loaded {
+    /// Of secrets only how many there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("document", &self.document)
+            .field("services", &self.services)
+            .field("differences", &self.differences)
+            .field("fixed", &self.fixed)
+            .field("secrets", &self.secrets.len())
+            .finish()
+    }
 }
 
 /// Something in the files that holds only after a restart of the process.
@@ -399,5 +412,17 @@ impl std::error::Error for ConfigureError {}
 impl From<crate::operation::CommandError> for ConfigureError {
     fn from(error: crate::operation::CommandError) -> Self {
         Self::Command(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_loaded_is_shown_without_secrets() {
+        let loaded = Loaded { secrets: vec!["hunter2".to_owned()], ..Loaded::default() };
+        let told = format!("{loaded:?}");
+        assert!(told.contains("secrets: 1") && !told.contains("hunter2"), "{told}");
     }
 }

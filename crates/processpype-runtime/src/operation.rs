@@ -85,7 +85,8 @@ pub struct Done {
 /// Why a command had no effect.
 ///
 /// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused`, 501 for
-/// `NoLog`, 500 for `Panicked`, 503 for `Failed`, `Busy` and `Closing`, 409 for the rest.
+/// `NoLog`, 500 for `Panicked`, 503 for `Failed`, `Busy`, `Moved` and `Closing`, 409 for the rest
+/// and for `Failed` of the kind `Orphaned`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {

@@ -16,12 +16,11 @@
 mod shown;
 mod written;
 
-use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{
     Blueprint, ConfigBook, Configured, Configurer, Fixed, Joined, Loaded, Refused, Spec,
 };
@@ -228,7 +227,7 @@ impl Configurer for LiveConfig {
     }
 
     fn hide(&self, secrets: &[String]) -> Result<(), Report> {
-        let mut unhidden = BTreeMap::new();
+        let mut unhidden = SortedMap::new();
         for secret in secrets {
             // Every one of them has to know it.
             let tried = self.redactors.iter().map(|redactor| redactor.add(secret).err());
@@ -238,7 +237,7 @@ impl Configurer for LiveConfig {
                 None => {}
             }
         }
-        tell_unhidden(unhidden.into_values());
+        tell_unhidden(unhidden.into_iter().map(|(_, why)| why));
         Ok(())
     }
 
@@ -277,7 +276,8 @@ struct Compared<'a> {
 
 impl Compared<'_> {
     fn services(&mut self, after: &Blueprint) {
-        let specs: BTreeMap<&ServiceName, &Spec> =
+        // They come in the order of their names.
+        let specs: SortedMap<&ServiceName, &Spec> =
             after.specs().iter().map(|spec| (&spec.name, spec)).collect();
         for (name, now) in self.book.services() {
             match specs.get(name) {
@@ -383,8 +383,8 @@ fn full(start: &Document) -> Report {
 
 /// Tells of secrets that log and answers may show, since they cannot be hidden.
 pub(crate) fn tell_unhidden(all: impl Iterator<Item = Unredactable>) {
-    let mut counts: BTreeMap<Unredactable, usize> = BTreeMap::new();
-    all.for_each(|why| *counts.entry(why).or_default() += 1);
+    let mut counts: SortedMap<Unredactable, usize> = SortedMap::new();
+    all.for_each(|why| *counts.get_or_insert_with(why, || 0) += 1);
     for (why, secrets) in counts {
         tracing::warn!(target: "processpype", secrets, "log and answers may show them: {why}");
     }
