@@ -331,7 +331,7 @@ fn refused(error: SetupError) -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use processpype_runtime::Kind;
+    use processpype_runtime::{Kind, Spec};
     use processpype_telemetry::{Level, LoggingConfig};
 
     use super::*;
