@@ -19,6 +19,8 @@
 //! Everything on the left may be wrong; nothing on the right can be, by its type. A `Blueprint` can
 //! be looked at (plan, graph, schema) or run, and needs no runtime for the former.
 
+mod ties;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -380,31 +382,6 @@ impl Blueprint {
     #[must_use]
     pub fn plan(&self, starts_at_once: usize) -> Plan {
         Layout::of(self).plan(starts_at_once)
-    }
-}
-
-// === impl Ties ===
-
-impl Ties {
-    /// Whether both are the same but for services of which `comes_or_goes` is true that stand
-    /// behind an argument: nobody chose them, they were or will be there.
-    #[must_use]
-    pub fn is_same_but_for(
-        &self,
-        other: &Self,
-        comes_or_goes: impl Fn(&ServiceName) -> bool,
-    ) -> bool {
-        let lasting = |ties: &Self| {
-            let behind = |name: &ServiceName| ties.arguments.iter().any(|all| all.contains(name));
-            let goes = |name: &ServiceName| comes_or_goes(name) && behind(name);
-            let needs = ties.needs.iter().filter(|(name, _)| !goes(name)).cloned();
-            let argument = |all: &Vec<ServiceName>| {
-                all.iter().filter(|name| !goes(name)).cloned().collect::<Vec<_>>()
-            };
-            let arguments = ties.arguments.iter().map(argument).collect::<Vec<_>>();
-            (needs.collect::<Vec<_>>(), arguments)
-        };
-        lasting(self) == lasting(other)
     }
 }
 

@@ -7,6 +7,8 @@
 //! 2. What is refused for lack of room, or because nobody is there, is refused before acceptance
 //!    and leaves no trace.
 
+mod cancel;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -483,25 +485,3 @@ impl std::fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
-
-// === impl CancelError ===
-
-impl std::fmt::Display for CancelError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("there was no such operation"),
-            Self::Forgotten => f.write_str("the operation ended long ago and is forgotten"),
-            Self::Ended(status) => {
-                write!(f, "the operation has ended: {}", status.state().as_str())
-            }
-            Self::IsStop => f.write_str("a stop cannot be cancelled"),
-            Self::IsConfigured => {
-                f.write_str("a new configuration holds already; configure the service again")
-            }
-            Self::Busy => f.write_str("too many commands are on the way; try again"),
-            Self::Closed => f.write_str("the application has closed"),
-        }
-    }
-}
-
-impl std::error::Error for CancelError {}

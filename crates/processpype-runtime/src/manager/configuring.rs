@@ -123,7 +123,8 @@ impl Manager {
     /// Only services whose own section differs are touched, each as by
     /// [`configure`](Self::configure). Those that the files do not name any more leave first, and
     /// once they have left those join that the files name anew: [`Reloading::leaving`] and
-    /// [`Reloading::joining`]. While any are on their way, another reload waits. What cannot change while the process runs is listed in
+    /// [`Reloading::joining`]. While any are on their
+    /// way, another reload waits. What cannot change while the process runs is listed in
     /// [`Reloading::fixed`].
     ///
     /// # Errors

@@ -2,13 +2,40 @@
 //!
 //! # Invariants
 //!
-//! 1. Nobody is asked to leave before all have left who depend on it. Nobody joins before all have left who leave by the same reload: a service that was renamed
-//!    does not meet itself, and what it holds alone is free.
+//! 1. Nobody is asked to leave before all have left who depend on it. Nobody joins before all have
+//!    left who leave by the same reload: a service that was renamed does not meet itself, and what
+//!    it holds alone is free.
 //! 2. At most one reload has services on their way: the next one waits, beside the loop, for the
 //!    permit that this one holds until the last of them has its place.
 //! 3. What goes wrong with one concerns it alone, and is told as the end of its operation; what can
 //!    be known before is checked before the reload is accepted.
 //! 4. One joins in a turn of the loop: each costs as much as all services that there are.
+//!
+//! # The way of a turnover
+//!
+//! ```text
+//! accepted ─▶ dependents are gone ─▶ asked to leave ─▶ left ─┐
+//!                                   └─▶ stays: superseded, ──┤
+//!                                       orphaned             │
+//!                                                            ▼
+//!                                      nobody leaves any more ─▶ joins ─▶ starts ─▶ done
+//!                                                             │         └─▶ done: no autostart
+//!                                                             └─▶ cannot join: told, left out
+//! ```
+//!
+//! When the last has its place, the permit is given back, and the next reload reads the files. The
+//! starts go on by themselves, as all starts do.
+//!
+//! # When the application closes meanwhile
+//!
+//! Whoever leaves is stopped with all others, and its part ends as superseded by that. Whoever has
+//! not joined does not: its part ends as closing. The reload ends with them, before the loop does.
+//!
+//! # When something changes meanwhile
+//!
+//! What was checked when the reload was accepted is checked again when a service joins: somebody
+//! may have registered one of its name, or sent away whom it needs. It is left out then, as one
+//! whose start fails is in error, and the next reload tries it again, for the files still name it.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -126,6 +153,10 @@ impl Supervisor {
     }
 
     /// Asks those to leave on whom nobody depends who has not left.
+    ///
+    /// Of those in between nobody is asked twice: who was asked is in nobody's list any more, and
+    /// counts as leaving until its operation has ended. If it stays, all stay that it needs: their
+    /// operations are refused, and say who is in the way.
     fn ask_to_leave(&mut self) {
         self.turnover.has_moved = false;
         let leaving: Vec<ServiceId> = self.turnover.leaving.values().copied().collect();
@@ -192,6 +223,9 @@ impl Supervisor {
     }
 
     /// Ends a part of a reload in which nothing was given to the machine.
+    ///
+    /// It ends as others do: in the register first, so that whoever is woken by the end finds it
+    /// there; then for the reload, which may end with it; then for whoever waits.
     fn end_joining(
         &mut self,
         operation: OperationId,
