@@ -159,7 +159,7 @@ async fn read_json_body(request: Request, most: usize) -> Result<Bytes, Problem>
         if error.is::<LengthLimitError>() {
             return too_large(most);
         }
-        Problem::new(Code::MalformedRequest, "the body ended before its announced length")
+        Problem::new(Code::MalformedRequest, "the body broke off, or is in no chunks")
     })?;
     check_json(&parts.headers, &bytes)?;
     Ok(bytes)

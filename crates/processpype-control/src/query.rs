@@ -2,13 +2,17 @@
 //!
 //! # Invariants
 //!
-//! 1. All mistakes of a query are told at once.
+//! 1. All mistakes of a query are told at once, but no more than [`FAULTS_MAX`]: an answer is not
+//!    much longer than what was asked.
 
 use std::time::Duration;
 
 use axum::http::Uri;
 use processpype_api::{Code, Fault, Problem};
 use processpype_config::{HumanDuration, nearest};
+
+/// How many mistakes of one query are told.
+const FAULTS_MAX: usize = 16;
 
 /// The parameters of one request, taken out one by one.
 #[derive(Debug)]
@@ -150,14 +154,17 @@ impl Query {
 
     /// Ends the reading: nothing may be left.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
-        let unknown = self.left.iter().map(|(name, _)| self.unknown(name));
+        let count = self.faults.len() + self.left.len();
+        let room = FAULTS_MAX.saturating_sub(self.faults.len());
+        let unknown = self.left.iter().take(room).map(|(name, _)| self.unknown(name));
         self.faults.extend(unknown.collect::<Vec<_>>());
-        if self.faults.is_empty() {
-            Ok(())
-        } else {
-            let detail = "the query has mistakes; `errors` lists them";
-            Err(Problem::new(Code::InvalidQuery, detail).errors(self.faults))
-        }
+        self.faults.truncate(FAULTS_MAX);
+        let detail = match count {
+            0 => return Ok(()),
+            1..=FAULTS_MAX => "the query has mistakes; `errors` lists them".to_owned(),
+            _ => format!("the query has {count} mistakes; `errors` lists {FAULTS_MAX} of them"),
+        };
+        Err(Problem::new(Code::InvalidQuery, detail).errors(self.faults))
     }
 }
 
@@ -208,6 +215,22 @@ mod tests {
         check("?wait=5", Err(&["wait"]));
         check("?flag=true&flag=true", Err(&["flag"]));
         check("?flg=true&x=1", Err(&["flg", "x"]));
+    }
+
+    #[test]
+    fn of_very_many_mistakes_some_are_told() {
+        let told = |text: &str| {
+            let mut query = Query::of(&format!("/x?{text}").parse().expect("an address"));
+            query.flag("flag");
+            let problem = query.finish().expect_err("mistakes");
+            let json = serde_json::to_value(&problem).expect("plain values");
+            (json["errors"].as_array().map(Vec::len), json["detail"].to_string())
+        };
+        let (count, detail) = told(&"a&".repeat(3000));
+        assert_eq!(count, Some(FAULTS_MAX));
+        assert!(detail.contains("has 3000 mistakes"), "{detail}");
+        assert_eq!(told(&"flag=true&".repeat(3000)).0, Some(FAULTS_MAX));
+        assert_eq!(told(&"a&".repeat(FAULTS_MAX)).1, told("a").1);
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at a condition.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// How many lines of its log are told when a test fails.
+const LINES_TOLD: usize = 30;
+
 /// Makes the names of files unique within one test process.
 static FILES: AtomicU64 = AtomicU64::new(0);
 
@@ -327,7 +330,14 @@ impl Playground {
 }
 
 impl Drop for Playground {
+    #[allow(clippy::print_stderr, reason = "what a failed test needs to be understood")]
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Whether it has ended, and what it said last: else a refused connection says nothing.
+            let (ended, log) = (self.child.try_wait(), lines(&self.log));
+            let last = log[log.len().saturating_sub(LINES_TOLD)..].join("\n");
+            eprintln!("the playground at {}: {ended:?}, and last:\n{last}", self.address);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.file);
