@@ -266,6 +266,24 @@ async fn a_stop_lists_who_is_affected_and_a_cascade_stops_them_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_cannot_be_cancelled() {
+    let it = probe(Act::Serve, Act::Serve, Act::Succeed(secs(5)));
+    let app = Application::new().service(it.service()).named("it");
+    let app = testing::start(app).await.expect("it starts");
+    let accepted = app.post("/services/it/stop?wait=0s").await;
+    assert_eq!(accepted.status(), 202);
+    let operation = accepted.json()["operation"].clone();
+    let cancel = axum::http::Request::delete(format!("/operations/{operation}"));
+    let cancel = cancel.header("host", "localhost").body(axum::body::Body::empty());
+    let refused = app.request(cancel.expect("a request")).await;
+    assert_eq!((refused.status(), &refused.json()["code"]), (409, &"not-cancellable".into()));
+    tokio::time::sleep(secs(6)).await;
+    assert_eq!(app.manager().state("it"), Some(ServiceState::Stopped));
+    let ended = app.get(&format!("/operations/{operation}")).await.json();
+    assert_eq!(ended["state"], "done", "{ended}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unexpected_end_is_a_failure_and_a_oneshot_completes() {
     let ends = || probe(Act::Serve, Act::Succeed(secs(1)), Act::Serve);
     let app = Application::new()
