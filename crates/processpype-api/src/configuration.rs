@@ -82,6 +82,11 @@ pub enum ConfigEffect {
     /// The service is asked to take it over while it runs, and restarted if it does not. Only
     /// foreseen.
     Offered,
+    /// The service has joined the application, and has started unless its section says otherwise.
+    /// Only of a reload.
+    Joined,
+    /// The service is gone from the files, and has left the application. Only of a reload.
+    Left,
 }
 
 /// A new configuration holds.
@@ -135,9 +140,9 @@ pub struct Reloaded {
     pub dry_run: bool,
     /// Whether it is over.
     pub finished: bool,
-    /// Whether anything is different that could change.
+    /// Whether any service has another configuration, joins or leaves.
     pub changed: bool,
-    /// The services whose configuration is another one.
+    /// The services that leave, whose configuration is another one, and that join; in this order.
     pub services: Vec<ServiceReloaded>,
     /// Every value that is another one.
     pub differences: Vec<ConfigDifference>,
@@ -157,7 +162,7 @@ pub struct ServiceReloaded {
     pub status: Option<ConfigEffect>,
     /// The code of the problem, if it failed: `rolled-back` if its old configuration holds again.
     pub code: Option<String>,
-    /// The same in words.
+    /// The same in words; also what a service that keeps it for later runs by until then.
     pub detail: Option<String>,
 }
 

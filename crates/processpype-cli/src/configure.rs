@@ -149,6 +149,8 @@ fn configured(done: &ServiceConfigured) -> String {
         ConfigEffect::Started => "was started with the new configuration",
         ConfigEffect::Stopped => "was disabled, and stopped",
         ConfigEffect::Kept => "keeps the new configuration for its next generation",
+        ConfigEffect::Joined => "has joined",
+        ConfigEffect::Left => "has left",
     };
     format!("{} {what} (generation {})\n  = note: {}", done.service, done.generation, done.note)
 }
@@ -162,6 +164,8 @@ fn would_be(effect: ConfigEffect) -> &'static str {
         ConfigEffect::Stopped => "would be stopped",
         ConfigEffect::Kept => "would keep it for its next generation",
         ConfigEffect::Offered => "would be asked to take it over, and restarted if it does not",
+        ConfigEffect::Joined => "would join",
+        ConfigEffect::Left => "would be stopped, and leave",
     }
 }
 
@@ -183,7 +187,7 @@ fn reloaded(told: &Reloaded) -> String {
 fn headline(told: &Reloaded) -> &'static str {
     match (told.dry_run, told.changed, told.finished) {
         (_, false, _) => "no service has another configuration",
-        (true, true, _) => "these services would have another configuration",
+        (true, true, _) => "this would follow",
         (false, true, true) => "reloaded",
         (false, true, false) => "reloaded; some services are not done yet",
     }
@@ -197,7 +201,10 @@ fn word(effect: ConfigEffect) -> String {
 fn outcome(service: &ServiceReloaded, dry_run: bool) -> String {
     match (&service.status, &service.code) {
         (Some(effect), _) if dry_run => would_be(*effect).to_owned(),
-        (Some(effect), _) => word(*effect),
+        (Some(effect), _) => match &service.detail {
+            Some(detail) => format!("{}: {detail}", word(*effect)),
+            None => word(*effect),
+        },
         (None, Some(code)) => {
             format!("{code}: {}", service.detail.as_deref().unwrap_or_default())
         }

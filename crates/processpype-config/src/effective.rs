@@ -145,8 +145,11 @@ impl Lister<'_> {
     /// The defaults of properties that are not written.
     fn defaults(&mut self, all: &[Id], node: Option<&Node>, path: &str, secret: bool) {
         let rules = self.rules;
-        let mut properties: Vec<(&String, Id)> =
-            all.iter().flat_map(|id| &rules.get(*id).properties).map(|(k, id)| (k, *id)).collect();
+        let mut properties: Vec<(&String, Id)> = all
+            .iter()
+            .flat_map(|id| rules.get(*id).properties.iter())
+            .map(|(k, id)| (k, *id))
+            .collect();
         properties.sort_unstable();
         properties.dedup_by_key(|(key, _)| *key);
         for (key, id) in properties {

@@ -25,8 +25,9 @@
 //! ([`Rule::also`], which always hold) and `anyOf`, `oneOf` ([`Rule::groups`], of which one
 //! alternative holds). The *closure* of a rule is itself and everything that always holds with it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use processpype_core::SortedMap;
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
@@ -81,7 +82,7 @@ pub(crate) struct Rule {
     pub(crate) max_items: Option<usize>,
     pub(crate) unique: bool,
     /// Few, and looked up for every key: comparing them costs less than a hash.
-    pub(crate) properties: BTreeMap<String, Id>,
+    pub(crate) properties: SortedMap<String, Id>,
     pub(crate) pattern_properties: Vec<(Regex, Id)>,
     pub(crate) free_keys: FreeKeys,
     pub(crate) required: Vec<String>,
@@ -411,7 +412,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The rules of named keys.
-    fn properties(&mut self, map: &'a Value) -> BTreeMap<String, Id> {
+    fn properties(&mut self, map: &'a Value) -> SortedMap<String, Id> {
         let map = map.as_object();
         map.into_iter().flatten().map(|(key, schema)| (key.clone(), self.compile(schema))).collect()
     }

@@ -23,6 +23,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use processpype_core::SortedMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -90,7 +91,7 @@ pub enum BackendConfig {
 #[derive(Debug, Default)]
 pub(crate) struct Backends {
     /// As they are declared, or what is wrong with that.
-    declared: BTreeMap<String, Result<BackendConfig, Report>>,
+    declared: SortedMap<String, Result<BackendConfig, Report>>,
     /// What is wrong with the section beside them.
     section: Option<Report>,
 }
@@ -115,7 +116,7 @@ impl Backends {
     /// The backends of a section with mistakes: each as it was read by itself, and what is wrong
     /// with the `whole`.
     pub(crate) fn partly(
-        declared: BTreeMap<String, Result<BackendConfig, Report>>,
+        declared: SortedMap<String, Result<BackendConfig, Report>>,
         whole: &Report,
     ) -> Self {
         let of_one = |problem: &&Problem| {

@@ -13,12 +13,13 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
+use processpype_api as wire;
 use processpype_api::{
     Accepted, Code, ConfigAnswer, ConfigForeseen, EndpointId, Fault, Problem, Reloaded,
     ServiceConfig, ServiceConfigured, ServiceReloaded,
 };
 use processpype_config::{Layer, Report};
-use processpype_core::ServiceState;
+use processpype_core::{ServiceName, ServiceState};
 use processpype_runtime::{
     CommandError, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Done, Operation,
     Refused, ReloadPreview, Reloading, Request as By, Status,
@@ -49,6 +50,11 @@ const NOTE_REMOVED: &str = "nothing lies over the files any more: they hold, wit
 /// Says what a service that runs does with a configuration that is only kept: it could not be
 /// restarted with it.
 fn runs_without(status: &Status) -> Option<String> {
+    runs_on(status).map(|text| format!("; {text}"))
+}
+
+/// The same, by itself.
+fn runs_on(status: &Status) -> Option<String> {
     let names: Vec<String> = status.waiting_on.iter().map(|name| format!("`{name}`")).collect();
     let why = match names.as_slice() {
         [] => String::new(),
@@ -56,7 +62,7 @@ fn runs_without(status: &Status) -> Option<String> {
     };
     (status.state == ServiceState::Running).then(|| {
         format!(
-            "; the service runs on with the configuration it had, because it cannot be \
+            "the service runs on with the configuration it had, because it cannot be \
              restarted{why}: the new one holds once it starts again"
         )
     })
@@ -162,7 +168,7 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
         Loaded::Preview(preview) => Ok(reply::json(StatusCode::OK, &would_reload(&preview))),
         Loaded::Begun(reloading) => {
             let location = format!("{}/operations/{}", control.prefix(), reloading.operation.0);
-            let told = reloaded(reloading, wait).await;
+            let told = reloaded(control, reloading, wait).await;
             match told.finished {
                 true => Ok(reply::json(StatusCode::OK, &told)),
                 false => Ok(reply::accepted(&told, &location)),
@@ -311,17 +317,25 @@ impl Asked {
 // === reload ===
 
 /// Waits for the parts of a reload, all together no longer than `wait`.
-async fn reloaded(reloading: Reloading, wait: Duration) -> Reloaded {
+async fn reloaded(control: &Control, reloading: Reloading, wait: Duration) -> Reloaded {
     let until = Instant::now() + wait;
-    let Reloading { operation, services, differences, fixed, .. } = reloading;
-    let (mut told, mut finished) = (Vec::with_capacity(services.len()), true);
-    for (name, operation) in services {
+    let Reloading { operation, services, leaving, joining, differences, fixed } = reloading;
+    let all = leaving.into_iter().map(|it| (it, Some(wire::ConfigEffect::Left)));
+    let all = all.chain(services.into_iter().map(|it| (it, None)));
+    let all = all.chain(joining.into_iter().map(|it| (it, Some(wire::ConfigEffect::Joined))));
+    let (mut told, mut finished) = (Vec::new(), true);
+    for ((name, operation), member) in all {
         let service = name.to_string();
         let id = Some(operation.id().0);
         let mut part =
             ServiceReloaded { service, operation: id, status: None, code: None, detail: None };
         match timeout_at(until, operation.outcome()).await {
-            Ok(Ok(done)) => part.status = done.configured.map(convert::config_effect),
+            Ok(Ok(done)) => {
+                part.status = member.or(done.configured.map(convert::config_effect));
+                if done.configured == Some(ConfigEffect::Kept) {
+                    part.detail = control.manager.status(&part.service).and_then(|it| runs_on(&it));
+                }
+            }
             Ok(Err(error)) => {
                 let problem = problem(&part.service, &error);
                 part.code = Some(problem.code().as_str().to_owned());
@@ -343,19 +357,24 @@ async fn reloaded(reloading: Reloading, wait: Duration) -> Reloaded {
 }
 
 fn would_reload(preview: &ReloadPreview) -> Reloaded {
-    let part = |part: &processpype_runtime::ServicePreview| ServiceReloaded {
-        service: part.service.to_string(),
+    let part = |service: &ServiceName, effect| ServiceReloaded {
+        service: service.to_string(),
         operation: None,
-        status: Some(convert::config_would(part.effect)),
+        status: Some(effect),
         code: None,
         detail: None,
     };
+    let ReloadPreview { leaving, joining, services, .. } = preview;
+    let left = leaving.iter().map(|name| part(name, wire::ConfigEffect::Left));
+    let changed = services.iter().map(|it| part(&it.service, convert::config_would(it.effect)));
+    let joined = joining.iter().map(|name| part(name, wire::ConfigEffect::Joined));
+    let services: Vec<ServiceReloaded> = left.chain(changed).chain(joined).collect();
     Reloaded {
         operation: None,
         dry_run: true,
         finished: true,
-        changed: !preview.services.is_empty(),
-        services: preview.services.iter().map(part).collect(),
+        changed: !services.is_empty(),
+        services,
         differences: preview.differences.iter().map(convert::difference).collect(),
         needs_process_restart: preview.fixed.iter().map(convert::fixed).collect(),
     }

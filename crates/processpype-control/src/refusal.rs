@@ -62,6 +62,8 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
             let detail = format!("service `{service}` {how}: {message}");
             Problem::new(Code::RolledBack, detail).help("mend the configuration and send it again")
         }
+        CommandError::Unjoinable { .. } => Problem::new(Code::InvalidConfig, detail)
+            .help("mend the files, or deregister what is in the way, and reload again"),
         CommandError::NotConfigurable => Problem::new(Code::NotConfigurable, detail),
         CommandError::Moved | CommandError::Busy => busy(),
         CommandError::Failed { kind, message } => failed(verb, service, *kind, message),
@@ -104,4 +106,49 @@ pub(crate) fn uncancelled(id: u64, error: &CancelError) -> Problem {
 /// Too many commands are on their way.
 pub(crate) fn busy() -> Problem {
     Problem::new(Code::Busy, "too many commands are on their way").retry_after(SOON)
+}
+
+#[cfg(test)]
+mod tests {
+    use processpype_core::{Generation, OperationId};
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_the_status_that_its_type_promises() {
+        let (kind, message) = (ErrorKind::Failed, String::new);
+        let orphaned = CommandError::Failed { kind: ErrorKind::Orphaned, message: message() };
+        let rolled_back = |is_back| CommandError::RolledBack { kind, message: message(), is_back };
+        let provider = "store".parse().expect("a name");
+        let all = [
+            (404, "unknown-service", CommandError::Unknown { name: message() }),
+            (409, "disabled", CommandError::Disabled),
+            (503, "closing", CommandError::Closing),
+            (409, "orphaned", CommandError::Orphaned),
+            (409, "provider-stopped", CommandError::ProviderStopped { provider }),
+            (409, "still-needed", CommandError::Needed { by: Vec::new() }),
+            (409, "superseded", CommandError::Superseded),
+            (409, "cancelled", CommandError::Cancelled),
+            (409, "stale-precondition", CommandError::Stale { generation: Generation(1) }),
+            (422, "idempotency-conflict", CommandError::KeyReused { operation: OperationId(1) }),
+            (503, "start-failed", CommandError::Failed { kind, message: message() }),
+            (409, "orphaned", orphaned),
+            (500, "internal", CommandError::Panicked),
+            (501, "logs-unavailable", CommandError::NoLog),
+            (409, "rolled-back", rolled_back(true)),
+            (409, "rolled-back", rolled_back(false)),
+            (409, "not-configurable", CommandError::NotConfigurable),
+            (503, "busy", CommandError::Moved),
+            (503, "busy", CommandError::Busy),
+        ];
+        for (status, code, error) in all {
+            let problem = problem("start", "store", &error);
+            assert_eq!((problem.status(), problem.code().as_str()), (status, code), "{error:?}");
+        }
+        let failed = CommandError::Failed { kind, message: message() };
+        for verb in ["stop", "deregister"] {
+            let problem = problem(verb, "store", &failed);
+            assert_eq!((problem.status(), problem.code().as_str()), (503, "stop-failed"), "{verb}");
+        }
+    }
 }

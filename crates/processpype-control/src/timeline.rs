@@ -6,13 +6,13 @@
 //!    say: a service whose first start the journal no longer has is without times.
 //! 2. A generation that ran was ready from then on unless the journal says otherwise.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use axum::http::HeaderMap;
 use axum::response::Response;
 use processpype_api::{Event, ServiceState, Timeline, TimelineService, Timestamp};
 use processpype_core::ServiceState::Running;
-use processpype_core::{EdgePolicy, EventKind};
+use processpype_core::{EdgePolicy, EventKind, SortedMap};
 use processpype_runtime::{EVENTS_KEPT, Layout};
 
 use crate::convert;
@@ -40,7 +40,7 @@ fn now(control: &Control) -> Timeline {
 struct Places {
     names: Vec<String>,
     oneshot: BTreeSet<String>,
-    providers: BTreeMap<String, Vec<String>>,
+    providers: SortedMap<String, Vec<String>>,
 }
 
 /// What the journal has of the first start of one service.
@@ -128,10 +128,12 @@ fn span(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<u64> {
 
 impl Places {
     fn of(layout: &Layout) -> Self {
-        let mut providers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        // Edges come in the order of who needs somebody.
+        let mut providers: SortedMap<String, Vec<String>> = SortedMap::new();
         for edge in layout.edges.iter().filter(|edge| edge.policy != EdgePolicy::Optional) {
             let provider = layout.name(edge.provider).to_string();
-            providers.entry(layout.name(edge.dependent).to_string()).or_default().push(provider);
+            let dependent = layout.name(edge.dependent).to_string();
+            providers.get_or_insert_with(dependent, Vec::new).push(provider);
         }
         let oneshots = layout.services.iter().filter(|it| it.options().oneshot);
         Self {
@@ -259,9 +261,10 @@ mod tests {
 
     fn places() -> Places {
         let providers = [("api", "db"), ("web", "api"), ("web", "job")];
-        let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut map: SortedMap<String, Vec<String>> = SortedMap::new();
         for (dependent, provider) in providers {
-            map.entry(dependent.to_owned()).or_default().push(provider.to_owned());
+            let providers = map.get_or_insert_with(dependent.to_owned(), Vec::new);
+            providers.push(provider.to_owned());
         }
         let names = ["api", "db", "job", "web"].map(str::to_owned).to_vec();
         Places { names, oneshot: BTreeSet::from(["job".to_owned()]), providers: map }

@@ -12,13 +12,13 @@ mod actions;
 mod judge;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use processpype_api::{Problem, ServiceStatus, Timestamp, WaitsFor, Why, WhyStep};
 use processpype_core::{
-    Cause, Desired, EventKind, OperationId, RestartPolicy, ServiceName, ServiceState,
+    Cause, Desired, EventKind, OperationId, RestartPolicy, ServiceName, ServiceState, SortedMap,
 };
 use processpype_runtime::{EVENTS_KEPT, Event, Layout, Manager, Options};
 
@@ -44,7 +44,7 @@ struct Scene {
     is_closing: bool,
     /// What goes before every path.
     prefix: String,
-    services: BTreeMap<String, Known>,
+    services: SortedMap<String, Known>,
 }
 
 /// What is known of one service.
@@ -159,7 +159,7 @@ impl Scene {
     /// Takes what can be in the chain of `name`, and nothing of the rest of the application.
     fn around(control: &Control, name: &str) -> Self {
         let (manager, book) = (&control.manager, control.manager.config_book());
-        let mut services = BTreeMap::new();
+        let mut services = SortedMap::new();
         let mut next = VecDeque::from([name.to_owned()]);
         // One more than is told, so that it shows whether the chain goes on.
         while services.len() <= STEPS_MAX {
@@ -177,10 +177,10 @@ impl Scene {
             let status = services.remove(laid_out.name.as_str())?;
             Some((laid_out.name.to_string(), Known::new(status, Rules::of(laid_out.options()))))
         });
-        let mut services: BTreeMap<String, Known> = rules.collect();
+        let mut services: SortedMap<String, Known> = rules.collect();
         let required = required(&layout);
         let paused_by = manager.pause().map(|pause| pause.actor.to_string());
-        for (name, known) in &mut services {
+        for (name, known) in services.iter_mut() {
             let own = required.get(name.as_str()).into_iter().flatten();
             known.providers = own.map(|(provider, _)| (*provider).to_owned()).collect();
             known.held = held(manager, &required, name);
@@ -229,10 +229,10 @@ fn held(manager: &Manager, required: &Required<'_>, name: &str) -> Option<String
 }
 
 /// The cascading stops that the journal holds, by their operation.
-type Cascades = BTreeMap<OperationId, Cascade>;
+type Cascades = SortedMap<OperationId, Cascade>;
 
 /// Takes from one event of the journal what no status has.
-fn recall(services: &mut BTreeMap<String, Known>, cascades: &mut Cascades, event: &Event) {
+fn recall(services: &mut SortedMap<String, Known>, cascades: &mut Cascades, event: &Event) {
     let Some(name) = event.service.as_ref().map(ServiceName::as_str) else { return };
     let is_stop = event.kind == EventKind::Command && event.cause == "stop";
     let is_cascade = |flags: &str| flags.starts_with("cascade");

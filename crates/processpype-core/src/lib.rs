@@ -9,6 +9,7 @@
 //!
 //! - [`ServiceState::step`] is the only function that makes a new state.
 //! - [`Graph`] orders services; [`Plan`] shows that order and its worst-case times.
+//! - [`Departures`] says who may leave, and in which order.
 //! - [`Groups`] says who is restarted together.
 //! - [`RestartPolicy`], [`Backoff`] and [`RestartHistory`] decide about restarts of one service,
 //!   [`RestartThrottle`] about those of all together.
@@ -33,6 +34,7 @@
 //! # Ok::<(), processpype_core::InvalidTransition>(())
 //! ```
 
+mod departure;
 mod event;
 mod exit;
 mod foresight;
@@ -45,10 +47,12 @@ mod plan;
 mod restart;
 mod role;
 mod sensitive;
+mod sorted;
 mod state;
 mod throttle;
 mod vacancy;
 
+pub use crate::departure::Departures;
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
 pub use crate::foresight::{Foresight, Step};
@@ -67,6 +71,7 @@ pub use crate::restart::{
 };
 pub use crate::role::{InvalidRole, Role};
 pub use crate::sensitive::SECRET_WORDS;
+pub use crate::sorted::SortedMap;
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};
 pub use crate::throttle::{InvalidRate, RESTART_BURST_MAX, RestartRate, RestartThrottle};
 pub use crate::vacancy::{NAMES_REMEMBERED, Vacancies};

@@ -19,11 +19,10 @@
 //! Edges without a handle (`depends_on`, the order of a group) join the same graph. Cycles are
 //! looked for last, over the union.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use processpype_config::{Origin, nearest};
-use processpype_core::{Edge, EdgePolicy, Graph, ServiceId, ServiceName};
+use processpype_core::{Edge, EdgePolicy, Graph, ServiceId, ServiceName, SortedMap};
 
 use crate::argument::{Amount, Need, role_key};
 use crate::blueprint::{
@@ -42,7 +41,7 @@ const NAMES_SHOWN: usize = 12;
 pub(crate) struct Binder {
     assembly: Assembly,
     names: Names,
-    by_type: BTreeMap<std::any::TypeId, Vec<ServiceId>>,
+    by_type: SortedMap<std::any::TypeId, Vec<ServiceId>>,
     edges: Vec<NamedEdge>,
     problems: Vec<PlanProblem>,
 }
@@ -59,10 +58,11 @@ pub(crate) struct Bound {
 impl Binder {
     pub(crate) fn new(assembly: Assembly) -> Self {
         let names = Names::of(assembly.specs.iter().map(|spec| spec.name.clone()));
-        let mut by_type: BTreeMap<_, Vec<ServiceId>> = BTreeMap::new();
+        let mut by_type: SortedMap<_, Vec<ServiceId>> = SortedMap::new();
         for (i, spec) in assembly.specs.iter().enumerate() {
             for face in &spec.kind.faces {
-                by_type.entry(face.type_id).or_default().push(ServiceId(i as u32));
+                let ids = by_type.get_or_insert_with(face.type_id, Vec::new);
+                ids.push(ServiceId(i as u32));
             }
         }
         let clashes = names.clashes();
@@ -119,6 +119,20 @@ impl Binder {
         }
         let bound = Bound { edges: self.edges, bindings };
         PlanError::from_problems(self.problems).map_or(Ok(bound), Err)
+    }
+
+    /// Checks the last `count` of the specs, which are to join the others.
+    ///
+    /// # Errors
+    ///
+    /// Returns every problem of those services, and every name that is there twice.
+    pub(crate) fn check_last(mut self, count: usize) -> Result<(), PlanError> {
+        let specs = std::mem::take(&mut self.assembly.specs);
+        let first = specs.len().saturating_sub(count);
+        for (place, spec) in (0..).zip(&specs).skip(first) {
+            self.bind_spec(ServiceId(place), spec, &specs);
+        }
+        PlanError::from_problems(self.problems).map_or(Ok(()), Err)
     }
 
     /// The providers of each need of one service; notes edges and problems on the way.

@@ -19,6 +19,8 @@
 //! Everything on the left may be wrong; nothing on the right can be, by its type. A `Blueprint` can
 //! be looked at (plan, graph, schema) or run, and needs no runtime for the former.
 
+mod ties;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -11,15 +11,18 @@
 mod configured;
 mod next;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Document, Effective, Layer, Report};
 use processpype_core::ServiceName;
 
-pub use self::configured::{Configured, Joined};
+pub use self::configured::{Configured, Joined, Planted};
 pub(crate) use self::next::{Next, goes_on_after_stop, next};
+use crate::blueprint::Spec;
 use crate::directory::Directory;
+use crate::layout::Layout;
 use crate::problem::PlanError;
 
 /// How often a change is checked anew because another one came in between.
@@ -41,6 +44,8 @@ pub struct ConfigBook {
     pub(crate) directory: Arc<Directory>,
     /// What holds for each of them.
     pub(crate) services: Box<[Arc<Configured>]>,
+    /// Those of code and files that somebody has deregistered since.
+    pub(crate) sent_away: Arc<BTreeSet<ServiceName>>,
 }
 
 /// Checks configuration while an application runs; the roof implements it.
@@ -169,7 +174,7 @@ pub trait Configurer: Send + Sync + fmt::Debug {
 }
 
 /// What is in the files, compared with what holds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Loaded {
     /// The layers, all read and checked.
     pub document: Document,
@@ -177,10 +182,27 @@ pub struct Loaded {
     pub services: Vec<(ServiceName, Configured)>,
     /// Every value that differs.
     pub differences: Vec<Difference>,
+    /// The services that join, those that others need first.
+    pub joining: Vec<(Spec, Configured)>,
+    /// The services that leave, dependents first.
+    pub leaving: Vec<ServiceName>,
     /// What differs and cannot change while the process runs.
     pub fixed: Vec<Fixed>,
     /// Every secret in it, for redaction.
     pub secrets: Vec<String>,
+}
+
+impl fmt::Debug for Loaded {
+    /// Of secrets only how many there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("document", &self.document)
+            .field("services", &self.services)
+            .field("differences", &self.differences)
+            .field("fixed", &self.fixed)
+            .field("secrets", &self.secrets.len())
+            .finish()
+    }
 }
 
 /// Something in the files that holds only after a restart of the process.
@@ -275,6 +297,10 @@ pub struct ConfigPreview {
 pub struct ReloadPreview {
     /// The services whose configuration would be another one.
     pub services: Vec<ServicePreview>,
+    /// The services that would join, in this order.
+    pub joining: Vec<ServiceName>,
+    /// The services that would leave, in this order.
+    pub leaving: Vec<ServiceName>,
     /// Every value that would be another one.
     pub differences: Vec<Difference>,
     /// What differs and would hold only after a restart of the process.
@@ -324,6 +350,19 @@ impl ConfigBook {
     pub fn services(&self) -> impl ExactSizeIterator<Item = (&ServiceName, &Arc<Configured>)> {
         let names = self.directory.cells().all().iter().map(|cell| cell.name());
         names.zip(&self.services)
+    }
+
+    /// Returns who was there when it was made, and who needs whom; the ids are in the order of
+    /// names.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        self.directory.layout()
+    }
+
+    /// Returns whether a service of code or files was deregistered, and has not joined again.
+    #[must_use]
+    pub fn was_deregistered(&self, name: &ServiceName) -> bool {
+        self.sent_away.contains(name)
     }
 
     /// Returns what holds for one service.
@@ -399,5 +438,17 @@ impl std::error::Error for ConfigureError {}
 impl From<crate::operation::CommandError> for ConfigureError {
     fn from(error: crate::operation::CommandError) -> Self {
         Self::Command(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_loaded_is_shown_without_secrets() {
+        let loaded = Loaded { secrets: vec!["hunter2".to_owned()], ..Loaded::default() };
+        let told = format!("{loaded:?}");
+        assert!(told.contains("secrets: 1") && !told.contains("hunter2"), "{told}");
     }
 }

@@ -156,7 +156,8 @@ impl Context {
         self.life.generation
     }
 
-    /// Sleeps for `duration`. Returns false, at once, when the service is asked to stop.
+    /// Sleeps for `duration`. Returns false, at once, when the service is to end its work:
+    /// [`stopping`](Self::stopping) says when that is.
     ///
     /// So it does not sleep at all once that has happened, which is always so in
     /// [`Service::stop`](crate::Service::stop): await [`tokio::time::sleep`] there.
@@ -185,7 +186,8 @@ impl Context {
         self.until_stopped(tokio::time::sleep(duration)).await.is_some()
     }
 
-    /// Awaits `future`, or returns `None` and drops it when the service is asked to stop.
+    /// Awaits `future`, or returns `None` and drops it when the service is to end its work:
+    /// [`stopping`](Self::stopping) says when that is.
     ///
     /// The stop wins when both are there at once; so after the loop of `run` was told to stop, and
     /// in [`Service::stop`](crate::Service::stop), it never polls `future`. Await directly there;
@@ -222,11 +224,11 @@ impl Context {
         }
     }
 
-    /// Resolves when the service is asked to end its work.
+    /// Resolves when the service is to end its work.
     ///
-    /// That is after the requests in flight have finished, or their share of the time is over:
-    /// while it is pending, `run` goes on serving them. A child that must know earlier has nothing
-    /// to ask.
+    /// After a stop was asked for, that is after the requests in flight have finished, or their
+    /// share of the time is over: while it is pending, `run` goes on serving them. A child that
+    /// must know earlier has nothing to ask.
     ///
     /// # Cancel safety
     ///
@@ -237,7 +239,7 @@ impl Context {
         self.life.stopping()
     }
 
-    /// Returns whether the service has been asked to end its work.
+    /// Returns whether the service is to end its work, as [`stopping`](Self::stopping).
     ///
     /// For code that cannot await, such as the loop of a blocking child.
     #[must_use]
@@ -245,7 +247,10 @@ impl Context {
         self.life.is_in(Phase::Stopping)
     }
 
-    /// Returns the end of the current phase of a stop; `None` while nobody asked for one.
+    /// Returns the end of the current phase of a stop; `None` before the first one.
+    ///
+    /// A service that fails by itself goes through the last phases too, so there is one in its
+    /// [`Service::stop`](crate::Service::stop) although nobody asked.
     ///
     /// An instant of tokio's clock, so that it holds on paused time too. Later phases have later
     /// ends: ask again in [`Service::stop`](crate::Service::stop).

@@ -36,7 +36,8 @@ pub const EVENTS_KEPT: usize = 4096;
 /// | `health` | readiness, degradation, a reported error | `generation`, `message` |
 /// | `restart` | a restart to come, or that none comes any more | `generation`, `message` |
 /// | `command` | a command, given or ended | `actor`, `operation`; `message`: reason or refusal |
-/// | `application` | the whole application | neither service nor generation |
+/// | `application` | the whole application | neither service nor generation, but: |
+/// | | who has joined or left, and a straggler | `service`; the straggler's `generation` |
 ///
 /// What belongs to a command that goes on has its `operation`, and who gave it as `actor`.
 ///

@@ -5,12 +5,11 @@
 //! 1. This crate knows no log; who has one says what to do.
 //! 2. A change is asked of the supervisor, which is the only one that makes it and ends it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{LogLevel, OperationId, ServiceName};
+use processpype_core::{LogLevel, OperationId, ServiceName, SortedMap};
 use tokio::time::Instant;
 
 use crate::clock::Timestamp;
@@ -51,7 +50,7 @@ pub struct LevelChange {
 }
 
 /// The changes that hold: of services, and of the application for `None`.
-pub type LevelChanges = BTreeMap<Option<ServiceName>, Arc<LevelChange>>;
+pub type LevelChanges = SortedMap<Option<ServiceName>, Arc<LevelChange>>;
 
 /// What a change of a level, or its taking back, has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

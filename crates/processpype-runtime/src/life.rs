@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use processpype_core::Generation;
+use processpype_core::{Generation, SortedMap};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -125,7 +125,7 @@ struct More {
     offer: Option<Offer>,
     /// Who asks what is wrong with it.
     questions: Vec<Question>,
-    tracked: BTreeMap<u64, Tracked>,
+    tracked: SortedMap<u64, Tracked>,
     next_child: u64,
     requests: usize,
 }
@@ -347,7 +347,7 @@ impl Life {
         let tracked =
             |(child, tracked): (&u64, &Tracked)| (Arc::clone(&tracked.name), blocked(child));
         let control = self.control();
-        control.more.iter().flat_map(|more| &more.tracked).map(tracked).collect()
+        control.more.iter().flat_map(|more| more.tracked.iter()).map(tracked).collect()
     }
 
     /// Returns what has not ended of the generation.

@@ -105,6 +105,8 @@ pub(crate) struct Shared {
     clock: Clock,
     /// The place of the one whose configuration is being checked.
     configuring: Semaphore,
+    /// The place of the one reload in which services leave and join.
+    turnover: Arc<Semaphore>,
     /// Takes secrets out of what services say.
     scrub: Scrub,
     host: Host,

@@ -7,6 +7,8 @@
 //! 2. What is refused for lack of room, or because nobody is there, is refused before acceptance
 //!    and leaves no trace.
 
+mod cancel;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,8 +86,9 @@ pub struct Done {
 
 /// Why a command had no effect.
 ///
-/// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused`, 501 for
-/// `NoLog`, 500 for `Panicked`, 503 for `Failed`, `Busy` and `Closing`, 409 for the rest.
+/// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused` and
+/// `Unjoinable`, 501 for `NoLog`, 500 for `Panicked`, 503 for `Failed`, `Busy`, `Moved` and
+/// `Closing`, 409 for the rest and for `Failed` of the kind `Orphaned`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -147,6 +150,11 @@ pub enum CommandError {
     },
     /// The configuration has changed since this one was checked.
     Moved,
+    /// A service of the files cannot join the application as it is now.
+    Unjoinable {
+        /// Why, in words.
+        why: String,
+    },
     /// Nobody was told how to check configuration while the application runs.
     NotConfigurable,
     /// Too many commands are on the way.
@@ -422,6 +430,7 @@ impl CommandError {
             | Self::KeyReused { .. }
             | Self::NoLog
             | Self::Moved
+            | Self::Unjoinable { .. }
             | Self::NotConfigurable
             | Self::Busy => OperationState::Refused,
         }
@@ -466,6 +475,7 @@ impl std::fmt::Display for CommandError {
                 "the old configuration holds again, but the service is not back yet: {message}"
             ),
             Self::Moved => f.write_str("the configuration has changed in the meantime; try again"),
+            Self::Unjoinable { why } => write!(f, "the service cannot join: {why}"),
             Self::NotConfigurable => {
                 f.write_str("this application's configuration cannot change while it runs")
             }
@@ -475,25 +485,3 @@ impl std::fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
-
-// === impl CancelError ===
-
-impl std::fmt::Display for CancelError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("there was no such operation"),
-            Self::Forgotten => f.write_str("the operation ended long ago and is forgotten"),
-            Self::Ended(status) => {
-                write!(f, "the operation has ended: {}", status.state().as_str())
-            }
-            Self::IsStop => f.write_str("a stop cannot be cancelled"),
-            Self::IsConfigured => {
-                f.write_str("a new configuration holds already; configure the service again")
-            }
-            Self::Busy => f.write_str("too many commands are on the way; try again"),
-            Self::Closed => f.write_str("the application has closed"),
-        }
-    }
-}
-
-impl std::error::Error for CancelError {}

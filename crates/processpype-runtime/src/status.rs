@@ -120,7 +120,8 @@ pub struct Acted {
     pub operation: OperationId,
     /// Who gave it.
     pub actor: Arc<str>,
-    /// What it was: `start`, `stop`, `restart`.
+    /// What it was: `start`, `stop`, `restart`, `deregister`, `configure`, `configure-and-start`,
+    /// `put-config`, `remove-config`, or `reconfigure` by a reload.
     pub verb: &'static str,
     /// Why, if they said so.
     pub reason: Option<Arc<str>>,

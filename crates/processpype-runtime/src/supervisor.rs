@@ -43,6 +43,7 @@ mod recovery;
 mod reloading;
 mod service;
 mod share;
+mod turnover;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};
@@ -139,6 +140,8 @@ pub struct Supervisor {
     groups: Vec<recovery::GroupBudget>,
     /// Reloads that go on.
     reloads: HashMap<OperationId, reloading::Reload>,
+    /// Who leaves and joins because of a reload.
+    turnover: turnover::Turnover,
     /// Changes that have failed and are to be taken back: each service has one at most.
     failed_changes: VecDeque<(OperationId, Waiting, processpype_core::Outcome)>,
     /// Who is to be told that there were too many restarts: each service at most once.
@@ -200,7 +203,7 @@ impl Supervisor {
                     // Nobody can ask for the end any more, so this is it.
                     None => (has_handles, _) = (false, self.begin_closing()),
                 },
-                () = std::future::ready(()), if self.machine.has_more_to_ask() => {}
+                () = std::future::ready(()), if self.has_more_to_do() => {}
                 () = sleep_until(wake) => {}
             }
             self.clock.read();
@@ -209,7 +212,13 @@ impl Supervisor {
             self.take_messages(&mut batch);
             share.take(self.take_waiting_commands() + self.take_due_timers());
             self.vacate();
+            share.take(self.go_on_with_turnover());
         }
+    }
+
+    /// Whether something is done in parts, and not all of it yet.
+    fn has_more_to_do(&self) -> bool {
+        self.machine.has_more_to_ask() || self.turnover.has_next()
     }
 
     /// Tells those who wait for any change, once for all that changed in this turn.

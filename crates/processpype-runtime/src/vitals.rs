@@ -17,7 +17,6 @@
 //! have of its own otherwise, and a look at the clock at every start. A word has room for eighteen
 //! years beside the stage and the bit for the poll.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll as Polled};
 use std::time::Duration;
 
+use processpype_core::SortedMap;
 use tokio::time::Instant;
 
 use crate::hang::Poll;
@@ -90,7 +90,7 @@ struct More {
 /// Polls of children, handlers and bodies, if they are watched.
 #[derive(Debug, Default)]
 struct Others {
-    futures: BTreeMap<u64, Other>,
+    futures: SortedMap<u64, Other>,
     last: u64,
 }
 
@@ -255,8 +255,8 @@ impl Vitals {
     }
 
     /// Returns which children are being polled, and since when, if that is watched.
-    pub(crate) fn child_polls(&self) -> BTreeMap<u64, Instant> {
-        let Some(others) = self.others() else { return BTreeMap::new() };
+    pub(crate) fn child_polls(&self) -> SortedMap<u64, Instant> {
+        let Some(others) = self.others() else { return SortedMap::new() };
         let polled = |other: &Other| {
             let began = other.poll.load(Relaxed);
             let is_polled = began != IDLE;
@@ -277,7 +277,7 @@ impl Vitals {
         let own = self.more.as_ref().map_or(IDLE, |more| more.own.load(Relaxed));
         add(0, self.stage().0.hook().unwrap_or("the service"), own);
         if let Some(others) = self.others() {
-            for (id, other) in &others.futures {
+            for (id, other) in others.futures.iter() {
                 add(*id, &other.what, other.poll.load(Relaxed));
             }
         }

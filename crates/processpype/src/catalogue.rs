@@ -46,7 +46,8 @@ pub(crate) struct Catalogue {
 }
 
 /// A whole application, checked against one document.
-#[derive(Debug)]
+///
+/// No `Debug`: it holds secrets.
 pub(crate) struct Assembled {
     pub(crate) settings: Settings,
     pub(crate) access: Access,
@@ -56,8 +57,7 @@ pub(crate) struct Assembled {
     pub(crate) secrets: Vec<String>,
 }
 
-/// One service, checked.
-#[derive(Debug)]
+/// One service, checked. No `Debug`: it holds secrets.
 pub(crate) struct Checked {
     /// The framework's keys and its own section, in which `${…}` is not resolved yet.
     pub(crate) spec: Spec,
@@ -326,14 +326,14 @@ services:
     fn a_service_that_is_in_no_file_is_all_layer() {
         let checked = check("fast", r#"{"interval": "1s", "token": "hush-hush"}"#);
         assert_eq!(checked.expect("it is valid").secrets, ["hush-hush"]);
-        let report = check("fast", "{}").expect_err("it has no interval").to_string();
+        let report = check("fast", "{}").err().expect("it has no interval").to_string();
         assert!(report.contains("missing key `services.fast.interval`"), "{report}");
     }
 
     #[test]
     fn mistakes_in_both_halves_are_told_together_and_without_the_secret() {
         let json = r#"{"interval": 5, "tokn": "hush-hush", "start_timeout": "soon"}"#;
-        let report = check("slow", json).expect_err("three mistakes");
+        let report = check("slow", json).err().expect("three mistakes");
         let pointers: Vec<String> =
             report.problems().iter().map(|it| it.pointer("services.slow")).collect();
         assert_eq!(pointers, ["/start_timeout", "/interval", "/tokn"]);

@@ -13,20 +13,21 @@
 //! made once: `kind`, `depends_on`, `uses`, `edges` and `oneshot` need a restart of the process,
 //! and so do the sections `app`, `server`, `observability` and `groups`.
 
+mod compared;
 mod shown;
 mod written;
 
-use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{
-    Blueprint, ConfigBook, Configured, Configurer, Fixed, Joined, Loaded, Refused, Spec,
+    Blueprint, ConfigBook, Configured, Configurer, Fixed, Joined, Loaded, Refused,
 };
 use processpype_telemetry::{Levels, MAX_SECRETS, Redactor, Unredactable};
 
+use self::compared::Compared;
 use self::written::Written;
 use crate::catalogue::specs::{Layers, Template};
 use crate::catalogue::{Catalogue, Checked, new_section, section_of};
@@ -75,7 +76,7 @@ impl LiveConfig {
     fn template(&self, book: &ConfigBook, name: &ServiceName) -> Option<Template> {
         match joined(book, name) {
             Some(joined) => self.catalogue.template_of_kind(joined.kind.as_deref()?),
-            None => self.catalogue.template(&self.start, name),
+            None => self.catalogue.template(self.base(book, name), name),
         }
     }
 
@@ -170,7 +171,8 @@ impl Configurer for LiveConfig {
             self.check_ties(book, name, layer, &section.get("enabled"))?;
         }
         let base = book.service(name.as_str()).and_then(|now| now.base().cloned());
-        let new = Configured::of(&spec).with_layer(layer.clone());
+        let planted = book.service(name.as_str()).and_then(|now| now.planted().cloned());
+        let new = Configured::of(&spec).with_layer(layer.clone()).with_planted(planted);
         Ok(new.with_base(joined, base).with_secrets(secrets))
     }
 
@@ -179,7 +181,8 @@ impl Configurer for LiveConfig {
         let document = read.map_err(|report| refused(SetupError::from(report)))?;
         let mut layers = layers_of(book);
         // What came over the API for a service of another kind says nothing here: that is fixed.
-        layers.retain(|name, _| self.kind(&document, name) == self.kind(&self.start, name));
+        layers
+            .retain(|name, _| self.kind(&document, name) == self.kind(self.base(book, name), name));
         let assembled = self.catalogue.assemble(&document, &layers, Problems::default());
         let assembled = assembled.map_err(refused)?;
         let before = self.catalogue.plan(&self.start, &Layers::new()).ok();
@@ -197,10 +200,12 @@ impl Configurer for LiveConfig {
             loaded.differences.extend(all);
         }
         let base = Arc::new(loaded.document.clone());
-        let (layers, before, start) = (&layers, before.as_ref(), &self.start);
-        let mut compared = Compared { book, layers, start, before, base, loaded: &mut loaded };
-        compared.services(&assembled.blueprint);
-        Ok(loaded)
+        let (layers, before) = (&layers, before.as_ref());
+        let loaded = &mut loaded;
+        let mut compared = Compared { live: self, book, layers, before, base, loaded };
+        let is_possible = compared.services(&assembled.blueprint);
+        let loaded = std::mem::take(compared.loaded);
+        is_possible.map(|()| loaded).map_err(|plan| Refused { report: None, plan: Some(plan) })
     }
 
     fn effective(&self, book: &ConfigBook, name: &ServiceName) -> Vec<Effective> {
@@ -228,7 +233,7 @@ impl Configurer for LiveConfig {
     }
 
     fn hide(&self, secrets: &[String]) -> Result<(), Report> {
-        let mut unhidden = BTreeMap::new();
+        let mut unhidden = SortedMap::new();
         for secret in secrets {
             // Every one of them has to know it.
             let tried = self.redactors.iter().map(|redactor| redactor.add(secret).err());
@@ -238,7 +243,7 @@ impl Configurer for LiveConfig {
                 None => {}
             }
         }
-        tell_unhidden(unhidden.into_values());
+        tell_unhidden(unhidden.into_iter().map(|(_, why)| why));
         Ok(())
     }
 
@@ -257,77 +262,6 @@ impl Configurer for LiveConfig {
         {
             levels.reset_service(name.as_str());
         }
-    }
-}
-
-/// What was loaded, service by service, beside what holds.
-struct Compared<'a> {
-    book: &'a ConfigBook,
-    layers: &'a Layers,
-    /// What the files said at the start.
-    start: &'a Document,
-    /// The plan as it was made at the start.
-    before: Option<&'a Blueprint>,
-    /// What was loaded.
-    base: Arc<Document>,
-    loaded: &'a mut Loaded,
-}
-
-// === impl Compared ===
-
-impl Compared<'_> {
-    fn services(&mut self, after: &Blueprint) {
-        let specs: BTreeMap<&ServiceName, &Spec> =
-            after.specs().iter().map(|spec| (&spec.name, spec)).collect();
-        for (name, now) in self.book.services() {
-            match specs.get(name) {
-                Some(_) if now.joined().is_some() => {
-                    self.fix(name, None, "a service of this name was registered meanwhile");
-                }
-                None if now.joined().is_some() => {}
-                Some(spec) => self.service(spec, now, after),
-                None => self.fix(name, None, "it is gone from the configuration, and goes on"),
-            }
-        }
-        for name in specs.keys().filter(|name| self.book.service(name.as_str()).is_none()) {
-            self.fix(name, None, "it is not there: it joins when the process starts");
-        }
-    }
-
-    fn service(&mut self, spec: &Spec, now: &Configured, after: &Blueprint) {
-        let name = &spec.name;
-        let kind = |blueprint: &Blueprint| {
-            let found = blueprint.specs().iter().find(|it| it.name == *name);
-            found.map(|spec| Arc::clone(&spec.kind_name))
-        };
-        let is_other_kind =
-            self.before.and_then(kind).is_some_and(|before| before != spec.kind_name);
-        if is_other_kind {
-            return self.fix(name, Some("kind"), "what a service is does not change while it is");
-        }
-        let mut new = Configured::of(spec);
-        if let Some(layer) = self.layers.get(name) {
-            new = new.with_layer(layer.clone());
-        }
-        new = new.with_base(None, Some(Arc::clone(&self.base)));
-        if !new.is_same(now) {
-            let [now, new] = [now, &new].map(|it| Written::of(self.start, name, it));
-            self.loaded.differences.extend(shown::differences(&spec.kind, &now, &new));
-        }
-        let same = self.before.is_none_or(|before| before.ties(name) == after.ties(name));
-        if !same {
-            self.fix(name, None, "its dependencies are other ones, and the plan is made once");
-        } else if new.options.oneshot != now.options.oneshot {
-            self.fix(name, Some("oneshot"), "the plan is made once, from it too");
-        } else {
-            self.loaded.services.push((name.clone(), new));
-        }
-    }
-
-    /// A service that is left as it is, since something in its section cannot change now.
-    fn fix(&mut self, name: &ServiceName, key: Option<&str>, why: &str) {
-        let key = key.map_or(String::new(), |key| format!(".{key}"));
-        self.loaded.fixed.push(fixed(&format!("services.{name}{key}"), why));
     }
 }
 
@@ -383,8 +317,8 @@ fn full(start: &Document) -> Report {
 
 /// Tells of secrets that log and answers may show, since they cannot be hidden.
 pub(crate) fn tell_unhidden(all: impl Iterator<Item = Unredactable>) {
-    let mut counts: BTreeMap<Unredactable, usize> = BTreeMap::new();
-    all.for_each(|why| *counts.entry(why).or_default() += 1);
+    let mut counts: SortedMap<Unredactable, usize> = SortedMap::new();
+    all.for_each(|why| *counts.get_or_insert_with(why, || 0) += 1);
     for (why, secrets) in counts {
         tracing::warn!(target: "processpype", secrets, "log and answers may show them: {why}");
     }
@@ -397,7 +331,7 @@ fn refused(error: SetupError) -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use processpype_runtime::Kind;
+    use processpype_runtime::{Kind, Spec};
     use processpype_telemetry::{Level, LoggingConfig};
 
     use super::*;

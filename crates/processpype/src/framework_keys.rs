@@ -6,12 +6,11 @@
 //!    `restart` and `backoff` this holds for each key.
 //! 2. A combination that is invalid is a problem at the place that made it so.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use processpype_config::{HumanDuration, Origin, Report, Section};
 use processpype_core::{
-    Backoff, EdgePolicy, InvalidRestart, MAX_TIME, RestartLimit, RestartOptions,
+    Backoff, EdgePolicy, InvalidRestart, MAX_TIME, RestartLimit, RestartOptions, SortedMap,
 };
 use processpype_runtime::{Choice, EdgeChoice, EdgeOrigin, Options, Spec};
 use schemars::JsonSchema;
@@ -223,11 +222,11 @@ fn restart_problem(section: &Section, error: InvalidRestart) -> Report {
 }
 
 /// Returns where the keys of a map were written.
-fn origins(section: &Section, key: &str) -> BTreeMap<String, Origin> {
+fn origins(section: &Section, key: &str) -> SortedMap<String, Origin> {
     section.get(key).keys().into_iter().collect()
 }
 
-fn origin(origins: &BTreeMap<String, Origin>, key: &str) -> EdgeOrigin {
+fn origin(origins: &SortedMap<String, Origin>, key: &str) -> EdgeOrigin {
     origins.get(key).cloned().map_or(EdgeOrigin::Code, EdgeOrigin::Config)
 }
 

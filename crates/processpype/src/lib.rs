@@ -129,7 +129,7 @@ pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
     Generation, InvalidName, InvalidRate, InvalidRestart, LogLevel, OperationId, RestartLimit,
     RestartOptions, RestartPolicy, RestartRate, Role, ServiceId, ServiceName, ServiceState,
-    Strategy, Verb,
+    SortedMap, Strategy, Verb,
 };
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING, Call,

@@ -59,8 +59,7 @@ pub struct SetupError {
     plan: Option<PlanError>,
 }
 
-/// A checked application, ready to run.
-#[derive(Debug)]
+/// A checked application, ready to run. No `Debug`: it holds secrets.
 pub(crate) struct Setup {
     pub(crate) settings: Settings,
     pub(crate) document: Document,

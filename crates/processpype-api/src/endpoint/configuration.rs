@@ -113,8 +113,9 @@ pub(super) const RELOAD: Endpoint = Endpoint {
     path: "/reload",
     summary: "Load the configuration's files again",
     description: "All of it, or, if anything is wrong, nothing. Only services whose own section \
-        differs are touched, each as by `configure`; what needs a restart of the process is \
-        listed. `dry_run=true` tells what would happen.",
+        differs are touched, each as by `configure`. Instances of kinds that the files do not name \
+        any more leave; then those join, and start, that they name anew. What needs a restart of \
+        the process is listed. `dry_run=true` tells what would happen.",
     parameters: &[WAIT, DRY_RUN, IDEMPOTENCY_KEY],
     body: Some(COMMAND_BODY),
     answers: &[

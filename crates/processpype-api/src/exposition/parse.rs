@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use processpype_core::SortedMap;
+
 use super::{InvalidExposition, MetricFamily, MetricKind, MetricSample};
 
 /// Reads metrics in Prometheus' text format 0.0.4.
@@ -39,7 +41,7 @@ pub fn parse_exposition(text: &str) -> Result<Vec<MetricFamily>, InvalidExpositi
 struct Reader {
     families: Vec<MetricFamily>,
     /// Which families there were, and what of their head was told.
-    heads: BTreeMap<String, Head>,
+    heads: SortedMap<String, Head>,
     series: BTreeSet<(String, Labels)>,
 }
 
@@ -106,7 +108,7 @@ impl Reader {
             self.families.push(MetricFamily { name, kind, help: String::new(), samples: vec![] });
         }
         let family = self.families.last_mut().ok_or("no family")?;
-        Ok((family, self.heads.entry(name.to_owned()).or_default()))
+        Ok((family, self.heads.get_or_insert_with(name.to_owned(), Head::default)))
     }
 
     fn sample(&mut self, line: &str) -> Result<(), String> {

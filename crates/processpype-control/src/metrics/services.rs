@@ -1,9 +1,7 @@
 //! The metrics that services have registered.
 
-use std::collections::BTreeMap;
-
 use processpype_api::{Exposition, HistogramReading, MetricKind};
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{MetricKind as Kind, Reading, Series, SeriesFamily};
 
 use super::SLICE;
@@ -11,17 +9,18 @@ use crate::server::Control;
 
 /// Writes every family of services' own, each with the series of all that have it.
 pub(super) async fn write(control: &Control, text: &mut Exposition) {
-    let mut families: BTreeMap<String, Vec<(&ServiceName, SeriesFamily)>> = BTreeMap::new();
+    let mut families: SortedMap<String, Vec<(&ServiceName, SeriesFamily)>> = SortedMap::new();
     let names = control.manager.names();
     for (at, name) in names.iter().enumerate() {
         for family in control.manager.metrics(name.as_str()).unwrap_or_default() {
-            families.entry(family.name.clone()).or_default().push((name, family));
+            let members = families.get_or_insert_with(family.name.clone(), Vec::new);
+            members.push((name, family));
         }
         if at % SLICE == SLICE - 1 {
             tokio::task::yield_now().await;
         }
     }
-    for (name, members) in &families {
+    for (name, members) in families.iter() {
         let Some((_, first)) = members.first() else { continue };
         text.family(name, kind(first.kind), &first.help);
         for slice in members.chunks(SLICE) {

@@ -1,5 +1,7 @@
 //! A table for every situation, and chains through them.
 
+use std::collections::BTreeMap;
+
 use processpype_api::{Acted, Desired, ErrorReport, Restart, ServiceState, Situation};
 
 use super::*;

@@ -15,7 +15,8 @@ impl Machine {
     /// Feeds `hasher` everything that can influence a later decision about one service.
     ///
     /// Two machines of one graph that feed the same for every service and for the application
-    /// ([`Machine::hash_application`]) answer alike from then on, but for numbers and causes.
+    /// ([`Machine::hash_application`]) answer alike from then on, but for numbers and causes, and
+    /// for what a cancel goes back to: the world of the search keeps that itself.
     pub fn hash_service(&self, id: ServiceId, hasher: &mut impl Hasher) {
         let record = self.record(id);
         record.traits().hash(hasher);

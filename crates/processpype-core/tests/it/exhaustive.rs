@@ -5,7 +5,7 @@
 //! search leaves out, and why that is sound, is told in `explorer.rs`. Two faults together with two
 //! commands are searched in full on up to four services, the largest of it only when asked for
 //! (`--run-ignored`); on five services each pair of events is, and two faults with two commands are
-//! walked at random: in full that would be some 4·10^9 states, judged by the growth.
+//! walked at random: in full that would be some 8·10^9 states, judged by the growth.
 //!
 //! Plain services are not restarted by themselves. Those that are (rows `restarts`) add the answers
 //! of the runtime, elapsed and exhausted, at any time; every policy on every edge of up to three
@@ -365,7 +365,6 @@ fn commands_are_cancelled() {
 #[ignore = "minutes: run when the machine changes"]
 fn commands_are_cancelled_more_often() {
     check_cancels(2, 1, 3);
-    check_cancels(3, 1, 2);
 }
 
 #[track_caller]

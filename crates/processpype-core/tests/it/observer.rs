@@ -137,7 +137,7 @@ impl World {
         };
         // An orphan was asked, and did not end.
         let asked = service.asked && !service.orphan;
-        let is_asked = asked || service.held || service.credit;
+        let is_asked = asked || service.unwanted || service.credit;
         let fails = exit.error().is_some() && restarts(service.policy, exit);
         if is_asked || self.closing || !fails {
             return;

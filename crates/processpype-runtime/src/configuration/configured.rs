@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use processpype_config::{Document, Layer, Section};
 
-use crate::blueprint::{Options, Spec};
+use crate::blueprint::{Options, Spec, Ties};
 
 /// The configuration of one service, checked.
 ///
 /// Made by a [`Configurer`](crate::Configurer), from a specification that was checked and what came
 /// over the API: [`Configured::of`] and [`Configured::with_layer`]. A generation begins with what
 /// holds at that moment, and its constructor reads its [`Config`](crate::Config) from the section.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Configured {
     /// The framework's keys, as they hold; no timeout is longer than
@@ -36,6 +36,7 @@ pub struct Configured {
 struct Rare {
     layer: Layer,
     joined: Option<Arc<Joined>>,
+    planted: Option<Arc<Planted>>,
     base: Option<Arc<Document>>,
     secrets: Option<Arc<[String]>>,
     /// It differs if a secret in the section has changed, also one that is only referred to; 0 if
@@ -55,6 +56,16 @@ pub struct Joined {
     pub section: Layer,
     /// The document whose `defaults` it got.
     pub document: Document,
+}
+
+/// What cannot change of a service that joined because the files named it: it takes the place of
+/// the plan of the start, which knows nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planted {
+    /// The name of its kind.
+    pub kind: Arc<str>,
+    /// Whom it needs.
+    pub ties: Option<Ties>,
 }
 
 // === impl Configured ===
@@ -95,6 +106,22 @@ impl Configured {
             (rare.joined, rare.base) = (joined, document);
         }
         self
+    }
+
+    /// Adds what cannot change of a service that joined because the files named it.
+    #[must_use]
+    pub fn with_planted(mut self, planted: Option<Arc<Planted>>) -> Self {
+        if self.rare.is_some() || planted.is_some() {
+            self.rare.get_or_insert_default().planted = planted;
+        }
+        self
+    }
+
+    /// Returns what cannot change of a service that joined because the files named it; `None` for
+    /// all others.
+    #[must_use]
+    pub fn planted(&self) -> Option<&Arc<Planted>> {
+        self.rare.as_ref()?.planted.as_ref()
     }
 
     /// Adds the secrets in its section, for redaction: of what is made while the application runs.

@@ -121,7 +121,10 @@ impl Manager {
     /// anything is wrong, nothing.
     ///
     /// Only services whose own section differs are touched, each as by
-    /// [`configure`](Self::configure). What cannot change while the process runs is listed in
+    /// [`configure`](Self::configure). Those that the files do not name any more leave first, and
+    /// once they have left those join that the files name anew: [`Reloading::leaving`] and
+    /// [`Reloading::joining`]. While any are on their
+    /// way, another reload waits. What cannot change while the process runs is listed in
     /// [`Reloading::fixed`].
     ///
     /// # Errors
@@ -133,16 +136,18 @@ impl Manager {
     ///
     /// If the future is dropped, it may or may not have been accepted.
     pub async fn reload(&self, by: Request) -> Result<Reloading, ConfigureError> {
-        let _turn = self.shared.configuring.acquire().await;
-        if by.key.is_some() {
-            // Before the files are read: they may say something else by now.
-            let (sender, answer) = oneshot::channel();
-            self.give(Order::Reloaded(by.clone(), sender))?;
-            if let Some(before) = answer.await.unwrap_or(Err(CommandError::Closing))? {
-                return Ok(before);
-            }
-        }
         for _ in 0..CONFIGURE_TRIES {
+            // Whoever leaves by an earlier reload has to be gone: it may be back in the files.
+            let turn = Arc::clone(&self.shared.turnover).acquire_owned().await.ok();
+            let _turn = self.shared.configuring.acquire().await;
+            if by.key.is_some() {
+                // Before the files are read: they may say something else by now.
+                let (sender, answer) = oneshot::channel();
+                self.give(Order::Reloaded(by.clone(), sender))?;
+                if let Some(before) = answer.await.unwrap_or(Err(CommandError::Closing))? {
+                    return Ok(before);
+                }
+            }
             let (book, loaded) = match self.load().await {
                 Ok(loaded) => loaded,
                 Err(ConfigureError::Refused(refused)) => {
@@ -152,15 +157,19 @@ impl Manager {
                 }
                 Err(error) => return Err(error),
             };
-            let Loaded { document, services, differences, fixed, secrets } = loaded;
+            let Loaded { document, services, differences, fixed, secrets, .. } = loaded;
             self.hide(&secrets)?;
             let services = self.reloaded(services, &differences);
+            let id = |name: &ServiceName| Some(self.cell(name.as_str())?.id());
             let fixed_paths = first_of(fixed.iter().map(|it| it.path.as_str()).collect());
             let differs = !differences.is_empty();
             let what = Arc::new((differences, fixed));
             let order = ReloadOrder {
                 document,
                 services,
+                leaving: loaded.leaving.iter().filter_map(id).collect(),
+                joining: loaded.joining,
+                turn,
                 basis: book.revision,
                 differs,
                 told: Arc::clone(&what),
@@ -192,7 +201,8 @@ impl Manager {
     /// Safe: asking changes nothing.
     pub async fn preview_reload(&self) -> Result<ReloadPreview, ConfigureError> {
         let (book, loaded) = self.load().await?;
-        let Loaded { services, differences, fixed, .. } = loaded;
+        let Loaded { services, joining, leaving, differences, fixed, .. } = loaded;
+        let joining = joining.into_iter().map(|(spec, _)| spec.name).collect();
         let preview = |(name, new): &(ServiceName, Configured)| {
             let now = book.service(name.as_str())?;
             let cell = self.cell(name.as_str())?;
@@ -203,7 +213,7 @@ impl Manager {
             differs.then(|| ServicePreview { service: name.clone(), effect })
         };
         let services = services.iter().filter_map(preview).collect();
-        Ok(ReloadPreview { services, differences, fixed })
+        Ok(ReloadPreview { services, joining, leaving, differences, fixed })
     }
 
     /// Checks a change against what holds, on a thread that may block.

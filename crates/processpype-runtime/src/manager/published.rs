@@ -47,6 +47,7 @@ impl Shared {
             aside: Aside::new(launch.checks.clone()),
             clock: launch.clock,
             configuring: Semaphore::new(1),
+            turnover: Arc::new(Semaphore::new(1)),
             scrub: launch.scrub.clone(),
             host: Host::new(launch.services.clone()),
             reports,

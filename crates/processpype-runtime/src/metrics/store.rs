@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use processpype_core::Generation;
+use processpype_core::{Generation, SortedMap};
 
 use crate::scrub::Scrub;
 
@@ -33,7 +33,7 @@ pub(crate) struct Families {
 
 #[derive(Debug, Default)]
 struct Names {
-    families: BTreeMap<String, Family>,
+    families: SortedMap<String, Family>,
     /// What stands in an exposition because of each of them, and whose it is.
     told: BTreeMap<String, String>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Store {
 struct Kept {
     /// The newest generation that has registered something.
     newest: Generation,
-    series: BTreeMap<Key, Value>,
+    series: SortedMap<Key, Value>,
     /// How many series that is.
     count: usize,
 }

@@ -24,6 +24,8 @@
 
 mod offering;
 
+use self::offering::Patience;
+
 use std::sync::Arc;
 
 use processpype_config::Document;
@@ -31,6 +33,7 @@ use processpype_core::{
     Desired, EventKind, Generation, OperationId, Outcome, ServiceId, ServiceState, Traits, Verb,
 };
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
@@ -71,13 +74,15 @@ pub(crate) struct Change {
     desired: Desired,
     /// The reload that this is part of.
     reload: Option<OperationId>,
+    /// Until when a generation may look at an earlier one, whose place this took.
+    behind: Option<Instant>,
 }
 
 /// How far a change is; see the module's picture.
 #[derive(Debug)]
 enum Stage {
-    /// A running generation looks at it.
-    Offered(Generation),
+    /// A running generation looks at it, or at the one whose place this took.
+    Offered(Generation, Patience),
     /// A new generation is to begin, or the service to stop.
     Acting(ConfigEffect),
     /// It failed, and the service goes back to where it was.
@@ -165,6 +170,7 @@ impl Supervisor {
             was_up: matches!(state, ServiceState::Starting | ServiceState::Running),
             desired: self.machine.desired(service),
             reload,
+            behind: None,
         }
     }
 
@@ -242,6 +248,7 @@ impl Supervisor {
         {
             change.old = Arc::clone(&earlier.old);
             change.was_up = change.was_up || earlier.was_up;
+            change.behind = earlier.stage.looks_until();
         }
         self.end(before, earlier, &Err(CommandError::Superseded));
     }
@@ -402,6 +409,7 @@ impl Supervisor {
             document: document.unwrap_or_else(|| before.document.clone()),
             services: held.collect(),
             directory,
+            sent_away: Arc::clone(&self.members.sent_away),
         }));
     }
 

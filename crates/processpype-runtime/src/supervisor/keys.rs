@@ -88,8 +88,8 @@ pub(super) enum Told {
 /// What was answered to a reload.
 #[derive(Debug)]
 pub(super) struct ReloadTold {
-    /// The services that it concerns, each with an operation of its own.
-    pub(super) services: Vec<(ServiceName, OperationId)>,
+    /// The services that leave, that it concerns, and that join, each with an operation of its own.
+    pub(super) parts: [Vec<(ServiceName, OperationId)>; 3],
     /// Every value that is another one, and what of it holds only after a restart of the process.
     pub(super) what: Arc<(Vec<Difference>, Vec<Fixed>)>,
 }
@@ -172,14 +172,17 @@ impl Supervisor {
         let Some(Told::Reloaded(operation, told)) = self.told(&What::Reload, by)? else {
             return Ok(None);
         };
-        let mut services = Vec::with_capacity(told.services.len());
-        for (name, part) in &told.services {
-            if let Some(part) = self.watch(*part) {
-                services.push((name.clone(), part?));
+        let mut parts = [Vec::new(), Vec::new(), Vec::new()];
+        for (watched, told) in parts.iter_mut().zip(&told.parts) {
+            for (name, part) in told {
+                if let Some(part) = self.watch(*part) {
+                    watched.push((name.clone(), part?));
+                }
             }
         }
+        let [leaving, services, joining] = parts;
         let (differences, fixed) = (*told.what).clone();
-        Ok(Some(Reloading { operation, services, differences, fixed }))
+        Ok(Some(Reloading { operation, services, leaving, joining, differences, fixed }))
     }
 
     /// Returns the request that has this key, if it is not too old.

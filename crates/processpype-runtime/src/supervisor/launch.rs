@@ -14,7 +14,9 @@ use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::{ASKS_AT_ONCE, Service, Supervisor, closing, membership, pausing, publish, recovery};
+use super::{
+    ASKS_AT_ONCE, Service, Supervisor, closing, membership, pausing, publish, recovery, turnover,
+};
 use crate::argument::{Need, Wiring};
 use crate::blueprint::{Blueprint, STARTS_AT_ONCE, Spec};
 use crate::cell::{Belonging, Cell};
@@ -143,6 +145,7 @@ impl Blueprint {
             vacancies: Vacancies::default(),
             most: self.specs.len() + REGISTERED_MAX,
             leaving: Vec::new(),
+            sent_away: Arc::default(),
             rules_changed: false,
         };
         let machine = Machine::new(self.graph, traits, launch.starts_at_once)
@@ -174,6 +177,7 @@ impl Blueprint {
             keys: HashMap::new(),
             actions: Vec::new(),
             reloads: HashMap::new(),
+            turnover: turnover::Turnover::default(),
             failed_changes: VecDeque::new(),
             groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
             given_up: VecDeque::new(),
@@ -247,5 +251,6 @@ impl Blueprint {
 /// What is configured when an application starts.
 fn first_book(launch: &Launch, directory: Arc<Directory>, services: &[Service]) -> ConfigBook {
     let services = services.iter().map(|it| Arc::clone(&it.configured)).collect();
-    ConfigBook { revision: 1, document: launch.document.clone(), directory, services }
+    let (document, sent_away) = (launch.document.clone(), Arc::default());
+    ConfigBook { revision: 1, document, directory, services, sent_away }
 }

@@ -15,6 +15,7 @@
 //! that joins is in nobody's `Deps` but of those that join after it; and as nobody leaves whom
 //! others have an edge to, no handle is ever bound to a service that has left.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use processpype_config::Section;
@@ -50,6 +51,8 @@ pub(super) struct Members {
     pub(super) most: usize,
     /// Who has left, and is still named by what is being done.
     pub(super) leaving: Vec<ServiceId>,
+    /// Those of code and files that somebody has deregistered, and that have not joined again.
+    pub(super) sent_away: Arc<BTreeSet<ServiceName>>,
     /// Some service lives by other rules than those that readers see.
     pub(super) rules_changed: bool,
 }
@@ -101,16 +104,9 @@ impl Supervisor {
         if self.operations.len() >= super::OPERATIONS_PENDING {
             return Err(RegisterError::Busy);
         }
-        let Prepared { at, bound, newcomer } = self.prepare(&registration)?;
-        let Registration { spec, start, .. } = registration;
-        let generation = self.try_to_join(at, &newcomer, start)?.generation(at);
-        self.seat(at, &spec, bound, newcomer.group, generation);
-        let name = self.cells[at.index()].name().clone();
-        self.step(|machine, actions| {
-            let joined = machine.register(at, &newcomer, actions);
-            joined.expect("a copy of the machine has taken it");
-        });
-        self.show_members();
+        let configured = Configured::of(&registration.spec);
+        let (at, generation) = self.admit(&registration, configured)?;
+        let (name, start) = (registration.spec.name, registration.start);
         let flags = if start { vec!["start"] } else { Vec::new() };
         let operation = self.open(Some(name.clone()), ("register", flags), &by);
         self.keep_key(operation, What::Registration(name.clone()), &by);
@@ -123,6 +119,44 @@ impl Supervisor {
             None
         };
         Ok(Registered { name, generation, operation, start })
+    }
+
+    /// Gives a service its place, stopped; returns the number after which its generations count.
+    pub(super) fn admit(
+        &mut self,
+        registration: &Registration,
+        configured: Configured,
+    ) -> Result<(ServiceId, Generation), RegisterError> {
+        let Prepared { at, bound, newcomer } = self.prepare(registration)?;
+        let Registration { spec, start, .. } = registration;
+        let generation = self.try_to_join(at, &newcomer, *start)?.generation(at);
+        self.seat((at, generation), spec, bound, newcomer.group, Arc::new(configured));
+        self.step(|machine, actions| {
+            let joined = machine.register(at, &newcomer, actions);
+            joined.expect("a copy of the machine has taken it");
+        });
+        if self.members.sent_away.contains(&spec.name) {
+            Arc::make_mut(&mut self.members.sent_away).remove(&spec.name);
+        }
+        self.show_members();
+        Ok((at, generation))
+    }
+
+    /// Checks that all of these could join, with each other, once those who leave have left.
+    pub(super) fn check_joining(
+        &self,
+        joining: &[Spec],
+        leaving: &[ServiceId],
+    ) -> Result<(), RegisterError> {
+        let there = self.cells.iter().count().saturating_sub(leaving.len());
+        if there + joining.len() > self.members.most {
+            return Err(RegisterError::TooMany);
+        }
+        let (mut specs, _) = self.bare_specs(|id| !leaving.contains(&id));
+        specs.extend_from_slice(joining);
+        let shared = self.members.shared.clone();
+        let binder = Binder::new(Assembly { specs, groups: Vec::new(), shared });
+        binder.check_last(joining.len()).map_err(RegisterError::Plan)
     }
 
     /// Says what a registration would do.
@@ -191,25 +225,7 @@ impl Supervisor {
 
     /// Finds the providers of a service that is not there yet, by the rules of the start.
     fn bind(&self, at: ServiceId, spec: &Spec) -> Result<Bound, RegisterError> {
-        let mut ids = Vec::new();
-        let mut specs = Vec::new();
-        for id in self.machine.graph().services() {
-            if let Some(service) = self.services.get(id.index()) {
-                specs.push(Spec {
-                    name: self.cells[id.index()].name().clone(),
-                    kind_name: Arc::clone(&spec.kind_name),
-                    kind: Arc::clone(&service.wiring.kind),
-                    section: Section::default(),
-                    fingerprint: 0,
-                    joined: None,
-                    options: Arc::clone(&service.configured.options),
-                    uses: Vec::new(),
-                    depends_on: Vec::new(),
-                    edges: Vec::new(),
-                });
-                ids.push(id);
-            }
-        }
+        let (mut specs, mut ids) = self.bare_specs(|_| true);
         specs.push(spec.clone());
         ids.push(at);
         let shared = self.members.shared.clone();
@@ -222,6 +238,30 @@ impl Supervisor {
         });
         bound.bindings.iter_mut().flatten().for_each(real);
         Ok(bound)
+    }
+
+    /// Those who are there and of whom `counts` is true, as providers: nothing but what others can
+    /// be bound to.
+    fn bare_specs(&self, counts: impl Fn(ServiceId) -> bool) -> (Vec<Spec>, Vec<ServiceId>) {
+        let here = self.machine.graph().services().filter(|&id| counts(id));
+        let bare = |id: ServiceId| {
+            let service = self.services.get(id.index())?;
+            let cell = &self.cells[id.index()];
+            let spec = Spec {
+                name: cell.name().clone(),
+                kind_name: Arc::clone(cell.kind()),
+                kind: Arc::clone(&service.wiring.kind),
+                section: Section::default(),
+                fingerprint: 0,
+                joined: None,
+                options: Arc::clone(&service.configured.options),
+                uses: Vec::new(),
+                depends_on: Vec::new(),
+                edges: Vec::new(),
+            };
+            Some((spec, id))
+        };
+        here.filter_map(bare).unzip()
     }
 
     /// In a rest-for-one group the last member needs the one before it.
@@ -284,12 +324,15 @@ impl Supervisor {
     /// Makes what the loop keeps of a service, and what readers see of it.
     fn seat(
         &mut self,
-        at: ServiceId,
+        (at, generation): (ServiceId, Generation),
         spec: &Spec,
         bound: Bound,
         group: Option<usize>,
-        generation: Generation,
+        configured: Arc<Configured>,
     ) {
+        if let Some(configurer) = &self.launch.configurer {
+            configurer.adopt(&spec.name, &configured);
+        }
         let now = self.clock.now();
         let group = group.map(|group| {
             let group = &mut self.members.groups[group];
@@ -302,10 +345,6 @@ impl Supervisor {
         self.members.edges.extend(bound.edges);
         self.members.vacancies.joined(&spec.name, at);
         self.cells.seat(at.index(), cell);
-        let configured = Arc::new(Configured::of(spec));
-        if let Some(configurer) = &self.launch.configurer {
-            configurer.adopt(&spec.name, &configured);
-        }
         self.services.seat(at.index(), Service::new(configured, Arc::new(wiring), now));
     }
 
@@ -324,7 +363,7 @@ impl Supervisor {
     }
 
     /// Says that a service has joined or left, as part of its operation.
-    fn tell_member(
+    pub(super) fn tell_member(
         &self,
         id: ServiceId,
         cause: &'static str,
@@ -353,12 +392,17 @@ impl Supervisor {
         self.members.leaving.push(id);
         self.pausing.forget(id);
         self.forget_level(id);
+        let operation = self.services[id.index()].mark().map(|mark| mark.operation);
+        let is_of_a_reload = operation.is_some_and(|id| self.turnover.is_part(id));
+        if !is_of_a_reload && self.services[id.index()].configured.joined().is_none() {
+            let name = self.cells[id.index()].name().clone();
+            Arc::make_mut(&mut self.members.sent_away).insert(name);
+        }
         if let Some(configurer) = &self.launch.configurer {
             configurer.forget(self.cells[id.index()].name());
         }
         self.show_members();
         self.cells[id.index()].retire();
-        let operation = self.services[id.index()].mark().map(|mark| mark.operation);
         let waiting = operation.and_then(|operation| self.operations.get(&operation));
         let by = waiting.map_or_else(|| Request::by("code"), |waiting| waiting.by.clone());
         self.tell_member(id, "deregistered", operation, &by);

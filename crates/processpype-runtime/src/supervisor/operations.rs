@@ -126,6 +126,19 @@ impl Supervisor {
         by: Request,
     ) -> Operation {
         let (sender, receiver) = oneshot::channel();
+        self.give_to(sender, id, service, verb, by);
+        Operation::new(id, receiver)
+    }
+
+    /// The same for somebody who waits already.
+    pub(super) fn give_to(
+        &mut self,
+        sender: oneshot::Sender<Result<Done, CommandError>>,
+        id: OperationId,
+        service: ServiceId,
+        verb: Verb,
+        by: Request,
+    ) {
         let stale = self.stale(service, &by);
         let mark = self.services[service.index()].take_mark();
         self.mark(id, service, verb, &by.actor);
@@ -156,7 +169,6 @@ impl Supervisor {
                 self.note_pulled_in(unwanted, id, service, verb, &given);
             }
         }
-        Operation::new(id, receiver)
     }
 
     /// Gives an operation its number, and keeps it.
@@ -314,7 +326,8 @@ impl Supervisor {
             // Nobody may be waiting for the end any more; it is in the journal.
             let _ = sender.send(result.clone());
         }
-        if let Some(reload) = waiting.change.and_then(|change| change.reload()) {
+        let changed = waiting.change.and_then(|change| change.reload());
+        if let Some(reload) = changed.or_else(|| self.turnover.ended(id)) {
             self.note_reloaded(reload, result);
         }
     }

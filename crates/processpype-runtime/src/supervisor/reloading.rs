@@ -19,10 +19,12 @@ use std::sync::Arc;
 
 use processpype_config::{Difference, Document};
 use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Verb};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::keys::{ReloadTold, Told, What};
+use super::turnover::unjoinable;
 use super::{OPERATIONS_PENDING, Supervisor};
+use crate::blueprint::Spec;
 use crate::configuration::{ConfigEffect, Configured, Fixed};
 use crate::journal::Event;
 use crate::operation::{CommandError, Done, Operation, Request};
@@ -33,6 +35,12 @@ pub(crate) struct ReloadOrder {
     pub(crate) document: Document,
     /// Every service whose section may be taken over, with what differs.
     pub(crate) services: Vec<(ServiceId, Arc<Configured>, Arc<str>)>,
+    /// Who leaves, dependents first.
+    pub(crate) leaving: Vec<ServiceId>,
+    /// Who joins, those that others need first.
+    pub(crate) joining: Vec<(Spec, Configured)>,
+    /// Keeps other reloads away for as long as somebody leaves or has not joined.
+    pub(crate) turn: Option<OwnedSemaphorePermit>,
     /// The revision of the book that it was checked against.
     pub(crate) basis: u64,
     /// Whether any value is another one, be it of a service or not.
@@ -51,6 +59,10 @@ pub struct Reloading {
     pub operation: OperationId,
     /// The services whose configuration is another one.
     pub services: Vec<(ServiceName, Operation)>,
+    /// The services that leave.
+    pub leaving: Vec<(ServiceName, Operation)>,
+    /// The services that join, and start unless they say otherwise.
+    pub joining: Vec<(ServiceName, Operation)>,
     /// Every value that is another one.
     pub differences: Vec<Difference>,
     /// What differs and holds only after a restart of the process.
@@ -65,7 +77,9 @@ pub(super) struct Reload {
     left: usize,
     /// How many services went back to their old configuration.
     rolled_back: usize,
-    /// Whether any service has another configuration.
+    /// How many others have not done what the files ask for.
+    failed: usize,
+    /// Whether any service has another configuration, joins or leaves.
     changed: bool,
     /// As of its order.
     differs: bool,
@@ -84,8 +98,13 @@ impl Reload {
         let told = match (self.changed, self.rolled_back) {
             (false, _) if self.differs => "no service is touched by what differs".to_owned(),
             (false, _) => "nothing is different".to_owned(),
-            (true, 0) => "what is in the files holds".to_owned(),
-            (true, n) => format!("what is in the files holds, but for {n} rolled back"),
+            (true, 0) if self.failed == 0 => "what is in the files holds".to_owned(),
+            (true, n) => {
+                let back = (n > 0).then(|| format!("{n} rolled back"));
+                let failed = (self.failed > 0).then(|| format!("{} that failed", self.failed));
+                let parts: Vec<String> = back.into_iter().chain(failed).collect();
+                format!("what is in the files holds, but for {}", parts.join(" and "))
+            }
         };
         match &*self.fixed {
             "" => told,
@@ -99,13 +118,17 @@ impl Reload {
 impl Supervisor {
     /// Takes over what is in the files.
     pub(super) fn accept_reload(&mut self, order: ReloadOrder) -> Result<Reloading, CommandError> {
-        let ReloadOrder { document, services, basis, differs, told: what, fixed, by } = order;
+        let ReloadOrder { document, services, leaving, joining, turn, basis, .. } = order;
+        let (differs, what, fixed, by) = (order.differs, order.told, order.fixed, order.by);
         self.check_room(basis)?;
+        let specs: Vec<Spec> = joining.iter().map(|(spec, _)| spec.clone()).collect();
+        self.check_joining(&specs, &leaving).map_err(|error| unjoinable(&error))?;
         let now = |id: &ServiceId| &self.services[id.index()].configured;
         let is_other =
             |(id, new, _): &(ServiceId, Arc<Configured>, Arc<str>)| !new.is_same(now(id));
         let (others, same): (Vec<_>, Vec<_>) = services.into_iter().partition(is_other);
-        if self.operations.len() + others.len() > OPERATIONS_PENDING {
+        let parts = others.len() + leaving.len() + joining.len();
+        if self.operations.len() + parts > OPERATIONS_PENDING {
             return Err(CommandError::Busy);
         }
         for (id, new, _) in same {
@@ -116,23 +139,27 @@ impl Supervisor {
             }
         }
         let operation = self.open(None, ("reload", Vec::new()), &by);
-        let changed = !others.is_empty();
-        let (by_whom, left) = (by.clone(), others.len());
-        let reload = Reload { by: by_whom, left, rolled_back: 0, changed, differs, fixed };
+        let (by_whom, changed) = (by.clone(), parts > 0);
+        let (rolled_back, failed, left) = (0, 0, parts);
+        let reload = Reload { by: by_whom, left, rolled_back, failed, changed, differs, fixed };
         self.reloads.insert(operation, reload);
+        let (leaving, joining) = self.begin_turnover(operation, leaving, joining, (turn, &by));
         let mut begun = Vec::new();
         for (id, new, told) in others {
             begun.push(self.reload_service(operation, id, &new, told, &by));
         }
         if by.key.is_some() {
-            let parts = begun.iter().map(|(name, part)| (name.clone(), part.id())).collect();
-            let told = Arc::new(ReloadTold { services: parts, what });
+            let ids = |parts: &[(ServiceName, Operation)]| {
+                parts.iter().map(|(name, part)| (name.clone(), part.id())).collect()
+            };
+            let parts = [ids(&leaving), ids(&begun), ids(&joining)];
+            let told = Arc::new(ReloadTold { parts, what });
             self.keep_told(What::Reload, &by, Told::Reloaded(operation, told));
         }
         self.publish_book(Some(document));
         self.end_reload(operation);
         let (differences, fixed) = (Vec::new(), Vec::new());
-        Ok(Reloading { operation, services: begun, differences, fixed })
+        Ok(Reloading { operation, services: begun, leaving, joining, differences, fixed })
     }
 
     /// Begins the part of a reload that concerns one service, as an operation of its own.
@@ -163,7 +190,9 @@ impl Supervisor {
     ) {
         let Some(going) = self.reloads.get_mut(&reload) else { return };
         going.left = going.left.saturating_sub(1);
-        going.rolled_back += usize::from(matches!(result, Err(CommandError::RolledBack { .. })));
+        let is_back = matches!(result, Err(CommandError::RolledBack { .. }));
+        going.rolled_back += usize::from(is_back);
+        going.failed += usize::from(result.is_err() && !is_back);
         self.end_reload(reload);
     }
 
@@ -215,7 +244,7 @@ mod tests {
     #[track_caller]
     fn check(changed: bool, differs: bool, rolled_back: usize, fixed: &str, expected: &str) {
         let (by, fixed) = (Request::by("ops:alice"), fixed.to_owned());
-        let reload = Reload { by, left: 0, rolled_back, changed, differs, fixed };
+        let reload = Reload { by, left: 0, rolled_back, failed: 0, changed, differs, fixed };
         assert_eq!(reload.told(), expected);
     }
 

@@ -56,6 +56,51 @@ async fn who_runs_long_after_the_launch_has_all_of_its_start_timeout() {
     supervisor.await.expect("the supervisor does not panic");
 }
 
+/// Says when it is dropped.
+struct Held(tokio::sync::mpsc::Sender<&'static str>);
+
+impl Service for Held {
+    async fn run(&self, cx: &Context) -> Result {
+        let told = self.0.clone();
+        cx.spawn("child", async move {
+            let _last = Told(told, "child");
+            std::future::pending::<()>().await;
+        });
+        std::future::pending().await
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.try_send("instance");
+    }
+}
+
+struct Told(tokio::sync::mpsc::Sender<&'static str>, &'static str);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.0.try_send(self.1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_drops_the_supervisor_ends_what_it_had_started() {
+    let (told, mut dropped) = tokio::sync::mpsc::channel(2);
+    let held = spec("held", move || Held(told.clone()), &[]);
+    let (manager, supervisor) = run(vec![held], &Handle::current());
+    manager.settled().await;
+    tokio::task::yield_now().await;
+    supervisor.abort();
+    let mut ended = Vec::new();
+    for _ in 0..2 {
+        let next = tokio::time::timeout(LONG, dropped.recv()).await;
+        ended.extend(next.expect("it is ended"));
+    }
+    ended.sort_unstable();
+    assert_eq!(ended, ["child", "instance"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_tells_is_heard_until_the_supervisor_ends_however_that_comes() {
     let (manager, supervisor) = run(vec![spec("steady", || Steady, &[])], &Handle::current());

@@ -152,6 +152,43 @@ async fn an_abort_cuts_off_what_it_cannot_end() {
     free.store(true, SeqCst);
 }
 
+/// Says that it is dropped.
+struct Told(std::sync::mpsc::Sender<()>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+#[tokio::test]
+async fn an_abort_ends_the_children_of_what_it_cannot_end() {
+    let threads = Threads::new();
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let (told, ended) = std::sync::mpsc::channel();
+    let make = move |cx: Context| {
+        let (told, go) = (Told(told.clone()), Arc::clone(&go));
+        async move {
+            let (begins, begun) = oneshot::channel();
+            cx.spawn("child", async move {
+                let _told = told;
+                let _ = begins.send(());
+                std::future::pending::<()>().await;
+            });
+            // What is woken by who then blocks would stand still with it.
+            let _ = begun.await;
+            Blocker(go)
+        }
+    };
+    let (manager, _closed) = run(vec![spec("blocker", make, &[])], threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    manager.stop("blocker").await.expect_err("it is orphaned");
+    let is_told = ended.recv_timeout(SOON);
+    free.store(true, SeqCst);
+    assert_eq!(is_told, Ok(()), "its thread is still blocked");
+}
+
 #[tokio::test]
 async fn an_orphan_that_ends_late_no_longer_blocks_its_successor() {
     let threads = Threads::new();

@@ -8,11 +8,11 @@
 //! 3. The value of a framework key is the service's own, else the one in `defaults`, else what the
 //!    code said: the file overrides the code, and what stands nearer overrides what stands farther.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use processpype_config::{Document, Layer, Report, Section};
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{
     Choice, EdgeChoice, EdgeOrigin, Kind, Options, PlanCode, PlanProblem, Spec,
 };
@@ -48,7 +48,7 @@ struct Said {
 }
 
 /// What came over the API, for each service that it configured.
-pub(crate) type Layers = BTreeMap<ServiceName, Layer>;
+pub(crate) type Layers = SortedMap<ServiceName, Layer>;
 
 /// Makes the specs of all services.
 pub(crate) struct Specs<'a> {

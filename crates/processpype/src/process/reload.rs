@@ -28,8 +28,9 @@ pub(crate) async fn on_hangup(mut hangups: Hangups, manager: Manager) {
         let Ok(loaded) = timeout(LOAD_TIME, manager.reload(Request::by(ACTOR))).await else {
             tracing::error!(
                 target: "processpype",
-                "the configuration was not loaded: its files could not be read within \
-                 {LOAD_TIME:?}; they are tried again with the next SIGHUP"
+                "the configuration was not loaded: within {LOAD_TIME:?} its files could not be \
+                 read, or somebody who leaves by an earlier reload was not gone; they are tried \
+                 again with the next SIGHUP"
             );
             continue;
         };

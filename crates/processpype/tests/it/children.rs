@@ -155,6 +155,20 @@ async fn a_constructor_that_failed_is_gone_only_when_its_blocking_child_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_more_children_than_it_may_fails_and_all_of_them_end() {
+    let app = start(async |cx: Context| {
+        for _ in 0..=65_536 {
+            cx.spawn("one more", std::future::pending::<()>());
+        }
+        cx.stopping().await;
+        Ok(())
+    })
+    .await;
+    app.wait("parent", ServiceState::Error).await.expect("it fails");
+    assert_eq!(last_error(&app, "parent"), "child-failed: the service has too many children");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_of_a_child_ends_the_generation() {
     let app = start(async |cx: Context| {
         cx.spawn("child", async { "no more disk".parse::<u8>().map(drop) });

@@ -3,6 +3,7 @@
 use processpype::testing::{self, Act, Hook};
 use processpype::{
     Application, CloseCause, CommandError, Generation, RestartPolicy, ServiceName, ServiceState,
+    StartError,
 };
 
 use crate::harness::{Plain, assert_history, millis, probe, secs, texts, well_behaved};
@@ -16,6 +17,29 @@ async fn dropping_the_handle_closes_without_waiting_and_without_spinning() {
     tokio::time::sleep(secs(5)).await;
     let hooks = [Hook::New, Hook::Start, Hook::Run, Hook::Stop];
     assert_eq!(db.calls(), hooks.map(|hook| (Generation(1), hook)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_handle_closes_although_somebody_still_has_the_manager() {
+    let app = Application::new().service(|| Plain).without_server();
+    let running = app.start().await.expect("it starts");
+    let manager = running.manager().clone();
+    drop(running);
+    tokio::time::sleep(secs(1)).await;
+    assert_eq!(manager.state("plain"), Some(ServiceState::Stopped));
+    assert_eq!(manager.application_state(), ServiceState::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_drops_the_start_closes_what_had_started() {
+    let (db, slow) = (well_behaved(), probe(Act::Succeed(secs(20)), Act::Serve, Act::Serve));
+    let app = Application::new().service(db.service()).named("db").without_server();
+    let app = app.service(slow.service()).named("slow");
+    tokio::time::timeout(secs(5), app.start()).await.expect_err("it is not over yet");
+    tokio::time::sleep(secs(1)).await;
+    for started in [db, slow] {
+        assert_eq!(started.calls().last(), Some(&(Generation(1), Hook::Stop)));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,6 +270,17 @@ async fn start_is_an_error_only_when_a_significant_service_failed() {
     let app = Application::new().service(broken().service()).named("broken").without_server();
     let error = app.significant().start().await.expect_err("it is significant");
     assert_eq!(error.to_string(), "the significant service `broken` failed");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_fails_the_start_before_any_service_is_made() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("it is bound").port();
+    let db = well_behaved();
+    let app = Application::new().service(db.service()).named("db");
+    let error = app.set(&format!("server.port={port}")).start().await.expect_err("it is taken");
+    assert!(matches!(&error, StartError::Bind(bind) if bind.is_address_in_use()), "{error}");
+    assert_eq!(db.calls(), []);
 }
 
 #[tokio::test(start_paused = true)]

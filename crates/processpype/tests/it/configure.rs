@@ -7,7 +7,7 @@ use processpype::config::{Format, Layer};
 use processpype::testing::{self, TestApp};
 use processpype::{
     Application, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Context, Done,
-    NewConfig, Reconfigured, Request, Result, Service, ServiceState, Verb,
+    Finding, NewConfig, Reconfigured, Request, Result, Service, ServiceState, Verb,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +25,8 @@ enum Does {
     Hang,
     Restart,
     Slow,
+    /// Longer than anybody is asked what is wrong with it.
+    Slower,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -33,6 +35,8 @@ struct DialConfig {
     step: u64,
     /// On `reconfigure`.
     take: Does,
+    /// On `diagnose`.
+    find: Does,
     start: Does,
     run: Does,
     stop: Does,
@@ -41,8 +45,8 @@ struct DialConfig {
 
 impl Default for DialConfig {
     fn default() -> Self {
-        let (start, run, stop, take) = Default::default();
-        Self { step: 1, take, start, run, stop, token: None }
+        let (start, run, stop, take, find) = Default::default();
+        Self { step: 1, take, find, start, run, stop, token: None }
     }
 }
 
@@ -87,6 +91,10 @@ impl Service for Dial {
         Ok(Reconfigured::Applied)
     }
 
+    async fn diagnose(&self, _: &Context) -> Vec<Finding> {
+        act(self.config.find).await.map_or_else(|_| Vec::new(), |()| Vec::new())
+    }
+
     async fn stop(&self, _: &Context) -> Result {
         act(self.config.stop).await
     }
@@ -97,6 +105,10 @@ async fn act(does: Does) -> Result {
         Does::Serve | Does::Restart => Ok(()),
         Does::Slow => {
             tokio::time::sleep(secs(3)).await;
+            Ok(())
+        }
+        Does::Slower => {
+            tokio::time::sleep(secs(15)).await;
             Ok(())
         }
         Does::Fail => Err(processpype::Error::public("the dial does not turn")),
@@ -346,7 +358,9 @@ async fn a_disabled_service_keeps_it_and_can_be_enabled() {
     check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 0);
     assert_eq!(given(&app, "{}", true).await.unwrap_err(), CommandError::Disabled);
     assert_eq!(step(&app), "5 (api:ops:alice)", "the start was refused, not what was there");
+    assert!(!app.manager().status("dial").unwrap().is_configured);
     check(configure(&app, r#"{"enabled": true}"#).await, ConfigEffect::Started, 1);
+    assert!(app.manager().status("dial").unwrap().is_configured);
     assert_eq!(seen.take(), ["1 starts with 5"]);
     check(configure(&app, r#"{"enabled": null}"#).await, ConfigEffect::Stopped, 1);
     let status = app.manager().status("dial").unwrap();
@@ -430,6 +444,29 @@ async fn a_later_change_takes_the_place_of_one_under_way() {
     assert!(matches!(second, CommandError::RolledBack { .. }), "{second}");
     assert_eq!(step(&app), "5 (api:ops:alice)", "back to what the service works by");
     assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5", "1 is offered 6"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offer_has_its_time_from_when_it_can_be_looked_at() {
+    let (app, seen) = began("start_timeout: 16s, find: slower").await;
+    let by = || Request::by("ops:alice");
+    for step in [5, 6] {
+        let change = patch(&format!(r#"{{"step": {step}, "take": "slower"}}"#));
+        app.manager().configure("dial", change, false, by()).await.unwrap();
+        tokio::time::sleep(millis(200)).await;
+    }
+    // The first one is looked at for 15 s, and only then this one, for as long.
+    check(configure(&app, r#"{"step": 7}"#).await, ConfigEffect::Applied, 1);
+    assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5", "1 is offered 7"]);
+
+    let asked = app.manager().diagnose(Some("dial"));
+    let change = async {
+        tokio::time::sleep(millis(100)).await;
+        configure(&app, r#"{"step": 8, "start_timeout": "15500ms"}"#).await
+    };
+    let (_, changed) = tokio::join!(asked, change);
+    check(changed, ConfigEffect::Applied, 1);
+    app.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

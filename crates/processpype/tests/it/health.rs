@@ -85,6 +85,42 @@ async fn a_handle_gives_who_says_that_it_is_not_ready_and_its_wait_does_not() {
     assert_eq!(status("user").metadata["told"], "true 2s");
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_has_done_its_work_makes_nobody_unready() {
+    let app = Application::new().task("job", async |cx: Context| {
+        cx.sleep(secs(1)).await;
+        Ok(())
+    });
+    let app = testing::start(app.oneshot()).await.expect("the plan is good");
+    tokio::time::sleep(secs(2)).await;
+    let job = app.manager().status("job").expect("it is there");
+    assert_eq!((job.state, job.completed, job.ready), (ServiceState::Stopped, true, false));
+    assert_eq!(app.get("/health/ready").await.status(), 200);
+}
+
+/// Is not ready until its loop begins, which is in the same moment.
+struct Prompt;
+
+impl Service for Prompt {
+    async fn start(&self, cx: &Context) -> Result {
+        cx.ready(false);
+        Ok(())
+    }
+
+    async fn run(&self, cx: &Context) -> Result {
+        cx.ready(true);
+        cx.stopping().await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_before_the_supervisor_has_heard_of_the_start_counts() {
+    let app = testing::start(Application::new().service(|| Prompt)).await.expect("it starts");
+    assert!(app.manager().status("prompt").expect("it is there").ready);
+    assert_eq!(app.get("/health/ready").await.status(), 200);
+}
+
 /// Regression: the event came after the start that followed from it.
 #[tokio::test(start_paused = true)]
 async fn a_provider_is_told_to_be_ready_before_its_dependent_starts_and_no_end_is_told_twice() {

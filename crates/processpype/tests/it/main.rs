@@ -36,3 +36,4 @@ mod simulation;
 mod stopping;
 mod storm;
 mod together;
+mod turnover;

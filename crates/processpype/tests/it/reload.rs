@@ -101,9 +101,15 @@ async fn reload(app: &TestApp) -> Vec<String> {
     let reloading = reloading.unwrap_or_else(|error| panic!("{error}"));
     let mut told: Vec<String> =
         reloading.fixed.iter().map(|fixed| format!("{} is fixed", fixed.path)).collect();
-    for (name, operation) in reloading.services {
+    let parts = reloading.leaving.into_iter().map(|part| (part, "left"));
+    let parts = parts.chain(reloading.services.into_iter().map(|part| (part, "")));
+    for ((name, operation), word) in
+        parts.chain(reloading.joining.into_iter().map(|part| (part, "joined")))
+    {
         told.push(match operation.outcome().await {
-            Ok(done) => format!("{name} {}", done.configured.unwrap().as_str()),
+            Ok(done) => {
+                format!("{name} {}", done.configured.map_or(word, ConfigEffect::as_str))
+            }
             Err(error) => format!("{name}: {error}"),
         });
     }
@@ -184,13 +190,8 @@ async fn what_cannot_change_is_left_as_it_is() {
     let file = FILE
         .replace("title: Lamps", "title: More")
         .replace("20, dims", "22, depends_on: [hall], dims");
-    folder.write("app.yaml", &(file.replace("porch", "garden")));
-    let expected = [
-        "app is fixed",
-        "services.kitchen is fixed",
-        "services.porch is fixed",
-        "services.garden is fixed",
-    ];
+    folder.write("app.yaml", &file);
+    let expected = ["app is fixed", "services.kitchen is fixed"];
     assert_eq!(reload(&app).await, expected);
     assert!(seen.lock().unwrap().is_empty());
     let fixed = expected.map(|it| it.trim_end_matches(" is fixed")).join(", ");
@@ -337,7 +338,12 @@ async fn what_is_fixed_stays_fixed_with_every_reload() {
 async fn an_empty_file_for_a_moment_does_no_harm() {
     let (app, folder, _) = began("empty", FILE).await;
     folder.write("app.yaml", "app: {title: Lamps}");
-    assert!(reload(&app).await.contains(&"services.porch is fixed".to_owned()));
+    let error = app.manager().reload(Request::by("ops:alice")).await.unwrap_err().to_string();
+    for part in ["all 1 services of theirs would leave", "write `services: {}` if that is meant"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
     folder.write("app.yaml", &FILE.replace("watts: 30", "watts: 31"));
     assert!(reload(&app).await.contains(&"porch restarted".to_owned()));
+    folder.write("app.yaml", "services: {}");
+    assert!(reload(&app).await.contains(&"porch left".to_owned()));
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use axum::routing::{get, post};
 use futures_util::stream;
-use processpype::testing::{self, TestApp};
+use processpype::testing::{self, Act, TestApp};
 use processpype::{Application, Context, Result, Routes, Service, ServiceState};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::harness::{millis, secs, tales};
+use crate::harness::{Plain, millis, probe, secs, tales};
 
 /// Its routes wait for what only its `run` gives.
 #[derive(Default)]
@@ -211,6 +211,26 @@ async fn a_panic_in_a_handler_is_that_requests_failure_and_an_event() {
         ["web: handler-panic panic (a handler panicked; the log has the details)"]
     );
     assert_eq!(app.manager().state("web"), Some(ServiceState::Running));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_away_says_why_and_when_to_ask_again() {
+    let slow = probe(Act::Succeed(secs(20)), Act::Serve, Act::Serve);
+    let app = Application::new().service(slow.service()).named("slow");
+    let app = app.service(|| Plain).named("waits").depends_on("slow");
+    let app = app.service(|| Plain).named("off").set("services.off.enabled=false");
+    let app = testing::begin(app).expect("the plan is good");
+    tokio::time::sleep(secs(1)).await;
+    for (service, why, after) in [
+        ("slow", "service `slow` is starting", "1"),
+        ("waits", "service `waits` is stopped: it waits for `slow`", "10"),
+        ("off", "service `off` is stopped: it is disabled", "10"),
+    ] {
+        let answer = app.get(&format!("/services/{service}/any")).await;
+        let told = (answer.status(), answer.header("retry-after"));
+        assert_eq!(told, (503, Some(after)), "{service}");
+        assert_eq!(answer.json()["detail"], why);
+    }
 }
 
 struct Routed(fn() -> axum::Router);

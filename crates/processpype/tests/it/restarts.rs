@@ -10,7 +10,7 @@ use processpype::{
 };
 use tokio::time::Instant;
 
-use crate::harness::{Plain, millis, probe, secs, tales, texts, well_behaved};
+use crate::harness::{Plain, last_error, millis, probe, secs, tales, texts, well_behaved};
 
 const START_FAILS: Script = Script { start: Act::Fail(Duration::ZERO), ..good() };
 
@@ -246,6 +246,20 @@ async fn an_exit_for_want_of_a_provider_costs_nothing_and_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_misses_its_provider_pauses_no_less_than_the_first_delay_whatever_the_jitter() {
+    // All of a delay may be taken away by chance.
+    let backoff = Backoff::new(secs(10), secs(30), 2.0, 1.0).expect("a good backoff");
+    let app = Application::new().service(|| Store).service(|store: Dep<Store>| User(store));
+    let app = app.restart_options(RestartOptions { backoff, ..exact() });
+    let app = testing::start(app).await.expect("it starts");
+    app.manager().stop("store").await.expect("it stops");
+    app.wait("user", ServiceState::Error).await.expect("it misses its store");
+    let user = app.manager().status("user").expect("it is there");
+    let next_at = user.restart.and_then(|restart| restart.next_at).expect("it pauses");
+    assert_eq!(next_at.0 - user.since.0, 10_000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_significant_service_closes_the_application_only_when_it_is_exhausted() {
     let db = Probe::new(vec![START_FAILS]);
     let began = Instant::now();
@@ -262,6 +276,25 @@ async fn a_significant_service_closes_the_application_only_when_it_is_exhausted(
     assert_eq!(began.elapsed(), millis(6_000 + 15_500));
     assert!(matches!(closed.cause, CloseCause::Significant(_)), "{closed:?}");
     assert!(closed.stragglers.is_empty());
+    // The reason is told before what follows from it.
+    let events = app.manager().events(0, usize::MAX).events;
+    let told = events.iter().map(|event| event.cause);
+    let told: Vec<_> = told.filter(|cause| ["exhausted", "closing"].contains(cause)).collect();
+    assert_eq!(told, ["exhausted", "closing"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_failure_is_told_in_its_own_words() {
+    let app = Application::new().task("it", async |cx: processpype::Context| {
+        cx.sleep(secs(1)).await;
+        processpype::Result::Err(Error::public(format!("number {}", cx.generation())))
+    });
+    let app = testing::start(app.restart_options(without_limit())).await.expect("it starts");
+    for number in 1..=3 {
+        app.wait("it", ServiceState::Error).await.expect("it fails");
+        assert_eq!(last_error(&app, "it"), format!("failed: number {number}"));
+        app.wait("it", ServiceState::Running).await.expect("it comes back");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -302,6 +335,16 @@ async fn a_dependent_holds_or_restarts_as_its_edge_says() {
         let restarted = "api: running → stopping (provider-restarted)".to_owned();
         assert_eq!(app.transitions().contains(&restarted), generation == 2, "{policy}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_file_says_more_of_an_edge_than_code() {
+    let app = Application::new().service(|| Plain).named("db");
+    let app = app.service(|| Plain).named("api").depends_on("db").edge("db", EdgePolicy::Hold);
+    let app = testing::start(app.set("services.api.edges.db=restart")).await.expect("it starts");
+    app.manager().restart("db").await.expect("it restarts");
+    app.wait("api", ServiceState::Running).await.expect("it follows");
+    assert_eq!(generation_of(&app, "api"), 2);
 }
 
 #[tokio::test(start_paused = true)]

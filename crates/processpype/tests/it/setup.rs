@@ -257,6 +257,12 @@ fn choices_in_code_and_in_the_file() {
     with(Application::new().service(user), yaml).check().expect("what never runs needs nobody");
     let yaml = "services: {user: {enabled: false}, counter: {enabled: false, step: 1}}";
     with(base().service(user), yaml).check().expect("nor does it mind who else does not run");
+    let yaml = "services: {user: {enabled: false}}";
+    let shared = Application::new().service(|_: Shared<u8>| User);
+    with(shared, yaml).check().expect("nor what nobody provides");
+    let yaml = "services: {counter: {step: 1, enabled: false}}";
+    let chosen = base().service(|_: Option<Dep<Counter>>| User).uses("counter", "counter");
+    with(chosen, yaml).check().expect("what may miss may be chosen and miss");
 }
 
 #[test]
@@ -320,6 +326,68 @@ async fn defaults_are_inherited_and_overridden() {
     let app = processpype::testing::start(with(app, yaml)).await.expect("nothing is wrong");
     let running = |name| app.manager().state(name) == Some(processpype::ServiceState::Running);
     assert_eq!((running("on"), running("off")), (true, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_key_of_the_defaults_holds_unless_a_service_says_otherwise() {
+    let yaml = "
+defaults:
+  autostart: false
+  significant: true
+  start_timeout: 7s
+  stop_timeout: 3s
+  log_level: warn
+  restart:
+    policy: never
+    max_restarts: 3
+    within: 9s
+    reset_after: 8s
+    backoff: {initial: 1s, max: 5s, factor: 3, jitter: 0}
+services:
+  own:
+    autostart: true
+    significant: false
+    start_timeout: 70s
+    stop_timeout: 30s
+    log_level: debug
+    restart:
+      policy: always
+      max_restarts: 4
+      within: 90s
+      reset_after: 80s
+      backoff: {initial: 2s, max: 50s, factor: 1.5, jitter: 1}
+";
+    let app = Application::new().service(|| Plain).named("own").service(|| Plain).named("bare");
+    let app = processpype::testing::start(with(app, yaml)).await.expect("nothing is wrong");
+    let book = app.manager().config_book();
+    let held = |name| {
+        let it = &book.service(name).expect("it is there").options;
+        let (limit, backoff) = (it.restart.limit, it.restart.backoff);
+        let bounds = (it.start_timeout, it.stop_timeout, it.log_level);
+        let counted = (limit.max_restarts(), limit.within(), it.restart.reset_after);
+        let delays = (backoff.initial(), backoff.max(), backoff.factor(), backoff.jitter());
+        format!(
+            "{} {} {bounds:?} {:?} {counted:?} {delays:?}",
+            it.autostart, it.significant, it.restart.policy
+        )
+    };
+    let bare = "false true (7s, 3s, Some(\"warn\")) Never (Some(3), 9s, 8s) (1s, 5s, 3.0, 0.0)";
+    assert_eq!(held("bare"), bare);
+    let own = "true false (70s, 30s, Some(\"debug\")) Always (Some(4), 90s, 80s) \
+               (2s, 50s, 1.5, 1.0)";
+    assert_eq!(held("own"), own);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_file_says_for_which_hosts_it_answers() {
+    for (allowed, status) in [("[]", 421), ("[app.example]", 200)] {
+        let app =
+            Application::new().service(|| Plain).set(&format!("server.allowed_hosts={allowed}"));
+        let app = processpype::testing::start(app).await.expect("nothing is wrong");
+        let request = axum::http::Request::get("/").header("host", "app.example");
+        let request = request.body(axum::body::Body::empty()).expect("a request");
+        assert_eq!(app.request(request).await.status(), status, "{allowed}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

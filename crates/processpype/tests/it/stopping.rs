@@ -253,6 +253,34 @@ async fn a_stop_lists_who_is_affected_and_a_cascade_stops_them_first() {
     );
     let refused = app.manager().start("ui").await.expect_err("an operator stopped its providers");
     assert!(matches!(refused, CommandError::ProviderStopped { .. }), "{refused}");
+    let acted = |name| {
+        let status = app.manager().status(name).expect("it is there");
+        let acted = status.acted.clone().expect("somebody has acted");
+        (acted.verb, acted.reason.as_deref().map(str::to_owned))
+    };
+    assert_eq!(acted("ui"), ("stop", Some("cascade of `db`".to_owned())));
+    let why = serde_json::json!({"reason": "new disks"});
+    app.post_json("/services/ui/start?with_dependencies=true", &why).await;
+    assert_eq!(acted("ui"), ("start", Some("new disks".to_owned())));
+    assert_eq!(acted("db"), ("start", Some("pulled in by `ui`; new disks".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_cannot_be_cancelled() {
+    let it = probe(Act::Serve, Act::Serve, Act::Succeed(secs(5)));
+    let app = Application::new().service(it.service()).named("it");
+    let app = testing::start(app).await.expect("it starts");
+    let accepted = app.post("/services/it/stop?wait=0s").await;
+    assert_eq!(accepted.status(), 202);
+    let operation = accepted.json()["operation"].clone();
+    let cancel = axum::http::Request::delete(format!("/operations/{operation}"));
+    let cancel = cancel.header("host", "localhost").body(axum::body::Body::empty());
+    let refused = app.request(cancel.expect("a request")).await;
+    assert_eq!((refused.status(), &refused.json()["code"]), (409, &"not-cancellable".into()));
+    tokio::time::sleep(secs(6)).await;
+    assert_eq!(app.manager().state("it"), Some(ServiceState::Stopped));
+    let ended = app.get(&format!("/operations/{operation}")).await.json();
+    assert_eq!(ended["state"], "done", "{ended}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,9 +315,12 @@ async fn ten_generations_are_remembered() {
     let app = Application::new().service(it.service()).named("it");
     let app = testing::start(app).await.expect("it starts");
     for _ in 0..12 {
+        tokio::time::sleep(secs(1)).await;
         app.manager().restart("it").await.expect("it restarts");
     }
     let status = app.manager().status("it").expect("it is there");
+    let lived = |past: &processpype::Past| past.ended.0 - past.started.0;
+    assert_eq!(status.history.iter().map(lived).collect::<Vec<_>>(), [1000; 10]);
     let generations: Vec<u64> = status.history.iter().map(|past| past.generation.0).collect();
     assert_eq!(generations, (3..=12).collect::<Vec<_>>());
     assert_eq!(status.generation.0, 13);

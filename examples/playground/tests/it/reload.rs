@@ -126,6 +126,56 @@ fn the_command_line_shows_what_a_reload_would_do_and_does_it() {
 }
 
 #[test]
+fn sighup_lets_services_of_the_file_join_and_leave() {
+    let path = file(BEFORE);
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    let url = format!("http://{}", app.address);
+    let reload =
+        |more: &[&str]| run_in(&[&["reload", "--url", &url][..], more].concat(), &[app.at_home()]);
+    // `fast` is renamed, `slow` is gone, and two are new, of which one needs the other.
+    let after = "
+services:
+  hello: {kind: hello}
+  quick: {kind: ticker, interval: 1h, depends_on: [hello]}
+  first: {kind: ticker, interval: 1h, depends_on: [second]}
+  second: {kind: ticker, interval: 1h}
+";
+    std::fs::write(&path, after).unwrap();
+    let would = reload(&["--dry-run"]);
+    for told in ["fast would be stopped, and leave", "quick would join", "- services.slow.kind"] {
+        assert!(would.stdout.contains(told), "{told}: {would:?}");
+    }
+    let begun = app.events().last().unwrap()["seq"].as_u64().unwrap();
+    app.signal("HUP");
+    let reloaded = event(&app, "reloaded", begun);
+    assert_eq!(reloaded["message"], "what is in the files holds", "{reloaded}");
+    let list = app.get("/services").json();
+    let names = list["services"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["first", "hello", "quick", "second"]);
+    for name in ["first", "quick", "second"] {
+        assert_eq!(app.service(name)["state"], "running", "{name}");
+    }
+    assert_eq!(app.get("/services/fast/start").status, 404);
+
+    std::fs::write(&path, "app: {title: nothing}").unwrap();
+    let refused = reload(&[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("write `services: {}` if that is meant"), "{refused:?}");
+    std::fs::write(&path, after.replace("  second", "  x-second").replace("[second]", "[]"))
+        .unwrap();
+    let fixed = reload(&[]);
+    assert!(fixed.stdout.contains("it goes on: `first` had a handle to it"), "{fixed:?}");
+    std::fs::write(&path, "services: {hello: {kind: hello}}").unwrap();
+    let done = reload(&[]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    for told in ["first left", "second left", "quick left"] {
+        assert!(done.stdout.contains(told), "{told}: {done:?}");
+    }
+    app.terminate().check(0);
+}
+
+#[test]
 fn what_is_configured_lies_over_the_file_until_the_process_ends() {
     let path = file(BEFORE);
     let app = Playground::start_file(path.clone(), &[], &[], None);

@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. An offer ends: with an answer, with the generation, or a little after `start_timeout`, since
-//!    a generation that blocks its thread can answer nothing.
+//!    a generation that blocks its thread can answer nothing. That time counts from when it can be
+//!    looked at: one hook runs at a time.
 //! 2. An answer counts for the change that it is about, not for one that took its place meanwhile.
 
 use std::sync::Arc;
@@ -14,14 +15,49 @@ use tokio::time::Instant;
 
 use super::{Change, Stage};
 use crate::configuration::{ConfigEffect, Configured, Next};
+use crate::diagnosis::DIAGNOSE_TIME;
 use crate::failure::Failure;
 use crate::operation::Waiting;
 use crate::reconfigure::{Answer, Offer};
 use crate::supervisor::Supervisor;
 use crate::timers::Due;
 
-/// How long after `start_timeout` an answer to an offer may be on its way.
-const OFFER_SLACK: Duration = Duration::from_secs(1);
+/// How long after `start_timeout` an answer to an offer may come: the generation may have been
+/// asked what is wrong with it, and the answer is on its way for a moment.
+const OFFER_SLACK: Duration = DIAGNOSE_TIME.saturating_add(Duration::from_secs(1));
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Until when the generation may look at what it looks at now: this offer, or an earlier one.
+    looks_until: Instant,
+    /// When the answer to this offer must be there.
+    answer_by: Instant,
+}
+
+// === impl Patience ===
+
+impl Patience {
+    /// For an offer that may take `within`, perhaps after an earlier one.
+    fn new(within: Duration, behind: Option<Instant>, now: Instant) -> Self {
+        match behind.filter(|behind| *behind > now) {
+            Some(behind) => Self { looks_until: behind, answer_by: behind + within },
+            None => Self { looks_until: now + within, answer_by: now + within },
+        }
+    }
+}
+
+// === impl Stage ===
+
+impl Stage {
+    /// Until when a generation may look at an offer.
+    pub(super) fn looks_until(&self) -> Option<Instant> {
+        match self {
+            Self::Offered(_, patience) => Some(patience.looks_until),
+            Self::Acting(_) | Self::Back(_) => None,
+        }
+    }
+}
 
 // === impl Supervisor ===
 
@@ -37,9 +73,18 @@ impl Supervisor {
         };
         let Some(change) = &mut waiting.change else { return };
         life.offer(Offer(Arc::clone(&change.new)));
-        change.stage = Stage::Offered(generation);
+        self.await_answer(id, generation, waiting);
+    }
+
+    /// Waits for the answer to an offer, which the generation looks at now or after an earlier one.
+    fn await_answer(&mut self, id: OperationId, generation: Generation, mut waiting: Waiting) {
+        let Some(change) = &mut waiting.change else { return };
         let within = change.new.options.start_timeout + OFFER_SLACK;
-        self.timers.arm(Instant::now(), within, Due::Offer(service, id));
+        let now = Instant::now();
+        let patience = Patience::new(within, change.behind.take(), now);
+        change.stage = Stage::Offered(generation, patience);
+        let due = Due::Offer(waiting.service, id);
+        self.timers.arm(now, patience.answer_by - now, due);
         self.operations.insert(id, waiting);
     }
 
@@ -60,6 +105,13 @@ impl Supervisor {
         operation: OperationId,
     ) {
         if !self.is_changing(service, operation) {
+            return;
+        }
+        let change = self.operations.get(&operation).and_then(|waiting| waiting.change.as_ref());
+        if let Some(Stage::Offered(_, patience)) = change.map(|change| &change.stage)
+            && patience.answer_by > Instant::now()
+        {
+            // Its turn came later than was thought; another timer is armed for it.
             return;
         }
         if let Some((id, waiting)) = self.take_offered(service, |_| true) {
@@ -101,7 +153,7 @@ impl Supervisor {
             (Answer::Applied, Some(change)) => change.old = Arc::clone(offered),
             (Answer::Applied | Answer::NeedsRestart | Answer::Refused(_), _) => {}
         }
-        self.operations.insert(id, waiting);
+        self.await_answer(id, generation, waiting);
     }
 
     /// A generation leaves `running`: what was offered to it is for its successor.
@@ -120,10 +172,10 @@ impl Supervisor {
         let id = self.services[service.index()].changing()?;
         let stage = &self.operations.get(&id)?.change.as_ref()?.stage;
         match stage {
-            Stage::Offered(generation) if is_meant(*generation) => {
+            Stage::Offered(generation, _) if is_meant(*generation) => {
                 Some((id, self.operations.remove(&id)?))
             }
-            Stage::Offered(_) | Stage::Acting(_) | Stage::Back(_) => None,
+            Stage::Offered(..) | Stage::Acting(_) | Stage::Back(_) => None,
         }
     }
 }

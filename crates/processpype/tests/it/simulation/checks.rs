@@ -199,6 +199,8 @@ impl<'a> Observer<'a> {
                 self.is_closing = true;
                 self.seen.iter_mut().for_each(|seen| seen.urgent = false);
             }
+            "paused" => self.pace.paused = self.pace.paused.or(Some(now)),
+            "resumed" => self.pace.paused = None,
             "closed" if self.abort_at.is_none_or(|at| now > at + ABORT_RESERVE) => {
                 self.complain(event, &format!("too late: all was to end at {:?}", self.abort_at));
             }
@@ -392,7 +394,11 @@ impl<'a> Observer<'a> {
                     self.cascades(id, event.seq);
                 }
             }
-            _ => self.ended += 1,
+            _ => {
+                self.ended += 1;
+                // Whether others wait for it still is not shown.
+                self.seen[id].urgent &= event.cause != "cancelled";
+            }
         }
     }
 

@@ -1,10 +1,10 @@
 //! The real supervisor under a storm: random applications, faults and commands on paused time.
 //!
 //! One simulation goes like this: an application is drawn from the seed and started; for some
-//! hours its services fail, hang, panic and end, and an operator meddles; then the faults stop, and
-//! what should run must come to run; the operator starts everything, and all of it must run; a last
-//! storm rages while the application closes. What must hold all the time is read from the events
-//! afterwards.
+//! hours its services fail, hang, panic and end, and an operator gives commands, takes some back,
+//! and lets restarts pause; then the faults stop, and what should run must come to run; an
+//! operator starts everything, and all of it must run; a last storm rages while the application
+//! closes. What must hold all the time is read from the events afterwards.
 //!
 //! # Invariants
 //!

@@ -34,10 +34,16 @@ const REST: Duration = secs(3600);
 /// Where one at a time may start, each takes up to 20 s.
 const RECOVERY: Duration = secs(1800);
 
+/// Of how many of the last operations one is cancelled now and then.
+const LATEST: usize = 6;
+
 /// A simulation under way.
 pub(crate) struct Storm<'a> {
     sample: &'a Sample,
     numbers: Numbers,
+    /// What an operator takes back, and when restarts pause: apart, so that the rest goes as
+    /// without it.
+    meddling: Numbers,
     world: Arc<World>,
     manager: Manager,
     subscription: Subscription,
@@ -65,6 +71,7 @@ impl<'a> Storm<'a> {
         let mut storm = Self {
             sample,
             numbers: Numbers::of(sample.seed, u64::MAX),
+            meddling: Numbers::of(sample.seed, u64::MAX - 1),
             world,
             subscription: manager.subscribe(0),
             began: (Instant::now(), manager.now().0),
@@ -94,6 +101,7 @@ impl<'a> Storm<'a> {
                 return;
             }
             self.one_blow().await;
+            self.meddle().await;
             let pause = self.numbers.pick(&[1, 1, 50, 2_000, 60_000, 400_000]);
             let pause = self.numbers.millis(pause);
             self.pass(pause).await;
@@ -116,6 +124,29 @@ impl<'a> Storm<'a> {
                 Verb::Restart { with_dependents: true },
             ]);
             self.command(id, verb).await;
+        }
+    }
+
+    /// Takes a command back that may still wait, or lets restarts pause for a while, or go on.
+    async fn meddle(&mut self) {
+        let by = || Request::by(OPERATOR);
+        match self.meddling.below(100) {
+            0..10 => {
+                let last = self.operations.len().saturating_sub(LATEST);
+                let latest = &self.operations[last..];
+                if !latest.is_empty() {
+                    let id = latest[self.meddling.index(latest.len())].1.id();
+                    // Most have ended, and a stop is not taken back.
+                    let _ = self.manager.cancel(id, by()).await;
+                }
+            }
+            10..13 => {
+                let time = self.meddling.pick(&[1_000, 60_000, 900_000]);
+                let time = self.meddling.millis(time);
+                let _ = self.manager.pause_restarts(time, by()).await;
+            }
+            13..16 => drop(self.manager.resume_restarts(by()).await),
+            _ => {}
         }
     }
 
@@ -149,6 +180,7 @@ impl<'a> Storm<'a> {
     /// The faults stop: what should run and can comes to run; then an operator wants all of it.
     async fn calm(&mut self) {
         self.world.set_calm(true);
+        let _ = self.manager.resume_restarts(Request::by(OPERATOR)).await;
         self.pass(REST).await;
         if self.manager.is_closing() {
             return;

@@ -18,6 +18,8 @@ pub(super) struct Pace {
     starting: usize,
     /// The last time in which no more could start: from and until.
     crowded: Option<(u64, Option<u64>)>,
+    /// Since when automatic restarts pause.
+    pub(super) paused: Option<u64>,
     /// When each restart had its turn: not before, and not after.
     turns: Vec<(u64, u64)>,
     last: u64,
@@ -93,6 +95,8 @@ impl Observer<'_> {
                 self.complain(event, "no restart was promised");
             } else if seen.back_at.is_some_and(|at| now < at) {
                 self.complain(event, &format!("it was to start at {:?}", seen.back_at));
+            } else if self.pace.paused.is_some_and(|at| seen.back_at > Some(at)) && !seen.delayed {
+                self.complain(event, "automatic restarts are paused");
             }
         }
     }
@@ -115,6 +119,13 @@ impl Observer<'_> {
 
     /// A service is promised its next start: after its backoff, or in its turn.
     pub(super) fn promise(&mut self, id: usize, event: &Event) {
+        if event.message.as_deref() == Some("automatic restarts are paused") {
+            if self.pace.paused.is_none() || self.seen[id].urgent {
+                self.complain(event, "nothing holds it");
+            }
+            (self.seen[id].delayed, self.seen[id].promised) = (true, true);
+            return;
+        }
         let text = event.message.as_deref().and_then(|text| text.rsplit_once("in "));
         let Some(delay) = text.and_then(|(_, text)| seconds(text)) else {
             return self.complain(event, "it does not say when");

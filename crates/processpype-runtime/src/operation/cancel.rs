@@ -1,0 +1,31 @@
+//! Why an operation cannot be cancelled, in words.
+//!
+//! # Invariants
+//!
+//! 1. The text says what is so, in lower case and without a full stop; what to do about it is for
+//!    the one who shows it.
+//! 2. None of it is from a service: it may be shown to everybody who may cancel.
+
+use super::CancelError;
+
+// === impl CancelError ===
+
+impl std::fmt::Display for CancelError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("there was no such operation"),
+            Self::Forgotten => f.write_str("the operation ended long ago and is forgotten"),
+            Self::Ended(status) => {
+                write!(f, "the operation has ended: {}", status.state().as_str())
+            }
+            Self::IsStop => f.write_str("a stop cannot be cancelled"),
+            Self::IsConfigured => {
+                f.write_str("a new configuration holds already; configure the service again")
+            }
+            Self::Busy => f.write_str("too many commands are on the way; try again"),
+            Self::Closed => f.write_str("the application has closed"),
+        }
+    }
+}
+
+impl std::error::Error for CancelError {}
