@@ -350,8 +350,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         path: "/groups",
         summary: "Who is restarted with whom, and how each member is",
         description: "With the limit of each group, and who is held by which other member. A \
-            group takes no commands: what is done to a member is no failure, and leaves the \
-            others alone.",
+            group takes no commands: what is done to a member leaves the others alone.",
         answers: &[ok("The groups now.", "GroupList")],
         ..READ
     },
