@@ -179,11 +179,17 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
 
 /// Files that are wrong are told in the log too: who mends them may not be who asked.
 fn log_refused(actor: &str, is_dry: bool, error: &ConfigureError) {
-    if let (ConfigureError::Refused(refused), false) = (error, is_dry) {
-        let summary = refused.summary();
-        tracing::error!(
-            target: "processpype", actor, "reload refused, nothing has changed: {summary}"
-        );
+    if let (Some(why), false) = (wrong_files(error), is_dry) {
+        tracing::error!(target: "processpype", actor, "reload refused, nothing has changed: {why}");
+    }
+}
+
+/// What is wrong with the files, in short; `None` if a reload was refused for another reason.
+fn wrong_files(error: &ConfigureError) -> Option<String> {
+    match error {
+        ConfigureError::Refused(refused) => Some(refused.summary()),
+        ConfigureError::Command(error @ CommandError::Unjoinable { .. }) => Some(error.to_string()),
+        _ => None,
     }
 }
 
@@ -442,5 +448,20 @@ fn fault(problem: &processpype_config::Problem) -> Fault {
             _ => origin.to_string(),
         }),
         ..Fault::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_tells_of_files_that_do_not_fit_and_not_of_a_busy_loop() {
+        let why = "there are two lamps".to_owned();
+        let told = wrong_files(&CommandError::Unjoinable { why }.into());
+        assert_eq!(told.as_deref(), Some("the service cannot join: there are two lamps"));
+        let refused = Refused { report: None, plan: None };
+        assert!(wrong_files(&ConfigureError::Refused(refused)).is_some());
+        assert_eq!(wrong_files(&CommandError::Busy.into()), None);
     }
 }

@@ -359,7 +359,8 @@ impl ConfigBook {
         self.directory.layout()
     }
 
-    /// Returns whether a service of code or files was deregistered, and has not joined again.
+    /// Returns whether somebody has deregistered a service of code or files that had this name,
+    /// whoever had it since.
     #[must_use]
     pub fn was_deregistered(&self, name: &ServiceName) -> bool {
         self.sent_away.contains(name)

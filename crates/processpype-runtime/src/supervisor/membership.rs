@@ -51,7 +51,7 @@ pub(super) struct Members {
     pub(super) most: usize,
     /// Who has left, and is still named by what is being done.
     pub(super) leaving: Vec<ServiceId>,
-    /// Those of code and files that somebody has deregistered, and that have not joined again.
+    /// Those of code and files that somebody has deregistered, whoever had their names since.
     pub(super) sent_away: Arc<BTreeSet<ServiceName>>,
     /// Some service lives by other rules than those that readers see.
     pub(super) rules_changed: bool,
@@ -135,9 +135,6 @@ impl Supervisor {
             let joined = machine.register(at, &newcomer, actions);
             joined.expect("a copy of the machine has taken it");
         });
-        if self.members.sent_away.contains(&spec.name) {
-            Arc::make_mut(&mut self.members.sent_away).remove(&spec.name);
-        }
         self.show_members();
         Ok((at, generation))
     }

@@ -184,7 +184,7 @@ impl Supervisor {
             id,
             verb,
             flags,
-            key: by.key.clone().filter(|_| service.is_some()),
+            key: by.key.clone(),
             service,
             actor: Arc::clone(&by.actor),
             reason: by.reason.clone(),

@@ -122,7 +122,11 @@ impl Supervisor {
         let (differs, what, fixed, by) = (order.differs, order.told, order.fixed, order.by);
         self.check_room(basis)?;
         let specs: Vec<Spec> = joining.iter().map(|(spec, _)| spec.clone()).collect();
-        self.check_joining(&specs, &leaving).map_err(|error| unjoinable(&error))?;
+        if let Err(error) = self.check_joining(&specs, &leaving) {
+            let error = unjoinable(&error);
+            self.tell_reload_refused(&by, error.to_string().into());
+            return Err(error);
+        }
         let now = |id: &ServiceId| &self.services[id.index()].configured;
         let is_other =
             |(id, new, _): &(ServiceId, Arc<Configured>, Arc<str>)| !new.is_same(now(id));

@@ -13,6 +13,7 @@ mod bugs;
 mod calls;
 mod checks;
 mod harness;
+mod keys;
 mod late;
 mod log;
 mod members;

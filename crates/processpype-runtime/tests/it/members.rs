@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::harness::{blueprint, run, spec};
 
-struct Plain;
+pub(crate) struct Plain;
 
 impl Service for Plain {}
 
@@ -378,7 +378,7 @@ async fn the_last_member_of_a_row_needs_the_one_before() {
 
 /// Notes of which services it was told, and their levels.
 #[derive(Debug, Default)]
-struct Noting(Mutex<Vec<(String, Option<&'static str>)>>);
+pub(crate) struct Noting(Mutex<Vec<(String, Option<&'static str>)>>);
 
 impl Noting {
     fn note(&self, name: &ServiceName, level: Option<&'static str>) {

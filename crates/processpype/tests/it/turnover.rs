@@ -8,8 +8,8 @@ use processpype::config::Layer;
 use processpype::registration::{Registration, Wish};
 use processpype::testing::{self, TestApp};
 use processpype::{
-    Application, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Context, Deps,
-    Error, Request, Result, Service, ServiceState, Verb,
+    Application, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Context, Dep,
+    Deps, Error, Request, Result, Service, ServiceState, Verb,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -317,6 +317,40 @@ async fn what_an_operator_did_with_members_survives() {
     let told = house.becomes(&format!("{FILE}  spot: {{kind: lamp, watts: 77}}\n")).await;
     let taken = "services.spot: a service of this name was registered meanwhile";
     assert!(told.contains(&taken.to_owned()), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_sent_away_stays_away_although_another_had_the_name_meanwhile() {
+    let house = House::new("sent-away", FILE).await;
+    let manager = house.app.manager();
+    manager.deregister("porch").await.unwrap();
+    house.register("porch", "hall").await;
+    let taken = "services.porch: a service of this name was registered meanwhile";
+    assert_eq!(house.becomes(FILE).await, [taken]);
+    manager.deregister("porch").await.unwrap();
+    house.seen();
+    let away = "services.porch: it was deregistered, which lasts until then";
+    assert_eq!(house.becomes(FILE).await, [away]);
+    assert_eq!((house.names(), house.seen()), (vec!["hall".to_owned()], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fits_the_files_and_not_those_who_are_there_is_refused_and_told() {
+    let user = |app: Application| app.kind("user", |_: Dep<Lamp>| Counter);
+    let house = House::of("unfit", "services: {hall: {kind: lamp, watts: 10}}", user).await;
+    house.register("spot", "hall").await;
+    house.folder.write("services: {hall: {kind: lamp, watts: 11}, user: {kind: user}}");
+    let error = house.reload().await.unwrap_err();
+    let ConfigureError::Command(CommandError::Unjoinable { why }) = &error else {
+        panic!("{error}")
+    };
+    assert!(why.contains("`spot`"), "{why}");
+    assert_eq!((house.names().len(), house.seen()), (2, vec![]), "nothing has changed");
+    let events = house.app.manager().events(0, usize::MAX).events;
+    let refused = events.iter().filter(|it| it.kind.as_str() == "reload-refused");
+    let [refused] = refused.collect::<Vec<_>>()[..] else { panic!("{events:?}") };
+    assert_eq!(refused.actor.as_deref(), Some("ops:alice"));
+    assert_eq!(refused.message.as_deref(), Some(&*error.to_string()));
 }
 
 #[tokio::test(start_paused = true)]
