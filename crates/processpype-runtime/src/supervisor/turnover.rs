@@ -29,8 +29,8 @@
 //! # When the application closes meanwhile
 //!
 //! Whoever was asked to leave is stopped with all others, and its part ends as superseded by that.
-//! Whoever was not, or has not joined, stays as it is: its part ends as closing. The reload ends with
-//! them, before the loop does.
+//! Whoever was not, or has not joined, stays as it is: its part ends as closing. The reload ends
+//! with them, before the loop does.
 //!
 //! # When something changes meanwhile
 //!
