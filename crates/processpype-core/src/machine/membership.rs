@@ -229,6 +229,10 @@ impl Machine {
     /// Returns a service and all that depend on it, dependents first.
     fn leaving_with(&self, id: ServiceId) -> Vec<ServiceId> {
         let all = self.graph.all_dependents(id);
+        // Most have none, and many may leave at a time: only others need an order.
+        if all.is_empty() {
+            return vec![id];
+        }
         let order = self.graph.topological().into_iter().rev();
         order.filter(|&other| other == id || all.contains(&other)).collect()
     }

@@ -165,6 +165,7 @@ impl Supervisor {
     }
 
     pub(super) fn farewell(mut self) -> Closed {
+        self.end_turnover();
         let stragglers: Vec<ServiceId> = (self.machine.graph().services())
             .filter(|&id| self.machine.was_forced(id) || self.machine.is_orphaned(id))
             .filter(|id| !self.closing.forced_before.contains(id))

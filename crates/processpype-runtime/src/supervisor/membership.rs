@@ -403,6 +403,7 @@ impl Supervisor {
         let waiting = operation.and_then(|operation| self.operations.get(&operation));
         let by = waiting.map_or_else(|| Request::by("code"), |waiting| waiting.by.clone());
         self.tell_member(id, "deregistered", operation, &by);
+        self.has_left(id);
     }
 
     /// Lets go of all that has left: nothing of what was being done names it any more.

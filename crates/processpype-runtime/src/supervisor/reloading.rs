@@ -144,7 +144,8 @@ impl Supervisor {
         }
         let operation = self.open(None, ("reload", Vec::new()), &by);
         let (by_whom, changed) = (by.clone(), parts > 0);
-        let (rolled_back, failed, left) = (0, 0, parts);
+        // One more than its parts, until what is in the files is published: it is told after that.
+        let (rolled_back, failed, left) = (0, 0, parts + 1);
         let reload = Reload { by: by_whom, left, rolled_back, failed, changed, differs, fixed };
         self.reloads.insert(operation, reload);
         let (leaving, joining) = self.begin_turnover(operation, leaving, joining, (turn, &by));
@@ -161,7 +162,7 @@ impl Supervisor {
             self.keep_told(What::Reload, &by, Told::Reloaded(operation, told));
         }
         self.publish_book(Some(document));
-        self.end_reload(operation);
+        self.end_part(operation);
         let (differences, fixed) = (Vec::new(), Vec::new());
         Ok(Reloading { operation, services: begun, leaving, joining, differences, fixed })
     }
@@ -193,17 +194,17 @@ impl Supervisor {
         result: &Result<Done, CommandError>,
     ) {
         let Some(going) = self.reloads.get_mut(&reload) else { return };
-        going.left = going.left.saturating_sub(1);
         let is_back = matches!(result, Err(CommandError::RolledBack { .. }));
         going.rolled_back += usize::from(is_back);
         going.failed += usize::from(result.is_err() && !is_back);
-        self.end_reload(reload);
+        self.end_part(reload);
     }
 
     /// Ends a reload with its last part.
-    fn end_reload(&mut self, id: OperationId) {
-        let is_over = self.reloads.get(&id).is_some_and(|going| going.left == 0);
-        if !is_over {
+    fn end_part(&mut self, id: OperationId) {
+        let Some(going) = self.reloads.get_mut(&id) else { return };
+        going.left = going.left.saturating_sub(1);
+        if going.left > 0 {
             return;
         }
         let Some(reload) = self.reloads.remove(&id) else { return };

@@ -28,8 +28,9 @@
 //!
 //! # When the application closes meanwhile
 //!
-//! Whoever leaves is stopped with all others, and its part ends as superseded by that. Whoever has
-//! not joined does not: its part ends as closing. The reload ends with them, before the loop does.
+//! Whoever was asked to leave is stopped with all others, and its part ends as superseded by that.
+//! Whoever was not, or has not joined, stays as it is: its part ends as closing. The reload ends
+//! with them, before the loop does.
 //!
 //! # When something changes meanwhile
 //!
@@ -37,12 +38,12 @@
 //! may have registered one of its name, or sent away whom it needs. It is left out then, as one
 //! whose start fails is in error, and the next reload tries it again, for the files still name it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use processpype_core::{Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::Supervisor;
+use super::{ASKS_AT_ONCE, BATCH, Supervisor};
 use crate::blueprint::Spec;
 use crate::configuration::Configured;
 use crate::newcomer::{RegisterError, Registration};
@@ -157,16 +158,41 @@ impl Supervisor {
     /// Of those in between nobody is asked twice: who was asked is in nobody's list any more, and
     /// counts as leaving until its operation has ended. If it stays, all stay that it needs: their
     /// operations are refused, and say who is in the way.
-    fn ask_to_leave(&mut self) {
-        self.turnover.has_moved = false;
-        let leaving: Vec<ServiceId> = self.turnover.leaving.values().copied().collect();
+    ///
+    /// At most [`ASKS_AT_ONCE`] at a time; returns how many.
+    fn ask_to_leave(&mut self) -> usize {
+        let leaving: HashSet<ServiceId> = self.turnover.leaving.values().copied().collect();
         let graph = self.machine.graph();
         let is_free = |leaver: &mut Leaver| {
             graph.dependents(leaver.id).iter().all(|dependent| !leaving.contains(dependent))
         };
-        let free: Vec<Leaver> = self.turnover.to_ask.extract_if(.., is_free).collect();
+        let free = self.turnover.to_ask.extract_if(.., is_free).take(ASKS_AT_ONCE);
+        let free: Vec<Leaver> = free.collect();
+        let asked = free.len();
+        self.turnover.has_moved = asked == ASKS_AT_ONCE;
         for Leaver { id, operation, by, sender } in free {
             self.give_to(sender, operation, id, LEAVE, by);
+        }
+        asked
+    }
+
+    /// A service has left: whoever was still to ask it has nothing to ask for any more.
+    pub(super) fn has_left(&mut self, id: ServiceId) {
+        let Some(at) = self.turnover.to_ask.iter().position(|leaver| leaver.id == id) else {
+            return;
+        };
+        let Leaver { operation, sender, .. } = self.turnover.to_ask.remove(at);
+        let there = Done { changed: false, ..done(self.machine.generation(id)) };
+        self.end_unasked(operation, sender, Ok(there));
+    }
+
+    /// The application has closed: whoever was not asked to leave, or has not joined, will not.
+    pub(super) fn end_turnover(&mut self) {
+        for Leaver { operation, sender, .. } in std::mem::take(&mut self.turnover.to_ask) {
+            self.end_unasked(operation, sender, Err(CommandError::Closing));
+        }
+        for Joiner { operation, sender, .. } in std::mem::take(&mut self.turnover.joining) {
+            self.end_unasked(operation, sender, Err(CommandError::Closing));
         }
     }
 
@@ -186,18 +212,18 @@ impl Supervisor {
         (name, Operation::new(operation, receiver))
     }
 
-    /// Asks those to leave who can, or lets the next service join; returns how many have.
+    /// Asks those to leave who can, or lets the next service join; returns how much that counts.
+    ///
+    /// Who joins counts as a batch of others: the loop looks at its time after each of them.
     pub(super) fn go_on_with_turnover(&mut self) -> usize {
-        if self.turnover.has_moved {
-            self.ask_to_leave();
-        }
+        let asked = if self.turnover.has_moved { self.ask_to_leave() } else { 0 };
         if !self.turnover.can_join() {
-            return 0;
+            return asked;
         }
-        let Some(joiner) = self.turnover.joining.pop_front() else { return 0 };
+        let Some(joiner) = self.turnover.joining.pop_front() else { return asked };
         self.let_join(joiner);
         self.turnover.end_turn();
-        1
+        asked + BATCH
     }
 
     fn let_join(&mut self, joiner: Joiner) {
@@ -210,14 +236,14 @@ impl Supervisor {
                     let verb = Verb::Start { with_dependencies: false, force: false };
                     return self.give_to(sender, operation, at, verb, by);
                 }
-                self.end_joining(operation, sender, Ok(done(generation)));
+                self.end_unasked(operation, sender, Ok(done(generation)));
             }
             Err(error) => {
                 tracing::error!(
                     target: "processpype", service = %name, actor = &*by.actor,
                     operation = operation.0, "it has not joined: {error}"
                 );
-                self.end_joining(operation, sender, Err(unjoinable(&error)));
+                self.end_unasked(operation, sender, Err(unjoinable(&error)));
             }
         }
     }
@@ -226,7 +252,7 @@ impl Supervisor {
     ///
     /// It ends as others do: in the register first, so that whoever is woken by the end finds it
     /// there; then for the reload, which may end with it; then for whoever waits.
-    fn end_joining(
+    fn end_unasked(
         &mut self,
         operation: OperationId,
         sender: oneshot::Sender<Result<Done, CommandError>>,

@@ -88,3 +88,47 @@ fn say(log: &LogHandle, text: &str) {
         Err(_) => say_error(&text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use processpype_runtime::contain;
+    use processpype_telemetry::{LoggingConfig, Telemetry};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_main_thread_ends_the_process_as_a_bug_and_is_the_last_line() {
+        let paper = Paper::default();
+        let builder = Telemetry::builder(LoggingConfig::default()).writer(paper.clone());
+        let (subscriber, log) = builder.build().unwrap();
+        log.redactor().replace(["sesame".to_owned()]);
+        let exit = tracing::subscriber::with_default(subscriber, || {
+            let outcome = contain(|| -> Exit { panic!("no sesame here") });
+            tracing::info!("the last line before");
+            tell_last(&outcome.unwrap_err(), &log)
+        });
+        assert_eq!(exit, Exit::Bug);
+        let written = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        let (before, last) = written.trim_end().rsplit_once('\n').unwrap();
+        assert!(before.ends_with("the last line before"), "{written}");
+        let said = last.contains("the main thread panicked: no ***");
+        assert!(said && last.contains("no service is stopped in order"), "{written}");
+        assert!(!written.contains("sesame"), "{written}");
+    }
+}

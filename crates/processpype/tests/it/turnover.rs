@@ -409,3 +409,50 @@ async fn a_preview_tells_who_would_come_and_go() {
     assert!(has("services.garden.watts: nothing -> 30"), "{told:?}");
     assert_eq!(house.names(), ["hall", "porch"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_deregistered_before_the_reload_asks_it_has_left_all_the_same() {
+    let slow = FILE.replace("watts: 30,", "watts: 30, glows: 5,");
+    let house = House::new("before", &slow).await;
+    let manager = house.app.manager();
+    manager.stop("hall").await.unwrap();
+    house.folder.write("services: {}");
+    let reloading = manager.reload(Request::by("ops:alice")).await.unwrap();
+    // In the moment in which its last dependent is gone.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    manager.deregister("hall").await.unwrap();
+    for (name, operation) in reloading.leaving {
+        operation.outcome().await.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    assert!(house.names().is_empty());
+    let told = house.becomes(FILE).await;
+    assert!(told[0].starts_with("services.hall: it was deregistered"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_not_joined_when_the_application_closes_is_told_so_and_the_reload_ends() {
+    // Nobody runs, so it closes at once; more join than do in one share of the loop.
+    let lamp = |name: String| format!("  {name}: {{kind: lamp, watts: 1, autostart: false}}\n");
+    let file = format!("services:\n{}", lamp("hall".to_owned()));
+    let house = House::new("closes", &file).await;
+    let manager = house.app.manager().clone();
+    let new: String = (0..60).map(|number| lamp(format!("new{number}"))).collect();
+    house.folder.write(&format!("{file}{new}"));
+    let reloading = manager.reload(Request::by("ops:alice")).await.unwrap();
+    house.app.stop().await;
+    let mut closing = 0;
+    for (name, operation) in reloading.joining {
+        match operation.outcome().await {
+            Ok(_) => {}
+            Err(CommandError::Closing) => closing += 1,
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+    assert!(closing > 0, "all have joined before");
+    let events = manager.events(0, usize::MAX).events;
+    let at = |kind: &str, cause| {
+        events.iter().position(|it| it.kind.as_str() == kind && it.cause == cause)
+    };
+    let (reloaded, closed) = (at("reloaded", "reload"), at("application", "closed"));
+    assert!(reloaded.is_some() && reloaded < closed, "{reloaded:?} {closed:?}");
+}
