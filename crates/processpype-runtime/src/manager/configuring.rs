@@ -130,8 +130,8 @@ impl Manager {
     /// # Errors
     ///
     /// Returns [`ConfigureError::Refused`] with every problem at once, or
-    /// [`CommandError::Unjoinable`] if the files are right, and somebody new in them does not fit to
-    /// those who are there; nothing has changed then, and an event says so.
+    /// [`CommandError::Unjoinable`] if the files are right, and somebody new in them does not fit
+    /// to those who are there; nothing has changed then, and an event says so.
     ///
     /// # Cancel safety
     ///
