@@ -47,11 +47,16 @@ struct Hanging {}
 /// A type that is read has nothing else to look at.
 static GO: AtomicBool = AtomicBool::new(false);
 
+/// Blocks its thread until it may go on; a minute at most, for a test that has failed.
+fn hang() {
+    for _ in (0..60_000).take_while(|_| !GO.load(SeqCst)) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 impl<'de> Deserialize<'de> for Hanging {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        while !GO.load(SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        hang();
         Ok(Self {})
     }
 }
@@ -91,9 +96,7 @@ async fn checks_that_hang_are_bounded_and_take_no_thread_of_services() {
     let holds = Arc::clone(&held);
     few.spawn_blocking(move || {
         holds.store(true, SeqCst);
-        while !GO.load(SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        hang();
     });
     let mut launch = Launch::on(few.handle().clone());
     launch.checks = threads.handle().clone();

@@ -139,7 +139,8 @@ async fn a_constructor_that_failed_is_gone_only_when_its_blocking_child_is() {
     let make = move |cx: Context| -> Result<Hanging> {
         let release = Arc::clone(&release);
         drop(cx.spawn_blocking("stuck", move || {
-            while !release.load(SeqCst) {
+            // Half a minute at most, for a test that has failed.
+            for _ in (0..6_000).take_while(|_| !release.load(SeqCst)) {
                 std::thread::sleep(millis(5));
             }
         }));
@@ -338,7 +339,8 @@ impl Service for Stuck {
     async fn run(&self, cx: &Context) -> Result {
         let release = Arc::clone(&self.release);
         drop(cx.spawn_blocking("stuck", move || {
-            while !release.load(SeqCst) {
+            // Half a minute at most, for a test that has failed.
+            for _ in (0..6_000).take_while(|_| !release.load(SeqCst)) {
                 std::thread::sleep(millis(5));
             }
         }));

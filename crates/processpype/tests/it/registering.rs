@@ -384,7 +384,8 @@ static GO: AtomicBool = AtomicBool::new(false);
 impl<'de> Deserialize<'de> for Slow {
     fn deserialize<D: Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
         BEGUN.store(true, SeqCst);
-        while !GO.load(SeqCst) {
+        // A minute at most, for a test that has failed.
+        for _ in (0..60_000).take_while(|_| !GO.load(SeqCst)) {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         Ok(Self {})
