@@ -73,6 +73,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) path: SmallVec<[Step<'a>; 4]>,
     /// How many keys of the whole path name a secret.
     secret_keys: usize,
+    /// Below a secret by the schema: the place of the key that it stands at.
+    pub(crate) secret_at: Option<Spot<'a>>,
     pub(crate) used_at: Vec<Spot<'a>>,
     /// The variables that the scalar in question was made of.
     pub(crate) made_of: Vec<String>,
@@ -85,6 +87,8 @@ pub(crate) struct Walk<'a> {
 /// One level of the way down.
 pub(crate) enum Step<'a> {
     Key(Cow<'a, str>),
+    /// A key below a secret, which may be one itself.
+    Private,
     Item(usize),
 }
 
@@ -136,6 +140,7 @@ impl<'a> Walk<'a> {
             section,
             path: SmallVec::new(),
             secret_keys: usize::from(section.names_a_secret()),
+            secret_at: None,
             used_at: Vec::new(),
             made_of: Vec::new(),
             steps: 0,
@@ -148,10 +153,11 @@ impl<'a> Walk<'a> {
     ///
     /// Always gives a value: one with a problem is a placeholder, and its problem is kept.
     pub(crate) fn visit(&mut self, slot: Slot<'a>, ids: &[Id], secret: bool) -> Typed<'a> {
-        let Some(used) = slot.node.used_at() else { return self.visit_used(slot, ids, secret) };
-        self.used_at.push(used);
+        let (used, outside) = (slot.node.used_at(), self.secret_at);
+        self.used_at.extend(used);
         let typed = self.visit_used(slot, ids, secret);
-        self.used_at.pop();
+        self.used_at.truncate(self.used_at.len() - usize::from(used.is_some()));
+        self.secret_at = outside;
         typed
     }
 
@@ -167,6 +173,7 @@ impl<'a> Walk<'a> {
             return nothing(slot);
         }
         let types = ids.iter().map(|id| self.rules.types(*id)).fold(Types::ANY, Types::and);
+        self.note_secret(slot, &here);
         let Some(view) = self.view(slot, types, &mut here) else { return nothing(slot) };
         let (fits, decided) = match &view {
             View::Scalar(text, style) => {
@@ -183,6 +190,7 @@ impl<'a> Walk<'a> {
         for id in ids {
             self.gather(*id, slot, &view, &mut here);
         }
+        self.note_secret(slot, &here);
         match view {
             View::Scalar(text, style) => {
                 let decided = (types, decided);
@@ -191,6 +199,20 @@ impl<'a> Walk<'a> {
             View::Seq(items) => self.seq(slot, &here, items),
             View::Map(map) => self.map(slot, &here, map),
         }
+    }
+
+    /// Notes where the secret begins that the value is, or is below.
+    fn note_secret(&mut self, slot: Slot<'a>, here: &Here) {
+        if here.secret {
+            // An item of a list has no key: what is around it is what is before it.
+            let before = || slot.node.at.spot().before();
+            self.secret_at.get_or_insert_with(|| slot.key_at.unwrap_or_else(before));
+        }
+    }
+
+    /// Whether keys of a map here may be secrets, unless the schema names them.
+    pub(crate) const fn is_private(&self) -> bool {
+        self.secret_at.is_some() || self.secret_keys > 0
     }
 
     /// Whether one of the rules marks a secret by itself; what is below a secret is secret.
@@ -298,13 +320,15 @@ impl<'a> Walk<'a> {
             self.invalid(slot, &here.rules, show.then_some(&text), &wrong, rule);
         }
         let value = Value::Scalar(text, scalar);
-        Typed { node: slot.node, key_at: slot.key_at, show, value }
+        Typed { show, ..Typed::of(slot.node, slot.key_at, value) }
     }
 
     /// Whether the value may stand in a report.
     pub(crate) fn may_show(&self, here: &Here, slot: Slot<'_>) -> bool {
-        // Who sent a body knows what is in it; who reads a log of answers should not.
+        // Who sent a body knows what is in it; who reads a log of answers should not. A variable
+        // that is named like a secret may stand where it was not meant to.
         !here.secret
+            && !self.made_of.iter().any(|name| show::names_a_secret(name))
             && self.secret_keys == 0
             && !here.rules.is_empty()
             && here.rules.iter().all(|id| self.rules.may_be_shown(*id))
@@ -342,7 +366,7 @@ impl<'a> Walk<'a> {
         if here.rules.iter().any(|id| rules.get(*id).unique) {
             self.unique(items, &typed);
         }
-        Typed { node: slot.node, key_at: slot.key_at, show: false, value: Value::Seq(typed) }
+        Typed::of(slot.node, slot.key_at, Value::Seq(typed))
     }
 
     /// Only scalars are compared: as text, for that is what the writer sees twice.
@@ -371,6 +395,7 @@ impl<'a> Walk<'a> {
         let open = self.is_open(here);
         // Which keys an undecided variant takes is not known; its problem is reported already.
         let lenient = slot.lenient || !here.undecided.is_empty();
+        let private = self.is_private();
         let mut typed = Vec::with_capacity(map.at_most());
         for entry in map.entries() {
             let key = self.canonical(entry, here);
@@ -384,13 +409,14 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let is_secret = show::names_a_secret(&key);
-            self.path.push(Step::Key(key.clone()));
+            let private = private && !self.names(here, &key);
+            self.path.push(if private { Step::Private } else { Step::Key(key.clone()) });
             self.secret_keys += usize::from(is_secret);
             let below = Slot { node: &entry.node, key_at: Some(entry.key_at()), lenient: false };
             let child = self.visit(below, &ids, here.secret);
             self.secret_keys -= usize::from(is_secret);
             self.path.pop();
-            typed.push((key, child));
+            typed.push((key, Typed { private, ..child }));
         }
         self.missing_keys(slot, here, &typed);
         let rules = self.rules;
@@ -400,7 +426,7 @@ impl<'a> Walk<'a> {
                 break;
             }
         }
-        Typed { node: slot.node, key_at: slot.key_at, show: false, value: Value::Map(typed) }
+        Typed::of(slot.node, slot.key_at, Value::Map(typed))
     }
 
     /// A key that several rules require is missing once.
@@ -422,7 +448,7 @@ impl<'a> Walk<'a> {
 /// A placeholder for a value that has a problem.
 fn nothing(slot: Slot<'_>) -> Typed<'_> {
     let value = Value::Scalar(Cow::Borrowed(""), Scalar::Null);
-    Typed { node: slot.node, key_at: slot.key_at, show: false, value }
+    Typed::of(slot.node, slot.key_at, value)
 }
 
 /// Whether a text may hold a reference; asked for every scalar.

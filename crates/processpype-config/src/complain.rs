@@ -26,11 +26,13 @@ use crate::check::{Here, Slot, Step, View, Walk};
 use crate::interpolate::Failure;
 use crate::limits::MAX_STEPS;
 use crate::map::Entry;
+use crate::masked::MASK;
+use crate::nearest::nearest;
 use crate::node::Kind;
 use crate::report::Problem;
 use crate::rules::{Id, Rule};
 use crate::section::Keys;
-use crate::source::Spot;
+use crate::source::{Shown, Spot};
 use crate::{describe, duration, remedy, show};
 
 // === impl Walk ===
@@ -99,10 +101,7 @@ impl<'a> Walk<'a> {
                 Some(help) => problem.help(help),
                 None => problem,
             };
-            // Below a secret even the keys are not for a report.
-            let is_scalar = matches!(view, View::Scalar(..));
-            let problem = if secret && !is_scalar { problem.with_snippet(None) } else { problem };
-            let shown = show && is_scalar;
+            let shown = show && matches!(view, View::Scalar(..));
             problem.shown_value(shown.then_some(subject))
         });
     }
@@ -139,7 +138,8 @@ impl<'a> Walk<'a> {
 
     /// A key of a map whose keys must match a pattern, such as numbers.
     pub(crate) fn strange_key(&self, entry: &Entry, pattern: &str) -> Problem {
-        let path = show::join(&self.path_text(), entry.key());
+        let key = if self.is_private() { MASK } else { entry.key() };
+        let path = show::join(&self.path_text(), key);
         let expected = match pattern {
             r"^\d+$" => "a whole number of at least 0".to_owned(),
             r"^-?\d+$" => "a whole number".to_owned(),
@@ -150,18 +150,21 @@ impl<'a> Walk<'a> {
             .label(format!("expected {expected}"))
     }
 
-    /// The problem of an unknown key.
+    /// The problem of an unknown key. Below a secret it is named only if it is nearly a word that
+    /// code has chosen: what is like nothing known may be a secret.
     pub(crate) fn unknown(&self, entry: &Entry, known: &[&str], unused: &[&str]) -> Problem {
         let (key, help) = show::stranger(entry.key());
-        let path = show::join(&self.path_text(), &key);
-        let message = format!("unknown key `{path}`");
         let beside = if self.path.is_empty() { self.section.beside() } else { &[] };
         let meant = unused.iter().chain(known).copied().chain(beside.iter().map(AsRef::as_ref));
+        let near = nearest(&key, meant);
+        let is_named = help.is_none() && (near.is_some() || !self.is_private());
+        let told = if is_named || !self.is_private() { &key } else { MASK };
+        let path = show::join(&self.path_text(), told);
         let problem = self
-            .at(entry.key_at(), message, false)
+            .at(entry.key_at(), format!("unknown key `{path}`"), is_named)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(&key, meant);
+            .hint_nearest(&key, near);
         if let Some(help) = help {
             problem.help(help)
         } else if let Some(help) = show::nested(&key, known) {
@@ -180,8 +183,10 @@ impl<'a> Walk<'a> {
             let expected = describe::expected(walk.rules, &ids);
             let path = show::join(&walk.path_text(), key);
             let message = format!("missing key `{path}`");
+            // What is there of the map says what it is.
+            let inside = Some(slot.node.at.spot()).filter(|_| !walk.is_private());
             let problem = walk
-                .on_key(slot, message)
+                .near(slot.key_at.unwrap_or(slot.node.at.spot()), message, false, inside)
                 .label(format!("needs `{key}`: {expected}"))
                 .in_path(path);
             let problem = match problem.origin() {
@@ -241,7 +246,14 @@ impl<'a> Walk<'a> {
 
     /// A problem at a place, with its path, and with the alias that it was used through.
     pub(crate) fn at(&self, at: Spot<'_>, message: String, show: bool) -> Problem {
-        let problem = at.problem(message, show).in_path(self.path_text());
+        self.near(at, message, show, None)
+    }
+
+    /// [`at`](Self::at), with the keys shown that are around `near`.
+    fn near(&self, at: Spot<'_>, message: String, value: bool, near: Option<Spot<'_>>) -> Problem {
+        let words = &|word: &str| self.rules.has_key(word);
+        let shown = Shown { value, near: self.secret_at.or(near), words };
+        let problem = at.problem_with(message, shown).in_path(self.path_text());
         let used =
             self.used_at.last().map(|at| format!("used through an alias at {}", at.origin()));
         used.into_iter().fold(problem, Problem::note)
@@ -251,6 +263,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn path_text(&self) -> String {
         self.path.iter().fold(self.section.path(), |path, step| match step {
             Step::Key(key) => show::join(&path, key),
+            Step::Private => show::join(&path, MASK),
             Step::Item(at) => format!("{path}[{at}]"),
         })
     }

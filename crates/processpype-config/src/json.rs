@@ -36,10 +36,11 @@ use serde::de::IgnoredAny;
 use crate::collect::Problems;
 use crate::limits::{MAX_DEPTH, MAX_NODES};
 use crate::map::Entry;
+use crate::marks::{Marking, Marks};
 use crate::node::{Node, Style};
 use crate::report::Problem;
 use crate::show::names_a_secret;
-use crate::source::{At, Mark, Marks, Source};
+use crate::source::{At, Source};
 use crate::syntax::conflict;
 use crate::yaml;
 
@@ -65,16 +66,21 @@ pub(crate) fn marks(text: &str) -> Marks {
     if serde_json::from_str::<IgnoredAny>(text).is_err() {
         return yaml::marks(text);
     }
-    let mut marks = Marks { spans: Vec::new(), until: text.len() };
+    let mut marking = Marking::default();
     let mut tokens = Tokens::of(text);
     while let Some(token) = tokens.next() {
         let is_key = tokens.peek() == Some(b':');
         match text.as_bytes()[token.start] {
-            b'{' | b'}' | b'[' | b']' => {}
-            _ => marks.spans.push(Mark { range: token, is_key }),
+            open @ (b'{' | b'[') => marking.begin(token.start, open == b'{'),
+            b'}' | b']' => marking.end(token.end),
+            _ if is_key => {
+                let name: String = serde_json::from_str(&text[token.clone()]).unwrap_or_default();
+                marking.key(text, token, &name);
+            }
+            _ => marking.value(token),
         }
     }
-    marks
+    marking.finish(text.len())
 }
 
 /// The parser's words without its place, which the report has anyway, and what JSON does not allow.

@@ -84,6 +84,11 @@ impl<'a> Walk<'a> {
         ids
     }
 
+    /// Whether a rule in place names the key.
+    pub(crate) fn names(&self, here: &Here, key: &str) -> bool {
+        here.rules.iter().any(|id| self.rules.get(*id).properties.contains_key(key))
+    }
+
     /// Every key that some rule names, in order, each once.
     pub(crate) fn known_keys(&self, here: &Here) -> Vec<(&'a str, Id)> {
         let mut known = Vec::new();

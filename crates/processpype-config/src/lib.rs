@@ -104,6 +104,7 @@ pub mod limits;
 mod lines;
 mod loader;
 mod map;
+mod marks;
 mod masked;
 mod nearest;
 mod node;

@@ -15,7 +15,7 @@ use crate::limits::MAX_LINE_CHARS;
 use crate::report::Snippet;
 
 /// What stands in for everything that is not shown.
-const MASK: &str = "···";
+pub(crate) const MASK: &str = "···";
 
 /// A line while it is masked.
 #[derive(Default)]

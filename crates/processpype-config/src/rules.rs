@@ -179,6 +179,11 @@ impl Rules {
         &self.rules[id]
     }
 
+    /// Whether code has chosen the word for a key, wherever that is.
+    pub(crate) fn has_key(&self, word: &str) -> bool {
+        self.rules.iter().any(|rule| rule.properties.contains_key(word))
+    }
+
     /// `id` and the rules that hold with it always, alternatives left out.
     ///
     /// Each rule once, so that a cycle of references ends.

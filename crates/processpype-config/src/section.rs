@@ -360,10 +360,7 @@ impl Section {
         secrets: &[String],
     ) -> Report {
         let value = typed.follow(&error.path);
-        let mut path = self.path();
-        for key in &error.path {
-            path = show::join(&path, key);
-        }
+        let path = typed.path_to(&error.path, self.path());
         // A hand-written error may quote any value; what may not be shown is taken out.
         let hidden = typed.hidden();
         let hidden = hidden.iter().copied().chain(secrets.iter().map(String::as_str));
@@ -381,7 +378,7 @@ impl Section {
             .in_path(path.as_str())
             .overriding(value.node.overrides().to_vec());
         let places = error.candidates.iter().take(MAX_LISTED).map(|keys| {
-            let path = keys.iter().fold(path.clone(), |path, key| show::join(&path, key));
+            let path = value.path_to(keys, path.clone());
             format!("it may be the value at `{path}`, {}", value.follow(keys).place().origin())
         });
         places.fold(problem, Problem::note).into()

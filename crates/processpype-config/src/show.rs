@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use processpype_core::SECRET_WORDS;
 
 use crate::limits::MAX_SHOWN_CHARS;
+use crate::masked::MASK;
 use crate::node::{Kind, Node, Style};
 use crate::types::Types;
 
@@ -162,6 +163,7 @@ fn word_of(key: &str) -> Cow<'_, str> {
 /// `[0]` is an item of a list and takes no dot.
 pub(crate) fn join(path: &str, key: &str) -> String {
     let simple = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+    let simple = simple || key == MASK;
     let is_item = key.starts_with('[') && key.ends_with(']');
     let key = if simple || is_item { key.to_owned() } else { format!("{key:?}") };
     if path.is_empty() || is_item { format!("{path}{key}") } else { format!("{path}.{key}") }

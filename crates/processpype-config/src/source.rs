@@ -2,9 +2,10 @@
 //!
 //! # Invariants
 //!
-//! 1. A source line leaves this module only through [`At::snippet`], masked: shown are keys that
-//!    the parser recognised, the punctuation between values, and the one value in question if the
-//!    caller says that it may be shown. Everything else becomes `···`, also comments.
+//! 1. A source line leaves this module only through [`Spot::snippet`], masked: shown are keys that
+//!    the parser recognised in the maps around the mark and those that code has chosen, the
+//!    punctuation between values, and the one value in question if the caller says that it may be
+//!    shown. Everything else becomes `···`, also comments.
 //! 2. `Debug` shows names, never text.
 //! 3. The happy path pays nothing: what may be shown is worked out when a problem is made.
 //!
@@ -16,7 +17,8 @@
 //!
 //! | character | shown |
 //! |---|---|
-//! | part of a key that the parser recognised | yes |
+//! | part of a key that the parser recognised, in a map that the mark is in | yes |
+//! | part of any other key | if code has chosen it: it is in the schema |
 //! | part of the value in question | if the caller says so, and it is no URL |
 //! | part of any other value | no |
 //! | punctuation and space between keys and values | yes |
@@ -40,6 +42,7 @@ use std::sync::{Arc, OnceLock};
 use crate::limits::MAX_LINE_CHARS;
 use crate::lines::Lines;
 use crate::loader::Format;
+use crate::marks::{Mark, Marks};
 use crate::masked::Masked;
 use crate::origin::Origin;
 use crate::report::{DUPLICATE_KEY, Problem, Snippet};
@@ -67,23 +70,6 @@ enum Kind {
     Word(Origin),
 }
 
-/// Where the keys and values of a text are.
-///
-/// Empty for texts that no parser understands: then nothing is shown.
-#[derive(Default)]
-pub(crate) struct Marks {
-    /// In the order of their starts.
-    pub(crate) spans: Vec<Mark>,
-    /// Bytes up to which the parser understood the text.
-    pub(crate) until: usize,
-}
-
-/// A key or a scalar.
-pub(crate) struct Mark {
-    pub(crate) range: Range<usize>,
-    pub(crate) is_key: bool,
-}
-
 /// A place in a source.
 ///
 /// Comparing or printing one shows an origin, never text.
@@ -105,6 +91,18 @@ pub(crate) struct Span {
 pub(crate) struct Spot<'a> {
     source: &'a Arc<Source>,
     span: Span,
+}
+
+/// What of a line may be shown beside punctuation and the keys around the mark.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    /// The value, or the key, that is marked.
+    pub(crate) value: bool,
+    /// The keys of maps that this is in, in place of the mark: below a secret that is the key of
+    /// the secret, at a map as a whole what is in it.
+    pub(crate) near: Option<Spot<'a>>,
+    /// Keys that code has chosen, which are no secrets.
+    pub(crate) words: &'a dyn Fn(&str) -> bool,
 }
 
 // === impl Source ===
@@ -258,6 +256,12 @@ impl<'a> Spot<'a> {
         }
     }
 
+    /// What is right before this place.
+    pub(crate) fn before(self) -> Self {
+        let start = self.range().start;
+        Self { span: Span::new(start.saturating_sub(1)..start), ..self }
+    }
+
     /// Whether it came over an API; asked for every scalar, so it makes no [`Origin`].
     pub(crate) fn was_sent(self) -> bool {
         match &self.source.kind {
@@ -316,7 +320,12 @@ impl<'a> Spot<'a> {
 
     /// Starts a problem here. The value at this place is shown only if `show` is set.
     pub(crate) fn problem(self, message: impl Into<String>, show: bool) -> Problem {
-        let problem = Problem::new(message).with_snippet(self.snippet(show));
+        self.problem_with(message, Shown { value: show, near: None, words: &|_| false })
+    }
+
+    /// Starts a problem here that knows more of what its line may show.
+    pub(crate) fn problem_with(self, message: impl Into<String>, shown: Shown<'_>) -> Problem {
+        let problem = Problem::new(message).with_snippet(self.snippet(shown));
         if matches!(self.source.kind, Kind::Word(Origin::Default)) {
             return problem;
         }
@@ -347,7 +356,7 @@ impl<'a> Spot<'a> {
     }
 
     /// The masked line, cut to the neighbourhood of the mark; `None` where there is no text.
-    fn snippet(self, show: bool) -> Option<Snippet> {
+    fn snippet(self, shown: Shown<'_>) -> Option<Snippet> {
         let text = self.source.text();
         if text.is_empty() {
             return None;
@@ -360,9 +369,14 @@ impl<'a> Spot<'a> {
         let start = start.max(floor_char(text, range.start.saturating_sub(WINDOW)));
         let end = end.min(floor_char(text, range.start.saturating_add(WINDOW)));
         // A URL may name a user and a password; then the line is masked like any other.
-        let show = show && !self.written().contains("://");
-        let line = Line { text, start, end, marks: self.source.marks() };
-        Some(line.snippet(range.start..range.end.min(end).max(range.start), show))
+        let value = shown.value && !self.written().contains("://");
+        let near = match shown.near {
+            None => Some(range.start),
+            Some(near) => Arc::ptr_eq(near.source, self.source).then(|| near.range().start),
+        };
+        let (marks, shown) = (self.source.marks(), Shown { value, ..shown });
+        let line = Line { text, start, end, marks, shown, near };
+        Some(line.snippet(range.start..range.end.min(end).max(range.start)))
     }
 }
 
@@ -372,14 +386,17 @@ struct Line<'a> {
     start: usize,
     end: usize,
     marks: &'a Marks,
+    shown: Shown<'a>,
+    /// Where the maps are known to be harmless that contain it.
+    near: Option<usize>,
 }
 
 // === impl Line ===
 
 impl Line<'_> {
     /// Rebuilds the line, one character after the other.
-    fn snippet(&self, meant: Range<usize>, show: bool) -> Snippet {
-        let spans = self.spans();
+    fn snippet(&self, meant: Range<usize>) -> Snippet {
+        let spans = self.marks.within(self.start..self.end);
         let mut masked = Masked::default();
         for (at, c) in self.text[self.start..self.end].char_indices() {
             let at = self.start + at;
@@ -389,7 +406,8 @@ impl Line<'_> {
             if c == '#' && self.is_comment(at, spans) {
                 break;
             }
-            let hidden = !(show && meant.contains(&at)) && self.is_hidden(at, c, spans);
+            let is_shown = self.shown.value && meant.contains(&at);
+            let hidden = !is_shown && self.is_hidden(at, c, spans);
             if at == meant.start {
                 masked.mark_start(hidden);
             }
@@ -399,37 +417,28 @@ impl Line<'_> {
         masked.finish()
     }
 
-    /// The spans that touch this line.
-    fn spans(&self) -> &[Mark] {
-        let spans = &self.marks.spans;
-        let first = spans.partition_point(|mark| mark.range.end <= self.start);
-        let last = spans.partition_point(|mark| mark.range.start < self.end);
-        spans.get(first..last).unwrap_or_default()
-    }
-
     /// Whether a character has no reason to be shown.
     fn is_hidden(&self, at: usize, c: char, spans: &[Mark]) -> bool {
-        match span_at(spans, at) {
-            Some(mark) => !mark.is_key,
+        match Mark::at(spans, at) {
+            Some(mark) => !mark.is_shown(self.text, self.near, self.shown.words),
             // Not understood: only the colon right after the last key is shown.
             None if at >= self.marks.until => self
                 .text
                 .get(self.start.max(self.marks.until)..at + c.len_utf8())
                 .is_none_or(|run| run.chars().any(|c| !c.is_whitespace() && c != ':')),
+            // Between two keys, as TOML writes paths.
+            None if c == '.' => {
+                let is_key = |at: usize| Mark::at(spans, at).is_some_and(Mark::is_key);
+                !(is_key(at.saturating_sub(1)) && is_key(at + 1))
+            }
             None => !HARMLESS.contains(c),
         }
     }
 
     /// A `#` between values, in the part that the parser understood.
     fn is_comment(&self, at: usize, spans: &[Mark]) -> bool {
-        at < self.marks.until && span_at(spans, at).is_none()
+        at < self.marks.until && Mark::at(spans, at).is_none()
     }
-}
-
-/// The span that contains a byte.
-fn span_at(spans: &[Mark], at: usize) -> Option<&Mark> {
-    let first = spans.partition_point(|mark| mark.range.end <= at);
-    spans.get(first).filter(|mark| mark.range.contains(&at))
 }
 
 /// Files are bounded far below this.

@@ -22,10 +22,11 @@ use toml::de::{DeTable, DeValue};
 use crate::collect::Problems;
 use crate::limits::{MAX_DEPTH, MAX_NODES};
 use crate::map::Entry;
+use crate::marks::{Mark, Marks};
 use crate::node::{Node, Style};
 use crate::report::{DUPLICATE_KEY, Problem};
 use crate::show::names_a_secret;
-use crate::source::{At, Mark, Marks, Source, Span};
+use crate::source::{At, Source, Span};
 use crate::syntax::conflict;
 
 /// Reads a text into a tree; `None` if it cannot be used.
@@ -47,12 +48,13 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Node
     None
 }
 
-/// Finds the keys and values of a text; nothing if it has a syntax error.
+/// Finds the keys and values of a text; of a wrong one, what looks like a key.
 pub(crate) fn marks(text: &str) -> Marks {
     let mut marks = Marks::default();
     if let Ok(table) = DeTable::parse(text) {
         marks.until = text.len();
-        mark_table(table.get_ref(), &mut marks.spans);
+        let mut marker = Marker { text, spans: &mut marks.spans };
+        marker.table(table.get_ref(), None, false);
         marks.spans.sort_by_key(|mark| mark.range.start);
     } else if !text.contains("\"\"\"") && !text.contains("'''") {
         marks.spans = bare_keys(text);
@@ -60,39 +62,78 @@ pub(crate) fn marks(text: &str) -> Marks {
     marks
 }
 
-/// The keys of a text with a syntax error: a bare word at the start of a line, before `=`.
+/// The keys of a text with a syntax error: bare words at the start of a line, before `=`, up to one
+/// that is named like a secret.
 ///
 /// Only for texts without multi-line strings, in which any line could look like this.
 fn bare_keys(text: &str) -> Vec<Mark> {
     let mut start = 0;
     let mut keys = Vec::new();
     for line in text.split_inclusive('\n') {
-        let word = line.split('=').next().unwrap_or_default();
+        let words = line.split('=').next().unwrap_or_default();
         let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-        if word.len() < line.len() && !word.is_empty() && word.trim().chars().all(is_bare) {
-            let from = start + (word.len() - word.trim_start().len());
-            keys.push(Mark { range: from..from + word.trim().len(), is_key: true });
+        if words.len() < line.len() && !words.is_empty() && words.trim().chars().all(is_bare) {
+            let (mut from, mut length) = (start + (words.len() - words.trim_start().len()), 0);
+            for word in words.trim().split_inclusive('.') {
+                length += word.len();
+                if names_a_secret(word.trim_end_matches('.')) {
+                    break;
+                }
+            }
+            let rest = start + words.trim_end().len();
+            keys.extend(Mark::key(text, from..from + length, 0..usize::MAX).into_iter().flatten());
+            from += length;
+            keys.extend((from < rest).then(|| Mark::value(from..rest)));
         }
         start += line.len();
     }
     keys
 }
 
-/// Notes a table's keys and values.
-fn mark_table(table: &DeTable<'_>, spans: &mut Vec<Mark>) {
-    for (key, value) in table {
-        spans.push(Mark { range: key.span(), is_key: true });
-        mark_value(value, spans);
+/// Notes what is in tables.
+struct Marker<'a> {
+    text: &'a str,
+    spans: &'a mut Vec<Mark>,
+}
+
+impl Marker<'_> {
+    /// Notes a table's keys and values. `inline` is from where to where it goes if it has brackets;
+    /// of any other, what stands on a line behind one of its keys is that key's.
+    fn table(&mut self, table: &DeTable<'_>, inline: Option<&Range<usize>>, is_private: bool) {
+        for (key, value) in table {
+            let (start, end) = (key.span().start, end_of(value).max(key.span().end));
+            let map = match inline {
+                _ if is_private => start..start,
+                Some(inline) => inline.clone(),
+                None => start..end,
+            };
+            self.spans.extend(Mark::key(self.text, key.span(), map).into_iter().flatten());
+            self.value(value, is_private || names_a_secret(key.get_ref()));
+        }
+    }
+
+    /// Notes a scalar, or what is in a list or table.
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, is_private: bool) {
+        let range = value.span();
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                let is_inline = self.text.as_bytes().get(range.start) == Some(&b'{');
+                self.table(table, is_inline.then_some(&range), is_private);
+            }
+            DeValue::Array(items) => items.iter().for_each(|item| self.value(item, is_private)),
+            _ => self.spans.push(Mark::value(range)),
+        }
     }
 }
 
-/// Notes a scalar, or what is in a list or table.
-fn mark_value(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Mark>) {
-    match value.get_ref() {
-        DeValue::Table(table) => mark_table(table, spans),
-        DeValue::Array(items) => items.iter().for_each(|item| mark_value(item, spans)),
-        _ => spans.push(Mark { range: value.span(), is_key: false }),
-    }
+/// Where the last of what is in a value ends.
+fn end_of(value: &Spanned<DeValue<'_>>) -> usize {
+    let last = match value.get_ref() {
+        DeValue::Table(table) => table.values().map(end_of).max(),
+        DeValue::Array(items) => items.iter().map(end_of).max(),
+        _ => None,
+    };
+    last.unwrap_or_default().max(value.span().end)
 }
 
 /// In the parser's words: they are short, and say what it expected.

@@ -37,7 +37,9 @@ use std::fmt;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
+use crate::masked::MASK;
 use crate::node::Node;
+use crate::show;
 use crate::source::Spot;
 use crate::types::Scalar;
 
@@ -56,6 +58,8 @@ pub(crate) struct Typed<'a> {
     pub(crate) key_at: Option<Spot<'a>>,
     /// Whether a report may show it.
     pub(crate) show: bool,
+    /// Whether its key may be a secret: it is below one, and no schema names it.
+    pub(crate) private: bool,
     pub(crate) value: Value<'a>,
 }
 
@@ -86,6 +90,11 @@ pub(crate) struct Error {
 // === impl Typed ===
 
 impl<'a> Typed<'a> {
+    /// A value that a report may not show.
+    pub(crate) const fn of(node: &'a Node, key_at: Option<Spot<'a>>, value: Value<'a>) -> Self {
+        Self { node, key_at, show: false, private: false, value }
+    }
+
     /// The best place to point at.
     pub(crate) fn place(&self) -> Spot<'a> {
         match (&self.value, self.key_at) {
@@ -99,12 +108,27 @@ impl<'a> Typed<'a> {
     /// The value at the path's end, or the last one on the way that exists.
     pub(crate) fn follow(&self, path: &[String]) -> &Self {
         let Some((key, rest)) = path.split_first() else { return self };
-        let child = match &self.value {
+        self.child(key).map_or(self, |child| child.follow(rest))
+    }
+
+    /// The path of what is `keys` further down, as it may be shown.
+    pub(crate) fn path_to(&self, keys: &[String], path: String) -> String {
+        let Some((key, rest)) = keys.split_first() else { return path };
+        match self.child(key) {
+            Some(child) => {
+                let told = if child.private { MASK } else { key };
+                child.path_to(rest, show::join(&path, told))
+            }
+            None => keys.iter().fold(path, |path, key| show::join(&path, key)),
+        }
+    }
+
+    fn child(&self, key: &str) -> Option<&Self> {
+        match &self.value {
             Value::Map(entries) => entries.iter().find(|(k, _)| k == key).map(|(_, child)| child),
             Value::Seq(items) => key.parse::<usize>().ok().and_then(|at| items.get(at)),
             Value::Scalar(..) => None,
-        };
-        child.map_or(self, |child| child.follow(rest))
+        }
     }
 
     /// The paths of the scalars that read `needle`.
@@ -145,7 +169,11 @@ impl<'a> Typed<'a> {
             Value::Scalar(..) => {}
             Value::Seq(items) => items.iter().for_each(|item| item.collect_hidden(hidden)),
             Value::Map(entries) => {
-                entries.iter().for_each(|(_, value)| value.collect_hidden(hidden));
+                for (key, value) in entries {
+                    hidden
+                        .extend((value.private && key.len() >= MIN_HIDDEN).then_some(key.as_ref()));
+                    value.collect_hidden(hidden);
+                }
             }
         }
     }

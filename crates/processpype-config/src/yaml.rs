@@ -36,10 +36,11 @@ use self::explain::{NESTED, syntax, tag};
 use crate::collect::Problems;
 use crate::limits::{INDEX_FROM_KEYS, MAX_ALIASES, MAX_DEPTH, MAX_NODES};
 use crate::map::{Entry, Index, Value};
+use crate::marks::{Marking, Marks};
 use crate::node::{Kind, Node, Style};
 use crate::report::Problem;
 use crate::show::names_a_secret;
-use crate::source::{At, Mark, Marks, Source};
+use crate::source::{At, Source};
 
 /// Reads a text into a tree; `None` if it holds no document or cannot be used.
 ///
@@ -69,38 +70,29 @@ pub(crate) fn read(source: &Arc<Source>, text: &str, problems: &mut Problems) ->
 /// A word is a key only if a map expects one and a colon follows it. Where the text ends early,
 /// what was seen until then counts, and the rest is unknown.
 pub(crate) fn marks(text: &str) -> Marks {
-    let mut marks = Marks::default();
-    // One entry per open collection: `None` for a list, otherwise whether a key comes next.
-    let mut open: Vec<Option<bool>> = Vec::new();
+    let (mut marking, mut until) = (Marking::default(), 0);
     for event in Parser::new_from_str(text) {
-        let Ok((event, span)) = event else { return marks };
+        let Ok((event, span)) = event else { return marking.finish(until) };
         let range = bytes(span);
-        marks.until = marks.until.max(range.end);
+        until = until.max(range.end);
         match event {
-            Event::SequenceEnd | Event::MappingEnd => {
-                open.pop();
-                continue;
-            }
+            Event::SequenceEnd | Event::MappingEnd => marking.end(range.end),
             Event::Scalar(..) | Event::Alias(_) => {
                 // `{hunter2}` has a key without a colon, which may well be a value.
                 let has_colon = text[range.end..].trim_start().starts_with(':');
-                let is_key = has_colon && open.last() == Some(&Some(true));
-                marks.spans.push(Mark { range, is_key });
+                match event {
+                    Event::Scalar(name, ..) if has_colon && marking.takes_key() => {
+                        marking.key(text, range, &name);
+                    }
+                    _ => marking.value(range),
+                }
             }
-            Event::MappingStart(..) | Event::SequenceStart(..) => {}
-            _ => continue,
-        }
-        if let Some(Some(key_next)) = open.last_mut() {
-            *key_next = !*key_next;
-        }
-        match event {
-            Event::MappingStart(..) => open.push(Some(true)),
-            Event::SequenceStart(..) => open.push(None),
+            Event::MappingStart(..) => marking.begin(range.start, true),
+            Event::SequenceStart(..) => marking.begin(range.start, false),
             _ => {}
         }
     }
-    marks.until = text.len();
-    marks
+    marking.finish(text.len())
 }
 
 /// The problem after which a text is not read on.

@@ -10,5 +10,6 @@ mod duplicates;
 mod durations;
 mod good;
 mod layers;
+mod neighbours;
 mod properties;
 mod types;
