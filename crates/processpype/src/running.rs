@@ -401,3 +401,39 @@ impl std::error::Error for StartError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use processpype_config::Format;
+
+    use super::*;
+
+    #[track_caller]
+    fn settings(yaml: &str) -> ControlSettings {
+        let app = crate::Application::new().config_text("app.yaml", Format::Yaml, yaml);
+        control_settings(&app.environment([]).setup().expect("it is valid"))
+    }
+
+    #[test]
+    fn what_the_file_says_of_the_server_reaches_the_control_plane() {
+        let plain = settings("{}");
+        assert_eq!(plain.limits, processpype_control::Limits::default());
+        assert!(!plain.shutdown_endpoint && plain.allowed_hosts.is_empty());
+        let said = settings(
+            "app: {title: Shop, version: 7.1.0, environment: staging, max_concurrent_starts: 3}
+server:
+  {api_prefix: /api, allowed_hosts: [shop.internal], shutdown_endpoint: true,
+   limits: {body_bytes: 20, streams_per_peer: 2}}",
+        );
+        let expected = processpype_control::Limits::default();
+        assert_eq!((said.limits.body_bytes, said.limits.streams_per_peer), (20, 2));
+        assert_eq!(said.limits.streams, expected.streams);
+        assert_eq!(
+            (&*said.title, &*said.version, &*said.environment),
+            ("Shop", "7.1.0", "staging")
+        );
+        assert_eq!((&*said.api_prefix, said.starts_at_once), ("/api", 3));
+        assert_eq!(said.allowed_hosts, ["shop.internal"]);
+        assert!(said.shutdown_endpoint);
+    }
+}

@@ -90,6 +90,25 @@ fn a_level_is_changed_seen_in_the_stream_and_reverts_by_itself() {
     assert_eq!(anonymous.status, 401, "{anonymous:?}");
 }
 
+/// What `app.debug` and the file's own level come to, by what the program says of itself.
+#[track_caller]
+fn check_level(head: &str, expected: &str) {
+    let app = Playground::settled(&format!("{head}\nservices: {{hi: {{kind: hello}}}}\n"));
+    let levels = app.get("/levels").json();
+    assert_eq!(levels["application"]["level"], expected, "{head}: {levels}");
+    let debug = app.get("/logs?level=debug&contains=&limit=500").json();
+    let records = debug["records"].as_array().unwrap();
+    let is_debug = |record: &serde_json::Value| record["level"] == "debug";
+    assert_eq!(records.iter().any(is_debug), expected == "debug", "{head}: {debug}");
+}
+
+#[test]
+fn app_debug_is_the_level_unless_the_file_says_another() {
+    check_level("app: {debug: false}", "info");
+    check_level("app: {debug: true}", "debug");
+    check_level("app: {debug: true}\nobservability: {logging: {level: info}}", "info");
+}
+
 #[test]
 fn the_command_line_changes_levels() {
     let app = Playground::settled(APP);
