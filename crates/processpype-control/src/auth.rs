@@ -307,7 +307,27 @@ mod tests {
         let hex: String = hash(TEXT.as_bytes()).iter().map(|byte| format!("{byte:02X}")).collect();
         let hashed = Token::hashed("ci", Role::Operator, &hex).expect("a good hash");
         assert_eq!(hashed, tokens()[0]);
-        assert!(!format!("{hashed:?}").to_uppercase().contains(&hex[..8]));
+        assert_eq!(format!("{hashed:?}"), "Token { name: \"ci\", role: Operator, .. }");
+    }
+
+    #[test]
+    fn what_is_almost_the_same_is_another_token() {
+        for at in [0, 1, 31] {
+            let mut almost = hash(TEXT.as_bytes());
+            almost[at] ^= 1;
+            let token = Token { name: "ci".to_owned(), role: Role::Admin, hash: almost };
+            assert_eq!(find(&[token], TEXT.as_bytes()), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_even_hashed() {
+        let long = "x".repeat(TOKEN_LENGTH_MAX + 1);
+        let hash = hash(long.as_bytes());
+        let tokens = [Token { name: "ci".to_owned(), role: Role::Admin, hash }];
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {long}").parse().expect("a value"));
+        assert_eq!(Credential::of(&headers, &tokens), Some(Credential::Unknown));
     }
 
     #[test]

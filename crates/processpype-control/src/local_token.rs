@@ -154,3 +154,25 @@ mod files {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_lives_as_long_as_it_is_held_and_what_was_left_goes() {
+        let place = std::env::temp_dir().join(format!("processpype-token-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir(&place).expect("a free name");
+        let token = LocalToken::make().expect("chance");
+        let write = |port| token.write(Some(&place), "Shop", port).expect("a private directory");
+        let kept = write(1);
+        let left = write(2).path().to_owned();
+        assert!(!left.exists(), "it goes with who holds it");
+        std::fs::copy(kept.path(), &left).expect("readable");
+        let _other = write(3);
+        assert!(kept.path().exists() && !left.exists(), "nobody holds it");
+        drop(kept);
+        let _ = std::fs::remove_dir_all(&place);
+    }
+}

@@ -166,3 +166,25 @@ fn a_certificate_is_somebody_unless_a_token_is_shown() {
     let open = Gate { ask: Ask::Nobody, reach: Reach::Loopback, ..far };
     check(open, Some(1), &Credential::None, ("certificate:eyes", Some(Role::Admin)));
 }
+
+#[test]
+fn a_request_of_nobody_may_do_nothing() {
+    let visitor = Visitor::of(&Request::new(axum::body::Body::empty()));
+    let caller = Caller::new(visitor, &Credential::None, &[]);
+    assert!(ENDPOINTS.iter().chain(&ROUTES).all(|need| !caller.is_allowed(*need)));
+}
+
+#[test]
+fn each_user_has_limits_of_its_own() {
+    let gate = Gate { expose: Surfaces::ALL, ask: Ask::Required, reach: Reach::Loopback };
+    let client = |peer| visitor(gate, peer).client();
+    assert_eq!(client(Peer::User(Some(7))), Some(Client::User(7)));
+    assert_eq!(client(Peer::User(None)), Some(Client::Rest));
+    assert_eq!(client(Peer::Program), None);
+}
+
+#[test]
+fn who_comes_back_when_told_to_is_not_too_early() {
+    let told = [0, 1, 999, 1000, 1001].map(|ms| seconds(Duration::from_millis(ms)));
+    assert_eq!(told, [0, 1, 1, 1, 2]);
+}

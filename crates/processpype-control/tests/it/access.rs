@@ -13,11 +13,12 @@ use processpype_control::{
 };
 use processpype_core::{Role, ServiceState};
 use processpype_runtime::Manager;
+use processpype_telemetry::{Level, LogLine, LogQuery};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::fixture::{App, describe, settings};
+use crate::fixture::{App, describe, logged, settings};
 
 /// No test waits for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -454,8 +455,11 @@ async fn control_is_not_opened_to_others_unasked() {
         settings.tokens = tokens;
         Server::new(app.manager.clone(), settings, describe).expect("good settings").bind().await
     };
+    let local = Token::new("local", Role::Admin, ADMIN).expect("a good token");
     for (ask, tokens, remedy) in [
         (Ask::Required, Vec::new(), "server.auth.tokens"),
+        // The one that is made at every start is nobody's who comes from elsewhere.
+        (Ask::Required, vec![local.clone()], "server.auth.tokens"),
         (Ask::Nobody, tokens(), "auth: required"),
         (Ask::LoopbackOpen, tokens(), "auth: required"),
     ] {
@@ -463,6 +467,43 @@ async fn control_is_not_opened_to_others_unasked() {
         assert!(error.is_refused() && error.to_string().contains(remedy), "{error}");
     }
     assert!(bind(Ask::Required, tokens()).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_risky_is_logged() {
+    let (_guard, handle, _) = logged();
+    let logged = |words: &str| {
+        let all = handle.logs().page(processpype_telemetry::Log::Whole, &LogQuery::default());
+        let warns = |line: &&LogLine| line.level() == Level::Warn && line.json().contains(words);
+        all.lines.iter().filter(warns).count()
+    };
+    let _site = Site::at(LOOPBACK).await;
+    assert_eq!((logged("in plain text"), logged("everybody on this machine")), (0, 0));
+    let open = Listener { ask: Ask::Nobody, ..listener(LOOPBACK) };
+    let site = Site::with(open, |_| {}).await;
+    assert_eq!((logged("in plain text"), logged("everybody on this machine")), (0, 1));
+    let _everywhere = Site::at(EVERYWHERE).await;
+    assert_eq!((logged("in plain text"), logged("everybody on this machine")), (1, 1));
+    assert_eq!(logged("wrong token"), 0);
+    site.ask("GET /events", "Authorization: Bearer wrong\r\n").await.says(401, &[]);
+    assert_eq!(logged("wrong token"), 1);
+}
+
+#[tokio::test]
+async fn a_start_that_is_not_over_tells_nobody_elsewhere_what_it_waits_for() {
+    let app = App::starting();
+    let asked = async |router: axum::Router| {
+        let request = axum::http::Request::get("/health/startup").header("host", "localhost");
+        let request = request.body(axum::body::Body::empty()).expect("a request");
+        let answer = tower::ServiceExt::oneshot(router, request).await.expect("never fails");
+        assert_eq!(answer.status(), 503);
+        let body = http_body_util::BodyExt::collect(answer.into_body()).await.expect("whole");
+        String::from_utf8(body.to_bytes().to_vec()).expect("text")
+    };
+    assert!(asked(app.router.clone()).await.contains("slow"));
+    let far = app.server.router_from([192, 0, 2, 1].into());
+    let told = asked(far).await;
+    assert!(told.contains("not-started") && !told.contains("slow"), "{told}");
 }
 
 #[cfg(unix)]

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 use tower::ServiceExt;
 
-use crate::fixture::{App, golden, pretty};
+use crate::fixture::{App, golden, pretty, settings};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -197,4 +197,15 @@ async fn a_command_outlives_its_client() {
     assert!(left.is_err(), "the client was to leave before the answer: {left:?}");
     let started = app.manager.reached("idle", ServiceState::Running);
     assert_eq!(timeout(Duration::from_secs(5), started).await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_commands_than_fit_at_once_are_refused_with_a_time_to_come_back() {
+    let mut settings = settings();
+    settings.limits.commands = 0;
+    let app = App::start_with(settings).await;
+    let answer = app.post("/services/idle/start").await;
+    answer.problem(503, "busy");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(app.manager.state("idle"), Some(ServiceState::Stopped));
 }

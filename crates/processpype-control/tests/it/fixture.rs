@@ -75,6 +75,9 @@ struct Stuck(Arc<AtomicBool>);
 /// Has metrics, with labels as odd as they can be.
 struct Meter;
 
+/// Answers at every path there is.
+struct Catching;
+
 /// Does nothing, well.
 struct Plain;
 
@@ -183,6 +186,12 @@ impl Service for Meter {
         cx.spawn("child", async move { own.stopping().await });
         cx.stopping().await;
         Ok(())
+    }
+}
+
+impl Service for Catching {
+    fn routes(self: Arc<Self>) -> Routes {
+        Router::new().fallback(async || "caught").into()
     }
 }
 
@@ -352,6 +361,13 @@ impl App {
             down,
         ];
         let app = Self::launch(specs, settings);
+        app.manager.settled().await;
+        app
+    }
+
+    /// Starts one service that answers at every path.
+    pub(crate) async fn catching() -> Self {
+        let app = Self::launch(vec![spec("catching", Kind::of(|| Catching))], settings());
         app.manager.settled().await;
         app
     }

@@ -145,3 +145,13 @@ async fn without_a_log_it_is_said_so() {
         delete(&app, path).await.problem(501, "logs-unavailable");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_takes_a_place_among_the_commands() {
+    let (_guard, _log, mut settings) = logged();
+    settings.limits.commands = 0;
+    let app = App::start_with(settings).await;
+    put(&app, COUNTER, r#"{"level":"debug"}"#).await.problem(503, "busy");
+    delete(&app, COUNTER).await.problem(503, "busy");
+    assert!(app.get(COUNTER).await.ok(200)["change"].is_null());
+}

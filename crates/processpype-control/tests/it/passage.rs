@@ -3,7 +3,7 @@
 use axum::http::Method;
 use processpype_core::ServiceState;
 
-use crate::fixture::App;
+use crate::fixture::{App, settings};
 
 #[tokio::test(start_paused = true)]
 async fn a_running_service_answers() {
@@ -106,4 +106,23 @@ async fn a_long_body_is_refused() {
     let length = [("content-length", "99999999999")];
     let answer = app.ask(Method::POST, "/services/counter/value", &length, "x").await;
     answer.problem(413, "body-too-large");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_say_its_length_is_limited_too() {
+    let mut settings = settings();
+    settings.limits.service_body_bytes = 4;
+    let app = App::start_with(settings).await;
+    let post = async |body| app.ask(Method::POST, "/services/counter/value", &[], body).await;
+    assert_eq!(post("four").await.text, "four");
+    assert_eq!(post("fives").await.status.as_u16(), 413);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_takes_every_path_does_not_get_the_frameworks() {
+    let app = App::catching().await;
+    assert_eq!(app.get("/services/catching/any/path").await.text, "caught");
+    for path in ["-", "-/", "-/x", "-/why/x"] {
+        app.get(&format!("/services/catching/{path}")).await.problem(404, "unknown-path");
+    }
 }
