@@ -162,7 +162,7 @@ struct Told {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: &'static [Self] = &[
         Self::MalformedRequest,
         Self::Unauthenticated,
         Self::CrossOrigin,

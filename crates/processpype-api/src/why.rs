@@ -141,7 +141,7 @@ pub enum Situation {
 
 impl Situation {
     /// Every situation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: &'static [Self] = &[
         Self::Closing,
         Self::Disabled,
         Self::Completed,

@@ -40,7 +40,7 @@ pub enum ClientExit {
 
 impl ClientExit {
     /// Every code, ascending.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: &'static [Self] = &[
         Self::Done,
         Self::Refused,
         Self::Usage,
@@ -86,6 +86,7 @@ impl From<ClientExit> for std::process::ExitCode {
 /// ```
 #[must_use]
 pub fn client_exit_codes() -> String {
-    let all = ClientExit::ALL.map(|exit| format!("{} {}", exit.code(), exit.meaning()));
+    let line = |exit: &ClientExit| format!("{} {}", exit.code(), exit.meaning());
+    let all: Vec<String> = ClientExit::ALL.iter().map(line).collect();
     all.join(" · ")
 }

@@ -100,9 +100,10 @@ impl Filter {
         }
         let word = query.text("state");
         let state = word.as_deref().map(|word| {
-            let found = OperationState::ALL.into_iter().find(|state| state.as_str() == word);
+            let found = OperationState::ALL.iter().copied().find(|state| state.as_str() == word);
             if found.is_none() {
-                let valid = OperationState::ALL.map(OperationState::as_str);
+                let words = OperationState::ALL.iter().map(|state| state.as_str());
+                let valid: Vec<&str> = words.collect();
                 query.choose("state", "there is no such state", &valid);
             }
             found

@@ -97,7 +97,7 @@ impl fmt::Display for Exit {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: &'static [Self] = &[
         Self::Configuration,
         Self::StartFailed,
         Self::StartTimeout,

@@ -110,7 +110,7 @@ impl ServiceId {
 
 impl EdgePolicy {
     /// Every policy, the strictest last.
-    pub const ALL: [Self; 3] = [Self::Optional, Self::Hold, Self::Restart];
+    pub const ALL: &'static [Self] = &[Self::Optional, Self::Hold, Self::Restart];
 
     /// Returns whether a dependent cannot start while its provider is unavailable.
     #[must_use]

@@ -80,7 +80,7 @@ pub enum InvalidGroup {
 
 impl Strategy {
     /// Every strategy, as they are listed in OTP's documentation.
-    pub const ALL: [Self; 3] = [Self::OneForOne, Self::OneForAll, Self::RestForOne];
+    pub const ALL: &'static [Self] = &[Self::OneForOne, Self::OneForAll, Self::RestForOne];
 
     /// Returns the word as it stands in the file and on the wire.
     #[must_use]

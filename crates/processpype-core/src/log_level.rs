@@ -39,8 +39,8 @@ pub struct InvalidLogLevel;
 
 impl LogLevel {
     /// Every level, the quietest first.
-    pub const ALL: [Self; 6] =
-        [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+    pub const ALL: &'static [Self] =
+        &[Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
     /// Returns the word for it.
     #[must_use]
@@ -66,7 +66,7 @@ impl FromStr for LogLevel {
     type Err = InvalidLogLevel;
 
     fn from_str(text: &str) -> Result<Self, InvalidLogLevel> {
-        Self::ALL.into_iter().find(|level| level.as_str() == text).ok_or(InvalidLogLevel)
+        Self::ALL.iter().copied().find(|level| level.as_str() == text).ok_or(InvalidLogLevel)
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn levels_read_back_and_are_in_order() {
-        for level in LogLevel::ALL {
+        for &level in LogLevel::ALL {
             assert_eq!(level.as_str().parse(), Ok(level));
         }
         assert!(LogLevel::ALL.is_sorted());

@@ -176,7 +176,7 @@ pub enum Verdict {
 
 impl RestartPolicy {
     /// Every policy.
-    pub const ALL: [Self; 3] = [Self::Always, Self::OnFailure, Self::Never];
+    pub const ALL: &'static [Self] = &[Self::Always, Self::OnFailure, Self::Never];
 
     /// Returns whether a generation that ended like this, unasked, is followed by another one.
     #[must_use]
@@ -489,7 +489,8 @@ mod tests {
     fn policies_by_exit() {
         let failed = Exit::Failed(ErrorKind::Failed);
         let exits = [failed, Exit::Completed, Exit::Aborted];
-        let restarts = RestartPolicy::ALL.map(|policy| exits.map(|e| policy.restarts_after(e)));
+        let restarts = |policy: &RestartPolicy| exits.map(|e| policy.restarts_after(e));
+        let restarts: Vec<_> = RestartPolicy::ALL.iter().map(restarts).collect();
         assert_eq!(restarts, [[true; 3], [true, false, false], [false; 3]]);
     }
 

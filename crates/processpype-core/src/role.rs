@@ -33,7 +33,7 @@ pub struct InvalidRole;
 
 impl Role {
     /// Every role, the smallest first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+    pub const ALL: &'static [Self] = &[Self::Viewer, Self::Operator, Self::Admin];
 
     /// Returns the word for it.
     #[must_use]
@@ -56,7 +56,7 @@ impl FromStr for Role {
     type Err = InvalidRole;
 
     fn from_str(text: &str) -> Result<Self, InvalidRole> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(InvalidRole)
+        Self::ALL.iter().copied().find(|role| role.as_str() == text).ok_or(InvalidRole)
     }
 }
 

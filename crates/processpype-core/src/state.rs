@@ -88,8 +88,8 @@ pub struct InvalidTransition {
 
 impl ServiceState {
     /// Every state, in the order of a life.
-    pub const ALL: [Self; 5] =
-        [Self::Stopped, Self::Starting, Self::Running, Self::Stopping, Self::Error];
+    pub const ALL: &'static [Self] =
+        &[Self::Stopped, Self::Starting, Self::Running, Self::Stopping, Self::Error];
 
     /// Returns the state after `input`.
     ///
@@ -151,7 +151,7 @@ impl fmt::Display for ServiceState {
 
 impl Input {
     /// Every input.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &'static [Self] = &[
         Self::Start,
         Self::Started,
         Self::Stop,
@@ -241,7 +241,7 @@ mod tests {
             (Error, [Some(Starting), None, None, None, None, None, Some(Stopped)]),
         ];
         for (state, row) in table {
-            for (input, expected) in Input::ALL.into_iter().zip(row) {
+            for (&input, expected) in Input::ALL.iter().zip(row) {
                 assert_eq!(state.step(input).ok(), expected, "{state} {input:?}");
             }
         }

@@ -130,8 +130,9 @@ impl Journal {
 
     /// Returns how many events of each kind there have been.
     #[must_use]
-    pub fn counts(&self) -> [(EventKind, u64); EventKind::ALL.len()] {
-        EventKind::ALL.map(|kind| (kind, self.counts[kind as usize].load(Ordering::Relaxed)))
+    pub fn counts(&self) -> Vec<(EventKind, u64)> {
+        let count = |kind: EventKind| self.counts[kind as usize].load(Ordering::Relaxed);
+        EventKind::ALL.iter().map(|kind| (*kind, count(*kind))).collect()
     }
 
     /// Returns at most `limit` events that come after `after`, oldest first.

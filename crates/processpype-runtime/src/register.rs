@@ -108,8 +108,14 @@ impl OperationStatus {
 
 impl OperationState {
     /// Every state.
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Done, Self::Failed, Self::Superseded, Self::Cancelled, Self::Refused];
+    pub const ALL: &'static [Self] = &[
+        Self::Waiting,
+        Self::Done,
+        Self::Failed,
+        Self::Superseded,
+        Self::Cancelled,
+        Self::Refused,
+    ];
 
     /// Returns the word as it stands on the wire.
     #[must_use]

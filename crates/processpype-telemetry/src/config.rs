@@ -145,8 +145,8 @@ pub struct RedactionConfig {
 
 impl Level {
     /// Every level, from the quietest to the most verbose; for lists of what is valid.
-    pub const ALL: [Self; 6] =
-        [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+    pub const ALL: &'static [Self] =
+        &[Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
     /// The name in the file and on the wire, in lower case.
     pub fn as_str(self) -> &'static str {
@@ -233,10 +233,9 @@ impl FromStr for Level {
     /// [`TelemetryError::UnknownLevel`] names the valid levels, and the nearest if one is near.
     fn from_str(name: &str) -> Result<Self, TelemetryError> {
         let same = |level: &Self| level.as_str().eq_ignore_ascii_case(name);
-        Self::ALL
-            .into_iter()
-            .find(same)
-            .ok_or_else(|| TelemetryError::unknown_level(name, Self::ALL.map(Self::as_str)))
+        let valid = || Self::ALL.iter().map(|level| level.as_str());
+        let unknown = || TelemetryError::unknown_level(name, valid());
+        Self::ALL.iter().copied().find(same).ok_or_else(unknown)
     }
 }
 
@@ -311,7 +310,7 @@ mod tests {
 
     #[test]
     fn levels_read_back_from_their_names() {
-        for level in Level::ALL {
+        for &level in Level::ALL {
             assert_eq!(level.to_string().parse::<Level>().unwrap(), level);
             assert_eq!(level.as_str().to_uppercase().parse::<Level>().unwrap(), level);
         }

@@ -84,11 +84,14 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 
 impl TelemetryError {
     /// The error for a level `name` that is none of `valid`.
-    pub(crate) fn unknown_level<const N: usize>(name: &str, valid: [&'static str; N]) -> Self {
+    pub(crate) fn unknown_level(
+        name: &str,
+        valid: impl Iterator<Item = &'static str> + Clone,
+    ) -> Self {
         Self::UnknownLevel {
             name: name.to_owned(),
-            nearest: nearest(name, valid).map(str::to_owned),
-            valid: valid.map(str::to_owned).to_vec(),
+            nearest: nearest(name, valid.clone()).map(str::to_owned),
+            valid: valid.map(str::to_owned).collect(),
         }
     }
 

@@ -107,7 +107,7 @@ mod tests {
         check(
             "docs/operations.md",
             "| Code | Status |",
-            Code::ALL.into_iter().map(|code| {
+            Code::ALL.iter().copied().map(|code| {
                 let (word, status) = (code.as_str(), code.status());
                 format!("| <a id=\"problem-{word}\"></a>`{word}` | {status} |")
             }),
@@ -130,10 +130,10 @@ mod tests {
 
     #[test]
     fn semantics_list_every_exit_code_and_kind_of_failure() {
-        let exits = Exit::ALL.map(|exit| format!("| {} |", exit.code()));
+        let exits = Exit::ALL.iter().map(|exit| format!("| {} |", exit.code()));
         check("docs/semantics.md", "| Code | Cause |", exits);
         // Kept for reconfiguration: today a section that does not fit stops the process at start.
-        let kinds = ErrorKind::ALL.into_iter().filter(|kind| *kind != ErrorKind::Configuration);
+        let kinds = ErrorKind::ALL.iter().copied().filter(|kind| *kind != ErrorKind::Configuration);
         let kinds = kinds.map(|kind| format!("| `{kind}` |"));
         check("docs/semantics.md", "| `error.kind` | What happened |", kinds);
     }
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn every_strategy_is_in_the_contract_and_every_file_in_the_walk() {
-        let strategies = Strategy::ALL.map(|strategy| format!("| `{strategy}`"));
+        let strategies = Strategy::ALL.iter().map(|strategy| format!("| `{strategy}`"));
         check("docs/semantics.md", "| `strategy` |", strategies);
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned();
         let walk = std::fs::read_to_string(root.clone() + "/docs/supervision.md");

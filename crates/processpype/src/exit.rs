@@ -51,7 +51,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, ascending.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::Clean,
         Self::Usage,
         Self::AddressInUse,
@@ -98,5 +98,6 @@ impl From<Exit> for std::process::ExitCode {
 
 /// Returns the exit codes, for the end of a help text.
 pub(crate) fn exit_codes() -> String {
-    Exit::ALL.map(|exit| format!("{} {}", exit.code(), exit.meaning())).join(" · ")
+    let line = |exit: &Exit| format!("{} {}", exit.code(), exit.meaning());
+    Exit::ALL.iter().map(line).collect::<Vec<_>>().join(" · ")
 }

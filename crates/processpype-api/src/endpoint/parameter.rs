@@ -199,6 +199,7 @@ mod tests {
 
     #[test]
     fn the_kinds_are_those_of_the_core() {
-        assert_eq!(EVENT_KINDS, EventKind::ALL.map(EventKind::as_str));
+        let words: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(EVENT_KINDS, words);
     }
 }

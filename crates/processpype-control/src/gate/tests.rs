@@ -42,7 +42,7 @@ fn letters(gate: Gate, peer: Peer, credential: &Credential<'_>) -> String {
 #[track_caller]
 fn check(ask: Ask, reach: Reach, peer: Peer, expected: [&str; 5]) {
     let gate = Gate { expose: Surfaces::ALL, ask, reach };
-    let tokens = Role::ALL.map(|role| {
+    let tokens = [Role::Viewer, Role::Operator, Role::Admin].map(|role| {
         Token::new(role.as_str(), role, "a-token-that-is-long-enough").expect("a good token")
     });
     let [viewer, operator, admin] = &tokens;

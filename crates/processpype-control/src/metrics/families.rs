@@ -27,7 +27,7 @@ pub(super) struct Scrape<'a> {
     state: ServiceState,
     services: Vec<Seen>,
     queues: [QueueDepth; 3],
-    events: [(EventKind, u64); EventKind::ALL.len()],
+    events: Vec<(EventKind, u64)>,
     routes: Vec<RouteReading>,
     process: Process,
 }
@@ -199,7 +199,7 @@ impl Seen {
             Metric::SERVICE_TASKS => one(counts.tasks as f64),
             Metric::SERVICE_REQUESTS => one(counts.requests as f64),
             Metric::SERVICE_STATE => {
-                for state in ServiceState::ALL {
+                for &state in ServiceState::ALL {
                     let labels = [service, ("state", state.as_str())];
                     text.sample(&labels, flag(status.state == state));
                 }

@@ -113,7 +113,7 @@ fn above(
 }
 
 fn situation(step: &WhyStep) -> Option<Situation> {
-    Situation::ALL.into_iter().find(|situation| situation.as_str() == step.situation)
+    Situation::ALL.iter().copied().find(|situation| situation.as_str() == step.situation)
 }
 
 /// A start, with its providers where it would be refused without.

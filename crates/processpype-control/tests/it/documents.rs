@@ -204,7 +204,7 @@ async fn the_page_shows_all_and_loads_nothing_from_elsewhere() {
         let summary = endpoint.summary.replace('\'', "&#39;");
         assert!(page.text.contains(&summary), "{summary} is missing");
     }
-    for code in Code::ALL {
+    for &code in Code::ALL {
         let anchor = format!("id=\"problem-{}\"", code.as_str());
         assert!(page.text.contains(&anchor), "{anchor} is missing");
     }

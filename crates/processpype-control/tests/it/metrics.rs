@@ -74,7 +74,7 @@ async fn states_are_told_for_every_service() {
     for (service, state) in
         [("counter", "running"), ("idle", "stopped"), ("off", "stopped"), ("broken", "error")]
     {
-        for other in ServiceState::ALL {
+        for &other in ServiceState::ALL {
             let expected = f64::from(u8::from(other.as_str() == state));
             let labels = [("service", service), ("state", other.as_str())];
             check(&scrape, "processpype_service_state", &[(&labels, expected)]);

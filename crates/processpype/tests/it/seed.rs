@@ -181,7 +181,7 @@ async fn a_service_goes_through_the_five_states_and_no_others() {
             "db: stopping → stopped (stopped)",
         ]
     );
-    let words = ServiceState::ALL.map(ServiceState::as_str);
+    let words: Vec<&str> = ServiceState::ALL.iter().map(|state| state.as_str()).collect();
     assert_eq!(words, ["stopped", "starting", "running", "stopping", "error"]);
 }
 

@@ -51,7 +51,7 @@ fn fifty(seed: u64, restart: RestartOptions) -> Sample {
         for _ in 0..if id == 0 { 0 } else { numbers.below(4) } {
             let provider = numbers.index(id);
             if edges.iter().all(|edge: &(usize, _)| edge.0 != provider) {
-                edges.push((provider, numbers.pick(&EdgePolicy::ALL)));
+                edges.push((provider, numbers.pick(EdgePolicy::ALL)));
             }
         }
         Nature {

@@ -196,7 +196,7 @@ impl Nature {
         for provider in 0..id {
             // Not everybody needs everybody, however large the application is.
             if numbers.percent(density) && edges.len() < 6 {
-                edges.push((provider, numbers.pick(&EdgePolicy::ALL)));
+                edges.push((provider, numbers.pick(EdgePolicy::ALL)));
             }
         }
         let restart = draw_restart(numbers);
@@ -307,7 +307,7 @@ impl Mates {
     }
 
     fn draw(numbers: &mut Numbers) -> Self {
-        let strategy = numbers.pick(&Strategy::ALL);
+        let strategy = numbers.pick(Strategy::ALL);
         Self { strategy, members: Vec::new(), limit: draw_limit(numbers) }
     }
 
