@@ -25,6 +25,7 @@
 //! | numbers and texts | `tally`, `metrics`, `text`, `scrub` |
 //! | what test kits see | `watch` |
 
+mod answer;
 mod argument;
 mod bell;
 mod binding;
