@@ -84,8 +84,9 @@ pub use crate::probe::{Probe, Unready};
 pub use crate::problem::{Code, Fault, Problem};
 pub use crate::registration::{RegisterBody, ShuttingDown};
 pub use crate::status::{
-    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, JournalReport, LogReport,
-    Past, PauseReport, Polls, Restart, ServiceDetail, ServiceList, ServiceState, ServiceStatus,
+    Acted, ApplicationState, ApplicationStatus, Desired, ErrorReport, FAILURE_TOLD_MS,
+    JournalReport, LogReport, Past, PauseReport, Polls, Restart, ServiceDetail, ServiceList,
+    ServiceState, ServiceStatus,
 };
 pub use crate::time::{InvalidTime, Timestamp};
 pub use crate::timeline::{Info, Timeline, TimelineService};

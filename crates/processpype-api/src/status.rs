@@ -260,6 +260,9 @@ pub struct Past {
     pub ended: Timestamp,
 }
 
+/// For how long a failure is told of a service that runs again, in milliseconds.
+pub const FAILURE_TOLD_MS: u64 = 10 * 60 * 1000;
+
 fn yes() -> bool {
     true
 }
@@ -277,6 +280,19 @@ impl ServiceStatus {
     pub fn is_passed_over(&self) -> bool {
         let is_missing = self.enabled && !self.ready && !self.completed;
         is_missing && self.desired == Desired::Running && !self.readiness_required
+    }
+
+    /// Returns the failure that ended the generation before, of a service that runs again by itself.
+    ///
+    /// Between two failures a service that flaps looks well. `None` later than
+    /// [`FAILURE_TOLD_MS`], or once somebody has acted on it, or if only a provider was away.
+    #[must_use]
+    pub fn failed_before(&self, now: Timestamp) -> Option<&ErrorReport> {
+        let error = self.last_error.as_ref().filter(|error| error.kind != "dependency")?;
+        let ended_it = self.state == ServiceState::Running && error.at.0 <= self.since.0;
+        let is_recent = now.0.saturating_sub(error.at.0) <= FAILURE_TOLD_MS;
+        let is_answered = self.acted.as_ref().is_some_and(|acted| acted.at.0 >= error.at.0);
+        (ended_it && is_recent && !is_answered).then_some(error)
     }
 }
 

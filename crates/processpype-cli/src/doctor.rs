@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use processpype_api::{
     ApplicationFinding, ApplicationState, ApplicationStatus, Desired, Diagnosis, Info, Plan,
-    ServiceFinding, ServiceState, ServiceStatus,
+    ServiceFinding, ServiceState, ServiceStatus, Timestamp,
 };
 use serde::Serialize;
 
@@ -19,6 +19,7 @@ use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::look::Asking;
 use crate::print::{ERROR, WARNING, say};
+use crate::view::status as view;
 
 /// The finding that may follow from another one.
 const RUNNING_WITHOUT: &str = "running-without";
@@ -126,6 +127,7 @@ fn diagnose(facts: &Facts) -> Vec<Finding> {
     findings.extend(unwritten(&facts.status));
     findings.extend(unlogged(&facts.status));
     findings.extend(services(&facts.status));
+    findings.extend(failed_before(facts));
     findings.extend(facts.told.findings.iter().map(told));
     findings.extend(facts.told.application.iter().map(told_of_all));
     findings.extend(build(facts));
@@ -281,6 +283,22 @@ fn running(it: &ServiceStatus, error: &str) -> Option<(&'static str, String)> {
     };
     let told = || format!("`{name}` runs and says that it is not ready{though}");
     (!it.ready).then(|| ("unready", told()))
+}
+
+/// Finds who runs, with nothing else to be said of it, and only since it has failed.
+fn failed_before(facts: &Facts) -> Vec<Finding> {
+    let Info { started_at, uptime_seconds, .. } = &facts.info;
+    let now = Timestamp(started_at.0.saturating_add(uptime_seconds.saturating_mul(1000)));
+    let all = facts.status.services.values().filter(|it| service(it).is_none());
+    let told = all.filter_map(|it| {
+        let name = &it.name;
+        let message = format!("`{name}` runs again: {}", view::failed_before(it, now)?);
+        let remedy =
+            format!("see whether it happens again: `events --service {name}`, `why {name}`");
+        let service = Some(name.clone());
+        Some(Finding { service, ..Finding::new(Level::Warning, "failed-before", message, remedy) })
+    });
+    told.collect()
 }
 
 /// Judges how the application was built.
@@ -481,6 +499,14 @@ mod tests {
         check(&json!({"degraded": "slow"}), &["warning degraded"]);
         check(&json!({"error": error("reported")}), &["warning complaining"]);
         check(&json!({"waiting_on": ["disk"]}), &["warning running-without"]);
+        let before = json!({"last_error": error("panic")});
+        check(&before, &["warning failed-before"]);
+        let (mut acted, mut waits) = (before.clone(), before);
+        acted["acted"] = json!({"operation": 1, "actor": "anna", "verb": "start", "reason": null,
+            "at": "2026-11-26T10:00:01.000Z"});
+        check(&acted, &[]);
+        waits["waiting_on"] = json!(["disk"]);
+        check(&waits, &["warning running-without"]);
         check(&json!({"ready": false}), &["warning unready"]);
         check(&json!({"ready": false, "readiness_required": false}), &["warning unready"]);
     }

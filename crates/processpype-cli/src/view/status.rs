@@ -1,7 +1,7 @@
 //! The application and its services, now.
 
 use processpype_api::{
-    ApplicationStatus, ErrorReport, Restart, ServiceDetail, ServiceList, ServiceStatus,
+    ApplicationStatus, ErrorReport, Restart, ServiceDetail, ServiceList, ServiceStatus, Timestamp,
 };
 
 use super::Paper;
@@ -181,9 +181,17 @@ pub(crate) fn what(it: &ServiceStatus, paper: Paper) -> String {
         all.push(format!("{waits} {}", it.waiting_on.join(", ")));
     }
     all.extend(it.degraded.clone());
+    all.extend(paper.now.and_then(|now| failed_before(it, now)));
     let stopped = it.acted.as_ref().filter(|acted| acted.verb == "stop" && !is_wanted(it));
     all.extend(stopped.map(|acted| format!("stopped by {}", acted.actor)));
     all.join("; ")
+}
+
+/// Says of one that runs again what ended the generation before.
+pub(crate) fn failed_before(it: &ServiceStatus, now: Timestamp) -> Option<String> {
+    let told = it.failed_before(now)?;
+    let ago = super::span(now.0.saturating_sub(told.at.0) / 1000 * 1000);
+    Some(format!("failed {ago} ago: {}", error(told)))
 }
 
 fn error(error: &ErrorReport) -> String {

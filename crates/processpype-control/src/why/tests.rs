@@ -213,6 +213,34 @@ fn failed_and_what_follows() {
 }
 
 #[test]
+fn who_runs_again_after_a_failure_says_so() {
+    let again = |change: fn(&mut ServiceStatus)| {
+        with("db", |it| {
+            it.status.generation = 12;
+            it.status.since = Timestamp(NOW.0 - 200);
+            it.status.last_error = Some(error("run panicked", "panic"));
+            change(&mut it.status);
+        })
+    };
+    let text = "db: running for 0.2 s, ready; this is generation 12, the one before failed 4.0 s \
+                ago; last error: run panicked (panic)";
+    check(&[again(|_| {})], text, &[RESTART]);
+    let quiet = "db: running for 0.2 s, ready";
+    let mended = |it: &mut ServiceStatus| {
+        it.acted = Some(Acted { at: Timestamp(NOW.0 - 1000), ..acted("start", None) });
+    };
+    check(&[again(mended)], quiet, &[RESTART]);
+    let provider = |it: &mut ServiceStatus| it.last_error = Some(error("no db", "dependency"));
+    check(&[again(provider)], quiet, &[RESTART]);
+    let long_ago = |it: &mut ServiceStatus| {
+        if let Some(error) = &mut it.last_error {
+            error.at = Timestamp(NOW.0 - processpype_api::FAILURE_TOLD_MS - 1);
+        }
+    };
+    check(&[again(long_ago)], quiet, &[RESTART]);
+}
+
+#[test]
 fn a_chain_is_followed_to_its_root() {
     let db = failed("db", |it| it.status.restart = Some(restart(3, Some(12_400))));
     let all = [waiting("api", &["cache"]), waiting("cache", &["db"]), db];

@@ -5,7 +5,7 @@
 //! 1. A clause says what is, since when or until when, and why, without a full stop.
 //! 2. Only public texts are in it: those of statuses and events.
 
-use processpype_api::{ErrorReport, Situation, Timestamp, WhyStep};
+use processpype_api::{ErrorReport, ServiceStatus, Situation, Timestamp, WhyStep};
 
 use super::{GROUP, Known};
 
@@ -93,8 +93,19 @@ fn running(known: &Known, situation: Situation, now: Timestamp) -> String {
             let said = status.error.as_ref().map(|error| &error.message);
             format!("running {time}, but it reports an error: {}", text(said))
         }
-        _ => format!("running {time}, ready"),
+        _ => format!("running {time}, ready{}", failed_before(status, now)),
     }
+}
+
+/// Says that it runs again, since between two failures it looks well.
+fn failed_before(status: &ServiceStatus, now: Timestamp) -> String {
+    let Some(error) = status.failed_before(now) else { return String::new() };
+    let ago = time(now.0.saturating_sub(error.at.0));
+    let generation = status.generation;
+    format!(
+        "; this is generation {generation}, the one before failed {ago} ago{}",
+        last(Some(error))
+    )
 }
 
 fn failed(known: &Known, situation: Situation, now: Timestamp) -> String {
