@@ -23,6 +23,8 @@ pub(crate) fn format_of(path: &Path) -> Result<Format, Box<Problem>> {
         Some("yaml" | "yml") => Ok(Format::Yaml),
         Some("toml") => Ok(Format::Toml),
         Some("json") => Ok(Format::Json),
+        // Whoever names a directory has not chosen a wrong ending.
+        _ if path.is_dir() => Err(directory(path)),
         _ => Err(unreadable(path, "the notation is not known from the file's name")
             .map_help("name it .yaml, .yml, .toml or .json")),
     }
@@ -36,8 +38,7 @@ pub(crate) fn text(path: &Path) -> Result<String, Box<Problem>> {
     }
     let file = std::fs::File::open(path).map_err(|error| io_problem(path, &error))?;
     if file.metadata().is_ok_and(|data| data.is_dir()) {
-        let problem = unreadable(path, "the configuration file is a directory");
-        return Err(problem.map_help("name a file in it"));
+        return Err(directory(path));
     }
     let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
@@ -57,6 +58,10 @@ fn is_named_pipe(path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_named_pipe(_: &Path) -> bool {
     false
+}
+
+fn directory(path: &Path) -> Box<Problem> {
+    unreadable(path, "the configuration file is a directory").map_help("name a file in it")
 }
 
 fn io_problem(path: &Path, error: &std::io::Error) -> Box<Problem> {

@@ -34,6 +34,13 @@ use crate::tls::Acceptor;
 /// How long accepting rests after the system has no file descriptor or memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// `ENFILE` and `EMFILE`, the same numbers on every Unix.
+const TOO_MANY_FILES: [i32; 2] = [23, 24];
+
+/// What to do about it: who cannot connect reads the log.
+const TOO_MANY_FILES_HELP: &str = "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`), or see what \
+    holds them: `ls -l /proc/PID/fd`";
+
 /// A server that holds its addresses and answers nobody yet.
 #[derive(Debug)]
 pub struct Bound {
@@ -237,7 +244,9 @@ async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Opti
         Ok(accepted) => accepted,
         Err(error) => {
             // A client that has left again is nothing; a lack of descriptors gets better with time.
-            tracing::warn!(%error, "a connection could not be accepted");
+            let lacks_files = error.raw_os_error().is_some_and(|it| TOO_MANY_FILES.contains(&it));
+            let help = lacks_files.then_some(TOO_MANY_FILES_HELP);
+            tracing::warn!(%error, help, "a connection could not be accepted");
             sleep(ACCEPT_PAUSE).await;
             return None;
         }

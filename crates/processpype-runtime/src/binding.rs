@@ -317,8 +317,19 @@ impl Binder {
 
     /// The whole circle, edge by edge, with who declared each.
     fn cycle(&self, path: &[ServiceId], specs: &[Spec]) -> PlanProblem {
-        let mut message =
-            String::from("services depend on each other in a cycle, so none can start first:");
+        let (mut message, help) = match path {
+            [one] => (
+                format!(
+                    "`{}` depends on itself, so it could never start:",
+                    specs[one.index()].name
+                ),
+                "remove it there, or name the service that was meant",
+            ),
+            _ => (
+                "services depend on each other in a cycle, so none can start first:".to_owned(),
+                "remove one of these, or move what both sides need into a service of its own",
+            ),
+        };
         for (i, &from) in path.iter().enumerate() {
             let to = path[(i + 1) % path.len()];
             let edge = self.edges.iter().find(|edge| edge.dependent == from && edge.provider == to);
@@ -326,8 +337,7 @@ impl Binder {
             let (from, to) = (&specs[from.index()].name, &specs[to.index()].name);
             message.push_str(&format!("\n   `{from}` needs `{to}`{origin}"));
         }
-        PlanProblem::new(PlanCode::Cycle, message)
-            .help("remove one of these, or move what both sides need into a service of its own")
+        PlanProblem::new(PlanCode::Cycle, message).help(help)
     }
 }
 

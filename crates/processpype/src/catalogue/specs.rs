@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use processpype_config::{Document, Layer, Report, Section};
+use processpype_config::{Document, Layer, Problem, Report, Section};
 use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{
     Choice, EdgeChoice, EdgeOrigin, Kind, Options, PlanCode, PlanProblem, Spec,
@@ -287,6 +287,10 @@ impl<'a> Specs<'a> {
         let names = || kinds.iter().map(|(name, _)| name.as_str());
         let kind = section.get("kind");
         if !kind.exists() {
+            if let Some(problem) = without_a_space(key, &section) {
+                self.problems.add(problem.into());
+                return None;
+            }
             let known = self.taken.iter().map(String::as_str);
             let problem = section.problem(format!("there is no service `{key}`"));
             let problem = problem.hint_nearest(key, known.clone()).valid(known);
@@ -352,4 +356,21 @@ fn colliding(kind: &Kind) -> Vec<(&'static str, String)> {
         colliding.extend(keys.map(|key| (config.type_name(), key.clone())));
     }
     colliding
+}
+
+/// YAML reads `kind:hello`, without a space, as a key of that name. What follows the colon is not
+/// shown: it may be a value.
+fn without_a_space(key: &str, section: &Section) -> Option<Problem> {
+    let mut keys = section.keys().into_iter();
+    let place = match keys.find(|(name, _)| name.starts_with("kind:")) {
+        Some((_, origin)) => Some(origin),
+        None if key.contains(':') => section.origin(),
+        None => return None,
+    };
+    let problem = section.problem("a `:` is not followed by a space, so it is part of the key");
+    let problem = problem.help("put a space after the colon");
+    Some(match place {
+        Some(origin) => problem.at(origin),
+        None => problem,
+    })
 }

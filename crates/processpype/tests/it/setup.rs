@@ -272,6 +272,9 @@ fn cycles_with_every_origin() {
     check_yaml("cycle", app, yaml);
     let app = Application::new().service(|| Plain).depends_on("plain");
     check("self-cycle", app);
+    let yaml = "services:\n  user: {kind:ticker}\n  b:{kind: ticker}\n  d: {kind:tocker}\n  \
+                c: {interval: 1s}\n";
+    check_yaml("no-space", base().service(user), yaml);
 }
 
 #[test]
