@@ -29,6 +29,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
+use crate::configuring::detached;
 use crate::convert;
 use crate::gate;
 use crate::passage::{check_length, too_large};
@@ -71,9 +72,7 @@ pub(crate) async fn command(
         let (control, command) = (Arc::clone(control), command.clone());
         async move { hand_over(&control, &command, request).await }
     };
-    #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
-    let detached = tokio::spawn(handing_over);
-    let operation = match detached.await.map_err(|_| reply::internal("a command panicked"))?? {
+    let operation = match detached(handing_over).await? {
         Handed::Operation(operation) => operation,
         Handed::Foreseen(foreseen) => return command.foreseen(control, &foreseen),
     };

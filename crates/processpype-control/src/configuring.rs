@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use processpype_api as wire;
 use processpype_api::{
     Accepted, Code, ConfigAnswer, ConfigForeseen, EndpointId, Fault, Problem, Reloaded,
@@ -24,6 +25,7 @@ use processpype_runtime::{
     CommandError, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Done, Operation,
     Refused, ReloadPreview, Reloading, Request as By, Status,
 };
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::commands::{self, did_you_mean};
@@ -194,12 +196,19 @@ fn wrong_files(error: &ConfigureError) -> Option<String> {
 }
 
 /// Does what must not end with the connection.
+///
+/// All of it is one type of task, since tokio's code for a task is compiled for each.
 pub(crate) async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
+    let (tell, told) = oneshot::channel();
+    let working = async move {
+        // Nobody waits for it if the connection has ended.
+        let _ = tell.send(work.await);
+    };
     #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
-    let detached = tokio::spawn(work);
-    detached.await.map_err(|_| reply::internal("a command panicked"))?
+    tokio::spawn(working.boxed());
+    told.await.map_err(|_| reply::internal("a command panicked"))?
 }
 
 async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result<Handed, Problem> {

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use processpype_runtime::Manager;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -121,7 +122,7 @@ impl Bound {
             open.tell();
             let accepting = accept(open, entry.clone(), closing.clone());
             #[expect(clippy::disallowed_methods, reason = "the accept loop is no service's task")]
-            tokio::spawn(accepting)
+            tokio::spawn(accepting.boxed())
         };
         let accepting = open.into_iter().map(begin).collect();
         Running { address, accepting, renewing, closing }
@@ -175,8 +176,9 @@ impl Drop for Running {
 
 /// Begins to look for new certificates.
 fn renew(tls: Arc<Acceptor>, manager: Manager) -> JoinHandle<()> {
+    let renewing = async move { tls.renew_forever(&manager).await };
     #[expect(clippy::disallowed_methods, reason = "looking for certificates is no service's task")]
-    tokio::spawn(async move { tls.renew_forever(&manager).await })
+    tokio::spawn(renewing.boxed())
 }
 
 /// Waits until the value is true, or its sender is gone.
@@ -214,11 +216,12 @@ async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinS
         if let Some((client, own, slot)) = next {
             let (crowd, entry, mut closed) =
                 (Arc::clone(&crowd), entry.clone(), closing.subscribe());
-            connections.spawn(async move {
+            let serving = async move {
                 let Some(own) = own_place(own, &mut closed).await else { return };
                 let place = Place::new(slot, own, &crowd, &entry.control.connections);
                 serve(client, place, entry, closed).await;
-            });
+            };
+            connections.spawn(serving.boxed());
         }
     }
 }

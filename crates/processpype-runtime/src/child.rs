@@ -111,7 +111,7 @@ impl Context {
             settle_child(guard.life(), &what, outcome);
             drop(guard);
         };
-        let handle = life.services().spawn(body.instrument(span)).abort_handle();
+        let handle = life.services().spawn(body.instrument(span).boxed()).abort_handle();
         if let Some(child) = child {
             life.arm(child, handle);
         }

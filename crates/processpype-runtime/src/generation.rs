@@ -289,10 +289,11 @@ impl Drop for Farewell {
             life.report(gone);
         } else {
             let services = life.services().clone();
-            services.spawn(async move {
+            let reporting = async move {
                 life.untracked().await;
                 life.report(gone);
-            });
+            };
+            services.spawn(reporting.boxed());
         }
     }
 }

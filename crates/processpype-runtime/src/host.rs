@@ -9,6 +9,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -49,11 +50,14 @@ impl Host {
     }
 
     /// Runs a future there.
+    ///
+    /// It is boxed, as whatever is spawned beside the services themselves: tokio's code for a task is
+    /// compiled for each type of future, for each of its schedulers.
     pub fn carry<F>(&self, future: F) -> Carried<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        Carried(self.0.spawn(future))
+        Carried(self.0.spawn(future.boxed()))
     }
 }
 

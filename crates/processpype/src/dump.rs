@@ -13,6 +13,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
+#[cfg(unix)]
+use futures_util::FutureExt as _;
 use processpype_api::Timestamp as Time;
 use processpype_core::{OperationId, ServiceName};
 use processpype_runtime::{Event, Manager, OperationState, OperationStatus, Status, Timestamp};
@@ -55,18 +57,17 @@ impl Listening {
     /// Answers for as long as the process lives, on a thread of its own.
     pub(crate) fn answer(self, manager: Manager) -> std::io::Result<()> {
         let Self { runtime, mut asked } = self;
-        let thread = std::thread::Builder::new().name("processpype-dump".to_owned());
-        thread.spawn(move || {
-            runtime.block_on(async {
+        crate::process::thread::start("processpype-dump", move || {
+            let answering = async {
                 while asked.recv().await.is_some() {
                     let answers = tokio::time::timeout(PATIENCE, manager.answers()).await;
                     let text = text(&manager, answers == Ok(true));
                     // There is nobody left to tell that this failed.
                     let _ = std::io::stderr().lock().write_all(text.as_bytes());
                 }
-            });
-        })?;
-        Ok(())
+            };
+            runtime.block_on(answering.boxed());
+        })
     }
 }
 

@@ -31,12 +31,15 @@
 
 mod panics;
 mod reload;
+pub(crate) mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use processpype_control::{Bound, LocalToken, Server};
 use processpype_core::CloseCause;
 use processpype_runtime::{Closed, Manager, contain};
@@ -169,9 +172,8 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
         services: services.handle.clone(),
     };
     // In a box: the closure of a thread is moved from stack to stack before it is called.
-    let life = Box::pin(host.run(future));
-    let thread = std::thread::Builder::new().name("processpype-supervisor".to_owned());
-    let spawned = thread.spawn(move || {
+    let life = host.run(future).boxed();
+    let spawned = thread::start("processpype-supervisor", move || {
         drive(&supervisor, life, &told, |text| panics::tell_supervisor(text, &last_words));
     });
     if let Err(error) = spawned {
@@ -186,7 +188,7 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
 /// The panic is not contained: tasks beside it on this thread have catchers of their own.
 fn drive(
     supervisor: &Runtime,
-    life: impl Future<Output = ()>,
+    life: BoxFuture<'_, ()>,
     notices: &SyncSender<Notice>,
     tell: impl FnOnce(&str),
 ) {
@@ -513,7 +515,7 @@ mod tests {
         };
         let (words, heard) = sync_channel(1);
         std::thread::spawn(move || {
-            let life = host.run(supervisor);
+            let life = host.run(supervisor).boxed();
             drive(&runtime, life, &told, |text| words.send(text.to_owned()).unwrap());
         });
         let (ended, exit) = sync_channel(1);

@@ -17,6 +17,7 @@ mod line;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use processpype_journal::{Found, Ledger};
 use processpype_runtime::{EventPage, Manager, Recording, Reporter, Subscription};
 use schemars::JsonSchema;
@@ -125,14 +126,14 @@ impl Recorder {
         let (reporter, events) = (manager.reporter(), manager.subscribe(0));
         let run = manager.now().0;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let thread = std::thread::Builder::new().name("processpype-journal".to_owned());
-        thread.spawn(move || {
-            runtime.block_on(async {
+        crate::process::thread::start("processpype-journal", move || {
+            let writing = async {
                 let (synced, written) = (Instant::now(), 0);
                 let (recorder, is_over) = (self, false);
                 let writer = Writer { recorder, reporter, events, run, written, synced, is_over };
                 writer.run().await;
-            });
+            };
+            runtime.block_on(writing.boxed());
             // Nobody may be waiting any more.
             let _ = sender.send(());
         })?;

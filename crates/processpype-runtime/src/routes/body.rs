@@ -29,6 +29,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use axum::body::{Body, Bytes};
 use axum::http::{Response, header};
+use futures_util::FutureExt as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
@@ -104,7 +105,8 @@ fn pumped(
     }
     if goes_on {
         let services = guard.life().services().clone();
-        services.spawn(pump(body, sender, guard, is_event_stream).instrument(span.clone()));
+        let pumping = pump(body, sender, guard, is_event_stream).instrument(span.clone());
+        services.spawn(pumping.boxed());
     } else {
         drop_contained(body);
     }

@@ -18,6 +18,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use processpype_config::Section;
 use processpype_core::{
     Action, EdgePolicy, EventKind, Generation, Machine, Newcomer, OperationId, Outcome, ServiceId,
@@ -422,7 +423,7 @@ impl Supervisor {
     ///
     /// That it may panic as well is contained in what it is.
     pub(super) fn let_go<T: Send + 'static>(&self, value: T) {
-        self.launch.services.spawn(async move { drop(value) });
+        self.launch.services.spawn(async move { drop(value) }.boxed());
     }
 
     /// Shows who is there.

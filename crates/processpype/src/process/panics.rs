@@ -12,7 +12,7 @@ use std::panic::PanicHookInfo;
 use processpype_runtime::{PanicSite, Panicked, is_contained, record_panic};
 use processpype_telemetry::{Handle as LogHandle, one_line};
 
-use super::FLUSH_TIME;
+use super::{FLUSH_TIME, thread};
 use crate::cli::{BUG_HELP, say_error};
 use crate::exit::Exit;
 
@@ -78,13 +78,12 @@ fn say(log: &LogHandle, text: &str) {
     // The log's writer holds standard error for as long as nobody reads it.
     let (sender, said) = std::sync::mpsc::sync_channel(1);
     let words = text.clone();
-    let speaker = std::thread::Builder::new().name("processpype-last-words".to_owned());
-    let spawned = speaker.spawn(move || {
+    let spawned = thread::start("processpype-last-words", move || {
         say_error(&words);
         let _ = sender.send(());
     });
     match spawned {
-        Ok(_) => drop(said.recv_timeout(FLUSH_TIME)),
+        Ok(()) => drop(said.recv_timeout(FLUSH_TIME)),
         Err(_) => say_error(&text),
     }
 }
