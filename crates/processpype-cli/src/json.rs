@@ -34,6 +34,9 @@ struct Reader {
     text: fn(String) -> String,
 }
 
+/// The key of an entry: the name of a field, or a text. No answer has other keys.
+struct Key(String);
+
 /// The items of a list.
 struct Items {
     left: std::vec::IntoIter<Value>,
@@ -136,10 +139,6 @@ impl<'de> Deserializer<'de> for Reader {
         self.deserialize_string(visitor)
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.deserialize_string(visitor)
-    }
-
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -156,7 +155,7 @@ impl<'de> Deserializer<'de> for Reader {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
-        tuple tuple_struct
+        tuple tuple_struct identifier
     }
 }
 
@@ -169,6 +168,26 @@ fn kind(value: &Value) -> Unexpected<'_> {
         Value::String(_) => Unexpected::Other("text"),
         Value::Array(_) => Unexpected::Seq,
         Value::Object(_) => Unexpected::Map,
+    }
+}
+
+// === impl Key ===
+
+impl<'de> Deserializer<'de> for Key {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_string(self.0)
+    }
+
+    /// Every structure brings a copy of this.
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_str(&self.0)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map struct enum ignored_any
     }
 }
 
@@ -194,10 +213,10 @@ impl<'de> SeqAccess<'de> for Items {
 // === impl Entries ===
 
 impl Entries {
-    fn next_key(&mut self) -> Option<Reader> {
+    fn next_key(&mut self) -> Option<Key> {
         let (key, value) = self.left.next()?;
         self.value = Some(value);
-        Some(Reader { value: Value::String(key), text: self.text })
+        Some(Key((self.text)(key)))
     }
 
     fn value(&mut self) -> Reader {
