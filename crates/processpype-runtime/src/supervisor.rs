@@ -28,6 +28,7 @@
 //! named.
 
 mod acting;
+mod alarm;
 mod closing;
 mod configuring;
 mod due;
@@ -69,9 +70,9 @@ use crate::operation::{Order, Waiting};
 use crate::timers::Timers;
 use crate::vitals::Watched;
 
+use self::alarm::Alarm;
 pub use self::closing::Closed;
 pub(crate) use self::configuring::{Change, ChangeOrder};
-use self::due::sleep_until;
 pub use self::keys::IDEMPOTENCY_WINDOW;
 pub use self::launch::Launch;
 pub use self::leveling::LEVEL_MAX;
@@ -183,6 +184,7 @@ impl Supervisor {
         let mut has_handles = true;
         let mut batch = Vec::with_capacity(BATCH);
         let mut share = Share::new(self.clock.instant());
+        let mut alarm = Alarm::default();
         loop {
             if self.closing.is_closed() {
                 return self.farewell();
@@ -204,7 +206,7 @@ impl Supervisor {
                     None => (has_handles, _) = (false, self.begin_closing()),
                 },
                 () = std::future::ready(()), if self.has_more_to_do() => {}
-                () = sleep_until(wake) => {}
+                () = alarm.rings(wake) => {}
             }
             self.clock.read();
             self.take_asked();

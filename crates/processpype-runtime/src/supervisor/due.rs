@@ -92,11 +92,3 @@ impl Supervisor {
         }
     }
 }
-
-/// Waits for the next timer; for ever, if there is none.
-pub(super) async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
