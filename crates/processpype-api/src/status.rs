@@ -282,7 +282,8 @@ impl ServiceStatus {
         is_missing && self.desired == Desired::Running && !self.readiness_required
     }
 
-    /// Returns the failure that ended the generation before, of a service that runs again by itself.
+    /// Returns the failure that ended the generation before, of a service that runs again by
+    /// itself.
     ///
     /// Between two failures a service that flaps looks well. `None` later than
     /// [`FAILURE_TOLD_MS`], or once somebody has acted on it, or if only a provider was away.

@@ -39,8 +39,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 const TOO_MANY_FILES: [i32; 2] = [23, 24];
 
 /// What to do about it: who cannot connect reads the log.
-const TOO_MANY_FILES_HELP: &str = "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`), or see what \
-    holds them: `ls -l /proc/PID/fd`";
+const TOO_MANY_FILES_HELP: &str = "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`), or \
+    see what holds them: `ls -l /proc/PID/fd`";
 
 /// A server that holds its addresses and answers nobody yet.
 #[derive(Debug)]

@@ -51,8 +51,8 @@ impl Host {
 
     /// Runs a future there.
     ///
-    /// It is boxed, as whatever is spawned beside the services themselves: tokio's code for a task is
-    /// compiled for each type of future, for each of its schedulers.
+    /// It is boxed, as whatever is spawned beside the services themselves: tokio's code for a task
+    /// is compiled for each type of future, for each of its schedulers.
     pub fn carry<F>(&self, future: F) -> Carried<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,

@@ -3,8 +3,8 @@
 //! # Invariants
 //!
 //! 1. It rings at the time that was asked for last, or before.
-//! 2. What has nothing more to ring for is put off when the loop comes to rest, so that nobody wakes
-//!    for it.
+//! 2. What has nothing more to ring for is put off when the loop comes to rest, so that nobody
+//!    wakes for it.
 //!
 //! # Why it is not put off at once
 //!
