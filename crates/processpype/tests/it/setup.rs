@@ -272,9 +272,16 @@ fn cycles_with_every_origin() {
     check_yaml("cycle", app, yaml);
     let app = Application::new().service(|| Plain).depends_on("plain");
     check("self-cycle", app);
-    let yaml = "services:\n  user: {kind:ticker}\n  b:{kind: ticker}\n  d: {kind:tocker}\n  \
-                c: {interval: 1s}\n";
-    check_yaml("no-space", base().service(user), yaml);
+}
+
+#[test]
+fn a_colon_without_a_space_is_told_as_one() {
+    for section in ["b:{kind: ticker}", "d: {kind:tocker}"] {
+        let error = with(base(), &format!("services:\n  {section}\n")).check();
+        let error = error.expect_err("no kind is named").to_string();
+        assert!(error.contains("a `:` is not followed by a space"), "{error}");
+        assert!(!error.contains("tocker"), "{error}");
+    }
 }
 
 #[test]
