@@ -15,8 +15,18 @@
 //! name      = ( letter | "_" ) { letter | digit | "_" }
 //! ```
 //!
-//! A default goes up to the first `}` and is taken as it stands; it cannot hold a reference. As in
-//! a shell, `:-` also covers a variable that is set but empty.
+//! A default goes up to the `}` that closes the reference: braces in it count, so they have to come
+//! in pairs, and `${LIMITS:-{"a": 1}}` has the default `{"a": 1}`. It cannot hold a reference; a
+//! literal `${` is written `$${` there too. As in a shell, `:-` also covers a variable that is set
+//! but empty.
+//!
+//! # Why braces count
+//!
+//! A default is often a map or a list of maps in one line. A shell takes the first `}`, so that
+//! `${A:-{x}}` looks right as long as `A` is not set, and leaves a `}` behind its value once it is.
+//! The same would cut a reference in a default in two. So braces come in pairs, a default with one
+//! alone is not closed, and a reference in one is refused: each of them is told at its place, and
+//! none becomes another value.
 //!
 //! # What it may not do
 //!
@@ -89,7 +99,7 @@ impl Resolver<'_> {
                 continue;
             }
             out.text.push_str(&text[at..start]);
-            let end = text[start..].find('}').map(|length| start + length);
+            let end = closing(&text[start..]).map(|length| start + length);
             let Some(end) = end else { return Err(unclosed(start..text.len())) };
             self.put(&text[start + 2..end], start..end + 1, &mut out)?;
             at = end + 1;
@@ -130,11 +140,12 @@ impl Resolver<'_> {
             let help = "write ${VAR} or ${VAR:-default}; write $${ for a literal ${";
             return Err(failure(message, "not a name", help, range.clone()));
         }
+        let default = default.map(|default| literal(default, range)).transpose()?;
         let value = self.variables.get(name);
         match (value, default) {
-            (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
+            (Some(value), Some(default)) if value.is_empty() => Ok(default),
             (Some(value), _) => Ok(value.clone()),
-            (None, Some(default)) => Ok(default.to_owned()),
+            (None, Some(default)) => Ok(default),
             (None, None) => Err(self.unset(name, range.clone())),
         }
     }
@@ -162,7 +173,7 @@ impl Failure {
         let nth = text[..self.range.start].matches("${").count();
         let written = at.written();
         let Some((start, _)) = written.match_indices("${").nth(nth) else { return at.at() };
-        let end = written[start..].find('}').map_or(written.len(), |length| start + length + 1);
+        let end = closing(&written[start..]).map_or(written.len(), |length| start + length + 1);
         at.part(start..end)
     }
 }
@@ -177,6 +188,32 @@ fn no_secret(missing: Missing, range: Range<usize>) -> Failure {
         Missing::Declared(report) => (String::new(), String::new(), Some(report)),
     };
     Failure { message, label: "asked for here", help, show: true, cause, range }
+}
+
+/// Where the `}` is that closes the reference at the begin of `text`: braces between count.
+fn closing(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    text.bytes().position(|byte| {
+        match byte {
+            b'{' => open += 1,
+            b'}' => open = open.saturating_sub(1),
+            _ => return false,
+        }
+        open == 0
+    })
+}
+
+/// A default as it is put in: `$${` is a literal `${`, and a reference is refused, because putting
+/// in half of it would be silent.
+fn literal(default: &str, range: &Range<usize>) -> Result<String, Failure> {
+    let mut pieces = default.split("$${");
+    if pieces.any(|piece| piece.contains("${")) {
+        let message = "a default cannot hold another reference".to_owned();
+        let help = "defaults do not nest: give each key one variable, or set it before the \
+                    application starts; write $${ for a literal ${";
+        return Err(failure(message, "the default of this", help, range.clone()));
+    }
+    Ok(default.replace("$${", "${"))
 }
 
 /// The rest of the text is not shown: without its end nobody knows what it is.
@@ -224,10 +261,19 @@ mod tests {
     }
 
     #[test]
+    fn braces_of_a_default_count() {
+        check("${NONE:-{\"a\": {}}} ${A:-{x}}.", Ok("{\"a\": {}} 1."));
+        check("${NONE:-$${B}}", Ok("${B}"));
+        check("${A:-{}", Err("not closed"));
+    }
+
+    #[test]
     fn refuses() {
         check("${NONE}", Err("`NONE` is not set"));
         check("${A", Err("not closed"));
         check("${}", Err("not the name"));
         check("${A B}", Err("not the name"));
+        check("${A:-${B}}", Err("cannot hold another reference"));
+        check("${NONE:-x${A}y}", Err("cannot hold another reference"));
     }
 }
