@@ -9,10 +9,13 @@
 //!
 //! # Where
 //!
-//! `$XDG_RUNTIME_DIR/processpype/NAME-PORT.token`, and without that variable
-//! `processpype-UID/NAME-PORT.token` in the system's directory of temporary files. NAME is the
-//! application's title in lower case, with `-` for what is neither a letter nor a digit.
+//! `$XDG_RUNTIME_DIR/processpype/NAME-ADDRESS-PORT.token`, and without that variable
+//! `processpype-UID/NAME-ADDRESS-PORT.token` in the system's directory of temporary files. NAME is
+//! the application's title in lower case, with `-` for what is neither a letter nor a digit;
+//! ADDRESS is the IP address that it has bound: another process may have the same port of another
+//! one, and is not to be shown the token.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The most characters of a token; a longer one is not looked at, wherever it comes from.
@@ -46,26 +49,55 @@ pub fn local_token_directory(runtime: Option<&Path>, temporary: &Path, user: u32
     }
 }
 
-/// Returns the name of the file of the application `title` whose control API is at `port`.
+/// Returns the name of the file of the application `title` whose control API has bound `address`.
 ///
 /// ```
-/// use processpype_api::{is_local_token_at, local_token_file};
+/// use processpype_api::{local_token_address, local_token_file};
 ///
-/// let name = local_token_file("My Shop", 8080);
-/// assert_eq!(name, "my-shop-8080.token");
-/// assert!(is_local_token_at(&name, 8080) && !is_local_token_at(&name, 80));
+/// let address = "127.0.0.1:8080".parse()?;
+/// let name = local_token_file("My Shop", address);
+/// assert_eq!(name, "my-shop-127.0.0.1-8080.token");
+/// assert_eq!(local_token_address(&name, 8080), Some(address.ip()));
+/// assert_eq!(local_token_address(&name, 80), None);
+/// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 #[must_use]
-pub fn local_token_file(title: &str, port: u16) -> String {
+pub fn local_token_file(title: &str, address: SocketAddr) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let title: String = title.chars().take(TITLE_MAX).map(letter).collect();
-    format!("{title}{}", end(port))
+    format!("{title}-{}{}", address.ip().to_canonical(), end(address.port()))
 }
 
-/// Returns whether a file of that name is the one of some application at `port`.
+/// Returns the address that the application at `port` has bound whose file has that name; `None` if
+/// it is the file of no application at `port`.
 #[must_use]
-pub fn is_local_token_at(name: &str, port: u16) -> bool {
-    name.ends_with(&end(port))
+pub fn local_token_address(name: &str, port: u16) -> Option<IpAddr> {
+    let (_, address) = name.strip_suffix(&end(port))?.rsplit_once('-')?;
+    address.parse().ok()
+}
+
+/// Returns whether whatever answers at `peer`, an address of this machine, is who has bound
+/// `bound`.
+///
+/// Only that one is shown the token: the same port of another address may be another user's.
+///
+/// ```
+/// use processpype_api::is_bound_at;
+///
+/// # fn main() -> Result<(), std::net::AddrParseError> {
+/// let check = |bound: &str, peer: &str| Ok(is_bound_at(bound.parse()?, peer.parse()?));
+/// assert!(check("127.0.0.1", "127.0.0.1")? && !check("127.0.0.1", "::1")?);
+/// assert!(check("0.0.0.0", "127.0.0.1")? && !check("0.0.0.0", "::1")?);
+/// assert!(check("::", "::1")? && check("::", "127.0.0.1")?, "it has both");
+/// assert!(!check("127.0.0.1", "127.0.0.2")? && !check("::", "10.0.0.1")?);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn is_bound_at(bound: IpAddr, peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    let has_family = bound.is_ipv6() || peer.is_ipv4();
+    peer.is_loopback() && (bound == peer || bound.is_unspecified() && has_family)
 }
 
 /// Says why a file or directory is not private to `user`, from its owner and its mode; `None` if it

@@ -33,7 +33,7 @@ use crate::error::{ClientError, Told};
 use crate::json;
 use crate::print::{WARNING, remark};
 use crate::tls;
-use crate::token::Shown;
+use crate::token::{Shown, Tokens};
 
 /// How long a connection may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ const AGENT: &str = concat!("processpype/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     destination: Destination,
-    token: Option<Shown>,
+    tokens: Tokens,
 }
 
 /// An answer that was read whole, and is no problem.
@@ -83,6 +83,8 @@ pub(crate) struct Stream {
     connection: Option<Connection>,
     body: Incoming,
     url: String,
+    /// What the token is from that was shown.
+    token_from: Option<String>,
 }
 
 /// How long one reading may still be put off, and how often.
@@ -107,11 +109,11 @@ type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 impl Client {
     pub(crate) fn new(destination: Destination) -> Self {
         let Destination { target, token, .. } = &destination;
-        let token = token.find(target.host(), target.port()).unwrap_or_else(|error| {
+        let tokens = token.find(target.host(), target.port()).unwrap_or_else(|error| {
             remark(&format!("{WARNING}warning{WARNING:#}: {error}"));
-            None
+            Tokens::default()
         });
-        Self { destination, token }
+        Self { destination, tokens }
     }
 
     /// Returns whom it asks.
@@ -119,9 +121,9 @@ impl Client {
         &self.destination
     }
 
-    /// Returns whether it shows a token.
+    /// Returns whether it has a token to show.
     pub(crate) fn has_token(&self) -> bool {
-        self.token.is_some()
+        !self.tokens.is_empty()
     }
 
     /// Returns a client for whatever is at the same place now: a process that started anew has
@@ -129,8 +131,8 @@ impl Client {
     pub(crate) fn renewed(&self) -> Self {
         let Destination { target, token, .. } = &self.destination;
         // What is wrong with its file was told at the begin.
-        let token = token.find(target.host(), target.port()).unwrap_or_default();
-        Self { destination: self.destination.clone(), token }
+        let tokens = token.find(target.host(), target.port()).unwrap_or_default();
+        Self { destination: self.destination.clone(), tokens }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -217,7 +219,7 @@ impl Client {
             return Ok(stream);
         }
         let text = stream.text(BODY_MAX).await?;
-        Err(self.problem(&response, text))
+        Err(self.problem(&response, text, stream.token_from))
     }
 
     async fn ask(
@@ -235,7 +237,7 @@ impl Client {
         let (now, tag) = (now.and_then(since_epoch), header(ETAG).map(str::to_owned));
         let text = stream.text(BODY_MAX).await?;
         if !status.is_success() && status != StatusCode::NOT_MODIFIED {
-            return Err(self.problem(&response, text));
+            return Err(self.problem(&response, text, stream.token_from));
         }
         Ok(Answer { status: status.as_u16(), text, now, tag, url: stream.url })
     }
@@ -257,6 +259,7 @@ impl Client {
         let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
         let socket =
             socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
+        let token = socket.peer_addr().ok().and_then(|peer| self.tokens.for_peer(peer.ip()));
         let Destination { target, tls: files, .. } = &self.destination;
         let socket: Socket = if target.is_secure() {
             let meeting = timeout(CONNECT_TIME, tls::secure(socket, target, files)).await;
@@ -267,7 +270,7 @@ impl Client {
         let io = TokioIo::new(socket);
         let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
         let mut connection: Option<Connection> = Some(Box::pin(connection));
-        let request = self.request(method, path, body, extra)?;
+        let request = self.request(method, path, body, extra, token.as_ref())?;
         let mut sending = Box::pin(sender.send_request(request));
         let answering = poll_fn(|cx| {
             drive(&mut connection, cx);
@@ -277,16 +280,20 @@ impl Client {
         let response = timeout(patience, answering).await.map_err(|_| late(patience))?;
         drop(sending);
         let (head, body) = response.map_err(broken)?.into_parts();
-        let stream = Stream { connection, body, url };
+        let stream = Stream { connection, body, url, token_from: token.map(|token| token.from) };
         Ok((Response::from_parts(head, ()), stream))
     }
 
     /// Reads a problem, or what another program says instead.
-    fn problem(&self, response: &Response<()>, raw: String) -> ClientError {
+    fn problem(
+        &self,
+        response: &Response<()>,
+        raw: String,
+        token_from: Option<String>,
+    ) -> ClientError {
         let retry_after = retry_after(response);
         match json::read::<Told>(&raw) {
             Ok(told) if !told.code.is_empty() => {
-                let token_from = self.token.as_ref().map(|token| token.from.clone());
                 ClientError::Problem(Box::new(Told { raw, retry_after, token_from, ..told }))
             }
             _ => {
@@ -302,13 +309,14 @@ impl Client {
         path: &str,
         body: String,
         extra: Option<(&'static str, String)>,
+        token: Option<&Shown>,
     ) -> Result<Request<Full<Bytes>>, ClientError> {
         let mut request = Request::builder()
             .method(method)
             .uri(self.destination.target.path(path))
             .header(HOST, self.destination.target.authority())
             .header(USER_AGENT, AGENT);
-        if let Some(token) = &self.token {
+        if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.secret.expose()));
         }
         if !body.is_empty() {

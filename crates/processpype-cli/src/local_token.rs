@@ -12,10 +12,11 @@
 use std::fmt;
 use std::fs::TryLockError;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use processpype_api::{TOKEN_LENGTH_MAX, is_local_token_at, local_token_directory};
+use processpype_api::{TOKEN_LENGTH_MAX, local_token_address, local_token_directory};
 use processpype_config::Secret;
 
 use crate::private;
@@ -33,47 +34,55 @@ pub(crate) struct LocalTokenError {
     source: io::Error,
 }
 
-/// Finds and reads the token of whatever application has its control API at `port`, and says which
-/// file has it.
+/// A token that an application has left.
+#[derive(Debug)]
+pub(crate) struct FoundToken {
+    pub(crate) text: Secret<String>,
+    /// The file that has it.
+    pub(crate) path: PathBuf,
+    /// The address that the application has bound.
+    pub(crate) bound: IpAddr,
+}
+
+/// Finds and reads the tokens of the applications whose control APIs are at `port` of some address,
+/// the best first.
 ///
-/// `runtime_directory` is `$XDG_RUNTIME_DIR`, if there is one. `None`: there is no such file.
+/// `runtime_directory` is `$XDG_RUNTIME_DIR`, if there is one.
 ///
 /// # Errors
 ///
 /// Returns [`LocalTokenError`] if the file is a link, or one that somebody else has or can read,
 /// and there is no other.
-pub(crate) fn find_local_token_at(
+pub(crate) fn find_local_tokens_at(
     runtime_directory: Option<&Path>,
     port: u16,
-) -> Result<Option<(Secret<String>, PathBuf)>, LocalTokenError> {
+) -> Result<Vec<FoundToken>, LocalTokenError> {
     let directory =
         local_token_directory(runtime_directory, &std::env::temp_dir(), private::user());
-    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(None) };
-    let is_of_port = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| is_local_token_at(name, port))
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(Vec::new()) };
+    let of_port = |path: PathBuf| {
+        let bound = local_token_address(path.file_name()?.to_str()?, port)?;
+        Some((path, bound))
     };
     let names = entries.take(NAMES_MAX).flatten().map(|entry| entry.path());
-    let (mut best, mut refused): (Option<Candidate>, _) = (None, None);
-    for path in names.filter(is_of_port).take(FILES_MAX) {
-        match Candidate::read(&path) {
-            Ok(it) if best.as_ref().is_none_or(|best| it.rank() > best.rank()) => best = Some(it),
-            Ok(_) => {}
+    let (mut candidates, mut refused) = (Vec::new(), None);
+    for (path, bound) in names.filter_map(of_port).take(FILES_MAX) {
+        match Candidate::read(&path, bound) {
+            Ok(it) => candidates.push(it),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => refused = Some(LocalTokenError { path, source }),
         }
     }
-    match (best, refused) {
-        (Some(best), _) => Ok(Some((best.text, best.path))),
-        (None, Some(error)) => Err(error),
-        (None, None) => Ok(None),
+    candidates.sort_by_key(|it| std::cmp::Reverse(it.rank()));
+    match refused {
+        Some(error) if candidates.is_empty() => Err(error),
+        _ => Ok(candidates.into_iter().map(|it| it.found).collect()),
     }
 }
 
 /// A file that may have the token.
 struct Candidate {
-    text: Secret<String>,
-    path: PathBuf,
+    found: FoundToken,
     /// Whether its process holds it: a process that was killed does not.
     is_held: bool,
     written: SystemTime,
@@ -82,14 +91,14 @@ struct Candidate {
 // === impl Candidate ===
 
 impl Candidate {
-    fn read(path: &Path) -> io::Result<Self> {
+    fn read(path: &Path, bound: IpAddr) -> io::Result<Self> {
         let file = private::open_private(path)?;
         let written = file.metadata()?.modified()?;
         // The process that wrote it keeps it locked; looking takes the lock for a moment.
         let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
         let text = private::text(file, TOKEN_LENGTH_MAX)?;
         let text = Secret::new(text.trim_end().to_owned());
-        Ok(Self { text, path: path.to_owned(), is_held, written })
+        Ok(Self { found: FoundToken { text, path: path.to_owned(), bound }, is_held, written })
     }
 
     /// What makes it the one to take.
@@ -134,7 +143,7 @@ mod tests {
         }
 
         fn token(&self, title: &str) -> PathBuf {
-            self.0.join("processpype").join(local_token_file(title, 1))
+            self.0.join("processpype").join(local_token_file(title, ([127, 0, 0, 1], 1).into()))
         }
 
         fn write(&self, title: &str, mode: u32) {
@@ -146,8 +155,8 @@ mod tests {
         /// Expects a token, none, or a file that is not trusted.
         #[track_caller]
         fn check(&self, expected: Result<Option<&str>, ()>) {
-            let found = find_local_token_at(Some(&self.0), 1);
-            let found = found.map(|token| token.map(|(token, _)| token.expose().clone()));
+            let found = find_local_tokens_at(Some(&self.0), 1);
+            let found = found.map(|all| all.first().map(|it| it.text.expose().clone()));
             assert_eq!(
                 found.as_ref().map(Option::as_deref).map_err(|_| ()),
                 expected,

@@ -3,15 +3,17 @@
 //! # Invariants
 //!
 //! 1. A token that the user names goes where the user asks; the one that an application has made
-//!    for its own machine is shown on that machine only.
+//!    for its own machine is shown on that machine only, and only to who answers at the address
+//!    that this application has bound.
 //! 2. A file that cannot be trusted is told, and no token is shown.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use processpype_api::is_bound_at;
 use processpype_config::{Secret, runtime_directory};
 
-use crate::local_token::find_local_token_at;
+use crate::local_token::{FoundToken, find_local_tokens_at};
 
 /// The variable with the token to show.
 pub const TOKEN_VARIABLE: &str = "PROCESSPYPE_TOKEN";
@@ -34,7 +36,13 @@ pub(crate) enum Token {
 pub(crate) struct Shown {
     pub(crate) secret: Arc<Secret<String>>,
     pub(crate) from: String,
+    /// Who may see it: who answers at this address of this machine. None: whoever was asked.
+    bound: Option<IpAddr>,
 }
+
+/// The tokens for one place; which one is shown depends on who answers there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tokens(Vec<Shown>);
 
 // === impl Token ===
 
@@ -43,20 +51,25 @@ impl Token {
         Self::Named { token: Arc::new(token), from }
     }
 
-    /// Returns the token for an application at a host and a port, if one is known, or what is wrong
-    /// with the file that has it.
-    pub(crate) fn find(&self, host: &str, port: u16) -> Result<Option<Shown>, String> {
-        let shown = |secret, from| Some(Shown { secret, from });
+    /// Returns the tokens for an application at a host and a port, as far as they are known, or
+    /// what is wrong with the file that has one.
+    pub(crate) fn find(&self, host: &str, port: u16) -> Result<Tokens, String> {
         match self {
-            Self::Named { token, from } => Ok(shown(Arc::clone(token), from.clone())),
-            Self::Found if !is_here(host) => Ok(None),
-            Self::Found => match find_local_token_at(runtime_directory().as_deref(), port) {
-                Ok(Some((text, path))) => {
-                    Ok(shown(Arc::new(text), format!("the file {}", path.display())))
-                }
-                Ok(None) => Ok(None),
-                Err(error) => Err(error.to_string()),
-            },
+            Self::Named { token, from } => {
+                let secret = Arc::clone(token);
+                Ok(Tokens(vec![Shown { secret, from: from.clone(), bound: None }]))
+            }
+            Self::Found if !is_here(host) => Ok(Tokens::default()),
+            Self::Found => {
+                let found = find_local_tokens_at(runtime_directory().as_deref(), port);
+                let found = found.map_err(|error| error.to_string())?.into_iter();
+                let shown = found.map(|FoundToken { text, path, bound }| Shown {
+                    secret: Arc::new(text),
+                    from: format!("the file {}", path.display()),
+                    bound: Some(bound),
+                });
+                Ok(Tokens(shown.collect()))
+            }
         }
     }
 
@@ -69,6 +82,20 @@ impl Token {
     }
 }
 
+// === impl Tokens ===
+
+impl Tokens {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the one that whoever answers at `peer` may see.
+    pub(crate) fn for_peer(&self, peer: IpAddr) -> Option<Shown> {
+        let may_see = |it: &&Shown| it.bound.is_none_or(|bound| is_bound_at(bound, peer));
+        self.0.iter().find(may_see).cloned()
+    }
+}
+
 fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
@@ -76,6 +103,25 @@ fn is_here(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_found_token_is_shown_only_to_who_has_its_address() {
+        let shown = |bound: Option<&str>| Shown {
+            secret: Arc::new(Secret::new("secret".to_owned())),
+            from: bound.unwrap_or("named").to_owned(),
+            bound: bound.map(|bound| bound.parse().expect("an address")),
+        };
+        let peer = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let check = |tokens: &[Option<&str>], at, expected: Option<&str>| {
+            let tokens = Tokens(tokens.iter().map(|bound| shown(*bound)).collect());
+            let token = tokens.for_peer(peer(at));
+            assert_eq!(token.as_ref().map(|token| &*token.from), expected, "{at}");
+        };
+        check(&[Some("127.0.0.1")], "127.0.0.1", Some("127.0.0.1"));
+        check(&[Some("127.0.0.1")], "::1", None);
+        check(&[Some("127.0.0.1"), Some("::1")], "::1", Some("::1"));
+        check(&[None], "10.0.0.1", Some("named"));
+    }
 
     #[test]
     fn the_token_of_this_machine_stays_on_it() {

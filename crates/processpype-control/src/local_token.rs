@@ -16,6 +16,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use processpype_api::{local_token_directory, local_token_file};
@@ -75,8 +76,8 @@ impl LocalToken {
         &self.text
     }
 
-    /// Writes the file of the application `title` whose control API is at `port`, and removes those
-    /// that processes have left behind that were killed.
+    /// Writes the file of the application `title` whose control API has bound `address`, and
+    /// removes those that processes have left behind that were killed.
     ///
     /// # Errors
     ///
@@ -85,9 +86,9 @@ impl LocalToken {
         &self,
         runtime_directory: Option<&Path>,
         title: &str,
-        port: u16,
+        address: SocketAddr,
     ) -> Result<LocalTokenFile, LocalTokenError> {
-        let path = path(runtime_directory, title, port);
+        let path = path(runtime_directory, title, address);
         match files::write(&path, self.text.expose()) {
             #[cfg(unix)]
             Ok(file) => {
@@ -101,9 +102,9 @@ impl LocalToken {
     }
 }
 
-fn path(runtime_directory: Option<&Path>, title: &str, port: u16) -> PathBuf {
+fn path(runtime_directory: Option<&Path>, title: &str, address: SocketAddr) -> PathBuf {
     let directory = local_token_directory(runtime_directory, &std::env::temp_dir(), files::user());
-    directory.join(local_token_file(title, port))
+    directory.join(local_token_file(title, address))
 }
 
 // === impl LocalTokenFile ===

@@ -26,14 +26,14 @@ pub(crate) fn make(setup: &mut Setup) -> Option<LocalToken> {
     Some(made)
 }
 
-/// Writes the file, once the port is known. It is there as long as the value lives.
+/// Writes the file, once the address is known. It is there as long as the value lives.
 pub(crate) fn write(
     made: Option<LocalToken>,
     bound: Option<&Bound>,
     title: &str,
 ) -> Option<LocalTokenFile> {
-    let port = bound?.control_address()?.port();
-    match made?.write(runtime_directory().as_deref(), title, port) {
+    let address = bound?.control_address()?;
+    match made?.write(runtime_directory().as_deref(), title, address) {
         Ok(file) => {
             let path = file.path().display();
             tracing::info!(target: "processpype", "the token for this machine is in {path}");

@@ -35,7 +35,7 @@ fn ask(app: &Playground, method: &str, path: &str, token: &str) -> Answer {
 fn a_process_makes_a_token_that_only_its_owner_can_read() {
     let app = Playground::settled(PAIR);
     let file = app.token_file();
-    let name = format!("the-shop-{}.token", app.address.port());
+    let name = format!("the-shop-127.0.0.1-{}.token", app.address.port());
     assert_eq!(file.file_name().unwrap().to_str(), Some(&*name));
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
@@ -55,16 +55,41 @@ fn a_process_makes_a_token_that_only_its_owner_can_read() {
 }
 
 #[test]
+fn whoever_has_the_port_of_another_address_is_shown_no_token() {
+    use std::io::{Read as _, Write as _};
+
+    let app = Playground::settled(PAIR);
+    let stranger = std::net::TcpListener::bind(("127.0.0.2", app.address.port())).unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut socket, _) = stranger.accept().unwrap();
+        let mut head = String::new();
+        let mut piece = [0; 1024];
+        while !head.contains("\r\n\r\n") {
+            let read = socket.read(&mut piece).unwrap();
+            head.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        }
+        socket.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
+        head
+    });
+    let url = format!("http://127.0.0.2:{}", app.address.port());
+    run_in(&["events", "-u", &url], &[app.at_home()]);
+    let head = serving.join().unwrap().to_lowercase();
+    assert!(head.starts_with("get /events"), "{head}");
+    assert!(!head.contains("authorization"), "{head}");
+}
+
+#[test]
 fn a_token_that_a_killed_process_has_left_misleads_nobody() {
     let app = Playground::settled(PAIR);
     let port = app.address.port();
-    let killed = app.token_file().with_file_name(format!("another-{port}.token"));
+    let killed = app.token_file().with_file_name(format!("another-127.0.0.1-{port}.token"));
     std::fs::write(&killed, "A".repeat(43)).unwrap();
     std::fs::set_permissions(&killed, std::fs::Permissions::from_mode(0o600)).unwrap();
     let url = format!("http://{}", app.address);
     let found = run_in(&["events", "-u", &url], &[app.at_home()]);
     assert_eq!(found.code, Some(0), "{found:?}");
-    std::fs::remove_file(killed.with_file_name(format!("the-shop-{port}.token"))).unwrap();
+    std::fs::remove_file(killed.with_file_name(format!("the-shop-127.0.0.1-{port}.token")))
+        .unwrap();
     let wrong = run_in(&["events", "-u", &url], &[app.at_home()]);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     let named = format!("the token that was shown is from the file {}", killed.display());
