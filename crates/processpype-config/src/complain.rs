@@ -183,8 +183,9 @@ impl<'a> Walk<'a> {
             let expected = describe::expected(walk.rules, &ids);
             let path = show::join(&walk.path_text(), key);
             let message = format!("missing key `{path}`");
-            // What is there of the map says what it is.
-            let inside = Some(slot.node.at.spot()).filter(|_| !walk.is_private());
+            // What is there of the map says what it is. One that is not there stands nowhere.
+            let inside = Some(slot.node.at.spot());
+            let inside = inside.filter(|it| it.has_lines() && !walk.is_private());
             let problem = walk
                 .near(slot.key_at.unwrap_or(slot.node.at.spot()), message, false, inside)
                 .label(format!("needs `{key}`: {expected}"))

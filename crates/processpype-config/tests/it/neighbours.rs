@@ -135,6 +135,20 @@ fn what_code_has_chosen_stays_readable() {
 }
 
 #[test]
+fn the_line_of_what_misses_a_key_says_what_is_there() {
+    let text = "services:\n  vault: {user: u, port: 1}\n";
+    let document = Loader::new().text("app", Format::Yaml, text).load().unwrap();
+    let line = |name: &str| {
+        let section = document.section(&["services", name]);
+        section.read::<crate::types::Vault>().unwrap_err().to_string()
+    };
+    let there = line("vault");
+    assert!(there.contains("2 |   vault: {user: ···, port: ···}\n"), "{there}");
+    let absent = line("absent");
+    assert!(absent.contains("1 | services:\n"), "{absent}");
+}
+
+#[test]
 fn a_key_below_a_secret_is_in_no_message() {
     for text in [
         "safe: {pin: {@: {width: x}}}",
