@@ -166,7 +166,10 @@ mod tests {
         let _ = std::fs::remove_dir_all(&place);
         std::fs::create_dir(&place).expect("a free name");
         let token = LocalToken::make().expect("chance");
-        let write = |port| token.write(Some(&place), "Shop", port).expect("a private directory");
+        let write = |port: u16| {
+            let address = ([127, 0, 0, 1], port).into();
+            token.write(Some(&place), "Shop", address).expect("a private directory")
+        };
         let kept = write(1);
         let left = write(2).path().to_owned();
         assert!(!left.exists(), "it goes with who holds it");
