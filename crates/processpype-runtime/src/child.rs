@@ -107,6 +107,9 @@ impl Context {
         // What it comes to is made into a result by code of the service, too.
         let future = contained(future.map(ChildOutput::into_result));
         let body = async move {
+            // Named first: what an async block has taken in is dropped in the order of its mention,
+            // and who is aborted before its first poll is counted until its future is gone.
+            let future = future;
             let outcome = Seen::other(guard.life(), &what, guard.child(), future).await;
             settle_child(guard.life(), &what, outcome);
             drop(guard);
@@ -286,6 +289,30 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(cx.life.take_child_failure().is_some(), "nobody saw it");
+    }
+
+    /// Notes when it is dropped whether its generation still counts a child.
+    struct Payload(Context, Arc<AtomicUsize>);
+
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            self.1.store(1 + usize::from(self.0.life.left().children), SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_that_is_aborted_before_its_first_poll_is_counted_until_its_future_is_gone() {
+        let (cx, seen) = (Context::detached("quick"), Arc::new(AtomicUsize::new(0)));
+        let payload = Payload(cx.clone(), Arc::clone(&seen));
+        cx.spawn("unborn", async move {
+            std::future::pending::<()>().await;
+            drop(payload);
+        });
+        cx.life.abort_children();
+        while seen.load(SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(seen.load(SeqCst), 2, "it was gone before its future");
     }
 
     /// Waits without giving up the thread, and now and then does: there may be one for both.
