@@ -147,6 +147,13 @@ impl<T> Places<T> {
     }
 }
 
+impl<T> Default for Places<T> {
+    /// Nobody.
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<T> Index<usize> for Places<T> {
     type Output = T;
 

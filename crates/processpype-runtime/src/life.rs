@@ -196,6 +196,23 @@ impl Life {
         self.control().stop_by()
     }
 
+    /// When the generation must be gone because the application closes.
+    pub(crate) fn closing_by(&self) -> Option<Instant> {
+        self.office().closing_by()
+    }
+
+    /// As much of the time until `by` as closing leaves.
+    pub(crate) fn within_closing(&self, by: Instant) -> Instant {
+        self.closing_by().map_or(by, |closing| closing.min(by))
+    }
+
+    /// The current phase ends sooner than it was said.
+    pub(crate) fn shorten(&self, until: Instant) {
+        let mut control = self.control();
+        let deadline = &mut control.end().deadline;
+        *deadline = Some(deadline.map_or(until, |old| old.min(until)));
+    }
+
     pub(crate) fn asked_to_stop(&self) -> impl Future<Output = Instant> + '_ {
         self.until(Self::stop_by)
     }

@@ -12,7 +12,7 @@
 //! not by hoping: each generation sends each lifecycle message once, and health only after the last
 //! one was taken. What clients can cause in any number may be dropped; it is in the log.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use processpype_core::{Exit, Generation, ServiceId};
 use tokio::runtime::Handle;
@@ -72,6 +72,8 @@ pub(crate) struct Office {
     pub(crate) families: Arc<Families>,
     /// When it was opened: what they show of themselves is counted from here.
     pub(crate) opened: Instant,
+    /// When all of them must be gone, once the application closes.
+    closing_by: OnceLock<Instant>,
 }
 
 // === impl Message ===
@@ -95,7 +97,19 @@ impl Message {
 impl Office {
     pub(crate) fn new(services: Handle, reports: Reports, scrub: Scrub) -> Self {
         let families = Arc::new(Families::new(scrub));
-        Self { services, reports, families, opened: Instant::now() }
+        let closing_by = OnceLock::new();
+        Self { services, reports, families, opened: Instant::now(), closing_by }
+    }
+
+    /// The application closes: every generation must be gone by then. Whoever is ending already is
+    /// still to be rung for.
+    pub(crate) fn close_by(&self, by: Instant) {
+        // It closes once.
+        let _ = self.closing_by.set(by);
+    }
+
+    pub(crate) fn closing_by(&self) -> Option<Instant> {
+        self.closing_by.get().copied()
     }
 }
 

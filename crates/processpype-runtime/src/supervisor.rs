@@ -187,6 +187,7 @@ impl Supervisor {
         let mut alarm = Alarm::default();
         loop {
             if self.closing.is_closed() {
+                drop(shared);
                 return self.farewell();
             }
             self.wake_readers();
@@ -275,6 +276,10 @@ impl Supervisor {
             Message::Ending(id, generation, exit, failure) => {
                 self.keep_failure(id, generation, failure);
                 self.report(id, generation, Report::Ending(exit));
+                if self.closing.has_begun() {
+                    // Its end may have begun before it could know.
+                    self.hasten(id, generation);
+                }
             }
             Message::Gone(id, generation, ending) => self.take_gone(id, generation, ending),
             Message::Reconfigured(id, generation, offered, answer) => {
@@ -415,6 +420,19 @@ impl Supervisor {
         self.watch_polls(id, generation);
     }
 
+    /// Ends by force whatever there still is.
+    fn end_generations(&self) {
+        for service in self.services.iter() {
+            if let Some(life) = &service.life {
+                life.cell.cut(life.generation);
+                life.abort_children();
+            }
+            if let Some(task) = &service.task {
+                task.abort();
+            }
+        }
+    }
+
     fn life(&self, id: ServiceId, generation: Generation) -> Option<&Arc<Life>> {
         self.services[id.index()].life.as_ref().filter(|life| life.generation == generation)
     }
@@ -425,15 +443,7 @@ impl Drop for Supervisor {
     /// panic of its own, or where it is dropped, nobody comes to say so.
     fn drop(&mut self) {
         self.shared.end();
-        for service in self.services.iter() {
-            if let Some(life) = &service.life {
-                life.cell.cut(life.generation);
-                life.abort_children();
-            }
-            if let Some(task) = &service.task {
-                task.abort();
-            }
-        }
+        self.end_generations();
         if !self.closing.is_closed() || std::thread::panicking() {
             self.shared.set_state(ServiceState::Stopped);
         }

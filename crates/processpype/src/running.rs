@@ -18,7 +18,7 @@ use processpype_core::ServiceName;
 use processpype_runtime::{Closed, Launch, LevelSwitch, Manager, Scrub};
 use processpype_telemetry::{Handle as LogHandle, Redactor};
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::application::Application;
 use crate::configurer::{LiveConfig, tell_unhidden};
@@ -251,6 +251,9 @@ impl Running {
     ///
     /// Dropping the future closes the application.
     ///
+    /// If the runtime on which the application was started is dropped first, its services are cut,
+    /// and those that had not ended are the stragglers.
+    ///
     /// # Panics
     ///
     /// Panics if the supervisor panicked, which is a bug of the framework.
@@ -260,7 +263,7 @@ impl Running {
 
     async fn closed(&mut self) -> Closed {
         let supervisor = self.supervisor.take().expect("only `stop` and `wait` take it, by value");
-        let closed = supervisor.await.expect("the supervisor contains every panic of user code");
+        let closed = ended(supervisor.await, &self.manager);
         if let Some(server) = self.server.take() {
             server.stop(SERVER_GRACE).await;
         }
@@ -268,6 +271,18 @@ impl Running {
             recorded.ended().await;
         }
         closed
+    }
+}
+
+/// How the application ended, also if its runtime was dropped under it.
+///
+/// # Panics
+///
+/// Panics if the supervisor panicked.
+pub(crate) fn ended(supervisor: Result<Closed, JoinError>, manager: &Manager) -> Closed {
+    match supervisor {
+        Err(error) if error.is_cancelled() => Closed::cut(manager.unfinished()),
+        ended => ended.expect("the supervisor contains every panic of user code"),
     }
 }
 

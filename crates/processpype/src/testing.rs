@@ -81,7 +81,7 @@ pub use self::conformance::{
 pub use self::probe::{Act, Hook, Probe, ProbeService, Script};
 pub use self::response::TestResponse;
 use crate::application::Application;
-use crate::running::{control_settings, launch};
+use crate::running::{control_settings, ended, launch};
 use crate::schema::service_doc;
 use crate::setup::SetupError;
 
@@ -410,10 +410,9 @@ impl TestApp {
     /// Safe: ask again at any time.
     pub async fn closed(&mut self) -> Closed {
         let closed = match &mut self.supervisor {
-            Ending::Awaited(supervisor) => supervisor.await,
+            Ending::Awaited(supervisor) => ended(supervisor.await, &self.manager),
             Ending::Seen(closed) => return closed.clone(),
         };
-        let closed = closed.expect("the supervisor contains every panic of user code");
         self.supervisor = Ending::Seen(closed.clone());
         closed
     }

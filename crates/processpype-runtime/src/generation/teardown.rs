@@ -4,7 +4,8 @@
 //!
 //! 1. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the
 //!    time, `stop` always has the rest.
-//! 2. The instance is taken back from slot and routes before anything else of a stop happens.
+//! 2. When the application closes, what is left of that is the time, also for who was ending before.
+//! 3. The instance is taken back from slot and routes before anything else of a stop happens.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use processpype_core::{ErrorKind, Exit};
 use tokio::time::Instant;
 
-use super::in_time::in_time;
+use super::in_time::{in_time, share};
 use super::{Ended, Running, Stopped, settle};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -34,6 +35,9 @@ const RUN_SHARE: u32 = 40;
 /// percent.
 const ABORTED_SHARE: u32 = 10;
 
+/// The share for what has the rest of the time.
+const ALL: u32 = 100;
+
 /// How long an instance may still be in use before it counts as leaked.
 const LEAK_PATIENCE: Duration = Duration::from_millis(10);
 
@@ -43,12 +47,16 @@ pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) ->
     let asked = Instant::now();
     let total = by.saturating_duration_since(asked);
     let (drained, at) = drain(life, &mut running, asked + share(total, DRAIN_SHARE), asked).await;
+    let closing = life.within_closing(by);
+    // What began to close meanwhile has shortened what is left.
+    let total = if closing < by { closing.saturating_duration_since(at) } else { total };
+    let by = closing;
     let run_by = (at + share(total, RUN_SHARE)).min(by);
     life.vitals.enter_at(Stage::Ending, at);
     life.enter(Phase::Stopping, run_by);
     let outcome = match drained {
         Some(outcome) => Some(outcome),
-        None => in_time(run_by, &mut running).await,
+        None => in_time::<RUN_SHARE, _>(life, run_by, &mut running).await,
     };
     let cut = outcome.is_none().then(|| "`run` has not ended in time".to_owned());
     let outcome = outcome.or_else(|| running.cut().map(Err));
@@ -86,7 +94,7 @@ async fn serve_out<F: Future + Unpin>(
     until: Instant,
 ) -> Option<F::Output> {
     let mut outcome = None;
-    let mut idle = in_time(until, life.requests_ended());
+    let mut idle = in_time::<DRAIN_SHARE, _>(life, until, life.requests_ended());
     loop {
         tokio::select! {
             biased;
@@ -112,11 +120,13 @@ pub(super) fn teardown<'a>(
         stopped.ended.tell(life);
         let now = Instant::now();
         let by = stopped.by.or_else(|| life.stop_by()).unwrap_or_else(|| now + stop_timeout);
+        let by = life.within_closing(by);
         let mut cut = stopped.cut;
         let mut ending = stopped.ended.into_ending();
         life.vitals.enter(Stage::Children);
         let (children, at) = end_children(life, by, now).await;
         cut.extend(children);
+        let by = life.within_closing(by);
         life.enter(Phase::Closing, by);
         life.vitals.enter_at(Stage::Stop, at);
         let (in_time, failure) = stop(cx, &service, by).await;
@@ -141,11 +151,6 @@ pub(super) fn teardown<'a>(
     }
 }
 
-/// Returns so many percent of a time.
-fn share(time: Duration, percent: u32) -> Duration {
-    time / 100 * percent
-}
-
 /// Calls `stop`. Returns whether it ended in time, and its failure.
 async fn stop(
     cx: &Context,
@@ -153,7 +158,7 @@ async fn stop(
     by: Instant,
 ) -> (bool, Option<Failure>) {
     let mut stopping = Contained::new(service.stop(cx));
-    let outcome = in_time(by, &mut stopping).await;
+    let outcome = in_time::<ALL, _>(&cx.life, by, &mut stopping).await;
     let is_in_time = outcome.is_some();
     let outcome = outcome.or_else(|| stopping.cut().map(Err));
     let failure = outcome.and_then(|out| settle("stop", ErrorKind::StopFailed, out).err());
@@ -170,7 +175,7 @@ async fn end_children(life: &Life, by: Instant, now: Instant) -> (Option<String>
         return (None, now);
     }
     Box::pin(async move {
-        let cut = match in_time(until, life.children_ended()).await {
+        let cut = match in_time::<RUN_SHARE, _>(life, until, life.children_ended()).await {
             Some(()) => None,
             None => Some(cut_children(life, by).await),
         };
@@ -184,9 +189,9 @@ async fn cut_children(life: &Life, by: Instant) -> String {
     let children = Remains { children: life.children(), ..Remains::default() };
     life.abort_children();
     // A child that blocks its thread does not end; `stop` must have its time all the same.
-    let left = by.saturating_duration_since(Instant::now());
+    let left = life.within_closing(by).saturating_duration_since(Instant::now());
     let until = Instant::now() + share(left, ABORTED_SHARE);
-    let _ = in_time(until, life.children_ended()).await;
+    let _ = in_time::<ABORTED_SHARE, _>(life, until, life.children_ended()).await;
     format!("{children} in time")
 }
 

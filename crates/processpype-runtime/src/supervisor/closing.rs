@@ -8,10 +8,12 @@
 //! 3. Readiness falls before any service is asked to stop, by the drain delay.
 //! 4. Each straggler is named by an event of its own, before the last one.
 
+use std::sync::Arc;
+
 use processpype_core::{
     CloseCause, EventKind, Generation, Machine, OperationId, ServiceId, ServiceName, ServiceState,
 };
-use tokio::time::Instant;
+use tokio::sync::oneshot;
 
 use super::keys::{Told, What};
 use super::{ABORT_RESERVE, ASKS_AT_ONCE, Supervisor};
@@ -34,11 +36,20 @@ pub struct Closed {
     pub stragglers: Vec<ServiceName>,
 }
 
+impl Closed {
+    /// The end of an application whose runtime was dropped under it: nothing was stopped in order,
+    /// and `unfinished` were cut.
+    ///
+    /// For the roof; see [`Manager::unfinished`](crate::Manager::unfinished).
+    #[must_use]
+    pub fn cut(unfinished: Vec<ServiceName>) -> Self {
+        Self { cause: CloseCause::Requested, significant: None, stragglers: unfinished }
+    }
+}
+
 /// How far closing is.
 #[derive(Debug, Default)]
 pub(super) struct Closing {
-    /// When services must be gone, so that aborting still fits.
-    services_by: Option<Instant>,
     begun: bool,
     /// Who asked for it, as an operation.
     by: Option<(OperationId, Request)>,
@@ -56,10 +67,6 @@ impl Closing {
 
     pub(super) fn has_begun(&self) -> bool {
         self.begun
-    }
-
-    pub(super) fn services_by(&self) -> Option<Instant> {
-        self.services_by
     }
 
     pub(super) fn close(&mut self) {
@@ -144,7 +151,12 @@ impl Supervisor {
         self.closing.forced_before = self.machine.graph().services().filter(forced).collect();
         let (now, timeout) = (self.clock.instant(), self.launch.closing_timeout);
         let after = timeout.saturating_sub(ABORT_RESERVE);
-        self.closing.services_by = Some(now + after);
+        // Services must be gone by then, so that aborting still fits.
+        self.office.close_by(now + after);
+        let ends = |&id: &ServiceId| self.machine.state(id) == ServiceState::Stopping;
+        for id in self.machine.graph().services().filter(ends) {
+            self.hasten(id, self.machine.generation(id));
+        }
         self.timers.arm(now, after, Due::Closing);
         self.shared.set_state(ServiceState::Stopping);
         let by = self.closing.by.take();
@@ -177,7 +189,22 @@ impl Supervisor {
         let significant = significant(cause).map(name);
         self.say(EventKind::Application, "closed");
         self.shared.set_state(ServiceState::Stopped);
+        self.leave();
         Closed { cause, significant, stragglers }
+    }
+
+    /// Drops itself, and then what may be the user's where the user's code runs.
+    fn leave(mut self) {
+        self.end_generations();
+        let theirs = (std::mem::take(&mut self.services), Arc::clone(&self.shared));
+        let (here, gone) = oneshot::channel::<()>();
+        self.launch.services.spawn(async move {
+            // Nothing comes but the end: it is not the last owner before.
+            let _ = gone.await;
+            drop(theirs);
+        });
+        drop(self);
+        drop(here);
     }
 }
 

@@ -18,13 +18,20 @@ impl Supervisor {
         let timeout = self.services[id.index()].configured.options.stop_timeout;
         let now = self.clock.instant();
         let mut by = now + timeout;
-        if let Some(closing) = self.closing.services_by() {
+        if let Some(closing) = self.office.closing_by() {
             by = by.min(closing);
         }
         if let Some(life) = self.life(id, generation) {
             life.ask_to_stop(by, now);
             // Not left to the generation's task: it may be blocked.
             life.cell.cut(generation);
+        }
+    }
+
+    /// Tells a generation that ends that the application closes, which leaves it less time.
+    pub(super) fn hasten(&self, id: ServiceId, generation: Generation) {
+        if let Some(life) = self.life(id, generation) {
+            life.changed.ring();
         }
     }
 

@@ -39,6 +39,37 @@ impl Service for Blocker {
     }
 }
 
+/// Tells on which thread it is dropped.
+struct Kept(std::sync::mpsc::Sender<ThreadId>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let _ = self.0.send(std::thread::current().id());
+    }
+}
+
+struct Idle;
+
+impl Service for Idle {}
+
+#[tokio::test]
+async fn what_constructors_keep_is_dropped_where_services_run_when_all_is_closed() {
+    let threads = Threads::new();
+    let (dropped, there) = std::sync::mpsc::channel();
+    let kept = Arc::new(Kept(dropped));
+    let make = move || {
+        let _ = &kept;
+        Idle
+    };
+    let (manager, closed) = run(vec![spec("idle", make, &[])], threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    manager.close();
+    drop(manager);
+    timeout(SOON, closed).await.expect("it closes").expect("no panic");
+    let there = there.recv_timeout(SOON).expect("it is dropped");
+    assert_ne!(there, std::thread::current().id(), "the loop's own");
+}
+
 struct User(Dep<Blocker>);
 
 impl Service for User {

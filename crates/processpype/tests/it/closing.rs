@@ -1,12 +1,26 @@
 //! Closing an application, whoever asks for it and whatever its services do meanwhile.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use processpype::testing::{self, Act, Hook};
 use processpype::{
-    Application, CloseCause, CommandError, Generation, RestartPolicy, ServiceName, ServiceState,
-    StartError,
+    Application, CloseCause, CommandError, Context, Generation, RestartPolicy, Service,
+    ServiceName, ServiceState, StartError,
 };
 
 use crate::harness::{Plain, assert_history, millis, probe, secs, texts, well_behaved};
+
+#[test]
+fn an_application_whose_runtime_is_dropped_has_what_was_cut_as_stragglers() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let own = runtime().expect("a runtime");
+    let app = Application::new().service(|| Plain).named("plain").without_server();
+    let running = own.block_on(app.start()).expect("it starts");
+    drop(own);
+    let closed = runtime().expect("a runtime").block_on(running.stop());
+    assert_eq!((closed.cause, texts(&closed.stragglers)), (CloseCause::Requested, vec!["plain"]));
+}
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_handle_closes_without_waiting_and_without_spinning() {
@@ -111,6 +125,61 @@ async fn the_closing_timeout_bounds_the_phases_of_a_longer_stop() {
     assert_eq!(hung.calls().last(), Some(&(Generation(1), Hook::Stop)));
     // `run` had 40 % of what closing leaves, and `stop` was not cut.
     assert!(began.elapsed() < secs(6), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_leaves_less_time_to_who_is_stopping_already() {
+    let hung = probe(Act::Serve, Act::Hang, Act::Succeed(secs(1)));
+    let app = Application::new()
+        .set("server.closing_timeout_seconds=10")
+        .service(hung.service())
+        .named("hung")
+        .stop_timeout(secs(60));
+    let app = testing::start(app).await.expect("it starts");
+    let manager = app.manager().clone();
+    let stop = tokio::spawn(async move { manager.stop("hung").await });
+    app.wait("hung", ServiceState::Stopping).await.expect("it stops");
+    let began = tokio::time::Instant::now();
+    app.stop().await;
+    assert_eq!(hung.calls().last(), Some(&(Generation(1), Hook::Stop)));
+    // `run` had 40 % of what closing leaves, not of its own minute.
+    assert!(began.elapsed() < secs(6), "{:?}", began.elapsed());
+    stop.await.expect("it does not panic").expect("`stop` was not cut");
+}
+
+/// Fails five seconds after its start, and leaves a child behind; tells what `stop` is given.
+struct FailsLate(Arc<Mutex<Option<Duration>>>);
+
+impl Service for FailsLate {
+    async fn run(&self, cx: &Context) -> processpype::Result {
+        cx.spawn("deaf", std::future::pending::<()>());
+        tokio::time::sleep(secs(5)).await;
+        Err(processpype::Error::public("no more disk"))
+    }
+
+    async fn stop(&self, cx: &Context) -> processpype::Result {
+        let by = cx.deadline().expect("it has an end");
+        *self.0.lock().unwrap() = Some(by - tokio::time::Instant::now());
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_fails_while_closing_has_the_time_that_closing_leaves() {
+    let given = Arc::default();
+    let told = Arc::clone(&given);
+    let app = Application::new()
+        .set("server.closing_timeout_seconds=10")
+        .set("server.drain_delay=8s")
+        .service(move || FailsLate(Arc::clone(&told)))
+        .named("late")
+        .stop_timeout(secs(60));
+    let app = testing::start(app).await.expect("it starts");
+    tokio::time::sleep(secs(4)).await;
+    app.stop().await;
+    // It fails a second later, with 8.7 s to go; the child has 40 % of them.
+    let given = given.lock().unwrap().expect("`stop` was called");
+    assert!((secs(4)..secs(6)).contains(&given), "{given:?}");
 }
 
 #[tokio::test(start_paused = true)]
