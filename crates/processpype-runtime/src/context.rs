@@ -337,13 +337,14 @@ impl Context {
 
     /// Shows a value under `metadata` in the service's status. The value is public.
     ///
-    /// At most [`METADATA_MAX`] keys are kept; more are ignored.
+    /// At most [`METADATA_MAX`] keys are kept, of each at most [`TEXT_MAX`] bytes; more are ignored.
     ///
     /// For what an operator wants to see at a glance: a version, a position, a count. Setting a key
     /// again replaces its value. Not for metrics that change many times a second, and never for a
     /// secret.
     pub fn set_metadata(&self, key: impl Into<String>, value: impl Into<String>) {
-        let (key, value) = (key.into(), shortened(value.into(), TEXT_UNSEEN_MAX));
+        let key = shortened(key.into(), TEXT_UNSEEN_MAX);
+        let value = shortened(value.into(), TEXT_UNSEEN_MAX);
         self.life.set_health(|health| {
             if health.metadata.len() < METADATA_MAX || health.metadata.contains_key(&key) {
                 health.metadata.insert(key, value);

@@ -252,7 +252,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     ///
     /// # Errors
     ///
-    /// Returns [`Unavailable`] if the provider can never be there ([`Dep::unavailable`]).
+    /// Returns [`Unavailable`] if the provider can never be there: it has left the application
+    /// (`Manager::deregister`), or there is none ([`Dep::unavailable`]).
     ///
     /// # Cancel safety
     ///
@@ -260,9 +261,12 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     pub async fn wait(&self) -> Result<Ref<'_, S>, Unavailable> {
         if let Source::Bound { cell, .. } = &self.source {
             let there = |cell: &Cell| {
-                if cell.is_ready() { self.get().ok() } else { None }
+                let instance = if cell.is_ready() { self.get().ok() } else { None };
+                // Looked at last: who has left is not ready any more.
+                let left = || cell.is_retired().then(|| Err(cell.unavailable()));
+                instance.map(Ok).or_else(left)
             };
-            return Ok(cell.wait_for(there).await);
+            return cell.wait_for(there).await;
         }
         self.get()
     }
@@ -271,7 +275,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     ///
     /// For caches of what the provider said: take the generation first, then fill the cache, then
     /// wait for a change of that generation. A generation counts from its beginning, not from
-    /// ready; follow with [`wait`](Self::wait). With a fixed instance it never resolves.
+    /// ready; follow with [`wait`](Self::wait). With a fixed instance it never resolves, nor with a
+    /// provider that has left the application: [`wait`](Self::wait) tells that one.
     ///
     /// # Cancel safety
     ///
@@ -456,5 +461,21 @@ impl Face {
 impl std::fmt::Debug for Face {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Face").field(&self.type_name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_provider_that_has_left() {
+        let cell = Cell::detached(ServiceName::new("gone").expect("a name"));
+        let cast: Cast<u8> = Arc::new(|any| any.downcast().ok());
+        let dep = Dep::<u8>::bound(Arc::clone(&cell), cast);
+        let waiting = tokio::spawn(async move { dep.wait().await.map(drop) });
+        tokio::task::yield_now().await;
+        cell.retire();
+        assert!(waiting.await.expect("no panic").is_err(), "it is not there");
     }
 }

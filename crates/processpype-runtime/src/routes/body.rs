@@ -3,8 +3,10 @@
 //! # Invariants
 //!
 //! 1. A body that is made piece by piece is made on the services' runtime: the control plane only
-//!    takes finished frames from a bounded queue. What leaves without a guard is bytes, and nothing
-//!    of the service.
+//!    takes finished frames from a bounded queue. What leaves is bytes, and nothing else of the
+//!    service: its extensions are dropped before, and its errors are told as text. (Bytes that own
+//!    what they are part of, by `Bytes::from_owner`, take that along: it is dropped by whoever sends
+//!    them, which may be the control plane.)
 //! 2. A panic in it is told as one of a handler is, and the reader finds an error where the rest
 //!    should be: half an answer never passes for a whole one.
 //! 3. An event stream ends when its generation begins to drain, any other body at the latest when
@@ -67,6 +69,10 @@ pub(super) fn guarded(
     guard: Guard,
     span: &tracing::Span,
 ) -> Result<Response<Body>, (Panicked, Guard)> {
+    if !response.extensions().is_empty() {
+        // Values of the service, which nobody further on reads.
+        drop_contained(std::mem::take(response.extensions_mut()));
+    }
     let (size, first) = match look(guard.life(), response.body_mut()) {
         Ok(Look::Whole) => return Ok(response),
         Ok(Look::Pieces(size, first)) => (size, first),
@@ -101,7 +107,7 @@ fn pumped(
     let goes_on = !matches!(first, Poll::Ready(None | Some(Err(_))));
     if let Poll::Ready(Some(frame)) = first {
         // The queue is empty.
-        let _ = sender.try_send(frame);
+        let _ = sender.try_send(frame.map_err(told));
     }
     if goes_on {
         let services = guard.life().services().clone();
@@ -116,6 +122,12 @@ fn pumped(
 fn is_event_stream(response: &Response<Body>) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// What is said of an error of a body. The error is a value of the service, and goes no further.
+fn told(error: axum::Error) -> axum::Error {
+    let text = contain(move || error.to_string());
+    axum::Error::new(text.unwrap_or_else(|panicked| panicked.to_string()))
 }
 
 /// Passes frames on until the body ends, its client has gone, or the generation loses its patience.
@@ -133,7 +145,7 @@ async fn pump(
         loop {
             let frame = Seen::other(life, "a body", None, Contained::new(body.frame()));
             let frame = match frame.await {
-                Ok(Some(frame)) => frame,
+                Ok(Some(frame)) => frame.map_err(told),
                 Ok(None) => return,
                 Err(panicked) => {
                     super::call::tell_panic(life, "a body", &panicked);

@@ -114,13 +114,45 @@ impl http_body::Body for Broken {
     }
 }
 
+/// A value of the service, which notes where it is dropped.
+#[derive(Clone)]
+struct Noted(Arc<Seen>);
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.0.note();
+    }
+}
+
+impl std::fmt::Debug for Noted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Noted")
+    }
+}
+
+impl std::fmt::Display for Noted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no more disk")
+    }
+}
+
+impl std::error::Error for Noted {}
+
 struct Bodies(&'static [&'static str], Arc<Seen>);
 
 impl Service for Bodies {
     fn routes(self: Arc<Self>) -> Routes {
+        let own = Noted(Arc::clone(&self.1));
         let pieces =
             async move || Body::new(Pieces { left: 9, pieces: self.0, seen: Arc::clone(&self.1) });
+        let noted = async move || {
+            let failing = futures_util::stream::iter([Err::<Bytes, _>(own.clone())]);
+            let mut answer = Response::new(Body::from_stream(failing));
+            answer.extensions_mut().insert(own.clone());
+            answer
+        };
         Router::new()
+            .route("/noted", get(noted))
             .route("/sore", get(async || Body::from_stream(Sore(false))))
             .route("/broken", get(async || Body::new(Broken)))
             .route("/whole", get(async || "whole"))
@@ -150,6 +182,19 @@ async fn ask(manager: &Manager, path: &str) -> Result<Response, RequestError> {
 
 async fn read(answer: Response) -> Result<Bytes, axum::Error> {
     axum::body::to_bytes(answer.into_body(), 1 << 20).await
+}
+
+#[tokio::test]
+async fn values_of_the_service_in_an_answer_are_dropped_where_it_runs() {
+    let threads = Threads::new();
+    let (manager, seen) = of(&[], threads.handle()).await;
+    let answer = ask(&manager, "/noted").await.expect("it answers");
+    assert!(answer.extensions().is_empty());
+    let error = read(answer).await.expect_err("the body fails");
+    assert_eq!(error.to_string(), "no more disk");
+    drop(error);
+    let (here, there) = (std::thread::current().id(), seen.threads.lock().expect("no panic"));
+    assert!(!there.is_empty() && there.iter().all(|thread| *thread != here), "{there:?}");
 }
 
 #[tokio::test(start_paused = true)]
