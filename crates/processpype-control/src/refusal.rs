@@ -96,6 +96,10 @@ pub(crate) fn uncancelled(id: u64, error: &CancelError) -> Problem {
         CancelError::IsStop => Problem::new(Code::NotCancellable, detail)
             .help("start the service: the later command wins"),
         CancelError::IsConfigured => Problem::new(Code::NotCancellable, detail),
+        CancelError::HasBegun => Problem::new(Code::NotCancellable, detail).help(
+            "GET /operations lists them: a start among them can be cancelled by its own id; all else \
+             is undone by the files as they were, and another reload",
+        ),
         CancelError::Busy => return busy(),
         CancelError::Closed => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
         _ => reply::internal("a cancel was refused for an unknown reason"),

@@ -186,6 +186,9 @@ pub struct Loaded {
     pub joining: Vec<(Spec, Configured)>,
     /// The services that leave, dependents first.
     pub leaving: Vec<ServiceName>,
+    /// Those of code and files that somebody has deregistered and that are in it all the same: they
+    /// stay away. Who is in it no more is free to come back one day.
+    pub away: BTreeSet<ServiceName>,
     /// What differs and cannot change while the process runs.
     pub fixed: Vec<Fixed>,
     /// Every secret in it, for redaction.
@@ -360,7 +363,7 @@ impl ConfigBook {
     }
 
     /// Returns whether somebody has deregistered a service of code or files that had this name,
-    /// whoever had it since.
+    /// whoever had it since, and no reload has found the files without it.
     #[must_use]
     pub fn was_deregistered(&self, name: &ServiceName) -> bool {
         self.sent_away.contains(name)

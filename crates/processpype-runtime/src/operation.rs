@@ -198,6 +198,8 @@ pub(crate) enum Order {
     Change(Box<ChangeOrder>, oneshot::Sender<Result<Operation, CommandError>>),
     /// Take over what is in the files.
     Reload(Box<ReloadOrder>, oneshot::Sender<Result<Reloading, CommandError>>),
+    /// Why a reload would be refused, if it would be.
+    ForeseeReload(Box<ReloadOrder>, oneshot::Sender<Result<(), CommandError>>),
     /// What has become of a reload that was given under this key.
     Reloaded(Request, oneshot::Sender<Result<Option<Reloading>, CommandError>>),
     /// What is in the files is wrong: who asked, and the first problem.
@@ -290,6 +292,8 @@ pub enum CancelError {
     IsStop,
     /// It is a new configuration, which holds already.
     IsConfigured,
+    /// It is a reload, and each of its parts has begun.
+    HasBegun,
     /// Too many commands are on the way.
     Busy,
     /// The application has closed.

@@ -69,7 +69,9 @@ pub(super) const CANCEL: Endpoint = Endpoint {
     summary: "Cancel a start or restart that goes on",
     description: "A generation that has begun goes on, and so does what the command pulled in. A \
         service that only waits does not start any more, unless it should have been running before \
-        the command. A stop cannot be cancelled: it always wins.",
+        the command. A stop cannot be cancelled: it always wins. Parts of a reload that have not \
+        begun are left out, one by its own id, or all by that of the reload, which then ends as \
+        cancelled with what has begun.",
     answers: &[ok("It is cancelled.", "Operation")],
     problems: &[
         Code::UnknownOperation,

@@ -8,14 +8,16 @@
 //!    [`CONFIGURE_TRIES`] times.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::pin::pin;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Effective, Layer, Origin};
 use processpype_core::{Desired, ServiceName};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::Manager;
+use crate::bell::Ring as _;
 use crate::cell::Cell;
 use crate::configuration::{
     CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
@@ -138,16 +140,14 @@ impl Manager {
     /// If the future is dropped, it may or may not have been accepted.
     pub async fn reload(&self, by: Request) -> Result<Reloading, ConfigureError> {
         for _ in 0..CONFIGURE_TRIES {
-            // Whoever leaves by an earlier reload has to be gone: it may be back in the files.
-            let turn = Arc::clone(&self.shared.turnover).acquire_owned().await.ok();
+            let turn = match self.turn(&by).await? {
+                Turn::Own(turn) => turn,
+                Turn::Told(before) => return Ok(before),
+            };
             let _turn = self.shared.configuring.acquire().await;
-            if by.key.is_some() {
-                // Before the files are read: they may say something else by now.
-                let (sender, answer) = oneshot::channel();
-                self.give(Order::Reloaded(by.clone(), sender))?;
-                if let Some(before) = answer.await.unwrap_or(Err(CommandError::Closing))? {
-                    return Ok(before);
-                }
+            // Before the files are read: they may say something else by now.
+            if let Some(before) = self.told_of_reload(&by).await? {
+                return Ok(before);
             }
             let (book, loaded) = match self.load().await {
                 Ok(loaded) => loaded,
@@ -158,25 +158,9 @@ impl Manager {
                 }
                 Err(error) => return Err(error),
             };
-            let Loaded { document, services, differences, fixed, secrets, .. } = loaded;
-            self.hide(&secrets)?;
-            let services = self.reloaded(services, &differences);
-            let id = |name: &ServiceName| Some(self.cell(name.as_str())?.id());
-            let fixed_paths = first_of(fixed.iter().map(|it| it.path.as_str()).collect());
-            let differs = !differences.is_empty();
-            let what = Arc::new((differences, fixed));
-            let order = ReloadOrder {
-                document,
-                services,
-                leaving: loaded.leaving.iter().filter_map(id).collect(),
-                joining: loaded.joining,
-                turn,
-                basis: book.revision,
-                differs,
-                told: Arc::clone(&what),
-                fixed: fixed_paths,
-                by: by.clone(),
-            };
+            self.hide(&loaded.secrets)?;
+            let order = self.reload_order(&book, loaded, turn, &by);
+            let what = Arc::clone(&order.told);
             let (accepted, answer) = oneshot::channel();
             self.give(Order::Reload(Box::new(order), accepted))?;
             match answer.await.unwrap_or(Err(CommandError::Closing)) {
@@ -191,7 +175,66 @@ impl Manager {
         Err(CommandError::Busy.into())
     }
 
+    /// Makes what the supervisor can take over of what is in the files.
+    fn reload_order(
+        &self,
+        book: &ConfigBook,
+        loaded: Loaded,
+        turn: Option<OwnedSemaphorePermit>,
+        by: &Request,
+    ) -> ReloadOrder {
+        let Loaded { document, services, differences, joining, leaving, away, fixed, .. } = loaded;
+        let id = |name: &ServiceName| Some(self.cell(name.as_str())?.id());
+        ReloadOrder {
+            document,
+            services: self.reloaded(services, &differences),
+            leaving: leaving.iter().filter_map(id).collect(),
+            joining,
+            away,
+            turn,
+            basis: book.revision,
+            differs: !differences.is_empty(),
+            fixed: first_of(fixed.iter().map(|it| it.path.as_str()).collect()),
+            told: Arc::new((differences, fixed)),
+            by: by.clone(),
+        }
+    }
+
+    /// Waits until nobody is on the way by an earlier reload: who leaves by it may be back in the
+    /// files.
+    ///
+    /// A repetition does not wait: what came of the first one is known once that is accepted, and
+    /// who waits already looks again then.
+    async fn turn(&self, by: &Request) -> Result<Turn, CommandError> {
+        let mut turn = pin!(Arc::clone(&self.shared.turnover).acquire_owned());
+        loop {
+            let revision = || self.shared.config.load().revision;
+            let seen = revision();
+            if let Some(before) = self.told_of_reload(by).await? {
+                return Ok(Turn::Told(before));
+            }
+            tokio::select! {
+                biased;
+                turn = &mut turn => return Ok(Turn::Own(turn.ok())),
+                () = self.shared.changed.until(|_| (revision() != seen).then_some(())) => {}
+            }
+        }
+    }
+
+    /// Returns what came of the reload that was given before under the same key, if there is one.
+    async fn told_of_reload(&self, by: &Request) -> Result<Option<Reloading>, CommandError> {
+        if by.key.is_none() {
+            return Ok(None);
+        }
+        let (sender, answer) = oneshot::channel();
+        self.give(Order::Reloaded(by.clone(), sender))?;
+        answer.await.unwrap_or(Err(CommandError::Closing))
+    }
+
     /// Returns what [`reload`](Self::reload) would change, without changing anything.
+    ///
+    /// It is refused for what the reload would be refused for, by the same check, and as that it
+    /// waits while services of an earlier one are on their way.
     ///
     /// # Errors
     ///
@@ -201,9 +244,29 @@ impl Manager {
     ///
     /// Safe: asking changes nothing.
     pub async fn preview_reload(&self) -> Result<ReloadPreview, ConfigureError> {
-        let (book, loaded) = self.load().await?;
-        let Loaded { services, joining, leaving, differences, fixed, .. } = loaded;
-        let joining = joining.into_iter().map(|(spec, _)| spec.name).collect();
+        for _ in 0..CONFIGURE_TRIES {
+            drop(self.shared.turnover.acquire().await);
+            let (book, loaded) = self.load().await?;
+            let (joining, leaving) = (loaded.joining.iter(), loaded.leaving.clone());
+            let joining = joining.map(|(spec, _)| spec.name.clone()).collect();
+            let services = self.preview_services(&book, &loaded);
+            let order = self.reload_order(&book, loaded, None, &Request::by("code"));
+            let what = Arc::clone(&order.told);
+            let (sender, answer) = oneshot::channel();
+            self.give(Order::ForeseeReload(Box::new(order), sender))?;
+            match answer.await.unwrap_or(Err(CommandError::Closing)) {
+                Err(CommandError::Moved) => {}
+                Ok(()) => {
+                    let (differences, fixed) = Arc::unwrap_or_clone(what);
+                    return Ok(ReloadPreview { services, joining, leaving, differences, fixed });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommandError::Busy.into())
+    }
+
+    fn preview_services(&self, book: &ConfigBook, loaded: &Loaded) -> Vec<ServicePreview> {
         let preview = |(name, new): &(ServiceName, Configured)| {
             let now = book.service(name.as_str())?;
             let cell = self.cell(name.as_str())?;
@@ -213,8 +276,7 @@ impl Manager {
             let effect = foreseen(next(now, new, state, starts, comes));
             differs.then(|| ServicePreview { service: name.clone(), effect })
         };
-        let services = services.iter().filter_map(preview).collect();
-        Ok(ReloadPreview { services, joining, leaving, differences, fixed })
+        loaded.services.iter().filter_map(preview).collect()
     }
 
     /// Checks a change against what holds, on a thread that may block.
@@ -329,6 +391,13 @@ impl Manager {
             TrySendError::Closed(_) => CommandError::Closing,
         })
     }
+}
+
+/// Whether a reload has its turn, or is a repetition.
+enum Turn {
+    /// The permit, while the application lasts.
+    Own(Option<OwnedSemaphorePermit>),
+    Told(Reloading),
 }
 
 /// A change that has been checked.

@@ -45,10 +45,13 @@ impl Manager {
     /// that only waits does not start any more, unless it should have been running before the
     /// command, or somebody else gave the same command and still waits.
     ///
+    /// Of a reload, what has not begun ends: one part by its own id, or all such parts by that of
+    /// the reload. That goes on while others do, and ends as cancelled with them.
+    ///
     /// # Errors
     ///
-    /// Returns [`CancelError`] if there is no such operation, if it has ended, or if it is a stop:
-    /// a stop always wins, and is undone by a start.
+    /// Returns [`CancelError`] if there is no such operation, if it has ended, if it is a stop, which
+    /// always wins and is undone by a start, or if it is a reload of which everything has begun.
     ///
     /// # Cancel safety
     ///

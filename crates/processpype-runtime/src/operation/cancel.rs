@@ -22,6 +22,7 @@ impl std::fmt::Display for CancelError {
             Self::IsConfigured => {
                 f.write_str("a new configuration holds already; configure the service again")
             }
+            Self::HasBegun => f.write_str("every part of the reload has begun"),
             Self::Busy => f.write_str("too many commands are on the way; try again"),
             Self::Closed => f.write_str("the application has closed"),
         }

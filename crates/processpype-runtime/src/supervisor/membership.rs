@@ -52,7 +52,8 @@ pub(super) struct Members {
     pub(super) most: usize,
     /// Who has left, and is still named by what is being done.
     pub(super) leaving: Vec<ServiceId>,
-    /// Those of code and files that somebody has deregistered, whoever had their names since.
+    /// Those of code and files that somebody has deregistered, whoever had their names since; so at
+    /// most as many as there are in code and in the files of the last reload.
     pub(super) sent_away: Arc<BTreeSet<ServiceName>>,
     /// Some service lives by other rules than those that readers see.
     pub(super) rules_changed: bool,

@@ -55,6 +55,9 @@ impl Supervisor {
             Order::Reload(order, accepted) => {
                 let _ = accepted.send(self.accept_reload(*order));
             }
+            Order::ForeseeReload(order, answer) => {
+                let _ = answer.send(self.check_reload(&order).map(drop));
+            }
             Order::Reloaded(by, answer) => {
                 let _ = answer.send(self.told_of_reload(&by));
             }
@@ -219,18 +222,21 @@ impl Supervisor {
         }
     }
 
-    /// Takes a start or restart back, as far as it has not begun.
+    /// Takes a start or restart back, as far as it has not begun, or what has not begun of a reload.
     fn cancel(
         &mut self,
         id: OperationId,
         by: Request,
     ) -> Result<Arc<OperationStatus>, CancelError> {
         let Some(waiting) = self.operations.get_mut(&id) else {
-            return Err(match self.shared.register.get(id) {
-                Lookup::Found(status) => CancelError::Ended(status),
-                Lookup::Forgotten => CancelError::Forgotten,
-                Lookup::Unknown => CancelError::Unknown,
-            });
+            let cancelled = self.cancel_unbegun(id, &by);
+            return match self.shared.register.get(id) {
+                Lookup::Found(status) if cancelled > 0 => Ok(status),
+                Lookup::Found(status) if status.result.is_none() => Err(CancelError::HasBegun),
+                Lookup::Found(status) => Err(CancelError::Ended(status)),
+                Lookup::Forgotten => Err(CancelError::Forgotten),
+                Lookup::Unknown => Err(CancelError::Unknown),
+            };
         };
         if waiting.change.is_some() {
             return Err(CancelError::IsConfigured);

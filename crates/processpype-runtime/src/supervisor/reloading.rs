@@ -15,6 +15,7 @@
 //! The files are read and checked beside the loop, by a [`Configurer`](crate::Configurer); what
 //! each service makes of its part is in `configuring`, beside this.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Document};
@@ -39,6 +40,8 @@ pub(crate) struct ReloadOrder {
     pub(crate) leaving: Vec<ServiceId>,
     /// Who joins, those that others need first.
     pub(crate) joining: Vec<(Spec, Configured)>,
+    /// Who was deregistered and is in the files all the same.
+    pub(crate) away: BTreeSet<ServiceName>,
     /// Keeps other reloads away for as long as somebody leaves or has not joined.
     pub(crate) turn: Option<OwnedSemaphorePermit>,
     /// The revision of the book that it was checked against.
@@ -79,6 +82,10 @@ pub(super) struct Reload {
     rolled_back: usize,
     /// How many others have not done what the files ask for.
     failed: usize,
+    /// How many were cancelled.
+    cancelled: usize,
+    /// Somebody has cancelled what had not begun of it.
+    is_cancelled: bool,
     /// Whether any service has another configuration, joins or leaves.
     changed: bool,
     /// As of its order.
@@ -98,12 +105,19 @@ impl Reload {
         let told = match (self.changed, self.rolled_back) {
             (false, _) if self.differs => "no service is touched by what differs".to_owned(),
             (false, _) => "nothing is different".to_owned(),
-            (true, 0) if self.failed == 0 => "what is in the files holds".to_owned(),
-            (true, n) => {
-                let back = (n > 0).then(|| format!("{n} rolled back"));
-                let failed = (self.failed > 0).then(|| format!("{} that failed", self.failed));
-                let parts: Vec<String> = back.into_iter().chain(failed).collect();
-                format!("what is in the files holds, but for {}", parts.join(" and "))
+            (true, back) => {
+                let counts = [
+                    (back, "rolled back"),
+                    (self.failed, "that failed"),
+                    (self.cancelled, "cancelled"),
+                ];
+                let parts = counts.iter().filter(|(count, _)| *count > 0);
+                let parts: Vec<String> =
+                    parts.map(|(count, what)| format!("{count} {what}")).collect();
+                match parts.as_slice() {
+                    [] => "what is in the files holds".to_owned(),
+                    parts => format!("what is in the files holds, but for {}", parts.join(" and ")),
+                }
             }
         };
         match &*self.fixed {
@@ -118,23 +132,16 @@ impl Reload {
 impl Supervisor {
     /// Takes over what is in the files.
     pub(super) fn accept_reload(&mut self, order: ReloadOrder) -> Result<Reloading, CommandError> {
-        let ReloadOrder { document, services, leaving, joining, turn, basis, .. } = order;
+        let parts = self.check_reload(&order);
+        if let Err(error @ CommandError::Unjoinable { .. }) = &parts {
+            self.tell_reload_refused(&order.by, error.to_string().into());
+        }
+        let parts = parts?;
+        let ReloadOrder { document, services, leaving, joining, turn, .. } = order;
         let (differs, what, fixed, by) = (order.differs, order.told, order.fixed, order.by);
-        self.check_room(basis)?;
-        let specs: Vec<Spec> = joining.iter().map(|(spec, _)| spec.clone()).collect();
-        if let Err(error) = self.check_joining(&specs, &leaving) {
-            let error = unjoinable(&error);
-            self.tell_reload_refused(&by, error.to_string().into());
-            return Err(error);
-        }
-        let now = |id: &ServiceId| &self.services[id.index()].configured;
-        let is_other =
-            |(id, new, _): &(ServiceId, Arc<Configured>, Arc<str>)| !new.is_same(now(id));
-        let (others, same): (Vec<_>, Vec<_>) = services.into_iter().partition(is_other);
-        let parts = others.len() + leaving.len() + joining.len();
-        if self.operations.len() + parts > OPERATIONS_PENDING {
-            return Err(CommandError::Busy);
-        }
+        let (others, same): (Vec<_>, Vec<_>) =
+            services.into_iter().partition(|part| self.is_other(part));
+        self.members.sent_away = Arc::new(order.away);
         for (id, new, _) in same {
             // It says the same, in the files as they are now. But what is tried goes on to be: it
             // may still be taken back.
@@ -145,8 +152,17 @@ impl Supervisor {
         let operation = self.open(None, ("reload", Vec::new()), &by);
         let (by_whom, changed) = (by.clone(), parts > 0);
         // One more than its parts, until what is in the files is published: it is told after that.
-        let (rolled_back, failed, left) = (0, 0, parts + 1);
-        let reload = Reload { by: by_whom, left, rolled_back, failed, changed, differs, fixed };
+        let reload = Reload {
+            by: by_whom,
+            left: parts + 1,
+            rolled_back: 0,
+            failed: 0,
+            cancelled: 0,
+            is_cancelled: false,
+            changed,
+            differs,
+            fixed,
+        };
         self.reloads.insert(operation, reload);
         let (leaving, joining) = self.begin_turnover(operation, leaving, joining, (turn, &by));
         let mut begun = Vec::new();
@@ -165,6 +181,24 @@ impl Supervisor {
         self.end_part(operation);
         let (differences, fixed) = (Vec::new(), Vec::new());
         Ok(Reloading { operation, services: begun, leaving, joining, differences, fixed })
+    }
+
+    /// Says why a reload would be refused although the files are right; if it would not be, how many
+    /// parts it has. A dry run asks this too, and so gets the answer of the reload itself.
+    pub(super) fn check_reload(&self, order: &ReloadOrder) -> Result<usize, CommandError> {
+        self.check_room(order.basis)?;
+        let specs: Vec<Spec> = order.joining.iter().map(|(spec, _)| spec.clone()).collect();
+        self.check_joining(&specs, &order.leaving).map_err(|error| unjoinable(&error))?;
+        let others = order.services.iter().filter(|part| self.is_other(part)).count();
+        let parts = others + order.leaving.len() + order.joining.len();
+        if self.operations.len() + parts > OPERATIONS_PENDING {
+            return Err(CommandError::Busy);
+        }
+        Ok(parts)
+    }
+
+    fn is_other(&self, (id, new, _): &(ServiceId, Arc<Configured>, Arc<str>)) -> bool {
+        !new.is_same(&self.services[id.index()].configured)
     }
 
     /// Begins the part of a reload that concerns one service, as an operation of its own.
@@ -194,10 +228,22 @@ impl Supervisor {
         result: &Result<Done, CommandError>,
     ) {
         let Some(going) = self.reloads.get_mut(&reload) else { return };
-        let is_back = matches!(result, Err(CommandError::RolledBack { .. }));
-        going.rolled_back += usize::from(is_back);
-        going.failed += usize::from(result.is_err() && !is_back);
+        match result {
+            Ok(_) => {}
+            Err(CommandError::RolledBack { .. }) => going.rolled_back += 1,
+            Err(CommandError::Cancelled) => going.cancelled += 1,
+            Err(_) => going.failed += 1,
+        }
         self.end_part(reload);
+    }
+
+    /// Notes that somebody cancels what has not begun of a reload.
+    ///
+    /// It ends as cancelled then, with the last of what goes on.
+    pub(super) fn note_reload_cancelled(&mut self, reload: OperationId) {
+        if let Some(going) = self.reloads.get_mut(&reload) {
+            going.is_cancelled = true;
+        }
     }
 
     /// Ends a reload with its last part.
@@ -209,13 +255,19 @@ impl Supervisor {
         }
         let Some(reload) = self.reloads.remove(&id) else { return };
         let message = reload.told();
-        let Reload { by, changed, .. } = reload;
+        let Reload { by, changed, is_cancelled, .. } = reload;
         let (generation, affected) = (Generation(0), Vec::new());
         let configured = Some(match changed {
             true => ConfigEffect::Applied,
             false => ConfigEffect::Unchanged,
         });
-        self.close_record(id, Ok(Done { changed, generation, affected, configured }));
+        self.close_record(
+            id,
+            match is_cancelled {
+                true => Err(CommandError::Cancelled),
+                false => Ok(Done { changed, generation, affected, configured }),
+            },
+        );
         tracing::info!(
             target: "processpype", actor = &*by.actor, reason = by.reason.as_deref(),
             operation = id.0, "reloaded: {message}"
@@ -249,7 +301,18 @@ mod tests {
     #[track_caller]
     fn check(changed: bool, differs: bool, rolled_back: usize, fixed: &str, expected: &str) {
         let (by, fixed) = (Request::by("ops:alice"), fixed.to_owned());
-        let reload = Reload { by, left: 0, rolled_back, failed: 0, changed, differs, fixed };
+        let (left, failed, cancelled, is_cancelled) = (0, 0, 0, false);
+        let reload = Reload {
+            by,
+            left,
+            rolled_back,
+            failed,
+            cancelled,
+            is_cancelled,
+            changed,
+            differs,
+            fixed,
+        };
         assert_eq!(reload.told(), expected);
     }
 

@@ -32,6 +32,13 @@
 //! Whoever was not, or has not joined, stays as it is: its part ends as closing. The reload ends
 //! with them, before the loop does.
 //!
+//! # When it is cancelled
+//!
+//! A part that has not begun ends as cancelled: whoever has not been asked to leave stays, and
+//! whoever has no place gets none. For the others it is as if it had failed: whom the one needs
+//! that stays, stays too, and who needs the one that does not join is left out. To cancel the
+//! reload is to cancel all of these at a time; what has begun goes on, and the reload ends with it.
+//!
 //! # When something changes meanwhile
 //!
 //! What was checked when the reload was accepted is checked again when a service joins: somebody
@@ -39,13 +46,15 @@
 //! whose start fails is in error, and the next reload tries it again, for the files still name it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
-use processpype_core::{Generation, OperationId, ServiceId, ServiceName, Verb};
+use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{ASKS_AT_ONCE, BATCH, Supervisor};
 use crate::blueprint::Spec;
 use crate::configuration::Configured;
+use crate::journal::Event;
 use crate::newcomer::{RegisterError, Registration};
 use crate::operation::{CommandError, Done, Operation, Request};
 
@@ -184,6 +193,54 @@ impl Supervisor {
         let Leaver { operation, sender, .. } = self.turnover.to_ask.remove(at);
         let there = Done { changed: false, ..done(self.machine.generation(id)) };
         self.end_unasked(operation, sender, Ok(there));
+    }
+
+    /// Cancels an operation that is a part of a reload and has not begun, or each such part of a
+    /// reload; returns how many these were.
+    pub(super) fn cancel_unbegun(&mut self, id: OperationId, by: &Request) -> usize {
+        let Turnover { parts, to_ask, joining, .. } = &mut self.turnover;
+        let is_meant = |part: OperationId| part == id || parts.get(&part) == Some(&id);
+        let leavers = to_ask.extract_if(.., |leaver| is_meant(leaver.operation));
+        let leavers: Vec<Leaver> = leavers.collect();
+        let all = std::mem::take(joining).into_iter();
+        let joiners: VecDeque<Joiner>;
+        (joiners, *joining) = all.partition(|joiner| is_meant(joiner.operation));
+        let count = leavers.len() + joiners.len();
+        if count > 0 && self.reloads.contains_key(&id) {
+            self.note_reload_cancelled(id);
+            self.tell_cancelled(id, ("reload", None), by);
+        }
+        for Leaver { id, operation, sender, .. } in leavers {
+            let name = self.cells[id.index()].name().clone();
+            self.tell_cancelled(operation, (LEAVE.as_str(), Some(name)), by);
+            self.end_unasked(operation, sender, Err(CommandError::Cancelled));
+        }
+        for Joiner { operation, spec, sender, .. } in joiners {
+            self.tell_cancelled(operation, ("register", Some(spec.name)), by);
+            self.end_unasked(operation, sender, Err(CommandError::Cancelled));
+        }
+        count
+    }
+
+    /// Tells who has cancelled what had not begun.
+    fn tell_cancelled(
+        &self,
+        operation: OperationId,
+        (word, service): (&'static str, Option<ServiceName>),
+        by: &Request,
+    ) {
+        tracing::info!(
+            target: "processpype", service = service.as_ref().map(ServiceName::as_str),
+            actor = &*by.actor, reason = by.reason.as_deref(), operation = operation.0,
+            "{word} cancelled"
+        );
+        self.append(Event {
+            service,
+            actor: Some(Arc::clone(&by.actor)),
+            operation: Some(operation),
+            message: by.reason.clone(),
+            ..self.event(EventKind::Command, None, "cancelled")
+        });
     }
 
     /// The application has closed: whoever was not asked to leave, or has not joined, will not.

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use processpype_config::{Document, Section};
+use processpype_config::{Document, Origin, Section};
 use processpype_core::{Departures, Edge, Graph, ServiceId, ServiceName};
 use processpype_runtime::{
     Blueprint, ConfigBook, Configured, Kind, Loaded, PlanCode, PlanError, PlanProblem, Planted,
@@ -56,6 +56,9 @@ impl Compared<'_> {
         }
         self.departures(&gone)?;
         self.arrivals(after);
+        let named = after.specs().iter().map(|spec| &spec.name);
+        let away = named.filter(|name| self.book.was_deregistered(name)).cloned();
+        self.loaded.away = away.collect();
         Ok(())
     }
 
@@ -121,7 +124,9 @@ impl Compared<'_> {
     fn keeps_out(&self, id: ServiceId, spec: &Spec, after: &Blueprint) -> Option<String> {
         let name = &spec.name;
         if self.book.was_deregistered(name) {
-            return Some("it was deregistered, which lasts until then".to_owned());
+            let why = "it was deregistered, which lasts until then, or until a reload finds the \
+                       files without it";
+            return Some(why.to_owned());
         }
         if after.groups().iter().any(|group| group.members.contains(&id)) {
             return Some("groups are read once, and it is in one: it joins then".to_owned());
@@ -202,7 +207,13 @@ impl Compared<'_> {
             Some(it) => Written::of(start, name, it),
             None => Written::of(&nowhere, name, &nothing),
         };
-        let told = shown::differences(kind, &written(now), &written(new));
+        let told = shown::differences(kind, &written(now), &written(new)).into_iter();
+        // Where there is no service, no default holds either.
+        let told = told.filter_map(|mut it| {
+            let nowhere = if now.is_none() { &mut it.old } else { &mut it.new };
+            nowhere.take_if(|side| side.origin == Origin::Default);
+            (it.old.is_some() || it.new.is_some()).then_some(it)
+        });
         self.loaded.differences.extend(told);
     }
 

@@ -1,5 +1,6 @@
 //! Services that come and go in the files.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,8 +9,9 @@ use processpype::config::Layer;
 use processpype::registration::{Registration, Wish};
 use processpype::testing::{self, TestApp};
 use processpype::{
-    Application, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError, Context, Dep,
-    Deps, Error, Request, Result, Service, ServiceState, Verb,
+    Application, CancelError, CommandError, Config, ConfigChange, ConfigEffect, ConfigureError,
+    Context, Dep, Deps, Error, Lookup, Operation, OperationState, Request, Result, Service,
+    ServiceState, Verb,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -308,7 +310,8 @@ async fn what_an_operator_did_with_members_survives() {
     house.register("spot", "hall").await;
     manager.deregister("porch").await.unwrap();
     house.seen();
-    let away = "services.porch: it was deregistered, which lasts until then";
+    let away = "services.porch: it was deregistered, which lasts until then, or until a reload \
+                finds the files without it";
     let told = house.becomes(FILE).await;
     assert!(told.contains(&away.to_owned()), "{told:?}");
     assert_eq!(house.names(), ["hall", "spot"]);
@@ -329,7 +332,8 @@ async fn who_was_sent_away_stays_away_although_another_had_the_name_meanwhile() 
     assert_eq!(house.becomes(FILE).await, [taken]);
     manager.deregister("porch").await.unwrap();
     house.seen();
-    let away = "services.porch: it was deregistered, which lasts until then";
+    let away = "services.porch: it was deregistered, which lasts until then, or until a reload \
+                finds the files without it";
     assert_eq!(house.becomes(FILE).await, [away]);
     assert_eq!((house.names(), house.seen()), (vec!["hall".to_owned()], vec![]));
 }
@@ -340,7 +344,9 @@ async fn what_fits_the_files_and_not_those_who_are_there_is_refused_and_told() {
     let house = House::of("unfit", "services: {hall: {kind: lamp, watts: 10}}", user).await;
     house.register("spot", "hall").await;
     house.folder.write("services: {hall: {kind: lamp, watts: 11}, user: {kind: user}}");
+    let foreseen = house.app.manager().preview_reload().await.unwrap_err();
     let error = house.reload().await.unwrap_err();
+    assert_eq!(foreseen.to_string(), error.to_string(), "a dry run is asked the same");
     let ConfigureError::Command(CommandError::Unjoinable { why }) = &error else {
         panic!("{error}")
     };
@@ -407,7 +413,116 @@ async fn a_preview_tells_who_would_come_and_go() {
     let has = |part: &str| told.iter().any(|it| it.starts_with(part));
     assert!(has("services.porch.watts: 30 -> nothing"), "{told:?}");
     assert!(has("services.garden.watts: nothing -> 30"), "{told:?}");
+    assert!(has("services.porch.depends_on[0]: hall -> nothing"), "{told:?}");
+    assert!(!told.iter().any(|it| it.contains("[]")), "no default without a service: {told:?}");
     assert_eq!(house.names(), ["hall", "porch"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_waits_for_who_leaves_as_the_reload_would() {
+    let slow = FILE.replace("watts: 30,", "watts: 30, glows: 5,");
+    let house = House::new("foreseen-late", &slow).await;
+    house.folder.write(&slow.replace("  porch", "  x-porch"));
+    let manager = house.app.manager();
+    manager.reload(Request::by("ops:alice")).await.unwrap();
+    house.folder.write(&slow);
+    let preview = manager.preview_reload().await.unwrap();
+    assert_eq!(preview.joining.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["porch"]);
+    assert_eq!(house.reload().await.unwrap(), ["porch joined"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_does_not_wait_for_who_leaves_by_the_first() {
+    let slow = FILE.replace("watts: 30,", "watts: 30, glows: 5,");
+    let house = House::new("repeated", &slow).await;
+    house.folder.write(&slow.replace("  porch", "  x-porch"));
+    let (manager, by) = (house.app.manager(), Request::by("ops:alice").keyed("once"));
+    // One comes while the first is read, one after.
+    let (first, second) = tokio::join!(manager.reload(by.clone()), manager.reload(by.clone()));
+    let third = manager.reload(by).await.unwrap();
+    assert_eq!(manager.state("porch"), Some(ServiceState::Stopping), "it is not gone yet");
+    let all = [first.unwrap(), second.unwrap(), third];
+    assert!(all.iter().all(|it| it.operation == all[0].operation), "{all:?}");
+    for reloading in all {
+        let [(_, part)] = <[_; 1]>::try_from(reloading.leaving).unwrap();
+        part.outcome().await.unwrap();
+    }
+    assert_eq!(house.seen(), ["porch off"]);
+}
+
+/// Two leave, the first of them slowly, and two join, the second of which needs the first.
+const OTHERS: &str = "services: {attic: {kind: lamp, watts: 5}, cellar: {kind: lamp, watts: 6, \
+                      depends_on: [attic]}}";
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_a_reload_that_has_not_begun_can_be_cancelled() {
+    let slow = FILE.replace("watts: 30,", "watts: 30, glows: 5,");
+    let house = House::new("part", &slow).await;
+    let manager = house.app.manager();
+    house.folder.write(OTHERS);
+    let reloading = manager.reload(Request::by("ops:alice")).await.unwrap();
+    let parts = reloading.leaving.into_iter().chain(reloading.joining);
+    let mut parts: HashMap<String, Operation> =
+        parts.map(|(name, operation)| (name.to_string(), operation)).collect();
+    let bob = || Request::by("ops:bob").because("not these");
+    for name in ["hall", "attic"] {
+        let cancelled = manager.cancel(parts[name].id(), bob()).await.unwrap();
+        assert_eq!(cancelled.state(), OperationState::Cancelled, "{name}");
+        let again = manager.cancel(parts[name].id(), bob()).await;
+        assert_eq!(again, Err(CancelError::Ended(cancelled)), "{name}");
+    }
+    assert_eq!(manager.cancel(parts["porch"].id(), bob()).await, Err(CancelError::IsStop));
+    let outcome = async |it: Option<Operation>| it.unwrap().outcome().await.map(drop);
+    assert_eq!(outcome(parts.remove("porch")).await, Ok(()));
+    for name in ["hall", "attic"] {
+        assert_eq!(outcome(parts.remove(name)).await, Err(CommandError::Cancelled), "{name}");
+    }
+    // Who needs one that does not join is left out.
+    let needs = outcome(parts.remove("cellar")).await.unwrap_err();
+    assert!(matches!(&needs, CommandError::Unjoinable { why } if why.contains("attic")), "{needs}");
+    assert_eq!(house.names(), ["hall"]);
+    let events = manager.events(0, usize::MAX).events;
+    let cancelled = events.iter().filter(|it| it.cause == "cancelled");
+    let told: Vec<_> = cancelled
+        .map(|it| (it.service.as_ref().unwrap().as_str(), it.actor.as_deref().unwrap()))
+        .collect();
+    assert_eq!(told, [("hall", "ops:bob"), ("attic", "ops:bob")]);
+    // The files say it all the same.
+    assert_eq!(house.reload().await.unwrap(), ["hall left", "attic joined", "cellar joined"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_is_cancelled_ends_with_what_has_begun_of_it() {
+    let slow = FILE.replace("watts: 30,", "watts: 30, glows: 5,");
+    let house = House::new("whole", &slow).await;
+    let manager = house.app.manager();
+    house.folder.write(OTHERS);
+    let mut reloading = manager.reload(Request::by("ops:alice")).await.unwrap();
+    let (id, bob) = (reloading.operation, || Request::by("ops:bob"));
+    let going = manager.cancel(id, bob()).await.unwrap();
+    assert_eq!(going.state(), OperationState::Waiting, "one has begun to leave");
+    assert_eq!(manager.cancel(id, bob()).await, Err(CancelError::HasBegun));
+    let (_, porch) = reloading.leaving.remove(0);
+    porch.outcome().await.unwrap();
+    for (name, part) in reloading.leaving.into_iter().chain(reloading.joining) {
+        assert_eq!(part.outcome().await, Err(CommandError::Cancelled), "{name}");
+    }
+    assert_eq!(house.names(), ["hall"]);
+    let Lookup::Found(ended) = manager.operation(id) else { panic!("it is known") };
+    assert_eq!(ended.state(), OperationState::Cancelled);
+    let events = manager.events(0, usize::MAX).events;
+    let last = events.iter().rfind(|it| it.kind.as_str() == "reloaded").unwrap();
+    assert_eq!(last.message.as_deref(), Some("what is in the files holds, but for 3 cancelled"));
+    assert_eq!(house.reload().await.unwrap(), ["hall left", "attic joined", "cellar joined"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_sent_away_comes_back_once_the_files_were_seen_without_it() {
+    let house = House::new("forgiven", FILE).await;
+    house.app.manager().deregister("porch").await.unwrap();
+    assert_eq!(house.becomes(FILE).await.len(), 1, "it stays away");
+    assert_eq!(house.becomes(&FILE.replace("  porch", "  x-porch")).await, [""; 0]);
+    assert_eq!(house.becomes(FILE).await, ["porch joined"]);
 }
 
 #[tokio::test(start_paused = true)]
