@@ -11,16 +11,19 @@
 //!    client's `Limits::connections_per_peer`, until its end. Whoever has all of its own waits,
 //!    for a time, until one of those leaves, and holds up nobody else.
 //! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
+//! 4. An address that was bound is accepted from until closing begins. A panic of that is a bug of
+//!    ours: it is told, the connections go on, and so does accepting, after a rest.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use processpype_runtime::Manager;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::connection::{Client, serve};
 use crate::crowd::{Crowd, Place};
@@ -32,7 +35,7 @@ use crate::places::{ClientPlace, Coming, Places};
 use crate::socket::Open;
 use crate::tls::Acceptor;
 
-/// How long accepting rests after the system has no file descriptor or memory left.
+/// How long accepting rests after the system has no file descriptor or memory left, or a panic.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// `ENFILE` and `EMFILE`, the same numbers on every Unix.
@@ -41,6 +44,9 @@ const TOO_MANY_FILES: [i32; 2] = [23, 24];
 /// What to do about it: who cannot connect reads the log.
 const TOO_MANY_FILES_HELP: &str = "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`), or \
     see what holds them: `ls -l /proc/PID/fd`";
+
+/// How long it rests at most after a panic that comes again and again.
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// A server that holds its addresses and answers nobody yet.
 #[derive(Debug)]
@@ -192,36 +198,87 @@ pub(crate) async fn until_true(value: &mut watch::Receiver<bool>) {
 
 // === the accept loop ===
 
+/// What one listener accepts with. It outlives a panic of its loop.
+struct Accepting {
+    open: Open,
+    entry: Entry,
+    closing: watch::Sender<bool>,
+    slots: Arc<Semaphore>,
+    clients: Arc<Places>,
+    crowd: Arc<Crowd>,
+    connections: Mutex<JoinSet<()>>,
+}
+
 /// Accepts until closing begins, and returns the connections that are still open then.
 async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinSet<()> {
     let limits = entry.control.settings.limits;
-    let mut closed = closing.subscribe();
-    let slots = Arc::new(Semaphore::new(limits.connections));
-    let clients = Places::new(limits.connections_per_peer);
-    let crowd = Arc::new(Crowd::default());
-    let mut connections = JoinSet::new();
+    let (reporter, name) = (entry.control.manager.reporter(), open.name.clone());
+    let accepting = Accepting {
+        open,
+        entry,
+        closing,
+        slots: Arc::new(Semaphore::new(limits.connections)),
+        clients: Places::new(limits.connections_per_peer),
+        crowd: Arc::default(),
+        connections: Mutex::default(),
+    };
+    let tell = |panicked: &str| {
+        let message = format!("accepting on {name} panicked, and goes on: {panicked}");
+        tracing::error!("{message}: a bug of the framework");
+        reporter.note("listener-panicked", &message);
+    };
+    in_spite_of_panics(|| accepting.go_on(), tell).await;
+    accepting.connections.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does something until it ends, and anew whenever it panics, after a rest that grows if that comes
+/// often.
+async fn in_spite_of_panics<F: Future<Output = ()>>(go_on: impl Fn() -> F, tell: impl Fn(&str)) {
+    let mut pause = ACCEPT_PAUSE;
     loop {
-        let next = async {
-            let (client, own) = next_client(&open, &clients).await?;
-            // A client whose turn has not come is not read from.
-            let slot = crowd.place(&slots).await?;
-            Some((client, own, slot))
-        };
-        let next = tokio::select! {
-            biased;
-            () = until_true(&mut closed) => return connections,
-            next = next => next,
-        };
-        while connections.try_join_next().is_some() {}
-        if let Some((client, own, slot)) = next {
-            let (crowd, entry, mut closed) =
-                (Arc::clone(&crowd), entry.clone(), closing.subscribe());
-            let serving = async move {
-                let Some(own) = own_place(own, &mut closed).await else { return };
-                let place = Place::new(slot, own, &crowd, &entry.control.connections);
-                serve(client, place, entry, closed).await;
+        let begun = Instant::now();
+        let Err(payload) = AssertUnwindSafe(go_on()).catch_unwind().await else { return };
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        tell(text.unwrap_or("a value that is no text"));
+        if begun.elapsed() > ACCEPT_PAUSE_MAX {
+            pause = ACCEPT_PAUSE;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+    }
+}
+
+// === impl Accepting ===
+
+impl Accepting {
+    /// Accepts until closing begins.
+    async fn go_on(&self) {
+        let mut closed = self.closing.subscribe();
+        loop {
+            let next = async {
+                let (client, own) = next_client(&self.open, &self.clients).await?;
+                // A client whose turn has not come is not read from.
+                let slot = self.crowd.place(&self.slots).await?;
+                Some((client, own, slot))
             };
-            connections.spawn(serving.boxed());
+            let next = tokio::select! {
+                biased;
+                () = until_true(&mut closed) => return,
+                next = next => next,
+            };
+            let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            while connections.try_join_next().is_some() {}
+            if let Some((client, own, slot)) = next {
+                let (crowd, entry) = (Arc::clone(&self.crowd), self.entry.clone());
+                let mut closed = self.closing.subscribe();
+                let serving = async move {
+                    let Some(own) = own_place(own, &mut closed).await else { return };
+                    let place = Place::new(slot, own, &crowd, &entry.control.connections);
+                    serve(client, place, entry, closed).await;
+                };
+                connections.spawn(serving.boxed());
+            }
         }
     }
 }
@@ -265,4 +322,36 @@ async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Opti
         );
     }
     Some((Client { stream, visitor, tls: open.tls.clone() }, own))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn accepting_goes_on_after_a_panic_and_rests_longer_if_that_comes_often() {
+        let (tries, told, begun) = (Cell::new(0), RefCell::new(Vec::new()), Instant::now());
+        let times = RefCell::new(Vec::new());
+        let go_on = || {
+            let this = tries.replace(tries.get() + 1);
+            times.borrow_mut().push(begun.elapsed().as_millis());
+            async move {
+                match this {
+                    0 => panic!("a bug"),
+                    1 => panic!("bug {this}"),
+                    // It lasted for a while.
+                    2 => {
+                        sleep(ACCEPT_PAUSE_MAX + ACCEPT_PAUSE).await;
+                        panic!("late")
+                    }
+                    _ => {}
+                }
+            }
+        };
+        in_spite_of_panics(go_on, |text| told.borrow_mut().push(text.to_owned())).await;
+        assert_eq!(*told.borrow(), ["a bug", "bug 1", "late"]);
+        assert_eq!(*times.borrow(), [0, 200, 600, 11_000]);
+    }
 }

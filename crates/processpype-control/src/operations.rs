@@ -5,7 +5,7 @@
 //! 1. Reading takes nothing from the supervisor; only a cancel is asked of it, within
 //!    [`Limits::accept_time`](crate::Limits::accept_time).
 
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use processpype_api::{
     Code, Fault, MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE, OperationPage, Problem,
@@ -15,6 +15,7 @@ use processpype_runtime::{Lookup, OperationState, OperationStatus, Request as By
 use tokio::time::timeout;
 
 use crate::convert;
+use crate::precondition::Conditions;
 use crate::query::{Query, did_you_mean};
 use crate::refusal;
 use crate::reply;
@@ -66,10 +67,12 @@ pub(crate) fn look(control: &Control, id: &str) -> Result<Response, Problem> {
 pub(crate) async fn cancel(
     control: &Control,
     id: &str,
-    uri: &Uri,
+    (uri, headers): (&Uri, &HeaderMap),
     by: By,
 ) -> Result<Response, Problem> {
-    Query::of(uri).finish()?;
+    let mut query = Query::of(uri);
+    Conditions::refuse_match(headers, &mut query);
+    query.finish()?;
     let id = parse(id)?;
     // The order is in the queue before the first await: who leaves has still given it.
     match timeout(control.settings.limits.accept_time, control.manager.cancel(id, by)).await {

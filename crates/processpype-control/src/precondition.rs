@@ -3,7 +3,8 @@
 //!
 //! # Invariants
 //!
-//! 1. A header that cannot be read is a mistake of the request, never taken for absent.
+//! 1. A header that cannot be read is a mistake of the request, never taken for absent; so is a
+//!    condition where nothing could fulfil it.
 
 use axum::http::{HeaderMap, HeaderName};
 use processpype_api::Fault;
@@ -33,9 +34,19 @@ impl Conditions {
         Self { expects: expects(headers, query), key: key(headers, query) }
     }
 
-    /// Reads the headers of a request about what is not there yet, which is in no generation.
+    /// Reads the headers of a request about what is in no generation, such as the application, a
+    /// level of the log, or a service that is not there yet: it cannot be made to depend on one.
     pub(crate) fn take_key(headers: &HeaderMap, query: &mut Query) -> Self {
+        Self::refuse_match(headers, query);
         Self { expects: None, key: key(headers, query) }
+    }
+
+    /// Refuses `If-Match` where nothing could match: who sent it relies on it. `*` is no condition.
+    pub(crate) fn refuse_match(headers: &HeaderMap, query: &mut Query) {
+        if expects(headers, query).is_some() {
+            let message = "what this is about is in no generation, so that none can be expected";
+            query.fault(Fault::new("If-Match", message));
+        }
     }
 
     /// Adds them to a request.
@@ -122,6 +133,17 @@ mod tests {
         check(&[(&IF_MATCH, "\"e7c1\"")], Ok((Some(&[]), None)));
         for bad in ["3", "", "\"3", "\"3\" \"4\"x", "'3'"] {
             check(&[(&IF_MATCH, bad)], Err(()));
+        }
+    }
+
+    #[test]
+    fn tags_of_what_is_in_no_generation() {
+        for (tag, is_taken) in [("*", true), ("\"3\"", false), ("W/\"3\"", false), ("3", false)] {
+            let mut map = HeaderMap::new();
+            map.insert(IF_MATCH, tag.parse().expect("a header value"));
+            let mut query = Query::of(&Uri::from_static("/"));
+            assert_eq!(Conditions::take_key(&map, &mut query), Conditions::default(), "{tag}");
+            assert_eq!(query.finish().is_ok(), is_taken, "{tag}");
         }
     }
 

@@ -54,6 +54,7 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
             .help("choose a new `Idempotency-Key` for a new request"),
         CommandError::NoLog => logs::unavailable(),
         CommandError::Panicked => reply::internal("checking the configuration panicked"),
+        CommandError::Lost => reply::internal("the supervisor panicked"),
         CommandError::RolledBack { message, is_back, .. } => {
             let how = match is_back {
                 true => "goes on with its old configuration",
@@ -97,8 +98,8 @@ pub(crate) fn uncancelled(id: u64, error: &CancelError) -> Problem {
             .help("start the service: the later command wins"),
         CancelError::IsConfigured => Problem::new(Code::NotCancellable, detail),
         CancelError::HasBegun => Problem::new(Code::NotCancellable, detail).help(
-            "GET /operations lists them: a start among them can be cancelled by its own id; all else \
-             is undone by the files as they were, and another reload",
+            "GET /operations lists them: a start among them can be cancelled by its own id; all \
+             else is undone by the files as they were, and another reload",
         ),
         CancelError::Busy => return busy(),
         CancelError::Closed => Problem::new(Code::Closing, detail).retry_after(AFTER_CLOSING),
@@ -138,6 +139,7 @@ mod tests {
             (503, "start-failed", CommandError::Failed { kind, message: message() }),
             (409, "orphaned", orphaned),
             (500, "internal", CommandError::Panicked),
+            (500, "internal", CommandError::Lost),
             (501, "logs-unavailable", CommandError::NoLog),
             (409, "rolled-back", rolled_back(true)),
             (409, "rolled-back", rolled_back(false)),

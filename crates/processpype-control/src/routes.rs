@@ -160,7 +160,8 @@ async fn act(
             restarts::command(control, id, request, by).await
         }
         EndpointId::CancelOperation => {
-            operations::cancel(control, params.get("id"), request.uri(), by).await
+            let said = (request.uri(), request.headers());
+            operations::cancel(control, params.get("id"), said, by).await
         }
         EndpointId::ChangeLevel | EndpointId::ResetLevel => {
             levels::command(control, id, None, request, by).await

@@ -272,6 +272,11 @@ impl Cell {
         self.changed.ring();
     }
 
+    /// Wakes whoever waits, to look again. Supervisor only.
+    pub(crate) fn wake(&self) {
+        self.changed.ring();
+    }
+
     /// Wakes whoever waits for a service that has left: nothing comes any more. Supervisor only.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);

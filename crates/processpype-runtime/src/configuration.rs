@@ -187,7 +187,9 @@ pub struct Loaded {
     /// The services that leave, dependents first.
     pub leaving: Vec<ServiceName>,
     /// Those of code and files that somebody has deregistered and that are in it all the same: they
-    /// stay away. Who is in it no more is free to come back one day.
+    /// stay away. Who is in it no more is free to come back one day: whoever writes the
+    /// section again, after a reload without it, means that it is to run. A name that is
+    /// listed here and was never deregistered has no effect but to be kept.
     pub away: BTreeSet<ServiceName>,
     /// What differs and cannot change while the process runs.
     pub fixed: Vec<Fixed>,

@@ -380,7 +380,7 @@ impl Manager {
     ///
     /// A state that comes and goes between two looks may be missed; events miss nothing. The wait
     /// has no bound of its own: put it in a timeout. Returns false, at once, if there is no such
-    /// service, or as soon as there is none any more.
+    /// service, or as soon as there is none any more, or the supervisor has ended.
     ///
     /// In tests use `TestApp::wait`, which has a bound.
     ///
@@ -391,7 +391,8 @@ impl Manager {
         let Some(cell) = self.cell(name) else { return false };
         let reached = |cell: &Cell| {
             let is_there = (cell.state() == state).then_some(true);
-            is_there.or_else(|| cell.is_retired().then_some(false))
+            let is_over = || cell.is_retired() || self.shared.has_ended();
+            is_there.or_else(|| is_over().then_some(false))
         };
         cell.wait_for(reached).await
     }

@@ -87,8 +87,8 @@ pub struct Done {
 /// Why a command had no effect.
 ///
 /// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused` and
-/// `Unjoinable`, 501 for `NoLog`, 500 for `Panicked`, 503 for `Failed`, `Busy`, `Moved` and
-/// `Closing`, 409 for the rest and for `Failed` of the kind `Orphaned`.
+/// `Unjoinable`, 501 for `NoLog`, 500 for `Panicked` and `Lost`, 503 for `Failed`, `Busy`, `Moved`
+/// and `Closing`, 409 for the rest and for `Failed` of the kind `Orphaned`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -136,6 +136,8 @@ pub enum CommandError {
     },
     /// What checks configuration panicked: a bug, and nothing has changed.
     Panicked,
+    /// The supervisor panicked: a bug, and nobody knows what became of the command.
+    Lost,
     /// The log is not the application's: it is part of a program that decides what is logged.
     NoLog,
     /// The service did not take the new configuration over, or did not start with it: the old one
@@ -422,7 +424,7 @@ impl CommandError {
         match self {
             Self::Superseded | Self::Closing => OperationState::Superseded,
             Self::Cancelled => OperationState::Cancelled,
-            Self::Failed { .. } | Self::RolledBack { .. } | Self::Panicked => {
+            Self::Failed { .. } | Self::RolledBack { .. } | Self::Panicked | Self::Lost => {
                 OperationState::Failed
             }
             Self::Unknown { .. }
@@ -468,6 +470,7 @@ impl std::fmt::Display for CommandError {
             }
             Self::Failed { message, .. } => f.write_str(message),
             Self::Panicked => f.write_str("checking the configuration panicked"),
+            Self::Lost => f.write_str("the supervisor has panicked"),
             Self::NoLog => f.write_str(
                 "the application is part of a larger program, which decides what is logged",
             ),

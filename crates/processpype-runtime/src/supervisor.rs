@@ -444,6 +444,10 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.shared.end();
         self.end_generations();
+        self.end_all_operations();
+        for cell in self.cells.iter() {
+            cell.wake();
+        }
         if !self.closing.is_closed() || std::thread::panicking() {
             self.shared.set_state(ServiceState::Stopped);
         }

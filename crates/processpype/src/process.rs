@@ -57,6 +57,9 @@ use crate::schema::service_doc;
 use crate::setup::Setup;
 use crate::signals::{Hangups, Signals};
 
+/// How long the last handle and the code of the services may take to be dropped.
+const LAST_DROP_TIME: Duration = Duration::from_millis(250);
+
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
 
@@ -180,7 +183,24 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
         return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}"));
     }
     tell_no_dump(dump.and_then(|dump| dump.answer(handle.clone())));
-    wait(&received, &handle)
+    let exit = wait(&received, &handle);
+    let_go((handle, setup.catalogue));
+    exit
+}
+
+/// Drops what may be the last of what user code has left: where that blocks, it holds up the end of
+/// the process for [`LAST_DROP_TIME`] only.
+fn let_go<T: Send + 'static>(last: T) {
+    let (told, dropped) = sync_channel(1);
+    let thread = std::thread::Builder::new().name("processpype-last".to_owned());
+    let spawned = thread.spawn(move || {
+        drop(last);
+        let _ = told.try_send(());
+    });
+    if spawned.is_ok() {
+        // It takes too long, or has panicked: the process ends all the same.
+        let _ = dropped.recv_timeout(LAST_DROP_TIME);
+    }
 }
 
 /// Drives what runs on the supervisor's thread to its end, and tells of its panic.
@@ -463,6 +483,30 @@ mod tests {
         let (manager, _) = blueprint.launch(launch);
         drop(entered);
         (runtime, manager)
+    }
+
+    /// Its drop is told, and waits until somebody lets it go.
+    struct Last(SyncSender<()>, Receiver<()>);
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+            let _ = self.1.recv_timeout(Duration::from_secs(60));
+        }
+    }
+
+    #[test]
+    fn what_blocks_in_its_drop_does_not_hold_up_the_end() {
+        let (told, dropped) = sync_channel(1);
+        let (release, waits) = sync_channel(1);
+        let begun = Instant::now();
+        let_go(Last(told.clone(), waits));
+        assert!(begun.elapsed() < Duration::from_secs(30), "it waited for the drop");
+        dropped.recv().expect("it is dropped all the same");
+        drop(release);
+        let (_, ready) = sync_channel(0);
+        let_go(Last(told, ready));
+        dropped.try_recv().expect("who does not block is gone before the process");
     }
 
     #[test]

@@ -114,6 +114,35 @@ async fn a_stale_precondition_changes_nothing() {
     post(&app, "/services/idle/start", &[("if-match", "*")]).await.ok(200);
 }
 
+/// What is in no generation has none to expect: to pass over the condition would be to do what the
+/// client wanted done only if.
+#[tokio::test(start_paused = true)]
+async fn a_precondition_is_refused_where_nothing_could_fulfil_it() {
+    let (_guard, _log, settings) = crate::fixture::logged();
+    let app = App::start_with(settings).await;
+    app.post("/services/slow/start?wait=0").await.ok(202);
+    for (method, path, body) in [
+        (Method::PUT, "/services/counter/-/level", r#"{"level":"debug"}"#),
+        (Method::DELETE, "/services/counter/-/level", ""),
+        (Method::PUT, "/levels", r#"{"level":"debug"}"#),
+        (Method::DELETE, "/levels", ""),
+        (Method::POST, "/restarts/pause", ""),
+        (Method::POST, "/restarts/resume", ""),
+        (Method::POST, "/reload", ""),
+        (Method::DELETE, "/operations/1", ""),
+    ] {
+        let headers = [JSON, ("if-match", "\"7\"")];
+        let headers = if body.is_empty() { &headers[1..] } else { &headers[..] };
+        let refused = app.ask(method.clone(), path, headers, body).await;
+        let problem = refused.problem(422, "invalid-query");
+        assert_eq!(problem["errors"][0]["path"], "If-Match", "{method} {path}: {problem}");
+    }
+    assert_eq!(app.get("/operations").await.ok(200)["last"], 1, "nothing was done");
+    let any = [JSON, ("if-match", "*")];
+    let path = "/services/counter/-/level";
+    app.ask(Method::PUT, path, &any, r#"{"level":"debug"}"#).await.ok(200);
+}
+
 /// Two operators restart what they have seen: only one does.
 #[tokio::test(start_paused = true)]
 async fn the_precondition_holds_when_the_command_is_accepted() {

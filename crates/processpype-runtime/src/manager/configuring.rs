@@ -236,6 +236,10 @@ impl Manager {
     /// It is refused for what the reload would be refused for, by the same check, and as that it
     /// waits while services of an earlier one are on their way.
     ///
+    /// Nothing is reserved: files, services and configuration may have changed by the time of the
+    /// reload, which is checked anew. Secrets are not hidden for it; a reload may still be refused
+    /// if there is no room for more of those.
+    ///
     /// # Errors
     ///
     /// As [`reload`](Self::reload).

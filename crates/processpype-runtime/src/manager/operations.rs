@@ -46,12 +46,14 @@ impl Manager {
     /// command, or somebody else gave the same command and still waits.
     ///
     /// Of a reload, what has not begun ends: one part by its own id, or all such parts by that of
-    /// the reload. That goes on while others do, and ends as cancelled with them.
+    /// the reload. That goes on while others do, and ends as cancelled with them. Whom the one
+    /// needs that stays, stays too, and who needs the one that does not join is left out. The
+    /// files still say it: the next reload tries it again.
     ///
     /// # Errors
     ///
-    /// Returns [`CancelError`] if there is no such operation, if it has ended, if it is a stop, which
-    /// always wins and is undone by a start, or if it is a reload of which everything has begun.
+    /// Returns [`CancelError`] if there is no such operation, if it has ended, if it is a stop,
+    /// which always wins and is undone by a start, or if all of a reload has begun.
     ///
     /// # Cancel safety
     ///

@@ -222,7 +222,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes a start or restart back, as far as it has not begun, or what has not begun of a reload.
+    /// Takes a start or restart back, as far as it has not begun, or such parts of a reload.
     fn cancel(
         &mut self,
         id: OperationId,
@@ -335,6 +335,26 @@ impl Supervisor {
         let changed = waiting.change.and_then(|change| change.reload());
         if let Some(reload) = changed.or_else(|| self.turnover.ended(id)) {
             self.note_reloaded(reload, result);
+        }
+    }
+
+    /// The supervisor is no more: whatever goes on ends with it, for whoever waits and for whoever
+    /// looks. After a panic nobody knows how.
+    pub(super) fn end_all_operations(&mut self) {
+        let error = match std::thread::panicking() {
+            true => CommandError::Lost,
+            false => CommandError::Closing,
+        };
+        let now = self.clock.now();
+        for status in self.shared.register.after(OperationId(0)) {
+            if status.result.is_none() {
+                self.shared.register.close(status.id, now, Err(error.clone()));
+            }
+        }
+        let waiting = self.operations.drain().flat_map(|(_, waiting)| waiting.senders);
+        for sender in waiting.chain(self.turnover.take_all().map(|(_, sender)| sender)) {
+            // Nobody may be waiting any more.
+            let _ = sender.send(Err(error.clone()));
         }
     }
 

@@ -183,8 +183,8 @@ impl Supervisor {
         Ok(Reloading { operation, services: begun, leaving, joining, differences, fixed })
     }
 
-    /// Says why a reload would be refused although the files are right; if it would not be, how many
-    /// parts it has. A dry run asks this too, and so gets the answer of the reload itself.
+    /// Says why a reload would be refused although the files are right; if it would not be, how
+    /// many parts it has. A dry run asks this too, and so gets the answer of the reload itself.
     pub(super) fn check_reload(&self, order: &ReloadOrder) -> Result<usize, CommandError> {
         self.check_room(order.basis)?;
         let specs: Vec<Spec> = order.joining.iter().map(|(spec, _)| spec.clone()).collect();

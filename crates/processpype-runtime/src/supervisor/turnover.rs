@@ -97,6 +97,9 @@ struct Joiner {
 /// stays, and then it stays too.
 const LEAVE: Verb = Verb::Deregister { cascade: false };
 
+/// Whom to tell the end of a part.
+type Sender = oneshot::Sender<Result<Done, CommandError>>;
+
 /// An operation for each of several services.
 pub(super) type Parts = Vec<(ServiceName, Operation)>;
 
@@ -110,6 +113,14 @@ impl Turnover {
 
     fn can_join(&self) -> bool {
         self.leaving.is_empty() && !self.joining.is_empty()
+    }
+
+    /// Takes all out that has not begun.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = (OperationId, Sender)> + use<> {
+        let leavers = std::mem::take(&mut self.to_ask).into_iter();
+        let joiners = std::mem::take(&mut self.joining).into_iter();
+        let leavers = leavers.map(|leaver| (leaver.operation, leaver.sender));
+        leavers.chain(joiners.map(|joiner| (joiner.operation, joiner.sender)))
     }
 
     pub(super) fn is_part(&self, operation: OperationId) -> bool {
@@ -245,10 +256,7 @@ impl Supervisor {
 
     /// The application has closed: whoever was not asked to leave, or has not joined, will not.
     pub(super) fn end_turnover(&mut self) {
-        for Leaver { operation, sender, .. } in std::mem::take(&mut self.turnover.to_ask) {
-            self.end_unasked(operation, sender, Err(CommandError::Closing));
-        }
-        for Joiner { operation, sender, .. } in std::mem::take(&mut self.turnover.joining) {
+        for (operation, sender) in self.turnover.take_all() {
             self.end_unasked(operation, sender, Err(CommandError::Closing));
         }
     }

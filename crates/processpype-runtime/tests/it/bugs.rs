@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use processpype_core::{ServiceState, Verb};
-use processpype_runtime::{CommandError, Context, Launch, Request, Result, Scrub, Service};
+use processpype_core::{OperationId, ServiceState, Verb};
+use processpype_runtime::{
+    CommandError, Context, Launch, OperationState, Request, Result, Scrub, Service,
+};
 use tokio::time::timeout;
 
 use crate::harness::{Threads, blueprint, spec};
@@ -52,6 +54,8 @@ async fn a_supervisor_that_panics_leaves_nobody_waiting() {
     let start = Verb::Start { with_dependencies: false, force: false };
     let waits = manager.command("slow", start, Request::by("test")).await.expect("it is taken");
     let version = manager.version();
+    let looks = manager.clone();
+    let reached = tokio::spawn(async move { looks.reached("slow", ServiceState::Running).await });
 
     let _ = manager.command("fails", start, Request::by("test")).await;
     let ended = timeout(SOON, supervisor).await.expect("it ends");
@@ -60,7 +64,14 @@ async fn a_supervisor_that_panics_leaves_nobody_waiting() {
     assert_eq!(manager.application_state(), ServiceState::Stopped, "not ready, and no more alive");
     timeout(SOON, manager.changed(version)).await.expect("views look again");
     let outcome = timeout(SOON, waits.outcome()).await.expect("clients are told");
-    assert_eq!(outcome.expect_err("nobody starts it"), CommandError::Closing);
+    assert_eq!(outcome.expect_err("nobody starts it"), CommandError::Lost);
+    let operations = manager.operations(OperationId(0));
+    let states: Vec<OperationState> = operations.iter().map(|status| status.state()).collect();
+    assert_eq!(states, [OperationState::Failed, OperationState::Done], "none goes on");
+    let reached = timeout(SOON, reached).await.expect("who waits for a state is woken");
+    assert!(!reached.expect("it looks"), "it will not come");
+    let reached = timeout(SOON, manager.reached("lasting", ServiceState::Stopped)).await;
+    assert_eq!(reached, Ok(false), "nothing changes any more");
     let refused = timeout(SOON, manager.stop("lasting")).await.expect("and refused");
     assert_eq!(refused.expect_err("nobody stops it"), CommandError::Closing);
     let routes = manager.mounted("lasting").expect("it is known");
