@@ -39,18 +39,9 @@ static LIKE_ALL: LazyLock<Alike> =
 
 /// A service as the file would make it.
 pub(crate) fn spec(name: &str, kind: &Arc<Kind>, section: Section) -> Result<Spec, Failure> {
-    Ok(Spec {
-        name: ServiceName::new(name)?,
-        kind_name: Arc::clone(&LIKE_ALL.kind_name),
-        kind: Arc::clone(kind),
-        section,
-        fingerprint: 0,
-        joined: None,
-        options: Arc::clone(&LIKE_ALL.options),
-        uses: Vec::new(),
-        depends_on: Vec::new(),
-        edges: Vec::new(),
-    })
+    let Alike { kind_name, options } = &*LIKE_ALL;
+    let (kind_name, kind, options) = (Arc::clone(kind_name), Arc::clone(kind), Arc::clone(options));
+    Ok(Spec::from_parts(ServiceName::new(name)?, kind_name, kind, section, options))
 }
 
 /// Adds providers to a service.

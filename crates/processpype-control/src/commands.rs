@@ -23,7 +23,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use processpype_api::{Accepted, Code, CommandBody, Commanded, Effect, EndpointId, Fault, Problem};
 use processpype_config::{Report, read_json};
 use processpype_core::{ErrorKind, OperationId, Verb};
-use processpype_runtime::{CommandError, Done, Foreseen, Operation, Request as By, Status};
+use processpype_runtime::{CommandError, CommandPreview, Done, Operation, Request as By, Status};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
@@ -56,7 +56,7 @@ struct Command {
 /// What became of a command when it was handed over.
 enum Handed {
     Operation(Operation),
-    Foreseen(Foreseen),
+    Foreseen(CommandPreview),
 }
 
 /// Carries out `POST /services/{name}/{start,stop,restart}` and `DELETE /services/{name}`.
@@ -100,7 +100,7 @@ async fn hand_over(
     let Command { service, verb, is_dry, .. } = command;
     let asking = async {
         if *is_dry {
-            control.manager.foresee(service, *verb, by).await.map(Handed::Foreseen)
+            control.manager.preview_command(service, *verb, by).await.map(Handed::Foreseen)
         } else {
             control.manager.command(service, *verb, by).await.map(Handed::Operation)
         }
@@ -287,7 +287,7 @@ impl Command {
     }
 
     /// Answers 200: what would happen.
-    fn foreseen(&self, control: &Control, foreseen: &Foreseen) -> Result<Response, Problem> {
+    fn foreseen(&self, control: &Control, foreseen: &CommandPreview) -> Result<Response, Problem> {
         let generation = status::known(control, &self.service)?.generation.0;
         let told = convert::foreseen(self.verb.as_str(), &self.service, generation, foreseen);
         Ok(reply::json(StatusCode::OK, &told))

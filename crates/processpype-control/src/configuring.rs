@@ -222,7 +222,7 @@ async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result
     let starts = asked.id == EndpointId::ConfigureAndStart;
     let asking = async {
         match asked.is_dry {
-            true => manager.preview(name, change, starts, by).await.map(Handed::Preview),
+            true => manager.preview_configure(name, change, starts, by).await.map(Handed::Preview),
             false => manager.configure(name, change, starts, by).await.map(Handed::Operation),
         }
     };
@@ -334,7 +334,7 @@ impl Asked {
 /// Waits for the parts of a reload, all together no longer than `wait`.
 async fn reloaded(control: &Control, reloading: Reloading, wait: Duration) -> Reloaded {
     let until = Instant::now() + wait;
-    let Reloading { operation, services, leaving, joining, differences, fixed } = reloading;
+    let Reloading { operation, services, leaving, joining, differences, fixed, .. } = reloading;
     let all = leaving.into_iter().map(|it| (it, Some(wire::ConfigEffect::Left)));
     let all = all.chain(services.into_iter().map(|it| (it, None)));
     let all = all.chain(joining.into_iter().map(|it| (it, Some(wire::ConfigEffect::Joined))));
@@ -469,7 +469,7 @@ mod tests {
         let why = "there are two lamps".to_owned();
         let told = wrong_files(&CommandError::Unjoinable { why }.into());
         assert_eq!(told.as_deref(), Some("the service cannot join: there are two lamps"));
-        let refused = Refused { report: None, plan: None };
+        let refused = Refused::new(None, None);
         assert!(wrong_files(&ConfigureError::Refused(refused)).is_some());
         assert_eq!(wrong_files(&CommandError::Busy.into()), None);
     }

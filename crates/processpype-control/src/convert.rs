@@ -10,8 +10,9 @@ use processpype_api as wire;
 use processpype_config::{Change, Difference, Effective};
 use processpype_core::ServiceName;
 use processpype_runtime::{
-    Acted, ConfigBook, ConfigEffect, Counts, ErrorInfo, Event, Fixed, Foreseen, OperationState,
-    OperationStatus, Past, PauseInfo, PollTimes, Recording, RestartInfo, Status, Timestamp,
+    Acted, CommandPreview, ConfigBook, ConfigEffect, Counts, ErrorInfo, Event, Fixed,
+    OperationState, OperationStatus, Past, PauseInfo, PollTimes, Recording, RestartInfo, Status,
+    Timestamp,
 };
 use processpype_telemetry::Backlog;
 
@@ -146,7 +147,7 @@ pub(crate) fn foreseen(
     verb: &str,
     service: &str,
     generation: u64,
-    foreseen: &Foreseen,
+    foreseen: &CommandPreview,
 ) -> wire::Foreseen {
     let done = foreseen.result.as_ref().and_then(|result| result.as_ref().ok());
     let error = foreseen.result.as_ref().and_then(|result| result.as_ref().err());
@@ -170,7 +171,7 @@ pub(crate) fn foreseen(
     }
 }
 
-fn step(step: &processpype_runtime::ForeseenStep) -> wire::Step {
+fn step(step: &processpype_runtime::PreviewStep) -> wire::Step {
     let action = if step.starts { wire::StepAction::Start } else { wire::StepAction::Stop };
     wire::Step { action, service: step.service.to_string() }
 }

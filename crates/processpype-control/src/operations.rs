@@ -59,7 +59,8 @@ pub(crate) fn look(control: &Control, id: &str) -> Result<Response, Problem> {
             let detail = "the operation ended long ago and is forgotten";
             Err(Problem::new(Code::OperationForgotten, detail).operation(id.0))
         }
-        Lookup::Unknown => Err(unknown()),
+        // `Unknown`, and what this version does not know.
+        _ => Err(unknown()),
     }
 }
 

@@ -20,8 +20,8 @@ use processpype_api::{
 use processpype_config::{Layer, Origin, Report};
 use processpype_core::ServiceName;
 use processpype_runtime::{
-    CommandError, CreateError, Foreseen, PlanError, REGISTERED_MAX, RegisterError, Registered,
-    Registration, Request as By, Wish,
+    CommandError, CommandPreview, CreateError, PlanError, REGISTERED_MAX, RegisterError,
+    Registered, Registration, Request as By, Wish,
 };
 use serde_json::Value;
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ use crate::{commands, convert, reply, status};
 enum Handed {
     Registered(Registered),
     /// What would become of the service of this name.
-    Foreseen(String, Foreseen),
+    Foreseen(String, CommandPreview),
 }
 
 /// What an operator should know about a service that is registered over the API.
@@ -98,7 +98,7 @@ async fn hand_over(
     let asking = async {
         let registration = wanted(control, &body, &by.actor).await?;
         let handed = match is_dry {
-            true => (manager.foresee_registration(registration).await)
+            true => (manager.preview_registration(registration).await)
                 .map(|foreseen| Handed::Foreseen(body.name.clone(), foreseen)),
             false => manager.register(registration, by).await.map(Handed::Registered),
         };
@@ -328,6 +328,6 @@ fn accepted(control: &Control, operation: u64, name: &str) -> Result<Response, P
 }
 
 /// Answers 200: what would happen.
-fn foretold(name: &str, foreseen: &Foreseen) -> Response {
+fn foretold(name: &str, foreseen: &CommandPreview) -> Response {
     reply::json(StatusCode::OK, &convert::foreseen("register", name, 0, foreseen))
 }

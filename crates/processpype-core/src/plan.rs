@@ -21,6 +21,7 @@ pub struct Budget {
 
 /// A worst-case time and the chain of services that makes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timing {
     /// The longest that the whole plan can take.
     pub worst: Duration,

@@ -21,7 +21,7 @@ pub enum OtlpError {
     /// The system gives no thread for it.
     NoThread,
     /// OpenTelemetry's own exporter could not be made.
-    Exporter(opentelemetry_otlp::ExporterBuildError),
+    Exporter(Box<dyn Error + Send + Sync>),
 }
 
 // === impl OtlpError ===
@@ -43,7 +43,7 @@ impl fmt::Display for OtlpError {
 impl Error for OtlpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Exporter(error) => Some(error),
+            Self::Exporter(error) => Some(&**error),
             Self::Endpoint(_) | Self::Header { .. } | Self::TooManyHeaders | Self::NoThread => None,
         }
     }

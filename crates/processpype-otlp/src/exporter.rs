@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{Tracer, TracerProvider as _};
 use opentelemetry::{Key, KeyValue, Value, global};
 use opentelemetry_otlp::{
     LogExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
@@ -12,7 +12,7 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use processpype_telemetry::{
     Exported, Handle, Level, MASK, RequestSpans, SensitiveFields, Tap, TelemetryBuilder,
     TelemetryError,
@@ -174,7 +174,7 @@ impl Exporter {
 
     /// What makes spans without `tracing`.
     #[must_use]
-    pub fn tracer(&self) -> SdkTracer {
+    pub fn tracer(&self) -> impl Tracer<Span: Send + Sync> + Send + Sync + 'static + use<> {
         self.traces.tracer(TRACER)
     }
 
@@ -231,7 +231,7 @@ fn span_exporter(settings: &Settings, delivery: &Delivery) -> Result<SpanExporte
         .with_endpoint(settings.address("traces"))
         .with_timeout(settings.timeout)
         .build()
-        .map_err(OtlpError::Exporter)
+        .map_err(|error| OtlpError::Exporter(error.into()))
 }
 
 fn log_exporter(settings: &Settings, delivery: &Delivery) -> Result<LogExporter, OtlpError> {
@@ -242,5 +242,5 @@ fn log_exporter(settings: &Settings, delivery: &Delivery) -> Result<LogExporter,
         .with_endpoint(settings.address("logs"))
         .with_timeout(settings.timeout)
         .build()
-        .map_err(OtlpError::Exporter)
+        .map_err(|error| OtlpError::Exporter(error.into()))
 }

@@ -51,3 +51,5 @@ pub use exporter::Exporter;
 #[doc(no_inline)]
 pub use opentelemetry;
 pub use settings::{EXPORT_TIMEOUT, HEADERS_MAX, Settings, check_endpoint, check_header};
+#[doc(no_inline)]
+pub use tracing_subscriber;

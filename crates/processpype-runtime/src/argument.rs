@@ -296,9 +296,9 @@ impl<S: ?Sized + Send + Sync + 'static> Argument for Deps<S> {
     }
 }
 
-impl<T> sealed::Sealed for Shared<T> {}
+impl<T: ?Sized> sealed::Sealed for Shared<T> {}
 
-impl<T: Send + Sync + 'static> Argument for Shared<T> {
+impl<T: ?Sized + Send + Sync + 'static> Argument for Shared<T> {
     fn declare(declaration: &mut Declaration) {
         declaration.shared.push((TypeId::of::<T>(), std::any::type_name::<T>()));
     }

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use processpype_config::{Origin, Report, Section};
 use processpype_core::{
-    Budget, EdgePolicy, Graph, Plan, RestartOptions, ServiceId, ServiceName, Traits,
+    Budget, EdgePolicy, Graph, LogLevel, Plan, RestartOptions, ServiceId, ServiceName, Traits,
 };
 
 use crate::binding::Binder;
@@ -55,6 +55,7 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// Made by the roof, from a registration in code or a section of the file.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Spec {
     /// Its name.
     pub name: ServiceName,
@@ -64,7 +65,7 @@ pub struct Spec {
     pub kind: Arc<Kind>,
     /// Its own configuration, without the framework's keys.
     pub section: Section,
-    /// Tells whether a secret in its section has changed, without holding it; 0 if it has none: see
+    /// Tells whether a secret in it has changed; 0 if there is none: see
     /// [`check_config`](Self::check_config).
     pub fingerprint: u64,
     /// What it was registered with, if it joins at run time.
@@ -115,14 +116,15 @@ pub struct Options {
     pub poll_times: bool,
     /// Whether the application is ready only if it is, as long as it should run.
     pub readiness_required: bool,
-    /// The least severe level that is logged of it, as a word; `None` = as for all others.
-    pub log_level: Option<&'static str>,
+    /// The least severe level that is logged of it; `None` = as for all others.
+    pub log_level: Option<LogLevel>,
 }
 
 /// A choice of a provider for a role.
 ///
 /// From `.uses(…)` or the key `uses`; the file replaces what code chose for the same role.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Choice {
     /// The role, or the needed type in snake case.
     pub role: String,
@@ -136,6 +138,7 @@ pub struct Choice {
 ///
 /// From `.edge(…)` or the key `edges`; the file replaces what code chose for the same provider.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct EdgeChoice {
     /// The instance that is needed.
     pub provider: String,

@@ -215,6 +215,7 @@ impl fmt::Debug for Loaded {
 /// It is told, never half applied: a service whose section has such a key is left as it is, with
 /// all of its old configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fixed {
     /// The section or the key, such as `server` or `services.mail.depends_on`.
     pub path: String,
@@ -227,6 +228,7 @@ pub struct Fixed {
 /// Both have all of their problems, as at the start. [`summary`](Self::summary) is one line, for
 /// the journal.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Refused {
     /// What is wrong in the configuration.
     pub report: Option<Report>,
@@ -395,9 +397,25 @@ impl ConfigEffect {
     }
 }
 
+// === impl Fixed ===
+
+impl Fixed {
+    /// Says of a section or a key why it cannot change.
+    #[must_use]
+    pub fn new(path: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { path: path.into(), why: why.into() }
+    }
+}
+
 // === impl Refused ===
 
 impl Refused {
+    /// Refuses for what is wrong in the configuration, in the plan, or in both.
+    #[must_use]
+    pub fn new(report: Option<Report>, plan: Option<PlanError>) -> Self {
+        Self { report, plan }
+    }
+
     /// Returns the first problem in one line, and how many more there are.
     #[must_use]
     pub fn summary(&self) -> String {

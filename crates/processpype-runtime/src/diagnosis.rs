@@ -41,6 +41,7 @@ pub(crate) const ASKERS_MAX: usize = 16;
 ///
 /// let finding = Finding::warning("disk-space", "3 % of /data is free", "delete old exports");
 /// assert_eq!(finding.severity, Severity::Warning);
+/// assert!(finding.severity < Severity::Problem);
 /// assert_eq!(finding.to_string(), "disk-space: 3 % of /data is free (delete old exports)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,14 +57,14 @@ pub struct Finding {
     pub remedy: String,
 }
 
-/// How bad something is.
+/// How bad something is; what is worse is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Something does not work.
-    Problem,
     /// Something works, and will not always.
     Warning,
+    /// Something does not work.
+    Problem,
 }
 
 /// Who wants to know what is wrong.

@@ -74,6 +74,7 @@ mod supervisor;
 mod tally;
 mod text;
 mod timers;
+mod verb;
 mod vitals;
 mod watch;
 
@@ -114,8 +115,8 @@ pub use crate::newcomer::{
     CreateError, Creator, REGISTERED_MAX, RegisterError, Registered, Registration, Wish,
 };
 pub use crate::operation::{
-    CancelError, CommandError, Done, Foreseen, ForeseenStep, Operation, PauseInfo, Paused, Request,
-    Shutdown, WAITERS_MAX,
+    CancelError, CommandError, CommandPreview, Done, Operation, PauseInfo, Paused, PreviewStep,
+    Request, Shutdown, WAITERS_MAX,
 };
 pub use crate::panic::{PanicSite, Panicked, contain, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
@@ -132,4 +133,5 @@ pub use crate::supervisor::{
     Reloading, Supervisor,
 };
 pub use crate::tally::{Counts, Ends, PollTimes, Times};
+pub use crate::verb::Verb;
 pub use crate::watch::Watch;

@@ -240,7 +240,7 @@ impl Manager {
     ///
     /// It wins over everything: over a start under way, over policy, over an error, whose state it
     /// clears while `last_error` stays. The services that still need it are in [`Done::affected`];
-    /// to stop those first, give the command `Verb::Stop { cascade: true }`.
+    /// to stop those first, give the command `Verb::stop().cascade()`.
     ///
     /// # Errors
     ///
@@ -257,7 +257,7 @@ impl Manager {
     /// Stops a service, if it runs, and starts a new generation of it.
     ///
     /// Services that need it follow their edge policy. To restart those too, in order, give the
-    /// command `Verb::Restart { with_dependents: true }`.
+    /// command `Verb::restart().with_dependents()`.
     ///
     /// # Errors
     ///
@@ -289,9 +289,10 @@ impl Manager {
     pub async fn command(
         &self,
         name: &str,
-        verb: Verb,
+        verb: impl Into<crate::Verb>,
         by: Request,
     ) -> Result<Operation, CommandError> {
+        let verb = Verb::from(verb.into());
         let cell =
             self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
         let (accepted, answer) = oneshot::channel();

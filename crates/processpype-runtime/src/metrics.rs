@@ -39,6 +39,7 @@ pub use self::value::{BUCKETS_MAX, Buckets, Counter, Gauge, Histogram};
 
 /// What kind of metric a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// Only grows.
     Counter,

@@ -10,11 +10,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use processpype_config::{Document, Layer, Report};
-use processpype_core::{Generation, OperationId, ServiceName};
+use processpype_core::{EdgePolicy, Generation, OperationId, ServiceName};
 use tokio::sync::oneshot;
 
-use crate::blueprint::Spec;
-use crate::operation::{CommandError, Foreseen, Operation, Request};
+use crate::blueprint::{Choice, EdgeChoice, EdgeOrigin, Spec};
+use crate::operation::{CommandError, CommandPreview, Operation, Request};
 use crate::problem::PlanError;
 
 /// How many more services than at its start an application may have.
@@ -158,7 +158,7 @@ pub(crate) struct Joining {
 pub(crate) enum Accepted {
     Registered(oneshot::Sender<Result<Registered, RegisterError>>),
     /// Nothing is to happen: what would?
-    Foreseen(oneshot::Sender<Result<Foreseen, RegisterError>>),
+    Foreseen(oneshot::Sender<Result<CommandPreview, RegisterError>>),
 }
 
 // === impl Wish ===
@@ -253,9 +253,56 @@ impl fmt::Display for CreateError {
 
 impl std::error::Error for CreateError {}
 
+// === impl Choice ===
+
+impl Choice {
+    /// Chooses an instance for a role.
+    #[must_use]
+    pub fn new(role: impl Into<String>, instance: impl Into<String>, origin: EdgeOrigin) -> Self {
+        Self { role: role.into(), instance: instance.into(), origin }
+    }
+}
+
+// === impl EdgeChoice ===
+
+impl EdgeChoice {
+    /// Chooses a policy for the edges to a provider.
+    #[must_use]
+    pub fn new(provider: impl Into<String>, policy: EdgePolicy, origin: EdgeOrigin) -> Self {
+        Self { provider: provider.into(), policy, origin }
+    }
+}
+
 // === impl Spec ===
 
 impl Spec {
+    /// Makes an instance of all that every instance has; the same as [`new`](Self::new) and fields
+    /// set afterwards, without making what is replaced. For the roof.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn from_parts(
+        name: ServiceName,
+        kind_name: Arc<str>,
+        kind: Arc<crate::kind::Kind>,
+        section: processpype_config::Section,
+        options: Arc<crate::blueprint::Options>,
+    ) -> Self {
+        let (uses, depends_on, edges) = (Vec::new(), Vec::new(), Vec::new());
+        let (fingerprint, joined) = (0, None);
+        Self {
+            name,
+            kind_name,
+            kind,
+            section,
+            fingerprint,
+            joined,
+            options,
+            uses,
+            depends_on,
+            edges,
+        }
+    }
+
     /// Makes an instance of a kind without configuration, choices and further edges; the name of
     /// the kind is its own.
     #[must_use]

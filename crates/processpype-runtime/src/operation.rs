@@ -186,7 +186,7 @@ pub(crate) struct Mark {
 pub(crate) enum Order {
     Command(Command),
     Register(Box<Joining>),
-    Foresee(ServiceId, Verb, Request, oneshot::Sender<Foreseen>),
+    Foresee(ServiceId, Verb, Request, oneshot::Sender<CommandPreview>),
     Cancel(OperationId, Request, oneshot::Sender<Result<Arc<OperationStatus>, CancelError>>),
     /// Pause automatic restarts for a time.
     Pause(Duration, Request, oneshot::Sender<Result<Paused, CommandError>>),
@@ -259,11 +259,11 @@ pub struct Paused {
 /// Nothing has happened, and nothing is reserved: what comes in between may change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Foreseen {
+pub struct CommandPreview {
     /// How it would end; `None` if it would wait for what does not come by itself.
     pub result: Option<Result<Done, CommandError>>,
     /// What would stop and start because of it, in this order.
-    pub steps: Vec<ForeseenStep>,
+    pub steps: Vec<PreviewStep>,
     /// What the service would wait for in the end.
     pub waiting_on: Vec<ServiceName>,
     /// The operations whose place it would take.
@@ -273,7 +273,7 @@ pub struct Foreseen {
 /// One thing that a command would do to one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ForeseenStep {
+pub struct PreviewStep {
     /// The service.
     pub service: ServiceName,
     /// Whether it would start; otherwise it would stop.

@@ -66,6 +66,7 @@ pub enum OperationState {
 
 /// What became of an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Lookup {
     /// It is known.
     Found(Arc<OperationStatus>),

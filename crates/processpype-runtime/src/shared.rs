@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::panic::Fragile;
 
-/// A value given to the application with `.provide(value)`, as an argument of a constructor.
+/// A value given to the application with `.provide(value)` or `.provide_arc(value)`, as an argument of a constructor.
 ///
 /// ```
 /// use processpype_runtime::Shared;
@@ -42,11 +42,30 @@ pub struct Shared<T: ?Sized>(Arc<T>);
 #[derive(Clone, Default)]
 pub struct SharedValues(Arc<BTreeMap<TypeId, Value>>);
 
+/// An `Arc<T>` of the type that it stands under.
 type Value = Fragile<Arc<dyn Any + Send + Sync>>;
 
 // === impl Shared ===
 
-impl<T> Shared<T> {
+impl<T: ?Sized> Shared<T> {
+    /// Makes the argument of a unit test from what is shared already, such as a trait object.
+    ///
+    /// ```
+    /// use processpype_runtime::Shared;
+    /// use std::sync::Arc;
+    ///
+    /// trait Clock: Send + Sync { fn hour(&self) -> u32; }
+    /// struct Noon;
+    /// impl Clock for Noon { fn hour(&self) -> u32 { 12 } }
+    ///
+    /// let clock: Shared<dyn Clock> = Shared::of(Arc::new(Noon));
+    /// assert_eq!(clock.hour(), 12);
+    /// ```
+    #[must_use]
+    pub fn of(value: Arc<T>) -> Self {
+        Self(value)
+    }
+
     /// Returns the shared value, to keep it.
     #[must_use]
     pub fn into_arc(self) -> Arc<T> {
@@ -79,9 +98,16 @@ impl<T: ?Sized> Deref for Shared<T> {
 impl SharedValues {
     /// Adds a value. Returns false, and changes nothing, if there is one of this type already.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
+        self.insert_arc(Arc::new(value))
+    }
+
+    /// Adds a value that is shared already; its type may be a trait object's. Returns false, and
+    /// changes nothing, if there is one of this type already.
+    pub fn insert_arc<T: ?Sized + Send + Sync + 'static>(&mut self, value: Arc<T>) -> bool {
         let id = TypeId::of::<T>();
         let free = !self.0.contains_key(&id);
         if free {
+            // What is kept is the pointer: a trait object is no `Any` itself.
             let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
             Arc::make_mut(&mut self.0).insert(id, value.into());
         }
@@ -92,10 +118,10 @@ impl SharedValues {
         self.0.contains_key(&id)
     }
 
-    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Shared<T>> {
+    pub(crate) fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Shared<T>> {
         let value: &Value = self.0.get(&TypeId::of::<T>())?;
-        let value = Arc::clone(&**value);
-        value.downcast().ok().map(Shared)
+        let value: &Arc<T> = value.downcast_ref()?;
+        Some(Shared(Arc::clone(value)))
     }
 }
 

@@ -233,32 +233,6 @@ impl Application {
         self
     }
 
-    /// Gives a value to every constructor that asks for it as [`Shared<T>`](crate::Shared).
-    ///
-    /// For what has no life of its own: a connection pool, a clock, feature flags. What must be
-    /// started, watched or stopped is a service, taken as [`Dep`](crate::Dep). There is one value
-    /// of each type; two of one type need a type of their own around them.
-    ///
-    /// ```
-    /// use processpype::{Application, Service, Shared};
-    ///
-    /// struct Motto(&'static str);
-    ///
-    /// struct Greeter { motto: Shared<Motto> }
-    /// impl Service for Greeter {}
-    ///
-    /// let greeter = |motto: Shared<Motto>| Greeter { motto };
-    /// assert!(Application::new().service(greeter).check().is_err(), "nobody provides a motto");
-    /// assert!(Application::new().service(greeter).provide(Motto("hello")).check().is_ok());
-    /// ```
-    pub fn provide<T: Send + Sync + 'static>(mut self, value: T) -> Self {
-        if !self.shared.insert(value) {
-            let name = std::any::type_name::<T>();
-            self.refuse(format!("two shared values are of type `{name}`"));
-        }
-        self
-    }
-
     /// Names the service registered last; without it, the name is its type's in snake case.
     ///
     /// Names match `[a-z][a-z0-9]*([_-][a-z0-9]+)*` and differ after `-` became `_`, so that one

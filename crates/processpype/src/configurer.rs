@@ -205,7 +205,7 @@ impl Configurer for LiveConfig {
         let mut compared = Compared { live: self, book, layers, before, base, loaded };
         let is_possible = compared.services(&assembled.blueprint);
         let loaded = std::mem::take(compared.loaded);
-        is_possible.map(|()| loaded).map_err(|plan| Refused { report: None, plan: Some(plan) })
+        is_possible.map(|()| loaded).map_err(|plan| Refused::new(None, Some(plan)))
     }
 
     fn effective(&self, book: &ConfigBook, name: &ServiceName) -> Vec<Effective> {
@@ -249,8 +249,8 @@ impl Configurer for LiveConfig {
 
     fn adopt(&self, name: &ServiceName, now: &Configured) {
         let Some(levels) = &self.levels else { return };
-        match now.options.log_level.and_then(|word| word.parse().ok()) {
-            Some(level) => levels.set_service(name.as_str(), level),
+        match now.options.log_level {
+            Some(level) => levels.set_service(name.as_str(), level.into()),
             None => self.forget(name),
         }
     }
@@ -282,7 +282,7 @@ fn unknown(book: &ConfigBook, name: &ServiceName, section: &Section) -> Report {
 }
 
 fn fixed(path: &str, why: &str) -> Fixed {
-    Fixed { path: path.to_owned(), why: why.to_owned() }
+    Fixed::new(path, why)
 }
 
 /// What came over the API and holds.
@@ -326,11 +326,12 @@ pub(crate) fn tell_unhidden(all: impl Iterator<Item = Unredactable>) {
 
 fn refused(error: SetupError) -> Refused {
     let (report, plan) = error.into_parts();
-    Refused { report, plan }
+    Refused::new(report, plan)
 }
 
 #[cfg(test)]
 mod tests {
+    use processpype_core::LogLevel;
     use processpype_runtime::{Kind, Spec};
     use processpype_telemetry::{Level, LoggingConfig};
 
@@ -349,7 +350,7 @@ mod tests {
             LiveConfig::new(setup.catalogue, setup.document, Some(levels.clone()), Vec::new());
         let name: ServiceName = "plain".parse().expect("a name");
         let mut spec = Spec::new(name.clone(), Arc::new(Kind::of(|| Plain)));
-        Arc::make_mut(&mut spec.options).log_level = Some("debug");
+        Arc::make_mut(&mut spec.options).log_level = Some(LogLevel::Debug);
         let debug = Configured::of(&spec);
         let plain = Configured::of(&Spec::new(name.clone(), Arc::new(Kind::of(|| Plain))));
         live.adopt(&name, &debug);

@@ -76,7 +76,7 @@ impl Creator for KindCreator {
         let Checked { mut spec, .. } = checked.map_err(CreateError::Config)?;
         let document = document.clone();
         let (kind, section) = (Some(wish.kind.as_str().into()), wish.section.clone());
-        spec.joined = Some(Arc::new(Joined { kind, section, document }));
+        spec.joined = Some(Arc::new(Joined::new(kind, section, document)));
         Ok(spec)
     }
 

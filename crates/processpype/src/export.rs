@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use processpype_config::{HumanDuration, Report, Secret, Section};
+#[cfg(not(feature = "otlp"))]
 use processpype_telemetry::Level;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -105,7 +106,13 @@ fn check_endpoint(written: &TracingSection, section: &Section, mut problem: impl
 
 #[cfg(feature = "otlp")]
 pub use processpype_otlp::{
-    EXPORT_TIMEOUT, Exporter, OtlpError, QUEUE_MAX, Settings, opentelemetry,
+    EXPORT_TIMEOUT, Exporter, OtlpError, QUEUE_MAX, Settings, opentelemetry, tracing_subscriber,
+};
+/// What an `Exporter` takes and gives: the log, whose lines it sends, and what it hides.
+#[cfg(feature = "otlp")]
+pub use processpype_telemetry::{
+    Exported, Handle, Level, LoggingConfig, RedactionConfig, Redactor, RequestSpans, Telemetry,
+    TelemetryBuilder, TelemetryError,
 };
 
 #[cfg(feature = "otlp")]

@@ -129,13 +129,13 @@ pub(crate) fn tie(spec: &mut Spec, keys: ServiceKeys, section: &Section) {
     for (role, instance) in keys.uses {
         let origin = origin(&uses, &role);
         spec.uses.retain(|choice| choice.role != role);
-        spec.uses.push(Choice { role, instance, origin });
+        spec.uses.push(Choice::new(role, instance, origin));
     }
     let edges = origins(section, "edges");
     for (provider, word) in keys.edges {
         let origin = origin(&edges, &provider);
         spec.edges.retain(|choice| choice.provider != provider);
-        spec.edges.push(EdgeChoice { provider, policy: word.into(), origin });
+        spec.edges.push(EdgeChoice::new(provider, word.into(), origin));
     }
     let mut places = item_origins(section, "depends_on");
     let place = |name| (name, places.next().map_or(EdgeOrigin::Code, EdgeOrigin::Config));

@@ -1,8 +1,7 @@
 //! A framework for building and managing an application that is composed of services.
 //!
-//! A team writes services; Processpype runs them in one process: it configures them from a checked
-//! file, starts them in dependency order, supervises them, shows them over HTTP, lets an operator
-//! stop and start each one, and shuts everything down in order and on time.
+//! A team writes services; Processpype runs them in one process: configured from a checked file,
+//! started in order, supervised, shown over HTTP, operated one by one, and shut down on time.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -40,9 +39,7 @@
 //!
 //! struct Bumper { counter: Dep<Counter> }     // the argument's type is the declared dependency
 //!
-//! impl Bumper {
-//!     async fn new(counter: Dep<Counter>) -> Result<Self> { Ok(Self { counter }) }
-//! }
+//! impl Bumper { async fn new(counter: Dep<Counter>) -> Result<Self> { Ok(Self { counter }) } }
 //!
 //! impl Service for Bumper {
 //!     async fn run(&self, cx: &Context) -> Result {
@@ -68,24 +65,23 @@
 //!
 //! # Where to look
 //!
-//! - [`Application`] puts services together; [`Application::main`] owns the process,
-//!   [`Application::start`] runs inside a larger program.
-//! - [`Service`] says what a service is; [`Context`] is its side of the supervisor; [`Dep`] its
-//!   handle to another service; [`Config`] its checked configuration.
-//! - [`Manager`] is the handle for everybody else: look, start, stop, restart, follow events.
-//! - [`testing`] runs the same application on paused time, without a port.
-//! - [`registration`] lets services join while it runs; [`layout`] says who needs whom.
+//! - [`Application`] puts services together; its [`main`](Application::main) owns the process, its
+//!   [`start`](Application::start) runs inside a larger program.
+//! - [`Service`], its side of the supervisor ([`Context`]), its handles ([`Dep`]), its [`Config`].
+//! - [`Manager`], for everybody else; [`testing`] on paused time; [`registration`]; [`layout`].
 //!
 //! # Errors
 //!
-//! [`Result`] is the result of service code. Every [`std::error::Error`] converts into [`Error`]
-//! with `?`, and is for the log; what a client of the API may read is said with [`Error::public`].
+//! Every [`std::error::Error`] converts into [`Error`] with `?`, and is for the log; what a client
+//! of the API may read is said with [`Error::public`].
 //!
-//! # What is not here
+//! # Features, and crates in signatures
 //!
-//! No message bus: services talk through [`Dep`] handles and whatever they choose. No global state:
-//! two applications in one process work. No macro: constructors are plain functions, and their
-//! argument types are the declaration.
+//! None is on by default: `tls` (listeners, client), `otlp` ([traces](export)), `top` (live view).
+//! [`axum`], [`schemars`], [`serde`], [`serde_json`] and [`tokio`] are those in signatures here;
+//! which of their features a program needs, its own manifest says.
+//!
+//! No message bus, no global state (two applications in one process work), and no macro.
 
 mod about;
 mod access;
@@ -110,6 +106,7 @@ mod mint;
 mod platform;
 mod problems;
 mod process;
+mod provided;
 mod pulse;
 mod recorder;
 mod recovery;
@@ -124,24 +121,27 @@ mod signals;
 pub mod testing;
 mod tls;
 
+pub use {axum, schemars, serde, serde_json, tokio};
+
 pub use processpype_control::{BindError, InvalidListener, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
     Generation, InvalidName, InvalidRate, InvalidRestart, LogLevel, OperationId, RestartLimit,
     RestartOptions, RestartPolicy, RestartRate, Role, ServiceId, ServiceName, ServiceState,
-    SortedMap, Strategy, Verb,
+    SortedMap, Strategy,
 };
 pub use processpype_runtime::{
     Acted, Argument, BlockingChild, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING, Call,
-    CancelError, ChildOutput, Closed, CommandError, Config, ConfigChange, ConfigEffect,
-    ConfigureError, Constructor, Context, DIAGNOSE_TIME, Dep, Deps, Done, EVENTS_KEPT, Error,
-    ErrorInfo, Event, EventPage, FINDINGS_MAX, Finding, Foreseen, ForeseenStep, GetError,
+    CancelError, ChildOutput, Closed, CommandError, CommandPreview, Config, ConfigChange,
+    ConfigEffect, ConfigureError, Constructor, Context, DIAGNOSE_TIME, Dep, Deps, Done,
+    EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, FINDINGS_MAX, Finding, GetError,
     HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, LEVEL_MAX, LevelChange,
     LevelChanges, Leveled, Lookup, METADATA_MAX, Manager, Mounted, NewConfig, OPERATIONS_KEPT,
     OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused,
-    PlanCode, PlanError, PlanProblem, Reconfigured, Recording, Ref, Reloading, Reporter, Request,
-    RequestError, RestartInfo, Result, RouteAccess, Routes, Service, Severity, Shared, Shutdown,
-    Sole, Status, Subscription, TEXT_MAX, TIMEOUT_MAX, TaskFunction, Timestamp, Unavailable,
+    PlanCode, PlanError, PlanProblem, PreviewStep, Reconfigured, Recording, Ref, Reloading,
+    Reporter, Request, RequestError, RestartInfo, Result, RouteAccess, Routes, Service, Severity,
+    Shared, Shutdown, Sole, Status, Subscription, TEXT_MAX, TIMEOUT_MAX, TaskFunction, Timestamp,
+    Unavailable, Verb,
 };
 
 pub use crate::application::Application;

@@ -406,8 +406,8 @@ fn install_log(
     // Of those that cannot be hidden the supervisor's setup tells.
     log.redactor().replace(setup.secrets.iter().cloned());
     for spec in setup.blueprint.specs() {
-        if let Some(level) = spec.options.log_level.and_then(|word| word.parse().ok()) {
-            log.levels().set_service(spec.name.as_str(), level);
+        if let Some(level) = spec.options.log_level {
+            log.levels().set_service(spec.name.as_str(), level.into());
         }
     }
     Ok((log, exporting))

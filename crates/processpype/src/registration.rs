@@ -39,7 +39,7 @@
 //! // Of a type, with a handle to the first.
 //! let kind = Arc::new(Kind::of(|_: Dep<Ticker>| Watcher));
 //! let registration = Registration::of(Spec::new("watcher".parse()?, kind));
-//! let foreseen = manager.foresee_registration(registration.clone()).await?;
+//! let foreseen = manager.preview_registration(registration.clone()).await?;
 //! assert!(foreseen.result.is_some_and(|result| result.is_ok()));
 //! manager.register(registration.started(), by()).await?;
 //! app.wait("watcher", processpype::ServiceState::Running).await?;

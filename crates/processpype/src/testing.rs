@@ -76,7 +76,7 @@ use tokio::task::JoinHandle;
 
 pub use self::client::TestClient;
 pub use self::conformance::{
-    CONFORMANCE_AWAITS, CONFORMANCE_RESTARTS, Check, Conformance, ConformanceReport, Finding,
+    CONFORMANCE_AWAITS, CONFORMANCE_RESTARTS, Check, Conformance, ConformanceReport, Violation,
 };
 pub use self::probe::{Act, Hook, Probe, ProbeService, Script};
 pub use self::response::TestResponse;

@@ -37,6 +37,7 @@ fn kind(kind: Kind) -> MetricKind {
         Kind::Counter => MetricKind::Counter,
         Kind::Gauge => MetricKind::Gauge,
         Kind::Histogram => MetricKind::Histogram,
+        _ => MetricKind::Untyped,
     }
 }
 
@@ -45,9 +46,11 @@ fn sample(service: &str, series: &Series, text: &mut Exposition) {
     let labels: Vec<(&str, &str)> = [("service", service)].into_iter().chain(own).collect();
     match &series.reading {
         Reading::Number(value) => text.sample(&labels, *value),
-        Reading::Histogram { buckets, count, sum } => {
+        Reading::Histogram { buckets, count, sum, .. } => {
             let (buckets, count, sum) = (buckets.clone(), *count, *sum);
             text.histogram(&labels, &HistogramReading { buckets, count, sum });
         }
+        // What this version does not know has no text.
+        _ => {}
     }
 }

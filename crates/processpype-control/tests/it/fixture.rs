@@ -200,18 +200,10 @@ impl Service for Plain {}
 // === putting it together ===
 
 pub(crate) fn spec(name: &str, kind: Kind) -> Spec {
-    Spec {
-        name: name.parse().expect("a name"),
-        kind_name: name.into(),
-        kind: Arc::new(kind),
-        section: Section::empty(&format!("services.{name}")),
-        fingerprint: 0,
-        joined: None,
-        options: Arc::default(),
-        uses: Vec::new(),
-        depends_on: Vec::new(),
-        edges: Vec::new(),
-    }
+    let mut spec = Spec::new(name.parse().expect("a name"), Arc::new(kind));
+    spec.kind_name = name.into();
+    spec.section = Section::empty(&format!("services.{name}"));
+    spec
 }
 
 fn with(mut spec: Spec, change: impl FnOnce(&mut Spec)) -> Spec {

@@ -49,6 +49,7 @@ struct Rare {
 /// It takes the place of a section of the file, for as long as the service is there: a reload does
 /// not touch it, and what comes over the API lies over it.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Joined {
     /// The name of its kind, if it was made of one that the application knows by name.
     pub kind: Option<Arc<str>>,
@@ -66,6 +67,16 @@ pub struct Planted {
     pub kind: Arc<str>,
     /// Whom it needs.
     pub ties: Option<Ties>,
+}
+
+// === impl Joined ===
+
+impl Joined {
+    /// Says with which section a service joins, and over which document's `defaults` it lies.
+    #[must_use]
+    pub fn new(kind: Option<Arc<str>>, section: Layer, document: Document) -> Self {
+        Self { kind, section, document }
+    }
 }
 
 // === impl Configured ===

@@ -101,7 +101,7 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Safe: asking changes nothing.
-    pub async fn preview(
+    pub async fn preview_configure(
         &self,
         name: &str,
         change: ConfigChange,

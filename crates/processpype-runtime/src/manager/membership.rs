@@ -8,7 +8,7 @@ use crate::blueprint::Spec;
 use crate::newcomer::{
     Accepted, CreateError, Joining, RegisterError, Registered, Registration, Wish,
 };
-use crate::operation::{CommandError, Done, Foreseen, Order, Request};
+use crate::operation::{CommandError, CommandPreview, Done, Order, Request};
 
 // === impl Manager ===
 
@@ -77,10 +77,10 @@ impl Manager {
     /// # Cancel safety
     ///
     /// Safe: asking changes nothing.
-    pub async fn foresee_registration(
+    pub async fn preview_registration(
         &self,
         registration: Registration,
-    ) -> Result<Foreseen, RegisterError> {
+    ) -> Result<CommandPreview, RegisterError> {
         let (sender, answer) = oneshot::channel();
         self.join(registration, Request::by("code"), Accepted::Foreseen(sender)).await?;
         answer.await.unwrap_or(Err(RegisterError::Closing))

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Manager;
 use crate::operation::{
-    CancelError, CommandError, Foreseen, Order, PauseInfo, Paused, Request, Shutdown,
+    CancelError, CommandError, CommandPreview, Order, PauseInfo, Paused, Request, Shutdown,
 };
 use crate::register::{Lookup, OperationStatus};
 
@@ -71,24 +71,26 @@ impl Manager {
         answer.await.unwrap_or(Err(CancelError::Closed))
     }
 
-    /// Returns what a command would do if all goes well, without doing it.
+    /// Returns what a command would do if all goes well, without doing it; over HTTP it is
+    /// `dry_run=true`.
     ///
     /// It is asked of the supervisor, as the command would be; `by` matters for what it expects.
     ///
     /// # Errors
     ///
     /// Returns [`CommandError`] if there is no such service or nobody to ask. What would be refused
-    /// is told by [`Foreseen::result`].
+    /// is told by [`CommandPreview::result`].
     ///
     /// # Cancel safety
     ///
     /// Safe: asking changes nothing.
-    pub async fn foresee(
+    pub async fn preview_command(
         &self,
         name: &str,
-        verb: Verb,
+        verb: impl Into<crate::Verb>,
         by: Request,
-    ) -> Result<Foreseen, CommandError> {
+    ) -> Result<CommandPreview, CommandError> {
+        let verb = Verb::from(verb.into());
         let cell =
             self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
         let (sender, answer) = oneshot::channel();

@@ -28,10 +28,12 @@ pub struct Series {
 
 /// What a series shows.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Reading {
     /// A counter's or a gauge's number.
     Number(f64),
     /// A histogram's.
+    #[non_exhaustive]
     Histogram {
         /// Upper bounds, ascending, and how many observations were at most that.
         buckets: Vec<(f64, u64)>,

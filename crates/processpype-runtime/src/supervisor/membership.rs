@@ -37,7 +37,7 @@ use crate::group::NamedGroup;
 use crate::journal::Event;
 use crate::layout::{LayingOut, Layout};
 use crate::newcomer::{RegisterError, Registered, Registration};
-use crate::operation::{Done, Foreseen, ForeseenStep, Request};
+use crate::operation::{CommandPreview, Done, PreviewStep, Request};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 
 /// What the loop knows of the application as a whole, to let services join and leave.
@@ -159,15 +159,15 @@ impl Supervisor {
     }
 
     /// Says what a registration would do.
-    pub(super) fn foresee_registration(
+    pub(super) fn preview_registration(
         &mut self,
         registration: &Registration,
-    ) -> Result<Foreseen, RegisterError> {
+    ) -> Result<CommandPreview, RegisterError> {
         let Prepared { at, newcomer, .. } = self.prepare(registration)?;
         let tried = self.try_to_join(at, &newcomer, registration.start)?;
         let generation = tried.generation(at);
         let done = Done { changed: true, generation, affected: Vec::new(), configured: None };
-        let mut foreseen = Foreseen {
+        let mut foreseen = CommandPreview {
             result: Some(Ok(done)),
             steps: Vec::new(),
             waiting_on: Vec::new(),
@@ -180,8 +180,8 @@ impl Supervisor {
             };
             let start = tried.foresee(at, START);
             let step = |step: &Step| match *step {
-                Step::Start(id) => ForeseenStep { service: name(id), starts: true },
-                Step::Stop(id) => ForeseenStep { service: name(id), starts: false },
+                Step::Start(id) => PreviewStep { service: name(id), starts: true },
+                Step::Stop(id) => PreviewStep { service: name(id), starts: false },
             };
             foreseen.steps = start.steps.iter().map(step).collect();
             foreseen.waiting_on = start.waiting_on.iter().map(|id| name(*id)).collect();

@@ -17,7 +17,7 @@ use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
 use crate::newcomer::{Accepted, Joining};
 use crate::operation::{
-    CancelError, Command, CommandError, Done, Foreseen, ForeseenStep, Mark, Operation, Order,
+    CancelError, Command, CommandError, CommandPreview, Done, Mark, Operation, Order, PreviewStep,
     Request, Waiting,
 };
 use crate::register::{self, Lookup, OperationStatus};
@@ -40,7 +40,7 @@ impl Supervisor {
                         let _ = answer.send(self.register(registration, by));
                     }
                     Accepted::Foreseen(answer) => {
-                        let _ = answer.send(self.foresee_registration(&registration));
+                        let _ = answer.send(self.preview_registration(&registration));
                         drop(registration);
                     }
                 }
@@ -255,8 +255,8 @@ impl Supervisor {
         }
     }
 
-    fn foresee(&self, service: ServiceId, verb: Verb, by: &Request) -> Foreseen {
-        let refused = |error| Foreseen {
+    fn foresee(&self, service: ServiceId, verb: Verb, by: &Request) -> CommandPreview {
+        let refused = |error| CommandPreview {
             result: Some(Err(error)),
             steps: Vec::new(),
             waiting_on: Vec::new(),
@@ -286,9 +286,9 @@ impl Supervisor {
                 Step::Start(id) => (id, true),
                 Step::Stop(id) => (id, false),
             };
-            ForeseenStep { service: self.cells[id.index()].name().clone(), starts }
+            PreviewStep { service: self.cells[id.index()].name().clone(), starts }
         };
-        Foreseen {
+        CommandPreview {
             result,
             steps: foreseen.steps.iter().map(step).collect(),
             waiting_on: self.names(foreseen.waiting_on.into_iter()),

@@ -57,6 +57,7 @@ pub(crate) struct ReloadOrder {
 
 /// What a reload has begun: itself, and an operation for each service that it concerns.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Reloading {
     /// The operation that ends when all others have.
     pub operation: OperationId,

@@ -19,18 +19,13 @@ pub(crate) fn spec<M: 'static, C: Constructor<M>>(
 ) -> Spec {
     let mut options = Options::default();
     options.stop_timeout = Duration::from_millis(200);
-    Spec {
-        name: ServiceName::new(name).expect("a valid name"),
-        kind_name: name.into(),
-        kind: Arc::new(Kind::of(constructor)),
-        section: Section::empty(name),
-        fingerprint: 0,
-        joined: None,
-        options: Arc::new(options),
-        uses: Vec::new(),
-        depends_on: depends_on.iter().map(|to| ((*to).to_owned(), EdgeOrigin::Code)).collect(),
-        edges: Vec::new(),
-    }
+    let kind = Arc::new(Kind::of(constructor));
+    let mut spec = Spec::new(ServiceName::new(name).expect("a valid name"), kind);
+    spec.kind_name = name.into();
+    spec.section = Section::empty(name);
+    spec.options = Arc::new(options);
+    spec.depends_on = depends_on.iter().map(|to| ((*to).to_owned(), EdgeOrigin::Code)).collect();
+    spec
 }
 
 pub(crate) fn blueprint(specs: Vec<Spec>) -> Blueprint {

@@ -157,7 +157,7 @@ async fn what_a_command_would_do_to_one_that_leaves_meanwhile_is_unknown() {
     // Both are on the way when the loop takes the first of them.
     let (left, foreseen) = tokio::join!(
         manager.deregister("plain"),
-        manager.foresee("plain", verb, Request::by("test"))
+        manager.preview_command("plain", verb, Request::by("test"))
     );
     left.expect("it leaves");
     let unknown = CommandError::Unknown { name: "plain".to_owned() };
@@ -378,10 +378,10 @@ async fn the_last_member_of_a_row_needs_the_one_before() {
 
 /// Notes of which services it was told, and their levels.
 #[derive(Debug, Default)]
-pub(crate) struct Noting(Mutex<Vec<(String, Option<&'static str>)>>);
+pub(crate) struct Noting(Mutex<Vec<(String, Option<LogLevel>)>>);
 
 impl Noting {
-    fn note(&self, name: &ServiceName, level: Option<&'static str>) {
+    fn note(&self, name: &ServiceName, level: Option<LogLevel>) {
         self.0.lock().expect("no panic").push((name.to_string(), level));
     }
 }
@@ -424,9 +424,9 @@ async fn what_is_configured_of_a_log_begins_with_a_service_and_ends_with_it() {
     let (manager, supervisor) = blueprint(Vec::new()).launch(launch);
     tokio::spawn(supervisor.run());
     let mut loud = spec("loud", || Plain, &[]);
-    Arc::make_mut(&mut loud.options).log_level = Some("debug");
+    Arc::make_mut(&mut loud.options).log_level = Some(LogLevel::Debug);
     register(&manager, loud).await.expect("it joins");
     manager.deregister("loud").await.expect("it leaves");
     let noted = noting.0.lock().expect("no panic").clone();
-    assert_eq!(noted, [("loud".to_owned(), Some("debug")), ("loud".to_owned(), None)]);
+    assert_eq!(noted, [("loud".to_owned(), Some(LogLevel::Debug)), ("loud".to_owned(), None)]);
 }

@@ -348,7 +348,7 @@ async fn what_a_constructor_has_captured_is_dropped_where_services_run() {
     elsewhere(dropped).await;
 
     let (foreseen, dropped) = capturing("other");
-    manager.foresee_registration(foreseen).await.expect("it could join");
+    manager.preview_registration(foreseen).await.expect("it could join");
     elsewhere(dropped).await;
 
     go.store(true, SeqCst);

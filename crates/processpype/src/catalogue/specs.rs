@@ -121,28 +121,18 @@ impl Template {
         let nothing = Said::default();
         let said = self.said.as_deref().unwrap_or(&nothing);
         let origin = || EdgeOrigin::Code;
-        let choice = |(role, instance): &(String, String)| Choice {
-            role: role.clone(),
-            instance: instance.clone(),
-            origin: origin(),
+        let choice = |(role, instance): &(String, String)| {
+            Choice::new(role.clone(), instance.clone(), origin())
         };
-        let edge = |(provider, policy): &(String, processpype_core::EdgePolicy)| EdgeChoice {
-            provider: provider.clone(),
-            policy: *policy,
-            origin: origin(),
+        let edge = |(provider, policy): &(String, processpype_core::EdgePolicy)| {
+            EdgeChoice::new(provider.clone(), *policy, origin())
         };
-        Spec {
-            name,
-            kind_name: Arc::clone(&self.kind_name),
-            kind: Arc::clone(&self.kind),
-            section,
-            fingerprint: 0,
-            joined: None,
-            options: Arc::clone(&said.options),
-            uses: said.uses.iter().map(choice).collect(),
-            depends_on: said.depends_on.iter().map(|to| (to.clone(), origin())).collect(),
-            edges: said.edges.iter().map(edge).collect(),
-        }
+        let (kind_name, kind) = (Arc::clone(&self.kind_name), Arc::clone(&self.kind));
+        let mut spec = Spec::from_parts(name, kind_name, kind, section, Arc::clone(&said.options));
+        spec.uses = said.uses.iter().map(choice).collect();
+        spec.depends_on = said.depends_on.iter().map(|to| (to.clone(), origin())).collect();
+        spec.edges = said.edges.iter().map(edge).collect();
+        spec
     }
 }
 
@@ -167,7 +157,7 @@ pub(crate) fn lay(
     let mut spec = template.spec(name, own);
     let level = keys.log_level.or(defaults.log_level);
     let mut options = Options::clone(&spec.options);
-    options.log_level = level.map(processpype_telemetry::Level::as_str);
+    options.log_level = level.map(Into::into);
     let further = [&keys.processpype, &defaults.processpype];
     problems.keep(hang::apply(&mut options, further, section));
     let inherited = (defaults, defaults_fit);
@@ -287,7 +277,7 @@ impl<'a> Specs<'a> {
         let names = || kinds.iter().map(|(name, _)| name.as_str());
         let kind = section.get("kind");
         if !kind.exists() {
-            if let Some(problem) = without_a_space(key, section) {
+            if let Some(problem) = without_a_space(key, &section) {
                 self.problems.add(problem.into());
                 return None;
             }

@@ -120,7 +120,7 @@ fn words(options: &Options) -> Vec<(String, String)> {
     }
     add("restart.reset_after", human(restart.reset_after));
     if let Some(level) = options.log_level {
-        add("log_level", level.to_owned());
+        add("log_level", level.as_str().to_owned());
     }
     for (key, time, limit) in
         [("heartbeat", "within", options.heartbeat), ("watchdog", "poll", options.watchdog)]

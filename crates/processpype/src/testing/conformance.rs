@@ -16,7 +16,7 @@ mod subject;
 use std::fmt;
 use std::time::Duration;
 
-pub use self::report::{Check, ConformanceReport, Finding};
+pub use self::report::{Check, ConformanceReport, Violation};
 use crate::application::Application;
 
 /// How often a service is restarted.

@@ -324,7 +324,7 @@ async fn a_running_service_whose_provider_was_stopped_keeps_it_and_the_answer_sa
 #[tokio::test(start_paused = true)]
 async fn a_stopping_service_keeps_it() {
     let (app, _) = began("stop: slow").await;
-    let verb = Verb::Stop { cascade: false };
+    let verb = Verb::stop();
     let stop = app.manager().command("dial", verb, Request::by("ops:alice")).await.unwrap();
     app.wait("dial", ServiceState::Stopping).await.unwrap();
     check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 1);
@@ -550,7 +550,7 @@ async fn a_preview_changes_nothing() {
     let (app, seen) = began("").await;
     let by = Request::by("a");
     let change = patch(r#"{"step": 5, "token": "hush-hush"}"#);
-    let preview = app.manager().preview("dial", change, false, by).await.unwrap();
+    let preview = app.manager().preview_configure("dial", change, false, by).await.unwrap();
     assert_eq!(preview.effect, None, "it is asked first");
     let told: Vec<String> = preview.differences.iter().map(ToString::to_string).collect();
     let expected =
@@ -576,8 +576,11 @@ async fn a_significant_service_that_fails_with_it_goes_back_and_ends_nothing() {
 async fn a_preview_heeds_the_precondition() {
     let (app, _) = began("").await;
     let by = Request::by("ops:alice").expecting([processpype::Generation(9)]);
-    let error =
-        app.manager().preview("dial", patch(r#"{"step": 5}"#), false, by).await.unwrap_err();
+    let error = app
+        .manager()
+        .preview_configure("dial", patch(r#"{"step": 5}"#), false, by)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ConfigureError::Command(CommandError::Stale { .. })), "{error}");
 }
 
@@ -614,7 +617,7 @@ async fn a_preview_hides_nothing_and_the_change_itself_does() {
     let said = |error: CommandError| error.to_string();
     let by = Request::by("ops:alice");
     let hidden = r#"{"token": "does not turn"}"#;
-    app.manager().preview("dial", patch(hidden), false, by).await.unwrap();
+    app.manager().preview_configure("dial", patch(hidden), false, by).await.unwrap();
     let failing = r#"{"take": "fail", "step": 5}"#;
     let text = said(configure(&app, failing).await.unwrap_err());
     assert!(text.ends_with("the dial does not turn"), "{text}");

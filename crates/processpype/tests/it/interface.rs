@@ -4,23 +4,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use processpype::config::{InvalidDuration, Refused, Report};
 use processpype::layout::{LaidOut, Layout, NamedEdge, NamedGroup, Plan};
-use processpype::metrics::{Counter, Gauge, Histogram, Metrics};
+use processpype::metrics::{Counter, Gauge, Histogram, MetricError, Metrics};
 use processpype::registration::{
-    CreateError, Kind, Options, RegisterError, Registered, Registration, Spec, Wish,
+    CreateError, InvalidHangLimit, Kind, Options, RegisterError, Registered, Registration, Spec,
+    Wish,
 };
 use processpype::{
-    Closed, CommandError, Config, Context, Dep, Deps, Error, Event, Foreseen, LevelChange,
-    LevelChanges, Leveled, LogLevel, Manager, NewConfig, Operation, OperationStatus, Request,
-    Running, Service, SetupError, Shared, Shutdown, StartError, Status, Subscription, Unavailable,
-    testing,
+    Application, BindError, CancelError, Closed, CommandError, CommandPreview, Config,
+    ConfigureError, Context, Dep, Deps, Error, Event, GetError, InvalidListener, InvalidName,
+    InvalidRate, InvalidRestart, LevelChange, LevelChanges, Leveled, LogLevel, Manager, NewConfig,
+    Operation, OperationStatus, PlanError, Request, RequestError, Routes, Running, Service,
+    SettingsError, SetupError, Shared, Shutdown, StartError, Status, Subscription, Unavailable,
+    Verb, testing,
 };
 
 struct Plain;
 
 impl Service for Plain {}
 
-trait Face: Send + Sync {}
+trait Face: Send + Sync {
+    fn value(&self) -> u32 {
+        0
+    }
+}
 
 fn shared<T: Send + Sync + 'static>() {}
 
@@ -45,6 +53,69 @@ fn handles_can_be_shared_and_copied() {
     cloned::<(testing::TestClient, testing::TestResponse)>();
     shared::<(Running, Operation, Subscription, Kind, Registered)>();
     shared::<(Error, StartError, SetupError, testing::TestApp)>();
+    cloned::<Shared<dyn Face>>();
+    shared::<(Application, Verb, Routes, testing::Probe)>();
+}
+
+fn error<E: std::error::Error + Send + Sync + 'static>() {}
+
+/// It is checked by being compiled.
+#[test]
+fn errors_are_errors_that_cross_threads() {
+    error::<CancelError>();
+    error::<CommandError>();
+    error::<ConfigureError>();
+    error::<CreateError>();
+    error::<GetError>();
+    error::<RegisterError>();
+    error::<RequestError>();
+    error::<PlanError>();
+    error::<SetupError>();
+    error::<StartError>();
+    error::<Unavailable>();
+    error::<BindError>();
+    error::<InvalidListener>();
+    error::<SettingsError>();
+    error::<InvalidName>();
+    error::<InvalidRate>();
+    error::<InvalidRestart>();
+    error::<Report>();
+    error::<InvalidDuration>();
+    error::<Refused>();
+    error::<MetricError>();
+    error::<InvalidHangLimit>();
+    error::<testing::WaitError>();
+}
+
+/// The crates in signatures can be named through this one, in the version that fits.
+#[test]
+fn routes_are_made_of_the_axum_that_is_named_here() {
+    let routes: Routes = processpype::axum::Router::new().into();
+    assert!(!routes.is_empty());
+}
+
+struct Told(u32);
+
+impl Face for Told {
+    fn value(&self) -> u32 {
+        self.0
+    }
+}
+
+struct Keeper(Shared<dyn Face>);
+
+impl Service for Keeper {}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_behind_a_trait_is_shared() {
+    let app = Application::new()
+        .service(|face: Shared<dyn Face>| Keeper(face))
+        .provide_arc::<dyn Face>(Arc::new(Told(7)));
+    let app = testing::start(app).await.unwrap();
+    assert_eq!(app.manager().get::<Keeper>("keeper").unwrap().0.value(), 7);
+    app.stop().await;
+    let twice = Application::new().provide_arc::<dyn Face>(Arc::new(Told(1)));
+    assert!(twice.provide_arc::<dyn Face>(Arc::new(Told(2))).check().is_err(), "one of each type");
 }
 
 /// Every type that these methods take or give is named by its path in this crate.
@@ -58,8 +129,8 @@ async fn named(manager: &Manager) -> Result<(), CommandError> {
         manager.create(&Wish::of(layout.services[0].name.clone(), "it")).await;
     if let Ok(spec) = spec {
         let registration = Registration::of(spec);
-        let _: Result<Foreseen, RegisterError> =
-            manager.foresee_registration(registration.clone()).await;
+        let _: Result<CommandPreview, RegisterError> =
+            manager.preview_registration(registration.clone()).await;
         let _: Result<Registered, RegisterError> = manager.register(registration, by()).await;
     }
     let level = manager.change_level(None, LogLevel::Debug, Duration::MAX, by()).await;

@@ -234,13 +234,13 @@ async fn what_is_tried_meanwhile_can_still_be_taken_back() {
 async fn who_waits_and_is_disabled_does_not_start_any_more() {
     let file = FILE.replace("hall: {watts: 10}", "hall: {watts: 10, depends_on: [kitchen]}");
     let (app, folder, seen) = began("waits", &file).await;
-    app.manager().command("kitchen", Verb::Stop { cascade: true }, Request::by("a")).await.unwrap();
+    app.manager().command("kitchen", Verb::stop().cascade(), Request::by("a")).await.unwrap();
     app.wait("kitchen", ServiceState::Stopped).await.unwrap();
-    let start = Verb::Start { with_dependencies: false, force: false };
+    let start = Verb::start();
     folder.write("app.yaml", &file.replace("watts: 20", "watts: 13"));
     // Its provider does not light, so it waits.
     assert_eq!(reload(&app).await, ["kitchen kept"]);
-    let with = Verb::Start { with_dependencies: true, force: false };
+    let with = Verb::start().with_dependencies();
     app.manager().command("hall", with, Request::by("a")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(app.manager().status("hall").unwrap().waiting_on.len(), 1);

@@ -294,7 +294,7 @@ async fn a_later_command_wins_and_the_next_reload_tries_again() {
     house.folder.write(&gone);
     let manager = house.app.manager();
     let mut reloading = manager.reload(Request::by("ops:alice")).await.unwrap();
-    let start = Verb::Start { with_dependencies: false, force: false };
+    let start = Verb::start();
     let started = manager.command("porch", start, Request::by("ops:bob")).await.unwrap();
     let (_, leaving) = reloading.leaving.pop().unwrap();
     assert!(matches!(leaving.outcome().await, Err(CommandError::Superseded)));

@@ -46,7 +46,7 @@ pub enum Check {
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Finding {
+pub struct Violation {
     /// The rule.
     pub check: Check,
     /// What was seen.
@@ -60,7 +60,7 @@ pub struct Finding {
 #[must_use = "assert that it is clean"]
 pub struct ConformanceReport {
     service: String,
-    findings: Vec<Finding>,
+    findings: Vec<Violation>,
     skipped: Vec<Check>,
 }
 
@@ -190,7 +190,7 @@ impl ConformanceReport {
 
     /// Returns every broken rule, in the order of the checks.
     #[must_use]
-    pub fn findings(&self) -> &[Finding] {
+    pub fn findings(&self) -> &[Violation] {
         &self.findings
     }
 
@@ -212,7 +212,7 @@ impl ConformanceReport {
     /// Notes a broken rule; the first time counts.
     pub(super) fn add(&mut self, check: Check, what: impl Into<String>) {
         if !self.has(check) {
-            self.findings.push(Finding { check, what: what.into() });
+            self.findings.push(Violation { check, what: what.into() });
             self.findings.sort_by_key(|finding| finding.check);
         }
     }
@@ -227,7 +227,7 @@ impl fmt::Display for ConformanceReport {
         let Self { service, findings, skipped } = self;
         let made = Check::ALL.len() - skipped.len();
         write!(f, "`{service}` broke {} of {made} rules", findings.len())?;
-        for Finding { check, what } in findings {
+        for Violation { check, what } in findings {
             write!(f, "\n\n{check}: {what}")?;
             write!(f, "\n  why: {}", check.why())?;
             write!(f, "\n  what to do: {}", check.remedy())?;

@@ -115,13 +115,13 @@ impl<'a> Storm<'a> {
             self.world.send(id, fault);
         } else {
             let verb = self.numbers.pick(&[
-                Verb::Start { with_dependencies: false, force: false },
-                Verb::Start { with_dependencies: true, force: false },
-                Verb::Stop { cascade: false },
-                Verb::Stop { cascade: true },
-                Verb::Start { with_dependencies: true, force: true },
-                Verb::Restart { with_dependents: false },
-                Verb::Restart { with_dependents: true },
+                Verb::start(),
+                Verb::start().with_dependencies(),
+                Verb::stop(),
+                Verb::stop().cascade(),
+                Verb::start().with_dependencies().force(),
+                Verb::restart(),
+                Verb::restart().with_dependents(),
             ]);
             self.command(id, verb).await;
         }
@@ -188,7 +188,7 @@ impl<'a> Storm<'a> {
         self.check_rest();
         self.check_tasks();
         for id in 0..self.sample.natures.len() {
-            self.command(id, Verb::Start { with_dependencies: true, force: false }).await;
+            self.command(id, Verb::start().with_dependencies()).await;
         }
         self.pass(RECOVERY).await;
         self.check_all_run();
