@@ -311,6 +311,9 @@ pub(crate) fn settings() -> ControlSettings {
 
 /// Settings with the log of what this thread does, as long as the guard is there.
 pub(crate) fn logged() -> (tracing::subscriber::DefaultGuard, Handle, ControlSettings) {
+    // As long as a process has had one subscriber only, who first logs at a place decides for good
+    // whether anybody hears it, also from a thread of another test, which has none.
+    std::mem::forget(tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()));
     let config = LoggingConfig::default();
     // The time stands, so that lines can be compared.
     let clock = processpype_telemetry::Clock::new(|| UNIX_EPOCH + Duration::from_millis(BEGIN.0));
