@@ -337,7 +337,8 @@ impl Context {
 
     /// Shows a value under `metadata` in the service's status. The value is public.
     ///
-    /// At most [`METADATA_MAX`] keys are kept, of each at most [`TEXT_MAX`] bytes; more are ignored.
+    /// At most [`METADATA_MAX`] keys are kept, of each at most [`TEXT_MAX`] bytes; more are
+    /// ignored.
     ///
     /// For what an operator wants to see at a glance: a version, a position, a count. Setting a key
     /// again replaces its value. Not for metrics that change many times a second, and never for a

@@ -4,7 +4,7 @@
 //!
 //! 1. Every phase has its end: draining and `run` may take [`DRAIN_SHARE`] and [`RUN_SHARE`] of the
 //!    time, `stop` always has the rest.
-//! 2. When the application closes, what is left of that is the time, also for who was ending before.
+//! 2. When the application closes, what that leaves is the time, also for who was ending before.
 //! 3. The instance is taken back from slot and routes before anything else of a stop happens.
 
 use std::future::Future;

@@ -5,8 +5,8 @@
 //! 1. A body that is made piece by piece is made on the services' runtime: the control plane only
 //!    takes finished frames from a bounded queue. What leaves is bytes, and nothing else of the
 //!    service: its extensions are dropped before, and its errors are told as text. (Bytes that own
-//!    what they are part of, by `Bytes::from_owner`, take that along: it is dropped by whoever sends
-//!    them, which may be the control plane.)
+//!    what they are part of, by `Bytes::from_owner`, take that along: it is dropped by whoever
+//!    sends them, which may be the control plane.)
 //! 2. A panic in it is told as one of a handler is, and the reader finds an error where the rest
 //!    should be: half an answer never passes for a whole one.
 //! 3. An event stream ends when its generation begins to drain, any other body at the latest when

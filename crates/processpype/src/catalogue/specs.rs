@@ -277,7 +277,7 @@ impl<'a> Specs<'a> {
         let names = || kinds.iter().map(|(name, _)| name.as_str());
         let kind = section.get("kind");
         if !kind.exists() {
-            if let Some(problem) = without_a_space(key, &section) {
+            if let Some(problem) = without_a_space(key, section) {
                 self.problems.add(problem.into());
                 return None;
             }
