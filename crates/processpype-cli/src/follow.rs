@@ -73,12 +73,13 @@ async fn follow(asking: &Asking, args: &EventsArgs) -> Result<ClientExit, Client
     let show = |data: &str| json::read(data).map(|event: Event| view::event(&event));
     let mut follower = Follower::of(asking, "events", show).await;
     // A place to go on from is there before the first event is.
-    match args.after {
-        Some(after) => follower.last = after,
-        None => {
-            let page = asking.client.get("/events?limit=1").await?;
-            follower.goes_on(page.read::<EventPage>()?.last);
-        }
+    let newest = asking.client.get("/events?limit=1").await.and_then(|page| page.read());
+    match (args.after, newest.map(|page: EventPage| page.last)) {
+        // A place beyond the newest is one of an earlier process, as it is for pages.
+        (Some(after), Ok(newest)) => follower.goes_on(if after > newest { 0 } else { after }),
+        // What is wrong there is told by the stream.
+        (Some(after), Err(_)) => follower.last = after,
+        (None, newest) => follower.goes_on(newest?),
     }
     let path = format!("/events/stream?after={}{}", follower.last, filters(args));
     follower.follow(&path).await

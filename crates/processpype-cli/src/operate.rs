@@ -8,8 +8,9 @@ use crate::act;
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::look::{Asking, escape};
+use crate::print::{is_over, say, say_raw, width};
 use crate::verb::{OperationsArgs, PauseArgs, ResumeArgs};
-use crate::view;
+use crate::view::{self, Paper};
 
 /// How many operations are asked for at once: what the application gives at most.
 const PAGE: usize = 1000;
@@ -22,8 +23,28 @@ pub(crate) async fn operations(
         value.as_ref().map_or(String::new(), |value| format!("&{name}={}", escape(value)))
     };
     let filters = [filter("service", &args.service), filter("state", &args.state)].concat();
-    let path = format!("/operations?limit={PAGE}{filters}");
-    asking.show(&path, |page: &OperationPage, paper| view::operations(page, paper)).await
+    let (mut after, mut end) = (0, None);
+    let mut all = OperationPage { operations: Vec::new(), next: 0, last: 0 };
+    // Up to what was newest when it began; the application holds a bounded number.
+    let last_answer = loop {
+        let path = format!("/operations?after={after}&limit={PAGE}{filters}");
+        let answer = asking.client.get(&path).await?;
+        let page: OperationPage = answer.read()?;
+        if asking.json {
+            say_raw(&answer.text);
+        }
+        all.operations.extend(page.operations);
+        let end = *end.get_or_insert(page.last);
+        if page.next >= end || page.next <= after || is_over() {
+            break answer;
+        }
+        after = page.next;
+    };
+    if !asking.json {
+        let paper = Paper { width: width(), now: last_answer.now };
+        say(&view::operations(&all, paper));
+    }
+    Ok(ClientExit::Done)
 }
 
 pub(crate) async fn operation(asking: &Asking, id: &str) -> Result<ClientExit, ClientError> {

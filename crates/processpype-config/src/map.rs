@@ -164,7 +164,9 @@ impl<'a> Map<'a> {
     pub(crate) fn over(self, low: Self) -> Vec<Entry> {
         let mut entries = low.entries.to_vec();
         for high in self.entries {
-            match low.position(high.key()) {
+            // A key that a variable laid is the one that is meant, unless that one is here too.
+            let is_meant = |key: &str| key == high.key() || self.position(key).is_none();
+            match low.find(high.key(), is_meant) {
                 Some(at) => entries[at] = high.over(&low.entries[at]),
                 None => entries.push(high.clone()),
             }
@@ -232,7 +234,9 @@ impl Entry {
         let node = self.node.over(&low.node);
         // The place of the key is in the source of the value that stays.
         let key_at = if both_maps { low.key_at } else { self.key_at };
-        Self::new(low.key(), key_at, low.is_loose() && self.is_loose(), node)
+        // What a variable's name cannot say, the other one says.
+        let key = if low.is_loose() { self.key() } else { low.key() };
+        Self::new(key, key_at, low.is_loose() && self.is_loose(), node)
     }
 }
 

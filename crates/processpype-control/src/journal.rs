@@ -62,7 +62,9 @@ fn since(control: &Control, query: &mut Query) -> Option<u64> {
         query.choose("since", message, &["2026-11-23T12:00:00Z", "15m"]);
         return None;
     };
-    Some(control.manager.now().0.saturating_sub(ago.as_millis() as u64))
+    // What is older than time itself is all there is.
+    let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+    Some(control.manager.now().0.saturating_sub(ago))
 }
 
 // === impl Filter ===

@@ -144,7 +144,8 @@ pub(crate) async fn shut_down(
                 changed: shutdown.changed,
                 closing_timeout_ms: u64::try_from(shutdown.within.as_millis()).unwrap_or(u64::MAX),
             };
-            Ok(reply::json(StatusCode::ACCEPTED, &told))
+            let location = format!("{}/operations/{}", control.prefix(), told.operation);
+            Ok(reply::accepted(&told, &location))
         }
         Ok(Err(error)) => Err(refusal::problem("shutdown", "", &error)),
         Err(_) => Err(busy()),

@@ -150,11 +150,35 @@ impl Open {
     }
 }
 
+/// Takes the first address of a host that this machine has; there is at least one.
+///
+/// One that is there and cannot be taken is an error: clients that know the host's name would try
+/// it first as well, and find whoever has it.
 async fn listen(addresses: &[SocketAddr]) -> Result<(TcpListener, SocketAddr), BindError> {
-    let bound = TcpListener::bind(addresses).await;
-    let listener = bound.map_err(|error| BindError::listen(addresses[0], error))?;
-    let address = listener.local_addr().map_err(|error| BindError::listen(addresses[0], error))?;
-    Ok((listener, address))
+    let mut missing = None;
+    for address in addresses {
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                let bound = listener.local_addr();
+                let bound = bound.map_err(|error| BindError::listen(*address, error))?;
+                return Ok((listener, bound));
+            }
+            Err(error) if is_absent(&error) => missing = Some((*address, error)),
+            Err(error) => return Err(BindError::listen(*address, error)),
+        }
+    }
+    let (address, error) =
+        missing.unwrap_or_else(|| (addresses[0], io::ErrorKind::NotFound.into()));
+    Err(BindError::listen(address, error))
+}
+
+/// Whether the machine has no such address, or none of its family.
+fn is_absent(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let is_family = error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
+    #[cfg(not(unix))]
+    let is_family = false;
+    is_family || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
@@ -245,5 +269,24 @@ impl AsyncWrite for Stream {
 
     fn is_write_vectored(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_not_passed_over() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let taken = taken.local_addr().map(|address| (taken, address)).unwrap();
+        let free: SocketAddr = "127.0.0.2:0".parse().unwrap();
+        let refused = listen(&[taken.1, free]).await.unwrap_err();
+        assert!(refused.is_address_in_use(), "{refused}");
+        // Kept for documents: no machine has it.
+        let absent: SocketAddr = "192.0.2.1:0".parse().unwrap();
+        let (_, address) = listen(&[absent, free]).await.unwrap();
+        assert_eq!(address.ip(), free.ip());
+        assert!(!listen(&[absent]).await.unwrap_err().is_address_in_use());
     }
 }

@@ -160,3 +160,27 @@ fn a_token_that_is_not_known_is_told_with_its_source() {
         assert!(!ran.err.contains(token), "{ran:?}");
     }
 }
+
+#[test]
+fn operations_are_listed_up_to_the_newest() {
+    let page = |next: u64| format!(r#"{{"operations":[],"next":{next},"last":1500}}"#);
+    let answered = |next| answer("200 OK", "application/json", &page(next));
+    let (url, serving) = serve(vec![answered(1000), answered(1500)]);
+    let ran = run(&["-u", &url, "--json", "operations", "--service", "db"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.out, format!("{}\n{}\n", page(1000), page(1500)));
+    let heads = serving.join().unwrap();
+    assert!(heads[1].starts_with("GET /operations?after=1000&limit=1000&service=db "), "{heads:?}");
+}
+
+#[test]
+fn following_from_a_place_of_an_earlier_process_begins_anew() {
+    let page = answer("200 OK", "application/json", r#"{"events":[],"next":3,"last":3,"lost":0}"#);
+    let closing = "event: closing\ndata: {}\n\n";
+    let all = stream(&format!("{}{}{closing}", event(1), event(4)));
+    let (url, serving) = serve(vec![info(BEGAN), page, all]);
+    let ran = run(&["-u", &url, "events", "-f", "--after", "999"]);
+    assert_eq!((ran.code, seqs(&ran)), (Some(0), vec!["1", "4"]), "{ran:?}");
+    let heads = serving.join().unwrap();
+    assert!(heads[2].starts_with("GET /events/stream?after=0 HTTP"), "{heads:?}");
+}

@@ -394,6 +394,18 @@ fn check_waiting(verb: &str, before: Vec<u8>, later: Vec<Vec<u8>>, code: i32, sa
     assert!(heads[1].starts_with(&format!("POST /services/db/{verb}?wait=1m HTTP")), "{heads:?}");
 }
 
+/// The same for a start that fails, as JSON: what fails after the answer is text.
+#[track_caller]
+fn check_waiting_json(before: Vec<u8>, later: Vec<Vec<u8>>, says: &str) {
+    let accepted = "{\"operation\":1,\"status\":\"accepted\",\"command\":\"x\",\"service\":\"db\",\
+                    \"state\":\"starting\",\"waiting_on\":[],\"location\":\"/\"}";
+    let answered = answer("202 Accepted", "application/json", accepted);
+    let (url, _) = serve([vec![before, answered], later].concat());
+    let ran = run(&["-u", &url, "--json", "start", "db", "--wait", "5m"]);
+    assert_eq!((ran.code, &*ran.out), (Some(1), &*format!("{accepted}\n")), "{ran:?}");
+    assert!(ran.err.contains(says), "{ran:?}");
+}
+
 #[test]
 fn a_long_wait_goes_on_with_looks_at_the_status() {
     let first = || status("running", 1, "");
@@ -418,6 +430,7 @@ fn a_long_wait_goes_on_with_looks_at_the_status() {
                  \"at\":\"2026-11-26T10:00:00.000Z\"}";
     let failed = || status("error", 2, error);
     check_waiting("start", first(), vec![starting(), failed()], 1, "flooded (start-failed)");
+    check_waiting_json(first(), vec![starting(), failed()], "flooded (start-failed)");
     let again = ",\"restart\":{\"attempt\":1,\"next_at\":\"2026-11-26T10:00:09.000Z\",\
                  \"exhausted\":false,\"held\":false}";
     let backoff = status("error", 2, &format!("{error}{again}"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use processpype_config::{Format, Loader, Origin, Report};
+use processpype_config::{Format, Layer, Loader, Origin, Report};
 use proptest::prelude::*;
 use schemars::schema_for;
 
@@ -126,4 +126,21 @@ proptest! {
         };
         prop_assert_eq!(&listed(first.iter().fold(Loader::new(), set)), &first);
     }
+}
+
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct Kebab {
+    max_conns: u32,
+}
+
+#[test]
+fn a_key_that_a_variable_laid_is_overridden_by_its_own_spelling() -> Result<(), Report> {
+    let variable = ("PROCESSPYPE_SERVICES__DB__MAX_CONNS".to_owned(), "1".to_owned());
+    let document = Loader::new().environment([variable]).load()?;
+    let section = document.section(&["services", "db"]);
+    assert_eq!(section.read::<Kebab>()?.max_conns, 1);
+    let layer = Layer::from_json(br#"{"max-conns": 2}"#)?;
+    assert_eq!(section.under(&layer).read::<Kebab>()?.max_conns, 2);
+    Ok(())
 }

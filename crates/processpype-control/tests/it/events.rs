@@ -60,6 +60,10 @@ async fn pages() {
     let none = app.get(&format!("/events?after={last}")).await.ok(200);
     assert_eq!((&none["events"], &none["next"]), (&json!([]), last));
     assert_eq!(app.get("/events?after=999").await.ok(200), all);
+    // 2^64 milliseconds and some: what is older than time itself is all there is.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(app.get("/events?since=18446744073709552s").await.ok(200), all);
+    assert_eq!(app.get("/events?since=1s").await.ok(200)["events"], json!([]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -223,6 +223,7 @@ async fn what_is_done_at_once_is_answered_again_under_its_key() {
     let headers = [("idempotency-key", "last")];
     let shutdown = || app.ask(Method::POST, "/shutdown", &headers, "");
     let (first, again, other) = tokio::join!(shutdown(), shutdown(), app.post("/shutdown"));
+    assert_eq!(first.headers["location"], "/operations/7");
     let first = first.ok(202);
     assert_eq!((&first["operation"], &first["changed"]), (&json!(7), &json!(true)));
     assert_eq!(first, again.ok(202));
