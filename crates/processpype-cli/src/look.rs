@@ -123,8 +123,8 @@ fn wait<T>(asking: impl Future<Output = T>) -> Result<T, ClientExit> {
 
 /// Tells why there is no answer, and how the verb ends with that.
 ///
-/// A failure that the client has seen by itself, after the application's own wait, is no answer that
-/// could be printed as it came: it is told as text.
+/// A failure that the client has seen by itself, after the application's own wait, is no answer
+/// that could be printed as it came: it is told as text.
 fn tell(error: &ClientError, json: bool) -> ClientExit {
     if let (ClientError::Problem(told), true) = (error, json)
         && !told.raw.is_empty()

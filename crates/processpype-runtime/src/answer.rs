@@ -49,6 +49,22 @@ impl IntoResponse for Error {
 }
 
 /// 503, with the reason as text.
+///
+/// So a handler asks its handle and ends with `?`, and needs no error type of its own:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use processpype_runtime::{Dep, Unavailable};
+///
+/// struct Counter(u64);
+///
+/// async fn value(counter: Dep<Counter>) -> Result<String, Unavailable> {
+///     Ok(counter.get()?.0.to_string())
+/// }
+///
+/// let _ = value(Dep::of(Arc::new(Counter(1))));
+/// ```
 impl IntoResponse for Unavailable {
     fn into_response(self) -> Response {
         Error::from(self).into_response()

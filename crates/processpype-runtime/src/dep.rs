@@ -473,9 +473,11 @@ mod tests {
         let cell = Cell::detached(ServiceName::new("gone").expect("a name"));
         let cast: Cast<u8> = Arc::new(|any| any.downcast().ok());
         let dep = Dep::<u8>::bound(Arc::clone(&cell), cast);
-        let waiting = tokio::spawn(async move { dep.wait().await.map(drop) });
-        tokio::task::yield_now().await;
-        cell.retire();
-        assert!(waiting.await.expect("no panic").is_err(), "it is not there");
+        let leaving = async {
+            tokio::task::yield_now().await;
+            cell.retire();
+        };
+        let (waited, ()) = futures_util::future::join(dep.wait(), leaving).await;
+        assert!(waited.is_err(), "it is not there");
     }
 }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use crate::panic::Fragile;
 
-/// A value given to the application with `.provide(value)` or `.provide_arc(value)`, as an argument of a constructor.
+/// A value given to the application with `.provide(value)` or `.provide_arc(value)`, as an argument
+/// of a constructor.
 ///
 /// ```
 /// use processpype_runtime::Shared;

@@ -29,7 +29,8 @@ impl Application {
     }
 
     /// Gives a value that is shared already, or one that stands behind a trait: constructors ask
-    /// for it as [`Shared<T>`](crate::Shared), or as `Shared<dyn Trait>` and do not know whose it is.
+    /// for it as [`Shared<T>`](crate::Shared), or as `Shared<dyn Trait>` and do not know whose it
+    /// is.
     ///
     /// ```
     /// use std::sync::Arc;

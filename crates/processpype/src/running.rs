@@ -229,6 +229,9 @@ impl Running {
 
     /// Waits until the application closes by itself, or because somebody else asked it to.
     ///
+    /// If the runtime on which the application was started is dropped first, its services are cut,
+    /// and those that had not ended are the stragglers.
+    ///
     /// ```
     /// use processpype::{Application, Service};
     ///
@@ -250,9 +253,6 @@ impl Running {
     /// # Cancel safety
     ///
     /// Dropping the future closes the application.
-    ///
-    /// If the runtime on which the application was started is dropped first, its services are cut,
-    /// and those that had not ended are the stragglers.
     ///
     /// # Panics
     ///

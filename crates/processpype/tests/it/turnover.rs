@@ -427,7 +427,10 @@ async fn a_preview_waits_for_who_leaves_as_the_reload_would() {
     manager.reload(Request::by("ops:alice")).await.unwrap();
     house.folder.write(&slow);
     let preview = manager.preview_reload().await.unwrap();
-    assert_eq!(preview.joining.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["porch"]);
+    assert_eq!(
+        preview.joining.iter().map(processpype::ServiceName::as_str).collect::<Vec<_>>(),
+        ["porch"]
+    );
     assert_eq!(house.reload().await.unwrap(), ["porch joined"]);
 }
 
