@@ -173,6 +173,7 @@ async fn who_fails_while_closing_has_the_time_that_closing_leaves() {
         .set("server.drain_delay=8s")
         .service(move || FailsLate(Arc::clone(&told)))
         .named("late")
+        .restart(RestartPolicy::Never)
         .stop_timeout(secs(60));
     let app = testing::start(app).await.expect("it starts");
     tokio::time::sleep(secs(4)).await;

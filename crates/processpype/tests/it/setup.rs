@@ -381,9 +381,9 @@ services:
             it.autostart, it.significant, it.restart.policy
         )
     };
-    let bare = "false true (7s, 3s, Some(\"warn\")) Never (Some(3), 9s, 8s) (1s, 5s, 3.0, 0.0)";
+    let bare = "false true (7s, 3s, Some(Warn)) Never (Some(3), 9s, 8s) (1s, 5s, 3.0, 0.0)";
     assert_eq!(held("bare"), bare);
-    let own = "true false (70s, 30s, Some(\"debug\")) Always (Some(4), 90s, 80s) \
+    let own = "true false (70s, 30s, Some(Debug)) Always (Some(4), 90s, 80s) \
                (2s, 50s, 1.5, 1.0)";
     assert_eq!(held("own"), own);
 }
