@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use processpype::testing::{self, Act, Hook};
+use processpype::testing::{self, Act, Hook, Probe, TestApp};
 use processpype::{
     Application, CloseCause, CommandError, Context, Generation, RestartPolicy, Service,
     ServiceName, ServiceState, StartError,
@@ -111,15 +111,20 @@ async fn a_chain_of_slow_stops_ends_within_the_closing_timeout() {
     assert_eq!(manager.application_state(), ServiceState::Stopped);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_closing_timeout_bounds_the_phases_of_a_longer_stop() {
-    let hung = probe(Act::Serve, Act::Hang, Act::Succeed(secs(1)));
+/// What `hung` is has a minute to stop, and the application ten seconds to close.
+async fn with_a_minute(hung: &Probe) -> TestApp {
     let app = Application::new()
         .set("server.closing_timeout_seconds=10")
         .service(hung.service())
         .named("hung")
         .stop_timeout(secs(60));
-    let app = testing::start(app).await.expect("it starts");
+    testing::start(app).await.expect("it starts")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_closing_timeout_bounds_the_phases_of_a_longer_stop() {
+    let hung = probe(Act::Serve, Act::Hang, Act::Succeed(secs(1)));
+    let app = with_a_minute(&hung).await;
     let began = tokio::time::Instant::now();
     app.stop().await;
     assert_eq!(hung.calls().last(), Some(&(Generation(1), Hook::Stop)));
@@ -130,12 +135,7 @@ async fn the_closing_timeout_bounds_the_phases_of_a_longer_stop() {
 #[tokio::test(start_paused = true)]
 async fn closing_leaves_less_time_to_who_is_stopping_already() {
     let hung = probe(Act::Serve, Act::Hang, Act::Succeed(secs(1)));
-    let app = Application::new()
-        .set("server.closing_timeout_seconds=10")
-        .service(hung.service())
-        .named("hung")
-        .stop_timeout(secs(60));
-    let app = testing::start(app).await.expect("it starts");
+    let app = with_a_minute(&hung).await;
     let manager = app.manager().clone();
     let stop = tokio::spawn(async move { manager.stop("hung").await });
     app.wait("hung", ServiceState::Stopping).await.expect("it stops");
@@ -186,12 +186,7 @@ async fn who_fails_while_closing_has_the_time_that_closing_leaves() {
 #[tokio::test(start_paused = true)]
 async fn what_hangs_is_ended_300_ms_before_the_closing_timeout_and_named() {
     let hung = probe(Act::Serve, Act::Hang, Act::Hang);
-    let app = Application::new()
-        .set("server.closing_timeout_seconds=10")
-        .service(hung.service())
-        .named("hung")
-        .stop_timeout(secs(60));
-    let app = testing::start(app).await.expect("it starts");
+    let app = with_a_minute(&hung).await;
     let began = tokio::time::Instant::now();
     assert_eq!(texts(&app.stop().await.stragglers), ["hung"]);
     assert_eq!(began.elapsed(), millis(9_700));
