@@ -30,7 +30,7 @@ use processpype_core::{
 };
 
 use crate::binding::Binder;
-use crate::configuration::Joined;
+use crate::configuration::{Hidden, Joined, Secrets};
 use crate::group::{GroupSpec, NamedGroup};
 use crate::hang::HangLimit;
 use crate::kind::Kind;
@@ -65,9 +65,8 @@ pub struct Spec {
     pub kind: Arc<Kind>,
     /// Its own configuration, without the framework's keys.
     pub section: Section,
-    /// Tells whether a secret in it has changed; 0 if there is none: see
-    /// [`check_config`](Self::check_config).
-    pub fingerprint: u64,
+    /// The secrets in its section, once that was checked: see [`check_config`](Self::check_config).
+    pub secrets: Secrets,
     /// What it was registered with, if it joins at run time.
     pub joined: Option<Arc<Joined>>,
     /// The framework's keys; one value for as many services as have the same.
@@ -289,25 +288,24 @@ impl Options {
 // === impl Assembly ===
 
 impl Assembly {
-    /// Checks every instance's configuration and collects the secret values in it.
+    /// Checks every instance's configuration and notes the secret values in it.
     ///
     /// Sections of disabled services are not resolved, so their secrets need not exist.
     ///
     /// # Errors
     ///
     /// Returns every problem of every section in one report.
-    pub fn check_config(&mut self) -> Result<Vec<String>, Report> {
-        let mut secrets = Vec::new();
+    pub fn check_config(&mut self) -> Result<(), Report> {
         let mut report: Option<Report> = None;
         for spec in &mut self.specs {
-            if let Err(problems) = spec.check_config(&mut secrets) {
+            if let Err(problems) = spec.check_config() {
                 report = Some(match report.take() {
                     Some(all) => all.merge(problems),
                     None => problems,
                 });
             }
         }
-        report.map_or(Ok(secrets), Err)
+        report.map_or(Ok(()), Err)
     }
 
     /// Checks everything that can be known before anything runs.
@@ -332,6 +330,16 @@ impl Blueprint {
     #[must_use]
     pub fn specs(&self) -> &[Spec] {
         &self.specs
+    }
+
+    /// Lets the secrets of each instance be hidden for as long as its configuration is needed, by
+    /// whatever `hide` makes for them; it leaves those as they are for which it makes nothing.
+    pub fn hide_secrets(&mut self, mut hide: impl FnMut(&[String]) -> Option<Hidden>) {
+        for spec in self.specs.iter_mut().filter(|spec| !spec.secrets.is_empty()) {
+            if let Some(hidden) = hide(spec.secrets.unhidden()) {
+                spec.secrets.hide(hidden);
+            }
+        }
     }
 
     /// Returns the dependency graph.
@@ -391,16 +399,15 @@ impl Blueprint {
 // === impl Spec ===
 
 impl Spec {
-    /// Checks its own configuration against its type, and adds the secret values in it to
-    /// `secrets`; from then on its fingerprint is theirs.
+    /// Checks its own configuration against its type, and notes the secret values in it.
     ///
     /// # Errors
     ///
     /// Returns every problem of the section.
-    pub fn check_config(&mut self, secrets: &mut Vec<String>) -> Result<(), Report> {
-        let own = secrets.len();
-        let checked = self.check_section(secrets);
-        self.fingerprint = fingerprint(&secrets[own..]);
+    pub fn check_config(&mut self) -> Result<(), Report> {
+        let mut secrets = Vec::new();
+        let checked = self.check_section(&mut secrets);
+        self.secrets = Secrets::found(secrets);
         checked
     }
 
@@ -430,18 +437,6 @@ fn share_options(specs: &mut [Spec]) {
         }
         last = Some(Arc::clone(&spec.options));
     }
-}
-
-/// A number that differs if one of the values does; the same only within one process. 0 if there
-/// is none.
-fn fingerprint(secrets: &[String]) -> u64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    if secrets.is_empty() {
-        return 0;
-    }
-    let mut hasher = DefaultHasher::new();
-    secrets.hash(&mut hasher);
-    hasher.finish()
 }
 
 // === impl EdgeOrigin ===

@@ -10,6 +10,7 @@
 
 mod configured;
 mod next;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +21,7 @@ use processpype_core::ServiceName;
 
 pub use self::configured::{Configured, Joined, Planted};
 pub(crate) use self::next::{Next, goes_on_after_stop, next};
+pub use self::secrets::{Hidden, Secrets};
 use crate::blueprint::Spec;
 use crate::directory::Directory;
 use crate::layout::Layout;
@@ -40,6 +42,8 @@ pub const CONFIGURE_TRIES: usize = 8;
 pub struct ConfigBook {
     pub(crate) revision: u64,
     pub(crate) document: Document,
+    /// Those in it that are of no service.
+    pub(crate) secrets: Secrets,
     /// Who was there when it was made, in the order of names.
     pub(crate) directory: Arc<Directory>,
     /// What holds for each of them.
@@ -59,8 +63,8 @@ pub struct ConfigBook {
 /// use processpype_config::{Difference, Effective, Layer, Report};
 /// use processpype_core::ServiceName;
 /// use processpype_runtime::{
-///     Assembly, ConfigBook, ConfigChange, ConfigEffect, Configured, Configurer, Kind, Launch,
-///     Loaded, Refused, Request, Service, Spec,
+///     Assembly, ConfigBook, ConfigChange, ConfigEffect, Configured, Configurer, Hidden, Kind,
+///     Launch, Loaded, Refused, Request, Service, Spec,
 /// };
 /// use std::sync::Arc;
 ///
@@ -91,8 +95,8 @@ pub struct ConfigBook {
 ///         Vec::new()
 ///     }
 ///
-///     fn hide(&self, _: &[String]) -> Result<(), Report> {
-///         Ok(())
+///     fn hide(&self, _: &[String]) -> Result<Hidden, Report> {
+///         Ok(Hidden::by(()))
 ///     }
 ///
 ///     fn adopt(&self, _: &ServiceName, _: &Configured) {}
@@ -155,13 +159,14 @@ pub trait Configurer: Send + Sync + fmt::Debug {
         new: &Configured,
     ) -> Vec<Difference>;
 
-    /// Hides secrets of what is about to be taken over, wherever texts are shown. What is only
-    /// previewed is not: whoever tries values out must not fill the list.
+    /// Hides secrets of what is about to be taken over, wherever texts are shown, for as long as
+    /// what it returns is there: with whoever needs them. What is only previewed is not: whoever
+    /// tries values out must not fill the list.
     ///
     /// # Errors
     ///
     /// The list is full: what cannot be hidden must not be taken over.
-    fn hide(&self, secrets: &[String]) -> Result<(), Report>;
+    fn hide(&self, secrets: &[String]) -> Result<Hidden, Report>;
 
     /// Takes note of what holds for a service from now on, one that joins included, for what is no
     /// business of the supervisor: the level of its log. Called by the loop: it neither blocks nor
@@ -193,19 +198,19 @@ pub struct Loaded {
     pub away: BTreeSet<ServiceName>,
     /// What differs and cannot change while the process runs.
     pub fixed: Vec<Fixed>,
-    /// Every secret in it, for redaction.
-    pub secrets: Vec<String>,
+    /// The secrets in it that are of no service; each service has its own.
+    pub secrets: Secrets,
 }
 
 impl fmt::Debug for Loaded {
-    /// Of secrets only how many there are.
+    /// Of secrets only whether there are any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loaded")
             .field("document", &self.document)
             .field("services", &self.services)
             .field("differences", &self.differences)
             .field("fixed", &self.fixed)
-            .field("secrets", &self.secrets.len())
+            .field("secrets", &self.secrets)
             .finish()
     }
 }
@@ -471,8 +476,9 @@ mod tests {
 
     #[test]
     fn what_was_loaded_is_shown_without_secrets() {
-        let loaded = Loaded { secrets: vec!["hunter2".to_owned()], ..Loaded::default() };
+        let secrets = Secrets::found(vec!["hunter2".to_owned()]);
+        let loaded = Loaded { secrets, ..Loaded::default() };
         let told = format!("{loaded:?}");
-        assert!(told.contains("secrets: 1") && !told.contains("hunter2"), "{told}");
+        assert!(told.contains("secrets: secrets") && !told.contains("hunter2"), "{told}");
     }
 }

@@ -250,7 +250,7 @@ impl Ended {
             Self::Asked => (Exit::Stopped, None),
             Self::Unasked(exit, failure) => (exit, failure),
         };
-        Ending { exit, failure, leaked: false, cut: None }
+        Ending { exit, failure, leaked: false, cut: None, began_with: None }
     }
 }
 
@@ -258,11 +258,15 @@ impl Ended {
 struct Farewell {
     /// Until it is said.
     cx: Option<Context>,
+    /// Kept until then, and sent along: what it began with is what hides its secrets.
+    orders: Orders,
 }
 
 impl Farewell {
     fn say(&mut self, ending: Ending) {
         if let Some(Context { life }) = self.cx.take() {
+            let began_with = Some(Arc::clone(&self.orders.configured));
+            let ending = Ending { began_with, ..ending };
             life.report(Message::Gone(life.cell_id(), life.generation, ending));
         }
     }
@@ -282,8 +286,9 @@ impl Drop for Farewell {
             let failure = Failure::new(ErrorKind::Panic, "the service panicked outside its hooks");
             Ended::failed(failure).into_ending()
         } else {
-            Ending { exit: Exit::Aborted, failure: None, leaked: false, cut: None }
+            Ended::Unasked(Exit::Aborted, None).into_ending()
         };
+        let ending = Ending { began_with: Some(Arc::clone(&self.orders.configured)), ..ending };
         let gone = Message::Gone(life.cell_id(), life.generation, ending);
         if left.is_nothing() {
             life.report(gone);

@@ -88,7 +88,8 @@ pub use crate::clock::{Clock, Timestamp};
 pub use crate::config::Config;
 pub use crate::configuration::{
     CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
-    Configured, Configurer, Fixed, Joined, Loaded, Planted, Refused, ReloadPreview, ServicePreview,
+    Configured, Configurer, Fixed, Hidden, Joined, Loaded, Planted, Refused, ReloadPreview,
+    Secrets, ServicePreview,
 };
 pub use crate::constructor::{Constructor, TaskFunction};
 pub use crate::context::{Context, METADATA_MAX, Stopper, TEXT_MAX};

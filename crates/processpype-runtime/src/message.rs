@@ -55,6 +55,9 @@ pub(crate) struct Ending {
     pub(crate) leaked: bool,
     /// What had to be dropped because it did not end in its time.
     pub(crate) cut: Option<String>,
+    /// What it began with, which hides the secrets in what is said here until that is scrubbed.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    pub(crate) began_with: Option<Arc<Configured>>,
 }
 
 /// The sending side of the supervisor's queue.

@@ -14,6 +14,7 @@ use processpype_core::{EdgePolicy, Generation, OperationId, ServiceName};
 use tokio::sync::oneshot;
 
 use crate::blueprint::{Choice, EdgeChoice, EdgeOrigin, Spec};
+use crate::configuration::Secrets;
 use crate::operation::{CommandError, CommandPreview, Operation, Request};
 use crate::problem::PlanError;
 
@@ -288,19 +289,8 @@ impl Spec {
         options: Arc<crate::blueprint::Options>,
     ) -> Self {
         let (uses, depends_on, edges) = (Vec::new(), Vec::new(), Vec::new());
-        let (fingerprint, joined) = (0, None);
-        Self {
-            name,
-            kind_name,
-            kind,
-            section,
-            fingerprint,
-            joined,
-            options,
-            uses,
-            depends_on,
-            edges,
-        }
+        let (secrets, joined) = (Secrets::default(), None);
+        Self { name, kind_name, kind, section, secrets, joined, options, uses, depends_on, edges }
     }
 
     /// Makes an instance of a kind without configuration, choices and further edges; the name of
@@ -310,7 +300,7 @@ impl Spec {
         Self {
             kind_name: name.as_str().into(),
             section: processpype_config::Section::empty(&format!("services.{name}")),
-            fingerprint: 0,
+            secrets: Secrets::default(),
             joined: None,
             name,
             kind,

@@ -70,7 +70,7 @@ pub use kept::{
 pub use levels::Levels;
 pub use queue::{QUEUE_BYTES, QUEUE_LINES};
 pub use redact::{
-    MASK, MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, SENSITIVE_FIELDS,
+    Hidden, MASK, MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, SENSITIVE_FIELDS,
     SensitiveFields, Unredactable,
 };
 pub use scope::{SERVICE_SPAN_NAME, SERVICE_SPAN_TARGET};

@@ -8,19 +8,17 @@
 //! 3. Secrets that overlap in a text are hidden as one stretch: no tail of either stays.
 //! 4. Neither `Debug` nor any error of this module shows a secret.
 
+mod book;
 mod needles;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
-};
-
-use arc_swap::ArcSwap;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 use crate::config::RedactionConfig;
 
+pub use self::book::Hidden;
+use self::book::Hiding;
 pub(crate) use self::needles::Needles;
 
 /// What is shown instead of a secret.
@@ -29,7 +27,7 @@ pub const MASK: &str = "***";
 pub const MIN_SECRET_BYTES: usize = 4;
 /// Secrets longer than this many bytes are refused: a line is not kept in memory that long.
 pub const MAX_SECRET_BYTES: usize = 16 * 1024;
-/// How many secrets one application may register.
+/// How many secrets one application may have hidden at a time.
 pub const MAX_SECRETS: usize = 1024;
 /// Lines of a secret of several lines count as secrets themselves from this many bytes on.
 const MIN_SECRET_LINE_BYTES: usize = 16;
@@ -58,7 +56,7 @@ pub const SENSITIVE_FIELDS: &[&str] = processpype_core::SECRET_WORDS;
 /// # Ok::<(), processpype_telemetry::Unredactable>(())
 /// ```
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<ArcSwap<Needles>>);
+pub struct Redactor(Arc<Hiding>);
 
 /// Why a value cannot be scrubbed from the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +90,8 @@ pub struct SensitiveFields {
 // === impl Redactor ===
 
 impl Redactor {
-    /// Hides `secret` from every line that is formatted from now on.
+    /// Hides `secret` from every line that is formatted from now on, until the next
+    /// [`replace`](Self::replace).
     ///
     /// # Errors
     ///
@@ -100,31 +99,13 @@ impl Redactor {
     /// hidden, and the caller should say so, without the value. One too many is the caller's to
     /// refuse; the others are [counted](Self::unhidden).
     pub fn add(&self, secret: &str) -> Result<(), Unredactable> {
-        let known = self.0.load();
-        if known.secrets.contains(secret) {
-            return Ok(());
-        }
-        let admitted = admit(secret, known.secrets.len());
-        let is_full = known.unhidden.len() >= MAX_SECRETS;
-        drop(known);
-        if admitted == Err(Unredactable::TooMany) || (admitted.is_err() && is_full) {
-            return admitted;
-        }
-        self.0.rcu(|needles| {
-            let (mut secrets, mut unhidden) = (needles.secrets.clone(), needles.unhidden.clone());
-            match admitted {
-                Ok(()) => drop(secrets.insert(secret.to_owned())),
-                Err(why) => drop(unhidden.insert(digest(secret), why)),
-            }
-            Needles::new(secrets, unhidden)
-        });
-        admitted
+        self.0.add(secret)
     }
 
-    /// Hides exactly `secrets` from now on; returns how many of them cannot be hidden.
+    /// Hides exactly `secrets` from now on, and what others [hold](Self::hold); returns how many of
+    /// them cannot be hidden.
     ///
-    /// For a configuration that was read anew: secrets that are no longer in use are shown again.
-    /// To hide one more, use [`add`](Self::add).
+    /// What was added or given here before is shown again.
     ///
     /// ```
     /// let redactor = processpype_telemetry::Redactor::default();
@@ -132,24 +113,33 @@ impl Redactor {
     /// assert_eq!((refused, redactor.len()), (1, 1));
     /// ```
     pub fn replace<I: IntoIterator<Item = String>>(&self, secrets: I) -> usize {
-        let (mut kept, mut unhidden) = (BTreeSet::new(), BTreeMap::new());
-        let mut refused = 0;
-        for secret in secrets {
-            if kept.contains(&secret) {
-                continue;
-            }
-            match admit(&secret, kept.len()) {
-                Ok(()) => drop(kept.insert(secret)),
-                Err(why) => {
-                    refused += 1;
-                    if unhidden.len() < MAX_SECRETS {
-                        unhidden.insert(digest(&secret), why);
-                    }
-                }
-            }
-        }
-        self.0.store(Arc::new(Needles::new(kept, unhidden)));
-        refused
+        let secrets: BTreeSet<String> = secrets.into_iter().collect();
+        self.0.replace(&Vec::from_iter(secrets))
+    }
+
+    /// Hides `secrets` for as long as what is returned is there.
+    ///
+    /// For a configuration, and whoever works by it: a secret is shown again when the last of those
+    /// is gone that need it hidden. Those that are too short or too long are told by
+    /// [`Hidden::unhidden`], and [counted](Self::unhidden) for as long.
+    ///
+    /// ```
+    /// let redactor = processpype_telemetry::Redactor::default();
+    /// let (old, new) = (["monkey12".to_owned()], ["hunter22".to_owned()]);
+    /// let before = redactor.hold(&old)?;
+    /// let after = redactor.hold(&new)?;
+    /// assert_eq!(redactor.scrub("monkey12, hunter22"), "***, ***");
+    /// drop(before);
+    /// assert_eq!(redactor.scrub("monkey12, hunter22"), "monkey12, ***");
+    /// # drop(after);
+    /// # Ok::<(), processpype_telemetry::Unredactable>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Unredactable::TooMany`] if not all that can be hidden have room; none of them is, then.
+    pub fn hold(&self, secrets: &[String]) -> Result<Hidden, Unredactable> {
+        self.0.hold(secrets)
     }
 
     /// How many secrets there are that lines may show, by why that is; at most [`MAX_SECRETS`] are
@@ -163,16 +153,12 @@ impl Redactor {
     /// assert_eq!(redactor.unhidden(), [(Unredactable::TooShort, 1)]);
     /// ```
     pub fn unhidden(&self) -> Vec<(Unredactable, usize)> {
-        let mut counts = BTreeMap::new();
-        for why in self.0.load().unhidden.values() {
-            *counts.entry(*why).or_default() += 1;
-        }
-        counts.into_iter().collect()
+        self.0.unhidden()
     }
 
-    /// How many secrets are hidden.
+    /// How many secrets are hidden because somebody needs it.
     pub fn len(&self) -> usize {
-        self.0.load().secrets.len()
+        self.0.len()
     }
 
     /// Whether no secret is known.
@@ -198,13 +184,13 @@ impl Redactor {
     /// ```
     pub fn scrub(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
-        self.0.load().scrub(text, text.len(), &mut out);
+        self.needles().scrub(text, text.len(), &mut out);
         out
     }
 
     /// The current search, for the lines of one event.
     pub(crate) fn needles(&self) -> arc_swap::Guard<Arc<Needles>> {
-        self.0.load()
+        self.0.needles.load()
     }
 }
 
@@ -221,21 +207,12 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// What tells a secret apart from others that cannot be hidden either.
-fn digest(secret: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    secret.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Whether `secret` may join `known` others.
-fn admit(secret: &str, known: usize) -> Result<(), Unredactable> {
+/// Whether `secret` can be hidden, if there is room.
+fn admit(secret: &str) -> Result<(), Unredactable> {
     if secret.trim().len() < MIN_SECRET_BYTES {
         Err(Unredactable::TooShort)
     } else if secret.len() > MAX_SECRET_BYTES {
         Err(Unredactable::TooLong)
-    } else if known >= MAX_SECRETS {
-        Err(Unredactable::TooMany)
     } else {
         Ok(())
     }
@@ -370,6 +347,51 @@ mod tests {
         assert_eq!(redactor.replace(["only this".to_owned(), "only this".to_owned()]), 0);
         assert_eq!((redactor.len(), redactor.is_empty()), (1, false));
         assert_eq!(format!("{redactor:?}"), "Redactor(1 secrets)");
+    }
+
+    #[test]
+    fn a_secret_is_hidden_for_as_long_as_anybody_needs_it() {
+        let redactor = Redactor::default();
+        let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let old = redactor.hold(&all(&["first-1", "shared-1", "pin"])).unwrap();
+        assert_eq!(old.unhidden(), [Unredactable::TooShort]);
+        let new = redactor.hold(&all(&["second-2", "shared-1", "pin"])).unwrap();
+        assert_eq!(new.unhidden(), [], "it was told");
+        redactor.replace(all(&["first-1"]));
+        drop(old);
+        assert_eq!(redactor.scrub("first-1 shared-1 second-2"), "*** *** ***");
+        redactor.replace(Vec::new());
+        assert_eq!(redactor.scrub("first-1 shared-1 second-2"), "first-1 *** ***");
+        drop(new);
+        assert!(redactor.is_empty() && redactor.unhidden().is_empty());
+        assert_eq!(redactor.scrub("shared-1"), "shared-1");
+    }
+
+    #[test]
+    fn who_is_refused_holds_nothing_and_those_who_are_gone_make_room() {
+        let redactor = Redactor::default();
+        let many =
+            |from: usize, to: usize| (from..to).map(|n| format!("secret-{n}")).collect::<Vec<_>>();
+        let most = redactor.hold(&many(1, MAX_SECRETS)).unwrap();
+        let two = many(MAX_SECRETS, MAX_SECRETS + 2);
+        assert_eq!(redactor.hold(&two).err(), Some(Unredactable::TooMany));
+        assert_eq!(redactor.len(), MAX_SECRETS - 1);
+        let one = redactor.hold(&two[..1]).unwrap();
+        assert_eq!(redactor.hold(&many(1, 9)).unwrap().unhidden(), [], "they are hidden already");
+        drop(one);
+        let other = redactor.hold(&two[1..]).unwrap();
+        assert_eq!((redactor.len(), redactor.scrub(&two[1])), (MAX_SECRETS, MASK.into()));
+        drop((most, other));
+        assert_eq!((redactor.len(), redactor.scrub("secret-7")), (0, "secret-7".to_owned()));
+        let mut last = redactor.hold(&many(0, 1)).unwrap();
+        for n in 1..=3 * MAX_SECRETS {
+            let next = redactor.hold(&many(n, n + 1)).unwrap();
+            let both = format!("secret-{} secret-{n}", n - 1);
+            assert_eq!((redactor.len(), redactor.scrub(&both)), (2, "*** ***".to_owned()));
+            last = next;
+        }
+        assert_eq!((redactor.len(), redactor.scrub("secret-7")), (1, "secret-7".to_owned()));
+        drop(last);
     }
 
     #[test]

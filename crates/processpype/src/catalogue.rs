@@ -53,15 +53,8 @@ pub(crate) struct Assembled {
     pub(crate) access: Access,
     pub(crate) limits: Limits,
     pub(crate) blueprint: Blueprint,
-    /// The secret values in the configuration, for redaction.
-    pub(crate) secrets: Vec<String>,
-}
-
-/// One service, checked. No `Debug`: it holds secrets.
-pub(crate) struct Checked {
-    /// The framework's keys and its own section, in which `${…}` is not resolved yet.
-    pub(crate) spec: Spec,
-    /// The secret values in its section, for redaction.
+    /// The secret values in the configuration that are of no service, for redaction; each service
+    /// has its own.
     pub(crate) secrets: Vec<String>,
 }
 
@@ -128,11 +121,11 @@ impl Catalogue {
         layers: &Layers,
         mut problems: Problems,
     ) -> Result<Assembled, SetupError> {
-        let (settings, access, mut secrets) = problems.settings(document);
+        let (settings, access, secrets) = problems.settings(document);
         let chosen = settings.server.creatable_kinds.as_deref();
         problems.keep(creation::check(document, chosen, &self.kinds));
         let (mut assembly, lost) = self.specs(document, &settings.defaults, layers, &mut problems);
-        secrets.append(&mut problems.keep(assembly.check_config()));
+        problems.keep(assembly.check_config());
         let blueprint = problems.plan_of(assembly.check(), lost);
         let limits = self.limits.under(&settings.app);
         match (blueprint, problems.into_error()) {
@@ -211,7 +204,7 @@ impl Catalogue {
         template: &Template,
         name: &ServiceName,
         layer: &Layer,
-    ) -> Result<Checked, Report> {
+    ) -> Result<Spec, Report> {
         self.check_section(document, template, name, &section_of(document, name).under(layer))
     }
 
@@ -227,7 +220,7 @@ impl Catalogue {
         template: &Template,
         name: &ServiceName,
         layers: &[&Layer],
-    ) -> Result<Checked, Report> {
+    ) -> Result<Spec, Report> {
         let section = new_section(name, layers);
         self.check_section(document, template, name, &section)
     }
@@ -239,7 +232,7 @@ impl Catalogue {
         template: &Template,
         name: &ServiceName,
         section: &Section,
-    ) -> Result<Checked, Report> {
+    ) -> Result<Spec, Report> {
         let defaults: DefaultsSection = document.section(&["defaults"]).read()?;
         let mut problems = Problems::default();
         // The template is known already: nobody has looked yet at what this section says.
@@ -249,10 +242,9 @@ impl Catalogue {
         }
         let mut spec =
             specs::lay(template, name.clone(), section, (&defaults, true), &mut problems);
-        let mut secrets = Vec::new();
-        problems.keep(spec.check_config(&mut secrets));
+        problems.keep(spec.check_config());
         match problems.into_report() {
-            None => Ok(Checked { spec, secrets }),
+            None => Ok(spec),
             Some(report) => Err(report),
         }
     }
@@ -303,7 +295,7 @@ services:
     }
 
     /// Checks `json` as what came over the API for the service `name` of kind `ticker`.
-    fn check(name: &str, json: &str) -> Result<Checked, Report> {
+    fn check(name: &str, json: &str) -> Result<Spec, Report> {
         let (catalogue, document) = catalogue();
         let name = ServiceName::new(name).expect("a name");
         let template = catalogue.template_of_kind("ticker").expect("a kind");
@@ -314,26 +306,26 @@ services:
     #[test]
     fn a_service_of_the_file_is_checked_with_what_lies_over_it() {
         let checked = check("slow", r#"{"start_timeout": "9s"}"#).expect("it is valid");
-        let options = checked.spec.options;
+        let options = checked.options;
         assert_eq!(options.start_timeout.as_secs(), 9, "of the layer");
         assert_eq!(options.stop_timeout.as_secs(), 3, "of the defaults");
         assert_eq!(options.restart.limit.max_restarts(), Some(7), "of the file");
-        let interval = checked.spec.section.get("interval").read::<HumanDuration>();
+        let interval = checked.section.get("interval").read::<HumanDuration>();
         assert_eq!(interval.expect("it is valid").as_secs(), 3600);
     }
 
     #[test]
     fn a_service_that_is_in_no_file_is_all_layer() {
         let checked = check("fast", r#"{"interval": "1s", "token": "hush-hush"}"#);
-        assert_eq!(checked.expect("it is valid").secrets, ["hush-hush"]);
-        let report = check("fast", "{}").err().expect("it has no interval").to_string();
+        assert_eq!(checked.expect("it is valid").secrets.unhidden(), ["hush-hush"]);
+        let report = check("fast", "{}").expect_err("it has no interval").to_string();
         assert!(report.contains("missing key `services.fast.interval`"), "{report}");
     }
 
     #[test]
     fn mistakes_in_both_halves_are_told_together_and_without_the_secret() {
         let json = r#"{"interval": 5, "tokn": "hush-hush", "start_timeout": "soon"}"#;
-        let report = check("slow", json).err().expect("three mistakes");
+        let report = check("slow", json).expect_err("three mistakes");
         let pointers: Vec<String> =
             report.problems().iter().map(|it| it.pointer("services.slow")).collect();
         assert_eq!(pointers, ["/start_timeout", "/interval", "/tokn"]);

@@ -4,7 +4,8 @@
 //!
 //! 1. What may change while the process runs is decided here; what may not is refused over the API,
 //!    and reported, not half applied, when it stands in the files.
-//! 2. A secret is known to every redaction before anything that holds it is handed out.
+//! 2. A secret is hidden before anything that holds it is handed out, and for as long as anybody
+//!    has it who may show it (ADR 0041).
 //!
 //! # What may change
 //!
@@ -23,14 +24,15 @@ use std::sync::Arc;
 use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
 use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{
-    Blueprint, ConfigBook, Configured, Configurer, Fixed, Joined, Loaded, Refused,
+    Blueprint, ConfigBook, Configured, Configurer, Fixed, Hidden, Joined, Loaded, Refused, Secrets,
+    Spec,
 };
 use processpype_telemetry::{Levels, MAX_SECRETS, Redactor, Unredactable};
 
 use self::compared::Compared;
 use self::written::Written;
 use crate::catalogue::specs::{Layers, Template};
-use crate::catalogue::{Catalogue, Checked, new_section, section_of};
+use crate::catalogue::{Catalogue, new_section, section_of};
 use crate::problems::Problems;
 use crate::setup::SetupError;
 
@@ -49,8 +51,8 @@ pub(crate) struct LiveConfig {
     start: Document,
     /// The levels of the log, if there is one of ours.
     levels: Option<Levels>,
-    /// Everywhere a secret could be seen.
-    redactors: Vec<Redactor>,
+    /// What takes secrets out of everything that could show one.
+    redactor: Redactor,
 }
 
 // === impl LiveConfig ===
@@ -60,9 +62,9 @@ impl LiveConfig {
         catalogue: Arc<Catalogue>,
         start: Document,
         levels: Option<Levels>,
-        redactors: Vec<Redactor>,
+        redactor: Redactor,
     ) -> Self {
-        Self { catalogue, start, levels, redactors }
+        Self { catalogue, start, levels, redactor }
     }
 
     /// The document that a service's section is in.
@@ -87,7 +89,7 @@ impl LiveConfig {
         name: &ServiceName,
         layer: &Layer,
         template: &Template,
-    ) -> Result<Checked, Report> {
+    ) -> Result<Spec, Report> {
         let document = self.base(book, name);
         match joined(book, name) {
             Some(joined) => {
@@ -160,7 +162,7 @@ impl Configurer for LiveConfig {
         };
         let fixed = fixed_keys(layer, &section);
         let checked = self.check_service(book, name, layer, &template);
-        let Checked { spec, secrets } = match (checked, fixed) {
+        let spec = match (checked, fixed) {
             (Ok(checked), None) => checked,
             (Ok(_), Some(report)) | (Err(report), None) => return Err(report),
             (Err(report), Some(fixed)) => return Err(fixed.merge(report)),
@@ -173,7 +175,7 @@ impl Configurer for LiveConfig {
         let base = book.service(name.as_str()).and_then(|now| now.base().cloned());
         let planted = book.service(name.as_str()).and_then(|now| now.planted().cloned());
         let new = Configured::of(&spec).with_layer(layer.clone()).with_planted(planted);
-        Ok(new.with_base(joined, base).with_secrets(secrets))
+        Ok(new.with_base(joined, base))
     }
 
     fn load(&self, book: &ConfigBook) -> Result<Loaded, Refused> {
@@ -186,7 +188,7 @@ impl Configurer for LiveConfig {
         let assembled = self.catalogue.assemble(&document, &layers, Problems::default());
         let assembled = assembled.map_err(refused)?;
         let before = self.catalogue.plan(&self.start, &Layers::new()).ok();
-        let secrets = assembled.secrets;
+        let secrets = Secrets::found(assembled.secrets);
         let mut loaded = Loaded { document, secrets, ..Loaded::default() };
         for section in FIXED_SECTIONS {
             let all = shown::section_differences(section, &self.start, &loaded.document);
@@ -232,19 +234,10 @@ impl Configurer for LiveConfig {
         }
     }
 
-    fn hide(&self, secrets: &[String]) -> Result<(), Report> {
-        let mut unhidden = SortedMap::new();
-        for secret in secrets {
-            // Every one of them has to know it.
-            let tried = self.redactors.iter().map(|redactor| redactor.add(secret).err());
-            match tried.fold(None, Option::max) {
-                Some(Unredactable::TooMany) => return Err(full(&self.start)),
-                Some(why) => drop(unhidden.insert(secret, why)),
-                None => {}
-            }
-        }
-        tell_unhidden(unhidden.into_iter().map(|(_, why)| why));
-        Ok(())
+    fn hide(&self, secrets: &[String]) -> Result<Hidden, Report> {
+        let hidden = self.redactor.hold(secrets).map_err(|_| full(&self.start))?;
+        tell_unhidden(hidden.unhidden().iter().copied());
+        Ok(Hidden::by(hidden))
     }
 
     fn adopt(&self, name: &ServiceName, now: &Configured) {
@@ -311,7 +304,8 @@ fn same_ties(before: &Blueprint, after: &Blueprint) -> bool {
 fn full(start: &Document) -> Report {
     let message =
         format!("{MAX_SECRETS} secrets are hidden already, and one more could not be hidden");
-    let help = "restart the process: secrets that are no longer in use are forgotten then";
+    let help = "those of a generation that still stops count too: try again once it is gone, or \
+                use fewer secrets";
     start.root().problem(message).help(help).into()
 }
 
@@ -332,7 +326,7 @@ fn refused(error: SetupError) -> Refused {
 #[cfg(test)]
 mod tests {
     use processpype_core::LogLevel;
-    use processpype_runtime::{Kind, Spec};
+    use processpype_runtime::Kind;
     use processpype_telemetry::{Level, LoggingConfig};
 
     use super::*;
@@ -346,8 +340,12 @@ mod tests {
     fn a_level_begins_with_a_service_and_ends_with_it() {
         let setup = Application::new().setup().expect("nothing is in it");
         let levels = Levels::new(&LoggingConfig::default());
-        let live =
-            LiveConfig::new(setup.catalogue, setup.document, Some(levels.clone()), Vec::new());
+        let live = LiveConfig::new(
+            setup.catalogue,
+            setup.document,
+            Some(levels.clone()),
+            Redactor::default(),
+        );
         let name: ServiceName = "plain".parse().expect("a name");
         let mut spec = Spec::new(name.clone(), Arc::new(Kind::of(|| Plain)));
         Arc::make_mut(&mut spec.options).log_level = Some(LogLevel::Debug);

@@ -13,7 +13,7 @@ use processpype_config::{Document, Report};
 use processpype_runtime::{CreateError, Creator, Joined, Kind, Spec, Wish};
 
 use crate::application::Application;
-use crate::catalogue::{Catalogue, Checked};
+use crate::catalogue::Catalogue;
 use crate::setup::Setup;
 
 /// Makes services of kinds, by what code and file say.
@@ -73,7 +73,7 @@ impl Creator for KindCreator {
         }
         let checked = self.catalogue.check_new(document, &template, &wish.name, &[&wish.section]);
         // Its secrets are hidden when it is registered.
-        let Checked { mut spec, .. } = checked.map_err(CreateError::Config)?;
+        let mut spec = checked.map_err(CreateError::Config)?;
         let document = document.clone();
         let (kind, section) = (Some(wish.kind.as_str().into()), wish.section.clone());
         spec.joined = Some(Arc::new(Joined::new(kind, section, document)));

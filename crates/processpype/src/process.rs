@@ -35,6 +35,7 @@ pub(crate) mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -42,8 +43,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use processpype_control::{Bound, LocalToken, Server};
 use processpype_core::CloseCause;
-use processpype_runtime::{Closed, Manager, contain};
-use processpype_telemetry::{Handle as LogHandle, Level, LoggingConfig, Telemetry, Timezone};
+use processpype_runtime::{Closed, ConfigBook, Manager, contain};
+use processpype_telemetry::{
+    Handle as LogHandle, Hidden, Level, LoggingConfig, Telemetry, Timezone,
+};
 use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::time::Instant;
 
@@ -105,6 +108,26 @@ struct Services {
     runtime: Option<Runtime>,
 }
 
+/// What hides secrets while no service does, since values of the user's are dropped last.
+struct Kept {
+    /// Those of the start, until the supervisor has them.
+    start: Option<Hidden>,
+    /// What held at the end.
+    book: Option<Arc<ConfigBook>>,
+}
+
+// === impl Kept ===
+
+impl Kept {
+    /// Leaves it to the supervisor while it works, and takes what held at its end.
+    fn through(&mut self, manager: &Manager, work: impl FnOnce() -> Exit) -> Exit {
+        self.start = None;
+        let exit = work();
+        self.book = Some(manager.config_book());
+        exit
+    }
+}
+
 /// Runs a checked application until it closes.
 pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let minted = mint::make(&mut setup);
@@ -113,16 +136,24 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
         Err(error) => return fail(Exit::Configuration, &error.to_string()).into(),
     };
     panics::install_hook(&log);
-    let exit = match contain(|| host(setup, minted, &log, &exporting)) {
+    let mut kept = Kept { start: log.redactor().hold(&setup.all_secrets()).ok(), book: None };
+    let exit = match contain(|| host(setup, minted, (&log, &exporting), &mut kept)) {
         Ok(exit) => exit,
         Err(panicked) => panics::tell_last(&panicked, &log),
     };
     exporting.end(FLUSH_TIME, |time| drop(log.flush(time)));
+    // What is hidden now is hidden until the process ends, which is next.
+    std::mem::forget(kept);
     exit.into()
 }
 
 /// Hosts the application from its first thread to its end.
-fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &Exporting) -> Exit {
+fn host(
+    mut setup: Setup,
+    minted: Option<LocalToken>,
+    (log, exporting): (&LogHandle, &Exporting),
+    kept: &mut Kept,
+) -> Exit {
     let dump = crate::dump::listen();
     warn_if_panics_abort();
     crate::cli::log_warnings(&setup);
@@ -134,7 +165,7 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
     let mut settings = control_settings(&setup);
     let title = settings.title.clone();
     let recorder = Recorder::open(&setup.settings.observability.events);
-    let mut launch = launch(&setup, &mut settings, services.handle.clone(), Some(log));
+    let mut launch = launch(&mut setup, &mut settings, services.handle.clone(), Some(log));
     launch.checks = supervisor.handle().clone();
     tell_recorder(&mut launch, &mut settings, recorder.as_ref());
     show_log(log, &mut launch, &mut settings);
@@ -183,7 +214,7 @@ fn host(setup: Setup, minted: Option<LocalToken>, log: &LogHandle, exporting: &E
         return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}"));
     }
     tell_no_dump(dump.and_then(|dump| dump.answer(handle.clone())));
-    let exit = wait(&received, &handle);
+    let exit = kept.through(&handle, || wait(&received, &handle));
     let_go((handle, setup.catalogue));
     exit
 }
@@ -402,9 +433,9 @@ fn install_log(
         config.level = Level::Debug;
     }
     let builder = Telemetry::builder(config).timezone(Timezone::named(&app.timezone)?);
-    let (log, exporting) = export::install(&setup.settings, &setup.secrets, builder)?;
+    let (log, exporting) = export::install(&setup.settings, &setup.all_secrets(), builder)?;
     // Of those that cannot be hidden the supervisor's setup tells.
-    log.redactor().replace(setup.secrets.iter().cloned());
+    log.redactor().replace(setup.all_secrets());
     for spec in setup.blueprint.specs() {
         if let Some(level) = spec.options.log_level {
             log.levels().set_service(spec.name.as_str(), level.into());

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use processpype_control::{BindError, ControlSettings, Server, SettingsError};
 use processpype_core::ServiceName;
-use processpype_runtime::{Closed, Launch, LevelSwitch, Manager, Scrub};
-use processpype_telemetry::{Handle as LogHandle, Redactor};
+use processpype_runtime::{Closed, Hidden, Launch, LevelSwitch, Manager, Scrub};
+use processpype_telemetry::{Handle as LogHandle, Redactor, Unredactable};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -124,11 +124,11 @@ impl Application {
     ///
     /// Panics outside a tokio runtime.
     pub async fn start(self) -> Result<Running, StartError> {
-        let setup = self.setup().map_err(StartError::Setup)?;
+        let mut setup = self.setup().map_err(StartError::Setup)?;
         let mut settings = control_settings(&setup);
         let has_server = setup.has_server;
         let recorder = Recorder::open(&setup.settings.observability.events);
-        let mut launch = launch(&setup, &mut settings, Handle::current(), None);
+        let mut launch = launch(&mut setup, &mut settings, Handle::current(), None);
         tell_recorder(&mut launch, &mut settings, recorder.as_ref());
         let (manager, supervisor) = setup.blueprint.launch(launch);
         let recorded = follow(recorder, &manager);
@@ -297,24 +297,20 @@ impl Drop for Running {
 /// What a service says in public is scrubbed of the secrets in the configuration, like its log.
 /// The doctor tells of those that cannot be taken out.
 pub(crate) fn launch(
-    setup: &Setup,
+    setup: &mut Setup,
     control: &mut ControlSettings,
     services: Handle,
     log: Option<&LogHandle>,
 ) -> Launch {
-    let settings = &setup.settings;
     let mut launch = Launch::on(services);
-    let secrets = Redactor::default();
-    secrets.replace(setup.secrets.iter().cloned());
-    let unhidden = secrets.unhidden().into_iter();
-    tell_unhidden(unhidden.flat_map(|(why, secrets)| std::iter::repeat_n(why, secrets)));
+    let secrets = log.map(|log| log.redactor().clone()).unwrap_or_default();
+    hide_secrets(setup, &secrets);
+    let settings = &setup.settings;
     control.redactor = Some(secrets.clone());
-    let redactors = log.map(|log| log.redactor().clone());
-    let redactors: Vec<_> = redactors.into_iter().chain([secrets.clone()]).collect();
     launch.creator = Some(Arc::new(KindCreator::of(setup)));
     let (catalogue, levels) = (Arc::clone(&setup.catalogue), log.map(|log| log.levels().clone()));
     launch.configurer =
-        Some(Arc::new(LiveConfig::new(catalogue, setup.document.clone(), levels, redactors)));
+        Some(Arc::new(LiveConfig::new(catalogue, setup.document.clone(), levels, secrets.clone())));
     launch.document = setup.document.clone();
     launch.scrub = Scrub::new(move |text| secrets.scrub(text));
     launch.closing_timeout = settings.server.closing_timeout();
@@ -322,6 +318,23 @@ pub(crate) fn launch(
     launch.starts_at_once = setup.limits.starts_at_once;
     launch.restart_rate = setup.limits.restart_rate;
     launch
+}
+
+/// Hides all secrets: those of each service for as long as its configuration is needed, the others
+/// until the process ends.
+fn hide_secrets(setup: &mut Setup, redactor: &Redactor) {
+    // All at one time, which costs as much as one.
+    redactor.replace(setup.all_secrets());
+    let unhidden = redactor.unhidden();
+    let each = unhidden.iter().flat_map(|(why, secrets)| std::iter::repeat_n(*why, *secrets));
+    tell_unhidden(each);
+    if unhidden.iter().any(|(why, _)| *why == Unredactable::TooMany) {
+        // As many as can be are hidden for good: which of them are needed is not known then.
+        return;
+    }
+    let hold = |secrets: &[String]| redactor.hold(secrets).ok().map(Hidden::by);
+    setup.blueprint.hide_secrets(hold);
+    redactor.replace(setup.secrets.iter().cloned());
 }
 
 /// Lets the control plane show the log, and the supervisor switch its levels.

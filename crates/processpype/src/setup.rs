@@ -64,7 +64,7 @@ pub(crate) struct Setup {
     pub(crate) settings: Settings,
     pub(crate) document: Document,
     pub(crate) blueprint: Blueprint,
-    /// The secret values in the configuration, for the log's redaction.
+    /// The secret values in the configuration that are of no service, for redaction.
     pub(crate) secrets: Vec<String>,
     pub(crate) has_server: bool,
     pub(crate) limits: Limits,
@@ -160,6 +160,14 @@ pub(crate) fn load(sources: &Sources) -> Result<Document, Report> {
 }
 
 // === impl SetupError ===
+
+impl Setup {
+    /// Every secret value that nobody hides yet, those of services too.
+    pub(crate) fn all_secrets(&self) -> Vec<String> {
+        let of_services = self.blueprint.specs().iter().flat_map(|spec| spec.secrets.unhidden());
+        self.secrets.iter().chain(of_services).cloned().collect()
+    }
+}
 
 impl SetupError {
     pub(crate) fn new(report: Option<Report>, plan: Option<PlanError>) -> Self {

@@ -150,7 +150,7 @@ fn begin_watched(app: Application, watch: Option<(&str, &Watch)>) -> Result<Test
         setup.blueprint.watch(service, watch);
     }
     let mut settings = control_settings(&setup);
-    let mut launch = launch(&setup, &mut settings, Handle::current(), None);
+    let mut launch = launch(&mut setup, &mut settings, Handle::current(), None);
     launch.seed = SEED;
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, service_doc);

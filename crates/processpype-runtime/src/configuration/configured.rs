@@ -9,8 +9,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use processpype_config::{Document, Layer, Section};
+use processpype_config::{Document, Layer, Report, Section};
 
+use super::{Configurer, Secrets};
 use crate::blueprint::{Options, Spec, Ties};
 
 /// The configuration of one service, checked.
@@ -38,10 +39,9 @@ struct Rare {
     joined: Option<Arc<Joined>>,
     planted: Option<Arc<Planted>>,
     base: Option<Arc<Document>>,
-    secrets: Option<Arc<[String]>>,
-    /// It differs if a secret in the section has changed, also one that is only referred to; 0 if
-    /// there is none.
-    fingerprint: u64,
+    /// Those in the section, also those that it only refers to; hidden for as long as this is
+    /// there.
+    secrets: Secrets,
 }
 
 /// What a service was registered with that joined at run time.
@@ -85,12 +85,12 @@ impl Configured {
     /// Makes the configuration of a service that nobody configured over the API.
     #[must_use]
     pub fn of(spec: &Spec) -> Self {
-        let Spec { options, section, joined, fingerprint, .. } = spec;
+        let Spec { options, section, joined, secrets, .. } = spec;
         let (options, section) = (Options::bounded(options), section.clone());
         let mut new = Self { options, section, rare: None };
-        if joined.is_some() || *fingerprint != 0 {
-            let (joined, fingerprint) = (joined.clone(), *fingerprint);
-            new.rare = Some(Box::new(Rare { joined, fingerprint, ..Rare::default() }));
+        if joined.is_some() || !secrets.is_empty() {
+            let (joined, secrets) = (joined.clone(), secrets.clone());
+            new.rare = Some(Box::new(Rare { joined, secrets, ..Rare::default() }));
         }
         new
     }
@@ -135,15 +135,6 @@ impl Configured {
         self.rare.as_ref()?.planted.as_ref()
     }
 
-    /// Adds the secrets in its section, for redaction: of what is made while the application runs.
-    #[must_use]
-    pub fn with_secrets(mut self, secrets: Vec<String>) -> Self {
-        if !secrets.is_empty() {
-            self.rare.get_or_insert_default().secrets = Some(secrets.into());
-        }
-        self
-    }
-
     /// Returns what came over the API, and lies over everything else.
     ///
     /// For a framework's key it is in `options` already, for its own in `section`.
@@ -166,20 +157,22 @@ impl Configured {
         self.rare.as_ref()?.base.as_ref()
     }
 
-    /// Returns the secrets in its section, if it was made while the application runs.
+    /// Returns the secrets in its section that nobody hides yet.
     #[must_use]
-    pub fn secrets(&self) -> &[String] {
-        self.rare.as_ref().and_then(|rare| rare.secrets.as_deref()).unwrap_or_default()
+    pub fn unhidden_secrets(&self) -> &[String] {
+        self.rare.as_ref().map_or(&[], |rare| rare.secrets.unhidden())
     }
 
-    fn fingerprint(&self) -> u64 {
-        self.rare.as_ref().map_or(0, |rare| rare.fingerprint)
+    /// Hides them, from now on and for as long as this, or a copy of it, is there.
+    pub(crate) fn hide_by(&mut self, configurer: Option<&dyn Configurer>) -> Result<(), Report> {
+        self.rare.as_mut().map_or(Ok(()), |rare| rare.secrets.hide_by(configurer))
     }
 
     /// Whether the secrets in both sections are the same.
     #[must_use]
     pub fn has_the_secrets_of(&self, other: &Self) -> bool {
-        self.fingerprint() == other.fingerprint()
+        let [own, others] = [self, other].map(|it| it.rare.as_ref().map(|rare| &rare.secrets));
+        own.unwrap_or(&Secrets::default()) == others.unwrap_or(&Secrets::default())
     }
 
     /// Whether a generation that began with `other` lives by what this says.

@@ -49,7 +49,6 @@ use crate::vitals::{Stage, own_polled};
 struct Generation {
     /// What the user's code holds goes before the generation is told to be gone.
     step: Step,
-    orders: Orders,
     farewell: Farewell,
 }
 
@@ -78,8 +77,8 @@ type Answered = (Running, Option<Result<Result, Panicked>>);
 /// One box, so that the runtime's task has room for a pointer alone: a task is laid out in steps of
 /// 128 bytes.
 pub(crate) fn live(life: Arc<Life>, orders: Orders, span: Span) -> BoxFuture<'static, ()> {
-    let farewell = Farewell { cx: Some(Context::new(life)) };
-    let generation = Generation { step: Step::New, orders, farewell };
+    let farewell = Farewell { cx: Some(Context::new(life)), orders };
+    let generation = Generation { step: Step::New, farewell };
     // Where nobody listens, no room is kept for the span.
     if span.is_disabled() { Box::pin(generation) } else { Box::pin(generation.instrument(span)) }
 }
@@ -90,8 +89,8 @@ impl Future for Generation {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<()> {
-        let Self { step, orders, farewell } = &mut *self;
-        let Some(cx) = &farewell.cx else { return Poll::Pending };
+        let Self { step, farewell } = &mut *self;
+        let Farewell { cx: Some(cx), orders } = &*farewell else { return Poll::Pending };
         cx.life.changed.belongs_to(task.waker());
         let ending = ready!(own_polled(&cx.life, || step.poll(orders, cx, task)));
         farewell.say(ending);

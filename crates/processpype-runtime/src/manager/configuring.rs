@@ -21,7 +21,8 @@ use crate::bell::Ring as _;
 use crate::cell::Cell;
 use crate::configuration::{
     CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
-    Configured, Configurer, Loaded, Next, ReloadPreview, ServicePreview, goes_on_after_stop, next,
+    Configured, Configurer, Hidden, Loaded, Next, ReloadPreview, ServicePreview,
+    goes_on_after_stop, next,
 };
 use crate::operation::{CommandError, Operation, Order, Request};
 use crate::supervisor::{ChangeOrder, ReloadOrder, Reloading};
@@ -77,8 +78,8 @@ impl Manager {
         // One is checked at a time: it would only be checked anew.
         let _turn = self.shared.configuring.acquire().await;
         for _ in 0..CONFIGURE_TRIES {
-            let prepared = self.prepare(name, &change, &by).await?;
-            self.hide(prepared.new.secrets())?;
+            let mut prepared = self.prepare(name, &change, &by).await?;
+            self.hide(Arc::make_mut(&mut prepared.new))?;
             let order = self.change_order(&prepared, &change, starts, &by);
             let (accepted, answer) = oneshot::channel();
             self.give(Order::Change(Box::new(order), accepted))?;
@@ -149,7 +150,7 @@ impl Manager {
             if let Some(before) = self.told_of_reload(&by).await? {
                 return Ok(before);
             }
-            let (book, loaded) = match self.load().await {
+            let (book, mut loaded) = match self.load().await {
                 Ok(loaded) => loaded,
                 Err(ConfigureError::Refused(refused)) => {
                     // Nobody may be there to note it; then nobody reads it either.
@@ -158,7 +159,7 @@ impl Manager {
                 }
                 Err(error) => return Err(error),
             };
-            self.hide(&loaded.secrets)?;
+            let _all = self.hide_all(&mut loaded)?;
             let order = self.reload_order(&book, loaded, turn, &by);
             let what = Arc::clone(&order.told);
             let (accepted, answer) = oneshot::channel();
@@ -183,10 +184,13 @@ impl Manager {
         turn: Option<OwnedSemaphorePermit>,
         by: &Request,
     ) -> ReloadOrder {
-        let Loaded { document, services, differences, joining, leaving, away, fixed, .. } = loaded;
+        let Loaded {
+            document, services, differences, joining, leaving, away, fixed, secrets, ..
+        } = loaded;
         let id = |name: &ServiceName| Some(self.cell(name.as_str())?.id());
         ReloadOrder {
             document,
+            secrets,
             services: self.reloaded(services, &differences),
             leaving: leaving.iter().filter_map(id).collect(),
             joining,
@@ -315,11 +319,30 @@ impl Manager {
         .await
     }
 
-    fn hide(&self, secrets: &[String]) -> Result<(), ConfigureError> {
-        match &self.shared.configurer {
-            Some(configurer) => configurer.hide(secrets).map_err(ConfigureError::Invalid),
-            None => Ok(()),
+    fn hide(&self, new: &mut Configured) -> Result<(), ConfigureError> {
+        new.hide_by(self.shared.configurer.as_deref()).map_err(ConfigureError::Invalid)
+    }
+
+    /// Hides all that was loaded, and lets each service have what hides its own.
+    ///
+    /// What it returns hides all of them at one time, which is refused as a whole, and costs as
+    /// much as for one: it is needed until each has its own.
+    fn hide_all(&self, loaded: &mut Loaded) -> Result<Option<Hidden>, ConfigureError> {
+        let Some(configurer) = self.shared.configurer.as_deref() else { return Ok(None) };
+        let invalid = ConfigureError::Invalid;
+        let changed = loaded.services.iter().map(|(_, new)| new);
+        let of_services = changed.chain(loaded.joining.iter().map(|(_, new)| new));
+        let of_services = of_services.flat_map(Configured::unhidden_secrets);
+        let all: Vec<String> = of_services.chain(loaded.secrets.unhidden()).cloned().collect();
+        let hidden = configurer.hide(&all).map_err(invalid)?;
+        loaded.secrets.hide_by(Some(configurer)).map_err(invalid)?;
+        for (_, new) in &mut loaded.services {
+            self.hide(new)?;
         }
+        for (_, new) in &mut loaded.joining {
+            self.hide(new)?;
+        }
+        Ok(Some(hidden))
     }
 
     async fn load(&self) -> Result<(Arc<ConfigBook>, Loaded), ConfigureError> {

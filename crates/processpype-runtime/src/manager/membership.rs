@@ -93,9 +93,10 @@ impl Manager {
         accepted: Accepted,
     ) -> Result<(), RegisterError> {
         registration.spec.joined.get_or_insert_default();
-        let (registration, secrets) = self.checked(registration).await?;
-        if let (Accepted::Registered(_), Some(configurer)) = (&accepted, &self.shared.configurer) {
-            configurer.hide(&secrets).map_err(RegisterError::Config)?;
+        let mut registration = self.checked(registration).await?;
+        if let Accepted::Registered(_) = &accepted {
+            let configurer = self.shared.configurer.as_deref();
+            registration.spec.secrets.hide_by(configurer).map_err(RegisterError::Config)?;
         }
         let joining = Box::new(Joining { registration, by, accepted });
         self.commands.try_send(Order::Register(joining)).map_err(|error| match error {
@@ -104,16 +105,12 @@ impl Manager {
         })
     }
 
-    /// Checks the configuration, and returns its secrets. How a type is read is code of the user.
-    async fn checked(
-        &self,
-        mut registration: Registration,
-    ) -> Result<(Registration, Vec<String>), RegisterError> {
+    /// Checks the configuration, and notes its secrets. How a type is read is code of the user.
+    async fn checked(&self, mut registration: Registration) -> Result<Registration, RegisterError> {
         let has_type = !registration.spec.kind.config_types().is_empty();
         let check = move || {
-            let mut secrets = Vec::new();
-            let checked = registration.spec.check_config(&mut secrets);
-            checked.map(|()| (registration, secrets)).map_err(RegisterError::Config)
+            let checked = registration.spec.check_config();
+            checked.map(|()| registration).map_err(RegisterError::Config)
         };
         match has_type {
             true => self.shared.aside.run(check).await?,

@@ -37,7 +37,9 @@ use tokio::time::Instant;
 
 use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
-use crate::configuration::{ConfigBook, ConfigEffect, Configured, Next, goes_on_after_stop, next};
+use crate::configuration::{
+    ConfigBook, ConfigEffect, Configured, Next, Secrets, goes_on_after_stop, next,
+};
 use crate::failure::Failure;
 use crate::journal::Event;
 use crate::operation::{CommandError, Done, Operation, Request, Waiting};
@@ -393,7 +395,7 @@ impl Supervisor {
     }
 
     /// Publishes what holds, with another document if there is one.
-    pub(super) fn publish_book(&mut self, document: Option<Document>) {
+    pub(super) fn publish_book(&mut self, read: Option<(Document, Secrets)>) {
         if std::mem::take(&mut self.members.rules_changed) {
             self.show_layout();
         }
@@ -404,9 +406,12 @@ impl Supervisor {
             .all()
             .iter()
             .map(|cell| Arc::clone(&self.services[cell.id().index()].configured));
+        let (document, secrets) =
+            read.unwrap_or_else(|| (before.document.clone(), before.secrets.clone()));
         self.shared.config.store(Arc::new(ConfigBook {
             revision: before.revision + 1,
-            document: document.unwrap_or_else(|| before.document.clone()),
+            document,
+            secrets,
             services: held.collect(),
             directory,
             sent_away: Arc::clone(&self.members.sent_away),

@@ -22,7 +22,7 @@ use crate::blueprint::{Blueprint, STARTS_AT_ONCE, Spec};
 use crate::cell::{Belonging, Cell};
 use crate::chance::{Chance, random_seed};
 use crate::clock::{Clock, HeldClock, Timestamp};
-use crate::configuration::{ConfigBook, Configured, Configurer};
+use crate::configuration::{ConfigBook, Configured, Configurer, Secrets};
 use crate::directory::{Directory, Places};
 use crate::group;
 use crate::journal::{EVENTS_KEPT, Journal};
@@ -252,5 +252,6 @@ impl Blueprint {
 fn first_book(launch: &Launch, directory: Arc<Directory>, services: &[Service]) -> ConfigBook {
     let services = services.iter().map(|it| Arc::clone(&it.configured)).collect();
     let (document, sent_away) = (launch.document.clone(), Arc::default());
-    ConfigBook { revision: 1, document, directory, services, sent_away }
+    let secrets = Secrets::default();
+    ConfigBook { revision: 1, document, secrets, directory, services, sent_away }
 }

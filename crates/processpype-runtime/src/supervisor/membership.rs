@@ -31,7 +31,7 @@ use crate::argument::{Need, Wiring};
 use crate::binding::{Binder, Bound};
 use crate::blueprint::{Assembly, EdgeOrigin, NamedEdge, Spec};
 use crate::cell::Belonging;
-use crate::configuration::Configured;
+use crate::configuration::{Configured, Secrets};
 use crate::directory::Directory;
 use crate::group::NamedGroup;
 use crate::journal::Event;
@@ -251,7 +251,7 @@ impl Supervisor {
                 kind_name: Arc::clone(cell.kind()),
                 kind: Arc::clone(&service.wiring.kind),
                 section: Section::default(),
-                fingerprint: 0,
+                secrets: Secrets::default(),
                 joined: None,
                 options: Arc::clone(&service.configured.options),
                 uses: Vec::new(),

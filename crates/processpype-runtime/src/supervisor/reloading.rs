@@ -26,7 +26,7 @@ use super::keys::{ReloadTold, Told, What};
 use super::turnover::unjoinable;
 use super::{OPERATIONS_PENDING, Supervisor};
 use crate::blueprint::Spec;
-use crate::configuration::{ConfigEffect, Configured, Fixed};
+use crate::configuration::{ConfigEffect, Configured, Fixed, Secrets};
 use crate::journal::Event;
 use crate::operation::{CommandError, Done, Operation, Request};
 
@@ -34,6 +34,8 @@ use crate::operation::{CommandError, Done, Operation, Request};
 #[derive(Debug)]
 pub(crate) struct ReloadOrder {
     pub(crate) document: Document,
+    /// Those in it that are of no service, hidden.
+    pub(crate) secrets: Secrets,
     /// Every service whose section may be taken over, with what differs.
     pub(crate) services: Vec<(ServiceId, Arc<Configured>, Arc<str>)>,
     /// Who leaves, dependents first.
@@ -138,7 +140,7 @@ impl Supervisor {
             self.tell_reload_refused(&order.by, error.to_string().into());
         }
         let parts = parts?;
-        let ReloadOrder { document, services, leaving, joining, turn, .. } = order;
+        let ReloadOrder { document, secrets, services, leaving, joining, turn, .. } = order;
         let (differs, what, fixed, by) = (order.differs, order.told, order.fixed, order.by);
         let (others, same): (Vec<_>, Vec<_>) =
             services.into_iter().partition(|part| self.is_other(part));
@@ -178,7 +180,7 @@ impl Supervisor {
             let told = Arc::new(ReloadTold { parts, what });
             self.keep_told(What::Reload, &by, Told::Reloaded(operation, told));
         }
-        self.publish_book(Some(document));
+        self.publish_book(Some((document, secrets)));
         self.end_part(operation);
         let (differences, fixed) = (Vec::new(), Vec::new());
         Ok(Reloading { operation, services: begun, leaving, joining, differences, fixed })

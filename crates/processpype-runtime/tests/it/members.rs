@@ -10,7 +10,7 @@ use processpype_config::{Difference, Effective, Layer, Report};
 use processpype_core::{Generation, LogLevel, ServiceName, ServiceState, Strategy, Verb};
 use processpype_runtime::{
     Assembly, CommandError, ConfigBook, Configured, Configurer, Context, Dep, Deps, EdgeOrigin,
-    GroupSpec, Launch, LevelSwitch, Loaded, Manager, PlanCode, REGISTERED_MAX, Refused,
+    GroupSpec, Hidden, Launch, LevelSwitch, Loaded, Manager, PlanCode, REGISTERED_MAX, Refused,
     RegisterError, Registered, Registration, Request, Result, Routes, Service, Spec,
 };
 use tokio::runtime::Handle;
@@ -403,8 +403,8 @@ impl Configurer for Noting {
         Vec::new()
     }
 
-    fn hide(&self, _: &[String]) -> Result<(), Report> {
-        Ok(())
+    fn hide(&self, _: &[String]) -> Result<Hidden, Report> {
+        Ok(Hidden::by(()))
     }
 
     fn adopt(&self, name: &ServiceName, now: &Configured) {

@@ -11,7 +11,7 @@ use processpype_config::{Difference, Effective, Layer, Report};
 use processpype_core::{ErrorKind, Exit, RestartPolicy, ServiceName, ServiceState};
 use processpype_runtime::{
     CommandError, ConfigBook, ConfigureError, Configured, Configurer, Context, Error, Finding,
-    Launch, Loaded, Manager, Refused, Request, Result, Service,
+    Hidden, Launch, Loaded, Manager, Refused, Request, Result, Service,
 };
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -188,8 +188,8 @@ impl Configurer for Mistaken {
         Vec::new()
     }
 
-    fn hide(&self, _: &[String]) -> std::result::Result<(), Report> {
-        Ok(())
+    fn hide(&self, _: &[String]) -> std::result::Result<Hidden, Report> {
+        Ok(Hidden::by(()))
     }
 
     fn adopt(&self, _: &ServiceName, _: &Configured) {}

@@ -7,9 +7,9 @@
 //! 2. Percent-encoding is undone while it is compared: how many characters an encoder encodes, and
 //!    in which letter case, needs no form of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{MASK, MAX_SECRET_FORMS, MIN_SECRET_LINE_BYTES, Unredactable};
+use super::{MASK, MAX_SECRET_FORMS, MIN_SECRET_LINE_BYTES};
 
 /// How many bytes of a text stand for one byte that is percent-encoded.
 const ENCODED_BYTES: usize = 3;
@@ -17,10 +17,6 @@ const ENCODED_BYTES: usize = 3;
 /// The values to look for, ready for the search.
 #[derive(Default)]
 pub(crate) struct Needles {
-    /// The secrets as they were given.
-    pub(super) secrets: BTreeSet<String>,
-    /// Those that cannot be hidden, by what tells them apart, and why.
-    pub(super) unhidden: BTreeMap<u64, Unredactable>,
     /// What is looked for byte by byte.
     exact: Shelf,
     /// What is looked for as it is or percent-encoded.
@@ -50,16 +46,16 @@ struct Forms {
 // === impl Needles ===
 
 impl Needles {
-    pub(super) fn new(secrets: BTreeSet<String>, unhidden: BTreeMap<u64, Unredactable>) -> Self {
+    pub(super) fn new<'a, I: Iterator<Item = &'a str>>(secrets: I) -> Self {
         let (mut exact, mut encoded) = (BTreeSet::new(), BTreeSet::new());
-        for secret in &secrets {
+        for secret in secrets {
             let forms = Forms::of(secret);
             exact.extend(forms.exact);
             encoded.extend(forms.encoded);
         }
         let (exact, encoded) = (Shelf::of(exact), Shelf::of(encoded));
         let begins = Begins::of(&exact, &encoded);
-        Self { secrets, unhidden, exact, encoded, begins }
+        Self { exact, encoded, begins }
     }
 
     /// Whether there is nothing to look for.
@@ -234,7 +230,7 @@ mod tests {
     use super::*;
 
     fn needles(secret: &str) -> Needles {
-        Needles::new(BTreeSet::from([secret.to_owned()]), BTreeMap::new())
+        Needles::new(std::iter::once(secret))
     }
 
     #[track_caller]

@@ -30,6 +30,7 @@ mod registering;
 mod reload;
 mod requests;
 mod restarts;
+mod secrets;
 mod seed;
 mod setup;
 mod simulation;

@@ -245,7 +245,7 @@ async fn a_service_whose_secrets_cannot_be_hidden_is_refused_or_told_of() {
     let (status, problem) = register(&app, with("more", "secret-more")).await;
     assert_eq!((status, paths(&problem)), (422, vec!["config"]), "{problem}");
     let text = problem["errors"][0].to_string();
-    assert!(text.contains("1024 secrets") && text.contains("restart the process"), "{text}");
+    assert!(text.contains("1024 secrets") && text.contains("still stops"), "{text}");
     assert_eq!(app.get("/services/more").await.status(), 404);
     let (status, answer) = register(&app, with("known", "secret-7")).await;
     assert_eq!(status, 201, "{answer}");
