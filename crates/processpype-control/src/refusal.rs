@@ -66,7 +66,8 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
         CommandError::Unjoinable { .. } => Problem::new(Code::InvalidConfig, detail)
             .help("mend the files, or deregister what is in the way, and reload again"),
         CommandError::NotConfigurable => Problem::new(Code::NotConfigurable, detail),
-        CommandError::Moved | CommandError::Busy => busy(),
+        CommandError::Moved => Problem::new(Code::Busy, detail).retry_after(SOON),
+        CommandError::Busy => busy(),
         CommandError::Failed { kind, message } => failed(verb, service, *kind, message),
         _ => reply::internal("a command was refused for an unknown reason"),
     }

@@ -88,7 +88,7 @@ impl Manager {
                 result => return Ok(result?),
             }
         }
-        Err(CommandError::Busy.into())
+        Err(CommandError::Moved.into())
     }
 
     /// Returns what [`configure`](Self::configure) would change, without changing anything.
@@ -173,7 +173,7 @@ impl Manager {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(CommandError::Busy.into())
+        Err(CommandError::Moved.into())
     }
 
     /// Makes what the supervisor can take over of what is in the files.
@@ -252,8 +252,13 @@ impl Manager {
     ///
     /// Safe: asking changes nothing.
     pub async fn preview_reload(&self) -> Result<ReloadPreview, ConfigureError> {
-        for _ in 0..CONFIGURE_TRIES {
+        for attempt in 0..CONFIGURE_TRIES {
             drop(self.shared.turnover.acquire().await);
+            // Changes that were quicker once wait while it looks again.
+            let _still = match attempt {
+                0 => None,
+                _ => self.shared.configuring.acquire().await.ok(),
+            };
             let (book, loaded) = self.load().await?;
             let (joining, leaving) = (loaded.joining.iter(), loaded.leaving.clone());
             let joining = joining.map(|(spec, _)| spec.name.clone()).collect();
@@ -271,7 +276,7 @@ impl Manager {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(CommandError::Busy.into())
+        Err(CommandError::Moved.into())
     }
 
     fn preview_services(&self, book: &ConfigBook, loaded: &Loaded) -> Vec<ServicePreview> {

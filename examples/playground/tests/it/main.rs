@@ -22,6 +22,7 @@ mod logs;
 mod members;
 mod night;
 mod order;
+mod random;
 mod reload;
 mod signals;
 mod status;
@@ -31,3 +32,4 @@ mod tls;
 #[cfg(target_os = "linux")]
 mod top;
 mod traces;
+mod turmoil;

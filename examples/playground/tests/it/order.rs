@@ -11,27 +11,16 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Playground, run};
+use crate::random::Random;
 
 const SERVICES: usize = 200;
 
 /// The graph is random, but the same each time.
 const SEED: u64 = 0x5eed;
 
-/// Numbers that look random: xorshift64 (Marsaglia, 2003).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
-    }
-}
-
 /// Services that start and stop in a few milliseconds, each after up to three earlier ones.
 fn random_graph(seed: u64) -> String {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut text = String::from(
         "server: {closing_timeout_seconds: 60}\n\
          defaults: {start_timeout: 2s, stop_timeout: 1s}\nservices:\n",
