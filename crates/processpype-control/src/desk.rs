@@ -23,7 +23,7 @@ use processpype_runtime::Host;
 use tokio::time::Instant;
 
 use crate::entry::{Answering, Entry};
-use crate::exchange::{Answering as Reply, Asking, Exchange};
+use crate::exchange::{Answering as Reply, Asking, Exchange, UNKNOWN};
 use crate::gate::Visitor;
 use crate::line::Line;
 use crate::own;
@@ -107,8 +107,12 @@ impl Service<hyper::Request<Incoming>> for Desk {
     type Future = Begun;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Begun {
-        let has_body = !request.body().is_end_stream();
-        self.exchange.asked(has_body);
+        let length = match request.body().is_end_stream() {
+            true => 0,
+            false => request.body().size_hint().exact().unwrap_or(UNKNOWN),
+        };
+        let has_body = length > 0;
+        self.exchange.asked(length);
         let own = own::service(request.uri().path().as_bytes(), self.entry.control.prefix());
         self.note(own.is_some());
         let mut request = request.map(|body| match has_body {

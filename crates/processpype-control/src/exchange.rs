@@ -6,6 +6,7 @@
 //!    present one's.
 //! 2. A connection is between two requests only if nothing of the last one is left: its body has
 //!    been read to the end, its answer handed to the kernel. Then the socket is all there is of it.
+//! 3. What comes of a body that nobody reads is no byte of the next head.
 //!
 //! # Steps
 //!
@@ -15,10 +16,13 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+
+/// The length of a body that comes in chunks.
+pub(crate) const UNKNOWN: u64 = u64::MAX;
 
 /// What the server waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,10 @@ pub(crate) struct Exchange {
     step: AtomicU32,
     /// The body of the last request has not been read to its end.
     is_unread: AtomicBool,
+    /// How much of that body has not come yet.
+    rest: AtomicU64,
+    /// How much has come behind the head that is read.
+    behind: AtomicU64,
     /// The client has not taken all of the last answer.
     is_unsent: AtomicBool,
     /// Nothing more will be written.
@@ -84,23 +92,64 @@ impl Exchange {
         self.step() >= 2
     }
 
-    /// A head has been read, and its answer begins; the [`Answering`] body ends it.
-    pub(crate) fn asked(&self, has_body: bool) {
-        self.is_unread.store(has_body, Relaxed);
-        // A head that came together with the request before is read without another byte.
+    /// A head has been read, with a body of that length or [`UNKNOWN`], and its answer begins; the
+    /// [`Answering`] body ends it.
+    pub(crate) fn asked(&self, body: u64) {
+        self.is_unread.store(body > 0, Relaxed);
+        // A head that came together with the request before is read without another byte; how much
+        // of its body did too is not known.
         let phase = Phase::of(self.step());
-        let steps = if matches!(phase, Phase::New | Phase::Idle) { 2 } else { 1 };
-        self.step.fetch_add(steps, Relaxed);
+        let is_alone = !matches!(phase, Phase::New | Phase::Idle);
+        let behind = self.behind.swap(0, Relaxed);
+        let rest = match body {
+            0 => 0,
+            UNKNOWN => UNKNOWN,
+            _ if is_alone => body.saturating_sub(behind),
+            _ => 0,
+        };
+        self.rest.store(rest, Relaxed);
+        self.step.fetch_add(if is_alone { 1 } else { 2 }, Relaxed);
     }
 
     pub(crate) fn step(&self) -> u32 {
         self.step.load(Relaxed)
     }
 
-    pub(crate) fn bytes_came(&self) {
-        if matches!(Phase::of(self.step()), Phase::New | Phase::Idle) {
+    /// So many bytes have come: first those that belong to the body of the last request.
+    ///
+    /// hyper reads once, and no more, of a body that was left unread. Where the end of one in
+    /// chunks is, it alone knows: that read is all taken for the body's.
+    pub(crate) fn bytes_came(&self, count: usize) {
+        let rest = self.rest.load(Relaxed);
+        let of_body = usize::try_from(rest).unwrap_or(usize::MAX).min(count);
+        let phase = Phase::of(self.step());
+        if of_body > 0 {
+            let left = match (rest, phase) {
+                (UNKNOWN, Phase::Idle) => 0,
+                (UNKNOWN, _) => UNKNOWN,
+                _ => rest - of_body as u64,
+            };
+            self.rest.store(left, Relaxed);
+        }
+        if of_body < count && matches!(phase, Phase::New | Phase::Idle) {
             self.step.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Returns how much of the body of the last request has not come yet.
+    pub(crate) fn rest(&self) -> u64 {
+        self.rest.load(Relaxed)
+    }
+
+    /// So many bytes have come behind the head that is read.
+    pub(crate) fn came_behind(&self, count: usize) {
+        self.behind.fetch_add(count as u64, Relaxed);
+    }
+
+    /// The body of the last request has been read to its end.
+    fn was_read(&self) {
+        self.is_unread.store(false, Relaxed);
+        self.rest.store(0, Relaxed);
     }
 
     /// A write or flush has been tried; whether the client has taken all.
@@ -202,7 +251,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Asking<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
-            self.exchange.is_unread.store(false, Relaxed);
+            self.exchange.was_read();
         }
         frame
     }
@@ -228,19 +277,19 @@ mod tests {
         let exchange = Exchange::default();
         let check = |expected| assert_eq!(Phase::of(exchange.step()), expected);
         check(Phase::New);
-        exchange.bytes_came();
+        exchange.bytes_came(1);
         check(Phase::Head);
-        exchange.bytes_came();
+        exchange.bytes_came(1);
         check(Phase::Head);
         assert!(!exchange.has_asked());
-        exchange.asked(false);
+        exchange.asked(0);
         check(Phase::Answering);
         // The body of the request, and the next request that does not wait for its answer.
-        exchange.bytes_came();
+        exchange.bytes_came(1);
         check(Phase::Answering);
         exchange.answered();
         check(Phase::Idle);
-        exchange.asked(false);
+        exchange.asked(0);
         check(Phase::Answering);
         assert!(exchange.has_asked());
     }
@@ -249,16 +298,16 @@ mod tests {
     fn between_two_requests() {
         let exchange = Exchange::default();
         assert!(!exchange.is_between(), "it has not asked");
-        exchange.asked(false);
+        exchange.asked(0);
         assert!(!exchange.is_between(), "it waits for its answer");
         exchange.wrote(false);
         exchange.answered();
         assert!(!exchange.is_between(), "the client has not taken the answer");
         exchange.wrote(true);
         assert!(exchange.is_between());
-        exchange.bytes_came();
+        exchange.bytes_came(1);
         assert!(!exchange.is_between(), "the next head has begun");
-        exchange.asked(false);
+        exchange.asked(0);
         exchange.answered();
         exchange.shut();
         assert!(!exchange.is_between(), "it ends");
@@ -267,7 +316,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_whose_body_is_unread_is_not_over() {
         let exchange = Arc::<Exchange>::default();
-        exchange.asked(true);
+        exchange.asked(UNKNOWN);
         let mut body = Asking::new(Whole::from_stream(pieces()), Arc::clone(&exchange));
         exchange.answered();
         for _ in 0..2 {
@@ -276,6 +325,35 @@ mod tests {
         }
         assert!(body.frame().await.is_none());
         assert!(exchange.is_between());
+    }
+
+    /// Asks with a body, answers without reading it, and lets bytes come; returns how many of each
+    /// read were the body's, and whether a head has begun.
+    #[track_caller]
+    fn check(body: u64, behind: usize, reads: &[usize], expected: &[usize], begun: bool) {
+        let exchange = Exchange::default();
+        exchange.bytes_came(100);
+        exchange.came_behind(behind);
+        exchange.asked(body);
+        exchange.answered();
+        let of_body = |read: &usize| {
+            let rest = exchange.rest();
+            exchange.bytes_came(*read);
+            usize::try_from(rest - exchange.rest()).unwrap_or(usize::MAX).min(*read)
+        };
+        assert_eq!(reads.iter().map(of_body).collect::<Vec<_>>(), expected);
+        assert_eq!(Phase::of(exchange.step()) == Phase::Head, begun);
+    }
+
+    #[test]
+    fn what_comes_of_an_unread_body_begins_no_head() {
+        check(0, 0, &[5], &[0], true);
+        check(9, 9, &[5], &[0], true);
+        check(9, 4, &[5], &[5], false);
+        check(9, 4, &[8], &[5], true);
+        check(9, 4, &[3, 2, 1], &[3, 2, 0], true);
+        check(UNKNOWN, 4, &[8], &[8], false);
+        check(UNKNOWN, 4, &[8, 1], &[8, 0], true);
     }
 
     fn pieces() -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> {

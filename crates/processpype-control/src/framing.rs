@@ -8,8 +8,8 @@
 //! # Invariants
 //!
 //! 1. Only that there is a length is noted. What a head means is read once, by hyper.
-//! 2. What comes after the head is not looked at: it is a body, or a head that does not wait for
-//!    the answer before it. After a length and a coding hyper closes the connection in any case.
+//! 2. What comes after the head is only counted: it is a body, or a head that does not wait for the
+//!    answer before it. After a length and a coding hyper closes the connection in any case.
 
 /// The name of the header, as it begins its line.
 const LENGTH: &[u8] = b"content-length:";
@@ -20,6 +20,15 @@ pub(crate) struct Framing {
     /// The step of the exchange whose head it is.
     step: u32,
     at: At,
+}
+
+/// What bytes of a head have shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// One of the lines says how long the body is.
+    pub(crate) has_length: bool,
+    /// How many bytes stand behind the head.
+    pub(crate) behind: usize,
 }
 
 /// Where in the head the next byte is.
@@ -41,20 +50,26 @@ enum At {
 // === impl Framing ===
 
 impl Framing {
-    /// Looks at the next bytes of the head that is read in `step`; returns whether one of its lines
-    /// says how long the body is.
-    pub(crate) fn has_length(&mut self, step: u32, mut bytes: &[u8]) -> bool {
+    /// Looks at the next bytes of the head that is read in `step`.
+    pub(crate) fn look(&mut self, step: u32, mut bytes: &[u8]) -> Seen {
         if self.step != step {
             *self = Self { step, at: At::Before };
         }
+        let mut seen = Seen::default();
         while let [first, rest @ ..] = bytes {
             (self.at, bytes) = match (self.at, first) {
-                (At::Over, _) => return false,
+                (At::Over, _) => {
+                    seen.behind = bytes.len();
+                    return seen;
+                }
                 (At::Before, b'\r' | b'\n') => (At::Before, rest),
                 (At::Line(0) | At::Return, b'\n') => (At::Over, rest),
                 (At::Line(0), b'\r') => (At::Return, rest),
                 (At::Line(matched), _) => match continues(matched, bytes) {
-                    Some((LENGTH_BYTES, _)) => return true,
+                    Some((LENGTH_BYTES, rest)) => {
+                        seen.has_length = true;
+                        (At::Elsewhere, rest)
+                    }
                     Some((matched, rest)) => (At::Line(matched), rest),
                     None => (At::Elsewhere, bytes),
                 },
@@ -66,7 +81,7 @@ impl Framing {
                 }
             };
         }
-        false
+        seen
     }
 }
 
@@ -89,15 +104,20 @@ mod tests {
     #[track_caller]
     fn check(head: &str, expected: bool) {
         let bytes = head.as_bytes();
-        assert_eq!(Framing::default().has_length(1, bytes), expected, "{head:?}");
+        let whole = Framing::default().look(1, bytes);
+        assert_eq!(whole.has_length, expected, "{head:?}");
         let mut framing = Framing::default();
-        let found = bytes.iter().any(|byte| framing.has_length(1, &[*byte]));
+        let single: Vec<Seen> = bytes.iter().map(|byte| framing.look(1, &[*byte])).collect();
+        let found = single.iter().any(|seen| seen.has_length);
         assert_eq!(found, expected, "{head:?} byte by byte");
+        let behind: usize = single.iter().map(|seen| seen.behind).sum();
+        assert_eq!(behind, whole.behind, "{head:?} byte by byte");
         for at in 0..bytes.len() {
             let (one, other) = bytes.split_at(at);
             let mut framing = Framing::default();
-            let found = framing.has_length(1, one) || framing.has_length(1, other);
-            assert_eq!(found, expected, "{one:?} {other:?}");
+            let (one, other) = (framing.look(1, one), framing.look(1, other));
+            assert_eq!(one.has_length || other.has_length, expected, "{head:?} at {at}");
+            assert_eq!(one.behind + other.behind, whole.behind, "{head:?} at {at}");
         }
     }
 
@@ -115,10 +135,18 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_a_head_is_counted() {
+        let behind = |text: &str| Framing::default().look(1, text.as_bytes()).behind;
+        assert_eq!(behind("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
+        assert_eq!(behind("POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab\n\nc"), 5);
+        assert_eq!(behind("POST / HTTP/1.1\nContent-Length: 9\nHost: a\n\nabc"), 3);
+    }
+
+    #[test]
     fn each_head_begins_anew() {
         let mut framing = Framing::default();
-        assert!(!framing.has_length(1, b"GET / HTTP/1.1\r\n\r\n"));
-        assert!(!framing.has_length(1, b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n"));
-        assert!(framing.has_length(4, b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n"));
+        assert!(!framing.look(1, b"GET / HTTP/1.1\r\n\r\n").has_length);
+        assert!(!framing.look(1, b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n").has_length);
+        assert!(framing.look(4, b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n").has_length);
     }
 }

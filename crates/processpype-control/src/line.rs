@@ -171,7 +171,7 @@ impl<S: AsyncRead + Unpin> Sorted<S> {
         }
         let count = self.held.len().min(buffer.remaining());
         buffer.put_slice(&self.held.split_to(count));
-        self.exchange.bytes_came();
+        self.exchange.bytes_came(count);
         Poll::Ready(Ok(()))
     }
 }
@@ -187,7 +187,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sorted<S> {
             // Whoever polls this looks at it next.
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
+        let (before, rest) = (buffer.filled().len(), self.exchange.rest());
         ready!(self.poll_more(cx, buffer))?;
         let came = &buffer.filled()[before..];
         let is_others = self.takes == Takes::Own && is_between && !came.is_empty();
@@ -198,8 +198,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sorted<S> {
             return Poll::Pending;
         }
         let step = self.exchange.step();
-        if Phase::of(step) == Phase::Head && self.framing.has_length(step, came) {
-            self.exchange.length_came();
+        if Phase::of(step) == Phase::Head {
+            // What is left of a body that nobody has read may look like anything.
+            let of_body = usize::try_from(rest - self.exchange.rest()).unwrap_or(usize::MAX);
+            let head = &came[of_body.min(came.len())..];
+            let seen = self.framing.look(step, head);
+            if seen.has_length {
+                self.exchange.length_came();
+            }
+            if seen.behind > 0 {
+                self.exchange.came_behind(seen.behind);
+            }
         }
         Poll::Ready(Ok(()))
     }

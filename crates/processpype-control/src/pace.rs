@@ -119,8 +119,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.exchange.bytes_came();
+        let came = buffer.filled().len() - before;
+        if came > 0 {
+            self.exchange.bytes_came(came);
         }
         let late = match read {
             // A byte that comes just as the time is over does not save its head.
@@ -248,7 +249,7 @@ mod tests {
         let (mut near, mut far, exchange) = pair();
         far.write_all(b"GET").await.expect("room");
         near.read_exact(&mut [0; 3]).await.expect("bytes");
-        exchange.asked(false);
+        exchange.asked(0);
         let answer = Answering::new((), Arc::clone(&exchange));
         let read = tokio::time::timeout(SECOND * 600, near.read(&mut [0; 8])).await;
         assert!(read.is_err(), "nothing is late while an answer is under way");

@@ -90,11 +90,19 @@ impl Service for Counter {
             .route("/uri", get(async |request: Request<Body>| request.uri().to_string()))
             .route("/start", get(async || "my own start"))
             .route("/bare", post(async || StatusCode::NOT_FOUND))
+            .route("/later", post(later))
             .route("/boom", get(boom))
             .route("/hang", get(async || std::future::pending::<()>().await))
             .route("/ticks", get(ticks))
             .into()
     }
+}
+
+/// Answers after a while, and has a body that it does not read.
+async fn later(request: Request<Body>) -> &'static str {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    drop(request);
+    "later"
 }
 
 async fn boom() -> &'static str {

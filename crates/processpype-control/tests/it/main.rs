@@ -24,4 +24,5 @@ mod spans;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;
+mod unread;
 mod why;

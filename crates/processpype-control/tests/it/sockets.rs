@@ -17,14 +17,14 @@ use crate::fixture::{App, describe, settings};
 const TOKEN: &str = "the-token-of-the-sockets-tests";
 
 /// No test waits for longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What "at once" may take on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-const JSON: &str = "Content-Type: application/json\r\n";
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
 
-async fn serve(change: impl FnOnce(&mut Limits)) -> (Manager, Running) {
+pub(crate) async fn serve(change: impl FnOnce(&mut Limits)) -> (Manager, Running) {
     let mut settings = settings();
     change(&mut settings.limits);
     settings.tokens = vec![Token::new("it", Role::Viewer, TOKEN).expect("a good token")];
@@ -37,18 +37,18 @@ async fn serve(change: impl FnOnce(&mut Limits)) -> (Manager, Running) {
     (manager, bound.serve())
 }
 
-async fn connect(running: &Running) -> TcpStream {
+pub(crate) async fn connect(running: &Running) -> TcpStream {
     TcpStream::connect(running.address().expect("an address")).await.expect("a connection")
 }
 
-async fn send(running: &Running, text: &str) -> TcpStream {
+pub(crate) async fn send(running: &Running, text: &str) -> TcpStream {
     let mut socket = connect(running).await;
     socket.write_all(text.as_bytes()).await.expect("the server takes it");
     socket
 }
 
 /// Reads until the server closes.
-async fn rest(mut socket: TcpStream) -> String {
+pub(crate) async fn rest(mut socket: TcpStream) -> String {
     let mut bytes = Vec::new();
     let read = timeout(PATIENCE, socket.read_to_end(&mut bytes)).await;
     let _ = read.expect("the server closes the connection");
@@ -56,7 +56,7 @@ async fn rest(mut socket: TcpStream) -> String {
 }
 
 /// Reads until `enough` has come.
-async fn until(socket: &mut TcpStream, enough: &str) -> String {
+pub(crate) async fn until(socket: &mut TcpStream, enough: &str) -> String {
     let mut text = String::new();
     while !text.contains(enough) {
         let mut buffer = [0; 4096];
@@ -69,7 +69,7 @@ async fn until(socket: &mut TcpStream, enough: &str) -> String {
     text
 }
 
-async fn exchange(running: &Running, text: &str) -> String {
+pub(crate) async fn exchange(running: &Running, text: &str) -> String {
     rest(send(running, text).await).await
 }
 
