@@ -182,6 +182,9 @@ impl Future for Begun {
             Begin::OnItsWay(answering) => Pin::new(answering.as_mut()).poll(cx),
         };
         let exchange = &self.exchange;
-        response.map(|it| Ok(it.map(|body| Reply::new(body, Arc::clone(exchange)))))
+        response.map(|it| {
+            exchange.answers(it.body().size_hint().exact().is_some());
+            Ok(it.map(|body| Reply::new(body, Arc::clone(exchange))))
+        })
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Exchange {
     rest: AtomicU64,
     /// How much has come behind the head that is read.
     behind: AtomicU64,
+    /// How long the last answer is, is known.
+    is_finite: AtomicBool,
     /// The client has not taken all of the last answer.
     is_unsent: AtomicBool,
     /// Nothing more will be written.
@@ -144,6 +146,16 @@ impl Exchange {
     /// So many bytes have come behind the head that is read.
     pub(crate) fn came_behind(&self, count: usize) {
         self.behind.fetch_add(count as u64, Relaxed);
+    }
+
+    /// An answer is there; whether its length is known.
+    pub(crate) fn answers(&self, is_finite: bool) {
+        self.is_finite.store(is_finite, Relaxed);
+    }
+
+    /// Returns whether the length of the last answer is known.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.is_finite.load(Relaxed)
     }
 
     /// The body of the last request has been read to its end.

@@ -106,7 +106,7 @@ impl Talk {
         exchange.leave(false);
         let control = Arc::clone(desk.control());
         let limits = control.settings.limits;
-        let socket = Stalling::new(stream, limits.write_stall_time);
+        let socket = Stalling::new(stream, Arc::clone(&exchange), limits);
         let socket = Paced::new(socket, Arc::clone(&exchange), limits);
         let socket = Sorted::new(socket, control, takes, (held, &exchange));
         let mut http = http1::Builder::new();

@@ -113,6 +113,10 @@ pub struct Limits {
     pub service_body_time: Duration,
     /// How long a client may take nothing of what is sent to it.
     pub write_stall_time: Duration,
+    /// Bytes per second that a client takes at least of an answer whose length is known; it may
+    /// fall behind by [`write_stall_time`](Self::write_stall_time). Streams are not held to it. At
+    /// least 1.
+    pub answer_rate: u32,
     /// Until the supervisor has accepted or refused a command.
     pub accept_time: Duration,
     /// How long a command waits for its effect unless told otherwise.
@@ -189,6 +193,7 @@ impl Default for Limits {
             body_read_time: Duration::from_secs(10),
             service_body_time: Duration::from_secs(120),
             write_stall_time: Duration::from_secs(30),
+            answer_rate: 1024,
             accept_time: Duration::from_secs(5),
             default_wait: Duration::from_secs(10),
             max_wait: Duration::from_secs(60),

@@ -256,6 +256,7 @@ mod tests {
                 limits.service_body_time.as_secs()
             ),
             format!("| a client that takes nothing | {} s |", limits.write_stall_time.as_secs()),
+            format!("| what is taken of an answer, at least | {} bytes/s |", limits.answer_rate),
             format!("| commands of one client | {} |", told(limits.writes)),
             format!("| wrong tokens of one client | {} |", told(limits.failures)),
             format!("| a token | {TOKEN_LENGTH_MIN} to {TOKEN_LENGTH_MAX} characters |"),

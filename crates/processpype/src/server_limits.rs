@@ -75,6 +75,11 @@ pub(crate) struct ServerLimitsSection {
     service_body_time: Option<HumanDuration>,
     /// How long a client may take nothing of what is sent to it. Default: 30s.
     write_stall_time: Option<HumanDuration>,
+    /// Bytes per second that a client takes at least of an answer whose length is known; it may
+    /// fall behind by `write_stall_time`, and is cut then. Streams are not held to it. Default:
+    /// 1024.
+    #[schemars(range(min = 1, max = 1_073_741_824))]
+    answer_rate: Option<u32>,
 }
 
 /// How often one client may do something.
@@ -121,6 +126,7 @@ impl ServerLimitsSection {
         for ((_, said), time) in self.times().into_iter().zip(times) {
             *time = said.map_or(*time, Duration::from);
         }
+        limits.answer_rate = self.answer_rate.unwrap_or(limits.answer_rate);
         self.writes.over(&mut limits.writes);
         self.failures.over(&mut limits.failures);
     }

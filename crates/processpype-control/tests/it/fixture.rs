@@ -28,6 +28,9 @@ pub(crate) const ODD: &str = "a\"b\\c\nd{e}=,f é #";
 /// What no answer may ever contain.
 pub(crate) const CANARY: &str = "canary-secret-internals";
 
+/// How many bytes of an answer are more than sockets hold.
+const LARGE: usize = 48 * 1024 * 1024;
+
 /// The time at which the fixture's clock begins.
 const BEGIN: Timestamp = Timestamp(1_795_000_000_000);
 
@@ -91,6 +94,7 @@ impl Service for Counter {
             .route("/start", get(async || "my own start"))
             .route("/bare", post(async || StatusCode::NOT_FOUND))
             .route("/later", post(later))
+            .route("/large", get(async || vec![b'x'; LARGE]))
             .route("/boom", get(boom))
             .route("/hang", get(async || std::future::pending::<()>().await))
             .route("/ticks", get(ticks))

@@ -22,6 +22,7 @@ mod see;
 mod sockets;
 mod spans;
 mod status;
+mod takers;
 #[cfg(feature = "tls")]
 mod tls;
 mod unread;

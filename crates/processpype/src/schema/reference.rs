@@ -67,6 +67,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("server.limits.body_read_time", "30s"),
     ("server.limits.service_body_time", "5m"),
     ("server.limits.write_stall_time", "10s"),
+    ("server.limits.answer_rate", "4096"),
     ("observability.logging.level", "warn"),
     ("observability.logging.format", "json"),
     ("observability.logging.loggers", "{hyper: error, my_app: debug}"),
