@@ -4,8 +4,8 @@
 //!
 //! 1. A change is asked of the supervisor, which keeps it, tells of it and ends it; here it is only
 //!    read and put together.
-//! 2. Once its body is read, the order is in the supervisor's queue before anything is waited for:
-//!    who leaves then has still given it.
+//! 2. From its body's first byte to its acceptance an order runs detached from the connection, as a
+//!    command does: a client that leaves at once has still given it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use processpype_runtime::{LEVEL_MAX, LevelChange, Leveled, Request as By};
 use processpype_telemetry::Levels;
 use tokio::time::timeout;
 
+use crate::configuring::detached;
 use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::server::Control;
@@ -57,7 +58,7 @@ pub(crate) fn all(control: &Control) -> Result<Response, Problem> {
 
 /// Carries out `PUT` and `DELETE` on levels.
 pub(crate) async fn command(
-    control: &Control,
+    control: &Arc<Control>,
     id: EndpointId,
     name: Option<&str>,
     request: Request,
@@ -71,25 +72,38 @@ pub(crate) async fn command(
     let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
     let by = conditions.on(by);
-    let manager = &control.manager;
-    let asking = async {
-        if matches!(id, EndpointId::ChangeLevel | EndpointId::ChangeServiceLevel) {
-            let body: LevelBody = commands::read(control, request).await?;
-            let _place = commands::place(control)?;
-            let (time, level) = (time(body.time.as_deref())?, body.level.into());
-            let by = match &body.reason {
-                Some(reason) => by.because(reason),
-                None => by,
-            };
-            Ok(accepted(control, manager.change_level(name, level, time, by)).await?)
-        } else {
-            let _place = commands::place(control)?;
-            Ok(accepted(control, manager.reset_level(name, by)).await?)
+    let changes = matches!(id, EndpointId::ChangeLevel | EndpointId::ChangeServiceLevel);
+    let handing_over = {
+        let (control, name) = (Arc::clone(control), name.map(str::to_owned));
+        async move {
+            match changes {
+                true => change(&control, name.as_deref(), request, by).await,
+                false => {
+                    let _place = commands::place(&control)?;
+                    accepted(&control, control.manager.reset_level(name.as_deref(), by)).await
+                }
+            }
         }
     };
-    let Leveled { operation, changed, .. } = asking.await?;
+    let Leveled { operation, changed, .. } = detached(handing_over).await?;
     let now = look(control, levels, name);
     Ok(reply::json(StatusCode::OK, &wire::LevelChanged { operation: operation.0, changed, now }))
+}
+
+/// Reads the body and gives the order to the supervisor.
+async fn change(
+    control: &Control,
+    name: Option<&str>,
+    request: Request,
+    mut by: By,
+) -> Result<Leveled, Problem> {
+    let body: LevelBody = commands::read(control, request).await?;
+    let _place = commands::place(control)?;
+    let (time, level) = (time(body.time.as_deref())?, body.level.into());
+    if let Some(reason) = &body.reason {
+        by = by.because(reason);
+    }
+    accepted(control, control.manager.change_level(name, level, time, by)).await
 }
 
 /// Waits until the supervisor has accepted or refused.

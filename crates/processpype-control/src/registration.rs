@@ -21,7 +21,7 @@ use processpype_config::{Layer, Origin, Report};
 use processpype_core::ServiceName;
 use processpype_runtime::{
     CommandError, CommandPreview, CreateError, PlanError, REGISTERED_MAX, RegisterError,
-    Registered, Registration, Request as By, Wish,
+    Registered, Registration, Request as By, Shutdown, Wish,
 };
 use serde_json::Value;
 use tokio::time::timeout;
@@ -117,19 +117,35 @@ fn digest(body: &RegisterBody) -> u64 {
 
 /// Carries out `POST /shutdown`.
 pub(crate) async fn shut_down(
-    control: &Control,
+    control: &Arc<Control>,
     request: Request,
-    mut by: By,
+    by: By,
 ) -> Result<Response, Problem> {
     let mut query = Query::of(request.uri());
     let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
-    by = conditions.on(by);
     if !control.settings.shutdown_endpoint {
         let detail = "the application cannot be closed over HTTP";
         let help = "set `server.shutdown_endpoint: true` and restart, or send SIGTERM";
         return Err(Problem::new(Code::ShutdownDisabled, detail).help(help));
     }
+    let handing_over = {
+        let (control, by) = (Arc::clone(control), conditions.on(by));
+        async move { close(&control, request, by).await }
+    };
+    let shutdown = detached(handing_over).await?;
+    let told = ShuttingDown {
+        operation: shutdown.operation.0,
+        status: "closing".to_owned(),
+        changed: shutdown.changed,
+        closing_timeout_ms: u64::try_from(shutdown.within.as_millis()).unwrap_or(u64::MAX),
+    };
+    let location = format!("{}/operations/{}", control.prefix(), told.operation);
+    Ok(reply::accepted(&told, &location))
+}
+
+/// Reads the body and has the supervisor begin to close.
+async fn close(control: &Control, request: Request, mut by: By) -> Result<Shutdown, Problem> {
     let body = commands::body(control, request).await?;
     let _place = commands::place(control)?;
     if let Some(reason) = &body.reason {
@@ -137,16 +153,7 @@ pub(crate) async fn shut_down(
     }
     let limits = &control.settings.limits;
     match timeout(limits.accept_time, control.manager.shut_down(by)).await {
-        Ok(Ok(shutdown)) => {
-            let told = ShuttingDown {
-                operation: shutdown.operation.0,
-                status: "closing".to_owned(),
-                changed: shutdown.changed,
-                closing_timeout_ms: u64::try_from(shutdown.within.as_millis()).unwrap_or(u64::MAX),
-            };
-            let location = format!("{}/operations/{}", control.prefix(), told.operation);
-            Ok(reply::accepted(&told, &location))
-        }
+        Ok(Ok(shutdown)) => Ok(shutdown),
         Ok(Err(error)) => Err(refusal::problem("shutdown", "", &error)),
         Err(_) => Err(busy()),
     }

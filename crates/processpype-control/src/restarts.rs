@@ -2,18 +2,20 @@
 //!
 //! # Invariants
 //!
-//! 1. Once its body is read, the order is in the supervisor's queue before anything is waited for:
-//!    who leaves then has still given it.
+//! 1. From its body's first byte to its acceptance an order runs detached from the connection, as a
+//!    command does: a client that leaves at once has still given it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use processpype_api::{CommandBody, EndpointId, Fault, Problem, RestartsPaused};
-use processpype_runtime::{PAUSE_MAX, Request as By};
+use processpype_runtime::{PAUSE_MAX, Paused, Request as By};
 use tokio::time::timeout;
 
+use crate::configuring::detached;
 use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::server::Control;
@@ -27,10 +29,10 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// Carries out `POST /restarts/{pause,resume}`.
 pub(crate) async fn command(
-    control: &Control,
+    control: &Arc<Control>,
     id: EndpointId,
     request: Request,
-    mut by: By,
+    by: By,
 ) -> Result<Response, Problem> {
     let mut query = Query::of(request.uri());
     let pauses = id == EndpointId::PauseRestarts;
@@ -40,7 +42,26 @@ pub(crate) async fn command(
     }
     let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
-    by = conditions.on(by);
+    let handing_over = {
+        let (control, by) = (Arc::clone(control), conditions.on(by));
+        async move { hand_over(&control, pauses.then_some(time), request, by).await }
+    };
+    let paused = detached(handing_over).await?;
+    let told = RestartsPaused {
+        operation: paused.operation.0,
+        changed: paused.changed,
+        until: paused.until.map(convert::time),
+    };
+    Ok(reply::json(StatusCode::OK, &told))
+}
+
+/// Reads the body and gives the order to the supervisor: a pause for that time, or its end.
+async fn hand_over(
+    control: &Control,
+    pause: Option<Duration>,
+    request: Request,
+    mut by: By,
+) -> Result<Paused, Problem> {
     let body: CommandBody = commands::body(control, request).await?;
     let _place = commands::place(control)?;
     if let Some(reason) = &body.reason {
@@ -48,21 +69,13 @@ pub(crate) async fn command(
     }
     let manager = &control.manager;
     let asking = async {
-        if pauses {
-            manager.pause_restarts(time, by).await
-        } else {
-            manager.resume_restarts(by).await
+        match pause {
+            Some(time) => manager.pause_restarts(time, by).await,
+            None => manager.resume_restarts(by).await,
         }
     };
     match timeout(control.settings.limits.accept_time, asking).await {
-        Ok(Ok(paused)) => {
-            let told = RestartsPaused {
-                operation: paused.operation.0,
-                changed: paused.changed,
-                until: paused.until.map(convert::time),
-            };
-            Ok(reply::json(StatusCode::OK, &told))
-        }
+        Ok(Ok(paused)) => Ok(paused),
         Ok(Err(error)) => Err(refusal::problem("pause", "", &error)),
         Err(_) => Err(refusal::busy()),
     }

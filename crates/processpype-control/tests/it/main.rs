@@ -8,6 +8,7 @@ mod commands;
 mod documents;
 mod events;
 mod fixture;
+mod leaving;
 mod levels;
 mod logs;
 mod metrics;
