@@ -270,10 +270,14 @@ fn response(answer: &Answer) -> Value {
         };
         response["content"] = json!({ answer.media: { "schema": schema } });
     }
-    if answer.status == 202 {
-        response["headers"] = json!({ "Location": {
-            "description": "Where the service's status can be read.", "schema": { "type": "string" }
-        } });
+    let location = match answer.status {
+        201 => Some("Where the service can be read."),
+        202 => Some("Where the operation can be read."),
+        _ => None,
+    };
+    if let Some(description) = location {
+        response["headers"] =
+            json!({ "Location": { "description": description, "schema": { "type": "string" } } });
     }
     response
 }
