@@ -2,13 +2,16 @@
 //!
 //! # Invariants
 //!
-//! 1. The socket gets its name by a rename, when its mode is 0600 already.
+//! 1. Nobody can connect before the mode is 0600: until then nothing listens. The socket gets its
+//!    name by a rename after that.
 //! 2. A name that is taken is freed only if it is a socket, and nobody answers there.
 //! 3. The end removes the name only while it is still this socket's.
+//! 4. Nobody is waited for: who is there and does not accept is there.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use processpype_config::check_directory_room;
@@ -16,6 +19,9 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// Only its owner may connect: that takes the right to write.
 const MODE: u32 = 0o600;
+
+/// How many may wait to be accepted: what tokio and the standard library take.
+const BACKLOG: u32 = 1024;
 
 /// The largest number of a process: `PID_MAX_LIMIT` of Linux.
 const PROCESS_MAX: u32 = 4_194_304;
@@ -44,12 +50,17 @@ impl UnixSocket {
         {
             fs::remove_file(&hidden)?;
         }
-        let listener = UnixListener::bind(&hidden)?;
-        let named = name(&hidden, path);
+        let named = private(&hidden).and_then(|socket| {
+            let listener = socket.listen(BACKLOG)?;
+            let file = number(&fs::symlink_metadata(&hidden)?);
+            fs::rename(&hidden, path)?;
+            Ok((listener, file))
+        });
         if named.is_err() {
             let _ = fs::remove_file(&hidden);
         }
-        Ok(Self { listener, path: path.to_owned(), file: named? })
+        let (listener, file) = named?;
+        Ok(Self { listener, path: path.to_owned(), file })
     }
 
     /// Waits for a client, and asks the kernel whose it is.
@@ -82,11 +93,13 @@ pub(crate) fn check_room(path: &Path) -> io::Result<()> {
     })
 }
 
-fn name(hidden: &Path, path: &Path) -> io::Result<(u64, u64)> {
-    fs::set_permissions(hidden, Permissions::from_mode(MODE))?;
-    let file = number(&fs::symlink_metadata(hidden)?);
-    fs::rename(hidden, path)?;
-    Ok(file)
+/// Makes a socket that only its owner may open, and that does not listen yet: the mode with which
+/// it comes into being is the umask's, which belongs to the whole process.
+fn private(path: &Path) -> io::Result<tokio::net::UnixSocket> {
+    let socket = tokio::net::UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    fs::set_permissions(path, Permissions::from_mode(MODE))?;
+    Ok(socket)
 }
 
 fn number(file: &Metadata) -> (u64, u64) {
@@ -106,10 +119,12 @@ fn refuse_taken(path: &Path) -> io::Result<()> {
             "there is a file that is no socket",
         ));
     }
-    match std::os::unix::net::UnixStream::connect(path) {
+    // A question of another type never waits for room, as one for a connection does: it is refused
+    // at once, by whoever is there as being of the wrong type.
+    match UnixDatagram::unbound()?.connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         // Whoever has it keeps it, also if its queue is full or it is somebody else's.
-        Ok(_) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
+        Ok(()) | Err(_) => Err(io::ErrorKind::AddrInUse.into()),
     }
 }
 
@@ -135,6 +150,19 @@ mod tests {
         check("file/a.sock", Some(io::ErrorKind::NotADirectory));
         check("file", Some(io::ErrorKind::AlreadyExists));
         check(&"x".repeat(100), Some(io::ErrorKind::InvalidInput));
+    }
+
+    #[tokio::test]
+    async fn nobody_can_connect_before_it_is_private() {
+        let path = std::env::temp_dir().join(format!("private-{}.sock", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let socket = private(&path).unwrap();
+        let connect = || std::os::unix::net::UnixStream::connect(&path);
+        assert_eq!(connect().unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        let _listener = socket.listen(BACKLOG).unwrap();
+        connect().unwrap();
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]

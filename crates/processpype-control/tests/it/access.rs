@@ -515,6 +515,9 @@ mod unix {
 
     use super::*;
 
+    /// Tells a child where to serve.
+    const CHILD: &str = "PROCESSPYPE_TEST_SOCKET";
+
     /// A path that no other test has.
     fn path(name: &str) -> PathBuf {
         let path = format!("processpype-it-{}-{name}.sock", std::process::id());
@@ -573,6 +576,68 @@ mod unix {
         serve(&link).await.expect_err("a link is no socket");
         assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "precious");
         let _ = (std::fs::remove_file(&link), std::fs::remove_file(&path));
+    }
+
+    /// What the test below runs as a process of its own: it serves at the path until it is killed.
+    #[tokio::test]
+    async fn a_process_that_is_killed() {
+        let Some(path) = std::env::var_os(CHILD) else { return };
+        let _serving = serve(&PathBuf::from(path)).await.expect("a free path");
+        std::future::pending::<()>().await;
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_has_left_is_taken_over() {
+        let path = path("killed");
+        let mut command = std::process::Command::new(std::env::current_exe().expect("a path"));
+        command.args(["--exact", "access::unix::a_process_that_is_killed"]).env(CHILD, &path);
+        let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("a process");
+        let answers = async {
+            while UnixStream::connect(&path).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, answers).await.expect("the child serves");
+        let error = serve(&path).await.expect_err("it is in use");
+        assert!(error.contains("another copy of this application"), "{error}");
+        assert_eq!(ask(&path, "GET /").await.status, 200, "the child goes on");
+        child.kill().expect("it is there");
+        child.wait().expect("it was killed");
+        assert!(path.exists(), "it could not remove it");
+        let (_manager, running) = serve(&path).await.expect("nobody answers there");
+        assert_eq!(ask(&path, "GET /").await.status, 200);
+        running.stop(PATIENCE).await;
+        assert!(!path.exists(), "it is removed at the end");
+    }
+
+    /// Somebody is there who does not accept: to ask must not wait for that.
+    #[tokio::test]
+    async fn a_socket_whose_queue_is_full_is_in_use() {
+        let path = path("full");
+        let _busy = std::os::unix::net::UnixListener::bind(&path).expect("a free path");
+        let mut waiting = Vec::new();
+        // `None`: there is no more room.
+        while let Ok(Ok(stream)) =
+            timeout(Duration::from_millis(200), UnixStream::connect(&path)).await
+        {
+            waiting.push(stream);
+        }
+        let asking = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(async { serve(&path).await.err() })
+            }
+        });
+        let ended = async {
+            while !asking.is_finished() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, ended).await.expect("it does not wait");
+        let error = asking.join().expect("no panic").expect("it is in use");
+        assert!(error.contains("in use"), "{error}");
+        std::fs::remove_file(&path).expect("it is there");
     }
 
     #[tokio::test]
