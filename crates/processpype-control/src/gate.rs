@@ -246,10 +246,19 @@ impl Caller {
             Err(refusal) => refusal,
         };
         if let Refusal::Wrong(_) = refusal {
+            self.tried(control)?;
+        }
+        Err(refusal.problem(control.prefix()))
+    }
+
+    /// Counts a token that is wrong, wherever it matters whether it is: where it does not, at what
+    /// is public, tokens of a service's own may travel.
+    pub(crate) fn tried(&self, control: &Control) -> Result<(), Problem> {
+        if self.proof == Proof::Unknown {
             limited(self.client(), &control.failures, "tokens that are wrong")?;
             tracing::warn!(peer = ?self.visitor.peer, "a request came with a wrong token");
         }
-        Err(refusal.problem(control.prefix()))
+        Ok(())
     }
 
     /// Returns whether the caller may, for what does not depend on it alone.

@@ -81,6 +81,8 @@ pub(crate) fn admit(
         && caller.is_allowed(Need::Routes(RouteAccess::Public))
         && !caller.is_allowed(Need::Routes(access))
     {
+        // A right token is told more: what is wrong is counted here as it is everywhere.
+        caller.tried(control)?;
         let detail = "the service is not available";
         return Err(Problem::new(Code::ServiceUnavailable, detail).retry_after(LATER));
     }

@@ -426,6 +426,28 @@ async fn commands_and_wrong_tokens_are_limited_client_by_client() {
     assert_eq!(site.status("GET /events", Some(VIEWER)).await, 200);
 }
 
+/// What it is told depends on whether the token is right: that must not be tried for nothing.
+#[tokio::test]
+async fn wrong_tokens_are_limited_at_a_service_that_is_away_too() {
+    let site = Site::with(listener(EVERYWHERE), |settings| {
+        settings.limits.failures = Rate { burst: 2, per_second: 1 };
+    })
+    .await;
+    let (away, wrong) = ("GET /services/down/credential", "Authorization: Bearer wrong\r\n");
+    for _ in 0..2 {
+        site.ask(away, wrong).await.says(503, &["service-unavailable", "retry-after: 10"]);
+    }
+    for path in [away, "GET /services/unsaid/credential", "GET /services/nobody/x", "GET /events"] {
+        site.ask(path, wrong).await.says(429, &["too-many-requests", "retry-after: 1"]);
+    }
+    // Who has none tries none, and who is right is not held up.
+    site.ask(away, "").await.says(503, &["service-unavailable"]);
+    let right = format!("Authorization: Bearer {OPERATOR}\r\n");
+    site.ask(away, &right).await.says(503, &["the cellar is flooded"]);
+    // What is public is the service's own to ask, tokens of its own included.
+    assert_eq!(site.ask("GET /services/open/credential", wrong).await.status, 200);
+}
+
 #[tokio::test]
 async fn whoever_floods_without_a_token_takes_no_command_from_whoever_has_one() {
     let site = Site::with(listener(LOOPBACK), |settings| {
