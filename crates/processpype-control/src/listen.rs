@@ -11,8 +11,9 @@
 //!    client's `Limits::connections_per_peer`, until its end. Whoever has all of its own waits,
 //!    for a time, until one of those leaves, and holds up nobody else.
 //! 3. Every connection ends: idle ones at once, busy ones within the deadline, the rest by force.
-//! 4. An address that was bound is accepted from until closing begins. A panic of that is a bug of
-//!    ours: it is told, the connections go on, and so does accepting, after a rest.
+//! 4. An address that was bound is accepted from until closing begins, and certificates are looked
+//!    for as long. A panic of that is a bug of ours: it is told, the connections go on, and so does
+//!    what has panicked, after a rest.
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -122,8 +123,8 @@ impl Bound {
         let (address, closing) = (self.address(), self.closing.clone());
         let Self { open, entry, .. } = self;
         let manager = &entry.control.manager;
-        let acceptors = open.iter().filter_map(|open| open.tls.clone());
-        let renewing = acceptors.map(|tls| renew(tls, manager.clone())).collect();
+        let acceptors = open.iter().filter_map(|open| Some((open.tls.clone()?, &open.name)));
+        let renewing = acceptors.map(|(tls, name)| renew(tls, manager.clone(), name)).collect();
         let begin = |open: Open| {
             open.tell();
             let accepting = accept(open, entry.clone(), closing.clone());
@@ -180,9 +181,16 @@ impl Drop for Running {
     }
 }
 
-/// Begins to look for new certificates.
-fn renew(tls: Arc<Acceptor>, manager: Manager) -> JoinHandle<()> {
-    let renewing = async move { tls.renew_forever(&manager).await };
+/// Begins to look for new certificates, for the listener of that name.
+fn renew(tls: Arc<Acceptor>, manager: Manager, name: &str) -> JoinHandle<()> {
+    let (reporter, name) = (manager.reporter(), name.to_owned());
+    let tell = move |panicked: &str| {
+        let message =
+            format!("looking for new certificates of {name} panicked, and goes on: {panicked}");
+        tracing::error!("{message}: a bug of the framework");
+        reporter.note("renewal-panicked", &message);
+    };
+    let renewing = async move { in_spite_of_panics(|| tls.renew_forever(&manager), tell).await };
     #[expect(clippy::disallowed_methods, reason = "looking for certificates is no service's task")]
     tokio::spawn(renewing.boxed())
 }

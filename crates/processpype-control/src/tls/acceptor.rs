@@ -121,6 +121,8 @@ impl Acceptor {
     }
 
     /// Looks for new files again and again, and takes them. Never returns.
+    ///
+    /// After a panic it may be begun anew: what is told then of files that are known is true still.
     pub(crate) async fn renew_forever(&self, manager: &Manager) {
         let reporter = manager.reporter();
         let mut looks = interval_at(Instant::now() + self.tls.reload, self.tls.reload);
@@ -131,7 +133,11 @@ impl Acceptor {
             let tls = self.tls.clone();
             // A file may block.
             let read = tokio::task::spawn_blocking(move || Material::read(&tls)).await;
-            let Ok(read) = read else { continue };
+            let read = match read {
+                Ok(read) => read,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => continue,
+            };
             match self.look(read, &mut seen, manager.now()) {
                 Look::Same => {}
                 Look::Renewed(spoken) => {

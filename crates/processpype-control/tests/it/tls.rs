@@ -22,6 +22,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt as _};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::fixture::{App, settings};
 
@@ -338,6 +340,44 @@ async fn new_certificates_are_taken_and_broken_ones_are_not() {
     open.read_exact(&mut answer).await.expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 200");
     check_told(&running, &trusting(&new, None), issued.until).await;
+}
+
+/// Panics when it hears of the first new certificate, as any code could.
+struct Startled(AtomicU64);
+
+impl<S: tracing::Subscriber> Layer<S> for Startled {
+    fn on_event(&self, event: &tracing::Event<'_>, _: LayerContext<'_, S>) {
+        let is_it = event.metadata().target().ends_with("tls::acceptor");
+        assert!(!is_it || self.0.fetch_add(1, Ordering::Relaxed) > 0, "a bug");
+    }
+}
+
+#[tokio::test]
+async fn certificates_are_renewed_in_spite_of_a_panic() {
+    std::mem::forget(tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()));
+    let startled = Registry::default().with(Startled(AtomicU64::new(0)));
+    let _guard = tracing::subscriber::set_default(startled);
+    let (place, authority) = (Place::new(), Authority::new("root"));
+    let mut tls = place.tls(&authority.server());
+    tls.reload = Duration::from_millis(20);
+    let (manager, running) = managed(tls, |_| {}).await;
+    let (first, second) = (Authority::new("first"), Authority::new("second"));
+    let told = |cause: &str| {
+        let events = manager.events(0, usize::MAX).events;
+        events.iter().filter(|event| event.cause == cause).count()
+    };
+    place.tls(&first.server());
+    let panicked = async {
+        while told("renewal-panicked") == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, panicked).await.expect("it is told");
+    place.tls(&second.server());
+    let trusted = trusting(&second, None);
+    let renewed = async { while ask(&running, &trusted, LIVE).await.is_err() {} };
+    timeout(PATIENCE, renewed).await.expect("it goes on");
+    assert_eq!(told("renewal-panicked"), 1);
 }
 
 /// Asks for something, and returns the body of the answer.
