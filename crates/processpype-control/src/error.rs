@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::listener::{InvalidListener, ListenAddress};
+use crate::socket::ADDRESSES_MAX;
 use crate::tls::TlsError;
 
 /// The control plane cannot listen.
@@ -38,6 +39,7 @@ enum Kind {
     InUse(SocketAddr),
     Listen(SocketAddr),
     Resolve(String),
+    Many(String, usize),
     Tls(String, TlsError),
 }
 
@@ -66,6 +68,10 @@ impl BindError {
 
     pub(crate) fn resolve(host: &str, error: impl Into<Option<io::Error>>) -> Self {
         Self { kind: Kind::Resolve(host.to_owned()), source: error.into() }
+    }
+
+    pub(crate) fn many(host: &str, addresses: usize) -> Self {
+        Self { kind: Kind::Many(host.to_owned(), addresses), source: None }
     }
 
     pub(crate) fn tls(address: &ListenAddress, error: TlsError) -> Self {
@@ -122,6 +128,11 @@ impl fmt::Display for BindError {
             Kind::Tls(address, error) => {
                 write!(f, "cannot speak TLS on {address}: {error}; {}", error.help())
             }
+            Kind::Many(host, addresses) => write!(
+                f,
+                "host `{host}` has {addresses} addresses, and at most {ADDRESSES_MAX} are listened \
+                 on; write those that are meant in `server.listeners`",
+            ),
             // An address with a user may have a password too.
             Kind::Resolve(host) if host.contains('@') => {
                 f.write_str("the host is no host name; set `server.host` to 127.0.0.1")

@@ -113,6 +113,15 @@ impl Bound {
         control.find_map(Open::address)
     }
 
+    /// Returns every address of the listener at whose first one the control API itself answers, as
+    /// [`control_address`](Self::control_address) says: a host name may have more than one.
+    #[must_use]
+    pub fn control_addresses(&self) -> Vec<SocketAddr> {
+        let mut control = self.open.iter().filter(|open| open.gate.expose.control);
+        let open = control.find(|open| open.address().is_some());
+        open.into_iter().flat_map(Open::addresses).collect()
+    }
+
     /// Begins to answer, on the current tokio runtime.
     ///
     /// # Panics

@@ -26,14 +26,15 @@ pub(crate) fn make(setup: &mut Setup) -> Option<LocalToken> {
     Some(made)
 }
 
-/// Writes the file, once the address is known. It is there as long as the value lives.
+/// Writes the files, one for each address, once those are known. They are there as long as the
+/// values live.
 pub(crate) fn write(
     made: Option<LocalToken>,
     bound: Option<&Bound>,
     title: &str,
-) -> Option<LocalTokenFile> {
-    let address = bound?.control_address()?;
-    match made?.write(runtime_directory().as_deref(), title, address) {
+) -> Vec<LocalTokenFile> {
+    let (Some(made), Some(bound)) = (made, bound) else { return Vec::new() };
+    let write = |address| match made.write(runtime_directory().as_deref(), title, address) {
         Ok(file) => {
             let path = file.path().display();
             tracing::info!(target: "processpype", "the token for this machine is in {path}");
@@ -47,5 +48,6 @@ pub(crate) fn write(
             );
             None
         }
-    }
+    };
+    bound.control_addresses().into_iter().filter_map(write).collect()
 }

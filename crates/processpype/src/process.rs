@@ -191,7 +191,7 @@ fn host(
         None
     };
     // It is removed when this function returns, however that comes.
-    let _token_file = mint::write(minted, bound.as_ref(), &title);
+    let _token_files = mint::write(minted, bound.as_ref(), &title);
     let (notices, received) = sync_channel(8);
     let (told, last_words) = (notices.clone(), log.clone());
     let handle = manager.clone();
