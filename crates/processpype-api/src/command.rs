@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::answered::{answered, words};
 use crate::status::ServiceState;
 
 /// The body of a command; it may be left out.
@@ -16,7 +17,7 @@ pub struct CommandBody {
 }
 
 /// What a command has done, as a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
@@ -32,8 +33,16 @@ pub enum Effect {
     Deregistered,
 }
 
+words!(Effect {
+    Started: "started",
+    Stopped: "stopped",
+    Restarted: "restarted",
+    Registered: "registered",
+    Deregistered: "deregistered",
+});
+
 /// The effect of a command is visible.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Commanded {
     /// The operation; `GET /operations/{id}` tells about it later.
@@ -54,8 +63,10 @@ pub struct Commanded {
     pub note: Option<String>,
 }
 
+answered!(Commanded { operation, status, service, changed, generation, affected, note });
+
 /// The command goes on; its effect was not visible within the wait.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Accepted {
     /// The operation.
@@ -74,3 +85,5 @@ pub struct Accepted {
     /// Where the operation can be read; the same as the `Location` header.
     pub location: String,
 }
+
+answered!(Accepted { operation, status, command, service, state, waiting_on, location });

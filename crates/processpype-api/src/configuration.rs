@@ -4,10 +4,13 @@
 //!
 //! 1. A value that may be secret is `***`; a place is text, such as `app.yaml:3:9` or `api:alice`.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Error, Value};
+
+use crate::answered::{Answered, answered, deserialize, words};
 
 /// The configuration of a service, as it holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceConfig {
     /// The service.
@@ -18,8 +21,10 @@ pub struct ServiceConfig {
     pub values: Vec<ConfigValue>,
 }
 
+answered!(ServiceConfig { service, revision, values });
+
 /// One value that holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfigValue {
     /// Its path, such as `services.counter.step`.
@@ -33,8 +38,10 @@ pub struct ConfigValue {
     pub overrides: Vec<String>,
 }
 
+answered!(ConfigValue { path, value, origin, overrides });
+
 /// One value that is another one, or would be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfigDifference {
     /// Its path, such as `services.counter.step`.
@@ -49,8 +56,10 @@ pub struct ConfigDifference {
     pub origin: String,
 }
 
+answered!(ConfigDifference { path, change, old, new, origin });
+
 /// How a value differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ConfigChange {
@@ -62,8 +71,10 @@ pub enum ConfigChange {
     Changed,
 }
 
+words!(ConfigChange { Added: "added", Removed: "removed", Changed: "changed" });
+
 /// What a new configuration has led to, or would.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfigEffect {
@@ -89,8 +100,20 @@ pub enum ConfigEffect {
     Left,
 }
 
+words!(ConfigEffect {
+    Unchanged: "unchanged",
+    Applied: "applied",
+    Restarted: "restarted",
+    Started: "started",
+    Stopped: "stopped",
+    Kept: "kept",
+    Offered: "offered",
+    Joined: "joined",
+    Left: "left",
+});
+
 /// A new configuration holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceConfigured {
     /// The operation; `GET /operations/{id}` tells about it later.
@@ -107,8 +130,10 @@ pub struct ServiceConfigured {
     pub note: String,
 }
 
+answered!(ServiceConfigured { operation, status, service, changed, generation, note });
+
 /// What a new configuration would lead to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConfigForeseen {
     /// What it would lead to.
@@ -119,8 +144,10 @@ pub struct ConfigForeseen {
     pub differences: Vec<ConfigDifference>,
 }
 
+answered!(ConfigForeseen { would, service, differences });
+
 /// What a change of configuration has done, or with `dry_run=true` what it would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum ConfigAnswer {
@@ -130,8 +157,19 @@ pub enum ConfigAnswer {
     Foreseen(ConfigForeseen),
 }
 
+impl Answered for ConfigAnswer {
+    fn read(json: Value) -> Result<Self, Error> {
+        match json.get("would") {
+            Some(_) => ConfigForeseen::read(json).map(Self::Foreseen),
+            None => ServiceConfigured::read(json).map(Self::Configured),
+        }
+    }
+}
+
+deserialize!(ConfigAnswer);
+
 /// What a reload has done so far, or with `dry_run=true` what it would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reloaded {
     /// The operation; `null` if nothing was done.
@@ -150,8 +188,18 @@ pub struct Reloaded {
     pub needs_process_restart: Vec<NeedsProcessRestart>,
 }
 
+answered!(Reloaded {
+    operation,
+    dry_run,
+    finished,
+    changed,
+    services,
+    differences,
+    needs_process_restart,
+});
+
 /// What a reload has done to one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceReloaded {
     /// The service.
@@ -166,8 +214,10 @@ pub struct ServiceReloaded {
     pub detail: Option<String>,
 }
 
+answered!(ServiceReloaded { service, operation, status, code, detail });
+
 /// Something in the files that holds only after a restart of the process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NeedsProcessRestart {
     /// The section or the key.
@@ -175,3 +225,5 @@ pub struct NeedsProcessRestart {
     /// Why it cannot change while the process runs.
     pub why: String,
 }
+
+answered!(NeedsProcessRestart { path, why });

@@ -1,9 +1,11 @@
 //! What services, and the framework, find wrong with themselves.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::answered::answered;
 
 /// What services that run, and the framework, find wrong with themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// The findings, by service.
@@ -14,8 +16,10 @@ pub struct Diagnosis {
     pub application: Vec<ApplicationFinding>,
 }
 
+answered!(Diagnosis { findings, application: Vec::new() });
+
 /// Something that the framework found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplicationFinding {
     /// How bad it is, as with services.
@@ -30,8 +34,10 @@ pub struct ApplicationFinding {
     pub remedy: String,
 }
 
+answered!(ApplicationFinding { severity, code, message, remedy });
+
 /// Something that a service found wrong with itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceFinding {
     /// The service.
@@ -48,3 +54,5 @@ pub struct ServiceFinding {
     /// What to do about it.
     pub remedy: String,
 }
+
+answered!(ServiceFinding { service, severity, code, message, remedy });

@@ -1,7 +1,8 @@
 //! Events on the wire.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::answered::answered;
 use crate::status::ServiceState;
 use crate::time::Timestamp;
 
@@ -12,7 +13,7 @@ pub const EVENTS_PER_PAGE: usize = 100;
 pub const MAX_EVENTS_PER_PAGE: usize = 1000;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Event {
     /// Its place in the journal: from 1, without gaps.
@@ -40,8 +41,22 @@ pub struct Event {
     pub message: Option<String>,
 }
 
+answered!(Event {
+    seq,
+    time,
+    kind,
+    service,
+    generation,
+    from,
+    to,
+    cause,
+    actor,
+    operation,
+    message,
+});
+
 /// Some events, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventPage {
     /// The events that match.
@@ -54,10 +69,14 @@ pub struct EventPage {
     pub lost: u64,
 }
 
+answered!(EventPage { events, next, last, lost });
+
 /// Data of the stream's `lagged` event: the reader was too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lagged {
     /// How many events it will never see.
     pub lost: u64,
 }
+
+answered!(Lagged { lost });

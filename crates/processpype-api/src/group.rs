@@ -1,19 +1,22 @@
 //! Groups as they are now.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::answered::answered;
 use crate::status::{Desired, ServiceState};
 
 /// Every group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupList {
     /// The groups, in the order in which they are declared.
     pub groups: Vec<GroupStatus>,
 }
 
+answered!(GroupList { groups });
+
 /// Services that are restarted together, and how each of them is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupStatus {
     /// Its name.
@@ -30,8 +33,10 @@ pub struct GroupStatus {
     pub members: Vec<GroupMember>,
 }
 
+answered!(GroupStatus { name, strategy, max_restarts, within_ms, origin, members });
+
 /// One service of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GroupMember {
     /// The service.
@@ -52,3 +57,5 @@ pub struct GroupMember {
     /// Why it is not ready, followed to the root; null if it is, or need not be.
     pub reason: Option<String>,
 }
+
+answered!(GroupMember { service, state, ready, desired, generation, exhausted, held_by, reason });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::answered::answered;
 use crate::log::LogLevel;
 use crate::time::Timestamp;
 
@@ -28,7 +29,7 @@ pub struct LevelBody {
 }
 
 /// How much is logged of a service, or of the application.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelStatus {
     /// The service; `null` for the application.
@@ -43,8 +44,10 @@ pub struct LevelStatus {
     pub change: Option<LevelChange>,
 }
 
+answered!(LevelStatus { service, level, configured, change });
+
 /// A change that holds for a while.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelChange {
     /// When it ends by itself.
@@ -55,8 +58,10 @@ pub struct LevelChange {
     pub reason: Option<String>,
 }
 
+answered!(LevelChange { until, actor, reason });
+
 /// Every level.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Levels {
     /// That of the application: it holds where nothing more specific is said.
@@ -67,8 +72,10 @@ pub struct Levels {
     pub loggers: BTreeMap<String, LogLevel>,
 }
 
+answered!(Levels { application, services, loggers });
+
 /// What a change of a level, or its taking back, has done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelChanged {
     /// The operation.
@@ -78,3 +85,5 @@ pub struct LevelChanged {
     /// How it is now.
     pub now: LevelStatus,
 }
+
+answered!(LevelChanged { operation, changed, now });

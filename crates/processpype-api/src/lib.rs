@@ -24,6 +24,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod answered;
 mod command;
 mod configuration;
 mod diagnosis;
@@ -46,6 +47,7 @@ mod time;
 mod timeline;
 mod why;
 
+pub use crate::answered::{Answered, Fields};
 pub use crate::command::{Accepted, CommandBody, Commanded, Effect};
 pub use crate::configuration::{
     ConfigAnswer, ConfigChange, ConfigDifference, ConfigEffect, ConfigForeseen, ConfigValue,

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::answered::{Answered, answered};
+
 /// How many log lines one page holds unless asked for.
 pub const LOG_LINES_PER_PAGE: usize = 100;
 
@@ -39,7 +41,7 @@ pub enum LogLevel {
 }
 
 /// A line of the log, as it was logged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogRecord {
@@ -65,8 +67,19 @@ pub struct LogRecord {
     pub fields: BTreeMap<String, Value>,
 }
 
+answered!(LogRecord {
+    seq,
+    time,
+    level,
+    target,
+    service,
+    generation,
+    message,
+    fields: BTreeMap::new(),
+});
+
 /// Some lines of one log, oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogPage {
     /// The lines that match.
@@ -81,6 +94,8 @@ pub struct LogPage {
     pub dropped: u64,
 }
 
+answered!(LogPage { records, next, last, lost, dropped });
+
 // === impl LogLevel ===
 
 impl From<processpype_core::LogLevel> for LogLevel {
@@ -94,6 +109,13 @@ impl From<processpype_core::LogLevel> for LogLevel {
             Level::Debug => Self::Debug,
             Level::Trace => Self::Trace,
         }
+    }
+}
+
+/// A body has this word as well, so serde reads it where mistakes have a place.
+impl Answered for LogLevel {
+    fn read(json: Value) -> Result<Self, serde_json::Error> {
+        Self::deserialize(json)
     }
 }
 

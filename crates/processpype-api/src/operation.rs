@@ -4,8 +4,10 @@
 //!
 //! 1. The same members are there for every verb; those that say nothing are `null` or empty.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Error, Value};
 
+use crate::answered::{Answered, answered, deserialize, words};
 use crate::command::Commanded;
 use crate::time::Timestamp;
 
@@ -16,7 +18,7 @@ pub const OPERATIONS_PER_PAGE: usize = 100;
 pub const MAX_OPERATIONS_PER_PAGE: usize = 1000;
 
 /// Where an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OperationState {
@@ -34,8 +36,17 @@ pub enum OperationState {
     Refused,
 }
 
+words!(OperationState {
+    Waiting: "waiting",
+    Done: "done",
+    Failed: "failed",
+    Superseded: "superseded",
+    Cancelled: "cancelled",
+    Refused: "refused",
+});
+
 /// One mutation, from its acceptance on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Operation {
     /// Its id: from 1, without gaps.
@@ -69,8 +80,25 @@ pub struct Operation {
     pub detail: Option<String>,
 }
 
+answered!(Operation {
+    id,
+    verb,
+    flags,
+    service,
+    actor,
+    reason,
+    state,
+    accepted,
+    ended,
+    changed,
+    generation,
+    affected,
+    code,
+    detail,
+});
+
 /// Some operations, in the order of acceptance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OperationPage {
     /// The operations that match.
@@ -81,8 +109,10 @@ pub struct OperationPage {
     pub last: u64,
 }
 
+answered!(OperationPage { operations, next, last });
+
 /// How a command would end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Would {
@@ -94,8 +124,10 @@ pub enum Would {
     Refuse,
 }
 
+words!(Would { Succeed: "succeed", Wait: "wait", Refuse: "refuse" });
+
 /// What a command would do if all goes well: every start and stop succeeds, nobody else acts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Foreseen {
     /// How it would end.
@@ -122,8 +154,22 @@ pub struct Foreseen {
     pub detail: Option<String>,
 }
 
+answered!(Foreseen {
+    would,
+    command,
+    service,
+    changed,
+    generation,
+    steps,
+    affected,
+    waiting_on,
+    supersedes,
+    code,
+    detail,
+});
+
 /// One thing that would happen to one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Step {
     /// What would happen.
@@ -132,8 +178,10 @@ pub struct Step {
     pub service: String,
 }
 
+answered!(Step { action, service });
+
 /// What would happen to a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum StepAction {
@@ -143,8 +191,10 @@ pub enum StepAction {
     Start,
 }
 
+words!(StepAction { Stop: "stop", Start: "start" });
+
 /// What a command has done, or with `dry_run=true` what it would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum CommandAnswer {
@@ -154,8 +204,19 @@ pub enum CommandAnswer {
     Foreseen(Foreseen),
 }
 
+impl Answered for CommandAnswer {
+    fn read(json: Value) -> Result<Self, Error> {
+        match json.get("would") {
+            Some(_) => Foreseen::read(json).map(Self::Foreseen),
+            None => Commanded::read(json).map(Self::Commanded),
+        }
+    }
+}
+
+deserialize!(CommandAnswer);
+
 /// What a pause or a resumption of automatic restarts has done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RestartsPaused {
     /// The operation.
@@ -165,3 +226,5 @@ pub struct RestartsPaused {
     /// Until when automatic restarts are paused; `null` if they are not.
     pub until: Option<Timestamp>,
 }
+
+answered!(RestartsPaused { operation, changed, until });

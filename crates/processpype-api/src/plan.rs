@@ -1,14 +1,15 @@
 //! Plan and graph: in what order services start and stop, how long that takes at worst, and who
 //! needs whom.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use processpype_core::EdgePolicy;
 
+use crate::answered::answered;
 use crate::status::{Desired, ServiceState};
 
 /// The order of start and stop, with worst-case times.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Plan {
     /// The services in start order; those of one wave need nothing of each other.
@@ -35,8 +36,22 @@ pub struct Plan {
     pub warnings: Vec<PlanWarning>,
 }
 
+answered!(Plan {
+    start,
+    stop,
+    start_timing,
+    stop_timing,
+    closing_timeout_ms,
+    exit_worst_case_ms,
+    platform,
+    edges,
+    groups,
+    services,
+    warnings,
+});
+
 /// A worst-case time and what makes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Timing {
     /// The longest that it can take, in milliseconds.
@@ -45,8 +60,10 @@ pub struct Timing {
     pub critical_path: Vec<String>,
 }
 
+answered!(Timing { worst_case_ms, critical_path });
+
 /// How long the platform waits before it kills the process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanPlatform {
     /// Who runs the process, if it shows: such as `systemd` or `kubernetes`.
@@ -57,8 +74,10 @@ pub struct PlanPlatform {
     pub start_timeout_ms: Option<u64>,
 }
 
+answered!(PlanPlatform { manager, stop_timeout_ms, start_timeout_ms });
+
 /// One service needs another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Edge {
     /// Who needs.
@@ -71,8 +90,10 @@ pub struct Edge {
     pub origin: String,
 }
 
+answered!(Edge { dependent, provider, policy, origin });
+
 /// Services that are restarted together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Group {
     /// Its name.
@@ -89,8 +110,10 @@ pub struct Group {
     pub origin: String,
 }
 
+answered!(Group { name, strategy, members, max_restarts, within_ms, origin });
+
 /// The rules that one service lives by.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedService {
     /// Its name.
@@ -113,8 +136,20 @@ pub struct PlannedService {
     pub stop_timeout_ms: u64,
 }
 
+answered!(PlannedService {
+    name,
+    kind,
+    enabled,
+    autostart,
+    oneshot,
+    significant,
+    restart,
+    start_timeout_ms,
+    stop_timeout_ms,
+});
+
 /// What follows the failure of a service.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RestartRules {
     /// After which ends it is started again: `always`, `on-failure` or `never`.
@@ -129,8 +164,10 @@ pub struct RestartRules {
     pub reset_after_ms: u64,
 }
 
+answered!(RestartRules { policy, backoff, max_restarts, within_ms, reset_after_ms });
+
 /// How long a service waits before it is started again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BackoffRules {
     /// Before the first restart, in milliseconds.
@@ -143,8 +180,10 @@ pub struct BackoffRules {
     pub jitter: f64,
 }
 
+answered!(BackoffRules { initial_ms, max_ms, factor, jitter });
+
 /// Something that is allowed but hardly meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlanWarning {
     /// What sort it is; never changes its meaning.
@@ -159,8 +198,10 @@ pub struct PlanWarning {
     pub help: String,
 }
 
+answered!(PlanWarning { code, message, key, origin, help });
+
 /// Who needs whom, and how each service is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Graph {
     /// The services.
@@ -171,8 +212,10 @@ pub struct Graph {
     pub groups: Vec<Group>,
 }
 
+answered!(Graph { nodes, edges, groups });
+
 /// One service of a graph.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Node {
     /// Its name.
@@ -190,6 +233,8 @@ pub struct Node {
     /// What it waits for, or runs without.
     pub waiting_on: Vec<String>,
 }
+
+answered!(Node { name, kind, state, ready, desired, enabled, waiting_on });
 
 // === impl Edge ===
 

@@ -1,19 +1,22 @@
 //! Answers of the probes.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::answered::answered;
 use crate::status::ServiceState;
 
 /// A probe that succeeds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Probe {
     /// `alive`, `ready` or `started`.
     pub status: String,
 }
 
+answered!(Probe { status });
+
 /// A service that should be ready and is not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unready {
     /// The service.
@@ -26,3 +29,5 @@ pub struct Unready {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting_on: Vec<String>,
 }
+
+answered!(Unready { service, state, reason, waiting_on });

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::answered::answered;
+
 /// The body of a registration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,7 +40,7 @@ pub struct RegisterBody {
 }
 
 /// The application has begun to close.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShuttingDown {
     /// The operation.
@@ -51,3 +53,5 @@ pub struct ShuttingDown {
     /// How long it may take, in milliseconds; then it is ended by force.
     pub closing_timeout_ms: u64,
 }
+
+answered!(ShuttingDown { operation, status, changed, closing_timeout_ms });

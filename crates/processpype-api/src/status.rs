@@ -7,12 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Error, Value};
 
+use crate::answered::{Answered, Fields, answered, deserialize, words};
 use crate::time::Timestamp;
 
 /// The application and all its services.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ApplicationStatus {
     /// The title from the configuration.
@@ -36,8 +38,19 @@ pub struct ApplicationStatus {
     pub services: BTreeMap<String, ServiceStatus>,
 }
 
+answered!(ApplicationStatus {
+    title,
+    version,
+    environment,
+    state,
+    restarts_paused,
+    journal,
+    log,
+    services,
+});
+
 /// Automatic restarts are paused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PauseReport {
     /// When they go on by themselves.
@@ -48,8 +61,10 @@ pub struct PauseReport {
     pub reason: Option<String>,
 }
 
+answered!(PauseReport { until, actor, reason });
+
 /// How the file of events is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct JournalReport {
     /// The file.
@@ -60,8 +75,10 @@ pub struct JournalReport {
     pub lost: u64,
 }
 
+answered!(JournalReport { file, error, lost });
+
 /// How the log is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogReport {
     /// Why its lines cannot be written now. The application goes on without it.
@@ -70,8 +87,10 @@ pub struct LogReport {
     pub lost: u64,
 }
 
+answered!(LogReport { error, lost });
+
 /// Where the application is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ApplicationState {
@@ -85,16 +104,25 @@ pub enum ApplicationState {
     Stopped,
 }
 
+words!(ApplicationState {
+    Starting: "starting",
+    Running: "running",
+    Stopping: "stopping",
+    Stopped: "stopped",
+});
+
 /// Every service, in the order of names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceList {
     /// The services.
     pub services: Vec<ServiceStatus>,
 }
 
+answered!(ServiceList { services });
+
 /// One service at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceStatus {
     /// The service's name.
@@ -140,8 +168,30 @@ pub struct ServiceStatus {
     pub acted: Option<Acted>,
 }
 
+answered!(ServiceStatus {
+    name,
+    kind,
+    state,
+    error,
+    metadata,
+    is_configured,
+    enabled,
+    ready,
+    readiness_required: yes(),
+    completed,
+    generation,
+    since,
+    desired,
+    group,
+    waiting_on,
+    restart,
+    degraded,
+    last_error,
+    acted,
+});
+
 /// One service with its past.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceDetail {
     /// The service now.
@@ -160,8 +210,21 @@ pub struct ServiceDetail {
     pub polls: Option<Polls>,
 }
 
+impl Answered for ServiceDetail {
+    fn read(json: Value) -> Result<Self, Error> {
+        let mut fields = Fields::of(json, "struct ServiceDetail")?;
+        let history = fields.take("history")?;
+        let (tasks, requests) = (fields.take_or("tasks", 0)?, fields.take_or("requests", 0)?);
+        let polls = fields.take("polls")?;
+        let status = ServiceStatus::read(fields.rest())?;
+        Ok(Self { status, history, tasks, requests, polls })
+    }
+}
+
+deserialize!(ServiceDetail);
+
 /// The polls of a service's futures, over all its generations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Polls {
     /// How many there were.
@@ -174,8 +237,10 @@ pub struct Polls {
     pub max_ns: u64,
 }
 
+answered!(Polls { count, total_ns, mean_ns, max_ns });
+
 /// The five states of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceState {
@@ -191,8 +256,16 @@ pub enum ServiceState {
     Error,
 }
 
+words!(ServiceState {
+    Stopped: "stopped",
+    Starting: "starting",
+    Running: "running",
+    Stopping: "stopping",
+    Error: "error",
+});
+
 /// What a service should be doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Desired {
@@ -202,8 +275,10 @@ pub enum Desired {
     Running,
 }
 
+words!(Desired { Stopped: "stopped", Running: "running" });
+
 /// An error of a service, as it may be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorReport {
     /// What happened, without internals; those are in the log.
@@ -215,8 +290,10 @@ pub struct ErrorReport {
     pub at: Timestamp,
 }
 
+answered!(ErrorReport { message, kind, at });
+
 /// What follows the failure of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Restart {
     /// How many restarts there were in a row, the one to come included.
@@ -230,8 +307,10 @@ pub struct Restart {
     pub held: bool,
 }
 
+answered!(Restart { attempt, next_at, exhausted, held });
+
 /// The last command on a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Acted {
     /// The operation.
@@ -246,8 +325,10 @@ pub struct Acted {
     pub at: Timestamp,
 }
 
+answered!(Acted { operation, actor, verb, reason, at });
+
 /// A generation that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Past {
     /// Which one.
@@ -259,6 +340,8 @@ pub struct Past {
     /// When nothing was left of it.
     pub ended: Timestamp,
 }
+
+answered!(Past { generation, exit, started, ended });
 
 /// For how long a failure is told of a service that runs again, in milliseconds.
 pub const FAILURE_TOLD_MS: u64 = 10 * 60 * 1000;

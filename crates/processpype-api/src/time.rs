@@ -7,7 +7,10 @@
 use std::fmt;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
+use serde_json::{Error, Value};
+
+use crate::answered::{Answered, deserialize};
 
 const MS_PER_DAY: u64 = 86_400_000;
 
@@ -67,12 +70,14 @@ impl Serialize for Timestamp {
     }
 }
 
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is no time")))
+impl Answered for Timestamp {
+    fn read(json: Value) -> Result<Self, Error> {
+        let text = String::read(json)?;
+        Self::parse(&text).ok_or_else(|| Error::custom(format!("`{text}` is no time")))
     }
 }
+
+deserialize!(Timestamp);
 
 impl Timestamp {
     /// Reads a time as this type writes it; nothing else.

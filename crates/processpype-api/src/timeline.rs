@@ -1,11 +1,12 @@
 //! How the application's last start really was, and what the application is.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::answered::answered;
 use crate::time::Timestamp;
 
 /// How the start of the application really was, from the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Timeline {
     /// Whether the journal still has every event of the start.
@@ -24,8 +25,10 @@ pub struct Timeline {
     pub critical_path: Vec<String>,
 }
 
+answered!(Timeline { complete, note, started_at, settled_at, took_ms, services, critical_path });
+
 /// The first start of one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimelineService {
     /// The service.
@@ -50,8 +53,19 @@ pub struct TimelineService {
     pub attempts: u32,
 }
 
+answered!(TimelineService {
+    service,
+    outcome,
+    waited_until,
+    started,
+    ready,
+    waited_ms,
+    took_ms,
+    attempts,
+});
+
 /// What the application is, and for how long it has been running.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Info {
     /// The title from the configuration.
@@ -83,3 +97,18 @@ pub struct Info {
     #[cfg_attr(test, schemars(extend("examples" = [["ticker"]])))]
     pub creatable_kinds: Vec<String>,
 }
+
+answered!(Info {
+    title,
+    version,
+    framework,
+    profile,
+    features,
+    panic,
+    platform,
+    pid,
+    started_at,
+    uptime_seconds,
+    services,
+    creatable_kinds: Vec::new(),
+});

@@ -1,12 +1,13 @@
 //! Why a service is as it is: the chain of causes, and what can be done.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::answered::answered;
 use crate::status::{ErrorReport, ServiceState};
 use crate::time::Timestamp;
 
 /// Why a service is as it is, down to the root, and what an operator can do now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Why {
     /// The service that was asked about.
@@ -23,8 +24,10 @@ pub struct Why {
     pub actions: Vec<Action>,
 }
 
+answered!(Why { service, text, steps, roots, truncated, actions });
+
 /// One service of the chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WhyStep {
     /// The service.
@@ -48,8 +51,10 @@ pub struct WhyStep {
     pub waits_for: Vec<WaitsFor>,
 }
 
+answered!(WhyStep { service, depth, state, since, situation, text, next_at, error, waits_for });
+
 /// A service that another one waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WaitsFor {
     /// The service.
@@ -59,8 +64,10 @@ pub struct WaitsFor {
     pub relation: String,
 }
 
+answered!(WaitsFor { service, relation });
+
 /// Something that an operator can do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Action {
     /// What to do, as a word: a command such as `start`, or `wait`, `mend`, `configure` and
@@ -75,6 +82,8 @@ pub struct Action {
     /// What it brings, for people.
     pub text: String,
 }
+
+answered!(Action { verb, service, method, path, text });
 
 /// What the state of a service and the fields beside it mean together.
 ///

@@ -8,8 +8,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use processpype_api::{Answered, Fields};
 use processpype_config::HumanDuration;
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::exit::ClientExit;
 use crate::target::URL_VARIABLE;
@@ -43,8 +44,7 @@ pub(crate) enum ClientError {
 }
 
 /// A problem as a client reads it: codes that it does not know are texts to it as well.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) title: String,
     pub(crate) status: u16,
@@ -53,19 +53,15 @@ pub(crate) struct Told {
     pub(crate) help: Option<String>,
     pub(crate) errors: Vec<Fault>,
     /// The answer as it came.
-    #[serde(skip)]
     pub(crate) raw: String,
     /// After how long it asks to be asked again.
-    #[serde(skip)]
     pub(crate) retry_after: Option<Duration>,
     /// Where the token that it was shown is from.
-    #[serde(skip)]
     pub(crate) token_from: Option<String>,
 }
 
 /// One mistake in a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) path: String,
     pub(crate) message: String,
@@ -86,6 +82,38 @@ const FLAGS: [(&str, &str); 4] = [
 
 /// Too many requests, a gateway without an answer, unavailable, a gateway that waited too long.
 const PASSING: [u16; 4] = [429, 502, 503, 504];
+
+// === impl Told ===
+
+impl Answered for Told {
+    fn read(json: Value) -> serde_json::Result<Self> {
+        let mut fields = Fields::of(json, "struct Told")?;
+        Ok(Self {
+            title: fields.take_or("title", String::new())?,
+            status: fields.take_or("status", 0)?,
+            code: fields.take_or("code", String::new())?,
+            detail: fields.take_or("detail", String::new())?,
+            help: fields.take("help")?,
+            errors: fields.take_or("errors", Vec::new())?,
+            ..Self::default()
+        })
+    }
+}
+
+// === impl Fault ===
+
+impl Answered for Fault {
+    fn read(json: Value) -> serde_json::Result<Self> {
+        let mut fields = Fields::of(json, "struct Fault")?;
+        Ok(Self {
+            path: fields.take_or("path", String::new())?,
+            message: fields.take_or("message", String::new())?,
+            help: fields.take("help")?,
+            valid: fields.take_or("valid", Vec::new())?,
+            origin: fields.take("origin")?,
+        })
+    }
+}
 
 // === impl ClientError ===
 
@@ -250,7 +278,7 @@ mod tests {
     #[test]
     fn a_problem_of_a_newer_version_is_read() {
         let json = r#"{"title":"New","status":499,"code":"brand-new","detail":"d","more":[1]}"#;
-        let told: Told = serde_json::from_str(json).expect("it can be read");
+        let told: Told = crate::json::read(json).expect("it can be read");
         assert_eq!((told.code.as_str(), told.status), ("brand-new", 499));
         let error = ClientError::Problem(Box::new(told));
         assert_eq!((error.to_string().as_str(), error.exit()), ("New: d", ClientExit::Refused));

@@ -20,9 +20,8 @@ use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use processpype_api::Timestamp;
+use processpype_api::{Answered, Timestamp};
 use processpype_config::HumanDuration;
-use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -391,12 +390,12 @@ impl Patience {
 
 impl Answer {
     /// Reads the JSON of the answer, to be shown.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+    pub(crate) fn read<T: Answered>(&self) -> Result<T, ClientError> {
         json::read(&self.text).map_err(|error| self.unreadable(error.to_string()))
     }
 
     /// Reads the JSON of the answer as it is, for who takes care of its texts.
-    pub(crate) fn read_as_it_is<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+    pub(crate) fn read_as_it_is<T: Answered>(&self) -> Result<T, ClientError> {
         json::read_as_it_is(&self.text).map_err(|error| self.unreadable(error.to_string()))
     }
 

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use processpype_api::{
-    ApplicationStatus, Graph, Info, Plan, ServiceDetail, ServiceList, Timeline, Why,
+    Answered, ApplicationStatus, Graph, Info, Plan, ServiceDetail, ServiceList, Timeline, Why,
 };
-use serde::de::DeserializeOwned;
 
 use crate::clean::clean_lines;
 use crate::connect::{NoDestination, Session};
@@ -208,7 +207,7 @@ impl Asking {
     }
 
     /// Reads what is at `path`, and shows it.
-    pub(crate) async fn show<T: DeserializeOwned>(
+    pub(crate) async fn show<T: Answered>(
         &self,
         path: &str,
         view: impl FnOnce(&T, Paper) -> String,
@@ -219,7 +218,7 @@ impl Asking {
     }
 
     /// Shows an answer.
-    pub(crate) fn print<T: DeserializeOwned>(
+    pub(crate) fn print<T: Answered>(
         &self,
         answer: &Answer,
         view: impl FnOnce(&T, Paper) -> String,

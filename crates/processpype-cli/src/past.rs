@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use processpype_api::{Event, ServiceState};
+use processpype_api::{Answered, Event, Fields, ServiceState};
 use processpype_journal::{Found, Ledger};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::doctor::{Asked, Finding, Level, report};
 use crate::error::ClientError;
@@ -22,7 +22,7 @@ use crate::verb::{ClientVerb, EventsArgs};
 use crate::view;
 
 /// One line of the file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct Line {
     /// When the run began, in milliseconds since 1970.
     run: u64,
@@ -43,6 +43,18 @@ struct LastRun {
     failed: BTreeMap<String, String>,
     /// How often what is no event was met.
     unknown: u64,
+}
+
+impl Answered for Line {
+    fn read(json: Value) -> serde_json::Result<Self> {
+        let mut fields = Fields::of(json, "struct Line")?;
+        Ok(Self {
+            run: fields.take("run")?,
+            kind: fields.take("kind")?,
+            cause: fields.take("cause")?,
+            lost: fields.take("lost")?,
+        })
+    }
 }
 
 /// Prints the events of the last run in a file, or of all runs.
