@@ -400,8 +400,9 @@ impl Manager {
 
     /// Waits until the application is settled or closing.
     ///
-    /// Settled means that every service that should start has started, failed, or waits for one
-    /// that is not there. It does not mean that all is well.
+    /// Settled means that every service that should start has come through its first start, well or
+    /// not, or waits for one that is not there; and that no significant one is tried again that has
+    /// never run. It does not mean that all is well.
     ///
     /// # Cancel safety
     ///

@@ -31,7 +31,8 @@ impl Machine {
         let may_be_kept = record.is_up() && !self.is_closing();
         let overdue = record.leaving.is_some_and(Leaving::is_overdue);
         (may_be_kept && overdue).hash(hasher);
-        let opened = self.settled || !record.traits().significant || record.has_run;
+        let opened = self.settled || !record.traits().significant || record.has_run();
+        (self.settled || record.was_started()).hash(hasher);
         (record.recovery, opened, record.blocking).hash(hasher);
         if !self.groups.all().is_empty() {
             record.exhausted.hash(hasher);

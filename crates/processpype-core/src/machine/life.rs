@@ -4,7 +4,7 @@
 //! failure counts as the exit, whatever the teardown says afterwards. (kubert's shutdown: drain,
 //! then abort.)
 
-use super::record::Leaving;
+use super::record::{Leaving, Past};
 use super::{Action, CloseCause, Life, Machine, Outcome, Timer};
 use crate::event::Cause;
 use crate::exit::{ErrorKind, Exit};
@@ -19,7 +19,7 @@ impl Machine {
         self.transition(id, Input::Started, Cause::Progress, actions);
         let record = self.record_mut(id);
         record.ready = ready;
-        record.has_run = true;
+        record.past = Past::HasRun;
         // What is restarted in its turn is not done yet.
         let comes_again = record.leaving.is_some_and(Leaving::comes_again);
         if !comes_again && !self.waits_for_down(id) {

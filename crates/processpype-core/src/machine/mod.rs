@@ -65,7 +65,7 @@ pub use self::words::{
     Action, CloseCause, OperationId, Outcome, Refusal, Report, Timer, Traits, Verb,
 };
 
-use self::record::{Life, Record};
+use self::record::{Life, Past, Record};
 use self::waiting::Operations;
 use crate::event::{Cause, Change};
 use crate::graph::{Graph, ServiceId};
@@ -102,8 +102,8 @@ pub struct Machine {
     starts_at_once: usize,
     /// How many are in `starting`.
     starting: usize,
-    /// How many are in `starting` or `stopping`.
-    transient: usize,
+    /// How many are in their first transition: in `starting` or `stopping`, and were not out of it.
+    first_starts: usize,
     /// How many generations live, orphans not counted.
     live: usize,
     /// Who is to leave the application once it is gone.
@@ -152,7 +152,7 @@ impl Machine {
             queue: VecDeque::new(),
             starts_at_once: starts_at_once.max(1),
             starting: 0,
-            transient: 0,
+            first_starts: 0,
             live: 0,
             leaving: Vec::new(),
             asks_at_once: usize::MAX,
@@ -269,8 +269,7 @@ impl Machine {
     fn finish_step(&mut self, actions: &mut Vec<Action>) {
         self.let_leave(actions);
         self.pump(actions);
-        let quiet = self.transient == 0 && self.queue.is_empty();
-        if self.phase == Phase::Open && !self.settled && quiet && !self.is_first_run_open() {
+        if self.phase == Phase::Open && !self.settled && !self.is_first_start_open() {
             self.settled = true;
             actions.push(Action::Settled);
         }
@@ -288,6 +287,18 @@ impl Machine {
         &mut self.records[id.index()]
     }
 
+    /// Counts who is in its first transition, and remembers who was.
+    fn note_first_start(&mut self, id: ServiceId, from: ServiceState, to: ServiceState) {
+        let record = self.record_mut(id);
+        if !record.was_started() {
+            if from.is_transient() && !to.is_transient() {
+                record.past = Past::Tried;
+            }
+            self.first_starts += usize::from(to.is_transient());
+            self.first_starts -= usize::from(from.is_transient());
+        }
+    }
+
     /// The only place that changes a state.
     fn transition(&mut self, id: ServiceId, input: Input, cause: Cause, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
@@ -300,8 +311,7 @@ impl Machine {
         let generation = record.generation;
         self.starting += usize::from(to == ServiceState::Starting);
         self.starting -= usize::from(from == ServiceState::Starting);
-        self.transient += usize::from(to.is_transient());
-        self.transient -= usize::from(from.is_transient());
+        self.note_first_start(id, from, to);
         actions.push(Action::Changed(Change { service: id, generation, from, to, cause }));
     }
 }

@@ -53,8 +53,7 @@ impl Machine {
     fn enqueue(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let closing = self.is_closing();
         let record = self.record_mut(id);
-        let may = record.wanted.is_some() && record.life == Life::Gone && record.unmet == 0;
-        if may && !record.queued && !closing {
+        if record.may_start() && !record.queued && !closing {
             record.queued = true;
             self.queue.push_back(id);
             self.refresh(id, actions);

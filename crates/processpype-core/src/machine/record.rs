@@ -30,8 +30,7 @@ pub(super) struct Record {
     pub(super) recovery: Option<Recovery>,
     /// Given up after too many restarts.
     pub(super) exhausted: bool,
-    /// It has been running at least once.
-    pub(super) has_run: bool,
+    pub(super) past: Past,
     pub(super) life: Life,
     pub(super) ready: bool,
     /// The last generation completed and nothing has run since.
@@ -65,6 +64,17 @@ pub(super) enum Life {
     Live,
     /// It could not be ended; it may still run.
     Orphan,
+}
+
+/// How far any generation of it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Past {
+    /// None was started, or the first one still is.
+    New,
+    /// One was started, and failed or was stopped before it ran.
+    Tried,
+    /// One has been running.
+    HasRun,
 }
 
 /// Which members of its group do not start because of a service.
@@ -121,7 +131,7 @@ impl Record {
             queued: false,
             recovery: None,
             exhausted: false,
-            has_run: false,
+            past: Past::New,
             life: Life::Gone,
             ready: false,
             completed: false,
@@ -157,6 +167,20 @@ impl Record {
     /// Whether a generation before the current one has begun.
     pub(super) fn has_returned(&self) -> bool {
         self.generation.0 > self.first.0 + 1
+    }
+
+    pub(super) fn has_run(&self) -> bool {
+        self.past == Past::HasRun
+    }
+
+    /// Whether it has come through its first start, well or not.
+    pub(super) fn was_started(&self) -> bool {
+        self.past != Past::New
+    }
+
+    /// Whether nothing is in the way of a start that is wanted.
+    pub(super) fn may_start(&self) -> bool {
+        self.wanted.is_some() && self.life == Life::Gone && self.unmet == 0
     }
 
     /// Whether it runs, or is about to.

@@ -29,8 +29,9 @@
 //! pause would bring it back at no cost for ever.
 //!
 //! An end that was asked for (a stop, a plan, closing) is followed by nothing, whatever the policy
-//! says. A significant service that is given up closes the application; while one is retrying that
-//! has never run, the application has not settled.
+//! says. A significant service that is given up closes the application; while one is
+//! retrying, or starts again, that has never run, the application has not settled. Any other has
+//! its say in that once: when it has come through its first start.
 
 use super::{Action, Life, Machine};
 use crate::event::Cause;
@@ -115,9 +116,21 @@ impl Machine {
         }
     }
 
-    /// Whether a significant service that has never run may still come to run by itself.
-    pub(super) fn is_first_run_open(&self) -> bool {
-        let open = |record: &super::Record| record.recovery.is_some() && !record.has_run;
-        self.records.iter().any(|record| record.traits().significant && open(record))
+    /// Whether a service has still to come through its first start: it is in it, or about to be.
+    ///
+    /// A significant one has until it runs, or nothing more comes by itself. Any other has been
+    /// through it once it failed: what retries, and when, says nothing about who has not started.
+    pub(super) fn is_first_start_open(&self) -> bool {
+        let waits = |&id: &ServiceId| {
+            let record = self.record(id);
+            !record.was_started() && record.may_start()
+        };
+        let open = |record: &super::Record| {
+            let comes = record.recovery.is_some() || record.queued && record.may_start();
+            !record.has_run() && (comes || record.state.is_transient())
+        };
+        self.first_starts > 0
+            || self.queue.iter().any(waits)
+            || self.records.iter().any(|record| record.traits().significant && open(record))
     }
 }

@@ -446,7 +446,7 @@ mutants! {
     mutant_stop_done_too_early_is_caught: StopDoneTooEarly => Broken::Operation(..),
     mutant_stop_forgotten_is_caught: StopForgotten => Broken::Unasked(..),
     mutant_closed_twice_is_caught: ClosedTwice => Broken::Once(_),
-    mutant_settled_lost_is_caught: SettledLost => Broken::Rest(_),
+    mutant_settled_lost_is_caught: SettledLost => Broken::Once(_),
     mutant_change_lost_is_caught: ChangeLost => Broken::Chain(..),
     mutant_touch_lost_is_caught: TouchLost => Broken::Untold(_),
     mutant_policy_ignored_is_caught: PolicyIgnored => Broken::Recovery(..),

@@ -78,6 +78,8 @@ impl World {
         }
         self.forgiven(happened, actions)?;
         self.note_missing(graph);
+        let is_settled = self.settled || self.closing || self.is_start_open(graph);
+        ensure(is_settled, Broken::Once("all have started, and it is not told"))?;
         graph.services().try_for_each(|id| self.stands(id))
     }
 
@@ -491,6 +493,7 @@ impl World {
             (service.orphan, service.credit, service.in_plan) = (true, false, false);
             (service.ending, service.failing, service.due) = (None, false, false);
         }
+        service.was_started |= change.from.is_transient() && !change.to.is_transient();
         if change.from == ServiceState::Starting {
             service.armed &= !bit(Timer::Start);
         }
@@ -572,14 +575,22 @@ impl World {
     }
 
     fn told_settled(&mut self, graph: &Graph) -> Check {
-        let still = |id| self.service(id).told.is_transient() || self.is_owed(graph, id);
-        let open = |service: &Service| {
-            service.significant && !service.has_run && service.recovery.is_some()
-        };
-        let quiet = !graph.services().any(still) && !self.services.iter().any(open);
+        let quiet = !self.is_start_open(graph);
         ensure(quiet && !self.settled && !self.closing, Broken::Once("settled"))?;
         self.settled = true;
         Ok(())
+    }
+
+    /// Whether somebody is in its first start, or could be and should; a significant service, in
+    /// any before it has run.
+    fn is_start_open(&self, graph: &Graph) -> bool {
+        let open = |id| {
+            let service = self.service(id);
+            let starts = service.told.is_transient() || self.is_owed(graph, id);
+            let again = service.significant && !service.has_run;
+            (!service.was_started && starts) || (again && (starts || service.recovery.is_some()))
+        };
+        graph.services().any(open)
     }
 
     /// Whether a service could start now and should.

@@ -78,6 +78,8 @@ pub(crate) struct Service {
     pub(crate) recovery: Option<Recovery>,
     pub(crate) exhausted: bool,
     pub(crate) has_run: bool,
+    /// It has come through its first start, well or not.
+    pub(crate) was_started: bool,
     pub(crate) significant: bool,
     /// Others wait until it has completed.
     pub(crate) oneshot: bool,
@@ -172,6 +174,7 @@ impl Service {
         recovery: None,
         exhausted: false,
         has_run: false,
+        was_started: false,
         significant: false,
         oneshot: false,
         policy: RestartPolicy::Never,

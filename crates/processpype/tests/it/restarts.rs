@@ -110,6 +110,24 @@ async fn five_restarts_in_a_minute_are_the_last_and_the_whole_story_is_told() {
     );
 }
 
+/// Fails in `start` after four seconds, then each time after three: with half a second of backoff,
+/// it never rests at the same time as one that always takes three.
+#[tokio::test(start_paused = true)]
+async fn services_that_fail_slowly_and_out_of_step_settle_once_each_was_started() {
+    let slow = |seconds| Script { start: Act::Fail(secs(seconds)), ..good() };
+    let backoff = Backoff::new(millis(500), millis(500), 1.0, 0.0).expect("a good backoff");
+    let options = RestartOptions { backoff, ..without_limit() };
+    let (one, other) = (Probe::new(vec![slow(3)]), Probe::new(vec![slow(4), slow(3)]));
+    let app = app_of(&one, options).service(other.service()).named("other");
+    let app = testing::begin(app.restart_options(options)).expect("it begins");
+    tokio::time::sleep(millis(3_900)).await;
+    assert_eq!(app.get("/health/startup").await.status(), 503, "one is in its first start");
+    let settled = tokio::time::timeout(secs(60), app.manager().settled()).await;
+    assert_eq!(settled, Ok(()), "no moment comes at which both rest");
+    assert_eq!(app.manager().state("db"), Some(ServiceState::Starting), "again");
+    assert_eq!(app.get("/health/startup").await.status(), 200);
+}
+
 /// Fails after a second.
 struct Failing;
 

@@ -72,6 +72,35 @@ fn a_significant_service_closes_the_application_when_it_is_given_up() {
 }
 
 #[test]
+fn two_that_fail_out_of_step_settle_once_each_has_been_started() {
+    let graph = Graph::new(2, []).expect("no edges");
+    let machine = Machine::new(graph, vec![Traits::default(); 2], 8);
+    let mut scene = Scene { machine, actions: Vec::new() };
+    scene.machine.boot(&mut scene.actions);
+    scene.fail(A, ErrorKind::StartFailed);
+    scene.report(A, Report::Elapsed(Timer::Restart));
+    assert!(!scene.machine.is_settled(), "the first start of the other one is not over");
+    // At no time is nobody in transition.
+    scene.fail(B, ErrorKind::StartFailed);
+    scene.check(Starting, Error);
+    assert!(scene.machine.is_settled());
+    assert_eq!(scene.actions.iter().filter(|&&told| told == Action::Settled).count(), 1);
+}
+
+#[test]
+fn a_significant_service_that_has_never_run_is_given_up_at_start_after_any_retry() {
+    let significant = Traits { significant: true, ..Traits::default() };
+    let mut scene = Scene::new([significant, TRAITS]);
+    scene.machine.boot(&mut scene.actions);
+    scene.fail(A, ErrorKind::StartFailed);
+    scene.report(A, Report::Elapsed(Timer::Restart));
+    assert!(!scene.machine.is_settled());
+    scene.fail(A, ErrorKind::StartFailed);
+    scene.report(A, Report::Exhausted);
+    assert_eq!(scene.machine.close_cause(), Some(CloseCause::SignificantAtStart(A)));
+}
+
+#[test]
 fn always_repeats_what_completed_unless_it_was_stopped() {
     let repeated = Traits { oneshot: true, restart: RestartPolicy::Always, ..TRAITS };
     let mut scene = Scene::new([TRAITS, repeated]);
