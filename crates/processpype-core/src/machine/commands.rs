@@ -137,7 +137,7 @@ impl Machine {
         } else {
             let held = |&provider: &ServiceId| {
                 let record = self.record(provider);
-                record.held && !record.available
+                record.held && !record.is_available()
             };
             let mut providers = self.graph.all_required(id).into_iter();
             providers.find(held).map(Refusal::ProviderStopped)

@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
-use super::record::Leaving;
+use super::record::{Available, Leaving};
 use super::{Life, Machine};
 use crate::graph::ServiceId;
 use crate::restart::RestartPolicy;
@@ -22,11 +22,11 @@ impl Machine {
         record.traits().hash(hasher);
         (record.state, record.life, record.desired).hash(hasher);
         (record.is_new(), record.held, record.queued).hash(hasher);
-        // Whoever waits takes its turn when a provider returns.
-        let returns = !record.is_new() && !self.graph.dependents(id).is_empty();
         let waits = !self.graph.providers(id).is_empty();
         let urgent = record.wanted.map(|cause| waits && Machine::is_urgent(cause));
-        (returns && record.has_returned(), record.present).hash(hasher);
+        // Whoever waits takes its turn when a provider returns.
+        let is_lost = record.available == Available::Lost && !self.graph.dependents(id).is_empty();
+        (is_lost, record.present).hash(hasher);
         (urgent, record.leaving.map(Leaving::comes_again)).hash(hasher);
         let may_be_kept = record.is_up() && !self.is_closing();
         let overdue = record.leaving.is_some_and(Leaving::is_overdue);
@@ -39,7 +39,7 @@ impl Machine {
         }
         let pauses = record.traits().restart != RestartPolicy::Never && record.life == Life::Live;
         (pauses && record.missed).hash(hasher);
-        (record.ready, record.completed, record.available).hash(hasher);
+        (record.ready, record.completed, record.is_available()).hash(hasher);
         (record.asked, record.forced && record.life == Life::Live).hash(hasher);
         record.failure.map(|exit| discriminant(&exit)).hash(hasher);
         (record.unmet, record.live_dependents).hash(hasher);

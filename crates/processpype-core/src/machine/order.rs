@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::record::{Leaving, Together};
+use super::record::{Available, Leaving, Together};
 use super::{Action, Life, Machine};
 use crate::event::Cause;
 use crate::graph::{EdgePolicy, ServiceId};
@@ -25,9 +25,9 @@ const QUEUE_KEPT: usize = 64;
 /// What blocks a start, or does not any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocker {
-    /// A provider in its first generation.
+    /// A provider that comes for the first time, or is lost.
     Provider,
-    /// A provider that was gone and came back.
+    /// A provider that had been available, was lost, and is back.
     Returned,
     /// A provider that only orders.
     Optional,
@@ -120,9 +120,12 @@ impl Machine {
         let serves = staying && record.ready && !record.traits().oneshot;
         let available = record.completed || serves;
         let coming = record.queued || record.state == ServiceState::Starting;
-        let gated = std::mem::replace(&mut record.available, available) != available;
+        let before = record.available;
+        record.available = before.then(available);
+        let gated = record.available != before;
         let ordered = std::mem::replace(&mut record.coming, coming) != coming;
-        let by = if record.has_returned() { Blocker::Returned } else { Blocker::Provider };
+        let is_back = available && before == Available::Lost;
+        let by = if is_back { Blocker::Returned } else { Blocker::Provider };
         if gated || ordered {
             for (dependent, policy) in Arc::clone(&self.graph).dependent_edges(id) {
                 match policy {

@@ -46,7 +46,7 @@ pub(super) struct Record {
     /// A provider that it cannot start without was missing at some time while it lived.
     pub(super) missed: bool,
     /// Whether dependents may count on it, as last told to them.
-    pub(super) available: bool,
+    pub(super) available: Available,
     /// Whether it is queued or starting, as last told to dependents.
     pub(super) coming: bool,
     /// Whether members of its group wait for it, as last told to them.
@@ -75,6 +75,19 @@ pub(super) enum Past {
     Tried,
     /// One has been running.
     HasRun,
+}
+
+/// Whether dependents may count on a service, and whether they could before.
+///
+/// Numbers of generations do not tell that: one whose first starts failed comes for the first time
+/// all the same, and one that only was not ready for a while is back in its first generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Available {
+    /// They never could.
+    Never,
+    /// They could, and it was lost.
+    Lost,
+    Now,
 }
 
 /// Which members of its group do not start because of a service.
@@ -140,7 +153,7 @@ impl Record {
             leaving: None,
             forced: false,
             missed: false,
-            available: false,
+            available: Available::Never,
             coming: false,
             blocking: Blocking::Nobody,
             unmet,
@@ -164,11 +177,6 @@ impl Record {
         self.generation == self.first
     }
 
-    /// Whether a generation before the current one has begun.
-    pub(super) fn has_returned(&self) -> bool {
-        self.generation.0 > self.first.0 + 1
-    }
-
     pub(super) fn has_run(&self) -> bool {
         self.past == Past::HasRun
     }
@@ -181,6 +189,11 @@ impl Record {
     /// Whether nothing is in the way of a start that is wanted.
     pub(super) fn may_start(&self) -> bool {
         self.wanted.is_some() && self.life == Life::Gone && self.unmet == 0
+    }
+
+    /// Whether dependents may count on it, as last told to them.
+    pub(super) fn is_available(&self) -> bool {
+        self.available == Available::Now
     }
 
     /// Whether it runs, or is about to.
@@ -211,7 +224,20 @@ impl Record {
 
     /// Whether a dependent with an edge of this policy has to wait for it, as last told.
     pub(super) fn blocks(&self, policy: EdgePolicy) -> bool {
-        if policy.gates() { !self.available } else { self.coming }
+        if policy.gates() { !self.is_available() } else { self.coming }
+    }
+}
+
+// === impl Available ===
+
+impl Available {
+    /// What follows when it is available now, or not.
+    pub(super) fn then(self, available: bool) -> Self {
+        match (self, available) {
+            (Self::Never | Self::Lost | Self::Now, true) => Self::Now,
+            (Self::Never, false) => Self::Never,
+            (Self::Lost | Self::Now, false) => Self::Lost,
+        }
     }
 }
 

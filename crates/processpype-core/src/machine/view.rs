@@ -49,7 +49,7 @@ impl Machine {
     /// or completed.
     #[must_use]
     pub fn is_available(&self, id: ServiceId) -> bool {
-        self.record(id).available
+        self.record(id).is_available()
     }
 
     /// Returns whether the last generation completed.

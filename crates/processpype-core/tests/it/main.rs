@@ -10,6 +10,7 @@ mod dags;
 mod exhaustive;
 mod explorer;
 mod members;
+mod moves;
 mod mutants;
 mod observer;
 mod properties;

@@ -100,6 +100,8 @@ enum Fault {
     GroupTooNarrow,
     /// Never lets those take their turn who waited for a provider that is back.
     TurnLost,
+    /// Starts whoever has to take its turn at once.
+    TurnSkipped,
     /// Lets those take their turn whom an operator started.
     OperatorTakesTurn,
     /// Starts past an orphan although nobody forced it.
@@ -142,7 +144,7 @@ fn scene(fault: Fault) -> (Vec<(Graph, Groups)>, Traits) {
         Fault::GroupIgnored | Fault::GroupTooWide | Fault::GroupTooNarrow => {
             ((2..=3).flat_map(grouped).collect(), ON_FAILURE)
         }
-        Fault::TurnLost | Fault::OperatorTakesTurn => (small(), ON_FAILURE),
+        Fault::TurnLost | Fault::TurnSkipped | Fault::OperatorTakesTurn => (small(), ON_FAILURE),
         Fault::PolicyIgnored => (small(), PLAIN),
         Fault::RetryLost
         | Fault::BudgetForDependency
@@ -274,6 +276,7 @@ impl Mutant {
                 }
             }),
             Fault::TurnLost => actions.retain(|action| !matches!(action, Action::Spread(..))),
+            Fault::TurnSkipped => self.skip_turns(actions),
             Fault::OperatorTakesTurn => self.spread(actions),
             Fault::RetryLost => actions.retain(|action| !matches!(action, Action::Retry(..))),
             Fault::NeverForgives => {
@@ -304,6 +307,17 @@ impl Mutant {
             Fault::StopDoneTooEarly => finish_stop(happened, actions),
             Fault::StopForgotten => self.forget_stop(happened, actions),
             _ => {}
+        }
+    }
+
+    /// Lets whoever has to take its turn begin at once.
+    fn skip_turns(&mut self, actions: &mut Vec<Action>) {
+        let turns: Vec<Action> =
+            actions.extract_if(.., |action| matches!(action, Action::Spread(..))).collect();
+        for turn in turns {
+            if let Action::Spread(id, generation) = turn {
+                self.machine.report(id, generation, Report::Elapsed(Timer::Restart), actions);
+            }
         }
     }
 
@@ -469,6 +483,7 @@ mutants! {
     mutant_group_too_wide_is_caught: GroupTooWide => Broken::Recovery(..),
     mutant_group_too_narrow_is_caught: GroupTooNarrow => Broken::StartOrder(_),
     mutant_turn_lost_is_caught: TurnLost => Broken::Rest(_),
+    mutant_turn_skipped_is_caught: TurnSkipped => Broken::Recovery(..),
     mutant_operator_takes_turn_is_caught: OperatorTakesTurn => Broken::Recovery(..),
     mutant_always_forces_is_caught: AlwaysForces => Broken::TwoGenerations(_),
     mutant_dependents_ignored_is_caught: DependentsIgnored => Broken::StopOrder(_),

@@ -103,6 +103,8 @@ pub(crate) struct Service {
     pub(crate) undo: Option<bool>,
     /// It has been without a provider that it cannot start without.
     pub(crate) missed: bool,
+    /// Dependents could count on it before: it was lost, or is there since an earlier step.
+    pub(crate) has_served: bool,
 }
 
 /// What the runtime was asked for after a failure.
@@ -188,6 +190,7 @@ impl Service {
         unwanted: true,
         undo: None,
         missed: false,
+        has_served: false,
     };
 
     /// A service of these traits that nobody has asked for, in a place where others may have been.
@@ -207,11 +210,6 @@ impl Service {
     /// Nothing, where a service has been.
     pub(crate) fn left(self) -> Self {
         Self { first: self.generation, generation: self.generation, ..Self::NEW }
-    }
-
-    /// Whether a generation before the current one has begun.
-    pub(crate) fn has_returned(&self) -> bool {
-        self.generation > self.first + 1
     }
 
     /// Whether dependents may count on it.

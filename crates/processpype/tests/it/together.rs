@@ -219,10 +219,12 @@ async fn one_that_fails_keeps_no_other_from_its_stop() {
 #[tokio::test(start_paused = true)]
 async fn who_waited_for_a_provider_that_is_back_takes_its_turn() {
     const DEPENDENTS: usize = 200;
-    let low = Probe::new(vec![Script { start: Act::Fail(Duration::ZERO), ..good() }, good()]);
+    let back = Script { start: Act::Succeed(secs(1)), ..good() };
+    let low = Probe::new(vec![breaks(), back]);
     let mut app = Application::new().service(low.service()).named("low");
     for i in 0..DEPENDENTS {
         app = app.service(|| Plain).named(&format!("d{i}")).depends_on("low");
+        app = app.edge("low", EdgePolicy::Restart);
     }
     let app = after(app, secs(10)).await;
     let events = app.manager().events(0, usize::MAX).events;
@@ -231,7 +233,9 @@ async fn who_waited_for_a_provider_that_is_back_takes_its_turn() {
             && event.service.as_ref().is_some_and(|name| name.as_str().starts_with('d'))
     };
     let times: Vec<u64> = events.iter().filter(is_start).map(|event| event.time.0).collect();
-    assert_eq!(times.len(), DEPENDENTS, "all are back");
+    assert_eq!(times.len(), 2 * DEPENDENTS, "all are back");
+    let (first, times) = times.split_at(DEPENDENTS);
+    assert!(first.iter().all(|time| *time == first[0]), "who comes for the first time is not back");
     let busiest = times.iter().map(|time| times.iter().filter(|other| *other == time).count());
     assert!(busiest.max() < Some(DEPENDENTS), "not all in one moment: {times:?}");
 }

@@ -60,6 +60,29 @@ fn a_service_that_failed_for_want_of_a_provider_waits_and_spends_nothing() {
 }
 
 #[test]
+fn a_provider_that_comes_for_the_first_time_has_not_returned_however_often_it_failed() {
+    let mut scene = Scene::new([Traits::default(); 2]);
+    scene.machine.boot(&mut scene.actions);
+    scene.fail(A, ErrorKind::StartFailed);
+    scene.report(A, Report::Elapsed(Timer::Restart));
+    scene.report(A, Report::Started { ready: true });
+    scene.check(Running, Starting);
+    assert!(!scene.actions.contains(&Action::Spread(B, Generation(0))));
+}
+
+#[test]
+fn a_provider_that_was_not_ready_for_a_while_has_returned_in_its_first_generation() {
+    let mut scene = Scene::restarted(EdgePolicy::Hold);
+    scene.report(A, Report::Ready(false));
+    scene.fail(B, ErrorKind::Dependency);
+    scene.report(B, Report::Elapsed(Timer::Restart));
+    scene.report(A, Report::Ready(true));
+    scene.check(Running, Stopped);
+    scene.take_turn(B);
+    scene.check(Running, Starting);
+}
+
+#[test]
 fn a_significant_service_closes_the_application_when_it_is_given_up() {
     let significant = Traits { significant: true, ..Traits::default() };
     let mut scene = Scene::new([TRAITS, significant]);

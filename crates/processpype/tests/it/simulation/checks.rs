@@ -6,14 +6,15 @@
 //! 1. The observer reads what a client can read (events in order), and what the sample says; it
 //!    shares no code with the machine.
 
+mod budget;
 mod pace;
 mod together;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use processpype::{EdgePolicy, Event, EventKind, RestartLimit, RestartPolicy, ServiceState};
+use processpype::{EdgePolicy, Event, EventKind, RestartPolicy, ServiceState};
 
+use self::budget::{Allowed, Budget};
 use self::pace::Pace;
 use super::actor::World;
 use super::sample::{Sample, id_of, name};
@@ -68,6 +69,11 @@ struct Seen {
     /// How the last generation ended, until a restart or a giving up was told.
     end: Option<&'static str>,
     budget: Budget,
+    /// A restart was allowed, and has not begun.
+    allowed: Option<Allowed>,
+    /// Dependents could count on it for sure; and then not.
+    served: bool,
+    lost: bool,
     /// The generation that is to end because others restart.
     due: Option<u64>,
     /// The generation that is to stop for good, and to restart with others if a command keeps it.
@@ -94,15 +100,6 @@ struct Seen {
     delayed: bool,
     /// An operator started it, and waits.
     urgent: bool,
-}
-
-/// What was taken from the budget of a service, or of a group.
-#[derive(Clone, Default)]
-struct Budget {
-    /// When restarts were taken, since an operator forgave them.
-    restarts: VecDeque<u64>,
-    /// A start of a dependent may have forgiven it, or not.
-    is_unsure: bool,
 }
 
 // === impl Observer ===
@@ -266,6 +263,7 @@ impl<'a> Observer<'a> {
         if self.is_closing && self.abort_at.is_some_and(|at| event.time.0 > at) {
             self.complain(event, "it starts while everything ends");
         }
+        self.begins(id, event.time.0);
         self.seen[id].begin();
     }
 
@@ -331,31 +329,6 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Its own budget bounds its restarts, and that of its group those of all members that failed.
-    fn spend(&mut self, id: usize, event: &Event) {
-        let now = event.time.0;
-        let group = self.sample.group_of(id).filter(|_| !self.seen[id].completed);
-        let own = (&mut self.seen[id].budget, self.sample.natures[id].restart.limit);
-        let group = group.map(|at| (&mut self.budgets[at], self.sample.groups[at].limit));
-        let mut wrong = None;
-        let (mut may_give_up, mut counts) = (false, Vec::new());
-        for (budget, limit) in std::iter::once(own).chain(group) {
-            let is_full = budget.is_full(limit, now);
-            counts.push(budget.restarts.len());
-            may_give_up |= is_full || budget.is_unsure;
-            if event.cause == "restart-scheduled" {
-                budget.restarts.push_back(now);
-                wrong = wrong.or(is_full.then_some("more than may be"));
-            }
-        }
-        if event.cause == "exhausted" && !may_give_up {
-            wrong = Some("less than may be");
-        }
-        if let Some(wrong) = wrong {
-            self.complain(event, &format!("there were {counts:?} restarts before it: {wrong}"));
-        }
-    }
-
     fn command(&mut self, id: usize, event: &Event) {
         let reason = event.message.as_deref();
         match event.cause {
@@ -375,11 +348,11 @@ impl<'a> Observer<'a> {
         match event.cause {
             "start" | "restart" => {
                 self.started = event.seq;
-                self.forgive(id, false);
+                self.forgive(id, false, event.time.0);
                 let all = reason.is_some_and(|text| text.starts_with(WITH_DEPENDENCIES));
                 for provider in self.sample.required(id) {
                     if all || self.seen[provider].generation == 0 {
-                        self.forgive(provider, true);
+                        self.forgive(provider, true, event.time.0);
                     }
                 }
                 self.seen[id].urgent = !self.seen[id].lives();
@@ -431,21 +404,6 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// A start forgets what was before, of the group as well.
-    fn forgive(&mut self, id: usize, is_unsure: bool) {
-        if is_unsure {
-            self.seen[id].may_be_forgiven();
-            self.seen[id].stays();
-        } else {
-            self.seen[id].forgive();
-        }
-        let budget = Budget { restarts: VecDeque::new(), is_unsure };
-        if let Some(group) = self.sample.group_of(id) {
-            self.budgets[group] = budget.clone();
-        }
-        self.seen[id].budget = budget;
-    }
-
     fn complain(&mut self, event: &Event, what: &str) {
         self.wrong.push(format!("event {}: {what}", event.seq));
     }
@@ -477,6 +435,9 @@ impl Seen {
             leaves_last: false,
             end: None,
             budget: Budget::default(),
+            allowed: None,
+            served: false,
+            lost: false,
             due: None,
             overdue: None,
             failed: false,
@@ -545,15 +506,5 @@ impl Seen {
     /// cannot start without.
     fn costs(&self, counted: bool) -> bool {
         if counted { !self.missed } else { self.missed || self.may_have_missed }
-    }
-}
-
-// === impl Budget ===
-
-impl Budget {
-    fn is_full(&mut self, limit: RestartLimit, now: u64) -> bool {
-        let within = limit.within().as_millis() as u64;
-        self.restarts.retain(|&then| now - then <= within);
-        limit.max_restarts().is_some_and(|max| self.restarts.len() >= max as usize)
     }
 }

@@ -49,7 +49,11 @@ impl Observer<'_> {
     pub(super) fn note_missing(&mut self) {
         let is_full = self.pace.starting >= self.sample.starts_at_once;
         for id in 0..self.seen.len() {
-            if self.seen[id].lives() {
+            let is_there = self.is_there(id);
+            let seen = &mut self.seen[id];
+            seen.served |= is_there && !seen.may_leave();
+            seen.lost |= seen.served && !is_there;
+            if seen.lives() {
                 let gating: Vec<usize> = self.sample.gating(id).collect();
                 let missing = gating.iter().any(|&provider| !self.is_there(provider));
                 let is_unsure = gating.iter().any(|&provider| self.seen[provider].may_leave());
@@ -103,7 +107,7 @@ impl Observer<'_> {
 
     /// Whether this start is surely one of those that the application's rate bounds.
     fn takes_a_turn(&self, id: usize, event: &Event) -> bool {
-        let returned = |provider: usize| self.seen[provider].generation > 1;
+        let returned = |provider: usize| self.seen[provider].lost;
         let natures = &self.sample.natures[id];
         let plain =
             self.sample.gating(id).count() == natures.edges.len() && !natures.edges.is_empty();
