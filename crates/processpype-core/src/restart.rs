@@ -9,8 +9,10 @@
 //!
 //! 1. Every value is valid: a delay is never zero and never above its maximum, so no service can
 //!    restart in a hot loop.
-//! 2. Within any period of `within`, no more than `max_restarts` verdicts are
-//!    [`Verdict::Again`], unless an operator forgave the history between them.
+//! 2. Within any period of `within`, no more than `max_restarts` restarts begin that a history of
+//!    one service allowed, unless an operator forgave it between them: each counts from its
+//!    verdict, and once that is known from its beginning ([`RestartHistory::began`]), for in
+//!    between it may have been held for hours.
 //! 3. A history holds at most [`MAX_RESTARTS`] times, however often a service fails.
 //!
 //! # Where the defaults come from
@@ -390,6 +392,36 @@ impl RestartHistory {
         self.again()
     }
 
+    /// Notes that a restart begins `now` that was allowed at `allowed`: from now on it counts from
+    /// here.
+    ///
+    /// To be told of each restart that [`RestartHistory::record`] allowed, unless an operator
+    /// forgave the history in between. A history that several services share may have forgotten
+    /// the verdict meanwhile; the restart counts all the same.
+    ///
+    /// ```
+    /// use processpype_core::{RestartHistory, RestartLimit, RestartOptions, Verdict};
+    ///
+    /// let limit = RestartLimit::new(1, std::time::Duration::from_secs(60)).expect("valid");
+    /// let options = RestartOptions { limit, ..RestartOptions::default() };
+    /// let mut history = RestartHistory::default();
+    /// assert_eq!(history.record(0, None, &options), Verdict::Again { attempt: 1 });
+    /// // Restarts were paused for an hour.
+    /// history.began(0, 3_600_000, &options);
+    /// assert_eq!(history.record(3_601_000, None, &options), Verdict::Exhausted);
+    /// ```
+    pub fn began(&mut self, allowed: u64, now: u64, options: &RestartOptions) {
+        let Some(max_restarts) = options.limit.max_restarts else { return };
+        let is_full = self.times.len() >= max_restarts as usize;
+        match self.times.iter().position(|&then| then == allowed) {
+            Some(place) => drop(self.times.remove(place)),
+            // More than the limit say no more than the limit does.
+            None if is_full => drop(self.times.pop_front()),
+            None => {}
+        }
+        self.times.push_back(now);
+    }
+
     /// Notes a pause ([`Action::Pause`](crate::Action::Pause)) and returns its attempt: nothing is
     /// taken from the budget, but a service that fails again and again for want of a provider that
     /// is ready comes back ever more slowly.
@@ -502,6 +534,22 @@ mod tests {
         let attempts = [1, 2, 3].map(|now| history.pause(now, None, &options));
         assert_eq!((attempts, history.counted()), ([1, 2, 3], 0));
         assert_eq!(history.record(4, None, &options), Verdict::Again { attempt: 4 });
+    }
+
+    #[test]
+    fn who_was_held_for_longer_than_the_period_has_no_restart_more_than_others() {
+        let options = RestartOptions::default();
+        let mut history = RestartHistory::default();
+        assert_eq!(history.record(0, None, &options), Verdict::Again { attempt: 1 });
+        let resumed = 1_000_000;
+        history.began(0, resumed, &options);
+        let again = (1..=5).map(|n| {
+            let (at, verdict) = (resumed + n, history.record(resumed + n, None, &options));
+            history.began(at, at, &options);
+            verdict != Verdict::Exhausted
+        });
+        assert_eq!(again.collect::<Vec<_>>(), [true, true, true, true, false]);
+        assert_eq!(history.counted(), 5);
     }
 
     #[test]

@@ -396,6 +396,7 @@ impl Supervisor {
 
     /// Begins a generation: its life, its orders, its task, in its own span.
     fn spawn(&mut self, id: ServiceId, generation: Generation) {
+        self.note_begun(id);
         let cell = Arc::clone(&self.cells[id.index()]);
         let span = tracing::info_span!(
             target: "processpype", "service", service = %cell.name(), generation = generation.0
@@ -412,7 +413,6 @@ impl Supervisor {
         let orders = Orders { wiring: Arc::clone(&service.wiring), configured };
         service.failure = None;
         service.forget_remains();
-        service.restarts.begin();
         service.begin_watch();
         service.life = Some(Arc::clone(&life));
         let task = self.launch.services.spawn(generation::live(life, orders, span));

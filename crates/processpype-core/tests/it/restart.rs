@@ -84,6 +84,32 @@ proptest! {
         }
     }
 
+    /// The same of beginnings, however long each restart was held after its verdict.
+    #[test]
+    fn no_period_has_more_beginnings_than_the_limit(
+        steps in prop::collection::vec((0..40_u64, prop_oneof![0..9_u64, 0..300_u64]), 0..60),
+        max_restarts in 0..6_u32,
+        within in 1..100_u64,
+    ) {
+        let options = limited(max_restarts, within, 1);
+        let mut history = RestartHistory::default();
+        let (mut now, mut begun): (u64, Vec<u64>) = (0, Vec::new());
+        for (runs, held) in steps {
+            now += runs;
+            let recent = begun.iter().filter(|&&then| now - then <= within).count();
+            let verdict = history.record(now, None, &options);
+            let allowed = recent < max_restarts as usize;
+            prop_assert_eq!(verdict != Verdict::Exhausted, allowed);
+            if allowed {
+                history.began(now, now + held, &options);
+                now += held;
+                begun.push(now);
+            }
+        }
+        let too_many = begun.windows(max_restarts as usize + 1);
+        prop_assert!(too_many.map(|all| all[all.len() - 1] - all[0]).all(|took| took > within));
+    }
+
     #[test]
     fn attempts_count_the_failures_in_a_row(
         healthy in prop::collection::vec(prop::option::of(0..20_u64), 0..60),
@@ -112,6 +138,9 @@ fn a_history_is_bounded_by_its_name() {
     let granted =
         (0..5_000).filter(|&now| history.record(now, None, &options) != Verdict::Exhausted);
     assert_eq!(granted.count(), MAX_RESTARTS as usize);
+    assert_eq!(history.counted(), MAX_RESTARTS as usize);
+    // Verdicts that were forgotten before their restarts began, as in a group that waits for long.
+    (0..5_000).for_each(|now| history.began(u64::MAX, now, &options));
     assert_eq!(history.counted(), MAX_RESTARTS as usize);
 }
 

@@ -7,6 +7,7 @@
 //! 2. A restart is due once: its timer carries the generation that failed, and whatever starts a
 //!    newer one, stops the service or closes the application makes it late.
 //! 3. A member of a group needs a place in two budgets: its own, and that of the group.
+//!    A restart takes its places when it is allowed, and keeps them from when it begins.
 //! 4. What a status shows about restarts is what the machine holds; time and number beside it.
 //! 5. A restart comes at the later of its backoff and its turn among the restarts of the whole
 //!    application, and so does who waited for a provider that is back. Only what would start takes
@@ -55,6 +56,16 @@ struct Failures {
     paused: bool,
     /// It was its group that had too many restarts.
     group_gave_up: bool,
+    /// A restart was allowed, and has not begun.
+    allowed: Option<Allowed>,
+}
+
+/// A restart that was allowed: until it begins it may be held, or wait, for hours.
+#[derive(Clone, Copy, Debug)]
+struct Allowed {
+    at: Timestamp,
+    /// It took a place in the budget of the group as well.
+    of_group: bool,
 }
 
 /// What is known about the restarts of one group: the intensity of its supervisor, in OTP's words.
@@ -65,6 +76,8 @@ pub(super) struct GroupBudget {
     history: RestartHistory,
     /// Which member failed last: the others are restarted because of it.
     failed: Option<ServiceId>,
+    /// When an operator forgave it last.
+    forgiven: Timestamp,
 }
 
 /// Where the restarts of all services pass, one after the other when there are many.
@@ -82,7 +95,7 @@ impl GroupBudget {
     pub(super) fn new(group: &NamedGroup) -> Self {
         let options = RestartOptions { limit: group.limit, ..RestartOptions::default() };
         let (name, history) = (Arc::clone(&group.name), RestartHistory::default());
-        Self { name, options, history, failed: None }
+        Self { name, options, history, failed: None, forgiven: Timestamp(0) }
     }
 
     /// Says how much of the limit is used, if there is one and it is that of the members together.
@@ -96,7 +109,7 @@ impl GroupBudget {
 
 impl Restarts {
     /// A generation begins.
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.healthy_since = None;
         if let Some(failures) = &mut self.failures {
             failures.next_at = None;
@@ -183,6 +196,7 @@ impl Supervisor {
         }
         match verdict {
             Verdict::Again { attempt } => {
+                failures.allowed = Some(Allowed { at: now, of_group: of_group.is_some() });
                 let delay = options.backoff.delay(attempt, self.chance.next());
                 self.restart_after(id, generation, delay);
                 let (number, delay) = (numbered(attempt, &options), seconds(delay));
@@ -192,6 +206,23 @@ impl Supervisor {
             }
             // Not within this input: the machine is still telling what followed from it.
             Verdict::Exhausted => self.given_up.push_back((id, generation)),
+        }
+    }
+
+    /// A generation begins. If that is a restart that was allowed, it counts from now on, not from
+    /// when that was.
+    pub(super) fn note_begun(&mut self, id: ServiceId) {
+        let now = self.clock.now();
+        let service = &mut self.services[id.index()];
+        service.restarts.begin();
+        let Some(failures) = &mut service.restarts.failures else { return };
+        let Some(allowed) = failures.allowed.take() else { return };
+        failures.history.began(allowed.at.0, now.0, &service.configured.options.restart);
+        if let Some(group) = self.machine.groups().group_of(id).filter(|_| allowed.of_group) {
+            let group = &mut self.groups[group];
+            if allowed.at >= group.forgiven {
+                group.history.began(allowed.at.0, now.0, &group.options);
+            }
         }
     }
 
@@ -261,9 +292,13 @@ impl Supervisor {
     pub(super) fn forgive(&mut self, id: ServiceId) {
         if let Some(failures) = &mut self.services[id.index()].restarts.failures {
             failures.history.forgive();
+            failures.allowed = None;
         }
+        let now = self.clock.now();
         if let Some(group) = self.machine.groups().group_of(id) {
-            self.groups[group].history.forgive();
+            let group = &mut self.groups[group];
+            group.history.forgive();
+            group.forgiven = now;
         }
     }
 

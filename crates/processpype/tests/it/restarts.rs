@@ -5,8 +5,8 @@ use std::time::Duration;
 use processpype::testing::{self, Act, Probe, Script, TestApp};
 use processpype::{
     Application, Backoff, CloseCause, Config, Dep, Desired, EdgePolicy, Error, ErrorKind,
-    GenerationExit, RestartInfo, RestartLimit, RestartOptions, RestartPolicy, Service,
-    ServiceState,
+    GenerationExit, Request, RestartInfo, RestartLimit, RestartOptions, RestartPolicy, Service,
+    ServiceState, Strategy,
 };
 use tokio::time::Instant;
 
@@ -151,6 +151,24 @@ async fn who_asks_for_a_service_in_backoff_is_told_when_it_comes() {
     assert_eq!(error.unavailable().map(|unavailable| unavailable.retry_at), Some(next_at));
     let answer = app.get("/services/failing/any").await;
     assert_eq!((answer.status(), answer.header("retry-after")), (503, Some("8")), "of 7.5 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_there_are_no_more_restarts_in_a_minute_than_there_may_be() {
+    let five = RestartLimit::default();
+    let of_group = |app: Application| app.group("all", Strategy::OneForOne, &["db"]);
+    let cases = [
+        app_of(&Probe::new(vec![START_FAILS]), exact()),
+        of_group(app_of(&Probe::new(vec![START_FAILS]), without_limit())).group_limit(five),
+    ];
+    for app in cases {
+        let app = testing::start(app).await.expect("it starts");
+        let paused = app.manager().pause_restarts(secs(600), Request::by("test")).await;
+        paused.expect("they pause");
+        tokio::time::sleep(secs(900)).await;
+        assert_eq!(gaps(&app, "db"), [600_000, 1000, 2000, 4000, 8000]);
+        assert!(restart_of(&app, "db").is_some_and(|restart| restart.exhausted));
+    }
 }
 
 #[tokio::test(start_paused = true)]
