@@ -126,7 +126,7 @@ impl Machine {
         let ordered = std::mem::replace(&mut record.coming, coming) != coming;
         let is_back = available && before == Available::Lost;
         let by = if is_back { Blocker::Returned } else { Blocker::Provider };
-        if gated || ordered {
+        if (gated || ordered) && !self.graph.dependents(id).is_empty() {
             for (dependent, policy) in Arc::clone(&self.graph).dependent_edges(id) {
                 match policy {
                     EdgePolicy::Optional if ordered => {
@@ -206,8 +206,11 @@ impl Machine {
         id: ServiceId,
         follows: impl Fn(EdgePolicy) -> bool,
     ) -> Vec<ServiceId> {
-        let graph = Arc::clone(&self.graph);
         let mut marked = Vec::new();
+        if self.graph.dependents(id).is_empty() {
+            return marked;
+        }
+        let graph = Arc::clone(&self.graph);
         let mut next = vec![id];
         while let Some(provider) = next.pop() {
             for (dependent, policy) in graph.dependent_edges(provider) {

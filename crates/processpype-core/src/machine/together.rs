@@ -27,6 +27,9 @@ use crate::state::{Desired, ServiceState};
 impl Machine {
     /// A service fails, and its policy brings it back: so are those that restart with it.
     pub(super) fn restart_mates(&mut self, id: ServiceId, exit: Exit, actions: &mut Vec<Action>) {
+        if self.groups.group_of(id).is_none() {
+            return;
+        }
         let record = self.record(id);
         let comes_back = record.traits().restart.restarts_after(exit);
         let is_asked = record.asked || record.held || record.wanted.is_some();

@@ -169,6 +169,9 @@ impl Machine {
             true => policy.gates(),
             false => policy == EdgePolicy::Restart,
         };
+        if self.graph.dependents(id).is_empty() {
+            return Vec::new();
+        }
         let (mut found, mut next) = (BTreeSet::new(), vec![id]);
         while let Some(provider) = next.pop() {
             for (dependent, policy) in self.graph.dependent_edges(provider) {
