@@ -174,13 +174,23 @@ impl Timers {
         Some(free)
     }
 
+    /// Looks for the first one: at the fronts of the rows, and at what has none.
+    ///
+    /// Times and numbers alone are compared, and nothing is copied but the one that is found: this
+    /// is done for each timer that leaves.
     fn find_first(&self) -> Option<(Place, Armed)> {
-        let front = |(index, row): (usize, &Row)| Some((Place::Row(index), *row.timers.front()?));
-        let rows = self.rows.iter().enumerate().filter_map(front);
-        let heap = self.heap.peek().map(|Reverse(timer)| (Place::Heap, *timer));
-        let single = self.single.iter().enumerate();
-        let single = single.map(|(index, timer)| (Place::Single(index), *timer));
-        rows.chain(heap).chain(single).min_by_key(|(_, timer)| *timer)
+        let rows = self.rows.iter().enumerate();
+        let rows = rows.filter_map(|(at, row)| Some((Place::Row(at), row.timers.front()?)));
+        let mut first = earliest(rows);
+        if let Some(Reverse(timer)) = self.heap.peek() {
+            first = earliest(first.into_iter().chain([(Place::Heap, timer)]));
+        }
+        if !self.single.is_empty() {
+            let single = self.single.iter().enumerate();
+            let single = single.map(|(at, timer)| (Place::Single(at), timer));
+            first = earliest(first.into_iter().chain(single));
+        }
+        first.map(|(place, timer)| (place, *timer))
     }
 
     /// Takes the first, which waits there.
@@ -198,6 +208,11 @@ impl Timers {
         }
         self.first = self.find_first();
     }
+}
+
+/// The one that is due first; of those at one time, the one that was armed first.
+fn earliest<'a>(timers: impl Iterator<Item = (Place, &'a Armed)>) -> Option<(Place, &'a Armed)> {
+    timers.min_by_key(|(_, (at, number, _))| (*at, *number))
 }
 
 #[cfg(test)]
