@@ -84,6 +84,8 @@ pub(crate) struct Life {
     /// What was asked, the phase, a child's failure; once it drains, the last child or request too.
     pub(crate) changed: TaskBell,
     control: Mutex<Control>,
+    /// Something was told that the generation's own task looks for (`calls.rs`).
+    is_told: AtomicBool,
     /// A change of health was reported and not yet taken.
     nudged: AtomicBool,
     /// The service has said something about itself.
@@ -163,6 +165,7 @@ impl Life {
             phase: AtomicU8::new(Phase::Serving as u8),
             changed: TaskBell::default(),
             control: Mutex::default(),
+            is_told: AtomicBool::new(false),
             nudged: AtomicBool::new(false),
             has_spoken: AtomicBool::new(false),
         }
@@ -184,7 +187,7 @@ impl Life {
 
     /// Asks the generation to stop by `by`, now. Supervisor only.
     pub(crate) fn ask_to_stop(&self, by: Instant, now: Instant) {
-        let mut control = self.control();
+        let mut control = self.tell();
         let end = control.end();
         end.stop_by.get_or_insert(by);
         end.asked_at.get_or_insert(now);
@@ -193,7 +196,7 @@ impl Life {
     }
 
     pub(crate) fn stop_by(&self) -> Option<Instant> {
-        self.control().stop_by()
+        self.told()?.stop_by()
     }
 
     /// When the generation must be gone because the application closes.
@@ -271,7 +274,8 @@ impl Life {
     }
 
     pub(crate) fn said_ready(&self) -> bool {
-        self.control().more.as_ref().and_then(|more| more.health.ready).unwrap_or(true)
+        let ready = || self.control().more.as_ref()?.health.ready;
+        !self.has_spoken() || ready().unwrap_or(true)
     }
 
     pub(crate) fn report(&self, message: Message) {
@@ -284,13 +288,13 @@ impl Life {
 
     /// A child failed: the generation fails with it. The first failure counts.
     pub(crate) fn fail_child(&self, failure: Failure) {
-        self.control().more().child_failure.get_or_insert(failure);
+        self.tell().more().child_failure.get_or_insert(failure);
         self.changed.ring();
     }
 
     /// Returns the failure of a child that nobody has told yet.
     pub(crate) fn take_child_failure(&self) -> Option<Failure> {
-        self.control().take_child_failure()
+        self.told()?.take_child_failure()
     }
 
     /// Counts a child as part of the generation, unless `last` or a later phase is reached.
@@ -399,6 +403,21 @@ impl Life {
         let handles: Vec<AbortHandle> = handles.collect();
         drop(control);
         handles.iter().for_each(AbortHandle::abort);
+    }
+
+    /// The rarely used part, for who changes what the generation's own task looks for.
+    fn tell(&self) -> MutexGuard<'_, Control> {
+        let control = self.control();
+        self.is_told.store(true, Ordering::Release);
+        control
+    }
+
+    /// The rarely used part, for who looks for what was told; none if nothing ever was.
+    ///
+    /// Most are told nothing before their end, and each step of a life looks. Who looks while
+    /// something is told for the first time may not see it yet, and is rung for.
+    fn told(&self) -> Option<MutexGuard<'_, Control>> {
+        self.is_told.load(Ordering::Acquire).then(|| self.control())
     }
 
     fn control(&self) -> MutexGuard<'_, Control> {

@@ -39,7 +39,7 @@ impl Life {
     /// Whether the generation should stop, or a child has failed; a stop that was asked for comes
     /// first. Its own task is woken for both, and looks.
     pub(crate) fn interruption(&self) -> Option<Interruption> {
-        let mut control = self.control();
+        let mut control = self.told()?;
         let asked = control.stop_by().map(Interruption::Asked);
         asked.or_else(|| control.take_child_failure().map(Interruption::ChildFailed))
     }
@@ -47,7 +47,7 @@ impl Life {
     /// What the generation is to look at next: that it is interrupted, or offered a new
     /// configuration; offers come last. Its own task is woken for each, and looks.
     pub(crate) fn call(&self) -> Option<Call> {
-        let mut control = self.control();
+        let mut control = self.told()?;
         if let Some(by) = control.stop_by() {
             return Some(Call::Interrupted(Interruption::Asked(by)));
         }
@@ -65,7 +65,7 @@ impl Life {
     /// Resolves when the generation is interrupted; who interrupts is still to be asked.
     pub(crate) fn disturbed(&self) -> impl Future<Output = ()> + '_ {
         self.until(|life| {
-            let control = life.control();
+            let control = life.told()?;
             let more = control.more.as_ref();
             let has_failure = more.is_some_and(|more| more.child_failure.is_some());
             (control.stop_by().is_some() || has_failure).then_some(())
@@ -74,14 +74,14 @@ impl Life {
 
     /// Offers a new configuration, in place of one that was not seen yet. Supervisor only.
     pub(crate) fn offer(&self, offer: Offer) {
-        self.control().more().offer = Some(offer);
+        self.tell().more().offer = Some(offer);
         self.changed.ring();
     }
 
     /// Asks what is wrong with the service; who comes after too many others that still wait is
     /// told just that.
     pub(crate) fn ask(&self, question: Question) {
-        let mut control = self.control();
+        let mut control = self.tell();
         let questions = &mut control.more().questions;
         if questions.len() >= ASKERS_MAX {
             // A service that hangs has not looked for long, and they have given up.
