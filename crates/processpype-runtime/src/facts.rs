@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use processpype_core::{Desired, Generation, ServiceName, ServiceState};
+use processpype_core::{Desired, ErrorKind, Generation, ServiceName, ServiceState};
 
 use crate::clock::Timestamp;
 use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
@@ -113,6 +113,39 @@ impl Facts {
         !is_known
     }
 
+    /// The same of one that waits for nobody, as nearly all do: no list is gone through.
+    pub(crate) fn expect_nobody(&mut self, restart: Option<RestartInfo>) -> bool {
+        let is_known = match &self.rare {
+            Some(rare) => rare.restart == restart && rare.waiting_on.is_empty(),
+            None => restart.is_none(),
+        };
+        if !is_known {
+            self.change(|rare| {
+                rare.restart = restart;
+                rare.waiting_on.clear();
+            });
+        }
+        !is_known
+    }
+
+    /// It has failed, and if `is_so`, that is what is wrong with it.
+    ///
+    /// An end tells its failure twice, when it begins and when it is over: mostly at one time, and
+    /// then it is the same.
+    pub(crate) fn fail(&mut self, kind: ErrorKind, text: &str, at: Timestamp, is_so: bool) {
+        self.change(|rare| {
+            let is_same = |it: &mut Arc<ErrorInfo>| (it.kind, it.at) == (kind, at);
+            let known = rare.last_error.take_if(is_same).filter(|it| it.message == text);
+            let message = || text.to_owned();
+            let info =
+                known.unwrap_or_else(|| Arc::new(ErrorInfo { message: message(), kind, at }));
+            if is_so {
+                rare.error = Some(Arc::clone(&info));
+            }
+            rare.last_error = Some(info);
+        });
+    }
+
     /// Nothing is wrong with it, and it has said nothing.
     pub(crate) fn clear(&mut self) {
         if self.rare.is_some() {
@@ -135,16 +168,28 @@ impl Facts {
 
     /// Adds a generation that has ended to those that are remembered.
     ///
-    /// The oldest one goes when there are more than [`HISTORY_KEPT`]: the list is walked to find
-    /// it, ten steps at most, once for each end.
+    /// The oldest one goes when there are [`HISTORY_KEPT`]: the new one is written in its place.
     pub(crate) fn remember(&mut self, past: Past) {
-        let older = self.history.take();
-        let mut rest = &mut self.history.insert(Box::new(Ended { past, older })).older;
+        let mut newest = match self.take_oldest() {
+            Some(mut place) => {
+                place.past = past;
+                place
+            }
+            None => Box::new(Ended { past, older: None }),
+        };
+        newest.older = self.history.take();
+        self.history = Some(newest);
+    }
+
+    /// Takes out the oldest one, if there is no room for another one.
+    ///
+    /// The list is walked to find it, ten steps at most, once for each end.
+    fn take_oldest(&mut self) -> Option<Box<Ended>> {
+        let mut rest = &mut self.history;
         for _ in 1..HISTORY_KEPT {
-            let Some(ended) = rest else { return };
-            rest = &mut ended.older;
+            rest = &mut rest.as_mut()?.older;
         }
-        *rest = None;
+        rest.take()
     }
 
     /// The generations that are remembered, the newest last.
@@ -258,6 +303,8 @@ mod tests {
                 prop_assert_eq!(facts.rare().is_some(), !list.is_empty());
                 before = list;
             }
+            prop_assert_eq!(facts.expect_nobody(None), !before.is_empty());
+            prop_assert!(facts.rare().is_none());
         }
     }
 
@@ -274,6 +321,25 @@ mod tests {
             facts.remember(Past { generation, exit, started: now, ended: now });
             let first = (number + 1).saturating_sub(kept).max(1);
             assert_eq!(numbers(&facts), (first..=number).collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
+    fn a_failure_that_is_told_twice_at_one_time_is_the_same() {
+        let mut facts = Facts::initial(Timestamp(1));
+        let mut fail = |text, at, is_so| {
+            facts.fail(ErrorKind::Failed, text, Timestamp(at), is_so);
+            let rare = facts.rare().cloned().expect("it has failed");
+            (rare.error, rare.last_error.expect("it has failed"))
+        };
+        let (none, first) = fail("run", 2, false);
+        let (error, again) = fail("run", 2, true);
+        assert!(none.is_none() && Arc::ptr_eq(&first, &again));
+        assert_eq!(error.as_ref(), Some(&first));
+        for (text, at) in [("stop", 2), ("stop", 3)] {
+            let (error, last) = fail(text, at, true);
+            assert_eq!((&*last.message, last.at), (text, Timestamp(at)));
+            assert_eq!(error.as_ref(), Some(&last));
         }
     }
 

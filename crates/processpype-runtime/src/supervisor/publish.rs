@@ -61,11 +61,12 @@ impl Supervisor {
         if change.to == ServiceState::Starting {
             self.services[id.index()].started = now;
         }
-        let (failure, message) = self.failure_of(change).unzip();
+        let failure = self.failure_of(change);
+        let (exit, started) = (ended(change), self.services[id.index()].started);
         let cell = &self.cells[id.index()];
-        cell.tally.note(change, ended(change), cell.look(|facts| facts.since), now);
-        let started = self.services[id.index()].started;
-        self.update(id, |facts| {
+        cell.update(|facts| {
+            cell.tally.note(change, exit, facts.since, now);
+            self.adopt(facts, id);
             (facts.state, facts.generation, facts.since) = (change.to, change.generation, now);
             match change.to {
                 ServiceState::Starting => facts.clear(),
@@ -73,23 +74,20 @@ impl Supervisor {
                 ServiceState::Error => facts.recover(false),
                 ServiceState::Running | ServiceState::Stopping => {}
             }
-            if let Some(info) = &failure {
-                facts.change(|rare| {
-                    rare.last_error = Some(Arc::clone(info));
-                    if change.to != ServiceState::Stopped {
-                        rare.error = Some(Arc::clone(info));
-                    }
-                });
+            if let Some((kind, text)) = &failure {
+                facts.fail(*kind, text, now, change.to != ServiceState::Stopped);
             }
-            if let Some(exit) = ended(change) {
+            if let Some(exit) = exit {
                 let generation = change.generation;
                 facts.remember(Past { generation, exit, started, ended: now });
             }
         });
+        self.note_update(id);
+        let (failure, message) = failure.unzip();
         let message = message.or_else(|| self.forced_text(change).map(Arc::from));
         self.note_failed(change);
         let message = message.or_else(|| self.together_text(change).map(Arc::from));
-        self.log_change(change, failure.as_deref(), message.as_deref());
+        self.log_change(change, failure, message.as_deref());
         self.touch_mark(id, change.cause);
         let (operation, actor) = self.part_of(id, Some(change.cause)).unzip();
         self.append(Event {
@@ -157,8 +155,9 @@ impl Supervisor {
         let is_other = told != (facts.ready, facts.desired, facts.completed);
         (facts.ready, facts.desired, facts.completed) = told;
         let restart = self.restart_info(id);
-        if facts.rare().is_none() && restart.is_none() && machine.may_start(id) {
-            return is_other;
+        // Whoever waits for somebody may not start.
+        if machine.may_start(id) {
+            return facts.expect_nobody(restart) || is_other;
         }
         let name = |id: ServiceId| self.cells[id.index()].name();
         let waiting_on = || machine.waiting_on(id).map(name);
@@ -402,8 +401,8 @@ impl Supervisor {
         }
     }
 
-    /// Returns the failure that a transition is about, and its text.
-    fn failure_of(&self, change: Change) -> Option<(Arc<ErrorInfo>, Arc<str>)> {
+    /// Returns what kind of failure a transition is about, and its text.
+    fn failure_of(&self, change: Change) -> Option<(ErrorKind, Arc<str>)> {
         let kind = match change.cause {
             Cause::Exit(Exit::Failed(kind)) => kind,
             Cause::Deadline(processpype_core::Timer::Start) => ErrorKind::StartTimeout,
@@ -412,12 +411,10 @@ impl Supervisor {
             Cause::Exit(_) => self.services[change.service.index()].failure.as_ref()?.kind,
             _ => return None,
         };
-        let text = self.failure_text(change.service, kind);
-        let info = ErrorInfo { message: text.as_ref().to_owned(), kind, at: self.clock.now() };
-        Some((Arc::new(info), text))
+        Some((kind, self.failure_text(change.service, kind)))
     }
 
-    fn log_change(&self, change: Change, failure: Option<&ErrorInfo>, detail: Option<&str>) {
+    fn log_change(&self, change: Change, failure: Option<ErrorKind>, detail: Option<&str>) {
         let name = self.cells[change.service.index()].name();
         let generation = change.generation.0;
         let detail = Detail(detail);
@@ -444,9 +441,9 @@ impl Supervisor {
     }
 
     /// Whether the log has the whole story of a failure already.
-    fn is_told(&self, id: ServiceId, failure: Option<&ErrorInfo>) -> bool {
+    fn is_told(&self, id: ServiceId, failure: Option<ErrorKind>) -> bool {
         let kept = self.services[id.index()].failure.as_ref().map(|kept| kept.kind);
-        failure.is_some_and(|failure| kept == Some(failure.kind))
+        failure.is_some() && kept == failure
     }
 }
 
