@@ -253,6 +253,15 @@ impl Cell {
         routes: Routed,
     ) -> bool {
         let published = Some(Arc::new(Published { generation, instance, routes }));
+        if !self.is_cut(generation) {
+            // Mostly nobody is there.
+            let before = self.slot.compare_and_swap(&None::<Arc<_>>, Option::clone(&published));
+            if before.is_none() {
+                self.changed.ring();
+                return true;
+            }
+            drop_contained(before);
+        }
         let mut is_open = false;
         let before = self.slot.rcu(|there| {
             let is_newer = |there: &Arc<Published>| there.generation > generation;

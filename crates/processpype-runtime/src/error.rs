@@ -13,7 +13,7 @@
 //! public text, and a client reads "the log has the details"; saying something to a client is a
 //! decision and is written down, with [`Error::public`].
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
 
 use processpype_core::{ServiceName, ServiceState};
@@ -163,20 +163,22 @@ impl Error {
     /// The same, after what `text` says.
     pub(crate) fn chain_after(&self, mut text: String) -> String {
         let sources = std::iter::successors(self.source(), |error| error.source());
+        let sources = sources.map(|source| source as &dyn fmt::Display);
+        let public = self.public.iter().map(|public| public as &dyn fmt::Display);
         let mut last = None;
-        let mut add = |part: &str| {
+        for part in public.chain(sources) {
+            let end = text.len();
+            text.push_str(if last.is_some() { ": " } else { "" });
+            let begin = text.len();
+            // One that fails to print itself has said what it could.
+            let _ = write!(text, "{part}");
             // Many errors print their source themselves; say it once.
-            if last.is_some_and(|last| text[last..].ends_with(part)) {
-                return;
+            if last.is_some_and(|last: usize| text[last..end].ends_with(&text[begin..])) {
+                text.truncate(end);
+            } else {
+                last = Some(begin);
             }
-            if last.is_some() {
-                text.push_str(": ");
-            }
-            last = Some(text.len());
-            text.push_str(part);
-        };
-        self.public.iter().for_each(|public| add(public));
-        sources.for_each(|source| add(&source.to_string()));
+        }
         text
     }
 }
@@ -312,6 +314,23 @@ mod tests {
         let error = Error::public("cannot save").with_source("disk is full");
         assert_eq!(error.to_string(), "cannot save");
         assert_eq!(error.chain(), "cannot save: disk is full");
+    }
+
+    #[test]
+    fn an_error_that_cannot_print_itself_is_told_as_far_as_it_can() {
+        #[derive(Debug)]
+        struct Mute;
+
+        impl fmt::Display for Mute {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("so far")?;
+                Err(fmt::Error)
+            }
+        }
+
+        impl std::error::Error for Mute {}
+
+        assert_eq!(Error::public("no report").with_source(Mute).chain(), "no report: so far");
     }
 
     #[test]

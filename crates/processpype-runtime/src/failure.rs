@@ -91,12 +91,15 @@ impl Failure {
 
     /// The message of a panic may hold anything, so it is told to the log only.
     pub(crate) fn from_panic(what: &str, panicked: &Panicked) -> Self {
-        let mut story = format!("{what} {panicked}");
+        let mut story = String::with_capacity(STORY_ROOM);
+        story.push_str(what);
+        story.push(' ');
+        panicked.write_to(&mut story);
         if let Some(backtrace) = panicked.site.as_ref().and_then(|site| site.backtrace.as_ref()) {
             story.push('\n');
             story.push_str(backtrace);
         }
-        let public = format!("{what} panicked; the log has the details");
+        let public = [what, " panicked; the log has the details"].concat();
         Self::told(ErrorKind::Panic, public, story)
     }
 

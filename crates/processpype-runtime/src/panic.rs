@@ -232,6 +232,17 @@ impl Panicked {
         panicked
     }
 
+    /// Writes what is told at the end of a text.
+    pub(crate) fn write_to(&self, text: &mut String) {
+        text.extend(self.parts());
+    }
+
+    /// What is told, in pieces.
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        let site = self.site.iter().flat_map(|site| [", at ", &*site.location]);
+        ["panicked: ", &*self.message].into_iter().chain(site)
+    }
+
     fn from_payload(payload: &(dyn Any + Send)) -> Self {
         let text = (payload.downcast_ref::<&str>().copied())
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
@@ -247,11 +258,7 @@ impl Panicked {
 
 impl std::fmt::Display for Panicked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "panicked: {}", self.message)?;
-        match &self.site {
-            Some(site) => write!(f, ", at {}", site.location),
-            None => Ok(()),
-        }
+        self.parts().try_for_each(|part| f.write_str(part))
     }
 }
 
@@ -298,6 +305,15 @@ mod tests {
         check(async { std::panic::panic_any("polled") }, Poll::Ready(Err("polled")));
         check(Sore(Poll::Ready(())), Poll::Ready(Err("dropped")));
         check(Sore(Poll::Pending), Poll::Pending);
+    }
+
+    #[test]
+    fn a_panic_is_told_with_its_place_if_that_is_known() {
+        let mut panicked = Panicked { message: "no more".to_owned(), site: None };
+        assert_eq!(panicked.to_string(), "panicked: no more");
+        let location = "src/lib.rs:1:2".to_owned();
+        panicked.site = Some(PanicSite { location, backtrace: None });
+        assert_eq!(panicked.to_string(), "panicked: no more, at src/lib.rs:1:2");
     }
 
     #[test]

@@ -199,7 +199,12 @@ async fn cut_children(life: &Life, by: Instant) -> String {
 /// panic of its `Drop`.
 ///
 /// Who just uses it, through a `Ref` between two awaits, is given [`LEAK_PATIENCE`].
-async fn let_go(service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
+async fn let_go(mut service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
+    if Arc::get_mut(&mut service).is_some() {
+        // Nobody has it, or can come to have it.
+        let dropped = contain(move || drop(service));
+        return (false, dropped.err().map(|panicked| Failure::from_panic("drop", &panicked)));
+    }
     let weak = Arc::downgrade(&service);
     let dropped = contain(move || drop(service));
     let failure = dropped.err().map(|panicked| Failure::from_panic("drop", &panicked));

@@ -101,6 +101,9 @@ impl Supervisor {
         if self.machine.state(id) != ServiceState::Running {
             return;
         }
+        if self.services[id.index()].watch().is_none() {
+            return;
+        }
         let Some(life) = self.life(id, generation).cloned() else { return };
         let Some(watch) = self.services[id.index()].watch_mut() else { return };
         watch.running = life.vitals.now();
