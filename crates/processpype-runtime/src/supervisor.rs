@@ -156,6 +156,8 @@ pub struct Supervisor {
     has_touched: bool,
     /// Whose prospects are to be published, once what came together is done.
     touched: Vec<ServiceId>,
+    /// Room for what is said next of a restart.
+    text: String,
     /// Messages that came together are being taken.
     is_taking: bool,
 }

@@ -185,6 +185,7 @@ impl Blueprint {
             closing: closing::Closing::default(),
             has_touched: false,
             touched: Vec::new(),
+            text: String::new(),
             is_taking: false,
         };
         (Manager::new(shared, sender), supervisor)

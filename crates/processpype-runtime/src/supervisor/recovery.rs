@@ -14,7 +14,7 @@
 //!    a turn, each at most once; what an operator starts takes none. A turn that is taken by a
 //!    restart that is then cancelled is lost.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +29,6 @@ use crate::clock::Timestamp;
 use crate::group::NamedGroup;
 use crate::status::RestartInfo;
 use crate::timers::Due;
-
-/// Room for what is mostly said about a restart, so that its text is written without growing.
-const TEXT_ROOM: usize = 48;
 
 /// What is known about the restarts of one service.
 #[derive(Debug, Default)]
@@ -199,10 +196,14 @@ impl Supervisor {
                 failures.allowed = Some(Allowed { at: now, of_group: of_group.is_some() });
                 let delay = options.backoff.delay(attempt, self.chance.next());
                 self.restart_after(id, generation, delay);
-                let (number, delay) = (numbered(attempt, &options), seconds(delay));
-                let mut text = String::with_capacity(TEXT_ROOM);
-                let _ = write!(text, "{number}{used}, in {delay}");
+                let mut text = std::mem::take(&mut self.text);
+                text.clear();
+                numbered(attempt, &options).write_to(&mut text);
+                text.push_str(&used);
+                text.push_str(", in ");
+                seconds(delay).write_to(&mut text);
                 self.tell_restart(id, "restart-scheduled", &text);
+                self.text = text;
             }
             // Not within this input: the machine is still telling what followed from it.
             Verdict::Exhausted => self.given_up.push_back((id, generation)),
@@ -379,10 +380,15 @@ struct Numbered {
     max: Option<u32>,
 }
 
-impl fmt::Display for Numbered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "attempt {}", self.attempt)?;
-        self.max.map_or(Ok(()), |max| write!(f, " of {max}"))
+impl Numbered {
+    /// Writes it without the machinery of formats: each restart of a storm is told.
+    fn write_to(&self, text: &mut String) {
+        text.push_str("attempt ");
+        write_number(self.attempt.into(), text);
+        if let Some(max) = self.max {
+            text.push_str(" of ");
+            write_number(max.into(), text);
+        }
     }
 }
 
@@ -397,16 +403,36 @@ pub(crate) fn seconds(time: Duration) -> Seconds {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seconds(Duration);
 
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Seconds {
+    /// Writes it at the end of a text.
+    fn write_to(self, text: &mut String) {
         let milliseconds = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX - 500);
         if self.0 >= Duration::from_secs(10) {
-            write!(f, "{} s", (milliseconds + 500) / 1000)
+            write_number((milliseconds + 500) / 1000, text);
         } else {
             let tenths = (milliseconds + 50) / 100;
-            write!(f, "{}.{} s", tenths / 10, tenths % 10)
+            write_number(tenths / 10, text);
+            text.push('.');
+            write_number(tenths % 10, text);
         }
+        text.push_str(" s");
     }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.write_to(&mut text);
+        f.write_str(&text)
+    }
+}
+
+/// Writes a number at the end of a text.
+fn write_number(number: u64, text: &mut String) {
+    if number >= 10 {
+        write_number(number / 10, text);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 #[cfg(test)]
