@@ -52,6 +52,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use processpype_core::{
     Action, EventKind, Generation, Machine, OperationId, Report, ServiceId, ServiceState,
 };
@@ -132,7 +133,7 @@ pub struct Supervisor {
     messages: mpsc::Receiver<Message>,
     commands: mpsc::Receiver<Order>,
     office: Arc<Office>,
-    operations: HashMap<OperationId, Waiting>,
+    operations: HashMap<OperationId, Waiting, FixedState>,
     next_operation: u64,
     /// The requests that were given under a key, for as long as their operations are known.
     keys: HashMap<keys::Key, keys::Keyed>,

@@ -102,6 +102,9 @@ impl Supervisor {
         verb: Verb,
         by: &Request,
     ) {
+        if concerned.is_empty() {
+            return;
+        }
         let mut reason = format!("{how} `{}`", self.cells[named.index()].name());
         if let Some(why) = &by.reason {
             reason = format!("{reason}; {why}");

@@ -172,7 +172,7 @@ impl Blueprint {
             messages,
             commands,
             office,
-            operations: HashMap::new(),
+            operations: HashMap::default(),
             next_operation: 1,
             keys: HashMap::new(),
             actions: Vec::new(),
