@@ -154,7 +154,9 @@ impl Error {
 
     /// Returns the whole story on one line, for the log: never for a client.
     ///
-    /// A source that its parent has printed already is not said again.
+    /// A source that its parent has printed already is not said again. One that fails to print
+    /// itself, which `to_string` takes for a panic, is told as far as it could: this is asked when
+    /// something has gone wrong already.
     #[must_use]
     pub fn chain(&self) -> String {
         self.chain_after(String::new())

@@ -6,6 +6,13 @@
 //! 2. A [`Status`] is made of it for who reads: nothing here is shown otherwise.
 //! 3. Equal facts give equal statuses: what is written nowhere is the default of its field.
 //!
+//! # What costs at each change
+//!
+//! A service in a crash loop changes four times for each generation, and each change asks whether
+//! anything that is shown is other than it was. So what can be known without a list is known
+//! without one: who may start waits for nobody. What is told twice at one time is one value, and
+//! who is remembered takes the place of who is not any more.
+//!
 //! # Why not the status itself
 //!
 //! A status has a field for everything that can be said of a service, so that a reader finds it

@@ -26,6 +26,11 @@
 //! One short lock guards what is rarely touched, and is never held over an await or over user code.
 //! What is asked often (the phase) is an atomic beside it. Who waits is woken after every change
 //! and looks again (`bell.rs`).
+//!
+//! A generation's own task looks at each step whether it was told something: a stop, the failure
+//! of a child, an offer, a question. Nearly all are told nothing before their end, so a word beside
+//! the lock says whether anything ever was. It is set under the lock, before what is told, and
+//! never taken back: who reads that nothing was told comes before it, and is rung for.
 
 mod calls;
 mod tracked;

@@ -211,6 +211,8 @@ impl Timers {
 }
 
 /// The one that is due first; of those at one time, the one that was armed first.
+///
+/// What comes due is not compared: no two timers have the same number.
 fn earliest<'a>(timers: impl Iterator<Item = (Place, &'a Armed)>) -> Option<(Place, &'a Armed)> {
     timers.min_by_key(|(_, (at, number, _))| (*at, *number))
 }

@@ -198,7 +198,8 @@ async fn cut_children(life: &Life, by: Instant) -> String {
 /// Drops the generation's own handle. Returns whether somebody else keeps the instance, and the
 /// panic of its `Drop`.
 ///
-/// Who just uses it, through a `Ref` between two awaits, is given [`LEAK_PATIENCE`].
+/// Where nobody else has it, or could come to have it, nothing is left to be watched. Who just uses
+/// it, through a `Ref` between two awaits, is given [`LEAK_PATIENCE`].
 async fn let_go(mut service: Arc<dyn ErasedService>) -> (bool, Option<Failure>) {
     if Arc::get_mut(&mut service).is_some() {
         // Nobody has it, or can come to have it.
