@@ -15,6 +15,7 @@ use processpype_api::{
 use processpype_config::HumanDuration;
 use serde_json::{Map, Value};
 
+use crate::act::say_unless;
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::http::Answer;
@@ -31,15 +32,17 @@ pub(crate) async fn reload(asking: &Asking, args: &ReloadArgs) -> Result<ClientE
     let answer = asking.client.post(&path, body(args.reason.as_deref()), wait).await?;
     let told: Reloaded = answer.read()?;
     asking.print(&answer, |told: &Reloaded, _| reloaded(told))?;
-    Ok(exit_of(&told))
+    Ok(exit_of(&told, args.wait))
 }
 
-/// A service that went back to its old configuration is no success.
-fn exit_of(told: &Reloaded) -> ClientExit {
+/// A service that went back to its old configuration is no success; what goes on is one for who
+/// did not want to wait.
+fn exit_of(told: &Reloaded, wait: HumanDuration) -> ClientExit {
     let failed = told.services.iter().any(|service| service.code.is_some());
     match (failed, told.finished) {
         (true, _) => ClientExit::Refused,
         (false, true) => ClientExit::Done,
+        (false, false) if wait.is_zero() => ClientExit::Done,
         (false, false) => ClientExit::StillGoing,
     }
 }
@@ -59,7 +62,7 @@ pub(crate) async fn configure(
     let wait = (*args.wait).min(SERVER_WAIT_MAX);
     let answer = asking.client.post(&path(args, wait), patch(args).to_string(), wait).await?;
     if answer.status == 202 {
-        return goes_on(asking, &args.name, &answer);
+        return goes_on(asking, args, &answer);
     }
     if args.dry_run {
         asking.print(&answer, |would: &ConfigForeseen, _| foreseen(would))?;
@@ -77,11 +80,20 @@ fn path(args: &ConfigureArgs, wait: Duration) -> String {
     format!("{place}/{verb}?wait={wait}{}{reason}", dry_run(args.dry_run))
 }
 
-fn goes_on(asking: &Asking, name: &str, answer: &Answer) -> Result<ClientExit, ClientError> {
+fn goes_on(
+    asking: &Asking,
+    args: &ConfigureArgs,
+    answer: &Answer,
+) -> Result<ClientExit, ClientError> {
     if asking.json {
         say_raw(&answer.text);
     }
-    let operation = answer.read::<Accepted>()?.operation;
+    let (name, operation) = (&args.name, answer.read::<Accepted>()?.operation);
+    if args.wait.is_zero() {
+        let text = format!("{name}: the new configuration holds (operation {operation})");
+        say_unless(asking.json, &text);
+        return Ok(ClientExit::Done);
+    }
     remark(&format!(
         "{name}: the new configuration holds, and what follows goes on (operation {operation})\n  \
          = help: `why {name}` says what it waits for"
@@ -104,12 +116,16 @@ pub(crate) async fn config(asking: &Asking, name: Option<&str>) -> Result<Client
     let mut all = Vec::new();
     for it in &list.services {
         let answer = asking.client.get(&format!("{}/-/config", service(&it.name))).await?;
-        all.push(answer.read::<ServiceConfig>()?);
+        let config: ServiceConfig = answer.read()?;
+        all.push((answer.text, values(&config)));
     }
     if asking.json {
-        say_raw(&serde_json::to_string(&all).unwrap_or_default());
+        // One list, and in it each answer as it came.
+        let answers: Vec<&str> = all.iter().map(|(answer, _)| answer.trim()).collect();
+        say_raw(&format!("[{}]", answers.join(",")));
     } else {
-        all.iter().map(values).filter(|text| !text.is_empty()).for_each(|text| say(&text));
+        let texts = all.iter().map(|(_, text)| text).filter(|text| !text.is_empty());
+        texts.for_each(|text| say(text));
     }
     Ok(ClientExit::Done)
 }

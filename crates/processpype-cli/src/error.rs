@@ -12,6 +12,7 @@ use processpype_api::{Answered, Fields};
 use processpype_config::HumanDuration;
 use serde_json::Value;
 
+use crate::clean::cleaned;
 use crate::exit::ClientExit;
 use crate::target::URL_VARIABLE;
 use crate::tls_files::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE};
@@ -64,6 +65,7 @@ pub(crate) struct Told {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) path: String,
+    /// It may have several lines, such as those of a cycle.
     pub(crate) message: String,
     pub(crate) help: Option<String>,
     /// The words that would be right, if they are few.
@@ -100,6 +102,18 @@ impl Answered for Told {
     }
 }
 
+impl Told {
+    /// Escapes the line feeds of every text but the messages of what is wrong: whoever shows those
+    /// indents their lines, so that none is taken for another text.
+    pub(crate) fn with_lines_only_in_messages(self) -> Self {
+        let Self { title, code, detail, help, errors, .. } = self;
+        let (title, code, detail) = (cleaned(title), cleaned(code), cleaned(detail));
+        let help = help.map(cleaned);
+        let errors = errors.into_iter().map(Fault::with_lines_only_in_message).collect();
+        Self { title, code, detail, help, errors, ..self }
+    }
+}
+
 // === impl Fault ===
 
 impl Answered for Fault {
@@ -112,6 +126,28 @@ impl Answered for Fault {
             valid: fields.take_or("valid", Vec::new())?,
             origin: fields.take("origin")?,
         })
+    }
+}
+
+impl Fault {
+    fn with_lines_only_in_message(self) -> Self {
+        let Self { path, message, help, valid, origin } = self;
+        Self {
+            path: cleaned(path),
+            message,
+            help: help.map(cleaned),
+            valid: valid.into_iter().map(cleaned).collect(),
+            origin: origin.map(cleaned),
+        }
+    }
+
+    /// Whether it is a mistake in the request. What is wrong elsewhere, such as in the files that
+    /// a reload has read, says where, or is about no single value.
+    pub(crate) fn is_of_request(&self) -> bool {
+        match &self.origin {
+            Some(origin) => origin.starts_with("request body"),
+            None => !self.path.is_empty(),
+        }
     }
 }
 

@@ -291,7 +291,7 @@ impl Client {
         token_from: Option<String>,
     ) -> ClientError {
         let retry_after = retry_after(response);
-        match json::read::<Told>(&raw) {
+        match json::read_lines::<Told>(&raw).map(Told::with_lines_only_in_messages) {
             Ok(told) if !told.code.is_empty() => {
                 ClientError::Problem(Box::new(Told { raw, retry_after, token_from, ..told }))
             }

@@ -2,16 +2,22 @@
 //!
 //! # Invariants
 //!
-//! 1. What is read to be shown is clean, keys included; only [`read_as_it_is`] reads the rest.
+//! 1. What is read to be shown is clean, keys included; only [`read_as_it_is`] reads the rest, and
+//!    [`read_lines`] leaves line feeds.
 
 use processpype_api::Answered;
 use serde_json::{Map, Result, Value};
 
-use crate::clean::cleaned;
+use crate::clean::{clean_lines, cleaned};
 
 /// Reads JSON to be shown, with every text in it clean.
 pub(crate) fn read<T: Answered>(json: &str) -> Result<T> {
-    T::read(all_clean(serde_json::from_str(json)?))
+    T::read(all_clean(serde_json::from_str(json)?, cleaned))
+}
+
+/// Reads JSON to be shown, with every text in it clean but for its lines, for who sees to those.
+pub(crate) fn read_lines<T: Answered>(json: &str) -> Result<T> {
+    T::read(all_clean(serde_json::from_str(json)?, |text| clean_lines(&text)))
 }
 
 /// Reads JSON as it is, for who takes care of its texts.
@@ -19,16 +25,17 @@ pub(crate) fn read_as_it_is<T: Answered>(json: &str) -> Result<T> {
     T::read(serde_json::from_str(json)?)
 }
 
-fn all_clean(json: Value) -> Value {
+/// The same value with each text made clean by `clean`.
+fn all_clean(json: Value, clean: fn(String) -> String) -> Value {
     match json {
-        Value::String(it) => Value::String(cleaned(it)),
-        Value::Array(it) => Value::Array(it.into_iter().map(all_clean).collect()),
+        Value::String(it) => Value::String(clean(it)),
+        Value::Array(it) => Value::Array(it.into_iter().map(|it| all_clean(it, clean)).collect()),
         Value::Object(it) => {
-            let mut clean = Map::new();
+            let mut all = Map::new();
             for (key, value) in it {
-                clean.insert(cleaned(key), all_clean(value));
+                all.insert(clean(key), all_clean(value, clean));
             }
-            Value::Object(clean)
+            Value::Object(all)
         }
         other => other,
     }

@@ -5,7 +5,7 @@
 //! 1. Answers go to standard output; errors, progress and what is lost go to standard error.
 //! 2. Colour is for terminals, and for nobody who set `NO_COLOR`: `anstream` sees to both.
 //! 3. With `--json`, standard output has what the application answered, byte by byte, and a line
-//!    feed.
+//!    feed; several answers are the items of one list.
 //! 4. The first failure of standard output is kept, for this thread, until [`written`] asks for it:
 //!    every verb prints on one thread, and asks at its end. Nothing is printed after it.
 
@@ -16,6 +16,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use anstyle::{AnsiColor, Style};
 use processpype_api::ServiceState;
 
+use crate::clean::clean;
 use crate::error::{ClientError, Fault};
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -103,18 +104,40 @@ pub(crate) fn say_error(error: &ClientError) {
         _ => String::new(),
     };
     let mut text = format!("{ERROR}error{code}{ERROR:#}: {error}");
-    if let ClientError::Problem(told) = error {
-        for fault in &told.errors {
-            text.push_str(&line(fault));
-        }
-    }
+    let faults = match error {
+        ClientError::Problem(told) => told.errors.as_slice(),
+        _ => &[],
+    };
+    faults.iter().filter(|it| it.is_of_request()).for_each(|it| text.push_str(&line(it)));
     if let Some(help) = error.help() {
         text.push_str(&format!("\n  = help: {help}"));
     }
+    faults.iter().filter(|it| !it.is_of_request()).for_each(|it| text.push_str(&as_at_start(it)));
     remark(&text);
 }
 
-/// Shows where something is wrong, what, and what would be right.
+/// Shows what is wrong in the files, the way in which an application that does not start says it.
+fn as_at_start(fault: &Fault) -> String {
+    let Fault { path, message, help, valid, origin } = fault;
+    let whose = match path.is_empty() || message.contains(path.as_str()) {
+        true => String::new(),
+        false => format!("in `{path}`: "),
+    };
+    let mut lines = message.split('\n');
+    let first = lines.next().unwrap_or_default();
+    let mut text = format!("\n\n{ERROR}error{ERROR:#}: {whose}{first}");
+    let mut add = |line: String| text.push_str(&format!("\n  {line}"));
+    // Indented, whatever was sent: no line of it can be taken for the text of another error.
+    lines.for_each(|line| add(format!(" {}", line.trim_start())));
+    origin.iter().for_each(|origin| add(format!("--> {origin}")));
+    if !valid.is_empty() {
+        add(format!(" = valid: {}", valid.join(", ")));
+    }
+    help.iter().for_each(|help| add(format!(" = help: {help}")));
+    text
+}
+
+/// Shows where something in a request is wrong, what, and what would be right.
 fn line(fault: &Fault) -> String {
     let at = fault.origin.as_deref().filter(|at| !at.starts_with("request body"));
     let at = at.map_or(String::new(), |at| format!(" at {at}"));
@@ -123,7 +146,8 @@ fn line(fault: &Fault) -> String {
         [] => String::new(),
         valid => format!("\n      valid: {}", valid.join(", ")),
     };
-    format!("\n  --> {}{at}: {}{help}{valid}", fault.path, fault.message)
+    // What is wrong in a request is told in one line.
+    format!("\n  --> {}{at}: {}{help}{valid}", fault.path, clean(&fault.message))
 }
 
 /// Shows how far something is, in place of what was shown before. Only on a terminal.

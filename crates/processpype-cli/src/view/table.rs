@@ -1,6 +1,7 @@
 //! Tables whose columns are as wide as their cells, and whose last one gives way.
 
 use anstyle::Style;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::print::BOLD;
 
@@ -35,9 +36,10 @@ impl<T: Into<String>> From<T> for Cell {
 pub(crate) fn table(head: &[&str], rows: &[Vec<Cell>], width: Option<usize>) -> String {
     let head: Vec<Cell> = head.iter().map(|text| Cell::styled(*text, BOLD)).collect();
     let all: Vec<&Vec<Cell>> = std::iter::once(&head).chain(rows).collect();
-    let columns = head.len();
-    let widest = |column: usize| all.iter().map(|row| count(&row[column].text)).max().unwrap_or(0);
-    let mut widths: Vec<usize> = (0..columns).map(widest).collect();
+    let number = head.len();
+    let widest =
+        |column: usize| all.iter().map(|row| columns(&row[column].text)).max().unwrap_or(0);
+    let mut widths: Vec<usize> = (0..number).map(widest).collect();
     if let (Some(width), Some((last, others))) = (width, widths.split_last_mut()) {
         let before: usize = others.iter().map(|it| it + GAP.len()).sum();
         *last = (*last).min(width.saturating_sub(before).max(LAST_MIN));
@@ -51,7 +53,7 @@ fn line(row: &[Cell], widths: &[usize]) -> String {
     let cells = row.iter().zip(widths).enumerate().map(|(i, (cell, width))| {
         let Cell { text, style } = cell;
         let text = cut(text, *width);
-        let space = if i == last { 0 } else { width - count(&text) };
+        let space = if i == last { 0 } else { width.saturating_sub(columns(&text)) };
         let text = if text.is_empty() { text } else { format!("{style}{text}{style:#}") };
         format!("{text}{:space$}", "")
     });
@@ -59,17 +61,35 @@ fn line(row: &[Cell], widths: &[usize]) -> String {
     cells.join(GAP).trim_end().to_owned()
 }
 
-/// Cuts a text to a width.
+/// Cuts a text to a width, in columns of a terminal.
 pub(crate) fn cut(text: &str, width: usize) -> String {
-    if count(text) <= width {
+    if columns(text) <= width {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
+    let mut kept = String::new();
+    for c in text.chars() {
+        kept.push(c);
+        if columns(&kept) + 1 > width {
+            kept.pop();
+            break;
+        }
+    }
+    // What joins two characters has nothing to join any more.
+    format!("{}…", kept.trim_end_matches('\u{200d}').trim_end())
 }
 
-fn count(text: &str) -> usize {
-    text.chars().count()
+/// Fills a text up to a width, or cuts it to that.
+#[cfg_attr(not(feature = "top"), expect(dead_code, reason = "only the live view fills cells"))]
+pub(crate) fn pad(text: &str, width: usize) -> String {
+    let text = cut(text, width);
+    let space = width.saturating_sub(columns(&text));
+    format!("{text}{:space$}", "")
+}
+
+/// How many columns of a terminal a text takes: most characters of East Asia and emoji take two,
+/// and what combines with the character before it takes none.
+pub(crate) fn columns(text: &str) -> usize {
+    text.width()
 }
 
 #[cfg(test)]
@@ -82,6 +102,25 @@ mod tests {
         let text =
             anstream::adapter::strip_str(&table(&["NAME", "WHAT"], &rows, width)).to_string();
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_is_wide_takes_its_columns() {
+        let cells = [vec![Cell::from("倉庫"), "x".into()], vec!["e\u{301}a".into(), "y".into()]];
+        let text = anstream::adapter::strip_str(&table(&["N", "W"], &cells, None)).to_string();
+        assert_eq!(text, "N     W\n倉庫  x\ne\u{301}a    y");
+        for (written, width, expected) in [
+            ("倉庫の中", 8, "倉庫の中"),
+            ("倉庫の中", 7, "倉庫の…"),
+            ("倉庫の中", 6, "倉庫…"),
+            ("e\u{301}a", 2, "e\u{301}a"),
+            ("👩\u{200d}🚒 fire", 4, "👩\u{200d}🚒…"),
+            ("👩\u{200d}🚒 fire", 2, "…"),
+        ] {
+            assert_eq!(cut(written, width), expected, "{written} {width}");
+            assert!(columns(&cut(written, width)) <= width, "{written} {width}");
+            assert_eq!(columns(&pad(written, width)), width, "{written} {width}");
+        }
     }
 
     #[test]

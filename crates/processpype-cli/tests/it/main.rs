@@ -8,6 +8,7 @@ mod codes;
 #[cfg(unix)]
 mod contexts;
 mod membership;
+mod told;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;

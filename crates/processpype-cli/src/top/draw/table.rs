@@ -16,7 +16,7 @@ use super::Theme;
 use crate::top::model::{Link, Model};
 use crate::view::Paper;
 use crate::view::status::what;
-use crate::view::table::cut;
+use crate::view::table::{columns as wide, pad};
 
 /// The widest name that is not cut.
 const NAME_MAX: usize = 24;
@@ -44,7 +44,7 @@ const SPARE: [Column; 5] =
 /// Draws the table.
 pub(super) fn draw(model: &Model, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let rows = model.rows();
-    let longest = rows.iter().map(|it| it.name.chars().count()).max().unwrap_or(0);
+    let longest = rows.iter().map(|it| wide(&it.name)).max().unwrap_or(0);
     let columns = columns(usize::from(area.width), longest);
     let selected = rows.iter().position(|it| Some(&it.name) == model.selected.as_ref());
     let height = usize::from(area.height.saturating_sub(1));
@@ -122,10 +122,6 @@ fn retry(restart: &Restart, paper: Paper) -> String {
         Some(time) => format!("#{number} {time}"),
         None => format!("#{number}"),
     }
-}
-
-fn pad(text: &str, width: usize) -> String {
-    format!("{:<width$}", cut(text, width))
 }
 
 // === impl Column ===

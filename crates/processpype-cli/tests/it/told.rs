@@ -1,0 +1,58 @@
+//! What is told of files that are wrong, of commands that nobody waits for, and of all services.
+
+use crate::{answer, run, serve, status};
+
+#[test]
+fn what_is_wrong_in_the_files_looks_as_it_does_at_the_start() {
+    let cycle = "they depend on each other:\\n   `a` needs `b`\\nerror: `b`\\u001b needs `a`";
+    let body = format!(
+        "{{\"title\":\"Invalid configuration\",\"status\":422,\"code\":\"invalid-config\",\
+         \"detail\":\"two\\nmistakes\",\"errors\":[\
+         {{\"path\":\"\",\"message\":\"{cycle}\",\"help\":\"remove one\"}},\
+         {{\"path\":\"server.prot\",\"message\":\"unknown key `server.prot`\",\
+           \"origin\":\"a.yaml:1:9\",\"valid\":[\"host\",\"port\"],\"help\":\"port?\"}}]}}"
+    );
+    let problem = answer("422 Unprocessable Content", "application/problem+json", &body);
+    let (url, _) = serve(vec![problem]);
+    let ran = run(&["-u", &url, "reload"]);
+    let expected = "error[invalid-config]: Invalid configuration: two\\u{a}mistakes\n\n\
+                    error: they depend on each other:\n   `a` needs `b`\n   \
+                    error: `b`\\u{1b} needs `a`\n   = help: remove one\n\n\
+                    error: unknown key `server.prot`\n  --> a.yaml:1:9\n   \
+                    = valid: host, port\n   = help: port?\n";
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), expected), "{ran:?}");
+}
+
+#[test]
+fn who_does_not_wait_is_done_when_it_is_accepted() {
+    let accepted = r#"{"operation":1,"status":"accepted","command":"x","service":"db",
+        "state":"starting","waiting_on":[],"location":"/"}"#;
+    let accepted = || answer("202 Accepted", "application/json", accepted);
+    let reloaded = r#"{"operation":1,"dry_run":false,"finished":false,"changed":true,
+        "services":[{"service":"db","operation":2,"status":null,"code":null,"detail":null}],
+        "differences":[],"needs_process_restart":[]}"#;
+    let reloaded = || answer("202 Accepted", "application/json", reloaded);
+    for (wait, code) in [("0", 0), ("1ms", 75)] {
+        let (url, _) = serve(vec![status("running", 1, ""), accepted()]);
+        assert_eq!(run(&["-u", &url, "restart", "db", "--wait", wait]).code, Some(code));
+        let (url, _) = serve(vec![accepted()]);
+        assert_eq!(run(&["-u", &url, "configure", "db", "a=1", "--wait", wait]).code, Some(code));
+        let (url, _) = serve(vec![reloaded()]);
+        assert_eq!(run(&["-u", &url, "reload", "--wait", wait]).code, Some(code));
+    }
+}
+
+#[test]
+fn the_configuration_of_all_has_each_answer_as_it_came() {
+    let list = "{\"services\":[]}";
+    let service = status("running", 1, "");
+    let service = String::from_utf8(service).unwrap();
+    let service = service.split("\r\n\r\n").nth(1).unwrap();
+    let list = list.replace("[]", &format!("[{service},{service}]"));
+    let config = "{ \"revision\": 1, \"service\": \"db\", \"newer\": \"\u{202e}\", \"values\": []}";
+    let config = || answer("200 OK", "application/json", config);
+    let (url, _) = serve(vec![answer("200 OK", "application/json", &list), config(), config()]);
+    let ran = run(&["-u", &url, "config", "--json"]);
+    let one = "{ \"revision\": 1, \"service\": \"db\", \"newer\": \"\u{202e}\", \"values\": []}";
+    assert_eq!((ran.code, ran.out), (Some(0), format!("[{one},{one}]\n")), "{}", ran.err);
+}
