@@ -190,7 +190,7 @@ pub struct PlanWarning {
     pub code: String,
     /// What is the matter.
     pub message: String,
-    /// The key of the configuration that it is about.
+    /// The key of the configuration that it is about; empty if it is about none.
     pub key: String,
     /// Where that is written, if it is.
     pub origin: Option<String>,

@@ -10,8 +10,27 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
+use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE};
+use crate::tls_files::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE};
+use crate::token::TOKEN_VARIABLE;
+
 /// The variable that names the application to ask.
 pub const URL_VARIABLE: &str = "PROCESSPYPE_URL";
+
+/// The variables that clients read, and applications do not.
+///
+/// ```
+/// assert!(processpype_cli::CLIENT_VARIABLES.contains(&"PROCESSPYPE_URL"));
+/// ```
+pub const CLIENT_VARIABLES: [&str; 7] = [
+    URL_VARIABLE,
+    CONTEXT_VARIABLE,
+    CONTEXTS_VARIABLE,
+    TOKEN_VARIABLE,
+    CACERT_VARIABLE,
+    CERT_VARIABLE,
+    KEY_VARIABLE,
+];
 
 /// Where an application listens unless it was told otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";

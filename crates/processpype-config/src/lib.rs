@@ -135,6 +135,7 @@ pub use layer::Layer;
 pub use loader::{Format, Loader};
 pub use nearest::nearest;
 pub use origin::Origin;
+pub use overlay::Stray;
 pub use report::{Problem, Report};
 pub use room::{check_directory_room, check_file_room};
 pub use secret::Secret;

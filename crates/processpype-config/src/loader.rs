@@ -31,6 +31,7 @@ use crate::collect::Problems;
 use crate::limits::MAX_FILE_BYTES;
 use crate::node::Node;
 use crate::origin::Origin;
+use crate::overlay::Stray;
 use crate::report::{Problem, Report};
 use crate::section::Document;
 use crate::source::{At, Source};
@@ -64,7 +65,8 @@ pub enum Format {
 /// `PROCESSPYPE_SERVICES__MY_SERVICE__PORT=9000` sets `services.my_service.port`, or the
 /// `services.my-service.port` that a file has: case does not count, nor does `-` for `_`. Only
 /// variables with the prefix count, and of those only the ones with `__` or with the name of a
-/// section; one of these that names no known section is a problem, not silence. A value that
+/// section; one of these that names no known section is a problem, not silence, and the others are
+/// [strays](Document::stray_variables). A value that
 /// begins with `[` or `{` is YAML; anything else is text that becomes what the target wants.
 /// `${…}` is not resolved in variables, which are the environment already.
 ///
@@ -268,13 +270,14 @@ impl Loader {
         let mut problems = Problems::default();
         let mut trees = self.read_layers(&mut problems);
         let mut root = trees.drain(..).reduce(|low, high| high.over(&low)).unwrap_or_else(empty);
-        self.overlay(&mut root, &mut problems);
+        let mut strays = self.overlay(&mut root, &mut problems);
         problems.finish()?;
+        strays.retain(|stray| !root.refers_to(&stray.name));
         let variables = self.variables.into_iter().filter_map(|(name, value)| match value {
             Variable::Text(text) => Some((name, text)),
             Variable::NotUnicode => None,
         });
-        Ok(Document::new(root, variables.collect()))
+        Ok(Document::new(root, variables.collect(), strays))
     }
 
     /// One tree for each layer that could be read, low to high.
@@ -326,14 +329,14 @@ impl Loader {
         Some(path.with_file_name(format!("{stem}.{name}.{extension}")))
     }
 
-    /// Lays variables and flags over the files.
-    fn overlay(&self, root: &mut Node, problems: &mut Problems) {
+    /// Lays variables and flags over the files. Returns the variables that set nothing.
+    fn overlay(&self, root: &mut Node, problems: &mut Problems) -> Vec<Stray> {
         let mut known = self.sections.clone();
         if let Some(map) = root.as_map() {
             let keys = map.entries().iter().map(|entry| entry.key().to_owned());
             known.extend(keys.filter(|key| !self.sections.contains(key)));
         }
-        let mut top = None;
+        let (mut top, mut strays) = (None, Vec::new());
         let overlay = overlay::Overlay { prefix: &self.prefix, known: &known, files: root };
         for (name, value) in &self.variables {
             let text = match value {
@@ -341,6 +344,7 @@ impl Loader {
                 Variable::NotUnicode => None,
             };
             overlay.variable(&mut top, name, text, problems);
+            strays.extend(overlay.stray(name, text));
         }
         for Assignment(assignment) in &self.assignments {
             overlay.assignment(&mut top, assignment, problems);
@@ -348,6 +352,7 @@ impl Loader {
         if let Some(top) = top {
             *root = top.over(root);
         }
+        strays
     }
 }
 

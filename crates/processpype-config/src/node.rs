@@ -150,6 +150,18 @@ impl Node {
         }
     }
 
+    /// Whether `${name}`, with or without a default, stands somewhere in it.
+    pub(crate) fn refers_to(&self, name: &str) -> bool {
+        match self.kind() {
+            Kind::Scalar(text, _) => text.split("${").skip(1).any(|reference| {
+                let rest = reference.strip_prefix(name);
+                rest.is_some_and(|rest| rest.starts_with(['}', ':']))
+            }),
+            Kind::Seq(items) => items.iter().any(|item| item.refers_to(name)),
+            Kind::Map(map) => map.entries().iter().any(|entry| entry.node.refers_to(name)),
+        }
+    }
+
     /// Whether nothing was written, or `null`.
     ///
     /// A quoted `"null"` is text.

@@ -20,7 +20,7 @@
 //! # What means us
 //!
 //! A variable with the prefix, and either `__` in it or the name of a section alone. Anything else
-//! with the prefix is left alone. What means us and hits no section is a problem with the name that
+//! with the prefix is left alone, and is told as a [`Stray`] to who asks. What means us and hits no section is a problem with the name that
 //! was probably meant, spelt as a variable.
 
 use std::sync::Arc;
@@ -34,6 +34,18 @@ use crate::origin::Origin;
 use crate::report::Problem;
 use crate::source::{At, Source};
 use crate::yaml;
+
+/// A variable with the prefix that sets nothing: it has no `__`, and is no section's name.
+///
+/// It may be another program's, so it is no problem; most likely an underscore is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stray {
+    /// The name of the variable.
+    pub name: String,
+    /// The name that was probably meant, such as `PROCESSPYPE_SERVER__PORT`.
+    pub meant: Option<String>,
+}
 
 /// What names mean.
 ///
@@ -121,6 +133,42 @@ impl Overlay<'_> {
         counts.then_some(path)
     }
 
+    /// Whether a variable has the prefix and yet does not mean us, and what was meant perhaps.
+    ///
+    /// What Kubernetes sets for a `Service` of the same name is no such variable.
+    pub(crate) fn stray(&self, name: &str, text: Option<&str>) -> Option<Stray> {
+        let rest = name.strip_prefix(self.prefix)?.strip_prefix('_')?;
+        if rest.is_empty() || self.path_of(name).is_some() || is_link(rest, text) {
+            return None;
+        }
+        let meant = self.path_meant(rest).map(|path| self.variable_of(&path.join("."), name));
+        Some(Stray { name: name.to_owned(), meant })
+    }
+
+    /// `SERVER_PORT` → `server`, `port`: the first section, and below it the first map of the files,
+    /// that a name with single underscores begins with. What is left then is one key.
+    fn path_meant(&self, rest: &str) -> Option<Vec<String>> {
+        let known = || self.known.iter().map(String::as_str);
+        let after = |key: &str| after(rest, key).map(|after| (key.to_owned(), after));
+        let (section, mut rest) = known().find_map(after).or_else(|| {
+            let (word, after) = rest.split_once('_')?;
+            Some((nearest(&word.to_lowercase(), known())?.to_owned(), after))
+        })?;
+        let mut below = self.files.as_map().and_then(|map| map.get(&section));
+        let mut path = vec![section];
+        while let Some(map) = below.and_then(|entry| entry.node.as_map()) {
+            let begins = |entry: &&Entry| {
+                entry.node.as_map().is_some() && self::after(rest, entry.key()).is_some()
+            };
+            let Some(entry) = map.entries().iter().find(begins) else { break };
+            path.push(entry.key().to_owned());
+            rest = self::after(rest, entry.key()).unwrap_or_default();
+            below = Some(entry);
+        }
+        path.push(rest.to_lowercase());
+        Some(path)
+    }
+
     /// Whether a section of this name may be set: the framework's, the caller's, or one that a file
     /// has.
     fn is_known(&self, section: &str) -> bool {
@@ -154,6 +202,25 @@ impl Overlay<'_> {
         debug_assert!(like.starts_with(self.prefix), "only called for variables with the prefix");
         format!("{}_{path}", self.prefix)
     }
+}
+
+/// What stands in a name behind a key and an underscore.
+fn after<'a>(name: &'a str, key: &str) -> Option<&'a str> {
+    let (word, after) = name.split_at_checked(key.len())?;
+    let after = after.strip_prefix('_').filter(|after| !after.is_empty())?;
+    (plain(word) == plain(key)).then_some(after)
+}
+
+/// Whether Kubernetes sets such a variable for a `Service`.
+fn is_link(rest: &str, text: Option<&str>) -> bool {
+    let of_port = ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| rest.contains(protocol));
+    let is_url = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| text.is_some_and(|text| text.starts_with(scheme)));
+    rest.ends_with("SERVICE_HOST")
+        || rest.contains("SERVICE_PORT")
+        || (rest.contains("PORT_") && of_port)
+        || (rest.ends_with("PORT") && is_url)
 }
 
 /// The path, with another first key.

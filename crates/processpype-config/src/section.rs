@@ -36,6 +36,7 @@ use crate::map::Entry;
 use crate::nearest::plain;
 use crate::node::{Node, Style};
 use crate::origin::Origin;
+use crate::overlay::Stray;
 use crate::report::{Problem, Report};
 use crate::rules::Rules;
 use crate::show;
@@ -89,8 +90,8 @@ pub struct Section {
 // === impl Document ===
 
 impl Document {
-    pub(crate) fn new(root: Node, variables: BTreeMap<String, String>) -> Self {
-        let shared = Arc::new(Shared::new(root.clone(), variables));
+    pub(crate) fn new(root: Node, variables: BTreeMap<String, String>, strays: Vec<Stray>) -> Self {
+        let shared = Arc::new(Shared::new(root.clone(), variables, strays));
         Self { root: Section::at(Place::root(root, shared)) }
     }
 

@@ -78,7 +78,8 @@ pub(super) fn group(group: &Group) -> String {
 fn warning(warning: &PlanWarning) -> String {
     let PlanWarning { message, key, origin, help, .. } = warning;
     let origin = origin.as_ref().map_or(String::new(), |origin| format!("\n  --> {origin}"));
-    format!("warning: {message}{origin}\n  = help: in `{key}`: {help}")
+    let place = if key.is_empty() { String::new() } else { format!("in `{key}`: ") };
+    format!("warning: {message}{origin}\n  = help: {place}{help}")
 }
 
 fn human(ms: u64) -> HumanDuration {

@@ -17,12 +17,13 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 
-use super::Section;
 use super::part::Halves;
 use super::place::Place;
+use super::{Document, Section};
 use crate::interpolate::Resolver;
 use crate::limits::MAX_SPLITS;
 use crate::node::Node;
+use crate::overlay::Stray;
 use crate::report::Report;
 use crate::rules::Rules;
 use crate::secrets::{BackendConfig, Backends, SecretsConfig};
@@ -32,16 +33,42 @@ use crate::secrets::{BackendConfig, Backends, SecretsConfig};
 pub(super) struct Shared {
     root: Option<Node>,
     pub(super) variables: BTreeMap<String, String>,
+    /// The variables that set nothing, although they have the prefix.
+    pub(super) strays: Vec<Stray>,
     backends: OnceLock<Backends>,
     schemas: Mutex<BTreeMap<usize, Arc<Rules>>>,
     halves: Mutex<Vec<Halves>>,
 }
 
+// === impl Document ===
+
+impl Document {
+    /// The variables that have the prefix and set nothing, in the order of their names.
+    ///
+    /// A variable is left alone if it has neither `__` nor the name of a section, since it may be
+    /// another program's. Most often an underscore is missing, so it is worth a warning. What a
+    /// value refers to (`${…}`) is none of them, nor is what Kubernetes sets for a `Service`.
+    ///
+    /// ```
+    /// use processpype_config::Loader;
+    ///
+    /// let variable = ("PROCESSPYPE_SERVER_PORT".to_owned(), "9000".to_owned());
+    /// let document = Loader::new().environment([variable]).load()?;
+    /// let stray = &document.stray_variables()[0];
+    /// assert_eq!(stray.name, "PROCESSPYPE_SERVER_PORT");
+    /// assert_eq!(stray.meant.as_deref(), Some("PROCESSPYPE_SERVER__PORT"));
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    pub fn stray_variables(&self) -> &[Stray] {
+        self.root.place.as_ref().map_or(&[], |place| &place.shared().strays)
+    }
+}
+
 // === impl Shared ===
 
 impl Shared {
-    pub(super) fn new(root: Node, variables: BTreeMap<String, String>) -> Self {
-        Self { root: Some(root), variables, ..Self::default() }
+    pub(super) fn new(root: Node, variables: BTreeMap<String, String>, strays: Vec<Stray>) -> Self {
+        Self { root: Some(root), variables, strays, ..Self::default() }
     }
 
     /// The compiled schema of a type.

@@ -144,3 +144,41 @@ fn a_key_that_a_variable_laid_is_overridden_by_its_own_spelling() -> Result<(), 
     assert_eq!(section.under(&layer).read::<Kebab>()?.max_conns, 2);
     Ok(())
 }
+
+/// What is told of a variable that sets nothing: nothing, or what was meant perhaps.
+#[track_caller]
+fn check_stray(variable: &str, value: &str, expected: Option<Option<&str>>) {
+    let text =
+        "server: {host: a, log-level: b, bind: {port: 1}}\nx-own: \"${PROCESSPYPE_OWN:-1}\"\n";
+    let set = (variable.to_owned(), value.to_owned());
+    let loader = Loader::new().text("app.yaml", Format::Yaml, text).environment([set]);
+    let document = loader.load().unwrap();
+    let told = document.stray_variables().iter().map(|it| (it.name.as_str(), it.meant.as_deref()));
+    let expected: Vec<_> = expected.into_iter().map(|meant| (variable, meant)).collect();
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_variable_that_sets_nothing_is_told() {
+    check_stray("PROCESSPYPE_SERVER_HOST", "x", Some(Some("PROCESSPYPE_SERVER__HOST")));
+    check_stray("PROCESSPYPE_SERVR_PORT", "1", Some(Some("PROCESSPYPE_SERVER__PORT")));
+    let level = "PROCESSPYPE_SERVER__LOG_LEVEL_X";
+    check_stray("PROCESSPYPE_SERVER_LOG_LEVEL_X", "1", Some(Some(level)));
+    let port = "PROCESSPYPE_SERVER__BIND__PORT";
+    check_stray("PROCESSPYPE_SERVER_BIND_PORT", "1", Some(Some(port)));
+    check_stray("PROCESSPYPE_HOME", "/x", Some(None));
+    check_stray("PROCESSPYPE_SERVER__HOST", "x", None);
+    check_stray("PROCESSPYPE_OWN", "7", None);
+    check_stray("PROCESSPYPE", "7", None);
+    check_stray("OTHER_SERVER_HOST", "x", None);
+    for (name, value) in [
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT", "80"),
+        ("SERVICE_PORT_HTTP", "80"),
+        ("PORT", "tcp://10.0.0.1:80"),
+        ("PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("WEB_SERVICE_HOST", "10.0.0.1"),
+    ] {
+        check_stray(&format!("PROCESSPYPE_{name}"), value, None);
+    }
+}

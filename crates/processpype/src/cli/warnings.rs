@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! 1. A warning names the key to change, and says to what.
+//! 1. A warning names the key, or the variable, to change, and says to what.
 //! 2. Every deadline is held against the one around it: a service's in the application's, the
 //!    application's in the platform's.
 
@@ -10,7 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use processpype_api::PlanWarning;
-use processpype_config::{HumanDuration, check_file_room};
+use processpype_cli::CLIENT_VARIABLES;
+use processpype_config::{HumanDuration, Origin, Stray, check_file_room};
 use processpype_core::{Plan, ServiceId, Timing};
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ pub(super) struct Warning {
     /// What sort it is; never changes its meaning.
     code: &'static str,
     message: String,
-    /// The key that it is about.
+    /// The key that it is about; empty if it is about none.
     key: String,
     /// Where that is written, if it is.
     origin: Option<String>,
@@ -38,16 +39,20 @@ pub(super) fn plan_of(setup: &Setup) -> Plan {
     setup.blueprint.plan(setup.limits.starts_at_once)
 }
 
-/// Says in the log, before anything starts, which deadlines of the plan cannot be kept.
+/// Says in the log, before anything starts, which variables set nothing, and which deadlines of
+/// the plan cannot be kept.
 pub(crate) fn log_warnings(setup: &Setup) {
-    for Warning { key, message, help, .. } in deadlines(setup, &plan_of(setup)) {
+    let plan = plan_of(setup);
+    for Warning { key, message, help, .. } in strays(setup).chain(deadlines(setup, &plan)) {
+        let key = Some(key).filter(|key| !key.is_empty());
         tracing::warn!(target: "processpype", key, help, "{message}");
     }
 }
 
 /// Returns everything that `check` and `plan` warn of.
 pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
-    let mut warnings = deadlines(setup, plan);
+    let mut warnings: Vec<Warning> = strays(setup).collect();
+    warnings.extend(deadlines(setup, plan));
     let specs = setup.blueprint.specs();
     for spec in specs.iter().filter(|spec| spec.options.start_timeout.is_zero()) {
         let path = ["services", spec.name.as_str(), "start_timeout"];
@@ -62,6 +67,27 @@ pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
         warnings.push(Warning::new(setup, "nothing-significant", &path, message, help));
     }
     warnings
+}
+
+/// Variables that are named as if they set something, and do not: an underscore is missing, or they
+/// are another program's.
+fn strays(setup: &Setup) -> impl Iterator<Item = Warning> {
+    let strays = setup.document.stray_variables().iter();
+    let strays = strays.filter(|stray| !CLIENT_VARIABLES.contains(&stray.name.as_str()));
+    strays.map(|Stray { name, meant, .. }| Warning {
+        code: "variable-without-effect",
+        message: format!("the variable {name} sets nothing"),
+        key: String::new(),
+        origin: Some(Origin::environment(name.as_str()).to_string()),
+        help: match meant {
+            Some(meant) => format!("write {meant}, with `__` between two keys"),
+            None => {
+                "a variable that sets a key is named as PROCESSPYPE_SERVER__PORT is, with `__` \
+                     between two keys"
+                    .to_owned()
+            }
+        },
+    })
 }
 
 /// The file of events cannot be written on this machine, and the application would run without.
@@ -205,6 +231,9 @@ impl fmt::Display for Warning {
         if let Some(origin) = &self.origin {
             writeln!(f, "  --> {origin}")?;
         }
+        if self.key.is_empty() {
+            return write!(f, "  = help: {}", self.help);
+        }
         write!(f, "  = help: in `{}`: {}", self.key, self.help)
     }
 }
@@ -234,6 +263,24 @@ mod tests {
 
     const POD: (&str, &str) = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
     const UNIT: (&str, &str) = ("NOTIFY_SOCKET", "/run/systemd/notify");
+
+    #[test]
+    fn a_variable_that_sets_nothing_is_told_with_the_one_that_would() {
+        let told = |name: &str| {
+            let app = Application::new().service(|| Idle).named("idle");
+            let app = app.environment([(name.to_owned(), "8080".to_owned())]);
+            strays(&app.setup().expect("it is valid")).map(|it| it.to_string()).collect::<String>()
+        };
+        let expected = "warning: the variable PROCESSPYPE_SERVR_PORT sets nothing\n  --> \
+                        environment variable PROCESSPYPE_SERVR_PORT\n  = help: write \
+                        PROCESSPYPE_SERVER__PORT, with `__` between two keys";
+        assert_eq!(told("PROCESSPYPE_SERVR_PORT"), expected);
+        let set = |key: &str| format!("PROCESSPYPE_{key}");
+        assert!(told(&set("HOME")).contains("named as PROCESSPYPE_SERVER__PORT is"));
+        for fine in ["SERVER__PORT", "URL", "TOKEN", "SERVICE_PORT"] {
+            assert_eq!(told(&set(fine)), "", "{fine}");
+        }
+    }
 
     #[test]
     fn the_defaults_fit_everywhere() {
