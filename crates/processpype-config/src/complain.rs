@@ -97,7 +97,10 @@ impl<'a> Walk<'a> {
             };
             let message = format!("invalid value for `{}`: {subject} {wrong}", walk.path_text());
             let problem = walk.on(slot, message, show).label(format!("expected {expected}"));
-            let problem = match remedy::remedy(walk.rules, ids, view, slot.node) {
+            let whole = walk.whole_for(slot, ids, view, secret);
+            let remedy = || remedy::remedy(walk.rules, ids, view, slot.node);
+            let problem = problem.valid(whole.valid);
+            let problem = match whole.help.or_else(remedy) {
                 Some(help) => problem.help(help),
                 None => problem,
             };

@@ -396,6 +396,11 @@ fn wrong_text(rule: &Rule, text: &str) -> Option<String> {
     })
 }
 
+/// Whether texts of a format are checked for their form.
+pub(crate) fn has_form(format: &str) -> bool {
+    format == duration::FORMAT || address(format).is_some()
+}
+
 /// The name of an address format.
 fn address(format: &str) -> Option<&'static str> {
     match format {

@@ -125,6 +125,7 @@ mod syntax;
 mod toml_tree;
 mod typed;
 mod types;
+mod whole;
 mod yaml;
 
 pub use difference::{Change, Difference, Side};

@@ -275,6 +275,14 @@ impl<'a> Spot<'a> {
         matches!(self.source.kind, Kind::Text { .. })
     }
 
+    /// The notation of what stands here; a variable or flag has none.
+    pub(crate) fn format(self) -> Option<Format> {
+        match &self.source.kind {
+            Kind::Text { format, .. } => Some(*format),
+            Kind::Word(_) => None,
+        }
+    }
+
     /// Whether this place is in the body of a request.
     pub(crate) fn is_of_body(self) -> bool {
         self.source.is_body()

@@ -4,7 +4,7 @@
 //!
 //! 1. One mistake is told once: both halves of a section that is no map say the same.
 
-use processpype_config::{Document, Report, SecretsConfig, Section};
+use processpype_config::{Document, Origin, Problem, Report, SecretsConfig, Section};
 use processpype_runtime::{Blueprint, PlanCode, PlanError, PlanProblem};
 use processpype_telemetry::Timezone;
 use schemars::JsonSchema;
@@ -16,6 +16,11 @@ use crate::machine;
 use crate::settings::{SECTIONS, Settings};
 use crate::setup::SetupError;
 use crate::short::{self, InParts};
+
+/// What a problem is about: the mistake and its place.
+fn what(problem: &Problem) -> (&str, &str, Option<&Origin>) {
+    (problem.message(), problem.path(), problem.origin())
+}
 
 /// Collects problems of both sorts.
 #[derive(Debug, Default)]
@@ -34,7 +39,8 @@ impl Problems {
         Self { looks_around: true, ..Self::default() }
     }
 
-    /// Adds what was not told yet: both halves of a section that is no map say the same.
+    /// Adds what was not told yet. Both halves of a section that is no map say that; the later one,
+    /// which is the service's own, knows better what to write.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "its callers have nothing more to do with it"
@@ -42,14 +48,27 @@ impl Problems {
     pub(crate) fn add(&mut self, report: Report) {
         for problem in report.problems() {
             let told = self.report.as_ref().map_or(&[][..], Report::problems);
-            if told.iter().all(|told| told.to_string() != problem.to_string()) {
-                let new = Report::from(problem.clone());
-                self.report = Some(match self.report.take() {
-                    Some(all) => all.merge(new),
-                    None => new,
-                });
+            if let Some(at) = told.iter().position(|told| what(told) == what(problem)) {
+                self.tell_anew(at, problem);
+                continue;
             }
+            let new = Report::from(problem.clone());
+            self.report = Some(match self.report.take() {
+                Some(all) => all.merge(new),
+                None => new,
+            });
         }
+    }
+
+    /// Puts a problem in the place of one that says the same. Where some were only counted already,
+    /// the first one stays.
+    fn tell_anew(&mut self, at: usize, problem: &Problem) {
+        let Some(told) = self.report.as_ref().filter(|it| it.count() == it.problems().len()) else {
+            return;
+        };
+        let all = told.problems().iter().enumerate();
+        let all = all.map(|(other, told)| if other == at { problem } else { told });
+        self.report = all.cloned().map(Report::from).reduce(Report::merge);
     }
 
     /// Keeps the problems of a result and goes on with a default.

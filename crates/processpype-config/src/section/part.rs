@@ -130,7 +130,12 @@ impl Part {
         }
     }
 
-    fn names(&self, key: &str) -> bool {
+    /// Whether only these keys are meant, and another part of the section has the rest.
+    pub(crate) fn is_named(&self) -> bool {
+        matches!(self.side, Side::Named)
+    }
+
+    pub(crate) fn names(&self, key: &str) -> bool {
         self.keys.iter().any(|named| **named == *key)
     }
 }

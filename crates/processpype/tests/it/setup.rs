@@ -196,6 +196,9 @@ fn sections_that_are_no_maps() {
     check_yaml("coded-no-map", base(), "services:\n  counter: 5\n");
     let plain = Application::new().service(|| Plain);
     check_yaml("plain-no-map", plain, "services:\n  plain: 5\n");
+    let text = "services:\n  counter: {restart: always, edges: hold}\n  fast: false\n\
+                defaults: {restart: {backoff: 3s}}\nobservability: {logging: debug}\n";
+    check_yaml("short-forms", base(), text);
     let plain = Application::new().service(|| Plain);
     check_yaml("plain-unknown-key", plain, "services:\n  plain: {stepp: 5}\n");
 }

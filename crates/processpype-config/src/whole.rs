@@ -1,0 +1,309 @@
+//! What to write for one value that stands where a map or a list belongs.
+//!
+//! # Invariants
+//!
+//! 1. What is told is a line to copy: `restart: {policy: always}`, in the notation of the place.
+//! 2. A key is named only if the value fits it better than every other, or as well as few others.
+//!    Text fits any key for texts, so it names one only where there is no second.
+//! 3. A value is told only if code has chosen the word, or if nothing that could have been meant
+//!    is a secret; a text that stands for a map never is. `…` takes its place.
+//!
+//! # How well a value fits
+//!
+//! | fit | the key takes | example |
+//! |---|---|---|
+//! | `Word` | certain words, or texts of a certain form | `logging: debug`, `retention: 1d` |
+//! | `Whole` | whole numbers | `server: 8080` |
+//! | `Number` | any number | |
+//! | `Text` | any text | `store: ./data` |
+//!
+//! A truth value fits `enabled` alone: who writes `tls: false` does not mean some key of it that
+//! happens to be one.
+
+use std::borrow::Cow;
+
+use crate::check::{Slot, Step, View, Walk};
+use crate::describe;
+use crate::loader::Format;
+use crate::node::Style;
+use crate::origin::Origin;
+use crate::rules::{FreeKeys, Id, Rules, Shape};
+use crate::section::Part;
+use crate::show;
+use crate::types::{Scalar, Types};
+
+/// As many keys are offered for one value.
+const MAX_OFFERED: usize = 3;
+
+/// Levels of alternatives inside alternatives that are looked at.
+const MAX_DEPTH: usize = 8;
+
+/// The longest value that is told again.
+const MAX_TOLD: usize = 40;
+
+/// The key for truth values.
+const ENABLED: &str = "enabled";
+
+/// How well a value fits a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Text,
+    Number,
+    Whole,
+    Word,
+}
+
+/// A key that a value fits.
+struct Offer<'a> {
+    key: &'a str,
+    fit: Fit,
+    /// The value is a word that code has chosen.
+    is_chosen: bool,
+}
+
+/// What to do, and which keys there are.
+pub(crate) struct Advice {
+    pub(crate) help: Option<String>,
+    pub(crate) valid: Vec<String>,
+}
+
+// === impl Walk ===
+
+impl<'a> Walk<'a> {
+    /// Says what to write for a value where only a map or only a list can stand.
+    pub(crate) fn whole_for(
+        &self,
+        slot: Slot<'a>,
+        ids: &[Id],
+        view: &View<'a>,
+        secret: bool,
+    ) -> Advice {
+        let wanted = describe::types(self.rules, ids).without(Types::NULL);
+        let mut advice = Advice { help: None, valid: Vec::new() };
+        let View::Scalar(text, style) = view else { return advice };
+        let ids = in_place(self.rules, ids);
+        if wanted == Types::LIST {
+            // Where the items are maps, there is no telling which key of one is meant.
+            let items = ids.iter().find_map(|id| self.rules.get(*id).items);
+            let is_shown = !secret && items.is_some_and(|item| self.rules.may_be_shown(item));
+            let fits =
+                items.is_none_or(|item| fit(self.rules, item, text, *style, MAX_DEPTH).is_some());
+            advice.help = self.list_of(slot, text, is_shown).filter(|_| fits);
+        } else if wanted == Types::OBJECT {
+            let mut offers = offers(self.rules, &ids, text, *style);
+            // Of a section in two halves, the one that is the user's own tells what to write.
+            let half = self.section.part().filter(|_| self.path.is_empty());
+            let is_switch = is_truth(text)
+                && half.is_some_and(|half| match half.is_named() {
+                    true => half.names(ENABLED),
+                    false => half.neighbours().iter().any(|key| **key == *ENABLED),
+                });
+            if is_switch {
+                offers.push(Offer { key: ENABLED, fit: Fit::Word, is_chosen: true });
+            }
+            if half.is_some_and(Part::is_named) {
+                offers.retain(|offer| is_switch && offer.key == ENABLED);
+                advice.help = self.map_of(slot, &offers, text, false);
+                return advice;
+            }
+            let keys = || ids.iter().flat_map(|id| self.rules.get(*id).properties.iter());
+            let may_be_secret =
+                keys().any(|(key, id)| self.rules.may_be_secret(*id) || show::names_a_secret(key));
+            let is_shown = !secret && !may_be_secret;
+            advice.help = self.map_of(slot, &offers, text, is_shown);
+            advice.valid = keys().map(|(key, _)| key.clone()).collect();
+        }
+        advice
+    }
+
+    fn map_of(
+        &self,
+        slot: Slot<'a>,
+        offers: &[Offer<'_>],
+        text: &str,
+        is_shown: bool,
+    ) -> Option<String> {
+        let best = offers.iter().map(|offer| offer.fit).max()?;
+        let best: Vec<&Offer<'_>> = offers.iter().filter(|offer| offer.fit == best).collect();
+        let most = if best.first()?.fit == Fit::Text { 1 } else { MAX_OFFERED };
+        if best.len() > most {
+            return None;
+        }
+        let line = |offer: &&Offer<'_>| {
+            let told = offer.is_chosen || (is_shown && offer.fit > Fit::Text);
+            self.in_map(slot, offer.key, self.told(slot, text, told))
+        };
+        let lines: Vec<String> = best.iter().map(line).collect();
+        Some(format!("write {}", lines.join(" or ")))
+    }
+
+    fn list_of(&self, slot: Slot<'a>, text: &str, is_shown: bool) -> Option<String> {
+        let value = self.told(slot, text, is_shown);
+        let key = self.key()?;
+        Some(match notation(slot) {
+            Some(Format::Yaml) => format!("write `{key}: [{value}]`, or one `- item` per line"),
+            Some(Format::Toml) => format!("write `{key} = [{}]`", quoted(value)),
+            Some(Format::Json) => format!("write `\"{key}\": [{}]`", quoted(value)),
+            None => format!("write [{value}]"),
+        })
+    }
+
+    /// The value, or what stands for one that is not told.
+    fn told<'t>(&self, slot: Slot<'a>, text: &'t str, is_shown: bool) -> &'t str {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./+".contains(c);
+        let is_simple = text.len() <= MAX_TOLD && text.chars().all(is_plain);
+        let is_open = self.is_open_here(slot) && !text.is_empty();
+        if is_shown && is_simple && is_open { text } else { "…" }
+    }
+
+    /// Whether what is written here may be told as far as its place says.
+    fn is_open_here(&self, slot: Slot<'a>) -> bool {
+        !self.is_private()
+            && !self.made_of.iter().any(|name| show::names_a_secret(name))
+            && !slot.node.at.spot().was_sent()
+    }
+
+    /// The line with the value as that of `inner`.
+    fn in_map(&self, slot: Slot<'a>, inner: &str, value: &str) -> String {
+        let key = self.key();
+        match (notation(slot), key) {
+            (Some(Format::Yaml), Some(key)) => format!("`{key}: {{{inner}: {value}}}`"),
+            (Some(Format::Yaml), None) => format!("`{{{inner}: {value}}}`"),
+            (Some(Format::Toml), Some(key)) => format!("`{key} = {{{inner} = {}}}`", quoted(value)),
+            (Some(Format::Toml), None) => format!("`{{{inner} = {}}}`", quoted(value)),
+            (Some(Format::Json), Some(key)) => {
+                format!("`\"{key}\": {{\"{inner}\": {}}}`", quoted(value))
+            }
+            (Some(Format::Json), None) => format!("`{{\"{inner}\": {}}}`", quoted(value)),
+            (None, _) => match slot.node.at.spot().origin() {
+                Origin::Environment { variable } => {
+                    format!("`{variable}__{}={value}`", inner.to_uppercase().replace('-', "_"))
+                }
+                Origin::CommandLine { flag } => format!("`{flag}.{inner}={value}`"),
+                _ => format!("`{{{inner}: {value}}}`"),
+            },
+        }
+    }
+
+    /// The key that the value has; an item of a list has none.
+    fn key(&self) -> Option<String> {
+        match self.path.last() {
+            Some(Step::Key(key)) => Some(key.to_string()),
+            Some(Step::Private | Step::Item(_)) => None,
+            None => {
+                let path = self.section.path();
+                crate::path::keys_of(&path).last().map(ToString::to_string)
+            }
+        }
+    }
+}
+
+/// The notation of a place; a variable or a flag has none.
+fn notation(slot: Slot<'_>) -> Option<Format> {
+    slot.node.at.spot().format()
+}
+
+/// A value as TOML and JSON write it.
+fn quoted(value: &str) -> Cow<'_, str> {
+    let numbers = Types::WHOLE.or(Types::NUMBER).or(Types::BOOL);
+    let is_bare = value == "…" || numbers.decide(&Cow::Borrowed(value), Style::Plain).is_some();
+    if is_bare { Cow::Borrowed(value) } else { Cow::Owned(format!("\"{value}\"")) }
+}
+
+/// The rules that hold here always, and those of a type that may be left out.
+fn in_place(rules: &Rules, ids: &[Id]) -> Vec<Id> {
+    let mut all = Vec::new();
+    ids.iter().for_each(|id| rules.closure(*id, &mut all));
+    let mut at = 0;
+    while let Some(id) = all.get(at).copied() {
+        for group in &rules.get(id).groups {
+            let mut some = group.ids.iter().filter(|id| rules.types(**id) != Types::NULL);
+            if let (Some(only), None) = (some.next(), some.next()) {
+                rules.closure(*only, &mut all);
+            }
+        }
+        at += 1;
+    }
+    all
+}
+
+/// The keys that the value fits.
+fn offers<'r>(rules: &'r Rules, ids: &[Id], text: &Cow<'_, str>, style: Style) -> Vec<Offer<'r>> {
+    let mut offers = Vec::new();
+    for rule in ids.iter().map(|id| rules.get(*id)) {
+        for (key, id) in rule.properties.iter() {
+            if let Some(fit) = fit(rules, *id, text, style, MAX_DEPTH)
+                .filter(|_| !is_truth(text) || key == ENABLED)
+            {
+                let is_chosen = fit == Fit::Word && is_chosen(rules, *id, text, MAX_DEPTH);
+                offers.push(Offer { key, fit, is_chosen });
+            }
+        }
+        // A map of names that are the writer's: hosts, loggers, roles.
+        if let FreeKeys::Some(Some(id)) = rule.free_keys
+            && rule.properties.is_empty()
+            && let Some(fit) = fit(rules, id, text, style, MAX_DEPTH).filter(|it| *it > Fit::Text)
+        {
+            let is_chosen = is_chosen(rules, id, text, MAX_DEPTH);
+            offers.push(Offer { key: "…", fit, is_chosen });
+        }
+        for group in &rule.groups {
+            if let Shape::Tagged { key, variants } = &group.shape
+                && variants.iter().any(|(name, _)| name == text)
+            {
+                offers.push(Offer { key, fit: Fit::Word, is_chosen: true });
+            }
+        }
+    }
+    offers
+}
+
+fn is_truth(text: &str) -> bool {
+    matches!(Types::BOOL.decide(&Cow::Borrowed(text), Style::Plain), Some(Scalar::Bool(_)))
+}
+
+/// How well a value fits a rule; `None` if it does not.
+fn fit(rules: &Rules, id: Id, text: &Cow<'_, str>, style: Style, depth: usize) -> Option<Fit> {
+    let depth = depth.checked_sub(1)?;
+    let types = rules.types(id);
+    let scalar = types.decide(text, style)?;
+    let mut best = match scalar {
+        Scalar::Null => return None,
+        // What looks like something else is no text that somebody meant.
+        Scalar::Text(_) if is_truth(text) => return None,
+        Scalar::Text(_) => Fit::Text,
+        Scalar::Bool(_) => Fit::Word,
+        Scalar::Whole(_) | Scalar::Huge(_) if !types.has(Types::NUMBER) => Fit::Whole,
+        Scalar::Whole(_) | Scalar::Huge(_) | Scalar::Float(_) => Fit::Number,
+    };
+    let mut all = Vec::new();
+    rules.closure(id, &mut all);
+    for rule in all.iter().map(|id| rules.get(*id)) {
+        if describe::wrong(rule, &scalar).is_some() {
+            return None;
+        }
+        let has_form = rule.pattern.is_some() || describe::has_form(&rule.format);
+        if rule.choices.is_some() || (has_form && best == Fit::Text) {
+            best = Fit::Word;
+        }
+        for group in &rule.groups {
+            let each = group.ids.iter().filter_map(|id| fit(rules, *id, text, style, depth));
+            best = best.max(each.max()?);
+        }
+    }
+    Some(best)
+}
+
+/// Whether a value is one of the words that a rule names.
+fn is_chosen(rules: &Rules, id: Id, text: &str, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    let mut all = Vec::new();
+    rules.closure(id, &mut all);
+    all.iter().any(|id| {
+        let rule = rules.get(*id);
+        let choices = rule.choices.iter().flatten();
+        let groups = rule.groups.iter().flat_map(|group| &group.ids);
+        choices.filter_map(serde_json::Value::as_str).any(|choice| choice == text)
+            || groups.into_iter().any(|id| is_chosen(rules, *id, text, depth))
+    })
+}
