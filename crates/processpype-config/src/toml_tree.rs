@@ -2,7 +2,7 @@
 //!
 //! # Invariant
 //!
-//! Numbers keep their text. What TOML calls a date is text, for the configuration type to read.
+//! Decimal numbers keep their text. What TOML calls a date is text, for the configuration type to read.
 //!
 //! # From TOML's types to raw text
 //!
@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::collect::Problems;
 use crate::limits::{MAX_DEPTH, MAX_NODES};
@@ -207,7 +207,7 @@ impl Reader<'_> {
                 return Node::seq(items, self.at(range));
             }
             DeValue::String(text) => (text.to_string(), Style::Quoted),
-            DeValue::Integer(number) => (number.to_string(), Style::Plain),
+            DeValue::Integer(number) => (whole(number), Style::Plain),
             DeValue::Float(number) => (float(number.as_str()), Style::Plain),
             DeValue::Boolean(flag) => (flag.to_string(), Style::Plain),
             DeValue::Datetime(date) => (date.to_string(), Style::Quoted),
@@ -220,6 +220,16 @@ impl Reader<'_> {
     }
 }
 
+/// A whole number the way the tree writes it: what is binary, octal or hexadecimal in the file has
+/// no sign, and is decimal here. One that is too great for us keeps its text, and is refused.
+fn whole(number: &DeInteger<'_>) -> String {
+    match number.radix() {
+        10 => number.as_str().to_owned(),
+        radix => u128::from_str_radix(number.as_str(), radix)
+            .map_or_else(|_| number.to_string(), |number| number.to_string()),
+    }
+}
+
 /// `inf` and `nan` the way the tree writes them.
 fn float(text: &str) -> String {
     match text.trim_start_matches('+') {
@@ -227,5 +237,30 @@ fn float(text: &str) -> String {
         "-inf" => "-.inf".to_owned(),
         "nan" | "-nan" => ".nan".to_owned(),
         number => number.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Format, Loader};
+
+    #[track_caller]
+    fn check(written: &str, expected: u64) {
+        let text = format!("mask = {written}");
+        let document =
+            Loader::new().text("app.toml", Format::Toml, text).load().expect("it is TOML");
+        let read: Result<u64, _> = document.section(&["mask"]).read();
+        assert_eq!(read.map_err(|report| report.to_string()), Ok(expected), "{written}");
+    }
+
+    #[test]
+    fn whole_numbers_are_read_in_each_base() {
+        check("0b1010", 10);
+        check("0b0000_1111", 15);
+        check("0o7_55", 493);
+        check("0xFF", 255);
+        check("0xdead_beef", 0xdead_beef);
+        check("1_000", 1000);
+        check("+5", 5);
     }
 }

@@ -40,7 +40,11 @@ use crate::marks::{Marking, Marks};
 use crate::node::{Kind, Node, Style};
 use crate::report::Problem;
 use crate::show::names_a_secret;
-use crate::source::{At, Source};
+use crate::source::{self, At, Source};
+
+/// What to do about a second merge key.
+const ONE_MERGE: &str = "write one, with a list: `<<: [*a, *b]`; of two maps that have the same \
+    key, the earlier one wins";
 
 /// Reads a text into a tree; `None` if it holds no document or cannot be used.
 ///
@@ -219,7 +223,7 @@ impl<'a> Reader<'a> {
                 self.problems.hide_from(before);
             }
             if is_merge {
-                self.merge_key(&node, &self.at(value_span), &mut building);
+                self.merge_key(&node, (&self.at(span), &self.at(value_span)), &mut building);
             } else if let Some(key) = key {
                 self.entry(&key, span, node, &mut building);
             }
@@ -272,7 +276,13 @@ impl<'a> Reader<'a> {
     /// Takes the entries of `<<: *name` or `<<: [*a, *b]`.
     ///
     /// What comes in knows the place of the `<<` that brought it, for the notes of problems.
-    fn merge_key(&mut self, node: &Node, at: &At, building: &mut Building) {
+    /// A second `<<` is a second key of one name: which of the two wins, programs do not agree on.
+    fn merge_key(&mut self, node: &Node, (key_at, at): (&At, &At), building: &mut Building) {
+        if let Some(first) = building.merge_at.replace(key_at.span()) {
+            let problem = key_at.spot().duplicate("<<", key_at.beside(first));
+            self.problems.push(problem.help(ONE_MERGE));
+            return;
+        }
         let maps = match node.kind() {
             Kind::Seq(items) => items,
             Kind::Map(_) | Kind::Scalar(..) => std::slice::from_ref(node),
@@ -340,13 +350,15 @@ struct Building {
     /// Of the own entries, once they are many.
     index: Option<Index>,
     merged: Vec<Entry>,
+    /// Where the merge key stands.
+    merge_at: Option<source::Span>,
 }
 
 // === impl Building ===
 
 impl Building {
     const fn from(first: usize) -> Self {
-        Self { first, index: None, merged: Vec::new() }
+        Self { first, index: None, merged: Vec::new(), merge_at: None }
     }
 
     /// The own entry with `key`.
