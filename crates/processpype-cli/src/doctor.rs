@@ -182,7 +182,8 @@ fn unwritten(status: &ApplicationStatus) -> Option<Finding> {
         None => return None,
     };
     let level = if journal.error.is_some() { Level::Problem } else { Level::Warning };
-    let remedy = "look at the disk and the permissions of `observability.events.file`";
+    let remedy = "look at the disk, the permissions and the limits (`ulimit -f`) of \
+                  `observability.events.file`";
     Some(Finding::new(level, "events-unwritten", message, remedy))
 }
 
@@ -194,7 +195,8 @@ fn unlogged(status: &ApplicationStatus) -> Option<Finding> {
         Some(error) => (
             Level::Problem,
             format!("the log cannot be written: {error}; {lost} lines are lost"),
-            "look at the disk and the permissions of `observability.logging.destination`",
+            "look at the disk, the permissions and the limits (`ulimit -f`) of \
+             `observability.logging.destination`",
         ),
         None if lost > 0 => (
             Level::Warning,

@@ -151,6 +151,10 @@ impl Ledger {
         }
         let (mut last, mut torn, mut damaged) = (None, 0, 0);
         for (number, file) in files.iter().rev() {
+            // A device has no content that could be looked at, and some have no end.
+            if !file.metadata()?.is_file() {
+                continue;
+            }
             let scan = Scan::each(file, &mut found)?;
             damaged += scan.damaged;
             if *number == 0 {

@@ -40,7 +40,7 @@ pub(crate) struct Listening {
 }
 
 /// Listens for SIGUSR1. Before anything of the process can be seen from outside: a signal that
-/// nobody listens for would end it.
+/// nobody listens for would end it. The same holds for SIGXFSZ, before anything is written.
 #[cfg(unix)]
 pub(crate) fn listen() -> std::io::Result<Listening> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -48,6 +48,7 @@ pub(crate) fn listen() -> std::io::Result<Listening> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
     let asked = signal(SignalKind::user_defined1())?;
+    crate::signals::outlive_file_limit()?;
     drop(entered);
     Ok(Listening { runtime, asked })
 }

@@ -63,6 +63,10 @@ use crate::signals::{Hangups, Signals};
 /// How long the last handle and the code of the services may take to be dropped.
 const LAST_DROP_TIME: Duration = Duration::from_millis(250);
 
+/// What to do when the system has no thread or no descriptor left for the process.
+const LIMITS: &str = "\n  = help: raise what the process may have: open files (`ulimit -n`, `LimitNOFILE`), \
+    threads (`ulimit -u`, `TasksMax`), memory";
+
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
 
@@ -160,7 +164,7 @@ fn host(
     let runtimes = build_runtimes(setup.blueprint.specs().len());
     let (services, pulse, supervisor) = match runtimes {
         Ok(runtimes) => runtimes,
-        Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}")),
+        Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}{LIMITS}")),
     };
     let mut settings = control_settings(&setup);
     let title = settings.title.clone();
@@ -211,7 +215,7 @@ fn host(
         drive(&supervisor, life, &told, |text| panics::tell_supervisor(text, &last_words));
     });
     if let Err(error) = spawned {
-        return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}"));
+        return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}{LIMITS}"));
     }
     tell_no_dump(dump.and_then(|dump| dump.answer(handle.clone())));
     let exit = kept.through(&handle, || wait(&received, &handle));

@@ -1,4 +1,4 @@
-//! The signals that close an application.
+//! The signals that close an application, and one that must not end it.
 //!
 //! # Invariants
 //!
@@ -26,6 +26,15 @@ pub(crate) struct Signals {
 pub(crate) struct Hangups {
     #[cfg(unix)]
     hangup: Signal,
+}
+
+/// Lets a file that grows beyond the limit of the process (`ulimit -f`) be a failure of whoever writes
+/// it, who tells it: SIGXFSZ, which comes with it, ends a process that has no handler.
+///
+/// The handler stays for as long as the process lives; nobody waits for the signal.
+#[cfg(unix)]
+pub(crate) fn outlive_file_limit() -> io::Result<()> {
+    signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop)
 }
 
 // === impl Signals ===

@@ -163,6 +163,9 @@ fn a_full_disk_is_an_error_each_time() {
     let first = ledger.append(&record(1)).unwrap_err();
     assert_eq!(first.kind(), ErrorKind::StorageFull);
     ledger.append(&record(1)).unwrap_err();
+    // It has no end that a reader could reach.
+    let found = Ledger::read(Path::new("/dev/full"), |record| panic!("{record}")).unwrap();
+    assert_eq!(found, Found::default());
 }
 
 #[test]

@@ -43,6 +43,15 @@ fn a_refused_command_says_why_and_leaves_no_trace_in_the_status() {
 }
 
 #[test]
+fn a_file_beyond_the_limit_of_the_process_does_not_end_it() {
+    let app = Playground::settled("services: {good: {kind: hello}}");
+    // What the system sends with a write beyond `ulimit -f`.
+    app.signal("XFSZ");
+    assert_eq!(app.get("/health/ready").status, 200);
+    app.terminate().check(0);
+}
+
+#[test]
 fn a_stop_by_force_is_a_warning() {
     let app = Playground::settled(
         "services: {deaf: {kind: stubborn, mode: ignore-stop, stop_timeout: 500ms}}",
