@@ -56,7 +56,9 @@ use crate::service::{BoxFuture, Service};
 /// is cloned.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a constructor of a service",
-    label = "this function cannot make a service",
+    label = "this cannot make a service",
+    note = "each restart makes another, so an instance will not do: give a function or a closure \
+            that makes it, such as `|| Counter {{ … }}` in place of `Counter {{ … }}`",
     note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, \
             `Shared<T>`, `Context`",
     note = "`Config<C>` needs `C: Deserialize + JsonSchema + Send + Sync + 'static`",
