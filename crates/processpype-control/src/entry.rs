@@ -260,6 +260,9 @@ impl Asked {
             spans.end(span, &AnswerHead::new(method, status, route, service.flatten()));
         }
         reply::secure(response.headers_mut(), is_services);
+        if !is_services {
+            reply::date(response.headers_mut(), self.control.manager.now());
+        }
         if self.method == Method::HEAD { without_body(response) } else { response }
     }
 

@@ -4,17 +4,21 @@
 //!
 //! 1. An answer of the framework may not be stored, framed, sniffed or run as anything.
 //! 2. What a service answers keeps its own headers; only absent ones are added.
+//! 3. An answer of the framework is dated by the clock of the times in it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use processpype_api::{Code, Problem};
+use processpype_runtime::Timestamp;
 use serde::Serialize;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -45,7 +49,7 @@ static OWN_SAFETY: [(HeaderName, HeaderValue); 4] = [
 ];
 
 /// How many headers an answer of the framework has room for at once: its type, its tag, its place,
-/// those of safety, and hyper's date.
+/// those of safety, and its date.
 const HEADERS: usize = 12;
 
 /// Where the text of an answer begins to grow, in bytes: most statuses are not longer.
@@ -140,6 +144,16 @@ pub(crate) fn options(methods: &str) -> Response {
         response.headers_mut().insert(ALLOW, methods);
     }
     response
+}
+
+/// Dates an answer by the clock of what it tells, in place of hyper's.
+///
+/// Clients compute with it how long ago something was. The machine's clock may have been set since.
+pub(crate) fn date(headers: &mut HeaderMap, now: Timestamp) {
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(now.0));
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        headers.insert(DATE, date);
+    }
 }
 
 /// Adds the headers of safety.

@@ -53,6 +53,18 @@ async fn other_hosts_are_refused_everywhere() {
     assert_eq!(response.status(), 400);
 }
 
+/// The machine's clock may have been set since the start: what is told then goes on evenly, and so
+/// does the date, by which clients know how long ago something was.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_dated_by_the_clock_of_what_it_tells() {
+    let app = App::start().await;
+    for (path, seconds) in [("/services", "40"), ("/nothing", "41"), ("/health/live", "42")] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.header("date"), format!("Wed, 18 Nov 2026 11:06:{seconds} GMT"));
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_answer_carries_the_headers_of_safety() {
     let app = App::start().await;
