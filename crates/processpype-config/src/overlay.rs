@@ -20,8 +20,8 @@
 //! # What means us
 //!
 //! A variable with the prefix, and either `__` in it or the name of a section alone. Anything else
-//! with the prefix is left alone, and is told as a [`Stray`] to who asks. What means us and hits no section is a problem with the name that
-//! was probably meant, spelt as a variable.
+//! with the prefix is left alone, and is told as a [`Stray`] to who asks. What means us and hits no
+//! section is a problem with the name that was probably meant, spelt as a variable.
 
 use std::sync::Arc;
 
@@ -145,8 +145,8 @@ impl Overlay<'_> {
         Some(Stray { name: name.to_owned(), meant })
     }
 
-    /// `SERVER_PORT` → `server`, `port`: the first section, and below it the first map of the files,
-    /// that a name with single underscores begins with. What is left then is one key.
+    /// `SERVER_PORT` → `server`, `port`: the first section, and below it the first map of the
+    /// files, that a name with single underscores begins with. What is left then is one key.
     fn path_meant(&self, rest: &str) -> Option<Vec<String>> {
         let known = || self.known.iter().map(String::as_str);
         let after = |key: &str| after(rest, key).map(|after| (key.to_owned(), after));

@@ -2,7 +2,8 @@
 //!
 //! # Invariant
 //!
-//! Decimal numbers keep their text. What TOML calls a date is text, for the configuration type to read.
+//! Decimal numbers keep their text; those of another base are decimal here. What TOML calls a date
+//! is text, for the configuration type to read.
 //!
 //! # From TOML's types to raw text
 //!

@@ -19,6 +19,32 @@
 //!
 //! A truth value fits `enabled` alone: who writes `tls: false` does not mean some key of it that
 //! happens to be one.
+//!
+//! # Why the best fit alone
+//!
+//! Every key for texts takes `debug`, and every key for numbers takes `8080`; to offer all of them
+//! would be the list of keys, which is told anyway. A value that is one of a few words was hardly
+//! written for a key that takes any text. Where several keys fit equally well (`retention: 1d`
+//! fits two times) the writer knows which was meant, and each is offered; past
+//! [`MAX_OFFERED`] it is a guess, and none is.
+//!
+//! # The notation
+//!
+//! | the value is in | what is told |
+//! |---|---|
+//! | YAML | `restart: {policy: always}` |
+//! | TOML | `restart = {policy = "always"}` |
+//! | JSON, a body too | `"restart": {"policy": "always"}` |
+//! | a variable | `PROCESSPYPE_DEFAULTS__RESTART__POLICY=always` |
+//! | a flag | `--set defaults.restart.policy=always` |
+//!
+//! # What may be told again
+//!
+//! A password may stand anywhere that somebody took for the right place, so a value that stands for
+//! a map is told by one of two reasons only. Either it is a word of the schema: whoever reads the
+//! report could have read it there. Or it is a number, a time or an address, and no key of the map
+//! is a secret by its schema or its name. A path or a host name is a text like any other, and is
+//! `…`. What stands for a list is held to the rule for the items of that list.
 
 use std::borrow::Cow;
 
@@ -41,10 +67,12 @@ const MAX_DEPTH: usize = 8;
 /// The longest value that is told again.
 const MAX_TOLD: usize = 40;
 
-/// The key for truth values.
+/// The key for truth values, in a map of the user's or among the framework's keys of a service.
 const ENABLED: &str = "enabled";
 
-/// How well a value fits a key.
+/// How well a value fits a key, from the least telling to the most.
+///
+/// The order is the decision: only what fits best is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
     Text,
@@ -54,6 +82,8 @@ enum Fit {
 }
 
 /// A key that a value fits.
+///
+/// In a map whose keys are the writer's, such as names of loggers, the key is `…`.
 struct Offer<'a> {
     key: &'a str,
     fit: Fit,
@@ -62,6 +92,9 @@ struct Offer<'a> {
 }
 
 /// What to do, and which keys there are.
+///
+/// Without `help` the general remedy holds, which names no key; `valid` is empty where a list is
+/// wanted, or where another half of the section has its own.
 pub(crate) struct Advice {
     pub(crate) help: Option<String>,
     pub(crate) valid: Vec<String>,
@@ -71,6 +104,9 @@ pub(crate) struct Advice {
 
 impl<'a> Walk<'a> {
     /// Says what to write for a value where only a map or only a list can stand.
+    ///
+    /// Nothing, where something else could stand as well: then which of them was meant is not
+    /// known. `secret` says that a rule in reach marks a secret; nothing is told again then.
     pub(crate) fn whole_for(
         &self,
         slot: Slot<'a>,
@@ -116,6 +152,9 @@ impl<'a> Walk<'a> {
         advice
     }
 
+    /// The lines to write for a map: one for each key that fits best.
+    ///
+    /// `is_shown` says that no key of the map is a secret.
     fn map_of(
         &self,
         slot: Slot<'a>,
@@ -137,6 +176,9 @@ impl<'a> Walk<'a> {
         Some(format!("write {}", lines.join(" or ")))
     }
 
+    /// The line to write for a list of one item.
+    ///
+    /// An item of a list has no key, and no line that could be copied.
     fn list_of(&self, slot: Slot<'a>, text: &str, is_shown: bool) -> Option<String> {
         let value = self.told(slot, text, is_shown);
         let key = self.key()?;
@@ -149,6 +191,9 @@ impl<'a> Walk<'a> {
     }
 
     /// The value, or what stands for one that is not told.
+    ///
+    /// What would need quotes in some notation, or is long, is not told either: the line has to be
+    /// right as it stands.
     fn told<'t>(&self, slot: Slot<'a>, text: &'t str, is_shown: bool) -> &'t str {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./+".contains(c);
         let is_simple = text.len() <= MAX_TOLD && text.chars().all(is_plain);
@@ -164,6 +209,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The line with the value as that of `inner`.
+    ///
+    /// A variable and a flag get one more part of their path, in their own spelling.
     fn in_map(&self, slot: Slot<'a>, inner: &str, value: &str) -> String {
         let key = self.key();
         match (notation(slot), key) {
@@ -204,6 +251,9 @@ fn notation(slot: Slot<'_>) -> Option<Format> {
 }
 
 /// A value as TOML and JSON write it.
+///
+/// Numbers and truth values are bare; everything else that is told is plain enough to need no
+/// escapes.
 fn quoted(value: &str) -> Cow<'_, str> {
     let numbers = Types::WHOLE.or(Types::NUMBER).or(Types::BOOL);
     let is_bare = value == "…" || numbers.decide(&Cow::Borrowed(value), Style::Plain).is_some();
@@ -211,6 +261,8 @@ fn quoted(value: &str) -> Cow<'_, str> {
 }
 
 /// The rules that hold here always, and those of a type that may be left out.
+///
+/// `Option<T>` is a choice between `T` and nothing in a schema: with a value there it is `T`.
 fn in_place(rules: &Rules, ids: &[Id]) -> Vec<Id> {
     let mut all = Vec::new();
     ids.iter().for_each(|id| rules.closure(*id, &mut all));
@@ -227,7 +279,9 @@ fn in_place(rules: &Rules, ids: &[Id]) -> Vec<Id> {
     all
 }
 
-/// The keys that the value fits.
+/// The keys that the value fits, in the order of the alphabet.
+///
+/// The tag of an enum is a key too, if the value is the name of a variant.
 fn offers<'r>(rules: &'r Rules, ids: &[Id], text: &Cow<'_, str>, style: Style) -> Vec<Offer<'r>> {
     let mut offers = Vec::new();
     for rule in ids.iter().map(|id| rules.get(*id)) {
@@ -263,6 +317,8 @@ fn is_truth(text: &str) -> bool {
 }
 
 /// How well a value fits a rule; `None` if it does not.
+///
+/// Of alternatives the one that fits best counts. `depth` ends types that contain themselves.
 fn fit(rules: &Rules, id: Id, text: &Cow<'_, str>, style: Style, depth: usize) -> Option<Fit> {
     let depth = depth.checked_sub(1)?;
     let types = rules.types(id);
@@ -294,7 +350,7 @@ fn fit(rules: &Rules, id: Id, text: &Cow<'_, str>, style: Style, depth: usize) -
     Some(best)
 }
 
-/// Whether a value is one of the words that a rule names.
+/// Whether a value is one of the words that a rule names, in `enum`, `const` or an alternative.
 fn is_chosen(rules: &Rules, id: Id, text: &str, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     let mut all = Vec::new();

@@ -64,8 +64,8 @@ use crate::signals::{Hangups, Signals};
 const LAST_DROP_TIME: Duration = Duration::from_millis(250);
 
 /// What to do when the system has no thread or no descriptor left for the process.
-const LIMITS: &str = "\n  = help: raise what the process may have: open files (`ulimit -n`, `LimitNOFILE`), \
-    threads (`ulimit -u`, `TasksMax`), memory";
+const LIMITS: &str = "\n  = help: raise what the process may have: open files (`ulimit -n`, \
+    `LimitNOFILE`), threads (`ulimit -u`, `TasksMax`), memory";
 
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;

@@ -28,8 +28,8 @@ pub(crate) struct Hangups {
     hangup: Signal,
 }
 
-/// Lets a file that grows beyond the limit of the process (`ulimit -f`) be a failure of whoever writes
-/// it, who tells it: SIGXFSZ, which comes with it, ends a process that has no handler.
+/// Lets a file that grows beyond the limit of the process (`ulimit -f`) be a failure of whoever
+/// writes it, who tells it: SIGXFSZ, which comes with it, ends a process that has no handler.
 ///
 /// The handler stays for as long as the process lives; nobody waits for the signal.
 #[cfg(unix)]
