@@ -255,7 +255,8 @@ impl<C: DeserializeOwned + JsonSchema + Send + Sync + 'static> Argument for Conf
     }
 
     fn resolve(resolver: &mut Resolver<'_>) -> Result<Self> {
-        Ok(Self::from(resolver.orders.configured.section.read::<C>()?))
+        let checked = &resolver.orders.configured;
+        Ok(Self::from(resolver.context.life.read::<C>(&checked.section, checked)?))
     }
 }
 

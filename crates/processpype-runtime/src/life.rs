@@ -33,6 +33,7 @@
 //! never taken back: who reads that nothing was told comes before it, and is rung for.
 
 mod calls;
+mod reading;
 mod tracked;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ pub(crate) use self::calls::{Call, Interruption};
 pub(crate) use self::tracked::{Guard, Left, NotTracked};
 use crate::bell::{Bell, Ring, TaskBell};
 use crate::cell::Cell;
+use crate::configuration::Secrets;
 use crate::diagnosis::Question;
 use crate::failure::Failure;
 use crate::message::{Message, Office};
@@ -128,6 +130,8 @@ struct End {
 struct More {
     health: Health,
     child_failure: Option<Failure>,
+    /// What hides the secrets that it has read itself.
+    read: Vec<Secrets>,
     /// A new configuration that the generation has not seen.
     offer: Option<Offer>,
     /// Who asks what is wrong with it.

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::configuration::Configured;
+use crate::configuration::{Configured, Configurer};
 use crate::failure::Failure;
 use crate::metrics::Families;
 use crate::reconfigure::Answer;
@@ -77,6 +77,8 @@ pub(crate) struct Office {
     pub(crate) opened: Instant,
     /// When all of them must be gone, once the application closes.
     closing_by: OnceLock<Instant>,
+    /// What hides the secrets that they read.
+    pub(crate) configurer: Option<Arc<dyn Configurer>>,
 }
 
 // === impl Message ===
@@ -101,7 +103,13 @@ impl Office {
     pub(crate) fn new(services: Handle, reports: Reports, scrub: Scrub) -> Self {
         let families = Arc::new(Families::new(scrub));
         let closing_by = OnceLock::new();
-        Self { services, reports, families, opened: Instant::now(), closing_by }
+        let opened = Instant::now();
+        Self { services, reports, families, opened, closing_by, configurer: None }
+    }
+
+    /// Lets secrets be hidden that a generation reads.
+    pub(crate) fn hiding_by(self, configurer: Option<Arc<dyn Configurer>>) -> Self {
+        Self { configurer, ..self }
     }
 
     /// The application closes: every generation must be gone by then. Whoever is ending already is

@@ -23,6 +23,7 @@ use crate::configuration::Configured;
 use crate::context::Context;
 use crate::error::Result;
 use crate::failure::Failure;
+use crate::life::Life;
 use crate::message::Message;
 use crate::panic::Contained;
 use crate::service::ErasedService;
@@ -75,6 +76,8 @@ pub enum Reconfigured {
 #[derive(Clone, Debug)]
 pub struct NewConfig {
     section: Section,
+    /// Who reads it, and what was checked of it; none in a unit test.
+    reader: Option<(Arc<Life>, Arc<Configured>)>,
 }
 
 /// What is offered to a generation.
@@ -102,14 +105,18 @@ impl NewConfig {
     /// Returns every problem of the section. There is none if `C` is the constructor's type, unless
     /// a secret that it refers to has changed since it was checked.
     pub fn read<C: DeserializeOwned + JsonSchema>(&self) -> Result<Config<C>, Report> {
-        self.section.read::<C>().map(Config::from)
+        let read = match &self.reader {
+            Some((life, checked)) => life.read::<C>(&self.section, checked),
+            None => self.section.read::<C>(),
+        };
+        read.map(Config::from)
     }
 }
 
 impl From<Section> for NewConfig {
     /// For a unit test of the hook.
     fn from(section: Section) -> Self {
-        Self { section }
+        Self { section, reader: None }
     }
 }
 
@@ -125,7 +132,8 @@ pub(crate) async fn offer<F: Future + Unpin>(
     running: &mut F,
 ) -> Option<F::Output> {
     let life = &cx.life;
-    let new = NewConfig::from(offered.section.clone());
+    let reader = Some((Arc::clone(life), Arc::clone(&offered)));
+    let new = NewConfig { section: offered.section.clone(), reader };
     let within = offered.options.start_timeout;
     life.vitals.enter(Stage::Reconfigure);
     let mut hook = Contained::new(service.reconfigure(cx, new));

@@ -175,6 +175,11 @@ impl Configured {
         own.unwrap_or(&Secrets::default()) == others.unwrap_or(&Secrets::default())
     }
 
+    /// Whether those are the secrets in its section.
+    pub(crate) fn has_secrets(&self, others: &Secrets) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.secrets == *others)
+    }
+
     /// Whether a generation that began with `other` lives by what this says.
     pub(crate) fn is_lived_by(&self, other: &Self) -> bool {
         self.section.says_what(&other.section) && self.has_the_secrets_of(other)

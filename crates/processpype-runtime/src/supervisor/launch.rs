@@ -156,7 +156,8 @@ impl Blueprint {
         let journal = Arc::new(Journal::new(launch.events_kept));
         let book = first_book(&launch, Arc::clone(&directory), &services);
         let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
-        let office = Arc::new(Office::new(launch.services.clone(), reports, launch.scrub.clone()));
+        let office = Office::new(launch.services.clone(), reports, launch.scrub.clone());
+        let office = Arc::new(office.hiding_by(launch.configurer.clone()));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,

@@ -91,6 +91,32 @@ async fn a_rotated_secret_is_hidden_until_the_generation_is_gone_that_used_it() 
     app.stop().await;
 }
 
+/// A file may have another secret in it than when the configuration was checked: whoever begins
+/// anew has that one, and may show it at once.
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_a_new_generation_reads_anew_is_hidden_at_once() {
+    let folder = std::env::temp_dir().join(format!("processpype-anew-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |secret: &str| std::fs::write(folder.join("token"), secret).unwrap();
+    write("sesame-old");
+    let text = format!(
+        "secrets: {{backends: {{files: {{kind: file, path: {}}}}}}}\n\
+         services: {{gate: {{token: '${{secret://files:token}}'}}}}",
+        folder.display()
+    );
+    let app = Application::new().service(Gate).named("gate");
+    let app = testing::start(app.config_text("app.yaml", Format::Yaml, text)).await;
+    let app = app.unwrap_or_else(|error| panic!("{error}"));
+    write("sesame-new");
+    app.manager().restart("gate").await.unwrap();
+    app.manager().stop("gate").await.unwrap();
+    let events = app.get("/events?limit=1000").await.text();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(events.matches("still ***").count(), 2, "{events}");
+    assert!(!events.contains("sesame"), "{events}");
+    app.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn secrets_may_be_rotated_as_often_as_one_likes() {
     let app = began("token: sesame").await;
