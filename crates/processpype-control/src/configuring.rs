@@ -33,7 +33,7 @@ use crate::convert;
 use crate::gate;
 use crate::precondition::Conditions;
 use crate::query::Query;
-use crate::refusal::{self, busy};
+use crate::refusal::{self, unchecked};
 use crate::reply;
 use crate::server::Control;
 use crate::status;
@@ -162,7 +162,7 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
                     log_refused(&actor, is_dry, &error);
                     refused("", &error)
                 }),
-                Err(_) => Err(busy()),
+                Err(_) => Err(unchecked(&control)),
             }
         }
     };
@@ -228,7 +228,7 @@ async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result
     };
     match timeout(control.settings.limits.accept_time, asking).await {
         Ok(result) => result.map_err(|error| refused(name, &error)),
-        Err(_) => Err(busy()),
+        Err(_) => Err(unchecked(control)),
     }
 }
 

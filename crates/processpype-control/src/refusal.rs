@@ -7,12 +7,16 @@
 
 use processpype_api::{Code, Problem};
 use processpype_core::ErrorKind;
-use processpype_runtime::{CancelError, CommandError};
+use processpype_runtime::{CHECKS_AT_ONCE, CancelError, CommandError};
 
+use crate::server::Control;
 use crate::{logs, reply};
 
 /// When to try again, in seconds, after a limit was reached.
 const SOON: u64 = 1;
+
+/// When to try again, in seconds, after a check of configuration was not over in time.
+const AFTER_CHECK: u64 = 10;
 
 /// When to try again, in seconds, after the application began to close.
 const AFTER_CLOSING: u64 = 10;
@@ -54,6 +58,9 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
             .help("choose a new `Idempotency-Key` for a new request"),
         CommandError::NoLog => logs::unavailable(),
         CommandError::Panicked => reply::internal("checking the configuration panicked"),
+        CommandError::CheckHangs => Problem::new(Code::Busy, detail)
+            .retry_after(AFTER_CHECK)
+            .help("look at the files and what they are on; restart the process if it stays so"),
         CommandError::Lost => reply::internal("the supervisor panicked"),
         CommandError::RolledBack { message, is_back, .. } => {
             let how = match is_back {
@@ -114,6 +121,22 @@ pub(crate) fn busy() -> Problem {
     Problem::new(Code::Busy, "too many commands are on their way").retry_after(SOON)
 }
 
+/// What had to be checked was not accepted in time.
+pub(crate) fn unchecked(control: &Control) -> Problem {
+    let running = control.manager.checks_running();
+    if running == 0 {
+        return busy();
+    }
+    let detail = format!(
+        "the configuration could not be checked in time, and nothing has changed: \
+         {running} of {CHECKS_AT_ONCE} checks go on"
+    );
+    Problem::new(Code::Busy, detail).retry_after(AFTER_CHECK).help(
+        "if that stays so, a file, or code that reads configuration, hangs: each that does keeps \
+         its place until the process ends",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use processpype_core::{Generation, OperationId};
@@ -140,6 +163,7 @@ mod tests {
             (503, "start-failed", CommandError::Failed { kind, message: message() }),
             (409, "orphaned", orphaned),
             (500, "internal", CommandError::Panicked),
+            (503, "busy", CommandError::CheckHangs),
             (500, "internal", CommandError::Lost),
             (501, "logs-unavailable", CommandError::NoLog),
             (409, "rolled-back", rolled_back(true)),

@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use crate::configuring::detached;
 use crate::precondition::Conditions;
 use crate::query::{Query, did_you_mean};
-use crate::refusal::{self, busy};
+use crate::refusal::{self, busy, unchecked};
 use crate::server::Control;
 use crate::{commands, convert, reply, status};
 
@@ -104,7 +104,8 @@ async fn hand_over(
         };
         handed.map_err(|error| refused(control, &body, error))
     };
-    timeout(control.settings.limits.accept_time, asking).await.unwrap_or_else(|_| Err(busy()))
+    let asked = timeout(control.settings.limits.accept_time, asking).await;
+    asked.unwrap_or_else(|_| Err(unchecked(control)))
 }
 
 /// Stands for a body: under one key, another body is another request.
@@ -234,6 +235,7 @@ fn unmade(name: &str, kind: &str, error: &CreateError) -> Problem {
         }
         CreateError::Config(report) => in_config(report),
         CreateError::Panicked => refusal::problem("register", name, &CommandError::Panicked),
+        CreateError::CheckHangs => refusal::problem("register", name, &CommandError::CheckHangs),
         CreateError::Closing => refusal::problem("register", name, &CommandError::Closing),
         _ => reply::internal("a service was not made for an unknown reason"),
     }
@@ -281,6 +283,9 @@ fn refused(control: &Control, body: &RegisterBody, error: RegisterError) -> Prob
         }
         RegisterError::Panicked => {
             refusal::problem("register", &body.name, &CommandError::Panicked)
+        }
+        RegisterError::CheckHangs => {
+            refusal::problem("register", &body.name, &CommandError::CheckHangs)
         }
         RegisterError::Closing => refusal::problem("register", &body.name, &CommandError::Closing),
         RegisterError::Busy => return busy(),

@@ -105,7 +105,7 @@ pub use crate::layout::{LaidOut, Layout};
 pub use crate::levels::{LevelChange, LevelChanges, LevelSwitch, Leveled};
 pub use crate::life::CHILDREN_MAX;
 pub use crate::manager::{
-    CHECKS_AT_ONCE, COMMANDS_PENDING, DRAIN_DELAY, GetError, Manager, QueueDepth,
+    CHECK_TIME, CHECKS_AT_ONCE, COMMANDS_PENDING, DRAIN_DELAY, GetError, Manager, QueueDepth,
 };
 pub use crate::metrics::{
     BUCKETS_MAX, Buckets, Counter, FAMILIES_MAX, Gauge, HELP_MAX, Histogram, Kind as MetricKind,

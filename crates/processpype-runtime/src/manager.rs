@@ -51,7 +51,8 @@ use crate::scrub::Scrub;
 use crate::status::Status;
 
 use self::aside::Aside;
-pub use self::aside::CHECKS_AT_ONCE;
+pub(crate) use self::aside::CHECK_HANGS;
+pub use self::aside::{CHECK_TIME, CHECKS_AT_ONCE};
 pub use self::getting::GetError;
 pub use self::measures::QueueDepth;
 

@@ -93,6 +93,8 @@ pub enum RegisterError {
     },
     /// Checking its configuration panicked: code of its type, or a bug of the framework.
     Panicked,
+    /// Such a check is not over in [`CHECK_TIME`](crate::CHECK_TIME).
+    CheckHangs,
     /// The application is closing.
     Closing,
     /// Too many commands are on the way.
@@ -142,6 +144,8 @@ pub enum CreateError {
     Config(Report),
     /// Checking its section panicked: code of its type, or a bug of the framework.
     Panicked,
+    /// Such a check is not over in [`CHECK_TIME`](crate::CHECK_TIME).
+    CheckHangs,
     /// The application is closing.
     Closing,
 }
@@ -224,6 +228,7 @@ impl fmt::Display for RegisterError {
                 write!(f, "its key stands for another request, operation {}", operation.0)
             }
             Self::Panicked => f.write_str(CHECK_PANICKED),
+            Self::CheckHangs => f.write_str(crate::manager::CHECK_HANGS),
             Self::Closing => f.write_str("the application is closing"),
             Self::Busy => f.write_str("too many commands are on their way"),
         }
@@ -243,6 +248,7 @@ impl fmt::Display for CreateError {
             }
             Self::Config(report) => return report.fmt(f),
             Self::Panicked => return f.write_str(CHECK_PANICKED),
+            Self::CheckHangs => return f.write_str(crate::manager::CHECK_HANGS),
             Self::Closing => return f.write_str("the application is closing"),
         };
         match creatable.as_slice() {

@@ -87,8 +87,8 @@ pub struct Done {
 /// Why a command had no effect.
 ///
 /// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused` and
-/// `Unjoinable`, 501 for `NoLog`, 500 for `Panicked` and `Lost`, 503 for `Failed`, `Busy`, `Moved`
-/// and `Closing`, 409 for the rest and for `Failed` of the kind `Orphaned`.
+/// `Unjoinable`, 501 for `NoLog`, 500 for `Panicked` and `Lost`, 503 for `Failed`, `Busy`, `Moved`,
+/// `CheckHangs` and `Closing`, 409 for the rest and for `Failed` of the kind `Orphaned`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -136,6 +136,8 @@ pub enum CommandError {
     },
     /// What checks configuration panicked: a bug, and nothing has changed.
     Panicked,
+    /// A check of configuration is not over in [`CHECK_TIME`](crate::CHECK_TIME).
+    CheckHangs,
     /// The supervisor panicked: a bug, and nobody knows what became of the command.
     Lost,
     /// The log is not the application's: it is part of a program that decides what is logged.
@@ -435,6 +437,7 @@ impl CommandError {
             | Self::Stale { .. }
             | Self::KeyReused { .. }
             | Self::NoLog
+            | Self::CheckHangs
             | Self::Moved
             | Self::Unjoinable { .. }
             | Self::NotConfigurable
@@ -470,6 +473,7 @@ impl std::fmt::Display for CommandError {
             }
             Self::Failed { message, .. } => f.write_str(message),
             Self::Panicked => f.write_str("checking the configuration panicked"),
+            Self::CheckHangs => f.write_str(crate::manager::CHECK_HANGS),
             Self::Lost => f.write_str("the supervisor has panicked"),
             Self::NoLog => f.write_str(
                 "the application is part of a larger program, which decides what is logged",

@@ -25,9 +25,9 @@ mod tests {
         Verdict,
     };
     use processpype_runtime::{
-        ABORT_RESERVE, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING, DRAIN_DELAY, EVENTS_KEPT,
-        HISTORY_KEPT, IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT, OPERATIONS_PENDING,
-        Options, STARTS_AT_ONCE, TEXT_MAX, TIMEOUT_MAX, WAITERS_MAX,
+        ABORT_RESERVE, CHECK_TIME, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING, DRAIN_DELAY,
+        EVENTS_KEPT, HISTORY_KEPT, IDEMPOTENCY_WINDOW, METADATA_MAX, OPERATIONS_KEPT,
+        OPERATIONS_PENDING, Options, STARTS_AT_ONCE, TEXT_MAX, TIMEOUT_MAX, WAITERS_MAX,
     };
 
     use processpype_telemetry::{
@@ -191,6 +191,7 @@ mod tests {
         [
             format!("| commands on their way to the supervisor | {COMMANDS_PENDING} |"),
             format!("| checks of configuration at a time | {CHECKS_AT_ONCE} |"),
+            format!("| a check of configuration, and its turn | {} s |", CHECK_TIME.as_secs()),
             format!("| operations that have not ended | {OPERATIONS_PENDING} |"),
             format!("| operations kept after their end | {OPERATIONS_KEPT} |"),
             format!(

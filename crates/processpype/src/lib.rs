@@ -131,8 +131,8 @@ pub use processpype_core::{
     SortedMap, Strategy,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING, Call,
-    CancelError, ChildOutput, Closed, CommandError, CommandPreview, Config, ConfigChange,
+    Acted, Argument, BlockingChild, CHECK_TIME, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING,
+    Call, CancelError, ChildOutput, Closed, CommandError, CommandPreview, Config, ConfigChange,
     ConfigEffect, ConfigureError, Constructor, Context, DIAGNOSE_TIME, Dep, Deps, Done,
     EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, FINDINGS_MAX, Finding, GetError,
     HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, LEVEL_MAX, LevelChange,

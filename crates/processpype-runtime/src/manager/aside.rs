@@ -5,11 +5,14 @@
 //! 1. It never runs on the thread of who asks, which may be the one of loop and control plane.
 //! 2. [`CHECKS_AT_ONCE`] run at a time at most: whoever gives up waiting does not give the place
 //!    back, only the end of the work does.
+//! 3. Nobody waits for longer than [`CHECK_TIME`], for a place and the work together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::newcomer::{CreateError, RegisterError};
 use crate::operation::CommandError;
@@ -19,6 +22,15 @@ use crate::operation::CommandError;
 /// Each takes a thread, and one that hangs keeps it. More than enough for those that end; with as
 /// many that hang, configuration can neither be changed nor added until the process ends.
 pub const CHECKS_AT_ONCE: usize = 16;
+
+/// How long a check of configuration is waited for, and for its turn. Files may be slow; one that
+/// takes longer hangs.
+pub const CHECK_TIME: Duration = Duration::from_secs(30);
+
+/// What is said of a check that was not over within [`CHECK_TIME`].
+pub(crate) const CHECK_HANGS: &str = "a check of configuration was not over within 30s, and \
+    nothing has changed: a file, or code that reads configuration, hangs; each that does keeps one \
+    of 16 places until the process ends";
 
 /// Threads that may block.
 #[derive(Debug)]
@@ -33,6 +45,8 @@ pub(super) enum NoEnd {
     Panicked,
     /// The threads are gone.
     Closing,
+    /// It takes too long, or what was there before it does.
+    Hangs,
 }
 
 // === impl Aside ===
@@ -42,12 +56,24 @@ impl Aside {
         Self { threads, places: Arc::new(Semaphore::new(CHECKS_AT_ONCE)) }
     }
 
+    /// Returns how many run, those included that nobody waits for any more.
+    pub(super) fn running(&self) -> usize {
+        CHECKS_AT_ONCE - self.places.available_permits().min(CHECKS_AT_ONCE)
+    }
+
     /// Runs `work` as soon as there is a place.
     ///
     /// # Cancel safety
     ///
     /// Work that has begun goes on.
     pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, NoEnd> {
+        timeout(CHECK_TIME, self.run_to_end(work)).await.unwrap_or(Err(NoEnd::Hangs))
+    }
+
+    async fn run_to_end<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NoEnd> {
@@ -69,6 +95,7 @@ impl From<NoEnd> for CommandError {
         match no_end {
             NoEnd::Panicked => Self::Panicked,
             NoEnd::Closing => Self::Closing,
+            NoEnd::Hangs => Self::CheckHangs,
         }
     }
 }
@@ -78,6 +105,7 @@ impl From<NoEnd> for RegisterError {
         match no_end {
             NoEnd::Panicked => Self::Panicked,
             NoEnd::Closing => Self::Closing,
+            NoEnd::Hangs => Self::CheckHangs,
         }
     }
 }
@@ -87,6 +115,7 @@ impl From<NoEnd> for CreateError {
         match no_end {
             NoEnd::Panicked => Self::Panicked,
             NoEnd::Closing => Self::Closing,
+            NoEnd::Hangs => Self::CheckHangs,
         }
     }
 }

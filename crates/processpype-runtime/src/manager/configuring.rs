@@ -14,9 +14,10 @@ use std::sync::Arc;
 use processpype_config::{Difference, Effective, Layer, Origin};
 use processpype_core::{Desired, ServiceName};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, oneshot};
+use tokio::time::timeout;
 
-use super::Manager;
+use super::{CHECK_TIME, Manager};
 use crate::bell::Ring as _;
 use crate::cell::Cell;
 use crate::configuration::{
@@ -76,7 +77,7 @@ impl Manager {
         by: Request,
     ) -> Result<Operation, ConfigureError> {
         // One is checked at a time: it would only be checked anew.
-        let _turn = self.shared.configuring.acquire().await;
+        let _turn = self.check_turn().await?;
         for _ in 0..CONFIGURE_TRIES {
             let mut prepared = self.prepare(name, &change, &by).await?;
             self.hide(Arc::make_mut(&mut prepared.new))?;
@@ -145,7 +146,7 @@ impl Manager {
                 Turn::Own(turn) => turn,
                 Turn::Told(before) => return Ok(before),
             };
-            let _turn = self.shared.configuring.acquire().await;
+            let _turn = self.check_turn().await?;
             // Before the files are read: they may say something else by now.
             if let Some(before) = self.told_of_reload(&by).await? {
                 return Ok(before);
@@ -290,6 +291,14 @@ impl Manager {
             differs.then(|| ServicePreview { service: name.clone(), effect })
         };
         loaded.services.iter().filter_map(preview).collect()
+    }
+
+    /// Waits for the turn to check, for as long as one check may take.
+    async fn check_turn(&self) -> Result<SemaphorePermit<'_>, CommandError> {
+        match timeout(CHECK_TIME, self.shared.configuring.acquire()).await {
+            Ok(turn) => turn.map_err(|_| CommandError::Closing),
+            Err(_) => Err(CommandError::CheckHangs),
+        }
     }
 
     /// Checks a change against what holds, on a thread that may block.

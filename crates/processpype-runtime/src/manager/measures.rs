@@ -53,6 +53,17 @@ impl Manager {
         self.cell(name).as_ref().map(read)
     }
 
+    /// Returns how many checks of configuration go on, of
+    /// [`CHECKS_AT_ONCE`](crate::CHECKS_AT_ONCE), those included that nobody waits for any more.
+    ///
+    /// As many as that, for long, means that they hang: in a file that blocks, or in code that
+    /// reads configuration. Nothing can be configured, registered or reloaded then until the
+    /// process ends.
+    #[must_use]
+    pub fn checks_running(&self) -> usize {
+        self.shared.aside.running()
+    }
+
     /// Returns how many events of each kind there have been.
     #[must_use]
     pub fn event_counts(&self) -> Vec<(EventKind, u64)> {

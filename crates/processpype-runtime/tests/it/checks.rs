@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use processpype_runtime::{
-    CHECKS_AT_ONCE, Config, Launch, Manager, RegisterError, Registered, Registration, Request,
-    Service,
+    CHECK_TIME, CHECKS_AT_ONCE, Config, Launch, Manager, RegisterError, Registered, Registration,
+    Request, Service,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use tokio::runtime::{Builder, Handle};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::harness::{Threads, blueprint, run, spec};
 
@@ -109,8 +109,16 @@ async fn checks_that_hang_are_bounded_and_take_no_thread_of_services() {
         let given_up = timeout(Duration::from_millis(5), hangs).await;
         assert!(given_up.is_err(), "{number} does not hang");
     }
+    assert_eq!(manager.checks_running(), CHECKS_AT_ONCE);
     let more = timeout(Duration::from_millis(50), register::<Quick>(&manager, "more")).await;
     assert!(more.is_err(), "who has given up has given no place back");
+    // Who does not give up is told why, in time.
+    tokio::time::pause();
+    let begun = Instant::now();
+    let refused = register::<Quick>(&manager, "more").await;
+    assert!(matches!(refused, Err(RegisterError::CheckHangs)), "{refused:?}");
+    assert!(begun.elapsed() < CHECK_TIME + SOON, "{:?}", begun.elapsed());
+    tokio::time::resume();
     GO.store(true, SeqCst);
     let more = timeout(SOON, register::<Quick>(&manager, "more")).await;
     more.expect("there are places again").expect("it joins");
