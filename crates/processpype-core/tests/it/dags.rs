@@ -39,6 +39,23 @@ pub(crate) fn automorphisms(graph: &Graph) -> Vec<Permutation> {
     permutations.filter(|p| adjacency(&edges, p, n) == same && keeps(p)).collect()
 }
 
+/// Returns every way to lay `n` services in two or more layers, each of which needs all of the one
+/// below it: chains, stars, diamonds and what is between them.
+pub(crate) fn layered(n: usize) -> Vec<Graph> {
+    // Between each service and the next there is a new layer or not.
+    (1..1_u32 << (n - 1)).map(|cuts| layers(n, cuts)).collect()
+}
+
+fn layers(n: usize, cuts: u32) -> Graph {
+    let layer_of = |id: usize| (cuts & ((1 << id) - 1)).count_ones();
+    let pairs = (0..n).flat_map(|dependent| (0..n).map(move |provider| (dependent, provider)));
+    let needs =
+        |&(dependent, provider): &(usize, usize)| layer_of(dependent) == layer_of(provider) + 1;
+    let id = |id: usize| ServiceId(id as u32);
+    let edges = pairs.filter(needs).map(|(d, p)| Edge { dependent: id(d), provider: id(p) });
+    Graph::new(n as u32, edges).expect("each needs a layer below its own")
+}
+
 /// Returns every graph of [`dags`] with every policy on every edge, but for all of them hold.
 pub(crate) fn policed(n: usize) -> Vec<Graph> {
     let labelled = |graph: &Graph| {
@@ -138,6 +155,18 @@ fn inserted(permutation: &[usize], at: usize, value: usize) -> Permutation {
 fn the_classes_are_as_many_as_known() {
     // OEIS A003087.
     assert_eq!([1, 2, 3, 4, 5].map(|n| dags(n).len()), [1, 2, 6, 31, 302]);
+}
+
+#[test]
+fn layers_are_some_of_the_classes_each_another() {
+    let class = |graph: &Graph| {
+        let edges: Vec<_> =
+            graph.edges().map(|e| (e.dependent.index(), e.provider.index())).collect();
+        permutations(4).iter().map(|p| adjacency(&edges, p, 4)).min()
+    };
+    let classes: BTreeSet<_> = layered(4).iter().map(class).collect();
+    assert_eq!(classes.len(), 7);
+    assert!(classes.is_subset(&dags(4).iter().map(class).collect()));
 }
 
 #[test]
