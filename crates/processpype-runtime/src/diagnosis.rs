@@ -98,7 +98,8 @@ impl Finding {
         Self::problem(
             "no-answer",
             format!("it has not said within {time} s what is wrong with it"),
-            "its threads may be blocked: `why` and its log say what it does",
+            "its threads may be blocked, or compute without an await: a watchdog names what does \
+             (`processpype: {watchdog: {poll: 500ms}}` in its section); its log may say more",
         )
     }
 

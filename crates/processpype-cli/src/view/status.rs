@@ -41,10 +41,11 @@ fn notices(status: &ApplicationStatus, paper: Paper) -> String {
     }
     if let Some(journal) = status.journal.as_ref().filter(|it| it.error.is_some() || it.lost > 0) {
         let error = journal.error.as_deref().unwrap_or("it is written again");
-        text.push_str(&format!(
-            "\nthe file of events {} misses {} events: {error}",
-            journal.file, journal.lost
-        ));
+        let what = match journal.lost {
+            0 => "cannot be written".to_owned(),
+            lost => format!("misses {lost} events"),
+        };
+        text.push_str(&format!("\nthe file of events {} {what}: {error}", journal.file));
     }
     text
 }
