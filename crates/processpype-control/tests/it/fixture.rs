@@ -11,12 +11,13 @@ use axum::response::sse::{Event, Sse};
 use axum::routing::{any, get, post};
 use axum::{Router, extract::Path};
 use http_body_util::BodyExt;
-use processpype_config::Section;
+use processpype_config::{Document, Section};
 use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
 use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceName, ServiceState};
 use processpype_runtime::{
-    Assembly, Blueprint, Buckets, Clock, Context, EdgeOrigin, Error, Kind, LaidOut, Launch,
-    LevelSwitch, Manager, Result, RouteAccess, Routes, Service, Spec, Timestamp,
+    Assembly, Blueprint, Buckets, Clock, Context, CreateError, Creator, EdgeOrigin, Error, Kind,
+    LaidOut, Launch, LevelSwitch, Manager, Result, RouteAccess, Routes, Service, Spec, Timestamp,
+    Wish,
 };
 use processpype_telemetry::{Handle, LoggingConfig, Telemetry};
 use serde_json::Value;
@@ -74,6 +75,10 @@ struct Late;
 
 /// Cannot be ended until this is let go: a child of it blocks.
 struct Stuck(Arc<AtomicBool>);
+
+/// Makes no service before it is let go.
+#[derive(Debug)]
+struct Unmaking(Arc<AtomicBool>);
 
 /// Has metrics, with labels as odd as they can be.
 struct Meter;
@@ -173,6 +178,19 @@ impl Service for Stuck {
         }));
         cx.stopping().await;
         Ok(())
+    }
+}
+
+impl Creator for Unmaking {
+    fn creatable(&self) -> Vec<String> {
+        vec!["lamp".to_owned()]
+    }
+
+    fn create(&self, _: &Document, _: &Wish) -> std::result::Result<Spec, CreateError> {
+        while !self.0.load(Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(CreateError::UnknownKind { creatable: Vec::new() })
     }
 }
 
@@ -448,6 +466,17 @@ impl App {
         app
     }
 
+    /// Starts an application that cannot make services as long as it lives: that hangs.
+    pub(crate) async fn unmaking(settings: ControlSettings) -> Self {
+        let free = Arc::new(AtomicBool::new(false));
+        let mut launch = Launch::on(tokio::runtime::Handle::current());
+        launch.creator = Some(Arc::new(Unmaking(Arc::clone(&free))));
+        let mut app = Self::launch_as(launch, Vec::new(), settings);
+        app.free = Free(free);
+        app.manager.settled().await;
+        app
+    }
+
     async fn failing(policy: impl FnOnce(&mut Spec)) -> Self {
         let near = with(spec("near", Kind::of(|| Plain)), needs("broken"));
         let far = with(spec("far", Kind::of(|| Plain)), needs("near"));
@@ -467,7 +496,10 @@ impl App {
         specs: Vec<Spec>,
         settings: ControlSettings,
     ) -> Self {
-        let mut launch = Launch::on(services);
+        Self::launch_as(Launch::on(services), specs, settings)
+    }
+
+    fn launch_as(mut launch: Launch, specs: Vec<Spec>, settings: ControlSettings) -> Self {
         launch.clock = Clock::starting_at(BEGIN);
         if let Some(levels) = settings.levels.clone() {
             launch.levels = LevelSwitch::new(move |service, level| {

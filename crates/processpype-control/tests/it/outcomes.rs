@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use axum::http::Method;
 use processpype_core::ServiceState;
 
-use crate::fixture::{App, golden};
+use crate::fixture::{App, golden, settings};
 
 const COMMANDS: [&str; 7] = [
     "start",
@@ -119,4 +120,21 @@ fn word(answer: &crate::fixture::Answer) -> String {
         _ => json["code"].as_str().unwrap_or_default().to_owned(),
     };
     format!("{} {what}", answer.status.as_u16())
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_is_told_as_that() {
+    let mut settings = settings();
+    settings.limits.accept_time = Duration::from_millis(100);
+    let app = App::unmaking(settings).await;
+    let register = async || {
+        let json = ("content-type", "application/json");
+        app.ask(Method::POST, "/services", &[json], r#"{"name":"lamp","kind":"lamp"}"#).await
+    };
+    for running in 1..3 {
+        let refused = register().await.problem(503, "busy");
+        let detail = refused["detail"].as_str().expect("a text");
+        assert!(detail.ends_with(&format!("{running} of 16 checks go on")), "{detail}");
+        assert!(refused["help"].as_str().is_some_and(|help| help.contains("hangs")), "{refused}");
+    }
 }
