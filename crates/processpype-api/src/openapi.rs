@@ -310,7 +310,11 @@ fn problem_responses() -> Value {
             "x-status": code.status(),
         })
     };
-    Code::ALL.iter().map(|code| (code.as_str().to_owned(), response(code))).collect()
+    let mut responses = Map::new();
+    for code in Code::ALL {
+        responses.insert(code.as_str().to_owned(), response(code));
+    }
+    responses.into()
 }
 
 // === schemas of services ===

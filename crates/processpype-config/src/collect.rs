@@ -15,6 +15,8 @@
 //! value below. So what it found there is hidden afterwards, from a count that it noted before
 //! ([`Problems::hide_from`]): a text without problems pays one comparison for each map entry.
 
+use processpype_core::sort_by;
+
 use crate::limits::MAX_PROBLEMS;
 use crate::origin::Origin;
 use crate::report::{Problem, Report};
@@ -70,7 +72,10 @@ impl Problems {
             return Ok(());
         }
         let mut problems = self.kept;
-        problems.sort_by_cached_key(|p| (file_of(p), p.position()));
+        sort_by(&mut problems, |one, other| {
+            let by_file = file_of(one).cmp(&file_of(other));
+            by_file.then_with(|| one.position().cmp(&other.position()))
+        });
         Err(Report::of(problems, self.more))
     }
 }

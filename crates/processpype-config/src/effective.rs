@@ -150,7 +150,7 @@ impl Lister<'_> {
             .flat_map(|id| rules.get(*id).properties.iter())
             .map(|(k, id)| (k, *id))
             .collect();
-        properties.sort_unstable();
+        processpype_core::sort(&mut properties);
         properties.dedup_by_key(|(key, _)| *key);
         for (key, id) in properties {
             let there = node.and_then(Node::as_map).is_some_and(|map| map.get(key).is_some());

@@ -34,8 +34,9 @@
 //! looked at again, so a variable that holds `${…}` stays text. Bodies of requests are not resolved
 //! at all: a client must not be able to read the server's environment through an echo.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
+
+use processpype_core::SortedMap;
 
 use crate::limits::MAX_RESOLVED_BYTES;
 use crate::nearest::nearest;
@@ -43,12 +44,17 @@ use crate::report::Report;
 use crate::secrets::{Backends, Missing};
 use crate::source::{At, Spot};
 
+/// The variables of the environment by name: what `${VAR}` reads.
+///
+/// There are some hundreds at most, so they are one sorted list.
+pub(crate) type Variables = SortedMap<String, String>;
+
 /// Looks up variables and secrets.
 ///
 /// Borrowed from a document for one read.
 #[derive(Clone, Copy)]
 pub(crate) struct Resolver<'a> {
-    pub(crate) variables: &'a BTreeMap<String, String>,
+    pub(crate) variables: &'a Variables,
     pub(crate) backends: &'a Backends,
     /// Nothing is looked up: what a reference stands for may be anything.
     pub(crate) skip: bool,
@@ -237,7 +243,8 @@ mod tests {
     fn check(text: &str, expected: Result<&str, &str>) {
         let variables = [("A", "1"), ("EMPTY", ""), ("LOOP", "${LOOP}")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
+            .into_iter()
+            .collect();
         let backends = Backends::default();
         let resolved =
             Resolver { variables: &variables, backends: &backends, skip: false }.resolve(text);

@@ -96,7 +96,7 @@ impl<'a> Walk<'a> {
         for id in &here.rules {
             known.extend(rules.get(*id).properties.iter().map(|(key, id)| (key.as_str(), *id)));
         }
-        known.sort_unstable();
+        processpype_core::sort(&mut known);
         known.dedup_by_key(|(key, _)| *key);
         known
     }

@@ -23,9 +23,10 @@
 //! application runs with the default. So names are checked while all of them are at hand. Only
 //! variables that plainly mean us are held to it; `PROCESSPYPE_HOME` is somebody's own.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use processpype_core::SortedMap;
 
 use crate::collect::Problems;
 use crate::limits::MAX_FILE_BYTES;
@@ -106,7 +107,7 @@ pub struct Loader {
     layers: Vec<Layer>,
     pub(crate) code: Option<Node>,
     profile: Option<String>,
-    variables: BTreeMap<String, Variable>,
+    variables: SortedMap<String, Variable>,
     assignments: Vec<Assignment>,
 }
 
@@ -138,7 +139,7 @@ impl Loader {
             layers: Vec::new(),
             code: None,
             profile: None,
-            variables: BTreeMap::new(),
+            variables: SortedMap::new(),
             assignments: Vec::new(),
         }
     }
@@ -338,7 +339,7 @@ impl Loader {
         }
         let (mut top, mut strays) = (None, Vec::new());
         let overlay = overlay::Overlay { prefix: &self.prefix, known: &known, files: root };
-        for (name, value) in &self.variables {
+        for (name, value) in self.variables.iter() {
             let text = match value {
                 Variable::Text(text) => Some(text.as_str()),
                 Variable::NotUnicode => None,

@@ -27,7 +27,7 @@
 
 use std::collections::HashMap;
 
-use processpype_core::SortedMap;
+use processpype_core::{SortedMap, sort};
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
@@ -301,7 +301,7 @@ impl Rules {
                 }
             }
         }
-        found.sort();
+        sort(&mut found);
         found
     }
 

@@ -27,6 +27,7 @@ use processpype_core::SortedMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::interpolate::Variables;
 use crate::limits::MAX_RESOLVED_BYTES;
 use crate::nearest::nearest;
 use crate::report::{Problem, Report};
@@ -131,11 +132,7 @@ impl Backends {
     /// Looks up `backend:key`.
     ///
     /// The error is for the report at the place of the reference, or it is a report already.
-    pub(crate) fn get(
-        &self,
-        name: &str,
-        variables: &BTreeMap<String, String>,
-    ) -> Result<String, Missing> {
+    pub(crate) fn get(&self, name: &str, variables: &Variables) -> Result<String, Missing> {
         let Some((backend, key)) = name.split_once(':').filter(|(_, key)| !key.is_empty()) else {
             let message = "a secret needs a backend and a key".to_owned();
             return Err(Missing::Here(message, "write ${secret://backend:key}".to_owned()));

@@ -20,7 +20,6 @@ pub(crate) use self::body::body_node;
 pub use self::body::read_json;
 pub(crate) use self::part::{Keys, Part};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,7 +29,7 @@ use serde::de::DeserializeOwned;
 use crate::check::{Slot, Walk};
 use crate::collect::Problems;
 use crate::effective::{self, Effective};
-use crate::interpolate::Resolver;
+use crate::interpolate::{Resolver, Variables};
 use crate::limits::MAX_LISTED;
 use crate::map::Entry;
 use crate::nearest::plain;
@@ -90,7 +89,7 @@ pub struct Section {
 // === impl Document ===
 
 impl Document {
-    pub(crate) fn new(root: Node, variables: BTreeMap<String, String>, strays: Vec<Stray>) -> Self {
+    pub(crate) fn new(root: Node, variables: Variables, strays: Vec<Stray>) -> Self {
         let shared = Arc::new(Shared::new(root.clone(), variables, strays));
         Self { root: Section::at(Place::root(root, shared)) }
     }

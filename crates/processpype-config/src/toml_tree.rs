@@ -17,6 +17,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use processpype_core::sort_by;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
@@ -56,7 +57,7 @@ pub(crate) fn marks(text: &str) -> Marks {
         marks.until = text.len();
         let mut marker = Marker { text, spans: &mut marks.spans };
         marker.table(table.get_ref(), None, false);
-        marks.spans.sort_by_key(|mark| mark.range.start);
+        sort_by(&mut marks.spans, |one, other| one.range.start.cmp(&other.range.start));
     } else if !text.contains("\"\"\"") && !text.contains("'''") {
         marks.spans = bare_keys(text);
     }
@@ -182,7 +183,7 @@ impl Reader<'_> {
     /// A table in the order of the file.
     fn table(&mut self, table: &DeTable<'_>, range: Range<usize>, depth: usize) -> Node {
         let mut keys: Vec<_> = table.iter().collect();
-        keys.sort_by_key(|(key, _)| key.span().start);
+        sort_by(&mut keys, |(one, _), (other, _)| one.span().start.cmp(&other.span().start));
         let entries = keys.into_iter().map(|(key, value)| {
             let node = self.value(value, depth + 1);
             Entry::new(key.get_ref().as_ref(), Span::new(key.span()), false, node)

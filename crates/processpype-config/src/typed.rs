@@ -159,7 +159,7 @@ impl<'a> Typed<'a> {
     pub(crate) fn hidden(&self) -> Vec<&str> {
         let mut hidden = Vec::new();
         self.collect_hidden(&mut hidden);
-        hidden.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+        processpype_core::sort_by(&mut hidden, |one, other| other.len().cmp(&one.len()));
         hidden
     }
 

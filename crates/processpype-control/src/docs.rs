@@ -235,7 +235,10 @@ fn problems(page: &mut String, document: &Value) {
     );
     let responses = entries(&document["components"]["responses"]);
     let mut rows: Vec<(&String, &Value)> = responses.collect();
-    rows.sort_by_key(|(code, response)| (response["x-status"].as_u64(), (*code).clone()));
+    let status = |response: &Value| response["x-status"].as_u64();
+    processpype_core::sort_by(&mut rows, |one, other| {
+        status(one.1).cmp(&status(other.1)).then_with(|| one.0.cmp(other.0))
+    });
     for (code, response) in rows {
         let code = escape(code);
         let _ = write!(

@@ -7,6 +7,7 @@
 //! 2. From its body's first byte to its acceptance an order runs detached from the connection, as a
 //!    command does: a client that leaves at once has still given it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use axum::response::Response;
 use processpype_api as wire;
 use processpype_api::{Code, EndpointId, Fault, LevelBody, Problem};
 use processpype_config::HumanDuration;
-use processpype_core::{LogLevel, ServiceName};
+use processpype_core::{LogLevel, ServiceName, sort};
 use processpype_runtime::{LEVEL_MAX, LevelChange, Leveled, Request as By};
 use processpype_telemetry::Levels;
 use tokio::time::timeout;
@@ -45,13 +46,16 @@ pub(crate) fn all(control: &Control) -> Result<Response, Problem> {
     let mut names: Vec<String> = levels.services().into_keys().collect();
     let changes = control.manager.level_changes();
     names.extend(changes.keys().flatten().map(ServiceName::to_string));
-    names.sort_unstable();
+    sort(&mut names);
     names.dedup();
-    let loggers = levels.loggers().into_iter();
+    let mut loggers = BTreeMap::new();
+    for (name, level) in levels.loggers() {
+        loggers.insert(name, LogLevel::from(level).into());
+    }
     let all = wire::Levels {
         application: look(control, levels, None),
         services: names.iter().map(|name| look(control, levels, Some(name))).collect(),
-        loggers: loggers.map(|(name, level)| (name, LogLevel::from(level).into())).collect(),
+        loggers,
     };
     Ok(reply::json(StatusCode::OK, &all))
 }

@@ -23,7 +23,7 @@ use processpype_runtime::{
     CommandError, CommandPreview, CreateError, PlanError, REGISTERED_MAX, RegisterError,
     Registered, Registration, Request as By, Shutdown, Wish,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::configuring::detached;
@@ -193,9 +193,12 @@ fn section(body: &RegisterBody, actor: &str, faults: &mut Vec<Fault>) -> Option<
     if config.contains_key("kind") {
         faults.push(Fault::new("config.kind", "the kind stands beside `config`, not in it"));
     }
-    let uses = body.uses.iter().map(|(role, name)| (role.clone(), Value::from(name.as_str())));
+    let mut uses = Map::new();
+    for (role, name) in &body.uses {
+        uses.insert(role.clone(), name.as_str().into());
+    }
     let beside = [
-        ("uses", (!body.uses.is_empty()).then(|| Value::Object(uses.collect()))),
+        ("uses", (!body.uses.is_empty()).then(|| Value::Object(uses))),
         ("depends_on", (!body.depends_on.is_empty()).then(|| body.depends_on.clone().into())),
     ];
     for (key, value) in beside {

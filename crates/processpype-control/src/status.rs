@@ -4,6 +4,7 @@
 //!
 //! 1. An answer that grows with the number of services is rendered once per version.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
@@ -77,7 +78,10 @@ pub(crate) fn known(control: &Control, name: &str) -> Result<Arc<Status>, Proble
 fn overview(control: &Control) -> ApplicationStatus {
     let settings = &control.settings;
     let (statuses, book) = (control.manager.statuses(), control.manager.config_book());
-    let named = |status: &Arc<Status>| (status.name.to_string(), convert::status(status, &book));
+    let mut services = BTreeMap::new();
+    for status in statuses.iter() {
+        services.insert(status.name.to_string(), convert::status(status, &book));
+    }
     ApplicationStatus {
         title: settings.title.clone(),
         version: settings.version.clone(),
@@ -86,7 +90,7 @@ fn overview(control: &Control) -> ApplicationStatus {
         restarts_paused: control.manager.pause().as_deref().map(convert::pause),
         journal: control.manager.recording().as_deref().map(convert::journal),
         log: settings.backlog.as_ref().and_then(convert::log),
-        services: statuses.iter().map(named).collect(),
+        services,
     }
 }
 

@@ -12,7 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use processpype_api::{Event, ServiceState, Timeline, TimelineService, Timestamp};
 use processpype_core::ServiceState::Running;
-use processpype_core::{EdgePolicy, EventKind, SortedMap};
+use processpype_core::{EdgePolicy, EventKind, SortedMap, sort_by};
 use processpype_runtime::{EVENTS_KEPT, Layout};
 
 use crate::convert;
@@ -83,7 +83,8 @@ fn timeline(
     let mut services: Vec<TimelineService> =
         places.names.iter().map(|name| row(name).into_row(name, started_at)).collect();
     // Those that never began come last.
-    services.sort_by_key(|row| (row.waited_until.is_none(), row.waited_until));
+    let begun = |row: &TimelineService| (row.waited_until.is_none(), row.waited_until);
+    sort_by(&mut services, |one, other| begun(one).cmp(&begun(other)));
     let note = (lost > 0).then(|| {
         format!(
             "the journal no longer has its first {lost} events: what they told of the start is \

@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
 use foldhash::fast::FixedState;
 use processpype_api::{ENDPOINTS, Endpoint, EndpointId, HistogramReading};
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, sort_by};
 use processpype_runtime::{Manager, REGISTERED_MAX};
 
 /// How many pairs of method and status of one route are told apart; the rest are `other`.
@@ -180,7 +180,7 @@ impl Traffic {
         let mut kept: Vec<_> =
             services.iter().map(|(name, route)| (name.clone(), Arc::clone(route))).collect();
         drop(services);
-        kept.sort_by(|one, other| one.0.cmp(&other.0));
+        sort_by(&mut kept, |one, other| one.0.cmp(&other.0));
         let path = SERVICE_ROUTE;
         all.extend(kept.into_iter().map(|(name, route)| route.read(path, Some(name))));
         all.push(self.none.read(NONE, None));

@@ -10,6 +10,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::sorting::sort_by;
+
 /// The place of a service in its application: ids are dense and begin at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceId(pub u32);
@@ -185,7 +187,7 @@ impl Graph {
             "an edge names a service outside the graph"
         );
         // The strictest of parallel edges comes first, and stays.
-        edges.sort_unstable_by_key(|&(edge, policy)| (edge, std::cmp::Reverse(policy)));
+        sort_by(&mut edges, |(one, loose), (other, strict)| one.cmp(other).then(strict.cmp(loose)));
         edges.dedup_by_key(|(edge, _)| *edge);
         let forth = edges.iter().map(|&(e, policy)| (e.dependent, e.provider, policy));
         let back = edges.iter().map(|&(e, policy)| (e.provider, e.dependent, policy));

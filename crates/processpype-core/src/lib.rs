@@ -48,6 +48,7 @@ mod restart;
 mod role;
 mod sensitive;
 mod sorted;
+mod sorting;
 mod state;
 mod throttle;
 mod vacancy;
@@ -72,6 +73,7 @@ pub use crate::restart::{
 pub use crate::role::{InvalidRole, Role};
 pub use crate::sensitive::SECRET_WORDS;
 pub use crate::sorted::SortedMap;
+pub use crate::sorting::{sort, sort_by};
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};
 pub use crate::throttle::{InvalidRate, RESTART_BURST_MAX, RestartRate, RestartThrottle};
 pub use crate::vacancy::{NAMES_REMEMBERED, Vacancies};

@@ -99,6 +99,17 @@ impl<K, V> SortedMap<K, V> {
         self.place(key).ok().map(|at| &mut self.0[at].1)
     }
 
+    /// Returns the entry of a key, to change its value.
+    #[must_use]
+    pub fn get_entry_mut<Q>(&mut self, key: &Q) -> Option<(&K, &mut V)>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        let (key, value) = self.place(key).ok().map(|at| &mut self.0[at])?;
+        Some((key, value))
+    }
+
     /// Returns whether there is an entry with this key.
     #[must_use]
     pub fn contains_key<Q>(&self, key: &Q) -> bool
@@ -204,6 +215,8 @@ mod tests {
                     tree.retain(|key, _| key % 2 == 0);
                 }
                 prop_assert_eq!(list.get(&key), tree.get(&key));
+                let entry = list.get_entry_mut(&key).map(|(key, value)| (*key, *value));
+                prop_assert_eq!(entry, tree.get_key_value(&key).map(|(key, value)| (*key, *value)));
                 prop_assert_eq!(list.contains_key(&key), tree.contains_key(&key));
                 prop_assert_eq!(list.len(), tree.len());
                 prop_assert_eq!(list.iter().collect::<Vec<_>>(), tree.iter().collect::<Vec<_>>());

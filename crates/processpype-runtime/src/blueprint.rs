@@ -27,6 +27,7 @@ use std::time::Duration;
 use processpype_config::{Origin, Report, Section};
 use processpype_core::{
     Budget, EdgePolicy, Graph, LogLevel, Plan, RestartOptions, ServiceId, ServiceName, Traits,
+    sort, sort_by,
 };
 
 use crate::binding::Binder;
@@ -317,7 +318,7 @@ impl Assembly {
     /// Returns every problem: missing, ambiguous and disabled providers, cycles with their whole
     /// path, duplicate names.
     pub fn check(mut self) -> Result<Blueprint, PlanError> {
-        self.specs.sort_by(|a, b| a.name.cmp(&b.name));
+        sort_by(&mut self.specs, |a, b| a.name.cmp(&b.name));
         share_options(&mut self.specs);
         Binder::new(self).bind()
     }
@@ -381,7 +382,7 @@ impl Blueprint {
         let named = |id: &ServiceId| self.name(*id).clone();
         let own = self.edges.iter().filter(|edge| edge.dependent.index() == index);
         let mut needs: Vec<_> = own.map(|edge| (named(&edge.provider), edge.policy)).collect();
-        needs.sort();
+        sort(&mut needs);
         needs.dedup();
         let arguments = self.bindings[index].iter().map(|all| all.iter().map(named).collect());
         Some(Ties { needs, arguments: arguments.collect() })

@@ -134,7 +134,7 @@ impl Metrics {
         name::check_label(label, &value, &self.labels)?;
         let mut labels = self.labels.clone();
         labels.push((label.to_owned(), self.store.public(&value)));
-        labels.sort();
+        processpype_core::sort(&mut labels);
         Ok(Self { store: Arc::clone(&self.store), generation: self.generation, labels })
     }
 

@@ -10,7 +10,7 @@
 
 use std::cmp::Ordering;
 
-use processpype_core::{ServiceId, ServiceName};
+use processpype_core::{ServiceId, ServiceName, sort, sort_by};
 
 /// The names of all services, with their ids.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Names {
     /// Puts names in order; each has the id of its place.
     pub(crate) fn of(names: impl Iterator<Item = ServiceName>) -> Self {
         let mut all: Vec<_> = names.zip((0..).map(ServiceId)).collect();
-        all.sort_by(|(one, _), (other, _)| order(one.as_str(), other.as_str()));
+        sort_by(&mut all, |(one, _), (other, _)| order(one.as_str(), other.as_str()));
         Self(all)
     }
 
@@ -34,7 +34,7 @@ impl Names {
     /// Lists the names in alphabetical order.
     pub(crate) fn sorted(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
+        sort(&mut names);
         names
     }
 

@@ -7,10 +7,10 @@
 //!    [`OPERATIONS_KEPT`] are: the one that ended first is forgotten first.
 //! 3. A record is whole: it is replaced at its end, not changed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use processpype_core::{OperationId, ServiceName, Verb};
+use processpype_core::{OperationId, ServiceName, SortedMap, Verb};
 
 use crate::clock::Timestamp;
 use crate::operation::{CommandError, Done};
@@ -85,7 +85,7 @@ pub(crate) struct Register {
 
 #[derive(Debug, Default)]
 struct Book {
-    records: BTreeMap<OperationId, Arc<OperationStatus>>,
+    records: SortedMap<OperationId, Arc<OperationStatus>>,
     /// Those that have ended, in the order in which they did.
     ended: VecDeque<OperationId>,
     last: u64,
@@ -176,7 +176,9 @@ impl Register {
     /// Returns every record after an id, in the order of ids.
     pub(crate) fn after(&self, id: OperationId) -> Vec<Arc<OperationStatus>> {
         let from = OperationId(id.0.saturating_add(1));
-        self.book().records.range(from..).map(|(_, status)| Arc::clone(status)).collect()
+        let book = self.book();
+        let asked = book.records.iter().filter(|(id, _)| **id >= from);
+        asked.map(|(_, status)| Arc::clone(status)).collect()
     }
 
     /// Returns the id of the newest operation; 0 if there was none.

@@ -58,8 +58,9 @@ impl Scrub {
         let text = |text: &str| shortened(self.text(text), TEXT_MAX);
         health.degraded = health.degraded.map(|it| text(&it));
         health.error = health.error.map(|it| text(&it));
-        let metadata = health.metadata.iter();
-        health.metadata = metadata.map(|(key, value)| (text(key), text(value))).collect();
+        for (key, value) in std::mem::take(&mut health.metadata) {
+            health.metadata.insert(text(&key), text(&value));
+        }
         health
     }
 }

@@ -316,7 +316,7 @@ impl Kept {
 /// How much each of those that take `sizes` may take, so that together they take `budget` and who
 /// takes less than that keeps all: max-min fairness.
 fn fair_share(mut sizes: Vec<usize>, budget: usize) -> usize {
-    sizes.sort_unstable();
+    processpype_core::sort(&mut sizes);
     let (mut left, count) = (budget, sizes.len());
     for (at, size) in sizes.into_iter().enumerate() {
         let share = left / (count - at);

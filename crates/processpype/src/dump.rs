@@ -16,7 +16,7 @@ use std::time::Duration;
 #[cfg(unix)]
 use futures_util::FutureExt as _;
 use processpype_api::Timestamp as Time;
-use processpype_core::{OperationId, ServiceName};
+use processpype_core::{OperationId, ServiceName, sort_by};
 use processpype_runtime::{Event, Manager, OperationState, OperationStatus, Status, Timestamp};
 use processpype_telemetry::one_line;
 
@@ -113,7 +113,8 @@ fn text(manager: &Manager, answers: bool) -> String {
 
 fn services(text: &mut String, mut statuses: Vec<&Status>) {
     let _ = writeln!(text, "services: {}", statuses.len());
-    statuses.sort_by_key(|status| status.ready || status.completed);
+    let is_well = |it: &Status| it.ready || it.completed;
+    sort_by(&mut statuses, |one, other| is_well(one).cmp(&is_well(other)));
     for status in statuses.iter().take(SERVICES) {
         let ready = if status.ready { "ready" } else { "not ready" };
         let _ = write!(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use processpype_core::SortedMap;
+use processpype_core::{SortedMap, sort};
 
 use super::{InvalidExposition, MetricFamily, MetricKind, MetricSample};
 
@@ -125,7 +125,7 @@ impl Reader {
             return Err("something stands after the value that is no time".to_owned());
         }
         let mut key = labels.clone();
-        key.sort();
+        sort(&mut key);
         if !self.series.insert((name.to_owned(), key)) {
             return Err(format!("a series of `{name}` stands twice"));
         }
@@ -229,7 +229,7 @@ fn check_family(family: &MetricFamily) -> Result<(), String> {
     for sample in &family.samples {
         let mut labels = sample.labels.clone();
         labels.retain(|(name, _)| name != "le");
-        labels.sort();
+        sort(&mut labels);
         let parts = parts.entry(labels).or_default();
         match sample.name.strip_prefix(family.name.as_str()) {
             Some("_bucket") => {

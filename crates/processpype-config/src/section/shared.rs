@@ -10,9 +10,9 @@
 //! section outside of any document, such as `Section::empty("services.counter")`, gets one of its
 //! own when it is first read: a schema is then compiled once for it and for what is below it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use processpype_core::SortedMap;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use super::part::Halves;
 use super::place::Place;
 use super::{Document, Section};
-use crate::interpolate::Resolver;
+use crate::interpolate::{Resolver, Variables};
 use crate::limits::MAX_SPLITS;
 use crate::node::Node;
 use crate::overlay::Stray;
@@ -32,11 +32,11 @@ use crate::secrets::{BackendConfig, Backends, SecretsConfig};
 #[derive(Default)]
 pub(super) struct Shared {
     root: Option<Node>,
-    pub(super) variables: BTreeMap<String, String>,
+    pub(super) variables: Variables,
     /// The variables that set nothing, although they have the prefix.
     pub(super) strays: Vec<Stray>,
     backends: OnceLock<Backends>,
-    schemas: Mutex<BTreeMap<usize, Arc<Rules>>>,
+    schemas: Mutex<SortedMap<usize, Arc<Rules>>>,
     halves: Mutex<Vec<Halves>>,
 }
 
@@ -67,7 +67,7 @@ impl Document {
 // === impl Shared ===
 
 impl Shared {
-    pub(super) fn new(root: Node, variables: BTreeMap<String, String>, strays: Vec<Stray>) -> Self {
+    pub(super) fn new(root: Node, variables: Variables, strays: Vec<Stray>) -> Self {
         Self { root: Some(root), variables, strays, ..Self::default() }
     }
 
@@ -77,7 +77,7 @@ impl Shared {
         let compile: fn() -> Rules = rules_of::<T>;
         // A poisoned cache is still a cache: its entries are complete or absent.
         let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(schemas.entry(compile as usize).or_insert_with(|| Arc::new(compile())))
+        Arc::clone(schemas.get_or_insert_with(compile as usize, || Arc::new(compile())))
     }
 
     /// Both halves that `keys` make of a section.

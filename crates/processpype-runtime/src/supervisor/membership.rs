@@ -22,7 +22,7 @@ use futures_util::FutureExt as _;
 use processpype_config::Section;
 use processpype_core::{
     Action, EdgePolicy, EventKind, Generation, Machine, Newcomer, OperationId, Outcome, ServiceId,
-    ServiceName, Step, Strategy, Unregistrable, Verb,
+    ServiceName, Step, Strategy, Unregistrable, Verb, sort, sort_by,
 };
 
 use super::keys::What;
@@ -80,7 +80,7 @@ impl Members {
         place.ok_or_else(|| {
             let message = format!("there is no group `{name}`");
             let mut names: Vec<&str> = self.groups.iter().map(|group| &*group.name).collect();
-            names.sort_unstable();
+            sort(&mut names);
             let help = match processpype_config::nearest(name, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if names.is_empty() => "the application has no group".to_owned(),
@@ -447,7 +447,7 @@ impl Supervisor {
     /// Shows who is there, and by what rules.
     pub(super) fn show_layout(&self) {
         let mut ids: Vec<ServiceId> = self.members_here().collect();
-        ids.sort_by(|one, other| {
+        sort_by(&mut ids, |one, other| {
             self.cells[one.index()].name().cmp(self.cells[other.index()].name())
         });
         let mut places = vec![ServiceId(0); self.services.len()];

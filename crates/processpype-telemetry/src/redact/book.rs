@@ -7,12 +7,12 @@
 //!    anew: with the next secret that comes, or when it is a part of [`STALE_PART`] of all.
 //! 3. Whoever is refused holds nothing, and has changed nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use processpype_core::{SortedMap, sort};
 
 use super::{MAX_SECRETS, Needles, Unredactable, admit};
 
@@ -30,11 +30,11 @@ pub(super) struct Hiding {
 /// What is hidden, and how often it was asked for.
 #[derive(Default)]
 pub(super) struct Book {
-    hidden: BTreeMap<Arc<str>, usize>,
+    hidden: SortedMap<Arc<str>, usize>,
     /// Those that cannot be hidden, by what tells them apart, and why.
-    unhidden: BTreeMap<u64, (Unredactable, usize)>,
+    unhidden: SortedMap<u64, (Unredactable, usize)>,
     /// What is still looked for, although nobody needs it.
-    stale: BTreeSet<Arc<str>>,
+    stale: Vec<Arc<str>>,
     /// What is held until something else takes its place.
     base: Vec<Entry>,
 }
@@ -106,9 +106,9 @@ impl Hiding {
     }
 
     pub(super) fn unhidden(&self) -> Vec<(Unredactable, usize)> {
-        let mut counts = BTreeMap::new();
+        let mut counts = SortedMap::new();
         for (why, _) in self.book().unhidden.values() {
-            *counts.entry(*why).or_default() += 1;
+            *counts.get_or_insert_with(*why, || 0) += 1;
         }
         counts.into_iter().collect()
     }
@@ -135,7 +135,7 @@ impl Hiding {
                     if known >= MAX_SECRETS && !book.unhidden.contains_key(&digest) {
                         continue;
                     }
-                    book.unhidden.entry(digest).or_insert((why, 0)).1 += 1;
+                    book.unhidden.get_or_insert_with(digest, || (why, 0)).1 += 1;
                     unhidden.extend((book.unhidden.len() > known).then_some(why));
                     entries.push(Entry::Unhidden(digest));
                 }
@@ -173,7 +173,9 @@ impl Book {
     fn has_room(&self, secrets: &[String]) -> Result<(), Unredactable> {
         let new =
             secrets.iter().filter(|it| admit(it).is_ok() && !self.hidden.contains_key(&***it));
-        let new: BTreeSet<&String> = new.collect();
+        let mut new: Vec<&String> = new.collect();
+        sort(&mut new);
+        new.dedup();
         match self.hidden.len() + new.len() > MAX_SECRETS && !new.is_empty() {
             true => Err(Unredactable::TooMany),
             false => Ok(()),
@@ -182,14 +184,13 @@ impl Book {
 
     /// Somebody needs it; returns it, and whether it is looked for already.
     fn count(&mut self, secret: &str) -> (Arc<str>, bool) {
-        if let Some((text, _)) = self.hidden.get_key_value(secret) {
-            let text = Arc::clone(text);
-            *self.hidden.entry(Arc::clone(&text)).or_default() += 1;
-            return (text, true);
+        if let Some((text, count)) = self.hidden.get_entry_mut(secret) {
+            *count += 1;
+            return (Arc::clone(text), true);
         }
-        let stale = self.stale.take(secret);
+        let stale = self.stale.iter().position(|text| **text == *secret);
         let is_sought = stale.is_some();
-        let text = stale.unwrap_or_else(|| secret.into());
+        let text = stale.map_or_else(|| secret.into(), |at| self.stale.swap_remove(at));
         self.hidden.insert(Arc::clone(&text), 1);
         (text, is_sought)
     }
@@ -199,11 +200,11 @@ impl Book {
         for entry in entries {
             match entry {
                 Entry::Hidden(text) => {
-                    let Some(count) = self.hidden.get_mut(text) else { continue };
+                    let Some(count) = self.hidden.get_mut(&**text) else { continue };
                     *count = count.saturating_sub(1);
                     if *count == 0 {
-                        self.hidden.remove(text);
-                        self.stale.insert(Arc::clone(text));
+                        self.hidden.remove(&**text);
+                        self.stale.push(Arc::clone(text));
                     }
                 }
                 Entry::Unhidden(digest) => {

@@ -175,7 +175,9 @@ impl Shelf {
     fn of(texts: BTreeSet<String>) -> Self {
         let first = |text: &String| text.bytes().next().unwrap_or_default();
         let mut texts: Vec<String> = texts.into_iter().collect();
-        texts.sort_by_key(|text| (first(text), std::cmp::Reverse(text.len())));
+        processpype_core::sort_by(&mut texts, |one, other| {
+            first(one).cmp(&first(other)).then(other.len().cmp(&one.len()))
+        });
         let mut ends: Vec<(u8, usize)> = Vec::new();
         for (at, text) in texts.iter().enumerate() {
             match ends.last_mut() {

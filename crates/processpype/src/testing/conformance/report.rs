@@ -213,7 +213,7 @@ impl ConformanceReport {
     pub(super) fn add(&mut self, check: Check, what: impl Into<String>) {
         if !self.has(check) {
             self.findings.push(Violation { check, what: what.into() });
-            self.findings.sort_by_key(|finding| finding.check);
+            processpype_core::sort_by(&mut self.findings, |one, other| one.check.cmp(&other.check));
         }
     }
 

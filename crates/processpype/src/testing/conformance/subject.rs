@@ -56,7 +56,7 @@ impl Facts {
         let needed = edges.filter(|edge| edge.dependent == id && edge.policy.gates());
         let mut providers: Vec<String> =
             needed.map(|edge| blueprint.name(edge.provider).as_str().to_owned()).collect();
-        providers.sort();
+        processpype_core::sort(&mut providers);
         providers.dedup();
         let (start_timeout, stop_timeout) = (options.start_timeout, options.stop_timeout);
         Ok(Some(Self { oneshot: options.oneshot, start_timeout, stop_timeout, providers }))
