@@ -85,19 +85,26 @@ pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
 
 /// Calls `f` and returns its value, or what it panicked with.
 fn catch<T>(f: impl FnOnce() -> T) -> std::thread::Result<T> {
-    let change = |by: i32| {
-        let _ = DEPTH.try_with(|depth| depth.set(depth.get().saturating_add_signed(by)));
-    };
-    change(1);
+    go_deeper(1);
     let outcome = catch_unwind(AssertUnwindSafe(f));
-    change(-1);
+    go_deeper(-1);
     outcome
+}
+
+// What follows is the same for all types, so that no type brings a copy of it.
+
+fn go_deeper(by: i32) {
+    let _ = DEPTH.try_with(|depth| depth.set(depth.get().saturating_add_signed(by)));
+}
+
+fn tell(panicked: &Panicked) {
+    tracing::error!(target: "processpype", "a value {panicked}, while it was dropped");
 }
 
 /// Drops a value of user code. A panic in its `Drop` is logged, and goes no further.
 pub(crate) fn drop_contained<T>(value: T) {
     if let Err(panicked) = contain(move || drop(value)) {
-        tracing::error!(target: "processpype", "a value {panicked}, while it was dropped");
+        tell(&panicked);
     }
 }
 
