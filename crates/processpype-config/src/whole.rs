@@ -282,7 +282,7 @@ fn in_place(rules: &Rules, ids: &[Id]) -> Vec<Id> {
 /// The keys that the value fits, in the order of the alphabet.
 ///
 /// The tag of an enum is a key too, if the value is the name of a variant.
-fn offers<'r>(rules: &'r Rules, ids: &[Id], text: &Cow<'_, str>, style: Style) -> Vec<Offer<'r>> {
+fn offers<'r>(rules: &'r Rules, ids: &[Id], text: &str, style: Style) -> Vec<Offer<'r>> {
     let mut offers = Vec::new();
     for rule in ids.iter().map(|id| rules.get(*id)) {
         for (key, id) in rule.properties.iter() {
@@ -319,10 +319,10 @@ fn is_truth(text: &str) -> bool {
 /// How well a value fits a rule; `None` if it does not.
 ///
 /// Of alternatives the one that fits best counts. `depth` ends types that contain themselves.
-fn fit(rules: &Rules, id: Id, text: &Cow<'_, str>, style: Style, depth: usize) -> Option<Fit> {
+fn fit(rules: &Rules, id: Id, text: &str, style: Style, depth: usize) -> Option<Fit> {
     let depth = depth.checked_sub(1)?;
     let types = rules.types(id);
-    let scalar = types.decide(text, style)?;
+    let scalar = types.decide(&Cow::Borrowed(text), style)?;
     let mut best = match scalar {
         Scalar::Null => return None,
         // What looks like something else is no text that somebody meant.
