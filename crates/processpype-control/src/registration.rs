@@ -198,7 +198,7 @@ fn section(body: &RegisterBody, actor: &str, faults: &mut Vec<Fault>) -> Option<
         uses.insert(role.clone(), name.as_str().into());
     }
     let beside = [
-        ("uses", (!body.uses.is_empty()).then(|| Value::Object(uses))),
+        ("uses", (!body.uses.is_empty()).then_some(Value::Object(uses))),
         ("depends_on", (!body.depends_on.is_empty()).then(|| body.depends_on.clone().into())),
     ];
     for (key, value) in beside {
