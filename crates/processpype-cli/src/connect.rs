@@ -52,7 +52,8 @@ impl ConnectArgs {
     /// Returns the command with these flags, which its subcommands have as well.
     #[must_use]
     pub fn add_to(command: Command) -> Command {
-        let url = "Where the running application listens; also the variable PROCESSPYPE_URL";
+        let url = "Where the running application listens: `http://host:port`, or `unix:/path` for \
+                   a Unix socket; also the variable PROCESSPYPE_URL";
         let url = option("url", "URL", url).short('u').value_parser(value_parser!(Target));
         let context = "Ask the application of this context; also the variable PROCESSPYPE_CONTEXT";
         let contexts = "The file of contexts, instead of `processpype/contexts.yaml` among the \

@@ -345,7 +345,11 @@ impl std::fmt::Display for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { url, url_from, token_from } = self;
         let token = token_from.as_ref();
-        let token = token.map_or("no token".to_owned(), |from| format!("token: {from}"));
+        let token = match token {
+            Some(from) => format!("token: {from}"),
+            None if url.starts_with("unix:") => "no token: the system says who asks".to_owned(),
+            None => "no token".to_owned(),
+        };
         write!(f, "asked {url} (from {url_from}; {token})")
     }
 }

@@ -205,6 +205,11 @@ impl ClientError {
 
     fn remedy(&self) -> Option<String> {
         match self {
+            Self::Unreachable { url, source } if is_for_others(url, source) => Some(
+                "only the user whose application it is may open its socket, and root: ask as one \
+                 of them"
+                    .to_owned(),
+            ),
             Self::Unreachable { .. } => Some(format!(
                 "is the application running, and listening there? name another address with --url \
                  or {URL_VARIABLE}"
@@ -278,6 +283,11 @@ impl fmt::Display for ClientError {
     }
 }
 
+/// Whether somebody answers at a socket, but not everybody.
+fn is_for_others(url: &str, why: &io::Error) -> bool {
+    url.starts_with("unix:") && why.kind() == io::ErrorKind::PermissionDenied
+}
+
 /// Says what to do about a token that is missing or wrong.
 fn token_help(from: Option<&str>) -> String {
     match from {
@@ -337,5 +347,17 @@ mod tests {
         let told = Told { code: "unauthenticated".to_owned(), ..Told::default() };
         let help = ClientError::Problem(Box::new(told)).help();
         assert!(help.is_some_and(|help| help.contains("PROCESSPYPE_TOKEN")));
+    }
+    #[test]
+    fn a_socket_of_somebody_else_is_told_from_one_that_nobody_answers() {
+        let help = |url: &str, kind: io::ErrorKind| {
+            let error = ClientError::Unreachable { url: url.to_owned(), source: kind.into() };
+            error.help().unwrap_or_default()
+        };
+        let denied = io::ErrorKind::PermissionDenied;
+        assert!(help("unix:/run/shop.sock", denied).contains("and root"));
+        for (url, kind) in [("unix:/run/a", io::ErrorKind::NotFound), ("http://a:1", denied)] {
+            assert!(help(url, kind).contains("is the application running"), "{url}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Every wait has an end: to connect, for the head of an answer, between two pieces of a body.
+//! 1. Every wait has an end: for the head of an answer, between two pieces of a body; and to
+//!    connect, see [`reach`](crate::reach).
 //! 2. A body that is read whole has at most [`BODY_MAX`] bytes.
 //! 3. What only reads is repeated where its answer asks for that, at most [`RETRIES_MAX`] times and
 //!    within [`RETRY_TIME`]; a command is sent once.
@@ -22,8 +23,6 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use processpype_api::{Answered, Timestamp};
 use processpype_config::HumanDuration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::clean::cleaned;
@@ -31,11 +30,8 @@ use crate::connect::Destination;
 use crate::error::{ClientError, Told};
 use crate::json;
 use crate::print::{WARNING, remark};
-use crate::tls;
+use crate::reach::reach;
 use crate::token::{Shown, Tokens};
-
-/// How long a connection may take.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// How long the application may take to answer, beside what it was asked to wait.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -93,14 +89,6 @@ struct Patience {
     time: Duration,
 }
 
-/// What bytes go over: TCP, or TLS above it.
-pub(crate) type Socket = Box<dyn Bytewise>;
-
-/// Whatever can be read and written.
-pub(crate) trait Bytewise: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Bytewise for S {}
-
 type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 
 // === impl Client ===
@@ -108,7 +96,7 @@ type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>>>>;
 impl Client {
     pub(crate) fn new(destination: Destination) -> Self {
         let Destination { target, token, .. } = &destination;
-        let tokens = token.find(target.host(), target.port()).unwrap_or_else(|error| {
+        let tokens = token.find(target).unwrap_or_else(|error| {
             remark(&format!("{WARNING}warning{WARNING:#}: {error}"));
             Tokens::default()
         });
@@ -130,7 +118,7 @@ impl Client {
     pub(crate) fn renewed(&self) -> Self {
         let Destination { target, token, .. } = &self.destination;
         // What is wrong with its file was told at the begin.
-        let tokens = token.find(target.host(), target.port()).unwrap_or_default();
+        let tokens = token.find(target).unwrap_or_default();
         Self { destination: self.destination.clone(), tokens }
     }
 
@@ -253,19 +241,7 @@ impl Client {
         let url = self.destination.target.to_string();
         let late = |waited| ClientError::Late { url: url.clone(), waited };
         let broken = |source| ClientError::Broken { url: url.clone(), source };
-        let connecting =
-            TcpStream::connect((self.destination.target.host(), self.destination.target.port()));
-        let socket = timeout(CONNECT_TIME, connecting).await.map_err(|_| late(CONNECT_TIME))?;
-        let socket =
-            socket.map_err(|source| ClientError::Unreachable { url: url.clone(), source })?;
-        let token = socket.peer_addr().ok().and_then(|peer| self.tokens.for_peer(peer.ip()));
-        let Destination { target, tls: files, .. } = &self.destination;
-        let socket: Socket = if target.is_secure() {
-            let meeting = timeout(CONNECT_TIME, tls::secure(socket, target, files)).await;
-            meeting.map_err(|_| late(CONNECT_TIME))??
-        } else {
-            Box::new(socket)
-        };
+        let (socket, token) = reach(&self.destination, &self.tokens).await?;
         let io = TokioIo::new(socket);
         let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
         let mut connection: Option<Connection> = Some(Box::pin(connection));

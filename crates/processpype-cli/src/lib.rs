@@ -43,6 +43,7 @@ mod operate;
 mod past;
 mod print;
 mod private;
+mod reach;
 mod shell;
 mod sse;
 mod target;

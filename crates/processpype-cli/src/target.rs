@@ -2,10 +2,12 @@
 //!
 //! # Invariants
 //!
-//! 1. A [`Target`] has a host, a port and a prefix that begins with a slash or is empty.
-//! 2. An address with a user or a password is refused and never repeated in a text.
+//! 1. A [`Target`] has a host and a port, or the absolute path of a socket's file, and a prefix
+//!    that begins with a slash or is empty.
+//! 2. A URL with a user or a password is refused and never repeated in a text.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use hyper::Uri;
@@ -35,22 +37,41 @@ pub const CLIENT_VARIABLES: [&str; 7] = [
 /// Where an application listens unless it was told otherwise.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
+/// What a Unix socket is named with, here and in the configuration of who listens there.
+const UNIX: &str = "unix:";
+
 /// The address of a control API.
+///
+/// A Unix socket is written as in `server.listeners`, or with two slashes more; a prefix stands
+/// behind a colon.
 ///
 /// ```
 /// use processpype_cli::Target;
 ///
 /// let target: Target = "http://127.0.0.1:8080/api/".parse()?;
 /// assert_eq!(target.to_string(), "http://127.0.0.1:8080/api");
+/// let target: Target = "unix:///run/shop.sock:/api".parse()?;
+/// assert_eq!(target.to_string(), "unix:/run/shop.sock:/api");
 /// assert!("ftp://127.0.0.1".parse::<Target>().is_err());
 /// # Ok::<(), processpype_cli::InvalidTarget>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    is_secure: bool,
-    host: String,
-    port: u16,
+    place: Place,
     prefix: String,
+}
+
+/// What a connection leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Tcp {
+        is_secure: bool,
+        /// As a URL has it.
+        host: String,
+        port: u16,
+    },
+    /// The file of a socket.
+    Unix(PathBuf),
 }
 
 /// Why a text is no address of a control API.
@@ -71,32 +92,44 @@ impl Target {
             host if host.contains(':') && !host.starts_with('[') => format!("[{host}]"),
             host => host.to_owned(),
         };
-        let prefix = api_prefix.trim_end_matches('/').to_owned();
-        Self { is_secure: false, host, port, prefix }
+        Self { place: Place::Tcp { is_secure: false, host, port }, prefix: prefix(api_prefix) }
     }
 
-    /// Returns the same place, asked over TLS or not.
+    /// Makes the address of an application that listens on a Unix socket.
+    ///
+    /// ```
+    /// use processpype_cli::Target;
+    ///
+    /// let target = Target::of_socket("/run/shop.sock".as_ref(), "");
+    /// assert_eq!(target.to_string(), "unix:/run/shop.sock");
+    /// ```
+    #[must_use]
+    pub fn of_socket(path: &Path, api_prefix: &str) -> Self {
+        Self { place: Place::Unix(path.to_owned()), prefix: prefix(api_prefix) }
+    }
+
+    /// Returns the same place, asked over TLS or not; a Unix socket speaks none.
     #[must_use]
     pub fn secure(self, is_secure: bool) -> Self {
-        Self { is_secure, ..self }
+        match self.place {
+            Place::Tcp { host, port, .. } => {
+                Self { place: Place::Tcp { is_secure, host, port }, ..self }
+            }
+            Place::Unix(_) => self,
+        }
     }
 
-    pub(crate) fn is_secure(&self) -> bool {
-        self.is_secure
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
-    /// Returns host and port, as the header `Host` has them.
+    /// Returns host and port, as the header `Host` has them. A socket has no name to tell, and
+    /// takes any.
     pub(crate) fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-
-    /// Returns the host as a resolver takes it.
-    pub(crate) fn host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+        match &self.place {
+            Place::Tcp { host, port, .. } => format!("{host}:{port}"),
+            Place::Unix(_) => "localhost".to_owned(),
+        }
     }
 
     /// Returns the path with the prefix in front; probes and metrics have none.
@@ -114,6 +147,9 @@ impl FromStr for Target {
     type Err = InvalidTarget;
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        if let Some(rest) = text.strip_prefix(UNIX) {
+            return of_file(rest);
+        }
         if text.contains('@') {
             return Err(InvalidTarget("a user or a password in it is not understood"));
         }
@@ -122,7 +158,7 @@ impl FromStr for Target {
         let (is_secure, port) = match uri.scheme_str() {
             Some("http") => (false, 80),
             Some("https") => (true, 443),
-            _ => return Err(InvalidTarget("it must begin with `http://` or `https://`")),
+            _ => return Err(InvalidTarget("it must begin with `http://`, `https://` or `unix:`")),
         };
         if uri.query().is_some() {
             return Err(InvalidTarget("a query has no meaning in it"));
@@ -136,9 +172,39 @@ impl FromStr for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { is_secure, host, port, prefix } = self;
-        let scheme = if *is_secure { "https" } else { "http" };
-        write!(f, "{scheme}://{host}:{port}{prefix}")
+        let Self { place, prefix } = self;
+        match place {
+            Place::Tcp { is_secure, host, port } => {
+                let scheme = if *is_secure { "https" } else { "http" };
+                write!(f, "{scheme}://{host}:{port}{prefix}")
+            }
+            Place::Unix(path) if prefix.is_empty() => write!(f, "{UNIX}{}", path.display()),
+            Place::Unix(path) => write!(f, "{UNIX}{}:{prefix}", path.display()),
+        }
+    }
+}
+
+fn prefix(written: &str) -> String {
+    written.trim_end_matches('/').to_owned()
+}
+
+/// Reads what stands behind `unix:`: a path, and a prefix behind `:/`, as proxies write it.
+fn of_file(text: &str) -> Result<Target, InvalidTarget> {
+    let text = text.strip_prefix("//").unwrap_or(text);
+    let (path, prefix) = text.find(":/").map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
+    let path = Path::new(path);
+    if !path.is_absolute() || path.file_name().is_none() {
+        return Err(InvalidTarget("a socket is named by the whole path of its file"));
+    }
+    Ok(Target::of_socket(path, prefix))
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Returns a host as a resolver takes it.
+    pub(crate) fn bare(host: &str) -> &str {
+        host.trim_start_matches('[').trim_end_matches(']')
     }
 }
 
@@ -146,7 +212,7 @@ impl fmt::Display for Target {
 
 impl fmt::Display for InvalidTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; write it like {DEFAULT_URL}", self.0)
+        write!(f, "{}; write it like {DEFAULT_URL} or {UNIX}/run/shop.sock", self.0)
     }
 }
 
@@ -173,6 +239,20 @@ mod tests {
         for bad in ["", "http://", "ftp://shop", "http://anna:secret@shop", "http://shop/?a=b"] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn sockets() {
+        check("unix:/run/shop.sock", Some("unix:/run/shop.sock"));
+        check("unix:///run/shop@1.sock", Some("unix:/run/shop@1.sock"));
+        check("unix:/run/shop.sock:/api/v1/", Some("unix:/run/shop.sock:/api/v1"));
+        check("unix:/run/shop.sock:/", Some("unix:/run/shop.sock"));
+        for bad in ["unix:", "unix:/", "unix:shop.sock", "unix://run/shop.sock", "/run/shop.sock"] {
+            check(bad, None);
+        }
+        let target: Target = "unix:/run/shop.sock:/api".parse().expect("good");
+        assert_eq!(target.path("/services"), "/api/services");
+        assert_eq!((target.clone().secure(true), target.authority()), (target, "localhost".into()));
     }
 
     #[test]

@@ -16,8 +16,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::error::ClientError;
-use crate::http::Socket;
-use crate::target::Target;
+use crate::reach::Socket;
+use crate::target::{Place, Target};
 use crate::tls_files::TlsFiles;
 
 /// The only protocol above TLS that is spoken here.
@@ -27,10 +27,11 @@ const ALPN: &[u8] = b"http/1.1";
 pub(crate) async fn secure(
     socket: TcpStream,
     target: &Target,
+    host: &str,
     named: &TlsFiles,
 ) -> Result<Socket, ClientError> {
     let config = config(named)?;
-    let name = ServerName::try_from(target.host().to_owned());
+    let name = ServerName::try_from(Place::bare(host).to_owned());
     let name = name.map_err(|_| files("the address has no name that a certificate could have"))?;
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket).await;
     let untrusted = |why: std::io::Error| ClientError::Untrusted {

@@ -3,7 +3,7 @@
 use tokio::net::TcpStream;
 
 use crate::error::ClientError;
-use crate::http::Socket;
+use crate::reach::Socket;
 use crate::target::Target;
 use crate::tls_files::TlsFiles;
 
@@ -11,6 +11,7 @@ use crate::tls_files::TlsFiles;
 pub(crate) async fn secure(
     _: TcpStream,
     target: &Target,
+    _: &str,
     _: &TlsFiles,
 ) -> Result<Socket, ClientError> {
     let why = "this program was built without the feature `tls`".to_owned();

@@ -14,6 +14,7 @@ use processpype_api::is_bound_at;
 use processpype_config::{Secret, runtime_directory};
 
 use crate::local_token::{FoundToken, find_local_tokens_at};
+use crate::target::{Place, Target};
 
 /// The variable with the token to show.
 pub const TOKEN_VARIABLE: &str = "PROCESSPYPE_TOKEN";
@@ -51,17 +52,22 @@ impl Token {
         Self::Named { token: Arc::new(token), from }
     }
 
-    /// Returns the tokens for an application at a host and a port, as far as they are known, or
-    /// what is wrong with the file that has one.
-    pub(crate) fn find(&self, host: &str, port: u16) -> Result<Tokens, String> {
-        match self {
-            Self::Named { token, from } => {
+    /// Returns the tokens for an application somewhere, as far as they are known, or what is wrong
+    /// with the file that has one.
+    ///
+    /// For a socket none is looked for: there the kernel says who asks.
+    pub(crate) fn find(&self, target: &Target) -> Result<Tokens, String> {
+        match (self, target.place()) {
+            (Self::Named { token, from }, _) => {
                 let secret = Arc::clone(token);
                 Ok(Tokens(vec![Shown { secret, from: from.clone(), bound: None }]))
             }
-            Self::Found if !is_here(host) => Ok(Tokens::default()),
-            Self::Found => {
-                let found = find_local_tokens_at(runtime_directory().as_deref(), port);
+            (Self::Found, Place::Unix(_)) => Ok(Tokens::default()),
+            (Self::Found, Place::Tcp { host, .. }) if !is_here(Place::bare(host)) => {
+                Ok(Tokens::default())
+            }
+            (Self::Found, Place::Tcp { port, .. }) => {
+                let found = find_local_tokens_at(runtime_directory().as_deref(), *port);
                 let found = found.map_err(|error| error.to_string())?.into_iter();
                 let shown = found.map(|FoundToken { text, path, bound }| Shown {
                     secret: Arc::new(text),
@@ -89,9 +95,10 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// Returns the one that whoever answers at `peer` may see.
-    pub(crate) fn for_peer(&self, peer: IpAddr) -> Option<Shown> {
-        let may_see = |it: &&Shown| it.bound.is_none_or(|bound| is_bound_at(bound, peer));
+    /// Returns the one that whoever answers at `peer` may see; a socket has no address.
+    pub(crate) fn for_peer(&self, peer: Option<IpAddr>) -> Option<Shown> {
+        let is_at = |bound| peer.is_some_and(|peer| is_bound_at(bound, peer));
+        let may_see = |it: &&Shown| it.bound.is_none_or(is_at);
         self.0.iter().find(may_see).cloned()
     }
 }
@@ -111,8 +118,8 @@ mod tests {
             from: bound.unwrap_or("named").to_owned(),
             bound: bound.map(|bound| bound.parse().expect("an address")),
         };
-        let peer = |text: &str| text.parse::<IpAddr>().expect("an address");
-        let check = |tokens: &[Option<&str>], at, expected: Option<&str>| {
+        let peer = |text: &str| text.parse::<IpAddr>().ok();
+        let check = |tokens: &[Option<&str>], at: &str, expected: Option<&str>| {
             let tokens = Tokens(tokens.iter().map(|bound| shown(*bound)).collect());
             let token = tokens.for_peer(peer(at));
             assert_eq!(token.as_ref().map(|token| &*token.from), expected, "{at}");
@@ -121,6 +128,9 @@ mod tests {
         check(&[Some("127.0.0.1")], "::1", None);
         check(&[Some("127.0.0.1"), Some("::1")], "::1", Some("::1"));
         check(&[None], "10.0.0.1", Some("named"));
+        let socket = "";
+        check(&[Some("127.0.0.1")], socket, None);
+        check(&[None], socket, Some("named"));
     }
 
     #[test]

@@ -323,16 +323,11 @@ fn refused(section: &Section, listener: &Listener, reason: InvalidListener) -> R
 // === impl ListenerSection ===
 
 impl ListenerSection {
-    /// Returns host and port where it shows the control API, and whether it speaks TLS; none if it
-    /// does not show it, or not over TCP.
-    pub(crate) fn control_place(&self) -> Option<(String, u16, bool)> {
+    /// Returns where it shows the control API, and whether it speaks TLS; none if it does not.
+    pub(crate) fn control_place(&self) -> Option<(ListenAddress, bool)> {
         let shows = |expose: &BTreeSet<SurfaceWord>| expose.contains(&SurfaceWord::Control);
-        match self.address.parse().ok()? {
-            ListenAddress::Tcp { host, port } if self.expose.as_ref().is_none_or(shows) => {
-                Some((host, port, self.tls.is_some()))
-            }
-            ListenAddress::Tcp { .. } | ListenAddress::Unix(_) => None,
-        }
+        let address = self.address.parse().ok()?;
+        self.expose.as_ref().is_none_or(shows).then_some((address, self.tls.is_some()))
     }
 
     fn at(&self, address: ListenAddress) -> Listener {

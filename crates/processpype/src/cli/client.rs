@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use processpype_cli::{ClientExit, ClientVerb, Session, Target};
+use processpype_control::ListenAddress;
 
 use crate::access::ListenerSection;
 use crate::application::Application;
@@ -38,23 +39,37 @@ pub(super) fn target(application: &Application) -> Result<Target, String> {
         document.root().get("server").read::<ServerSection>()
     };
     let server = read().map_err(|report| report.to_string())?;
-    let (host, port, is_secure) = place(&server)?;
-    if port == 0 {
-        let key = if server.listeners.is_empty() { "server.port" } else { "the port" };
-        return Err(format!(
-            "`{key}` is 0: the running application took a free one, which its log names"
-        ));
+    let (address, is_secure) = place(&server)?;
+    match address {
+        ListenAddress::Tcp { port: 0, .. } => {
+            let key = if server.listeners.is_empty() { "server.port" } else { "the port" };
+            Err(format!(
+                "`{key}` is 0: the running application took a free one, which its log names"
+            ))
+        }
+        ListenAddress::Tcp { host, port } => {
+            Ok(Target::of_server(&host, port, &server.api_prefix).secure(is_secure))
+        }
+        ListenAddress::Unix(path) => Ok(Target::of_socket(&path, &server.api_prefix)),
     }
-    Ok(Target::of_server(&host, port, &server.api_prefix).secure(is_secure))
 }
 
-/// Returns host and port of the control API, and whether TLS is spoken there: of the first listener
-/// that shows it and can be reached over TCP.
-fn place(server: &ServerSection) -> Result<(String, u16, bool), String> {
+/// Returns where the control API is, and whether TLS is spoken there: at the first listener that
+/// shows it at a port that is known, else on a Unix socket.
+fn place(server: &ServerSection) -> Result<(ListenAddress, bool), String> {
     if server.listeners.is_empty() {
-        return Ok((server.host.clone(), server.port, server.tls.is_some()));
+        let address = ListenAddress::Tcp { host: server.host.clone(), port: server.port };
+        return Ok((address, server.tls.is_some()));
     }
-    server.listeners.iter().find_map(ListenerSection::control_place).ok_or_else(|| {
-        "no listener in `server.listeners` shows `control` at an address and a port".to_owned()
+    let places: Vec<_> =
+        server.listeners.iter().filter_map(ListenerSection::control_place).collect();
+    let best = places.into_iter().min_by_key(|(address, _)| match address {
+        ListenAddress::Tcp { port: 0, .. } => 2,
+        ListenAddress::Tcp { .. } => 0,
+        ListenAddress::Unix(_) => 1,
+    });
+    best.ok_or_else(|| {
+        "no listener in `server.listeners` shows `control` at an address that can be asked"
+            .to_owned()
     })
 }

@@ -244,8 +244,8 @@ fn the_own_file_says_where_it_listens() {
     );
     let printed = run(&["status", "disk", "-c", file, "-s", &listeners]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
-    let sockets = "server.listeners=[{address: 'unix:/nowhere/x'}]";
-    let printed = run(&["status", "disk", "-c", file, "-s", sockets]);
+    let probes = "server.listeners=[{address: '127.0.0.1:1', expose: [probes]}]";
+    let printed = run(&["status", "disk", "-c", file, "-s", probes]);
     assert_eq!(printed.code, Some(78), "{printed:?}");
     assert!(printed.stderr.contains("no listener in `server.listeners`"), "{printed:?}");
     let printed = run(&["status", "-c", file, "-s", "server.port=0"]);

@@ -25,6 +25,7 @@ mod order;
 mod random;
 mod reload;
 mod signals;
+mod socket;
 mod status;
 mod storm;
 mod stubborn;
