@@ -72,6 +72,10 @@ pub(crate) struct Fault {
     pub(crate) valid: Vec<String>,
     /// Where it stands: a place in a file, a variable, the request's body.
     pub(crate) origin: Option<String>,
+    /// The line where it stands and the mark below it.
+    pub(crate) excerpt: Vec<String>,
+    /// Why it is so.
+    pub(crate) notes: Vec<String>,
 }
 
 /// What the API calls a parameter, and the command line a flag.
@@ -125,19 +129,24 @@ impl Answered for Fault {
             help: fields.take("help")?,
             valid: fields.take_or("valid", Vec::new())?,
             origin: fields.take("origin")?,
+            excerpt: fields.take_or("excerpt", Vec::new())?,
+            notes: fields.take_or("notes", Vec::new())?,
         })
     }
 }
 
 impl Fault {
     fn with_lines_only_in_message(self) -> Self {
-        let Self { path, message, help, valid, origin } = self;
+        let Self { path, message, help, valid, origin, excerpt, notes } = self;
+        let all = |texts: Vec<String>| texts.into_iter().map(cleaned);
         Self {
             path: cleaned(path),
             message,
             help: help.map(cleaned),
-            valid: valid.into_iter().map(cleaned).collect(),
+            valid: all(valid).collect(),
             origin: origin.map(cleaned),
+            excerpt: all(excerpt).filter(|line| is_in_frame(line)).collect(),
+            notes: all(notes).collect(),
         }
     }
 
@@ -149,6 +158,13 @@ impl Fault {
             None => !self.path.is_empty(),
         }
     }
+}
+
+/// Whether a line is one of an excerpt: a number or none, and a bar. Others could be taken for the
+/// text of another error.
+fn is_in_frame(line: &str) -> bool {
+    let number = |c: char| c == ' ' || c.is_ascii_digit();
+    line.trim_start_matches(number).starts_with('|')
 }
 
 // === impl ClientError ===

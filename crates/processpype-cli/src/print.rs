@@ -116,9 +116,12 @@ pub(crate) fn say_error(error: &ClientError) {
     remark(&text);
 }
 
+/// The widest number of a line, and a space.
+const GUTTER_MAX: usize = 11;
+
 /// Shows what is wrong in the files, the way in which an application that does not start says it.
 fn as_at_start(fault: &Fault) -> String {
-    let Fault { path, message, help, valid, origin } = fault;
+    let Fault { path, message, help, valid, origin, excerpt, notes } = fault;
     let whose = match path.is_empty() || message.contains(path.as_str()) {
         true => String::new(),
         false => format!("in `{path}`: "),
@@ -126,14 +129,18 @@ fn as_at_start(fault: &Fault) -> String {
     let mut lines = message.split('\n');
     let first = lines.next().unwrap_or_default();
     let mut text = format!("\n\n{ERROR}error{ERROR:#}: {whose}{first}");
-    let mut add = |line: String| text.push_str(&format!("\n  {line}"));
     // Indented, whatever was sent: no line of it can be taken for the text of another error.
-    lines.for_each(|line| add(format!(" {}", line.trim_start())));
-    origin.iter().for_each(|origin| add(format!("--> {origin}")));
+    lines.for_each(|line| text.push_str(&format!("\n   {}", line.trim_start())));
+    origin.iter().for_each(|origin| text.push_str(&format!("\n  --> {origin}")));
+    excerpt.iter().for_each(|line| text.push_str(&format!("\n{line}")));
+    let bar = excerpt.first().and_then(|line| line.find('|'));
+    let gutter = bar.map_or(3, |bar| bar.min(GUTTER_MAX));
+    let mut add = |word, it: &str| text.push_str(&format!("\n{:gutter$}= {word}: {it}", ""));
+    notes.iter().for_each(|note| add("note", note));
     if !valid.is_empty() {
-        add(format!(" = valid: {}", valid.join(", ")));
+        add("valid", &valid.join(", "));
     }
-    help.iter().for_each(|help| add(format!(" = help: {help}")));
+    help.iter().for_each(|help| add("help", help));
     text
 }
 

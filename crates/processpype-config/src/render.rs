@@ -68,6 +68,14 @@ pub(crate) fn problem(problem: &Problem, color: bool) -> String {
     out
 }
 
+/// The source line with its mark, one text for each line.
+pub(crate) fn excerpt(problem: &Problem) -> Vec<String> {
+    let mut out = String::new();
+    // Writing to a `String` cannot fail.
+    let _ = write_snippet(&mut out, problem, &PLAIN);
+    out.lines().map(str::to_owned).collect()
+}
+
 /// Headline, place, source line, remarks.
 fn write_problem(out: &mut String, problem: &Problem, paint: &Paint) -> std::fmt::Result {
     let Paint { error, frame, bold, reset } = paint;
@@ -130,14 +138,7 @@ fn columns(text: &mut Chars<'_>, count: usize) -> usize {
 
 /// The lines below the snippet: word and text.
 fn remarks(problem: &Problem) -> Vec<(&'static str, String)> {
-    let mut remarks = Vec::new();
-    if problem.snippet().is_none() && !problem.label_text().is_empty() {
-        remarks.push(("note", problem.label_text().to_owned()));
-    }
-    if let Some(overrides) = overrides(problem) {
-        remarks.push(("note", overrides));
-    }
-    remarks.extend(problem.notes().iter().map(|note| ("note", note.clone())));
+    let mut remarks: Vec<_> = reasons(problem).into_iter().map(|it| ("note", it)).collect();
     if let Some(nearest) = problem.nearest_choice() {
         remarks.push(("help", format!("did you mean `{nearest}`?")));
     }
@@ -146,6 +147,14 @@ fn remarks(problem: &Problem) -> Vec<(&'static str, String)> {
     }
     remarks.extend(problem.help_text().map(|help| ("help", help.to_owned())));
     remarks
+}
+
+/// The notes.
+pub(crate) fn reasons(problem: &Problem) -> Vec<String> {
+    let label = problem.label_text();
+    let label = (problem.snippet().is_none() && !label.is_empty()).then(|| label.to_owned());
+    let first = label.into_iter().chain(overrides(problem));
+    first.chain(problem.notes().iter().cloned()).collect()
 }
 
 /// The chain of places, nearest first.

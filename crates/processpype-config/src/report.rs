@@ -293,6 +293,42 @@ impl Problem {
         &self.notes
     }
 
+    /// Why it is so, as it is printed: [`notes`](Self::notes), [`overrides`](Self::overrides), and
+    /// what would stand beside the mark where no line is shown.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let loader = Loader::new().text("a.yaml", Format::Yaml, "port: 1");
+    /// let document = loader.text("b.yaml", Format::Yaml, "port: many").load()?;
+    /// let report = document.section(&["port"]).read::<u16>().unwrap_err();
+    /// assert_eq!(report.problems()[0].reasons(), ["overrides a.yaml:1:7"]);
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    pub fn reasons(&self) -> Vec<String> {
+        render::reasons(self)
+    }
+
+    /// The line where it was written and the mark below it, as they are printed; empty where no
+    /// line can be shown.
+    ///
+    /// As everything here, without what may be a secret.
+    ///
+    /// ```
+    /// use processpype_config::{Format, Loader};
+    ///
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, "port: many").load()?;
+    /// let report = document.section(&["port"]).read::<u16>().unwrap_err();
+    /// let expected = ["  |", "1 | port: many", "  |       ^^^^ expected a whole number"];
+    /// let shown = report.problems()[0].excerpt();
+    /// assert_eq!(shown[..2], expected[..2]);
+    /// assert!(shown[2].starts_with(expected[2]));
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    pub fn excerpt(&self) -> Vec<String> {
+        render::excerpt(self)
+    }
+
     /// What to do.
     pub fn help_text(&self) -> Option<&str> {
         self.help.as_deref()

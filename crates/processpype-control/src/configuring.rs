@@ -430,7 +430,7 @@ fn invalid(name: &str, report: &Report) -> Problem {
 fn invalid_files(refused: &Refused) -> Problem {
     let (report, plan) = (refused.report.as_ref(), refused.plan.as_ref());
     let mut faults: Vec<Fault> =
-        report.map_or(&[][..], Report::problems).iter().map(fault).collect();
+        report.map_or(&[][..], Report::problems).iter().map(fault_of_file).collect();
     let plan = plan.map_or(&[][..], |plan| plan.problems());
     faults.extend(plan.iter().map(|problem| Fault {
         help: problem.help.clone(),
@@ -442,6 +442,11 @@ fn invalid_files(refused: &Refused) -> Problem {
         n => format!("what is in the files has {n} mistakes; nothing has changed"),
     };
     Problem::new(Code::InvalidConfig, detail).errors(faults)
+}
+
+/// Tells it as a start does. Who may reload may also see the configuration.
+fn fault_of_file(problem: &processpype_config::Problem) -> Fault {
+    Fault { excerpt: problem.excerpt(), notes: problem.reasons(), ..fault(problem) }
 }
 
 fn fault(problem: &processpype_config::Problem) -> Fault {

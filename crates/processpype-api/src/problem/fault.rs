@@ -16,6 +16,13 @@ pub struct Fault {
     /// Where the wrong value was written, such as `app.yaml:3:9`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// The line of the file and a mark below it, as text to show. Values that may be secret are
+    /// masked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub excerpt: Vec<String>,
+    /// Why it is so, such as what the value overrides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What would be valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub valid: Vec<String>,

@@ -10,7 +10,9 @@ fn what_is_wrong_in_the_files_looks_as_it_does_at_the_start() {
          \"detail\":\"two\\nmistakes\",\"errors\":[\
          {{\"path\":\"\",\"message\":\"{cycle}\",\"help\":\"remove one\"}},\
          {{\"path\":\"server.prot\",\"message\":\"unknown key `server.prot`\",\
-           \"origin\":\"a.yaml:1:9\",\"valid\":[\"host\",\"port\"],\"help\":\"port?\"}}]}}"
+           \"origin\":\"a.yaml:1:9\",\"notes\":[\"overrides b.yaml:2:1\"],\
+           \"excerpt\":[\"   |\",\"12 | port\\u001b: 1\",\
+           \"error: x\",\"   | ^^^^\"],\"valid\":[\"host\",\"port\"],\"help\":\"port?\"}}]}}"
     );
     let problem = answer("422 Unprocessable Content", "application/problem+json", &body);
     let (url, _) = serve(vec![problem]);
@@ -18,8 +20,9 @@ fn what_is_wrong_in_the_files_looks_as_it_does_at_the_start() {
     let expected = "error[invalid-config]: Invalid configuration: two\\u{a}mistakes\n\n\
                     error: they depend on each other:\n   `a` needs `b`\n   \
                     error: `b`\\u{1b} needs `a`\n   = help: remove one\n\n\
-                    error: unknown key `server.prot`\n  --> a.yaml:1:9\n   \
-                    = valid: host, port\n   = help: port?\n";
+                    error: unknown key `server.prot`\n  --> a.yaml:1:9\n   |\n\
+                    12 | port\\u{1b}: 1\n   | ^^^^\n   \
+                    = note: overrides b.yaml:2:1\n   = valid: host, port\n   = help: port?\n";
     assert_eq!((ran.code, ran.err.as_str()), (Some(1), expected), "{ran:?}");
 }
 

@@ -286,3 +286,29 @@ fn who_asks_why_it_is_ready_is_told() {
     assert!(!listed.to_string().contains("readiness_required"), "{listed}");
     app.terminate().check(0);
 }
+
+#[test]
+fn what_is_wrong_in_the_files_is_shown_as_check_shows_it() {
+    let path = file(BEFORE);
+    let app = Playground::start_file(path.clone(), &[], &[], None);
+    app.settle();
+    let secret = "0123456789abcdefghijkl-operator";
+    let wrong = format!(
+        "server: {{auth: {{tokens: [{{name: ci, token: {secret}, role: oprator}}]}}}}\n\
+         services:\n  slow: {{kind: ticker, intervall: 1h}}\n\n\n\n\n\n  fast: {{kind: ticker, \
+         interval: soon}}\n"
+    );
+    std::fs::write(&path, wrong).unwrap();
+    let checked = run_in(&["check", "--config", path.to_str().unwrap()], &[]);
+    let url = format!("http://{}", app.address);
+    let refused = run_in(&["reload", "--url", &url], &[app.at_home()]);
+    assert_eq!((checked.code, refused.code), (Some(78), Some(1)), "{refused:?}");
+    assert!(checked.stderr.matches("^^^^").count() >= 3, "{checked:?}");
+    let told: Vec<&str> = refused.stderr.lines().collect();
+    let errors = checked.stderr.lines().filter(|line| !line.starts_with("warning"));
+    let missing: Vec<&str> = errors.filter(|line| !told.contains(line)).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "{}\n\n{}", checked.stderr, refused.stderr);
+    let all = run_in(&["reload", "--json", "--url", &url], &[app.at_home()]);
+    assert!(all.stdout.contains("oprator") && !all.stdout.contains(secret), "{all:?}");
+    app.terminate().check(0);
+}
