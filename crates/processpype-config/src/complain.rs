@@ -35,6 +35,31 @@ use crate::section::Keys;
 use crate::source::{Shown, Spot};
 use crate::{describe, duration, remedy, show};
 
+/// A key that who may write it has written already.
+const KIND: &str = "kind";
+
+// === impl Problem ===
+
+impl Problem {
+    /// Tells which keys would be known: a section's own, and unless it is clear which one was
+    /// meant, those that stand beside them.
+    ///
+    /// A service without a `kind` was registered in code, and takes none.
+    pub(crate) fn with_known(self, own: &[&str], beside: &[Box<str>]) -> Self {
+        let keys = || beside.iter().map(AsRef::as_ref).filter(|key| *key != KIND);
+        let is_clear = self.nearest_choice().is_some();
+        let problem = self.valid(own.iter().copied());
+        match own {
+            _ if is_clear || beside.is_empty() => problem,
+            [] => problem.valid(keys()),
+            _ => {
+                let keys: Vec<&str> = keys().collect();
+                problem.note(format!("beside its own keys it may have {}", keys.join(", ")))
+            }
+        }
+    }
+}
+
 // === impl Walk ===
 
 impl<'a> Walk<'a> {
@@ -172,10 +197,10 @@ impl<'a> Walk<'a> {
             problem.help(help)
         } else if let Some(help) = show::nested(&key, known) {
             problem.help(help).valid(known.iter().copied())
-        } else if known.is_empty() && problem.nearest_choice().is_none() {
+        } else if known.is_empty() && beside.is_empty() && problem.nearest_choice().is_none() {
             problem.help("this section takes no keys; remove it")
         } else {
-            problem.valid(known.iter().copied())
+            problem.with_known(known, beside)
         }
     }
 

@@ -243,16 +243,13 @@ impl Section {
 
     fn unknown_key(&self, key: &str, at: Spot<'_>, known: &[&str]) -> Problem {
         let (key, help) = show::stranger(key);
-        let path = show::join(&self.path(), &key);
+        let (path, beside) = (show::join(&self.path(), &key), self.beside());
         let problem = at
             .problem(format!("unknown key `{path}`"), false)
             .in_path(path)
             .label("not known here")
-            .hint_nearest(
-                &key,
-                known.iter().copied().chain(self.beside().iter().map(AsRef::as_ref)),
-            )
-            .valid(known.iter().copied());
+            .hint_nearest(&key, known.iter().copied().chain(beside.iter().map(AsRef::as_ref)))
+            .with_known(known, beside);
         match help.map(Cow::Borrowed).or_else(|| show::nested(&key, known).map(Cow::Owned)) {
             Some(help) => problem.help(help),
             None => problem,

@@ -18,7 +18,10 @@
 //! | `Text` | any text | `store: ./data` |
 //!
 //! A truth value fits `enabled` alone: who writes `tls: false` does not mean some key of it that
-//! happens to be one.
+//! happens to be one. Who writes `off` for a service means the same as `false`.
+//!
+//! Of the framework's keys of a service two can be meant by one word: that one, and `log_level` by
+//! `debug`.
 //!
 //! # Why the best fit alone
 //!
@@ -70,6 +73,24 @@ const MAX_TOLD: usize = 40;
 /// The key for truth values, in a map of the user's or among the framework's keys of a service.
 const ENABLED: &str = "enabled";
 
+/// The framework's key of a service that is meant by one of [`LEVELS`].
+const LOG_LEVEL: &str = "log_level";
+
+/// Words that hardly mean anything else. `off` is none of them.
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+/// What people write for a service that shall run, or shall not.
+const SWITCHES: [(&str, &str); 8] = [
+    ("true", "true"),
+    ("yes", "true"),
+    ("on", "true"),
+    ("enabled", "true"),
+    ("false", "false"),
+    ("no", "false"),
+    ("off", "false"),
+    ("disabled", "false"),
+];
+
 /// How well a value fits a key, from the least telling to the most.
 ///
 /// The order is the decision: only what fits best is offered.
@@ -89,6 +110,8 @@ struct Offer<'a> {
     fit: Fit,
     /// The value is a word that code has chosen.
     is_chosen: bool,
+    /// What to write instead of the value, which means the same.
+    instead: Option<&'static str>,
 }
 
 /// What to do, and which keys there are.
@@ -98,6 +121,15 @@ struct Offer<'a> {
 pub(crate) struct Advice {
     pub(crate) help: Option<String>,
     pub(crate) valid: Vec<String>,
+}
+
+// === impl Offer ===
+
+impl<'a> Offer<'a> {
+    /// A key that takes this very word.
+    fn of_word(key: &'a str, instead: Option<&'static str>) -> Self {
+        Self { key, fit: Fit::Word, is_chosen: true, instead }
+    }
 }
 
 // === impl Walk ===
@@ -129,18 +161,14 @@ impl<'a> Walk<'a> {
             let mut offers = offers(self.rules, &ids, text, *style);
             // Of a section in two halves, the one that is the user's own tells what to write.
             let half = self.section.part().filter(|_| self.path.is_empty());
-            let is_switch = is_truth(text)
-                && half.is_some_and(|half| match half.is_named() {
-                    true => half.names(ENABLED),
-                    false => half.neighbours().iter().any(|key| **key == *ENABLED),
-                });
-            if is_switch {
-                offers.push(Offer { key: ENABLED, fit: Fit::Word, is_chosen: true });
-            }
-            if half.is_some_and(Part::is_named) {
-                offers.retain(|offer| is_switch && offer.key == ENABLED);
-                advice.help = self.map_of(slot, &offers, text, false);
-                return advice;
+            if let Some(half) = half {
+                let own = std::mem::take(&mut offers);
+                offers = of_framework(half, text);
+                if half.is_named() {
+                    advice.help = self.map_of(slot, &offers, text, false);
+                    return advice;
+                }
+                offers.extend(own);
             }
             let keys = || ids.iter().flat_map(|id| self.rules.get(*id).properties.iter());
             let may_be_secret =
@@ -170,7 +198,7 @@ impl<'a> Walk<'a> {
         }
         let line = |offer: &&Offer<'_>| {
             let told = offer.is_chosen || (is_shown && offer.fit > Fit::Text);
-            self.in_map(slot, offer.key, self.told(slot, text, told))
+            self.in_map(slot, offer.key, self.told(slot, offer.instead.unwrap_or(text), told))
         };
         let lines: Vec<String> = best.iter().map(line).collect();
         Some(format!("write {}", lines.join(" or ")))
@@ -290,7 +318,7 @@ fn offers<'r>(rules: &'r Rules, ids: &[Id], text: &str, style: Style) -> Vec<Off
                 .filter(|_| !is_truth(text) || key == ENABLED)
             {
                 let is_chosen = fit == Fit::Word && is_chosen(rules, *id, text, MAX_DEPTH);
-                offers.push(Offer { key, fit, is_chosen });
+                offers.push(Offer { key, fit, is_chosen, instead: None });
             }
         }
         // A map of names that are the writer's: hosts, loggers, roles.
@@ -299,17 +327,27 @@ fn offers<'r>(rules: &'r Rules, ids: &[Id], text: &str, style: Style) -> Vec<Off
             && let Some(fit) = fit(rules, id, text, style, MAX_DEPTH).filter(|it| *it > Fit::Text)
         {
             let is_chosen = is_chosen(rules, id, text, MAX_DEPTH);
-            offers.push(Offer { key: "…", fit, is_chosen });
+            offers.push(Offer { key: "…", fit, is_chosen, instead: None });
         }
         for group in &rule.groups {
             if let Shape::Tagged { key, variants } = &group.shape
                 && variants.iter().any(|(name, _)| name == text)
             {
-                offers.push(Offer { key, fit: Fit::Word, is_chosen: true });
+                offers.push(Offer::of_word(key, None));
             }
         }
     }
     offers
+}
+
+/// The keys that a value fits among those which the framework gives to every service.
+fn of_framework(half: &Part, text: &str) -> Vec<Offer<'static>> {
+    let has = |key: &str| half.names(key);
+    let switch = SWITCHES.iter().find(|(word, _)| text.eq_ignore_ascii_case(word));
+    let switch = switch.filter(|_| has(ENABLED));
+    let level = LEVELS.contains(&text) && has(LOG_LEVEL);
+    let switch = switch.map(|(_, meant)| Offer::of_word(ENABLED, Some(meant)));
+    switch.into_iter().chain(level.then(|| Offer::of_word(LOG_LEVEL, None))).collect()
 }
 
 fn is_truth(text: &str) -> bool {

@@ -201,6 +201,20 @@ pub(crate) fn check_defaults(
     fits
 }
 
+/// What to write for a service that somebody wants to switch on or off with one word.
+fn switched(key: &str, section: &Section) -> String {
+    let is_on = section.read().or_else(|_| match section.read::<String>().as_deref() {
+        Ok("on" | "yes") => Ok(true),
+        Ok("off" | "no") => Ok(false),
+        _ => Err(()),
+    });
+    match is_on {
+        Ok(true) => format!("write `{key}: {{kind: …}}`: "),
+        Ok(false) => format!("write `{key}: {{kind: …, enabled: false}}`, or remove the line: "),
+        Err(()) => String::new(),
+    }
+}
+
 // === impl Specs ===
 
 impl<'a> Specs<'a> {
@@ -290,6 +304,7 @@ impl<'a> Specs<'a> {
                 let known: Vec<&str> = names().take(KINDS_NAMED).collect();
                 help += &format!("; there is {}", known.join(", "));
             }
+            help = switched(key, section) + &help;
             self.problems.add(problem.help(help).into());
             return None;
         }

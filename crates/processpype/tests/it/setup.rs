@@ -19,6 +19,12 @@ pub(crate) struct CounterConfig {
     step: u64,
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Named {
+    #[expect(dead_code, reason = "only its schema matters")]
+    name: String,
+}
+
 pub(crate) struct Counter(#[expect(dead_code, reason = "only its type matters")] u64);
 
 impl Service for Counter {}
@@ -201,6 +207,13 @@ fn sections_that_are_no_maps() {
     check_yaml("short-forms", base(), text);
     let plain = Application::new().service(|| Plain);
     check_yaml("plain-unknown-key", plain, "services:\n  plain: {stepp: 5}\n");
+    let plain = Application::new().service(|| Plain);
+    check_yaml("plain-switched-off", plain, "services:\n  plain: false\n");
+    let named = || base().service(|_: Config<Named>| Plain).kind("named", |_: Config<Named>| Plain);
+    let text = "services:\n  counter: warn\n  plain: debug\n  fast: {kind: ticker, enabled: off}\n\
+                \x20 two: {kind: named, nam: x, colour: red}\n  three: off\n";
+    check_yaml("words", named(), text);
+    check_yaml("words-off", named(), "services:\n  counter: off\n  plain: No\n");
 }
 
 #[derive(Deserialize, JsonSchema)]
