@@ -48,7 +48,7 @@ use crate::shared::{Shared, SharedValues};
     message = "`{Self}` cannot be an argument of a service's constructor",
     label = "not one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, `Shared<T>`, `Context`",
     note = "a value that is no service is given with `.provide(value)` and taken as `Shared<T>`",
-    note = "`Config<C>` needs `C: Deserialize + JsonSchema + Send + Sync + 'static`"
+    note = "a reference will not do either: the framework makes the argument, and gives it away"
 )]
 pub trait Argument: sealed::Sealed + Sized + Send + 'static {
     /// Adds what this argument needs to a declaration.

@@ -7,6 +7,13 @@
 //! never written by anybody. In the same way [`Product`] has a marker for the case: a service, a
 //! result of one, or a future of either. (axum's handlers and bevy's systems work like this.)
 //!
+//! # How the compiler says what is wrong
+//!
+//! Looking for a [`Constructor`] of an unknown marker it weighs nine implementations, drops those
+//! whose bounds fail, and can only say that none is left. So [`Signature`] is asked first: it has
+//! no bounds on arguments and result, fits once, and thereby settles the marker. Then there is one
+//! implementation to weigh, and the bound that fails in it is what is told.
+//!
 //! # Invariants
 //!
 //! 1. A constructor is called inside of the generation's own task, anew for each generation.
@@ -59,12 +66,10 @@ use crate::service::{BoxFuture, Service};
     label = "this cannot make a service",
     note = "each restart makes another, so an instance will not do: give a function or a closure \
             that makes it, such as `|| Counter {{ … }}` in place of `Counter {{ … }}`",
-    note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, \
-            `Shared<T>`, `Context`",
-    note = "`Config<C>` needs `C: Deserialize + JsonSchema + Send + Sync + 'static`",
-    note = "it must return `S`, `Result<S>`, or a `Send` future of either, where `S: Service`"
+    note = "it takes at most eight arguments, of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, \
+            `Deps<S>`, `Shared<T>`, `Context`; join values in one type and `.provide(…)` it"
 )]
-pub trait Constructor<M>: Clone + Send + Sync + 'static {
+pub trait Constructor<M>: Signature<M> + Clone + Send + Sync + 'static {
     /// What it makes.
     type Service: Service;
 
@@ -95,12 +100,12 @@ pub trait Constructor<M>: Clone + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run as a task",
     label = "this function cannot be a task",
-    note = "every argument must be one of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, `Deps<S>`, \
-            `Shared<T>`, `Context`",
+    note = "it takes at most eight arguments, of `Config<C>`, `Dep<S>`, `Option<Dep<S>>`, \
+            `Deps<S>`, `Shared<T>`, `Context`",
     note = "it must return a `Send` future of `Result`, and must not borrow from what it \
             captures: clone first"
 )]
-pub trait TaskFunction<M>: Clone + Send + Sync + 'static {
+pub trait TaskFunction<M>: Signature<M> + Clone + Send + Sync + 'static {
     /// Returns what the arguments declare.
     #[doc(hidden)]
     fn declare() -> Declaration;
@@ -110,8 +115,32 @@ pub trait TaskFunction<M>: Clone + Send + Sync + 'static {
     fn begin(&self, resolver: Resolver<'_>) -> Result<BoxFuture<'static, Result>>;
 }
 
+/// What arguments a function takes: every function has one, whether it can be a constructor or not.
+///
+/// It stands beside [`Constructor`] and [`TaskFunction`] for the sake of the compiler's messages:
+/// with it they name the argument that is wrong. Who passes a constructor on asks for `Constructor`
+/// alone.
+///
+/// ```
+/// use processpype_runtime::{Constructor, Kind};
+///
+/// fn kind<M: 'static, C: Constructor<M>>(constructor: C) -> Kind {
+///     Kind::of(constructor)
+/// }
+/// # struct Counter;
+/// # impl processpype_runtime::Service for Counter {}
+/// # assert_eq!(kind(|| Counter).default_name().unwrap().as_str(), "counter");
+/// ```
+pub trait Signature<M> {}
+
 /// What a constructor may return; `K` tells the cases apart.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what a constructor returns",
+    note = "it must return `S`, `Result<S>`, or a `Send` future of either, where `S: Service`: \
+            `impl Service for S {{}}` is enough, for every method has a default",
+    note = "no `Arc<S>` and no `Box<dyn …>`: the framework shares the instance itself"
+)]
 pub trait Product<K>: Send + 'static {
     /// The service in it.
     type Service: Service;
@@ -212,6 +241,12 @@ impl<S> std::fmt::Debug for Finish<S> {
 
 macro_rules! functions {
     ($($argument:ident),*) => {
+        impl<F, R, K, $($argument),*> Signature<(K, fn($($argument),*) -> R)> for F
+        where
+            F: Fn($($argument),*) -> R,
+        {
+        }
+
         impl<F, R, K, $($argument),*> Constructor<(K, fn($($argument),*) -> R)> for F
         where
             F: Fn($($argument),*) -> R + Clone + Send + Sync + 'static,
@@ -235,7 +270,7 @@ macro_rules! functions {
             }
         }
 
-        impl<F, R, $($argument),*> TaskFunction<fn($($argument),*) -> R> for F
+        impl<F, R, $($argument),*> TaskFunction<((), fn($($argument),*) -> R)> for F
         where
             F: Fn($($argument),*) -> R + Clone + Send + Sync + 'static,
             R: Future<Output = Result> + Send + 'static,

@@ -20,7 +20,7 @@ use processpype_core::{InvalidName, ServiceName};
 
 use crate::argument::{ConfigType, Declaration, Resolver};
 use crate::cell::AnyService;
-use crate::constructor::{Constructor, Task, TaskFunction};
+use crate::constructor::{Constructor, Signature, Task, TaskFunction};
 use crate::context::Context;
 use crate::dep::Face;
 use crate::error::Result;
@@ -64,7 +64,7 @@ impl Kind {
     ///
     /// Nothing is called: the declaration comes from the types of the arguments.
     #[must_use]
-    pub fn of<M: 'static, C: Constructor<M>>(constructor: C) -> Self {
+    pub fn of<M: 'static, C: Signature<M> + Constructor<M>>(constructor: C) -> Self {
         Self {
             type_name: std::any::type_name::<C::Service>(),
             type_id: TypeId::of::<C::Service>(),
@@ -78,7 +78,7 @@ impl Kind {
     ///
     /// Nobody can depend on it by type, for it has none that could be named; `depends_on` works.
     #[must_use]
-    pub fn task<M: 'static, F: TaskFunction<M>>(function: F) -> Self {
+    pub fn task<M: 'static, F: Signature<M> + TaskFunction<M>>(function: F) -> Self {
         Self {
             type_name: std::any::type_name::<F>(),
             type_id: TypeId::of::<Task<F, M>>(),

@@ -91,7 +91,7 @@ pub use crate::configuration::{
     Configured, Configurer, Fixed, Hidden, Joined, Loaded, Planted, Refused, ReloadPreview,
     Secrets, ServicePreview,
 };
-pub use crate::constructor::{Constructor, TaskFunction};
+pub use crate::constructor::{Constructor, Signature, TaskFunction};
 pub use crate::context::{Context, METADATA_MAX, Stopper, TEXT_MAX};
 pub use crate::dep::{Dep, Deps, Ref, Sole};
 pub use crate::diagnosis::{DIAGNOSE_TIME, FINDINGS_MAX, Finding, Severity};

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use processpype_config::Format;
 use processpype_runtime::{
-    Constructor, GroupSpec, Kind, Options, PlanCode, PlanProblem, SharedValues, TaskFunction,
+    Constructor, GroupSpec, Kind, Options, PlanCode, PlanProblem, SharedValues, Signature,
+    TaskFunction,
 };
 
 use crate::about::About;
@@ -166,7 +167,10 @@ impl Application {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn service<M: 'static, C: Constructor<M>>(self, constructor: C) -> Self {
+    pub fn service<M: 'static, C>(self, constructor: C) -> Self
+    where
+        C: Signature<M> + Constructor<M>,
+    {
         self.declare(None, Kind::of(constructor))
     }
 
@@ -189,7 +193,10 @@ impl Application {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn task<M: 'static, F: TaskFunction<M>>(self, name: &str, function: F) -> Self {
+    pub fn task<M: 'static, F>(self, name: &str, function: F) -> Self
+    where
+        F: Signature<M> + TaskFunction<M>,
+    {
         self.declare(Some(name.to_owned()), Kind::task(function))
     }
 
@@ -225,7 +232,10 @@ impl Application {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn kind<M: 'static, C: Constructor<M>>(mut self, name: &str, constructor: C) -> Self {
+    pub fn kind<M: 'static, C>(mut self, name: &str, constructor: C) -> Self
+    where
+        C: Signature<M> + Constructor<M>,
+    {
         if self.kinds.iter().any(|(taken, _)| taken == name) {
             self.refuse(format!("two kinds are named `{name}`"));
         }

@@ -140,8 +140,8 @@ pub use processpype_runtime::{
     OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused,
     PlanCode, PlanError, PlanProblem, PreviewStep, Reconfigured, Recording, Ref, Reloading,
     Reporter, Request, RequestError, RestartInfo, Result, RouteAccess, Routes, Service, Severity,
-    Shared, Shutdown, Sole, Status, Subscription, TEXT_MAX, TIMEOUT_MAX, TaskFunction, Timestamp,
-    Unavailable, Verb,
+    Shared, Shutdown, Signature, Sole, Status, Subscription, TEXT_MAX, TIMEOUT_MAX, TaskFunction,
+    Timestamp, Unavailable, Verb,
 };
 
 pub use crate::application::Application;
