@@ -29,6 +29,7 @@ use crate::blueprint::{
     Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Spec, quoted, short,
 };
 use crate::group::{self, NamedGroup};
+use crate::kind::Kind;
 use crate::names::Names;
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 
@@ -270,7 +271,7 @@ impl Binder {
             _ if !spec.options.enabled => Vec::new(),
             ([], Amount::ZeroOrOne) => Vec::new(),
             ([], _) => {
-                self.problems.push(missing(spec, need));
+                self.problems.push(missing(spec, need, &self.assembly.kinds));
                 Vec::new()
             }
             (several, _) => {
@@ -368,11 +369,17 @@ fn duplicate(one: &ServiceName, other: &ServiceName, specs: &[Spec]) -> PlanProb
     PlanProblem::new(PlanCode::DuplicateName, message).help(help)
 }
 
-fn missing(spec: &Spec, need: &Need) -> PlanProblem {
+fn missing(spec: &Spec, need: &Need, kinds: &[(String, Arc<Kind>)]) -> PlanProblem {
     let (needs, of) = (short(need.type_name), quoted(spec.kind.type_name));
     let message =
         format!("`{}` needs a `{needs}` (argument of {of}), but no service is one", spec.name);
-    let help = if need.type_name.starts_with("dyn ") {
+    let is_one = |kind: &Kind| kind.faces.iter().any(|face| face.type_id == need.type_id);
+    let help = if let Some((kind, _)) = kinds.iter().find(|(_, kind)| is_one(kind)) {
+        format!(
+            "the kind `{kind}` makes them: write one into the file, services: {{ NAME: {{ kind: \
+             {kind} }} }}, or take `Option<Dep<{needs}>>`"
+        )
+    } else if need.type_name.starts_with("dyn ") {
         format!("give a service that is one `.provides(|it: Arc<Type>| -> Arc<{needs}> {{ it }})`")
     } else {
         format!("register one with `.service({needs}::new)`, or take `Option<Dep<{needs}>>`")

@@ -212,6 +212,8 @@ pub struct Assembly {
     pub groups: Vec<GroupSpec>,
     /// The values of `.provide(…)`.
     pub shared: SharedValues,
+    /// The kinds that instances can be made of, by their names: they stand in advice alone.
+    pub kinds: Vec<(String, Arc<Kind>)>,
 }
 
 /// A checked application.

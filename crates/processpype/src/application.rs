@@ -27,7 +27,7 @@ use crate::limits::Limits;
 /// from.
 ///
 /// Methods that describe a service ([`named`](Self::named), [`uses`](Self::uses), …) are about the
-/// one registered last.
+/// one registered last; after a [`kind`](Self::kind) they are refused.
 ///
 /// ```
 /// use std::time::Duration;
@@ -74,6 +74,8 @@ use crate::limits::Limits;
 pub struct Application {
     pub(crate) declared: Vec<Declared>,
     pub(crate) kinds: Vec<(String, Arc<Kind>)>,
+    /// Whether the last call that added one of both has added a kind.
+    kind_is_last: bool,
     /// The kinds of which services may be made at run time.
     pub(crate) creatable: Vec<String>,
     pub(crate) groups: Vec<GroupSpec>,
@@ -122,6 +124,7 @@ impl Application {
         Self {
             declared: Vec::new(),
             kinds: Vec::new(),
+            kind_is_last: false,
             creatable: Vec::new(),
             groups: Vec::new(),
             shared: SharedValues::default(),
@@ -240,6 +243,7 @@ impl Application {
             self.refuse(format!("two kinds are named `{name}`"));
         }
         self.kinds.push((name.to_owned(), Arc::new(Kind::of(constructor))));
+        self.kind_is_last = true;
         self
     }
 
@@ -253,7 +257,7 @@ impl Application {
         self.last("named", |declared| declared.name = Some(name.to_owned()))
     }
 
-    /// Lets the service registered last be used as `D`, such as a trait object.
+    /// Lets the service or kind registered last be used as `D`, such as a trait object.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -271,15 +275,19 @@ impl Application {
     /// ```
     ///
     /// Dependents then take `Dep<dyn Store>` and do not know who stands behind it. The service can
-    /// still be used as its own type too. Not to be confused with [`provide`](Self::provide), which
+    /// still be used as its own type too. With several [kinds](Self::kind) of one trait the file
+    /// chooses: `store: {kind: memory}`. Not to be confused with [`provide`](Self::provide), which
     /// is for values that are no services.
     pub fn provides<S, D>(mut self, cast: impl Fn(Arc<S>) -> Arc<D> + Send + Sync + 'static) -> Self
     where
         S: Send + Sync + 'static,
         D: ?Sized + 'static,
     {
-        let made = self.declared.last_mut().map(|declared| declared.kind.provides(cast));
-        if made != Some(true) {
+        let last = match self.kinds.last_mut() {
+            Some((_, kind)) if self.kind_is_last => Some(Arc::make_mut(kind)),
+            _ => self.declared.last_mut().map(|declared| &mut declared.kind),
+        };
+        if !last.is_some_and(|kind| kind.provides(cast)) {
             let name = std::any::type_name::<S>();
             self.refuse(format!(
                 "`.provides(…)` takes `Arc<{name}>`, but the service registered last is no `{name}`"
@@ -451,13 +459,21 @@ impl Application {
         let options = Options::default();
         let (uses, depends_on, edges) = (Vec::new(), Vec::new(), Vec::new());
         self.declared.push(Declared { name, kind, options, uses, depends_on, edges });
+        self.kind_is_last = false;
         self
     }
 
     pub(crate) fn last(mut self, method: &str, change: impl FnOnce(&mut Declared)) -> Self {
-        match self.declared.last_mut() {
-            Some(declared) => change(declared),
-            None => self.refuse(format!("`.{method}(…)` stands before any service")),
+        match (self.kinds.last(), self.declared.last_mut()) {
+            (Some((name, _)), _) if self.kind_is_last => {
+                let message = format!(
+                    "`.{method}(…)` comes after the kind `{name}`, but is about one service: move \
+                     it to its service, or write it into the sections of the instances"
+                );
+                self.refuse(message);
+            }
+            (_, Some(declared)) => change(declared),
+            (_, None) => self.refuse(format!("`.{method}(…)` stands before any service")),
         }
         self
     }

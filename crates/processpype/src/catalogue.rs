@@ -172,7 +172,8 @@ impl Catalogue {
         specs.add_from_file(&self.kinds);
         let Specs { specs, lost, .. } = specs;
         let groups = groups::read(document, self.groups.clone(), |report| problems.add(report));
-        (Assembly { specs, groups, shared: self.shared.clone() }, lost)
+        let (shared, kinds) = (self.shared.clone(), self.kinds.clone());
+        (Assembly { specs, groups, shared, kinds }, lost)
     }
 
     /// Returns what code says of a service, by the name of its section: that it is one of the code,

@@ -29,12 +29,20 @@ use crate::setup::Setup;
 pub(crate) const BUG_HELP: &str =
     "it is a bug, of this program or of the framework; RUST_BACKTRACE=1 shows more";
 
+/// Said where `main` is called under `#[tokio::main]`.
+const INSIDE_A_RUNTIME: &str = "`Application::main` makes its own runtimes, and was called inside \
+    of one\n  = help: take `async` and `#[tokio::main]` off `fn main`, or, in a program with more \
+    to do, use `Application::start`";
+
 impl Application {
     /// Runs the application's own command line and returns the exit code of the process.
     ///
     /// It owns the process: signals, panic hook, log, runtimes. With no arguments it runs the
     /// application; `--help` lists the rest, and `--version` is there if code says which it is
     /// ([`version`](Self::version)). The exit codes are those of [`Exit`].
+    ///
+    /// It makes its own runtimes, so `fn main` is neither `async` nor under `#[tokio::main]`: in a
+    /// runtime it refuses to run, with [`Exit::Bug`]. There use [`start`](Self::start).
     #[must_use]
     pub fn main(self) -> ExitCode {
         self.main_with(std::env::args_os())
@@ -47,6 +55,10 @@ impl Application {
         I: IntoIterator<Item = T>,
         T: Into<OsString> + Clone,
     {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            say_error(INSIDE_A_RUNTIME);
+            return Exit::Bug.into();
+        }
         let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
         let code = contain(|| self.answer(&arguments)).unwrap_or_else(|panicked| {
             say_error(&format!("the program {panicked}\n  = help: {BUG_HELP}"));

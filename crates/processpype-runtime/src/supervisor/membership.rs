@@ -154,7 +154,7 @@ impl Supervisor {
         let (mut specs, _) = self.bare_specs(|id| !leaving.contains(&id));
         specs.extend_from_slice(joining);
         let shared = self.members.shared.clone();
-        let binder = Binder::new(Assembly { specs, groups: Vec::new(), shared });
+        let binder = Binder::new(Assembly { specs, shared, ..Assembly::default() });
         binder.check_last(joining.len()).map_err(RegisterError::Plan)
     }
 
@@ -228,7 +228,7 @@ impl Supervisor {
         specs.push(spec.clone());
         ids.push(at);
         let shared = self.members.shared.clone();
-        let assembly = Assembly { specs, groups: Vec::new(), shared };
+        let assembly = Assembly { specs, shared, ..Assembly::default() };
         let mut bound = Binder::new(assembly).bind_last().map_err(RegisterError::Plan)?;
         let real = |id: &mut ServiceId| *id = ids[id.index()];
         bound.edges.iter_mut().for_each(|edge| {

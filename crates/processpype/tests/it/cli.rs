@@ -194,3 +194,10 @@ fn every_exit_code_is_documented() {
     let known: Vec<u8> = processpype::Exit::ALL.iter().map(|exit| exit.code()).collect();
     assert_eq!(codes, known);
 }
+
+/// The habit of `#[tokio::main]` is told what to do, not what tokio thinks of it.
+#[tokio::test]
+async fn inside_of_a_runtime_main_refuses_to_run() {
+    let code = demo().main_with(["app", "check"]);
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(70)));
+}

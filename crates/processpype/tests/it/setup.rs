@@ -243,6 +243,8 @@ fn providers() {
     check("missing-provider", none);
     let needs_store = |_: Dep<dyn Store>| User;
     check("missing-trait", Application::new().service(needs_store));
+    let unmade = Application::new().kind("plain", || Plain).service(|_: Dep<Plain>| User);
+    check("missing-instance", unmade);
     check("missing-shared", Application::new().service(|_: Shared<String>| User));
     let disabled = base().service(user);
     check_yaml("disabled-provider", disabled, "services: {counter: {enabled: false, step: 1}}");
@@ -314,7 +316,8 @@ fn declarations_in_code() {
         .provide(1_u8)
         .provide(2_u8)
         .kind("ticker", counter)
-        .kind("ticker", counter);
+        .kind("ticker", counter)
+        .significant();
     check("declarations", app);
     let two = |_: Config<CounterConfig>, _: Config<Colliding2>| Plain;
     check("several-configs", Application::new().service(two));
@@ -324,6 +327,40 @@ fn declarations_in_code() {
 struct Colliding2 {
     #[expect(dead_code, reason = "only its schema matters")]
     other: String,
+}
+
+/// What `unwrap` and `?` in `main` show.
+#[test]
+fn debug_is_the_report() {
+    let error = Application::new().service(user).check().expect_err("no counter");
+    assert_eq!(format!("{error:?}"), format!("\n{error}"));
+    let error = processpype::StartError::Setup(error);
+    assert_eq!(format!("{error:?}"), format!("\n{error}"));
+}
+
+#[test]
+fn the_file_chooses_among_kinds_that_provide_a_trait() {
+    trait Colour: Send + Sync {}
+    struct Red;
+    impl Service for Red {}
+    impl Colour for Red {}
+    struct Blue;
+    impl Service for Blue {}
+    impl Colour for Blue {}
+    let app = || {
+        Application::new()
+            .kind("red", || Red)
+            .provides(|red: Arc<Red>| -> Arc<dyn Colour> { red })
+            .kind("blue", || Blue)
+            .provides(|blue: Arc<Blue>| -> Arc<dyn Colour> { blue })
+            .service(|_: Dep<dyn Colour>| User)
+    };
+    for kind in ["red", "blue"] {
+        let file = format!("services: {{colour: {{kind: {kind}}}}}");
+        assert!(with(app(), &file).check().is_ok(), "{kind}");
+    }
+    let error = with(app(), "").check().expect_err("nobody is one").to_string();
+    assert!(error.contains("services: { NAME: { kind: red } }"), "{error}");
 }
 
 #[test]
