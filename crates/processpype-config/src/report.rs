@@ -106,8 +106,8 @@ pub(crate) struct Snippet {
 /// `Display` is the full text for people; `Serialize` is the list for programs.
 ///
 /// As an error it has no source: it is the whole story. Convert a single [`Problem`] into one with
-/// `into()`.
-#[derive(Clone, Debug)]
+/// `into()`. `Debug` is the full text too, so that `unwrap` in a test tells it to people.
+#[derive(Clone)]
 pub struct Report {
     problems: Vec<Problem>,
     more: usize,
@@ -473,6 +473,12 @@ impl From<Problem> for Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}")
     }
 }
 

@@ -85,7 +85,7 @@ impl Failure {
     fn public_text(what: &str, error: &Error) -> Arc<str> {
         match error.public_message() {
             Some(public) => within(public, TEXT_UNSEEN_MAX).into(),
-            None => [what, "; the log has the details"].concat().into(),
+            None => [what, " failed; the log has the details"].concat().into(),
         }
     }
 

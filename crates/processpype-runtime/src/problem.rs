@@ -65,7 +65,8 @@ pub enum PlanCode {
 /// Every problem of a plan; never empty.
 ///
 /// All of them at once: none is hidden behind another one, but for those that would only be echoes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `Debug` shows the text for people, as `Display` does.
+#[derive(Clone, PartialEq, Eq)]
 pub struct PlanError {
     problems: Vec<PlanProblem>,
 }
@@ -148,6 +149,12 @@ impl fmt::Display for PlanError {
             write!(f, "{gap}{problem}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}")
     }
 }
 

@@ -84,7 +84,8 @@ pub struct Running {
 /// }
 /// # }
 /// ```
-#[derive(Debug)]
+///
+/// `Debug` shows the same text, so that `unwrap` in a test and `?` in `main` tell it to people.
 #[non_exhaustive]
 pub enum StartError {
     /// Configuration or plan are wrong.
@@ -416,6 +417,15 @@ impl fmt::Display for StartError {
                 Some(service) => write!(f, "the significant service `{service}` failed"),
                 None => f.write_str("the application closed while it was starting"),
             },
+        }
+    }
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setup(error) => fmt::Debug::fmt(error, f),
+            Self::Settings(_) | Self::Bind(_) | Self::Significant(_) => fmt::Display::fmt(self, f),
         }
     }
 }

@@ -51,7 +51,8 @@ use crate::settings::{SECTIONS, Settings};
 /// assert_eq!(problems.len(), 2);
 /// assert!(error.to_string().contains("did you mean `port`?"), "{error}");
 /// ```
-#[derive(Debug)]
+///
+/// `Debug` shows the same report, so that `unwrap` in a test and `?` in `main` do too.
 pub struct SetupError {
     /// What is wrong in the configuration.
     report: Option<Report>,
@@ -205,6 +206,12 @@ impl fmt::Display for SetupError {
             (None, Some(plan)) => plan.fmt(f),
             (None, None) => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}")
     }
 }
 

@@ -266,6 +266,8 @@ pub struct WaitError {
     pub wanted: ServiceState,
     /// What it was at the end; `None` if there is no such service.
     pub state: Option<ServiceState>,
+    /// What is wrong with it, as its status shows it.
+    pub error: Option<String>,
 }
 
 // === impl TestApp ===
@@ -352,8 +354,14 @@ impl TestApp {
         if reached == Ok(true) {
             return Ok(());
         }
-        let now = self.manager.state(service);
-        Err(WaitError { service: service.to_owned(), wanted: state, state: now })
+        let status = self.manager.status(service);
+        let error = status.as_ref().and_then(|status| status.error.as_ref());
+        Err(WaitError {
+            service: service.to_owned(),
+            wanted: state,
+            state: status.as_ref().map(|status| status.state),
+            error: error.map(|error| error.message.to_string()),
+        })
     }
 
     /// Returns every transition so far as `service: from → to (cause)`.
@@ -428,9 +436,10 @@ impl Drop for TestApp {
 
 impl fmt::Display for WaitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, wanted, state } = self;
+        let Self { service, wanted, state, error } = self;
+        let why = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
         match state {
-            Some(state) => write!(f, "`{service}` did not become {wanted}: it is {state}"),
+            Some(state) => write!(f, "`{service}` did not become {wanted}: it is {state}{why}"),
             None => write!(f, "there is no service `{service}`"),
         }
     }

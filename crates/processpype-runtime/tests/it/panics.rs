@@ -97,16 +97,16 @@ fn last_exit(manager: &Manager, name: &str) -> Option<Exit> {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_told_or_dropped_is_told_all_the_same_and_stop_runs() {
     let cases = [
-        (Wrong::Start, ErrorKind::StartFailed, "start; the log has the details"),
+        (Wrong::Start, ErrorKind::StartFailed, "start failed; the log has the details"),
         (Wrong::Run, ErrorKind::Failed, "it is sore"),
-        (Wrong::Child, ErrorKind::ChildFailed, "child `sore`; the log has the details"),
+        (Wrong::Child, ErrorKind::ChildFailed, "child `sore` failed; the log has the details"),
         (
             Wrong::Conversion,
             ErrorKind::ChildFailed,
             "child `stubborn` panicked; the log has the details",
         ),
         (Wrong::Payload, ErrorKind::Panic, "run panicked; the log has the details"),
-        (Wrong::Stop, ErrorKind::StopFailed, "stop; the log has the details"),
+        (Wrong::Stop, ErrorKind::StopFailed, "stop failed; the log has the details"),
     ];
     for (wrong, kind, text) in cases {
         let stopped = Arc::new(AtomicU32::new(0));

@@ -178,7 +178,10 @@ async fn an_error_of_a_child_ends_the_generation() {
     })
     .await;
     app.wait("parent", ServiceState::Error).await.expect("it fails");
-    assert_eq!(last_error(&app, "parent"), "child-failed: child `child`; the log has the details");
+    assert_eq!(
+        last_error(&app, "parent"),
+        "child-failed: child `child` failed; the log has the details"
+    );
     assert_history(
         &app,
         &[

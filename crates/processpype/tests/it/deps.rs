@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use processpype::config::Format;
 use processpype::testing::{self, Act};
 use processpype::{
-    Application, Config, Context, Dep, Deps, Error, ErrorKind, Generation, GetError, Result,
-    Service, ServiceState, Shared,
+    Application, Config, Context, Dep, Deps, Error, ErrorKind, Generation, GetError, RestartPolicy,
+    Result, Service, ServiceState, Shared,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -94,7 +94,10 @@ async fn constructors_of_every_shape() {
 async fn an_error_that_is_not_public_is_for_the_log() {
     let app = Application::new().provide("secret detail".to_owned()).service(fallible);
     let app = testing::start(app).await.expect("the plan is good");
-    assert_eq!(last_error(&app, "made"), "start-failed: constructor; the log has the details");
+    assert_eq!(
+        last_error(&app, "made"),
+        "start-failed: constructor failed; the log has the details"
+    );
 }
 
 /// Notes what a handle says, every second.
@@ -351,4 +354,13 @@ async fn the_manager_gives_the_living_instance_by_name_and_type() {
         (unavailable.service.as_str(), unavailable.state),
         ("counter", ServiceState::Stopped)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_vain_says_what_is_wrong() {
+    let broken = || Err::<Plain, _>(Error::public("no disk"));
+    let app = Application::new().service(broken).restart(RestartPolicy::Never);
+    let app = testing::start(app).await.expect("the plan is good");
+    let error = app.wait("plain", ServiceState::Running).await.expect_err("it never runs");
+    assert_eq!(error.to_string(), "`plain` did not become running: it is error (no disk)");
 }
