@@ -13,6 +13,7 @@ mod judge;
 mod words;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -20,7 +21,7 @@ use processpype_api::{Problem, ServiceStatus, Timestamp, WaitsFor, Why, WhyStep}
 use processpype_core::{
     Cause, Desired, EventKind, OperationId, RestartPolicy, ServiceName, ServiceState, SortedMap,
 };
-use processpype_runtime::{EVENTS_KEPT, Event, Layout, Manager, Options};
+use processpype_runtime::{BUSY_MIN, EVENTS_KEPT, Event, Layout, Manager, Options};
 
 use crate::convert;
 use crate::reply;
@@ -58,6 +59,8 @@ struct Known {
     held: Option<String>,
     /// What it was found hung by, if it was and has not recovered.
     hung: Option<String>,
+    /// For how long its thread has not come back, at least, if that is worth a word.
+    busy: Option<u64>,
     /// By which limit it was given up: its own, or that of its group.
     gave_up: Option<String>,
     /// The stop that took it along, if one did.
@@ -185,6 +188,8 @@ impl Scene {
             known.providers = own.map(|(provider, _)| (*provider).to_owned()).collect();
             known.held = held(manager, &required, name);
             known.paused_by.clone_from(&paused_by);
+            let busy = manager.busy_for(name).filter(|busy| *busy >= BUSY_MIN);
+            known.busy = busy.map(milliseconds);
         }
         let page = manager.events(0, EVENTS_KEPT);
         let mut cascades = Cascades::new();
@@ -271,8 +276,9 @@ fn recall(services: &mut SortedMap<String, Known>, cascades: &mut Cascades, even
 
 impl Known {
     fn new(status: ServiceStatus, rules: Rules) -> Self {
-        let (held, hung, gave_up, cascade, paused_by) = (None, None, None, None, None);
-        Self { status, rules, providers: Vec::new(), held, hung, gave_up, cascade, paused_by }
+        let (held, hung, busy, gave_up) = (None, None, None, None);
+        let (providers, cascade, paused_by) = (Vec::new(), None, None);
+        Self { status, rules, providers, held, hung, busy, gave_up, cascade, paused_by }
     }
 }
 
@@ -280,7 +286,7 @@ impl Known {
 
 impl Rules {
     fn of(options: &Options) -> Self {
-        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let ms = milliseconds;
         Self {
             autostart: options.autostart,
             policy: options.restart.policy,
@@ -290,6 +296,10 @@ impl Rules {
             stop_timeout_ms: ms(options.stop_timeout),
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -103,6 +103,16 @@ impl Finding {
         )
     }
 
+    /// The finding that its thread has not come back, which is why there is no answer.
+    pub(crate) fn busy(time: Duration) -> Self {
+        Self::problem(
+            "no-answer",
+            format!("its thread has not come back for {} s: it blocks or spins", time.as_secs()),
+            "what blocks or computes belongs into `cx.spawn_blocking`; a watchdog names it \
+             (`processpype: {watchdog: {poll: 500ms}}` in its section)",
+        )
+    }
+
     /// The finding that so many wait for an answer that no more can.
     pub(crate) fn crowded() -> Self {
         Self::warning(

@@ -22,7 +22,7 @@
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
 //! | what others ask | `manager`, `operation` |
-//! | numbers and texts | `tally`, `metrics`, `text`, `scrub` |
+//! | numbers and texts | `tally`, `pulses`, `metrics`, `text`, `scrub` |
 //! | what test kits see | `watch` |
 
 mod answer;
@@ -61,6 +61,7 @@ mod newcomer;
 mod operation;
 mod panic;
 mod problem;
+mod pulses;
 mod reconfigure;
 mod recording;
 mod register;
@@ -121,6 +122,7 @@ pub use crate::operation::{
 };
 pub use crate::panic::{PanicSite, Panicked, contain, is_contained, record as record_panic};
 pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::pulses::{BUSY_MIN, PULSE};
 pub use crate::reconfigure::{NewConfig, Reconfigured};
 pub use crate::recording::{Recording, Reporter};
 pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};

@@ -44,6 +44,7 @@ use crate::levels::LevelChanges;
 use crate::message::Reports;
 use crate::newcomer::Creator;
 use crate::operation::{Command, CommandError, Done, Operation, Order, PauseInfo, Request};
+use crate::pulses::Pulses;
 use crate::recording::{Recording, Reporter};
 use crate::register::Register;
 use crate::routes::Mounted;
@@ -111,6 +112,7 @@ pub(crate) struct Shared {
     /// Takes secrets out of what services say.
     scrub: Scrub,
     host: Host,
+    pulses: Pulses,
     /// For its length alone.
     reports: Reports,
     version: AtomicU64,

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use crate::configuration::{Configured, Configurer};
 use crate::failure::Failure;
 use crate::metrics::Families;
+use crate::pulses::Pulses;
 use crate::reconfigure::Answer;
 use crate::scrub::Scrub;
 
@@ -75,6 +76,8 @@ pub(crate) struct Office {
     pub(crate) families: Arc<Families>,
     /// When it was opened: what they show of themselves is counted from here.
     pub(crate) opened: Instant,
+    /// Counted by who drives their threads.
+    pub(crate) pulses: Pulses,
     /// When all of them must be gone, once the application closes.
     closing_by: OnceLock<Instant>,
     /// What hides the secrets that they read.
@@ -103,8 +106,8 @@ impl Office {
     pub(crate) fn new(services: Handle, reports: Reports, scrub: Scrub) -> Self {
         let families = Arc::new(Families::new(scrub));
         let closing_by = OnceLock::new();
-        let opened = Instant::now();
-        Self { services, reports, families, opened, closing_by, configurer: None }
+        let (opened, pulses) = (Instant::now(), Pulses::default());
+        Self { services, reports, families, opened, pulses, closing_by, configurer: None }
     }
 
     /// Lets secrets be hidden that a generation reads.

@@ -16,6 +16,7 @@ use once_cell::race::OnceBox;
 use processpype_core::{Cause, Change, Exit, ServiceState};
 
 use crate::clock::Timestamp;
+use crate::pulses::Since;
 
 /// The upper bounds of the times of starts and stops, in milliseconds.
 ///
@@ -31,6 +32,8 @@ pub(crate) struct Tally {
     first_end: AtomicU8,
     pub(crate) tasks: AtomicU32,
     pub(crate) requests: AtomicU32,
+    /// The poll of the task of a generation that is going on.
+    pub(crate) poll: Since,
     again: OnceBox<Again>,
 }
 

@@ -307,7 +307,9 @@ fn nanos(time: Duration) -> u64 {
 pub(crate) fn own_polled<T>(life: &Life, poll: impl FnOnce() -> T) -> T {
     let vitals = &life.vitals;
     vitals.show_polled(true);
+    life.cell.tally.poll.begin(vitals.office.pulses.count());
     let outcome = polled(life, vitals.more.as_ref().map(|more| &more.own), poll);
+    life.cell.tally.poll.end();
     vitals.show_polled(false);
     outcome
 }

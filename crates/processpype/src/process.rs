@@ -355,7 +355,7 @@ impl Host {
             }
             () = signals => {}
             () = closing => {}
-            () = self.pulse.keep_alive(self.services) => {}
+            () = self.pulse.keep_alive(self.services, || self.manager.pulse()) => {}
         }
     }
 }

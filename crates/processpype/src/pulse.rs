@@ -17,14 +17,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
 
+use processpype_runtime::PULSE;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
-
-/// How often the services' runtime is woken while it works. A blocked thread is noticed by nobody
-/// in less; ten times a second nothing is what cannot be measured.
-const PULSE: Duration = Duration::from_millis(100);
 
 /// What the services' workers show of themselves.
 #[derive(Clone, Debug)]
@@ -61,8 +57,8 @@ impl Pulse {
         Self(shown)
     }
 
-    /// Wakes a worker at every pulse. Never returns.
-    pub(crate) async fn keep_alive(self, services: Handle) {
+    /// Wakes a worker at every pulse, and counts it. Never returns.
+    pub(crate) async fn keep_alive(self, services: Handle, count: impl Fn()) {
         loop {
             // Said first and looked at then: a worker that goes to work in between is seen by one
             // of both.
@@ -73,6 +69,7 @@ impl Pulse {
             self.0.resting.store(false, SeqCst);
             tokio::time::sleep(PULSE).await;
             if !self.is_quiet() {
+                count();
                 // Whoever is woken takes the driver with it when it has nothing to do and parks
                 // again.
                 services.spawn(async {});
@@ -88,6 +85,7 @@ impl Pulse {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use tokio::runtime::Runtime;
 
@@ -118,7 +116,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let _ = blocks.recv();
         });
-        let pulse = pulse.keep_alive(services.handle().clone());
+        let pulse = pulse.keep_alive(services.handle().clone(), || {});
         let _supervisor = std::thread::spawn(move || {
             let supervisor = Builder::new_current_thread().enable_all().build();
             let supervisor = supervisor.expect("a runtime can be built");
@@ -148,7 +146,7 @@ mod tests {
         };
         supervisor.block_on(async {
             tokio::select! {
-                () = pulse.clone().keep_alive(services.handle().clone()) => {}
+                () = pulse.clone().keep_alive(services.handle().clone(), || {}) => {}
                 () = work => {}
             }
         });

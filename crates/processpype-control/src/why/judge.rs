@@ -76,7 +76,7 @@ fn waiting(known: &Known) -> Situation {
 
 fn running(known: &Known) -> Situation {
     let status = &known.status;
-    if known.hung.is_some() {
+    if known.hung.is_some() || known.busy.is_some() {
         Situation::Hung
     } else if !status.waiting_on.is_empty() {
         Situation::RunningWithout

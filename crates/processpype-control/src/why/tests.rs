@@ -154,7 +154,11 @@ fn on_the_way() {
     let why = check(&[starting], "db: starting for 5.0 s, of at most 30.0 s", &["wait db", STOP]);
     assert_eq!(why.steps[0].next_at, Some(Timestamp(NOW.0 + 25_000)));
     let stopping = with("db", |it| it.status.state = ServiceState::Stopping);
-    check(&[stopping], "db: stopping for 5.0 s, of at most 10.0 s", &["wait db"]);
+    check(&[stopping.clone()], "db: stopping for 5.0 s, of at most 10.0 s", &["wait db"]);
+    let busy = Known { busy: Some(4_900), ..stopping };
+    let text = "db: stopping for 5.0 s, of at most 10.0 s; its thread has not come back for at \
+                least 4.9 s: it blocks or spins";
+    check(&[busy], text, &["wait db"]);
 }
 
 #[test]
@@ -167,6 +171,10 @@ fn running_well_or_badly() {
     check(&[degraded], "db: running for 5.0 s, but degraded: slow disk", &mend);
     let hung = with("db", |it| it.hung = Some("no beat for 3 s".to_owned()));
     check(&[hung], "db: running for 5.0 s, but hung: no beat for 3 s", &mend);
+    let busy = with("db", |it| it.busy = Some(12_300));
+    let text = "db: running for 5.0 s, but hung: its thread has not come back for at least 12.3 s: \
+                it blocks or spins";
+    check(&[busy], text, &mend);
     let complains = with("db", |it| it.status.error = Some(error("low on space", "reported")));
     let text = "db: running for 5.0 s, but it reports an error: low on space";
     check(&[complains], text, &mend);

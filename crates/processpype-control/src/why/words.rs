@@ -88,7 +88,10 @@ fn running(known: &Known, situation: Situation, now: Timestamp) -> String {
         Situation::Degraded => {
             format!("running {time}, but degraded: {}", text(status.degraded.as_ref()))
         }
-        Situation::Hung => format!("running {time}, but hung: {}", text(known.hung.as_ref())),
+        Situation::Hung => {
+            let found = known.hung.clone().or_else(|| busy(known)).unwrap_or_default();
+            format!("running {time}, but hung: {found}")
+        }
         Situation::Complaining => {
             let said = status.error.as_ref().map(|error| &error.message);
             format!("running {time}, but it reports an error: {}", text(said))
@@ -148,7 +151,14 @@ fn limit(known: &Known) -> String {
 
 fn during(known: &Known, doing: &str, limit_ms: u64, now: Timestamp) -> String {
     let status = &known.status;
-    format!("{doing} {}, of at most {}", for_time(status.since, now), time(limit_ms))
+    let busy = busy(known).map_or(String::new(), |busy| format!("; {busy}"));
+    format!("{doing} {}, of at most {}{busy}", for_time(status.since, now), time(limit_ms))
+}
+
+/// Says that its thread has not come back, watched or not.
+fn busy(known: &Known) -> Option<String> {
+    let ms = known.busy?;
+    Some(format!("its thread has not come back for at least {}: it blocks or spins", time(ms)))
 }
 
 fn acted(known: &Known) -> String {

@@ -7,6 +7,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 use super::Manager;
 use crate::diagnosis::{DIAGNOSE_TIME, Finding};
 use crate::operation::{CommandError, Order};
+use crate::pulses::BUSY_MIN;
 
 /// How long after its own limit an answer of a service may be on its way.
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
@@ -50,7 +51,10 @@ impl Manager {
                 Ok(Ok(findings)) => findings,
                 // It has stopped meanwhile.
                 Ok(Err(_)) => continue,
-                Err(_) => vec![Finding::no_answer()],
+                Err(_) => {
+                    let busy = self.busy_for(service.as_str()).filter(|it| *it >= BUSY_MIN);
+                    vec![busy.map_or_else(Finding::no_answer, Finding::busy)]
+                }
             };
             let public = |finding: Finding| finding.public(&self.shared.scrub);
             let findings: Vec<Finding> = findings.into_iter().map(public).collect();

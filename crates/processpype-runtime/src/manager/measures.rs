@@ -4,6 +4,8 @@
 //!
 //! 1. Reading waits for nobody: atomics, snapshots, and a lock that is held for copies of pointers.
 
+use std::time::Duration;
+
 use processpype_core::{EventKind, ServiceState};
 
 use super::Manager;
@@ -34,6 +36,25 @@ impl Manager {
     #[must_use]
     pub fn counts(&self, name: &str) -> Option<Counts> {
         self.look(name, |cell| cell.tally.read())
+    }
+
+    /// Returns for how long the task of a service's generation has not come back from one poll, at
+    /// least: it blocks its thread, or computes without an await.
+    ///
+    /// `None` if it sleeps, if its poll has begun just now, and where nobody counts
+    /// [pulses](Self::pulse), as in an application within another program. Polls of children and
+    /// handlers are not looked at; a watchdog looks at them all.
+    #[must_use]
+    pub fn busy_for(&self, name: &str) -> Option<Duration> {
+        self.look(name, |cell| cell.tally.poll.time(self.shared.pulses.count())).flatten()
+    }
+
+    /// Counts a pulse of the services' threads.
+    ///
+    /// For who drives them, and every [`PULSE`](crate::PULSE) or later, as long as one of them
+    /// works: [`busy_for`](Self::busy_for) is measured with it.
+    pub fn pulse(&self) {
+        self.shared.pulses.add();
     }
 
     /// Returns the metrics that a service has registered, as they are now.

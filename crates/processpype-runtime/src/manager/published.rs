@@ -20,7 +20,7 @@ use crate::configuration::ConfigBook;
 use crate::directory::{AtHand, Directory};
 use crate::host::Host;
 use crate::journal::Journal;
-use crate::message::Reports;
+use crate::message::Office;
 use crate::register::{OPERATIONS_KEPT, Register};
 use crate::supervisor::Launch;
 
@@ -32,7 +32,7 @@ impl Shared {
         journal: Arc<Journal>,
         book: ConfigBook,
         launch: &Launch,
-        reports: Reports,
+        office: &Office,
     ) -> Self {
         Self {
             directory: AtHand::new(directory),
@@ -50,7 +50,8 @@ impl Shared {
             turnover: Arc::new(Semaphore::new(1)),
             scrub: launch.scrub.clone(),
             host: Host::new(launch.services.clone()),
-            reports,
+            pulses: office.pulses.clone(),
+            reports: office.reports.clone(),
             version: AtomicU64::new(1),
             state: AtomicU8::new(ServiceState::Starting as u8),
             settled: AtomicBool::new(false),

@@ -155,9 +155,9 @@ impl Blueprint {
         let (sender, commands) = mpsc::channel(COMMANDS_PENDING);
         let journal = Arc::new(Journal::new(launch.events_kept));
         let book = first_book(&launch, Arc::clone(&directory), &services);
-        let shared = Arc::new(Shared::new(directory, journal, book, &launch, reports.clone()));
         let office = Office::new(launch.services.clone(), reports, launch.scrub.clone());
         let office = Arc::new(office.hiding_by(launch.configurer.clone()));
+        let shared = Arc::new(Shared::new(directory, journal, book, &launch, &office));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {
             machine,

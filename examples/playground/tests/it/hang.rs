@@ -122,3 +122,27 @@ services:
     assert_eq!(app.service("wedged")["state"], "running");
     app.terminate().check(82);
 }
+
+#[test]
+fn who_spins_without_a_watchdog_is_named_by_who_asks_why() {
+    let app = Playground::settled(
+        "services:
+  spins: {kind: hangs, block_after: 100ms, block_for: 1h}
+  hello: {kind: hello}
+server: {closing_timeout_seconds: 2}",
+    );
+    let why = |name: &str| app.get(&format!("/services/{name}/-/why")).json();
+    let told = eventually("it is hung", || {
+        let why = why("spins");
+        (why["steps"][0]["situation"] == "hung").then_some(why)
+    });
+    let text = told["text"].as_str().unwrap();
+    let expected = "but hung: its thread has not come back for at least 1.";
+    assert!(text.contains(expected) && text.ends_with(" s: it blocks or spins"), "{text}");
+    assert_eq!(why("hello")["steps"][0]["situation"], "running");
+    let found = app.get("/diagnosis").json();
+    let finding = &found["findings"][0];
+    assert_eq!(finding["code"], "no-answer", "{found}");
+    begins(&finding["message"], "its thread has not come back for ");
+    app.terminate().check(82);
+}
