@@ -17,12 +17,17 @@ use processpype_telemetry::{
 };
 use tokio::time::timeout;
 
+use crate::error::TOO_MANY_FILES_HELP;
+use crate::metrics::process::open_files;
 use crate::query::Query;
 use crate::refusal;
 use crate::reply;
 use crate::server::Control;
 use crate::status;
 use crate::tls::Refused;
+
+/// From which part of the files on that may be open they are told of.
+const FILES_TOLD: f64 = 0.9;
 
 /// How long one waits for the one before it.
 const WAIT: Duration = Duration::from_secs(6);
@@ -61,6 +66,7 @@ pub(crate) async fn respond(control: &Control, uri: &Uri) -> Result<Response, Pr
 fn of_application(control: &Control) -> Vec<ApplicationFinding> {
     let mut findings = certificates(control);
     findings.extend(secrets(control));
+    findings.extend(open_files().and_then(|(open, most)| files(open, most)));
     findings
 }
 
@@ -77,6 +83,16 @@ fn certificates(control: &Control) -> Vec<ApplicationFinding> {
     refused.map(finding).collect()
 }
 
+/// Files that are open, where few more can be.
+fn files(open: f64, most: f64) -> Option<ApplicationFinding> {
+    (open >= most * FILES_TOLD).then(|| ApplicationFinding {
+        severity: Severity::Warning.as_str().to_owned(),
+        code: "open-files".to_owned(),
+        message: format!("{open} files are open, of {most} that may be"),
+        remedy: TOO_MANY_FILES_HELP.to_owned(),
+    })
+}
+
 /// Secrets that log and answers may show.
 fn secrets(control: &Control) -> Vec<ApplicationFinding> {
     let unhidden = control.settings.redactor.as_ref().map(Redactor::unhidden);
@@ -90,4 +106,17 @@ fn secrets(control: &Control) -> Vec<ApplicationFinding> {
         ),
     };
     unhidden.into_iter().flatten().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_files_are_told_before_the_last_one() {
+        assert!(files(100.0, 1024.0).is_none());
+        let found = files(1000.0, 1024.0).expect("few are left");
+        assert_eq!(found.message, "1000 files are open, of 1024 that may be");
+        assert!(found.remedy.contains("LimitNOFILE="), "{found:?}");
+    }
 }

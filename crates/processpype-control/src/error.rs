@@ -12,6 +12,13 @@ use crate::listener::{InvalidListener, ListenAddress};
 use crate::socket::ADDRESSES_MAX;
 use crate::tls::TlsError;
 
+/// `ENFILE` and `EMFILE`, the same numbers on every Unix.
+const TOO_MANY_FILES: [i32; 2] = [23, 24];
+
+/// What to do about it: who cannot connect reads the log.
+pub(crate) const TOO_MANY_FILES_HELP: &str = "raise the limit of open files (`ulimit -n`, \
+    `LimitNOFILE=`), or see what holds them: `ls -l /proc/PID/fd`";
+
 /// The control plane cannot listen.
 ///
 /// # When to use what
@@ -38,6 +45,8 @@ enum Kind {
     UnixInUse(String),
     InUse(SocketAddr),
     Listen(SocketAddr),
+    /// There is no file descriptor left.
+    Files(String),
     Resolve(String),
     Many(String, usize),
     Tls(String, TlsError),
@@ -53,6 +62,7 @@ impl BindError {
     pub(crate) fn unix(address: &ListenAddress, error: io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::AddrInUse => Kind::UnixInUse(address.to_string()),
+            _ if lacks_files(&error) => Kind::Files(address.to_string()),
             _ => Kind::Unix(address.to_string()),
         };
         Self { kind, source: Some(error) }
@@ -61,6 +71,7 @@ impl BindError {
     pub(crate) fn listen(address: SocketAddr, error: io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::AddrInUse => Kind::InUse(address),
+            _ if lacks_files(&error) => Kind::Files(address.to_string()),
             _ => Kind::Listen(address),
         };
         Self { kind, source: Some(error) }
@@ -92,9 +103,18 @@ impl BindError {
     }
 }
 
+/// Whether the process, or the system, has no file descriptor left.
+pub(crate) fn lacks_files(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|number| TOO_MANY_FILES.contains(&number))
+}
+
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
+            Kind::Files(address) => {
+                let why = self.source.as_ref().map_or(String::new(), |why| format!(": {why}"));
+                write!(f, "cannot listen on {address}{why}; {TOO_MANY_FILES_HELP}")
+            }
             Kind::Refused(address, reason) => {
                 write!(f, "the control plane refuses to listen on {address}: {reason}; ")?;
                 f.write_str(reason.help())
@@ -123,7 +143,8 @@ impl fmt::Display for BindError {
                  another `server.port`",
             ),
             Kind::Listen(address) => {
-                write!(f, "cannot listen on {address}; check `server.host` and `server.port`")
+                let why = self.source.as_ref().map_or(String::new(), |why| format!(": {why}"));
+                write!(f, "cannot listen on {address}{why}; check `server.host` and `server.port`")
             }
             Kind::Tls(address, error) => {
                 write!(f, "cannot speak TLS on {address}: {error}; {}", error.help())
@@ -239,5 +260,22 @@ mod tests {
         assert!(open.is_refused() && open.to_string().contains("server.auth.tokens"), "{open}");
         let used = BindError::listen(address, io::ErrorKind::AddrInUse.into());
         assert!(used.is_address_in_use() && used.to_string().contains("sport = :8080"), "{used}");
+    }
+
+    #[test]
+    fn a_lack_of_files_is_told_as_such_and_not_as_a_wrong_address() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        for number in TOO_MANY_FILES {
+            let why = || io::Error::from_raw_os_error(number);
+            let unix = ListenAddress::Unix("/run/a.sock".into());
+            for error in [BindError::listen(address, why()), BindError::unix(&unix, why())] {
+                let text = error.to_string();
+                assert!(text.contains(&why().to_string()), "{text}");
+                assert!(text.contains("LimitNOFILE=") && !text.contains("server."), "{text}");
+            }
+        }
+        let other = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        let text = BindError::listen(SocketAddr::from(([10, 0, 0, 9], 8080)), other).to_string();
+        assert!(text.contains("address not available; check `server.host`"), "{text}");
     }
 }

@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::connection::{Client, serve};
 use crate::crowd::{Crowd, Place};
 use crate::entry::Entry;
-use crate::error::BindError;
+use crate::error::{BindError, TOO_MANY_FILES_HELP, lacks_files};
 use crate::gate::Visitor;
 use crate::listener::Proofs;
 use crate::places::{ClientPlace, Coming, Places};
@@ -38,13 +38,6 @@ use crate::tls::Acceptor;
 
 /// How long accepting rests after the system has no file descriptor or memory left, or a panic.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// `ENFILE` and `EMFILE`, the same numbers on every Unix.
-const TOO_MANY_FILES: [i32; 2] = [23, 24];
-
-/// What to do about it: who cannot connect reads the log.
-const TOO_MANY_FILES_HELP: &str = "raise the limit of open files (`ulimit -n`, `LimitNOFILE=`), or \
-    see what holds them: `ls -l /proc/PID/fd`";
 
 /// How long it rests at most after a panic that comes again and again.
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -321,8 +314,7 @@ async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Opti
         Ok(accepted) => accepted,
         Err(error) => {
             // A client that has left again is nothing; a lack of descriptors gets better with time.
-            let lacks_files = error.raw_os_error().is_some_and(|it| TOO_MANY_FILES.contains(&it));
-            let help = lacks_files.then_some(TOO_MANY_FILES_HELP);
+            let help = lacks_files(&error).then_some(TOO_MANY_FILES_HELP);
             tracing::warn!(%error, help, "a connection could not be accepted");
             sleep(ACCEPT_PAUSE).await;
             return None;

@@ -9,7 +9,7 @@
 //! 3. One scrape at a time; more wait for a bounded time and are then refused as busy.
 
 mod families;
-mod process;
+pub(crate) mod process;
 mod services;
 
 use std::time::Duration;

@@ -35,7 +35,8 @@ pub enum Exit {
     /// What was asked for cannot be written to standard output. A reader that has gone is no such
     /// failure.
     Unwritable = 74,
-    /// The configuration or the plan is wrong, or the address of the control plane is refused.
+    /// The configuration or the plan is wrong, the address of the control plane is refused, or the
+    /// process may open too few files to start.
     Configuration = 78,
     /// A significant service failed at start.
     FailedAtStart = 80,

@@ -31,6 +31,7 @@
 
 mod panics;
 mod reload;
+mod room;
 pub(crate) mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,6 +51,7 @@ use processpype_telemetry::{
 use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::time::Instant;
 
+use self::room::{check_files, no_threads};
 use crate::exit::Exit;
 use crate::export::{self, Exporting};
 use crate::mint;
@@ -62,10 +64,6 @@ use crate::signals::{Hangups, Signals};
 
 /// How long the last handle and the code of the services may take to be dropped.
 const LAST_DROP_TIME: Duration = Duration::from_millis(250);
-
-/// What to do when the system has no thread or no descriptor left for the process.
-const LIMITS: &str = "\n  = help: raise what the process may have: open files (`ulimit -n`, \
-    `LimitNOFILE`), threads (`ulimit -u`, `TasksMax`), memory";
 
 /// The fewest threads that services get, so that one that blocks leaves room for the others.
 const SERVICE_WORKERS_MIN: usize = 4;
@@ -134,6 +132,9 @@ impl Kept {
 
 /// Runs a checked application until it closes.
 pub(crate) fn run(mut setup: Setup) -> ExitCode {
+    if let Err(text) = check_files() {
+        return fail(Exit::Configuration, &text).into();
+    }
     let minted = mint::make(&mut setup);
     let (log, exporting) = match install_log(&setup) {
         Ok(installed) => installed,
@@ -164,7 +165,7 @@ fn host(
     let runtimes = build_runtimes(setup.blueprint.specs().len());
     let (services, pulse, supervisor) = match runtimes {
         Ok(runtimes) => runtimes,
-        Err(error) => return fail(Exit::Bug, &format!("cannot start threads: {error}{LIMITS}")),
+        Err(error) => return fail_for(no_threads("threads", &error)),
     };
     let mut settings = control_settings(&setup);
     let title = settings.title.clone();
@@ -215,7 +216,7 @@ fn host(
         drive(&supervisor, life, &told, |text| panics::tell_supervisor(text, &last_words));
     });
     if let Err(error) = spawned {
-        return fail(Exit::Bug, &format!("cannot start the supervisor's thread: {error}{LIMITS}"));
+        return fail_for(no_threads("the supervisor's thread", &error));
     }
     tell_no_dump(dump.and_then(|dump| dump.answer(handle.clone())));
     let exit = kept.through(&handle, || wait(&received, &handle));
@@ -469,6 +470,10 @@ fn build_runtimes(service_count: usize) -> std::io::Result<(Services, Pulse, Run
 
 fn service_workers(cores: usize, service_count: usize) -> usize {
     cores.max(service_count.clamp(SERVICE_WORKERS_MIN, SERVICE_WORKERS_EACH_MAX))
+}
+
+fn fail_for((exit, message): (Exit, String)) -> Exit {
+    fail(exit, &message)
 }
 
 fn fail(exit: Exit, message: &str) -> Exit {

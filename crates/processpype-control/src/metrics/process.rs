@@ -93,6 +93,12 @@ impl Process {
     }
 }
 
+/// Returns how many files are open, and how many may be.
+pub(crate) fn open_files() -> Option<(f64, f64)> {
+    let Process { open_fds, max_fds, .. } = Process::now();
+    open_fds.zip(max_fds)
+}
+
 /// Takes a value out of the pairs of words that the kernel gives a program; see getauxval(3).
 #[cfg(target_os = "linux")]
 fn auxiliary_value(pairs: &[u8], kind: usize) -> Option<f64> {

@@ -1,5 +1,7 @@
 //! The exit code says what happened.
 
+use std::process::Command;
+
 use crate::harness::{Playground, file, program, run, run_with};
 
 #[test]
@@ -103,6 +105,21 @@ fn code_69_for_two_applications_on_one_port() {
     assert!(second.stderr.contains(&port.to_string()), "{second:?}");
     assert!(second.stderr.contains("in use"), "{second:?}");
     assert_eq!(app.service("hello")["state"], "running");
+}
+
+#[test]
+fn code_78_where_too_few_files_may_be_open() {
+    let path = file("services: {hello: {kind: hello}}");
+    for limit in [7, 12] {
+        let program = env!("CARGO_BIN_EXE_playground");
+        let run = format!("ulimit -n {limit}; exec {program} run -s server.port=0 -c \"$0\"");
+        let printed = Command::new("sh").args(["-c", &run]).arg(&path).output().unwrap();
+        let text = String::from_utf8_lossy(&printed.stderr);
+        assert_eq!(printed.status.code(), Some(78), "{limit}: {text}");
+        assert!(text.contains("error: cannot start: Too many open files"), "{limit}: {text}");
+        assert!(text.contains("= help: raise") && text.contains("LimitNOFILE="), "{text}");
+        assert!(!text.contains("bug"), "{limit}: {text}");
+    }
 }
 
 #[test]

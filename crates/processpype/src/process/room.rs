@@ -1,0 +1,57 @@
+//! What the system lets this process have: told before anything else fails for the lack of it.
+
+use std::io;
+
+use crate::exit::Exit;
+
+/// What to do when the system has no thread or no descriptor left for the process.
+const LIMITS: &str = "\n  = help: raise what the process may have: open files (`ulimit -n`, \
+    `LimitNOFILE=`), threads (`ulimit -u`, `TasksMax=`), memory";
+
+/// How many files an application opens to run at all: threads that wait, signals, a listener.
+const FILES_MIN: usize = 16;
+
+/// `EMFILE`, the same number on every Unix: the limit is the process's own.
+const TOO_MANY_FILES: i32 = 24;
+
+/// Checks that there is room for the files of an application without services.
+///
+/// # Errors
+///
+/// Returns what to say. What else is wrong is told by who meets it.
+pub(crate) fn check_files() -> Result<(), String> {
+    let pipes: io::Result<Vec<_>> = (0..FILES_MIN / 2).map(|_| io::pipe()).collect();
+    match pipes {
+        Err(error) if error.raw_os_error() == Some(TOO_MANY_FILES) => Err(format!(
+            "cannot start: {error}; an application opens {FILES_MIN}, and each connection and most \
+             services more{LIMITS}"
+        )),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Says why threads cannot be started, and with which code to end: a limit that somebody has set
+/// too low is no bug, and stays with the next start.
+pub(crate) fn no_threads(what: &str, error: &io::Error) -> (Exit, String) {
+    let exit = match error.raw_os_error() {
+        Some(TOO_MANY_FILES) => Exit::Configuration,
+        _ => Exit::Bug,
+    };
+    (exit, format!("cannot start {what}: {error}{LIMITS}"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_too_low_is_no_bug() {
+        let of = |number| no_threads("threads", &io::Error::from_raw_os_error(number));
+        let (exit, text) = of(TOO_MANY_FILES);
+        assert_eq!(exit, Exit::Configuration);
+        assert!(text.starts_with("cannot start threads: Too many open files"), "{text}");
+        assert!(text.contains("LimitNOFILE=") && text.contains("ulimit -n"), "{text}");
+        const NO_MEMORY: i32 = 12;
+        assert_eq!(of(NO_MEMORY).0, Exit::Bug);
+    }
+}
