@@ -101,8 +101,9 @@ impl Machine {
         self.queue.clear();
         actions.push(Action::Closing(cause));
         for id in self.graph.services() {
+            let recovered = self.set_recovery(id, None).is_some();
             let record = self.record_mut(id);
-            let waited = record.wanted.take().is_some() | record.recovery.take().is_some();
+            let waited = record.wanted.take().is_some() || recovered;
             record.queued = false;
             if !matches!(self.waiting_verb(id), Some(Verb::Stop { .. })) {
                 self.end_waiting(id, Outcome::Superseded, actions);

@@ -340,11 +340,11 @@ impl Machine {
 
     /// An operator wants it stopped: that stays until an operator wants otherwise.
     pub(super) fn hold(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        self.set_recovery(id, None);
         let record = self.record_mut(id);
         record.desired = Desired::Stopped;
         record.held = true;
         record.wanted = None;
-        record.recovery = None;
         record.exhausted = false;
         actions.push(Action::Touched(id));
         self.refresh_mates(id, actions);

@@ -102,8 +102,8 @@ pub struct Machine {
     starts_at_once: usize,
     /// How many are in `starting`.
     starting: usize,
-    /// How many are in their first transition: in `starting` or `stopping`, and were not out of it.
-    first_starts: usize,
+    /// For how many [`Record::keeps_open`] holds: while there is one, nothing has settled.
+    kept_open_by: usize,
     /// How many generations live, orphans not counted.
     live: usize,
     /// Who is to leave the application once it is gone.
@@ -152,7 +152,7 @@ impl Machine {
             queue: VecDeque::new(),
             starts_at_once: starts_at_once.max(1),
             starting: 0,
-            first_starts: 0,
+            kept_open_by: 0,
             live: 0,
             leaving: Vec::new(),
             asks_at_once: usize::MAX,
@@ -269,6 +269,7 @@ impl Machine {
     fn finish_step(&mut self, actions: &mut Vec<Action>) {
         self.let_leave(actions);
         self.pump(actions);
+        debug_assert!(self.counts_rightly(), "who keeps the application from settling");
         if self.phase == Phase::Open && !self.settled && !self.is_first_start_open() {
             self.settled = true;
             actions.push(Action::Settled);
@@ -287,31 +288,25 @@ impl Machine {
         &mut self.records[id.index()]
     }
 
-    /// Counts who is in its first transition, and remembers who was.
-    fn note_first_start(&mut self, id: ServiceId, from: ServiceState, to: ServiceState) {
-        let record = self.record_mut(id);
-        if !record.was_started() {
-            if from.is_transient() && !to.is_transient() {
-                record.past = Past::Tried;
-            }
-            self.first_starts += usize::from(to.is_transient());
-            self.first_starts -= usize::from(from.is_transient());
-        }
-    }
-
     /// The only place that changes a state.
     fn transition(&mut self, id: ServiceId, input: Input, cause: Cause, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
         let from = record.state;
         let to = from.step(input).expect("the machine only takes steps that the state allows");
+        let kept_open = record.keeps_open();
         record.state = to;
+        if !record.was_started() && from.is_transient() && !to.is_transient() {
+            record.past = Past::Tried;
+        }
+        let keeps_open = record.keeps_open();
         if input == Input::Start {
             record.generation = record.generation.next();
         }
         let generation = record.generation;
         self.starting += usize::from(to == ServiceState::Starting);
         self.starting -= usize::from(from == ServiceState::Starting);
-        self.note_first_start(id, from, to);
+        self.kept_open_by += usize::from(keeps_open);
+        self.kept_open_by -= usize::from(kept_open);
         actions.push(Action::Changed(Change { service: id, generation, from, to, cause }));
     }
 }

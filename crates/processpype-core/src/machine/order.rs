@@ -38,10 +38,11 @@ pub(super) enum Blocker {
 impl Machine {
     /// Says that a new generation should begin as soon as it may.
     pub(super) fn want(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
+        let recovered = self.set_recovery(id, None);
         let record = self.record_mut(id);
         record.wanted = Some(cause);
         // Who waits for nobody is seen to be wanted when it starts.
-        if record.recovery.take().is_some() || record.unmet > 0 {
+        if recovered.is_some() || record.unmet > 0 {
             actions.push(Action::Touched(id));
         }
         self.refresh_mates(id, actions);

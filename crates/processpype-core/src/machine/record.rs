@@ -186,6 +186,23 @@ impl Record {
         self.past != Past::New
     }
 
+    /// Whether the application has not settled before it came through a start: before its first
+    /// one, and a significant service before one that went well.
+    pub(super) fn is_untried(&self) -> bool {
+        match self.past {
+            Past::New => true,
+            Past::Tried => self.traits().significant,
+            Past::HasRun => false,
+        }
+    }
+
+    /// Whether the application has not settled because of it, though it stands in no queue: it is
+    /// on its way, or is significant and comes by itself.
+    pub(super) fn keeps_open(&self) -> bool {
+        let comes = || self.recovery.is_some() && self.traits().significant;
+        self.is_untried() && (self.state.is_transient() || comes())
+    }
+
     /// Whether nothing is in the way of a start that is wanted.
     pub(super) fn may_start(&self) -> bool {
         self.wanted.is_some() && self.life == Life::Gone && self.unmet == 0

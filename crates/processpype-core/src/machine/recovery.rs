@@ -39,6 +39,9 @@ use crate::exit::{ErrorKind, Exit};
 use crate::graph::ServiceId;
 use crate::state::{Input, ServiceState};
 
+/// In how large an application what is counted is counted twice, where debug assertions are on.
+const COUNTED_TWICE: usize = 8;
+
 /// What the runtime was asked for after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Recovery {
@@ -61,10 +64,10 @@ impl Machine {
             return;
         }
         if exit == Exit::Failed(ErrorKind::Dependency) && record.missed {
-            record.recovery = Some(Recovery::Pause);
+            self.set_recovery(id, Some(Recovery::Pause));
             actions.push(Action::Pause(id, generation));
         } else {
-            record.recovery = Some(Recovery::Retry);
+            self.set_recovery(id, Some(Recovery::Retry));
             actions.push(Action::Retry(id, generation));
         }
         self.restart_mates(id, exit, actions);
@@ -72,9 +75,9 @@ impl Machine {
 
     /// Its provider is back: it starts in its turn.
     pub(super) fn spread(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
+        self.set_recovery(id, Some(Recovery::Spread));
         let record = self.record_mut(id);
         record.wanted = None;
-        record.recovery = Some(Recovery::Spread);
         actions.push(Action::Spread(id, record.generation));
     }
 
@@ -87,12 +90,26 @@ impl Machine {
         }
     }
 
+    /// The only place that changes what was asked for; returns what it was before.
+    pub(super) fn set_recovery(
+        &mut self,
+        id: ServiceId,
+        recovery: Option<Recovery>,
+    ) -> Option<Recovery> {
+        let record = self.record_mut(id);
+        let kept_open = record.keeps_open();
+        let before = std::mem::replace(&mut record.recovery, recovery);
+        let keeps_open = record.keeps_open();
+        self.kept_open_by += usize::from(keeps_open);
+        self.kept_open_by -= usize::from(kept_open);
+        before
+    }
+
     /// There were too many restarts: the service stays down until somebody acts.
     pub(super) fn give_up(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        let record = self.record_mut(id);
-        if record.recovery == Some(Recovery::Retry) {
-            record.recovery = None;
-            record.exhausted = true;
+        if self.record(id).recovery == Some(Recovery::Retry) {
+            self.set_recovery(id, None);
+            self.record_mut(id).exhausted = true;
             actions.push(Action::Touched(id));
             self.escalate(id, actions);
         }
@@ -100,9 +117,8 @@ impl Machine {
 
     /// An operator starts the service: its failures are forgotten.
     pub(super) fn forgive(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        let record = self.record_mut(id);
-        record.recovery = None;
-        record.exhausted = false;
+        self.set_recovery(id, None);
+        self.record_mut(id).exhausted = false;
         actions.push(Action::Forgive(id));
         self.refresh_mates(id, actions);
     }
@@ -120,17 +136,23 @@ impl Machine {
     ///
     /// A significant one has until it runs, or nothing more comes by itself. Any other has been
     /// through it once it failed: what retries, and when, says nothing about who has not started.
+    ///
+    /// Asked after every input until the application has settled, and so counted. Only who stands
+    /// in the queue is looked at: nobody does before all places are taken, mostly by those that
+    /// count.
     pub(super) fn is_first_start_open(&self) -> bool {
         let waits = |&id: &ServiceId| {
             let record = self.record(id);
-            !record.was_started() && record.may_start()
+            record.is_untried() && record.may_start()
         };
-        let open = |record: &super::Record| {
-            let comes = record.recovery.is_some() || record.queued && record.may_start();
-            !record.has_run() && (comes || record.state.is_transient())
-        };
-        self.first_starts > 0
-            || self.queue.iter().any(waits)
-            || self.records.iter().any(|record| record.traits().significant && open(record))
+        self.kept_open_by > 0 || self.queue.iter().any(waits)
+    }
+
+    /// Whether what is counted is what a look at all services finds. Not asked of more than a few:
+    /// each input would cost as much as there are services.
+    pub(super) fn counts_rightly(&self) -> bool {
+        let keeps_open = |record: &&super::Record| record.keeps_open();
+        self.records.len() > COUNTED_TWICE
+            || self.kept_open_by == self.records.iter().filter(keeps_open).count()
     }
 }

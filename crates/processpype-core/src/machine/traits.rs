@@ -78,7 +78,12 @@ impl Machine {
     ///
     /// Panics if `id` is not a service of the graph.
     pub fn set_traits(&mut self, id: ServiceId, traits: Traits) {
-        self.record_mut(id).packed = Packed::of(traits);
+        let record = self.record_mut(id);
+        let kept_open = record.keeps_open();
+        record.packed = Packed::of(traits);
+        let keeps_open = record.keeps_open();
+        self.kept_open_by += usize::from(keeps_open);
+        self.kept_open_by -= usize::from(kept_open);
     }
 }
 

@@ -181,3 +181,21 @@ fn want_of_a_provider_that_nobody_waits_for_is_a_failure_like_others() {
     scene.fail(B, ErrorKind::Dependency);
     assert!(scene.actions.contains(&Action::Retry(B, Generation(2))));
 }
+
+#[test]
+fn what_becomes_significant_while_it_retries_keeps_the_application_from_settling() {
+    let (plain, significant) = (Traits::default(), Traits { significant: true, ..TRAITS });
+    let significant = Traits { restart: plain.restart, ..significant };
+    for (before, after, settles) in [(plain, significant, false), (significant, plain, true)] {
+        let machine = Machine::new(Graph::new(2, []).expect("no edges"), vec![before; 2], 8);
+        let mut scene = Scene { machine, actions: Vec::new() };
+        scene.machine.boot(&mut scene.actions);
+        scene.fail(A, ErrorKind::StartFailed);
+        scene.machine.set_traits(A, after);
+        scene.report(B, Report::Started { ready: true });
+        assert_eq!(scene.machine.is_settled(), settles);
+        scene.report(A, Report::Elapsed(Timer::Restart));
+        scene.report(A, Report::Started { ready: true });
+        assert!(scene.machine.is_settled());
+    }
+}
