@@ -15,8 +15,9 @@ impl Machine {
     /// Feeds `hasher` everything that can influence a later decision about one service.
     ///
     /// Two machines of one graph that feed the same for every service and for the application
-    /// ([`Machine::hash_application`]) answer alike from then on, but for numbers and causes, and
-    /// for what a cancel goes back to: the world of the search keeps that itself.
+    /// ([`Machine::hash_application`]) answer alike from then on, but for numbers and causes, for
+    /// what a cancel goes back to, and to services that join later and need one that was there
+    /// before and is lost: the world of the search keeps these itself.
     pub fn hash_service(&self, id: ServiceId, hasher: &mut impl Hasher) {
         let record = self.record(id);
         record.traits().hash(hasher);
@@ -24,7 +25,8 @@ impl Machine {
         (record.is_new(), record.held, record.queued).hash(hasher);
         let waits = !self.graph.providers(id).is_empty();
         let urgent = record.wanted.map(|cause| waits && Machine::is_urgent(cause));
-        // Whoever waits takes its turn when a provider returns.
+        // Whoever waits takes its turn when a provider returns. Where others may join that need it,
+        // whoever searches keeps in mind for each whether it was ever available.
         let is_lost = record.available == Available::Lost && !self.graph.dependents(id).is_empty();
         (is_lost, record.present).hash(hasher);
         (urgent, record.leaving.map(Leaving::comes_again)).hash(hasher);

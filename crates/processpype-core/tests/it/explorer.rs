@@ -545,3 +545,30 @@ impl Hasher for Identity {
         self.0 = value;
     }
 }
+
+/// The digest of an application of one service, in which services join, after `reports`.
+fn after(reports: &[processpype_core::Report]) -> u64 {
+    let graph = Graph::new(1, []).expect("no edges");
+    let traits = vec![crate::exhaustive::ON_FAILURE];
+    let machine = Machine::new(graph.clone(), traits.clone(), 8);
+    let application = Application::new(graph, traits.clone()).with_joining(traits[0], 2);
+    let mut state = State::new(&application, machine);
+    let report = |&report| Move::Report(ServiceId(0), processpype_core::Generation(1), report);
+    for happened in [Move::Boot].into_iter().chain(reports.iter().map(report)) {
+        let mut actions = Vec::new();
+        state.subject.take(happened, &mut actions);
+        state.world.observe(&state.graph, happened, &actions).expect("nothing is broken");
+    }
+    application.digest(&state)
+}
+
+/// Who joins and needs it starts at once when it is ready for the first time, and takes its turn
+/// when it is ready again.
+#[test]
+fn a_service_that_was_ready_is_told_from_one_that_never_was_where_others_may_join() {
+    use processpype_core::Report::{Ready, Started};
+    let never = after(&[Started { ready: false }]);
+    let lost = after(&[Started { ready: true }, Ready(false)]);
+    assert_ne!(never, lost);
+    assert_eq!(lost, after(&[Started { ready: false }, Ready(true), Ready(false)]));
+}

@@ -545,6 +545,11 @@ impl World {
     pub(crate) fn digest_of(&self, id: ServiceId) -> u64 {
         let service = self.service(id);
         let mut digest = service.digest() << 8;
+        // Who joins later waits for it in another way if it was there before: nobody that is there
+        // has to depend on it for that.
+        if self.joining.is_some() {
+            digest |= u64::from(service.has_served) << 59;
+        }
         if self.cancels {
             let waits = self.wanting(id).next().is_some();
             let undo = service.undo.filter(|_| waits).map_or(0, |held| 1 + u64::from(held));
