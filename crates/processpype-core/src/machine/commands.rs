@@ -45,7 +45,7 @@
 //! once it is gone. Providers by optional edges are neither brought along nor asked about. Who
 //! comes anyway does not wait for its turn any more.
 
-use super::record::Leaving;
+use super::record::{Lack, Leaving};
 use super::recovery::Recovery;
 use super::{Action, Life, Machine, OperationId, Outcome, Refusal, Verb};
 use crate::event::Cause;
@@ -252,7 +252,7 @@ impl Machine {
     /// Somebody waits for a service that comes anyway: it does not wait for its turn.
     fn hurry(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
         let record = self.record_mut(id);
-        if record.recovery == Some(Recovery::Spread) {
+        if matches!(record.recovery, Some(Recovery::Spread | Recovery::SpreadRestart)) {
             self.want(id, Cause::PulledIn, actions);
         } else if record.wanted.is_some() && !record.is_up() {
             record.wanted = Some(Cause::PulledIn);
@@ -345,6 +345,7 @@ impl Machine {
         record.desired = Desired::Stopped;
         record.held = true;
         record.wanted = None;
+        record.lack = record.lack.filter(|lack| *lack != Lack::Turn);
         record.exhausted = false;
         actions.push(Action::Touched(id));
         self.refresh_mates(id, actions);

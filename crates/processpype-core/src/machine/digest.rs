@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::mem::discriminant;
 
-use super::record::{Available, Leaving};
+use super::record::{Available, Lack, Leaving};
 use super::{Life, Machine};
 use crate::graph::ServiceId;
 use crate::restart::RestartPolicy;
@@ -29,6 +29,7 @@ impl Machine {
         // whoever searches keeps in mind for each whether it was ever available.
         let is_lost = record.available == Available::Lost && !self.graph.dependents(id).is_empty();
         (is_lost, record.present).hash(hasher);
+        record.owes_turn().hash(hasher);
         (urgent, record.leaving.map(Leaving::comes_again)).hash(hasher);
         let may_be_kept = record.is_up() && !self.is_closing();
         let overdue = record.leaving.is_some_and(Leaving::is_overdue);
@@ -40,7 +41,7 @@ impl Machine {
             record.exhausted.hash(hasher);
         }
         let pauses = record.traits().restart != RestartPolicy::Never && record.life == Life::Live;
-        (pauses && record.missed).hash(hasher);
+        (pauses && record.lack == Some(Lack::Provider)).hash(hasher);
         (record.ready, record.completed, record.is_available()).hash(hasher);
         (record.asked, record.forced && record.life == Life::Live).hash(hasher);
         record.failure.map(|exit| discriminant(&exit)).hash(hasher);

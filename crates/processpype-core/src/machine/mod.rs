@@ -98,6 +98,8 @@ pub struct Machine {
     operations: BTreeMap<ServiceId, Operations>,
     /// Services that may start as soon as there is a place.
     queue: VecDeque<ServiceId>,
+    /// Who is to take its turn because of this input; nobody between two.
+    freed: Vec<ServiceId>,
     /// How many generations may be starting at once.
     starts_at_once: usize,
     /// How many are in `starting`.
@@ -150,6 +152,7 @@ impl Machine {
             graph: Arc::new(graph),
             groups: Arc::default(),
             queue: VecDeque::new(),
+            freed: Vec::new(),
             starts_at_once: starts_at_once.max(1),
             starting: 0,
             kept_open_by: 0,
@@ -268,7 +271,7 @@ impl Machine {
     /// Does what is left to do after every input: fill free places, tell the ends.
     fn finish_step(&mut self, actions: &mut Vec<Action>) {
         self.let_leave(actions);
-        self.pump(actions);
+        self.go_on(actions);
         debug_assert!(self.counts_rightly(), "who keeps the application from settling");
         if self.phase == Phase::Open && !self.settled && !self.is_first_start_open() {
             self.settled = true;

@@ -8,12 +8,13 @@
 //!    of one.
 //! 2. A queued service is wanted; one that may start is queued or started within the same input.
 //! 3. Who is `leaving` is not available, so nothing new begins on what is about to stop.
-//! 4. Who is leaving waits for those of its dependents that stop as well: for all while closing,
+//! 4. Whoever may start, and owes a turn, asks for it at the end of the input.
+//! 5. Who is leaving waits for those of its dependents that stop as well: for all while closing,
 //!    else for those that are leaving or stopping. In a cascade these are all that require it.
 
 use std::sync::Arc;
 
-use super::record::{Available, Leaving, Together};
+use super::record::{Available, Lack, Leaving, Together};
 use super::{Action, Life, Machine};
 use crate::event::Cause;
 use crate::graph::{EdgePolicy, ServiceId};
@@ -62,7 +63,7 @@ impl Machine {
     }
 
     /// Starts from the queue while there are places.
-    pub(super) fn pump(&mut self, actions: &mut Vec<Action>) {
+    fn pump(&mut self, actions: &mut Vec<Action>) {
         while self.starting < self.starts_at_once {
             let Some(id) = self.queue.pop_front() else {
                 // All stood in it at the start.
@@ -72,8 +73,7 @@ impl Machine {
             let record = self.record_mut(id);
             record.queued = false;
             // A provider may have gone, or a stop may have come, since it was put in the queue.
-            if record.life == Life::Gone
-                && record.unmet == 0
+            if record.may_start()
                 && let Some(cause) = record.wanted.take()
             {
                 self.spawn(id, cause, actions);
@@ -90,7 +90,7 @@ impl Machine {
         record.completed = false;
         record.asked = false;
         record.forced = false;
-        record.missed = false;
+        record.lack = None;
         record.failure = None;
         record.leaving = None;
         record.exhausted = false;
@@ -153,15 +153,20 @@ impl Machine {
         let record = self.record_mut(id);
         if blocked {
             record.unmet += 1;
-            record.missed |=
-                record.life == Life::Live && matches!(by, Blocker::Provider | Blocker::Returned);
+            if record.life == Life::Live && matches!(by, Blocker::Provider | Blocker::Returned) {
+                record.lack = Some(Lack::Provider);
+            }
         } else {
             record.unmet -= 1;
         }
         if record.wanted.is_some() {
             actions.push(Action::Touched(id));
+            // Also if others are still in the way: whoever comes last may be a new one.
+            if by == Blocker::Returned && record.life == Life::Gone {
+                record.lack = Some(Lack::Turn);
+            }
             if record.unmet == 0 {
-                self.unblocked(id, by, actions);
+                self.unblocked(id, by);
             }
             self.enqueue(id, actions);
             self.wait_as_stopped(id, actions);
@@ -172,21 +177,44 @@ impl Machine {
     }
 
     /// Nothing is in the way of a start that is wanted any more.
-    fn unblocked(&mut self, id: ServiceId, by: Blocker, actions: &mut Vec<Action>) {
+    fn unblocked(&mut self, id: ServiceId, by: Blocker) {
         let record = self.record_mut(id);
         let Some(cause) = record.wanted else { return };
-        match by {
-            Blocker::Returned if record.life == Life::Gone && !Self::is_urgent(cause) => {
-                self.spread(id, actions);
-            }
-            // Who waited for a provider starts because of it, whatever asked first.
-            Blocker::Provider | Blocker::Returned | Blocker::Optional
-                if matches!(cause, Cause::Boot | Cause::Restart) =>
-            {
-                record.wanted = Some(Cause::DependencyReady);
-            }
-            Blocker::Provider | Blocker::Returned | Blocker::Optional | Blocker::Mate => {}
+        // Who waited for a provider starts because of it, whatever asked first.
+        if by != Blocker::Mate && matches!(cause, Cause::Boot | Cause::Restart) {
+            record.wanted = Some(Cause::DependencyReady);
         }
+        // What else this input brings may be a stop of it, or somebody who waits for it.
+        if record.owes_turn() {
+            self.freed.push(id);
+        }
+    }
+
+    /// Starts who may, and lets those take their turns who were freed in this input.
+    pub(super) fn go_on(&mut self, actions: &mut Vec<Action>) {
+        self.pump(actions);
+        // Whoever is taken out of the queue again may free others.
+        while !self.freed.is_empty() {
+            self.spread_freed(actions);
+            self.pump(actions);
+        }
+    }
+
+    fn spread_freed(&mut self, actions: &mut Vec<Action>) {
+        for next in 0..self.freed.len() {
+            let id = self.freed[next];
+            let record = self.record(id);
+            match record.wanted {
+                Some(cause) if record.unmet == 0 && record.owes_turn() => {
+                    self.spread(id, cause, actions);
+                }
+                // Somebody waits for it since it was freed.
+                Some(_) => self.enqueue(id, actions),
+                None => {}
+            }
+        }
+        self.freed.clear();
+        self.freed.shrink_to(QUEUE_KEPT);
     }
 
     /// Whether somebody waits for what is wanted for this reason.

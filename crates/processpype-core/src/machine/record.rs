@@ -1,5 +1,6 @@
 //! What is known about one service.
 
+use super::Machine;
 use super::recovery::Recovery;
 use super::traits::Packed;
 use super::words::Traits;
@@ -43,8 +44,8 @@ pub(super) struct Record {
     pub(super) leaving: Option<Leaving>,
     /// This generation was ended by force, or could not be ended.
     pub(super) forced: bool,
-    /// A provider that it cannot start without was missing at some time while it lived.
-    pub(super) missed: bool,
+    /// What it was without, if that decides how it goes on.
+    pub(super) lack: Option<Lack>,
     /// Whether dependents may count on it, as last told to them.
     pub(super) available: Available,
     /// Whether it is queued or starting, as last told to dependents.
@@ -88,6 +89,16 @@ pub(super) enum Available {
     /// They could, and it was lost.
     Lost,
     Now,
+}
+
+/// What a service was without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Lack {
+    /// While it lived, a provider that it cannot start without was missing at some time.
+    Provider,
+    /// While it waits, a provider came back, or its backoff ended, and somebody else was still in
+    /// the way: it takes its turn when nobody is any more.
+    Turn,
 }
 
 /// Which members of its group do not start because of a service.
@@ -152,7 +163,7 @@ impl Record {
             failure: None,
             leaving: None,
             forced: false,
-            missed: false,
+            lack: None,
             available: Available::Never,
             coming: false,
             blocking: Blocking::Nobody,
@@ -205,7 +216,13 @@ impl Record {
 
     /// Whether nothing is in the way of a start that is wanted.
     pub(super) fn may_start(&self) -> bool {
-        self.wanted.is_some() && self.life == Life::Gone && self.unmet == 0
+        self.wanted.is_some() && self.life == Life::Gone && self.unmet == 0 && !self.owes_turn()
+    }
+
+    /// Whether it takes its turn once nobody is in the way of its start, and no operator waits.
+    pub(super) fn owes_turn(&self) -> bool {
+        let waits = self.life == Life::Gone && self.lack == Some(Lack::Turn);
+        waits && self.wanted.is_some_and(|cause| !Machine::is_urgent(cause))
     }
 
     /// Whether dependents may count on it, as last told to them.

@@ -22,7 +22,9 @@
 //! | completed | retry | – | – |
 //!
 //! Who waited for a provider that is back after it was gone takes its turn ([`Action::Spread`]),
-//! unless an operator waits for it: a thousand dependents do not start in the same moment.
+//! unless an operator waits for it: a thousand dependents do not start in the same moment. So does
+//! whose backoff ended while somebody was in the way, as it had none then; and whoever else it
+//! still waited for, and comes last, changes nothing about that (ADR 0054).
 //!
 //! Who fails for want of a provider although none was missing that it waits for (the edge is
 //! optional, or the provider has completed and will not come back) has failed like any other: to
@@ -33,6 +35,7 @@
 //! retrying, or starts again, that has never run, the application has not settled. Any other has
 //! its say in that once: when it has come through its first start.
 
+use super::record::Lack;
 use super::{Action, Life, Machine};
 use crate::event::Cause;
 use crate::exit::{ErrorKind, Exit};
@@ -49,8 +52,10 @@ pub(super) enum Recovery {
     Retry,
     /// A restart that costs nothing.
     Pause,
-    /// Its turn, among all that waited for the same provider.
+    /// Its turn, among all that waited.
     Spread,
+    /// The same, and it is a restart that waited for members of its group alone.
+    SpreadRestart,
 }
 
 impl Machine {
@@ -63,7 +68,7 @@ impl Machine {
             self.escalate(id, actions);
             return;
         }
-        if exit == Exit::Failed(ErrorKind::Dependency) && record.missed {
+        if exit == Exit::Failed(ErrorKind::Dependency) && record.lack == Some(Lack::Provider) {
             self.set_recovery(id, Some(Recovery::Pause));
             actions.push(Action::Pause(id, generation));
         } else {
@@ -73,21 +78,27 @@ impl Machine {
         self.restart_mates(id, exit, actions);
     }
 
-    /// Its provider is back: it starts in its turn.
-    pub(super) fn spread(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        self.set_recovery(id, Some(Recovery::Spread));
+    /// Nobody is in its way any more: it starts in its turn.
+    pub(super) fn spread(&mut self, id: ServiceId, cause: Cause, actions: &mut Vec<Action>) {
+        let again = cause == Cause::Restart;
+        let recovery = if again { Recovery::SpreadRestart } else { Recovery::Spread };
+        self.set_recovery(id, Some(recovery));
         let record = self.record_mut(id);
-        record.wanted = None;
+        (record.wanted, record.lack) = (None, None);
         actions.push(Action::Spread(id, record.generation));
     }
 
     /// The backoff is over: the service should run again.
     pub(super) fn resume(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        match self.record(id).recovery {
-            Some(Recovery::Retry | Recovery::Pause) => self.want(id, Cause::Restart, actions),
-            Some(Recovery::Spread) => self.want(id, Cause::DependencyReady, actions),
-            None => {}
-        }
+        let cause = match self.record(id).recovery {
+            Some(Recovery::Retry | Recovery::Pause | Recovery::SpreadRestart) => Cause::Restart,
+            Some(Recovery::Spread) => Cause::DependencyReady,
+            None => return,
+        };
+        let record = self.record_mut(id);
+        // The runtime gives a turn to those only that begin with it.
+        record.lack = (record.unmet > 0).then_some(Lack::Turn);
+        self.want(id, cause, actions);
     }
 
     /// The only place that changes what was asked for; returns what it was before.

@@ -6,6 +6,7 @@ mod found;
 mod order;
 mod recovery;
 mod together;
+mod turns;
 
 use ServiceState::{Error, Running, Starting, Stopped, Stopping};
 
@@ -40,6 +41,10 @@ impl Scene {
     fn new(traits: [Traits; 2]) -> Self {
         let graph = Graph::new(2, [Edge { dependent: B, provider: A }]).expect("one edge");
         Self { machine: Machine::new(graph, traits.into(), 8), actions: Vec::new() }
+    }
+
+    fn of(machine: Machine) -> Self {
+        Self { machine, actions: Vec::new() }
     }
 
     /// B needs A like this; both are restarted on failure, and run.

@@ -130,7 +130,8 @@ pub enum Action {
     /// budget. Report for it [`Report::Elapsed`] of [`Timer::Restart`] after at least the backoff's
     /// initial delay; then the service waits until its providers are ready.
     Pause(ServiceId, Generation),
-    /// A provider that had gone is back, and the service that waited for it may start: report
+    /// The service may start, and had waited: for a provider that was gone and is back, or since
+    /// the end of its backoff, which came while somebody was in the way. Report
     /// [`Report::Elapsed`] of [`Timer::Restart`] when it is its turn, so that not all who waited
     /// start at once. Nothing is taken from the budget.
     Spread(ServiceId, Generation),

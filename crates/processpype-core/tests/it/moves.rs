@@ -18,7 +18,12 @@ impl World {
         match happened {
             Move::Report(id, _, report) => {
                 self.failed(id, report);
+                // A turn is given to those only that begin with it.
+                let owes_turn = report == Report::Elapsed(Timer::Restart)
+                    && self.service(id).recovery.is_some()
+                    && self.is_blocked(graph, id);
                 self.reported(id, report);
+                self.service_mut(id).owes_turn |= owes_turn;
             }
             Move::Command(operation, id, verb) => {
                 let generation = self.service(id).generation;
@@ -102,6 +107,7 @@ impl World {
             Report::Elapsed(Timer::Restart) => {
                 if service.recovery.take().is_some() {
                     (service.credit, service.urgent) = (true, false);
+                    service.owes_turn = false;
                 }
             }
             Report::Elapsed(timer) => {

@@ -73,17 +73,20 @@ fn allowed(from: ServiceState, to: ServiceState) -> bool {
 impl World {
     /// Takes in a move and what the machine answered.
     pub(crate) fn observe(&mut self, graph: &Graph, happened: Move, actions: &[Action]) -> Check {
-        let turns: Vec<_> = graph.services().filter(|&id| self.waits_for_turn(graph, id)).collect();
+        self.lost = self.who_is_lost(graph);
         self.happen(graph, happened, actions);
         for &action in actions {
             self.act(graph, happened, action)?;
-            self.keeps_turn(&turns, action)?;
         }
         self.forgiven(happened, actions)?;
         self.note_missing(graph);
         for id in graph.services() {
             let service = self.service_mut(id);
             service.has_served |= service.is_available();
+            let returned = self.has_returned(graph, id);
+            let service = self.service_mut(id);
+            let waits = service.credit && !service.alive;
+            service.owes_turn = (service.owes_turn || returned) && waits;
         }
         let is_settled = self.settled || self.closing || self.is_start_open(graph);
         ensure(is_settled, Broken::Once("all have started, and it is not told"))?;
@@ -192,7 +195,10 @@ impl World {
             ensure(service.lets_begin(policy) && stays, Broken::StartOrder(id))?;
         }
         ensure(!self.waits_for_mates(id), Broken::StartOrder(id))?;
+        let returned = self.has_returned(graph, id);
         let service = self.service_mut(id);
+        let takes_turn = service.urgent || !(service.owes_turn || returned);
+        ensure(takes_turn, Broken::Recovery(id, "did not wait for its turn"))?;
         let next = !service.alive && generation == service.generation + 1;
         ensure(next, Broken::TwoGenerations(id))?;
         ensure(service.told == ServiceState::Starting, Broken::Chain(id, "spawned, not starting"))?;
@@ -202,46 +208,51 @@ impl World {
         Ok(())
     }
 
-    /// Who waited for a provider that is back takes its turn; a command does not wait for that.
-    fn spread(&mut self, graph: &Graph, id: ServiceId, of: u64) -> Check {
+    /// Who could be counted on once, and cannot now.
+    fn who_is_lost(&self, graph: &Graph) -> u8 {
+        let is_lost = |id: &ServiceId| {
+            let service = self.service(*id);
+            service.has_served && !service.is_available()
+        };
+        graph.services().filter(is_lost).fold(0, |bits, id| bits | 1 << id.0)
+    }
+
+    /// Whether a provider came back in this step that the service cannot start without.
+    fn has_returned(&self, graph: &Graph, id: ServiceId) -> bool {
         let mut providers = graph.provider_edges(id);
-        let returned = providers.any(|(provider, policy)| {
-            let provider = self.service(provider);
-            policy.gates() && provider.has_served && provider.is_available()
-        });
+        providers.any(|(provider, policy)| {
+            let was_lost = self.lost & 1 << provider.0 != 0;
+            policy.gates() && was_lost && self.service(provider).is_available()
+        })
+    }
+
+    /// Whether somebody is in the way of a start.
+    pub(crate) fn is_blocked(&self, graph: &Graph, id: ServiceId) -> bool {
+        let mut providers = graph.provider_edges(id);
+        let blocks = |(provider, policy): (ServiceId, EdgePolicy)| {
+            let waits_for_it = policy == EdgePolicy::Optional && self.is_queued(graph, provider);
+            !self.service(provider).lets_begin(policy) || waits_for_it
+        };
+        providers.any(blocks) || self.waits_for_mates(id)
+    }
+
+    /// Whether a service may start, and only waits for a place.
+    fn is_queued(&self, graph: &Graph, id: ServiceId) -> bool {
+        let service = self.service(id);
+        service.credit && !service.alive && !self.closing && !self.is_blocked(graph, id)
+    }
+
+    /// Who waited for a provider that is back, or whose backoff ended while it had to wait, takes
+    /// its turn; a command does not wait for that.
+    fn spread(&mut self, graph: &Graph, id: ServiceId, of: u64) -> Check {
+        let returned = self.has_returned(graph, id);
         let service = self.service_mut(id);
         let waits = !service.alive && service.generation == of && !service.held;
-        let meant = waits && service.credit && !service.urgent && returned && !service.orphan;
+        let owes = service.owes_turn || returned;
+        let meant = waits && service.credit && !service.urgent && owes && !service.orphan;
         ensure(meant, Broken::Recovery(id, "spread for nothing"))?;
         (service.credit, service.recovery) = (false, Some(Recovery::Spread));
         Ok(())
-    }
-
-    /// Whether nothing but providers that were there before is in the way of a start. An optional
-    /// one may be, unseen, while it is queued.
-    fn waits_for_turn(&self, graph: &Graph, id: ServiceId) -> bool {
-        let service = self.service(id);
-        let waits = service.credit && !service.urgent && !service.alive;
-        let lacks = |(provider, policy): &(ServiceId, EdgePolicy)| {
-            !self.service(*provider).lets_begin(*policy)
-        };
-        let mut lacking = graph.provider_edges(id).filter(lacks).peekable();
-        waits
-            && graph.provider_edges(id).all(|(_, policy)| policy.gates())
-            && lacking.peek().is_some()
-            && lacking.all(|(provider, _)| self.service(provider).has_served)
-            && !self.waits_for_mates(id)
-    }
-
-    /// Who waited for a provider that is back does not begin before its turn.
-    fn keeps_turn(&self, turns: &[ServiceId], action: Action) -> Check {
-        match action {
-            Action::Spawn(id, _) if turns.contains(&id) => {
-                let urgent = self.service(id).urgent;
-                ensure(urgent, Broken::Recovery(id, "did not wait for its turn"))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// A restart is asked for: by the end of this generation, which nobody asked for.

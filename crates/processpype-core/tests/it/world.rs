@@ -97,6 +97,8 @@ pub(crate) struct Service {
     pub(crate) credit: bool,
     /// It was a command that asked.
     pub(crate) urgent: bool,
+    /// A provider came back, or its backoff ended, while it had to wait: it takes its turn.
+    pub(crate) owes_turn: bool,
     /// It should not run: nobody has asked for it, or an operator stopped it.
     pub(crate) unwanted: bool,
     /// The first start or restart of those that wait found it unwanted: whether it was held.
@@ -139,6 +141,8 @@ pub(crate) struct World {
     pub(crate) joining: Option<(Traits, usize)>,
     /// Whether starts and restarts that wait are cancelled.
     pub(crate) cancels: bool,
+    /// Who could be counted on before, and could not when this step began, as bits.
+    pub(crate) lost: u8,
     /// How much the progress of each service counts: more than all that it can set off.
     weights: [u32; MAX_SERVICES],
 }
@@ -187,6 +191,7 @@ impl Service {
         enabled: true,
         credit: false,
         urgent: false,
+        owes_turn: false,
         unwanted: true,
         undo: None,
         missed: false,
@@ -250,7 +255,8 @@ impl Service {
         self.armed & bit(timer) != 0
     }
 
-    /// How much can still happen by itself; every step of progress makes it smaller.
+    /// How much can still happen by itself; every step of progress makes it smaller, but that of
+    /// who takes its turn, and may have to wait again.
     fn potential(&self) -> u32 {
         use ServiceState::{Error, Running, Starting, Stopped, Stopping};
         let life = match self.told {
@@ -263,8 +269,14 @@ impl Service {
             Stopping | Stopped | Error => 6,
         };
         // A failure may bring a recovery, and that a new life.
-        let recovery = u32::from(self.recovery.is_some()) + 2 * u32::from(self.failing);
-        life + 16 * u32::from(self.credit) + 24 * recovery
+        let recovers = matches!(self.recovery, Some(Recovery::Retry | Recovery::Pause));
+        let recovery = u32::from(recovers) + 2 * u32::from(self.failing);
+        life + 16 * u32::from(self.credit || self.takes_turn()) + 24 * recovery
+    }
+
+    /// Whether it waits for its turn.
+    fn takes_turn(&self) -> bool {
+        self.recovery == Some(Recovery::Spread)
     }
 
     /// All of it that matters later, as a number.
@@ -288,6 +300,7 @@ impl Service {
             self.in_plan,
             self.credit,
             self.credit && self.urgent,
+            self.credit && !self.urgent && !self.alive && self.owes_turn,
             self.alive && self.missed && self.policy != RestartPolicy::Never,
             self.due,
             self.overdue && self.is_up(),
@@ -453,6 +466,7 @@ impl World {
             groups,
             joining,
             cancels,
+            lost: 0,
             weights,
         }
     }
@@ -537,8 +551,11 @@ impl World {
         }
     }
 
-    pub(crate) fn potential(&self) -> u32 {
-        self.services.iter().zip(self.weights).map(|(s, weight)| weight * s.potential()).sum()
+    /// What falls with every step of progress: by what can happen, and by who waits for its turn.
+    pub(crate) fn potential(&self) -> (u32, usize) {
+        let potentials = self.services.iter().zip(self.weights);
+        let potential = potentials.map(|(service, weight)| weight * service.potential()).sum();
+        (potential, self.services.iter().filter(|service| service.takes_turn()).count())
     }
 
     /// All that matters later of one service and of the operations that wait for it.
@@ -618,10 +635,8 @@ pub(crate) fn is_gate(graph: &Graph, edge: Edge) -> bool {
     graph.policy(edge).is_some_and(|policy| policy != EdgePolicy::Optional)
 }
 
-/// A new generation of a provider sets off restarts of its dependents, and these theirs; a provider
-/// that is back lets those that wait take their turns.
+/// A new generation of a provider sets off restarts of its dependents, and these theirs.
 fn weights(graph: &Graph) -> [u32; MAX_SERVICES] {
-    // A provider that is back costs one of its own, and lets up to four others cost eight each.
     const ALL_OF_A_DEPENDENT: u32 = 40;
     let mut weights = [1; MAX_SERVICES];
     for _ in graph.services() {
