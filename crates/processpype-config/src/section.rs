@@ -10,6 +10,7 @@
 //!    ([`Part`]). One that was never anywhere, `Section::default()`, is none.
 
 mod body;
+mod by;
 mod overlaid;
 mod part;
 mod place;
@@ -283,11 +284,7 @@ impl Section {
         &self,
         sink: &mut Vec<String>,
     ) -> Result<T, Report> {
-        let shared = self.shared();
-        let rules = shared.rules::<T>();
-        let resolver =
-            Resolver { variables: &shared.variables, backends: shared.backends(), skip: false };
-        self.read_with(&rules, Some(resolver), sink)
+        self.read_by(shared::schema_of::<T>, sink)
     }
 
     fn read_with<T: DeserializeOwned>(

@@ -13,26 +13,28 @@ use std::collections::BTreeSet;
 use processpype_config::{Document, Report, Secret, Section};
 use processpype_control::{
     Ask, CertificateRule, InvalidListener, ListenAddress, Listener, Proofs, SettingsError,
-    Surfaces, TOKEN_NAME_MAX, Token, check_host,
+    Surfaces, Token, check_host,
 };
 use processpype_core::Role;
-use schemars::JsonSchema;
+use schemars::{Schema, json_schema};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::mint::MINTED;
 use crate::settings::times;
 use crate::settings::{PREFIX_PATTERN, ServerSection};
-use crate::tls::{self, CERTIFICATES_MAX, CertificateSection, TlsSection};
+use crate::tls::{self, CertificateSection, TlsSection};
 
 /// The most tokens: every request with one is compared with all.
+/// The schema holds it, and is made from it.
+#[cfg(test)]
 pub(crate) const TOKENS_MAX: usize = 256;
 
 /// The most listeners.
 pub(crate) const LISTENERS_MAX: usize = 16;
 
 /// Who may prove to be whom.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct AuthSection {
     /// The tokens that clients send as `Authorization: Bearer TOKEN`. Each has a `name`, which
@@ -40,24 +42,33 @@ pub(crate) struct AuthSection {
     /// stops, `admin` may everything); and either `sha256`, the hash of the token in hexadecimal
     /// digits, or `token`, the token itself, as `${secret://…}` or `${VAR}`. A token has at least
     /// 22 characters of chance: `openssl rand -hex 32` makes one.
-    #[schemars(extend("x-expected" = "a list of maps with `name`, `role` and `sha256` or `token`"))]
-    #[schemars(length(max = TOKENS_MAX))]
+    #[cfg_attr(
+        test,
+        schemars(
+            extend("x-expected" = "a list of maps with `name`, `role` and `sha256` or `token`")
+        )
+    )]
+    #[cfg_attr(test, schemars(length(max = TOKENS_MAX)))]
     pub(crate) tokens: Vec<TokenSection>,
     /// Whom certificates of clients stand for, where a listener has `tls` with `client_ca`. Each
     /// has a `name`, which stands in events as `certificate:NAME`; a `role`; and one of
     /// `common_name`, `dns`, `uri` and `sha256` (over the certificate, in hexadecimal digits), or
     /// none of them for every certificate that the authority has issued. The first that matches
     /// counts.
-    #[schemars(extend("x-expected" = "a list of maps with `name`, `role` and what to look for"))]
-    #[schemars(length(max = CERTIFICATES_MAX))]
+    #[cfg_attr(
+        test,
+        schemars(extend("x-expected" = "a list of maps with `name`, `role` and what to look for"))
+    )]
+    #[cfg_attr(test, schemars(length(max = tls::CERTIFICATES_MAX)))]
     pub(crate) certificates: Vec<CertificateSection>,
 }
 
 /// A token, and whom it stands for.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TokenSection {
     /// Whose it is; the actor of what is done with it is `token:` and this.
-    #[schemars(length(max = TOKEN_NAME_MAX))]
+    #[cfg_attr(test, schemars(length(max = processpype_control::TOKEN_NAME_MAX)))]
     name: String,
     /// What it allows.
     role: RoleWord,
@@ -68,7 +79,8 @@ pub(crate) struct TokenSection {
 }
 
 /// What a token allows; each role includes the ones before it.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RoleWord {
     /// Looks, and changes nothing.
@@ -80,7 +92,8 @@ pub(crate) enum RoleWord {
 }
 
 /// One place to listen at.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ListenerSection {
     /// An address and a port, such as `127.0.0.1:8080`, or `unix:` and the path of a socket.
     address: String,
@@ -93,7 +106,8 @@ pub(crate) struct ListenerSection {
 }
 
 /// Something that a listener shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum SurfaceWord {
     /// Status, commands, events, documentation.
@@ -107,7 +121,8 @@ enum SurfaceWord {
 }
 
 /// Whom a listener asks for a token.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum AskWord {
     /// Everybody; over a Unix socket, everybody but its owner and root.
@@ -117,11 +132,6 @@ enum AskWord {
     /// Nobody.
     None,
 }
-
-/// The prefix alone.
-#[derive(Deserialize, JsonSchema)]
-#[serde(transparent)]
-struct Prefix(#[schemars(regex(pattern = PREFIX_PATTERN))] String);
 
 /// What the control plane is told of both sections.
 #[derive(Clone, Debug, Default)]
@@ -175,12 +185,12 @@ fn too_long(server: &ServerSection, section: &Section) -> impl Iterator<Item = R
 /// Checks host and prefix by themselves, whatever else is wrong in the section. What does not even
 /// fit the schema is told already.
 fn place(section: &Section, problem: &mut impl FnMut(Report)) {
-    if let Some((section, host)) = written::<String>(section, "host")
+    if let Some((section, host)) = written(section, "host", any_text)
         && let Err(wrong) = check_host(&host)
     {
         problem(section.problem(wrong.to_string()).help(wrong.help()).into());
     }
-    if let Some((section, Prefix(prefix))) = written(section, "api_prefix")
+    if let Some((section, prefix)) = written(section, "api_prefix", prefix_text)
         && let Err(wrong) = SettingsError::check_prefix(&prefix)
     {
         let text = format!("paths cannot be moved there: {}", wrong.fault());
@@ -188,11 +198,19 @@ fn place(section: &Section, problem: &mut impl FnMut(Report)) {
     }
 }
 
-/// Reads one key of a section, if it is there and can be read.
-fn written<T: DeserializeOwned + JsonSchema>(section: &Section, key: &str) -> Option<(Section, T)> {
+/// Reads one text of a section, if it is there and can be read.
+fn written(section: &Section, key: &str, schema: fn() -> Schema) -> Option<(Section, String)> {
     let section = section.get(key);
-    let read = section.exists().then(|| section.read().ok()).flatten()?;
+    let read = section.exists().then(|| section.read_by(schema, &mut Vec::new()).ok()).flatten()?;
     Some((section, read))
+}
+
+fn any_text() -> Schema {
+    json_schema!({ "type": "string" })
+}
+
+fn prefix_text() -> Schema {
+    json_schema!({ "type": "string", "pattern": PREFIX_PATTERN })
 }
 
 // === tokens ===

@@ -25,6 +25,7 @@ use crate::access::Access;
 use crate::application::{Application, Sources};
 use crate::creation;
 use crate::groups;
+use crate::kept;
 use crate::limits::Limits;
 use crate::problems::Problems;
 use crate::settings::{DefaultsSection, Settings};
@@ -148,7 +149,8 @@ impl Catalogue {
         layers: &Layers,
     ) -> Result<Blueprint, SetupError> {
         let mut problems = Problems::default();
-        let defaults = problems.keep(document.section(&["defaults"]).read());
+        let defaults = document.section(&["defaults"]);
+        let defaults = problems.keep(kept::read(&defaults, &mut Vec::new()));
         let (assembly, lost) = self.specs(document, &defaults, layers, &mut problems);
         let blueprint = problems.plan_of(assembly.check(), lost);
         match (blueprint, problems.into_error()) {
@@ -234,7 +236,8 @@ impl Catalogue {
         name: &ServiceName,
         section: &Section,
     ) -> Result<Spec, Report> {
-        let defaults: DefaultsSection = document.section(&["defaults"]).read()?;
+        let defaults = document.section(&["defaults"]);
+        let defaults: DefaultsSection = kept::read(&defaults, &mut Vec::new())?;
         let mut problems = Problems::default();
         // The template is known already: nobody has looked yet at what this section says.
         let kind = section.get("kind");

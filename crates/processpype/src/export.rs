@@ -25,13 +25,14 @@ use std::time::Duration;
 use processpype_config::{HumanDuration, Report, Secret, Section};
 #[cfg(not(feature = "otlp"))]
 use processpype_telemetry::Level;
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 #[cfg(feature = "otlp")]
 use crate::settings::times;
 
 /// How many headers may be sent with each delivery.
+/// The schema holds it, and is made from it.
+#[cfg(test)]
 const HEADERS_MAX: usize = 32;
 
 /// The shortest time for a delivery.
@@ -39,21 +40,24 @@ const HEADERS_MAX: usize = 32;
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 
 /// How much more may be said of the application with everything.
+/// The schema holds it, and is made from it.
+#[cfg(test)]
 const RESOURCE_MAX: usize = 64;
 
 /// Traces and log lines, sent to a collector. Needs the feature `otlp`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct TracingSection {
     /// The collector's address for OTLP over HTTP, such as `http://localhost:4318`; spans go to
     /// `/v1/traces` below it, lines to `/v1/logs`. Default: none, nothing is sent.
     pub(crate) endpoint: Option<String>,
     /// Headers of each delivery, such as `authorization`; their values are secrets.
-    #[schemars(length(max = HEADERS_MAX))]
+    #[cfg_attr(test, schemars(length(max = HEADERS_MAX)))]
     pub(crate) headers: BTreeMap<String, Secret<String>>,
     /// Which part of the traces that begin here is sent; one that comes with a request is sent if
     /// it is where it began. Default: 1.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub(crate) sample_ratio: Option<f64>,
     /// The least severe level of spans that are sent. Default: info.
     pub(crate) level: Option<Level>,
@@ -63,7 +67,7 @@ pub(crate) struct TracingSection {
     pub(crate) timeout: Option<HumanDuration>,
     /// What is said of the application with everything, beside its title, version and environment,
     /// such as `service.namespace`.
-    #[schemars(length(max = RESOURCE_MAX))]
+    #[cfg_attr(test, schemars(length(max = RESOURCE_MAX)))]
     pub(crate) resource: BTreeMap<String, String>,
 }
 

@@ -13,14 +13,14 @@ use processpype_core::{
     Backoff, EdgePolicy, InvalidRestart, MAX_TIME, RestartLimit, RestartOptions, SortedMap,
 };
 use processpype_runtime::{Choice, EdgeChoice, EdgeOrigin, Options, Spec};
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::settings::times;
 use crate::settings::{DefaultsSection, ServiceKeys};
 
 /// What follows a failure.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RestartSection {
     /// After which ends the service is started again: `on-failure`; `always`, which is also when a
@@ -30,7 +30,7 @@ pub(crate) struct RestartSection {
     pub(crate) backoff: BackoffSection,
     /// How many restarts are allowed within the time `within`; one more, and the service is
     /// exhausted: it stays in error until somebody starts it. Default: 5.
-    #[schemars(range(max = 1000))]
+    #[cfg_attr(test, schemars(range(max = 1000)))]
     pub(crate) max_restarts: Option<u32>,
     /// The time within which restarts are counted. Default: 60s.
     pub(crate) within: Option<HumanDuration>,
@@ -40,7 +40,8 @@ pub(crate) struct RestartSection {
 }
 
 /// How long to wait before a restart.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct BackoffSection {
     /// Before the first restart in a row. Default: 500ms.
@@ -48,15 +49,16 @@ pub(crate) struct BackoffSection {
     /// The longest wait. Default: 30s.
     pub(crate) max: Option<HumanDuration>,
     /// How many times longer each wait is than the one before. Default: 2.
-    #[schemars(range(min = 1.0))]
+    #[cfg_attr(test, schemars(range(min = 1.0)))]
     pub(crate) factor: Option<f64>,
     /// The part of each wait that is left to chance, from 0 to 1; it only shortens. Default: 0.2.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub(crate) jitter: Option<f64>,
 }
 
 /// After which ends a service is started again.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PolicyWord {
     /// After a failure, and after a `oneshot` completed.
@@ -68,7 +70,8 @@ pub(crate) enum PolicyWord {
 }
 
 /// What an edge asks for.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum EdgeWord {
     /// It runs on while the provider is away; to start, it waits.

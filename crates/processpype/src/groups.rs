@@ -9,14 +9,15 @@
 use processpype_config::{Document, HumanDuration, Report, Section};
 use processpype_core::{InvalidRestart, RestartLimit, Strategy};
 use processpype_runtime::{EdgeOrigin, GroupSpec};
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::application::Application;
+use crate::kept::{self, Kept};
 use crate::settings::times;
 
 /// Services that are restarted together, as OTP's supervisors do it.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct GroupSection {
     /// Who is restarted when a member failed: `one-for-one`, that one; `one-for-all`, all;
@@ -26,14 +27,15 @@ pub(crate) struct GroupSection {
     pub(crate) members: Option<Vec<String>>,
     /// How many restarts are allowed within the time `within`, of all members together; one more,
     /// and the member that failed is exhausted. Default: 5.
-    #[schemars(range(max = 1000))]
+    #[cfg_attr(test, schemars(range(max = 1000)))]
     pub(crate) max_restarts: Option<u32>,
     /// The time within which restarts are counted. Default: 60s.
     pub(crate) within: Option<HumanDuration>,
 }
 
 /// Who is restarted when a member failed.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StrategyWord {
     /// The one that failed.
@@ -133,7 +135,9 @@ pub(crate) fn read(
                 origin: EdgeOrigin::Config(origin),
             },
         };
-        match section.read::<GroupSection>().and_then(|keys| apply(&mut group, keys, &section)) {
+        match kept::read::<GroupSection>(&section, &mut Vec::new())
+            .and_then(|keys| apply(&mut group, keys, &section))
+        {
             Ok(()) => groups.push(group),
             Err(report) => tell(report),
         }
@@ -157,6 +161,13 @@ fn apply(group: &mut GroupSpec, keys: GroupSection, section: &Section) -> Result
 fn limit_problem(section: &Section, error: InvalidRestart) -> Report {
     let key = if error == InvalidRestart::TooManyRestarts { "max_restarts" } else { "within" };
     section.get(key).problem(error.to_string()).into()
+}
+
+// === impl GroupSection ===
+
+impl Kept for GroupSection {
+    const NAME: &str = "GroupSection";
+    const FILE: &str = include_str!("kept/group.json");
 }
 
 // === impl StrategyWord ===

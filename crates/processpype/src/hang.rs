@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use processpype_config::{HumanDuration, Report, Section};
 use processpype_runtime::{HangLimit, OnHang, Options};
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::application::Application;
 
 /// Framework keys beside the first ones: below a key of their own, so that no later one can collide
 /// with a service's own fields.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct FurtherKeys {
     /// How long the service may go without `cx.beat()`.
@@ -34,7 +34,8 @@ pub(crate) struct FurtherKeys {
 }
 
 /// How long a service may go without a beat.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct HeartbeatSection {
     /// The longest time between two beats while the service is running, from 10ms to 24h; longer,
@@ -46,7 +47,8 @@ pub(crate) struct HeartbeatSection {
 }
 
 /// How long a service may block a thread.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct WatchdogSection {
     /// The longest time that one poll of the service's futures may take, from 10ms to 24h; longer,
@@ -58,7 +60,8 @@ pub(crate) struct WatchdogSection {
 }
 
 /// What follows when a service is found hung.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum HangWord {
     /// It is told: as an event, in the log, in the status.

@@ -8,7 +8,6 @@
 
 use processpype_core::RestartRate;
 use processpype_runtime::STARTS_AT_ONCE;
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::application::Application;
@@ -24,14 +23,15 @@ pub(crate) struct Limits {
 }
 
 /// How many failed services are started again in what time, over the whole application.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RestartRateSection {
     /// How many per second, once the burst is used up. Default: 100.
-    #[schemars(range(min = 0.01, max = 10000.0))]
+    #[cfg_attr(test, schemars(range(min = 0.01, max = 10000.0)))]
     pub(crate) per_second: Option<f64>,
     /// How many at once after a quiet time. Default: 100.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     pub(crate) burst: Option<u32>,
 }
 

@@ -7,15 +7,13 @@
 use processpype_config::{Document, Origin, Problem, Report, SecretsConfig, Section};
 use processpype_runtime::{Blueprint, PlanCode, PlanError, PlanProblem};
 use processpype_telemetry::Timezone;
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 
 use crate::access::{self, Access};
 use crate::export;
+use crate::kept::{self, Kept};
 use crate::machine;
 use crate::settings::{SECTIONS, Settings};
 use crate::setup::SetupError;
-use crate::short::{self, InParts};
 
 /// What a problem is about: the mistake and its place.
 fn what(problem: &Problem) -> (&str, &str, Option<&Origin>) {
@@ -85,11 +83,12 @@ impl Problems {
         let known = root.known_keys(&SECTIONS);
         self.keep(known);
         let mut found = Vec::new();
-        let _: SecretsConfig = self.section(&root, "secrets", &mut Vec::new());
+        let secrets = Some(root.get("secrets")).filter(Section::exists);
+        let _: Option<SecretsConfig> = self.keep(secrets.map(|it| it.read()).transpose());
         let settings = Settings {
             app: self.section(&root, "app", &mut Vec::new()),
-            server: self.in_short(&root, "server", &mut found),
-            observability: self.in_short(&root, "observability", &mut found),
+            server: self.section(&root, "server", &mut found),
+            observability: self.section(&root, "observability", &mut found),
             defaults: self.section(&root, "defaults", &mut Vec::new()),
         };
         let tracing = document.section(&["observability", "tracing"]);
@@ -106,33 +105,16 @@ impl Problems {
     }
 
     /// Reads a section of the framework.
-    fn section<T: Default + DeserializeOwned + JsonSchema>(
+    ///
+    /// One that was written nowhere is its default, and no schema is needed to know it.
+    fn section<T: Default + Kept>(
         &mut self,
         root: &Section,
         key: &str,
         secrets: &mut Vec<String>,
     ) -> T {
-        self.written(&root.get(key), |section| section.read_collecting(secrets))
-    }
-
-    /// As [`section`](Self::section), in short where that is enough.
-    fn in_short<T: Default + InParts>(
-        &mut self,
-        root: &Section,
-        key: &str,
-        secrets: &mut Vec<String>,
-    ) -> T {
-        self.written(&root.get(key), |section| short::read(section, secrets))
-    }
-
-    /// What a section says; one that was written nowhere is its default, and no schema has to be
-    /// made to know it.
-    fn written<T: Default>(
-        &mut self,
-        section: &Section,
-        read: impl FnOnce(&Section) -> Result<T, Report>,
-    ) -> T {
-        if section.exists() { self.keep(read(section)) } else { T::default() }
+        let section = root.get(key);
+        if section.exists() { self.keep(kept::read(&section, secrets)) } else { T::default() }
     }
 
     pub(crate) fn take_with(&mut self, report: Report) -> SetupError {

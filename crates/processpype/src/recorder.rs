@@ -20,8 +20,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use processpype_journal::{Found, Ledger};
 use processpype_runtime::{EventPage, Manager, Recording, Reporter, Subscription};
-use schemars::JsonSchema;
 use serde::Deserialize;
+
+use crate::kept::Kept;
+use crate::settings::ObservabilitySection;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -38,16 +40,17 @@ const BATCH: usize = 256;
 const END_TIME: Duration = Duration::from_millis(500);
 
 /// Events that survive the process, in a file of JSON lines.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct EventsSection {
     /// The file to append events to. Default: none, events are kept in memory only.
     pub(crate) file: Option<PathBuf>,
     /// How large the file may grow, in bytes, before it is renamed to `file.1`.
-    #[schemars(range(min = 4096, max = 1_099_511_627_776_u64))]
+    #[cfg_attr(test, schemars(range(min = 4096, max = 1_099_511_627_776_u64)))]
     pub(crate) max_size: u64,
     /// How many older files are kept.
-    #[schemars(range(min = 1, max = 1000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1000)))]
     pub(crate) keep: u32,
 }
 
@@ -91,6 +94,11 @@ struct Last {
 }
 
 // === impl EventsSection ===
+
+impl Kept for EventsSection {
+    const NAME: &str = "EventsSection";
+    const FILE: &str = ObservabilitySection::PARTS.file;
+}
 
 impl Default for EventsSection {
     fn default() -> Self {

@@ -15,12 +15,14 @@ mod reference;
 
 use processpype_config::SecretsConfig;
 use processpype_control::ServiceDoc;
+use processpype_core::SortedMap;
 use processpype_runtime::{ConfigType, Kind, LaidOut, Layout};
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::groups::GroupSection;
+use crate::kept::{self, Kept};
 use crate::settings::{
     AppSection, DefaultsSection, ObservabilitySection, ServerSection, ServiceKeys,
 };
@@ -51,19 +53,24 @@ pub(crate) fn service_doc(service: &LaidOut) -> ServiceDoc {
 /// Returns the JSON Schema (2020-12) of the application's whole file.
 pub(crate) fn file_schema(setup: &Setup) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let mut properties = Map::new();
-    add::<AppSection>(&mut properties, "app", &mut generator);
-    add::<ServerSection>(&mut properties, "server", &mut generator);
-    add::<ObservabilitySection>(&mut properties, "observability", &mut generator);
-    add::<SecretsConfig>(&mut properties, "secrets", &mut generator);
-    add::<DefaultsSection>(&mut properties, "defaults", &mut generator);
-    let group = generator.subschema_for::<GroupSection>().to_value();
-    properties.insert("services".to_owned(), services(setup, &mut generator));
-    let mut definitions = generator.take_definitions(true);
-    for section in properties.values() {
+    let secrets = generator.subschema_for::<SecretsConfig>().to_value();
+    let mut services = services(setup, &mut generator);
+    let mut definitions = kept::definitions();
+    join(&mut definitions, generator.take_definitions(true), &mut services);
+    let group = refer::<GroupSection>();
+    let sections = [
+        ("app", refer::<AppSection>()),
+        ("server", refer::<ServerSection>()),
+        ("observability", refer::<ObservabilitySection>()),
+        ("secrets", secrets),
+        ("defaults", refer::<DefaultsSection>()),
+    ];
+    for section in sections.iter().map(|(_, section)| section).chain([&group]) {
         close(section, &mut definitions);
     }
-    close(&group, &mut definitions);
+    let mut properties: Map<String, Value> =
+        sections.into_iter().map(|(name, section)| (name.to_owned(), section)).collect();
+    properties.insert("services".to_owned(), services);
     properties.insert("groups".to_owned(), groups(&group));
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -143,12 +150,50 @@ fn without_rust(text: &str) -> String {
     kept.join("\n").trim_end().to_owned()
 }
 
-fn add<T: JsonSchema>(
-    properties: &mut Map<String, Value>,
-    name: &str,
-    generator: &mut SchemaGenerator,
-) {
-    properties.insert(name.to_owned(), generator.subschema_for::<T>().to_value());
+/// Refers to the type of a section of the framework.
+fn refer<T: Kept>() -> Value {
+    json!({ "$ref": reference(T::NAME) })
+}
+
+fn reference(name: &str) -> String {
+    format!("#/$defs/{name}")
+}
+
+/// Adds what services define to what the framework has `known`. A type that only has the name of
+/// another gets a number, and `services` refer to it by that.
+fn join(known: &mut Map<String, Value>, theirs: Map<String, Value>, services: &mut Value) {
+    let is_other = |(name, schema): &(&String, &Value)| {
+        known.get(name.as_str()).is_some_and(|of_ours| of_ours != *schema)
+    };
+    let numbered = |name: &String| {
+        let mut names = (2..).map(|number: usize| format!("{name}{number}"));
+        names.find(|name| !known.contains_key(name) && !theirs.contains_key(name))
+    };
+    let others = theirs.iter().filter(is_other).map(|(name, _)| name);
+    let renamed: SortedMap<String, String> =
+        others.filter_map(|name| Some((name.clone(), numbered(name)?))).collect();
+    rename(services, &renamed);
+    for (name, mut schema) in theirs {
+        rename(&mut schema, &renamed);
+        known.insert(renamed.get(&name).cloned().unwrap_or(name), schema);
+    }
+}
+
+/// Refers to what is `renamed` by its new name, everywhere in a schema.
+fn rename(schema: &mut Value, renamed: &SortedMap<String, String>) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::String(path)) = object.get_mut("$ref")
+                && let Some(name) = path.strip_prefix("#/$defs/")
+                && let Some(new) = renamed.get(name)
+            {
+                *path = reference(new);
+            }
+            object.values_mut().for_each(|below| rename(below, renamed));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, renamed)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn groups(group: &Value) -> Value {
@@ -186,7 +231,7 @@ fn services(setup: &Setup, generator: &mut SchemaGenerator) -> Value {
 
 /// Returns the schema of one service's section: the framework's keys beside its own.
 fn service(kind: &Kind, kind_name: Option<&str>, generator: &mut SchemaGenerator) -> Value {
-    let mut parts = vec![generator.subschema_for::<ServiceKeys>().to_value()];
+    let mut parts = vec![refer::<ServiceKeys>()];
     let mut description = Value::Null;
     if let Some(config) = kind.config_types().first() {
         let own = open(config.schema(generator).to_value(), generator);
@@ -235,6 +280,30 @@ mod tests {
         check("A level.\n\n```\nlet x = 1;\n```\n\nMore.", "A level.\n\nMore.");
         check("A level.\n\n```rust,no_run\nlet x = 1;\n```", "A level.");
         check("As in\n\n```yaml\nlevel: warn\n```", "As in\n\n```yaml\nlevel: warn\n```");
+    }
+
+    /// A service's configuration whose type has the name of one of the framework's.
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    #[expect(dead_code, reason = "nobody runs the service")]
+    struct RateSection {
+        mine: u8,
+        next: Option<Box<RateSection>>,
+    }
+
+    #[test]
+    fn a_type_with_the_name_of_one_of_the_framework_gets_a_number() {
+        struct Fast;
+        impl crate::Service for Fast {}
+        let made = |_: crate::Config<RateSection>| Fast;
+        let app = crate::application::Application::new().kind("fast", made);
+        let setup = app.config_text("a.yaml", processpype_config::Format::Yaml, "").setup();
+        let schema = file_schema(&setup.expect("a kind is valid without an instance"));
+        let own = "/properties/services/additionalProperties/oneOf/0/allOf/1/properties/next";
+        let next = schema.pointer(own).expect("the own fields follow the framework's keys");
+        assert_eq!(next["anyOf"][0]["$ref"], "#/$defs/RateSection2");
+        let (ours, own) = (&schema["$defs"]["RateSection"], &schema["$defs"]["RateSection2"]);
+        assert!(ours["properties"]["burst"].is_object(), "{ours}");
+        assert_eq!(own["properties"]["next"], *next);
     }
 
     #[test]

@@ -8,31 +8,31 @@ use std::time::Duration;
 
 use processpype_config::HumanDuration;
 use processpype_control::{Limits, Rate};
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// What clients may take of the control plane.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct ServerLimitsSection {
     /// Open connections, for each listener. When more clients come, whoever has been there for a
     /// second without need gives up its place; until then they wait in the kernel. Default: 512.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     connections: Option<u32>,
     /// Open connections of one client (an address; of IPv6 the first 64 bits; a user on a Unix
     /// socket), for each listener; for more, its own idle ones make room. Behind a proxy all
     /// clients are one. Default: 256.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     connections_per_peer: Option<u32>,
     /// Open event streams; more are answered with `busy`. Default: 64.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     streams: Option<u32>,
     /// Open event streams of one client; more are answered with `too-many-requests`. Default: 16.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     streams_per_peer: Option<u32>,
     /// Commands that are being read or handed over at a time; more are answered with `busy`.
     /// Default: 64.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     commands: Option<u32>,
     /// Commands of one client (a token, a rule about certificates, else as for connections); more
     /// are answered with `too-many-requests`. Default: 200 at once, 50 per second.
@@ -42,20 +42,20 @@ pub(crate) struct ServerLimitsSection {
     failures: RateSection,
     /// Bytes of a request's head; a longer one is answered with 431. Up to half as much again may
     /// pass. Default: 32768.
-    #[schemars(range(min = 8192, max = 1_048_576))]
+    #[cfg_attr(test, schemars(range(min = 8192, max = 1_048_576)))]
     header_bytes: Option<u32>,
     /// Headers of a request; more are answered with 431. Default: 100.
-    #[schemars(range(min = 1, max = 1000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1000)))]
     headers: Option<u32>,
     /// Bytes of a request's address; a longer one is answered with 414. Default: 8192.
-    #[schemars(range(min = 64, max = 65_536))]
+    #[cfg_attr(test, schemars(range(min = 64, max = 65_536)))]
     uri_bytes: Option<u32>,
     /// Bytes of a command's body; a longer one is answered with 413. Default: 65536.
-    #[schemars(range(min = 1, max = 1_048_576))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1_048_576)))]
     body_bytes: Option<u32>,
     /// Bytes of a body sent to a service's own route; a longer one is answered with 413. Default:
     /// 16777216.
-    #[schemars(range(min = 1, max = 1_073_741_824))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1_073_741_824)))]
     service_body_bytes: Option<u32>,
     /// How long the handshake of TLS may take. Default: 10s.
     handshake_time: Option<HumanDuration>,
@@ -78,19 +78,20 @@ pub(crate) struct ServerLimitsSection {
     /// Bytes per second that a client takes at least of an answer whose length is known; it may
     /// fall behind by `write_stall_time`, and is cut then. Streams are not held to it. Default:
     /// 1024.
-    #[schemars(range(min = 1, max = 1_073_741_824))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1_073_741_824)))]
     answer_rate: Option<u32>,
 }
 
 /// How often one client may do something.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RateSection {
     /// How many at once, after a quiet time.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     burst: Option<u32>,
     /// How many per second from then on.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     per_second: Option<u32>,
 }
 

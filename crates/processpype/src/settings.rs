@@ -10,17 +10,16 @@ use std::time::Duration;
 
 use processpype_config::HumanDuration;
 use processpype_telemetry::{Level, LoggingConfig};
-use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 
 use crate::access::{AuthSection, ListenerSection};
 use crate::export::TracingSection;
 use crate::framework_keys::{EdgeWord, RestartSection};
 use crate::hang::FurtherKeys;
+use crate::kept::{Kept, Parts};
 use crate::limits::RestartRateSection;
 use crate::recorder::EventsSection;
 use crate::server_limits::ServerLimitsSection;
-use crate::short::{InParts, leave_out};
 use crate::tls::TlsSection;
 
 /// The sections of the file, in the order in which they are shown.
@@ -52,7 +51,8 @@ pub(crate) const CLOSING_MAX: u32 = 86_400;
 pub(crate) const PREFIX_PATTERN: &str = "^(/[A-Za-z0-9._~-]+)*$";
 
 /// What the application is.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct AppSection {
     /// The application's title, as the API and the docs page show it.
@@ -66,7 +66,7 @@ pub(crate) struct AppSection {
     /// The time zone of times meant for people, as an IANA name such as `Europe/Rome`.
     pub(crate) timezone: String,
     /// How many services may be starting at once; the others wait for their turn. Default: 1024.
-    #[schemars(range(min = 1, max = 100_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     pub(crate) max_concurrent_starts: Option<u32>,
     /// How many failed services are started again in what time. A restart comes at the later of
     /// its service's backoff and its turn here; what an operator starts takes no turn.
@@ -74,7 +74,8 @@ pub(crate) struct AppSection {
 }
 
 /// The control plane over HTTP.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct ServerSection {
     /// Where to listen. An address that other machines can reach needs `server.auth.tokens`. With
@@ -88,18 +89,21 @@ pub(crate) struct ServerSection {
     /// asks for a token: `required` (everybody), `loopback-open` (nobody who only looks, starts,
     /// stops or restarts; the default on loopback) or `none`; and `tls`, as `server.tls`. `control`
     /// needs `required` and a token or certificates of clients where other machines can reach it.
-    #[schemars(extend("x-expected" = "a list of maps with `address`, `expose`, `auth` and `tls`"))]
+    #[cfg_attr(
+        test,
+        schemars(extend("x-expected" = "a list of maps with `address`, `expose`, `auth` and `tls`"))
+    )]
     pub(crate) listeners: Vec<ListenerSection>,
     /// TLS at `host` and `port`; a listener in `listeners` has its own. Needs the feature `tls`.
     pub(crate) tls: Option<TlsSection>,
     /// Who may prove to be whom.
     pub(crate) auth: AuthSection,
     /// Moves every path but those of probes and metrics, such as `/api`. Empty: nothing is moved.
-    #[schemars(regex(pattern = PREFIX_PATTERN))]
-    #[schemars(extend("x-expected" = "a path such as `/api/v1`, or nothing"))]
+    #[cfg_attr(test, schemars(regex(pattern = PREFIX_PATTERN)))]
+    #[cfg_attr(test, schemars(extend("x-expected" = "a path such as `/api/v1`, or nothing")))]
     pub(crate) api_prefix: String,
     /// How long closing the application may take in all, in seconds.
-    #[schemars(range(min = 0.5, max = f64::from(CLOSING_MAX)))]
+    #[cfg_attr(test, schemars(range(min = 0.5, max = f64::from(CLOSING_MAX))))]
     pub(crate) closing_timeout_seconds: f64,
     /// How long readiness fails before services are asked to stop, so that load balancers can look
     /// away.
@@ -125,7 +129,8 @@ pub(crate) struct ServerSection {
 }
 
 /// What can be seen from outside.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct ObservabilitySection {
     /// The log.
@@ -137,7 +142,8 @@ pub(crate) struct ObservabilitySection {
 }
 
 /// Framework keys that every service inherits unless its own section says otherwise.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct DefaultsSection {
     /// Whether services start with the application. Default: true.
@@ -157,7 +163,8 @@ pub(crate) struct DefaultsSection {
 }
 
 /// The framework's keys in the section of a service.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct ServiceKeys {
     /// The kind that this service is an instance of; not for services that are registered in code.
@@ -215,6 +222,11 @@ impl Default for AppSection {
     }
 }
 
+impl Kept for AppSection {
+    const NAME: &str = "AppSection";
+    const FILE: &str = include_str!("kept/app.json");
+}
+
 // === impl ServerSection ===
 
 impl Default for ServerSection {
@@ -244,35 +256,45 @@ impl ServerSection {
     }
 }
 
-impl InParts for ServerSection {
-    const PARTS: &[&str] = &["listeners", "tls", "auth", "limits"];
-
-    fn leave_out(generator: &mut SchemaGenerator) {
-        leave_out::<ListenerSection>(generator);
-        leave_out::<TlsSection>(generator);
-        leave_out::<AuthSection>(generator);
-        leave_out::<ServerLimitsSection>(generator);
-    }
+impl Kept for ServerSection {
+    const NAME: &str = "ServerSection";
+    const FILE: &str = include_str!("kept/server.json");
+    const PARTS: Parts = Parts {
+        keys: &[
+            ("listeners", "ListenerSection"),
+            ("tls", "TlsSection"),
+            ("auth", "AuthSection"),
+            ("limits", "ServerLimitsSection"),
+        ],
+        file: include_str!("kept/server-parts.json"),
+    };
 }
 
 // === impl ObservabilitySection ===
 
-impl InParts for ObservabilitySection {
-    const PARTS: &[&str] = &["events", "tracing"];
+impl Kept for ObservabilitySection {
+    const NAME: &str = "ObservabilitySection";
+    const FILE: &str = include_str!("kept/observability.json");
+    const PARTS: Parts = Parts {
+        keys: &[("events", "EventsSection"), ("tracing", "TracingSection")],
+        file: include_str!("kept/observability-parts.json"),
+    };
+}
 
-    fn leave_out(generator: &mut SchemaGenerator) {
-        leave_out::<EventsSection>(generator);
-        leave_out::<TracingSection>(generator);
-    }
+// === impl DefaultsSection ===
+
+impl Kept for DefaultsSection {
+    const NAME: &str = "DefaultsSection";
+    const FILE: &str = include_str!("kept/defaults.json");
 }
 
 // === impl ServiceKeys ===
 
-impl InParts for ServiceKeys {
-    const PARTS: &[&str] = &["restart", "processpype"];
-
-    fn leave_out(generator: &mut SchemaGenerator) {
-        leave_out::<RestartSection>(generator);
-        leave_out::<FurtherKeys>(generator);
-    }
+impl Kept for ServiceKeys {
+    const NAME: &str = "ServiceKeys";
+    const FILE: &str = include_str!("kept/service.json");
+    const PARTS: Parts = Parts {
+        keys: &[("restart", "RestartSection"), ("processpype", "FurtherKeys")],
+        file: include_str!("kept/service-parts.json"),
+    };
 }

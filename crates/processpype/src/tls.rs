@@ -8,25 +8,25 @@
 use std::path::PathBuf;
 
 use processpype_config::{HumanDuration, Report, Section};
-use processpype_control::{
-    CertificateRule, ClientAuth, TLS_RELOAD, TOKEN_NAME_MAX, Tls, TlsKey, Whose,
-};
+use processpype_control::{CertificateRule, ClientAuth, TLS_RELOAD, Tls, TlsKey, Whose};
 use processpype_core::Role;
 use processpype_runtime::{Clock, Timestamp};
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::access::RoleWord;
 use crate::settings::times;
 
 /// The most rules about certificates: each certificate is held against all.
+/// The schema holds it, and is made from it.
+#[cfg(test)]
 pub(crate) const CERTIFICATES_MAX: usize = 256;
 
 /// The shortest time between two looks at the files, in seconds.
 const RELOAD_MIN: u64 = 1;
 
 /// TLS of a listener. Needs the feature `tls`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TlsSection {
     /// The PEM file with the certificate, followed by those that lead to a root.
     certificate: PathBuf,
@@ -42,7 +42,8 @@ pub(crate) struct TlsSection {
 }
 
 /// What becomes of a client that shows no certificate.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum ClientAuthWord {
     /// It is not let in.
@@ -52,10 +53,11 @@ enum ClientAuthWord {
 }
 
 /// A certificate of a client, and whom it stands for.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CertificateSection {
     /// Whose it is; the actor of what is done with it is `certificate:` and this.
-    #[schemars(length(max = TOKEN_NAME_MAX))]
+    #[cfg_attr(test, schemars(length(max = processpype_control::TOKEN_NAME_MAX)))]
     name: String,
     /// What it allows.
     role: RoleWord,

@@ -13,8 +13,8 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use processpype_core::SortedMap;
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
 use super::part::Halves;
@@ -71,13 +71,15 @@ impl Shared {
         Self { root: Some(root), variables, strays, ..Self::default() }
     }
 
-    /// The compiled schema of a type.
-    pub(super) fn rules<T: JsonSchema>(&self) -> Arc<Rules> {
-        // By the function that compiles it: where two types have one, it gives one schema.
-        let compile: fn() -> Rules = rules_of::<T>;
+    /// The compiled form of a schema.
+    pub(super) fn rules(&self, schema: fn() -> Schema) -> Arc<Rules> {
         // A poisoned cache is still a cache: its entries are complete or absent.
         let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(schemas.get_or_insert_with(compile as usize, || Arc::new(compile())))
+        // By the function that makes it: where two types have one, it gives one schema.
+        Arc::clone(
+            schemas
+                .get_or_insert_with(schema as usize, || Arc::new(Rules::new(schema().as_value()))),
+        )
     }
 
     /// Both halves that `keys` make of a section.
@@ -126,7 +128,12 @@ impl Shared {
     }
 }
 
-pub(super) fn rules_of<T: JsonSchema>() -> Rules {
+/// The schema of a type.
+pub(super) fn schema_of<T: JsonSchema>() -> Schema {
     let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
-    Rules::new(generator.into_root_schema_for::<T>().as_value())
+    generator.into_root_schema_for::<T>()
+}
+
+pub(super) fn rules_of<T: JsonSchema>() -> Rules {
+    Rules::new(schema_of::<T>().as_value())
 }

@@ -14,6 +14,7 @@
 use schemars::JsonSchema;
 
 use super::Section;
+use super::shared::schema_of;
 use crate::check::{Slot, Walk};
 use crate::interpolate::Resolver;
 use crate::report::Report;
@@ -40,7 +41,7 @@ impl Section {
     /// Every problem of the section at once.
     pub fn check<T: JsonSchema>(&self) -> Result<(), Report> {
         let shared = self.shared();
-        let rules = shared.rules::<T>();
+        let rules = shared.rules(schema_of::<T>);
         let none = Backends::default();
         let resolver = Resolver { variables: &shared.variables, backends: &none, skip: true };
         let (written, key_at) = self.written();

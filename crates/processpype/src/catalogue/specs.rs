@@ -20,9 +20,9 @@ use processpype_runtime::{
 use crate::application::Declared;
 use crate::framework_keys;
 use crate::hang;
+use crate::kept;
 use crate::problems::Problems;
 use crate::settings::{DefaultsSection, FRAMEWORK_KEYS, ServiceKeys};
-use crate::short;
 
 /// How many kinds a problem names.
 const KINDS_NAMED: usize = 12;
@@ -181,7 +181,7 @@ fn split(section: &Section, is_declared: bool, problems: &mut Problems) -> Split
     };
     let keys = match says_nothing {
         true => ServiceKeys::default(),
-        false => problems.keep(short::read(&written, &mut Vec::new())),
+        false => problems.keep(kept::read(&written, &mut Vec::new())),
     };
     Split { keys, own }
 }
@@ -227,7 +227,8 @@ impl<'a> Specs<'a> {
         let services = document.section(&["services"]);
         if services.exists() && services.names().next().is_none() {
             // It reads as nothing, unless it is no map at all.
-            let _ = problems.keep(services.split(&[]).0.read::<ServiceKeys>());
+            let _ =
+                problems.keep(kept::read::<ServiceKeys>(&services.split(&[]).0, &mut Vec::new()));
         }
         let defaults_fit = check_defaults(document, defaults, |report| problems.add(report));
         let (specs, taken) = (Vec::new(), Vec::new());

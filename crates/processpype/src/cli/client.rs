@@ -12,6 +12,7 @@ use processpype_control::ListenAddress;
 
 use crate::access::ListenerSection;
 use crate::application::Application;
+use crate::kept;
 use crate::recorder::EventsSection;
 use crate::settings::ServerSection;
 use crate::setup::load;
@@ -29,14 +30,14 @@ pub(super) fn ask(
 fn events_file(application: &Application) -> Option<PathBuf> {
     let document = load(&application.sources).ok()?;
     let section = document.root().get("observability").get("events");
-    section.read::<EventsSection>().ok()?.file
+    kept::read::<EventsSection>(&section, &mut Vec::new()).ok()?.file
 }
 
 /// Returns where this application listens, as its own configuration says.
 pub(super) fn target(application: &Application) -> Result<Target, String> {
     let read = || {
         let document = load(&application.sources)?;
-        document.root().get("server").read::<ServerSection>()
+        kept::read::<ServerSection>(&document.root().get("server"), &mut Vec::new())
     };
     let server = read().map_err(|report| report.to_string())?;
     let (address, is_secure) = place(&server)?;

@@ -3,14 +3,11 @@
 use processpype_config::{Effective, Section};
 use processpype_runtime::ConfigType;
 use processpype_telemetry::one_line;
-use schemars::{Schema, schema_for};
 
 use super::print::{Printer, say};
 use crate::groups::GroupSection;
-use crate::settings::FRAMEWORK_KEYS;
-use crate::settings::{
-    AppSection, DefaultsSection, ObservabilitySection, ServerSection, ServiceKeys,
-};
+use crate::kept;
+use crate::settings::{FRAMEWORK_KEYS, SECTIONS, ServiceKeys};
 use crate::setup::Setup;
 
 pub(super) fn config(setup: &Setup, printer: Printer) {
@@ -33,18 +30,12 @@ pub(super) fn config(setup: &Setup, printer: Printer) {
 
 fn effective(setup: &Setup) -> Vec<Effective> {
     let root = setup.document.root();
-    let sections: [(&str, Schema); 5] = [
-        ("app", schema_for!(AppSection)),
-        ("server", schema_for!(ServerSection)),
-        ("observability", schema_for!(ObservabilitySection)),
-        ("secrets", schema_for!(processpype_config::SecretsConfig)),
-        ("defaults", schema_for!(DefaultsSection)),
-    ];
+    let sections = SECTIONS.iter().filter_map(|name| Some((name, kept::schema_of(name)?)));
     let mut values: Vec<Effective> =
-        sections.iter().flat_map(|(name, schema)| root.get(name).effective(schema)).collect();
+        sections.flat_map(|(name, schema)| root.get(name).effective(&schema)).collect();
     let groups = setup.document.section(&["groups"]);
     let written = groups.keys().into_iter().filter(|(name, _)| !name.starts_with("x-"));
-    let schema = schema_for!(GroupSection);
+    let schema = kept::schema::<GroupSection>();
     values.extend(written.flat_map(|(name, _)| groups.get(&name).effective(&schema)));
     for spec in setup.blueprint.specs() {
         let section = setup.document.section(&["services", spec.name.as_str()]);
@@ -60,6 +51,6 @@ fn effective(setup: &Setup) -> Vec<Effective> {
 /// The framework's keys are shown where they are written; their defaults are in the reference.
 fn framework_keys(section: &Section) -> Vec<Effective> {
     let (keys, _) = section.split(&FRAMEWORK_KEYS);
-    let all = keys.effective(&schema_for!(ServiceKeys));
+    let all = keys.effective(&kept::schema::<ServiceKeys>());
     all.into_iter().filter(|value| value.origin != processpype_config::Origin::Default).collect()
 }

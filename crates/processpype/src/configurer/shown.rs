@@ -9,19 +9,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use processpype_config::{
-    Difference, Document, Effective, HumanDuration, Origin, SecretsConfig, Section, Side,
-};
+use processpype_config::{Difference, Document, Effective, HumanDuration, Origin, Section, Side};
 use processpype_core::{RestartPolicy, ServiceName};
 use processpype_runtime::{ConfigType, HangLimit, Kind, OnHang, Options};
-use schemars::{Schema, schema_for};
+use schemars::Schema;
 
 use super::written::Written;
 use crate::catalogue::specs::Template;
 use crate::groups::GroupSection;
-use crate::settings::{
-    AppSection, DefaultsSection, FRAMEWORK_KEYS, ObservabilitySection, ServerSection, ServiceKeys,
-};
+use crate::kept;
+use crate::settings::{DefaultsSection, FRAMEWORK_KEYS, ServiceKeys};
 
 /// Lists what holds for a service: the framework's keys, then its own fields.
 pub(crate) fn effective(
@@ -36,9 +33,9 @@ pub(crate) fn effective(
         all.filter(|value| value.origin != Origin::Default).collect::<Vec<_>>()
     };
     let path = format!("services.{name}");
-    let mut all = written(keys, schema_for!(ServiceKeys));
+    let mut all = written(keys, kept::schema::<ServiceKeys>());
     let (defaults, _) = document.section(&["defaults"]).split(&FRAMEWORK_KEYS);
-    let inherited = written(&defaults, schema_for!(DefaultsSection)).into_iter();
+    let inherited = written(&defaults, kept::schema::<DefaultsSection>()).into_iter();
     let renamed = inherited.map(|value| {
         let below = value.path.strip_prefix("defaults").unwrap_or(&value.path);
         Effective::new(format!("{path}{below}"), value.value, value.origin, value.overrides)
@@ -61,7 +58,7 @@ pub(crate) fn effective(
 /// Lists what would be another value for a service: first as it is written, then what follows for
 /// the framework's keys from elsewhere, such as `defaults`.
 pub(crate) fn differences(kind: &Kind, now: &Written<'_>, new: &Written<'_>) -> Vec<Difference> {
-    let mut all = now.keys.differences(&new.keys, &schema_for!(ServiceKeys));
+    let mut all = now.keys.differences(&new.keys, &kept::schema::<ServiceKeys>());
     let (now, new) = (now.configured, new.configured);
     if let Some(schema) = own_schema(kind) {
         all.extend(now.section.differences(&new.section, &schema));
@@ -77,21 +74,16 @@ pub(crate) fn differences(kind: &Kind, now: &Written<'_>, new: &Written<'_>) -> 
 /// Lists what differs in one of the framework's sections.
 pub(crate) fn section_differences(name: &str, now: &Document, new: &Document) -> Vec<Difference> {
     let (now, new) = (now.root().get(name), new.root().get(name));
-    let schema = match name {
-        "app" => schema_for!(AppSection),
-        "server" => schema_for!(ServerSection),
-        "observability" => schema_for!(ObservabilitySection),
-        "secrets" => schema_for!(SecretsConfig),
-        "defaults" => schema_for!(DefaultsSection),
-        _ => return groups(&now, &new),
-    };
-    now.differences(&new, &schema)
+    match kept::schema_of(name) {
+        Some(schema) => now.differences(&new, &schema),
+        None => groups(&now, &new),
+    }
 }
 
 fn groups(now: &Section, new: &Section) -> Vec<Difference> {
     let names = now.keys().into_iter().chain(new.keys()).map(|(name, _)| name);
     let names: BTreeSet<String> = names.filter(|name| !name.starts_with("x-")).collect();
-    let schema = schema_for!(GroupSection);
+    let schema = kept::schema::<GroupSection>();
     names.iter().flat_map(|name| now.get(name).differences(&new.get(name), &schema)).collect()
 }
 
