@@ -342,6 +342,13 @@ impl Problem {
         self
     }
 
+    /// Says more exactly what is in the way.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = detail.into();
+        self
+    }
+
     /// Says which provider is in the way.
     #[must_use]
     pub fn provider(mut self, name: impl Into<String>) -> Self {

@@ -79,6 +79,7 @@ pub(crate) async fn command(
     let id = operation.id();
     match timeout(command.wait, operation.outcome()).await {
         Ok(Ok(done)) => Ok(command.done(id, &done)),
+        Ok(Err(CommandError::Superseded)) => Err(command.superseded(control, id)),
         Ok(Err(error)) => Err(command.refused(control, &error).operation(id.0)),
         Err(_) => command.accepted(control, id),
     }
@@ -306,6 +307,23 @@ impl Command {
             location: format!("{}/operations/{}", control.prefix(), operation.0),
         };
         Ok(reply::accepted(&accepted, &accepted.location))
+    }
+
+    /// Says who took the command's place: two operators want to know of each other.
+    fn superseded(&self, control: &Control, own: OperationId) -> Problem {
+        let problem = self.refused(control, &CommandError::Superseded).operation(own.0);
+        let status = control.manager.status(&self.service);
+        let acted = status.and_then(|status| status.acted.clone());
+        let Some(later) = acted.filter(|acted| acted.operation > own) else { return problem };
+        let because =
+            later.reason.as_ref().map_or(String::new(), |why| format!(", because: {why}"));
+        let detail = format!(
+            "a later command took the place of this one: {} by {} (operation {}){because}",
+            later.verb, later.actor, later.operation.0
+        );
+        problem
+            .with_detail(detail)
+            .help("look at its status, or ask who gave it, before you repeat it")
     }
 
     /// Says why the command has no effect.

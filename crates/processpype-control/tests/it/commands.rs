@@ -126,7 +126,10 @@ async fn the_later_command_wins() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         app.post("/services/slow/stop").await
     });
-    start.problem(409, "superseded");
+    let problem = start.problem(409, "superseded");
+    let told = problem["detail"].as_str().unwrap_or_default();
+    let expected = "a later command took the place of this one: stop by anonymous (operation ";
+    assert!(told.starts_with(expected), "{told}");
     assert_eq!(stop.ok(200)["status"], "stopped");
 }
 
