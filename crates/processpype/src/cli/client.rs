@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use processpype_cli::{ClientExit, ClientVerb, Session, Target};
+use processpype_config::Report;
 use processpype_control::ListenAddress;
 
 use crate::access::ListenerSection;
@@ -39,7 +40,7 @@ pub(super) fn target(application: &Application) -> Result<Target, String> {
         let document = load(&application.sources)?;
         kept::read::<ServerSection>(&document.root().get("server"), &mut Vec::new())
     };
-    let server = read().map_err(|report| report.to_string())?;
+    let server = read().map_err(|report| told(&report))?;
     let (address, is_secure) = place(&server)?;
     match address {
         ListenAddress::Tcp { port: 0, .. } => {
@@ -53,6 +54,12 @@ pub(super) fn target(application: &Application) -> Result<Target, String> {
         }
         ListenAddress::Unix(path) => Ok(Target::of_socket(&path, &server.api_prefix)),
     }
+}
+
+/// Tells a report as the text of an error, whose first word is told by who prints it.
+fn told(report: &Report) -> String {
+    let text = report.to_string();
+    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }
 
 /// Returns where the control API is, and whether TLS is spoken there: at the first listener that

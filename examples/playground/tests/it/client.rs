@@ -248,6 +248,13 @@ fn the_own_file_says_where_it_listens() {
     let printed = run(&["status", "disk", "-c", file, "-s", probes]);
     assert_eq!(printed.code, Some(78), "{printed:?}");
     assert!(printed.stderr.contains("no listener in `server.listeners`"), "{printed:?}");
+    let wrong = run(&["status", "-c", file, "-s", "server.port=many"]);
+    assert_eq!(wrong.code, Some(78), "{wrong:?}");
+    let told = "error: invalid value for `server.port`: \"many\"";
+    assert!(
+        wrong.stderr.starts_with(told) && wrong.stderr.contains("\n  = help: --url"),
+        "{wrong:?}"
+    );
     let printed = run(&["status", "-c", file, "-s", "server.port=0"]);
     assert_eq!(printed.code, Some(78), "{printed:?}");
     assert!(printed.stderr.contains("--url"), "{printed:?}");
