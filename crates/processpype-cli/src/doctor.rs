@@ -182,9 +182,16 @@ fn unwritten(status: &ApplicationStatus) -> Option<Finding> {
         None => return None,
     };
     let level = if journal.error.is_some() { Level::Problem } else { Level::Warning };
-    let remedy = "look at the disk, the permissions and the limits (`ulimit -f`) of \
-                  `observability.events.file`";
+    let remedy = look_at_disk("observability.events.file");
     Some(Finding::new(level, "events-unwritten", message, remedy))
+}
+
+/// What to do about a file that cannot be written; nothing has to be done once it can.
+fn look_at_disk(key: &str) -> String {
+    format!(
+        "make room (`df -h`), or look at the permissions and the limits (`ulimit -f`) of the file \
+         of `{key}`; it is written again by itself then"
+    )
 }
 
 /// What is not in the log is missed when somebody looks for it.
@@ -195,13 +202,12 @@ fn unlogged(status: &ApplicationStatus) -> Option<Finding> {
         Some(error) => (
             Level::Problem,
             format!("the log cannot be written: {error}; {lost} lines are lost"),
-            "look at the disk, the permissions and the limits (`ulimit -f`) of \
-             `observability.logging.destination`",
+            look_at_disk("observability.logging.destination"),
         ),
         None if lost > 0 => (
             Level::Warning,
             format!("{lost} lines of the log are lost since the start"),
-            "log less (`observability.logging.level`), or to something faster",
+            "log less (`observability.logging.level`), or to something faster".to_owned(),
         ),
         None => return None,
     };

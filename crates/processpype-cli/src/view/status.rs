@@ -47,6 +47,13 @@ fn notices(status: &ApplicationStatus, paper: Paper) -> String {
         };
         text.push_str(&format!("\nthe file of events {} {what}: {error}", journal.file));
     }
+    if let Some((error, log)) = status.log.as_ref().and_then(|log| Some((log.error.as_ref()?, log)))
+    {
+        text.push_str(&format!(
+            "\nthe log misses {} lines, and cannot be written: {error}",
+            log.lost
+        ));
+    }
     text
 }
 

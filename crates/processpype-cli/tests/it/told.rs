@@ -59,3 +59,16 @@ fn the_configuration_of_all_has_each_answer_as_it_came() {
     let one = "{ \"revision\": 1, \"service\": \"db\", \"newer\": \"\u{202e}\", \"values\": []}";
     assert_eq!((ran.code, ran.out), (Some(0), format!("[{one},{one}]\n")), "{}", ran.err);
 }
+
+#[test]
+fn what_cannot_be_written_is_told_before_the_table() {
+    let status = r#"{"title":"Shop","version":"1","environment":"test","state":"running",
+        "services":{},"journal":{"file":"/x/events","error":"full","lost":2},
+        "log":{"error":"No space left","lost":7}}"#;
+    let (url, _) = serve(vec![answer("200 OK", "application/json", status)]);
+    let ran = run(&["-u", &url, "status"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told = "\nthe file of events /x/events misses 2 events: full\n\
+                the log misses 7 lines, and cannot be written: No space left\n\n";
+    assert!(ran.out.contains(told), "{ran:?}");
+}
