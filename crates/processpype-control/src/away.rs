@@ -68,7 +68,7 @@ pub(crate) async fn serve(
         let is_last = lent.is_last.load(SeqCst);
         tokio::select! {
             back = there.as_mut() => {
-                let back = back.ok().flatten().filter(|_| !is_last)?;
+                let back = back.flatten().filter(|_| !is_last)?;
                 return settled(back.settle());
             }
             () = leaving.as_mut(), if !is_last => {

@@ -7,6 +7,7 @@
 //! 2. A problem in a body has the JSON Pointer of its place, and shows a value only where the
 //!    schema knows it to be harmless.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use processpype_api as wire;
 use processpype_api::{
     Accepted, Code, ConfigAnswer, ConfigForeseen, EndpointId, Fault, Problem, Reloaded,
@@ -196,19 +198,27 @@ fn wrong_files(error: &ConfigureError) -> Option<String> {
 }
 
 /// Does what must not end with the connection.
-///
-/// All of it is one type of task, since tokio's code for a task is compiled for each.
 pub(crate) async fn detached<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
+    let working = async { Box::new(work.await) as Made };
+    let made = made_apart(working.boxed()).await?;
+    *made.downcast().expect("it is what the work made")
+}
+
+/// What was made apart from the connection, of any kind: tokio's code for a task and for what it
+/// tells is compiled for each type of it.
+type Made = Box<dyn Any + Send>;
+
+async fn made_apart(working: BoxFuture<'static, Made>) -> Result<Made, Problem> {
     let (tell, told) = oneshot::channel();
     let working = async move {
         // Nobody waits for it if the connection has ended.
-        let _ = tell.send(work.await);
+        let _ = tell.send(working.await);
     };
     #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
     tokio::spawn(working.boxed());
-    told.await.map_err(|_| reply::internal("a command panicked"))?
+    told.await.map_err(|_| reply::internal("a command panicked"))
 }
 
 async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result<Handed, Problem> {

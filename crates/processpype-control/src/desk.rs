@@ -127,7 +127,7 @@ impl Service<hyper::Request<Incoming>> for Desk {
                 let (entry, visitor) = (self.entry.clone(), self.visitor);
                 let carried =
                     control.carry(async move { entry.answer(visitor, request, None).await });
-                Answering::Ours(Box::pin(async move { carried.await.unwrap_or_else(|_| ended()) }))
+                Answering::Ours(Box::pin(async move { carried.await.unwrap_or_else(ended) }))
             }
             Side::Control(_) | Side::Services(_) | Side::Both => {
                 self.entry.answer(self.visitor, request, own)

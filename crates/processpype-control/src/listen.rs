@@ -17,7 +17,7 @@
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -56,8 +56,8 @@ pub struct Bound {
 #[derive(Debug)]
 pub struct Running {
     address: Option<SocketAddr>,
-    /// One accept loop for each listener.
-    accepting: Vec<JoinHandle<JoinSet<()>>>,
+    /// One accept loop for each listener, with what it has accepted.
+    accepting: Vec<(JoinHandle<()>, Connections)>,
     /// One for each listener that speaks TLS.
     renewing: Vec<JoinHandle<()>>,
     closing: watch::Sender<bool>,
@@ -112,7 +112,7 @@ impl Bound {
     pub fn control_addresses(&self) -> Vec<SocketAddr> {
         let mut control = self.open.iter().filter(|open| open.gate.expose.control);
         let open = control.find(|open| open.address().is_some());
-        open.into_iter().flat_map(Open::addresses).collect()
+        open.map_or_else(Vec::new, |open| open.addresses().collect())
     }
 
     /// Begins to answer, on the current tokio runtime.
@@ -129,9 +129,10 @@ impl Bound {
         let renewing = acceptors.map(|(tls, name)| renew(tls, manager.clone(), name)).collect();
         let begin = |open: Open| {
             open.tell();
-            let accepting = accept(open, entry.clone(), closing.clone());
+            let connections = Arc::default();
+            let accepting = accept(open, entry.clone(), closing.clone(), Arc::clone(&connections));
             #[expect(clippy::disallowed_methods, reason = "the accept loop is no service's task")]
-            tokio::spawn(accepting.boxed())
+            (tokio::spawn(accepting.boxed()), connections)
         };
         let accepting = open.into_iter().map(begin).collect();
         Running { address, accepting, renewing, closing }
@@ -155,10 +156,12 @@ impl Running {
     /// If the future is dropped, every connection is aborted.
     pub async fn stop(mut self, grace: Duration) -> Drained {
         self.closing.send_replace(true);
-        let mut connections = Vec::with_capacity(self.accepting.len());
-        for accepting in &mut self.accepting {
-            connections.extend(accepting.await.ok());
+        for (accepting, _) in &mut self.accepting {
+            // Its connections are left whether it ended well or not.
+            let _ = accepting.await;
         }
+        let mut connections: Vec<JoinSet<()>> =
+            self.accepting.iter().map(|(_, open)| std::mem::take(&mut *lock(open))).collect();
         let all = async {
             for connections in &mut connections {
                 while connections.join_next().await.is_some() {}
@@ -178,7 +181,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.accepting.iter().for_each(JoinHandle::abort);
+        self.accepting.iter().for_each(|(accepting, _)| accepting.abort());
         self.renewing.iter().for_each(JoinHandle::abort);
     }
 }
@@ -216,11 +219,18 @@ struct Accepting {
     slots: Arc<Semaphore>,
     clients: Arc<Places>,
     crowd: Arc<Crowd>,
-    connections: Mutex<JoinSet<()>>,
+    connections: Connections,
 }
 
-/// Accepts until closing begins, and returns the connections that are still open then.
-async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinSet<()> {
+/// The connections of a listener that are open.
+type Connections = Arc<Mutex<JoinSet<()>>>;
+
+fn lock(connections: &Connections) -> MutexGuard<'_, JoinSet<()>> {
+    connections.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Accepts until closing begins.
+async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>, connections: Connections) {
     let limits = entry.control.settings.limits;
     let (reporter, name) = (entry.control.manager.reporter(), open.name.clone());
     let accepting = Accepting {
@@ -230,7 +240,7 @@ async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinS
         slots: Arc::new(Semaphore::new(limits.connections)),
         clients: Places::new(limits.connections_per_peer),
         crowd: Arc::default(),
-        connections: Mutex::default(),
+        connections,
     };
     let tell = |panicked: &str| {
         let message = format!("accepting on {name} panicked, and goes on: {panicked}");
@@ -238,7 +248,6 @@ async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>) -> JoinS
         reporter.note("listener-panicked", &message);
     };
     in_spite_of_panics(|| accepting.go_on(), tell).await;
-    accepting.connections.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Does something until it ends, and anew whenever it panics, after a rest that grows if that comes
@@ -277,7 +286,7 @@ impl Accepting {
                 () = until_true(&mut closed) => return,
                 next = next => next,
             };
-            let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut connections = lock(&self.connections);
             while connections.try_join_next().is_some() {}
             if let Some((client, own, slot)) = next {
                 let (crowd, entry) = (Arc::clone(&self.crowd), self.entry.clone());

@@ -11,20 +11,25 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 /// A runtime: that of the services, or the caller's own. For the control plane, which serves
 /// connections where the services run if they ask for little else than services' own routes.
 #[derive(Clone, Debug)]
 pub struct Host(Handle);
 
-/// A future that runs on another runtime.
+/// A future that runs on another runtime. It resolves to `None` if that ends early, by a panic or
+/// because the runtime does.
 ///
 /// # Cancel safety
 ///
 /// Dropping it ends what runs there, at its next await.
 #[derive(Debug)]
-pub struct Carried<T>(JoinHandle<T>);
+pub struct Carried<T> {
+    there: AbortHandle,
+    result: oneshot::Receiver<T>,
+}
 
 // === impl Host ===
 
@@ -51,28 +56,34 @@ impl Host {
 
     /// Runs a future there.
     ///
-    /// It is boxed, as whatever is spawned beside the services themselves: tokio's code for a task
-    /// is compiled for each type of future, for each of its schedulers.
+    /// It is boxed, as whatever is spawned beside the services themselves, and tells its result
+    /// apart: tokio's code for a task is compiled for each type of future and of result, for each of
+    /// its schedulers.
     pub fn carry<F>(&self, future: F) -> Carried<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        Carried(self.0.spawn(future.boxed()))
+        let (tell, result) = oneshot::channel();
+        let carried = async move {
+            // Whoever has carried it away may be gone.
+            let _ = tell.send(future.await);
+        };
+        Carried { there: self.0.spawn(carried.boxed()).abort_handle(), result }
     }
 }
 
 // === impl Carried ===
 
 impl<T> Future for Carried<T> {
-    type Output = Result<T, JoinError>;
+    type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
+        Pin::new(&mut self.result).poll(cx).map(Result::ok)
     }
 }
 
 impl<T> Drop for Carried<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        self.there.abort();
     }
 }

@@ -7,6 +7,7 @@
 //!    back, only the end of the work does.
 //! 3. Nobody waits for longer than [`CHECK_TIME`], for a place and the work together.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,12 @@ pub(crate) struct Aside {
     places: Arc<Semaphore>,
 }
 
+/// Work of any kind: tokio's code for what may block is compiled for each type of it.
+type Work = Box<dyn FnOnce() -> Made + Send>;
+
+/// What work has made.
+type Made = Box<dyn Any + Send>;
+
 /// Why work has no end.
 #[derive(Debug)]
 pub(super) enum NoEnd {
@@ -70,13 +77,12 @@ impl Aside {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NoEnd> {
-        timeout(CHECK_TIME, self.run_to_end(work)).await.unwrap_or(Err(NoEnd::Hangs))
+        let work: Work = Box::new(|| Box::new(work()));
+        let done = timeout(CHECK_TIME, self.run_to_end(work)).await.unwrap_or(Err(NoEnd::Hangs))?;
+        Ok(*done.downcast().expect("it is what the work returned"))
     }
 
-    async fn run_to_end<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, NoEnd> {
+    async fn run_to_end(&self, work: Work) -> Result<Made, NoEnd> {
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|_| NoEnd::Closing)?;
         let done = self.threads.spawn_blocking(move || {

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use processpype_core::{
     CloseCause, EventKind, Generation, Machine, OperationId, ServiceId, ServiceName, ServiceState,
 };
@@ -198,11 +199,12 @@ impl Supervisor {
         self.end_generations();
         let theirs = (std::mem::take(&mut self.services), Arc::clone(&self.shared));
         let (here, gone) = oneshot::channel::<()>();
-        self.launch.services.spawn(async move {
+        let dropping = async move {
             // Nothing comes but the end: it is not the last owner before.
             let _ = gone.await;
             drop(theirs);
-        });
+        };
+        self.launch.services.spawn(dropping.boxed());
         drop(self);
         drop(here);
     }
