@@ -48,16 +48,16 @@ pub(crate) async fn respond(control: &Control, uri: &Uri) -> Result<Response, Pr
     let found = control.manager.diagnose(name).await;
     let found =
         found.map_err(|error| refusal::problem("diagnose", name.unwrap_or("all"), &error))?;
-    let findings = found.into_iter().flat_map(|(service, findings)| {
-        findings.into_iter().map(move |finding| ServiceFinding {
+    let mut findings = Vec::new();
+    for (service, found) in found {
+        findings.extend(found.into_iter().map(|finding| ServiceFinding {
             service: service.to_string(),
             severity: finding.severity.as_str().to_owned(),
             code: finding.code.to_owned(),
             message: finding.message,
             remedy: finding.remedy,
-        })
-    });
-    let findings = findings.collect();
+        }));
+    }
     let application = if name.is_none() { of_application(control) } else { Vec::new() };
     Ok(reply::json(StatusCode::OK, &Diagnosis { findings, application }))
 }
@@ -72,7 +72,7 @@ fn of_application(control: &Control) -> Vec<ApplicationFinding> {
 
 /// Listeners that go on with an old certificate.
 fn certificates(control: &Control) -> Vec<ApplicationFinding> {
-    let speaking = control.speaking.get().into_iter().flatten();
+    let speaking = control.speaking().iter();
     let refused = speaking.filter_map(|(listener, it)| Some((listener, it.refused()?)));
     let finding = |(listener, refused): (&String, Arc<Refused>)| ApplicationFinding {
         severity: Severity::Problem.as_str().to_owned(),
@@ -105,7 +105,7 @@ fn secrets(control: &Control) -> Vec<ApplicationFinding> {
              and restart the process"
         ),
     };
-    unhidden.into_iter().flatten().map(finding).collect()
+    unhidden.unwrap_or_default().into_iter().map(finding).collect()
 }
 
 #[cfg(test)]

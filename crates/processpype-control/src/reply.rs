@@ -185,15 +185,19 @@ fn with_type(status: StatusCode, media: HeaderValue, body: impl Into<Body>) -> R
 /// Wire types always serialise; a failure would be a bug, and is told as one.
 fn to_bytes<T: Serialize>(value: &T) -> Bytes {
     let mut text = Vec::with_capacity(TEXT);
-    match serde_json::to_writer(&mut text, value) {
-        Ok(()) => text.into(),
-        Err(error) => unserialised(&error),
-    }
+    let written = serde_json::to_writer(&mut text, value);
+    whole(text, written)
 }
 
-fn unserialised(error: &serde_json::Error) -> Bytes {
-    tracing::error!(%error, "an answer could not be serialised");
-    Bytes::from_static(b"{}")
+/// What follows is the same for all types, so that no type brings a copy of it.
+fn whole(text: Vec<u8>, written: serde_json::Result<()>) -> Bytes {
+    match written {
+        Ok(()) => text.into(),
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be serialised");
+            Bytes::from_static(b"{}")
+        }
+    }
 }
 
 // === impl Rendered ===

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request, State};
+use axum::extract::{RawPathParams, Request};
 use axum::http::Method;
 use axum::response::Response;
 use axum::routing::any;
@@ -35,37 +35,49 @@ use crate::{
 const SERVICE_ROOT: &str = "/services/{name}/";
 
 /// Makes the router of the whole control plane.
+///
+/// What answers has the control plane itself, and not as a state of the router: so the router is of
+/// the type that services have, and axum's code for it is compiled once.
 pub(crate) fn router(control: &Arc<Control>) -> Router {
+    let entry = |endpoint: Option<&'static Endpoint>| {
+        let control = Arc::clone(control);
+        move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+            answer(control, endpoint, Params(params.ok()), request)
+        }
+    };
     let mut router = Router::new();
     for endpoint in ENDPOINTS.iter().filter(|endpoint| is_first(endpoint)) {
         for path in paths(endpoint, control.prefix()) {
-            let entry = async move |State(control): State<Arc<Control>>,
-                                    params: Result<RawPathParams, RawPathParamsRejection>,
-                                    request: Request| {
-                let path = request.uri().path().to_owned();
-                let params = Params(params.ok());
-                let result = dispatch(&control, endpoint, &params, request).await;
-                let mut response = finish(&control, &path, result);
-                let routed = match endpoint.id {
-                    EndpointId::ServiceRoute => {
-                        let name = params.get("name");
-                        let manager = &control.manager;
-                        let is_known = manager.state(name).is_some();
-                        Routed::service(&control.traffic, name, is_known, manager)
-                    }
-                    _ => Routed::Endpoint(endpoint),
-                };
-                response.extensions_mut().insert(routed);
-                response
-            };
-            router = router.route(&path, any(entry));
+            router = router.route(&path, any(entry(Some(endpoint))));
         }
     }
-    router
-        .fallback(async |State(control): State<Arc<Control>>, request: Request| {
-            finish(&control, request.uri().path(), Err(unknown_path(control.prefix())))
-        })
-        .with_state(Arc::clone(control))
+    router.fallback(entry(None)).with_state(())
+}
+
+/// Answers at the path of `endpoint`, if there is one, and says for whom.
+async fn answer(
+    control: Arc<Control>,
+    endpoint: Option<&'static Endpoint>,
+    params: Params,
+    request: Request,
+) -> Response {
+    let path = request.uri().path().to_owned();
+    let Some(endpoint) = endpoint else {
+        return finish(&control, &path, Err(unknown_path(control.prefix())));
+    };
+    let result = dispatch(&control, endpoint, &params, request).await;
+    let mut response = finish(&control, &path, result);
+    let routed = match endpoint.id {
+        EndpointId::ServiceRoute => {
+            let name = params.get("name");
+            let manager = &control.manager;
+            let is_known = manager.state(name).is_some();
+            Routed::service(&control.traffic, name, is_known, manager)
+        }
+        _ => Routed::Endpoint(endpoint),
+    };
+    response.extensions_mut().insert(routed);
+    response
 }
 
 /// Whether an endpoint is the first one of its path.
@@ -353,7 +365,7 @@ struct Params(Option<RawPathParams>);
 impl Params {
     /// Returns the parameter, or nothing if it is not there or no UTF-8.
     fn get(&self, name: &str) -> &str {
-        let mut all = self.0.iter().flatten();
-        all.find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+        let found = self.0.as_ref().and_then(|all| all.iter().find(|(key, _)| *key == name));
+        found.map_or("", |(_, value)| value)
     }
 }

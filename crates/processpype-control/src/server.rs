@@ -170,7 +170,7 @@ impl Server {
 
     fn router_of(&self, visitor: Visitor) -> Router {
         let entry = Entry::new(&self.control);
-        let answer = async move |request: Request| {
+        let answer = move |request: Request| async move {
             let own = own::service(request.uri().path().as_bytes(), entry.control.prefix());
             entry.answer(visitor, request, own).await
         };
@@ -224,6 +224,12 @@ impl Control {
     pub(crate) fn prefix(&self) -> &str {
         &self.settings.api_prefix
     }
+
+    /// What speaks TLS; nothing before the addresses are taken.
+    pub(crate) fn speaking(&self) -> &[(String, Arc<Acceptor>)] {
+        self.speaking.get().map_or(&[], Vec::as_slice)
+    }
+
     /// Returns what describes the interface, with the services that are there now.
     pub(crate) fn documents(&self) -> Arc<Documents> {
         let layout = self.manager.layout();

@@ -109,13 +109,13 @@ impl<'a> Scrape<'a> {
                 recording.iter().for_each(|it| text.sample(&[], it.lost as f64));
             }
             Metric::CERTIFICATE_EXPIRY => {
-                for (listener, acceptor) in self.control.speaking.get().into_iter().flatten() {
+                for (listener, acceptor) in self.control.speaking() {
                     let seconds = acceptor.expires().0 as f64 / 1000.0;
                     text.sample(&[("listener", listener)], seconds);
                 }
             }
             Metric::CERTIFICATE_REFUSED => {
-                for (listener, acceptor) in self.control.speaking.get().into_iter().flatten() {
+                for (listener, acceptor) in self.control.speaking() {
                     text.sample(&[("listener", listener)], flag(acceptor.refused().is_some()));
                 }
             }
