@@ -5,7 +5,7 @@
 //! 1. Groups come from the layout, members from the statuses of one moment.
 //! 2. They are rendered once per version.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -21,22 +21,18 @@ use crate::server::Control;
 pub(crate) fn respond(control: &Control, headers: &HeaderMap) -> Response {
     let render = || {
         let (statuses, layout) = (control.manager.statuses(), control.manager.layout());
-        let by_name: HashMap<&ServiceName, &Status> =
-            statuses.iter().map(|status| (&status.name, &**status)).collect();
-        let groups = layout.groups.iter().map(|group| told(group, &layout, &by_name)).collect();
+        let groups = layout.groups.iter().map(|group| told(group, &layout, &statuses)).collect();
         Rendered::json(&GroupList { groups })
     };
     control.groups.get(|| control.manager.version(), render).respond(headers)
 }
 
-fn told(
-    group: &NamedGroup,
-    layout: &Layout,
-    by_name: &HashMap<&ServiceName, &Status>,
-) -> GroupStatus {
+fn told(group: &NamedGroup, layout: &Layout, statuses: &[Arc<Status>]) -> GroupStatus {
     let names: Vec<&ServiceName> = group.members.iter().map(|&id| layout.name(id)).collect();
     // One that has left between the two snapshots is told no more.
-    let members = names.iter().filter_map(|name| Some(member(by_name.get(name)?, &names, by_name)));
+    let members = names
+        .iter()
+        .filter_map(|name| Some(member(probes::named(statuses, name)?, &names, statuses)));
     GroupStatus {
         name: group.name.to_string(),
         strategy: group.strategy.as_str().to_owned(),
@@ -47,11 +43,7 @@ fn told(
     }
 }
 
-fn member(
-    status: &Status,
-    mates: &[&ServiceName],
-    by_name: &HashMap<&ServiceName, &Status>,
-) -> GroupMember {
+fn member(status: &Status, mates: &[&ServiceName], statuses: &[Arc<Status>]) -> GroupMember {
     let held_by = status.waiting_on.iter().filter(|name| mates.contains(name));
     GroupMember {
         service: status.name.to_string(),
@@ -61,6 +53,6 @@ fn member(
         generation: status.generation.0,
         exhausted: status.restart.as_ref().is_some_and(|restart| restart.exhausted),
         held_by: held_by.map(ServiceName::to_string).collect(),
-        reason: probes::is_missing(status).then(|| probes::reason(status, by_name)),
+        reason: probes::is_missing(status).then(|| probes::reason(status, statuses)),
     }
 }

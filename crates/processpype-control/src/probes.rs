@@ -8,7 +8,6 @@
 //! 4. Who is not ready is listed and rendered once per version, however often it is asked.
 //! 5. Who may not see the status sees yes or no, and no name.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -101,15 +100,13 @@ impl NotReady {
 /// completed.
 fn list_unready(manager: &Manager) -> Vec<Unready> {
     let (statuses, book) = (manager.statuses(), manager.config_book());
-    let by_name: HashMap<&ServiceName, &Status> =
-        statuses.iter().map(|status| (&status.name, &**status)).collect();
     let missing = statuses.iter().filter(|status| is_missing(status));
     let missing = missing.filter(|status| convert::is_required(&book, &status.name));
     missing
         .map(|status| Unready {
             service: status.name.to_string(),
             state: status.state.into(),
-            reason: reason(status, &by_name),
+            reason: reason(status, &statuses),
             waiting_on: convert::names(&status.waiting_on),
         })
         .collect()
@@ -121,11 +118,17 @@ pub(crate) fn is_missing(status: &Status) -> bool {
     should && !status.ready && !status.completed
 }
 
+/// Finds a service among all of them, in the order of names.
+pub(crate) fn named<'a>(statuses: &'a [Arc<Status>], name: &ServiceName) -> Option<&'a Status> {
+    let place = statuses.binary_search_by(|status| status.name.cmp(name));
+    place.ok().map(|place| &*statuses[place])
+}
+
 /// Says why a service is not ready, following what it waits for to the root.
-pub(crate) fn reason(status: &Status, by_name: &HashMap<&ServiceName, &Status>) -> String {
+pub(crate) fn reason(status: &Status, statuses: &[Arc<Status>]) -> String {
     let mut root = status;
     for _ in 0..REASON_DEPTH {
-        let provider = root.waiting_on.first().and_then(|name| by_name.get(name));
+        let provider = root.waiting_on.first().and_then(|name| named(statuses, name));
         let Some(provider) = provider.filter(|_| root.error.is_none()) else { break };
         root = provider;
     }
