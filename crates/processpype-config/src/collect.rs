@@ -38,14 +38,26 @@ impl Problems {
         self.push_with(|| problem);
     }
 
-    /// Makes the problem only if it is kept: one that is only counted must cost nothing, or a body
-    /// of nothing but mistakes would keep a core busy.
+    /// Makes the problem only if it is kept.
     pub(crate) fn push_with(&mut self, problem: impl FnOnce() -> Problem) {
-        if self.kept.len() < MAX_PROBLEMS {
-            self.kept.push(problem());
-        } else {
+        if self.has_room() {
+            self.keep(problem());
+        }
+    }
+
+    /// Keeps a problem for which there was [room](Self::has_room).
+    pub(crate) fn keep(&mut self, problem: Problem) {
+        self.kept.push(problem);
+    }
+
+    /// Whether one more problem is kept, which is only counted else: that must cost nothing, or a
+    /// body of nothing but mistakes would keep a core busy.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let has_room = self.kept.len() < MAX_PROBLEMS;
+        if !has_room {
             self.more += 1;
         }
+        has_room
     }
 
     /// Keeps a problem that may have been kept already.

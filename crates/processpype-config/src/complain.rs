@@ -246,11 +246,10 @@ impl<'a> Walk<'a> {
     pub(crate) fn report(&mut self, problem: impl FnOnce(&Self) -> Problem) {
         if self.trial {
             self.failed = true;
-            return;
+        } else if self.problems.has_room() {
+            let problem = problem(self);
+            self.problems.keep(problem);
         }
-        let mut problems = std::mem::take(&mut self.problems);
-        problems.push_with(|| problem(self));
-        self.problems = problems;
     }
 
     /// A problem with a value: points at the value.

@@ -28,12 +28,18 @@ const MAX_WORD: usize = 64;
 /// assert_eq!(nearest("zebra", ["host", "port"]), None);
 /// ```
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let mut known = known.into_iter();
+    among(word, &mut || known.next())
+}
+
+/// The search is the same for every list, so that no list brings a copy of it.
+fn among<'a>(word: &str, next: &mut dyn FnMut() -> Option<&'a str>) -> Option<&'a str> {
     if word.len() > MAX_WORD {
         return None;
     }
     let plain = plain(word);
     let mut best: Option<(usize, &str)> = None;
-    for candidate in known.into_iter().filter(|c| c.len() <= MAX_WORD) {
+    for candidate in std::iter::from_fn(next).filter(|c| c.len() <= MAX_WORD) {
         let distance = strsim::damerau_levenshtein(&plain, &self::plain(candidate));
         if distance <= allowed(&plain) && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
