@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
         if let Some(at) = found {
             return Some(fitting[at]);
         }
-        let words: Vec<&str> = texts.into_iter().flatten().collect();
+        let words: Vec<&str> = texts.concat();
         let secret = secret
             || slot.node.at.spot().was_sent()
             || fitting.iter().any(|id| self.rules.may_be_secret(*id));

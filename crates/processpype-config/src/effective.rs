@@ -145,11 +145,7 @@ impl Lister<'_> {
     /// The defaults of properties that are not written.
     fn defaults(&mut self, all: &[Id], node: Option<&Node>, path: &str, secret: bool) {
         let rules = self.rules;
-        let mut properties: Vec<(&String, Id)> = all
-            .iter()
-            .flat_map(|id| rules.get(*id).properties.iter())
-            .map(|(k, id)| (k, *id))
-            .collect();
+        let mut properties = rules.properties_of(all);
         processpype_core::sort(&mut properties);
         properties.dedup_by_key(|(key, _)| *key);
         for (key, id) in properties {
@@ -212,13 +208,16 @@ impl Lister<'_> {
         if !named.is_empty() {
             return named;
         }
-        let patterns = rules().flat_map(|rule| &rule.pattern_properties);
-        let matching = patterns.filter(|(regex, _)| regex.is_match(key)).map(|(_, id)| *id);
-        let free = rules().filter_map(|rule| match rule.free_keys {
+        let mut ids = Vec::new();
+        for rule in rules() {
+            let matching = rule.pattern_properties.iter().filter(|(regex, _)| regex.is_match(key));
+            ids.extend(matching.map(|(_, id)| *id));
+        }
+        ids.extend(rules().filter_map(|rule| match rule.free_keys {
             FreeKeys::Some(id) => id,
             FreeKeys::Unsaid | FreeKeys::None => None,
-        });
-        matching.chain(free).collect()
+        }));
+        ids
     }
 
     /// Whether the schema knows that a text or a number stands here.

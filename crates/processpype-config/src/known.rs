@@ -69,9 +69,11 @@ impl<'a> Walk<'a> {
                 ids.push(*id);
             }
         }
-        for (regex, id) in rules().flat_map(|rule| &rule.pattern_properties) {
-            if regex.is_match(key) {
-                ids.push(*id);
+        for rule in rules() {
+            for (regex, id) in &rule.pattern_properties {
+                if regex.is_match(key) {
+                    ids.push(*id);
+                }
             }
         }
         if ids.is_empty() {

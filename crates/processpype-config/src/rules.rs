@@ -219,6 +219,15 @@ impl Rules {
         also.chain(groups).fold(rule.types, Types::and)
     }
 
+    /// The named keys of some rules, with the rule of each.
+    pub(crate) fn properties_of(&self, ids: &[Id]) -> Vec<(&String, Id)> {
+        let mut properties = Vec::new();
+        for id in ids {
+            properties.extend(self.rules[*id].properties.iter().map(|(key, id)| (key, *id)));
+        }
+        properties
+    }
+
     /// Whether this rule, or one that it may lead to in place, marks a secret.
     pub(crate) fn may_be_secret(&self, id: Id) -> bool {
         self.secret[id]
@@ -243,8 +252,8 @@ impl Rules {
     fn secret_within(&self, id: Id, depth: usize) -> bool {
         let Some(depth) = depth.checked_sub(1) else { return true };
         let rule = &self.rules[id];
-        let groups = rule.groups.iter().flat_map(|group| &group.ids);
-        rule.secret || rule.also.iter().chain(groups).any(|id| self.secret_within(*id, depth))
+        let is_in = |ids: &[Id]| ids.iter().any(|id| self.secret_within(*id, depth));
+        rule.secret || is_in(&rule.also) || rule.groups.iter().any(|group| is_in(&group.ids))
     }
 
     /// The texts that a rule allows, if it allows only certain texts.
@@ -412,21 +421,19 @@ impl<'a> Compiler<'a> {
     }
 
     fn list(&mut self, list: &'a Value) -> Vec<Id> {
-        let list = list.as_array();
-        list.into_iter().flatten().map(|schema| self.compile(schema)).collect()
+        items(list).iter().map(|schema| self.compile(schema)).collect()
     }
 
     /// The rules of named keys.
     fn properties(&mut self, map: &'a Value) -> SortedMap<String, Id> {
-        let map = map.as_object();
-        map.into_iter().flatten().map(|(key, schema)| (key.clone(), self.compile(schema))).collect()
+        let Some(map) = map.as_object() else { return SortedMap::new() };
+        map.iter().map(|(key, schema)| (key.clone(), self.compile(schema))).collect()
     }
 
     /// The rules of keys by pattern; a pattern that is no regular expression is left out.
     fn pattern_properties(&mut self, map: &'a Value) -> Vec<(Regex, Id)> {
-        let map = map.as_object();
-        map.into_iter()
-            .flatten()
+        let Some(map) = map.as_object() else { return Vec::new() };
+        map.iter()
             .filter_map(|(pattern, schema)| Some((Regex::new(pattern).ok()?, self.compile(schema))))
             .collect()
     }
@@ -483,6 +490,10 @@ fn number_keyword(rule: &mut Rule, keyword: &str, value: &Value) {
 
 /// The texts of a JSON list; anything else in it is left out.
 fn texts(list: &Value) -> Vec<String> {
-    let list = list.as_array();
-    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    items(list).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// What is in a JSON list; nothing if it is none.
+fn items(list: &Value) -> &[Value] {
+    list.as_array().map_or(&[], Vec::as_slice)
 }

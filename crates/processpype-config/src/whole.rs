@@ -170,12 +170,13 @@ impl<'a> Walk<'a> {
                 }
                 offers.extend(own);
             }
-            let keys = || ids.iter().flat_map(|id| self.rules.get(*id).properties.iter());
-            let may_be_secret =
-                keys().any(|(key, id)| self.rules.may_be_secret(*id) || show::names_a_secret(key));
+            let keys = self.rules.properties_of(&ids);
+            let is_secret =
+                |key: &str, id: Id| self.rules.may_be_secret(id) || show::names_a_secret(key);
+            let may_be_secret = keys.iter().any(|(key, id)| is_secret(key, *id));
             let is_shown = !secret && !may_be_secret;
             advice.help = self.map_of(slot, &offers, text, is_shown);
-            advice.valid = keys().map(|(key, _)| key.clone()).collect();
+            advice.valid = keys.iter().map(|(key, _)| (*key).clone()).collect();
         }
         advice
     }
@@ -395,9 +396,9 @@ fn is_chosen(rules: &Rules, id: Id, text: &str, depth: usize) -> bool {
     rules.closure(id, &mut all);
     all.iter().any(|id| {
         let rule = rules.get(*id);
-        let choices = rule.choices.iter().flatten();
-        let groups = rule.groups.iter().flat_map(|group| &group.ids);
-        choices.filter_map(serde_json::Value::as_str).any(|choice| choice == text)
-            || groups.into_iter().any(|id| is_chosen(rules, *id, text, depth))
+        let choices = rule.choices.as_deref().unwrap_or_default();
+        let is_in = |ids: &[Id]| ids.iter().any(|id| is_chosen(rules, *id, text, depth));
+        choices.iter().any(|choice| choice.as_str() == Some(text))
+            || rule.groups.iter().any(|group| is_in(&group.ids))
     })
 }

@@ -110,7 +110,7 @@ fn critical(places: &Places, services: &[TimelineService]) -> Vec<String> {
     let last = services.iter().filter(|row| row.ready.is_some()).max_by_key(|row| row.ready);
     let mut path: Vec<String> = last.map(|row| row.service.clone()).into_iter().collect();
     while let Some(current) = path.last() {
-        let providers = places.providers.get(current).into_iter().flatten();
+        let providers = places.providers.get(current).map_or(&[][..], Vec::as_slice).iter();
         let slowest = providers.filter(|name| ready(name).is_some()).max_by_key(|name| ready(name));
         match slowest {
             Some(next) if !path.contains(next) => path.push(next.clone()),

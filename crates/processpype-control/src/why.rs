@@ -184,8 +184,8 @@ impl Scene {
         let required = required(&layout);
         let paused_by = manager.pause().map(|pause| pause.actor.to_string());
         for (name, known) in services.iter_mut() {
-            let own = required.get(name.as_str()).into_iter().flatten();
-            known.providers = own.map(|(provider, _)| (*provider).to_owned()).collect();
+            let own = required.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+            known.providers = own.iter().map(|(provider, _)| (*provider).to_owned()).collect();
             known.held = held(manager, &required, name);
             known.paused_by.clone_from(&paused_by);
             let busy = manager.busy_for(name).filter(|busy| *busy >= BUSY_MIN);
@@ -220,7 +220,8 @@ fn held(manager: &Manager, required: &Required<'_>, name: &str) -> Option<String
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let mut next: Vec<&str> = vec![name];
     while let Some(name) = next.pop() {
-        let gates = required.get(name).into_iter().flatten().filter(|(_, gates)| *gates);
+        let providers = required.get(name).map_or(&[][..], Vec::as_slice);
+        let gates = providers.iter().filter(|(_, gates)| *gates);
         next.extend(gates.map(|(provider, _)| *provider).filter(|it| seen.insert(it)));
     }
     let is_held = |name: &&str| {

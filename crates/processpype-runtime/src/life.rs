@@ -377,7 +377,8 @@ impl Life {
         let tracked =
             |(child, tracked): (&u64, &Tracked)| (Arc::clone(&tracked.name), blocked(child));
         let control = self.control();
-        control.more.iter().flat_map(|more| more.tracked.iter()).map(tracked).collect()
+        let Some(more) = &control.more else { return Vec::new() };
+        more.tracked.iter().map(tracked).collect()
     }
 
     /// Returns what has not ended of the generation.
@@ -407,8 +408,8 @@ impl Life {
     /// Aborts every child that can be aborted.
     pub(crate) fn abort_children(&self) {
         let control = self.control();
-        let tracked = control.more.iter().flat_map(|more| more.tracked.values());
-        let handles = tracked.filter_map(|tracked| tracked.abort.clone());
+        let Some(more) = &control.more else { return };
+        let handles = more.tracked.values().filter_map(|tracked| tracked.abort.clone());
         let handles: Vec<AbortHandle> = handles.collect();
         drop(control);
         handles.iter().for_each(AbortHandle::abort);

@@ -245,9 +245,9 @@ impl Panicked {
     }
 
     /// What is told, in pieces.
-    fn parts(&self) -> impl Iterator<Item = &str> {
-        let site = self.site.iter().flat_map(|site| [", at ", &*site.location]);
-        ["panicked: ", &*self.message].into_iter().chain(site)
+    fn parts(&self) -> [&str; 4] {
+        let (at, site) = self.site.as_ref().map_or(("", ""), |site| (", at ", &*site.location));
+        ["panicked: ", &self.message, at, site]
     }
 
     fn from_payload(payload: &(dyn Any + Send)) -> Self {
@@ -265,7 +265,7 @@ impl Panicked {
 
 impl std::fmt::Display for Panicked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.parts().try_for_each(|part| f.write_str(part))
+        self.parts().iter().try_for_each(|part| f.write_str(part))
     }
 }
 

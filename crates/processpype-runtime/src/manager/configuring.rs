@@ -345,9 +345,11 @@ impl Manager {
         let Some(configurer) = self.shared.configurer.as_deref() else { return Ok(None) };
         let invalid = ConfigureError::Invalid;
         let changed = loaded.services.iter().map(|(_, new)| new);
-        let of_services = changed.chain(loaded.joining.iter().map(|(_, new)| new));
-        let of_services = of_services.flat_map(Configured::unhidden_secrets);
-        let all: Vec<String> = of_services.chain(loaded.secrets.unhidden()).cloned().collect();
+        let mut all: Vec<String> = Vec::new();
+        for new in changed.chain(loaded.joining.iter().map(|(_, new)| new)) {
+            all.extend_from_slice(new.unhidden_secrets());
+        }
+        all.extend_from_slice(loaded.secrets.unhidden());
         let hidden = configurer.hide(&all).map_err(invalid)?;
         loaded.secrets.hide_by(Some(configurer)).map_err(invalid)?;
         for (_, new) in &mut loaded.services {
