@@ -56,9 +56,9 @@ impl Host {
 
     /// Runs a future there.
     ///
-    /// It is boxed, as whatever is spawned beside the services themselves, and tells its result
-    /// apart: tokio's code for a task is compiled for each type of future and of result, for each of
-    /// its schedulers.
+    /// It is boxed, as whatever is spawned beside the services themselves, and its result is told
+    /// apart: tokio's code for a task is compiled for each type of future and of result, and for
+    /// each of its schedulers.
     pub fn carry<F>(&self, future: F) -> Carried<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
