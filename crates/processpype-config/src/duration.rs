@@ -59,7 +59,8 @@ const UNITS: [(&str, u128); 7] = [
 /// # Example
 ///
 /// ```
-/// use processpype_config::HumanDuration;
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::HumanDuration;
 /// use std::time::Duration;
 ///
 /// let timeout: HumanDuration = "1m30s".parse()?;
@@ -73,7 +74,8 @@ const UNITS: [(&str, u128); 7] = [
 /// dereferences to one:
 ///
 /// ```
-/// use processpype_config::HumanDuration;
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::HumanDuration;
 /// use schemars::JsonSchema;
 /// use serde::Deserialize;
 /// use std::time::Duration;
@@ -97,7 +99,8 @@ pub struct HumanDuration(Duration);
 /// Its text says what would be right; it does not repeat the text that was wrong.
 ///
 /// ```
-/// use processpype_config::HumanDuration;
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::HumanDuration;
 ///
 /// let error = "1.5s".parse::<HumanDuration>().unwrap_err();
 /// assert!(error.to_string().contains("a duration with a unit, such as 500ms"));

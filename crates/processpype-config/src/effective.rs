@@ -32,7 +32,8 @@ const HIDDEN: &str = "***";
 /// One leaf of the effective configuration.
 ///
 /// ```
-/// use processpype_config::{Format, Loader, Secret};
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::{Format, Loader, Secret};
 /// use schemars::{JsonSchema, schema_for};
 /// use serde::Deserialize;
 ///

@@ -26,7 +26,8 @@ use crate::source::{At, Source};
 /// Values that came over an API, to lie over a [`Section`]. Cheap to clone.
 ///
 /// ```
-/// use processpype_config::{Format, Layer, Loader, Origin};
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::{Format, Layer, Loader, Origin};
 ///
 /// let text = "counter: {step: 1, name: \"${USER:-nobody}\"}";
 /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
@@ -172,7 +173,8 @@ impl Loader {
     /// `${…}` in it is text. The last call counts.
     ///
     /// ```
-    /// use processpype_config::{Layer, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Layer, Loader};
     ///
     /// let code = || Layer::single(&["app", "title"], "\"shop\"");
     /// let title = |loader: Loader| loader.load()?.section(&["app", "title"]).read::<String>();
@@ -180,7 +182,6 @@ impl Loader {
     /// assert_eq!(title(Loader::new().code(&code()?).set("app.title=bazaar"))?, "bazaar");
     /// # Ok::<(), processpype_config::Report>(())
     /// ```
-    #[must_use]
     pub fn code(mut self, layer: &Layer) -> Self {
         self.code = layer.attributed(&Origin::Code).root;
         self

@@ -74,7 +74,8 @@ pub enum Format {
 /// # Example
 ///
 /// ```
-/// use processpype_config::{Format, Loader};
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::{Format, Loader};
 ///
 /// let document = Loader::new()
 ///     .text("app.yaml", Format::Yaml, "server: {host: localhost, port: 8080}")
@@ -92,7 +93,8 @@ pub enum Format {
 /// layers still count.
 ///
 /// ```
-/// use processpype_config::Loader;
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::Loader;
 ///
 /// let report = Loader::new().file("/does/not/exist.yaml").load().unwrap_err();
 /// assert!(report.to_string().contains("does not exist"), "{report}");
@@ -101,6 +103,7 @@ pub enum Format {
 /// # Ok::<(), processpype_config::Report>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "nothing is read before `load`"]
 pub struct Loader {
     prefix: String,
     sections: Vec<String>,
@@ -147,14 +150,14 @@ impl Loader {
     /// Changes the prefix of the variables, given without the underscore at its end.
     ///
     /// ```
-    /// use processpype_config::Loader;
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::Loader;
     ///
     /// let variable = ("MYAPP_SERVER__PORT".to_owned(), "9000".to_owned());
     /// let document = Loader::new().prefix("MYAPP").environment([variable]).load()?;
     /// assert_eq!(document.section(&["server", "port"]).read::<u16>()?, 9000);
     /// # Ok::<(), processpype_config::Report>(())
     /// ```
-    #[must_use]
     pub fn prefix(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.prefix);
         self
@@ -165,14 +168,14 @@ impl Loader {
     /// Those of a file are known without this. It matters without one, and for suggestions.
     ///
     /// ```
-    /// use processpype_config::Loader;
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::Loader;
     ///
     /// let loader = || Loader::new().sections(&["store"]);
     /// assert!(loader().set("store.path=/tmp").load().is_ok());
     /// let report = loader().set("stroe.path=/tmp").load().unwrap_err();
     /// assert_eq!(report.problems()[0].nearest_choice(), Some("store"));
     /// ```
-    #[must_use]
     pub fn sections(mut self, names: &[&str]) -> Self {
         self.sections = names.iter().map(|name| (*name).to_owned()).collect();
         self
@@ -182,7 +185,6 @@ impl Loader {
     ///
     /// Several files are layers in the order of the calls, each followed by its own profile file.
     /// It is read by [`load`](Self::load), not here.
-    #[must_use]
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.layers.push(Layer::File(path.into()));
         self
@@ -192,7 +194,6 @@ impl Loader {
     ///
     /// The name stands in origins and problems, as a path would. For defaults that a program brings
     /// along (`include_str!`), and for tests.
-    #[must_use]
     pub fn text(mut self, name: &str, format: Format, text: impl Into<String>) -> Self {
         let source = Source::file(name.into(), format, text.into());
         self.layers.push(Layer::Text(source, format));
@@ -202,7 +203,6 @@ impl Loader {
     /// Adds the profile file beside each file: `config.prod.yaml` for `config.yaml`.
     ///
     /// For what differs between environments. The last call counts.
-    #[must_use]
     pub fn profile(mut self, name: &str) -> Self {
         self.profile = Some(name.to_owned());
         self
@@ -214,7 +214,8 @@ impl Loader {
     /// independent of the machine. A name given again replaces its value.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let document = Loader::new()
     ///     .text("app.yaml", Format::Yaml, "server: {host: \"${HOST:-localhost}\"}")
@@ -223,7 +224,6 @@ impl Loader {
     /// assert_eq!(document.section(&["server", "host"]).read::<String>()?, "example.org");
     /// # Ok::<(), processpype_config::Report>(())
     /// ```
-    #[must_use]
     pub fn environment<I: IntoIterator<Item = (String, String)>>(mut self, vars: I) -> Self {
         self.variables.extend(vars.into_iter().map(|(name, text)| (name, Variable::Text(text))));
         self
@@ -232,7 +232,6 @@ impl Loader {
     /// Adds the variables of this process.
     ///
     /// One whose name is not UTF-8 is left out; one whose value is not is a problem if it means us.
-    #[must_use]
     pub fn process_environment(mut self) -> Self {
         for (name, text) in std::env::vars_os() {
             if let Ok(name) = name.into_string() {
@@ -248,13 +247,13 @@ impl Loader {
     /// Of two assignments to one path the later wins. A value that begins with `[` or `{` is YAML:
     ///
     /// ```
-    /// use processpype_config::Loader;
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::Loader;
     ///
     /// let document = Loader::new().set("server.hosts=[a, b]").load()?;
     /// assert_eq!(document.section(&["server", "hosts"]).read::<Vec<String>>()?, ["a", "b"]);
     /// # Ok::<(), processpype_config::Report>(())
     /// ```
-    #[must_use]
     pub fn set(mut self, assignment: &str) -> Self {
         self.assignments.push(Assignment(assignment.to_owned()));
         self

@@ -22,7 +22,8 @@ const MAX_WORD: usize = 64;
 /// # Example
 ///
 /// ```
-/// use processpype_config::nearest;
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::nearest;
 ///
 /// assert_eq!(nearest("prot", ["host", "port"]), Some("port"));
 /// assert_eq!(nearest("zebra", ["host", "port"]), None);

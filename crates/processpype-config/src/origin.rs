@@ -22,7 +22,8 @@ use serde::Serialize;
 /// jump to:
 ///
 /// ```
-/// use processpype_config::Origin;
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::Origin;
 ///
 /// assert_eq!(Origin::file("app.yaml", 3, 11).to_string(), "app.yaml:3:11");
 /// assert_eq!(

@@ -19,9 +19,8 @@
 //!
 //! # Order
 //!
-//! A reader wants to go through a file from top to bottom. So problems are sorted by file, line and
-//! column; variables and flags, which have no lines, come after the files, and what stands nowhere
-//! comes last. The sort happens once, when the collecting ends.
+//! As one reads: by file, line and column; then variables and flags, which have no lines; last what
+//! stands nowhere. The sort happens once, when the collecting ends.
 
 use std::fmt;
 
@@ -35,11 +34,11 @@ use crate::render;
 /// One mistake in a configuration, with its place and what would be right.
 ///
 /// Made by loading and reading, or by [`Section::problem`](crate::Section::problem) for a check of
-/// the caller's own; the builder methods add what helps. Nothing in it is secret, so it may be
-/// printed, logged and sent as JSON.
+/// the caller's own; the builder methods add what helps. Nothing in it is secret.
 ///
 /// ```
-/// use processpype_config::{Format, Loader};
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::{Format, Loader};
 ///
 /// let document = Loader::new().text("app.yaml", Format::Yaml, "server: {port: many}").load()?;
 /// let report = document.section(&["server", "port"]).read::<u16>().unwrap_err();
@@ -94,7 +93,8 @@ pub(crate) struct Snippet {
 /// # Example
 ///
 /// ```
-/// use processpype_config::{Problem, Report};
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::{Problem, Report};
 ///
 /// let port = Report::from(Problem::new("port in use").help("choose another"));
 /// let both = port.merge(Problem::new("no service").into());
@@ -126,7 +126,8 @@ impl Problem {
     /// [`help`](Self::help).
     ///
     /// ```
-    /// use processpype_config::Problem;
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::Problem;
     ///
     /// let problem = Problem::new("the port is taken").help("choose another one").note("by pid 7");
     /// assert_eq!(
@@ -184,7 +185,8 @@ impl Problem {
     /// It becomes "did you mean …?". What is near is the decision of [`nearest`](crate::nearest()).
     ///
     /// ```
-    /// use processpype_config::Problem;
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::Problem;
     ///
     /// let problem = Problem::new("unknown level").hint_nearest("wran", ["debug", "info", "warn"]);
     /// assert_eq!(problem.nearest_choice(), Some("warn"));
@@ -228,7 +230,8 @@ impl Problem {
     /// empty for the section itself.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let text = "services: {mail: {hosts: [a, 1.5]}}";
     /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
@@ -297,7 +300,8 @@ impl Problem {
     /// what would stand beside the mark where no line is shown.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let loader = Loader::new().text("a.yaml", Format::Yaml, "port: 1");
     /// let document = loader.text("b.yaml", Format::Yaml, "port: many").load()?;
@@ -315,7 +319,8 @@ impl Problem {
     /// As everything here, without what may be a secret.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let document = Loader::new().text("app.yaml", Format::Yaml, "port: many").load()?;
     /// let report = document.section(&["port"]).read::<u16>().unwrap_err();

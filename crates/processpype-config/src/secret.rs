@@ -30,7 +30,8 @@ pub(crate) const X_SECRET: &str = "x-secret";
 /// # Example
 ///
 /// ```
-/// use processpype_config::Secret;
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::Secret;
 ///
 /// let password = Secret::from("hunter2".to_owned());
 /// assert_eq!(format!("{password:?}"), "Secret(***)");
@@ -40,15 +41,17 @@ pub(crate) const X_SECRET: &str = "x-secret";
 /// It cannot be printed by accident:
 ///
 /// ```compile_fail
-/// let password = processpype_config::Secret::from("hunter2".to_owned());
+/// # mod processpype { pub use processpype_config as config; }
+/// let password = processpype::config::Secret::from("hunter2".to_owned());
 /// println!("{password}");
 /// ```
 ///
 /// Nor serialised:
 ///
 /// ```compile_fail
+/// # mod processpype { pub use processpype_config as config; }
 /// fn serialize<T: serde::Serialize>(_: T) {}
-/// serialize(processpype_config::Secret::from("hunter2".to_owned()));
+/// serialize(processpype::config::Secret::from("hunter2".to_owned()));
 /// ```
 ///
 /// # In a configuration type
@@ -57,7 +60,8 @@ pub(crate) const X_SECRET: &str = "x-secret";
 /// written in the file, or better asked for with `${secret://backend:key}` or `${VAR}`.
 ///
 /// ```
-/// use processpype_config::{Format, Loader, Secret};
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::{Format, Loader, Secret};
 /// use schemars::JsonSchema;
 /// use serde::Deserialize;
 ///

@@ -35,7 +35,8 @@ use crate::report::{Problem, Report};
 /// The section `secrets`.
 ///
 /// ```
-/// use processpype_config::{Format, Loader};
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::{Format, Loader};
 ///
 /// let text = "
 /// secrets: {backends: {env: {kind: env, prefix: APP_}}}

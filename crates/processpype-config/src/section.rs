@@ -60,7 +60,8 @@ pub struct Document {
 /// # Example
 ///
 /// ```
-/// use processpype_config::{Format, Loader};
+/// # mod processpype { pub use processpype_config as config; }
+/// use processpype::config::{Format, Loader};
 /// use schemars::JsonSchema;
 /// use serde::Deserialize;
 ///
@@ -162,7 +163,8 @@ impl Section {
     /// The keys in the order of the file; [`keys`](Self::keys) has their places too.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let text = "services: {web: {}, worker: {}}";
     /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
@@ -190,7 +192,8 @@ impl Section {
     /// The item of a list, counted from 0; the list itself if it has none there.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let text = "hosts: [{name: a}, {name: b}]";
     /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
@@ -386,7 +389,8 @@ impl Section {
     /// # Example
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let text = "services:\n  counter:\n    kind: tiker\n";
     /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;

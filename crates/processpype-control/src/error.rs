@@ -177,7 +177,8 @@ impl SettingsError {
     /// Checks `server.api_prefix`: empty, or such as `/api`.
     ///
     /// ```
-    /// use processpype_control::SettingsError;
+    /// # use processpype_control as processpype;
+    /// use processpype::SettingsError;
     ///
     /// assert!(SettingsError::check_prefix("/api/v1").is_ok());
     /// let error = SettingsError::check_prefix("/api/../v1").unwrap_err();

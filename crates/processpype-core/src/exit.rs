@@ -10,11 +10,14 @@ use std::fmt;
 /// How one generation ended, once it is gone.
 ///
 /// ```
-/// use processpype_core::{ErrorKind, Exit};
+/// # mod processpype {
+/// #     pub use processpype_core::{ErrorKind, Exit as GenerationExit, RestartPolicy};
+/// # }
+/// use processpype::{ErrorKind, GenerationExit};
 ///
-/// assert_eq!(Exit::Failed(ErrorKind::Panic).error(), Some(ErrorKind::Panic));
-/// assert_eq!(Exit::Failed(ErrorKind::Panic).as_str(), "panic");
-/// assert_eq!(Exit::Completed.error(), None);
+/// assert_eq!(GenerationExit::Failed(ErrorKind::Panic).error(), Some(ErrorKind::Panic));
+/// assert_eq!(GenerationExit::Failed(ErrorKind::Panic).as_str(), "panic");
+/// assert_eq!(GenerationExit::Completed.error(), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -10,7 +10,8 @@ use std::str::FromStr;
 /// A level of detail of a log, from nothing to everything.
 ///
 /// ```
-/// use processpype_core::LogLevel;
+/// # use processpype_core as processpype;
+/// use processpype::LogLevel;
 ///
 /// assert!(LogLevel::Debug > LogLevel::Info);
 /// assert_eq!("warn".parse(), Ok(LogLevel::Warn));

@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// character is a letter.
 ///
 /// ```
-/// use processpype_core::ServiceName;
+/// # use processpype_core as processpype;
+/// use processpype::ServiceName;
 ///
 /// let name: ServiceName = "mail-queue".parse()?;
 /// assert_eq!(name.key(), "mail_queue");

@@ -32,12 +32,13 @@ pub struct Timing {
 /// The order in which an application starts, and stops backwards.
 ///
 /// ```
-/// use std::time::Duration;
-/// use processpype_core::{Budget, Edge, Graph, Plan, ServiceId};
-///
-/// let graph = Graph::new(2, [Edge { dependent: ServiceId(1), provider: ServiceId(0) }])?;
-/// let budget = Budget { start: Duration::from_secs(30), stop: Duration::from_secs(10) };
-/// let plan = Plan::new(&graph, |_| true, |_| budget, 8);
+/// # use processpype_core as processpype;
+/// # use std::time::Duration;
+/// # use processpype::{Budget, Edge, Graph, ServiceId};
+/// # let graph = Graph::new(2, [Edge { dependent: ServiceId(1), provider: ServiceId(0) }])?;
+/// # let budget = Budget { start: Duration::from_secs(30), stop: Duration::from_secs(10) };
+/// # let plan = processpype::Plan::new(&graph, |_| true, |_| budget, 8);
+/// // Service 1 needs service 0; each may take 30 s to start and 10 s to stop.
 /// assert_eq!(plan.stop_waves(), [[ServiceId(1)], [ServiceId(0)]]);
 /// assert_eq!(plan.start().worst, Duration::from_secs(60));
 /// # Ok::<(), processpype_core::Cycle>(())
@@ -56,6 +57,7 @@ impl Plan {
     ///
     /// Where more services than `at_once` could start together, the start time is Graham's bound
     /// for list scheduling (1966): the longest chain plus the total work divided by the places.
+    #[doc(hidden)]
     #[must_use]
     pub fn new(
         graph: &Graph,

@@ -44,12 +44,15 @@ pub const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// After which ends a service is started again, if nobody stopped it.
 ///
 /// ```
-/// use processpype_core::{ErrorKind, Exit, RestartPolicy};
+/// # mod processpype {
+/// #     pub use processpype_core::{ErrorKind, Exit as GenerationExit, RestartPolicy};
+/// # }
+/// use processpype::{ErrorKind, GenerationExit, RestartPolicy};
 ///
-/// let panicked = Exit::Failed(ErrorKind::Panic);
+/// let panicked = GenerationExit::Failed(ErrorKind::Panic);
 /// assert!(RestartPolicy::OnFailure.restarts_after(panicked));
-/// assert!(!RestartPolicy::OnFailure.restarts_after(Exit::Completed));
-/// assert!(RestartPolicy::Always.restarts_after(Exit::Completed));
+/// assert!(!RestartPolicy::OnFailure.restarts_after(GenerationExit::Completed));
+/// assert!(RestartPolicy::Always.restarts_after(GenerationExit::Completed));
 /// assert!(!RestartPolicy::Never.restarts_after(panicked));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,8 +82,9 @@ pub enum RestartPolicy {
 /// 5 min.
 ///
 /// ```
+/// # use processpype_core as processpype;
 /// use std::time::Duration;
-/// use processpype_core::Backoff;
+/// use processpype::Backoff;
 ///
 /// let backoff = Backoff::default();
 /// assert_eq!(backoff.delay(1, 0.0), Duration::from_millis(500));

@@ -10,7 +10,8 @@ use std::str::FromStr;
 /// What a caller of the control API may do; each role includes the ones before it.
 ///
 /// ```
-/// use processpype_core::Role;
+/// # use processpype_core as processpype;
+/// use processpype::Role;
 ///
 /// assert!(Role::Admin > Role::Operator && Role::Operator > Role::Viewer);
 /// assert_eq!("operator".parse(), Ok(Role::Operator));

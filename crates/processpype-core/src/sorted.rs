@@ -11,7 +11,8 @@ use std::borrow::Borrow;
 /// costs a program a tenth of the code that a `BTreeMap` costs it.
 ///
 /// ```
-/// use processpype_core::SortedMap;
+/// # use processpype_core as processpype;
+/// use processpype::SortedMap;
 ///
 /// let mut ages: SortedMap<&str, u32> = [("web", 3), ("api", 1), ("web", 4)].into_iter().collect();
 /// *ages.get_or_insert_with("cache", || 0) += 2;

@@ -67,7 +67,8 @@ pub enum Desired {
 /// Counts the lives of one service: 0 = never started, +1 on entering `starting`.
 ///
 /// ```
-/// use processpype_core::Generation;
+/// # use processpype_core as processpype;
+/// use processpype::Generation;
 ///
 /// assert_eq!(Generation::default().next(), Generation(1));
 /// ```
@@ -106,6 +107,7 @@ impl ServiceState {
     ///
     /// Returns [`InvalidTransition`] if `input` cannot happen in `self`; the caller keeps its
     /// state.
+    #[doc(hidden)]
     pub fn step(self, input: Input) -> Result<Self, InvalidTransition> {
         use ServiceState::{Error, Running, Starting, Stopped, Stopping};
         match (self, input) {

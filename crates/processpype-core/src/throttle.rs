@@ -46,7 +46,8 @@ const NANOS_PER_MILLI: u128 = 1_000_000;
 /// How many automatic restarts an application may make in what time, over all its services.
 ///
 /// ```
-/// use processpype_core::{InvalidRate, RestartRate};
+/// # use processpype_core as processpype;
+/// use processpype::{InvalidRate, RestartRate};
 ///
 /// let rate = RestartRate::new(20.0, 50)?;
 /// assert_eq!((rate.per_second(), rate.burst()), (20.0, 50));

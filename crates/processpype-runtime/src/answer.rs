@@ -22,8 +22,9 @@ const INTERNAL: &str = "the request failed; the log has the details";
 /// 503 if an unavailable provider caused it, else 500; the body is the public text.
 ///
 /// ```
+/// # use processpype_runtime as processpype;
 /// use axum::response::IntoResponse as _;
-/// use processpype_runtime::{Dep, Error};
+/// use processpype::{Dep, Error};
 ///
 /// struct Store;
 ///
@@ -53,9 +54,10 @@ impl IntoResponse for Error {
 /// So a handler asks its handle and ends with `?`, and needs no error type of its own:
 ///
 /// ```
+/// # use processpype_runtime as processpype;
 /// use std::sync::Arc;
 ///
-/// use processpype_runtime::{Dep, Unavailable};
+/// use processpype::{Dep, Unavailable};
 ///
 /// struct Counter(u64);
 ///

@@ -98,7 +98,12 @@ pub(crate) enum Amount {
 /// one table.
 ///
 /// ```
-/// use processpype_runtime::{Config, Kind, Service};
+/// # mod processpype {
+/// #     pub use processpype_runtime::*;
+/// #     pub use processpype_runtime as registration;
+/// # }
+/// use processpype::{Config, Service};
+/// use processpype::registration::Kind;
 /// use schemars::JsonSchema;
 /// use serde::Deserialize;
 ///

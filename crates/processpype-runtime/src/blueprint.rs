@@ -67,6 +67,7 @@ pub struct Spec {
     /// Its own configuration, without the framework's keys.
     pub section: Section,
     /// The secrets in its section, once that was checked: see [`check_config`](Self::check_config).
+    #[doc(hidden)]
     pub secrets: Secrets,
     /// What it was registered with, if it joins at run time.
     pub joined: Option<Arc<Joined>>,
@@ -83,7 +84,8 @@ pub struct Spec {
 /// What the framework needs to know about an instance.
 ///
 /// ```
-/// use processpype_runtime::Options;
+/// # mod processpype { pub use processpype_runtime as registration; }
+/// use processpype::registration::Options;
 /// use std::time::Duration;
 ///
 /// let options = Options::default();
@@ -269,6 +271,7 @@ impl Options {
     ///
     /// What the plan adds up along its critical path. A stop's share includes the time for
     /// aborting.
+    #[doc(hidden)]
     #[must_use]
     pub fn budget(&self) -> Budget {
         let stop = self.stop_timeout.min(TIMEOUT_MAX) + ABORT_RESERVE;

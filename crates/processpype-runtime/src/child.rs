@@ -65,7 +65,8 @@ impl Context {
     /// not hear of a stop by itself; give it a clone of the context:
     ///
     /// ```
-    /// use processpype_runtime::{Context, Result, Service};
+    /// # use processpype_runtime as processpype;
+    /// use processpype::{Context, Result, Service};
     /// use std::time::Duration;
     ///
     /// struct Mailer;
@@ -133,7 +134,8 @@ impl Context {
     /// between two awaits. Inside [`spawn`](Self::spawn) it would hold a worker that others need.
     ///
     /// ```
-    /// use processpype_runtime::Context;
+    /// # use processpype_runtime as processpype;
+    /// use processpype::Context;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> processpype_runtime::Result {

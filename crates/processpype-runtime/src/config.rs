@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// The configuration of one instance, read from its section of the file and checked before.
 ///
 /// ```
-/// use processpype_runtime::Config;
+/// # use processpype_runtime as processpype;
+/// use processpype::Config;
 ///
 /// struct Counter { step: u64 }
 /// # #[allow(dead_code)]

@@ -244,8 +244,9 @@ pub struct Refused {
 /// What somebody wants to change in the configuration of a service.
 ///
 /// ```
-/// use processpype_config::Layer;
-/// use processpype_runtime::ConfigChange;
+/// # mod processpype { pub use processpype_runtime::*; pub use processpype_config as config; }
+/// use processpype::config::Layer;
+/// use processpype::ConfigChange;
 ///
 /// // `step` is set; what came over the API for `name` before is taken out.
 /// let patch = Layer::from_json(br#"{"step": 5, "name": null}"#)?;
@@ -266,7 +267,8 @@ pub enum ConfigChange {
 /// What a new configuration has led to, or would.
 ///
 /// ```
-/// use processpype_runtime::ConfigEffect;
+/// # use processpype_runtime as processpype;
+/// use processpype::ConfigEffect;
 ///
 /// assert_eq!(ConfigEffect::Kept.as_str(), "kept");
 /// ```

@@ -36,7 +36,12 @@ use crate::service::{BoxFuture, Service};
 /// contained; a restart calls it again, from the current configuration.
 ///
 /// ```
-/// use processpype_runtime::{Context, Dep, Kind, Result, Service};
+/// # mod processpype {
+/// #     pub use processpype_runtime::*;
+/// #     pub use processpype_runtime as registration;
+/// # }
+/// use processpype::{Context, Dep, Result, Service};
+/// use processpype::registration::Kind;
 ///
 /// struct Plain;
 /// impl Service for Plain {}
@@ -85,7 +90,12 @@ pub trait Constructor<M>: Signature<M> + Clone + Send + Sync + 'static {
 /// A function that is a service by itself: `Fn(A, B, …) -> impl Future<Output = Result>`.
 ///
 /// ```
-/// use processpype_runtime::{Context, Kind, Result};
+/// # mod processpype {
+/// #     pub use processpype_runtime::*;
+/// #     pub use processpype_runtime as registration;
+/// # }
+/// use processpype::{Context, Result};
+/// use processpype::registration::Kind;
 /// use std::time::Duration;
 ///
 /// async fn heartbeat(cx: Context) -> Result {
@@ -122,7 +132,12 @@ pub trait TaskFunction<M>: Signature<M> + Clone + Send + Sync + 'static {
 /// alone.
 ///
 /// ```
-/// use processpype_runtime::{Constructor, Kind};
+/// # mod processpype {
+/// #     pub use processpype_runtime::*;
+/// #     pub use processpype_runtime as registration;
+/// # }
+/// use processpype::Constructor;
+/// use processpype::registration::Kind;
 ///
 /// fn kind<M: 'static, C: Constructor<M>>(constructor: C) -> Kind {
 ///     Kind::of(constructor)

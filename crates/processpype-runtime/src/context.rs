@@ -37,8 +37,9 @@ pub(crate) const TEXT_UNSEEN_MAX: usize = 64 * 1024;
 /// [`deadline`](Self::deadline) says *until when*.
 ///
 /// ```
+/// # use processpype_runtime as processpype;
 /// use std::time::Duration;
-/// use processpype_runtime::{Context, Result};
+/// use processpype::{Context, Result};
 ///
 /// async fn poll_every_second(cx: &Context) -> Result {
 ///     while cx.sleep(Duration::from_secs(1)).await {
@@ -89,7 +90,8 @@ impl Context {
     /// asked to stop, and what the service says about itself goes nowhere.
     ///
     /// ```
-    /// use processpype_runtime::Context;
+    /// # use processpype_runtime as processpype;
+    /// use processpype::Context;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
@@ -119,8 +121,9 @@ impl Context {
     /// `run`.
     ///
     /// ```
+    /// # use processpype_runtime as processpype;
     /// use std::time::Duration;
-    /// use processpype_runtime::Context;
+    /// use processpype::Context;
     /// use tokio::time::Instant;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
@@ -195,7 +198,8 @@ impl Context {
     /// [`Dep::wait`](crate::Dep::wait), belongs in here.
     ///
     /// ```
-    /// use processpype_runtime::Context;
+    /// # use processpype_runtime as processpype;
+    /// use processpype::Context;
     /// use tokio::sync::mpsc;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
@@ -270,7 +274,8 @@ impl Context {
     /// context that outlives its generation beats for nobody.
     ///
     /// ```
-    /// use processpype_runtime::{Context, Result};
+    /// # use processpype_runtime as processpype;
+    /// use processpype::{Context, Result};
     /// use tokio::sync::mpsc::Receiver;
     /// use std::time::Duration;
     ///

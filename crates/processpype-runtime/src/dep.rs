@@ -44,7 +44,8 @@ pub struct Sole;
 /// with `.uses("left", "fast")` or `uses: {left: fast}` in the file:
 ///
 /// ```
-/// use processpype_runtime::Dep;
+/// # use processpype_runtime as processpype;
+/// use processpype::Dep;
 /// # struct Counter;
 /// struct Left;
 /// struct Right;
@@ -91,7 +92,8 @@ pub struct Dep<S: ?Sized + 'static, R = Sole> {
 /// of them are ready before the service starts.
 ///
 /// ```
-/// use processpype_runtime::{Dep, Deps};
+/// # use processpype_runtime as processpype;
+/// use processpype::{Dep, Deps};
 ///
 /// struct Sensor(f64);
 ///
@@ -149,7 +151,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// `Arc`:
     ///
     /// ```
-    /// use processpype_runtime::Dep;
+    /// # use processpype_runtime as processpype;
+    /// use processpype::Dep;
     /// use std::sync::Arc;
     ///
     /// trait Store: Send + Sync { fn len(&self) -> usize; }
@@ -195,7 +198,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// but says `ready(false)` is there; ask [`wait`](Self::wait) where that matters.
     ///
     /// ```
-    /// use processpype_runtime::{Dep, Result};
+    /// # use processpype_runtime as processpype;
+    /// use processpype::{Dep, Result};
     ///
     /// struct Counter(u64);
     ///
@@ -234,7 +238,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// [`Context::until_stopped`](crate::Context::until_stopped) or in a timeout.
     ///
     /// ```
-    /// use processpype_runtime::{Context, Dep, Result};
+    /// # use processpype_runtime as processpype;
+    /// use processpype::{Context, Dep, Result};
     ///
     /// struct Queue;
     ///

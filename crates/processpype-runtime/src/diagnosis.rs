@@ -37,7 +37,8 @@ pub(crate) const ASKERS_MAX: usize = 16;
 /// [`Service::diagnose`](crate::Service::diagnose).
 ///
 /// ```
-/// use processpype_runtime::{Finding, Severity};
+/// # use processpype_runtime as processpype;
+/// use processpype::{Finding, Severity};
 ///
 /// let finding = Finding::warning("disk-space", "3 % of /data is free", "delete old exports");
 /// assert_eq!(finding.severity, Severity::Warning);
@@ -46,6 +47,7 @@ pub(crate) const ASKERS_MAX: usize = 16;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use = "it is told only if `diagnose` returns it"]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,

@@ -33,7 +33,8 @@ type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// converts this way is for the log; what HTTP may show is said with [`Error::public`].
 ///
 /// ```
-/// use processpype_runtime::{Error, Result};
+/// # use processpype_runtime as processpype;
+/// use processpype::{Error, Result};
 ///
 /// fn parse(text: &str) -> Result<u16> {
 ///     Ok(text.parse::<u16>()?)
@@ -62,7 +63,8 @@ pub struct Error {
 /// Passed on with `?`, it makes the end of a service one of kind `dependency`.
 ///
 /// ```
-/// use processpype_runtime::{Dep, Error};
+/// # use processpype_runtime as processpype;
+/// use processpype::{Dep, Error};
 ///
 /// struct Db;
 ///
@@ -99,7 +101,8 @@ impl Error {
     /// [`with_source`](Self::with_source).
     ///
     /// ```
-    /// use processpype_runtime::Error;
+    /// # use processpype_runtime as processpype;
+    /// use processpype::Error;
     ///
     /// let cause = std::io::Error::other("/var/lib/app/mail.db is locked");
     /// let error = Error::public("mail cannot be stored now").with_source(cause);

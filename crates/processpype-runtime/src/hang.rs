@@ -38,7 +38,12 @@ pub enum OnHang {
 /// How long a service may be silent, or block a thread, and what follows then.
 ///
 /// ```
-/// use processpype_runtime::{HangLimit, OnHang};
+/// # mod processpype {
+/// #     pub use processpype_runtime::*;
+/// #     pub use processpype_runtime as registration;
+/// # }
+/// use processpype::OnHang;
+/// use processpype::registration::HangLimit;
 /// use std::time::Duration;
 ///
 /// let limit = HangLimit::new(Duration::from_secs(30), OnHang::Restart)?;

@@ -30,7 +30,12 @@ use crate::panic::Fragile;
 /// A kind of service. Its instances differ in name and configuration.
 ///
 /// ```
-/// use processpype_runtime::{Config, Kind, Service};
+/// # mod processpype {
+/// #     pub use processpype_runtime::*;
+/// #     pub use processpype_runtime as registration;
+/// # }
+/// use processpype::{Config, Service};
+/// use processpype::registration::Kind;
 /// use schemars::JsonSchema;
 /// use serde::Deserialize;
 ///

@@ -59,7 +59,9 @@ pub enum Kind {
 /// in the constructor, where it is used often.
 ///
 /// ```
-/// use processpype_runtime::{Buckets, Context, Counter, Histogram, Result};
+/// # mod processpype { pub use processpype_runtime::*; pub use processpype_runtime as metrics; }
+/// use processpype::{Context, Result};
+/// use processpype::metrics::{Buckets, Counter, Histogram};
 /// use std::time::Duration;
 ///
 /// struct Mailer { sent: Counter, refused: Counter, time: Histogram }

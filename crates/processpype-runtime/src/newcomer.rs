@@ -29,8 +29,13 @@ const CHECK_PANICKED: &str = "checking the configuration panicked";
 /// A service that is to join a running application.
 ///
 /// ```
+/// # mod processpype {
+/// #     pub use processpype_runtime::*;
+/// #     pub use processpype_runtime as registration;
+/// # }
 /// use std::sync::Arc;
-/// use processpype_runtime::{Kind, Registration, Service, Spec};
+/// use processpype::Service;
+/// use processpype::registration::{Kind, Registration, Spec};
 ///
 /// struct Ticker;
 /// impl Service for Ticker {}
@@ -41,6 +46,7 @@ const CHECK_PANICKED: &str = "checking the configuration panicked";
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[must_use = "nobody joins before `Manager::register`"]
 pub struct Registration {
     /// The service.
     pub spec: Spec,
@@ -104,6 +110,7 @@ pub enum RegisterError {
 /// A service as somebody wants it who has no types at hand: over the API.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
+#[must_use = "nothing is made before `Manager::create`"]
 pub struct Wish {
     /// Its name.
     pub name: ServiceName,
@@ -170,13 +177,11 @@ pub(crate) enum Accepted {
 
 impl Wish {
     /// Wants a service of a kind, with nothing in its section.
-    #[must_use]
     pub fn of(name: ServiceName, kind: &str) -> Self {
         Self { name, kind: kind.to_owned(), section: Layer::default() }
     }
 
     /// The same with a section.
-    #[must_use]
     pub fn with_section(mut self, section: Layer) -> Self {
         self.section = section;
         self
@@ -187,13 +192,11 @@ impl Wish {
 
 impl Registration {
     /// Asks for a service to join, in no group and stopped.
-    #[must_use]
     pub fn of(spec: Spec) -> Self {
         Self { spec, group: None, start: false }
     }
 
     /// Starts it as well.
-    #[must_use]
     pub fn started(mut self) -> Self {
         self.start = true;
         self
@@ -202,7 +205,6 @@ impl Registration {
     /// Lets it be the last member of a group.
     ///
     /// In a rest-for-one group it needs the member before it, as all members do.
-    #[must_use]
     pub fn in_group(mut self, name: &str) -> Self {
         self.group = Some(name.to_owned());
         self

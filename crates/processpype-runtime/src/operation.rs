@@ -34,7 +34,8 @@ pub const WAITERS_MAX: usize = 64;
 /// Who asks for something, and why.
 ///
 /// ```
-/// use processpype_runtime::Request;
+/// # use processpype_runtime as processpype;
+/// use processpype::Request;
 ///
 /// let request = Request::by("ops:alice").because("rotating the certificate");
 /// assert_eq!(request.reason.as_deref(), Some("rotating the certificate"));

@@ -10,7 +10,8 @@ use std::fmt;
 /// One reason why an application cannot be started, with what to do about it.
 ///
 /// ```
-/// use processpype_runtime::{PlanCode, PlanProblem};
+/// # use processpype_runtime as processpype;
+/// use processpype::{PlanCode, PlanProblem};
 ///
 /// let problem = PlanProblem::new(PlanCode::UnknownService, "there is no service `bd`");
 /// let problem = problem.help("did you mean `db`?");

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_config::{Report, Section};
+use processpype_config::{Layer, Report, Section};
 use processpype_core::ErrorKind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -43,7 +43,9 @@ pub enum Reconfigured {
 /// A new configuration of a service that runs; it has been checked.
 ///
 /// ```
-/// use processpype_runtime::{Config, Context, NewConfig, Reconfigured, Result, Service};
+/// # mod processpype { pub use processpype_runtime::*; pub use processpype_config as config; }
+/// use processpype::config::Layer;
+/// use processpype::{Config, Context, NewConfig, Reconfigured, Result, Service};
 /// use schemars::JsonSchema;
 /// use serde::Deserialize;
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -64,9 +66,7 @@ pub enum Reconfigured {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result {
 /// let counter = Counter { step: AtomicU64::new(1) };
-/// let section = processpype_config::Section::empty("services.counter");
-/// let layer = processpype_config::Layer::from_json(br#"{"step": 5}"#)?;
-/// let new = NewConfig::from(section.under(&layer));
+/// let new = NewConfig::from(Layer::from_json(br#"{"step": 5}"#)?); // in a unit test
 /// let cx = Context::detached("counter");
 /// assert_eq!(counter.reconfigure(&cx, new).await?, Reconfigured::Applied);
 /// assert_eq!(counter.step.load(Relaxed), 5);
@@ -110,6 +110,13 @@ impl NewConfig {
             None => self.section.read::<C>(),
         };
         read.map(Config::from)
+    }
+}
+
+impl From<Layer> for NewConfig {
+    /// For a unit test of the hook: the section as it would be written, and nothing below it.
+    fn from(layer: Layer) -> Self {
+        Section::empty("services.test").under(&layer).into()
     }
 }
 

@@ -45,8 +45,9 @@ pub const RESERVED_VERBS: [&str; 5] =
 /// Made from an [`axum::Router`]:
 ///
 /// ```
+/// # use processpype_runtime as processpype;
 /// use axum::routing::get;
-/// use processpype_runtime::Routes;
+/// use processpype::Routes;
 ///
 /// let routes: Routes = axum::Router::new().route("/value", get(async || "42")).into();
 /// assert!(!routes.is_empty());
@@ -129,8 +130,9 @@ impl Routes {
     /// its `Authorization` header, unless that is a token of the control API.
     ///
     /// ```
+    /// # use processpype_runtime as processpype;
     /// use axum::routing::get;
-    /// use processpype_runtime::Routes;
+    /// use processpype::Routes;
     ///
     /// let routes: Routes = axum::Router::new().route("/", get(async || "hello")).into();
     /// assert!(!routes.public().is_empty());
@@ -144,9 +146,10 @@ impl Routes {
     /// Closes the routes to everybody without a token of at least this role, on loopback too.
     ///
     /// ```
+    /// # mod processpype { pub use processpype_core::Role; pub use processpype_runtime::*; }
     /// use axum::routing::post;
-    /// use processpype_core::Role;
-    /// use processpype_runtime::Routes;
+    /// use processpype::Role;
+    /// use processpype::Routes;
     ///
     /// let routes: Routes = axum::Router::new().route("/purge", post(async || "gone")).into();
     /// assert!(!routes.require(Role::Admin).is_empty());

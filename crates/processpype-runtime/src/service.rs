@@ -37,8 +37,9 @@ use crate::routes::Routes;
 /// rest. What does not end in its phase is dropped.
 ///
 /// ```
+/// # use processpype_runtime as processpype;
 /// use std::time::Duration;
-/// use processpype_runtime::{Context, Result, Service};
+/// use processpype::{Context, Result, Service};
 ///
 /// struct Heartbeat;
 ///
@@ -83,7 +84,8 @@ pub trait Service: Send + Sync + 'static {
     /// [`cx.ready(false)`](Context::ready) until it is done.
     ///
     /// ```
-    /// use processpype_runtime::{Context, Error, Result, Service};
+    /// # use processpype_runtime as processpype;
+    /// use processpype::{Context, Error, Result, Service};
     ///
     /// struct Store { path: std::path::PathBuf }
     ///
@@ -200,8 +202,9 @@ pub trait Service: Send + Sync + 'static {
     /// fails the start.
     ///
     /// ```
+    /// # use processpype_runtime as processpype;
     /// use axum::routing::get;
-    /// use processpype_runtime::{Routes, Service};
+    /// use processpype::{Routes, Service};
     /// use std::sync::Arc;
     ///
     /// struct Motto(&'static str);
@@ -230,7 +233,8 @@ pub trait Service: Send + Sync + 'static {
     /// finding, and the service goes on. At most [`FINDINGS_MAX`](crate::FINDINGS_MAX) are told.
     ///
     /// ```
-    /// use processpype_runtime::{Context, Finding, Service};
+    /// # use processpype_runtime as processpype;
+    /// use processpype::{Context, Finding, Service};
     ///
     /// struct Store { free_percent: u8 }
     ///

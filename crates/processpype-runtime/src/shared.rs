@@ -17,7 +17,8 @@ use crate::panic::Fragile;
 /// of a constructor.
 ///
 /// ```
-/// use processpype_runtime::Shared;
+/// # use processpype_runtime as processpype;
+/// use processpype::Shared;
 ///
 /// struct Pool;
 /// struct Users { pool: Shared<Pool> }
@@ -52,7 +53,8 @@ impl<T: ?Sized> Shared<T> {
     /// Makes the argument of a unit test from what is shared already, such as a trait object.
     ///
     /// ```
-    /// use processpype_runtime::Shared;
+    /// # use processpype_runtime as processpype;
+    /// use processpype::Shared;
     /// use std::sync::Arc;
     ///
     /// trait Clock: Send + Sync { fn hour(&self) -> u32; }

@@ -3,7 +3,8 @@
 /// What a command asks for; see [`Manager::command`](crate::Manager::command).
 ///
 /// ```
-/// use processpype_runtime::Verb;
+/// # use processpype_runtime as processpype;
+/// use processpype::Verb;
 ///
 /// // Also the providers that an operator stopped.
 /// let start = Verb::start().with_dependencies();

@@ -355,7 +355,7 @@ impl Application {
     ///
     /// Waiting for providers is not counted. A start that takes longer is cancelled, and the
     /// service is in `error` with kind `start-timeout`. What is longer than
-    /// [`TIMEOUT_MAX`](crate::TIMEOUT_MAX), as [`Duration::MAX`], counts as that.
+    /// [`TIMEOUT_MAX`](crate::bounds::TIMEOUT_MAX), as [`Duration::MAX`], counts as that.
     pub fn start_timeout(self, timeout: Duration) -> Self {
         self.last("start_timeout", |declared| declared.options.start_timeout = timeout)
     }
@@ -365,7 +365,7 @@ impl Application {
     /// Requests in flight may take 40 % of it, `run` and the children another 40 %; the hook `stop`
     /// always has the rest. When the application closes, the closing timeout may leave less. What
     /// has not ended by then is aborted, and named as a straggler. What is longer than
-    /// [`TIMEOUT_MAX`](crate::TIMEOUT_MAX) counts as that.
+    /// [`TIMEOUT_MAX`](crate::bounds::TIMEOUT_MAX) counts as that.
     pub fn stop_timeout(self, timeout: Duration) -> Self {
         self.last("stop_timeout", |declared| declared.options.stop_timeout = timeout)
     }

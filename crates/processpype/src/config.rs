@@ -3,8 +3,8 @@
 
 pub use processpype_config::{
     BackendConfig, Change, Difference, Document, Effective, Format, HumanDuration, InvalidDuration,
-    Layer, Loader, Origin, Problem, Report, Secret, SecretsConfig, Section, Side, limits, nearest,
-    read_json,
+    Layer, Loader, Origin, Problem, Report, Secret, SecretsConfig, Section, Side, Stray, limits,
+    nearest, read_json,
 };
 pub use processpype_runtime::{
     CONFIGURE_TRIES, ConfigBook, ConfigPreview, Configured, Fixed, Joined, Refused, ReloadPreview,

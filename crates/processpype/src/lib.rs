@@ -4,7 +4,6 @@
 //! started in order, supervised, shown over HTTP, operated one by one, and shut down on time.
 //!
 //! ```no_run
-//! use std::process::ExitCode;
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 //! use std::time::Duration;
@@ -50,8 +49,9 @@
 //!     }
 //! }
 //!
-//! fn main() -> ExitCode {
-//!     Application::new().service(Counter::new).service(Bumper::new).main()
+//! fn main() -> std::process::ExitCode {
+//!     let app = Application::new().set("services.counter.step=2");  // as a file would say it
+//!     app.service(Counter::new).service(Bumper::new).main()
 //! }
 //! ```
 //!
@@ -65,15 +65,17 @@
 //!
 //! # Where to look
 //!
-//! - [`Application`] puts services together; its [`main`](Application::main) owns the process, its
-//!   [`start`](Application::start) runs inside a larger program.
-//! - [`Service`], its side of the supervisor ([`Context`]), its handles ([`Dep`]), its [`Config`].
-//! - [`Manager`], for everybody else; [`testing`] on paused time; [`registration`]; [`layout`].
-//!
-//! # Errors
-//!
-//! Every [`std::error::Error`] converts into [`Error`] with `?`, and is for the log; what a client
-//! of the API may read is said with [`Error::public`].
+//! | You want to | see |
+//! |---|---|
+//! | write a service | [`Service`]; it is given [`Context`], [`Config`], [`Dep`], [`Shared`] |
+//! | put services together, and run them | [`Application`]; in a larger program [`Running`] |
+//! | answer requests | [`Routes`], made of axum's router |
+//! | read settings and secrets | [`config`], above all `HumanDuration` and `Secret` |
+//! | fail | [`Error`]: any error becomes one with `?`; [`Error::public`] is what clients may read |
+//! | test | [`testing`]: one service by itself, or all of it on paused time |
+//! | count and measure | [`metrics`] |
+//! | see what runs, act on it, add to it | [`Manager`], [`Status`], [`Event`], [`registration`] |
+//! | know more | the guide, `docs/services.md` in the repository; every limit, in [`bounds`] |
 //!
 //! # Features, and crates in signatures
 //!
@@ -86,6 +88,7 @@
 mod about;
 mod access;
 mod application;
+pub mod bounds;
 mod catalogue;
 mod cli;
 pub mod config;
@@ -126,22 +129,19 @@ pub use {axum, schemars, serde, serde_json, tokio};
 pub use processpype_control::{BindError, InvalidListener, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
-    Generation, InvalidName, InvalidRate, InvalidRestart, LogLevel, OperationId, RestartLimit,
-    RestartOptions, RestartPolicy, RestartRate, Role, ServiceId, ServiceName, ServiceState,
-    SortedMap, Strategy,
+    Generation, InvalidLogLevel, InvalidName, InvalidRate, InvalidRestart, InvalidRole, LogLevel,
+    OperationId, RestartLimit, RestartOptions, RestartPolicy, RestartRate, Role, ServiceId,
+    ServiceName, ServiceState, SortedMap, Strategy,
 };
 pub use processpype_runtime::{
-    Acted, Argument, BlockingChild, CHECK_TIME, CHECKS_AT_ONCE, CHILDREN_MAX, COMMANDS_PENDING,
-    Call, CancelError, ChildOutput, Closed, CommandError, CommandPreview, Config, ConfigChange,
-    ConfigEffect, ConfigureError, Constructor, Context, DIAGNOSE_TIME, Dep, Deps, Done,
-    EVENTS_KEPT, Error, ErrorInfo, Event, EventPage, FINDINGS_MAX, Finding, GetError,
-    HANG_LIMIT_MAX, HANG_LIMIT_MIN, HISTORY_KEPT, IDEMPOTENCY_WINDOW, LEVEL_MAX, LevelChange,
-    LevelChanges, Leveled, Lookup, METADATA_MAX, Manager, Mounted, NewConfig, OPERATIONS_KEPT,
-    OnHang, Operation, OperationState, OperationStatus, PAUSE_MAX, Past, PauseInfo, Paused,
-    PlanCode, PlanError, PlanProblem, PreviewStep, Reconfigured, Recording, Ref, Reloading,
-    Reporter, Request, RequestError, RestartInfo, Result, RouteAccess, Routes, Service, Severity,
-    Shared, Shutdown, Signature, Sole, Status, Subscription, TEXT_MAX, TIMEOUT_MAX, TaskFunction,
-    Timestamp, Unavailable, Verb,
+    Acted, Argument, BlockingChild, Call, CancelError, ChildOutput, Closed, CommandError,
+    CommandPreview, Config, ConfigChange, ConfigEffect, ConfigureError, Constructor, Context, Dep,
+    Deps, Done, Error, ErrorInfo, Event, EventPage, Finding, GetError, LevelChange, LevelChanges,
+    Leveled, Lookup, Manager, Mounted, NewConfig, OnHang, Operation, OperationState,
+    OperationStatus, Past, PauseInfo, Paused, PlanCode, PlanError, PlanProblem, PreviewStep,
+    Reconfigured, Recording, Ref, Reloading, Reporter, Request, RequestError, RestartInfo, Result,
+    RouteAccess, Routes, Service, Severity, Shared, Shutdown, Signature, Sole, Status,
+    Subscription, TaskFunction, Timestamp, Unavailable, Verb,
 };
 
 pub use crate::application::Application;

@@ -57,6 +57,6 @@
 //! [`Manager::create`]: crate::Manager::create
 
 pub use processpype_runtime::{
-    Choice, CreateError, EdgeChoice, HangLimit, InvalidHangLimit, Kind, Options, REGISTERED_MAX,
-    RegisterError, Registered, Registration, Spec, Wish,
+    Choice, ConfigType, CreateError, EdgeChoice, HangLimit, InvalidHangLimit, Kind, Options,
+    REGISTERED_MAX, RegisterError, Registered, Registration, Spec, Wish,
 };

@@ -33,7 +33,8 @@ use crate::source::Source;
 /// # Example
 ///
 /// ```
-/// let report = processpype_config::read_json::<Vec<u8>>(b"[1, 300]").unwrap_err();
+/// # mod processpype { pub use processpype_config as config; }
+/// let report = processpype::config::read_json::<Vec<u8>>(b"[1, 300]").unwrap_err();
 /// assert!(report.to_string().contains("request body:1:5"), "{report}");
 /// ```
 pub fn read_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Report> {

@@ -23,7 +23,8 @@ impl Section {
     /// # Example
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let text = "defaults: {stop_timeout: 10s}\nservices: {counter: {step: 1}}";
     /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;
@@ -70,7 +71,8 @@ impl Section {
     /// what is written for the first time shows what held before.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     /// use schemars::{JsonSchema, schema_for};
     ///
     /// #[derive(JsonSchema)]

@@ -60,7 +60,8 @@ impl Section {
     /// the rest, whose report then names the nearest of both.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let text = "counter: {enabled: false, step: 2}";
     /// let document = Loader::new().text("app.yaml", Format::Yaml, text).load()?;

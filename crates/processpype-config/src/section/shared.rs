@@ -50,7 +50,8 @@ impl Document {
     /// value refers to (`${…}`) is none of them, nor is what Kubernetes sets for a `Service`.
     ///
     /// ```
-    /// use processpype_config::Loader;
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::Loader;
     ///
     /// let variable = ("PROCESSPYPE_SERVER_PORT".to_owned(), "9000".to_owned());
     /// let document = Loader::new().environment([variable]).load()?;

@@ -27,7 +27,8 @@ impl Section {
     /// For what shall be right although it is not used, such as a disabled service.
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     ///
     /// let text = "port: ${NOT_SET}\nname: 5";
     /// let document = Loader::new().text("config.yaml", Format::Yaml, text).load()?;

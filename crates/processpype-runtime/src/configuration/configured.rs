@@ -120,6 +120,7 @@ impl Configured {
     }
 
     /// Adds what cannot change of a service that joined because the files named it.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_planted(mut self, planted: Option<Arc<Planted>>) -> Self {
         if self.rare.is_some() || planted.is_some() {
@@ -130,6 +131,7 @@ impl Configured {
 
     /// Returns what cannot change of a service that joined because the files named it; `None` for
     /// all others.
+    #[doc(hidden)]
     #[must_use]
     pub fn planted(&self) -> Option<&Arc<Planted>> {
         self.rare.as_ref()?.planted.as_ref()

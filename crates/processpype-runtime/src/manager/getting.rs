@@ -47,7 +47,8 @@ impl Manager {
     /// another instance. Ask again for the next piece of work.
     ///
     /// ```
-    /// use processpype_runtime::{GetError, Manager};
+    /// # use processpype_runtime as processpype;
+    /// use processpype::{GetError, Manager};
     ///
     /// struct Counter(u64);
     ///

@@ -25,18 +25,22 @@ impl Manager {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use processpype_runtime::{
-    ///     Assembly, Kind, Launch, Registration, Request, Service, Spec,
-    /// };
+    /// # mod processpype {
+    /// #     pub use processpype_runtime::*;
+    /// #     pub use processpype_runtime as registration;
+    /// # }
+    /// # use processpype_runtime::{Assembly, Launch};
+    /// use processpype::registration::{Kind, Registration, Spec};
+    /// use processpype::{Request, Service};
     ///
     /// struct Ticker;
     /// impl Service for Ticker {}
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let launch = Launch::on(tokio::runtime::Handle::current());
-    /// let (manager, supervisor) = Assembly::default().check()?.launch(launch);
-    /// let supervisor = tokio::spawn(supervisor.run());
+    /// # let launch = Launch::on(tokio::runtime::Handle::current());
+    /// # let (manager, supervisor) = Assembly::default().check()?.launch(launch);
+    /// # let supervisor = tokio::spawn(supervisor.run());
     /// let spec = Spec::new("fast".parse()?, Arc::new(Kind::of(|| Ticker)));
     /// let by = Request::by("code");
     /// let registered = manager.register(Registration::of(spec).started(), by).await?;

@@ -46,7 +46,8 @@ pub(super) struct Observed {
 /// The upper bounds of a histogram's buckets, ascending; infinity comes by itself.
 ///
 /// ```
-/// use processpype_runtime::Buckets;
+/// # mod processpype { pub use processpype_runtime as metrics; }
+/// use processpype::metrics::Buckets;
 ///
 /// let sizes = Buckets::new(vec![1024.0, 65_536.0, 1_048_576.0])?;
 /// assert_eq!(sizes.bounds().len(), 3);

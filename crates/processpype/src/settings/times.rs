@@ -7,7 +7,7 @@
 //! 2. All of them are told at once.
 //!
 //! Code may say more, as [`Duration::MAX`](std::time::Duration::MAX), and then means that there is
-//! no limit: see [`TIMEOUT_MAX`](crate::TIMEOUT_MAX).
+//! no limit: see [`TIMEOUT_MAX`](crate::bounds::TIMEOUT_MAX).
 
 use processpype_config::{HumanDuration, Report, Section};
 use processpype_core::MAX_TIME;

@@ -83,6 +83,7 @@ const WATCHED: Duration = Duration::from_secs(600);
 ///    and restarted ([`ProviderLoss`](Check::ProviderLoss)).
 ///
 /// Panics in a hook are not tried: what follows from one is the framework's business.
+#[must_use = "nothing is checked before `check`"]
 pub struct Conformance<F> {
     service: String,
     application: F,
@@ -126,7 +127,6 @@ impl<F: Fn() -> Application> Conformance<F> {
     /// assert!(report.has(Check::RoutesAnswer), "{report}");
     /// # }
     /// ```
-    #[must_use]
     pub fn route(mut self, path: &str) -> Self {
         self.routes.push(path.to_owned());
         self
@@ -134,7 +134,6 @@ impl<F: Fn() -> Application> Conformance<F> {
 
     /// Says how long the service is watched for an end that nobody asked for. Default: ten
     /// minutes of the test's time.
-    #[must_use]
     pub fn watched_for(mut self, time: Duration) -> Self {
         self.watched = time;
         self

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use processpype::{Application, Context, DIAGNOSE_TIME, FINDINGS_MAX, Finding, Service};
+use processpype::bounds::{DIAGNOSE_TIME, FINDINGS_MAX};
+use processpype::{Application, Context, Finding, Service};
 
 /// Finds something, panics, or takes its time.
 struct Sick(&'static str);

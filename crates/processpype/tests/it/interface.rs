@@ -177,3 +177,89 @@ async fn the_end_of_an_application_can_be_awaited_again() {
     assert_eq!(app.closed().await, closed);
     assert_eq!(app.stop().await, closed);
 }
+
+/// The modules of this crate that show what the floors have made.
+const SHOWN: [&str; 6] = ["lib", "bounds", "config", "metrics", "registration", "layout"];
+
+/// The floors whose types users see.
+const FLOORS: [&str; 4] = ["runtime", "config", "core", "control"];
+
+fn source(path: impl AsRef<std::path::Path>) -> String {
+    let path = path.as_ref();
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every name that `text` takes from a floor.
+fn taken(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    for after in text.split("processpype_").skip(1) {
+        let Some((floor, rest)) = after.split_once("::") else { continue };
+        if !FLOORS.contains(&floor) {
+            continue;
+        }
+        let list = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or_default(),
+            None => rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(rest),
+        };
+        let first = |item: &'_ str| item.trim().split([' ', ':']).next().unwrap_or_default().len();
+        names.extend(list.split(',').map(|item| &item.trim()[..first(item)]));
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+/// The examples of a file, without what is hidden in them.
+fn examples(file: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<String> = None;
+    for line in file.lines().map(str::trim_start) {
+        let Some(line) = line.strip_prefix("///").or(line.strip_prefix("//!")) else { continue };
+        let line = line.trim_start();
+        match (&mut open, line.starts_with("```")) {
+            (None, true) => open = Some(String::new()),
+            (Some(_), true) => found.extend(open.take()),
+            (Some(example), false) if line != "#" && !line.starts_with("# ") => {
+                example.push_str(line);
+                example.push('\n');
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn files(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("the sources are there") {
+        let path = entry.expect("it can be read").path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("lib.rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Users depend on this crate alone: an example that names a floor cannot be copied.
+#[test]
+fn examples_of_what_is_shown_here_name_this_crate() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let roof: Vec<String> =
+        SHOWN.iter().map(|module| source(here.join(format!("src/{module}.rs")))).collect();
+    let shown: Vec<&str> = roof.iter().flat_map(|text| taken(text)).collect();
+    assert!(shown.contains(&"Context") && shown.contains(&"Secret"), "{shown:?}");
+    let mut sources = Vec::new();
+    for floor in FLOORS {
+        files(&here.join(format!("../processpype-{floor}/src")), &mut sources);
+    }
+    let mut wrong = Vec::new();
+    for path in sources {
+        for example in examples(&source(&path)) {
+            let names = taken(&example);
+            // An example of what is between floors names those.
+            if !names.is_empty() && names.iter().all(|name| shown.contains(name)) {
+                wrong.push(format!("{}:\n{example}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "write `use processpype::…` in\n\n{}", wrong.join("\n"));
+}
