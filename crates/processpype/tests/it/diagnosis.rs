@@ -42,7 +42,7 @@ async fn each_service_is_asked_once_and_none_holds_up_the_others() {
         .service(|| Sick("stopped"))
         .named("e-stopped")
         .autostart(false);
-    let running = app.environment([]).start().await.expect("it starts");
+    let running = app.environment([]).without_server().start().await.expect("it starts");
     let manager = running.manager();
     let begun = tokio::time::Instant::now();
     let found = manager.diagnose(None).await.expect("it answers");
@@ -72,7 +72,7 @@ async fn findings_are_bounded_and_a_stop_does_not_wait_for_them() {
         .named("many")
         .service(|| Sick("slow"))
         .named("slow");
-    let running = app.environment([]).start().await.expect("it starts");
+    let running = app.environment([]).without_server().start().await.expect("it starts");
     let manager = running.manager().clone();
     let found = manager.diagnose(Some("many")).await.expect("it answers");
     assert_eq!((found[0].1.len(), found[0].1[0].message.len()), (FINDINGS_MAX, 1024));
