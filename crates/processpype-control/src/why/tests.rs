@@ -154,7 +154,11 @@ fn on_the_way() {
     let why = check(&[starting], "db: starting for 5.0 s, of at most 30.0 s", &["wait db", STOP]);
     assert_eq!(why.steps[0].next_at, Some(Timestamp(NOW.0 + 25_000)));
     let stopping = with("db", |it| it.status.state = ServiceState::Stopping);
-    check(&[stopping.clone()], "db: stopping for 5.0 s, of at most 10.0 s", &["wait db"]);
+    check(
+        std::slice::from_ref(&stopping),
+        "db: stopping for 5.0 s, of at most 10.0 s",
+        &["wait db"],
+    );
     let busy = Known { busy: Some(4_900), ..stopping };
     let text = "db: stopping for 5.0 s, of at most 10.0 s; its thread has not come back for at \
                 least 4.9 s: it blocks or spins";
