@@ -18,7 +18,8 @@ impl Section {
     /// # Example
     ///
     /// ```
-    /// use processpype_config::{Format, Loader};
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
     /// use schemars::{Schema, json_schema};
     ///
     /// fn word() -> Schema {
