@@ -8,6 +8,7 @@
 //! 2. Neither a token nor its hash is shown: both are secrets to the configuration, and problems
 //!    speak of tokens by their place in the list.
 
+#[cfg(test)]
 use std::collections::BTreeSet;
 
 use processpype_config::{Document, Report, Secret, Section};
@@ -98,7 +99,8 @@ pub(crate) struct ListenerSection {
     /// An address and a port, such as `127.0.0.1:8080`, or `unix:` and the path of a socket.
     address: String,
     /// What it shows. Default: everything.
-    expose: Option<BTreeSet<SurfaceWord>>,
+    #[cfg_attr(test, schemars(with = "Option<BTreeSet<SurfaceWord>>"))]
+    expose: Option<Vec<SurfaceWord>>,
     /// Whom it asks for a token. Default: `loopback-open` on loopback, `required` elsewhere.
     auth: Option<AskWord>,
     /// TLS, if it is spoken here.
@@ -106,7 +108,7 @@ pub(crate) struct ListenerSection {
 }
 
 /// Something that a listener shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 enum SurfaceWord {
@@ -343,7 +345,7 @@ fn refused(section: &Section, listener: &Listener, reason: InvalidListener) -> R
 impl ListenerSection {
     /// Returns where it shows the control API, and whether it speaks TLS; none if it does not.
     pub(crate) fn control_place(&self) -> Option<(ListenAddress, bool)> {
-        let shows = |expose: &BTreeSet<SurfaceWord>| expose.contains(&SurfaceWord::Control);
+        let shows = |expose: &Vec<SurfaceWord>| expose.contains(&SurfaceWord::Control);
         let address = self.address.parse().ok()?;
         self.expose.as_ref().is_none_or(shows).then_some((address, self.tls.is_some()))
     }

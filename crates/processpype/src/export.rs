@@ -23,10 +23,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use processpype_config::{HumanDuration, Report, Secret, Section};
+use processpype_core::SortedMap;
 #[cfg(not(feature = "otlp"))]
 use processpype_telemetry::Level;
 use serde::Deserialize;
 
+use crate::settings::entries;
 #[cfg(feature = "otlp")]
 use crate::settings::times;
 
@@ -54,7 +56,9 @@ pub(crate) struct TracingSection {
     pub(crate) endpoint: Option<String>,
     /// Headers of each delivery, such as `authorization`; their values are secrets.
     #[cfg_attr(test, schemars(length(max = HEADERS_MAX)))]
-    pub(crate) headers: BTreeMap<String, Secret<String>>,
+    #[serde(deserialize_with = "entries::read")]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, Secret<String>>"))]
+    pub(crate) headers: SortedMap<String, Secret<String>>,
     /// Which part of the traces that begin here is sent; one that comes with a request is sent if
     /// it is where it began. Default: 1.
     #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
@@ -100,7 +104,7 @@ fn check_endpoint(written: &TracingSection, section: &Section, mut problem: impl
         problem(told.help("write `100ms` or more; 10s is the default").into());
     }
     let headers = section.get("headers");
-    for (name, value) in &written.headers {
+    for (name, value) in written.headers.iter() {
         if let Err(error) = check_header(name, value.expose()) {
             let told = headers.get(name).problem(error.to_string());
             problem(told.help("write it as in HTTP: `authorization: Bearer …`").into());

@@ -227,16 +227,8 @@ fn host(
 /// Drops what may be the last of what user code has left: where that blocks, it holds up the end of
 /// the process for [`LAST_DROP_TIME`] only.
 fn let_go<T: Send + 'static>(last: T) {
-    let (told, dropped) = sync_channel(1);
-    let thread = std::thread::Builder::new().name("processpype-last".to_owned());
-    let spawned = thread.spawn(move || {
-        drop(last);
-        let _ = told.try_send(());
-    });
-    if spawned.is_ok() {
-        // It takes too long, or has panicked: the process ends all the same.
-        let _ = dropped.recv_timeout(LAST_DROP_TIME);
-    }
+    // It takes too long, or panics: the process ends all the same.
+    let _ = thread::within(LAST_DROP_TIME, "processpype-last", move || drop(last));
 }
 
 /// Drives what runs on the supervisor's thread to its end, and tells of its panic.

@@ -3,12 +3,14 @@
 //! The doc comments are the reference: they become the text in the JSON Schema, in `schema` and in
 //! the configuration reference.
 
+pub(crate) mod entries;
 pub(crate) mod times;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use processpype_config::HumanDuration;
+use processpype_core::SortedMap;
 use processpype_telemetry::{Level, LoggingConfig};
 use serde::Deserialize;
 
@@ -178,7 +180,9 @@ pub(crate) struct ServiceKeys {
     /// The instance to use for each role that the service's type declares.
     pub(crate) uses: BTreeMap<String, String>,
     /// What the edge to each provider asks for, where it is not `hold`.
-    pub(crate) edges: BTreeMap<String, EdgeWord>,
+    #[serde(deserialize_with = "entries::read")]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, EdgeWord>"))]
+    pub(crate) edges: SortedMap<String, EdgeWord>,
     /// What follows its failure.
     pub(crate) restart: RestartSection,
     /// Whether success ends it: completed, and from then on ready for its dependents. Default:

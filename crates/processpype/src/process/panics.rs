@@ -76,15 +76,10 @@ fn say(log: &LogHandle, text: &str) {
     let text = log.redactor().scrub(text);
     let text = format!("{}\n  = help: {BUG_HELP}", one_line(&text));
     // The log's writer holds standard error for as long as nobody reads it.
-    let (sender, said) = std::sync::mpsc::sync_channel(1);
     let words = text.clone();
-    let spawned = thread::start("processpype-last-words", move || {
-        say_error(&words);
-        let _ = sender.send(());
-    });
-    match spawned {
-        Ok(()) => drop(said.recv_timeout(FLUSH_TIME)),
-        Err(_) => say_error(&text),
+    let said = thread::within(FLUSH_TIME, "processpype-last-words", move || say_error(&words));
+    if said.is_err() {
+        say_error(&text);
     }
 }
 
