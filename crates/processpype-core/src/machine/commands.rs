@@ -45,7 +45,7 @@
 //! once it is gone. Providers by optional edges are neither brought along nor asked about. Who
 //! comes anyway does not wait for its turn any more.
 
-use super::record::{Lack, Leaving};
+use super::record::Leaving;
 use super::recovery::Recovery;
 use super::{Action, Life, Machine, OperationId, Outcome, Refusal, Verb};
 use crate::event::Cause;
@@ -345,7 +345,6 @@ impl Machine {
         record.desired = Desired::Stopped;
         record.held = true;
         record.wanted = None;
-        record.lack = record.lack.filter(|lack| *lack != Lack::Turn);
         record.exhausted = false;
         actions.push(Action::Touched(id));
         self.refresh_mates(id, actions);

@@ -97,7 +97,8 @@ pub(super) enum Lack {
     /// While it lived, a provider that it cannot start without was missing at some time.
     Provider,
     /// While it waits, a provider came back, or its backoff ended, and somebody else was still in
-    /// the way: it takes its turn when nobody is any more.
+    /// the way: it takes its turn when nobody is any more. What stops it need not forget that: who
+    /// is started after a stop is waited for.
     Turn,
 }
 

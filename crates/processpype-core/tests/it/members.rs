@@ -246,6 +246,48 @@ fn a_member_of_a_group_restarts_with_it_until_it_leaves() {
     assert_eq!(InvalidGroup::Size(0).to_string(), "a group has no member");
 }
 
+/// A member leaves because its provider does; it had been given up, and nobody stopped it.
+#[test]
+fn who_leaves_in_a_cascade_is_in_the_way_of_its_group_no_more() {
+    let (provider, gone, mate) = (ServiceId(0), ServiceId(1), ServiceId(2));
+    let graph = Graph::new(3, [Edge { dependent: gone, provider }]).expect("one edge");
+    let group = Group { strategy: Strategy::OneForAll, members: vec![gone, mate] };
+    let groups = Groups::new(3, [group]).expect("two members");
+    let mut machine = Machine::new(graph, vec![ON_FAILURE; 3], AT_ONCE).with_groups(groups);
+    let mut actions = Vec::new();
+    machine.boot(&mut actions);
+    [provider, mate, gone].into_iter().for_each(|id| started(&mut machine, id));
+    let first = Generation(1);
+    let failed = Report::Gone(Exit::Failed(ErrorKind::Failed));
+    machine.report(gone, first, failed, &mut actions);
+    machine.report(gone, first, Report::Exhausted, &mut actions);
+    machine.report(mate, first, Report::Gone(Exit::Stopped), &mut actions);
+    assert_eq!(machine.waiting_on(mate).collect::<Vec<_>>(), [gone]);
+    machine.command(FIRST, provider, Verb::Deregister { cascade: true }, &mut actions);
+    machine.report(provider, first, Report::Gone(Exit::Stopped), &mut actions);
+    assert!(!machine.is_registered(gone));
+    assert_eq!(machine.state(mate), ServiceState::Starting);
+}
+
+#[test]
+fn who_joins_in_a_place_does_not_stand_where_another_one_queued() {
+    let graph = Graph::new(2, []).expect("nobody needs anybody");
+    let mut machine = Machine::new(graph, vec![PLAIN; 2], 1);
+    let (first, queued, next) = (ServiceId(0), ServiceId(1), ServiceId(2));
+    let mut actions = Vec::new();
+    machine.boot(&mut actions);
+    let leave = Verb::Deregister { cascade: false };
+    machine.command(FIRST, queued, leave, &mut actions);
+    assert!(!machine.is_registered(queued), "it only waited for a place to start");
+    for (operation, id) in [(2, next), (3, queued)] {
+        machine.register(id, &newcomer(&[]), &mut actions).expect("the place is free");
+        machine.command(OperationId(operation), id, START, &mut actions);
+    }
+    started(&mut machine, first);
+    assert_eq!(machine.state(next), ServiceState::Starting, "it was asked for first");
+    assert_eq!(machine.state(queued), ServiceState::Stopped);
+}
+
 /// What a machine gets wrong about its members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {

@@ -169,3 +169,22 @@ fn only_the_last_of_joined_commands_takes_something_back() {
     assert!(scene.machine.cancel(OperationId(3), B, &mut scene.actions));
     assert_eq!(scene.machine.desired(B), Desired::Stopped, "as it was before the first one");
 }
+
+#[test]
+fn who_was_never_stopped_is_not_taken_for_stopped_after_a_cancelled_start() {
+    for stopped in [false, true] {
+        let edges = [(B, A), (C, B)].map(|(dependent, provider)| Edge { dependent, provider });
+        let graph = Graph::new(3, edges).expect("a chain");
+        let manual = Traits { autostart: false, ..TRAITS };
+        let mut scene = Scene::of(Machine::new(graph, vec![manual; 3], 8));
+        scene.machine.boot(&mut scene.actions);
+        if stopped {
+            scene.command(1, B, STOP);
+        }
+        scene.command(2, B, START);
+        assert!(scene.machine.cancel(OperationId(2), B, &mut scene.actions));
+        scene.command(3, C, START);
+        let refused = Action::Finish(OperationId(3), Outcome::Refused(Refusal::ProviderStopped(B)));
+        assert_eq!(scene.actions.contains(&refused), stopped);
+    }
+}

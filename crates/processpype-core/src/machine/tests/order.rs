@@ -130,3 +130,34 @@ fn a_stop_while_closing_overtook_the_dependents() {
     scene.report(A, Report::Gone(Exit::Stopped));
     scene.check_finished(1, Outcome::Done { changed: true });
 }
+
+#[test]
+fn who_was_ended_by_force_is_known_until_it_starts_again_whoever_ended_it() {
+    let mut scene = Scene::running();
+    scene.command(1, B, STOP);
+    scene.report(B, Report::Elapsed(Timer::Stop));
+    assert!(scene.machine.was_forced(B));
+    scene.report(B, Report::Gone(Exit::Aborted));
+    // Its runtime was dropped under it.
+    scene.report(A, Report::Gone(Exit::Aborted));
+    assert!(scene.machine.was_forced(A) && scene.machine.was_forced(B));
+    scene.command(2, A, START);
+    assert!(!scene.machine.was_forced(A));
+    scene.report(A, Report::Gone(Exit::Failed(ErrorKind::StartFailed)));
+    assert!(!scene.machine.was_forced(A), "it ended by itself");
+}
+
+#[test]
+fn work_that_ends_after_a_stop_was_asked_for_is_not_done() {
+    let oneshot = Traits { oneshot: true, ..TRAITS };
+    let mut scene = Scene::new([oneshot, TRAITS]);
+    scene.machine.boot(&mut scene.actions);
+    scene.report(A, Report::Started { ready: true });
+    scene.command(1, A, STOP);
+    // What it says of its end crossed with the stop.
+    scene.report(A, Report::Ending(Exit::Completed));
+    scene.report(A, Report::Gone(Exit::Completed));
+    scene.check_finished(1, Outcome::Done { changed: true });
+    scene.check(Stopped, Stopped);
+    assert!(!scene.machine.is_completed(A) && !scene.machine.is_available(A));
+}

@@ -99,3 +99,14 @@ fn a_stopped_member_leaves_its_group_alone_and_is_left_alone() {
     scene.report(A, Report::Elapsed(Timer::Restart));
     scene.check(Starting, Stopped);
 }
+
+#[test]
+fn who_is_provider_and_member_is_waited_for_once() {
+    for strategy in [Strategy::OneForAll, Strategy::RestForOne] {
+        let mut scene = grouped(strategy);
+        scene.fail(A, ErrorKind::Failed);
+        scene.report(B, Report::Gone(Exit::Stopped));
+        scene.check(Error, Stopped);
+        assert_eq!(scene.machine.waiting_on(B).collect::<Vec<_>>(), [A]);
+    }
+}
