@@ -42,6 +42,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long it rests at most after a panic that comes again and again.
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(10);
 
+/// Of connections that cannot be accepted one in this time is told, with how many they were: a
+/// lack of descriptors lasts, and five lines a second fill a log.
+const FAILURES_TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// A server that holds its addresses and answers nobody yet.
 #[derive(Debug)]
 pub struct Bound {
@@ -220,6 +224,14 @@ struct Accepting {
     clients: Arc<Places>,
     crowd: Arc<Crowd>,
     connections: Connections,
+    failures: Mutex<Failures>,
+}
+
+/// How often a connection could not be accepted, as far as nobody was told.
+#[derive(Debug, Default)]
+struct Failures {
+    told: Option<Instant>,
+    untold: u64,
 }
 
 /// The connections of a listener that are open.
@@ -241,6 +253,7 @@ async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>, connecti
         clients: Places::new(limits.connections_per_peer),
         crowd: Arc::default(),
         connections,
+        failures: Mutex::default(),
     };
     let tell = |panicked: &str| {
         let message = format!("accepting on {name} panicked, and goes on: {panicked}");
@@ -276,7 +289,7 @@ impl Accepting {
         let mut closed = self.closing.subscribe();
         loop {
             let next = async {
-                let (client, own) = next_client(&self.open, &self.clients).await?;
+                let (client, own) = next_client(&self.open, &self.clients, &self.failures).await?;
                 // A client whose turn has not come is not read from.
                 let slot = self.crowd.place(&self.slots).await?;
                 Some((client, own, slot))
@@ -317,14 +330,36 @@ async fn own_place(
     }
 }
 
+// === impl Failures ===
+
+impl Failures {
+    /// One more; returns how many to tell of now, or nothing if that was done a moment ago.
+    fn one_more(&mut self, now: Instant) -> Option<u64> {
+        self.untold += 1;
+        let is_quiet = self.told.is_some_and(|told| now - told < FAILURES_TOLD_EVERY);
+        (!is_quiet).then(|| {
+            self.told = Some(now);
+            std::mem::take(&mut self.untold)
+        })
+    }
+}
+
 /// Waits for a client that may have one more connection, or wait for one.
-async fn next_client(open: &Open, clients: &Arc<Places>) -> Option<(Client, Option<Coming>)> {
+async fn next_client(
+    open: &Open,
+    clients: &Arc<Places>,
+    failures: &Mutex<Failures>,
+) -> Option<(Client, Option<Coming>)> {
     let (stream, peer) = match open.accept().await {
         Ok(accepted) => accepted,
         Err(error) => {
             // A client that has left again is nothing; a lack of descriptors gets better with time.
             let help = lacks_files(&error).then_some(TOO_MANY_FILES_HELP);
-            tracing::warn!(%error, help, "a connection could not be accepted");
+            let failures = || failures.lock().unwrap_or_else(PoisonError::into_inner);
+            let times = failures().one_more(Instant::now());
+            if let Some(times) = times {
+                tracing::warn!(%error, times, help, "a connection could not be accepted");
+            }
             sleep(ACCEPT_PAUSE).await;
             return None;
         }
@@ -371,5 +406,16 @@ mod tests {
         in_spite_of_panics(go_on, |text| told.borrow_mut().push(text.to_owned())).await;
         assert_eq!(*told.borrow(), ["a bug", "bug 1", "late"]);
         assert_eq!(*times.borrow(), [0, 200, 600, 11_000]);
+    }
+
+    #[test]
+    fn of_many_connections_that_fail_the_number_is_told() {
+        let (mut failures, begun) = (Failures::default(), Instant::now());
+        let mut told = Vec::new();
+        for tenth in 0..=210 {
+            let now = begun + Duration::from_millis(100) * tenth;
+            told.extend(failures.one_more(now).map(|times| (tenth, times)));
+        }
+        assert_eq!(told, [(0, 1), (100, 100), (200, 100)]);
     }
 }
