@@ -296,20 +296,29 @@ impl Machine {
         let record = self.record_mut(id);
         let from = record.state;
         let to = from.step(input).expect("the machine only takes steps that the state allows");
+        if input == Input::Start {
+            record.generation = record.generation.next();
+        }
+        let generation = record.generation;
+        match record.has_run() {
+            true => record.state = to,
+            false => self.step_before_it_has_run(id, from, to),
+        }
+        self.starting += usize::from(to == ServiceState::Starting);
+        self.starting -= usize::from(from == ServiceState::Starting);
+        actions.push(Action::Changed(Change { service: id, generation, from, to, cause }));
+    }
+
+    /// Changes the state of one that may keep the application from settling, and counts that.
+    fn step_before_it_has_run(&mut self, id: ServiceId, from: ServiceState, to: ServiceState) {
+        let record = self.record_mut(id);
         let kept_open = record.keeps_open();
         record.state = to;
         if !record.was_started() && from.is_transient() && !to.is_transient() {
             record.past = Past::Tried;
         }
         let keeps_open = record.keeps_open();
-        if input == Input::Start {
-            record.generation = record.generation.next();
-        }
-        let generation = record.generation;
-        self.starting += usize::from(to == ServiceState::Starting);
-        self.starting -= usize::from(from == ServiceState::Starting);
         self.kept_open_by += usize::from(keeps_open);
         self.kept_open_by -= usize::from(kept_open);
-        actions.push(Action::Changed(Change { service: id, generation, from, to, cause }));
     }
 }

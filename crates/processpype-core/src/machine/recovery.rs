@@ -108,9 +108,11 @@ impl Machine {
         recovery: Option<Recovery>,
     ) -> Option<Recovery> {
         let record = self.record_mut(id);
-        let kept_open = record.keeps_open();
+        // Whether something was asked for counts, and not what.
+        let counts = record.recovery.is_some() != recovery.is_some();
+        let kept_open = counts && record.keeps_open();
         let before = std::mem::replace(&mut record.recovery, recovery);
-        let keeps_open = record.keeps_open();
+        let keeps_open = counts && record.keeps_open();
         self.kept_open_by += usize::from(keeps_open);
         self.kept_open_by -= usize::from(kept_open);
         before

@@ -15,7 +15,7 @@
 //! one address. A thread that never looks again keeps older ones until the application is gone: at
 //! most one list for each thread that has ever looked, whose cells are shared with the newest.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -68,27 +68,23 @@ impl AtHand {
     /// Looks at the cells of now.
     #[inline]
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Cells) -> T) -> T {
-        match self.kept() {
-            Some(cells) => look(&cells),
-            None => look(&self.cells()),
-        }
-    }
-
-    /// The cells of now that this thread keeps; `None` at its end, and within a look.
-    #[inline]
-    fn kept(&self) -> Option<RefMut<'_, Arc<Cells>>> {
         if ENDS.get() {
-            return None;
+            return look(&self.cells());
         }
         let seen = self.seen.get_or(|| RefCell::new(self.cells()));
         // Each time: what stands under a thread's number may be from one before it.
         MARK.with(|_| ());
-        let mut seen = seen.try_borrow_mut().ok()?;
-        // What is kept is alive, so nothing else can have its address.
-        if address(&seen) != self.address.load(Ordering::Acquire) {
-            *seen = self.cells();
+        match seen.try_borrow_mut() {
+            Ok(mut seen) => {
+                // What is kept is alive, so nothing else can have its address.
+                if address(&seen) != self.address.load(Ordering::Acquire) {
+                    *seen = self.cells();
+                }
+                look(&seen)
+            }
+            // A look within a look.
+            Err(_) => look(&self.cells()),
         }
-        Some(seen)
     }
 
     /// The directory of now, to keep.
