@@ -142,3 +142,4 @@ pub use room::{check_directory_room, check_file_room};
 pub use secret::Secret;
 pub use secrets::{BackendConfig, SecretsConfig};
 pub use section::{Document, Section, read_json};
+pub use whole::switch_of;

@@ -80,15 +80,15 @@ const LOG_LEVEL: &str = "log_level";
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 /// What people write for a service that shall run, or shall not.
-const SWITCHES: [(&str, &str); 8] = [
-    ("true", "true"),
-    ("yes", "true"),
-    ("on", "true"),
-    ("enabled", "true"),
-    ("false", "false"),
-    ("no", "false"),
-    ("off", "false"),
-    ("disabled", "false"),
+const SWITCHES: [(&str, bool); 8] = [
+    ("true", true),
+    ("yes", true),
+    ("on", true),
+    ("enabled", true),
+    ("false", false),
+    ("no", false),
+    ("off", false),
+    ("disabled", false),
 ];
 
 /// How well a value fits a key, from the least telling to the most.
@@ -344,11 +344,28 @@ fn offers<'r>(rules: &'r Rules, ids: &[Id], text: &str, style: Style) -> Vec<Off
 /// The keys that a value fits among those which the framework gives to every service.
 fn of_framework(half: &Part, text: &str) -> Vec<Offer<'static>> {
     let has = |key: &str| half.names(key);
-    let switch = SWITCHES.iter().find(|(word, _)| text.eq_ignore_ascii_case(word));
-    let switch = switch.filter(|_| has(ENABLED));
+    let switch = switch_of(text).filter(|_| has(ENABLED));
     let level = LEVELS.contains(&text) && has(LOG_LEVEL);
-    let switch = switch.map(|(_, meant)| Offer::of_word(ENABLED, Some(meant)));
+    let meant = |is_on| if is_on { "true" } else { "false" };
+    let switch = switch.map(|is_on| Offer::of_word(ENABLED, Some(meant(is_on))));
     switch.into_iter().chain(level.then(|| Offer::of_word(LOG_LEVEL, None))).collect()
+}
+
+/// Returns what a word means that people write to switch something on or off.
+///
+/// For advice alone: in a file only `true` and `false` do it.
+///
+/// ```
+/// use processpype_config::switch_of;
+///
+/// assert_eq!(switch_of("Yes"), Some(true));
+/// assert_eq!(switch_of("disabled"), Some(false));
+/// assert_eq!(switch_of("debug"), None);
+/// ```
+#[must_use]
+pub fn switch_of(word: &str) -> Option<bool> {
+    let found = SWITCHES.iter().find(|(known, _)| word.eq_ignore_ascii_case(known));
+    found.map(|(_, is_on)| *is_on)
 }
 
 fn is_truth(text: &str) -> bool {

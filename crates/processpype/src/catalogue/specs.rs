@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use processpype_config::{Document, Layer, Problem, Report, Section};
+use processpype_config::{Document, Layer, Problem, Report, Section, switch_of};
 use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{
     Choice, EdgeChoice, EdgeOrigin, Kind, Options, PlanCode, PlanProblem, Spec,
@@ -203,15 +203,11 @@ pub(crate) fn check_defaults(
 
 /// What to write for a service that somebody wants to switch on or off with one word.
 fn switched(key: &str, section: &Section) -> String {
-    let is_on = section.read().or_else(|_| match section.read::<String>().as_deref() {
-        Ok("on" | "yes") => Ok(true),
-        Ok("off" | "no") => Ok(false),
-        _ => Err(()),
-    });
-    match is_on {
-        Ok(true) => format!("write `{key}: {{kind: …}}`: "),
-        Ok(false) => format!("write `{key}: {{kind: …, enabled: false}}`, or remove the line: "),
-        Err(()) => String::new(),
+    let said = || switch_of(&section.read::<String>().ok()?);
+    match section.read().ok().or_else(said) {
+        Some(true) => format!("write `{key}: {{kind: …}}`: "),
+        Some(false) => format!("write `{key}: {{kind: …, enabled: false}}`, or remove the line: "),
+        None => String::new(),
     }
 }
 

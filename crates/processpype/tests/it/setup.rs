@@ -211,7 +211,7 @@ fn sections_that_are_no_maps() {
     check_yaml("plain-switched-off", plain, "services:\n  plain: false\n");
     let named = || base().service(|_: Config<Named>| Plain).kind("named", |_: Config<Named>| Plain);
     let text = "services:\n  counter: warn\n  plain: debug\n  fast: {kind: ticker, enabled: off}\n\
-                \x20 two: {kind: named, nam: x, colour: red}\n  three: off\n";
+                \x20 two: {kind: named, nam: x, colour: red}\n  three: Disabled\n";
     check_yaml("words", named(), text);
     check_yaml("words-off", named(), "services:\n  counter: off\n  plain: No\n");
 }
