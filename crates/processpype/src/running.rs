@@ -85,7 +85,9 @@ pub struct Running {
 /// # }
 /// ```
 ///
-/// `Debug` shows the same text, so that `unwrap` in a test and `?` in `main` tell it to people.
+/// `Debug` shows the same text, so that `unwrap` in a test and `?` in `main` tell it to people. It
+/// tells what the log tells, such as why a significant service failed, with all causes: not for
+/// clients.
 #[non_exhaustive]
 pub enum StartError {
     /// Configuration or plan are wrong.
@@ -94,7 +96,8 @@ pub enum StartError {
     Settings(SettingsError),
     /// The control plane cannot have its address.
     Bind(BindError),
-    /// A significant service failed; everything was stopped again.
+    /// A significant service failed; everything was stopped again. [`Closed`] has its name and what
+    /// it failed with.
     Significant(Closed),
 }
 
@@ -414,7 +417,10 @@ impl fmt::Display for StartError {
             Self::Settings(error) => error.fmt(f),
             Self::Bind(error) => error.fmt(f),
             Self::Significant(closed) => match &closed.significant {
-                Some(service) => write!(f, "the significant service `{service}` failed"),
+                Some(service) => {
+                    write!(f, "the significant service `{service}` failed")?;
+                    closed.failure.as_ref().map_or(Ok(()), |failure| write!(f, ": {failure}"))
+                }
                 None => f.write_str("the application closed while it was starting"),
             },
         }
@@ -433,7 +439,8 @@ impl fmt::Debug for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // Its text is the bind error's own, so the cause is that error's cause.
+            // Its text is the bind error's own, so the cause is that error's cause. What a service
+            // failed with is told with its causes, which ended with the service.
             Self::Bind(error) => error.source(),
             Self::Setup(_) | Self::Settings(_) | Self::Significant(_) => None,
         }

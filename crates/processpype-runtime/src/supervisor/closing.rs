@@ -33,6 +33,9 @@ pub struct Closed {
     pub cause: CloseCause,
     /// The service that made it close, if one did.
     pub significant: Option<ServiceName>,
+    /// What that service failed with, causes included, as the log tells it: for whoever reads the
+    /// log, not for clients. Known secrets are taken out of it.
+    pub failure: Option<Arc<str>>,
     /// The services that had to be ended by force while closing, or could not be ended.
     pub stragglers: Vec<ServiceName>,
 }
@@ -44,7 +47,12 @@ impl Closed {
     /// For the roof; see [`Manager::unfinished`](crate::Manager::unfinished).
     #[must_use]
     pub fn cut(unfinished: Vec<ServiceName>) -> Self {
-        Self { cause: CloseCause::Requested, significant: None, stragglers: unfinished }
+        Self {
+            cause: CloseCause::Requested,
+            significant: None,
+            failure: None,
+            stragglers: unfinished,
+        }
     }
 }
 
@@ -55,6 +63,8 @@ pub(super) struct Closing {
     /// Who asked for it, as an operation.
     by: Option<(OperationId, Request)>,
     closed: bool,
+    /// What the significant service failed with, if one is the cause.
+    failure: Option<Arc<str>>,
     /// Who had been ended by force before: not a straggler of this closing.
     forced_before: Vec<ServiceId>,
 }
@@ -140,8 +150,19 @@ impl Supervisor {
             tracing::error!(
                 target: "processpype", service = %name, "a significant service failed: closing"
             );
+            self.closing.failure = self.story(service);
         }
         self.arm_closing();
+    }
+
+    /// What a service failed with, as the log tells it, without secrets. Of what no code of the
+    /// service has told, its status says all there is.
+    fn story(&self, id: ServiceId) -> Option<Arc<str>> {
+        let error = self.error(id);
+        let told = self.services[id.index()].failure.as_ref();
+        let told = told.filter(|told| error.as_ref().is_none_or(|error| error.kind == told.kind));
+        let told = told.map(|told| self.launch.scrub.text(&told.story).into());
+        told.or_else(|| Some(Arc::from(&*error?.message)))
     }
 
     fn arm_closing(&mut self) {
@@ -190,8 +211,9 @@ impl Supervisor {
         let significant = significant(cause).map(name);
         self.say(EventKind::Application, "closed");
         self.shared.set_state(ServiceState::Stopped);
+        let failure = self.closing.failure.take();
         self.leave();
-        Closed { cause, significant, stragglers }
+        Closed { cause, significant, failure, stragglers }
     }
 
     /// Drops itself, and then what may be the user's where the user's code runs.

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use processpype::config::Secret;
 use processpype::testing::{self, Act, Hook, Probe, TestApp};
 use processpype::{
-    Application, CloseCause, CommandError, Context, Generation, RestartPolicy, Service,
-    ServiceName, ServiceState, StartError,
+    Application, CloseCause, CommandError, Config, Context, Error, Generation, RestartPolicy,
+    Result, Service, ServiceName, ServiceState, StartError,
 };
 
 use crate::harness::{Plain, assert_history, millis, probe, secs, texts, well_behaved};
@@ -334,7 +335,39 @@ async fn start_is_an_error_only_when_a_significant_service_failed() {
     running.stop().await;
     let app = Application::new().service(broken().service()).named("broken").without_server();
     let error = app.significant().start().await.expect_err("it is significant");
-    assert_eq!(error.to_string(), "the significant service `broken` failed");
+    let told = "the significant service `broken` failed: start: failed as scripted";
+    assert_eq!(error.to_string(), told);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_failed_says_why_with_all_causes_and_without_secrets() {
+    #[track_caller]
+    fn check(error: StartError, expected: &str) {
+        let StartError::Significant(closed) = &error else { panic!("{error}") };
+        assert_eq!(closed.failure.as_deref(), Some(expected));
+        let told = format!("the significant service `db` failed: {expected}");
+        assert_eq!((error.to_string(), format!("{error:?}")), (told.clone(), told));
+    }
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    struct DbConfig {
+        password: Secret<String>,
+    }
+
+    let start = async |app: Application| {
+        let app = app.named("db").significant().restart(RestartPolicy::Never);
+        app.without_server().environment([]).start().await.expect_err("it is significant")
+    };
+    let open = |config: Config<DbConfig>| -> Result<Plain> {
+        let cause = format!("login with {} refused", config.password.expose());
+        Err(Error::public("no database").with_source(cause))
+    };
+    let app = Application::new().service(open).set("services.db.password=hunter2000");
+    check(start(app).await, "constructor: no database: login with *** refused");
+    let slow = probe(Act::Hang, Act::Serve, Act::Serve);
+    let app = Application::new().service(slow.service());
+    let timeout = "constructor and `start` took longer than `start_timeout` (30s)";
+    check(start(app).await, timeout);
 }
 
 #[tokio::test]
