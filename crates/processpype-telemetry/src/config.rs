@@ -255,6 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn a_level_is_the_same_by_every_other_name() {
+        use processpype_core::LogLevel;
+        for (level, other) in [
+            (Level::Off, LogLevel::Off),
+            (Level::Error, LogLevel::Error),
+            (Level::Warn, LogLevel::Warn),
+            (Level::Info, LogLevel::Info),
+            (Level::Debug, LogLevel::Debug),
+            (Level::Trace, LogLevel::Trace),
+        ] {
+            assert_eq!((Level::from(other), LogLevel::from(level)), (level, other));
+            let severity = level.filter().into_level();
+            assert_eq!(severity.map(Level::from), (level != Level::Off).then_some(level));
+        }
+    }
+
+    #[test]
     fn reads_what_is_valid() {
         let base = LoggingConfig::default;
         check("{}", Ok(base()));

@@ -417,6 +417,15 @@ mod tests {
     }
 
     #[test]
+    fn who_follows_no_more_is_not_counted() {
+        let logs = Logs::new(Clock::system());
+        let (one, other) = (logs.follow(), logs.follow());
+        assert_eq!(logs.0.followers.load(Relaxed), 2);
+        drop((one, other));
+        assert_eq!(logs.0.followers.load(Relaxed), 0);
+    }
+
+    #[test]
     fn who_takes_little_keeps_it() {
         check(&[], 10, usize::MAX);
         check(&[10], 10, usize::MAX);

@@ -163,6 +163,7 @@ mod tests {
     fn an_output_that_comes_and_goes_is_told_once_in_a_while() {
         check(&[(0, true), (1, false), (2, true), (3, false)], &[FAILS, WORKS]);
         check(&[(0, true), (1, false), (2, true), (60, true)], &[FAILS, WORKS, FAILS]);
+        check(&[(0, true), (1, false), (59, true)], &[FAILS, WORKS]);
     }
 
     #[test]

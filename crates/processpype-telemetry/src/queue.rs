@@ -234,3 +234,32 @@ impl Batch {
         self.lines < QUEUE_LINES && self.bytes.len().saturating_add(bytes) <= QUEUE_BYTES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks whether a line wakes the writer, and whether it may then go on gathering.
+    #[track_caller]
+    fn check(doze: Doze, lines: usize, flushing: usize, closed: bool, expected: (bool, bool)) {
+        let batch = Batch { lines, ..Batch::default() };
+        let waiting = Waiting { batch, doze, flushing, closed, ..Waiting::default() };
+        let decided = (waiting.must_wake(), waiting.may_linger());
+        assert_eq!(decided, expected, "{doze:?} {lines} {flushing} {closed}");
+    }
+
+    #[test]
+    fn a_burst_wakes_the_writer_once() {
+        check(Doze::Asleep, 1, 0, false, (true, true));
+        check(Doze::Awake, QUEUE_LINES, 0, false, (false, false));
+        check(Doze::Lingering, 2, 0, false, (false, true));
+        check(Doze::Lingering, LINGER_LINES - 1, 0, false, (false, true));
+        check(Doze::Lingering, LINGER_LINES, 0, false, (true, false));
+    }
+
+    #[test]
+    fn a_flush_and_the_end_wait_for_no_burst() {
+        check(Doze::Lingering, 2, 1, false, (false, false));
+        check(Doze::Lingering, 2, 0, true, (false, false));
+    }
+}

@@ -368,6 +368,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_added_stays_hidden_when_others_let_go_of_it() {
+        let redactor = Redactor::default();
+        let held = redactor.hold(&["shared-1".to_owned(), "pin".to_owned()]).unwrap();
+        assert_eq!(redactor.add("shared-1"), Ok(()));
+        assert_eq!(redactor.add("pin"), Err(Unredactable::TooShort));
+        drop(held);
+        let later = redactor.hold(&["another-2".to_owned()]).unwrap();
+        assert_eq!(redactor.scrub("shared-1 another-2"), "*** ***");
+        assert_eq!(redactor.unhidden(), [(Unredactable::TooShort, 1)]);
+        drop(later);
+        redactor.replace(Vec::new());
+        assert!(redactor.is_empty() && redactor.unhidden().is_empty());
+    }
+
+    #[test]
+    fn those_that_cannot_be_hidden_are_counted_up_to_a_bound() {
+        let redactor = Redactor::default();
+        let short = (0..=MAX_SECRETS).map(|n| format!("{n:x}"));
+        assert_eq!(redactor.replace(short), MAX_SECRETS + 1);
+        assert_eq!(redactor.unhidden(), [(Unredactable::TooShort, MAX_SECRETS)]);
+    }
+
+    #[test]
     fn who_is_refused_holds_nothing_and_those_who_are_gone_make_room() {
         let redactor = Redactor::default();
         let many =
@@ -376,7 +399,8 @@ mod tests {
         let two = many(MAX_SECRETS, MAX_SECRETS + 2);
         assert_eq!(redactor.hold(&two).err(), Some(Unredactable::TooMany));
         assert_eq!(redactor.len(), MAX_SECRETS - 1);
-        let one = redactor.hold(&two[..1]).unwrap();
+        let one = redactor.hold(&[&two[..1], &two[..1]].concat()).unwrap();
+        assert_eq!(redactor.len(), MAX_SECRETS, "what is named twice takes one place");
         assert_eq!(redactor.hold(&many(1, 9)).unwrap().unhidden(), [], "they are hidden already");
         drop(one);
         let other = redactor.hold(&two[1..]).unwrap();

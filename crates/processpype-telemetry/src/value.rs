@@ -164,6 +164,30 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_just_fits_is_not_cut() {
+        let fits = "x".repeat(MAX_VALUE_BYTES);
+        check(|out| out.write_str(&fits), &fits);
+        check(|out| write!(out, "{fits}y"), &format!("{fits}{CUT}"));
+    }
+
+    #[test]
+    fn an_error_shows_so_many_causes_and_no_more() {
+        #[derive(Debug)]
+        struct Chain;
+        impl fmt::Display for Chain {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("again")
+            }
+        }
+        impl std::error::Error for Chain {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(self)
+            }
+        }
+        check(|out| write_error(out, &Chain), &["again"; 1 + MAX_ERROR_CAUSES].join(": "));
+    }
+
+    #[test]
     fn a_secret_across_the_cut_does_not_show() {
         let redactor = Redactor::default();
         redactor.add("zzzzzzzz").unwrap();

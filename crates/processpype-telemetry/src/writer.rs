@@ -217,7 +217,15 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_output_is_an_error() {
+        /// What a panic leaves, which panics once more when it is dropped.
+        struct Again;
+        impl Drop for Again {
+            fn drop(&mut self) {
+                panic!("in drop");
+            }
+        }
         assert!(guarded::<()>(|| panic!("in write")).is_err());
+        assert!(guarded::<()>(|| std::panic::panic_any(Again)).is_err());
     }
 
     /// A writer whose output follows `script`; what it wrote comes out of `seen`.

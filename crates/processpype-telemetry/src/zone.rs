@@ -228,6 +228,14 @@ mod tests {
     }
 
     #[test]
+    fn the_names_are_those_of_the_first_database_there_is() {
+        let (nowhere, here) = (PathBuf::from("/nowhere"), PathBuf::from("/usr/share/zoneinfo"));
+        let one = known(&[nowhere, here.clone()]);
+        assert!(one.contains(&"Europe/Rome".to_owned()), "{} names", one.len());
+        assert_eq!(known(&[here.clone(), here]).len(), one.len());
+    }
+
+    #[test]
     fn the_variable_is_a_name_a_file_or_rules() {
         let rome = Timezone::named("Europe/Rome").unwrap();
         for text in ["Europe/Rome", ":Europe/Rome"] {

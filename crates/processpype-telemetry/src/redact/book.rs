@@ -70,15 +70,15 @@ impl Hiding {
 
     /// Holds one more until something takes the place of all that is held so.
     pub(super) fn add(&self, secret: &str) -> Result<(), Unredactable> {
-        let admitted = admit(secret);
+        let (admitted, digest) = (admit(secret), digest(secret));
         let (secrets, mut book) = ([secret.to_owned()], self.book());
         book.has_room(&secrets)?;
-        // Added twice, it is still replaced once.
-        let is_known = match admitted {
-            Ok(()) => book.hidden.contains_key(secret),
-            Err(_) => book.unhidden.contains_key(&digest(secret)),
-        };
-        if !is_known {
+        // Added twice, it is still replaced once. Who else holds it may let go of it earlier.
+        let is_added = book.base.iter().any(|entry| match entry {
+            Entry::Hidden(text) => **text == *secret,
+            Entry::Unhidden(of) => *of == digest,
+        });
+        if !is_added {
             let (entries, _) = self.take(&mut book, &secrets);
             book.base.extend(entries);
         }

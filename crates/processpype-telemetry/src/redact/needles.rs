@@ -281,6 +281,8 @@ mod tests {
             assert_eq!(out, "0123 ***", "{limit}");
         }
         assert_eq!(needles.longest(), 15);
+        let two = Needles::new(["ab cd", "much longer"].into_iter());
+        assert_eq!(two.longest(), 33, "the longer one may be cut too");
     }
 
     #[test]

@@ -147,6 +147,7 @@ fn numbers_of_every_size_are_valid_json() {
             small = i64::MIN,
             large = u64::MAX,
             huge = u128::MAX,
+            deep = i128::MIN,
             tiny = f64::MIN_POSITIVE,
             nan = f64::NAN,
             infinite = f64::INFINITY,
@@ -157,6 +158,7 @@ fn numbers_of_every_size_are_valid_json() {
     let line: serde_json::Value = serde_json::from_str(&log).unwrap();
     let fields = line["fields"].as_object().unwrap();
     assert_eq!(fields["small"], i64::MIN);
+    assert!(log.contains(&format!("\"deep\":{}", i128::MIN)), "{log}");
     assert_eq!(fields["large"], u64::MAX);
     assert_eq!(fields["tiny"], f64::MIN_POSITIVE);
     assert_eq!(fields["nan"], "NaN");

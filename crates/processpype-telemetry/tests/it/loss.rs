@@ -24,7 +24,9 @@ fn lines_beyond_the_queue_are_counted_and_told_in_their_place() {
         for n in 0..QUEUE_LINES + 10 {
             tracing::info!(target: "t", "line {n}");
         }
-        assert_eq!(handle.lost_lines(), 10);
+        let behind = handle.backlog();
+        assert_eq!((handle.lost_lines(), behind.lost_lines()), (10, 10));
+        assert_eq!((behind.waiting_lines(), behind.capacity()), (QUEUE_LINES, QUEUE_LINES));
         assert_eq!(written.text(), "");
         gate.open();
         handle.flush(PATIENCE).unwrap();
@@ -165,17 +167,23 @@ fn lines_that_cannot_be_written_are_counted_and_told() {
     let written = output.written.clone();
     let (subscriber, handle) = builder(config(Format::Text)).writer(output).build().unwrap();
     tracing::subscriber::with_default(subscriber, || {
+        let mut version = handle.backlog().version();
         for switch in [&fails, &panics] {
             switch.store(true, SeqCst);
             tracing::info!("lost");
             tracing::info!("lost\nin two lines");
             // What is lost is settled: a flush does not wait for it.
             handle.flush(PATIENCE).unwrap();
+            let behind = handle.backlog();
+            assert!(behind.error().is_some() && behind.version() > version);
+            version = behind.version();
             switch.store(false, SeqCst);
         }
         assert_eq!(handle.lost_lines(), 4);
         tracing::info!("kept");
         handle.flush(PATIENCE).unwrap();
+        assert_eq!(handle.backlog().error(), None);
+        assert!(handle.backlog().version() > version);
     });
     let text = written.text();
     let lines: Vec<&str> = text.lines().map(|line| &line[25..30]).collect();

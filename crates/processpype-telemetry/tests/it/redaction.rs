@@ -1,6 +1,8 @@
 //! Secrets in every place of a line.
 
-use processpype_telemetry::{Format, LoggingConfig, RedactionConfig};
+use std::sync::{Arc, Mutex};
+
+use processpype_telemetry::{Format, LoggingConfig, RedactionConfig, Redactor, Tap, TappedLine};
 use proptest::prelude::*;
 
 use crate::harness::{builder, config, logged, logged_in};
@@ -34,6 +36,41 @@ fn check(secret: &str) {
 /// A text as JSON.
 fn json(text: &str) -> String {
     serde_json::to_string(text).unwrap()
+}
+
+#[test]
+fn secrets_that_are_known_before_the_log_is_built_do_not_show() {
+    let redactor = Redactor::default();
+    redactor.add("hunter22").unwrap();
+    let log = logged(builder(config(Format::Text)).redactor(redactor.clone()), |handle| {
+        assert_eq!(*handle.redactor(), redactor);
+        assert_ne!(*handle.redactor(), Redactor::default());
+        tracing::info!("it is hunter22");
+    });
+    assert!(log.contains("it is ***"), "{log}");
+}
+
+/// What a second place for lines was given.
+#[derive(Debug, Default)]
+struct Taken(Mutex<Vec<String>>);
+
+impl Tap for Taken {
+    fn line(&self, line: &TappedLine<'_>) {
+        let TappedLine { level, target, message, fields, .. } = line;
+        self.0.lock().unwrap().push(format!("{level} {target} {message} {fields}"));
+    }
+}
+
+#[test]
+fn a_tap_is_given_what_is_shown_and_no_secret() {
+    let taken = Arc::new(Taken::default());
+    logged(builder(config(Format::Text)).tap(Arc::clone(&taken) as Arc<dyn Tap>), |handle| {
+        handle.redactor().add("hunter22").unwrap();
+        tracing::info!(target: "t", with = "hunter22", token = "x", "it is hunter22");
+        tracing::debug!(target: "t", "not shown");
+    });
+    let taken = taken.0.lock().unwrap();
+    assert_eq!(*taken, [r#"INFO t it is *** "with":"***","token":"***""#]);
 }
 
 #[test]
