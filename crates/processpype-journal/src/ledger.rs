@@ -11,7 +11,7 @@
 //! 2. Whole records are never cut, also not behind damaged ones.
 //! 3. A file that is no ledger is not written to.
 //! 4. The file is at most `max_size` bytes long, but for a single record that is longer; of older
-//!    ones, `file.1` to `file.n`, at most `keep` are there.
+//!    ones, `file.1` to `file.n`, at most `keep` are there. A device or a pipe stays where it is.
 //! 5. One process writes: the file is locked for as long as it is open. Reading takes no lock that
 //!    would keep a writer out for longer than a glance.
 
@@ -105,6 +105,8 @@ impl Ledger {
         let last = scan.last.or_else(before);
         let found = Found { last, torn, damaged: scan.damaged };
         let (path, keep) = (path.to_owned(), keep.max(1));
+        // Nor is it ever full: nobody wants `/dev/null` or a pipe put aside.
+        let max_size = if is_file { max_size } else { u64::MAX };
         let size = scan.good;
         Ok((
             Self {
@@ -268,5 +270,29 @@ fn lock(path: &Path) -> io::Result<File> {
             Err(io::Error::new(kind, "another process writes to it"))
         }
         Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failed_write_left_is_cut_before_the_next_record() {
+        let path = std::env::temp_dir().join(format!("ledger-half-{}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let (mut ledger, _) = Ledger::open(&path, u64::MAX, 1).unwrap();
+        let records = [r#"{"run":1,"seq":1}"#, r#"{"run":1,"seq":2}"#];
+        ledger.append(records[0]).unwrap();
+        // As far as a write comes on a disk that is full.
+        ledger.is_torn = true;
+        ledger.file.write_all(&frame::seal(records[1]).as_bytes()[..9]).unwrap();
+        ledger.append(records[1]).unwrap();
+        assert!(!ledger.is_torn);
+        drop(ledger);
+        let found = Ledger::read(&path, |_| {}).unwrap();
+        assert_eq!((found.torn, found.damaged), (0, 0));
+        assert_eq!(Ledger::records(&path).unwrap(), records);
+        fs::remove_file(&path).unwrap();
     }
 }

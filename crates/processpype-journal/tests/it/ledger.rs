@@ -147,6 +147,56 @@ fn older_files_stay_where_it_cannot_rotate_or_somebody_else_has() {
     assert!(!numbered(3).exists());
 }
 
+/// Every record that a reader is given, and what it found.
+#[track_caller]
+fn read(path: &Path) -> (Vec<String>, Found) {
+    let mut records = Vec::new();
+    let found = Ledger::read(path, |record| records.push(record.to_owned())).unwrap();
+    (records, found)
+}
+
+#[test]
+fn a_reader_is_given_older_files_first_and_told_what_is_wrong() {
+    let scratch = Scratch::new("read");
+    let path = scratch.file();
+    let missing = Ledger::read(&path, |record| panic!("{record}")).unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    write(&path, 1..=1, u64::MAX, 1);
+    let line = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
+    write(&path, 2..=6, 2 * line as u64, 4);
+    let all: Vec<String> = (1..=6).map(record).collect();
+    assert_eq!(read(&path).0, all);
+
+    // Damaged: the first record of the oldest file and of the newest, whose end is torn too.
+    for suffix in ["", ".2"] {
+        let path = PathBuf::from(format!("{}{suffix}", path.display()));
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[3] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+    }
+    let torn = &fs::read(&path).unwrap()[..2 * line - 4];
+    fs::write(&path, torn).unwrap();
+    // The newest has no whole record left, and is no ledger.
+    let error = Ledger::read(&path, |_| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    fs::write(&path, &torn[line..]).unwrap();
+    let (records, found) = read(&path);
+    assert_eq!(records, [record(2), record(3), record(4)]);
+    assert_eq!((found.torn, found.damaged), (line as u64 - 4, 1));
+    assert_eq!(found.last, Some(record(4)), "it is in the file before");
+}
+
+#[test]
+fn it_is_known_whether_a_process_writes() {
+    let scratch = Scratch::new("open");
+    let path = scratch.file();
+    assert_eq!(Ledger::is_open(&path).unwrap_err().kind(), ErrorKind::NotFound);
+    let (ledger, _) = Ledger::open(&path, 99, 1).unwrap();
+    assert!(Ledger::is_open(&path).unwrap());
+    drop(ledger);
+    assert!(!Ledger::is_open(&path).unwrap());
+}
+
 #[test]
 fn one_process_writes() {
     let scratch = Scratch::new("locked");
@@ -166,6 +216,23 @@ fn a_full_disk_is_an_error_each_time() {
     // It has no end that a reader could reach.
     let found = Ledger::read(Path::new("/dev/full"), |record| panic!("{record}")).unwrap();
     assert_eq!(found, Found::default());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_file_is_never_put_aside() {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let scratch = Scratch::new("pipe");
+    let path = scratch.file();
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let (mut ledger, _) = Ledger::open(&path, 1, 1).unwrap();
+    for number in 1..=3 {
+        ledger.append(&record(number)).unwrap();
+    }
+    assert!(fs::metadata(&path).unwrap().file_type().is_fifo());
+    assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "it stands alone");
 }
 
 #[test]
