@@ -32,6 +32,9 @@ const MAX_FORMS: usize = 4;
 /// What a type that holds nothing wants.
 const NOTHING: &str = "nothing";
 
+/// What serde wants for a `std::time::Duration`.
+const STD_DURATION: &str = "a map of `secs` and `nanos`";
+
 /// What is valid, such as "a whole number from 10 to 60000".
 ///
 /// The label beside the mark.
@@ -107,6 +110,13 @@ fn closure(rules: &Rules, ids: &[Id]) -> Vec<Id> {
     all
 }
 
+/// Whether these rules are those of a `std::time::Duration`, as serde reads it.
+pub(crate) fn is_std_duration(rules: &Rules, ids: &[Id]) -> bool {
+    let mut keys = ids.iter().flat_map(|id| rules.get(*id).properties.iter());
+    let mut next = || keys.next().map(|(key, _)| key.as_str());
+    (next(), next(), next()) == (Some("nanos"), Some("secs"), None)
+}
+
 /// The types that all of the rules together take.
 pub(crate) fn types(rules: &Rules, ids: &[Id]) -> Types {
     ids.iter().map(|id| rules.types(*id)).fold(Types::ANY, Types::and)
@@ -125,6 +135,9 @@ fn text(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
     }
     if let Some(choices) = each().find_map(|rule| rule.choices.as_ref()) {
         return one_of(&self::choices(choices));
+    }
+    if is_std_duration(rules, &all) {
+        return STD_DURATION.to_owned();
     }
     let types = types(rules, ids).without(Types::NULL);
     if let Some(group) = each().flat_map(|rule| &rule.groups).next()

@@ -53,6 +53,7 @@ use std::borrow::Cow;
 
 use crate::check::{Slot, Step, View, Walk};
 use crate::describe;
+use crate::duration::HumanDuration;
 use crate::loader::Format;
 use crate::node::Style;
 use crate::origin::Origin;
@@ -157,6 +158,8 @@ impl<'a> Walk<'a> {
             let fits =
                 items.is_none_or(|item| fit(self.rules, item, text, *style, MAX_DEPTH).is_some());
             advice.help = self.list_of(slot, text, is_shown).filter(|_| fits);
+        } else if wanted == Types::OBJECT && describe::is_std_duration(self.rules, &ids) {
+            advice.help = Some(self.as_std_duration(slot, text, !secret));
         } else if wanted == Types::OBJECT {
             let mut offers = offers(self.rules, &ids, text, *style);
             // Of a section in two halves, the one that is the user's own tells what to write.
@@ -217,6 +220,32 @@ impl<'a> Walk<'a> {
             Some(Format::Json) => format!("write `\"{key}\": [{}]`", quoted(value)),
             None => format!("write [{value}]"),
         })
+    }
+
+    /// What to write for a time where serde wants the parts of one; and what the author of the
+    /// configuration can do, so that the time itself may stand there.
+    fn as_std_duration(&self, slot: Slot<'a>, text: &str, is_shown: bool) -> String {
+        let told = self.told(slot, text, is_shown);
+        let (secs, nanos) = match told.parse::<HumanDuration>() {
+            Ok(time) => (time.as_secs().to_string(), time.subsec_nanos().to_string()),
+            Err(_) => ("…".to_owned(), "0".to_owned()),
+        };
+        let line = match (notation(slot), self.key()) {
+            (Some(Format::Toml), Some(key)) => {
+                format!("`{key} = {{secs = {secs}, nanos = {nanos}}}`")
+            }
+            (Some(Format::Json), _) => format!("`{{\"secs\": {secs}, \"nanos\": {nanos}}}`"),
+            (Some(Format::Yaml), Some(key)) => format!("`{key}: {{secs: {secs}, nanos: {nanos}}}`"),
+            (Some(_), _) => format!("`{{secs: {secs}, nanos: {nanos}}}`"),
+            (None, _) => {
+                let each = [("secs", &secs), ("nanos", &nanos)];
+                each.map(|(key, value)| self.in_map(slot, key, value)).join(" and ")
+            }
+        };
+        format!(
+            "write {line}; times such as 1m30s are read by a field of type `HumanDuration` in \
+             place of `std::time::Duration`"
+        )
     }
 
     /// The value, or what stands for one that is not told.

@@ -164,6 +164,16 @@ pub(crate) enum Adjacent {
     Two { x: u8 },
 }
 
+/// Times as serde reads them by itself.
+#[derive(Deserialize, JsonSchema)]
+struct Waits {
+    every: std::time::Duration,
+    #[serde(default)]
+    pause: Option<std::time::Duration>,
+    #[serde(default)]
+    wait: Vec<std::time::Duration>,
+}
+
 /// What the corpus can read a section as.
 pub(crate) fn read_as(
     name: &str,
@@ -175,6 +185,7 @@ pub(crate) fn read_as(
         "Vault" => section.read::<Vault>().map(drop),
         "Misc" => section.read::<Misc>().map(drop),
         "Level" => section.read::<Level>().map(drop),
+        "Waits" => section.read::<Waits>().map(drop),
         "Unit" => section.read::<()>().map(drop),
         other => panic!("no type {other}"),
     }
