@@ -36,6 +36,9 @@ use crate::failure::Failure;
 use crate::life::Life;
 use crate::panic::{contain, drop_contained};
 
+/// How many routes an error names.
+const COLLISIONS_NAMED: usize = 5;
+
 /// What the framework itself answers below `/services/{name}/`, by `POST`.
 pub const RESERVED_VERBS: [&str; 5] =
     ["/start", "/stop", "/restart", "/configure", "/configure_and_start"];
@@ -173,20 +176,16 @@ impl Routes {
     /// Checks that no route stands where the framework's own stand.
     pub(crate) fn checked(self) -> Result<Option<Router>, Failure> {
         let Some(router) = self.router else { return Ok(None) };
-        let has_collision = match paths(&router) {
-            // What is below `/-/` collides with no path in particular.
-            Some(paths) if paths.iter().any(|path| path.starts_with("/-/")) => true,
-            Some(paths) if !RESERVED_VERBS.iter().any(|verb| paths.iter().any(|p| p == verb)) => {
-                false
-            }
-            Some(_) | None => !is_free(&router),
-        };
-        if !has_collision {
-            return Ok(Some(router));
-        }
-        let text = "a route of the service collides with the framework's own: POST start, stop, \
-                    restart, configure, configure_and_start, and everything below /-/";
-        Err(Failure::new(ErrorKind::StartFailed, text))
+        let paths = paths(&router);
+        let is_listed =
+            |verb: &&str| paths.as_ref().is_none_or(|all| all.iter().any(|p| p == verb));
+        let verbs =
+            RESERVED_VERBS.into_iter().filter(is_listed).filter(|verb| !is_free(&router, verb));
+        let mut taken: Vec<String> = verbs.map(|verb| format!("POST {verb}")).collect();
+        // What is below `/-/` collides with no path in particular.
+        let inner = paths.into_iter().flatten().filter(|path| path.starts_with("/-/"));
+        taken.extend(inner);
+        if taken.is_empty() { Ok(Some(router)) } else { Err(collision(&taken)) }
     }
 }
 
@@ -216,18 +215,27 @@ fn listed(text: &str) -> Vec<String> {
     quoted.filter(|word| word.starts_with('/')).map(str::to_owned).collect()
 }
 
-/// Whether a router has no handler where the framework's own verbs are.
+/// Whether a router has no handler where one of the framework's own verbs is.
 ///
 /// Axum refuses two handlers of one method and path by a panic: a copy is merged to find out. That
 /// costs more than all else of a start, and is done for who has such a path at all.
-fn is_free(router: &Router) -> bool {
+fn is_free(router: &Router, verb: &str) -> bool {
     let copy = router.clone();
-    contain(move || drop(reserved().merge(copy))).is_ok()
+    contain(move || drop(Router::new().route(verb, post(async || ())).merge(copy))).is_ok()
 }
 
-/// The paths that are not the service's to take, as routes that do nothing.
-fn reserved() -> Router {
-    RESERVED_VERBS.iter().fold(Router::new(), |router, verb| router.route(verb, post(async || ())))
+/// What a service is told whose routes stand in the framework's place.
+fn collision(taken: &[String]) -> Failure {
+    let shown = taken[..taken.len().min(COLLISIONS_NAMED)].join(", ");
+    let more = match taken.len().saturating_sub(COLLISIONS_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let text = format!(
+        "routes of the service stand where the framework's own do: {shown}{more}; give them other \
+         paths, or a prefix with `Router::nest`"
+    );
+    Failure::new(ErrorKind::StartFailed, text)
 }
 
 // === impl Mounted ===
@@ -332,8 +340,24 @@ mod tests {
     #[test]
     fn a_verb_is_found_without_a_list_of_paths() {
         let nothing = async || ();
-        assert!(!is_free(&Router::new().route("/stop", post(nothing))));
-        assert!(is_free(&Router::new().route("/stop", get(nothing)).route("/a", post(nothing))));
+        assert!(!is_free(&Router::new().route("/stop", post(nothing)), "/stop"));
+        let others = Router::new().route("/stop", get(nothing)).route("/a", post(nothing));
+        assert!(is_free(&others, "/stop"));
+    }
+
+    #[test]
+    fn a_collision_names_the_routes_that_collide_and_no_others() {
+        let nothing = async || ();
+        let routes = ["/start", "/value", "/-/why", "/configure"];
+        let router = routes.iter().fold(Router::new(), |all, path| all.route(path, post(nothing)));
+        let failure = Routes::from(router.route("/stop", get(nothing))).checked().unwrap_err();
+        let told = "routes of the service stand where the framework's own do: POST /start, POST \
+                    /configure, /-/why; give them other paths, or a prefix with `Router::nest`";
+        assert_eq!(failure.story, told);
+        let inner = |n: u32| format!("/-/{n}");
+        let many = (0..9).fold(Router::new(), |all, n| all.route(&inner(n), get(nothing)));
+        let failure = Routes::from(many).checked().unwrap_err();
+        assert!(failure.story.contains(" and 4 more; "), "{}", failure.story);
     }
 
     #[test]

@@ -251,16 +251,22 @@ async fn start_with(routes: fn() -> axum::Router) -> (TestApp, ServiceState) {
 
 #[tokio::test(start_paused = true)]
 async fn routes_in_the_frameworks_place_are_a_start_failure() {
-    let refused: [fn() -> axum::Router; 3] = [
-        || axum::Router::new().route("/start", post(async || "mine")),
-        || axum::Router::new().route("/configure_and_start", post(async || "mine")),
-        || axum::Router::new().route("/-/mine", get(async || "mine")),
+    let refused: [(fn() -> axum::Router, &str); 3] = [
+        (|| axum::Router::new().route("/start", post(async || "mine")), "POST /start"),
+        (
+            || axum::Router::new().route("/configure_and_start", post(async || "mine")),
+            "POST /configure_and_start",
+        ),
+        (|| axum::Router::new().route("/-/mine", get(async || "mine")), "/-/mine"),
     ];
-    for routes in refused {
+    for (routes, told) in refused {
         let (app, state) = start_with(routes).await;
         assert_eq!(state, ServiceState::Error);
         let error = crate::harness::last_error(&app, "web");
-        assert!(error.starts_with("start-failed: a route of the service collides"), "{error}");
+        let told = format!(
+            "start-failed: routes of the service stand where the framework's own do: {told};"
+        );
+        assert!(error.starts_with(&told), "{error}");
     }
     let (app, state) =
         start_with(|| axum::Router::new().route("/start", get(async || "mine"))).await;
