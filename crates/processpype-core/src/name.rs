@@ -12,14 +12,14 @@ use std::sync::Arc;
 /// The checked name of one service of an application.
 ///
 /// Cheap to clone. Words are lower-case letters and digits, joined by single `_` or `-`; the first
-/// character is a letter.
+/// character is a letter. It dereferences to its text.
 ///
 /// ```
 /// # use processpype_core as processpype;
 /// use processpype::ServiceName;
 ///
 /// let name: ServiceName = "mail-queue".parse()?;
-/// assert_eq!(name.key(), "mail_queue");
+/// assert_eq!((name.len(), name.key().as_str()), (10, "mail_queue"));
 /// assert!("Mail".parse::<ServiceName>().is_err());
 /// # Ok::<(), processpype_core::InvalidName>(())
 /// ```
@@ -53,7 +53,8 @@ impl ServiceName {
 
     /// Makes the default name of a type: its last path segment in snake case.
     ///
-    /// `type_name` is what [`std::any::type_name`] gives: `shop::MailQueue` → `mail_queue`.
+    /// `type_name` is what [`std::any::type_name`] gives: `shop::MailQueue` → `mail_queue`. Where
+    /// the type is defined is of no account, be it within a function.
     ///
     /// # Errors
     ///
@@ -61,8 +62,9 @@ impl ServiceName {
     /// they need an explicit one.
     pub fn of_type(type_name: &str) -> Result<Self, InvalidName> {
         let last = type_name.rsplit("::").next().unwrap_or(type_name);
-        if type_name.contains(['<', '{', '&', '(', '[']) {
-            let fault = "the type has no plain name: give one with `.named(\"…\")`";
+        // A type of a function's own may stand in a closure, as in every test that is `async`.
+        if type_name.contains(['<', '&', '(', '[']) || last.contains('{') {
+            let fault = "the type has no plain name";
             return Err(InvalidName { text: type_name.to_owned(), fault });
         }
         Self::new(&snake_case(last))
@@ -86,6 +88,15 @@ impl std::str::FromStr for ServiceName {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         Self::new(text)
+    }
+}
+
+/// As a `String` does, so that `manager.status(&name)` takes one.
+impl std::ops::Deref for ServiceName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
     }
 }
 
@@ -198,6 +209,8 @@ mod tests {
         check_type("S3Store", Some("s3_store"));
         check_type("shop::Cache<u8>", None);
         check_type("shop::main::{{closure}}", None);
+        check_type("shop::test::{{closure}}::Fake", Some("fake"));
+        check_type("shop::test::{{closure}}::Fake<u8>", None);
     }
 
     #[test]
