@@ -19,6 +19,8 @@
 //! Edges without a handle (`depends_on`, the order of a group) join the same graph. Cycles are
 //! looked for last, over the union.
 
+mod missing;
+
 use std::sync::Arc;
 
 use processpype_config::{Origin, nearest};
@@ -26,10 +28,9 @@ use processpype_core::{Edge, EdgePolicy, Graph, ServiceId, ServiceName, SortedMa
 
 use crate::argument::{Amount, Need, role_key};
 use crate::blueprint::{
-    Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Spec, quoted, short,
+    Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Spec, short,
 };
 use crate::group::{self, NamedGroup};
-use crate::kind::Kind;
 use crate::names::Names;
 use crate::problem::{PlanCode, PlanError, PlanProblem};
 
@@ -199,13 +200,9 @@ impl Binder {
     fn check_arguments(&mut self, spec: &Spec) {
         for (type_id, type_name) in &spec.kind.declaration.shared {
             if spec.options.enabled && !self.assembly.shared.contains(*type_id) {
-                let message = format!(
-                    "`{}` needs a shared `{}` that nobody provides",
-                    spec.name,
-                    short(type_name)
-                );
-                let problem = PlanProblem::new(PlanCode::MissingShared, message);
-                self.problems.push(problem.help("add `.provide(value)` to the application"));
+                let is_service = self.by_type.contains_key(type_id);
+                let shared = &self.assembly.shared;
+                self.problems.push(missing::shared(spec, type_name, is_service, shared));
             }
         }
         let types = spec.kind.config_types();
@@ -271,7 +268,7 @@ impl Binder {
             _ if !spec.options.enabled => Vec::new(),
             ([], Amount::ZeroOrOne) => Vec::new(),
             ([], _) => {
-                self.problems.push(missing(spec, need, &self.assembly.kinds));
+                self.problems.push(missing::service(spec, need, &self.assembly));
                 Vec::new()
             }
             (several, _) => {
@@ -367,24 +364,6 @@ fn duplicate(one: &ServiceName, other: &ServiceName, specs: &[Spec]) -> PlanProb
         _ => "give one of them another name with `.named(\"…\")`",
     };
     PlanProblem::new(PlanCode::DuplicateName, message).help(help)
-}
-
-fn missing(spec: &Spec, need: &Need, kinds: &[(String, Arc<Kind>)]) -> PlanProblem {
-    let (needs, of) = (short(need.type_name), quoted(spec.kind.type_name));
-    let message =
-        format!("`{}` needs a `{needs}` (argument of {of}), but no service is one", spec.name);
-    let is_one = |kind: &Kind| kind.faces.iter().any(|face| face.type_id == need.type_id);
-    let help = if let Some((kind, _)) = kinds.iter().find(|(_, kind)| is_one(kind)) {
-        format!(
-            "the kind `{kind}` makes them: write one into the file, services: {{ NAME: {{ kind: \
-             {kind} }} }}, or take `Option<Dep<{needs}>>`"
-        )
-    } else if need.type_name.starts_with("dyn ") {
-        format!("give a service that is one `.provides(|it: Arc<Type>| -> Arc<{needs}> {{ it }})`")
-    } else {
-        format!("register one with `.service({needs}::new)`, or take `Option<Dep<{needs}>>`")
-    };
-    PlanProblem::new(PlanCode::MissingProvider, message).help(help)
 }
 
 fn ambiguous(

@@ -45,7 +45,11 @@ pub struct Shared<T: ?Sized>(Arc<T>);
 pub struct SharedValues(Arc<BTreeMap<TypeId, Value>>);
 
 /// An `Arc<T>` of the type that it stands under.
-type Value = Fragile<Arc<dyn Any + Send + Sync>>;
+#[derive(Clone)]
+struct Value {
+    type_name: &'static str,
+    arc: Fragile<Arc<dyn Any + Send + Sync>>,
+}
 
 // === impl Shared ===
 
@@ -112,7 +116,8 @@ impl SharedValues {
         if free {
             // What is kept is the pointer: a trait object is no `Any` itself.
             let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
-            Arc::make_mut(&mut self.0).insert(id, value.into());
+            let value = Value { type_name: std::any::type_name::<T>(), arc: value.into() };
+            Arc::make_mut(&mut self.0).insert(id, value);
         }
         free
     }
@@ -121,9 +126,14 @@ impl SharedValues {
         self.0.contains_key(&id)
     }
 
+    /// The types that there are, in no order of anybody's.
+    pub(crate) fn type_names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.values().map(|value| value.type_name)
+    }
+
     pub(crate) fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Shared<T>> {
         let value: &Value = self.0.get(&TypeId::of::<T>())?;
-        let value: &Arc<T> = value.downcast_ref()?;
+        let value: &Arc<T> = value.arc.downcast_ref()?;
         Some(Shared(Arc::clone(value)))
     }
 }

@@ -58,7 +58,9 @@ impl Application {
     fn sole<T: ?Sized>(mut self, is_first: bool) -> Self {
         if !is_first {
             let name = std::any::type_name::<T>();
-            self.refuse(format!("two shared values are of type `{name}`"));
+            self.refuse(format!(
+                "two shared values are of type `{name}`: put one of them into a type of your own"
+            ));
         }
         self
     }

@@ -16,6 +16,8 @@ use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{
     Choice, EdgeChoice, EdgeOrigin, Kind, Options, PlanCode, PlanProblem, Spec,
 };
+use schemars::Schema;
+use serde_json::Value;
 
 use crate::application::Declared;
 use crate::framework_keys;
@@ -23,6 +25,10 @@ use crate::hang;
 use crate::kept;
 use crate::problems::Problems;
 use crate::settings::{DefaultsSection, FRAMEWORK_KEYS, ServiceKeys};
+
+/// What to do about a name that is none.
+const NAMES: &str = "lower-case letters and digits, joined by single `_` or `-`, make one, such as \
+                     `mail_queue`";
 
 /// How many kinds a problem names.
 const KINDS_NAMED: usize = 12;
@@ -63,8 +69,8 @@ pub(crate) struct Specs<'a> {
     defaults_fit: bool,
     /// What was said of each kind that the file has named.
     templates: HashMap<*const Kind, Template>,
-    /// The fields of each kind that have the name of a framework key.
-    colliding: HashMap<*const Kind, Vec<(&'static str, String)>>,
+    /// What is wrong with the configuration of each kind.
+    faults: HashMap<*const Kind, Vec<(String, &'static str)>>,
     /// Some service has no spec, because of a problem that was told.
     pub(crate) lost: bool,
 }
@@ -85,13 +91,12 @@ impl Template {
     /// It has no name that could be one.
     pub(crate) fn of(declared: Declared) -> Result<(ServiceName, Self), PlanProblem> {
         let Declared { name, kind, options, uses, depends_on, edges } = declared;
-        let name = match &name {
-            Some(name) => ServiceName::new(name),
-            None => kind.default_name(),
+        let (name, help) = match &name {
+            Some(name) => (ServiceName::new(name), NAMES),
+            None => (kind.default_name(), "name the service with `.named(\"…\")`"),
         };
         let name = name.map_err(|error| {
-            let problem = PlanProblem::new(PlanCode::Declaration, error.to_string());
-            problem.help("name the service with `.named(\"…\")`")
+            PlanProblem::new(PlanCode::Declaration, error.to_string()).help(help)
         })?;
         let is_plain = uses.is_empty() && depends_on.is_empty() && edges.is_empty();
         let is_plain = is_plain && options == Options::default();
@@ -237,7 +242,7 @@ impl<'a> Specs<'a> {
             taken,
             defaults_fit,
             templates: HashMap::new(),
-            colliding: HashMap::new(),
+            faults: HashMap::new(),
             lost: false,
         }
     }
@@ -327,37 +332,49 @@ impl<'a> Specs<'a> {
         }
         let defaults = (self.defaults, self.defaults_fit);
         let spec = lay(template, name, &section, defaults, self.problems);
-        self.check_collisions(&spec);
+        self.check_types(&spec);
         self.specs.push(spec);
     }
 
-    /// A service's own configuration must not have a key of the framework: it could never be set.
-    fn check_collisions(&mut self, spec: &Spec) {
+    /// A service's own configuration must be a map, and must not have a key of the framework: it
+    /// could never be set.
+    fn check_types(&mut self, spec: &Spec) {
         let kind = Arc::as_ptr(&spec.kind);
-        let colliding = self.colliding.entry(kind).or_insert_with(|| colliding(&spec.kind));
-        for (of, key) in colliding {
-            let message = format!(
-                "`{}` has a field `{key}` in its configuration `{of}`: it is the framework's",
-                spec.name
-            );
+        let faults = self.faults.entry(kind).or_insert_with(|| faults(&spec.kind));
+        for (fault, help) in faults {
+            let message = format!("`{}` {fault}", spec.name);
             let problem = PlanProblem::new(PlanCode::Declaration, message);
-            self.problems.plan.push(problem.help("rename the field"));
+            self.problems.plan.push(problem.help(*help));
         }
     }
 }
 
-/// Returns the fields of a kind's configuration that are called as a framework key is, each with
-/// its type.
-fn colliding(kind: &Kind) -> Vec<(&'static str, String)> {
-    let mut colliding = Vec::new();
+/// Returns what is wrong with the types of a kind's configuration, each with what to do.
+fn faults(kind: &Kind) -> Vec<(String, &'static str)> {
+    let mut faults = Vec::new();
     for config in kind.config_types() {
-        let schema = config.own_schema();
+        let (of, schema) = (config.type_name(), config.own_schema());
+        if !may_be_map(&schema) {
+            let fault = format!("has the configuration `{of}`, which is no map of keys");
+            faults.push((fault, "every section is one: take a struct with named fields"));
+        }
         let properties = schema.get("properties").and_then(|value| value.as_object());
         let keys = properties.into_iter().flat_map(|properties| properties.keys());
-        let keys = keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str()));
-        colliding.extend(keys.map(|key| (config.type_name(), key.clone())));
+        for key in keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str())) {
+            let fault = format!("has a field `{key}` in its configuration `{of}`");
+            faults.push((format!("{fault}: it is the framework's"), "rename the field"));
+        }
     }
-    colliding
+    faults
+}
+
+/// Whether a map can be right by a schema. Alternatives are not looked into.
+fn may_be_map(schema: &Schema) -> bool {
+    match schema.get("type") {
+        Some(Value::String(of)) => of == "object",
+        Some(Value::Array(all)) => all.iter().any(|of| of == "object"),
+        _ => true,
+    }
 }
 
 /// YAML reads `kind:hello`, without a space, as a key of that name. What follows the colon is not

@@ -23,6 +23,7 @@ mod harness;
 mod health;
 mod interface;
 mod last_words;
+mod meant;
 mod metrics;
 mod mutations;
 mod panics;

@@ -1,0 +1,77 @@
+//! What somebody meant who asks for what there is not: told with the line to write.
+
+use std::sync::{Arc, Mutex};
+
+use processpype::{Application, Config, Dep, Service, Shared};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::harness::{Plain, assert_golden, texts};
+
+trait Store: Send + Sync {}
+
+/// Asserts what `check` says about an application.
+#[track_caller]
+fn check(name: &str, app: Application) {
+    let error = app.environment([]).check().expect_err("something is wrong");
+    assert_golden(&format!("setup/{name}.txt"), &format!("{error}\n"));
+}
+
+#[test]
+fn a_pointer_or_the_other_way_to_share_was_meant() {
+    let app = Application::new()
+        .service(|| Plain)
+        .provide(7_u8)
+        .provide(Arc::new(Mutex::new(7_u16)))
+        .task("value", async |_: Dep<u8>| Ok(()))
+        .task("arc", async |_: Dep<Arc<dyn Store>>| Ok(()))
+        .task("boxed", async |_: Dep<Box<Plain>>| Ok(()))
+        .task("service", async |_: Shared<Plain>| Ok(()))
+        .task("shared", async |_: Shared<Mutex<u16>>| Ok(()))
+        .task("twice", async |_: Shared<Arc<u8>>| Ok(()))
+        .task("behind", async |_: Shared<dyn Store>| Ok(()));
+    check("meant", app);
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Nothing;
+
+#[derive(Deserialize, JsonSchema)]
+enum Word {
+    One,
+    Two,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only its schema matters")]
+enum Form {
+    One { a: u8 },
+    Two { b: u8 },
+}
+
+#[test]
+fn a_configuration_that_is_no_map_is_refused_where_it_is_registered() {
+    let app = Application::new()
+        .task("number", async |_: Config<u64>| Ok(()))
+        .task("nothing", async |_: Config<Nothing>| Ok(()))
+        .task("word", async |_: Config<Word>| Ok(()))
+        .set("services.number.enabled=true");
+    check("no-map", app);
+    let free = async |_: Config<std::collections::BTreeMap<String, u8>>| Ok(());
+    let form = async |_: Config<Form>| Ok(());
+    let app = Application::new().task("free", free).task("form", form);
+    let app = app.set("services.free.a=1").set("services.form.One.a=1").environment([]);
+    assert!(app.check().is_ok(), "both are maps");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_of_an_async_test_has_a_name() -> processpype::Result {
+    struct FakeStore;
+    impl Service for FakeStore {}
+
+    let app = processpype::testing::start(Application::new().service(|| FakeStore)).await?;
+    let names = app.manager().names();
+    assert_eq!(texts(&names), ["fake_store"]);
+    assert!(app.manager().status(&names[0]).is_some_and(|status| status.ready));
+    Ok(())
+}
