@@ -71,6 +71,7 @@ mod scrub;
 mod service;
 mod shared;
 mod status;
+mod stories;
 mod supervisor;
 mod tally;
 mod text;
@@ -131,6 +132,7 @@ pub use crate::scrub::Scrub;
 pub use crate::service::Service;
 pub use crate::shared::{Shared, SharedValues};
 pub use crate::status::{Acted, ErrorInfo, HISTORY_KEPT, Past, RestartInfo, Status};
+pub use crate::stories::{STORIES_KEPT, Stories, Story};
 pub use crate::supervisor::{
     ABORT_RESERVE, Closed, IDEMPOTENCY_WINDOW, LEVEL_MAX, Launch, OPERATIONS_PENDING, PAUSE_MAX,
     Reloading, Supervisor,

@@ -331,8 +331,17 @@ impl Supervisor {
         }
         let kept = &mut self.services[id.index()].failure;
         if kept.as_ref() != Some(&failure) {
-            log_failure(&self.cells[id.index()], generation, &failure, "failed");
-            kept.get_or_insert(failure);
+            kept.get_or_insert_with(|| failure.clone());
+            self.tell_story(id, generation, &failure, "failed");
+        }
+    }
+
+    /// Tells the whole story of a failure: to the log, and to the test if this is one.
+    fn tell_story(&self, id: ServiceId, generation: Generation, failure: &Failure, what: &str) {
+        let cell = &self.cells[id.index()];
+        log_failure(cell, generation, failure, what);
+        if let Some(stories) = &self.launch.stories {
+            stories.add(cell.name(), generation, failure);
         }
     }
 

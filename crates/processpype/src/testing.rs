@@ -45,7 +45,8 @@
 //!   `sleep` and hope;
 //! - fail on purpose: a [`Probe`] starts, fails, panics and hangs as its [`Script`]s say;
 //! - check a service of one's own against the rules of a good one: [`Conformance`];
-//! - assert on what happened: [`TestApp::transitions`] is the exact history, as text.
+//! - assert on what happened: [`TestApp::transitions`] is the exact history, as text;
+//! - see why something failed: [`TestApp::failures`], with what is otherwise for the log alone.
 //!
 //! A test of one service alone needs no application: build its arguments with `Config::from`,
 //! `Dep::of`, `Dep::unavailable` and [`context`] or [`stoppable_context`], and call its methods.
@@ -61,16 +62,16 @@ mod client;
 mod conformance;
 mod probe;
 mod response;
+mod wait;
 
-use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
 use processpype_control::Server;
-use processpype_core::ServiceState;
-pub use processpype_runtime::Stopper;
-use processpype_runtime::{Closed, Context, Manager, Watch};
+use processpype_core::{ServiceName, ServiceState};
+use processpype_runtime::{Closed, Context, ErrorInfo, Manager, Status, Stories, Story, Watch};
+pub use processpype_runtime::{STORIES_KEPT as FAILURES_KEPT, Stopper};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -80,6 +81,7 @@ pub use self::conformance::{
 };
 pub use self::probe::{Act, Hook, Probe, ProbeService, Script};
 pub use self::response::TestResponse;
+pub use self::wait::WaitError;
 use crate::application::Application;
 use crate::running::{control_settings, ended, launch};
 use crate::schema::service_doc;
@@ -152,12 +154,14 @@ fn begin_watched(app: Application, watch: Option<(&str, &Watch)>) -> Result<Test
     let mut settings = control_settings(&setup);
     let mut launch = launch(&mut setup, &mut settings, Handle::current(), None);
     launch.seed = SEED;
+    let stories = Stories::default();
+    launch.stories = Some(stories.clone());
     let (manager, supervisor) = setup.blueprint.launch(launch);
     let server = Server::new(manager.clone(), settings, service_doc);
     let server = server.map_err(|error| SetupError::of_settings(&error))?;
     let program = TestClient::new(server.router());
     let supervisor = Ending::Awaited(Handle::current().spawn(supervisor.run()));
-    Ok(TestApp { manager, supervisor, program, server })
+    Ok(TestApp { manager, supervisor, program, server, stories })
 }
 
 /// A test sees only what it sets.
@@ -247,6 +251,7 @@ pub struct TestApp {
     program: TestClient,
     /// Streams live as long as it does.
     server: Server,
+    stories: Stories,
 }
 
 /// The end of an application under test.
@@ -254,20 +259,6 @@ pub struct TestApp {
 enum Ending {
     Awaited(JoinHandle<Closed>),
     Seen(Closed),
-}
-
-/// A wait in a test that did not end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WaitError {
-    /// The service.
-    pub service: String,
-    /// What was waited for.
-    pub wanted: ServiceState,
-    /// What it was at the end; `None` if there is no such service.
-    pub state: Option<ServiceState>,
-    /// What is wrong with it, as its status shows it.
-    pub error: Option<String>,
 }
 
 // === impl TestApp ===
@@ -355,13 +346,58 @@ impl TestApp {
             return Ok(());
         }
         let status = self.manager.status(service);
-        let error = status.as_ref().and_then(|status| status.error.as_ref());
+        let names = |status: &Status| status.waiting_on.iter().map(ToString::to_string).collect();
         Err(WaitError {
             service: service.to_owned(),
             wanted: state,
             state: status.as_ref().map(|status| status.state),
-            error: error.map(|error| error.message.to_string()),
+            error: status.as_ref().and_then(|it| Some(self.why(it.error.as_ref()?, &it.name))),
+            waiting_on: status.as_deref().map(names).unwrap_or_default(),
         })
+    }
+
+    /// Returns an error of a service as the log tells it, where it does.
+    fn why(&self, error: &ErrorInfo, service: &ServiceName) -> String {
+        let is_it = |story: &Story| story.service == *service && story.kind == error.kind;
+        let told = self.stories.all().into_iter().rev().find(is_it);
+        told.map_or_else(|| error.message.clone(), |story| story.text)
+    }
+
+    /// Returns every failure so far as `service#generation: what failed: why`, with all that is
+    /// told to the log alone: the texts of errors that are not public, causes, messages of panics.
+    ///
+    /// ```
+    /// use processpype::{Application, Context, Error, Result, Service, testing};
+    ///
+    /// struct Store;
+    /// impl Service for Store {
+    ///     async fn start(&self, _: &Context) -> Result {
+    ///         let cause = std::io::Error::other("/var/lib/store is read-only");
+    ///         Err(Error::public("the store cannot be opened").with_source(cause))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result {
+    /// let app = testing::start(Application::new().service(|| Store)).await?;
+    /// assert_eq!(app.failures(), [
+    ///     "store#1: start: the store cannot be opened: /var/lib/store is read-only",
+    /// ]);
+    /// # app.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A failed generation is in it, and so is a panic of a handler. What a handler answers with
+    /// `?`, and what services write themselves, goes to the log alone. The newest
+    /// [`FAILURES_KEPT`] are kept.
+    #[must_use]
+    pub fn failures(&self) -> Vec<String> {
+        let line = |story: Story| {
+            let Story { service, generation, text, .. } = story;
+            format!("{service}#{}: {text}", generation.0)
+        };
+        self.stories.all().into_iter().map(line).collect()
     }
 
     /// Returns every transition so far as `service: from → to (cause)`.
@@ -431,18 +467,3 @@ impl Drop for TestApp {
         self.manager.close();
     }
 }
-
-// === impl WaitError ===
-
-impl fmt::Display for WaitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, wanted, state, error } = self;
-        let why = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
-        match state {
-            Some(state) => write!(f, "`{service}` did not become {wanted}: it is {state}{why}"),
-            None => write!(f, "there is no service `{service}`"),
-        }
-    }
-}
-
-impl std::error::Error for WaitError {}

@@ -34,6 +34,7 @@ use crate::message::{Office, Reports};
 use crate::newcomer::{Creator, REGISTERED_MAX};
 use crate::recording::Recording;
 use crate::scrub::Scrub;
+use crate::stories::Stories;
 use crate::timers::Timers;
 
 /// Where and within which limits an application runs.
@@ -93,6 +94,8 @@ pub struct Launch {
     pub unclean_end: Option<String>,
     /// The durable journal, if there is one.
     pub recording: Option<Recording>,
+    /// What keeps the stories of failures, for a test.
+    pub stories: Option<Stories>,
 }
 
 // === impl Launch ===
@@ -119,6 +122,7 @@ impl Launch {
             configurer: None,
             unclean_end: None,
             recording: None,
+            stories: None,
         }
     }
 }

@@ -277,8 +277,7 @@ impl Supervisor {
         generation: Generation,
         failure: &Failure,
     ) {
-        let cell = &self.cells[id.index()];
-        super::log_failure(cell, generation, failure, "a request failed");
+        self.tell_story(id, generation, failure, "a request failed");
         self.append(Event {
             generation: Some(generation),
             message: Some(Arc::clone(&failure.public)),

@@ -12,7 +12,7 @@ use processpype::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::harness::{Plain, assert_history, last_error, probe, secs, tales, texts};
+use crate::harness::{Plain, assert_history, last_error, millis, probe, secs, tales, texts};
 
 #[derive(Deserialize, JsonSchema)]
 struct Step {
@@ -358,9 +358,33 @@ async fn the_manager_gives_the_living_instance_by_name_and_type() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_in_vain_says_what_is_wrong() {
-    let broken = || Err::<Plain, _>(Error::public("no disk"));
+    let broken = || Err::<Plain, _>(Error::public("no disk").with_source("it is full"));
     let app = Application::new().service(broken).restart(RestartPolicy::Never);
+    let waits = async |cx: Context| {
+        cx.stopping().await;
+        Ok(())
+    };
+    let app = app.task("waits", waits).depends_on("plain");
     let app = testing::start(app).await.expect("the plan is good");
     let error = app.wait("plain", ServiceState::Running).await.expect_err("it never runs");
-    assert_eq!(error.to_string(), "`plain` did not become running: it is error (no disk)");
+    let told = "`plain` did not become running: it is in error (constructor: no disk: it is full)";
+    assert_eq!(error.to_string(), told);
+    assert_eq!(app.failures(), ["plain#1: constructor: no disk: it is full"]);
+    let error = app.wait("waits", ServiceState::Running).await.expect_err("it never starts");
+    let told = "`waits` did not become running: it is stopped, and waits for `plain`";
+    assert_eq!((error.to_string(), error.error), (told.to_owned(), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_sees_what_is_for_the_log_alone() {
+    let panics = async |cx: Context| -> Result {
+        cx.sleep(millis(5)).await;
+        panic!("seven is odd")
+    };
+    let app = Application::new().task("odd", panics).restart(RestartPolicy::Never);
+    let app = testing::start(app).await.expect("the plan is good");
+    app.wait("odd", ServiceState::Error).await.expect("it panics");
+    assert_eq!(app.failures(), ["odd#1: run panicked: seven is odd"]);
+    let shown = app.get("/services/odd").await.text();
+    assert!(!shown.contains("seven"), "clients are told what they were: {shown}");
 }

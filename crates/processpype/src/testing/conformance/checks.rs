@@ -123,7 +123,7 @@ impl<F: Fn() -> Application> Suite<'_, F> {
             self.report.add(Check::ChildrenEnd, what);
         }
         if let Some(error) = &subject.status().last_error {
-            let what = format!("its stop failed: {}: {}", error.kind, error.message);
+            let what = format!("its stop failed: {}", subject.told(error));
             self.report.add(Check::StopsCleanly, what);
         }
         subject.end().await;
@@ -199,7 +199,7 @@ impl<F: Fn() -> Application> Suite<'_, F> {
         if let Some(error) = &subject.status().last_error
             && !self.report.has(Check::StopsCleanly)
         {
-            let what = format!("stopped at {place}, it failed: {}: {}", error.kind, error.message);
+            let what = format!("stopped at {place}, it failed: {}", subject.told(error));
             self.report.add(Check::CancelledStart, what);
         }
         subject.watch.release();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{EventKind, Exit, Generation, ServiceName, ServiceState};
-use processpype_runtime::{Event, Manager, Status, Watch};
+use processpype_runtime::{ErrorInfo, Event, Manager, Status, Watch};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -147,7 +147,7 @@ impl Subject {
     pub(super) fn story(&self) -> String {
         let status = self.status();
         match &status.last_error {
-            Some(error) => format!("{}: {}", error.kind, error.message),
+            Some(error) => self.told(error),
             None if status.state == ServiceState::Running => "it runs and is not ready".to_owned(),
             None if !status.waiting_on.is_empty() => {
                 let names: Vec<&str> = status.waiting_on.iter().map(ServiceName::as_str).collect();
@@ -155,6 +155,11 @@ impl Subject {
             }
             None => format!("it is {}", status.state),
         }
+    }
+
+    /// Returns an error in words, as the log tells it.
+    pub(super) fn told(&self, error: &ErrorInfo) -> String {
+        format!("{}: {}", error.kind, self.app.why(error, &self.status().name))
     }
 
     /// Returns the events of a kind about one service, or about all.
