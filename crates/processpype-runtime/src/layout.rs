@@ -13,7 +13,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use processpype_core::{Edge, Graph, Plan, ServiceId, ServiceName};
 
-use crate::blueprint::{Blueprint, NamedEdge, Options};
+use crate::blueprint::{Blueprint, NamedEdge, Options, Spec};
 use crate::group::NamedGroup;
 use crate::kind::Kind;
 
@@ -78,14 +78,16 @@ impl Layout {
     #[doc(hidden)]
     #[must_use]
     pub fn of(blueprint: &Blueprint) -> Self {
+        let (edges, groups) = (blueprint.edges().to_vec(), blueprint.groups().to_vec());
+        Self::with(blueprint.specs(), edges, groups)
+    }
+
+    pub(crate) fn with(specs: &[Spec], edges: Vec<NamedEdge>, groups: Vec<NamedGroup>) -> Self {
         let mut laying = LayingOut::default();
-        let services = blueprint
-            .specs()
+        let services = specs
             .iter()
             .map(|spec| laying.lay(spec.name.clone(), &spec.kind_name, &spec.kind, &spec.options));
-        let services = services.collect();
-        let (edges, groups) = (blueprint.edges().to_vec(), blueprint.groups().to_vec());
-        Self { services, edges, groups }
+        Self { services: services.collect(), edges, groups }
     }
 
     /// Returns the order of start and stop, with worst-case times.

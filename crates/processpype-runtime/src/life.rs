@@ -194,14 +194,12 @@ impl Life {
         self.vitals.office()
     }
 
-    /// Asks the generation to stop by `by`, now. Supervisor only.
+    /// Asks the generation to stop by `by`, now. Supervisor only, which rings for it as well.
     pub(crate) fn ask_to_stop(&self, by: Instant, now: Instant) {
         let mut control = self.tell();
         let end = control.end();
         end.stop_by.get_or_insert(by);
         end.asked_at.get_or_insert(now);
-        drop(control);
-        self.changed.ring();
     }
 
     pub(crate) fn stop_by(&self) -> Option<Instant> {

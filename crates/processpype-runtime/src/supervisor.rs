@@ -17,9 +17,12 @@
 //! 2. Take what is waiting, up to a batch of each.
 //! 3. Every input goes through [`Supervisor::step`]: the machine (core, pure) answers with actions,
 //!    and the loop carries them out. It decides nothing itself.
+//! 4. If nothing is there, and many services are starting or stopping, others go first, once: what
+//!    they tell is taken together (`share.rs`).
 //!
 //! The actions are of two sorts: do (spawn, stop, abort, arm a timer) and tell (publish a
-//! transition, finish an operation). Doing never waits; what comes of it is a later message.
+//! transition, finish an operation). Doing never waits; what comes of it is a later message. What
+//! begins or is asked to stop goes to the threads of the services with its batch (`sendoff.rs`).
 //!
 //! # Against the worst
 //!
@@ -42,6 +45,7 @@ mod pausing;
 mod publish;
 mod recovery;
 mod reloading;
+mod sendoff;
 mod service;
 mod share;
 mod turnover;
@@ -157,6 +161,8 @@ pub struct Supervisor {
     has_touched: bool,
     /// Whose prospects are to be published, once what came together is done.
     touched: Vec<ServiceId>,
+    /// Who goes to the threads of the services with this batch.
+    sendoff: sendoff::Sendoff,
     /// Room for what is said next of a restart.
     text: String,
     /// Messages that came together are being taken.
@@ -198,6 +204,9 @@ impl Supervisor {
                 tokio::task::yield_now().await;
                 self.clock.read();
                 share = Share::new(self.clock.instant());
+            } else if self.awaits_many() {
+                share::give_way().await;
+                self.clock.read();
             }
             let wake = self.next_wake();
             tokio::select! {
@@ -220,6 +229,11 @@ impl Supervisor {
             self.vacate();
             share.take(self.go_on_with_turnover());
         }
+    }
+
+    /// Whether nothing is there to be taken, and many are about to tell something.
+    fn awaits_many(&self) -> bool {
+        self.machine.in_transit() >= BATCH && self.messages.is_empty() && !self.has_more_to_do()
     }
 
     /// Whether something is done in parts, and not all of it yet.
@@ -258,6 +272,7 @@ impl Supervisor {
             }
         }
         self.is_taking = false;
+        self.send_off();
         self.publish_all_touched();
     }
 
@@ -378,6 +393,7 @@ impl Supervisor {
             }
         }
         if !self.is_taking {
+            self.send_off();
             self.publish_all_touched();
         }
     }
@@ -427,9 +443,8 @@ impl Supervisor {
         service.forget_remains();
         service.begin_watch();
         service.life = Some(Arc::clone(&life));
-        let task = self.launch.services.spawn(generation::live(life, orders, span));
-        service.task = Some(task.abort_handle());
         self.watch_polls(id, generation);
+        self.send(id, generation::live(life, orders, span));
     }
 
     /// Ends by force whatever there still is.

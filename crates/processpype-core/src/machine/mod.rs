@@ -104,6 +104,8 @@ pub struct Machine {
     starts_at_once: usize,
     /// How many are in `starting`.
     starting: usize,
+    /// How many are in `stopping`.
+    stopping: usize,
     /// For how many [`Record::keeps_open`] holds: while there is one, nothing has settled.
     kept_open_by: usize,
     /// How many generations live, orphans not counted.
@@ -155,6 +157,7 @@ impl Machine {
             freed: Vec::new(),
             starts_at_once: starts_at_once.max(1),
             starting: 0,
+            stopping: 0,
             kept_open_by: 0,
             live: 0,
             leaving: Vec::new(),
@@ -272,7 +275,10 @@ impl Machine {
     fn finish_step(&mut self, actions: &mut Vec<Action>) {
         self.let_leave(actions);
         self.go_on(actions);
-        debug_assert!(self.counts_rightly(), "who keeps the application from settling");
+        debug_assert!(
+            self.counts_rightly(),
+            "who keeps the application from settling, and who is in transit"
+        );
         if self.phase == Phase::Open && !self.settled && !self.is_first_start_open() {
             self.settled = true;
             actions.push(Action::Settled);
@@ -306,6 +312,8 @@ impl Machine {
         }
         self.starting += usize::from(to == ServiceState::Starting);
         self.starting -= usize::from(from == ServiceState::Starting);
+        self.stopping += usize::from(to == ServiceState::Stopping);
+        self.stopping -= usize::from(from == ServiceState::Stopping);
         actions.push(Action::Changed(Change { service: id, generation, from, to, cause }));
     }
 

@@ -165,7 +165,9 @@ impl Machine {
     /// each input would cost as much as there are services.
     pub(super) fn counts_rightly(&self) -> bool {
         let keeps_open = |record: &&super::Record| record.keeps_open();
+        let is_in_transit = |record: &&super::Record| record.state.is_transient();
         self.records.len() > COUNTED_TWICE
-            || self.kept_open_by == self.records.iter().filter(keeps_open).count()
+            || (self.kept_open_by == self.records.iter().filter(keeps_open).count()
+                && self.in_transit() == self.records.iter().filter(is_in_transit).count())
     }
 }

@@ -52,6 +52,13 @@ impl Machine {
         self.record(id).is_available()
     }
 
+    /// Returns how many services are in `starting` or `stopping`: something is still to come of
+    /// each of them.
+    #[must_use]
+    pub fn in_transit(&self) -> usize {
+        self.starting + self.stopping
+    }
+
     /// Returns whether the last generation completed.
     #[must_use]
     pub fn is_completed(&self, id: ServiceId) -> bool {

@@ -6,6 +6,8 @@
 //!    be seen without its help.
 //! 2. What is named is public: names of hooks and children, and times.
 
+use std::sync::Arc;
+
 use processpype_core::{Cause, Change, ErrorKind, Exit, Generation, ServiceId};
 
 use super::Supervisor;
@@ -22,9 +24,11 @@ impl Supervisor {
             by = by.min(closing);
         }
         if let Some(life) = self.life(id, generation) {
+            let life = Arc::clone(life);
             life.ask_to_stop(by, now);
             // Not left to the generation's task: it may be blocked.
             life.cell.cut(generation);
+            self.ring_for(life);
         }
     }
 
@@ -36,6 +40,8 @@ impl Supervisor {
     }
 
     pub(super) fn abort(&mut self, id: ServiceId, generation: Generation) {
+        // Its task may have to be there first.
+        self.send_off();
         self.note_remains(id, generation);
         let service = &self.services[id.index()];
         if let Some(life) = self.life(id, generation) {

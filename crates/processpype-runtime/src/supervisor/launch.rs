@@ -14,6 +14,7 @@ use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::sendoff::Sendoff;
 use super::{
     ASKS_AT_ONCE, Service, Supervisor, closing, membership, pausing, publish, recovery, turnover,
 };
@@ -138,12 +139,13 @@ impl Blueprint {
     pub fn launch(self, launch: Launch) -> (Manager, Supervisor) {
         let now = launch.clock.now();
         let cells = self.cells(now);
-        let directory = Arc::new(Directory::new(cells.clone(), Layout::of(&self)));
         let services = self.services(&cells, now);
+        let layout = Layout::with(&self.specs, self.edges, self.groups.clone());
+        let directory = Arc::new(Directory::new(cells.clone(), layout));
         let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
         let groups = group::for_machine(&self.groups, self.specs.len());
         let members = membership::Members {
-            edges: self.edges,
+            edges: None,
             groups: self.groups.clone(),
             shared: self.shared,
             vacancies: Vacancies::default(),
@@ -190,6 +192,7 @@ impl Blueprint {
             closing: closing::Closing::default(),
             has_touched: false,
             touched: Vec::new(),
+            sendoff: Sendoff::default(),
             text: String::new(),
             is_taking: false,
         };

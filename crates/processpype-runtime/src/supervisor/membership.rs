@@ -43,8 +43,9 @@ use crate::problem::{PlanCode, PlanError, PlanProblem};
 /// What the loop knows of the application as a whole, to let services join and leave.
 #[derive(Debug)]
 pub(super) struct Members {
-    /// Every edge, with who declared it.
-    pub(super) edges: Vec<NamedEdge>,
+    /// Every edge, with who declared it. Until somebody joins or leaves, readers see these by the
+    /// same ids, and there are no others.
+    pub(super) edges: Option<Vec<NamedEdge>>,
     pub(super) groups: Vec<NamedGroup>,
     pub(super) shared: crate::shared::SharedValues,
     pub(super) vacancies: processpype_core::Vacancies,
@@ -341,7 +342,7 @@ impl Supervisor {
         let belonging = Arc::new(Belonging { kind: Arc::clone(&spec.kind_name), group });
         let cell = publish::new_cell(at, spec, belonging, generation, now);
         let wiring = self.wiring(spec, &bound);
-        self.members.edges.extend(bound.edges);
+        self.edges().extend(bound.edges);
         self.members.vacancies.joined(&spec.name, at);
         self.cells.seat(at.index(), cell);
         self.services.seat(at.index(), Service::new(configured, Arc::new(wiring), now));
@@ -384,7 +385,7 @@ impl Supervisor {
 
     /// A service is no part of the application any more; what is being done may still name it.
     pub(super) fn remove(&mut self, id: ServiceId) {
-        self.members.edges.retain(|edge| edge.dependent != id && edge.provider != id);
+        self.edges().retain(|edge| edge.dependent != id && edge.provider != id);
         for group in &mut self.members.groups {
             group.members.retain(|member| *member != id);
         }
@@ -427,6 +428,12 @@ impl Supervisor {
         self.launch.services.spawn(async move { drop(value) }.boxed());
     }
 
+    /// Every edge, for who adds some or takes some away.
+    fn edges(&mut self) -> &mut Vec<NamedEdge> {
+        let shown = || self.shared.directory().layout().edges.clone();
+        self.members.edges.get_or_insert_with(shown)
+    }
+
     /// Shows who is there.
     ///
     /// What is configured goes with them: whoever prepares a change on what held before is sent
@@ -459,7 +466,9 @@ impl Supervisor {
             laying.lay(cell.name().clone(), cell.kind(), &wiring.kind, &configured.options)
         });
         let place = |id: ServiceId| places[id.index()];
-        let edges = self.members.edges.iter().map(|edge| NamedEdge {
+        let shown = self.shared.directory();
+        let edges = self.members.edges.as_ref().unwrap_or(&shown.layout().edges);
+        let edges = edges.iter().map(|edge| NamedEdge {
             dependent: place(edge.dependent),
             provider: place(edge.provider),
             ..edge.clone()

@@ -7,6 +7,7 @@
 //! thread, and is carried on by other threads only while the loop works. With 32 messages at a time
 //! it took half as long again to start, or to stop, 100,000 services.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -49,9 +50,37 @@ impl Share {
     }
 }
 
+/// Lets the tasks go first that stand in the queue of this thread, once.
+///
+/// The loop stands behind them then, where any thread of the runtime may take it, so whoever blocks
+/// this one does not keep it.
+pub(super) async fn give_way() {
+    let mut has_given_way = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut has_given_way, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_stands_in_the_queue_goes_first_and_nobody_is_waited_for() {
+        let (said, mut heard) = tokio::sync::oneshot::channel();
+        #[expect(clippy::disallowed_methods, reason = "a test spawns who stands in the queue")]
+        let goes = tokio::spawn(async move { said.send(()).expect("it is heard") });
+        assert!(heard.try_recv().is_err(), "not before");
+        give_way().await;
+        assert_eq!(heard.try_recv(), Ok(()));
+        goes.await.expect("no panic");
+        give_way().await;
+    }
 
     #[tokio::test(start_paused = true)]
     async fn others_go_on_after_so_much_or_after_so_long() {

@@ -12,6 +12,7 @@ use processpype_runtime::{
     CommandError, Context, Dep, RegisterError, Registration, Request as By, RequestError, Result,
     Routes, Service, Severity, Unavailable,
 };
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -120,6 +121,33 @@ async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
     assert!(began.elapsed() < millis(500), "an orphan delays nobody: {:?}", began.elapsed());
     assert_eq!(closed.stragglers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["blocker"]);
     free.store(true, SeqCst);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_constructor_that_blocks_one_of_the_threads_keeps_nobody_else_from_running() {
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    let stuck = move || {
+        while !go.load(SeqCst) {
+            std::thread::sleep(millis(1));
+        }
+        Idle
+    };
+    // So many that the loop lets them go first; it is on the same threads.
+    let names: Vec<String> = (0..100).map(|number| format!("idle-{number}")).collect();
+    let idle = names.iter().map(|name| spec(name, || Idle, &[]));
+    let specs = idle.chain([spec("idle-50-stuck", stuck, &[])]).collect();
+    let (manager, closed) = run(specs, &Handle::current());
+    let run = async {
+        for name in &names {
+            assert!(manager.reached(name, ServiceState::Running).await);
+        }
+    };
+    let all = timeout(SOON, run).await;
+    free.store(true, SeqCst);
+    all.expect("the others run");
+    manager.close();
+    timeout(SOON, closed).await.expect("it closes").expect("no panic");
 }
 
 #[tokio::test]
