@@ -9,16 +9,25 @@
 //! 4. When it ends, who was held comes through the same limit as after any storm.
 //! 5. Who leaves the application is held no longer: nobody is told of one that is not there.
 //!
+//! # How who is held is found
+//!
+//! By its number, since it is held anew by each generation and forgotten when it leaves, which may
+//! be as often as there are services. When the pause ends they go in the order in which they were
+//! held, for which each has a number of its own.
+//!
 //! # Why who leaves is forgotten at once
 //!
 //! Timers name a service too, and are asked whether it is still there when they come due. This list
 //! is read by whoever ends or prolongs the pause, perhaps long after the place of the service was
 //! given to another one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Timer};
+use processpype_core::{
+    EventKind, Generation, OperationId, ServiceId, ServiceName, Timer, sort_by,
+};
 
 use super::keys::{Told, What};
 use super::{Supervisor, recovery::seconds};
@@ -36,15 +45,38 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Who waits for the end of a pause.
 #[derive(Debug, Default)]
 pub(super) struct Pausing {
-    held: Vec<(ServiceId, Generation)>,
+    held: BTreeMap<ServiceId, Held>,
+    /// The number of the one that was held last.
+    last: u64,
+}
+
+/// A restart that has come due.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    number: u64,
+    generation: Generation,
 }
 
 // === impl Pausing ===
 
 impl Pausing {
-    /// Holds a service no longer: it leaves the application, or is held for a later generation.
+    /// Holds the restart after a generation, behind all others. At most one of each service: an
+    /// earlier generation is not waited for any more.
+    fn hold(&mut self, id: ServiceId, generation: Generation) {
+        self.last += 1;
+        self.held.insert(id, Held { number: self.last, generation });
+    }
+
+    /// Holds a service no longer: it leaves the application.
     pub(super) fn forget(&mut self, id: ServiceId) {
-        self.held.retain(|(held, _)| *held != id);
+        self.held.remove(&id);
+    }
+
+    /// Holds nobody any more; returns who was held, the first one first.
+    fn take(&mut self) -> Vec<(ServiceId, Generation)> {
+        let mut held: Vec<(ServiceId, Held)> = std::mem::take(&mut self.held).into_iter().collect();
+        sort_by(&mut held, |(_, one), (_, other)| one.number.cmp(&other.number));
+        held.into_iter().map(|(id, held)| (id, held.generation)).collect()
     }
 }
 
@@ -68,7 +100,8 @@ impl Supervisor {
         let (actor, reason) = (Arc::clone(&by.actor), by.reason.clone());
         self.shared.pause.store(Some(Arc::new(PauseInfo { until, actor, reason })));
         self.timers.set(Some(self.clock.instant() + time), Due::Resume);
-        for (id, _) in self.pausing.held.clone() {
+        let held: Vec<ServiceId> = self.pausing.held.keys().copied().collect();
+        for id in held {
             self.show_held(id, until);
         }
         let operation = self.application_operation("pause-restarts", None, by, true);
@@ -108,7 +141,7 @@ impl Supervisor {
         self.timers.set(None, Due::Resume);
         let reason = by.and_then(|(_, by)| by.reason.as_deref());
         self.tell_pause("resumed", (text, reason.unwrap_or(text)), by);
-        for (id, generation) in std::mem::take(&mut self.pausing.held) {
+        for (id, generation) in self.pausing.take() {
             self.elapsed(id, generation, Timer::Restart);
         }
     }
@@ -116,9 +149,7 @@ impl Supervisor {
     /// Holds a restart that has come due, if there is a pause; returns whether it does.
     pub(super) fn hold_for_pause(&mut self, id: ServiceId, generation: Generation) -> bool {
         let Some(pause) = self.shared.pause.load_full() else { return false };
-        // At most one for each service: an earlier generation is not waited for any more.
-        self.pausing.forget(id);
-        self.pausing.held.push((id, generation));
+        self.pausing.hold(id, generation);
         self.show_held(id, pause.until);
         self.tell_restart(id, "restart-held", "automatic restarts are paused");
         true
@@ -159,5 +190,22 @@ impl Supervisor {
             message: Some(message.into()),
             ..self.event(EventKind::Restart, None, cause)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_held_first_goes_first_and_each_goes_once() {
+        let mut pausing = Pausing::default();
+        for (id, generation) in [(7, 1), (3, 1), (5, 1), (7, 2), (1, 4)] {
+            pausing.hold(ServiceId(id), Generation(generation));
+        }
+        pausing.forget(ServiceId(5));
+        let held: Vec<_> = pausing.take().iter().map(|(id, it)| (id.0, it.0)).collect();
+        assert_eq!(held, [(3, 1), (7, 2), (1, 4)]);
+        assert!(pausing.take().is_empty());
     }
 }
