@@ -157,6 +157,8 @@ pub struct Supervisor {
     pausing: pausing::Pausing,
     members: membership::Members,
     closing: closing::Closing,
+    /// What is known of a service before it runs is other than it was.
+    has_new_traits: bool,
     /// A status has changed, and who waits for any change has not been told.
     has_touched: bool,
     /// Whose prospects are to be published, once what came together is done.
@@ -228,6 +230,7 @@ impl Supervisor {
             share.take(self.take_waiting_commands() + self.take_due_timers());
             self.vacate();
             share.take(self.go_on_with_turnover());
+            self.settle();
         }
     }
 

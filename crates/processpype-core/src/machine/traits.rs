@@ -1,6 +1,6 @@
 //! What is known of a service before it runs, changed while the application does.
 
-use super::{Machine, Traits};
+use super::{Action, Machine, Traits};
 use crate::graph::ServiceId;
 use crate::restart::RestartPolicy;
 
@@ -56,7 +56,8 @@ impl Machine {
     /// Changes what is known of a service: from now on it is judged by these.
     ///
     /// Nothing follows from it by itself: whoever disables a service stops it too, and whoever
-    /// enables it may start it. `oneshot` is part of the plan and must stay as it is.
+    /// enables it may start it. `oneshot` is part of the plan and must stay as it is. But it may be
+    /// what the application settles by, which the next input tells: [`Machine::settle`] is one.
     ///
     /// ```
     /// use processpype_core::{
@@ -84,6 +85,34 @@ impl Machine {
         let keeps_open = record.keeps_open();
         self.kept_open_by += usize::from(keeps_open);
         self.kept_open_by -= usize::from(kept_open);
+    }
+
+    /// Tells that the application has settled, if it has by what is known of its services now.
+    ///
+    /// To be called once [`Machine::set_traits`] was, and all that goes with it is done: whom
+    /// everybody waits for may not count any more, and no other input may come for long.
+    ///
+    /// ```
+    /// use processpype_core::{
+    ///     Action, ErrorKind, Exit, Generation, Graph, Machine, Report, ServiceId, Traits,
+    /// };
+    ///
+    /// let (id, significant) = (ServiceId(0), Traits { significant: true, ..Traits::default() });
+    /// let mut machine = Machine::new(Graph::new(1, [])?, vec![significant], 8);
+    /// let mut actions = Vec::new();
+    /// machine.boot(&mut actions);
+    /// let failed = Exit::Failed(ErrorKind::StartFailed);
+    /// machine.report(id, Generation(1), Report::Gone(failed), &mut actions);
+    /// assert!(!machine.is_settled(), "it is tried again, and everybody waits for it");
+    ///
+    /// actions.clear();
+    /// machine.set_traits(id, Traits::default());
+    /// machine.settle(&mut actions);
+    /// assert_eq!(actions, [Action::Settled]);
+    /// # Ok::<(), processpype_core::Cycle>(())
+    /// ```
+    pub fn settle(&mut self, actions: &mut Vec<Action>) {
+        self.finish_step(actions);
     }
 }
 

@@ -30,7 +30,8 @@ use std::sync::Arc;
 
 use processpype_config::Document;
 use processpype_core::{
-    Desired, EventKind, Generation, OperationId, Outcome, ServiceId, ServiceState, Traits, Verb,
+    Desired, EventKind, Generation, Machine, OperationId, Outcome, ServiceId, ServiceState, Traits,
+    Verb,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -235,7 +236,7 @@ impl Supervisor {
         if matches!(step, Next::Offer | Next::Restart | Next::Start) {
             let options = &self.services[service.index()].configured.options;
             let traits = Traits { significant: false, ..options.traits() };
-            self.machine.set_traits(service, traits);
+            self.set_traits(service, traits);
         }
     }
 
@@ -365,7 +366,7 @@ impl Supervisor {
         if service.changing() == Some(id) {
             service.few().changing = None;
             let traits = service.configured.options.traits();
-            self.machine.set_traits(waiting.service, traits);
+            self.set_traits(waiting.service, traits);
         }
         let done = |effect| Done {
             changed: effect != ConfigEffect::Unchanged,
@@ -374,6 +375,20 @@ impl Supervisor {
             configured: Some(effect),
         };
         self.end(id, waiting, &result.map(done));
+    }
+
+    /// A service is judged by these from now on. What the application settles by is told at the end
+    /// of the turn, when all that goes with it is done.
+    fn set_traits(&mut self, id: ServiceId, traits: Traits) {
+        self.machine.set_traits(id, traits);
+        self.has_new_traits = true;
+    }
+
+    /// Tells that the application has settled, if it has by what services were told to be.
+    pub(super) fn settle(&mut self) {
+        if std::mem::take(&mut self.has_new_traits) {
+            self.step(Machine::settle);
+        }
     }
 
     /// A configuration holds for a service from now on, and for its next generation.
@@ -386,7 +401,7 @@ impl Supervisor {
         let service = &mut self.services[id.index()];
         self.members.rules_changed |= service.configured.options != new.options;
         service.configured = new;
-        self.machine.set_traits(id, traits);
+        self.set_traits(id, traits);
         if self.cells[id.index()].look(|facts| facts.enabled) != enabled {
             self.update(id, |facts| {
                 (facts.enabled, facts.is_configured) = (enabled, enabled);

@@ -190,6 +190,7 @@ impl Blueprint {
             given_up: VecDeque::new(),
             members,
             closing: closing::Closing::default(),
+            has_new_traits: false,
             has_touched: false,
             touched: Vec::new(),
             sendoff: Sendoff::default(),

@@ -573,6 +573,17 @@ async fn a_significant_service_that_fails_with_it_goes_back_and_ends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_application_settles_with_the_change_after_which_nobody_waits_for_a_service() {
+    let section = "significant: true, start: fail, restart: {backoff: {initial: 300s, max: 300s}}";
+    let app = testing::begin(dial(section).0).unwrap_or_else(|error| panic!("{error}"));
+    app.wait("dial", ServiceState::Error).await.unwrap();
+    assert!(!app.manager().is_settled(), "it is tried again");
+    check(configure(&app, r#"{"significant": false}"#).await, ConfigEffect::Kept, 1);
+    // Nothing else comes before it is tried again.
+    assert!(app.manager().is_settled());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_preview_heeds_the_precondition() {
     let (app, _) = began("").await;
     let by = Request::by("ops:alice").expecting([processpype::Generation(9)]);
