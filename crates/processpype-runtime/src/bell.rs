@@ -6,6 +6,8 @@
 //!    after the change.
 //! 2. A bell at which nobody waits costs one pointer, and ringing it a look at that. The
 //!    list of those who wait is made for the first of them.
+//! 3. Whoever waits in the list is woken by code of their own executor, in the middle of what rings:
+//!    a panic there is logged, and ends neither that nor the wake-ups of others.
 //!
 //! # Why nobody misses a change
 //!
@@ -25,15 +27,24 @@
 //! end, in its own task they need no place of their own. So a [`TaskBell`] wakes its task, and only
 //! who waits elsewhere has a place in the list. Where a future is polled is told by its waker, as
 //! for every future: combinators that poll with wakers of their own wait in the list.
+//!
+//! # Wakers of others
+//!
+//! Anybody may wait for an application on an executor of their own, and whoever rings runs its
+//! waker: mostly the loop. So a waker that panics is contained, each by itself. One that blocks
+//! keeps the loop for as long, which nothing but a thread for each ring could change: a waker is
+//! there to be called from anywhere, and has to come back.
 
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::sync::atomic::{Ordering, fence};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use once_cell::race::OnceBox;
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, oneshot};
+
+use crate::panic::{Fragile, contain};
 
 /// Wakes everybody who waits for a change.
 #[derive(Debug, Default)]
@@ -79,6 +90,21 @@ pub(crate) struct Until<'a, B, F> {
     look: F,
     /// The place in the list, if one is needed.
     place: Option<Pin<Box<Notified<'a>>>>,
+}
+
+/// A waker of whatever executor somebody waits on.
+struct Foreign(Fragile<Waker>);
+
+/// Answers who asked, who may not be waiting any more, and is woken like anybody else who waits.
+pub(crate) fn reply<T>(asker: oneshot::Sender<T>, answer: T) {
+    wake_contained(|| drop(asker.send(answer)));
+}
+
+/// Wakes somebody. A panic of how that is done is logged, and goes no further.
+fn wake_contained(wake: impl FnOnce()) {
+    if let Err(panicked) = contain(wake) {
+        tracing::error!(target: "processpype", "who waited could not be woken: {panicked}");
+    }
 }
 
 // === impl Bell ===
@@ -146,6 +172,18 @@ impl Ring for TaskBell {
     }
 }
 
+// === impl Foreign ===
+
+impl Wake for Foreign {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        wake_contained(|| self.0.wake_by_ref());
+    }
+}
+
 // === impl Until ===
 
 /// Nothing in it is pinned but what is in a box.
@@ -167,7 +205,8 @@ impl<T, B: Ring, F: FnMut(&B) -> Option<T>> Future for Until<'_, B, F> {
             }
             match &mut this.place {
                 Some(place) => {
-                    ready!(place.as_mut().poll(cx));
+                    let waker = Waker::from(Arc::new(Foreign(cx.waker().clone().into())));
+                    ready!(place.as_mut().poll(&mut Context::from_waker(&waker)));
                     // It rang: another place, and another look.
                     place.set(this.bell.list().place());
                     place.as_mut().enable();

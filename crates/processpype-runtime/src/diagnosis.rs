@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::bell::reply;
 use crate::context::{Context, TEXT_MAX};
 use crate::failure::Failure;
 use crate::panic::Contained;
@@ -151,8 +152,7 @@ impl Question {
     }
 
     pub(crate) fn answer(self, findings: Vec<Finding>) {
-        // Who does not wait any more needs no answer.
-        let _ = self.0.send(findings);
+        reply(self.0, findings);
     }
 }
 

@@ -25,6 +25,7 @@ use processpype_core::{Generation, LogLevel, OperationId, ServiceId, ServiceName
 use tokio::sync::oneshot;
 
 use super::{Reloading, Supervisor};
+use crate::bell::reply;
 use crate::clock::Timestamp;
 use crate::configuration::Fixed;
 use crate::levels::Leveled;
@@ -208,7 +209,7 @@ impl Supervisor {
             }
             (Some(_), _) => return Some(Err(CommandError::Busy)),
             (None, Lookup::Found(status)) => {
-                let _ = sender.send(status.result.clone()?);
+                reply(sender, status.result.clone()?);
             }
             (None, Lookup::Forgotten | Lookup::Unknown) => return None,
         }

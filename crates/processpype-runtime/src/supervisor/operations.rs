@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::keys::What;
 use super::{OPERATIONS_PENDING, Supervisor};
+use crate::bell::reply;
 use crate::newcomer::{Accepted, Joining};
 use crate::operation::{
     CancelError, Command, CommandError, CommandPreview, Done, Mark, Operation, Order, PreviewStep,
@@ -30,17 +31,17 @@ impl Supervisor {
         // Nobody may be waiting for an answer any more; what was asked is done all the same.
         match order {
             Order::Command(Command { service, verb, by, accepted }) => {
-                let _ = accepted.send(self.accept(service, verb, by));
+                reply(accepted, self.accept(service, verb, by));
             }
             Order::Register(joining) => {
                 let Joining { registration, by, accepted } = *joining;
                 let kind = Arc::clone(&registration.spec.kind);
                 match accepted {
                     Accepted::Registered(answer) => {
-                        let _ = answer.send(self.register(registration, by));
+                        reply(answer, self.register(registration, by));
                     }
                     Accepted::Foreseen(answer) => {
-                        let _ = answer.send(self.preview_registration(&registration));
+                        reply(answer, self.preview_registration(&registration));
                         drop(registration);
                     }
                 }
@@ -50,45 +51,45 @@ impl Supervisor {
                 }
             }
             Order::Change(order, accepted) => {
-                let _ = accepted.send(self.accept_change(*order));
+                reply(accepted, self.accept_change(*order));
             }
             Order::Reload(order, accepted) => {
-                let _ = accepted.send(self.accept_reload(*order));
+                reply(accepted, self.accept_reload(*order));
             }
             Order::ForeseeReload(order, answer) => {
-                let _ = answer.send(self.check_reload(&order).map(drop));
+                reply(answer, self.check_reload(&order).map(drop));
             }
             Order::Reloaded(by, answer) => {
-                let _ = answer.send(self.told_of_reload(&by));
+                reply(answer, self.told_of_reload(&by));
             }
             Order::ReloadRefused(by, message) => self.tell_reload_refused(&by, message),
             Order::Diagnose(service, answer) => {
-                let _ = answer.send(self.ask_what_is_wrong(service));
+                reply(answer, self.ask_what_is_wrong(service));
             }
             Order::Foresee(service, verb, by, answer) => {
-                let _ = answer.send(self.foresee(service, verb, &by));
+                reply(answer, self.foresee(service, verb, &by));
             }
             Order::Cancel(operation, by, answer) => {
-                let _ = answer.send(self.cancel(operation, by));
+                reply(answer, self.cancel(operation, by));
             }
             Order::Pause(time, by, answer) => {
-                let _ = answer.send(self.pause_restarts(time, &by));
+                reply(answer, self.pause_restarts(time, &by));
             }
             Order::Resume(by, answer) => {
-                let _ = answer.send(self.resume_restarts(&by));
+                reply(answer, self.resume_restarts(&by));
             }
             Order::Level(order, answer) => {
-                let _ = answer.send(self.take_level(order));
+                reply(answer, self.take_level(order));
             }
             Order::Shutdown(by, answer) => {
-                let _ = answer.send(self.shut_down(by));
+                reply(answer, self.shut_down(by));
             }
             Order::Recording(cause, message, recording) => {
                 self.tell_recording(cause, message, recording);
             }
             Order::Note(cause, message) => self.tell_note(cause, message),
             Order::Answer(answer) => {
-                let _ = answer.send(());
+                reply(answer, ());
             }
         }
     }
@@ -330,7 +331,7 @@ impl Supervisor {
         self.tell_finished(id, &waiting, result);
         for sender in waiting.senders {
             // Nobody may be waiting for the end any more; it is in the journal.
-            let _ = sender.send(result.clone());
+            reply(sender, result.clone());
         }
         let changed = waiting.change.and_then(|change| change.reload());
         if let Some(reload) = changed.or_else(|| self.turnover.ended(id)) {
@@ -354,7 +355,7 @@ impl Supervisor {
         let waiting = self.operations.drain().flat_map(|(_, waiting)| waiting.senders);
         for sender in waiting.chain(self.turnover.take_all().map(|(_, sender)| sender)) {
             // Nobody may be waiting any more.
-            let _ = sender.send(Err(error.clone()));
+            reply(sender, Err(error.clone()));
         }
     }
 

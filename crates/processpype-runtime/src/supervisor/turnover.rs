@@ -52,11 +52,13 @@ use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceNam
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{ASKS_AT_ONCE, BATCH, Supervisor};
+use crate::bell::reply;
 use crate::blueprint::Spec;
 use crate::configuration::Configured;
 use crate::journal::Event;
 use crate::newcomer::{RegisterError, Registration};
 use crate::operation::{CommandError, Done, Operation, Request};
+use crate::panic::drop_contained;
 
 /// Who leaves and joins because of a reload.
 #[derive(Debug, Default)]
@@ -138,7 +140,8 @@ impl Turnover {
     /// The next reload may come, once nobody is on the way.
     fn end_turn(&mut self) {
         if self.leaving.is_empty() && self.joining.is_empty() {
-            self.turn = None;
+            // Who wants it next is woken.
+            drop_contained(self.turn.take());
         }
     }
 }
@@ -328,7 +331,7 @@ impl Supervisor {
             self.note_reloaded(reload, &result);
         }
         // Nobody may be waiting for the end any more.
-        let _ = sender.send(result);
+        reply(sender, result);
     }
 }
 

@@ -1,7 +1,11 @@
 //! Whoever waits is woken by what it waits for, and by nothing else that happens to come.
 
+use std::sync::Arc;
+use std::task::{self, Wake, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use processpype_core::ServiceState;
 use processpype_runtime::Service;
 use tokio::runtime::Handle;
@@ -39,6 +43,43 @@ async fn a_reader_that_waits_is_woken_by_the_next_event() {
     tokio::time::sleep(PATIENCE / 2).await;
     manager.restart("plain").await.expect("it restarts");
     assert_eq!(timeout(PATIENCE, next).await.expect("it is woken").expect("no panic"), seen + 1);
+}
+
+/// Whoever is woken by an executor like this is not.
+struct Sore;
+
+impl Wake for Sore {
+    fn wake(self: Arc<Self>) {
+        panic!("no executor is there any more");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_executor_that_panics_ends_neither_the_loop_nor_the_wait_of_others() {
+    let (manager, closed) = run(vec![spec("plain", || Plain, &[])], &Handle::current());
+    manager.settled().await;
+    let (version, last) = (manager.version(), manager.last_event());
+    let mut events = manager.subscribe(last);
+    // Waits for all there is to wait for; the last one waits for an answer of the loop as well.
+    let waits = || -> Vec<BoxFuture<'_, ()>> {
+        vec![
+            manager.changed(version).map(drop).boxed(),
+            manager.reached("plain", ServiceState::Stopped).map(drop).boxed(),
+            manager.stop("plain").map(drop).boxed(),
+        ]
+    };
+    let sore = Waker::from(Arc::new(Sore));
+    let mut theirs = waits();
+    theirs.push(events.next(1).map(drop).boxed());
+    // More than are woken at a time, before those that come after them.
+    theirs.extend((0..40).map(|_| manager.changed(version).map(drop).boxed()));
+    for wait in &mut theirs {
+        assert!(wait.poll_unpin(&mut task::Context::from_waker(&sore)).is_pending());
+    }
+    timeout(PATIENCE, futures_util::future::join_all(waits())).await.expect("others are woken");
+    drop(theirs);
+    manager.close();
+    assert_eq!(closed.await.expect("the loop goes on").stragglers, []);
 }
 
 #[tokio::test(start_paused = true)]
