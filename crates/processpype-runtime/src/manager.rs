@@ -420,11 +420,32 @@ impl Manager {
     /// The pattern for a view: read the version, render, wait for a change of that version, render
     /// again. Changes that come while rendering are not missed, and many of them are one.
     ///
+    /// Once the supervisor has ended nothing changes any more: then it returns at once, and what it
+    /// returns may be `seen` itself. A loop around it ends with that.
+    ///
+    /// ```
+    /// # async fn follow(manager: &processpype_runtime::Manager) {
+    /// let mut seen = 0;
+    /// loop {
+    ///     let now = manager.changed(seen).await;
+    ///     if now == seen {
+    ///         break; // The application has ended, and this is the last there is to see.
+    ///     }
+    ///     seen = now;
+    ///     println!("{} services", manager.statuses().len());
+    /// }
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// Safe: ask again at any time.
     pub async fn changed(&self, seen: u64) -> u64 {
-        let other = |_: &_| Some(self.version()).filter(|now| *now != seen);
+        let other = |_: &_| {
+            // Whether it has ended is asked first: what it changed last is seen then.
+            let has_ended = self.shared.has_ended();
+            Some(self.version()).filter(|now| has_ended || *now != seen)
+        };
         self.shared.changed.until(other).await
     }
 

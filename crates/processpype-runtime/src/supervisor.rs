@@ -472,14 +472,15 @@ impl Drop for Supervisor {
     /// Whatever ends the supervisor ends its generations, and whoever would wait for it: after a
     /// panic of its own, or where it is dropped, nobody comes to say so.
     fn drop(&mut self) {
-        self.shared.end();
         self.end_generations();
         self.end_all_operations();
-        for cell in self.cells.iter() {
-            cell.wake();
-        }
         if !self.closing.is_closed() || std::thread::panicking() {
             self.shared.set_state(ServiceState::Stopped);
+        }
+        // Who waits is told last, and sees what stays.
+        self.shared.end();
+        for cell in self.cells.iter() {
+            cell.wake();
         }
     }
 }

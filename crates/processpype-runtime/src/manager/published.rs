@@ -122,9 +122,10 @@ impl Shared {
         self.touch();
     }
 
-    /// The supervisor is no more: nothing happens any more.
+    /// The supervisor is no more: nothing happens any more, and nobody waits for it any longer.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
+        self.changed.ring();
     }
 
     pub(crate) fn has_ended(&self) -> bool {

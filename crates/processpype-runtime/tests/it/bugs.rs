@@ -63,6 +63,8 @@ async fn a_supervisor_that_panics_leaves_nobody_waiting() {
 
     assert_eq!(manager.application_state(), ServiceState::Stopped, "not ready, and no more alive");
     timeout(SOON, manager.changed(version)).await.expect("views look again");
+    let last = manager.version();
+    assert_eq!(timeout(SOON, manager.changed(last)).await, Ok(last), "and once only");
     let outcome = timeout(SOON, waits.outcome()).await.expect("clients are told");
     assert_eq!(outcome.expect_err("nobody starts it"), CommandError::Lost);
     let operations = manager.operations(OperationId(0));

@@ -45,6 +45,29 @@ async fn a_reader_that_waits_is_woken_by_the_next_event() {
     assert_eq!(timeout(PATIENCE, next).await.expect("it is woken").expect("no panic"), seen + 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_change_when_none_comes_any_more_is_told_so() {
+    let (manager, closed) = run(vec![spec("plain", || Plain, &[])], &Handle::current());
+    manager.settled().await;
+    let looks = manager.clone();
+    // As a view does: it looks at every change until there is none.
+    let view = tokio::spawn(async move {
+        let mut seen = 0;
+        loop {
+            let now = looks.changed(seen).await;
+            if now == seen {
+                return (seen, looks.application_state());
+            }
+            seen = now;
+        }
+    });
+    manager.close();
+    closed.await.expect("the supervisor ends");
+    let (last, state) = timeout(PATIENCE, view).await.expect("it is woken").expect("no panic");
+    assert_eq!((last, state), (manager.version(), ServiceState::Stopped));
+    assert_eq!(timeout(PATIENCE, manager.changed(last)).await, Ok(last), "and who asks later");
+}
+
 /// Whoever is woken by an executor like this is not.
 struct Sore;
 

@@ -315,7 +315,10 @@ impl Subject {
                 if is_other || !runs {
                     return;
                 }
-                self.manager().changed(seen).await;
+                if self.manager().changed(seen).await == seen {
+                    // The application has ended, and the service with it.
+                    return;
+                }
             }
         };
         tokio::time::timeout(time, ended).await.is_ok()

@@ -115,7 +115,11 @@ impl Subject {
             if let Some(value) = look(&self.status()) {
                 return Some(value);
             }
-            tokio::time::timeout_at(by, self.manager().changed(seen)).await.ok()?;
+            let now = tokio::time::timeout_at(by, self.manager().changed(seen)).await.ok()?;
+            if now == seen {
+                // The application has ended: nothing comes any more.
+                return None;
+            }
         }
     }
 
