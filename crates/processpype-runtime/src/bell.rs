@@ -6,8 +6,8 @@
 //!    after the change.
 //! 2. A bell at which nobody waits costs one pointer, and ringing it a look at that. The
 //!    list of those who wait is made for the first of them.
-//! 3. Whoever waits in the list is woken by code of their own executor, in the middle of what rings:
-//!    a panic there is logged, and ends neither that nor the wake-ups of others.
+//! 3. Whoever waits in the list is woken by code of their own executor, in the middle of what
+//!    rings: a panic there is logged, and ends neither that nor the wake-ups of others.
 //!
 //! # Why nobody misses a change
 //!

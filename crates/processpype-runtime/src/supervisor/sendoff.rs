@@ -3,8 +3,8 @@
 //!
 //! # Invariants
 //!
-//! 1. Nothing waits here beyond the input, or the batch of messages, that brought it, and never more
-//!    than [`BATCH`] do.
+//! 1. Nothing waits here beyond the input, or the batch of messages, that brought it, and never
+//!    more than [`BATCH`] do.
 //! 2. Whoever waits here is known to the loop as one that lives: only its task is not there yet, or
 //!    has not been woken.
 //!
