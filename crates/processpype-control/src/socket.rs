@@ -97,6 +97,7 @@ impl Open {
             #[cfg(unix)]
             ListenAddress::Unix(path) => {
                 let socket = UnixSocket::bind(path)
+                    .await
                     .map_err(|error| BindError::unix(&listener.address, error))?;
                 let owner = rustix::process::geteuid().as_raw();
                 let reach = Reach::Unix { owner };
