@@ -170,11 +170,19 @@ impl Configured {
         self.rare.as_mut().map_or(Ok(()), |rare| rare.secrets.hide_by(configurer))
     }
 
-    /// Whether the secrets in both sections are the same.
+    /// Whether a generation that began with `other` lives by the secrets in this section: it may
+    /// have read other ones than were there when its own was checked.
     #[must_use]
     pub fn has_the_secrets_of(&self, other: &Self) -> bool {
         let [own, others] = [self, other].map(|it| it.rare.as_ref().map(|rare| &rare.secrets));
-        own.unwrap_or(&Secrets::default()) == others.unwrap_or(&Secrets::default())
+        own.unwrap_or(&Secrets::default()).are_lived_by(others.unwrap_or(&Secrets::default()))
+    }
+
+    /// Notes the secrets that a generation has found in its section.
+    pub(crate) fn note_read(&self, found: &Secrets) {
+        if let Some(rare) = &self.rare {
+            rare.secrets.note_read(found);
+        }
     }
 
     /// Whether those are the secrets in its section.

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use processpype_config::Report;
 
@@ -46,6 +47,9 @@ pub struct Secrets {
     /// It differs if one of the values does, within one process; 0 if there is none.
     fingerprint: u64,
     kept: Kept,
+    /// The fingerprint of those that a generation has found in their place when it read the same
+    /// section; 0 before that.
+    read: Option<Arc<AtomicU64>>,
 }
 
 /// How they are kept.
@@ -81,7 +85,21 @@ impl Secrets {
         if values.is_empty() {
             return Self::default();
         }
-        Self { fingerprint: fingerprint(&values), kept: Kept::Found(values.into()) }
+        let (fingerprint, kept) = (fingerprint(&values), Kept::Found(values.into()));
+        Self { fingerprint, kept, read: Some(Arc::default()) }
+    }
+
+    /// Notes what a generation has found in their place: a secret may have been rotated since.
+    pub(crate) fn note_read(&self, found: &Self) {
+        if let Some(read) = &self.read {
+            read.store(found.fingerprint, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a generation that began with `other` lives by these: by those that it has read.
+    pub(crate) fn are_lived_by(&self, other: &Self) -> bool {
+        let read = other.read.as_ref().map_or(0, |read| read.load(Ordering::Relaxed));
+        self.fingerprint == if read == 0 { other.fingerprint } else { read }
     }
 
     /// Those that nobody hides yet.

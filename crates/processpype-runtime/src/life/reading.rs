@@ -33,7 +33,11 @@ impl Life {
         let mut secrets = Vec::new();
         let read = section.read_collecting::<C>(&mut secrets);
         if !secrets.is_empty() {
-            self.hide(Secrets::found(secrets), checked);
+            let found = Secrets::found(secrets);
+            if read.is_ok() {
+                checked.note_read(&found);
+            }
+            self.hide(found, checked);
         }
         read
     }

@@ -63,7 +63,7 @@ pub(crate) fn differences(kind: &Kind, now: &Written<'_>, new: &Written<'_>) -> 
     if let Some(schema) = own_schema(kind) {
         all.extend(now.section.differences(&new.section, &schema));
     }
-    if all.is_empty() && !now.has_the_secrets_of(new) {
+    if all.is_empty() && !new.has_the_secrets_of(now) {
         // Only what a reference stands for is another value.
         let side = || Some(Side::new("***", new.section.origin().unwrap_or(Origin::Default)));
         all.push(Difference::new(new.section.path(), side(), side()));

@@ -285,6 +285,15 @@ async fn a_secret_that_is_another_one_is_a_change() {
     assert!(all.len() == 1 && all[0].starts_with("services.hall: *** -> ***"), "{all:?}");
     assert_eq!(reload(&app).await, ["hall restarted"]);
     assert!(reload(&app).await.is_empty());
+    // A generation that has begun anew has read it already: nothing is new for that one.
+    folder.write("token", "hush-hush-3");
+    app.manager().restart("hall").await.unwrap();
+    assert!(app.manager().preview_reload().await.unwrap().differences.is_empty());
+    assert!(reload(&app).await.is_empty());
+    // Also if it is again what was checked first.
+    folder.write("token", "hush-hush-2");
+    assert_eq!(reload(&app).await, ["hall restarted"]);
+    assert!(reload(&app).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
