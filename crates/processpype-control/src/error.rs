@@ -12,7 +12,7 @@ use crate::listener::{InvalidListener, ListenAddress};
 use crate::socket::ADDRESSES_MAX;
 use crate::tls::TlsError;
 
-/// `ENFILE` and `EMFILE`, the same numbers on every Unix.
+/// `ENFILE` and `EMFILE`, the same numbers on every Unix: the system's limit, and the process's.
 const TOO_MANY_FILES: [i32; 2] = [23, 24];
 
 /// What to do about it: who cannot connect reads the log.
@@ -103,8 +103,17 @@ impl BindError {
     }
 }
 
-/// Whether the process, or the system, has no file descriptor left.
-pub(crate) fn lacks_files(error: &io::Error) -> bool {
+/// Returns whether the process, or the system, has no file descriptor left.
+///
+/// ```
+/// use std::io;
+///
+/// const EMFILE: i32 = 24;
+/// assert!(processpype_control::lacks_files(&io::Error::from_raw_os_error(EMFILE)));
+/// assert!(!processpype_control::lacks_files(&io::ErrorKind::AddrInUse.into()));
+/// ```
+#[must_use]
+pub fn lacks_files(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|number| TOO_MANY_FILES.contains(&number))
 }
 

@@ -85,6 +85,7 @@ mod routes;
 mod server;
 mod settings;
 mod socket;
+mod spare;
 mod stall;
 mod status;
 mod stream;
@@ -99,7 +100,7 @@ mod why;
 pub use crate::auth::{InvalidToken, TOKEN_LENGTH_MIN, TOKEN_NAME_MAX, Token};
 pub use crate::certificate::{CertificateRule, InvalidCertificateRule, Whose};
 pub use crate::convert::event as wire_event;
-pub use crate::error::{BindError, SettingsError};
+pub use crate::error::{BindError, SettingsError, lacks_files};
 pub use crate::host::{InvalidHost, check_host};
 pub use crate::listen::{Bound, Drained, Running};
 pub use crate::listener::{

@@ -15,6 +15,7 @@
 //!    for as long. A panic of that is a bug of ours: it is told, the connections go on, and so does
 //!    what has panicked, after a rest.
 
+use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,10 +31,11 @@ use crate::connection::{Client, serve};
 use crate::crowd::{Crowd, Place};
 use crate::entry::Entry;
 use crate::error::{BindError, TOO_MANY_FILES_HELP, lacks_files};
-use crate::gate::Visitor;
+use crate::gate::{Peer, Visitor};
 use crate::listener::Proofs;
 use crate::places::{ClientPlace, Coming, Places};
-use crate::socket::Open;
+use crate::socket::{Open, Stream};
+use crate::spare::Spares;
 use crate::tls::Acceptor;
 
 /// How long accepting rests after the system has no file descriptor or memory left, or a panic.
@@ -225,6 +227,7 @@ struct Accepting {
     crowd: Arc<Crowd>,
     connections: Connections,
     failures: Mutex<Failures>,
+    spares: Arc<Spares>,
 }
 
 /// How often a connection could not be accepted, as far as nobody was told.
@@ -245,6 +248,7 @@ fn lock(connections: &Connections) -> MutexGuard<'_, JoinSet<()>> {
 async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>, connections: Connections) {
     let limits = entry.control.settings.limits;
     let (reporter, name) = (entry.control.manager.reporter(), open.name.clone());
+    let spares = Arc::new(Spares::keep(open.gate.expose.control));
     let accepting = Accepting {
         open,
         entry,
@@ -254,6 +258,7 @@ async fn accept(open: Open, entry: Entry, closing: watch::Sender<bool>, connecti
         crowd: Arc::default(),
         connections,
         failures: Mutex::default(),
+        spares,
     };
     let tell = |panicked: &str| {
         let message = format!("accepting on {name} panicked, and goes on: {panicked}");
@@ -289,7 +294,7 @@ impl Accepting {
         let mut closed = self.closing.subscribe();
         loop {
             let next = async {
-                let (client, own) = next_client(&self.open, &self.clients, &self.failures).await?;
+                let (client, own) = self.next_client().await?;
                 // A client whose turn has not come is not read from.
                 let slot = self.crowd.place(&self.slots).await?;
                 Some((client, own, slot))
@@ -303,15 +308,74 @@ impl Accepting {
             while connections.try_join_next().is_some() {}
             if let Some((client, own, slot)) = next {
                 let (crowd, entry) = (Arc::clone(&self.crowd), self.entry.clone());
-                let mut closed = self.closing.subscribe();
+                let (mut closed, spares) = (self.closing.subscribe(), Arc::clone(&self.spares));
                 let serving = async move {
                     let Some(own) = own_place(own, &mut closed).await else { return };
                     let place = Place::new(slot, own, &crowd, &entry.control.connections);
                     serve(client, place, entry, closed).await;
+                    spares.fill();
                 };
                 connections.spawn(serving.boxed());
             }
         }
+    }
+
+    /// Waits for a client that may have one more connection, or wait for one.
+    async fn next_client(&self) -> Option<(Client, Option<Coming>)> {
+        let (stream, peer) = match self.open.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => match self.squeeze_in(&error) {
+                Some(accepted) => accepted,
+                None => {
+                    // A client that has left again is nothing; a lack of files gets better.
+                    sleep(ACCEPT_PAUSE).await;
+                    return None;
+                }
+            },
+        };
+        self.spares.fill();
+        let visitor = Visitor { gate: self.open.gate, peer, certificate: None };
+        let clients = &self.clients;
+        let own = visitor.client().map(|client| clients.enter(client)).transpose().ok()?;
+        if own.as_ref().is_some_and(|own| own.is_first) {
+            let limit = clients.limit();
+            tracing::warn!(
+                ?peer,
+                limit,
+                "a client has all the connections it may have; its oldest idle ones make room for \
+                 more"
+            );
+        }
+        Some((Client { stream, visitor, tls: self.open.tls.clone() }, own))
+    }
+
+    /// Accepts on a file that was kept back, if one is what it lacks.
+    fn squeeze_in(&self, error: &io::Error) -> Option<(Stream, Peer)> {
+        let is_lack = lacks_files(error);
+        let mut accepted = None;
+        // Whoever takes all files may be quicker than this: then one more is given up.
+        while accepted.is_none() && is_lack && self.spares.give_up() {
+            match self.open.accept().now_or_never() {
+                Some(Err(error)) if lacks_files(&error) => {}
+                Some(Ok(client)) => accepted = Some(client),
+                // It has left again.
+                Some(Err(_)) | None => break,
+            }
+        }
+        let failures = || self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = failures().one_more(Instant::now());
+        if let Some(times) = times {
+            let what = match accepted {
+                Some(_) => "a connection is accepted only since a file was kept back for it",
+                None => "a connection could not be accepted",
+            };
+            let help = is_lack.then_some(TOO_MANY_FILES_HELP);
+            tracing::warn!(%error, times, help, "{what}");
+        }
+        if accepted.is_none() {
+            self.spares.fill();
+        }
+        accepted
     }
 }
 
@@ -342,39 +406,6 @@ impl Failures {
             std::mem::take(&mut self.untold)
         })
     }
-}
-
-/// Waits for a client that may have one more connection, or wait for one.
-async fn next_client(
-    open: &Open,
-    clients: &Arc<Places>,
-    failures: &Mutex<Failures>,
-) -> Option<(Client, Option<Coming>)> {
-    let (stream, peer) = match open.accept().await {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            // A client that has left again is nothing; a lack of descriptors gets better with time.
-            let help = lacks_files(&error).then_some(TOO_MANY_FILES_HELP);
-            let failures = || failures.lock().unwrap_or_else(PoisonError::into_inner);
-            let times = failures().one_more(Instant::now());
-            if let Some(times) = times {
-                tracing::warn!(%error, times, help, "a connection could not be accepted");
-            }
-            sleep(ACCEPT_PAUSE).await;
-            return None;
-        }
-    };
-    let visitor = Visitor { gate: open.gate, peer, certificate: None };
-    let own = visitor.client().map(|client| clients.enter(client)).transpose().ok()?;
-    if own.as_ref().is_some_and(|own| own.is_first) {
-        let limit = clients.limit();
-        tracing::warn!(
-            ?peer,
-            limit,
-            "a client has all the connections it may have; its oldest idle ones make room for more"
-        );
-    }
-    Some((Client { stream, visitor, tls: open.tls.clone() }, own))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod flaky;
 mod hangs;
 mod hello;
+mod hoarder;
 mod moody;
 mod reader;
 mod slow;
@@ -27,6 +28,7 @@ use processpype::Application;
 use crate::flaky::Flaky;
 use crate::hangs::Hangs;
 use crate::hello::Hello;
+use crate::hoarder::Hoarder;
 use crate::moody::Moody;
 use crate::reader::Reader;
 use crate::slow::Slow;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         .kind("ticker", Ticker::new)
         .kind("flaky", Flaky::new)
         .kind("hangs", Hangs::new)
+        .kind("hoarder", Hoarder::new)
         .kind("moody", Moody::new)
         .kind("reader", Reader::new)
         .kind("slow", Slow::new)

@@ -5,6 +5,9 @@
 
 use processpype_api::{Exposition, Metric};
 
+#[cfg(target_os = "linux")]
+use crate::error::lacks_files;
+
 /// Of `/proc/self/auxv`: bytes of a page, `AT_PAGESZ`.
 #[cfg(target_os = "linux")]
 const PAGE_SIZE: usize = 6;
@@ -56,12 +59,10 @@ impl Process {
     pub(super) fn now() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let auxiliary = std::fs::read("/proc/self/auxv").unwrap_or_default();
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        // One of them is the directory that is being read.
-        let open = std::fs::read_dir("/proc/self/fd").ok().map(|it| it.count().saturating_sub(1));
+        let (open_fds, max_fds) = open_files().unzip();
         Self {
-            open_fds: open.map(|count| count as f64),
-            max_fds: limit.current.map(|count| count as f64),
+            open_fds,
+            max_fds,
             ..Self::of(
                 &read("/proc/self/stat"),
                 &read("/proc/stat"),
@@ -93,10 +94,30 @@ impl Process {
     }
 }
 
-/// Returns how many files are open, and how many may be.
+/// Returns how many files are open, and how many may be. That needs no file: it is asked for when
+/// there is none left.
+#[cfg(target_os = "linux")]
 pub(crate) fn open_files() -> Option<(f64, f64)> {
-    let Process { open_fds, max_fds, .. } = Process::now();
-    open_fds.zip(max_fds)
+    const OPEN: &str = "/proc/self/fd";
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current? as f64;
+    // Linux tells the number as the size of the directory from 6.2 on.
+    let told = std::fs::metadata(OPEN).map_or(0, |it| it.len());
+    if told > 0 {
+        return Some((told as f64, most));
+    }
+    let open = match std::fs::read_dir(OPEN) {
+        // One of them is the directory that is being read.
+        Ok(names) => names.count().saturating_sub(1) as f64,
+        Err(error) if lacks_files(&error) => most,
+        Err(_) => return None,
+    };
+    Some((open, most))
+}
+
+/// Nothing is known here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open_files() -> Option<(f64, f64)> {
+    None
 }
 
 /// Takes a value out of the pairs of words that the kernel gives a program; see getauxval(3).

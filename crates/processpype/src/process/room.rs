@@ -2,6 +2,8 @@
 
 use std::io;
 
+use processpype_control::lacks_files;
+
 use crate::exit::Exit;
 
 /// What to do when the system has no thread or no descriptor left for the process.
@@ -11,9 +13,6 @@ const LIMITS: &str = "\n  = help: raise what the process may have: open files (`
 /// How many files an application opens to run at all: threads that wait, signals, a listener.
 const FILES_MIN: usize = 16;
 
-/// `EMFILE`, the same number on every Unix: the limit is the process's own.
-const TOO_MANY_FILES: i32 = 24;
-
 /// Checks that there is room for the files of an application without services.
 ///
 /// # Errors
@@ -22,7 +21,7 @@ const TOO_MANY_FILES: i32 = 24;
 pub(crate) fn check_files() -> Result<(), String> {
     let pipes: io::Result<Vec<_>> = (0..FILES_MIN / 2).map(|_| io::pipe()).collect();
     match pipes {
-        Err(error) if error.raw_os_error() == Some(TOO_MANY_FILES) => Err(format!(
+        Err(error) if lacks_files(&error) => Err(format!(
             "cannot start: {error}; an application opens {FILES_MIN}, and each connection and most \
              services more{LIMITS}"
         )),
@@ -33,10 +32,7 @@ pub(crate) fn check_files() -> Result<(), String> {
 /// Says why threads cannot be started, and with which code to end: a limit that somebody has set
 /// too low is no bug, and stays with the next start.
 pub(crate) fn no_threads(what: &str, error: &io::Error) -> (Exit, String) {
-    let exit = match error.raw_os_error() {
-        Some(TOO_MANY_FILES) => Exit::Configuration,
-        _ => Exit::Bug,
-    };
+    let exit = if lacks_files(error) { Exit::Configuration } else { Exit::Bug };
     (exit, format!("cannot start {what}: {error}{LIMITS}"))
 }
 
@@ -46,6 +42,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_too_low_is_no_bug() {
+        const TOO_MANY_FILES: i32 = 24;
         let of = |number| no_threads("threads", &io::Error::from_raw_os_error(number));
         let (exit, text) = of(TOO_MANY_FILES);
         assert_eq!(exit, Exit::Configuration);

@@ -1,8 +1,10 @@
 //! What an operator reads at three in the morning: one line a failure, with everything in it.
 
+use std::process::Command;
+
 use serde_json::json;
 
-use crate::harness::{Playground, file, run, run_with};
+use crate::harness::{Playground, file, run, run_in, run_with};
 
 /// Returns the lines of `log` that hold all `words`.
 fn with(log: &[String], words: &[&str]) -> Vec<String> {
@@ -84,4 +86,25 @@ fn a_file_that_is_missing_is_named_without_a_place_in_it() {
     let printed = run(&["check", "--config", name]);
     assert_eq!(printed.code, Some(78));
     assert!(printed.stderr.contains(&format!("--> {name}\n")), "{}", printed.stderr);
+}
+
+#[test]
+fn an_operator_gets_in_when_a_service_has_opened_every_file() {
+    let app = Playground::settled("services: {greedy: {kind: hoarder}, good: {kind: hello}}");
+    let (process, limit) = (app.id().to_string(), "--nofile=64:64");
+    let set = Command::new("prlimit").args(["--pid", &process, limit]).status();
+    assert!(set.expect("prlimit, of util-linux").success());
+    assert_eq!(app.post("/services/greedy/take").status, 200);
+    for _ in 0..20 {
+        assert_eq!(app.service("good")["state"], "running");
+    }
+    app.logged("Too many open files");
+    let url = format!("http://{}", app.address);
+    let runtime = app.runtime.to_str().expect("a path in UTF-8");
+    let told = run_in(&["doctor", "--url", &url], &[("XDG_RUNTIME_DIR", runtime)]);
+    assert!(told.stdout.contains("[open-files]"), "{told:?}");
+    assert!(told.stdout.contains("files are open, of 64 that may be"), "{told:?}");
+    assert_eq!(app.post("/services/greedy/stop").status, 200);
+    let told = run_in(&["doctor", "--url", &url], &[("XDG_RUNTIME_DIR", runtime)]);
+    assert!(!told.stdout.contains("open-files"), "{told:?}");
 }
