@@ -182,15 +182,15 @@ fn unwritten(status: &ApplicationStatus) -> Option<Finding> {
         None => return None,
     };
     let level = if journal.error.is_some() { Level::Problem } else { Level::Warning };
-    let remedy = look_at_disk("observability.events.file");
+    let remedy = look_at_disk("of `observability.events.file`");
     Some(Finding::new(level, "events-unwritten", message, remedy))
 }
 
 /// What to do about a file that cannot be written; nothing has to be done once it can.
-fn look_at_disk(key: &str) -> String {
+fn look_at_disk(file: &str) -> String {
     format!(
         "make room (`df -h`), or look at the permissions and the limits (`ulimit -f`) of the file \
-         of `{key}`; it is written again by itself then"
+         {file}; it is written again by itself then"
     )
 }
 
@@ -202,12 +202,14 @@ fn unlogged(status: &ApplicationStatus) -> Option<Finding> {
         Some(error) => (
             Level::Problem,
             format!("the log cannot be written: {error}; {lost} lines are lost"),
-            look_at_disk("observability.logging.destination"),
+            look_at_disk("that standard error or `observability.logging.destination` leads to"),
         ),
         None if lost > 0 => (
             Level::Warning,
             format!("{lost} lines of the log are lost since the start"),
-            "log less (`observability.logging.level`), or to something faster".to_owned(),
+            "nothing, if its disk was full for a while: it is written now; otherwise log less \
+             (`observability.logging.level`), or to something faster"
+                .to_owned(),
         ),
         None => return None,
     };

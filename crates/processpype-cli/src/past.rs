@@ -102,6 +102,10 @@ pub(crate) fn unanswered(
         (ClientVerb::Doctor { .. }, file) => silent(asking, error, file),
         (ClientVerb::Events(args), Some(file)) if !args.follow => {
             say_error(error);
+            if is_missing(file) {
+                remark(&no_file(file));
+                return error.exit();
+            }
             tell_source(file);
             match events(file, args, asking.json) {
                 // The command line named no file.
@@ -116,6 +120,15 @@ pub(crate) fn unanswered(
     }
 }
 
+/// Whether there is certainly no such file: that is no failure, when nobody named it to be read.
+fn is_missing(file: &Path) -> bool {
+    file.try_exists().is_ok_and(|exists| !exists)
+}
+
+fn no_file(file: &Path) -> String {
+    format!("no run has left an event: there is no file {}", file.display())
+}
+
 fn tell_source(file: &Path) {
     remark(&format!("the file of events {} tells about the last run:", file.display()));
 }
@@ -124,7 +137,11 @@ fn tell_source(file: &Path) {
 fn silent(asking: &Asking, error: &ClientError, file: Option<&Path>) -> ClientExit {
     let mut findings = vec![Finding::unanswered(error)];
     let mut about = asking.client.url();
-    if let Some(file) = file {
+    if let Some(file) = file.filter(|file| is_missing(file)) {
+        let remedy = "nothing, if it has never run here; otherwise look whether it ran with this \
+                      configuration, from this directory, and could write there";
+        findings.push(Finding::new(Level::Warning, "no-run", no_file(file), remedy));
+    } else if let Some(file) = file {
         tell_source(file);
         let name = file.display().to_string();
         match last_run(file) {

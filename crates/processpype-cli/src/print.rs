@@ -119,6 +119,9 @@ pub(crate) fn say_error(error: &ClientError) {
 /// The widest number of a line, and a space.
 const GUTTER_MAX: usize = 11;
 
+/// How a help begins that names a near word.
+const MEANT: &str = "did you mean ";
+
 /// Shows what is wrong in the files, the way in which an application that does not start says it.
 fn as_at_start(fault: &Fault) -> String {
     let Fault { path, message, help, valid, origin, excerpt, notes } = fault;
@@ -137,10 +140,13 @@ fn as_at_start(fault: &Fault) -> String {
     let gutter = bar.map_or(3, |bar| bar.min(GUTTER_MAX));
     let mut add = |word, it: &str| text.push_str(&format!("\n{:gutter$}= {word}: {it}", ""));
     notes.iter().for_each(|note| add("note", note));
+    // Which word was meant stands before all that could be, as at a start.
+    let (meant, rest): (Vec<_>, Vec<_>) = help.iter().partition(|it| it.starts_with(MEANT));
+    meant.iter().for_each(|help| add("help", help));
     if !valid.is_empty() {
         add("valid", &valid.join(", "));
     }
-    help.iter().for_each(|help| add("help", help));
+    rest.iter().for_each(|help| add("help", help));
     text
 }
 
@@ -199,5 +205,29 @@ impl fmt::Display for Unwritten {
 impl std::error::Error for Unwritten {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_word_was_meant_stands_before_all_that_could_be() {
+        let check = |help: &str, expected: &str| {
+            let fault = Fault {
+                path: String::new(),
+                message: "wrong".to_owned(),
+                help: Some(help.to_owned()),
+                valid: vec!["one".to_owned(), "two".to_owned()],
+                origin: None,
+                excerpt: Vec::new(),
+                notes: Vec::new(),
+            };
+            let text = anstream::adapter::strip_str(&as_at_start(&fault)).to_string();
+            assert_eq!(text, format!("\n\nerror: wrong{expected}"));
+        };
+        check("did you mean `one`?", "\n   = help: did you mean `one`?\n   = valid: one, two");
+        check("remove it", "\n   = valid: one, two\n   = help: remove it");
     }
 }

@@ -82,11 +82,25 @@ impl<'a> Walk<'a> {
             let subject = shown.as_deref().unwrap_or("the value");
             let path = walk.path_text();
             let message = format!("invalid value for `{path}`: {subject} is not a known variant");
-            walk.on(slot, message, !secret)
+            let key = path.rsplit('.').next().unwrap_or(&path);
+            // A path where a word belongs is nearly certainly meant for the one form with a map.
+            let mut forms = maps.forms();
+            let meant = match (forms.next(), forms.next(), &shown) {
+                (Some(form), None, Some(shown)) if text.contains(['/', '\\']) => {
+                    Some(format!("write `{key}: {}`", form.replace('…', shown)))
+                }
+                _ => None,
+            };
+            let problem = walk
+                .on(slot, message, !secret)
                 .label("expected one of the valid values")
                 .hint_nearest(if secret { "" } else { text }, words.iter().copied())
                 .valid(words.iter().map(|&word| word.to_owned()).chain(maps.forms()))
-                .shown_value(shown)
+                .shown_value(shown);
+            match meant {
+                Some(meant) => problem.help(meant),
+                None => problem,
+            }
         });
         None
     }

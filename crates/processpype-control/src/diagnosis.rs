@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use processpype_api::{ApplicationFinding, Code, Diagnosis, Problem, ServiceFinding};
-use processpype_runtime::Severity;
+use processpype_runtime::{CHECKS_AT_ONCE, Severity};
 use processpype_telemetry::{
     MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, Unredactable,
 };
@@ -28,6 +28,9 @@ use crate::tls::Refused;
 
 /// From which part of the files on that may be open they are told of.
 const FILES_TOLD: f64 = 0.9;
+
+/// From how many checks of configuration at a time on they are told of: one takes milliseconds.
+const CHECKS_TOLD: usize = CHECKS_AT_ONCE / 2;
 
 /// How long one waits for the one before it.
 const WAIT: Duration = Duration::from_secs(6);
@@ -67,7 +70,28 @@ fn of_application(control: &Control) -> Vec<ApplicationFinding> {
     let mut findings = certificates(control);
     findings.extend(secrets(control));
     findings.extend(open_files().and_then(|(open, most)| files(open, most)));
+    findings.extend(checks(control.manager.checks_running()));
     findings
+}
+
+/// Checks of configuration that hang, where few more can be begun.
+fn checks(running: usize) -> Option<ApplicationFinding> {
+    let message = format!("{running} checks of configuration go on, of {CHECKS_AT_ONCE} that may");
+    let (severity, what) = match running {
+        CHECKS_AT_ONCE.. => {
+            (Severity::Problem, "nothing can be configured, reloaded or registered")
+        }
+        CHECKS_TOLD.. => (Severity::Warning, "with as many, nothing can be configured any more"),
+        _ => return None,
+    };
+    Some(ApplicationFinding {
+        severity: severity.as_str().to_owned(),
+        code: "checks-hang".to_owned(),
+        message: format!("{message}: {what}"),
+        remedy: "if it stays so, a file or code that reads configuration hangs: mend that, and \
+                 restart the process"
+            .to_owned(),
+    })
 }
 
 /// Listeners that go on with an old certificate.
@@ -118,5 +142,15 @@ mod tests {
         let found = files(1000.0, 1024.0).expect("few are left");
         assert_eq!(found.message, "1000 files are open, of 1024 that may be");
         assert!(found.remedy.contains("LimitNOFILE="), "{found:?}");
+    }
+
+    #[test]
+    fn checks_that_hang_are_told_before_the_last_place_is_taken() {
+        assert!(checks(CHECKS_TOLD - 1).is_none());
+        let found = checks(CHECKS_TOLD).expect("they are many");
+        assert_eq!((&*found.severity, &*found.code), ("warning", "checks-hang"));
+        let found = checks(CHECKS_AT_ONCE).expect("there is no place left");
+        assert_eq!(found.severity, "problem");
+        assert!(found.message.starts_with("16 checks of configuration go on, of 16"), "{found:?}");
     }
 }

@@ -205,6 +205,8 @@ fn sections_that_are_no_maps() {
     let text = "services:\n  counter: {restart: always, edges: hold}\n  fast: false\n\
                 defaults: {restart: {backoff: 3s}}\nobservability: {logging: debug}\n";
     check_yaml("short-forms", base(), text);
+    let text = "observability: {logging: {destination: /var/log/shop.log}}\n";
+    check_yaml("log-destination", base(), text);
     let plain = Application::new().service(|| Plain);
     check_yaml("plain-unknown-key", plain, "services:\n  plain: {stepp: 5}\n");
     let plain = Application::new().service(|| Plain);

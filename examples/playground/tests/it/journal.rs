@@ -133,11 +133,24 @@ fn events_and_doctor_tell_about_a_dead_process() {
     // The application's own command line finds the file where nobody answers.
     let config = file("services: {}\nobservability: {events: {file: EVENTS}}\nserver: {port: 1}\n");
     let text = std::fs::read_to_string(&config).unwrap().replace("EVENTS", &path);
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, &text).unwrap();
     let found = run(&["doctor", "--config", config.to_str().unwrap()]);
     assert_eq!(found.code, Some(1), "{found:?}");
     assert!(found.stdout.contains("problem[unclean-end]"), "{found:?}");
     assert!(found.stderr.contains("tells about the last run"), "{found:?}");
+    // One that was never written is no failure.
+    let text = text.replace(&path, "/nowhere.jsonl");
+    std::fs::write(&config, text).unwrap();
+    let found = run(&["doctor", "--config", config.to_str().unwrap()]);
+    assert_eq!((found.code, found.stderr.as_str()), (Some(69), ""), "{found:?}");
+    let none = "warning[no-run]: no run has left an event: there is no file /nowhere.jsonl";
+    assert!(found.stdout.contains(none), "{found:?}");
+    let told = run(&["events", "--config", config.to_str().unwrap()]);
+    assert_eq!(told.code, Some(69), "{told:?}");
+    assert!(
+        told.stderr.ends_with(&format!("{}\n", &none["warning[no-run]: ".len()..])),
+        "{told:?}"
+    );
     std::fs::remove_file(config).unwrap();
 
     let next = events.start();
