@@ -10,6 +10,8 @@
 //! The *builder* of builder, bound, running: [`Application::check`] and everything that runs turn
 //! it into a `Setup` (module `setup`). A process, a program and a test begin with the same one.
 
+mod replaced;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,7 +182,9 @@ impl Application {
     /// Adds a function as a service of its own: it is `run`.
     ///
     /// Its arguments are declared needs too. It must end with an error or when it is asked to stop;
-    /// returning `Ok` unasked is a failure, unless it is [`oneshot`](Self::oneshot).
+    /// returning `Ok` unasked is a failure, unless it is [`oneshot`](Self::oneshot). One that
+    /// captures something clones it for each run, `move |cx: Context| { let it = it.clone(); async
+    /// move { … } }`: an `async` closure would lend it, and is no `Fn` then.
     ///
     /// ```
     /// use processpype::{Application, Result, ServiceState, testing};
@@ -455,7 +459,7 @@ impl Application {
         self
     }
 
-    fn declare(mut self, name: Option<String>, kind: Kind) -> Self {
+    pub(crate) fn declare(mut self, name: Option<String>, kind: Kind) -> Self {
         let options = Options::default();
         let (uses, depends_on, edges) = (Vec::new(), Vec::new(), Vec::new());
         self.declared.push(Declared { name, kind, options, uses, depends_on, edges });

@@ -44,6 +44,7 @@
 //! - wait: [`TestApp::wait`] for a state, [`Manager::settled`] for the end of the start, and never
 //!   `sleep` and hope;
 //! - fail on purpose: a [`Probe`] starts, fails, panics and hangs as its [`Script`]s say;
+//! - put a fake into the application that `main` runs: [`Application::replace`];
 //! - check a service of one's own against the rules of a good one: [`Conformance`];
 //! - assert on what happened: [`TestApp::transitions`] is the exact history, as text;
 //! - see why something failed: [`TestApp::failures`], with what is otherwise for the log alone.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use processpype::{Application, Config, Dep, Service, Shared};
+use processpype::{Application, Config, Context, Dep, Service, Shared};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,6 +31,37 @@ fn a_pointer_or_the_other_way_to_share_was_meant() {
         .task("twice", async |_: Shared<Arc<u8>>| Ok(()))
         .task("behind", async |_: Shared<dyn Store>| Ok(()));
     check("meant", app);
+}
+
+#[test]
+fn who_replaces_nobody_is_told_who_could_be_meant() {
+    let app = || Application::new().service(|| Plain).task("mailer", async || Ok(()));
+    check("replaced", app().replace("mailr", || Plain).replace("x", || Plain));
+    check("replaced-nobody", Application::new().replace("plain", || Plain));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_in_the_place_of_another_has_its_name_and_nothing_else() -> processpype::Result {
+    let (old, fake) = (crate::harness::well_behaved(), crate::harness::well_behaved());
+    let app = Application::new()
+        .service(|| Plain)
+        .service(old.service())
+        .named("store")
+        .depends_on("plain")
+        .autostart(false)
+        .task("user", async |cx: Context| {
+            cx.stopping().await;
+            Ok(())
+        })
+        .depends_on("store")
+        .replace("store", fake.service())
+        .replace("plain", || Plain)
+        .autostart(false);
+    let app = processpype::testing::start(app).await?;
+    let is_ready = |name| app.manager().status(name).is_some_and(|status| status.ready);
+    assert_eq!(["plain", "store", "user"].map(is_ready), [false, true, true]);
+    assert_eq!((old.calls().len(), fake.calls().len()), (0, 3));
+    Ok(())
 }
 
 #[derive(Deserialize, JsonSchema)]
