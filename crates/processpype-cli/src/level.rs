@@ -16,7 +16,7 @@ pub(crate) async fn level(asking: &Asking, args: &LevelArgs) -> Result<ClientExi
     let answer = match args.level.or(args.all) {
         Some(level) => {
             let time = args.time.map(|time| time.to_string());
-            let body = LevelBody { level: level.into(), time, reason: args.reason.clone() };
+            let body = LevelBody { level, time, reason: args.reason.clone() };
             let body = serde_json::to_string(&body).unwrap_or_default();
             asking.client.put(&path, body).await?
         }

@@ -75,8 +75,8 @@ pub use crate::tls_files::TlsFiles;
 pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
     Assignment, ClientVerb, CommandArgs, ConfigureArgs, DeregisterArgs, EventsArgs, GraphFormat,
-    LevelArgs, LevelWord, LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, RegisterArgs,
-    ReloadArgs, RestartArgs, ResumeArgs, Severity, ShutdownArgs, StartArgs, StopArgs,
+    LevelArgs, LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, RegisterArgs, ReloadArgs,
+    RestartArgs, ResumeArgs, ShutdownArgs, StartArgs, StopArgs,
 };
 pub use crate::view::plan_text;
 pub use clap_complete::Shell;

@@ -18,7 +18,7 @@ pub use self::configuring::{Assignment, ConfigureArgs, ReloadArgs};
 pub use self::looking::{
     EventsArgs, LevelArgs, LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, ResumeArgs,
 };
-pub use self::word::{GraphFormat, LevelWord, Severity};
+pub use self::word::GraphFormat;
 use crate::argument::{
     file_option, option, path, place, required, service, text, verb, word, words,
 };

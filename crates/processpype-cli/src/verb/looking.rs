@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Command, value_parser};
+use processpype_api::LogLevel;
 use processpype_config::HumanDuration;
 
-use super::word::{LevelWord, Severity};
+use super::word::{LEVELS, SEVERITIES};
 use crate::argument::{
     duration, duration_option, file_option, flag, is_set, option, path, place, reason, required,
     text, verb, word, words,
@@ -63,7 +64,7 @@ pub struct LogsArgs {
     /// Go on with what is logged, until interrupted or the application closes.
     pub follow: bool,
     /// Only lines that are at least as severe.
-    pub level: Option<Severity>,
+    pub level: Option<LogLevel>,
     /// How many of the newest lines, at most 1000.
     pub lines: u16,
     /// Only lines that are not older than this, such as `10m`.
@@ -91,9 +92,9 @@ pub struct LevelArgs {
     /// The service; left out: the application, or all levels.
     pub name: Option<String>,
     /// What is to hold for the service.
-    pub level: Option<LevelWord>,
+    pub level: Option<LogLevel>,
     /// What is to hold for the application, where nothing more specific is said.
-    pub all: Option<LevelWord>,
+    pub all: Option<LogLevel>,
     /// How long, from `1s` to `1d`; then what is configured holds again. Left out: 15m.
     pub time: Option<HumanDuration>,
     /// Why; it is kept with the event.
@@ -185,7 +186,7 @@ impl LogsArgs {
         let follow = "Go on with what is logged, until interrupted or the application closes";
         let level = option("level", "LEVEL", "Only lines that are at least as severe")
             .short('l')
-            .value_parser(words(&Severity::WORDS));
+            .value_parser(words(&SEVERITIES));
         let lines = option("lines", "N", "How many of the newest lines, at most 1000")
             .short('n')
             .default_value("100")
@@ -206,7 +207,7 @@ impl LogsArgs {
         Self {
             name: text(written, "name"),
             follow: is_set(written, "follow"),
-            level: word(written, "level", &Severity::WORDS),
+            level: word(written, "level", &SEVERITIES),
             lines: required(written.remove_one("lines")),
             since: duration(written, "since"),
             contains: text(written, "contains"),
@@ -241,12 +242,10 @@ impl MetricsArgs {
 impl LevelArgs {
     pub(super) fn command() -> Command {
         let name = "The service; left out: the application, or all levels";
-        let level = place("level", "LEVEL", "What is to hold for the service")
-            .value_parser(words(&LevelWord::WORDS));
+        let level =
+            place("level", "LEVEL", "What is to hold for the service").value_parser(words(&LEVELS));
         let all = "What is to hold for the application, where nothing more specific is said";
-        let all = option("all", "LEVEL", all)
-            .value_parser(words(&LevelWord::WORDS))
-            .conflicts_with("name");
+        let all = option("all", "LEVEL", all).value_parser(words(&LEVELS)).conflicts_with("name");
         let time =
             "How long, from `1s` to `1d`; then what is configured holds again. Left out: 15m";
         verb("level", "Show how much is logged, or change it for a while")
@@ -261,8 +260,8 @@ impl LevelArgs {
     pub(super) fn read(written: &mut ArgMatches) -> Self {
         Self {
             name: text(written, "name"),
-            level: word(written, "level", &LevelWord::WORDS),
-            all: word(written, "all", &LevelWord::WORDS),
+            level: word(written, "level", &LEVELS),
+            all: word(written, "all", &LEVELS),
             time: duration(written, "for"),
             reason: text(written, "reason"),
             reset: is_set(written, "reset"),
