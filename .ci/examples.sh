@@ -113,6 +113,7 @@ sysmon() {
     start sysmon "$scratch/sysmon/sysmon.yaml"
     expect /services '"collector"'
     expect /services/api/latest cpu
+    without_features
     stop
 }
 
@@ -131,16 +132,25 @@ YAML
     expect /services/greeter/status '"running"'
     expect /services/clock/ticks '"ticks"'
     stop
-    without_tls
 }
 
-# What the tests cannot see, for they have the feature `tls`: without it, `tls` is refused.
-without_tls() {
-    local code=0 said
+# What the tests cannot see, for they have every feature: sysmon has none, and runs.
+without_features() {
     echo 'server: {tls: {certificate: tls.crt, key: tls.key}}' >"$scratch/tls.yaml"
-    said="$("$BINARIES/playground" check --config "$scratch/tls.yaml" 2>&1)" || code=$?
-    [[ $code -eq 78 && "$said" == *"built without TLS"* ]] || fail "with tls: $code, $said"
-    echo "    check with tls -> exit code 78"
+    refused 78 "built without TLS" check --config "$scratch/tls.yaml"
+    echo 'observability: {tracing: {endpoint: "http://localhost:4318"}}' >"$scratch/otlp.yaml"
+    refused 78 'built without the feature `otlp`' check --config "$scratch/otlp.yaml"
+    refused 64 'built without the feature `top`' top --url "http://$HOST:$port"
+    refused 69 'built without the feature `tls`' status --url "https://$HOST:$port"
+}
+
+# Fails unless sysmon with the arguments after $2 ends with exit code $1 and says $2.
+refused() {
+    local expected="$1" words="$2" code=0 said
+    shift 2
+    said="$("$BINARIES/sysmon" "$@" 2>&1)" || code=$?
+    [[ $code -eq $expected && "$said" == *"$words"* ]] || fail "sysmon $*: $code, $said"
+    echo "    sysmon $* -> exit code $code"
 }
 
 # An example takes part as soon as it is an application.

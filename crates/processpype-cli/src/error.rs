@@ -28,7 +28,11 @@ pub(crate) enum ClientError {
     /// The connection broke.
     Broken { url: String, source: hyper::Error },
     /// No TLS came about: one of the two does not believe the other, or does not speak it.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS none is tried"))]
     Untrusted { url: String, why: String },
+    /// This program speaks no TLS.
+    #[cfg_attr(all(feature = "tls", not(test)), expect(dead_code, reason = "it is built in"))]
+    NoTls { url: String },
     /// A file for TLS cannot be used.
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS none is read"))]
     Files { why: String },
@@ -175,7 +179,8 @@ impl ClientError {
             Self::Unreachable { .. }
             | Self::Late { .. }
             | Self::Broken { .. }
-            | Self::Untrusted { .. } => ClientExit::Unreachable,
+            | Self::Untrusted { .. }
+            | Self::NoTls { .. } => ClientExit::Unreachable,
             Self::Files { .. } | Self::Section { .. } => ClientExit::Usage,
             Self::TooLong { .. } | Self::Unreadable { .. } | Self::Unexplained { .. } => {
                 ClientExit::Unreadable
@@ -191,6 +196,7 @@ impl ClientError {
             Self::Unexplained { status, .. } => PASSING.contains(status),
             Self::Problem(told) => PASSING.contains(&told.status),
             Self::Untrusted { .. }
+            | Self::NoTls { .. }
             | Self::Files { .. }
             | Self::Section { .. }
             | Self::TooLong { .. }
@@ -249,6 +255,10 @@ impl ClientError {
                 "--cacert or {CACERT_VARIABLE} names the file of the authority that has issued \
                  its certificate; where no TLS is spoken, write http://"
             )),
+            Self::NoTls { url } => Some(format!(
+                "`processpype --url {url}` speaks it, or build the application with the feature \
+                 `tls` of `processpype`"
+            )),
             Self::Files { .. } => Some(format!(
                 "--cacert, --cert and --key, the variables {CACERT_VARIABLE}, {CERT_VARIABLE} and \
                  {KEY_VARIABLE}, or a context name PEM files that can be read"
@@ -281,6 +291,9 @@ impl fmt::Display for ClientError {
             }
             Self::Broken { url, source } => write!(f, "the connection to {url} broke: {source}"),
             Self::Untrusted { url, why } => write!(f, "no TLS with {url}: {why}"),
+            Self::NoTls { url } => {
+                write!(f, "no TLS with {url}: this program was built without the feature `tls`")
+            }
             Self::Files { why } => f.write_str(why),
             Self::Section { why } => write!(f, "the section cannot be read: {why}"),
             Self::TooLong { url, limit } => {

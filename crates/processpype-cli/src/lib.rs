@@ -53,12 +53,17 @@ mod tls;
 #[path = "tls_missing.rs"]
 mod tls;
 mod tls_files;
+// What is said without it is tested with it too.
+#[cfg(all(feature = "tls", test))]
+mod tls_missing;
 mod token;
 #[cfg(feature = "top")]
 mod top;
 #[cfg(not(feature = "top"))]
 #[path = "top_missing.rs"]
 mod top;
+#[cfg(all(feature = "top", test))]
+mod top_missing;
 mod verb;
 mod view;
 mod watch;

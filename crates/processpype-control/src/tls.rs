@@ -101,7 +101,7 @@ pub struct TlsError {
 #[derive(Debug)]
 #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS nothing else is found"))]
 pub(crate) enum TlsFault {
-    #[cfg_attr(feature = "tls", expect(dead_code, reason = "it is built in"))]
+    #[cfg_attr(all(feature = "tls", not(test)), expect(dead_code, reason = "it is built in"))]
     NotBuiltIn,
     Unreadable(io::Error),
     TooLong(u64),
@@ -223,4 +223,16 @@ impl std::error::Error for TlsError {
 /// Writes a time as the API does.
 fn told(time: Timestamp) -> processpype_api::Timestamp {
     processpype_api::Timestamp(time.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_the_feature_it_is_said_how_to_have_it() {
+        let error = TlsError::new(TlsKey::Whole, Path::new("a.crt"), TlsFault::NotBuiltIn);
+        assert_eq!(error.to_string(), "this application is built without TLS");
+        assert!(error.help().starts_with("build the application with the feature `tls` of "));
+    }
 }

@@ -83,7 +83,13 @@ pub(crate) fn check(written: &TracingSection, section: &Section, problem: impl F
 }
 
 #[cfg(not(feature = "otlp"))]
-fn check_endpoint(_: &TracingSection, section: &Section, mut problem: impl FnMut(Report)) {
+fn check_endpoint(_: &TracingSection, section: &Section, problem: impl FnMut(Report)) {
+    refuse_endpoint(section, problem);
+}
+
+/// Says that nothing can be sent.
+#[cfg(any(not(feature = "otlp"), test))]
+fn refuse_endpoint(section: &Section, mut problem: impl FnMut(Report)) {
     let message = "this program cannot send traces: it is built without the feature `otlp`";
     let told = section.get("endpoint").problem(message);
     problem(told.help("build `processpype` with the feature `otlp`, or take this out").into());
@@ -243,5 +249,42 @@ mod exporting {
             exporter.shutdown(share);
             flush(time - share);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use processpype_config::{Format, Loader};
+
+    use super::*;
+
+    #[test]
+    fn without_the_feature_an_endpoint_is_refused_with_its_place_and_the_remedy() {
+        let text = "observability:\n  tracing:\n    endpoint: http://localhost:4318\n";
+        let document = Loader::new().text("a.yaml", Format::Yaml, text).load().expect("it is YAML");
+        let mut told = Vec::new();
+        refuse_endpoint(&document.section(&["observability", "tracing"]), |it| told.push(it));
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        let [told] = &told[..] else { panic!("{told:?}") };
+        for part in [
+            "this program cannot send traces: it is built without the feature `otlp`",
+            "a.yaml:3:15",
+            "build `processpype` with the feature `otlp`, or take this out",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "otlp"))]
+    fn without_the_feature_a_section_without_an_endpoint_is_nothing() {
+        let document = Loader::new().text("a.yaml", Format::Yaml, "").load().expect("it is YAML");
+        let section = document.section(&["observability", "tracing"]);
+        check(&TracingSection::default(), &section, |it| panic!("{it}"));
+        let endpoint = Some("http://localhost:4318".to_owned());
+        let mut refused = 0;
+        let written = TracingSection { endpoint, ..TracingSection::default() };
+        check(&written, &section, |_| refused += 1);
+        assert_eq!(refused, 1);
     }
 }
