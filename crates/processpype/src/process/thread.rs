@@ -39,3 +39,50 @@ pub(crate) fn within(
     let _ = over.recv_timeout(time);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// Longer than any test.
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn work_that_ends_in_time_has_ended() {
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_done);
+        let work = move || {
+            // Who does not wait is back long before.
+            (0..10_000).for_each(|_| std::thread::yield_now());
+            done.store(true, SeqCst);
+        };
+        within(LONG, "in-time", work).expect("there are threads");
+        assert!(is_done.load(SeqCst));
+    }
+
+    #[test]
+    fn work_that_goes_on_is_left_alone() {
+        let (go, gone) = channel::<()>();
+        let (done, is_done) = channel();
+        let work = move || {
+            let _ = gone.recv();
+            let name = std::thread::current().name().map(str::to_owned);
+            let _ = done.send(name);
+        };
+        within(Duration::from_millis(1), "goes-on", work).expect("there are threads");
+        assert!(is_done.try_recv().is_err(), "it waits to be let go");
+        drop(go);
+        assert_eq!(is_done.recv_timeout(LONG), Ok(Some("goes-on".to_owned())));
+    }
+
+    #[test]
+    fn a_panic_ends_the_wait() {
+        // Without the hook, which would print it among the tests.
+        let work = || std::panic::resume_unwind(Box::new("in the work"));
+        within(LONG, "panics", work).expect("there are threads");
+    }
+}
