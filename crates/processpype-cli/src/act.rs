@@ -303,3 +303,41 @@ impl Verb {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A command to `db` that has this effect, or found it.
+    fn done(status: Effect, changed: bool) -> Commanded {
+        let (service, affected) = ("db".to_owned(), Vec::new());
+        Commanded { operation: 1, status, service, changed, generation: 3, affected, note: None }
+    }
+
+    #[track_caller]
+    fn check(status: Effect, changed: bool, expected: &str) {
+        assert_eq!(told(&done(status, changed)), format!("db {expected} (generation 3)"));
+    }
+
+    #[test]
+    fn it_is_told_what_was_done_and_what_was_so_before() {
+        check(Effect::Started, true, "started");
+        check(Effect::Started, false, "is running already");
+        check(Effect::Stopped, true, "stopped");
+        check(Effect::Stopped, false, "is stopped already");
+        check(Effect::Restarted, true, "restarted");
+        check(Effect::Registered, true, "registered");
+        check(Effect::Registered, false, "is there already");
+        check(Effect::Deregistered, true, "deregistered");
+        check(Effect::Deregistered, false, "is gone already");
+    }
+
+    #[test]
+    fn who_was_concerned_and_what_to_know_is_told_too() {
+        let affected = vec!["web".to_owned(), "mail".to_owned()];
+        let note = Some("for now".to_owned());
+        let done = Commanded { affected, note, ..done(Effect::Stopped, true) };
+        let expected = "db stopped (generation 3)\n  affected: web, mail\n  = note: for now";
+        assert_eq!(told(&done), expected);
+    }
+}

@@ -335,6 +335,42 @@ mod tests {
         check(&[&again], &clean, true, &["alive"]);
     }
 
+    /// Says which of these records are shown: an event of `db`, one of nobody, and a loss.
+    #[track_caller]
+    fn check_filters(args: &EventsArgs, expected: [bool; 3]) {
+        let of_db = record(1, 4, "\"kind\":\"state\",\"cause\":\"x\",\"service\":\"db\"");
+        let of_nobody = record(1, 5, "\"kind\":\"application\",\"cause\":\"closed\"");
+        let lost = r#"{"run":1,"kind":"journal","cause":"lagged","lost":7}"#;
+        let shown = [of_db.as_str(), &of_nobody, lost].map(|record| {
+            let line: Line = json::read_as_it_is(record).expect("a record");
+            matches(&line, record, args)
+        });
+        assert_eq!(shown, expected, "{args:?}");
+    }
+
+    #[test]
+    fn what_is_shown_of_a_file_is_what_was_asked_for() {
+        let all = EventsArgs {
+            follow: false,
+            service: None,
+            kind: None,
+            after: None,
+            file: None,
+            all_runs: false,
+        };
+        check_filters(&all, [true; 3]);
+        let service = |name: &str| EventsArgs { service: Some(name.to_owned()), ..all.clone() };
+        let kind = |name: &str| EventsArgs { kind: Some(name.to_owned()), ..all.clone() };
+        check_filters(&service("db"), [true, false, false]);
+        check_filters(&service("web"), [false; 3]);
+        check_filters(&kind("state"), [true, false, false]);
+        check_filters(&kind("application"), [false, true, false]);
+        let none = EventsArgs { service: Some("web".to_owned()), ..kind("state") };
+        check_filters(&none, [false; 3]);
+        check_filters(&EventsArgs { after: Some(4), ..all.clone() }, [false, true, true]);
+        check_filters(&EventsArgs { after: Some(3), ..all.clone() }, [true; 3]);
+    }
+
     #[test]
     fn nothing_in_the_file_commands_the_terminal() {
         let more = "\"kind\":\"state\",\"cause\":\"x\",\"service\":\"db\",\"to\":\"error\",\

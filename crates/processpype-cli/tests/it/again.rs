@@ -184,3 +184,14 @@ fn following_from_a_place_of_an_earlier_process_begins_anew() {
     let heads = serving.join().unwrap();
     assert!(heads[2].starts_with("GET /events/stream?after=0 HTTP"), "{heads:?}");
 }
+
+#[test]
+fn a_log_that_breaks_before_its_first_line_goes_on_at_that_line() {
+    let page = r#"{"records":[],"next":41,"last":41,"lost":0,"dropped":7}"#;
+    let page = answer("200 OK", "application/json", page);
+    let last = stream("event: closing\ndata: {}\n\n");
+    let (url, serving) = serve(vec![info(BEGAN), page, stream(": hello\n\n"), info(BEGAN), last]);
+    let ran = run(&["-u", &url, "logs", "-f"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(serving.join().unwrap()[4].contains("last-event-id: 41\r"));
+}

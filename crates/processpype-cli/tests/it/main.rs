@@ -190,6 +190,7 @@ fn what_is_no_exposition_is_70_and_nothing_that_fits_is_1() {
         let is_json = arguments.contains(&"--json");
         let nothing = if is_json { "{\"metrics\":[]}\n" } else { "" };
         assert_eq!(ran.out == nothing, code == 1, "{ran:?}");
+        assert_eq!(ran.err.starts_with("error: no metric fits\n"), code == 1, "{ran:?}");
     }
 }
 

@@ -72,3 +72,19 @@ fn what_cannot_be_written_is_told_before_the_table() {
                 the log misses 7 lines, and cannot be written: No space left\n\n";
     assert!(ran.out.contains(told), "{ran:?}");
 }
+
+#[test]
+fn older_lines_that_are_gone_are_told_to_who_asked_for_more_than_there_are() {
+    let record = r#"{"seq":8,"time":"2026-11-26T10:00:00.000Z","level":"warn","target":"app",
+        "message":"full"}"#;
+    for (lines, dropped, is_told) in [("2", 7, true), ("1", 7, false), ("2", 0, false)] {
+        let page = format!(
+            "{{\"records\":[{record}],\"next\":8,\"last\":8,\"lost\":0,\"dropped\":{dropped}}}"
+        );
+        let (url, _) = serve(vec![answer("200 OK", "application/json", &page)]);
+        let ran = run(&["-u", &url, "logs", "-n", lines]);
+        assert_eq!(ran.out, "2026-11-26T10:00:00.000Z  WARN app: full\n", "{ran:?}");
+        let told = if is_told { "7 older lines are no longer kept\n" } else { "" };
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), told), "{ran:?}");
+    }
+}
