@@ -331,8 +331,12 @@ impl Cell {
     }
 
     pub(crate) fn unavailable(&self) -> Unavailable {
-        let retry_at = self.look(|facts| facts.rare()?.restart?.next_at);
-        Unavailable::new(self.name.clone(), self.state(), retry_at)
+        let known = |facts: &Facts| {
+            let retry_at = facts.rare().and_then(|rare| rare.restart?.next_at);
+            (retry_at, facts.completed)
+        };
+        let (retry_at, completed) = self.look(known);
+        Unavailable::new(self.name.clone(), self.state(), retry_at).completed(completed)
     }
 
     /// Waits until `f` gives a value; asks again after every change.

@@ -154,7 +154,10 @@ pub trait Signature<M> {}
     message = "`{Self}` is not what a constructor returns",
     note = "it must return `S`, `Result<S>`, or a `Send` future of either, where `S: Service`: \
             `impl Service for S {{}}` is enough, for every method has a default",
-    note = "no `Arc<S>` and no `Box<dyn …>`: the framework shares the instance itself"
+    note = "no `Arc<S>` and no `Box<dyn …>`: the framework shares the instance itself",
+    note = "the `E` of a `Result<S, E>` is an error as `?` takes it: `std::error::Error + Send + \
+            Sync`, or text; and a future is not `Send` that holds an `Rc`, a `RefCell`'s borrow or \
+            a lock's guard over an `.await`"
 )]
 pub trait Product<K>: Send + 'static {
     /// The service in it.

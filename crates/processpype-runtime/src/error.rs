@@ -81,6 +81,8 @@ pub struct Unavailable {
     pub state: ServiceState,
     /// When its next generation comes at the earliest, if that is known.
     pub retry_at: Option<Timestamp>,
+    /// Whether it is a `oneshot` that has done its work: then it is there for the order alone.
+    pub completed: bool,
     /// Made when somebody asks for it.
     again: OnceLock<Box<Again>>,
 }
@@ -218,13 +220,18 @@ impl Unavailable {
         state: ServiceState,
         retry_at: Option<Timestamp>,
     ) -> Self {
-        Self { service, state, retry_at, again: OnceLock::new() }
+        Self { service, state, retry_at, completed: false, again: OnceLock::new() }
+    }
+
+    /// The same of a provider that has or has not done its work.
+    pub(crate) fn completed(self, completed: bool) -> Self {
+        Self { completed, ..self }
     }
 }
 
 impl PartialEq for Unavailable {
     fn eq(&self, other: &Self) -> bool {
-        let told = |it: &Self| (it.state, it.retry_at);
+        let told = |it: &Self| (it.state, it.retry_at, it.completed);
         self.service == other.service && told(self) == told(other)
     }
 }
@@ -233,11 +240,12 @@ impl Eq for Unavailable {}
 
 impl fmt::Debug for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, state, retry_at, again: _ } = self;
+        let Self { service, state, retry_at, completed, again: _ } = self;
         f.debug_struct("Unavailable")
             .field("service", service)
             .field("state", state)
             .field("retry_at", retry_at)
+            .field("completed", completed)
             .finish()
     }
 }
@@ -248,6 +256,14 @@ impl fmt::Display for Unavailable {
             ServiceState::Error => "in error",
             other => other.as_str(),
         };
+        if self.completed {
+            return write!(
+                f,
+                "service `{}` is unavailable: it has completed, and a `oneshot` has no instance \
+                 then; who needs its order alone says `depends_on`",
+                self.service
+            );
+        }
         write!(f, "service `{}` is unavailable: it is {state}", self.service)
     }
 }
@@ -255,8 +271,8 @@ impl fmt::Display for Unavailable {
 impl std::error::Error for Unavailable {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let again = || {
-            let Self { service, state, retry_at, again: _ } = self;
-            Box::new(Again(Self::new(service.clone(), *state, *retry_at)))
+            let Self { service, state, retry_at, completed, again: _ } = self;
+            Box::new(Again(Self::new(service.clone(), *state, *retry_at).completed(*completed)))
         };
         Some(self.again.get_or_init(again).as_ref())
     }

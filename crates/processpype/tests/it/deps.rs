@@ -388,3 +388,26 @@ async fn a_test_sees_what_is_for_the_log_alone() {
     let shown = app.get("/services/odd").await.text();
     assert!(!shown.contains("seven"), "clients are told what they were: {shown}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_to_a_oneshot_says_that_it_has_completed() {
+    struct Migration;
+
+    impl Service for Migration {
+        async fn run(&self, _: &Context) -> Result {
+            Ok(())
+        }
+    }
+
+    let user = async |migration: Dep<Migration>| -> Result {
+        let error = migration.get().map(drop).expect_err("it is over");
+        assert!(error.completed);
+        Err(error.into())
+    };
+    let app = Application::new().service(|| Migration).oneshot().task("user", user);
+    let app = testing::start(app.restart(RestartPolicy::Never)).await.expect("the plan is good");
+    app.wait("user", ServiceState::Error).await.expect("there is no instance");
+    let told = "dependency: run: service `migration` is unavailable: it has completed, and a \
+                `oneshot` has no instance then; who needs its order alone says `depends_on`";
+    assert_eq!(last_error(&app, "user"), told);
+}
