@@ -84,7 +84,11 @@ impl Client {
 /// Those that can be sent; which cannot, the exporter has refused.
 fn headers(written: &BTreeMap<String, String>) -> HeaderMap {
     let read = |(name, value): (&String, &String)| {
-        Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?))
+        let (name, mut value) =
+            (name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?);
+        // Nobody who writes a request, or this client, with `{:?}` may show it.
+        value.set_sensitive(true);
+        Some((name, value))
     };
     written.iter().filter_map(read).collect()
 }
@@ -176,4 +180,20 @@ fn rejected(answer: &Response<Bytes>) -> (Option<String>, u64) {
 #[allow(clippy::disallowed_methods, reason = "a collector keeps no paused time")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_header_shows_in_debug() {
+        let mut settings = Settings::new("http://localhost:4318", "shop");
+        settings.headers.insert("authorization".to_owned(), "Bearer hunter22".to_owned());
+        let client = Client::new(&settings, Report::new(settings.timeout));
+        assert_eq!(client.headers["authorization"], "Bearer hunter22");
+        for shown in [format!("{client:?}"), format!("{settings:?}")] {
+            assert!(shown.contains("authorization") && !shown.contains("hunter22"), "{shown}");
+        }
+    }
 }

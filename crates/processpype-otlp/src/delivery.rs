@@ -160,3 +160,43 @@ impl Delivery {
 fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use processpype_telemetry::{Handle, Log, LogQuery, LoggingConfig, Telemetry};
+
+    use super::*;
+
+    /// What the log has told.
+    fn told(log: &Handle) -> Vec<String> {
+        let lines = log.logs().page(Log::Whole, &LogQuery::default()).lines;
+        lines.iter().map(processpype_telemetry::LogLine::json).collect()
+    }
+
+    #[test]
+    fn a_collector_that_is_too_slow_is_told_of_once_with_how_many_found_no_room() {
+        let log = Telemetry::builder(LoggingConfig::default()).writer(std::io::sink());
+        let (subscriber, log) = log.build().unwrap();
+        let delivery = Delivery::of("traces", &Settings::new("http://localhost:4318", "shop"));
+        let deliver = |count: usize| {
+            let delivered = delivery.deliver(count, std::future::ready(Ok(())));
+            delivered.now_or_never().expect("it is ready").expect("it is taken");
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            (0..QUEUE_MAX).for_each(|_| assert!(delivery.admit()));
+            (0..3).for_each(|_| assert!(!delivery.admit()));
+            assert!(told(&log).is_empty(), "it tells nobody within `tracing`");
+            deliver(BATCH_MAX);
+            let lines = told(&log);
+            assert!(
+                lines.len() == 1 && lines[0].contains("too slow: 3 found no room"),
+                "{lines:?}"
+            );
+            deliver(QUEUE_MAX - BATCH_MAX);
+        });
+        let lines = told(&log);
+        assert!(lines.len() == 2 && lines[1].contains("takes traces again; 3 were lost"));
+        let exported = delivery.exported();
+        assert_eq!((exported.pending(), exported.lost()), (0, 3));
+    }
+}

@@ -134,6 +134,13 @@ impl Delivery {
         scopes.flat_map(|it| it.log_records).collect()
     }
 
+    /// Who logged what is in it.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        let read = ExportLogsServiceRequest::decode(&self.body[..]).unwrap();
+        let scopes = read.resource_logs.into_iter().flat_map(|it| it.scope_logs);
+        scopes.filter_map(|it| Some(it.scope?.name)).collect()
+    }
+
     /// What is said of the application.
     pub(crate) fn resource(&self) -> Vec<KeyValue> {
         let read = ExportTraceServiceRequest::decode(&self.body[..]).unwrap();

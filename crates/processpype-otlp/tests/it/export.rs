@@ -4,9 +4,12 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
-use processpype_otlp::opentelemetry::trace::Tracer as _;
-use processpype_otlp::{Exporter, Settings};
-use processpype_telemetry::{AnswerHead, LoggingConfig, MAX_VALUE_BYTES, RequestHead, Telemetry};
+use processpype_otlp::opentelemetry::KeyValue;
+use processpype_otlp::opentelemetry::trace::{Span as _, SpanContext, Status, Tracer as _};
+use processpype_otlp::{Exporter, HEADERS_MAX, Settings};
+use processpype_telemetry::{
+    AnswerHead, Level, LoggingConfig, MAX_VALUE_BYTES, RequestHead, Telemetry,
+};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::collector::{Answer, Collector, Delivery, attribute, shown};
@@ -86,7 +89,9 @@ fn spans_and_lines_arrive_and_say_whose_they_are() {
     assert_eq!((&sold.trace_id, &sold.span_id), (&inner.trace_id, &inner.span_id));
     assert_eq!(attribute(&sold.attributes, "processpype.service").unwrap(), "store");
     assert_eq!(attribute(&sold.attributes, "count").unwrap(), "2");
-    assert_eq!(sold.severity_text, "INFO");
+    assert_eq!((sold.severity_text.as_str(), sold.severity_number), ("INFO", 9));
+    let logs = all.iter().find(|it| it.path == "/v1/logs").unwrap();
+    assert_eq!(logs.targets(), [module_path!()]);
     let counted: Vec<_> = exporter
         .exported()
         .iter()
@@ -102,6 +107,7 @@ fn what_the_log_hides_does_not_leave() {
     settings.redactor.add("hunter2").unwrap();
     settings.redactor.add("84729163").unwrap();
     settings.resource.insert("team".to_owned(), "hunter2".to_owned());
+    settings.resource.insert("api_token".to_owned(), "swordfish".to_owned());
     let long = format!("/{}hunter2", "x".repeat(MAX_VALUE_BYTES - 4));
     let _ = export(&settings, |_| {
         let span = tracing::info_span!(
@@ -117,11 +123,93 @@ fn what_the_log_hides_does_not_leave() {
     for secret in ["hunter2", "swordfish", "hunt", "84729163"] {
         assert!(!all.iter().any(|it| it.has(secret)), "{secret} has left");
     }
+    let traces = all.iter().find(|it| it.path == "/v1/traces").unwrap();
+    assert_eq!(attribute(&traces.resource(), "api_token").unwrap(), "***");
     let attributes = &named(&spans(&all), "login").attributes.clone();
     assert_eq!(attribute(attributes, "password").unwrap(), "***");
     assert_eq!(attribute(attributes, "url").unwrap(), "http://x/?key=***");
     assert_eq!(attribute(attributes, "pin").unwrap(), "***");
     assert!(attribute(attributes, "long").unwrap().len() <= MAX_VALUE_BYTES);
+}
+
+#[test]
+fn what_a_tracer_is_given_is_hidden_in_every_part_of_a_span() {
+    let collector = Collector::start(Answer::status(200));
+    let settings = settings(&collector);
+    settings.redactor.add("hunter2").unwrap();
+    let attributes = || vec![KeyValue::new("url", "/hunter2"), KeyValue::new("token", "swordfish")];
+    let _ = export(&settings, |exporter| {
+        let mut span = exporter.tracer().start("login hunter2");
+        span.add_event("asked hunter2", attributes());
+        span.add_link(SpanContext::empty_context(), attributes());
+        span.set_status(Status::error("refused hunter2"));
+    });
+    let all = collector.all();
+    for secret in ["hunter2", "swordfish"] {
+        assert!(!all.iter().any(|it| it.has(secret)), "{secret} has left");
+    }
+    let spans = spans(&all);
+    let span = named(&spans, "login ***");
+    let (event, link) = (&span.events[0], &span.links[0]);
+    assert_eq!(event.name, "asked ***");
+    for attributes in [&event.attributes, &link.attributes] {
+        let of = |key| attribute(attributes, key).unwrap();
+        assert_eq!((of("url"), of("token")), ("/***".to_owned(), "***".to_owned()));
+    }
+    assert_eq!(span.status.as_ref().unwrap().message, "refused ***");
+}
+
+#[test]
+fn spans_are_sent_from_their_level_on() {
+    let check = |level: Level, expected: &[&str]| {
+        let collector = Collector::start(Answer::status(200));
+        let mut settings = settings(&collector);
+        (settings.level, settings.logs) = (level, false);
+        let _ = export(&settings, |_| {
+            drop(tracing::error_span!("error"));
+            drop(tracing::warn_span!("warn"));
+            drop(tracing::info_span!("info"));
+            drop(tracing::debug_span!("debug"));
+            drop(tracing::trace_span!("trace"));
+        });
+        let spans = spans(&collector.all());
+        let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+        assert_eq!(names, expected, "{level}");
+    };
+    check(Level::Off, &[]);
+    check(Level::Error, &["error"]);
+    check(Level::Warn, &["error", "warn"]);
+    check(Level::Info, &["error", "warn", "info"]);
+    check(Level::Debug, &["error", "warn", "info", "debug"]);
+    check(Level::Trace, &["error", "warn", "info", "debug", "trace"]);
+}
+
+#[test]
+fn settings_that_cannot_be_used_make_no_exporter() {
+    let check = |change: &dyn Fn(&mut Settings), expected: &str| {
+        let mut settings = Settings::new("http://127.0.0.1:4318", "shop");
+        change(&mut settings);
+        let error = Exporter::new(&settings).expect_err("it cannot be used").to_string();
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{error}");
+    };
+    let header = |name: String, value: &str| {
+        let value = value.to_owned();
+        move |settings: &mut Settings| {
+            settings.headers.insert(name.clone(), value.clone());
+        }
+    };
+    check(&|settings| settings.endpoint = "collector:4318".to_owned(), "does not begin with");
+    check(&header("a b".to_owned(), "hunter2"), "no name of a header");
+    check(&header("key".to_owned(), "hunter2\n"), "characters that no header may have");
+    let many = |count: usize| {
+        move |settings: &mut Settings| {
+            (0..count).for_each(|n| header(format!("h{n}"), "x")(settings));
+        }
+    };
+    check(&many(HEADERS_MAX + 1), "more than 32 headers");
+    let mut most = Settings::new("http://127.0.0.1:4318", "shop");
+    many(HEADERS_MAX)(&mut most);
+    assert!(Exporter::new(&most).is_ok());
 }
 
 #[test]
@@ -223,16 +311,20 @@ fn the_end_waits_for_its_time_and_what_is_left_is_lost() {
     let mut settings = Settings::new(format!("http://{}", silent.local_addr().unwrap()), "shop");
     settings.timeout = Duration::from_secs(600);
     let mut exporter = Exporter::new(&settings).unwrap();
-    let subscriber = tracing_subscriber::registry().with(exporter.layer());
+    let log = Telemetry::builder(LoggingConfig::default()).writer(std::io::sink());
+    let (lines, _log) = exporter.tapped(log).build_layer().unwrap();
+    let subscriber = tracing_subscriber::registry().with(lines).with(exporter.layer());
     tracing::subscriber::with_default(subscriber, || {
         for _ in 0..5000 {
             tracing::info_span!("span").in_scope(|| ());
         }
+        (0..3).for_each(|_| tracing::info!("line"));
     });
     // If it waited for the delivery, this test would take ten minutes.
     exporter.shutdown(Duration::from_millis(100));
-    let traces = &exporter.exported()[0];
+    let [traces, logs] = exporter.exported() else { panic!("both") };
     assert_eq!((traces.delivered(), traces.lost(), traces.pending()), (0, 5000, 0));
+    assert_eq!((logs.delivered(), logs.lost(), logs.pending()), (0, 3, 0));
 }
 
 #[test]
