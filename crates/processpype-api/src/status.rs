@@ -162,6 +162,10 @@ pub struct ServiceStatus {
     pub restart: Option<Restart>,
     /// Why it works less well than it should: in its own words, and if it was found hung.
     pub degraded: Option<String>,
+    /// Whether its thread has not come back from its code for a second or more: it blocks, or
+    /// computes without an await. Left out if not.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub blocks: bool,
     /// The last thing that was wrong with it; survives a stop and a start.
     pub last_error: Option<ErrorReport>,
     /// Who last acted on it, and why.
@@ -186,6 +190,7 @@ answered!(ServiceStatus {
     waiting_on,
     restart,
     degraded,
+    blocks: false,
     last_error,
     acted,
 });
@@ -353,6 +358,11 @@ fn yes() -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn is_so(it: &bool) -> bool {
     *it
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_not(it: &bool) -> bool {
+    !*it
 }
 
 // === impl ServiceStatus ===

@@ -18,7 +18,7 @@ use processpype_telemetry::Backlog;
 
 use crate::refusal;
 
-pub(crate) fn status(status: &Status, book: &ConfigBook) -> wire::ServiceStatus {
+pub(crate) fn status(status: &Status, book: &ConfigBook, blocks: bool) -> wire::ServiceStatus {
     wire::ServiceStatus {
         name: status.name.to_string(),
         kind: status.kind.to_string(),
@@ -37,6 +37,7 @@ pub(crate) fn status(status: &Status, book: &ConfigBook) -> wire::ServiceStatus 
         waiting_on: names(&status.waiting_on),
         restart: status.restart.as_ref().map(restart),
         degraded: status.degraded.clone(),
+        blocks,
         last_error: status.last_error.as_deref().map(error),
         acted: status.acted.as_deref().map(acted),
     }
@@ -47,9 +48,14 @@ pub(crate) fn is_required(book: &ConfigBook, name: &ServiceName) -> bool {
     book.service(name.as_str()).is_none_or(|now| now.options.readiness_required)
 }
 
-pub(crate) fn detail(now: &Status, book: &ConfigBook, counts: &Counts) -> wire::ServiceDetail {
+pub(crate) fn detail(
+    now: &Status,
+    book: &ConfigBook,
+    counts: &Counts,
+    blocks: bool,
+) -> wire::ServiceDetail {
     wire::ServiceDetail {
-        status: status(now, book),
+        status: status(now, book, blocks),
         history: now.history.iter().map(past).collect(),
         tasks: counts.tasks,
         requests: counts.requests,

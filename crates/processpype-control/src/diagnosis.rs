@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use processpype_api::{ApplicationFinding, Code, Diagnosis, Problem, ServiceFinding};
+use processpype_core::ServiceName;
 use processpype_runtime::{CHECKS_AT_ONCE, Severity};
 use processpype_telemetry::{
     MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, Unredactable,
@@ -31,6 +32,9 @@ const FILES_TOLD: f64 = 0.9;
 
 /// From how many checks of configuration at a time on they are told of: one takes milliseconds.
 const CHECKS_TOLD: usize = CHECKS_AT_ONCE / 2;
+
+/// How many names are told of those who block threads.
+const NAMES_TOLD: usize = 8;
 
 /// How long one waits for the one before it.
 const WAIT: Duration = Duration::from_secs(6);
@@ -71,7 +75,37 @@ fn of_application(control: &Control) -> Vec<ApplicationFinding> {
     findings.extend(secrets(control));
     findings.extend(open_files().and_then(|(open, most)| files(open, most)));
     findings.extend(checks(control.manager.checks_running()));
+    findings.extend(threads(&control.manager.busy(), control.settings.service_threads));
     findings
+}
+
+/// Threads that services do not give back, where few are left for all the others.
+fn threads(busy: &[ServiceName], all: usize) -> Option<ApplicationFinding> {
+    let (taken, most) = (busy.len(), all.max(1));
+    if taken == 0 || taken * 2 < most {
+        return None;
+    }
+    let names: Vec<&str> = busy.iter().take(NAMES_TOLD).map(ServiceName::as_str).collect();
+    let more = match taken.saturating_sub(NAMES_TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (severity, what) = match taken >= most {
+        true => (Severity::Problem, "no other service goes on, whatever its status says"),
+        false => (Severity::Warning, "with all of them taken no service would go on"),
+    };
+    Some(ApplicationFinding {
+        severity: severity.as_str().to_owned(),
+        code: "blocked-threads".to_owned(),
+        message: format!(
+            "{taken} services block or spin, on {most} threads that all of them share: {}{more}; \
+             {what}",
+            names.join(", ")
+        ),
+        remedy: "restart the process: such a thread cannot be taken back; what blocks or computes \
+                 belongs into `cx.spawn_blocking`"
+            .to_owned(),
+    })
 }
 
 /// Checks of configuration that hang, where few more can be begun.
@@ -142,6 +176,20 @@ mod tests {
         let found = files(1000.0, 1024.0).expect("few are left");
         assert_eq!(found.message, "1000 files are open, of 1024 that may be");
         assert!(found.remedy.contains("LimitNOFILE="), "{found:?}");
+    }
+
+    #[test]
+    fn threads_that_are_taken_are_told_before_the_last_one() {
+        let name = |number| format!("s{number:02}").parse().expect("a name");
+        let busy: Vec<ServiceName> = (0..10).map(name).collect();
+        assert!(threads(&busy[..4], 10).is_none() && threads(&[], 0).is_none());
+        let found = threads(&busy[..5], 10).expect("half of them are taken");
+        assert_eq!(found.severity, "warning");
+        let found = threads(&busy, 10).expect("none is left");
+        assert_eq!(found.severity, "problem");
+        let begun = "10 services block or spin, on 10 threads that all of them share: s00, s01, ";
+        assert!(found.message.starts_with(begun), "{found:?}");
+        assert!(found.message.contains("s07 and 2 more; no other service goes on"), "{found:?}");
     }
 
     #[test]

@@ -39,6 +39,7 @@
 
 mod auth;
 mod away;
+mod busy;
 mod cache;
 mod certificate;
 mod commands;

@@ -17,6 +17,7 @@ use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, document};
 use processpype_runtime::{LaidOut, Layout, Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
+use crate::busy::Busy;
 use crate::cache::{Cache, PerLayout};
 use crate::crowd::Connections;
 use crate::docs;
@@ -78,6 +79,8 @@ pub(crate) struct Control {
     pub(crate) has_started: AtomicBool,
     pub(crate) application: Cache<Rendered>,
     pub(crate) services: Cache<Rendered>,
+    /// Whose thread does not come back, which no version tells.
+    pub(crate) busy: Busy,
     pub(crate) unready: Cache<NotReady>,
     /// One for each of the formats of a graph.
     pub(crate) graphs: [Cache<Rendered>; GRAPH_FORMATS.len()],
@@ -137,6 +140,7 @@ impl Server {
             has_started: AtomicBool::new(false),
             application: Cache::default(),
             services: Cache::default(),
+            busy: Busy::default(),
             unready: Cache::default(),
             graphs: Default::default(),
             groups: Cache::default(),

@@ -46,6 +46,8 @@ pub struct ControlSettings {
     pub plan: Plan,
     /// How many services may be starting at once; the plan's times depend on it.
     pub starts_at_once: usize,
+    /// How many threads all services share; 0 if that is not known.
+    pub service_threads: usize,
     /// Optional parts of the framework that are built in.
     pub features: Vec<String>,
     /// The newest lines of the log, if the log is the application's.
@@ -145,6 +147,7 @@ impl Default for ControlSettings {
             shutdown_endpoint: false,
             plan: Plan::default(),
             starts_at_once: STARTS_AT_ONCE,
+            service_threads: 0,
             features: Vec::new(),
             logs: None,
             previous_run_unclean: None,

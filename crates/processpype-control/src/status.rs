@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use processpype_api::{ApplicationState, ApplicationStatus, Code, Info, Problem, ServiceList};
 use processpype_core::{ServiceName, ServiceState};
-use processpype_runtime::Status;
+use processpype_runtime::{BUSY_MIN, Status};
 use processpype_telemetry::Backlog;
 
 use crate::convert;
@@ -22,16 +22,18 @@ use crate::server::Control;
 pub(crate) fn application(control: &Control, headers: &HeaderMap) -> Response {
     // Each only grows, and so does their sum: it is another one whenever one of them is.
     let log = || control.settings.backlog.as_ref().map_or(0, Backlog::version);
-    let version = || control.manager.version() + log();
-    control.application.get(version, || Rendered::json(&overview(control))).respond(headers)
+    let (busy, changes) = control.busy.look(&control.manager);
+    let version = || control.manager.version() + log() + changes;
+    control.application.get(version, || Rendered::json(&overview(control, &busy))).respond(headers)
 }
 
 pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
-    let version = || control.manager.version();
+    let (busy, changes) = control.busy.look(&control.manager);
+    let version = || control.manager.version() + changes;
     let render = || {
         let (statuses, book) = (control.manager.statuses(), control.manager.config_book());
-        let services = statuses.iter().map(|status| convert::status(status, &book)).collect();
-        Rendered::json(&ServiceList { services })
+        let status = |it: &Arc<Status>| convert::status(it, &book, busy.contains(&it.name));
+        Rendered::json(&ServiceList { services: statuses.iter().map(status).collect() })
     };
     control.services.get(version, render).respond(headers)
 }
@@ -39,7 +41,8 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
     let status = known(control, name)?;
     let counts = control.manager.counts(name).unwrap_or_default();
-    let detail = convert::detail(&status, &control.manager.config_book(), &counts);
+    let blocks = control.manager.busy_for(name).is_some_and(|time| time >= BUSY_MIN);
+    let detail = convert::detail(&status, &control.manager.config_book(), &counts, blocks);
     let response = reply::json(StatusCode::OK, &detail);
     Ok(reply::in_generation(response, status.generation.0))
 }
@@ -75,12 +78,13 @@ pub(crate) fn known(control: &Control, name: &str) -> Result<Arc<Status>, Proble
     })
 }
 
-fn overview(control: &Control) -> ApplicationStatus {
+fn overview(control: &Control, busy: &[ServiceName]) -> ApplicationStatus {
     let settings = &control.settings;
     let (statuses, book) = (control.manager.statuses(), control.manager.config_book());
     let mut services = BTreeMap::new();
     for status in statuses.iter() {
-        services.insert(status.name.to_string(), convert::status(status, &book));
+        let blocks = busy.contains(&status.name);
+        services.insert(status.name.to_string(), convert::status(status, &book, blocks));
     }
     ApplicationStatus {
         title: settings.title.clone(),

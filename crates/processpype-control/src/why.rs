@@ -171,7 +171,7 @@ impl Scene {
             else {
                 continue;
             };
-            let status = convert::status(&status, &book);
+            let status = convert::status(&status, &book, false);
             next.extend(status.waiting_on.iter().cloned());
             services.insert(name, status);
         }

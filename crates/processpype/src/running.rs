@@ -306,6 +306,7 @@ pub(crate) fn launch(
     services: Handle,
     log: Option<&LogHandle>,
 ) -> Launch {
+    control.service_threads = services.metrics().num_workers();
     let mut launch = Launch::on(services);
     let secrets = log.map(|log| log.redactor().clone()).unwrap_or_default();
     hide_secrets(setup, &secrets);

@@ -11,6 +11,9 @@ use crate::print::{BOLD, style_of};
 /// The head of a table of services.
 const HEAD: [&str; 6] = ["NAME", "STATE", "READY", "GEN", "FOR", "WHAT"];
 
+/// What is said of a service whose thread has not come back.
+const BLOCKS: &str = "its thread does not come back: it blocks or spins";
+
 /// Shows the application with all its services.
 pub(crate) fn application(status: &ApplicationStatus, paper: Paper) -> String {
     let ApplicationStatus { title, version, environment, state, services, .. } = status;
@@ -122,6 +125,7 @@ fn facts(it: &ServiceStatus, paper: Paper) -> Vec<(&'static str, String)> {
     add("error", it.error.as_ref().map(error));
     add("restart", it.restart.as_ref().map(|restart| next(restart, paper)));
     add("degraded", it.degraded.clone());
+    add("hung", it.blocks.then(|| BLOCKS.to_owned()));
     let last = it.last_error.as_ref().filter(|last| Some(*last) != it.error.as_ref());
     add("last error", last.map(|last| format!("{}, at {}", error(last), last.at)));
     add(
@@ -189,6 +193,7 @@ pub(crate) fn what(it: &ServiceStatus, paper: Paper) -> String {
         all.push(format!("{waits} {}", it.waiting_on.join(", ")));
     }
     all.extend(it.degraded.clone());
+    all.extend(it.blocks.then(|| BLOCKS.to_owned()));
     all.extend(paper.now.and_then(|now| failed_before(it, now)));
     let stopped = it.acted.as_ref().filter(|acted| acted.verb == "stop" && !is_wanted(it));
     all.extend(stopped.map(|acted| format!("stopped by {}", acted.actor)));

@@ -28,6 +28,7 @@ fn service(name: &str) -> Known {
         waiting_on: Vec::new(),
         restart: None,
         degraded: None,
+        blocks: false,
         last_error: None,
         acted: None,
     };

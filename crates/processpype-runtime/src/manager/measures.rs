@@ -4,13 +4,15 @@
 //!
 //! 1. Reading waits for nobody: atomics, snapshots, and a lock that is held for copies of pointers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{EventKind, ServiceState};
+use processpype_core::{EventKind, ServiceName, ServiceState};
 
 use super::Manager;
 use crate::cell::Cell;
 use crate::metrics::SeriesFamily;
+use crate::pulses::BUSY_MIN;
 use crate::supervisor::OPERATIONS_PENDING;
 use crate::tally::Counts;
 
@@ -47,6 +49,20 @@ impl Manager {
     #[must_use]
     pub fn busy_for(&self, name: &str) -> Option<Duration> {
         self.look(name, |cell| cell.tally.poll.time(self.shared.pulses.count())).flatten()
+    }
+
+    /// Returns the services that have been [busy](Self::busy_for) for [`BUSY_MIN`] or longer, in
+    /// the order of names.
+    ///
+    /// A look at all of them: cheap, as nobody is asked.
+    #[must_use]
+    pub fn busy(&self) -> Vec<ServiceName> {
+        let pulses = self.shared.pulses.count();
+        let is_busy =
+            |cell: &&Arc<Cell>| cell.tally.poll.time(pulses).is_some_and(|time| time >= BUSY_MIN);
+        let names = |cell: &Arc<Cell>| cell.name().clone();
+        let directory = &self.shared.directory;
+        directory.look(|cells| cells.all().iter().filter(is_busy).map(names).collect())
     }
 
     /// Counts a pulse of the services' threads.

@@ -1,8 +1,8 @@
 //! Services that stop beating or block their thread, seen from outside.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Playground, eventually};
+use crate::harness::{Playground, eventually, run_in};
 
 /// Returns the events of one cause, once there is one.
 #[track_caller]
@@ -144,5 +144,32 @@ server: {closing_timeout_seconds: 2}",
     let finding = &found["findings"][0];
     assert_eq!(finding["code"], "no-answer", "{found}");
     begins(&finding["message"], "its thread has not come back for ");
+    assert_eq!(app.service("spins")["blocks"], true);
+    assert_eq!(app.service("hello")["blocks"], json!(null));
+    let all = app.get("/").json();
+    assert_eq!(all["services"]["spins"]["blocks"], true, "{all}");
+    let listed = app.get("/services").json();
+    assert_eq!(listed["services"][1]["blocks"], true, "{listed}");
+    let url = format!("http://{}", app.address);
+    let status = run_in(&["status", "--url", &url], &[app.at_home()]);
+    let row = status.stdout.lines().find(|line| line.starts_with("spins")).unwrap();
+    assert!(row.ends_with("its thread does not come back: it blocks or spins"), "{status:?}");
+    app.terminate().check(82);
+}
+
+#[test]
+fn that_no_thread_is_left_for_the_others_is_told() {
+    let service = |number| format!("  b{number:02}: {{kind: stubborn, mode: block-thread}}\n");
+    let services: String = (0..16).map(service).collect();
+    let text = format!(
+        "services:\n  hello: {{kind: hello}}\n{services}server: {{closing_timeout_seconds: 1}}"
+    );
+    let app = Playground::start(&text);
+    let found = eventually("it is told", || {
+        let found = app.get("/diagnosis").json();
+        let all = found["application"].as_array().unwrap().clone();
+        all.into_iter().find(|it| it["code"] == "blocked-threads")
+    });
+    assert!(found["message"].as_str().unwrap().contains("b00, b01, "), "{found}");
     app.terminate().check(82);
 }
