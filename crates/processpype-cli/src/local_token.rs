@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. What is read is a plain file of the own user that others cannot read, and no link.
+//! 1. What is read is a plain file of the own user that others cannot read, and no link; one with
+//!    nothing in it has no token.
 //! 2. What was opened is what is looked at, not its name a second time.
 //! 3. At most [`NAMES_MAX`] names, [`FILES_MAX`] files and of each [`TOKEN_LENGTH_MAX`] bytes are
 //!    read.
@@ -98,6 +99,10 @@ impl Candidate {
         let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
         let text = private::text(file, TOKEN_LENGTH_MAX)?;
         let text = Secret::new(text.trim_end().to_owned());
+        if text.expose().is_empty() {
+            let why = "it is empty, as after a full disk: restart the application";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
         Ok(Self { found: FoundToken { text, path: path.to_owned(), bound }, is_held, written })
     }
 
@@ -204,6 +209,9 @@ mod tests {
     fn what_others_can_read_or_plant_is_not_read() {
         let place = Place::new("planted");
         place.write("shop", 0o644);
+        place.check(Err(()));
+        place.write("shop", 0o600);
+        fs::write(place.token("shop"), "\n").expect("a file");
         place.check(Err(()));
         fs::remove_file(place.token("shop")).expect("a file");
         let victim = place.0.join("victim");

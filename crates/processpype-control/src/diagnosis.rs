@@ -19,7 +19,7 @@ use processpype_telemetry::{
 use tokio::time::timeout;
 
 use crate::error::TOO_MANY_FILES_HELP;
-use crate::metrics::process::open_files;
+use crate::metrics::process::{open_files, resident};
 use crate::query::Query;
 use crate::refusal;
 use crate::reply;
@@ -32,6 +32,12 @@ const FILES_TOLD: f64 = 0.9;
 
 /// From how many checks of configuration at a time on they are told of: one takes milliseconds.
 const CHECKS_TOLD: usize = CHECKS_AT_ONCE / 2;
+
+/// From which part of the memory on that may be taken it is told.
+const MEMORY_TOLD: f64 = 0.9;
+
+/// From how many children of one service on they are told of.
+const CHILDREN_TOLD: u64 = 1000;
 
 /// How many names are told of those who block threads.
 const NAMES_TOLD: usize = 8;
@@ -75,8 +81,44 @@ fn of_application(control: &Control) -> Vec<ApplicationFinding> {
     findings.extend(secrets(control));
     findings.extend(open_files().and_then(|(open, most)| files(open, most)));
     findings.extend(checks(control.manager.checks_running()));
+    findings.extend(resident().and_then(|(taken, most)| memory(taken, most)));
+    let names = control.manager.names();
+    let tasks = |name: &ServiceName| control.manager.counts(name.as_str()).map(|it| it.tasks);
+    let counted = names.iter().filter_map(|name| Some((name, tasks(name)?)));
+    findings.extend(children(&counted.collect::<Vec<_>>()));
     findings.extend(threads(&control.manager.busy(), control.settings.service_threads));
     findings
+}
+
+/// Services with so many children that some of them have perhaps been forgotten.
+fn children(all: &[(&ServiceName, u64)]) -> Option<ApplicationFinding> {
+    let many = all.iter().filter(|(_, tasks)| *tasks >= CHILDREN_TOLD);
+    let (name, tasks) = many.max_by_key(|(_, tasks)| *tasks)?;
+    Some(ApplicationFinding {
+        severity: Severity::Warning.as_str().to_owned(),
+        code: "many-children".to_owned(),
+        message: format!("`{name}` has {tasks} children that live, the most of all services"),
+        remedy: "look whether each that it spawns has an end: `processpype_service_tasks` in \
+                 `/metrics` says whether they grow; a `restart` of it ends them all"
+            .to_owned(),
+    })
+}
+
+/// Memory, where little more may be had before the system kills the process.
+fn memory(taken: f64, most: f64) -> Option<ApplicationFinding> {
+    const MEBIBYTE: f64 = 1_048_576.0;
+    (taken >= most * MEMORY_TOLD).then(|| ApplicationFinding {
+        severity: Severity::Warning.as_str().to_owned(),
+        code: "memory".to_owned(),
+        message: format!(
+            "{:.0} MiB of memory are taken, of {:.0} MiB at which the system kills the process",
+            taken / MEBIBYTE,
+            most / MEBIBYTE
+        ),
+        remedy: "stop what leaks, if you know it: `process_resident_memory_bytes` in `/metrics` \
+                 falls then; or raise the limit of its unit or container"
+            .to_owned(),
+    })
 }
 
 /// Threads that services do not give back, where few are left for all the others.
@@ -176,6 +218,24 @@ mod tests {
         let found = files(1000.0, 1024.0).expect("few are left");
         assert_eq!(found.message, "1000 files are open, of 1024 that may be");
         assert!(found.remedy.contains("LimitNOFILE="), "{found:?}");
+    }
+
+    #[test]
+    fn who_has_most_children_is_told_if_they_are_many() {
+        let names: [ServiceName; 3] = ["a", "b", "c"].map(|name| name.parse().expect("a name"));
+        let told = |tasks: [u64; 3]| {
+            children(&names.iter().zip(tasks).collect::<Vec<_>>()).map(|it| it.message)
+        };
+        assert_eq!(told([0, 999, 7]), None);
+        let expected = "`b` has 1200 children that live, the most of all services";
+        assert_eq!(told([1000, 1200, 7]).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn memory_is_told_before_the_system_kills() {
+        assert!(memory(9e8, 1.1e9).is_none());
+        let found = memory(95.0 * 1_048_576.0, 100.0 * 1_048_576.0).expect("little is left");
+        assert!(found.message.starts_with("95 MiB of memory are taken, of 100 MiB"), "{found:?}");
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl LiveConfig {
         let is_other = |it: &Metadata| !it.is_file() && !it.is_dir();
         if std::fs::metadata(file).is_ok_and(|it| is_other(&it)) {
             let message = format!("{} is no ordinary file", file.display());
-            let help = "it cannot be read again: restart the process";
+            let help = "put an ordinary file in its place; if it began with a pipe, which is read \
+                        once, restart the process";
             return Err(self.start.root().problem(message).help(help).into());
         }
         Ok(())

@@ -114,6 +114,24 @@ pub(crate) fn open_files() -> Option<(f64, f64)> {
     Some((open, most))
 }
 
+/// Returns how many bytes of memory the process has, and at how many its control group is killed.
+#[cfg(target_os = "linux")]
+pub(crate) fn resident() -> Option<(f64, f64)> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let own = read("/proc/self/cgroup")?;
+    let group = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    // Within a container its own group is the root, as far as it sees.
+    let file = |group: &str| read(&format!("/sys/fs/cgroup{group}/memory.max"));
+    let most: f64 = file(group).or_else(|| file(""))?.trim().parse().ok()?;
+    Some((Process::now().resident_bytes?, most))
+}
+
+/// Nothing is known here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn resident() -> Option<(f64, f64)> {
+    None
+}
+
 /// Nothing is known here.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn open_files() -> Option<(f64, f64)> {
