@@ -26,6 +26,7 @@ use crate::rules::{Group, Id, Ids, Shape};
 use crate::section::Keys;
 use crate::show;
 use crate::types::Types;
+use processpype_core::each;
 
 // === impl Walk ===
 
@@ -127,8 +128,7 @@ impl<'a> Walk<'a> {
             return Some(*id);
         }
         self.report(|walk| {
-            let valid: Vec<String> =
-                ids.iter().map(|id| describe::expected(walk.rules, &[*id])).collect();
+            let valid: Vec<String> = each(ids, |id| describe::expected(walk.rules, &[*id]));
             let path = walk.path_text();
             let message = format!("invalid value for `{path}`: it has none of the valid forms");
             walk.on(slot, message, false).label("expected one of the valid forms").valid(valid)

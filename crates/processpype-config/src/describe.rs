@@ -20,6 +20,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use processpype_core::each;
 use serde_json::Value;
 
 use crate::duration::{self, HumanDuration};
@@ -62,10 +63,7 @@ pub(crate) fn description(rules: &Rules, ids: &[Id]) -> Option<String> {
 ///
 /// Texts without quotes, everything else as JSON.
 pub(crate) fn choices(choices: &[Value]) -> Vec<String> {
-    choices
-        .iter()
-        .map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned))
-        .collect()
+    each(choices, |choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned))
 }
 
 /// "is not a whole number"; what takes nothing is told so.

@@ -22,6 +22,7 @@ use crate::origin::Origin;
 use crate::report::{Problem, Report};
 use crate::section::{Section, body_node};
 use crate::source::{At, Source};
+use processpype_core::each;
 
 /// Values that came over an API, to lie over a [`Section`]. Cheap to clone.
 ///
@@ -102,7 +103,7 @@ impl Layer {
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         let map = self.root.as_ref().and_then(Node::as_map);
-        map.map_or(&[][..], Map::entries).iter().map(Entry::key).collect()
+        each(map.map_or(&[][..], Map::entries), Entry::key)
     }
 
     /// Whether `other` says the same, whoever said it.
@@ -229,9 +230,7 @@ fn attributed(node: &Node, at: &At) -> Node {
     }
     let moved = match node.kind() {
         Kind::Scalar(text, style) => Node::scalar(text, style, at.clone()),
-        Kind::Seq(items) => {
-            Node::seq(items.iter().map(|item| attributed(item, at)).collect(), at.clone())
-        }
+        Kind::Seq(items) => Node::seq(each(items, |item| attributed(item, at)).into(), at.clone()),
         Kind::Map(map) => {
             let entries = map.entries().iter().map(|entry| {
                 let node = attributed(&entry.node, at);

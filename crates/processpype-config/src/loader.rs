@@ -26,7 +26,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use processpype_core::SortedMap;
+use processpype_core::{SortedMap, each};
 
 use crate::collect::Problems;
 use crate::limits::MAX_FILE_BYTES;
@@ -177,7 +177,7 @@ impl Loader {
     /// assert_eq!(report.problems()[0].nearest_choice(), Some("store"));
     /// ```
     pub fn sections(mut self, names: &[&str]) -> Self {
-        self.sections = names.iter().map(|name| (*name).to_owned()).collect();
+        self.sections = each(names, |name| (*name).to_owned());
         self
     }
 

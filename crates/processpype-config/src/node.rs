@@ -32,6 +32,8 @@
 
 use std::sync::Arc;
 
+use processpype_core::each;
+
 use crate::map::{Entry, Map, Value as Entries};
 use crate::origin::Origin;
 use crate::source::{At, Spot};
@@ -236,7 +238,7 @@ impl Node {
     pub(crate) fn with_items(&self, change: impl Fn(&Self) -> Self) -> Self {
         let node = match self.kind() {
             Kind::Scalar(..) => return self.clone(),
-            Kind::Seq(items) => Self::seq(items.iter().map(change).collect(), self.at.clone()),
+            Kind::Seq(items) => Self::seq(each(items, change).into(), self.at.clone()),
             Kind::Map(map) => {
                 let entries = map.entries().iter().map(|entry| entry.with(change(&entry.node)));
                 Self::map(entries.collect::<Vec<Entry>>(), self.at.clone())

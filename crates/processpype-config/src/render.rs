@@ -27,6 +27,7 @@
 use std::fmt::Write as _;
 use std::str::Chars;
 
+use processpype_core::each;
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::limits::MAX_PRINTED;
@@ -50,7 +51,7 @@ const COLORED: Paint =
 /// The text of a whole report.
 pub(crate) fn report(report: &Report, color: bool) -> String {
     let shown = report.problems().len().min(MAX_PRINTED);
-    let texts: Vec<_> = report.problems()[..shown].iter().map(|p| problem(p, color)).collect();
+    let texts: Vec<_> = each(&report.problems()[..shown], |p| problem(p, color));
     let mut out = texts.join("\n");
     let more = report.count() - shown;
     if more > 0 {
@@ -159,7 +160,7 @@ pub(crate) fn reasons(problem: &Problem) -> Vec<String> {
 
 /// The chain of places, nearest first.
 fn overrides(problem: &Problem) -> Option<String> {
-    let places: Vec<_> = problem.overrides().iter().map(ToString::to_string).collect();
+    let places: Vec<_> = each(problem.overrides(), ToString::to_string);
     (!places.is_empty()).then(|| format!("overrides {}", places.join(", which overrides ")))
 }
 

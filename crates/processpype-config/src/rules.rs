@@ -27,7 +27,7 @@
 
 use std::collections::HashMap;
 
-use processpype_core::{SortedMap, sort};
+use processpype_core::{SortedMap, each, sort};
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
@@ -421,7 +421,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn list(&mut self, list: &'a Value) -> Vec<Id> {
-        items(list).iter().map(|schema| self.compile(schema)).collect()
+        each(items(list), |schema| self.compile(schema))
     }
 
     /// The rules of named keys.

@@ -24,6 +24,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use processpype_core::each;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
@@ -233,7 +234,7 @@ impl Section {
     /// One problem per unknown key, each with the nearest known one.
     pub fn known_keys(&self, known: &[&str]) -> Result<(), Report> {
         let mut problems = Problems::default();
-        let names: Vec<String> = known.iter().map(|key| plain(key)).collect();
+        let names: Vec<String> = each(known, |key| plain(key));
         for entry in self.entries() {
             let is_known = known.contains(&entry.key())
                 || (entry.is_loose() && names.contains(&plain(entry.key())))

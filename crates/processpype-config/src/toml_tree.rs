@@ -17,7 +17,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use processpype_core::sort_by;
+use processpype_core::{each, sort_by};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
@@ -205,8 +205,8 @@ impl Reader<'_> {
         let (text, style) = match value.get_ref() {
             DeValue::Table(table) => return self.table(table, range, depth),
             DeValue::Array(items) => {
-                let items = items.iter().map(|item| self.value(item, depth + 1)).collect();
-                return Node::seq(items, self.at(range));
+                let items = each(items, |item| self.value(item, depth + 1));
+                return Node::seq(items.into(), self.at(range));
             }
             DeValue::String(text) => (text.to_string(), Style::Quoted),
             DeValue::Integer(number) => (whole(number), Style::Plain),

@@ -51,6 +51,8 @@
 
 use std::borrow::Cow;
 
+use processpype_core::each;
+
 use crate::check::{Slot, Step, View, Walk};
 use crate::describe;
 use crate::duration::HumanDuration;
@@ -179,7 +181,7 @@ impl<'a> Walk<'a> {
             let may_be_secret = keys.iter().any(|(key, id)| is_secret(key, *id));
             let is_shown = !secret && !may_be_secret;
             advice.help = self.map_of(slot, &offers, text, is_shown);
-            advice.valid = keys.iter().map(|(key, _)| (*key).clone()).collect();
+            advice.valid = each(&keys, |(key, _)| (*key).clone());
         }
         advice
     }
@@ -204,7 +206,7 @@ impl<'a> Walk<'a> {
             let told = offer.is_chosen || (is_shown && offer.fit > Fit::Text);
             self.in_map(slot, offer.key, self.told(slot, offer.instead.unwrap_or(text), told))
         };
-        let lines: Vec<String> = best.iter().map(line).collect();
+        let lines: Vec<String> = each(&best, line);
         Some(format!("write {}", lines.join(" or ")))
     }
 

@@ -22,7 +22,7 @@ use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use processpype_api::{Accepted, Code, CommandBody, Commanded, Effect, EndpointId, Fault, Problem};
 use processpype_config::{Report, read_json};
-use processpype_core::{ErrorKind, OperationId, Verb};
+use processpype_core::{ErrorKind, OperationId, Verb, each};
 use processpype_runtime::{CommandError, CommandPreview, Done, Operation, Request as By, Status};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -209,7 +209,7 @@ pub(crate) fn faults(report: &Report, place: impl Fn(&str) -> String) -> Vec<Fau
         help: did_you_mean(problem.nearest_choice(), problem.help_text()),
         ..Fault::default()
     };
-    report.problems().iter().map(fault).collect()
+    each(report.problems(), fault)
 }
 
 pub(crate) fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {

@@ -22,7 +22,7 @@ use processpype_api::{
     ServiceConfig, ServiceConfigured, ServiceReloaded,
 };
 use processpype_config::{Layer, Report};
-use processpype_core::{ServiceName, ServiceState};
+use processpype_core::{ServiceName, ServiceState, each};
 use processpype_runtime::{
     CommandError, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Done, Operation,
     Refused, ReloadPreview, Reloading, Request as By, Status,
@@ -59,7 +59,7 @@ fn runs_without(status: &Status) -> Option<String> {
 
 /// The same, by itself.
 fn runs_on(status: &Status) -> Option<String> {
-    let names: Vec<String> = status.waiting_on.iter().map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = each(&status.waiting_on, |name| format!("`{name}`"));
     let why = match names.as_slice() {
         [] => String::new(),
         names => format!(" without {}", names.join(", ")),
@@ -102,7 +102,7 @@ pub(crate) fn config(control: &Control, name: &str) -> Result<Response, Problem>
     let Some(values) = control.manager.config(name) else {
         return Err(problem(name, &CommandError::NotConfigurable));
     };
-    let values = values.iter().map(convert::config_value).collect();
+    let values = each(&values, convert::config_value);
     let told = ServiceConfig { service: name.to_owned(), revision, values };
     Ok(reply::json(StatusCode::OK, &told))
 }
@@ -313,7 +313,7 @@ impl Asked {
         let told = ConfigAnswer::Foreseen(ConfigForeseen {
             would: convert::config_would(preview.effect),
             service: self.service.clone(),
-            differences: preview.differences.iter().map(convert::difference).collect(),
+            differences: each(&preview.differences, convert::difference),
         });
         reply::json(StatusCode::OK, &told)
     }
@@ -376,8 +376,8 @@ async fn reloaded(control: &Control, reloading: Reloading, wait: Duration) -> Re
         finished,
         changed: !told.is_empty(),
         services: told,
-        differences: differences.iter().map(convert::difference).collect(),
-        needs_process_restart: fixed.iter().map(convert::fixed).collect(),
+        differences: each(&differences, convert::difference),
+        needs_process_restart: each(&fixed, convert::fixed),
     }
 }
 
@@ -400,8 +400,8 @@ fn would_reload(preview: &ReloadPreview) -> Reloaded {
         finished: true,
         changed: !services.is_empty(),
         services,
-        differences: preview.differences.iter().map(convert::difference).collect(),
-        needs_process_restart: preview.fixed.iter().map(convert::fixed).collect(),
+        differences: each(&preview.differences, convert::difference),
+        needs_process_restart: each(&preview.fixed, convert::fixed),
     }
 }
 
@@ -439,8 +439,7 @@ fn invalid(name: &str, report: &Report) -> Problem {
 /// What is wrong in the files, with its place there.
 fn invalid_files(refused: &Refused) -> Problem {
     let (report, plan) = (refused.report.as_ref(), refused.plan.as_ref());
-    let mut faults: Vec<Fault> =
-        report.map_or(&[][..], Report::problems).iter().map(fault_of_file).collect();
+    let mut faults: Vec<Fault> = each(report.map_or(&[][..], Report::problems), fault_of_file);
     let plan = plan.map_or(&[][..], |plan| plan.problems());
     faults.extend(plan.iter().map(|problem| Fault {
         help: problem.help.clone(),

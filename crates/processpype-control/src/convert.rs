@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use processpype_api as wire;
 use processpype_config::{Change, Difference, Effective};
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, each};
 use processpype_runtime::{
     Acted, CommandPreview, ConfigBook, ConfigEffect, Counts, ErrorInfo, Event, Fixed,
     OperationState, OperationStatus, Past, PauseInfo, PollTimes, Recording, RestartInfo, Status,
@@ -56,7 +56,7 @@ pub(crate) fn detail(
 ) -> wire::ServiceDetail {
     wire::ServiceDetail {
         status: status(now, book, blocks),
-        history: now.history.iter().map(past).collect(),
+        history: each(&now.history, past),
         tasks: counts.tasks,
         requests: counts.requests,
         polls: polls(counts.polls),
@@ -122,7 +122,7 @@ pub(crate) fn operation(status: &OperationStatus) -> wire::Operation {
     wire::Operation {
         id: status.id.0,
         verb: status.verb.to_owned(),
-        flags: status.flags.iter().map(|&flag| flag.to_owned()).collect(),
+        flags: each(&status.flags, |&flag| flag.to_owned()),
         service: service.map(str::to_owned),
         actor: status.actor.to_string(),
         reason: status.reason.as_deref().map(str::to_owned),
@@ -168,10 +168,10 @@ pub(crate) fn foreseen(
         service: service.to_owned(),
         changed: done.map_or(error.is_none(), |done| done.changed),
         generation: done.map_or(generation, |done| done.generation.0),
-        steps: foreseen.steps.iter().map(step).collect(),
+        steps: each(&foreseen.steps, step),
         affected: done.map_or_else(Vec::new, |done| names(&done.affected)),
         waiting_on: names(&foreseen.waiting_on),
-        supersedes: foreseen.supersedes.iter().map(|operation| operation.0).collect(),
+        supersedes: each(&foreseen.supersedes, |operation| operation.0),
         code: problem.as_ref().map(|problem| problem.code().as_str().to_owned()),
         detail: problem.map(|problem| problem.detail().to_owned()),
     }
@@ -187,7 +187,7 @@ pub(crate) fn config_value(value: &Effective) -> wire::ConfigValue {
         path: value.path.clone(),
         value: value.value.clone(),
         origin: value.origin.to_string(),
-        overrides: value.overrides.iter().map(ToString::to_string).collect(),
+        overrides: each(&value.overrides, ToString::to_string),
     }
 }
 
@@ -227,7 +227,7 @@ pub(crate) fn config_effect(effect: ConfigEffect) -> wire::ConfigEffect {
 }
 
 pub(crate) fn names(names: &[ServiceName]) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
+    each(names, ToString::to_string)
 }
 
 fn error(error: &ErrorInfo) -> wire::ErrorReport {

@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use processpype_api::{Edge, GRAPH_FORMATS, Graph, Group, Node, Problem, ServiceState};
+use processpype_core::each;
 use processpype_runtime::{Layout, NamedEdge, NamedGroup};
 
 use crate::convert;
@@ -29,7 +30,7 @@ pub(crate) fn graph(
     query.finish()?;
     let render = || {
         let graph = Graph {
-            nodes: control.manager.statuses().iter().map(|status| node(status)).collect(),
+            nodes: each(&control.manager.statuses(), |status| node(status)),
             edges: edges(&control.manager.layout()),
             groups: groups(&control.manager.layout()),
         };
@@ -50,7 +51,7 @@ pub(crate) fn edges(layout: &Layout) -> Vec<Edge> {
         policy: edge.policy.as_str().to_owned(),
         origin: edge.origin.to_string(),
     };
-    layout.edges.iter().map(edge).collect()
+    each(&layout.edges, edge)
 }
 
 /// Returns the groups of an application, for the wire.
@@ -58,12 +59,12 @@ pub(crate) fn groups(layout: &Layout) -> Vec<Group> {
     let group = |group: &NamedGroup| Group {
         name: group.name.to_string(),
         strategy: group.strategy.as_str().to_owned(),
-        members: group.members.iter().map(|&id| layout.name(id).to_string()).collect(),
+        members: each(&group.members, |&id| layout.name(id).to_string()),
         max_restarts: group.limit.max_restarts(),
         within_ms: u64::try_from(group.limit.within().as_millis()).unwrap_or(u64::MAX),
         origin: group.origin.to_string(),
     };
-    layout.groups.iter().map(group).collect()
+    each(&layout.groups, group)
 }
 
 fn node(status: &processpype_runtime::Status) -> Node {
@@ -100,7 +101,7 @@ fn dot(graph: &Graph) -> String {
         let _ = writeln!(text, "  \"{dependent}\" -> \"{provider}\"{look};");
     }
     for (i, group) in graph.groups.iter().enumerate() {
-        let members: Vec<String> = group.members.iter().map(|it| format!("\"{it}\"")).collect();
+        let members: Vec<String> = each(&group.members, |it| format!("\"{it}\""));
         let Group { name, strategy, .. } = group;
         let _ = writeln!(
             text,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use processpype_api::{GroupList, GroupMember, GroupStatus};
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, each};
 use processpype_runtime::{Layout, NamedGroup, Status};
 
 use crate::probes;
@@ -21,14 +21,14 @@ use crate::server::Control;
 pub(crate) fn respond(control: &Control, headers: &HeaderMap) -> Response {
     let render = || {
         let (statuses, layout) = (control.manager.statuses(), control.manager.layout());
-        let groups = layout.groups.iter().map(|group| told(group, &layout, &statuses)).collect();
+        let groups = each(&layout.groups, |group| told(group, &layout, &statuses));
         Rendered::json(&GroupList { groups })
     };
     control.groups.get(|| control.manager.version(), render).respond(headers)
 }
 
 fn told(group: &NamedGroup, layout: &Layout, statuses: &[Arc<Status>]) -> GroupStatus {
-    let names: Vec<&ServiceName> = group.members.iter().map(|&id| layout.name(id)).collect();
+    let names: Vec<&ServiceName> = each(&group.members, |&id| layout.name(id));
     // One that has left between the two snapshots is told no more.
     let members = names
         .iter()

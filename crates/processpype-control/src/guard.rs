@@ -18,6 +18,7 @@ use axum::http::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use processpype_api::{Code, Problem};
+use processpype_core::each;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -43,7 +44,7 @@ struct Said<'a> {
 
 impl Guard {
     pub(crate) fn new(hosts: &[String], uri_bytes: usize) -> Self {
-        Self { hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), uri_bytes }
+        Self { hosts: each(hosts, |host| host.to_ascii_lowercase()), uri_bytes }
     }
 
     /// Lets the request pass, or says why not. Where no browser can come from, the names in `Host`

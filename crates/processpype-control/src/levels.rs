@@ -17,7 +17,7 @@ use axum::response::Response;
 use processpype_api as wire;
 use processpype_api::{Code, EndpointId, Fault, LevelBody, Problem};
 use processpype_config::HumanDuration;
-use processpype_core::{LogLevel, ServiceName, sort};
+use processpype_core::{LogLevel, ServiceName, each, sort};
 use processpype_runtime::{LEVEL_MAX, LevelChange, Leveled, Request as By};
 use processpype_telemetry::Levels;
 use tokio::time::timeout;
@@ -54,7 +54,7 @@ pub(crate) fn all(control: &Control) -> Result<Response, Problem> {
     }
     let all = wire::Levels {
         application: look(control, levels, None),
-        services: names.iter().map(|name| look(control, levels, Some(name))).collect(),
+        services: each(&names, |name| look(control, levels, Some(name))),
         loggers,
     };
     Ok(reply::json(StatusCode::OK, &all))

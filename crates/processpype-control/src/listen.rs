@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use processpype_core::each;
 use processpype_runtime::Manager;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -167,7 +168,7 @@ impl Running {
             let _ = accepting.await;
         }
         let mut connections: Vec<JoinSet<()>> =
-            self.accepting.iter().map(|(_, open)| std::mem::take(&mut *lock(open))).collect();
+            each(&self.accepting, |(_, open)| std::mem::take(&mut *lock(open)));
         let all = async {
             for connections in &mut connections {
                 while connections.join_next().await.is_some() {}

@@ -20,7 +20,7 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use http_body_util::Limited;
 use processpype_api::{Code, Problem};
-use processpype_core::ServiceState;
+use processpype_core::{ServiceState, each};
 use processpype_runtime::{Mounted, RequestError, RouteAccess, Status, Unavailable};
 use tokio::sync::watch;
 
@@ -228,7 +228,7 @@ fn wrong_method(name: &str, response: &Response) -> Problem {
 fn not_running(control: &Control, status: &Status, unavailable: Option<&Unavailable>) -> Problem {
     let name = &status.name;
     let state = unavailable.map_or(status.state, |unavailable| unavailable.state);
-    let waiting: Vec<String> = status.waiting_on.iter().map(|name| format!("`{name}`")).collect();
+    let waiting: Vec<String> = each(&status.waiting_on, |name| format!("`{name}`"));
     let reason = match &status.error {
         Some(error) => format!(": {}", error.message),
         None if !waiting.is_empty() => format!(": it waits for {}", waiting.join(", ")),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use processpype_api as wire;
-use processpype_core::{RestartOptions, ServiceId, Timing};
+use processpype_core::{RestartOptions, ServiceId, Timing, each};
 use processpype_runtime::{LaidOut, Layout};
 
 use crate::graph::{edges, groups};
@@ -32,7 +32,7 @@ pub(crate) fn respond(control: &Control, headers: &HeaderMap) -> Response {
 #[must_use]
 pub fn planned(frame: wire::Plan, layout: &Layout, starts_at_once: usize) -> wire::Plan {
     let plan = layout.plan(starts_at_once);
-    let waves = |waves: &[Vec<ServiceId>]| waves.iter().map(|wave| names(layout, wave)).collect();
+    let waves = |waves: &[Vec<ServiceId>]| each(waves, |wave| names(layout, wave));
     wire::Plan {
         start: waves(plan.start_waves()),
         stop: waves(&plan.stop_waves()),
@@ -40,13 +40,13 @@ pub fn planned(frame: wire::Plan, layout: &Layout, starts_at_once: usize) -> wir
         stop_timing: timing(layout, plan.stop()),
         edges: edges(layout),
         groups: groups(layout),
-        services: layout.services.iter().map(service).collect(),
+        services: each(&layout.services, service),
         ..frame
     }
 }
 
 fn names(layout: &Layout, ids: &[ServiceId]) -> Vec<String> {
-    ids.iter().map(|&id| layout.name(id).to_string()).collect()
+    each(ids, |&id| layout.name(id).to_string())
 }
 
 fn timing(layout: &Layout, timing: &Timing) -> wire::Timing {

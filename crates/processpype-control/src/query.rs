@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use processpype_api::{Code, Fault, Problem};
 use processpype_config::{HumanDuration, nearest};
+use processpype_core::each;
 
 /// How many mistakes of one query are told.
 const FAULTS_MAX: usize = 16;
@@ -74,7 +75,7 @@ impl Query {
         let found = words.iter().copied().find(|word| *word == text);
         if found.is_none() {
             let help = did_you_mean(&text, words.iter().copied());
-            let valid = words.iter().map(|&word| word.to_owned()).collect();
+            let valid = each(words, |&word| word.to_owned());
             self.fault(Fault { help, valid, ..Fault::new(name, "it is none of them") });
         }
         found
@@ -142,13 +143,13 @@ impl Query {
 
     /// Adds the mistake that a word is none of the valid ones.
     pub(crate) fn choose(&mut self, name: &str, message: &str, valid: &[&str]) {
-        let valid = valid.iter().map(|&one| one.to_owned()).collect();
+        let valid = each(valid, |&one| one.to_owned());
         self.fault(Fault { valid, ..Fault::new(name, message) });
     }
 
     fn unknown(&self, name: &str) -> Fault {
         let help = did_you_mean(name, self.known.iter().copied());
-        let valid = self.known.iter().map(|&known| known.to_owned()).collect();
+        let valid = each(&self.known, |&known| known.to_owned());
         Fault { help, valid, ..Fault::new(name, "there is no such parameter here") }
     }
 

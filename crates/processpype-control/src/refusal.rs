@@ -6,7 +6,7 @@
 //!    dry run.
 
 use processpype_api::{Code, Problem};
-use processpype_core::ErrorKind;
+use processpype_core::{ErrorKind, each};
 use processpype_runtime::{CHECKS_AT_ONCE, CancelError, CommandError};
 
 use crate::server::Control;
@@ -46,7 +46,7 @@ pub(crate) fn problem(verb: &str, service: &str, error: &CommandError) -> Proble
             .help(format!("start `{provider}`, or pass ?with_dependencies=true")),
         CommandError::Needed { by } => Problem::new(Code::StillNeeded, detail).help(format!(
             "deregister {} first, or pass ?cascade=true",
-            by.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            each(by, |name| format!("`{name}`")).join(", ")
         )),
         CommandError::Superseded => Problem::new(Code::Superseded, detail)
             .help("`acted` in its status says which one, and who gave it"),

@@ -18,7 +18,7 @@ use processpype_api::{
     Accepted, Code, Commanded, Effect, Fault, Problem, RegisterBody, ShuttingDown,
 };
 use processpype_config::{Layer, Origin, Report};
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, each};
 use processpype_runtime::{
     CommandError, CommandPreview, CreateError, PlanError, REGISTERED_MAX, RegisterError,
     Registered, Registration, Request as By, Shutdown, Wish,
@@ -302,7 +302,7 @@ fn unfit(error: &PlanError) -> Problem {
         help: problem.help.clone(),
         ..Fault::new(problem.code.as_str(), problem.message.clone())
     };
-    let faults = error.problems().iter().map(fault).collect();
+    let faults = each(error.problems(), fault);
     let detail = "the service does not fit into the application; `errors` says why";
     Problem::new(Code::UnfitService, detail).errors(faults)
 }

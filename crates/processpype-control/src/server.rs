@@ -14,6 +14,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use processpype_api::{About, GRAPH_FORMATS, ServiceDoc, document};
+use processpype_core::each;
 use processpype_runtime::{LaidOut, Layout, Manager, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
@@ -207,7 +208,7 @@ impl Documents {
             version: settings.version.clone(),
             prefix: settings.api_prefix.clone(),
         };
-        let services: Vec<ServiceDoc> = layout.services.iter().map(&control.describe.0).collect();
+        let services: Vec<ServiceDoc> = each(&layout.services, &control.describe.0);
         let document = document(&about, &services);
         let page = docs::page(&document, &about.prefix).into();
         Self { openapi: Rendered::json(&document), page }

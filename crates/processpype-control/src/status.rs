@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use processpype_api::{ApplicationState, ApplicationStatus, Code, Info, Problem, ServiceList};
-use processpype_core::{ServiceName, ServiceState};
+use processpype_core::{ServiceName, ServiceState, each};
 use processpype_runtime::{BUSY_MIN, Status};
 use processpype_telemetry::Backlog;
 
@@ -33,7 +33,7 @@ pub(crate) fn services(control: &Control, headers: &HeaderMap) -> Response {
     let render = || {
         let (statuses, book) = (control.manager.statuses(), control.manager.config_book());
         let status = |it: &Arc<Status>| convert::status(it, &book, busy.contains(&it.name));
-        Rendered::json(&ServiceList { services: statuses.iter().map(status).collect() })
+        Rendered::json(&ServiceList { services: each(&statuses, status) })
     };
     control.services.get(version, render).respond(headers)
 }

@@ -12,7 +12,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use processpype_api::{Event, ServiceState, Timeline, TimelineService, Timestamp};
 use processpype_core::ServiceState::Running;
-use processpype_core::{EdgePolicy, EventKind, SortedMap, sort_by};
+use processpype_core::{EdgePolicy, EventKind, SortedMap, each, sort_by};
 use processpype_runtime::{EVENTS_KEPT, Layout};
 
 use crate::convert;
@@ -28,7 +28,7 @@ pub(crate) fn respond(control: &Control, headers: &HeaderMap) -> Response {
 
 fn now(control: &Control) -> Timeline {
     let page = control.manager.events(0, EVENTS_KEPT);
-    let events: Vec<Event> = page.events.iter().map(|event| convert::event(event)).collect();
+    let events: Vec<Event> = each(&page.events, |event| convert::event(event));
     let unready = |name: &str| {
         let status = control.manager.status(name);
         status.filter(|it| it.state == Running && !it.ready).map(|it| it.generation.0)
@@ -81,7 +81,7 @@ fn timeline(
     }
     let row = |name: &String| marks.get(name.as_str()).cloned().unwrap_or_default();
     let mut services: Vec<TimelineService> =
-        places.names.iter().map(|name| row(name).into_row(name, started_at)).collect();
+        each(&places.names, |name| row(name).into_row(name, started_at));
     // Those that never began come last.
     let begun = |row: &TimelineService| (row.waited_until.is_none(), row.waited_until);
     sort_by(&mut services, |one, other| begun(one).cmp(&begun(other)));
@@ -138,7 +138,7 @@ impl Places {
         }
         let oneshots = layout.services.iter().filter(|it| it.options().oneshot);
         Self {
-            names: layout.services.iter().map(|it| it.name.to_string()).collect(),
+            names: each(&layout.services, |it| it.name.to_string()),
             oneshot: oneshots.map(|it| it.name.to_string()).collect(),
             providers,
         }

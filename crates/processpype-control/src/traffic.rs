@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use axum::http::{Method, StatusCode};
 use foldhash::fast::FixedState;
 use processpype_api::{ENDPOINTS, Endpoint, EndpointId, HistogramReading};
-use processpype_core::{ServiceName, sort_by};
+use processpype_core::{ServiceName, each, sort_by};
 use processpype_runtime::{Manager, REGISTERED_MAX};
 
 /// How many pairs of method and status of one route are told apart; the rest are `other`.
@@ -124,7 +124,7 @@ fn route_of_services() -> &'static Endpoint {
 
 impl Default for Traffic {
     fn default() -> Self {
-        let endpoints = ENDPOINTS.iter().map(|_| Route::default()).collect();
+        let endpoints = each(ENDPOINTS, |_| Route::default());
         Self { endpoints, services: RwLock::default(), none: Route::default() }
     }
 }

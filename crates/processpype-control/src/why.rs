@@ -20,6 +20,7 @@ use axum::response::Response;
 use processpype_api::{Problem, ServiceStatus, Timestamp, WaitsFor, Why, WhyStep};
 use processpype_core::{
     Cause, Desired, EventKind, OperationId, RestartPolicy, ServiceName, ServiceState, SortedMap,
+    each,
 };
 use processpype_runtime::{BUSY_MIN, EVENTS_KEPT, Event, Layout, Manager, Options};
 
@@ -101,7 +102,7 @@ fn explain(scene: &Scene, name: &str) -> Option<Why> {
     let (mut next, mut truncated) = (0, false);
     while let Some(current) = steps.get(next) {
         let depth = current.depth + 1;
-        let others: Vec<String> = current.waits_for.iter().map(|it| it.service.clone()).collect();
+        let others: Vec<String> = each(&current.waits_for, |it| it.service.clone());
         for other in others {
             if steps.iter().any(|step| step.service == other) {
                 continue;
@@ -119,7 +120,7 @@ fn explain(scene: &Scene, name: &str) -> Option<Why> {
         steps.iter().filter(leads_on).map(|step| step.service.clone()).collect();
     if roots.is_empty() {
         // Members of one group wait for each other: each of them is where to act.
-        roots = steps.iter().map(|step| step.service.clone()).collect();
+        roots = each(&steps, |step| step.service.clone());
     }
     let text = words::chain(&steps);
     let actions = actions::actions(scene, &steps, &roots);
@@ -185,7 +186,7 @@ impl Scene {
         let paused_by = manager.pause().map(|pause| pause.actor.to_string());
         for (name, known) in services.iter_mut() {
             let own = required.get(name.as_str()).map_or(&[][..], Vec::as_slice);
-            known.providers = own.iter().map(|(provider, _)| (*provider).to_owned()).collect();
+            known.providers = each(own, |(provider, _)| (*provider).to_owned());
             known.held = held(manager, &required, name);
             known.paused_by.clone_from(&paused_by);
             let busy = manager.busy_for(name).filter(|busy| *busy >= BUSY_MIN);

@@ -181,7 +181,11 @@ impl Graph {
         services: u32,
         edges: impl IntoIterator<Item = (Edge, EdgePolicy)>,
     ) -> Result<Self, Cycle> {
-        let mut edges: Vec<(Edge, EdgePolicy)> = edges.into_iter().collect();
+        Self::made(services, edges.into_iter().collect())
+    }
+
+    /// Compiled once, wherever the edges come from.
+    fn made(services: u32, mut edges: Vec<(Edge, EdgePolicy)>) -> Result<Self, Cycle> {
         assert!(
             edges.iter().all(|(edge, _)| edge.dependent.0 < services && edge.provider.0 < services),
             "an edge names a service outside the graph"

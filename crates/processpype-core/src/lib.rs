@@ -35,6 +35,7 @@
 //! ```
 
 mod departure;
+mod each;
 mod event;
 mod exit;
 mod foresight;
@@ -54,6 +55,7 @@ mod throttle;
 mod vacancy;
 
 pub use crate::departure::Departures;
+pub use crate::each::each;
 pub use crate::event::{Cause, Change, EventKind};
 pub use crate::exit::{ErrorKind, Exit};
 pub use crate::foresight::{Foresight, Step};

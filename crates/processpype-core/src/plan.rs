@@ -65,6 +65,16 @@ impl Plan {
         budget: impl Fn(ServiceId) -> Budget,
         at_once: usize,
     ) -> Self {
+        Self::made(graph, &included, &budget, at_once)
+    }
+
+    /// Compiled once, whoever plans.
+    fn made(
+        graph: &Graph,
+        included: &dyn Fn(ServiceId) -> bool,
+        budget: &dyn Fn(ServiceId) -> Budget,
+        at_once: usize,
+    ) -> Self {
         let mut waves = graph.waves();
         waves.iter_mut().for_each(|wave| wave.retain(|&id| included(id)));
         waves.retain(|wave| !wave.is_empty());

@@ -24,7 +24,7 @@ mod missing;
 use std::sync::Arc;
 
 use processpype_config::{Origin, nearest};
-use processpype_core::{Edge, EdgePolicy, Graph, ServiceId, ServiceName, SortedMap};
+use processpype_core::{Edge, EdgePolicy, Graph, ServiceId, ServiceName, SortedMap, each};
 
 use crate::argument::{Amount, Need, role_key};
 use crate::blueprint::{
@@ -208,7 +208,7 @@ impl Binder {
         let types = spec.kind.config_types();
         if types.len() > 1 {
             let names: Vec<String> =
-                types.iter().map(|config| format!("`{}`", short(config.type_name()))).collect();
+                each(&types, |config| format!("`{}`", short(config.type_name())));
             let message =
                 format!("`{}` asks for several configurations: {}", spec.name, names.join(", "));
             let problem = PlanProblem::new(PlanCode::SeveralConfigs, message);

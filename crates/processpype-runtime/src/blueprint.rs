@@ -27,7 +27,7 @@ use std::time::Duration;
 use processpype_config::{Origin, Report, Section};
 use processpype_core::{
     Budget, EdgePolicy, Graph, LogLevel, Plan, RestartOptions, ServiceId, ServiceName, Traits,
-    sort, sort_by,
+    each, sort, sort_by,
 };
 
 use crate::binding::Binder;
@@ -389,7 +389,7 @@ impl Blueprint {
         let mut needs: Vec<_> = own.map(|edge| (named(&edge.provider), edge.policy)).collect();
         sort(&mut needs);
         needs.dedup();
-        let arguments = self.bindings[index].iter().map(|all| all.iter().map(named).collect());
+        let arguments = self.bindings[index].iter().map(|all| each(all, named));
         Some(Ties { needs, arguments: arguments.collect() })
     }
 

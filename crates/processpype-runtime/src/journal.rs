@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use processpype_core::{EventKind, Generation, OperationId, ServiceName, ServiceState};
+use processpype_core::{EventKind, Generation, OperationId, ServiceName, ServiceState, each};
 
 use crate::bell::{Bell, Ring as _};
 use crate::clock::Timestamp;
@@ -132,7 +132,7 @@ impl Journal {
     #[must_use]
     pub fn counts(&self) -> Vec<(EventKind, u64)> {
         let count = |kind: EventKind| self.counts[kind as usize].load(Ordering::Relaxed);
-        EventKind::ALL.iter().map(|kind| (*kind, count(*kind))).collect()
+        each(EventKind::ALL, |kind| (*kind, count(*kind)))
     }
 
     /// Returns at most `limit` events that come after `after`, oldest first.

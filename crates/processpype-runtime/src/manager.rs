@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use processpype_core::{ServiceName, ServiceState, Verb};
+use processpype_core::{ServiceName, ServiceState, Verb, each};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::bell::{Bell, Ring as _, TaskBell};
@@ -148,7 +148,7 @@ impl Manager {
     #[must_use]
     pub fn names(&self) -> Vec<ServiceName> {
         let name = |cell: &Arc<Cell>| cell.name().clone();
-        self.shared.directory.look(|cells| cells.all().iter().map(name).collect())
+        self.shared.directory.look(|cells| each(cells.all(), name))
     }
 
     /// Returns what is known about one service.
@@ -182,7 +182,7 @@ impl Manager {
     #[must_use]
     pub fn statuses(&self) -> Vec<Arc<Status>> {
         let status = |cell: &Arc<Cell>| cell.status();
-        self.shared.directory.look(|cells| cells.all().iter().map(status).collect())
+        self.shared.directory.look(|cells| each(cells.all(), status))
     }
 
     /// Returns a number that grows with every change of any status, to keep rendered answers by.

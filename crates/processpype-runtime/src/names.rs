@@ -10,7 +10,7 @@
 
 use std::cmp::Ordering;
 
-use processpype_core::{ServiceId, ServiceName, sort, sort_by};
+use processpype_core::{ServiceId, ServiceName, each, sort, sort_by};
 
 /// The names of all services, with their ids.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Names {
 
     /// Lists the names in alphabetical order.
     pub(crate) fn sorted(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&str> = each(&self.0, |(name, _)| name.as_str());
         sort(&mut names);
         names
     }

@@ -12,7 +12,7 @@ mod cancel;
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceName, Verb};
+use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceName, Verb, each};
 use tokio::sync::oneshot;
 
 /// The answer of a service that was asked what is wrong with it, on its way.
@@ -460,7 +460,7 @@ impl std::fmt::Display for CommandError {
                 write!(f, "the service needs `{provider}`, which an operator stopped")
             }
             Self::Needed { by } => {
-                let names: Vec<String> = by.iter().map(|name| format!("`{name}`")).collect();
+                let names: Vec<String> = each(by, |name| format!("`{name}`"));
                 let depend = if names.len() == 1 { "depends" } else { "depend" };
                 write!(f, "the service cannot leave: {} {depend} on it", names.join(", "))
             }

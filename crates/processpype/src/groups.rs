@@ -7,7 +7,7 @@
 //!    else that is wrong there.
 
 use processpype_config::{Document, HumanDuration, Report, Section};
-use processpype_core::{InvalidRestart, RestartLimit, Strategy};
+use processpype_core::{InvalidRestart, RestartLimit, Strategy, each};
 use processpype_runtime::{EdgeOrigin, GroupSpec};
 use serde::Deserialize;
 
@@ -80,7 +80,7 @@ impl Application {
     /// # }
     /// ```
     pub fn group(mut self, name: &str, strategy: Strategy, members: &[&str]) -> Self {
-        let members = members.iter().map(|&member| member.to_owned()).collect();
+        let members = each(members, |&member| member.to_owned());
         let (limit, origin) = (RestartLimit::default(), EdgeOrigin::Code);
         self.groups.push(GroupSpec { name: name.to_owned(), strategy, members, limit, origin });
         self

@@ -43,7 +43,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use processpype_control::{Bound, LocalToken, Server};
-use processpype_core::CloseCause;
+use processpype_core::{CloseCause, each};
 use processpype_runtime::{Closed, ConfigBook, Manager, contain};
 use processpype_telemetry::{
     Handle as LogHandle, Hidden, Level, LoggingConfig, Telemetry, Timezone,
@@ -413,7 +413,7 @@ fn exit_of(closed: &Closed) -> Exit {
 }
 
 fn name_stragglers(names: &[processpype_core::ServiceName]) {
-    let names: Vec<&str> = names.iter().map(processpype_core::ServiceName::as_str).collect();
+    let names: Vec<&str> = each(names, processpype_core::ServiceName::as_str);
     tracing::error!(
         target: "processpype", count = names.len(),
         "services that did not stop in time: {}", names.join(", ")

@@ -15,7 +15,7 @@ mod reference;
 
 use processpype_config::SecretsConfig;
 use processpype_control::ServiceDoc;
-use processpype_core::SortedMap;
+use processpype_core::{SortedMap, each};
 use processpype_runtime::{ConfigType, Kind, LaidOut, Layout};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -30,7 +30,7 @@ use crate::setup::Setup;
 
 /// Returns what the control plane documents of each service.
 pub(crate) fn service_docs(setup: &Setup) -> Vec<ServiceDoc> {
-    Layout::of(&setup.blueprint).services.iter().map(service_doc).collect()
+    each(&Layout::of(&setup.blueprint).services, service_doc)
 }
 
 /// Returns what the control plane documents of one service.
@@ -213,12 +213,8 @@ fn services(setup: &Setup, generator: &mut SchemaGenerator) -> Value {
             known.insert(spec.name.as_str().to_owned(), service(&spec.kind, None, generator));
         }
     }
-    let kinds: Vec<Value> = setup
-        .catalogue
-        .kinds()
-        .iter()
-        .map(|(name, kind)| service(kind, Some(name), generator))
-        .collect();
+    let kinds: Vec<Value> =
+        each(setup.catalogue.kinds(), |(name, kind)| service(kind, Some(name), generator));
     let others = if kinds.is_empty() { json!(false) } else { json!({ "oneOf": kinds }) };
     json!({
         "description": "The services: those of the code by name, others with a `kind`.",

@@ -15,6 +15,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use processpype_core::each;
+
 use super::Section;
 use crate::map::{Entry, Map};
 
@@ -106,7 +108,7 @@ impl Part {
     }
 
     fn new(keys: &[impl AsRef<str>], side: Side) -> Self {
-        Self { keys: keys.iter().map(|key| key.as_ref().into()).collect(), side }
+        Self { keys: each(keys, |key| key.as_ref().into()).into(), side }
     }
 
     /// Whether a key belongs to the section.

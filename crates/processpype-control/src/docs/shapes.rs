@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use processpype_core::each;
 use serde_json::Value;
 
 use super::{entries, escape, inline, list, text};
@@ -30,7 +31,7 @@ const LIMITS: [(&str, &str); 10] = [
 /// Returns the type of a schema in words, with its limits, as HTML.
 pub(super) fn shape(schema: &Value) -> String {
     let mut html = kind(schema, DEPTH);
-    let examples: Vec<String> = list(&schema["examples"]).iter().map(literal).collect();
+    let examples: Vec<String> = each(list(&schema["examples"]), literal);
     if !examples.is_empty() {
         let _ = write!(html, " <small>such as {}</small>", examples.join(", "));
     }
@@ -88,7 +89,7 @@ fn kind(schema: &Value, depth: usize) -> String {
         let word = if keyword == "allOf" { " and " } else { " or " };
         let one =
             |choice| if keyword == "enum" { literal(choice) } else { kind(choice, depth - 1) };
-        return choices.iter().map(one).collect::<Vec<_>>().join(word);
+        return each(choices, one).join(word);
     }
     match &schema["type"] {
         Value::Array(names) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use processpype_api::{Exposition, HistogramReading, Metric};
-use processpype_core::{Desired, EventKind, ServiceState};
+use processpype_core::{Desired, EventKind, ServiceState, each};
 use processpype_runtime::{Counts, QueueDepth, Status, Times};
 use processpype_telemetry::{Backlog, Exported};
 
@@ -245,7 +245,7 @@ fn should_run(status: &Status) -> bool {
 fn times(text: &mut Exposition, service: (&str, &str), times: &Times) {
     if times.count > 0 {
         let bucket = |(bound, count): &(std::time::Duration, u64)| (bound.as_secs_f64(), *count);
-        let buckets = times.buckets.iter().map(bucket).collect();
+        let buckets = each(&times.buckets, bucket);
         let sum = times.sum.as_secs_f64();
         text.histogram(&[service], &HistogramReading { buckets, count: times.count, sum });
     }

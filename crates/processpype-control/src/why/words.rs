@@ -8,6 +8,7 @@
 use processpype_api::{ErrorReport, ServiceStatus, Situation, Timestamp, WhyStep};
 
 use super::{GROUP, Known};
+use processpype_core::each;
 
 /// Says what is with one service, without its name; and that `/health/ready` does not wait for it,
 /// where somebody may wonder.
@@ -61,7 +62,7 @@ fn what_is(known: &Known, situation: Situation, now: Timestamp) -> String {
 pub(super) fn chain(steps: &[WhyStep]) -> String {
     let clauses = steps.iter().map(|step| format!("{}: {}", step.service, step.text));
     let starts = steps.iter().filter(|step| is_waiting(step)).map(|step| {
-        let others: Vec<&str> = step.waits_for.iter().map(|it| it.service.as_str()).collect();
+        let others: Vec<&str> = each(&step.waits_for, |it| it.service.as_str());
         format!("{} starts when {} ready", step.service, join(&others))
     });
     let all: Vec<String> = clauses.chain(starts).collect();
@@ -177,7 +178,7 @@ fn waits(known: &Known) -> String {
     let waits = super::waits_for(known);
     let (mates, providers): (Vec<_>, Vec<_>) = waits.iter().partition(|it| it.relation == GROUP);
     let names = |of: &[&processpype_api::WaitsFor]| {
-        let names: Vec<&str> = of.iter().map(|it| it.service.as_str()).collect();
+        let names: Vec<&str> = each(of, |it| it.service.as_str());
         names.join(", ")
     };
     let group = known.status.group.as_deref().unwrap_or_default();

@@ -12,7 +12,7 @@
 //! is not. A service with `Deps<S>` would be left as it is with every instance that comes or goes,
 //! though nothing in its own section says anything else.
 
-use processpype_core::ServiceName;
+use processpype_core::{ServiceName, each};
 
 use super::Ties;
 
@@ -34,7 +34,7 @@ impl Ties {
             let argument = |all: &Vec<ServiceName>| {
                 all.iter().filter(|name| !goes(name)).cloned().collect::<Vec<_>>()
             };
-            let arguments = ties.arguments.iter().map(argument).collect::<Vec<_>>();
+            let arguments = each(&ties.arguments, argument);
             (needs.collect::<Vec<_>>(), arguments)
         };
         lasting(self) == lasting(other)

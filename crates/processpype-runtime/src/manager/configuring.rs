@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Effective, Layer, Origin};
-use processpype_core::{Desired, ServiceName};
+use processpype_core::{Desired, ServiceName, each};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, oneshot};
 use tokio::time::timeout;
@@ -199,7 +199,7 @@ impl Manager {
             turn,
             basis: book.revision,
             differs: !differences.is_empty(),
-            fixed: first_of(fixed.iter().map(|it| it.path.as_str()).collect()),
+            fixed: first_of(each(&fixed, |it| it.path.as_str())),
             told: Arc::new((differences, fixed)),
             by: by.clone(),
         }

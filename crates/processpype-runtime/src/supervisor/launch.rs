@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_config::Document;
-use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies};
+use processpype_core::{Generation, Machine, RestartRate, ServiceId, Vacancies, each};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -142,7 +142,7 @@ impl Blueprint {
         let services = self.services(&cells, now);
         let layout = Layout::with(&self.specs, self.edges, self.groups.clone());
         let directory = Arc::new(Directory::new(cells.clone(), layout));
-        let traits = self.specs.iter().map(|spec| spec.options.traits()).collect();
+        let traits = each(&self.specs, |spec| spec.options.traits());
         let groups = group::for_machine(&self.groups, self.specs.len());
         let members = membership::Members {
             edges: None,
@@ -186,7 +186,7 @@ impl Blueprint {
             reloads: HashMap::new(),
             turnover: turnover::Turnover::default(),
             failed_changes: VecDeque::new(),
-            groups: self.groups.iter().map(recovery::GroupBudget::new).collect(),
+            groups: each(&self.groups, recovery::GroupBudget::new),
             given_up: VecDeque::new(),
             members,
             closing: closing::Closing::default(),
@@ -260,7 +260,7 @@ impl Blueprint {
 
 /// What is configured when an application starts.
 fn first_book(launch: &Launch, directory: Arc<Directory>, services: &[Service]) -> ConfigBook {
-    let services = services.iter().map(|it| Arc::clone(&it.configured)).collect();
+    let services = each(services, |it| Arc::clone(&it.configured)).into();
     let (document, sent_away) = (launch.document.clone(), Arc::default());
     let secrets = Secrets::default();
     ConfigBook { revision: 1, document, secrets, directory, services, sent_away }

@@ -22,7 +22,7 @@ use futures_util::FutureExt as _;
 use processpype_config::Section;
 use processpype_core::{
     Action, EdgePolicy, EventKind, Generation, Machine, Newcomer, OperationId, Outcome, ServiceId,
-    ServiceName, Step, Strategy, Unregistrable, Verb, sort, sort_by,
+    ServiceName, Step, Strategy, Unregistrable, Verb, each, sort, sort_by,
 };
 
 use super::keys::What;
@@ -80,7 +80,7 @@ impl Members {
         let place = self.groups.iter().position(|group| &*group.name == name);
         place.ok_or_else(|| {
             let message = format!("there is no group `{name}`");
-            let mut names: Vec<&str> = self.groups.iter().map(|group| &*group.name).collect();
+            let mut names: Vec<&str> = each(&self.groups, |group| &*group.name);
             sort(&mut names);
             let help = match processpype_config::nearest(name, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -184,8 +184,8 @@ impl Supervisor {
                 Step::Start(id) => PreviewStep { service: name(id), starts: true },
                 Step::Stop(id) => PreviewStep { service: name(id), starts: false },
             };
-            foreseen.steps = start.steps.iter().map(step).collect();
-            foreseen.waiting_on = start.waiting_on.iter().map(|id| name(*id)).collect();
+            foreseen.steps = each(&start.steps, step);
+            foreseen.waiting_on = each(&start.waiting_on, |id| name(*id));
             if start.outcome.is_none() {
                 foreseen.result = None;
             }
@@ -474,7 +474,7 @@ impl Supervisor {
             ..edge.clone()
         });
         let groups = self.members.groups.iter().map(|group| NamedGroup {
-            members: group.members.iter().map(|&id| place(id)).collect(),
+            members: each(&group.members, |&id| place(id)),
             ..group.clone()
         });
         let layout = Layout {
@@ -482,7 +482,7 @@ impl Supervisor {
             edges: edges.collect(),
             groups: groups.collect(),
         };
-        let cells: Vec<_> = ids.iter().map(|id| Arc::clone(&self.cells[id.index()])).collect();
+        let cells: Vec<_> = each(&ids, |id| Arc::clone(&self.cells[id.index()]));
         self.shared.show(Directory::new(cells, layout));
     }
 }

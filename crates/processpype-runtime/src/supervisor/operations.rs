@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use processpype_core::{
-    Cause, Machine, OperationId, Outcome, Refusal, ServiceId, ServiceName, Step, Verb,
+    Cause, Machine, OperationId, Outcome, Refusal, ServiceId, ServiceName, Step, Verb, each,
 };
 use tokio::sync::oneshot;
 
@@ -291,7 +291,7 @@ impl Supervisor {
         };
         CommandPreview {
             result,
-            steps: foreseen.steps.iter().map(step).collect(),
+            steps: each(&foreseen.steps, step),
             waiting_on: self.names(foreseen.waiting_on.into_iter()),
             supersedes: foreseen.supersedes,
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use processpype_core::{
     Cause, Change, Desired, ErrorKind, EventKind, Exit, Generation, ServiceId, ServiceName,
-    ServiceState,
+    ServiceState, each,
 };
 
 use super::Supervisor;
@@ -467,7 +467,7 @@ fn is_for_another(cause: Cause) -> bool {
 
 /// Says in a few words why a service is not ready: the story is in lines of its own.
 fn why_unready(status: &Status) -> String {
-    let waiting: Vec<&str> = status.waiting_on.iter().map(ServiceName::as_str).collect();
+    let waiting: Vec<&str> = each(&status.waiting_on, ServiceName::as_str);
     let why = match &status.error {
         _ if !waiting.is_empty() => format!("waits for {}", waiting.join(", ")),
         Some(error) => error.kind.as_str().to_owned(),

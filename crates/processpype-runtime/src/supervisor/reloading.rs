@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use processpype_config::{Difference, Document};
-use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Verb};
+use processpype_core::{EventKind, Generation, OperationId, ServiceId, ServiceName, Verb, each};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::keys::{ReloadTold, Told, What};
@@ -174,7 +174,7 @@ impl Supervisor {
         }
         if by.key.is_some() {
             let ids = |parts: &[(ServiceName, Operation)]| {
-                parts.iter().map(|(name, part)| (name.clone(), part.id())).collect()
+                each(parts, |(name, part)| (name.clone(), part.id()))
             };
             let parts = [ids(&leaving), ids(&begun), ids(&joining)];
             let told = Arc::new(ReloadTold { parts, what });
@@ -190,7 +190,7 @@ impl Supervisor {
     /// many parts it has. A dry run asks this too, and so gets the answer of the reload itself.
     pub(super) fn check_reload(&self, order: &ReloadOrder) -> Result<usize, CommandError> {
         self.check_room(order.basis)?;
-        let specs: Vec<Spec> = order.joining.iter().map(|(spec, _)| spec.clone()).collect();
+        let specs: Vec<Spec> = each(&order.joining, |(spec, _)| spec.clone());
         self.check_joining(&specs, &order.leaving).map_err(|error| unjoinable(&error))?;
         let others = order.services.iter().filter(|part| self.is_other(part)).count();
         let parts = others + order.leaving.len() + order.joining.len();

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use processpype_config::{Document, Layer, Problem, Report, Section, switch_of};
-use processpype_core::{ServiceName, SortedMap};
+use processpype_core::{ServiceName, SortedMap, each};
 use processpype_runtime::{
     Choice, EdgeChoice, EdgeOrigin, Kind, Options, PlanCode, PlanProblem, Spec,
 };
@@ -134,9 +134,9 @@ impl Template {
         };
         let (kind_name, kind) = (Arc::clone(&self.kind_name), Arc::clone(&self.kind));
         let mut spec = Spec::from_parts(name, kind_name, kind, section, Arc::clone(&said.options));
-        spec.uses = said.uses.iter().map(choice).collect();
-        spec.depends_on = said.depends_on.iter().map(|to| (to.clone(), origin())).collect();
-        spec.edges = said.edges.iter().map(edge).collect();
+        spec.uses = each(&said.uses, choice);
+        spec.depends_on = each(&said.depends_on, |to| (to.clone(), origin()));
+        spec.edges = each(&said.edges, edge);
         spec
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use processpype_api as wire;
 use processpype_control::planned;
-use processpype_core::Plan;
+use processpype_core::{Plan, each};
 use processpype_runtime::Layout;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(super) fn check(setup: &Setup, printer: Printer) {
     warnings.extend(unrecorded(setup));
     let services = setup.blueprint.specs().len();
     if printer.json {
-        let warnings: Vec<Value> = warnings.iter().map(Warning::as_json).collect();
+        let warnings: Vec<Value> = each(&warnings, Warning::as_json);
         let answer = json!({ "ok": true, "services": services, "warnings": warnings });
         return say(&format!("{answer:#}"));
     }

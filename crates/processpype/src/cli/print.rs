@@ -4,6 +4,8 @@
 
 use std::io::Write as _;
 
+use processpype_core::each;
+
 pub(super) use processpype_cli::say;
 use processpype_telemetry::one_line;
 use serde_json::json;
@@ -43,14 +45,11 @@ impl Printer {
             return;
         }
         let plan = error.plan().map_or(&[][..], |plan| plan.problems());
-        let plan: Vec<_> = plan
-            .iter()
-            .map(|problem| {
-                json!({
-                    "code": problem.code.as_str(), "message": problem.message, "help": problem.help,
-                })
+        let plan: Vec<_> = each(plan, |problem| {
+            json!({
+                "code": problem.code.as_str(), "message": problem.message, "help": problem.help,
             })
-            .collect();
+        });
         let config = error.report().map_or(&[][..], |report| report.problems());
         say(&format!("{:#}", json!({ "ok": false, "config": config, "plan": plan })));
     }
