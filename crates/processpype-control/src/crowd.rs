@@ -156,3 +156,23 @@ impl Drop for Waiting<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_a_place_asks_nobody_to_leave_any_more() {
+        let (crowd, slots) = (Crowd::default(), Arc::new(Semaphore::new(1)));
+        let first = crowd.place(&slots).await.expect("it is free");
+        let leaves = async {
+            crowd.wants_one_to_leave().await;
+            drop(first);
+        };
+        let (_second, ()) = tokio::join!(crowd.place(&slots), leaves);
+        // One that was asked twice finds nobody who waits.
+        crowd.leave.notify_one();
+        let asked = timeout(PLACE_KEPT, crowd.wants_one_to_leave()).await;
+        assert!(asked.is_err(), "nobody waits");
+    }
+}

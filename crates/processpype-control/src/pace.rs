@@ -245,6 +245,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_head_that_begins_while_it_is_idle_has_no_more_time_than_others() {
+        let (mut near, mut far, exchange) = pair();
+        far.write_all(b"GET").await.expect("room");
+        near.read_exact(&mut [0; 3]).await.expect("bytes");
+        exchange.asked(0);
+        drop(Answering::new((), Arc::clone(&exchange)));
+        let idle = tokio::time::timeout(SECOND, near.read(&mut [0; 8])).await;
+        assert!(idle.is_err(), "it has said nothing yet");
+        far.write_all(b"G").await.expect("room");
+        assert_eq!(late(&mut near).await, 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_that_comes_when_the_time_is_over_is_too_late() {
+        let (mut near, mut far, _) = pair();
+        far.write_all(b"G").await.expect("room");
+        near.read_exact(&mut [0; 1]).await.expect("a byte");
+        let slow = tokio::time::timeout(SECOND * 19, near.read(&mut [0; 8])).await;
+        assert!(slow.is_err(), "its time is not over");
+        far.write_all(b"E").await.expect("room");
+        tokio::time::advance(SECOND * 2).await;
+        let read = near.read(&mut [0; 8]).await;
+        assert_eq!(read.expect_err("it is too late").kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_may_take_as_long_as_it_likes_and_then_it_is_idle() {
         let (mut near, mut far, exchange) = pair();
         far.write_all(b"GET").await.expect("room");
