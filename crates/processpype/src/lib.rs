@@ -72,7 +72,7 @@
 //! | answer requests | [`Routes`], made of axum's router |
 //! | read settings and secrets | [`config`], above all `HumanDuration` and `Secret` |
 //! | fail | [`Error`]: any error becomes one with `?`; [`Error::public`] is what clients may read |
-//! | test | [`testing`]: one service by itself, or all of it on paused time |
+//! | test | [`testing`]: one service, or all on paused time, with [fakes](Application::replace) |
 //! | count and measure | [`metrics`] |
 //! | see what runs, act on it, add to it | [`Manager`], [`Status`], [`Event`], [`registration`] |
 //! | know more | the guide, `docs/services.md` in the repository; every limit, in [`bounds`] |

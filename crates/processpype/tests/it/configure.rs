@@ -229,6 +229,7 @@ async fn a_refusal_leaves_the_generation_as_it_was() {
     assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5"]);
     assert_eq!((state(&app), step(&app).as_str()), (ServiceState::Running, "1 (default)"));
     assert_eq!(told(&app)[1], "rolled-back configure (the dial does not turn)");
+    assert_eq!(app.failures(), ["dial#1: reconfigure: the dial does not turn"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,6 +243,8 @@ async fn a_hook_that_breaks_is_followed_by_a_restart_with_the_old_configuration(
             "{error}"
         );
         assert_eq!(seen.take(), ["1 starts with 1", "1 is offered 5", "2 starts with 1"], "{take}");
+        let failures = app.failures();
+        assert!(failures[0].starts_with("dial#1: ") && failures[0].contains(why), "{failures:?}");
         assert_eq!((state(&app), step(&app).as_str()), (ServiceState::Running, "1 (default)"));
     }
 }

@@ -251,7 +251,8 @@ async fn start_with(routes: fn() -> axum::Router) -> (TestApp, ServiceState) {
 
 #[tokio::test(start_paused = true)]
 async fn routes_in_the_frameworks_place_are_a_start_failure() {
-    let refused: [(fn() -> axum::Router, &str); 3] = [
+    type Make = fn() -> axum::Router;
+    let refused: [(Make, &str); 3] = [
         (|| axum::Router::new().route("/start", post(async || "mine")), "POST /start"),
         (
             || axum::Router::new().route("/configure_and_start", post(async || "mine")),

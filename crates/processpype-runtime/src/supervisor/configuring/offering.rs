@@ -132,6 +132,9 @@ impl Supervisor {
         let Some((id, mut waiting)) = self.take_offered(service, |it| it == generation) else {
             return;
         };
+        if let Answer::Refused(failure) | Answer::Broken(failure) = &answer {
+            self.tell_story(service, generation, failure, "a new configuration was not taken");
+        }
         let is_this = |change: &Change| Arc::ptr_eq(&change.new, offered);
         if waiting.change.as_deref().is_some_and(is_this) {
             return match answer {
