@@ -102,8 +102,9 @@ impl Alarm {
     }
 
     fn is_quiet(&self) -> bool {
-        let since = |told_at| self.clock.now().duration_since(told_at).unwrap_or_default();
-        self.told_at.is_some_and(|told_at| since(told_at) < QUIET)
+        // A clock that was set back says nothing: it is told once more, rather than not for hours.
+        let since = |told_at| self.clock.now().duration_since(told_at).ok();
+        self.told_at.and_then(since).is_some_and(|since| since < QUIET)
     }
 }
 
@@ -164,6 +165,11 @@ mod tests {
         check(&[(0, true), (1, false), (2, true), (3, false)], &[FAILS, WORKS]);
         check(&[(0, true), (1, false), (2, true), (60, true)], &[FAILS, WORKS, FAILS]);
         check(&[(0, true), (1, false), (59, true)], &[FAILS, WORKS]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nothing_quiet() {
+        check(&[(7200, true), (7201, false), (5, true)], &[FAILS, WORKS, FAILS]);
     }
 
     #[test]
