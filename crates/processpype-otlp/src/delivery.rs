@@ -193,6 +193,8 @@ mod tests {
                 "{lines:?}"
             );
             deliver(QUEUE_MAX - BATCH_MAX);
+            // Nothing is left at the end, and nothing is told of it.
+            delivery.close();
         });
         let lines = told(&log);
         assert!(lines.len() == 2 && lines[1].contains("takes traces again; 3 were lost"));

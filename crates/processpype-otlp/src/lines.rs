@@ -150,6 +150,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_level_has_its_place_in_the_scale() {
+        let numbers = [
+            (tracing::Level::TRACE, 1),
+            (tracing::Level::DEBUG, 5),
+            (tracing::Level::INFO, 9),
+            (tracing::Level::WARN, 13),
+            (tracing::Level::ERROR, 17),
+        ];
+        for (level, number) in numbers {
+            let (severity, word) = severity(level);
+            assert_eq!((severity as i32, word), (number, level.as_str()));
+        }
+    }
+
+    #[test]
     fn parts_of_a_line_are_read_as_they_were_written() {
         assert_eq!(text(r#"say \"hello\"\n"#), "say \"hello\"\n");
         let read = fields(r#""a":1,"b":1.5,"c":"x","d":true,"e":18446744073709551615"#);

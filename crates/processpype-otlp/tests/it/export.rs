@@ -238,6 +238,7 @@ fn a_request_goes_on_with_the_trace_it_comes_with() {
     let of = |key| attribute(&request.attributes, key).unwrap();
     assert_eq!(of("http.request.method"), "GET");
     assert_eq!(of("http.response.status_code"), "503");
+    assert_eq!(of("error.type"), "503");
     assert_eq!(of("url.path"), "/services/store/latest");
     assert_eq!(of("processpype.service"), "store");
     assert_eq!(request.status.as_ref().unwrap().code, 2, "an error");
@@ -334,9 +335,35 @@ fn a_span_without_tracing_is_of_whom_its_thread_is_with() {
         let tracer = exporter.tracer();
         in_service("store", 1, || drop(tracer.start("within")));
         drop(tracer.start("after"));
+        // It is there all the time, and the thread is in it for a moment.
+        let service = tracing::info_span!(
+            target: "processpype", "service", service = "store", generation = 1
+        );
+        drop(tracer.start("beside"));
+        service.in_scope(|| ());
+        drop(tracer.start("behind"));
     });
     let spans = spans(&collector.all());
     let of = |name| attribute(&named(&spans, name).attributes, "processpype.service");
     assert_eq!(of("within").as_deref(), Some("store"));
     assert_eq!(of("after"), None, "the thread has left the service");
+    assert_eq!(of("beside"), None, "the thread was never in it");
+    assert_eq!(of("behind"), None, "the thread has left it, and it goes on");
+}
+
+#[test]
+fn a_span_that_looks_like_that_of_a_service_is_sent() {
+    let collector = Collector::start(Answer::status(200));
+    let _ = export(&settings(&collector), |_| {
+        tracing::info_span!("service", service = "mine").in_scope(|| {
+            drop(tracing::info_span!(target: "processpype", "other", service = "mine"));
+        });
+    });
+    let spans = spans(&collector.all());
+    assert_eq!(spans.len(), 2, "{spans:?}");
+    for name in ["service", "other"] {
+        let attributes = &named(&spans, name).attributes;
+        assert_eq!(attribute(attributes, "service").as_deref(), Some("mine"));
+        assert_eq!(attribute(attributes, "processpype.service"), None, "{name}");
+    }
 }
