@@ -34,8 +34,10 @@ use std::sync::Arc;
 ///
 /// `C` derives `Deserialize` and `JsonSchema`. Limits are written once, as `#[schemars(…)]`, and
 /// hold for files, variables and HTTP bodies; doc comments become the texts of schema and errors;
-/// secrets are [`Secret<T>`](processpype_config::Secret). A constructor takes at most one; join
-/// several with `#[serde(flatten)]`.
+/// secrets are [`Secret<T>`](processpype_config::Secret), and times are
+/// [`HumanDuration`](processpype_config::HumanDuration): serde reads a `std::time::Duration` as a
+/// map of `secs` and `nanos`. It is a struct with named fields, or a map: a section has keys. A
+/// constructor takes at most one; join several with `#[serde(flatten)]`.
 pub struct Config<C>(Arc<C>);
 
 // === impl Config ===
