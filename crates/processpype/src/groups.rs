@@ -13,12 +13,13 @@ use serde::Deserialize;
 
 use crate::application::Application;
 use crate::kept::{self, Kept};
+use crate::settings::section::section;
 use crate::settings::times;
 
 /// Services that are restarted together, as OTP's supervisors do it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default)]
+#[cfg_attr(test, schemars(default))]
 pub(crate) struct GroupSection {
     /// Who is restarted when a member failed: `one-for-one`, that one; `one-for-all`, all;
     /// `rest-for-one`, that one and those listed after it. Default: one-for-one.
@@ -31,6 +32,10 @@ pub(crate) struct GroupSection {
     pub(crate) max_restarts: Option<u32>,
     /// The time within which restarts are counted. Default: 60s.
     pub(crate) within: Option<HumanDuration>,
+}
+
+section! {
+    GroupSection { strategy, members, max_restarts, within }
 }
 
 /// Who is restarted when a member failed.
