@@ -21,7 +21,6 @@ use schemars::{Schema, json_schema};
 use serde::Deserialize;
 
 use crate::mint::MINTED;
-use crate::settings::section::section;
 use crate::settings::times;
 use crate::settings::{PREFIX_PATTERN, ServerSection};
 use crate::tls::{self, CertificateSection, TlsSection};
@@ -35,9 +34,9 @@ pub(crate) const TOKENS_MAX: usize = 256;
 pub(crate) const LISTENERS_MAX: usize = 16;
 
 /// Who may prove to be whom.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct AuthSection {
     /// The tokens that clients send as `Authorization: Bearer TOKEN`. Each has a `name`, which
     /// stands in events as `token:NAME`; a `role` (`viewer` looks, `operator` also starts and
@@ -63,10 +62,6 @@ pub(crate) struct AuthSection {
     )]
     #[cfg_attr(test, schemars(length(max = tls::CERTIFICATES_MAX)))]
     pub(crate) certificates: Vec<CertificateSection>,
-}
-
-section! {
-    AuthSection { tokens, certificates }
 }
 
 /// A token, and whom it stands for.

@@ -26,8 +26,9 @@ use processpype_config::{HumanDuration, Report, Secret, Section};
 use processpype_core::SortedMap;
 #[cfg(not(feature = "otlp"))]
 use processpype_telemetry::Level;
+use serde::Deserialize;
 
-use crate::settings::section::section;
+use crate::settings::entries;
 #[cfg(feature = "otlp")]
 use crate::settings::times;
 
@@ -46,15 +47,16 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const RESOURCE_MAX: usize = 64;
 
 /// Traces and log lines, sent to a collector. Needs the feature `otlp`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct TracingSection {
     /// The collector's address for OTLP over HTTP, such as `http://localhost:4318`; spans go to
     /// `/v1/traces` below it, lines to `/v1/logs`. Default: none, nothing is sent.
     pub(crate) endpoint: Option<String>,
     /// Headers of each delivery, such as `authorization`; their values are secrets.
     #[cfg_attr(test, schemars(length(max = HEADERS_MAX)))]
+    #[serde(deserialize_with = "entries::read")]
     #[cfg_attr(test, schemars(with = "BTreeMap<String, Secret<String>>"))]
     pub(crate) headers: SortedMap<String, Secret<String>>,
     /// Which part of the traces that begin here is sent; one that comes with a request is sent if
@@ -71,10 +73,6 @@ pub(crate) struct TracingSection {
     /// such as `service.namespace`.
     #[cfg_attr(test, schemars(length(max = RESOURCE_MAX)))]
     pub(crate) resource: BTreeMap<String, String>,
-}
-
-section! {
-    TracingSection { endpoint, headers by entries, sample_ratio, level, logs, timeout, resource }
 }
 
 /// Checks what the file says; every problem is given to `problem`.

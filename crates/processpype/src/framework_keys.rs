@@ -15,14 +15,13 @@ use processpype_core::{
 use processpype_runtime::{Choice, EdgeChoice, EdgeOrigin, Options, Spec};
 use serde::Deserialize;
 
-use crate::settings::section::section;
 use crate::settings::times;
 use crate::settings::{DefaultsSection, ServiceKeys};
 
 /// What follows a failure.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct RestartSection {
     /// After which ends the service is started again: `on-failure`; `always`, which is also when a
     /// `oneshot` completed; or `never`. Default: on-failure.
@@ -40,14 +39,10 @@ pub(crate) struct RestartSection {
     pub(crate) reset_after: Option<HumanDuration>,
 }
 
-section! {
-    RestartSection { policy, backoff, max_restarts, within, reset_after }
-}
-
 /// How long to wait before a restart.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct BackoffSection {
     /// Before the first restart in a row. Default: 500ms.
     pub(crate) initial: Option<HumanDuration>,
@@ -59,10 +54,6 @@ pub(crate) struct BackoffSection {
     /// The part of each wait that is left to chance, from 0 to 1; it only shortens. Default: 0.2.
     #[cfg_attr(test, schemars(range(min = 0.0, max = 1.0)))]
     pub(crate) jitter: Option<f64>,
-}
-
-section! {
-    BackoffSection { initial, max, factor, jitter }
 }
 
 /// After which ends a service is started again.

@@ -13,13 +13,12 @@ use serde::Deserialize;
 
 use crate::application::Application;
 use crate::kept::{self, Kept};
-use crate::settings::section::section;
 use crate::settings::times;
 
 /// Services that are restarted together, as OTP's supervisors do it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct GroupSection {
     /// Who is restarted when a member failed: `one-for-one`, that one; `one-for-all`, all;
     /// `rest-for-one`, that one and those listed after it. Default: one-for-one.
@@ -32,10 +31,6 @@ pub(crate) struct GroupSection {
     pub(crate) max_restarts: Option<u32>,
     /// The time within which restarts are counted. Default: 60s.
     pub(crate) within: Option<HumanDuration>,
-}
-
-section! {
-    GroupSection { strategy, members, max_restarts, within }
 }
 
 /// Who is restarted when a member failed.

@@ -14,13 +14,12 @@ use processpype_runtime::{HangLimit, OnHang, Options};
 use serde::Deserialize;
 
 use crate::application::Application;
-use crate::settings::section::section;
 
 /// Framework keys beside the first ones: below a key of their own, so that no later one can collide
 /// with a service's own fields.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct FurtherKeys {
     /// How long the service may go without `cx.beat()`.
     pub(crate) heartbeat: HeartbeatSection,
@@ -34,14 +33,10 @@ pub(crate) struct FurtherKeys {
     pub(crate) readiness_required: Option<bool>,
 }
 
-section! {
-    FurtherKeys { heartbeat, watchdog, poll_times, readiness_required }
-}
-
 /// How long a service may go without a beat.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct HeartbeatSection {
     /// The longest time between two beats while the service is running, from 10ms to 24h; longer,
     /// and it counts as hung. 0s is no heartbeat. Default: none.
@@ -51,14 +46,10 @@ pub(crate) struct HeartbeatSection {
     pub(crate) then: Option<HangWord>,
 }
 
-section! {
-    HeartbeatSection { within, then }
-}
-
 /// How long a service may block a thread.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct WatchdogSection {
     /// The longest time that one poll of the service's futures may take, from 10ms to 24h; longer,
     /// and it blocks its thread. 0s is no watchdog. Default: none.
@@ -66,10 +57,6 @@ pub(crate) struct WatchdogSection {
     /// What follows: `report` tells it; `restart` fails the generation as `blocked`. Default:
     /// report.
     pub(crate) then: Option<HangWord>,
-}
-
-section! {
-    WatchdogSection { poll, then }
 }
 
 /// What follows when a service is found hung.

@@ -8,10 +8,10 @@
 
 use processpype_core::RestartRate;
 use processpype_runtime::STARTS_AT_ONCE;
+use serde::Deserialize;
 
 use crate::application::Application;
 use crate::settings::AppSection;
-use crate::settings::section::section;
 
 /// How much may happen at a time, over all services.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,9 @@ pub(crate) struct Limits {
 }
 
 /// How many failed services are started again in what time, over the whole application.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct RestartRateSection {
     /// How many per second, once the burst is used up. Default: 100.
     #[cfg_attr(test, schemars(range(min = 0.01, max = 10000.0)))]
@@ -33,10 +33,6 @@ pub(crate) struct RestartRateSection {
     /// How many at once after a quiet time. Default: 100.
     #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     pub(crate) burst: Option<u32>,
-}
-
-section! {
-    RestartRateSection { per_second, burst }
 }
 
 impl Application {

@@ -24,7 +24,6 @@ use serde::Deserialize;
 
 use crate::kept::Kept;
 use crate::settings::ObservabilitySection;
-use crate::settings::section::section;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -41,9 +40,9 @@ const BATCH: usize = 256;
 const END_TIME: Duration = Duration::from_millis(500);
 
 /// Events that survive the process, in a file of JSON lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct EventsSection {
     /// The file to append events to. Default: none, events are kept in memory only.
     pub(crate) file: Option<PathBuf>,
@@ -53,10 +52,6 @@ pub(crate) struct EventsSection {
     /// How many older files are kept.
     #[cfg_attr(test, schemars(range(min = 1, max = 1000)))]
     pub(crate) keep: u32,
-}
-
-section! {
-    EventsSection { file, max_size, keep }
 }
 
 /// A durable journal that is open, or could not be opened yet.

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use processpype_config::HumanDuration;
 use processpype_control::{Limits, Rate};
-
-use crate::settings::section::section;
+use serde::Deserialize;
 
 /// What clients may take of the control plane.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct ServerLimitsSection {
     /// Open connections, for each listener. When more clients come, whoever has been there for a
     /// second without need gives up its place; until then they wait in the kernel. Default: 512.
@@ -83,19 +82,10 @@ pub(crate) struct ServerLimitsSection {
     answer_rate: Option<u32>,
 }
 
-section! {
-    ServerLimitsSection {
-        connections, connections_per_peer, streams, streams_per_peer, commands, writes, failures,
-        header_bytes, headers, uri_bytes, body_bytes, service_body_bytes, handshake_time,
-        first_byte_time, header_read_time, idle_time, body_read_time, service_body_time,
-        write_stall_time, answer_rate,
-    }
-}
-
 /// How often one client may do something.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct RateSection {
     /// How many at once, after a quiet time.
     #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
@@ -103,10 +93,6 @@ pub(crate) struct RateSection {
     /// How many per second from then on.
     #[cfg_attr(test, schemars(range(min = 1, max = 100_000)))]
     per_second: Option<u32>,
-}
-
-section! {
-    RateSection { burst, per_second }
 }
 
 // === impl ServerLimitsSection ===

@@ -4,7 +4,6 @@
 //! the configuration reference.
 
 pub(crate) mod entries;
-pub(crate) mod section;
 pub(crate) mod times;
 
 use std::collections::BTreeMap;
@@ -13,6 +12,7 @@ use std::time::Duration;
 use processpype_config::HumanDuration;
 use processpype_core::SortedMap;
 use processpype_telemetry::{Level, LoggingConfig};
+use serde::Deserialize;
 
 use crate::access::{AuthSection, ListenerSection};
 use crate::export::TracingSection;
@@ -22,7 +22,6 @@ use crate::kept::{Kept, Parts};
 use crate::limits::RestartRateSection;
 use crate::recorder::EventsSection;
 use crate::server_limits::ServerLimitsSection;
-use crate::settings::section::section;
 use crate::tls::TlsSection;
 
 /// The sections of the file, in the order in which they are shown.
@@ -54,9 +53,9 @@ pub(crate) const CLOSING_MAX: u32 = 86_400;
 pub(crate) const PREFIX_PATTERN: &str = "^(/[A-Za-z0-9._~-]+)*$";
 
 /// What the application is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct AppSection {
     /// The application's title, as the API and the docs page show it.
     pub(crate) title: String,
@@ -76,14 +75,10 @@ pub(crate) struct AppSection {
     pub(crate) restart_rate: RestartRateSection,
 }
 
-section! {
-    AppSection { title, version, environment, debug, timezone, max_concurrent_starts, restart_rate }
-}
-
 /// The control plane over HTTP.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct ServerSection {
     /// Where to listen. An address that other machines can reach needs `server.auth.tokens`. With
     /// `port`, the short form of one listener that shows everything.
@@ -135,18 +130,10 @@ pub(crate) struct ServerSection {
     pub(crate) shutdown_endpoint: bool,
 }
 
-section! {
-    ServerSection {
-        host, port, listeners, tls, auth, api_prefix, closing_timeout_seconds, drain_delay,
-        platform_stop_timeout, platform_start_timeout, allowed_hosts, limits, creatable_kinds,
-        shutdown_endpoint,
-    }
-}
-
 /// What can be seen from outside.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct ObservabilitySection {
     /// The log.
     pub(crate) logging: LoggingConfig,
@@ -156,14 +143,10 @@ pub(crate) struct ObservabilitySection {
     pub(crate) tracing: TracingSection,
 }
 
-section! {
-    ObservabilitySection { logging, events, tracing }
-}
-
 /// Framework keys that every service inherits unless its own section says otherwise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct DefaultsSection {
     /// Whether services start with the application. Default: true.
     pub(crate) autostart: Option<bool>,
@@ -181,16 +164,10 @@ pub(crate) struct DefaultsSection {
     pub(crate) processpype: FurtherKeys,
 }
 
-section! {
-    DefaultsSection {
-        autostart, restart, significant, start_timeout, stop_timeout, log_level, processpype,
-    }
-}
-
 /// The framework's keys in the section of a service.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(default))]
+#[serde(default)]
 pub(crate) struct ServiceKeys {
     /// The kind that this service is an instance of; not for services that are registered in code.
     pub(crate) kind: Option<String>,
@@ -203,6 +180,7 @@ pub(crate) struct ServiceKeys {
     /// The instance to use for each role that the service's type declares.
     pub(crate) uses: BTreeMap<String, String>,
     /// What the edge to each provider asks for, where it is not `hold`.
+    #[serde(deserialize_with = "entries::read")]
     #[cfg_attr(test, schemars(with = "BTreeMap<String, EdgeWord>"))]
     pub(crate) edges: SortedMap<String, EdgeWord>,
     /// What follows its failure.
@@ -221,13 +199,6 @@ pub(crate) struct ServiceKeys {
     pub(crate) log_level: Option<Level>,
     /// Further keys of the framework.
     pub(crate) processpype: FurtherKeys,
-}
-
-section! {
-    ServiceKeys {
-        kind, enabled, autostart, depends_on, uses, edges by entries, restart, oneshot,
-        significant, start_timeout, stop_timeout, log_level, processpype,
-    }
 }
 
 /// Every section of the framework, read and checked.

@@ -8,17 +8,13 @@ use std::marker::PhantomData;
 use processpype_core::SortedMap;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A map as it is read.
-pub(crate) struct Read<V>(pub(crate) SortedMap<String, V>);
-
 struct Entries<V>(PhantomData<V>);
 
-// === impl Read ===
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Read<V> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(Entries(PhantomData)).map(Self)
-    }
+/// Reads a map, for `deserialize_with`.
+pub(crate) fn read<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+    from: D,
+) -> Result<SortedMap<String, V>, D::Error> {
+    from.deserialize_map(Entries(PhantomData))
 }
 
 // === impl Entries ===
