@@ -45,13 +45,20 @@ impl Supervisor {
     }
 
     fn send_off_a_batch(&mut self) {
-        if self.sendoff.begin.len() + self.sendoff.asked.len() >= BATCH {
+        if self.sendoff.len() >= BATCH {
             self.send_off();
         }
     }
 
-    /// Sends all who wait.
+    /// Sends all who wait: after most inputs, nobody.
+    #[inline]
     pub(super) fn send_off(&mut self) {
+        if self.sendoff.len() > 0 {
+            self.send_all();
+        }
+    }
+
+    fn send_all(&mut self) {
         for (id, generation) in self.sendoff.begin.drain(..) {
             let task = self.launch.services.spawn(generation);
             self.services[id.index()].task = Some(task.abort_handle());
@@ -63,6 +70,12 @@ impl Supervisor {
 }
 
 // === impl Sendoff ===
+
+impl Sendoff {
+    fn len(&self) -> usize {
+        self.begin.len() + self.asked.len()
+    }
+}
 
 impl std::fmt::Debug for Sendoff {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
