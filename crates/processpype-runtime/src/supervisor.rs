@@ -49,6 +49,7 @@ mod sendoff;
 mod service;
 mod share;
 mod turnover;
+mod unready;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};

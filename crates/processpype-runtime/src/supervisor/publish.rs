@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use processpype_core::{
     Cause, Change, Desired, ErrorKind, EventKind, Exit, Generation, ServiceId, ServiceName,
-    ServiceState, each,
+    ServiceState,
 };
 
 use super::Supervisor;
@@ -25,13 +25,10 @@ use crate::failure::Failure;
 use crate::journal::Event;
 use crate::life::Health;
 use crate::recording::Recording;
-use crate::status::{ErrorInfo, Past, Status};
+use crate::status::{ErrorInfo, Past};
 
 /// For how many services that were touched room is kept; all at once are touched by a start.
 const TOUCHED_KEPT: usize = 256;
-
-/// How many services the log names on one line when the start is over.
-const UNREADY_NAMED: usize = 20;
 
 /// Makes the cell of a service that has never been started.
 pub(super) fn new_cell(
@@ -171,24 +168,6 @@ impl Supervisor {
         }
         self.say(EventKind::Application, "settled");
         self.name_unready();
-    }
-
-    /// Says at the end of the start what did not come up, and why, on one line.
-    fn name_unready(&self) {
-        let is_wanted = |facts: &Facts| facts.desired == Desired::Running;
-        let is_missed = |facts: &Facts| is_wanted(facts) && !facts.ready && !facts.completed;
-        let wanted = self.cells.iter().filter(|cell| cell.look(is_wanted)).count();
-        let missed = self.cells.iter().filter(|cell| cell.look(is_missed));
-        let unready: Vec<String> = missed.map(|cell| why_unready(&cell.status())).collect();
-        if unready.is_empty() || self.closing.has_begun() {
-            return;
-        }
-        let more = unready.len().saturating_sub(UNREADY_NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        tracing::warn!(
-            target: "processpype", "{} of {} services are not ready: {}{more}",
-            unready.len(), wanted, unready[..unready.len().min(UNREADY_NAMED)].join(", ")
-        );
     }
 
     /// Publishes what a service says about itself; `before` is what was wrong until then.
@@ -463,17 +442,6 @@ impl fmt::Display for Detail<'_> {
 /// Whether a service is stopped for the sake of another one.
 fn is_for_another(cause: Cause) -> bool {
     matches!(cause, Cause::Cascade | Cause::ProviderRestarted | Cause::GroupRestarted)
-}
-
-/// Says in a few words why a service is not ready: the story is in lines of its own.
-fn why_unready(status: &Status) -> String {
-    let waiting: Vec<&str> = each(&status.waiting_on, ServiceName::as_str);
-    let why = match &status.error {
-        _ if !waiting.is_empty() => format!("waits for {}", waiting.join(", ")),
-        Some(error) => error.kind.as_str().to_owned(),
-        None => status.state.as_str().to_owned(),
-    };
-    format!("{} ({why})", status.name)
 }
 
 /// Returns how a generation ended, if `change` is its end.

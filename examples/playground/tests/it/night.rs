@@ -37,6 +37,22 @@ fn a_failure_is_one_line_and_the_end_of_the_start_sums_up() {
 }
 
 #[test]
+fn who_waits_for_work_to_be_done_is_no_warning() {
+    let app = Playground::settled(
+        "services:
+           migrate: {kind: flaky, oneshot: true, complete_after: 1h}
+           store: {kind: hello, depends_on: [migrate]}
+           api: {kind: hello, depends_on: [store]}
+           good: {kind: hello}",
+    );
+    app.logged("not ready");
+    let log = app.log();
+    let sum = "2 of 4 services are not ready yet: api (waits for store), store (waits for migrate)";
+    assert_eq!(with(&log, &["INFO", sum]).len(), 1, "{log:#?}");
+    assert_eq!(with(&log, &["WARN", "not ready"]).len(), 0, "{log:#?}");
+}
+
+#[test]
 fn a_refused_command_says_why_and_leaves_no_trace_in_the_status() {
     let app = Playground::settled("services: {off: {kind: hello, enabled: false}}");
     assert_eq!(app.post("/services/off/start").status, 409);
