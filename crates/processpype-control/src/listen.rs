@@ -86,7 +86,7 @@ impl Bound {
         proofs: Proofs,
         closing: watch::Sender<bool>,
     ) -> Result<Self, BindError> {
-        let (settings, now) = (&entry.control.settings, entry.control.manager.now());
+        let (settings, now) = (&entry.control.settings, entry.control.manager.wall_time());
         let mut open = Vec::new();
         for listener in settings.all_listeners() {
             open.push(Open::bind(&listener, proofs, &settings.certificates, now).await?);

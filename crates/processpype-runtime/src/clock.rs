@@ -2,13 +2,15 @@
 //!
 //! # Invariants
 //!
-//! 1. Wall time is read once, when the clock is made; from then on it follows tokio's clock, so
-//!    that paused time tells the truth and time never runs backwards.
+//! 1. For all that is told, wall time is read once, when the clock is made; from then on it follows
+//!    tokio's clock, so that paused time tells the truth and time never runs backwards.
 //! 2. Nothing else in this crate knows wall time: deadlines are instants of tokio's clock.
 //!
 //! So a machine whose clock is set back shows times that go on evenly, off by what it was set,
-//! until the process starts again. For an event log that is the lesser evil: order and distances
-//! hold.
+//! until the process starts again; so does one that slept, whose monotonic clock stood still. For
+//! an event log that is the lesser evil: order and distances hold. It would not do for times that
+//! others have written, such as those of a certificate: those are held against
+//! [`Clock::wall_time`], which is read each time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +41,8 @@ pub struct Timestamp(pub u64);
 pub struct Clock {
     wall: u64,
     base: Instant,
+    /// It began at the machine's time.
+    is_the_machines: bool,
 }
 
 // === impl Clock ===
@@ -46,17 +50,15 @@ pub struct Clock {
 impl Clock {
     /// Makes a clock that begins at the machine's time.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "this is the clock module")]
     pub fn system() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self::starting_at(Timestamp(wall.as_millis() as u64))
+        Self { is_the_machines: true, ..Self::starting_at(machine_time()) }
     }
 
     /// Makes a clock that begins at `start`, for tests.
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the clock module")]
     pub fn starting_at(start: Timestamp) -> Self {
-        Self { wall: start.0, base: Instant::now() }
+        Self { wall: start.0, base: Instant::now(), is_the_machines: false }
     }
 
     /// Returns the time now.
@@ -65,10 +67,36 @@ impl Clock {
         self.at(Instant::now())
     }
 
+    /// Returns what the machine's clock says now, which may jump: to compare with times that others
+    /// have written. A clock for tests says what [`now`](Self::now) does.
+    ///
+    /// ```
+    /// use processpype_runtime::{Clock, Timestamp};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let (machine, test) = (Clock::system(), Clock::starting_at(Timestamp(1_000)));
+    /// tokio::time::sleep(Duration::from_secs(3_600)).await; // In no time: it is paused.
+    /// assert!(machine.wall_time() < machine.now());
+    /// assert_eq!(test.wall_time(), test.now());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn wall_time(&self) -> Timestamp {
+        if self.is_the_machines { machine_time() } else { self.now() }
+    }
+
     /// Returns the time at a moment of tokio's clock, which is not before this clock was made.
     fn at(&self, moment: Instant) -> Timestamp {
         Timestamp(self.wall + moment.saturating_duration_since(self.base).as_millis() as u64)
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the clock module")]
+fn machine_time() -> Timestamp {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp(wall.as_millis() as u64)
 }
 
 /// A clock that is read once for all that is done together.

@@ -371,6 +371,13 @@ impl Manager {
         self.shared.clock.now()
     }
 
+    /// Returns what the machine's clock says, which may jump: to compare with times that others
+    /// have written, such as those of a certificate.
+    #[must_use]
+    pub fn wall_time(&self) -> Timestamp {
+        self.shared.clock.wall_time()
+    }
+
     /// Returns the routes of a running service; `None` if there is no such service.
     ///
     /// The inner error is [`Unavailable`]: the service does not run. For the control plane, which

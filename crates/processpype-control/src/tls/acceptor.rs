@@ -138,7 +138,7 @@ impl Acceptor {
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_) => continue,
             };
-            match self.look(read, &mut seen, manager.now()) {
+            match self.look(read, &mut seen, manager.wall_time()) {
                 Look::Same => {}
                 Look::Renewed(spoken) => {
                     reporter.note("certificate-reloaded", &self.renewed(spoken));
