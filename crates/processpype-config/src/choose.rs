@@ -20,13 +20,14 @@
 //! tag rather than by trying is what keeps a mistake *inside* a variant from being told as "fits no
 //! variant", with twenty forms listed.
 
+use processpype_core::each;
+
 use crate::check::{Slot, View, Walk};
 use crate::describe;
 use crate::rules::{Group, Id, Ids, Shape};
 use crate::section::Keys;
 use crate::show;
 use crate::types::Types;
-use processpype_core::each;
 
 // === impl Walk ===
 

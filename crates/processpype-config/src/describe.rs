@@ -124,26 +124,26 @@ pub(crate) fn types(rules: &Rules, ids: &[Id]) -> Types {
 /// limits.
 fn text(rules: &Rules, ids: &[Id], with_limits: bool) -> String {
     let all = closure(rules, ids);
-    let each = || all.iter().map(|id| rules.get(*id));
-    if let Some(expected) = each().find_map(|rule| rule.expected.clone()) {
+    let involved = || all.iter().map(|id| rules.get(*id));
+    if let Some(expected) = involved().find_map(|rule| rule.expected.clone()) {
         return expected;
     }
-    if let Some(address) = each().find_map(|rule| address(&rule.format)) {
+    if let Some(address) = involved().find_map(|rule| address(&rule.format)) {
         return address.to_owned();
     }
-    if let Some(choices) = each().find_map(|rule| rule.choices.as_ref()) {
+    if let Some(choices) = involved().find_map(|rule| rule.choices.as_ref()) {
         return one_of(&self::choices(choices));
     }
     if is_std_duration(rules, &all) {
         return STD_DURATION.to_owned();
     }
     let types = types(rules, ids).without(Types::NULL);
-    if let Some(group) = each().flat_map(|rule| &rule.groups).next()
+    if let Some(group) = involved().flat_map(|rule| &rule.groups).next()
         && types != Types::OBJECT
     {
         return forms(rules, &group.ids, with_limits);
     }
-    let merged = Limits::of(each());
+    let merged = Limits::of(involved());
     simple(types, &merged, with_limits)
 }
 

@@ -15,6 +15,8 @@
 //! other values replace, and `null` takes a key out of the layer, so that what lower layers say
 //! holds again.
 
+use processpype_core::each;
+
 use crate::loader::Loader;
 use crate::map::{Entry, Map};
 use crate::node::{Kind, Node, Style};
@@ -22,7 +24,6 @@ use crate::origin::Origin;
 use crate::report::{Problem, Report};
 use crate::section::{Section, body_node};
 use crate::source::{At, Source};
-use processpype_core::each;
 
 /// Values that came over an API, to lie over a [`Section`]. Cheap to clone.
 ///

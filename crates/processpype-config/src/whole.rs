@@ -240,8 +240,8 @@ impl<'a> Walk<'a> {
             (Some(Format::Yaml), Some(key)) => format!("`{key}: {{secs: {secs}, nanos: {nanos}}}`"),
             (Some(_), _) => format!("`{{secs: {secs}, nanos: {nanos}}}`"),
             (None, _) => {
-                let each = [("secs", &secs), ("nanos", &nanos)];
-                each.map(|(key, value)| self.in_map(slot, key, value)).join(" and ")
+                let parts = [("secs", &secs), ("nanos", &nanos)];
+                parts.map(|(key, value)| self.in_map(slot, key, value)).join(" and ")
             }
         };
         format!(

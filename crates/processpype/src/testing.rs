@@ -390,9 +390,8 @@ impl TestApp {
     /// ```
     ///
     /// A failed generation is in it, and so are a new configuration that was not taken and a panic
-    /// of a handler. What a handler answers with
-    /// `?`, and what services write themselves, goes to the log alone. The newest
-    /// [`FAILURES_KEPT`] are kept.
+    /// of a handler. What a handler answers with `?`, and what services write themselves, goes to
+    /// the log alone. The newest [`FAILURES_KEPT`] are kept.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let line = |story: Story| {

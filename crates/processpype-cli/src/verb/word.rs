@@ -25,14 +25,9 @@ pub(super) const LEVELS: [Word<LogLevel>; 6] = [
     ("trace", "Everything", LogLevel::Trace),
 ];
 
-/// How severe a line may be.
-pub(super) const SEVERITIES: [Word<LogLevel>; 5] = [
-    ("trace", "Everything", LogLevel::Trace),
-    ("debug", "What a developer of the service wants to see", LogLevel::Debug),
-    ("info", "What happens, in few words", LogLevel::Info),
-    ("warn", "What is wrong but was survived", LogLevel::Warn),
-    ("error", "What failed", LogLevel::Error),
-];
+/// How severe a line may be, the least severe first.
+pub(super) const SEVERITIES: [Word<LogLevel>; 5] =
+    [LEVELS[5], LEVELS[4], LEVELS[3], LEVELS[2], LEVELS[1]];
 
 // === impl GraphFormat ===
 

@@ -6,9 +6,9 @@
 //! 2. Only public texts are in it: those of statuses and events.
 
 use processpype_api::{ErrorReport, ServiceStatus, Situation, Timestamp, WhyStep};
+use processpype_core::each;
 
 use super::{GROUP, Known};
-use processpype_core::each;
 
 /// Says what is with one service, without its name; and that `/health/ready` does not wait for it,
 /// where somebody may wonder.

@@ -54,7 +54,8 @@ impl Manager {
     /// Returns the services that have been [busy](Self::busy_for) for [`BUSY_MIN`] or longer, in
     /// the order of names.
     ///
-    /// A look at all of them: cheap, as nobody is asked.
+    /// A look at all of them, and nobody is asked. If there were none, there are none before the
+    /// next of the [pulses](Self::pulses).
     #[must_use]
     pub fn busy(&self) -> Vec<ServiceName> {
         let pulses = self.shared.pulses.count();
@@ -63,6 +64,12 @@ impl Manager {
         let names = |cell: &Arc<Cell>| cell.name().clone();
         let directory = &self.shared.directory;
         directory.look(|cells| cells.all().iter().filter(is_busy).map(names).collect())
+    }
+
+    /// Returns how many [pulses](Self::pulse) were counted; the number begins anew at some time.
+    #[must_use]
+    pub fn pulses(&self) -> u32 {
+        self.shared.pulses.count()
     }
 
     /// Counts a pulse of the services' threads.

@@ -305,6 +305,7 @@ impl Playground {
         });
     }
 
+    #[cfg(target_os = "linux")]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -1,7 +1,7 @@
 //! What an operator reads at three in the morning: one line a failure, with everything in it.
 
-use std::process::Command;
-
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
 use crate::harness::{Playground, file, run, run_in, run_with};
@@ -104,12 +104,13 @@ fn a_file_that_is_missing_is_named_without_a_place_in_it() {
     assert!(printed.stderr.contains(&format!("--> {name}\n")), "{}", printed.stderr);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn an_operator_gets_in_when_a_service_has_opened_every_file() {
     let app = Playground::settled("services: {greedy: {kind: hoarder}, good: {kind: hello}}");
-    let (process, limit) = (app.id().to_string(), "--nofile=64:64");
-    let set = Command::new("prlimit").args(["--pid", &process, limit]).status();
-    assert!(set.expect("prlimit, of util-linux").success());
+    let process = i32::try_from(app.id()).ok().and_then(Pid::from_raw);
+    let limit = Rlimit { current: Some(64), maximum: Some(64) };
+    prlimit(process, Resource::Nofile, limit).expect("it is our own process");
     assert_eq!(app.post("/services/greedy/take").status, 200);
     for _ in 0..20 {
         assert_eq!(app.service("good")["state"], "running");
