@@ -162,10 +162,11 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Whether a text leads to where a type is defined, and is no part of the type itself, as `&shop` is.
+/// Whether a text leads to where a type is defined, and is no part of the type itself, as `&shop`
+/// is.
 ///
 /// A type of a function's own may stand in a closure, as in every test that is `async`, or in a
-/// method of a generic type or of a trait: `shop::test::{{closure}}`, `<shop::Cache<_> as Load>::load`.
+/// method of a generic type or of a trait: `test::{{closure}}`, `<Cache<_> as Load>::load`.
 fn is_path(text: &str) -> bool {
     let mut depth = 0_u32;
     text.chars().all(|c| {

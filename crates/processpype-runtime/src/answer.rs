@@ -4,8 +4,8 @@
 //!
 //! 1. A client reads [`Error::public_message`] or the text of an [`Unavailable`], and nothing else
 //!    of an error; the whole chain goes to the log, in the span of the generation.
-//! 2. The chain goes with the answer as far as the generation's own side of a request, which tells it
-//!    to a test: no client is given it.
+//! 2. The chain goes with the answer as far as the generation's own side of a request, which tells
+//!    it to a test: no client is given it.
 //! 3. Whose provider is away answers 503 as the framework does for a service that does not run;
 //!    every other error is a 500.
 //!

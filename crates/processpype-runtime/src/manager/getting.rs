@@ -64,8 +64,8 @@ impl Manager {
     /// # Errors
     ///
     /// Returns [`GetError`] if there is no such service, if it is of another type (whether it runs
-    /// or not), or if it does not run. The last one is an [`Unavailable`] with the state it is in, also as the source of
-    /// the error.
+    /// or not), or if it does not run. The last one is an [`Unavailable`] with the state it is in,
+    /// also as the source of the error.
     pub fn get<S: Send + Sync + 'static>(&self, name: &str) -> Result<Ref<'_, S>, GetError> {
         let found = self.look(name, |cell| {
             let published = cell.instance();
