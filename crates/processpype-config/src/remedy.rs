@@ -64,6 +64,14 @@ pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>, node: &Node) ->
     }
 }
 
+/// What to do about `key:value` in the place of a map, which YAML takes for one word.
+pub(crate) fn close_colon(text: &str, style: Style) -> Option<String> {
+    let (key, value) = text.split_once(':').filter(|_| style == Style::Plain)?;
+    let is_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let is_pair = !key.is_empty() && key.chars().all(is_key) && !value.starts_with(['/', ' ']);
+    is_pair.then(|| "write a space behind the colon: `key: value`".to_owned())
+}
+
 /// What to do about a number with something behind it.
 fn with_unit(text: &str, may_be_part: bool) -> Option<String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;

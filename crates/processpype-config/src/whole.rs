@@ -59,6 +59,7 @@ use crate::duration::HumanDuration;
 use crate::loader::Format;
 use crate::node::Style;
 use crate::origin::Origin;
+use crate::remedy::close_colon;
 use crate::rules::{FreeKeys, Id, Rules, Shape};
 use crate::section::Part;
 use crate::show;
@@ -170,7 +171,8 @@ impl<'a> Walk<'a> {
                 let own = std::mem::take(&mut offers);
                 offers = of_framework(half, text);
                 if half.is_named() {
-                    advice.help = self.map_of(slot, &offers, text, false);
+                    advice.help = close_colon(text, *style)
+                        .or_else(|| self.map_of(slot, &offers, text, false));
                     return advice;
                 }
                 offers.extend(own);
@@ -180,7 +182,8 @@ impl<'a> Walk<'a> {
                 |key: &str, id: Id| self.rules.may_be_secret(id) || show::names_a_secret(key);
             let may_be_secret = keys.iter().any(|(key, id)| is_secret(key, *id));
             let is_shown = !secret && !may_be_secret;
-            advice.help = self.map_of(slot, &offers, text, is_shown);
+            advice.help =
+                close_colon(text, *style).or_else(|| self.map_of(slot, &offers, text, is_shown));
             advice.valid = each(&keys, |(key, _)| (*key).clone());
         }
         advice

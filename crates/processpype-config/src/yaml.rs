@@ -24,6 +24,7 @@
 //! follows would be wrong for a reason that is not in it. [`marks`] does use what came before the
 //! error, to know which keys may be shown.
 
+mod cause;
 mod explain;
 
 use std::borrow::Cow;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use granit_parser::{ErrorKind, ScanError};
 
+use super::cause;
 use crate::report::Problem;
 use crate::source::{At, Source};
 use crate::syntax::conflict;
@@ -37,6 +38,9 @@ pub(super) fn syntax(source: &Arc<Source>, error: &ScanError) -> Problem {
     }
     let marker = error.marker();
     let start = marker.byte_offset().unwrap_or(0);
+    if let Some(cause) = cause::find(source, error.kind(), start) {
+        return cause;
+    }
     // The scanner stops behind a tab; the tab is what is wrong.
     let behind_tab = source.text()[..start.min(source.text().len())].ends_with('\t');
     let back = usize::from(behind_tab && marker.col() > 0);
