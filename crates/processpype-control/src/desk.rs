@@ -115,6 +115,9 @@ impl Service<hyper::Request<Incoming>> for Desk {
         self.exchange.asked(length);
         let own = own::service(request.uri().path().as_bytes(), self.entry.control.prefix());
         self.note(own.is_some());
+        let is_ours =
+            || own::is_framework(request.method(), request.uri().path(), self.control().prefix());
+        self.exchange.owe(own.is_none() && is_ours());
         let mut request = request.map(|body| match has_body {
             true => Body::new(Asking::new(body, Arc::clone(&self.exchange))),
             false => Body::empty(),

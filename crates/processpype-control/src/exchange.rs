@@ -55,6 +55,8 @@ pub(crate) struct Exchange {
     is_shut: AtomicBool,
     /// The head that is read says how long its body is.
     has_length: AtomicBool,
+    /// The last request is answered also to who will send nothing more.
+    is_owed: AtomicBool,
     /// It should be served elsewhere from the next request on.
     is_leaving: AtomicBool,
 }
@@ -151,6 +153,25 @@ impl Exchange {
     /// An answer is there; whether its length is known.
     pub(crate) fn answers(&self, is_finite: bool) {
         self.is_finite.store(is_finite, Relaxed);
+        if !is_finite {
+            self.owe(false);
+        }
+    }
+
+    /// Says whether the answer is due to a client that has closed its side too.
+    ///
+    /// It is for what takes a bounded time: who has gone altogether looks the same until something
+    /// is written, and a handler without an end would run for nobody.
+    pub(crate) fn owe(&self, is_owed: bool) {
+        self.is_owed.store(is_owed, Relaxed);
+    }
+
+    /// Returns whether the end of what the client sends is not yet the end of the connection: its
+    /// request has come as a whole, and the answer is under way.
+    pub(crate) fn is_owed(&self) -> bool {
+        let is_under_way =
+            || Phase::of(self.step()) == Phase::Answering || self.is_unsent.load(Relaxed);
+        self.is_owed.load(Relaxed) && !self.is_unread.load(Relaxed) && is_under_way()
     }
 
     /// Returns whether the length of the last answer is known.

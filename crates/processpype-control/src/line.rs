@@ -14,7 +14,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use hyper::body::Bytes;
 use hyper::server::conn::http1;
@@ -73,6 +73,8 @@ struct Sorted<S> {
     held: Bytes,
     framing: Framing,
     unheard: Unheard,
+    /// The client sends no more, which is told once it has the answer that it is owed.
+    ended: Option<Waker>,
 }
 
 // === impl Line ===
@@ -156,7 +158,16 @@ impl<S> Sorted<S> {
         (held, exchange): (Bytes, &Arc<Exchange>),
     ) -> Self {
         let (framing, unheard) = (Framing::default(), Unheard::default());
-        Self { socket, exchange: Arc::clone(exchange), control, takes, held, framing, unheard }
+        Self {
+            socket,
+            exchange: Arc::clone(exchange),
+            control,
+            takes,
+            held,
+            framing,
+            unheard,
+            ended: None,
+        }
     }
 }
 
@@ -190,6 +201,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sorted<S> {
         let (before, rest) = (buffer.filled().len(), self.exchange.rest());
         ready!(self.poll_more(cx, buffer))?;
         let came = &buffer.filled()[before..];
+        if came.is_empty() && buffer.remaining() > 0 && self.exchange.is_owed() {
+            self.ended = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         let is_others = self.takes == Takes::Own && is_between && !came.is_empty();
         if is_others && !own::is_asked(came, self.control.prefix()) {
             self.held = [came, &self.held].concat().into();
@@ -247,7 +262,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Sorted<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        if flushed.is_ready()
+            && !self.exchange.is_owed()
+            && let Some(reader) = self.ended.take()
+        {
+            reader.wake();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

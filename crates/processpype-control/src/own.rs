@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use axum::http::Method;
 use processpype_runtime::RESERVED_VERBS;
 
 /// Returns where in a target the name of the service stands whose own route it is, beyond doubt.
@@ -23,6 +24,14 @@ pub(crate) fn service(target: &[u8], prefix: &str) -> Option<Range<usize>> {
     let is_kept = first == b"-" || RESERVED_VERBS.iter().any(|verb| &verb.as_bytes()[1..] == first);
     let begin = target.len() - below.len();
     (!is_kept && !is_written_odd).then_some(begin..begin + end)
+}
+
+/// Returns whether the framework answers this, beyond doubt: then there is a bound on how long.
+pub(crate) fn is_framework(method: &Method, path: &str, prefix: &str) -> bool {
+    let below = path.strip_prefix(prefix).and_then(|path| path.strip_prefix("/services/"));
+    let Some((_, rest)) = below.and_then(|below| below.split_once('/')) else { return true };
+    let is_command = || RESERVED_VERBS.iter().any(|verb| &verb[1..] == rest);
+    rest.starts_with("-/") || (*method == Method::POST && is_command())
 }
 
 /// Returns whether what begins with these bytes is a request for a service's own route.
@@ -100,6 +109,22 @@ mod tests {
         check("/services/Counter/value", "", None);
         check("/services/counter/value", "/api", None);
         check("http://localhost/services/counter/value", "", None);
+    }
+
+    #[test]
+    fn what_is_the_frameworks() {
+        let check = |method: Method, path: &str, expected: bool| {
+            assert_eq!(is_framework(&method, path, ""), expected, "{method} {path}");
+        };
+        for path in ["/", "/reload", "/services", "/services/a", "/services/a/-/why", "*"] {
+            check(Method::GET, path, true);
+            check(Method::POST, path, true);
+        }
+        check(Method::POST, "/services/a/stop", true);
+        check(Method::GET, "/services/a/stop", false);
+        for path in ["/services/a/", "/services/a/stop/more", "/services/a/%73top"] {
+            check(Method::POST, path, false);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 
 use crate::fixture::{App, logged};
-use crate::sockets::{JSON, PATIENCE, connect, until};
+use crate::sockets::{JSON, PATIENCE, connect, rest, until};
 
 /// Serves an application in which everybody may do everything, and whose log is its own.
 async fn open() -> (tracing::subscriber::DefaultGuard, Manager, Running) {
@@ -82,4 +82,33 @@ async fn the_application_is_closed() {
     let order = "POST /shutdown";
     give_and_leave(&running, order, r#"{"reason":"bye"}"#).await;
     had_effect(order, || manager.is_closing()).await;
+}
+
+/// Sends a request and closes this side; returns the answer, as it comes.
+async fn ask_and_close(running: &Running, head: &str) -> String {
+    let mut socket = connect(running).await;
+    let request = format!("{head} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("it takes it");
+    socket.shutdown().await.expect("it is open");
+    rest(socket).await
+}
+
+#[tokio::test]
+async fn who_only_closes_its_own_side_is_answered() {
+    let (_guard, manager, running) = open().await;
+    let waits = ask_and_close(&running, "POST /services/slow/start?wait=1s");
+    let answer = waits.await;
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    assert_eq!(manager.state("slow"), Some(ServiceState::Starting));
+    let long = ask_and_close(&running, "GET /openapi.json").await;
+    let (head, body) = long.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+}
+
+/// A stream has no end, so that the client goes must be seen.
+#[tokio::test]
+async fn a_stream_ends_with_its_client() {
+    let (_guard, _manager, running) = open().await;
+    let answer = ask_and_close(&running, "GET /events/stream").await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
