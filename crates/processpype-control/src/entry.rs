@@ -35,7 +35,10 @@ use crate::patience::Late;
 use crate::reply::FromService;
 use crate::server::Control;
 use crate::traffic::Routed;
-use crate::{own, passage, reply, routes};
+use crate::{guard, own, passage, reply, routes};
+
+/// What the server as a whole can be asked; which of them a path takes, it says itself.
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// The control plane, as requests reach it.
 #[derive(Clone, Debug)]
@@ -117,6 +120,10 @@ impl Entry {
         asked.begin_span(&request);
         let span = asked.span.as_deref().cloned();
         let _entered = span.as_ref().map(Span::enter);
+        if guard::is_asterisk(&asked.uri) {
+            let answer = Answer::own(reply::options(METHODS));
+            return Answering::Answered(Some(asked.answered(answer)));
+        }
         match own {
             Some(name) => asked.pass(visitor, request, name),
             None => {

@@ -40,6 +40,11 @@ struct Said<'a> {
     has_site: bool,
 }
 
+/// Whether a request is about no path, but the server: `OPTIONS *`.
+pub(crate) fn is_asterisk(uri: &Uri) -> bool {
+    uri.path() == "*"
+}
+
 // === impl Guard ===
 
 impl Guard {
@@ -64,7 +69,8 @@ impl Guard {
         if *method == Method::CONNECT {
             return Err(malformed("this server is no proxy"));
         }
-        if !uri.path().starts_with('/') {
+        let is_about_server = *method == Method::OPTIONS && is_asterisk(uri);
+        if !uri.path().starts_with('/') && !is_about_server {
             return Err(malformed("the address has no path"));
         }
         if !matches!(uri.scheme_str(), None | Some("http" | "https")) {

@@ -112,3 +112,11 @@ async fn a_stream_ends_with_its_client() {
     let answer = ask_and_close(&running, "GET /events/stream").await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
+
+#[tokio::test]
+async fn the_server_says_what_it_can_be_asked() {
+    let (_guard, _manager, running) = open().await;
+    let answer = ask_and_close(&running, "OPTIONS *").await;
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    assert!(answer.contains("allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"), "{answer}");
+}
