@@ -110,7 +110,8 @@ impl Default for EventsSection {
 
 impl Recorder {
     /// Opens the file of the section, if it names one. One that cannot be opened is tried again
-    /// later, and does not keep the application from starting.
+    /// later, and does not keep the application from starting; the log is told by [`Self::follow`],
+    /// since who cannot start for another reason goes on with nothing.
     pub(crate) fn open(section: &EventsSection) -> Option<Self> {
         let path = section.file.clone()?;
         let recording = Recording::to(&path.display().to_string());
@@ -118,7 +119,7 @@ impl Recorder {
         let mut recorder = Self { section, path, ledger: None, recording, unclean_end: None };
         match recorder.try_open() {
             Ok(found) => recorder.unclean_end = unclean_end(&found),
-            Err(error) => recorder.fail(&error),
+            Err(error) => recorder.recording.error = Some(error.to_string().into()),
         }
         Some(recorder)
     }
@@ -130,6 +131,9 @@ impl Recorder {
 
     /// Writes every event of the application, on a thread of its own, until it has closed.
     pub(crate) fn follow(self, manager: &Manager) -> std::io::Result<Recorded> {
+        if let Some(error) = &self.recording.error {
+            self.log_failure(error);
+        }
         let (sender, over) = oneshot::channel();
         let (reporter, events) = (manager.reporter(), manager.subscribe(0));
         let run = manager.now().0;
@@ -155,13 +159,17 @@ impl Recorder {
     }
 
     fn fail(&mut self, error: &std::io::Error) {
+        self.log_failure(error);
+        self.recording.error = Some(error.to_string().into());
+    }
+
+    fn log_failure(&self, error: &dyn std::fmt::Display) {
         let file = self.path.display();
         tracing::error!(
             target: "processpype",
             "cannot write events to {file}: {error}; the application goes on without it, and the \
              file is tried again every {} s", RETRY_EVERY.as_secs()
         );
-        self.recording.error = Some(error.to_string().into());
     }
 }
 

@@ -135,7 +135,6 @@ impl Application {
         let mut launch = launch(&mut setup, &mut settings, Handle::current(), None);
         tell_recorder(&mut launch, &mut settings, recorder.as_ref());
         let (manager, supervisor) = setup.blueprint.launch(launch);
-        let recorded = follow(recorder, &manager);
         let server = match has_server {
             true => {
                 let server = Server::new(manager.clone(), settings, service_doc);
@@ -144,6 +143,7 @@ impl Application {
             }
             false => None,
         };
+        let recorded = follow(recorder, &manager);
         let supervisor = Handle::current().spawn(supervisor.run());
         let running = Running { manager, supervisor: Some(supervisor), server, recorded };
         running.manager.settled().await;

@@ -117,3 +117,17 @@ fn a_panic_before_there_is_a_log_ends_with_the_same_code() {
     assert!(err.contains("error: the program panicked: not read"), "{err}");
     assert!(err.contains("last_words.rs:"), "{err}");
 }
+
+/// It goes on with nothing: the file of events, which another process may hold, is no matter then.
+#[test]
+fn who_has_no_address_tells_of_that_and_of_no_file() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = format!("server.port={}", taken.local_addr().expect("an address").port());
+    let events = format!("observability.events.file={}", std::env::temp_dir().display());
+    let password = format!("services.vault.password={SECRET}");
+    let set = ["--set", &port, "--set", &events, "--set", &password];
+    let line: Vec<&str> = ["demo", "run"].into_iter().chain(set).collect();
+    let Ended { code, err } = run("bomb", &line);
+    assert_eq!(code, "69", "{err}");
+    assert!(!err.contains("cannot write events"), "{err}");
+}
