@@ -32,6 +32,9 @@ use crate::status;
 /// How many services a chain tells of.
 const STEPS_MAX: usize = 64;
 
+/// How many of those who have the threads a clause names.
+const TAKERS_TOLD: usize = 4;
+
 /// The relation to a provider.
 const PROVIDER: &str = "provider";
 
@@ -62,6 +65,8 @@ struct Known {
     hung: Option<String>,
     /// For how long its thread has not come back, at least, if that is worth a word.
     busy: Option<u64>,
+    /// Why it does not go on although nothing is wrong with it: who has all the threads.
+    starved: Option<String>,
     /// By which limit it was given up: its own, or that of its group.
     gave_up: Option<String>,
     /// The stop that took it along, if one did.
@@ -184,6 +189,7 @@ impl Scene {
         let mut services: SortedMap<String, Known> = rules.collect();
         let required = required(&layout);
         let paused_by = manager.pause().map(|pause| pause.actor.to_string());
+        let starved = starved(&manager.busy(), control.settings.service_threads);
         for (name, known) in services.iter_mut() {
             let own = required.get(name.as_str()).map_or(&[][..], Vec::as_slice);
             known.providers = each(own, |(provider, _)| (*provider).to_owned());
@@ -191,6 +197,7 @@ impl Scene {
             known.paused_by.clone_from(&paused_by);
             let busy = manager.busy_for(name).filter(|busy| *busy >= BUSY_MIN);
             known.busy = busy.map(milliseconds);
+            known.starved = starved.clone().filter(|_| known.busy.is_none() && known.is_alive());
         }
         let page = manager.events(0, EVENTS_KEPT);
         let mut cascades = Cascades::new();
@@ -202,6 +209,22 @@ impl Scene {
             services,
         }
     }
+}
+
+/// Says who has all the threads of services, if nobody else can have one.
+fn starved(busy: &[ServiceName], threads: usize) -> Option<String> {
+    let threads = threads.max(1);
+    if busy.is_empty() || busy.len() < threads {
+        return None;
+    }
+    let names: Vec<&str> = busy.iter().take(TAKERS_TOLD).map(ServiceName::as_str).collect();
+    let more = match busy.len().saturating_sub(TAKERS_TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let names = names.join(", ");
+    let all = if threads == 1 { "the thread".to_owned() } else { format!("all {threads} threads") };
+    Some(format!("it has no thread: {names}{more} block or spin on {all} that services share"))
 }
 
 /// The providers of each service, and whether it cannot start without.
@@ -278,9 +301,15 @@ fn recall(services: &mut SortedMap<String, Known>, cascades: &mut Cascades, even
 
 impl Known {
     fn new(status: ServiceStatus, rules: Rules) -> Self {
-        let (held, hung, busy, gave_up) = (None, None, None, None);
+        let (held, hung, busy, starved, gave_up) = (None, None, None, None, None);
         let (providers, cascade, paused_by) = (Vec::new(), None, None);
-        Self { status, rules, providers, held, hung, busy, gave_up, cascade, paused_by }
+        Self { status, rules, providers, held, hung, busy, starved, gave_up, cascade, paused_by }
+    }
+
+    /// Whether something of it should be running.
+    fn is_alive(&self) -> bool {
+        use processpype_api::ServiceState::{Running, Starting, Stopping};
+        matches!(self.status.state, Starting | Running | Stopping)
     }
 }
 

@@ -22,7 +22,6 @@
 mod in_time;
 mod step;
 mod teardown;
-mod turn;
 
 use std::sync::Arc;
 

@@ -27,6 +27,10 @@ fn at_root(scene: &Scene, step: &WhyStep, found: &mut Vec<Action>) {
     let name = step.service.as_str();
     let mut offer = |action: Action| found.push(action);
     let post = |verb, query, text: &str| request(scene, name, verb, query, text);
+    if scene.services.get(name).is_some_and(|known| known.starved.is_some()) {
+        let text = "gives the threads back; nothing inside the process can";
+        offer(advise(name, "restart-process", text));
+    }
     match situation(step) {
         Some(Situation::Closing) => {
             offer(advise(name, "wait", "the application ends; nothing can be started any more"));

@@ -186,6 +186,22 @@ fn running_well_or_badly() {
 }
 
 #[test]
+fn who_has_no_thread() {
+    let name = |text: &str| ServiceName::new(text).expect("a good name");
+    assert_eq!(starved(&[], 2), None);
+    assert_eq!(starved(&[name("a")], 2), None);
+    let both = starved(&[name("a"), name("b")], 2);
+    let text = "it has no thread: a, b block or spin on all 2 threads that services share";
+    assert_eq!(both.as_deref(), Some(text));
+    let db = with("db", |it| it.starved = both);
+    let text = format!("db: running for 5.0 s, ready; but {text}");
+    check(&[db], &text, &["restart-process db", RESTART]);
+    let many: Vec<_> = ["a", "b", "c", "d", "e", "f"].map(name).into();
+    let many = starved(&many, 1).expect("nobody else has one");
+    assert!(many.contains("a, b, c, d and 2 more block or spin on the thread that"), "{many}");
+}
+
+#[test]
 fn failed_and_what_follows() {
     let last = "last error: the cellar is flooded (start-failed)";
     let backoff = failed("db", |it| it.status.restart = Some(restart(3, Some(12_400))));

@@ -14,6 +14,9 @@ use super::{GROUP, Known};
 /// where somebody may wonder.
 pub(super) fn clause(known: &Known, situation: Situation, now: Timestamp) -> String {
     let mut clause = what_is(known, situation, now);
+    if let Some(starved) = &known.starved {
+        clause += &format!("; but {starved}");
+    }
     if known.status.is_passed_over() {
         clause += " (`/health/ready` does not wait for it: `readiness_required` is false)";
     }

@@ -171,5 +171,10 @@ fn that_no_thread_is_left_for_the_others_is_told() {
         all.into_iter().find(|it| it["code"] == "blocked-threads")
     });
     assert!(found["message"].as_str().unwrap().contains("b00, b01, "), "{found}");
+    eventually("why tells it too", || {
+        let why = app.get("/services/hello/-/why").json();
+        let text = why["text"].as_str().unwrap();
+        text.contains("; but it has no thread: b00, b01, b02, b03 and ").then_some(())
+    });
     app.terminate().check(82);
 }
