@@ -127,6 +127,10 @@ impl Gate {
     /// What nothing passes.
     const SHUT: Self = Self { expose: Surfaces::NONE, ask: Ask::Required, reach: Reach::Network };
 
+    /// What passes who comes from elsewhere through a server that is not ours.
+    pub(crate) const ELSEWHERE: Self =
+        Self { expose: Surfaces::ALL, ask: Ask::Required, reach: Reach::Network };
+
     /// What the program itself passes.
     const PROGRAM: Self = Self { expose: Surfaces::ALL, ask: Ask::Nobody, reach: Reach::Program };
 

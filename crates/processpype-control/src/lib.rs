@@ -67,6 +67,7 @@ mod listener;
 mod local_token;
 mod logs;
 mod metrics;
+mod nest;
 mod operations;
 mod own;
 mod pace;
@@ -108,6 +109,7 @@ pub use crate::listener::{
     Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Proofs, Surfaces,
 };
 pub use crate::local_token::{LocalToken, LocalTokenError, LocalTokenFile};
+pub use crate::nest::{Nest, NestError};
 pub use crate::plan::planned;
 pub use crate::rate::Rate;
 pub use crate::server::Server;

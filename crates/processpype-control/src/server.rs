@@ -28,7 +28,7 @@ use crate::gate::Visitor;
 use crate::guard::Guard;
 use crate::listen::Bound;
 use crate::listener::Proofs;
-use crate::local_token::LOCAL;
+use crate::nest::Nest;
 use crate::own;
 use crate::places::Places;
 use crate::probes::NotReady;
@@ -182,6 +182,12 @@ impl Server {
         Router::new().fallback(answer)
     }
 
+    /// Returns what answers inside another server, whether this one is bound or not.
+    #[must_use]
+    pub fn nest(&self) -> Nest {
+        Nest::new(&self.control)
+    }
+
     /// Takes the addresses; nothing is answered yet.
     ///
     /// # Errors
@@ -191,9 +197,10 @@ impl Server {
     pub async fn bind(self) -> Result<Bound, BindError> {
         let entry = Entry::new(&self.control);
         let settings = &self.control.settings;
-        // The one that is made at every start is nobody's who comes from elsewhere.
-        let tokens = settings.tokens.iter().any(|token| token.name() != LOCAL);
-        let proofs = Proofs { tokens, certificates: !settings.certificates.is_empty() };
+        let proofs = Proofs {
+            tokens: settings.has_tokens(),
+            certificates: !settings.certificates.is_empty(),
+        };
         Bound::bind(entry, proofs, self.closing).await
     }
 }

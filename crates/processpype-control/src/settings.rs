@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::auth::Token;
 use crate::certificate::CertificateRule;
 use crate::listener::{ListenAddress, Listener};
+use crate::local_token::LOCAL;
 use crate::rate::Rate;
 use processpype_api::Plan;
 use processpype_runtime::STARTS_AT_ONCE;
@@ -169,6 +170,12 @@ impl ControlSettings {
         }
         let (host, port) = (self.host.clone(), self.port);
         vec![Listener::at(ListenAddress::Tcp { host, port })]
+    }
+
+    /// Returns whether somebody from elsewhere could have a token: the one that is made at every
+    /// start is nobody's there.
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.tokens.iter().any(|token| token.name() != LOCAL)
     }
 }
 

@@ -450,8 +450,9 @@ impl Application {
         self
     }
 
-    /// Runs without the control plane: no address is taken.
+    /// Runs without listeners: the control plane takes no address.
     ///
+    /// It can be part of the program's own server, see [`Running::router`](crate::Running::router).
     /// The section `server` is still checked. In [`testing`](crate::testing) there is no address
     /// anyway, and requests reach the control plane all the same.
     pub fn without_server(mut self) -> Self {

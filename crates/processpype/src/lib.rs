@@ -126,7 +126,7 @@ mod tls;
 
 pub use {axum, schemars, serde, serde_json, tokio};
 
-pub use processpype_control::{BindError, InvalidListener, SettingsError};
+pub use processpype_control::{BindError, InvalidListener, NestError, SettingsError};
 pub use processpype_core::{
     Backoff, CloseCause, Desired, EdgePolicy, ErrorKind, EventKind, Exit as GenerationExit,
     Generation, InvalidLogLevel, InvalidName, InvalidRate, InvalidRestart, InvalidRole, LogLevel,

@@ -9,11 +9,13 @@
 //! 4. The control plane starts before the services and is stopped after them, so that it can be
 //!    asked what is slow about a start or a stop.
 
+mod nested;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_control::{BindError, ControlSettings, Server, SettingsError};
+use processpype_control::{BindError, ControlSettings, Nest, Server, SettingsError};
 use processpype_core::ServiceName;
 use processpype_runtime::{Closed, Hidden, Launch, LevelSwitch, Manager, Scrub};
 use processpype_telemetry::{Handle as LogHandle, Redactor, Unredactable};
@@ -59,6 +61,10 @@ pub struct Running {
     manager: Manager,
     supervisor: Option<JoinHandle<Closed>>,
     server: Option<processpype_control::Running>,
+    /// What answers inside another server.
+    nest: Nest,
+    /// A control plane without a listener: streams live as long as it does.
+    unbound: Option<Server>,
     recorded: Option<Recorded>,
 }
 
@@ -135,17 +141,16 @@ impl Application {
         let mut launch = launch(&mut setup, &mut settings, Handle::current(), None);
         tell_recorder(&mut launch, &mut settings, recorder.as_ref());
         let (manager, supervisor) = setup.blueprint.launch(launch);
-        let server = match has_server {
-            true => {
-                let server = Server::new(manager.clone(), settings, service_doc);
-                let server = server.map_err(StartError::Settings)?;
-                Some(server.bind().await.map_err(StartError::Bind)?.serve())
-            }
-            false => None,
+        let server = Server::new(manager.clone(), settings, service_doc);
+        let server = server.map_err(StartError::Settings)?;
+        let nest = server.nest();
+        let (server, unbound) = match has_server {
+            true => (Some(server.bind().await.map_err(StartError::Bind)?.serve()), None),
+            false => (None, Some(server)),
         };
         let recorded = follow(recorder, &manager);
-        let supervisor = Handle::current().spawn(supervisor.run());
-        let running = Running { manager, supervisor: Some(supervisor), server, recorded };
+        let supervisor = Some(Handle::current().spawn(supervisor.run()));
+        let running = Running { manager, supervisor, server, nest, unbound, recorded };
         running.manager.settled().await;
         if running.manager.is_closing() {
             let closed = running.stop().await;
@@ -268,6 +273,7 @@ impl Running {
     async fn closed(&mut self) -> Closed {
         let supervisor = self.supervisor.take().expect("only `stop` and `wait` take it, by value");
         let closed = ended(supervisor.await, &self.manager);
+        drop(self.unbound.take());
         if let Some(server) = self.server.take() {
             server.stop(SERVER_GRACE).await;
         }

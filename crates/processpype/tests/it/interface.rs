@@ -14,10 +14,10 @@ use processpype::registration::{
 use processpype::{
     Application, BindError, CancelError, Closed, CommandError, CommandPreview, Config,
     ConfigureError, Context, Dep, Deps, Error, Event, GetError, InvalidListener, InvalidName,
-    InvalidRate, InvalidRestart, LevelChange, LevelChanges, Leveled, LogLevel, Manager, NewConfig,
-    Operation, OperationStatus, PlanError, Request, RequestError, Routes, Running, Service,
-    SettingsError, SetupError, Shared, Shutdown, StartError, Status, Subscription, Unavailable,
-    Verb, testing,
+    InvalidRate, InvalidRestart, LevelChange, LevelChanges, Leveled, LogLevel, Manager, NestError,
+    NewConfig, Operation, OperationStatus, PlanError, Request, RequestError, Routes, Running,
+    Service, SettingsError, SetupError, Shared, Shutdown, StartError, Status, Subscription,
+    Unavailable, Verb, testing,
 };
 
 struct Plain;
@@ -75,6 +75,7 @@ fn errors_are_errors_that_cross_threads() {
     error::<Unavailable>();
     error::<BindError>();
     error::<InvalidListener>();
+    error::<NestError>();
     error::<SettingsError>();
     error::<InvalidName>();
     error::<InvalidRate>();

@@ -26,6 +26,7 @@ mod last_words;
 mod meant;
 mod metrics;
 mod mutations;
+mod nested;
 mod panics;
 mod registering;
 mod reload;
