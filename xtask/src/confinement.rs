@@ -1,4 +1,5 @@
-//! Things that only some places may do: open sockets, spawn, keep statics, end the process.
+//! Things that only some places may do: open sockets, spawn, keep statics, end the process, read
+//! the machine's clock.
 //!
 //! The rules match tokens, so they see what is written out. A method that hides a spawn behind
 //! another name is not seen; `clippy.toml` forbids the functions themselves and closes that gap.
@@ -44,13 +45,12 @@ const CONFINED: &[Confined] = &[
             "UnboundedSender",
             "UnboundedReceiver",
             "mpsc :: unbounded",
-            "mpsc :: channel ( )",
         ],
         remedy: "every queue has a bound with a name",
     },
     Confined {
         rule: Rule::Exit,
-        patterns: &["process :: exit", "process :: abort"],
+        patterns: &["process :: exit", "process :: abort", "process as"],
         remedy: "only `main` and the deadline thread end the process: return an error",
     },
 ];
@@ -70,6 +70,22 @@ const MUTABLE: &[&str] = &[
     "Cell",
     "RefCell",
     "ArcSwap",
+    "Condvar",
+    "Notify",
+    "Once",
+    "Semaphore",
+];
+
+/// Readings of the machine's clock and waits on it, which a paused clock does not see.
+const MACHINE_CLOCK: &[&str] = &[
+    "std :: time :: Instant",
+    "SystemTime :: now",
+    "UNIX_EPOCH . elapsed",
+    "thread :: sleep",
+    "thread :: park_timeout",
+    ". recv_timeout (",
+    ". wait_timeout (",
+    ". wait_timeout_while (",
 ];
 
 /// Crates that are pure: invariant 1 of ARCHITECTURE.md.
@@ -98,9 +114,13 @@ pub(crate) fn check(workspace: &Workspace) -> Vec<Violation> {
 fn check_source(of: &Crate, source: &Source) -> Vec<Violation> {
     let mut found: Vec<_> = CONFINED.iter().flat_map(|rule| check_confined(rule, source)).collect();
     found.extend(check_methods(source));
+    found.extend(check_queues(source));
+    found.extend(check_exits(source));
     found.extend(check_statics(source));
     if PURE.contains(&of.name()) {
         found.extend(check_purity(source));
+    } else {
+        found.extend(check_clock(source));
     }
     found
 }
@@ -129,19 +149,84 @@ fn calls_on_others(source: &Source, pattern: &str) -> Vec<(usize, String)> {
     code.map(|line| (line, pattern.replace(' ', ""))).collect()
 }
 
+/// Channels that are made without saying how much they hold, however their maker is named. Those
+/// for one message hold one.
+fn check_queues(source: &Source) -> Vec<Violation> {
+    let tokens = &source.tokens;
+    let is_call = |at: &usize| {
+        let before = |count: usize| at.checked_sub(count).map(|at| tokens[at].text.as_str());
+        let is_other = before(1) == Some(".") || before(2) == Some("oneshot");
+        let arguments = after_generics(&tokens[at + 1..]);
+        let is_empty = arguments.iter().take(2).map(|token| token.text.as_str()).eq(["(", ")"]);
+        !is_other && is_empty
+    };
+    let lines = find(tokens, "channel").filter(is_call).map(|at| tokens[at].line);
+    let lines = lines.filter(|line| !source.is_test(*line));
+    let remedy = "every queue has a bound with a name";
+    lines.map(|line| breach(Rule::Unbounded, source, line, "channel()", remedy)).collect()
+}
+
+/// What follows `::<…>`, if that comes first.
+fn after_generics(tokens: &[Token]) -> &[Token] {
+    let is = |at: usize, text: &str| tokens.get(at).is_some_and(|token| token.text == text);
+    if !(is(0, "::") && is(1, "<")) {
+        return tokens;
+    }
+    let mut depth = 0_usize;
+    let end = tokens.iter().position(|token| {
+        match token.text.as_str() {
+            "<" => depth += 1,
+            ">" => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && token.text == ">"
+    });
+    end.map_or(tokens, |end| &tokens[end + 1..])
+}
+
+/// What `use std::process::{…}` hides from a search for whole paths.
+fn check_exits(source: &Source) -> Vec<Violation> {
+    let remedy = "only `main` and the deadline thread end the process: return an error";
+    let hits = grouped_uses(source, &[("process :: {", &["exit", "abort"])]).into_iter();
+    hits.map(|(line, what)| breach(Rule::Exit, source, line, &what, remedy)).collect()
+}
+
+fn check_clock(source: &Source) -> Vec<Violation> {
+    if source.place != Place::Library || permits(Rule::Clock, &source.path) {
+        return Vec::new();
+    }
+    let named = MACHINE_CLOCK.iter().flat_map(|pattern| code_lines_with(source, pattern));
+    let grouped = grouped_uses(
+        source,
+        &[("std :: time :: {", &["Instant"]), ("std :: thread :: {", &["sleep", "park_timeout"])],
+    );
+    let remedy = "use tokio's clock, or that of processpype-runtime, so that paused time holds";
+    let hits = named.chain(grouped);
+    hits.map(|(line, what)| breach(Rule::Clock, source, line, &what, remedy)).collect()
+}
+
 fn check_statics(source: &Source) -> Vec<Violation> {
     if permits(Rule::Static, &source.path) {
         return Vec::new();
     }
     let starts =
         find(&source.tokens, "static").filter(|at| !source.is_test(source.tokens[*at].line));
+    let renamed = renamed_mutables(source);
     let mutable = starts.filter_map(|at| {
         let declared = source.tokens[at + 1..].iter().take_while(|token| !ends_type(token));
         let mut words = declared.map(|token| token.text.as_str());
-        words.find(|word| is_mutable(word)).map(|word| (source.tokens[at].line, word))
+        let found = words.find(|word| is_mutable(word) || renamed.contains(word));
+        found.map(|word| (source.tokens[at].line, word))
     });
     let remedy = "no mutable statics: give the state an owner and pass it";
     mutable.map(|(line, word)| breach(Rule::Static, source, line, word, remedy)).collect()
+}
+
+/// The names that `use … as …` gives to mutable types.
+fn renamed_mutables(source: &Source) -> Vec<&str> {
+    let renamed = source.tokens.windows(3).filter(|three| three[1].text == "as");
+    let renamed = renamed.filter(|three| is_mutable(&three[0].text));
+    renamed.map(|three| three[2].text.as_str()).collect()
 }
 
 /// Whether the type of a `static` is over, or what looked like one is a closure.
@@ -156,20 +241,26 @@ fn is_mutable(word: &str) -> bool {
 fn check_purity(source: &Source) -> Vec<Violation> {
     let remedy = "the core is pure: time, chance and the outside come in as arguments";
     let named = IMPURE.iter().flat_map(|pattern| code_lines_with(source, pattern));
-    let listed = grouped_uses(source);
+    let listed = grouped_uses(
+        source,
+        &[
+            ("std :: {", &["fs", "net", "io", "env", "process", "thread"]),
+            ("time :: {", &["Instant"]),
+        ],
+    );
     let hits = named.chain(listed);
     hits.map(|(line, what)| breach(Rule::Purity, source, line, &what, remedy)).collect()
 }
 
+/// The beginning of a group of names, and which of them are looked for in it.
+type Group<'a> = (&'a str, &'a [&'a str]);
+
 /// What `use std::{…}` and `use std::time::{…}` hide from a search for whole paths.
-fn grouped_uses(source: &Source) -> Vec<(usize, String)> {
+fn grouped_uses(source: &Source, groups: &[Group<'_>]) -> Vec<(usize, String)> {
     let mut hits = Vec::new();
-    for (head, names) in [
-        ("std :: {", &["fs", "net", "io", "env", "process", "thread"][..]),
-        ("time :: {", &["Instant"][..]),
-    ] {
+    for (head, names) in groups {
         for at in find(&source.tokens, head) {
-            let group = group_after(&source.tokens[at + 3..]);
+            let group = group_after(&source.tokens[at + head.split(' ').count()..]);
             let named = group.filter(|token| names.contains(&token.text.as_str()));
             hits.extend(named.map(|token| (token.line, token.text.clone())));
         }
@@ -263,6 +354,7 @@ mod tests {
         check(path, "thread_local! { static A: Cell<u8> = b(); }", Rule::Static, "Cell");
         check(path, "static A: OnceBox<u8> = b();", Rule::Static, "OnceBox");
         check(path, "static A: ThreadLocal<u8> = b();", Rule::Static, "ThreadLocal");
+        check(path, "use std::sync::RwLock as R; static A: R<u8> = b();", Rule::Static, "R");
         let hook = "thread_local! { static A: RefCell<u8> = b(); }";
         assert_eq!(found("crates/processpype-runtime/src/panic.rs", hook), NONE);
         assert_eq!(found(path, "static A: &str = b; fn f(a: &'static Mutex<u8>) {}"), NONE);
@@ -278,8 +370,14 @@ mod tests {
             "unbounded_channel",
         );
         let standard = "fn f() { std::sync::mpsc::channel(); }";
-        check(path, standard, Rule::Unbounded, "mpsc::channel()");
+        check(path, standard, Rule::Unbounded, "channel()");
+        let typed = "fn f() { std::sync::mpsc::channel::<Vec<Option<u8>>>(); }";
+        check(path, typed, Rule::Unbounded, "channel()");
+        check(path, "fn f() { let (a, b) = channel(); }", Rule::Unbounded, "channel()");
         assert_eq!(found(path, "fn f() { mpsc::channel(COMMANDS); }"), NONE);
+        assert_eq!(found(path, "fn f() { mpsc::channel::<Vec<u8>>(COMMANDS); }"), NONE);
+        assert_eq!(found(path, "fn f(log: L) { log.channel(); }"), NONE);
+        assert_eq!(found(path, "fn f() { oneshot::channel::<u8>(); }"), NONE);
     }
 
     #[test]
@@ -288,6 +386,25 @@ mod tests {
         check("crates/processpype/src/lib.rs", code, Rule::Exit, "process::exit");
         // Not even where the deadline is held: `main` returns.
         check("crates/processpype/src/process.rs", code, Rule::Exit, "process::exit");
+        let api = "crates/processpype-api/src/lib.rs";
+        check(api, "use std::process as p;", Rule::Exit, "processas");
+        check(api, "use std::process::{ExitCode, abort};", Rule::Exit, "abort");
+        assert_eq!(found(api, "use std::process::{Command, ExitCode};"), NONE);
+    }
+
+    #[test]
+    fn the_clock_of_the_machine_is_caught() {
+        let path = "crates/processpype-control/src/lib.rs";
+        check(path, "use std::time::Instant;", Rule::Clock, "std::time::Instant");
+        check(path, "use std::time::{Duration, Instant};", Rule::Clock, "Instant");
+        check(path, "fn f() { SystemTime::now(); }", Rule::Clock, "SystemTime::now");
+        check(path, "fn f() { std::thread::sleep(NAP); }", Rule::Clock, "thread::sleep");
+        check(path, "use std::thread::{Builder as B, sleep};", Rule::Clock, "sleep");
+        check(path, "fn f(r: R) { r.recv_timeout(LONG); }", Rule::Clock, ".recv_timeout(");
+        assert_eq!(found(path, "use tokio::time::{Instant, sleep};"), NONE);
+        assert_eq!(found("examples/a/src/main.rs", "use std::time::Instant;"), NONE);
+        let clock = "crates/processpype-runtime/src/clock.rs";
+        assert_eq!(found(clock, "fn f() { SystemTime::now(); }"), NONE);
     }
 
     #[test]
@@ -299,6 +416,6 @@ mod tests {
         check(core, "fn f() { std::thread::yield_now(); }", Rule::Purity, "std::thread");
         check(core, "#[derive(serde::Serialize)] struct A;", Rule::Purity, "serde::");
         assert_eq!(found(core, "/// Not `std::fs`.\nuse std::{fmt, time::Duration};"), NONE);
-        assert_eq!(found("crates/processpype-api/src/lib.rs", "use std::time::Instant;"), NONE);
+        assert_eq!(found("crates/processpype-api/src/lib.rs", "use std::fs;"), NONE);
     }
 }

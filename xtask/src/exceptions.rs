@@ -71,6 +71,26 @@ pub(crate) const PERMISSIONS: &[Permission] = &[
         reason: "the floor of supervision is a bare task, and load comes from threads",
     },
     Permission {
+        rule: Rule::Clock,
+        under: "crates/processpype-runtime/src/clock.rs",
+        reason: "where the time that services are told begins",
+    },
+    Permission {
+        rule: Rule::Clock,
+        under: "crates/processpype-telemetry/src/",
+        reason: "the log has a thread of its own, and its lines the time of the machine",
+    },
+    Permission {
+        rule: Rule::Clock,
+        under: "crates/processpype-otlp/src/",
+        reason: "a collector keeps no paused time",
+    },
+    Permission {
+        rule: Rule::Clock,
+        under: "crates/processpype/src/process",
+        reason: "the deadline is held on a thread on which nothing else runs",
+    },
+    Permission {
         rule: Rule::Static,
         under: "crates/processpype-runtime/src/panic.rs",
         reason: "a panic hook can hand its record to the catcher only through the thread it is on",

@@ -16,6 +16,8 @@ pub enum Rule {
     Static,
     /// A queue has no bound.
     Unbounded,
+    /// The machine's clock is read, or waited on, where tokio's should be.
+    Clock,
     /// The process is ended from an unlisted place.
     Exit,
     /// The core does I/O, reads a clock, draws chance, or spawns.
