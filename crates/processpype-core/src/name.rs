@@ -54,17 +54,16 @@ impl ServiceName {
     /// Makes the default name of a type: its last path segment in snake case.
     ///
     /// `type_name` is what [`std::any::type_name`] gives: `shop::MailQueue` → `mail_queue`. Where
-    /// the type is defined is of no account, be it within a function.
+    /// the type is defined is of no account, be it within a function or a method.
     ///
     /// # Errors
     ///
     /// Returns [`InvalidName`] for generic types, closures and other types without a plain name:
     /// they need an explicit one.
     pub fn of_type(type_name: &str) -> Result<Self, InvalidName> {
-        let last = type_name.rsplit("::").next().unwrap_or(type_name);
-        // A type of a function's own may stand in a closure, as in every test that is `async`.
-        if type_name.contains(['<', '&', '(', '[']) || last.contains('{') {
-            let fault = "the type has no plain name";
+        let (path, last) = type_name.rsplit_once("::").unwrap_or(("", type_name));
+        if !last.chars().all(is_of_word) || !is_path(path) {
+            let fault = "the type is generic, or has no name of its own otherwise";
             return Err(InvalidName { text: type_name.to_owned(), fault });
         }
         Self::new(&snake_case(last))
@@ -159,6 +158,30 @@ fn fault(text: &str) -> Option<&'static str> {
     }
 }
 
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Whether a text leads to where a type is defined, and is no part of the type itself, as `&shop`
+/// is.
+///
+/// A type of a function's own may stand in a closure, as in every test that is `async`, or in a
+/// method of a generic type or of a trait: `test::{{closure}}`, `<Cache<_> as Load>::load`.
+fn is_path(text: &str) -> bool {
+    let mut depth = 0_u32;
+    text.chars().all(|c| {
+        match c {
+            '<' => depth += 1,
+            '>' => match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return false,
+            },
+            _ => return depth > 0 || is_of_word(c) || ":{}#".contains(c),
+        }
+        true
+    })
+}
+
 /// `HTTPServer2` → `http_server2`, `MailQueue` → `mail_queue`.
 fn snake_case(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
@@ -211,6 +234,14 @@ mod tests {
         check_type("shop::main::{{closure}}", None);
         check_type("shop::test::{{closure}}::Fake", Some("fake"));
         check_type("shop::test::{{closure}}::Fake<u8>", None);
+        check_type("<u8 as shop::Load>::load::Fake", Some("fake"));
+        check_type("<shop::Cache<_> as shop::Load>::load::Fake", Some("fake"));
+        check_type("shop::Cache<_>::load::Fake", Some("fake"));
+        for none in
+            ["&shop::Fake", "(a::A, b::B)", "[a::A; 3]", "a::A<b::B>", "dyn a::A", "*mut a::A"]
+        {
+            check_type(none, None);
+        }
     }
 
     #[test]

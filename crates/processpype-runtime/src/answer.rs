@@ -4,17 +4,26 @@
 //!
 //! 1. A client reads [`Error::public_message`] or the text of an [`Unavailable`], and nothing else
 //!    of an error; the whole chain goes to the log, in the span of the generation.
-//! 2. Whose provider is away answers 503 as the framework does for a service that does not run;
+//! 2. The chain goes with the answer as far as the generation's own side of a request, which tells
+//!    it to a test: no client is given it.
+//! 3. Whose provider is away answers 503 as the framework does for a service that does not run;
 //!    every other error is a 500.
 //!
 //! Other statuses are the handler's own to say, with an error type of its own or a tuple.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::context::TEXT_MAX;
 use crate::error::{Error, Unavailable};
 use crate::text::within;
+
+/// What a handler has failed with, as the log tells it: it travels with the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct HandlerError(pub(crate) Arc<str>);
 
 /// What a client reads of an error without a public text.
 const INTERNAL: &str = "the request failed; the log has the details";
@@ -40,12 +49,14 @@ impl IntoResponse for Error {
             (None, Some(away)) => (StatusCode::SERVICE_UNAVAILABLE, away.to_string()),
             (None, None) => (StatusCode::INTERNAL_SERVER_ERROR, INTERNAL.to_owned()),
         };
+        let chain = self.chain();
         if status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(error = self.chain(), "a handler failed");
+            tracing::error!(error = chain, "a handler failed");
         } else {
-            tracing::debug!(error = self.chain(), "a handler misses a provider");
+            tracing::debug!(error = chain, "a handler misses a provider");
         }
-        (status, within(&text, TEXT_MAX).to_owned()).into_response()
+        let told = Extension(HandlerError(chain.into()));
+        (status, told, within(&text, TEXT_MAX).to_owned()).into_response()
     }
 }
 

@@ -294,16 +294,20 @@ impl Options {
 // === impl Assembly ===
 
 impl Assembly {
-    /// Checks every instance's configuration and notes the secret values in it.
+    /// Checks the configuration of every instance that is checkable, and notes the secret values in
+    /// it.
     ///
     /// Sections of disabled services are not resolved, so their secrets need not exist.
     ///
     /// # Errors
     ///
     /// Returns every problem of every section in one report.
-    pub fn check_config(&mut self) -> Result<(), Report> {
+    pub fn check_config(
+        &mut self,
+        mut is_checkable: impl FnMut(&Spec) -> bool,
+    ) -> Result<(), Report> {
         let mut report: Option<Report> = None;
-        for spec in &mut self.specs {
+        for spec in self.specs.iter_mut().filter(|spec| is_checkable(spec)) {
             if let Err(problems) = spec.check_config() {
                 report = Some(match report.take() {
                     Some(all) => all.merge(problems),

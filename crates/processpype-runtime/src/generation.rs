@@ -22,6 +22,7 @@
 mod in_time;
 mod step;
 mod teardown;
+mod turn;
 
 use std::sync::Arc;
 

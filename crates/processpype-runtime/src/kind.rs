@@ -119,6 +119,11 @@ impl Kind {
         self.type_name
     }
 
+    /// Returns whether instances are of this very type.
+    pub(crate) fn makes(&self, type_id: TypeId) -> bool {
+        self.type_id == type_id
+    }
+
     /// Returns the default name of the kind's only instance.
     ///
     /// # Errors

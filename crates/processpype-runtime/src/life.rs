@@ -190,6 +190,13 @@ impl Life {
         &self.office().families
     }
 
+    /// Tells a test, if this is one, of a request that failed; the log knows already.
+    pub(crate) fn tell_story(&self, failure: impl FnOnce() -> Failure) {
+        if let Some(stories) = &self.office().stories {
+            stories.add(self.cell.name(), self.generation, &failure());
+        }
+    }
+
     fn office(&self) -> &Office {
         self.vitals.office()
     }

@@ -25,6 +25,7 @@ use crate::metrics::Families;
 use crate::pulses::Pulses;
 use crate::reconfigure::Answer;
 use crate::scrub::Scrub;
+use crate::stories::Stories;
 
 /// How many lifecycle messages of one service can be on the way: started, health, ending, gone, the
 /// answer to an offer, and as many of an orphan.
@@ -82,6 +83,8 @@ pub(crate) struct Office {
     closing_by: OnceLock<Instant>,
     /// What hides the secrets that they read.
     pub(crate) configurer: Option<Arc<dyn Configurer>>,
+    /// What keeps the stories of failures, for a test.
+    pub(crate) stories: Option<Stories>,
 }
 
 // === impl Message ===
@@ -107,7 +110,13 @@ impl Office {
         let families = Arc::new(Families::new(scrub));
         let closing_by = OnceLock::new();
         let (opened, pulses) = (Instant::now(), Pulses::default());
-        Self { services, reports, families, opened, pulses, closing_by, configurer: None }
+        let (configurer, stories) = (None, None);
+        Self { services, reports, families, opened, pulses, closing_by, configurer, stories }
+    }
+
+    /// Lets a test read what failed.
+    pub(crate) fn telling(self, stories: Option<Stories>) -> Self {
+        Self { stories, ..self }
     }
 
     /// Lets secrets be hidden that a generation reads.

@@ -21,6 +21,7 @@
 
 mod body;
 mod call;
+mod listing;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ use axum::routing::post;
 use processpype_core::{ErrorKind, Role};
 
 pub use self::call::Call;
+use self::listing::Listing;
 use crate::failure::Failure;
 use crate::life::Life;
 use crate::panic::{contain, drop_contained};
@@ -176,15 +178,18 @@ impl Routes {
     /// Checks that no route stands where the framework's own stand.
     pub(crate) fn checked(self) -> Result<Option<Router>, Failure> {
         let Some(router) = self.router else { return Ok(None) };
-        let paths = paths(&router);
-        let is_listed =
-            |verb: &&str| paths.as_ref().is_none_or(|all| all.iter().any(|p| p == verb));
-        let verbs =
-            RESERVED_VERBS.into_iter().filter(is_listed).filter(|verb| !is_free(&router, verb));
+        if !router.has_routes() {
+            return Ok(Some(router));
+        }
+        let listing = Listing::of(&router);
+        let is_taken = |verb: &&str| {
+            listing.takes_post(verb).unwrap_or_else(|| !is_free(router.clone(), verb))
+        };
+        let verbs = RESERVED_VERBS.into_iter().filter(is_taken);
         let mut taken: Vec<String> = verbs.map(|verb| format!("POST {verb}")).collect();
         // What is below `/-/` collides with no path in particular.
-        let inner = paths.into_iter().flatten().filter(|path| path.starts_with("/-/"));
-        taken.extend(inner);
+        let inner = listing.paths().filter(|path| path.starts_with("/-/"));
+        taken.extend(inner.map(str::to_owned));
         if taken.is_empty() { Ok(Some(router)) } else { Err(collision(&taken)) }
     }
 }
@@ -195,32 +200,11 @@ impl From<Router> for Routes {
     }
 }
 
-/// The paths of a router; `None` if they cannot be known.
-///
-/// Axum lists paths in its `Debug` alone, which no version promises. A router that has routes and
-/// shows none is of a version that lists them otherwise: the caller then takes the long way, which
-/// finds whatever stands in a verb's place. (What a service has below `/-/` is never asked for
-/// then: the framework answers there first.)
-fn paths(router: &Router) -> Option<Vec<String>> {
-    if !router.has_routes() {
-        return Some(Vec::new());
-    }
-    let listed = listed(&format!("{router:?}"));
-    (!listed.is_empty()).then_some(listed)
-}
-
-/// The quoted words of a text that are paths.
-fn listed(text: &str) -> Vec<String> {
-    let quoted = text.split('"').skip(1).step_by(2);
-    quoted.filter(|word| word.starts_with('/')).map(str::to_owned).collect()
-}
-
 /// Whether a router has no handler where one of the framework's own verbs is.
 ///
-/// Axum refuses two handlers of one method and path by a panic: a copy is merged to find out. That
-/// costs more than all else of a start, and is done for who has such a path at all.
-fn is_free(router: &Router, verb: &str) -> bool {
-    let copy = router.clone();
+/// Axum refuses two handlers of one method and path by a panic, which a panic hook tells beside our
+/// own message: a copy is merged to find out only where its listing does not say.
+fn is_free(copy: Router, verb: &str) -> bool {
     contain(move || drop(Router::new().route(verb, post(async || ())).merge(copy))).is_ok()
 }
 
@@ -320,29 +304,12 @@ mod tests {
         assert_eq!(Routes::from(router).checked().is_ok(), is_free, "{listed}");
     }
 
-    /// If this fails, this version of axum lists the paths of a router in another way: starts are
-    /// dearer, and routes below `/-/` are not refused any more. [`paths`] has to learn it.
-    #[test]
-    fn axum_lists_the_paths_of_a_router_for_debugging() {
-        let nothing = async || ();
-        let nested = Router::new().route("/b/{id}", get(nothing));
-        let router = Router::new().route("/-/x", get(nothing)).nest("/a", nested);
-        let router = router.route("/start", post(nothing));
-        // Beside its fallback, which is listed as two paths of its own.
-        let paths = paths(&router).expect("it has routes");
-        for path in ["/-/x", "/a/b/{id}", "/start"] {
-            assert!(paths.iter().any(|listed| listed == path), "{path} of {paths:?}");
-        }
-        assert_eq!(super::paths(&Router::new().fallback(nothing)), Some(Vec::new()));
-        assert_eq!(listed("Router { .. }"), [""; 0]);
-    }
-
     #[test]
     fn a_verb_is_found_without_a_list_of_paths() {
         let nothing = async || ();
-        assert!(!is_free(&Router::new().route("/stop", post(nothing)), "/stop"));
+        assert!(!is_free(Router::new().route("/stop", post(nothing)), "/stop"));
         let others = Router::new().route("/stop", get(nothing)).route("/a", post(nothing));
-        assert!(is_free(&others, "/stop"));
+        assert!(is_free(others, "/stop"));
     }
 
     #[test]

@@ -57,3 +57,13 @@ impl Stories {
         all.push_back(Story { service, generation, kind, text });
     }
 }
+
+// === impl Story ===
+
+impl Story {
+    /// Returns whether it is of one request, which ends no generation.
+    #[must_use]
+    pub fn is_of_request(&self) -> bool {
+        ["a handler", "a body"].iter().any(|who| self.text.starts_with(who))
+    }
+}

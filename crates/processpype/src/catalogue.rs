@@ -20,7 +20,7 @@ use processpype_config::{Document, Layer, Report, Section};
 use processpype_core::ServiceName;
 use processpype_runtime::{Assembly, Blueprint, GroupSpec, Kind, SharedValues, Spec};
 
-use self::specs::{Layers, Specs, Template};
+use self::specs::{Faults, Layers, Specs, Template};
 use crate::access::Access;
 use crate::application::{Application, Sources};
 use crate::creation;
@@ -125,8 +125,9 @@ impl Catalogue {
         let (settings, access, secrets) = problems.settings(document);
         let chosen = settings.server.creatable_kinds.as_deref();
         problems.keep(creation::check(document, chosen, &self.kinds));
-        let (mut assembly, lost) = self.specs(document, &settings.defaults, layers, &mut problems);
-        problems.keep(assembly.check_config());
+        let (mut assembly, faults, lost) =
+            self.specs(document, &settings.defaults, layers, &mut problems);
+        problems.keep(assembly.check_config(|spec| specs::is_checkable(&faults, spec)));
         let blueprint = problems.plan_of(assembly.check(), lost);
         let limits = self.limits.under(&settings.app);
         match (blueprint, problems.into_error()) {
@@ -151,7 +152,7 @@ impl Catalogue {
         let mut problems = Problems::default();
         let defaults = document.section(&["defaults"]);
         let defaults = problems.keep(kept::read(&defaults, &mut Vec::new()));
-        let (assembly, lost) = self.specs(document, &defaults, layers, &mut problems);
+        let (assembly, _, lost) = self.specs(document, &defaults, layers, &mut problems);
         let blueprint = problems.plan_of(assembly.check(), lost);
         match (blueprint, problems.into_error()) {
             (Some(blueprint), None) => Ok(blueprint),
@@ -160,22 +161,23 @@ impl Catalogue {
         }
     }
 
-    /// Puts the application together. Returns whether a service is missing because of a problem.
+    /// Puts the application together. Returns what is wrong with types of configuration, too, and
+    /// whether a service is missing because of a problem.
     fn specs(
         &self,
         document: &Document,
         defaults: &DefaultsSection,
         layers: &Layers,
         problems: &mut Problems,
-    ) -> (Assembly, bool) {
+    ) -> (Assembly, Faults, bool) {
         let mut specs = Specs::new(document, defaults, layers, problems);
         specs.lost = self.lost;
         self.declared.iter().for_each(|(name, template)| specs.add_declared(name, template));
         specs.add_from_file(&self.kinds);
-        let Specs { specs, lost, .. } = specs;
+        let Specs { specs, faults, lost, .. } = specs;
         let groups = groups::read(document, self.groups.clone(), |report| problems.add(report));
         let (shared, kinds) = (self.shared.clone(), self.kinds.clone());
-        (Assembly { specs, groups, shared, kinds }, lost)
+        (Assembly { specs, groups, shared, kinds }, faults, lost)
     }
 
     /// Returns what code says of a service, by the name of its section: that it is one of the code,

@@ -359,7 +359,9 @@ impl TestApp {
 
     /// Returns an error of a service as the log tells it, where it does.
     fn why(&self, error: &ErrorInfo, service: &ServiceName) -> String {
-        let is_it = |story: &Story| story.service == *service && story.kind == error.kind;
+        let is_it = |story: &Story| {
+            story.service == *service && story.kind == error.kind && !story.is_of_request()
+        };
         let told = self.stories.all().into_iter().rev().find(is_it);
         told.map_or_else(|| error.message.clone(), |story| story.text)
     }
@@ -389,9 +391,10 @@ impl TestApp {
     /// # }
     /// ```
     ///
-    /// A failed generation is in it, and so are a new configuration that was not taken and a panic
-    /// of a handler. What a handler answers with `?`, and what services write themselves, goes to
-    /// the log alone. The newest [`FAILURES_KEPT`] are kept.
+    /// A failed generation is in it, and so are a new configuration that was not taken, and of a
+    /// handler a panic and the [`Error`](crate::Error) that it ends with by `?` (`a handler: …`),
+    /// before its answer is there. What services write themselves goes to the log alone. The newest
+    /// [`FAILURES_KEPT`] are kept.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let line = |story: Story| {

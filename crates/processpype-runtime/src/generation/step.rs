@@ -28,12 +28,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
 
+use processpype_core::Exit;
 use tracing::{Instrument as _, Span};
 
 use super::teardown::{teardown, wind_down};
 use super::{
     Ended, Farewell, Making, Orders, Running, Stopped, begin, finish, settle_constructor, started,
-    without_service,
+    turn, without_service,
 };
 use crate::context::Context;
 use crate::diagnosis;
@@ -93,7 +94,11 @@ impl Future for Generation {
         let Farewell { cx: Some(cx), orders } = &*farewell else { return Poll::Pending };
         cx.life.changed.belongs_to(task.waker());
         let ending = ready!(own_polled(&cx.life, || step.poll(orders, cx, task)));
+        let has_failed = matches!(ending.exit, Exit::Failed(_));
         farewell.say(ending);
+        if has_failed {
+            turn::use_up(task);
+        }
         Poll::Ready(())
     }
 }

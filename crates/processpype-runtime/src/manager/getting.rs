@@ -4,7 +4,9 @@
 //!
 //! 1. What is given is what a [`Dep`](crate::Dep) gives: an instance from the moment its `start`
 //!    succeeded until its stop begins, held only for one use.
+//! 2. A type that a service never has is told as that, whatever state it is in.
 
+use std::any::{TypeId, type_name};
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,6 +31,8 @@ pub enum GetError {
         service: ServiceName,
         /// The type asked for.
         asked: &'static str,
+        /// The type that it is of. A task is of none that could be asked for: this is the function.
+        found: &'static str,
     },
     /// The service is not there now.
     Unavailable(Unavailable),
@@ -59,9 +63,9 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Returns [`GetError`] if there is no such service, if it is of another type, or if it does
-    /// not run. The last one is an [`Unavailable`] with the state it is in, also as the source of
-    /// the error.
+    /// Returns [`GetError`] if there is no such service, if it is of another type (whether it runs
+    /// or not), or if it does not run. The last one is an [`Unavailable`] with the state it is in,
+    /// also as the source of the error.
     pub fn get<S: Send + Sync + 'static>(&self, name: &str) -> Result<Ref<'_, S>, GetError> {
         let found = self.look(name, |cell| {
             let published = cell.instance();
@@ -69,12 +73,25 @@ impl Manager {
                 return Err(GetError::Unavailable(cell.unavailable()));
             };
             let instance = Arc::clone(&published.instance).downcast::<S>();
-            instance.map(Ref::new).map_err(|_| GetError::OtherType {
-                service: cell.name().clone(),
-                asked: std::any::type_name::<S>(),
-            })
+            instance.map(Ref::new).map_err(|_| GetError::Unavailable(cell.unavailable()))
         });
-        found.unwrap_or_else(|| Err(GetError::Unknown { name: name.to_owned() }))
+        match found {
+            Some(Err(away)) => Err(self.of_other_type::<S>(name).unwrap_or(away)),
+            Some(Ok(instance)) => Ok(instance),
+            None => Err(GetError::Unknown { name: name.to_owned() }),
+        }
+    }
+
+    /// Says of what type a service is, if that is not `S`: its kind knows, also while it is away.
+    fn of_other_type<S: 'static>(&self, name: &str) -> Option<GetError> {
+        let layout = self.layout();
+        let place = layout.services.binary_search_by(|laid| (*laid.name).cmp(name)).ok()?;
+        let (service, kind) = (&layout.services[place].name, layout.services[place].made_by());
+        (!kind.makes(TypeId::of::<S>())).then(|| GetError::OtherType {
+            service: service.clone(),
+            asked: type_name::<S>(),
+            found: kind.type_name(),
+        })
     }
 }
 
@@ -84,8 +101,8 @@ impl fmt::Display for GetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { name } => write!(f, "there is no service `{name}`"),
-            Self::OtherType { service, asked } => {
-                write!(f, "the service `{service}` is no `{asked}`; ask for the type itself")
+            Self::OtherType { service, asked, found } => {
+                write!(f, "the service `{service}` is no `{asked}`: it is a `{found}`")
             }
             Self::Unavailable(unavailable) => unavailable.fmt(f),
         }

@@ -34,9 +34,12 @@ use axum::http::{Response, header};
 use futures_util::FutureExt as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
+use processpype_core::ErrorKind;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
+use crate::answer::HandlerError;
+use crate::failure::Failure;
 use crate::life::{Guard, Life, NotTracked, Phase};
 use crate::panic::{Contained, Panicked, contain, drop_contained};
 use crate::vitals::{Seen, seen};
@@ -70,6 +73,10 @@ pub(super) fn guarded(
     span: &tracing::Span,
 ) -> Result<Response<Body>, (Panicked, Guard)> {
     if !response.extensions().is_empty() {
+        if let Some(HandlerError(chain)) = response.extensions().get() {
+            let failed = || Failure::new(ErrorKind::Failed, format!("a handler: {chain}"));
+            guard.life().tell_story(failed);
+        }
         // Values of the service, which nobody further on reads.
         drop_contained(std::mem::take(response.extensions_mut()));
     }

@@ -162,7 +162,8 @@ impl Blueprint {
         let journal = Arc::new(Journal::new(launch.events_kept));
         let book = first_book(&launch, Arc::clone(&directory), &services);
         let office = Office::new(launch.services.clone(), reports, launch.scrub.clone());
-        let office = Arc::new(office.hiding_by(launch.configurer.clone()));
+        let office = office.hiding_by(launch.configurer.clone()).telling(launch.stories.clone());
+        let office = Arc::new(office);
         let shared = Arc::new(Shared::new(directory, journal, book, &launch, &office));
         shared.recording.store(launch.recording.clone().map(Arc::new));
         let supervisor = Supervisor {

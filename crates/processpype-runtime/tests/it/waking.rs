@@ -1,17 +1,19 @@
 //! Whoever waits is woken by what it waits for, and by nothing else that happens to come.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{self, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use processpype_core::ServiceState;
-use processpype_runtime::Service;
+use processpype_core::{Backoff, RestartLimit, RestartRate, ServiceState};
+use processpype_runtime::{Context, Error, Launch, Result, Service};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::harness::{run, spec};
+use crate::harness::{blueprint, run, spec};
 
 /// Longer than anything takes: who is not woken waits for this.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -119,4 +121,43 @@ async fn who_loses_all_it_waits_for_at_once_is_told_once() {
         version
     };
     assert_eq!(versions(&["a", "b", "c"]).await, versions(&["b"]).await);
+}
+
+/// Fails this often, and then stays.
+struct Failing(Arc<(AtomicUsize, Notify)>);
+
+impl Service for Failing {
+    async fn run(&self, cx: &Context) -> Result {
+        let (left, done) = &*self.0;
+        if left.load(SeqCst) == 0 {
+            done.notify_one();
+            cx.stopping().await;
+            return Ok(());
+        }
+        left.fetch_sub(1, SeqCst);
+        Err(Error::public("again"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_fails_again_and_again_wakes_no_thread_that_has_nothing_to_do() {
+    const FAILURES: usize = 1000;
+    let (own, metrics) = (Arc::default(), Handle::current().metrics());
+    // Of the thread that has less to do.
+    let parks = || (0..2).map(|worker| metrics.worker_park_count(worker)).min();
+    let shared: Arc<(AtomicUsize, Notify)> = Arc::clone(&own);
+    shared.0.store(FAILURES, SeqCst);
+    let mut failing = spec("failing", move || Failing(Arc::clone(&own)), &[]);
+    let restart = &mut Arc::make_mut(&mut failing.options).restart;
+    restart.limit = RestartLimit::NONE;
+    let none = Duration::from_nanos(1);
+    restart.backoff = Backoff::new(none, none, 1.0, 0.0).expect("good");
+    let mut launch = Launch::on(Handle::current());
+    launch.restart_rate = RestartRate::new(10_000.0, 100_000).expect("good");
+    let (manager, supervisor) = blueprint(vec![failing]).launch(launch);
+    let closed = tokio::spawn(supervisor.run());
+    timeout(PATIENCE, shared.1.notified()).await.expect("it stays at last");
+    assert!(parks() < Some(FAILURES as u64 / 10), "it went to sleep {:?} times", parks());
+    manager.close();
+    closed.await.expect("no panic");
 }

@@ -8,6 +8,7 @@
 //! 3. The value of a framework key is the service's own, else the one in `defaults`, else what the
 //!    code said: the file overrides the code, and what stands nearer overrides what stands farther.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -70,9 +71,20 @@ pub(crate) struct Specs<'a> {
     /// What was said of each kind that the file has named.
     templates: HashMap<*const Kind, Template>,
     /// What is wrong with the configuration of each kind.
-    faults: HashMap<*const Kind, Vec<(String, &'static str)>>,
+    pub(crate) faults: Faults,
     /// Some service has no spec, because of a problem that was told.
     pub(crate) lost: bool,
+}
+
+/// What is wrong with the configuration of each kind.
+pub(crate) type Faults = HashMap<*const Kind, Vec<Fault>>;
+
+/// What is wrong with the type of a configuration: the author's mistake, whatever a file says.
+pub(crate) struct Fault {
+    text: String,
+    help: &'static str,
+    /// The framework's key that a field is named like.
+    key: Option<String>,
 }
 
 /// One section with the framework's keys and its own fields apart.
@@ -92,8 +104,8 @@ impl Template {
     pub(crate) fn of(declared: Declared) -> Result<(ServiceName, Self), PlanProblem> {
         let Declared { name, kind, options, uses, depends_on, edges } = declared;
         let (name, help) = match &name {
-            Some(name) => (ServiceName::new(name), NAMES),
-            None => (kind.default_name(), "name the service with `.named(\"…\")`"),
+            Some(name) => (ServiceName::new(name), Cow::Borrowed(NAMES)),
+            None => (kind.default_name(), Cow::Owned(to_name(kind.type_name()))),
         };
         let name = name.map_err(|error| {
             PlanProblem::new(PlanCode::Declaration, error.to_string()).help(help)
@@ -139,6 +151,14 @@ impl Template {
         spec.edges = each(&said.edges, edge);
         spec
     }
+}
+
+/// What to write for a service whose type gives it no name.
+fn to_name(type_name: &str) -> String {
+    let plain = type_name.split('<').next().unwrap_or(type_name);
+    let name = ServiceName::of_type(plain);
+    let name = name.as_ref().map_or("…", |name| name.as_str());
+    format!("name the service, with `.named(\"{name}\")` after its `.service(…)`")
 }
 
 /// Lays a section over what code says of a service.
@@ -330,39 +350,48 @@ impl<'a> Specs<'a> {
         if let Some(layer) = self.layers.get(&name) {
             section = section.under(layer);
         }
+        let section = self.check_types(&template.kind, &name, section);
         let defaults = (self.defaults, self.defaults_fit);
-        let spec = lay(template, name, &section, defaults, self.problems);
-        self.check_types(&spec);
-        self.specs.push(spec);
+        self.specs.push(lay(template, name, &section, defaults, self.problems));
     }
 
     /// A service's own configuration must be a map, and must not have a key of the framework: it
     /// could never be set.
-    fn check_types(&mut self, spec: &Spec) {
-        let kind = Arc::as_ptr(&spec.kind);
-        let faults = self.faults.entry(kind).or_insert_with(|| faults(&spec.kind));
-        for (fault, help) in faults {
-            let message = format!("`{}` {fault}", spec.name);
+    ///
+    /// Returns the section without what such a key says: nobody can say what was meant.
+    fn check_types(&mut self, kind: &Arc<Kind>, name: &ServiceName, section: Section) -> Section {
+        let faults = self.faults.entry(Arc::as_ptr(kind)).or_insert_with(|| faults(kind));
+        for fault in &*faults {
+            let message = format!("`{name}` {}", fault.text);
             let problem = PlanProblem::new(PlanCode::Declaration, message);
-            self.problems.plan.push(problem.help(*help));
+            self.problems.plan.push(problem.help(fault.help));
         }
+        let keys: Vec<&str> = faults.iter().filter_map(|fault| fault.key.as_deref()).collect();
+        if keys.is_empty() { section } else { section.split(&keys).1 }
     }
 }
 
+/// Whether a service's own configuration has a type by which its section can be checked.
+pub(crate) fn is_checkable(faults: &Faults, spec: &Spec) -> bool {
+    faults.get(&Arc::as_ptr(&spec.kind)).is_none_or(Vec::is_empty)
+}
+
 /// Returns what is wrong with the types of a kind's configuration, each with what to do.
-fn faults(kind: &Kind) -> Vec<(String, &'static str)> {
+fn faults(kind: &Kind) -> Vec<Fault> {
     let mut faults = Vec::new();
     for config in kind.config_types() {
         let (of, schema) = (config.type_name(), config.own_schema());
         if !may_be_map(&schema) {
-            let fault = format!("has the configuration `{of}`, which is no map of keys");
-            faults.push((fault, "every section is one: take a struct with named fields"));
+            let text = format!("has the configuration `{of}`, which is no map of keys");
+            let help = "every section is one: take a struct with named fields";
+            faults.push(Fault { text, help, key: None });
         }
         let properties = schema.get("properties").and_then(|value| value.as_object());
         let keys = properties.into_iter().flat_map(|properties| properties.keys());
         for key in keys.filter(|key| FRAMEWORK_KEYS.contains(&key.as_str())) {
-            let fault = format!("has a field `{key}` in its configuration `{of}`");
-            faults.push((format!("{fault}: it is the framework's"), "rename the field"));
+            let text = format!("has a field `{key}` in its configuration `{of}`");
+            let text = format!("{text}: every service has that key from the framework");
+            faults.push(Fault { text, help: "rename the field", key: Some(key.clone()) });
         }
     }
     faults

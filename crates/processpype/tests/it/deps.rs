@@ -339,13 +339,14 @@ async fn the_manager_gives_the_living_instance_by_name_and_type() {
         panic!("nobody has this name")
     };
     assert_eq!(name, "conter");
-    let Err(GetError::OtherType { service, asked }) = manager.get::<Plain>("counter") else {
-        panic!("it is of another type")
-    };
-    assert_eq!((service.as_str(), asked.ends_with("Plain")), ("counter", true));
+    let other = || manager.get::<Plain>("counter").map(drop).expect_err("it is of another type");
+    let told = "the service `counter` is no `it::harness::Plain`: it is a `it::deps::Counter`";
+    assert_eq!(other().to_string(), told);
     manager.restart("counter").await.expect("it restarts");
     assert_eq!(manager.get::<Counter>("counter").expect("it runs").bump(), 3, "it is a new one");
     manager.stop("counter").await.expect("it stops");
+    assert_eq!(other().to_string(), told, "whatever state it is in");
+    assert!(matches!(other(), GetError::OtherType { service, .. } if &*service == "counter"));
     let error = manager.get::<Counter>("counter").map(drop).expect_err("it is gone");
     // Whoever passes it on out of a hook has waited for a provider, and not failed.
     let error = Error::from(error);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use processpype::config::Format;
 use processpype::{Application, Config, Context, Dep, Service, Shared};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -105,4 +106,50 @@ async fn a_type_of_an_async_test_has_a_name() -> processpype::Result {
     assert_eq!(texts(&names), ["fake_store"]);
     assert!(app.manager().status(&names[0]).is_some_and(|status| status.ready));
     Ok(())
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only its schema matters")]
+struct Colliding {
+    enabled: String,
+    restart: u8,
+    host: String,
+}
+
+/// The file's writer can mend nothing of it, whatever the sections say.
+#[test]
+fn a_field_with_a_frameworks_name_is_the_authors_mistake_alone() {
+    let app = || {
+        let app = Application::new().service(|_: Config<Colliding>| Plain);
+        app.kind("colliding", |_: Config<Colliding>| Plain)
+    };
+    check("collision", app());
+    let file = "services:\n  plain: {enabled: often, restart: 3}\n  \
+                other: {kind: colliding, enabled: often, stop_timeout: 2h, needs: y}\n  \
+                third: {kind: coliding}\n";
+    check("collision-in-file", app().config_text("app.yaml", Format::Yaml, file));
+}
+
+struct Cache<T>(std::marker::PhantomData<T>);
+
+impl<T: Send + Sync + 'static> Service for Cache<T> {}
+
+trait Names {
+    fn name() -> Application;
+}
+
+impl Names for Cache<u8> {
+    fn name() -> Application {
+        struct MailQueue;
+        impl Service for MailQueue {}
+        Application::new().service(|| MailQueue)
+    }
+}
+
+#[test]
+fn a_type_without_a_name_of_its_own_needs_one_wherever_it_is_defined() {
+    let cache = || Cache::<Vec<u8>>(std::marker::PhantomData);
+    check("generic", Application::new().service(cache));
+    let app = Cache::<u8>::name().set("services.mail_queue.enabled=false").environment([]);
+    app.check().expect("where a type is defined is of no account");
 }

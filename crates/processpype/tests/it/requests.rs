@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::routing::{get, post};
 use futures_util::stream;
 use processpype::testing::{self, Act, TestApp};
-use processpype::{Application, Context, Result, Routes, Service, ServiceState};
+use processpype::{Application, Context, Error, Result, Routes, Service, ServiceState};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -324,4 +324,30 @@ fn a_body_that_blocks_its_thread_does_not_block_the_one_who_reads_it() {
     });
     assert!(late < millis(1500), "the reader's thread was blocked for {late:?}");
     services.shutdown_background();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_ends_with_is_told_to_a_test_and_to_no_client() {
+    type Answer = Result<&'static str>;
+    let (app, _) = start_with(|| {
+        axum::Router::new()
+            .route("/row", get(async || -> Answer { Err("rows.db is locked".into()) }))
+            .route(
+                "/later",
+                get(async || -> Answer {
+                    tokio::time::sleep(secs(1)).await;
+                    Err(Error::public("no rows now").with_source("rows.db is gone"))
+                }),
+            )
+    })
+    .await;
+    assert_eq!(
+        app.get("/services/web/row").await.text(),
+        "the request failed; the log has the details"
+    );
+    assert_eq!(app.failures(), ["web#1: a handler: rows.db is locked"]);
+    assert_eq!(app.get("/services/web/later").await.text(), "no rows now");
+    assert_eq!(app.failures()[1..], ["web#1: a handler: no rows now: rows.db is gone"]);
+    let waited = app.wait("web", ServiceState::Stopped).await.expect_err("nobody stops it");
+    assert!(!waited.to_string().contains("rows"), "{waited}");
 }

@@ -218,18 +218,6 @@ fn sections_that_are_no_maps() {
     check_yaml("words-off", named(), "services:\n  counter: off\n  plain: No\n");
 }
 
-#[derive(Deserialize, JsonSchema)]
-struct Colliding {
-    #[expect(dead_code, reason = "only its schema matters")]
-    enabled: String,
-}
-
-#[test]
-fn a_field_with_a_frameworks_name() {
-    let app = Application::new().service(|_: Config<Colliding>| Plain);
-    check_yaml("collision", app, "");
-}
-
 #[test]
 fn everything_is_told_at_once() {
     let app = base().service(user).task("lost", async |_: Shared<String>| Ok(()));
