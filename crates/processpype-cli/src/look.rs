@@ -1,6 +1,7 @@
 //! From a verb to its answer.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 use processpype_api::{
     Answered, ApplicationStatus, Graph, Info, Plan, ServiceDetail, ServiceList, Timeline, Why,
@@ -49,7 +50,7 @@ pub fn ask_or_read(
         Ok(asking) => asking,
         Err(exit) => return exit,
     };
-    match wait(asking.answer(verb)) {
+    match wait(Box::pin(asking.answer(verb))) {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) if error.exit() == ClientExit::Unreachable => {
             let file = if session.connect.is_own() { file() } else { None };
@@ -80,7 +81,7 @@ pub fn ask_file(verb: &ClientVerb, file: &Path, json: bool) -> ClientExit {
 pub fn ask_plan(session: &Session<'_>) -> ClientExit {
     let show = |plan: &Plan, _| view::plan_text(plan);
     match Asking::of(session) {
-        Ok(asking) => run(asking.show("/plan", show), session.json),
+        Ok(asking) => run(Box::pin(asking.show("/plan", show)), session.json),
         Err(exit) => exit,
     }
 }
@@ -90,7 +91,7 @@ pub fn ask_plan(session: &Session<'_>) -> ClientExit {
 #[must_use]
 pub fn ask_config(session: &Session<'_>, service: Option<&str>) -> ClientExit {
     match Asking::of(session) {
-        Ok(asking) => run(configure::config(&asking, service), session.json),
+        Ok(asking) => run(Box::pin(configure::config(&asking, service)), session.json),
         Err(exit) => exit,
     }
 }
@@ -102,8 +103,12 @@ pub(crate) struct Asking {
     pub(crate) json: bool,
 }
 
+/// One verb that asks, in a box: else a runtime is compiled around each, and with it several copies
+/// of the largest.
+type Asked<'a> = Pin<Box<dyn Future<Output = Result<ClientExit, ClientError>> + 'a>>;
+
 /// Runs one verb to its end.
-fn run(asking: impl Future<Output = Result<ClientExit, ClientError>>, json: bool) -> ClientExit {
+fn run(asking: Asked<'_>, json: bool) -> ClientExit {
     match wait(asking) {
         Ok(Ok(exit)) | Err(exit) => exit,
         Ok(Err(error)) => tell(&error, json),
@@ -111,7 +116,7 @@ fn run(asking: impl Future<Output = Result<ClientExit, ClientError>>, json: bool
 }
 
 /// Waits for an answer; without a runtime there is none.
-fn wait<T>(asking: impl Future<Output = T>) -> Result<T, ClientExit> {
+fn wait(asking: Asked<'_>) -> Result<Result<ClientExit, ClientError>, ClientExit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         remark(&format!("error: cannot wait for answers: {error}"));
