@@ -215,7 +215,7 @@ impl Limits {
             max_length: rule.max_length.or(so_far.max_length),
             min_items: rule.min_items.or(so_far.min_items),
             max_items: rule.max_items.or(so_far.max_items),
-            pattern: rule.pattern.as_ref().map(|p| p.as_str().to_owned()).or(so_far.pattern),
+            pattern: rule.pattern().map(|it| it.as_str().to_owned()).or(so_far.pattern),
             free_keys: so_far.free_keys || matches!(rule.free_keys, FreeKeys::Some(_)),
         })
     }
@@ -400,7 +400,7 @@ fn wrong_text(rule: &Rule, text: &str) -> Option<String> {
     if let Some(expected) = wrong_address(&rule.format, text) {
         return Some(format!("is not {expected}"));
     }
-    let pattern = rule.pattern.as_ref().filter(|pattern| !pattern.is_match(text))?;
+    let pattern = rule.pattern().filter(|pattern| !pattern.is_match(text))?;
     Some(match &rule.expected {
         Some(expected) => format!("is not {expected}"),
         None => format!("does not match {}", pattern.as_str()),

@@ -111,6 +111,7 @@ mod node;
 mod origin;
 mod overlay;
 mod path;
+mod pattern;
 mod remedy;
 mod render;
 mod report;

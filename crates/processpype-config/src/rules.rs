@@ -34,6 +34,7 @@ use smallvec::SmallVec;
 
 use crate::describe;
 use crate::duration;
+use crate::pattern::Pattern;
 use crate::secret::X_SECRET;
 use crate::types::Types;
 
@@ -75,7 +76,7 @@ pub(crate) struct Rule {
     pub(crate) multiple_of: Option<f64>,
     pub(crate) min_length: Option<usize>,
     pub(crate) max_length: Option<usize>,
-    pub(crate) pattern: Option<Regex>,
+    pub(crate) pattern: Option<Box<Pattern>>,
     pub(crate) items: Option<Id>,
     pub(crate) prefix: Vec<Id>,
     pub(crate) min_items: Option<usize>,
@@ -369,7 +370,7 @@ impl<'a> Compiler<'a> {
         rule.default = s.get("default").cloned();
         // What depends on two keywords; `const` is an `enum` of one.
         let pattern = s.get("pattern").filter(|_| rule.format != duration::FORMAT);
-        rule.pattern = pattern.and_then(Value::as_str).and_then(|text| Regex::new(text).ok());
+        rule.pattern = pattern.and_then(Value::as_str).map(|text| Box::new(Pattern::new(text)));
         if rule.choices.is_none() {
             rule.choices = s.get("const").map(|value| vec![value.clone()]);
         }

@@ -428,7 +428,7 @@ fn fit(rules: &Rules, id: Id, text: &str, style: Style, depth: usize) -> Option<
         if describe::wrong(rule, &scalar).is_some() {
             return None;
         }
-        let has_form = rule.pattern.is_some() || describe::has_form(&rule.format);
+        let has_form = rule.pattern().is_some() || describe::has_form(&rule.format);
         if rule.choices.is_some() || (has_form && best == Fit::Text) {
             best = Fit::Word;
         }
