@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod config;
+mod plain;
 mod plan;
 mod print;
 mod warnings;
@@ -163,10 +164,13 @@ fn pretty(value: &serde_json::Value) -> String {
 
 /// Reads the arguments.
 ///
-/// First with as little of the tree as can be, since the whole one takes longer than everything
-/// else that is read at a start. What that does not take, help and mistakes among it, is the whole
-/// tree's to answer.
+/// First without the tree, then with as little of it as can be, since the whole one takes longer
+/// than everything else that is read at a start. What that does not take, help and mistakes among
+/// it, is the whole tree's to answer.
 fn parse(written: &[OsString], version: Option<&str>) -> Result<Arguments, clap::Error> {
+    if let Some(arguments) = plain::read(written) {
+        return Ok(arguments);
+    }
     let read = |verbs| parse_with(verbs, written, version);
     read(named(OwnVerb::commands(), written))
         .or_else(|_| read(named(all_verbs(), written)))
@@ -235,8 +239,62 @@ mod tests {
         };
         let whole = shown(parse_as(all_verbs()));
         assert_eq!(shown(parse(&written, version)), whole, "{line}");
-        for part in own.into_iter().chain(of_part) {
+        for part in own.into_iter().chain(of_part).chain(plain::read(&written)) {
             assert_eq!(shown(Ok(part)), whole, "{line}");
+        }
+    }
+
+    /// Whether a line is read without the tree, and then as by the tree.
+    #[track_caller]
+    fn check_plain(line: &str, by_words: bool) {
+        let written: Vec<OsString> = line.split(' ').map(Into::into).collect();
+        let read = plain::read(&written).map(|arguments| format!("{arguments:?}"));
+        assert_eq!(read.is_some(), by_words, "{line}");
+        let whole = parse_with(all_verbs(), &written, None);
+        let whole = whole.map(|arguments| format!("{arguments:?}")).ok();
+        assert!(read.is_none() || read == whole, "{line}: {read:?}, and not {whole:?}");
+    }
+
+    #[test]
+    fn the_words_of_a_platform_need_no_tree() {
+        for line in [
+            "shop",
+            "shop run",
+            "shop --config a.yaml",
+            "shop -c run -p check -s a.b=status",
+            "shop run --config a.yaml --set a.b=1 -s c.d= --profile prod",
+            "shop run --config status -s a=-1",
+        ] {
+            check_plain(line, true);
+        }
+    }
+
+    #[test]
+    fn all_other_words_are_left_to_the_tree() {
+        for line in [
+            "shop check",
+            "shop --config a.yaml run",
+            "shop run run",
+            "shop run --json",
+            "shop run --config",
+            "shop run --config=a.yaml",
+            "shop run -ca.yaml",
+            "shop run --confi a.yaml",
+            "shop run --config a.yaml -c b.yaml",
+            "shop run -p a -p b",
+            "shop run --set a",
+            "shop run --set a..b=1",
+            "shop run --set -a=1",
+            "shop run -c --help",
+            "shop run --profile -",
+            "shop -c ",
+            "shop run -- run",
+            "shop --color never",
+            "shop --url http://127.0.0.1:1",
+            "shop --help",
+            "shop -V",
+        ] {
+            check_plain(line, false);
         }
     }
 

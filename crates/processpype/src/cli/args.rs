@@ -59,7 +59,7 @@ pub(super) enum OwnVerb {
 
 /// Reads `KEY=VALUE`: a path of keys, and a value that is the configuration's to judge.
 #[derive(Clone, Copy, Debug)]
-struct AssignmentParser;
+pub(super) struct AssignmentParser;
 
 // === impl Arguments ===
 
@@ -184,7 +184,7 @@ impl OwnVerb {
 
 impl AssignmentParser {
     /// Says what is wrong with an assignment, without the text: it may be a secret.
-    fn fault(text: &str) -> Option<&'static str> {
+    pub(super) fn fault(text: &str) -> Option<&'static str> {
         match text.split_once('=') {
             None => Some("it has no `=`"),
             Some((path, _)) if path.trim().split('.').any(str::is_empty) => {
