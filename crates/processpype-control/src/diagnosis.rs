@@ -81,7 +81,7 @@ fn of_application(control: &Control) -> Vec<ApplicationFinding> {
     findings.extend(secrets(control));
     findings.extend(open_files().and_then(|(open, most)| files(open, most)));
     findings.extend(checks(control.manager.checks_running()));
-    findings.extend(resident().and_then(|(taken, most)| memory(taken, most)));
+    findings.extend(resident(&control.process).and_then(|(taken, most)| memory(taken, most)));
     let names = control.manager.names();
     let tasks = |name: &ServiceName| control.manager.counts(name.as_str()).map(|it| it.tasks);
     let counted = names.iter().filter_map(|name| Some((name, tasks(name)?)));

@@ -28,6 +28,7 @@ use crate::gate::Visitor;
 use crate::guard::Guard;
 use crate::listen::Bound;
 use crate::listener::Proofs;
+use crate::metrics::process::Kept;
 use crate::nest::Nest;
 use crate::own;
 use crate::places::Places;
@@ -92,6 +93,8 @@ pub(crate) struct Control {
     pub(crate) describe: Describe,
     /// What speaks TLS, with the address of its listener; known once the addresses are taken.
     pub(crate) speaking: OnceLock<Vec<(String, Arc<Acceptor>)>>,
+    /// What is known of the process.
+    pub(crate) process: Kept,
     /// When it was made.
     pub(crate) since: Timestamp,
 }
@@ -139,6 +142,7 @@ impl Server {
             failures: Rates::new(settings.limits.failures),
             closing: closed,
             has_started: AtomicBool::new(false),
+            process: Kept::default(),
             application: Cache::default(),
             services: Cache::default(),
             busy: Busy::default(),

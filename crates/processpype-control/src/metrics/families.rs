@@ -48,7 +48,7 @@ impl<'a> Scrape<'a> {
             queues: manager.queues(),
             events: manager.event_counts(),
             routes: control.traffic.read(|name| manager.state(name).is_some()),
-            process: Process::now(),
+            process: Process::now(&control.process),
         }
     }
 

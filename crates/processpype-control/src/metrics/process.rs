@@ -3,6 +3,8 @@
 //! Names and meanings are those of Prometheus' own clients:
 //! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
 
+use std::sync::OnceLock;
+
 use processpype_api::{Exposition, Metric};
 
 #[cfg(target_os = "linux")]
@@ -16,6 +18,10 @@ const PAGE_SIZE: usize = 6;
 #[cfg(target_os = "linux")]
 const TICKS: usize = 17;
 
+/// How much of `/proc/self/stat` is read; it is one line of some 300 bytes.
+#[cfg(target_os = "linux")]
+const STAT_BYTES: usize = 2048;
+
 /// What is known of the process; what is not is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Process {
@@ -26,6 +32,50 @@ pub(super) struct Process {
     threads: Option<f64>,
     open_fds: Option<f64>,
     max_fds: Option<f64>,
+}
+
+/// What is kept of the first look, so that a later one opens no file: it is asked for when there is
+/// none left.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(OnceLock<Source>);
+
+/// Where the numbers are from, and what they are counted in.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Source {
+    /// `/proc/self/stat`; the kernel writes it anew for each read from its beginning.
+    own: std::fs::File,
+    /// `/proc/stat`, of which only the time of the boot is looked at.
+    system: String,
+    ticks: Option<f64>,
+    page: Option<f64>,
+}
+
+/// Nothing is known here.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+struct Source;
+
+// === impl Source ===
+
+#[cfg(target_os = "linux")]
+impl Source {
+    fn open() -> Option<Self> {
+        let own = std::fs::File::open("/proc/self/stat").ok()?;
+        let system = std::fs::read_to_string("/proc/stat").ok()?;
+        let system = system.lines().find(|line| line.starts_with("btime ")).unwrap_or_default();
+        let auxiliary = std::fs::read("/proc/self/auxv").ok()?;
+        let value = |kind| auxiliary_value(&auxiliary, kind);
+        Some(Self { own, system: system.to_owned(), ticks: value(TICKS), page: value(PAGE_SIZE) })
+    }
+
+    fn read(&self) -> Process {
+        use std::os::unix::fs::FileExt as _;
+        let mut line = [0; STAT_BYTES];
+        let length = self.own.read_at(&mut line, 0).unwrap_or(0);
+        let line = String::from_utf8_lossy(&line[..length]);
+        Process::of(&line, &self.system, self.ticks, self.page)
+    }
 }
 
 // === impl Process ===
@@ -50,26 +100,23 @@ impl Process {
 
     /// Nothing is known here.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn now() -> Self {
+    pub(super) fn now(_: &Kept) -> Self {
         Self::default()
     }
 
     /// Reads what the kernel knows now; the files are the kernel's memory, and block nobody.
     #[cfg(target_os = "linux")]
-    pub(super) fn now() -> Self {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let auxiliary = std::fs::read("/proc/self/auxv").unwrap_or_default();
+    pub(super) fn now(kept: &Kept) -> Self {
+        let source = || {
+            if let Some(source) = kept.0.get() {
+                return Some(source);
+            }
+            let source = Source::open()?;
+            Some(kept.0.get_or_init(|| source))
+        };
+        let told = source().map(Source::read).unwrap_or_default();
         let (open_fds, max_fds) = open_files().unzip();
-        Self {
-            open_fds,
-            max_fds,
-            ..Self::of(
-                &read("/proc/self/stat"),
-                &read("/proc/stat"),
-                auxiliary_value(&auxiliary, TICKS),
-                auxiliary_value(&auxiliary, PAGE_SIZE),
-            )
-        }
+        Self { open_fds, max_fds, ..told }
     }
 
     /// Takes the numbers out of `/proc/self/stat` and `/proc/stat`; see proc(5).
@@ -116,19 +163,19 @@ pub(crate) fn open_files() -> Option<(f64, f64)> {
 
 /// Returns how many bytes of memory the process has, and at how many its control group is killed.
 #[cfg(target_os = "linux")]
-pub(crate) fn resident() -> Option<(f64, f64)> {
+pub(crate) fn resident(kept: &Kept) -> Option<(f64, f64)> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let own = read("/proc/self/cgroup")?;
     let group = own.lines().find_map(|line| line.strip_prefix("0::"))?;
     // Within a container its own group is the root, as far as it sees.
     let file = |group: &str| read(&format!("/sys/fs/cgroup{group}/memory.max"));
     let most: f64 = file(group).or_else(|| file(""))?.trim().parse().ok()?;
-    Some((Process::now().resident_bytes?, most))
+    Some((Process::now(kept).resident_bytes?, most))
 }
 
 /// Nothing is known here.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn resident() -> Option<(f64, f64)> {
+pub(crate) fn resident(_: &Kept) -> Option<(f64, f64)> {
     None
 }
 
@@ -179,9 +226,15 @@ mod tests {
 
     #[test]
     fn this_process_is_alive() {
-        let process = Process::now();
+        let kept = Kept::default();
+        let process = Process::now(&kept);
         assert!(process.resident_bytes > Some(0.0) && process.threads >= Some(1.0), "{process:?}");
         assert!(process.open_fds > Some(2.0) && process.max_fds >= process.open_fds, "{process:?}");
         assert!(process.start_seconds > Some(1e9) && process.cpu_seconds >= Some(0.0));
+        let memory = vec![1_u8; 64 << 20];
+        let later = Process::now(&kept);
+        assert!(later.resident_bytes > process.resident_bytes, "{later:?}");
+        assert_eq!(later.start_seconds, process.start_seconds);
+        drop(memory);
     }
 }

@@ -111,11 +111,15 @@ fn an_operator_gets_in_when_a_service_has_opened_every_file() {
     let process = i32::try_from(app.id()).ok().and_then(Pid::from_raw);
     let limit = Rlimit { current: Some(64), maximum: Some(64) };
     prlimit(process, Resource::Nofile, limit).expect("it is our own process");
+    // A scraper has been here before.
+    assert_eq!(app.get("/metrics").status, 200);
     assert_eq!(app.post("/services/greedy/take").status, 200);
     for _ in 0..20 {
         assert_eq!(app.service("good")["state"], "running");
     }
     app.logged("Too many open files");
+    let metrics = app.get("/metrics");
+    assert!(metrics.body.contains("\nprocess_resident_memory_bytes "), "{}", metrics.body);
     let url = format!("http://{}", app.address);
     let runtime = app.runtime.to_str().expect("a path in UTF-8");
     let told = run_in(&["doctor", "--url", &url], &[("XDG_RUNTIME_DIR", runtime)]);
