@@ -19,6 +19,9 @@ use granit_parser::{ErrorKind, Parser};
 use crate::report::Problem;
 use crate::source::{At, Source};
 
+/// How long a key without quotes may be, as YAML has it.
+const KEY_CHARS: usize = 1024;
+
 /// The problem at its own place; `None` if that is where the parser gave up, at `start`.
 pub(super) fn find(source: &Arc<Source>, kind: &ErrorKind, start: usize) -> Option<Problem> {
     let before = source.text().get(..start)?;
@@ -124,12 +127,21 @@ fn unclosed(source: &Arc<Source>, (open, bracket): (usize, char), note: String) 
 fn line_above(source: &Arc<Source>, start: usize) -> Option<Problem> {
     let text = source.text();
     let line = line_of(text, start);
+    if text[line.start..start].chars().nth(KEY_CHARS).is_some() {
+        let from = line.start + indentation(&text[line.clone()]);
+        let message = format!("a key has at most {KEY_CHARS} characters");
+        let problem = At::new(source, from..from + 1).problem(message, false);
+        return Some(problem.help("shorten it, or quote the line if it is a value"));
+    }
     if text[line.start..start].contains(": ") {
         return None;
     }
     let above = written_above(text, line.start)?;
     let (word, rest) = split_key(&text[above.clone()]);
     let end = above.start + word.end;
+    if rest == ":" {
+        return None;
+    }
     if rest.starts_with(':') && !rest.starts_with(": ") && !rest.starts_with("://") {
         let at = At::new(source, end..end + 1);
         let problem = at.problem("a space is missing behind this colon", false);

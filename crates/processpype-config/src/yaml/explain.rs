@@ -148,6 +148,11 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
             "a list cannot begin here",
             "put each `- item` on a line of its own, below its key, or write [a, b]",
         ),
+        ErrorKind::ExpectedDocumentStart => (
+            "something follows the end of what the file holds",
+            "begin with a section, such as `services:`, and indent what is in it; a file that is \
+             TOML or JSON is named .toml or .json",
+        ),
         ErrorKind::UnexpectedCharacter { .. } => {
             ("this character cannot begin a value", "quote the value")
         }
