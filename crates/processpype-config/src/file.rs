@@ -78,7 +78,14 @@ fn io_problem(path: &Path, error: &std::io::Error) -> Box<Problem> {
         _ => ("the configuration file cannot be read", "check that it is an ordinary file"),
     };
     let problem = unreadable(path, message).map_help(help);
-    Box::new(problem.note(error.to_string()))
+    let problem = problem.note(error.to_string());
+    // What is missing is then another name than the one that is told.
+    Box::new(match std::fs::read_link(path) {
+        Ok(aim) if error.kind() == ErrorKind::NotFound => {
+            problem.note(format!("it is a link to {}", aim.display()))
+        }
+        _ => problem,
+    })
 }
 
 /// Points at the first byte that is no UTF-8, in characters, as an editor counts.

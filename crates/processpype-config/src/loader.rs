@@ -268,7 +268,7 @@ impl Loader {
     /// [`Section::read`](crate::Section::read).
     pub fn load(self) -> Result<Document, Report> {
         let mut problems = Problems::default();
-        let mut trees = self.read_layers(&mut problems);
+        let (mut trees, vacant) = self.read_layers(&mut problems);
         let mut root = trees.drain(..).reduce(|low, high| high.over(&low)).unwrap_or_else(empty);
         let mut strays = self.overlay(&mut root, &mut problems);
         problems.finish()?;
@@ -277,21 +277,31 @@ impl Loader {
             Variable::Text(text) => Some((name, text)),
             Variable::NotUnicode => None,
         });
-        Ok(Document::new(root, variables.collect(), strays))
+        Ok(Document::new(root, variables.collect(), strays, vacant))
     }
 
-    /// One tree for each layer that could be read, low to high.
-    fn read_layers(&self, problems: &mut Problems) -> Vec<Node> {
+    /// One tree for each layer that could be read, low to high; and the files that hold nothing.
+    fn read_layers(&self, problems: &mut Problems) -> (Vec<Node>, Vec<PathBuf>) {
         let mut trees: Vec<Node> = self.code.iter().cloned().collect();
-        let mut profiles_missing = Vec::new();
+        let (mut profiles_missing, mut vacant) = (Vec::new(), Vec::new());
+        let mut read = |path: &Path, problems: &mut Problems| {
+            let before = problems.count();
+            let tree = read_file(path, problems);
+            let map = tree.as_ref().and_then(Node::as_map);
+            let is_vacant = map.is_none_or(|map| map.entries().is_empty());
+            if is_vacant && problems.count() == before {
+                vacant.push(path.to_owned());
+            }
+            tree
+        };
         for layer in &self.layers {
             match layer {
                 Layer::Text(source, format) => trees.extend(read_text(source, *format, problems)),
                 Layer::File(path) => {
-                    trees.extend(read_file(path, problems));
+                    trees.extend(read(path, problems));
                     match self.profile_of(path) {
                         Some(profile) if profile.exists() => {
-                            trees.extend(read_file(&profile, problems));
+                            trees.extend(read(&profile, problems));
                         }
                         Some(profile) => profiles_missing.push(profile),
                         None => {}
@@ -300,7 +310,7 @@ impl Loader {
             }
         }
         self.check_profile(&profiles_missing, problems);
-        trees
+        (trees, vacant)
     }
 
     /// A profile must have a file beside at least one of the files.

@@ -31,13 +31,12 @@ use serde::de::DeserializeOwned;
 use crate::check::{Slot, Walk};
 use crate::collect::Problems;
 use crate::effective::{self, Effective};
-use crate::interpolate::{Resolver, Variables};
+use crate::interpolate::Resolver;
 use crate::limits::MAX_LISTED;
 use crate::map::Entry;
 use crate::nearest::plain;
 use crate::node::{Node, Style};
 use crate::origin::Origin;
-use crate::overlay::Stray;
 use crate::report::{Problem, Report};
 use crate::rules::Rules;
 use crate::show;
@@ -92,11 +91,6 @@ pub struct Section {
 // === impl Document ===
 
 impl Document {
-    pub(crate) fn new(root: Node, variables: Variables, strays: Vec<Stray>) -> Self {
-        let shared = Arc::new(Shared::new(root.clone(), variables, strays));
-        Self { root: Section::at(Place::root(root, shared)) }
-    }
-
     /// A configuration without anything in it.
     pub fn empty() -> Self {
         Self { root: Section::default() }

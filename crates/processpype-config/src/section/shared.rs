@@ -10,6 +10,7 @@
 //! section outside of any document, such as `Section::empty("services.counter")`, gets one of its
 //! own when it is first read: a schema is then compiled once for it and for what is below it.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use processpype_core::SortedMap;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) variables: Variables,
     /// The variables that set nothing, although they have the prefix.
     pub(super) strays: Vec<Stray>,
+    /// The files that hold nothing.
+    pub(super) vacant: Vec<PathBuf>,
     backends: OnceLock<Backends>,
     schemas: Mutex<SortedMap<usize, Arc<Rules>>>,
     halves: Mutex<Vec<Halves>>,
@@ -43,6 +46,17 @@ pub(super) struct Shared {
 // === impl Document ===
 
 impl Document {
+    pub(crate) fn new(
+        root: Node,
+        variables: Variables,
+        strays: Vec<Stray>,
+        vacant: Vec<PathBuf>,
+    ) -> Self {
+        let there = Some(root.clone());
+        let shared = Shared { root: there, variables, strays, vacant, ..Shared::default() };
+        Self { root: Section::at(Place::root(root, Arc::new(shared))) }
+    }
+
     /// The variables that have the prefix and set nothing, in the order of their names.
     ///
     /// A variable is left alone if it has neither `__` nor the name of a section, since it may be
@@ -63,15 +77,31 @@ impl Document {
     pub fn stray_variables(&self) -> &[Stray] {
         self.root.place.as_ref().map_or(&[], |place| &place.shared().strays)
     }
+
+    /// The files that were read and hold nothing: empty ones, or with nothing but comments.
+    ///
+    /// That is allowed, and most often not meant: a full disk, or who wrote the file and was ended
+    /// on the way, leaves one.
+    ///
+    /// ```
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::Loader;
+    ///
+    /// let file = std::env::temp_dir().join(format!("vacant-{}.yaml", std::process::id()));
+    /// std::fs::write(&file, "# later\n")?;
+    /// let document = Loader::new().file(&file).load()?;
+    /// assert_eq!(document.vacant_files(), [file.clone()]);
+    /// std::fs::remove_file(file)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn vacant_files(&self) -> &[PathBuf] {
+        self.root.place.as_ref().map_or(&[], |place| &place.shared().vacant)
+    }
 }
 
 // === impl Shared ===
 
 impl Shared {
-    pub(super) fn new(root: Node, variables: Variables, strays: Vec<Stray>) -> Self {
-        Self { root: Some(root), variables, strays, ..Self::default() }
-    }
-
     /// The compiled form of a schema.
     pub(super) fn rules(&self, schema: fn() -> Schema) -> Arc<Rules> {
         // A poisoned cache is still a cache: its entries are complete or absent.

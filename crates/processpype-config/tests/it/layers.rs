@@ -182,3 +182,27 @@ fn a_variable_that_sets_nothing_is_told() {
         check_stray(&format!("PROCESSPYPE_{name}"), value, None);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nowhere_says_where_it_leads() {
+    let link = std::env::temp_dir().join(format!("processpype-link-{}.yaml", std::process::id()));
+    std::os::unix::fs::symlink("nowhere.yaml", &link).unwrap();
+    let report = Loader::new().file(&link).load().unwrap_err().to_string();
+    std::fs::remove_file(link).unwrap();
+    assert!(report.contains("it is a link to nowhere.yaml"), "{report}");
+}
+
+#[test]
+fn a_file_that_holds_nothing_is_told() {
+    let file = |text: &str| {
+        let name = format!("processpype-vacant-{}-{}.yaml", std::process::id(), text.len());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        let found = Loader::new().file(&path).load().unwrap().vacant_files().len();
+        std::fs::remove_file(path).unwrap();
+        found
+    };
+    let found = ["", "# a", "---\n", "services:\n"].map(file);
+    assert_eq!(found, [1, 1, 1, 0]);
+}

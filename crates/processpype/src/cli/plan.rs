@@ -30,7 +30,11 @@ pub(super) fn check(setup: &Setup, printer: Printer) {
         return say(&format!("{answer:#}"));
     }
     warnings.iter().for_each(|warning| say(&clean_lines(&warning.to_string())));
-    say(&format!("ok: {services} services, configuration and plan are valid"));
+    let services = match services {
+        1 => "1 service".to_owned(),
+        more => format!("{more} services"),
+    };
+    say(&format!("ok: {services}, configuration and plan are valid"));
 }
 
 /// `plan`: the order of start and stop.

@@ -39,11 +39,12 @@ pub(super) fn plan_of(setup: &Setup) -> Plan {
     setup.blueprint.plan(setup.limits.starts_at_once)
 }
 
-/// Says in the log, before anything starts, which variables set nothing, and which deadlines of
+/// Says in the log, before anything starts, which files and variables set nothing, and which deadlines of
 /// the plan cannot be kept.
 pub(crate) fn log_warnings(setup: &Setup) {
     let plan = plan_of(setup);
-    for Warning { key, message, help, .. } in strays(setup).chain(deadlines(setup, &plan)) {
+    let found = vacant(setup).chain(strays(setup)).chain(deadlines(setup, &plan));
+    for Warning { key, message, help, .. } in found {
         let key = Some(key).filter(|key| !key.is_empty());
         tracing::warn!(target: "processpype", key, help, "{message}");
     }
@@ -51,7 +52,7 @@ pub(crate) fn log_warnings(setup: &Setup) {
 
 /// Returns everything that `check` and `plan` warn of.
 pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = strays(setup).collect();
+    let mut warnings: Vec<Warning> = vacant(setup).chain(strays(setup)).collect();
     warnings.extend(deadlines(setup, plan));
     let specs = setup.blueprint.specs();
     for spec in specs.iter().filter(|spec| spec.options.start_timeout.is_zero()) {
@@ -67,6 +68,19 @@ pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
         warnings.push(Warning::new(setup, "nothing-significant", &path, message, help));
     }
     warnings
+}
+
+/// Files that hold nothing.
+fn vacant(setup: &Setup) -> impl Iterator<Item = Warning> {
+    setup.document.vacant_files().iter().map(|path| Warning {
+        code: "file-without-content",
+        message: format!("nothing is in the configuration file {}", path.display()),
+        key: String::new(),
+        origin: None,
+        help: "look whether it was written to its end; a file that is named and not meant can be \
+               left out"
+            .to_owned(),
+    })
 }
 
 /// Variables that are named as if they set something, and do not: an underscore is missing, or they

@@ -96,6 +96,14 @@ fn check_warns_of_a_service_that_cannot_start() {
 }
 
 #[test]
+fn check_warns_of_a_file_with_nothing_in_it() {
+    let printed = run_with("check", "# nothing yet\n");
+    assert_eq!(printed.code, Some(0));
+    let warning = "warning: nothing is in the configuration file ";
+    assert!(printed.stdout.starts_with(warning), "{}", printed.stdout);
+}
+
+#[test]
 fn a_file_that_is_missing_is_named_without_a_place_in_it() {
     let path = file("").with_file_name("there-is-none.yaml");
     let name = path.to_str().expect("a path in UTF-8");
