@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use processpype_config::HumanDuration;
 
@@ -39,7 +39,12 @@ pub(crate) fn duration_option(id: &'static str, help: &'static str) -> Arg {
 
 /// The service that nearly every verb is about.
 pub(crate) fn service() -> Arg {
-    place("name", "NAME", "The service")
+    name("The service")
+}
+
+/// The name of a service: `""` is what a variable of a script gives that is not set.
+pub(crate) fn name(help: &'static str) -> Arg {
+    place("name", "NAME", help).value_parser(NonEmptyStringValueParser::new())
 }
 
 pub(crate) fn reason(help: &'static str) -> Arg {

@@ -93,6 +93,7 @@ fn own_commands() -> [Command; 5] {
     let config = "Show what is configured, of a service or of all, and where every value is from";
     let context = "List, show and choose contexts: applications that are asked by a name";
     let name = Arg::new("name").value_name("NAME").help("The service");
+    let name = name.value_parser(clap::builder::NonEmptyStringValueParser::new());
     let completions = "Print the script that lets a shell complete this command line";
     [
         Command::new("plan").about(plan),

@@ -165,7 +165,14 @@ impl FromStr for Target {
         }
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or(InvalidTarget("it has no host"))?;
-        let target = Self::of_server(host, uri.port_u16().unwrap_or(port), uri.path());
+        let port = match uri.authority().map_or("", |it| &it.as_str()[host.len()..]) {
+            "" => port,
+            written => written[1..].parse().map_err(|_| {
+                // Not the scheme's own: something else may listen there.
+                InvalidTarget("its port is no number from 0 to 65535")
+            })?,
+        };
+        let target = Self::of_server(host, port, uri.path());
         Ok(target.secure(is_secure))
     }
 }
@@ -236,6 +243,9 @@ mod tests {
         check("http://shop", Some("http://shop:80"));
         check("https://shop", Some("https://shop:443"));
         check("https://shop:8443/api/", Some("https://shop:8443/api"));
+        for bad in ["http://shop:99999", "http://shop:", "shop:x", "http://[::1]:70000"] {
+            check(bad, None);
+        }
         for bad in ["", "http://", "ftp://shop", "http://anna:secret@shop", "http://shop/?a=b"] {
             check(bad, None);
         }

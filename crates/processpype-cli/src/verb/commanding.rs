@@ -177,7 +177,7 @@ impl RegisterArgs {
         let wait = "How long to wait for the start, such as `30s` or `5m`; `0` = do not wait";
         verb("register", about)
             .arg(place("kind", "KIND", kind).required(true))
-            .arg(place("name", "NAME", "Its name").required(true))
+            .arg(crate::argument::name("Its name").required(true))
             .arg(file_option("section", section))
             .arg(option("group", "NAME", "The group whose last member it becomes"))
             .arg(flag("start", "Start it as well"))

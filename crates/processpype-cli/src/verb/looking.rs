@@ -194,7 +194,7 @@ impl LogsArgs {
         let since = "Only lines that are not older than this, such as `10m`";
         let outside = "Only lines that belong to no service: the framework's own, and of libraries";
         verb("logs", about)
-            .arg(place("name", "NAME", name))
+            .arg(crate::argument::name(name))
             .arg(flag("follow", follow).short('f'))
             .arg(level)
             .arg(lines)
@@ -249,7 +249,7 @@ impl LevelArgs {
         let time =
             "How long, from `1s` to `1d`; then what is configured holds again. Left out: 15m";
         verb("level", "Show how much is logged, or change it for a while")
-            .arg(place("name", "NAME", name))
+            .arg(crate::argument::name(name))
             .arg(level.group("change"))
             .arg(all.group("change"))
             .arg(duration_option("for", time).requires("change"))

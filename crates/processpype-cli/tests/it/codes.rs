@@ -45,6 +45,16 @@ fn end_as(exit: ClientExit) -> Ran {
     }
 }
 
+/// What a script gives whose variable is not set.
+#[test]
+fn a_name_that_is_empty_is_a_mistake_of_the_command_line() {
+    for verb in ["start", "stop", "restart", "why", "status", "logs", "level"] {
+        let ran = run(&["-u", "http://127.0.0.1:1", verb, ""]);
+        assert_eq!(ran.code, Some(64), "{verb}: {}", ran.err);
+        assert!(ran.err.contains("value is required"), "{}", ran.err);
+    }
+}
+
 #[test]
 fn every_code_is_met_and_documented() {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
