@@ -89,7 +89,7 @@ pub enum Ask {
 
 /// A text that is no address to listen at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidAddress;
+pub struct InvalidAddress(&'static str);
 
 /// Why a listener is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,16 +213,28 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path);
-            let is_file = path.is_absolute() && path.file_name().is_some();
-            return if is_file { Ok(Self::Unix(path)) } else { Err(InvalidAddress) };
+            if !path.is_absolute() || path.file_name().is_none() {
+                return Err(InvalidAddress("a socket is named by the whole path of its file"));
+            }
+            #[cfg(unix)]
+            if std::os::unix::net::SocketAddr::from_pathname(&path).is_err() {
+                return Err(InvalidAddress("the path is longer than that of a socket may be"));
+            }
+            return Ok(Self::Unix(path));
         }
-        let (host, port) = text.rsplit_once(':').ok_or(InvalidAddress)?;
-        let port = port.parse().map_err(|_| InvalidAddress)?;
+        if text.parse::<std::net::Ipv6Addr>().is_ok() {
+            return Err(InvalidAddress("an IPv6 address stands in brackets, a port behind them"));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(InvalidAddress("it has no port"))?;
+        let port = port.parse();
+        let port = port.map_err(|_| InvalidAddress("its port is no number from 0 to 65535"))?;
         let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let host = match inner {
             Some(v6) if v6.parse::<std::net::Ipv6Addr>().is_ok() => v6,
             None if !host.contains([':', '%']) && check_host(host).is_ok() => host,
-            Some(_) | None => return Err(InvalidAddress),
+            Some(_) | None => {
+                return Err(InvalidAddress("its host is neither an IP address nor a host name"));
+            }
         };
         Ok(Self::Tcp { host: host.to_owned(), port })
     }
@@ -235,6 +247,13 @@ impl fmt::Display for ListenAddress {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+impl InvalidAddress {
+    /// Returns what is wrong with it, in words.
+    pub const fn why(&self) -> &'static str {
+        self.0
     }
 }
 
@@ -325,7 +344,18 @@ mod tests {
             "unix:a.sock",
             "unix:/",
         ] {
-            assert_eq!(text.parse::<ListenAddress>(), Err(InvalidAddress), "{text}");
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
+        let too_long = format!("unix:/{}", "a".repeat(120));
+        for (text, why) in [
+            ("127.0.0.1", "it has no port"),
+            ("127.0.0.1:99999", "its port is no number from 0 to 65535"),
+            ("::1:80", "an IPv6 address stands in brackets, a port behind them"),
+            ("300.0.0.1:80", "its host is neither an IP address nor a host name"),
+            ("unix:a.sock", "a socket is named by the whole path of its file"),
+            (&too_long, "the path is longer than that of a socket may be"),
+        ] {
+            assert_eq!(text.parse::<ListenAddress>(), Err(InvalidAddress(why)));
         }
     }
 

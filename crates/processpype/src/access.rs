@@ -309,7 +309,7 @@ fn listeners(
         let address = match written.address.parse::<ListenAddress>() {
             Ok(address) => address,
             Err(error) => {
-                let told = place.problem("it is no address to listen at");
+                let told = place.problem(format!("it is no address to listen at: {}", error.why()));
                 problem(told.help(format!("{error}")).into());
                 continue;
             }
