@@ -148,11 +148,9 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
             "a list cannot begin here",
             "put each `- item` on a line of its own, below its key, or write [a, b]",
         ),
-        ErrorKind::ExpectedDocumentStart => (
-            "something follows the end of what the file holds",
-            "begin with a section, such as `services:`, and indent what is in it; a file that is \
-             TOML or JSON is named .toml or .json",
-        ),
+        ErrorKind::ExpectedDocumentStart => {
+            ("something follows the end of what the file holds", NO_MAP)
+        }
         ErrorKind::UnexpectedCharacter { .. } => {
             ("this character cannot begin a value", "quote the value")
         }
@@ -161,6 +159,10 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
     };
     (message.to_owned(), help)
 }
+
+/// What to do about a text that is no map of sections.
+const NO_MAP: &str = "begin with a section, such as `services:`, and indent what is in it; a file \
+    that is TOML or JSON is named .toml or .json";
 
 /// What to do about a mistake that has no text of its own.
 const UNUSUAL: &str =

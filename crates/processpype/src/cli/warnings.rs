@@ -39,8 +39,8 @@ pub(super) fn plan_of(setup: &Setup) -> Plan {
     setup.blueprint.plan(setup.limits.starts_at_once)
 }
 
-/// Says in the log, before anything starts, which files and variables set nothing, and which deadlines of
-/// the plan cannot be kept.
+/// Says in the log, before anything starts, which files and variables set nothing, and which
+/// deadlines of the plan cannot be kept.
 pub(crate) fn log_warnings(setup: &Setup) {
     let plan = plan_of(setup);
     let found = vacant(setup).chain(strays(setup)).chain(deadlines(setup, &plan));
