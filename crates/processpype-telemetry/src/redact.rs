@@ -270,11 +270,18 @@ fn normal(name: &str) -> String {
 }
 
 /// Whether `word` is in `name`, between separators or ends.
+///
+/// Names are short and words are many, so nothing is prepared for looking through a name.
 fn has_part(name: &str, word: &str) -> bool {
-    name.match_indices(word).any(|(at, _)| {
-        let (before, after) = (&name[..at], &name[at + word.len()..]);
-        (before.is_empty() || before.ends_with('_')) && (after.is_empty() || after.starts_with('_'))
-    })
+    let mut rest = name;
+    loop {
+        let after = rest.strip_prefix(word);
+        if after.is_some_and(|after| after.is_empty() || after.starts_with('_')) {
+            return true;
+        }
+        let Some((_, next)) = rest.split_once('_') else { return false };
+        rest = next;
+    }
 }
 
 #[cfg(test)]
@@ -434,5 +441,14 @@ mod tests {
         for name in ["tokens", "token_count", "passwords", "pinned", "spin", "count", ""] {
             assert!(!fields.hides(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_word_is_found_where_another_place_of_it_overlaps() {
+        let config =
+            RedactionConfig { fields: vec!["a.a".to_owned()], ..RedactionConfig::default() };
+        let fields = SensitiveFields::new(&config);
+        assert!(fields.hides("xa_a_a") && fields.hides("a-a.x"));
+        assert!(!fields.hides("xa_ax") && !fields.hides("a"));
     }
 }
