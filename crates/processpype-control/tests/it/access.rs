@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use processpype_control::{
-    Ask, ControlSettings, Listener, Rate, Running, Server, Surfaces, TOKEN_LENGTH_MAX, Token,
+    Ask, ControlSettings, ListenAddress, Listener, Rate, Running, Server, Surfaces,
+    TOKEN_LENGTH_MAX, Token,
 };
 use processpype_core::{Role, ServiceState};
 use processpype_runtime::Manager;
@@ -489,6 +490,22 @@ async fn control_is_not_opened_to_others_unasked() {
         assert!(error.is_refused() && error.to_string().contains(remedy), "{error}");
     }
     assert!(bind(Ask::Required, tokens()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_others_is_refused_as_their_address_is() {
+    let app = App::start().await;
+    let bind = async |host: &str| {
+        let address = ListenAddress::Tcp { host: host.to_owned(), port: 0 };
+        let mut settings = settings();
+        settings.listeners = vec![Listener { ask: Ask::LoopbackOpen, ..Listener::at(address) }];
+        Server::new(app.manager.clone(), settings, describe).expect("good settings").bind().await
+    };
+    // The resolver of every system reads a number as an address, here that of all networks. It
+    // stands for a name whose addresses nobody knows before they are looked up.
+    let error = bind("0").await.expect_err("it is refused");
+    assert!(error.is_refused() && error.to_string().contains("auth: required"), "{error}");
+    assert!(bind("localhost").await.is_ok());
 }
 
 #[tokio::test]

@@ -194,6 +194,21 @@ async fn the_schemas_of_services_are_in_the_document() {
     assert_eq!(schema["properties"]["step"]["description"], "Added per tick.");
 }
 
+/// The elements of a page that something else ends, or nothing: the innermost last.
+fn unclosed(page: &str) -> Vec<&str> {
+    let mut open = Vec::new();
+    for tag in page.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
+        let name = tag.split(' ').next().unwrap_or_default();
+        match name.strip_prefix('/') {
+            Some(end) if open.last() == Some(&end) => drop(open.pop()),
+            Some(end) => open.push(end),
+            None if matches!(name, "!doctype" | "meta" | "link" | "br") => {}
+            None => open.push(name),
+        }
+    }
+    open
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_page_shows_all_and_loads_nothing_from_elsewhere() {
     let app = App::start().await;
@@ -220,6 +235,7 @@ async fn the_page_shows_all_and_loads_nothing_from_elsewhere() {
     for anchor in page.text.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(page.text.contains(&format!("id=\"{anchor}\"")), "#{anchor} leads nowhere");
     }
+    assert_eq!(unclosed(&page.text), Vec::<&str>::new());
     let style = app.get("/docs/style.css").await;
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
     assert!(!style.text.contains("url("));

@@ -38,6 +38,17 @@ async fn a_pause_holds_restarts_and_ends_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_for_no_time_that_is_said_is_ten_minutes() {
+    let app = App::retrying(1000).await;
+    app.post("/restarts/pause").await.ok(200);
+    let held_at = generation(&app).await;
+    sleep(Duration::from_secs(10 * 60 - 1)).await;
+    assert_eq!(generation(&app).await, held_at, "nothing is restarted");
+    sleep(Duration::from_secs(2)).await;
+    assert!(app.get("/").await.ok(200)["restarts_paused"].is_null());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_is_prolonged_and_ended_by_hand() {
     let app = App::retrying(1000).await;
     app.post("/restarts/pause?for=10s").await.ok(200);
