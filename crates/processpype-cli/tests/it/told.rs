@@ -88,3 +88,49 @@ fn older_lines_that_are_gone_are_told_to_who_asked_for_more_than_there_are() {
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), told), "{ran:?}");
     }
 }
+
+#[test]
+fn all_that_a_reload_did_is_told() {
+    let body = r#"{"operation":1,"dry_run":false,"finished":true,"changed":true,"services":[
+        {"service":"db","operation":2,"status":"restarted","code":null,"detail":null},
+        {"service":"web","operation":3,"status":null,"code":"rolled-back","detail":"no disk"}],
+        "differences":[{"path":"services.db.step","change":"changed","old":"1","new":"5",
+        "origin":"a.yaml:3:9"}],
+        "needs_process_restart":[{"path":"server.port","why":"it is taken"}]}"#;
+    let (url, asked) = serve(vec![answer("200 OK", "application/json", body)]);
+    let ran = run(&["-u", &url, "reload", "--reason", "new steps"]);
+    let expected = "reloaded\n  db restarted\n  web rolled-back: no disk\nwhat differs\n  \
+                    - services.db.step = 1\n  + services.db.step = 5  # a.yaml:3:9\n  \
+                    = restart the process for `server.port`: it is taken\n";
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), expected), "{ran:?}");
+    let head = &asked.join().unwrap()[0];
+    assert!(head.starts_with("POST /reload?wait="), "{head}");
+    assert!(head.contains("\r\ncontent-type: application/json\r\n"), "{head}");
+    let nothing = r#"{"operation":null,"dry_run":false,"finished":true,"changed":false,
+        "services":[],"differences":[],"needs_process_restart":[]}"#;
+    let (url, asked) = serve(vec![answer("200 OK", "application/json", nothing)]);
+    let ran = run(&["-u", &url, "reload"]);
+    let expected = "no service has another configuration\n";
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), expected), "{ran:?}");
+    let head = &asked.join().unwrap()[0];
+    assert!(!head.contains("content-type"), "there is no body: {head}");
+}
+
+#[test]
+fn what_a_service_says_of_itself_is_told() {
+    let (url, _) = serve(vec![status("running", 1, ",\"degraded\":\"half of the disks\"")]);
+    let ran = run(&["-u", &url, "status", "db"]);
+    assert!(ran.out.contains("degraded") && ran.out.contains("half of the disks"), "{ran:?}");
+}
+
+#[test]
+fn a_graph_for_programs_is_json_in_whatever_way_it_would_be_drawn() {
+    let graph = r#"{"services":[],"edges":[]}"#;
+    for format in ["dot", "mermaid"] {
+        let (url, asked) = serve(vec![answer("200 OK", "application/json", graph)]);
+        let ran = run(&["-u", &url, "graph", "--format", format, "--json"]);
+        assert_eq!((ran.code, ran.out.trim_end()), (Some(0), graph), "{ran:?}");
+        let head = &asked.join().unwrap()[0];
+        assert!(head.starts_with("GET /graph HTTP/1.1\r\n"), "{head}");
+    }
+}
