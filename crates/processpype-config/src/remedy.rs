@@ -30,10 +30,7 @@ use crate::node::{Node, Style};
 use crate::rules::{Id, Rules};
 use crate::types::Types;
 
-/// What to do about a value of the wrong type.
-///
-/// Only for mistakes whose reason is nearly certain: quotes around a number, `yes` for `true`,
-/// nothing after the colon, one value where a list belongs. A wrong guess would be worse than none.
+/// What to do about `node`, whose type is none of those that the rules `ids` allow.
 pub(crate) fn remedy(rules: &Rules, ids: &[Id], view: &View<'_>, node: &Node) -> Option<String> {
     let types = types(rules, ids);
     let (text, style) = match view {

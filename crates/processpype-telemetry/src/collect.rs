@@ -59,12 +59,11 @@ impl Collector<'_> {
             return;
         }
         let none;
-        let needles = match self.is_of_client(name) {
-            true => {
-                none = Needles::default();
-                &none
-            }
-            false => self.needles,
+        let needles = if self.is_of_client(name) {
+            none = Needles::default();
+            &none
+        } else {
+            self.needles
         };
         let (text, masked) = self.value.format(needles, format);
         match name {

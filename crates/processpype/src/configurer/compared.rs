@@ -47,10 +47,10 @@ impl Compared<'_> {
         for (place, (name, now)) in (0..).map(ServiceId).zip(self.book.services()) {
             match (spec_of(after, name), now.joined()) {
                 (Some(_), Some(_)) => {
-                    self.fix(name, None, "a service of this name was registered meanwhile");
+                    self.keep_as_is(name, None, "a service of this name was registered meanwhile");
                 }
                 (None, Some(_)) => {}
-                (Some(spec), None) => self.service(spec, now, after),
+                (Some(spec), None) => self.stays(spec, now, after),
                 (None, None) => gone.push(place),
             }
         }
@@ -83,7 +83,7 @@ impl Compared<'_> {
                 problems.push(still_needed(name, &listed(&own)));
             } else {
                 let why = format!("it goes on: {} had a handle to it", listed(&of_files));
-                self.fix(name, None, &why);
+                self.keep_as_is(name, None, &why);
             }
         }
         if !departures.order.is_empty() && !self.base.section(&["services"]).exists() {
@@ -109,7 +109,7 @@ impl Compared<'_> {
         let new = specs.filter(|(_, spec)| self.book.service(spec.name.as_str()).is_none());
         for (id, spec) in new.collect::<Vec<_>>() {
             if let Some(why) = self.keeps_out(id, spec, after) {
-                self.fix(&spec.name, None, &why);
+                self.keep_as_is(&spec.name, None, &why);
                 continue;
             }
             let (kind, ties) = (Arc::clone(&spec.kind_name), after.ties(&spec.name));
@@ -145,12 +145,18 @@ impl Compared<'_> {
         Some(format!("it needs `{missing}`, which is not there before: it joins then"))
     }
 
-    fn service(&mut self, spec: &Spec, now: &Configured, after: &Blueprint) {
+    /// A service that is in the files as before takes over what is said of it now, or is left as it
+    /// is.
+    fn stays(&mut self, spec: &Spec, now: &Configured, after: &Blueprint) {
         let name = &spec.name;
         let at_start = self.before.and_then(|before| spec_of(before, name));
         let kind = now.planted().map(|it| &it.kind).or(at_start.map(|it| &it.kind_name));
         if kind.is_some_and(|kind| *kind != spec.kind_name) {
-            return self.fix(name, Some("kind"), "what a service is does not change while it is");
+            return self.keep_as_is(
+                name,
+                Some("kind"),
+                "what a service is does not change while it is",
+            );
         }
         let mut new = Configured::of(spec).with_planted(now.planted().cloned());
         if let Some(layer) = self.layers.get(name) {
@@ -176,12 +182,12 @@ impl Compared<'_> {
             };
             if !lasts {
                 let why = "its dependencies are other ones, and the plan is made once";
-                return self.fix(name, None, why);
+                return self.keep_as_is(name, None, why);
             }
-            self.fix(name, None, "its handles are bound once, to those that were there");
+            self.keep_as_is(name, None, "its handles are bound once, to those that were there");
         }
         if new.options.oneshot != now.options.oneshot {
-            return self.fix(name, Some("oneshot"), "the plan is made once, from it too");
+            return self.keep_as_is(name, Some("oneshot"), "the plan is made once, from it too");
         }
         self.loaded.services.push((name.clone(), new));
     }
@@ -218,7 +224,7 @@ impl Compared<'_> {
     }
 
     /// A service that is left as it is, since something in its section cannot change now.
-    fn fix(&mut self, name: &ServiceName, key: Option<&str>, why: &str) {
+    fn keep_as_is(&mut self, name: &ServiceName, key: Option<&str>, why: &str) {
         let key = key.map_or(String::new(), |key| format!(".{key}"));
         self.loaded.fixed.push(fixed(&format!("services.{name}{key}"), why));
     }
