@@ -359,9 +359,7 @@ impl Supervisor {
     fn tell_story(&self, id: ServiceId, generation: Generation, failure: &Failure, what: &str) {
         let cell = &self.cells[id.index()];
         log_failure(cell, generation, failure, what);
-        if let Some(stories) = &self.launch.stories {
-            stories.add(cell.name(), generation, failure);
-        }
+        self.tell_test(id, generation, failure);
     }
 
     fn report(&mut self, id: ServiceId, generation: Generation, report: Report) {

@@ -98,7 +98,8 @@ const SEED: u64 = 1;
 
 /// Starts an application for a test and waits until it is settled.
 ///
-/// The environment of the process is left out, so that a test sees only what it sets.
+/// The environment of the process is left out, so that a test sees only what it sets, and the file
+/// that the application names itself.
 ///
 /// Unlike [`Application::start`], a significant service that fails makes this no error: the test
 /// wants to look at it. Use [`begin`] to see what happens while the application starts.
@@ -391,7 +392,7 @@ impl TestApp {
     /// # }
     /// ```
     ///
-    /// A failed generation is in it, and so are a new configuration that was not taken, and of a
+    /// A failed generation is in it, also one that took too long, and so are a new configuration that was not taken, and of a
     /// handler a panic and the [`Error`](crate::Error) that it ends with by `?` (`a handler: …`),
     /// before its answer is there. What services write themselves goes to the log alone. The newest
     /// [`FAILURES_KEPT`] are kept.

@@ -59,6 +59,9 @@ impl Supervisor {
             self.services[id.index()].started = now;
         }
         let failure = self.failure_of(change);
+        if let (Cause::Deadline(_), Some((kind, text))) = (change.cause, &failure) {
+            self.tell_test(id, change.generation, &Failure::new(*kind, &**text));
+        }
         let (exit, started) = (ended(change), self.services[id.index()].started);
         let cell = &self.cells[id.index()];
         cell.update(|facts| {
@@ -376,6 +379,13 @@ impl Supervisor {
             actor: None,
             operation: None,
             message: None,
+        }
+    }
+
+    /// Tells a test, if this is one, of a failure; the log is told otherwise.
+    pub(super) fn tell_test(&self, id: ServiceId, generation: Generation, failure: &Failure) {
+        if let Some(stories) = &self.launch.stories {
+            stories.add(self.cells[id.index()].name(), generation, failure);
         }
     }
 

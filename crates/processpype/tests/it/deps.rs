@@ -383,9 +383,18 @@ async fn a_test_sees_what_is_for_the_log_alone() {
         panic!("seven is odd")
     };
     let app = Application::new().task("odd", panics).restart(RestartPolicy::Never);
+    let hangs = probe(Act::Hang, Act::Serve, Act::Serve);
+    let app = app.service(hangs.service()).named("hangs").restart(RestartPolicy::Never);
     let app = testing::start(app).await.expect("the plan is good");
     app.wait("odd", ServiceState::Error).await.expect("it panics");
-    assert_eq!(app.failures(), ["odd#1: run panicked: seven is odd"]);
+    app.wait("hangs", ServiceState::Error).await.expect("its start has a limit");
+    assert_eq!(
+        app.failures(),
+        [
+            "odd#1: run panicked: seven is odd",
+            "hangs#1: constructor and `start` took longer than `start_timeout` (30s)",
+        ]
+    );
     let shown = app.get("/services/odd").await.text();
     assert!(!shown.contains("seven"), "clients are told what they were: {shown}");
 }
