@@ -392,10 +392,10 @@ impl TestApp {
     /// # }
     /// ```
     ///
-    /// A failed generation is in it, also one that took too long, and so are a new configuration that was not taken, and of a
-    /// handler a panic and the [`Error`](crate::Error) that it ends with by `?` (`a handler: …`),
-    /// before its answer is there. What services write themselves goes to the log alone. The newest
-    /// [`FAILURES_KEPT`] are kept.
+    /// A failed generation is in it, also one that took too long, and so are a new configuration
+    /// that was not taken, and of a handler a panic and the [`Error`](crate::Error) that it ends
+    /// with by `?` (`a handler: …`), before its answer is there. What services write themselves
+    /// goes to the log alone. The newest [`FAILURES_KEPT`] are kept.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let line = |story: Story| {
