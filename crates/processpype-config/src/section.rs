@@ -148,6 +148,11 @@ impl Section {
         self.node().is_some()
     }
 
+    /// Whether it was written as a map, be it an empty one: `counter:` alone is none, `{}` is.
+    pub fn is_map(&self) -> bool {
+        self.node().is_some_and(|node| node.as_map().is_some())
+    }
+
     /// The keys in the order of the file, with the places they were written at.
     ///
     /// A section that is no map has none.

@@ -19,9 +19,10 @@ mod shown;
 mod written;
 
 use std::fs::Metadata;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use processpype_config::{Difference, Document, Effective, Layer, Report, Section};
+use processpype_config::{Difference, Document, Effective, Layer, Problem, Report, Section};
 use processpype_core::{ServiceName, SortedMap};
 use processpype_runtime::{
     Blueprint, ConfigBook, Configured, Configurer, Fixed, Hidden, Joined, Loaded, Refused, Secrets,
@@ -147,6 +148,19 @@ impl LiveConfig {
     }
 }
 
+/// Refuses files that have lost all that was in them: whoever is configured there would go on by
+/// defaults, and most often the file is being written, or the disk is full.
+fn emptied(before: &Document, now: &Document) -> Option<Report> {
+    let is_new = |path: &&PathBuf| !before.vacant_files().contains(path);
+    let problem = |path: &PathBuf| {
+        let message = format!("nothing is in the configuration file {} any more", path.display());
+        let help = "look whether it was written to its end; `services: {}` in it says that nothing \
+                    else is meant";
+        Report::from(Problem::new(message).help(help))
+    };
+    now.vacant_files().iter().filter(is_new).map(problem).reduce(Report::merge)
+}
+
 impl Configurer for LiveConfig {
     fn check(
         &self,
@@ -182,6 +196,9 @@ impl Configurer for LiveConfig {
     fn load(&self, book: &ConfigBook) -> Result<Loaded, Refused> {
         let read = self.check_file().and_then(|()| self.catalogue.load());
         let document = read.map_err(|report| refused(SetupError::from(report)))?;
+        if let Some(report) = emptied(book.document(), &document) {
+            return Err(refused(SetupError::from(report)));
+        }
         let mut layers = layers_of(book);
         // What came over the API for a service of another kind says nothing here: that is fixed.
         layers

@@ -86,7 +86,7 @@ impl Compared<'_> {
                 self.keep_as_is(name, None, &why);
             }
         }
-        if !departures.order.is_empty() && !self.base.section(&["services"]).exists() {
+        if !departures.order.is_empty() && !self.base.section(&["services"]).is_map() {
             problems.push(without_services(departures.order.len()));
         }
         if let Some(error) = PlanError::from_problems(problems) {
@@ -244,12 +244,14 @@ fn still_needed(name: &ServiceName, by: &str) -> PlanProblem {
     problem.help(format!("deregister {by} first, or keep the section of `{name}`"))
 }
 
-/// A file is empty for a moment while it is written, and where it is not mounted.
+/// A file is empty for a moment while it is written, and where it is not mounted; or it ends behind
+/// the word.
 fn without_services(count: usize) -> PlanProblem {
-    let message = format!(
-        "the files have no section `services` any more, and all {count} services of theirs would \
-         leave"
-    );
+    let who = match count {
+        1 => "the one service".to_owned(),
+        all => format!("all {all} services"),
+    };
+    let message = format!("the files have nothing in `services`, and {who} of theirs would leave");
     let help = "write `services: {}` if that is meant";
     PlanProblem::new(PlanCode::Declaration, message).help(help)
 }

@@ -346,10 +346,17 @@ async fn what_is_fixed_stays_fixed_with_every_reload() {
 #[tokio::test(start_paused = true)]
 async fn an_empty_file_for_a_moment_does_no_harm() {
     let (app, folder, _) = began("empty", FILE).await;
-    folder.write("app.yaml", "app: {title: Lamps}");
-    let error = app.manager().reload(Request::by("ops:alice")).await.unwrap_err().to_string();
-    for part in ["all 1 services of theirs would leave", "write `services: {}` if that is meant"] {
-        assert!(error.contains(part), "{part} in {error}");
+    for empty in ["", "# lamps\n"] {
+        folder.write("app.yaml", empty);
+        let error = app.manager().reload(Request::by("ops:alice")).await.unwrap_err().to_string();
+        assert!(error.contains("app.yaml any more"), "{error}");
+    }
+    for cut in ["app: {title: Lamps}", "services:\n"] {
+        folder.write("app.yaml", cut);
+        let error = app.manager().reload(Request::by("ops:alice")).await.unwrap_err().to_string();
+        for part in ["the one service of theirs would leave", "write `services: {}` if that is"] {
+            assert!(error.contains(part), "{cut}: {part} in {error}");
+        }
     }
     folder.write("app.yaml", &FILE.replace("watts: 30", "watts: 31"));
     assert!(reload(&app).await.contains(&"porch restarted".to_owned()));
