@@ -111,6 +111,20 @@ pub struct RestartLimit {
 }
 
 /// All that is set about the restarts of one service.
+///
+/// ```
+/// # use processpype_core as processpype;
+/// use std::time::Duration;
+/// use processpype::{Backoff, RestartLimit, RestartOptions, RestartPolicy};
+///
+/// let options = RestartOptions {
+///     policy: RestartPolicy::Always,
+///     limit: RestartLimit::new(3, Duration::from_secs(60))?,
+///     ..RestartOptions::default()
+/// };
+/// assert_eq!(options.backoff, Backoff::default());
+/// # Ok::<(), processpype_core::InvalidRestart>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RestartOptions {
     /// After which ends it is started again.

@@ -88,6 +88,24 @@ pub struct EventPage {
 ///
 /// It holds no events, only a number: an idle subscriber costs nothing, and a slow one cannot make
 /// the application wait. Cheap to make: one for each client.
+///
+/// ```
+/// # use processpype_runtime as processpype;
+/// use processpype::Manager;
+///
+/// async fn follow(manager: &Manager) {
+///     let mut events = manager.subscribe(manager.last_event());
+///     loop {
+///         let page = events.next(100).await;
+///         if page.lost > 0 {
+///             println!("{} events came too fast", page.lost);
+///         }
+///         for event in page.events {
+///             println!("{} {}", event.kind, event.cause);
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Subscription {
     journal: Arc<Journal>,

@@ -280,6 +280,20 @@ impl Manager {
     /// takes the place of an earlier one that has not ended, which then ends as
     /// [`CommandError::Superseded`].
     ///
+    /// ```
+    /// # use processpype_runtime as processpype;
+    /// use std::time::Duration;
+    /// use processpype::{CommandError, Manager, Request, Verb};
+    ///
+    /// /// Whether the model runs with its new weights, as far as could be seen.
+    /// async fn restarted(manager: &Manager) -> Result<bool, CommandError> {
+    ///     let by = Request::by("trainer").because("new weights");
+    ///     let operation = manager.command("model", Verb::restart(), by).await?;
+    ///     let outcome = tokio::time::timeout(Duration::from_secs(10), operation.outcome()).await;
+    ///     outcome.map_or(Ok(false), |done| Ok(done?.changed))     // without us it goes on
+    /// }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Returns [`CommandError`] if there is no such service, if the application is closing, or if

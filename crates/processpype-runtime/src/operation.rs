@@ -56,7 +56,8 @@ pub struct Request {
     pub digest: Option<u64>,
 }
 
-/// An accepted command. Dropping it does not cancel the command.
+/// An accepted command, see [`Manager::command`](crate::Manager::command). Dropping it does not
+/// cancel the command.
 ///
 /// To wait with a bound, put [`outcome`](Self::outcome) into a timeout: the command goes on, and
 /// status and events tell its end.

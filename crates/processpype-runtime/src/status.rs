@@ -36,6 +36,21 @@ pub const HISTORY_KEPT: usize = 10;
 /// | `error` | `restart.exhausted` | it failed too often: it is given up until somebody acts |
 /// | `error` | `error` of kind `orphaned` | the last generation may still hold a thread |
 /// | `error` | any other kind | the last generation failed; `history` says how often |
+///
+/// ```
+/// # use processpype_runtime as processpype;
+/// use processpype::{Manager, Status};
+///
+/// /// Who does not come back by itself, and why.
+/// fn given_up(manager: &Manager) -> Vec<String> {
+///     let line = |status: &Status| {
+///         let restart = status.restart.filter(|restart| restart.exhausted)?;
+///         let why = status.error.as_ref()?;
+///         Some(format!("{} after {} tries: {}", status.name, restart.attempt, why.message))
+///     };
+///     manager.statuses().iter().filter_map(|status| line(status)).collect()
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {

@@ -17,7 +17,7 @@ use crate::error::Unavailable;
 use crate::manager::Manager;
 
 /// Why [`Manager::get`] gives no instance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GetError {
     /// There is no service of this name.
