@@ -298,7 +298,9 @@ impl Cell {
 
     /// Cuts a generation off and gives up what it published. The generation's task only.
     pub(crate) fn shut(&self, generation: Generation) {
-        self.cut(generation);
+        if !self.is_cut(generation) {
+            self.cut(generation);
+        }
         let there = self.slot.load();
         if there.as_ref().is_none_or(|there| there.generation != generation) {
             return;

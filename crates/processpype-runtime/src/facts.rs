@@ -99,25 +99,24 @@ impl Facts {
 
     /// Takes over for whom it waits, and by what it comes back; returns whether it is anything new.
     ///
-    /// Both are compared before they are written: nearly all services wait for nobody. Of a list
-    /// that has become another one only what differs is written: a service with many providers has
-    /// one less at a time until it starts.
+    /// The list is gone through once, and of one that has become another one only what differs is
+    /// written: a service with many providers has one less at a time until it starts.
     pub(crate) fn expect<'a, I: Iterator<Item = &'a ServiceName>>(
         &mut self,
-        waiting_on: impl Fn() -> I,
+        waiting_on: I,
         restart: Option<RestartInfo>,
     ) -> bool {
-        let is_known = match &self.rare {
-            Some(rare) => rare.restart == restart && rare.waiting_on.iter().eq(waiting_on()),
-            None => restart.is_none() && waiting_on().next().is_none(),
-        };
-        if !is_known {
-            self.change(|rare| {
-                rare.restart = restart;
-                rare.wait_for(waiting_on());
-            });
+        let mut waiting_on = waiting_on.peekable();
+        if self.rare.is_none() && restart.is_none() && waiting_on.peek().is_none() {
+            return false;
         }
-        !is_known
+        let mut is_other = false;
+        self.change(|rare| {
+            is_other = rare.restart != restart;
+            rare.restart = restart;
+            is_other |= rare.wait_for(waiting_on);
+        });
+        is_other
     }
 
     /// The same of one that waits for nobody, as nearly all do: no list is gone through.
@@ -244,20 +243,25 @@ impl Facts {
 // === impl Rare ===
 
 impl Rare {
-    /// Becomes the list of these, in their order.
+    /// Becomes the list of these, in their order; returns whether it was another one.
     ///
     /// What stays stays where it is. In the worst case, an order that is turned round, it takes a
     /// step for each pair; the order of providers does not change.
-    fn wait_for<'a, I: Iterator<Item = &'a ServiceName>>(&mut self, missed: I) {
-        let (list, mut kept) = (&mut self.waiting_on, 0);
+    fn wait_for<'a, I: Iterator<Item = &'a ServiceName>>(&mut self, missed: I) -> bool {
+        let (list, mut kept, mut is_other) = (&mut self.waiting_on, 0, false);
         for name in missed {
-            match list[kept..].iter().position(|known| known == name) {
+            let known = list[kept..].iter().position(|known| known == name);
+            is_other |= known != Some(0);
+            match known {
+                Some(0) => {}
                 Some(gone) => drop(list.drain(kept..kept + gone)),
                 None => list.insert(kept, name.clone()),
             }
             kept += 1;
         }
+        is_other |= list.len() > kept;
         list.truncate(kept);
+        is_other
     }
 
     fn is_empty(&self) -> bool {
@@ -303,7 +307,7 @@ mod tests {
                 let mut seen = std::collections::HashSet::new();
                 list.retain(|id| seen.insert(*id));
                 let waiting_on = || list.iter().map(|place| &names[*place]);
-                let is_new = facts.expect(waiting_on, None);
+                let is_new = facts.expect(waiting_on(), None);
                 prop_assert_eq!(is_new, list != before);
                 let status = facts.status(names[0].clone(), "test".into(), None);
                 prop_assert!(status.waiting_on.iter().eq(waiting_on()));

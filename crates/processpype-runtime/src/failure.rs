@@ -58,9 +58,10 @@ impl Failure {
         let failure = match contain(|| Self::tell(kind, what, &error)) {
             Ok(failure) => failure,
             Err(panicked) => {
+                let public = Self::public_text(what, &error, &mut String::new());
                 let story =
                     format!("{what}: its error {panicked}, while it was asked for its text");
-                Self::told(kind, Self::public_text(what, &error), story)
+                Self::told(kind, public, story)
             }
         };
         drop_contained(error);
@@ -70,28 +71,37 @@ impl Failure {
     /// Asks the error for its whole text, and for who is to blame.
     fn tell(kind: ErrorKind, what: &str, error: &Error) -> Self {
         let mut story = String::with_capacity(STORY_ROOM);
+        let (kind, public) = match error.unavailable() {
+            Some(unavailable) => (ErrorKind::Dependency, format!("{what}: {unavailable}").into()),
+            None => (kind, Self::public_text(what, error, &mut story)),
+        };
         story.push_str(what);
         story.push_str(": ");
-        let story = error.chain_after(story);
-        match error.unavailable() {
-            Some(unavailable) => {
-                Self::told(ErrorKind::Dependency, format!("{what}: {unavailable}"), story)
-            }
-            None => Self::told(kind, Self::public_text(what, error), story),
-        }
+        Self::told(kind, public, error.chain_after(story))
     }
 
     /// What everybody may read: what the service made public, or that there is more in the log.
-    fn public_text(what: &str, error: &Error) -> Arc<str> {
+    fn public_text(what: &str, error: &Error, room: &mut String) -> Arc<str> {
         match error.public_message() {
             Some(public) => within(public, TEXT_UNSEEN_MAX).into(),
-            None => [what, " failed; the log has the details"].concat().into(),
+            None => Self::that_it(" failed", what, room),
         }
+    }
+
+    /// That something happened to a hook, and nothing more.
+    ///
+    /// Put together in `room`, which is empty before and after: every crash of a storm says it.
+    fn that_it(happened: &str, what: &str, room: &mut String) -> Arc<str> {
+        room.extend([what, happened, "; the log has the details"]);
+        let text = Arc::from(room.as_str());
+        room.clear();
+        text
     }
 
     /// The message of a panic may hold anything, so it is told to the log only.
     pub(crate) fn from_panic(what: &str, panicked: &Panicked) -> Self {
         let mut story = String::with_capacity(STORY_ROOM);
+        let public = Self::that_it(" panicked", what, &mut story);
         story.push_str(what);
         story.push(' ');
         panicked.write_to(&mut story);
@@ -99,7 +109,6 @@ impl Failure {
             story.push('\n');
             story.push_str(backtrace);
         }
-        let public = [what, " panicked; the log has the details"].concat();
         Self::told(ErrorKind::Panic, public, story)
     }
 

@@ -95,7 +95,9 @@ impl Machine {
             return;
         }
         let services = self.graph.services();
-        let missing: Vec<bool> = services.map(|id| self.waiting_on(id).next().is_some()).collect();
+        let misses = |id: ServiceId| self.record(id).unmet > 0;
+        let misses = |id| misses(id) && self.waiting_on(id).next().is_some();
+        let missing: Vec<bool> = services.map(misses).collect();
         self.phase = Phase::Closing;
         let cause = *self.close_cause.get_or_insert(cause);
         self.queue.clear();

@@ -46,14 +46,15 @@ pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) ->
     life.cell.shut(life.generation);
     let asked = Instant::now();
     let total = by.saturating_duration_since(asked);
-    let (drained, at) = drain(life, &mut running, asked + share(total, DRAIN_SHARE), asked).await;
-    let closing = life.within_closing(by);
-    // What began to close meanwhile has shortened what is left.
-    let total = if closing < by { closing.saturating_duration_since(at) } else { total };
-    let by = closing;
-    let run_by = (at + share(total, RUN_SHARE)).min(by);
+    let (mut drained, mut at) = (None, asked);
+    let (mut run_by, mut gone_by) = limits(life, by, total, at);
+    if !life.enter_if(Phase::Stopping, run_by, |left| !left.requests) {
+        let until = asked + share(total, DRAIN_SHARE);
+        (drained, at) = drain(life, &mut running, until, asked).await;
+        (run_by, gone_by) = limits(life, by, total, at);
+        life.enter(Phase::Stopping, run_by);
+    }
     life.vitals.enter_at(Stage::Ending, at);
-    life.enter(Phase::Stopping, run_by);
     let outcome = match drained {
         Some(outcome) => Some(outcome),
         None => in_time::<RUN_SHARE, _>(life, run_by, &mut running).await,
@@ -66,7 +67,15 @@ pub(super) async fn wind_down(life: &Life, mut running: Running, by: Instant) ->
         Some(failure) => Ended::Unasked(Exit::Stopped, Some(failure)),
         None => Ended::Asked,
     };
-    Stopped { ended, by: Some(by), cut: cut.into_iter().collect() }
+    Stopped { ended, by: Some(gone_by), cut: cut.into_iter().collect() }
+}
+
+/// When `run` must have ended, from `at` on, and when all of it; what began to close meanwhile has
+/// shortened what is left.
+fn limits(life: &Life, by: Instant, total: Duration, at: Instant) -> (Instant, Instant) {
+    let closing = life.within_closing(by);
+    let total = if closing < by { closing.saturating_duration_since(at) } else { total };
+    ((at + share(total, RUN_SHARE)).min(closing), closing)
 }
 
 /// Lets requests in flight finish while `run` still serves them; returns `run`'s end if it came
@@ -77,11 +86,8 @@ async fn drain<F: Future + Unpin>(
     until: Instant,
     now: Instant,
 ) -> (Option<F::Output>, Instant) {
-    let left = life.enter(Phase::Draining, until);
+    life.enter(Phase::Draining, until);
     life.vitals.enter_at(Stage::Draining, now);
-    if !left.requests {
-        return (None, now);
-    }
     // What few need has room of its own.
     let outcome = Box::pin(serve_out(life, running, until)).await;
     (outcome, Instant::now())
@@ -120,14 +126,16 @@ pub(super) fn teardown<'a>(
         stopped.ended.tell(life);
         let now = Instant::now();
         let by = stopped.by.or_else(|| life.stop_by()).unwrap_or_else(|| now + stop_timeout);
-        let by = life.within_closing(by);
+        let (mut by, mut at) = (life.within_closing(by), now);
         let mut cut = stopped.cut;
         let mut ending = stopped.ended.into_ending();
-        life.vitals.enter(Stage::Children);
-        let (children, at) = end_children(life, by, now).await;
-        cut.extend(children);
-        let by = life.within_closing(by);
-        life.enter(Phase::Closing, by);
+        if !life.enter_if(Phase::Closing, by, |left| !left.children) {
+            let children;
+            (children, at) = end_children(life, by, now).await;
+            cut.extend(children);
+            by = life.within_closing(by);
+            life.enter(Phase::Closing, by);
+        }
         life.vitals.enter_at(Stage::Stop, at);
         let (in_time, failure) = stop(cx, &service, by).await;
         cut.extend((!in_time).then(|| "`stop` has not ended in time".to_owned()));
@@ -170,10 +178,8 @@ async fn stop(
 async fn end_children(life: &Life, by: Instant, now: Instant) -> (Option<String>, Instant) {
     let own_share = || now + share(by.saturating_duration_since(now), RUN_SHARE);
     let until = life.deadline().unwrap_or_else(own_share).min(by);
-    let left = life.enter(Phase::Stopping, until);
-    if !left.children {
-        return (None, now);
-    }
+    life.vitals.enter(Stage::Children);
+    life.enter(Phase::Stopping, until);
     Box::pin(async move {
         let cut = match in_time::<RUN_SHARE, _>(life, until, life.children_ended()).await {
             Some(()) => None,

@@ -160,8 +160,7 @@ impl Supervisor {
             return facts.expect_nobody(restart) || is_other;
         }
         let name = |id: ServiceId| self.cells[id.index()].name();
-        let waiting_on = || machine.waiting_on(id).map(name);
-        facts.expect(waiting_on, restart) || is_other
+        facts.expect(machine.waiting_on(id).map(name), restart) || is_other
     }
 
     pub(super) fn publish_settled(&mut self) {
