@@ -106,16 +106,17 @@ impl Facts {
         waiting_on: I,
         restart: Option<RestartInfo>,
     ) -> bool {
-        let mut waiting_on = waiting_on.peekable();
-        if self.rare.is_none() && restart.is_none() && waiting_on.peek().is_none() {
-            return false;
+        let Some(rare) = &mut self.rare else {
+            let mut rare = Rare { restart, ..Rare::default() };
+            let is_other = rare.wait_for(waiting_on) || restart.is_some();
+            self.rare = is_other.then(|| Box::new(rare));
+            return is_other;
+        };
+        let is_other = rare.wait_for(waiting_on) || rare.restart != restart;
+        rare.restart = restart;
+        if rare.is_empty() {
+            self.rare = None;
         }
-        let mut is_other = false;
-        self.change(|rare| {
-            is_other = rare.restart != restart;
-            rare.restart = restart;
-            is_other |= rare.wait_for(waiting_on);
-        });
         is_other
     }
 
@@ -249,7 +250,8 @@ impl Rare {
     /// step for each pair; the order of providers does not change.
     fn wait_for<'a, I: Iterator<Item = &'a ServiceName>>(&mut self, missed: I) -> bool {
         let (list, mut kept, mut is_other) = (&mut self.waiting_on, 0, false);
-        for name in missed {
+        // Who is missed is found by looking at others, which is quicker from within.
+        missed.for_each(|name| {
             let known = list[kept..].iter().position(|known| known == name);
             is_other |= known != Some(0);
             match known {
@@ -258,7 +260,7 @@ impl Rare {
                 None => list.insert(kept, name.clone()),
             }
             kept += 1;
-        }
+        });
         is_other |= list.len() > kept;
         list.truncate(kept);
         is_other
