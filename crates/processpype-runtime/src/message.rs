@@ -12,6 +12,7 @@
 //! not by hoping: each generation sends each lifecycle message once, and health only after the last
 //! one was taken. What clients can cause in any number may be dropped; it is in the log.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use processpype_core::{Exit, Generation, ServiceId};
@@ -81,6 +82,8 @@ pub(crate) struct Office {
     pub(crate) pulses: Pulses,
     /// When all of them must be gone, once the application closes.
     closing_by: OnceLock<Instant>,
+    /// Whether the loop runs on their threads.
+    is_shared: AtomicBool,
     /// What hides the secrets that they read.
     pub(crate) configurer: Option<Arc<dyn Configurer>>,
     /// What keeps the stories of failures, for a test.
@@ -108,10 +111,20 @@ impl Message {
 impl Office {
     pub(crate) fn new(services: Handle, reports: Reports, scrub: Scrub) -> Self {
         let families = Arc::new(Families::new(scrub));
-        let closing_by = OnceLock::new();
+        let (closing_by, is_shared) = (OnceLock::new(), AtomicBool::new(false));
         let (opened, pulses) = (Instant::now(), Pulses::default());
         let (configurer, stories) = (None, None);
-        Self { services, reports, families, opened, pulses, closing_by, configurer, stories }
+        Self {
+            services,
+            reports,
+            families,
+            opened,
+            pulses,
+            closing_by,
+            is_shared,
+            configurer,
+            stories,
+        }
     }
 
     /// Lets a test read what failed.
@@ -122,6 +135,17 @@ impl Office {
     /// Lets secrets be hidden that a generation reads.
     pub(crate) fn hiding_by(self, configurer: Option<Arc<dyn Configurer>>) -> Self {
         Self { configurer, ..self }
+    }
+
+    /// The loop begins, on the runtime that asks.
+    pub(crate) fn note_loop(&self) {
+        let here = Handle::try_current().is_ok_and(|here| here.id() == self.services.id());
+        self.is_shared.store(here, Ordering::Relaxed);
+    }
+
+    /// Whether the loop runs on the threads of the services: embedded, mostly.
+    pub(crate) fn shares_with_loop(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed)
     }
 
     /// The application closes: every generation must be gone by then. Whoever is ending already is

@@ -184,6 +184,7 @@ impl Supervisor {
     pub async fn run(mut self) -> Closed {
         // It may have been made long ago.
         self.clock.read();
+        self.office.note_loop();
         self.say(EventKind::Application, "starting");
         self.tell_unclean_end();
         self.step(Machine::boot);

@@ -94,9 +94,10 @@ impl Future for Generation {
         let Farewell { cx: Some(cx), orders } = &*farewell else { return Poll::Pending };
         cx.life.changed.belongs_to(task.waker());
         let ending = ready!(own_polled(&cx.life, || step.poll(orders, cx, task)));
-        let has_failed = matches!(ending.exit, Exit::Failed(_));
+        let wakes_loop_here = cx.life.vitals.office().shares_with_loop();
+        let uses_up = wakes_loop_here && matches!(ending.exit, Exit::Failed(_));
         farewell.say(ending);
-        if has_failed {
+        if uses_up {
             turn::use_up(task);
         }
         Poll::Ready(())
