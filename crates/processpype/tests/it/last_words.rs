@@ -39,7 +39,7 @@ impl Drop for Bomb {
 
 /// Panics when it is read, which is before there is a log.
 #[derive(JsonSchema)]
-struct Trap;
+struct Trap {}
 
 impl<'de> Deserialize<'de> for Trap {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
