@@ -105,7 +105,13 @@ async fn here(
             // If at most a part of a first head has come, nobody waits for an answer.
             if talk.exchange().has_asked() {
                 talk.wind_down();
-                poll_fn(|cx| talk.poll(cx)).await;
+                // Who wants the place goes before who may have gone.
+                let is_wanted = !*entry.control.closing.borrow();
+                poll_fn(|cx| match talk.poll(cx) {
+                    Poll::Pending if is_wanted && talk.exchange().has_ended() => Poll::Ready(()),
+                    other => other,
+                })
+                .await;
             }
             None
         }

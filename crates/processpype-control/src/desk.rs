@@ -117,7 +117,9 @@ impl Service<hyper::Request<Incoming>> for Desk {
         self.note(own.is_some());
         let is_ours =
             || own::is_framework(request.method(), request.uri().path(), self.control().prefix());
-        self.exchange.owe(own.is_none() && is_ours());
+        // Over there nobody looks whether others want the place.
+        let is_here = !matches!(self.side, Side::Services(_));
+        self.exchange.owe(is_here && own.is_none() && is_ours());
         let mut request = request.map(|body| match has_body {
             true => Body::new(Asking::new(body, Arc::clone(&self.exchange))),
             false => Body::empty(),

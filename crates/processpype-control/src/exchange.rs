@@ -57,6 +57,8 @@ pub(crate) struct Exchange {
     has_length: AtomicBool,
     /// The last request is answered also to who will send nothing more.
     is_owed: AtomicBool,
+    /// The client sends nothing more: it has closed its side, or has gone.
+    has_ended: AtomicBool,
     /// It should be served elsewhere from the next request on.
     is_leaving: AtomicBool,
 }
@@ -164,6 +166,16 @@ impl Exchange {
     /// is written, and a handler without an end would run for nobody.
     pub(crate) fn owe(&self, is_owed: bool) {
         self.is_owed.store(is_owed, Relaxed);
+    }
+
+    /// The client has closed its side, or has gone.
+    pub(crate) fn end(&self) {
+        self.has_ended.store(true, Relaxed);
+    }
+
+    /// Returns whether nobody may be there any more to take the answer that is under way.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Relaxed)
     }
 
     /// Returns whether the end of what the client sends is not yet the end of the connection: its

@@ -202,6 +202,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sorted<S> {
         ready!(self.poll_more(cx, buffer))?;
         let came = &buffer.filled()[before..];
         if came.is_empty() && buffer.remaining() > 0 && self.exchange.is_owed() {
+            self.exchange.end();
             self.ended = Some(cx.waker().clone());
             return Poll::Pending;
         }

@@ -120,3 +120,26 @@ async fn the_server_says_what_it_can_be_asked() {
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert!(answer.contains("allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"), "{answer}");
 }
+
+/// Until something is written, who has gone looks like who has closed its side.
+#[tokio::test]
+async fn who_may_have_gone_makes_room_for_others() {
+    let (_guard, _log, mut settings) = logged();
+    settings.limits.connections_per_peer = 4;
+    let address = "127.0.0.1:0".parse().expect("an address");
+    settings.listeners = vec![Listener { ask: Ask::Nobody, ..Listener::at(address) }];
+    let (manager, bound) = App::start_with(settings).await.bind().await;
+    let running = bound.serve();
+    let head = "HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    for _ in 0..4 {
+        let mut socket = connect(&running).await;
+        let order = format!("POST /services/slow/start?wait=60s {head}");
+        socket.write_all(order.as_bytes()).await.expect("it takes it");
+    }
+    let order = "POST /services/slow/start";
+    had_effect(order, || manager.state("slow") == Some(ServiceState::Starting)).await;
+    for _ in 0..4 {
+        let answer = ask_and_close(&running, "GET /health/live").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
