@@ -130,6 +130,8 @@ async fn the_later_command_wins() {
     let told = problem["detail"].as_str().unwrap_or_default();
     let expected = "a later command took the place of this one: stop by anonymous (operation ";
     assert!(told.starts_with(expected), "{told}");
+    let operation = app.get(&format!("/operations/{}", problem["operation"])).await.ok(200);
+    assert_eq!((&operation["verb"], &operation["state"]), (&"start".into(), &"superseded".into()));
     assert_eq!(stop.ok(200)["status"], "stopped");
 }
 
