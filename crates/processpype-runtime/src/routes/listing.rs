@@ -71,8 +71,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(router: Router, takes_post: Option<bool>) {
-        let listing = Listing::of(&router);
+    fn check(router: &Router, takes_post: Option<bool>) {
+        let listing = Listing::of(router);
         assert_eq!(listing.takes_post("/start"), takes_post, "{}", listing.0);
     }
 
@@ -96,15 +96,15 @@ mod tests {
             })
         };
         let others = || Router::new().route("/a", post(nothing)).fallback(nothing);
-        check(others(), Some(false));
-        check(others().route("/start", get(nothing).put(nothing)), Some(false));
-        check(others().route("/start", any(nothing)), Some(false));
-        check(others().route("/start", get(nothing).post(nothing)), Some(true));
-        check(others().route("/start", post_service(mounted())), Some(true));
-        check(others().route_service("/start", mounted()), Some(true));
-        check(others().nest("/start", Router::new().route("/", post(nothing))), Some(true));
+        check(&others(), Some(false));
+        check(&others().route("/start", get(nothing).put(nothing)), Some(false));
+        check(&others().route("/start", any(nothing)), Some(false));
+        check(&others().route("/start", get(nothing).post(nothing)), Some(true));
+        check(&others().route("/start", post_service(mounted())), Some(true));
+        check(&others().route_service("/start", mounted()), Some(true));
+        check(&others().nest("/start", Router::new().route("/", post(nothing))), Some(true));
         let many = (0..40).fold(others(), |all, n| all.route(&format!("/{n}"), post(nothing)));
-        check(many.route("/start", get(nothing)), Some(false));
+        check(&many.route("/start", get(nothing)), Some(false));
     }
 
     #[test]

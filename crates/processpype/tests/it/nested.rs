@@ -44,8 +44,10 @@ async fn start(prefix: &str) -> Running {
     app.start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 /// A request from loopback, as a program behind a proxy sees each of them.
-async fn ask(router: &Router, line: &str, headers: &[(&str, &str)]) -> Response<Body> {
+async fn ask(router: &Router, line: &str, headers: Headers<'_>) -> Response<Body> {
     let (method, path) = line.split_once(' ').expect("a method and a path");
     let mut request = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") && path.starts_with('/') {
@@ -74,7 +76,7 @@ async fn who_has_no_token_gets_what_other_machines_get() {
     let router = own.fallback_service(running.router().expect("there are tokens"));
     let (viewer, operator) = (bearer(VIEWER), bearer(OPERATOR));
     let (viewer, operator) = ((viewer.0, &*viewer.1), (operator.0, &*operator.1));
-    let cases: [(&str, &[(&str, &str)], u16); 17] = [
+    let cases: [(&str, Headers<'_>, u16); 17] = [
         ("GET /hello", &[], 200),
         ("GET /health/ready", &[], 200),
         ("GET /services/window/offer", &[], 200),
