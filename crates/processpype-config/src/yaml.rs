@@ -31,7 +31,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use self::explain::{NESTED, syntax, tag};
 use crate::collect::Problems;
@@ -76,7 +76,7 @@ pub(crate) fn read(source: &Arc<Source>, text: &str, problems: &mut Problems) ->
 /// what was seen until then counts, and the rest is unknown.
 pub(crate) fn marks(text: &str) -> Marks {
     let (mut marking, mut until) = (Marking::default(), 0);
-    for event in Parser::new_from_str(text) {
+    for event in events(text) {
         let Ok((event, span)) = event else { return marking.finish(until) };
         let range = bytes(span);
         until = until.max(range.end);
@@ -99,6 +99,15 @@ pub(crate) fn marks(text: &str) -> Marks {
     }
     marking.finish(text.len())
 }
+
+/// What the parser tells of a text, by one code for all who do not read a configuration: the parser
+/// is compiled into whoever asks it otherwise.
+fn events(text: &str) -> Box<dyn Iterator<Item = Told<'_>> + '_> {
+    Box::new(Parser::new_from_str(text))
+}
+
+/// An event with its place, or why there is none.
+type Told<'a> = Result<(Event<'a>, Span), ScanError>;
 
 /// The problem after which a text is not read on.
 type Stop = Box<Problem>;

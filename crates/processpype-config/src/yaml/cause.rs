@@ -14,8 +14,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use granit_parser::{ErrorKind, Parser};
+use granit_parser::ErrorKind;
 
+use super::events;
 use crate::report::Problem;
 use crate::source::{At, Source};
 
@@ -193,7 +194,7 @@ fn open_bracket(text: &str) -> Option<(usize, char)> {
 
 /// Where and why the parser gives up a text.
 fn gives_up(text: &str) -> Option<(usize, ErrorKind)> {
-    let error = Parser::new_from_str(text).find_map(Result::err)?;
+    let error = events(text).find_map(Result::err)?;
     Some((error.marker().byte_offset()?, error.kind().clone()))
 }
 
