@@ -260,6 +260,15 @@ impl Ledger {
     }
 }
 
+impl Drop for Ledger {
+    /// Gives the file back by itself: a process that somebody is just starting has a copy of it for
+    /// a moment, which would keep the next one out.
+    fn drop(&mut self) {
+        // Then it is given back when it is closed.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Opens a file for appending, alone.
 fn lock(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
@@ -293,6 +302,19 @@ mod tests {
         let found = Ledger::read(&path, |_| {}).unwrap();
         assert_eq!((found.torn, found.damaged), (0, 0));
         assert_eq!(Ledger::records(&path).unwrap(), records);
+        fs::remove_file(&path).unwrap();
+    }
+
+    /// As a process that is being started holds one, between its `fork` and its `exec`.
+    #[test]
+    fn a_copy_of_the_file_keeps_nobody_out() {
+        let path = std::env::temp_dir().join(format!("ledger-copy-{}", std::process::id()));
+        let (ledger, _) = Ledger::open(&path, u64::MAX, 1).unwrap();
+        let copy = ledger.file.try_clone().unwrap();
+        assert!(Ledger::open(&path, u64::MAX, 1).is_err(), "it is written to");
+        drop(ledger);
+        assert!(Ledger::open(&path, u64::MAX, 1).is_ok(), "nobody writes to it any more");
+        drop(copy);
         fs::remove_file(&path).unwrap();
     }
 }
