@@ -95,9 +95,10 @@ impl Machine {
             return;
         }
         let services = self.graph.services();
-        let misses = |id: ServiceId| self.record(id).unmet > 0;
-        let misses = |id| misses(id) && self.waiting_on(id).next().is_some();
-        let missing: Vec<bool> = services.map(misses).collect();
+        // Who has all its providers is asked no further.
+        let misses_any =
+            |id: ServiceId| self.record(id).unmet > 0 && self.waiting_on(id).next().is_some();
+        let missing: Vec<bool> = services.map(misses_any).collect();
         self.phase = Phase::Closing;
         let cause = *self.close_cause.get_or_insert(cause);
         self.queue.clear();
