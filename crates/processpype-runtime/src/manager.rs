@@ -12,6 +12,7 @@
 //! cannot keep an application from closing. The supervisor holds the other ends of all of these.
 
 mod aside;
+mod asking;
 mod configuring;
 mod diagnosing;
 mod getting;
@@ -310,15 +311,10 @@ impl Manager {
         by: Request,
     ) -> Result<Operation, CommandError> {
         let verb = Verb::from(verb.into());
-        let cell =
-            self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
+        let cell = self.known(name)?;
         let (accepted, answer) = oneshot::channel();
         let command = Command { service: cell.id(), verb, by, accepted };
-        self.commands.try_send(Order::Command(command)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => CommandError::Busy,
-            mpsc::error::TrySendError::Closed(_) => CommandError::Closing,
-        })?;
-        match answer.await.unwrap_or(Err(CommandError::Closing)) {
+        match self.ask(Order::Command(command), answer).await {
             // It has left meanwhile.
             Err(CommandError::Unknown { .. }) => {
                 Err(CommandError::Unknown { name: name.to_owned() })

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use processpype_config::{Difference, Effective, Layer, Origin};
 use processpype_core::{Desired, ServiceName, each};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, oneshot};
 use tokio::time::timeout;
 
@@ -83,8 +82,7 @@ impl Manager {
             self.hide(Arc::make_mut(&mut prepared.new))?;
             let order = self.change_order(&prepared, &change, starts, &by);
             let (accepted, answer) = oneshot::channel();
-            self.give(Order::Change(Box::new(order), accepted))?;
-            match answer.await.unwrap_or(Err(CommandError::Closing)) {
+            match self.ask(Order::Change(Box::new(order), accepted), answer).await {
                 Err(CommandError::Moved) => {}
                 result => return Ok(result?),
             }
@@ -155,7 +153,8 @@ impl Manager {
                 Ok(loaded) => loaded,
                 Err(ConfigureError::Refused(refused)) => {
                     // Nobody may be there to note it; then nobody reads it either.
-                    let _ = self.give(Order::ReloadRefused(by, refused.summary().into()));
+                    let order = Order::ReloadRefused(by, refused.summary().into());
+                    let _ = self.give::<CommandError>(order);
                     return Err(ConfigureError::Refused(refused));
                 }
                 Err(error) => return Err(error),
@@ -164,8 +163,7 @@ impl Manager {
             let order = self.reload_order(&book, loaded, turn, &by);
             let what = Arc::clone(&order.told);
             let (accepted, answer) = oneshot::channel();
-            self.give(Order::Reload(Box::new(order), accepted))?;
-            match answer.await.unwrap_or(Err(CommandError::Closing)) {
+            match self.ask(Order::Reload(Box::new(order), accepted), answer).await {
                 Err(CommandError::Moved) => {}
                 Ok(reloading) => {
                     let (differences, fixed) = Arc::unwrap_or_clone(what);
@@ -232,8 +230,7 @@ impl Manager {
             return Ok(None);
         }
         let (sender, answer) = oneshot::channel();
-        self.give(Order::Reloaded(by.clone(), sender))?;
-        answer.await.unwrap_or(Err(CommandError::Closing))
+        self.ask(Order::Reloaded(by.clone(), sender), answer).await
     }
 
     /// Returns what [`reload`](Self::reload) would change, without changing anything.
@@ -267,8 +264,7 @@ impl Manager {
             let order = self.reload_order(&book, loaded, None, &Request::by("code"));
             let what = Arc::clone(&order.told);
             let (sender, answer) = oneshot::channel();
-            self.give(Order::ForeseeReload(Box::new(order), sender))?;
-            match answer.await.unwrap_or(Err(CommandError::Closing)) {
+            match self.ask(Order::ForeseeReload(Box::new(order), sender), answer).await {
                 Err(CommandError::Moved) => {}
                 Ok(()) => {
                     let (differences, fixed) = Arc::unwrap_or_clone(what);
@@ -311,8 +307,7 @@ impl Manager {
         change: &ConfigChange,
         by: &Request,
     ) -> Result<Prepared, ConfigureError> {
-        let unknown = || CommandError::Unknown { name: name.to_owned() };
-        let cell = self.cell(name).ok_or_else(unknown)?;
+        let cell = self.known(name)?;
         let name = cell.name().clone();
         let (change, origin) = (change.clone(), Origin::api(&*by.actor));
         self.aside(move |configurer, book| {
@@ -426,13 +421,6 @@ impl Manager {
             Some((id, Arc::new(new), told(own).into()))
         };
         services.into_iter().filter_map(with_id).collect()
-    }
-
-    pub(super) fn give(&self, order: Order) -> Result<(), CommandError> {
-        self.commands.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => CommandError::Busy,
-            TrySendError::Closed(_) => CommandError::Closing,
-        })
     }
 }
 

@@ -34,15 +34,9 @@ impl Manager {
         &self,
         name: Option<&str>,
     ) -> Result<Vec<(ServiceName, Vec<Finding>)>, CommandError> {
-        let id = match name {
-            Some(name) => {
-                let unknown = || CommandError::Unknown { name: name.to_owned() };
-                Some(self.cell(name).ok_or_else(unknown)?.id())
-            }
-            None => None,
-        };
+        let id = name.map(|name| self.known(name)).transpose()?.map(|cell| cell.id());
         let (sender, asked) = oneshot::channel();
-        self.give(Order::Diagnose(id, sender))?;
+        self.give::<CommandError>(Order::Diagnose(id, sender))?;
         let asked = asked.await.map_err(|_| CommandError::Closing)?;
         let until = Instant::now() + DIAGNOSE_TIME + ON_ITS_WAY;
         let mut found = Vec::new();

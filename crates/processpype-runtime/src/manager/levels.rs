@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::LogLevel;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::Manager;
@@ -65,17 +64,9 @@ impl Manager {
         change: Option<(LogLevel, Duration)>,
         by: Request,
     ) -> Result<Leveled, CommandError> {
-        let name_of = |name: &str| {
-            let cell = self.cell(name).map(|cell| cell.name().clone());
-            cell.ok_or_else(|| CommandError::Unknown { name: name.to_owned() })
-        };
-        let service = service.map(name_of).transpose()?;
+        let cell = service.map(|name| self.known(name)).transpose()?;
+        let service = cell.map(|cell| cell.name().clone());
         let (sender, answer) = oneshot::channel();
-        let order = Order::Level(LevelOrder { service, change, by }, sender);
-        self.commands.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => CommandError::Busy,
-            TrySendError::Closed(_) => CommandError::Closing,
-        })?;
-        answer.await.unwrap_or(Err(CommandError::Closing))
+        self.ask(Order::Level(LevelOrder { service, change, by }, sender), answer).await
     }
 }

@@ -1,7 +1,7 @@
 //! Letting services join a running application, and leave it.
 
 use processpype_core::Verb;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::Manager;
 use crate::blueprint::Spec;
@@ -102,11 +102,7 @@ impl Manager {
             let configurer = self.shared.configurer.as_deref();
             registration.spec.secrets.hide_by(configurer).map_err(RegisterError::Config)?;
         }
-        let joining = Box::new(Joining { registration, by, accepted });
-        self.commands.try_send(Order::Register(joining)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => RegisterError::Busy,
-            mpsc::error::TrySendError::Closed(_) => RegisterError::Closing,
-        })
+        self.give(Order::Register(Box::new(Joining { registration, by, accepted })))
     }
 
     /// Checks the configuration, and notes its secrets. How a type is read is code of the user.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processpype_core::{OperationId, Verb};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::Manager;
@@ -64,11 +63,7 @@ impl Manager {
         by: Request,
     ) -> Result<Arc<OperationStatus>, CancelError> {
         let (sender, answer) = oneshot::channel();
-        self.commands.try_send(Order::Cancel(id, by, sender)).map_err(|error| match error {
-            TrySendError::Full(_) => CancelError::Busy,
-            TrySendError::Closed(_) => CancelError::Closed,
-        })?;
-        answer.await.unwrap_or(Err(CancelError::Closed))
+        self.ask(Order::Cancel(id, by, sender), answer).await
     }
 
     /// Returns what a command would do if all goes well, without doing it; over HTTP it is
@@ -91,14 +86,9 @@ impl Manager {
         by: Request,
     ) -> Result<CommandPreview, CommandError> {
         let verb = Verb::from(verb.into());
-        let cell =
-            self.cell(name).ok_or_else(|| CommandError::Unknown { name: name.to_owned() })?;
+        let cell = self.known(name)?;
         let (sender, answer) = oneshot::channel();
-        let order = Order::Foresee(cell.id(), verb, by, sender);
-        self.commands.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => CommandError::Busy,
-            TrySendError::Closed(_) => CommandError::Closing,
-        })?;
+        self.give::<CommandError>(Order::Foresee(cell.id(), verb, by, sender))?;
         let foreseen = answer.await.map_err(|_| CommandError::Closing)?;
         match foreseen.result {
             // It has left meanwhile.
@@ -128,7 +118,7 @@ impl Manager {
         by: Request,
     ) -> Result<Paused, CommandError> {
         let (sender, answer) = oneshot::channel();
-        self.order(Order::Pause(time, by, sender), answer).await
+        self.ask(Order::Pause(time, by, sender), answer).await
     }
 
     /// Lets automatic restarts go on; who was held comes in turn.
@@ -142,7 +132,7 @@ impl Manager {
     /// If the future is dropped, restarts may or may not go on.
     pub async fn resume_restarts(&self, by: Request) -> Result<Paused, CommandError> {
         let (sender, answer) = oneshot::channel();
-        self.order(Order::Resume(by, sender), answer).await
+        self.ask(Order::Resume(by, sender), answer).await
     }
 
     /// Closes the application as [`close`](Self::close) does, and keeps in the journal who asked.
@@ -158,29 +148,13 @@ impl Manager {
     /// If the future is dropped, the application may or may not close.
     pub async fn shut_down(&self, by: Request) -> Result<Shutdown, CommandError> {
         let (sender, answer) = oneshot::channel();
-        self.commands.try_send(Order::Shutdown(by, sender)).map_err(|error| match error {
-            TrySendError::Full(_) => CommandError::Busy,
-            TrySendError::Closed(_) => CommandError::Closing,
-        })?;
-        answer.await.unwrap_or(Err(CommandError::Closing))
+        self.ask(Order::Shutdown(by, sender), answer).await
     }
 
     /// Returns until when automatic restarts are paused, and by whom; `None` if they are not.
     #[must_use]
     pub fn pause(&self) -> Option<Arc<PauseInfo>> {
         self.shared.pause.load_full()
-    }
-
-    async fn order(
-        &self,
-        order: Order,
-        answer: oneshot::Receiver<Result<Paused, CommandError>>,
-    ) -> Result<Paused, CommandError> {
-        self.commands.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => CommandError::Busy,
-            TrySendError::Closed(_) => CommandError::Closing,
-        })?;
-        answer.await.unwrap_or(Err(CommandError::Closing))
     }
 
     /// Waits until the supervisor takes orders; false once it has ended.
