@@ -2,21 +2,20 @@
 //!
 //! # Invariants
 //!
-//! 1. The hook runs in the generation's own task, beside `run`, contained, and within
-//!    [`DIAGNOSE_TIME`]. Nothing follows from what it does: not from its panic either, of which
-//!    everybody reads that there was one, and only the log what it said.
+//! 1. The hook runs [beside `run`](crate::beside) and within [`DIAGNOSE_TIME`]. Nothing follows
+//!    from what it does: not from its panic either, of which everybody reads that there was one,
+//!    and only the log what it said.
 //! 2. Several who ask at once get the answer of one call.
 //! 3. Texts are bounded, and secrets are taken out of them before anybody sees them.
 
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use crate::bell::reply;
+use crate::beside::{Hook, Outcome, beside_run};
 use crate::context::{Context, TEXT_MAX};
 use crate::failure::Failure;
-use crate::panic::Contained;
 use crate::scrub::Scrub;
 use crate::service::ErasedService;
 use crate::supervisor::log_failure;
@@ -181,30 +180,19 @@ pub(crate) async fn ask<F: Future + Unpin>(
     running: &mut F,
 ) -> Option<F::Output> {
     let life = &cx.life;
-    life.vitals.enter(Stage::Diagnose);
-    let mut hook = Contained::new(service.diagnose(cx));
-    let (ended, outcome) = tokio::select! {
-        biased;
-        () = life.disturbed() => (None, None),
-        ended = running => (Some(ended), None),
-        outcome = timeout(DIAGNOSE_TIME, &mut hook) => (None, Some(outcome)),
-    };
-    if let Some(outcome) = outcome {
+    let within = DIAGNOSE_TIME;
+    let hook = Hook { stage: Stage::Diagnose, within, future: service.diagnose(cx) };
+    beside_run(life, running, hook, |outcome| {
         let findings = match outcome {
-            Ok(Ok(findings)) => findings.into_iter().take(FINDINGS_MAX).collect(),
-            Ok(Err(panicked)) => {
-                let failure = Failure::from_panic("`diagnose`", &panicked);
+            Outcome::Returned(findings) => findings.into_iter().take(FINDINGS_MAX).collect(),
+            Outcome::Panicked(panic) => {
+                let failure = Failure::from_panic("`diagnose`", &panic);
                 log_failure(&life.cell, life.generation, &failure, "a question failed");
                 vec![Finding::panicked(&failure)]
             }
-            Err(_) => vec![Finding::no_answer()],
+            Outcome::TooLong => vec![Finding::no_answer()],
         };
         questions.into_iter().for_each(|question| question.answer(findings.clone()));
-    }
-    // A panic of what is dropped is logged, and changes nothing any more.
-    drop(hook);
-    if ended.is_none() {
-        life.vitals.enter(Stage::Run);
-    }
-    ended
+    })
+    .await
 }

@@ -18,7 +18,7 @@
 //! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
 //! | who joins and leaves | `newcomer`, `directory` |
 //! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
-//! | asked of who runs | `reconfigure`, `diagnosis` |
+//! | asked of who runs | `reconfigure`, `diagnosis`, both called `beside` its `run` |
 //! | the loop | `supervisor`, `timers`, `clock`, `hang` |
 //! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
 //! | what others ask | `manager`, `operation` |
@@ -28,6 +28,7 @@
 mod answer;
 mod argument;
 mod bell;
+mod beside;
 mod binding;
 mod blueprint;
 mod cell;

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //!
-//! 1. The hook runs in the generation's own task, beside `run`, contained, and within
-//!    `start_timeout`: it is the same sort of work as a start.
+//! 1. The hook runs [beside `run`](crate::beside) and within `start_timeout`: it is the same sort
+//!    of work as a start.
 //! 2. An offer is answered at most once. A stop, or the end of `run`, comes before the answer, and
 //!    then there is none: the next generation has the new configuration anyway.
 //! 3. After an error the generation goes on as it was; after a panic or a timeout nobody knows how
@@ -16,8 +16,8 @@ use processpype_config::{Layer, Report, Section};
 use processpype_core::ErrorKind;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 
+use crate::beside::{Hook, Outcome, beside_run};
 use crate::config::Config;
 use crate::configuration::Configured;
 use crate::context::Context;
@@ -25,7 +25,6 @@ use crate::error::Result;
 use crate::failure::Failure;
 use crate::life::Life;
 use crate::message::Message;
-use crate::panic::Contained;
 use crate::service::ErasedService;
 use crate::vitals::Stage;
 
@@ -142,33 +141,21 @@ pub(crate) async fn offer<F: Future + Unpin>(
     let reader = Some((Arc::clone(life), Arc::clone(&offered)));
     let new = NewConfig { section: offered.section.clone(), reader };
     let within = offered.options.start_timeout;
-    life.vitals.enter(Stage::Reconfigure);
-    let mut hook = Contained::new(service.reconfigure(cx, new));
-    let (ended, outcome) = tokio::select! {
-        biased;
-        () = life.disturbed() => (None, None),
-        ended = running => (Some(ended), None),
-        outcome = timeout(within, &mut hook) => (None, Some(outcome)),
-    };
-    if let Some(outcome) = outcome {
+    let hook = Hook { stage: Stage::Reconfigure, within, future: service.reconfigure(cx, new) };
+    beside_run(life, running, hook, |outcome| {
         let answer = match outcome {
-            Ok(Ok(Ok(Reconfigured::Applied))) => Answer::Applied,
-            Ok(Ok(Ok(Reconfigured::NeedsRestart))) => Answer::NeedsRestart,
-            Ok(Ok(Err(error))) => {
+            Outcome::Returned(Ok(Reconfigured::Applied)) => Answer::Applied,
+            Outcome::Returned(Ok(Reconfigured::NeedsRestart)) => Answer::NeedsRestart,
+            Outcome::Returned(Err(error)) => {
                 Answer::Refused(Failure::from_error(ErrorKind::Failed, "reconfigure", error))
             }
-            Ok(Err(panicked)) => Answer::Broken(Failure::from_panic("reconfigure", &panicked)),
-            Err(_) => Answer::Broken(too_long(within)),
+            Outcome::Panicked(panic) => Answer::Broken(Failure::from_panic("reconfigure", &panic)),
+            Outcome::TooLong => Answer::Broken(too_long(within)),
         };
         let (id, generation) = (life.cell_id(), life.generation);
         life.report(Message::Reconfigured(id, generation, offered, answer));
-    }
-    // A panic of what is dropped is logged, and changes nothing any more.
-    drop(hook);
-    if ended.is_none() {
-        life.vitals.enter(Stage::Run);
-    }
-    ended
+    })
+    .await
 }
 
 fn too_long(within: Duration) -> Failure {
