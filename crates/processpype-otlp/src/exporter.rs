@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::{Tracer, TracerProvider as _};
 use opentelemetry::{Key, KeyValue, Value, global};
-use opentelemetry_otlp::{
-    LogExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
-};
+use opentelemetry_otlp::{LogExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -224,23 +222,25 @@ fn resource(settings: &Settings) -> Resource {
 }
 
 fn span_exporter(settings: &Settings, delivery: &Delivery) -> Result<SpanExporter, OtlpError> {
-    SpanExporter::builder()
-        .with_http()
-        .with_http_client(Client::new(settings, delivery.report()))
-        .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(settings.address("traces"))
-        .with_timeout(settings.timeout)
-        .build()
-        .map_err(|error| OtlpError::Exporter(error.into()))
+    let builder = sending("traces", SpanExporter::builder().with_http(), settings, delivery);
+    builder.build().map_err(|error| OtlpError::Exporter(error.into()))
 }
 
 fn log_exporter(settings: &Settings, delivery: &Delivery) -> Result<LogExporter, OtlpError> {
-    LogExporter::builder()
-        .with_http()
+    let builder = sending("logs", LogExporter::builder().with_http(), settings, delivery);
+    builder.build().map_err(|error| OtlpError::Exporter(error.into()))
+}
+
+/// Says how the exporter of a signal sends what it has.
+fn sending<B: WithHttpConfig + WithExportConfig>(
+    signal: &str,
+    builder: B,
+    settings: &Settings,
+    delivery: &Delivery,
+) -> B {
+    builder
         .with_http_client(Client::new(settings, delivery.report()))
         .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(settings.address("logs"))
+        .with_endpoint(settings.address(signal))
         .with_timeout(settings.timeout)
-        .build()
-        .map_err(|error| OtlpError::Exporter(error.into()))
 }
