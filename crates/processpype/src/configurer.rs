@@ -195,16 +195,17 @@ impl Configurer for LiveConfig {
 
     fn load(&self, book: &ConfigBook) -> Result<Loaded, Refused> {
         let read = self.check_file().and_then(|()| self.catalogue.load());
-        let document = read.map_err(|report| refused(SetupError::from(report)))?;
+        let refused = |report| Refused::new(Some(report), None);
+        let document = read.map_err(refused)?;
         if let Some(report) = emptied(book.document(), &document) {
-            return Err(refused(SetupError::from(report)));
+            return Err(refused(report));
         }
         let mut layers = layers_of(book);
         // What came over the API for a service of another kind says nothing here: that is fixed.
         layers
             .retain(|name, _| self.kind(&document, name) == self.kind(self.base(book, name), name));
         let assembled = self.catalogue.assemble(&document, &layers, Problems::default());
-        let assembled = assembled.map_err(refused)?;
+        let assembled = assembled.map_err(SetupError::into_refused)?;
         let before = self.catalogue.plan(&self.start, &Layers::new()).ok();
         let secrets = Secrets::found(assembled.secrets);
         let mut loaded = Loaded { document, secrets, ..Loaded::default() };
@@ -334,11 +335,6 @@ pub(crate) fn tell_unhidden(all: impl Iterator<Item = Unredactable>) {
     for (why, secrets) in counts {
         tracing::warn!(target: "processpype", secrets, "log and answers may show them: {why}");
     }
-}
-
-fn refused(error: SetupError) -> Refused {
-    let (report, plan) = error.into_parts();
-    Refused::new(report, plan)
 }
 
 #[cfg(test)]

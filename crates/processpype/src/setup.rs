@@ -22,7 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use processpype_config::{Document, Loader, Report};
-use processpype_runtime::{Blueprint, PlanError};
+use processpype_runtime::{Blueprint, PlanError, Refused};
 
 use crate::access::Access;
 use crate::application::{Application, Sources};
@@ -53,12 +53,7 @@ use crate::settings::{SECTIONS, Settings};
 /// ```
 ///
 /// `Debug` shows the same report, so that `unwrap` in a test and `?` in `main` do too.
-pub struct SetupError {
-    /// What is wrong in the configuration.
-    report: Option<Report>,
-    /// What is wrong in the plan.
-    plan: Option<PlanError>,
-}
+pub struct SetupError(Refused);
 
 /// A checked application, ready to run. No `Debug`: it holds secrets.
 pub(crate) struct Setup {
@@ -160,7 +155,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Document, Report> {
     loader.load()
 }
 
-// === impl SetupError ===
+// === impl Setup ===
 
 impl Setup {
     /// Every secret value that nobody hides yet, those of services too.
@@ -170,42 +165,40 @@ impl Setup {
     }
 }
 
+// === impl SetupError ===
+
 impl SetupError {
     pub(crate) fn new(report: Option<Report>, plan: Option<PlanError>) -> Self {
-        Self { report, plan }
+        Self(Refused::new(report, plan))
     }
 
-    pub(crate) fn into_parts(self) -> (Option<Report>, Option<PlanError>) {
-        (self.report, self.plan)
+    /// Returns it as what a reload is refused for.
+    pub(crate) fn into_refused(self) -> Refused {
+        self.0
     }
 
     /// A setting that the control plane refuses.
     pub(crate) fn of_settings(error: &impl fmt::Display) -> Self {
         let problem = processpype_config::Problem::new(error.to_string());
-        Self { report: Some(problem.into()), plan: None }
+        Report::from(problem).into()
     }
 
     /// Returns what is wrong in the configuration.
     #[must_use]
     pub fn report(&self) -> Option<&Report> {
-        self.report.as_ref()
+        self.0.report.as_ref()
     }
 
     /// Returns what is wrong in the plan.
     #[must_use]
     pub fn plan(&self) -> Option<&PlanError> {
-        self.plan.as_ref()
+        self.0.plan.as_ref()
     }
 }
 
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.report, &self.plan) {
-            (Some(report), Some(plan)) => write!(f, "{report}\n\n{plan}"),
-            (Some(report), None) => report.fmt(f),
-            (None, Some(plan)) => plan.fmt(f),
-            (None, None) => Ok(()),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -219,6 +212,6 @@ impl std::error::Error for SetupError {}
 
 impl From<Report> for SetupError {
     fn from(report: Report) -> Self {
-        Self { report: Some(report), plan: None }
+        Self::new(Some(report), None)
     }
 }
