@@ -4,36 +4,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 use tower::ServiceExt;
 
 use crate::fixture::{App, golden, pretty, settings};
+use crate::sse::{ids, open, until};
 
 /// Opens a stream and reads until `enough`.
-async fn read(app: &App, target: &str, header: Option<&str>, enough: &str) -> String {
-    let mut request = Request::get(target).header("host", "localhost");
-    if let Some(id) = header {
-        request = request.header("last-event-id", id);
-    }
-    let request = request.body(Body::empty()).expect("a request");
-    let response = app.router.clone().oneshot(request).await.expect("never fails");
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let mut body = response.into_body();
-    let mut text = String::new();
-    while !text.contains(enough) {
-        let frame = timeout(Duration::from_secs(60), body.frame()).await;
-        let frame = frame.unwrap_or_else(|_| panic!("`{enough}` did not come: {text}"));
-        let Some(Ok(frame)) = frame else { panic!("the stream ended: {text}") };
-        text += std::str::from_utf8(frame.data_ref().expect("data")).expect("UTF-8");
-    }
-    text
-}
-
-fn ids(text: &str) -> Vec<u64> {
-    text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect()
+async fn read(app: &App, target: &str, last: Option<&str>, enough: &str) -> String {
+    until(&mut open(app, target, last).await, enough).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,6 +22,7 @@ mod schema;
 mod see;
 mod sockets;
 mod spans;
+mod sse;
 mod status;
 mod takers;
 #[cfg(feature = "tls")]
