@@ -2,37 +2,24 @@
 //!
 //! # Invariants
 //!
-//! 1. From its first byte to its acceptance a command runs detached from the connection: a client
-//!    that leaves at once has still given it. Only the waiting ends with the client.
-//! 2. Every wait is bounded: for the body, for acceptance, for the effect.
-//! 3. A command takes one of the places when all of it is there: who sends a body slowly keeps
-//!    nobody else out. As many bodies are read at a time as there are connections, which have a
-//!    limit of their own.
-//! 4. A dry run takes the same way as a command, up to the supervisor, and changes nothing.
-//! 5. The actor comes from the credential, never from the request's body.
+//! 1. A command goes the way of all [orders](crate::orders).
+//! 2. A dry run takes the same way as a command, up to the supervisor, and changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use processpype_api::{Accepted, Code, CommandBody, Commanded, Effect, EndpointId, Fault, Problem};
-use processpype_config::{Report, read_json};
-use processpype_core::{ErrorKind, OperationId, Verb, each};
+use processpype_api::{CommandBody, Commanded, Effect, EndpointId, Problem};
+use processpype_core::{ErrorKind, OperationId, Verb};
 use processpype_runtime::{CommandError, CommandPreview, Done, Operation, Request as By, Status};
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
-use crate::configuring::detached;
+use crate::body;
 use crate::convert;
 use crate::gate;
-use crate::passage::{check_length, too_large};
+use crate::orders;
 use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::refusal::{self, busy};
@@ -72,7 +59,7 @@ pub(crate) async fn command(
         let (control, command) = (Arc::clone(control), command.clone());
         async move { hand_over(&control, &command, request).await }
     };
-    let operation = match detached(handing_over).await? {
+    let operation = match orders::detached(handing_over).await? {
         Handed::Operation(operation) => operation,
         Handed::Foreseen(foreseen) => return command.foreseen(control, &foreseen),
     };
@@ -91,13 +78,11 @@ async fn hand_over(
     command: &Command,
     request: Request,
 ) -> Result<Handed, Problem> {
-    let mut by = command.conditions.on(By::by(&gate::actor(&request)));
+    let by = command.conditions.on(By::by(&gate::actor(&request)));
     let limits = &control.settings.limits;
-    let body: CommandBody = body(control, request).await?;
-    let _place = place(control)?;
-    if let Some(reason) = &body.reason {
-        by = by.because(reason);
-    }
+    let body: CommandBody = body::read(control, request).await?;
+    let _place = orders::place(control)?;
+    let by = orders::because(by, body.reason.as_ref());
     let Command { service, verb, is_dry, .. } = command;
     let asking = async {
         if *is_dry {
@@ -113,109 +98,6 @@ async fn hand_over(
     }
 }
 
-/// Takes a place for a command that has been read.
-pub(crate) fn place(control: &Control) -> Result<SemaphorePermit<'_>, Problem> {
-    control.commands.try_acquire().map_err(|_| busy())
-}
-
-// === the body ===
-
-/// Reads a command's body, within its time.
-pub(crate) async fn body(control: &Control, request: Request) -> Result<CommandBody, Problem> {
-    read(control, request).await
-}
-
-/// Reads a body, within its time; one that is left out reads as an empty map.
-pub(crate) async fn read<T>(control: &Control, request: Request) -> Result<T, Problem>
-where
-    T: DeserializeOwned + JsonSchema,
-{
-    let limits = &control.settings.limits;
-    let reading = timeout(limits.body_read_time, read_body(request, limits.body_bytes));
-    let read = reading.await;
-    read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
-}
-
-/// Reads a body that is JSON, or empty, within its time; what it says is not looked at.
-pub(crate) async fn json_body(control: &Control, request: Request) -> Result<Bytes, Problem> {
-    let limits = &control.settings.limits;
-    let reading = timeout(limits.body_read_time, read_json_body(request, limits.body_bytes));
-    let read = reading.await;
-    read.map_err(|_| Problem::new(Code::RequestTimeout, "the body did not arrive in time"))?
-}
-
-async fn read_body<T>(request: Request, most: usize) -> Result<T, Problem>
-where
-    T: DeserializeOwned + JsonSchema,
-{
-    parse_body(&read_json_body(request, most).await?)
-}
-
-async fn read_json_body(request: Request, most: usize) -> Result<Bytes, Problem> {
-    let (parts, body) = request.into_parts();
-    check_length(&parts.headers, most)?;
-    let collected = Limited::new(body, most).collect().await;
-    let bytes = collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            return too_large(most);
-        }
-        Problem::new(Code::MalformedRequest, "the body broke off, or is in no chunks")
-    })?;
-    check_json(&parts.headers, &bytes)?;
-    Ok(bytes)
-}
-
-fn parse_body<T>(bytes: &Bytes) -> Result<T, Problem>
-where
-    T: DeserializeOwned + JsonSchema,
-{
-    let bytes = if bytes.is_empty() { &b"{}"[..] } else { bytes };
-    read_json(bytes).map_err(|report| invalid_body(&report))
-}
-
-fn check_json(headers: &HeaderMap, bytes: &Bytes) -> Result<(), Problem> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    if !is_json(headers) {
-        let detail = "the body must come with `Content-Type: application/json`";
-        return Err(Problem::new(Code::UnsupportedMediaType, detail));
-    }
-    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-        let detail = format!("the body is not JSON: {error}");
-        return Err(Problem::new(Code::MalformedBody, detail));
-    }
-    Ok(())
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media = value.and_then(|value| value.split(';').next()).unwrap_or_default();
-    let media = media.trim().to_ascii_lowercase();
-    media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
-}
-
-fn invalid_body(report: &Report) -> Problem {
-    let detail = "the body does not fit its schema; `errors` lists where";
-    Problem::new(Code::InvalidBody, detail).errors(faults(report, str::to_owned))
-}
-
-/// Tells a report as faults; `place` makes the path in the body from the one in the report.
-pub(crate) fn faults(report: &Report, place: impl Fn(&str) -> String) -> Vec<Fault> {
-    let fault = |problem: &processpype_config::Problem| Fault {
-        path: place(problem.path()),
-        message: problem.message().to_owned(),
-        valid: problem.valid_choices().to_vec(),
-        help: did_you_mean(problem.nearest_choice(), problem.help_text()),
-        ..Fault::default()
-    };
-    each(report.problems(), fault)
-}
-
-pub(crate) fn did_you_mean(near: Option<&str>, help: Option<&str>) -> Option<String> {
-    near.map(|near| format!("did you mean `{near}`?")).or_else(|| help.map(str::to_owned))
-}
-
 // === impl Command ===
 
 impl Command {
@@ -226,9 +108,8 @@ impl Command {
         now: &Status,
         request: &Request,
     ) -> Result<Self, Problem> {
-        let limits = &control.settings.limits;
         let mut query = Query::of(request.uri());
-        let wait = query.wait("wait", limits.default_wait, limits.max_wait);
+        let wait = query.patience(&control.settings.limits);
         let verb = match id {
             EndpointId::Start => Verb::Start {
                 with_dependencies: query.flag("with_dependencies"),
@@ -296,17 +177,7 @@ impl Command {
 
     /// Answers 202: the command goes on.
     fn accepted(&self, control: &Control, operation: OperationId) -> Result<Response, Problem> {
-        let now = status::known(control, &self.service)?;
-        let accepted = Accepted {
-            operation: operation.0,
-            status: "accepted".to_owned(),
-            command: self.verb.as_str().to_owned(),
-            service: self.service.clone(),
-            state: now.state.into(),
-            waiting_on: convert::names(&now.waiting_on),
-            location: format!("{}/operations/{}", control.prefix(), operation.0),
-        };
-        Ok(reply::accepted(&accepted, &accepted.location))
+        orders::accepted(control, operation.0, self.verb.as_str(), &self.service)
     }
 
     /// Says who took the command's place: two operators want to know of each other.
@@ -333,54 +204,6 @@ impl Command {
             _ if *error == CommandError::Busy => problem,
             Some(state) => problem.service(&self.service).state(state),
             None => problem.service(&self.service),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(media: Option<&str>, body: &str, expected: Result<Option<&str>, Code>) {
-        let mut headers = HeaderMap::new();
-        if let Some(media) = media {
-            headers.insert(CONTENT_TYPE, media.parse().expect("a header value"));
-        }
-        let bytes = Bytes::copy_from_slice(body.as_bytes());
-        let parsed = check_json(&headers, &bytes).and_then(|()| parse_body::<CommandBody>(&bytes));
-        let reason = parsed.map(|body| body.reason).map_err(|problem| problem.code());
-        assert_eq!(reason, expected.map(|text| text.map(str::to_owned)), "{media:?} {body}");
-    }
-
-    #[test]
-    fn bodies() {
-        let json = Some("application/json");
-        check(None, "", Ok(None));
-        check(Some("application/x-www-form-urlencoded"), "", Ok(None));
-        check(json, "{}", Ok(None));
-        check(json, r#"{"reason":"deploy"}"#, Ok(Some("deploy")));
-        check(Some("Application/JSON; charset=utf-8"), r#"{"reason":"x"}"#, Ok(Some("x")));
-        check(Some("application/merge-patch+json"), "{}", Ok(None));
-        for media in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
-            check(media, "{}", Err(Code::UnsupportedMediaType));
-        }
-        for malformed in ["{", "{}{}", "{'reason':'x'}", "reason: x", "\u{feff}{}"] {
-            check(json, malformed, Err(Code::MalformedBody));
-        }
-        let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(501));
-        let invalid = [
-            "null",
-            r#"{"reason":1}"#,
-            r#"{"reson":"x"}"#,
-            r#"{"x-own":1}"#,
-            "[]",
-            "3",
-            "\"x\"",
-            &long,
-        ];
-        for invalid in invalid {
-            check(json, invalid, Err(Code::InvalidBody));
         }
     }
 }

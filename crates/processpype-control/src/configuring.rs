@@ -2,23 +2,19 @@
 //!
 //! # Invariants
 //!
-//! 1. As with commands: from its first byte to its acceptance a change runs detached from the
-//!    connection, every wait is bounded, and the actor comes from the credential.
+//! 1. A change goes the way of all [orders](crate::orders).
 //! 2. A problem in a body has the JSON Pointer of its place, and shows a value only where the
 //!    schema knows it to be harmless.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use processpype_api as wire;
 use processpype_api::{
-    Accepted, Code, ConfigAnswer, ConfigForeseen, EndpointId, Fault, Problem, Reloaded,
+    Code, CommandBody, ConfigAnswer, ConfigForeseen, EndpointId, Fault, Problem, Reloaded,
     ServiceConfig, ServiceConfigured, ServiceReloaded,
 };
 use processpype_config::{Layer, Report};
@@ -27,12 +23,12 @@ use processpype_runtime::{
     CommandError, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError, Done, Operation,
     Refused, ReloadPreview, Reloading, Request as By, Status,
 };
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::commands::{self, did_you_mean};
+use crate::body::{self, did_you_mean};
 use crate::convert;
 use crate::gate;
+use crate::orders;
 use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::refusal::{self, unchecked};
@@ -120,7 +116,7 @@ pub(crate) async fn configure(
         let (control, asked) = (Arc::clone(control), asked.clone());
         async move { hand_over(&control, &asked, request).await }
     };
-    let operation = match detached(handing_over).await? {
+    let operation = match orders::detached(handing_over).await? {
         Handed::Operation(operation) => operation,
         Handed::Preview(preview) => return Ok(asked.foreseen(&preview)),
     };
@@ -134,9 +130,8 @@ pub(crate) async fn configure(
 
 /// Carries out `POST /reload`.
 pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<Response, Problem> {
-    let limits = &control.settings.limits;
     let mut query = Query::of(request.uri());
-    let wait = query.wait("wait", limits.default_wait, limits.max_wait);
+    let wait = query.patience(&control.settings.limits);
     let is_dry = query.flag("dry_run");
     let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
@@ -144,12 +139,9 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
     let handing_over = {
         let control = Arc::clone(control);
         async move {
-            let body = commands::body(&control, request).await?;
-            let _place = commands::place(&control)?;
-            let by = match &body.reason {
-                Some(reason) => by.because(reason),
-                None => by,
-            };
+            let body: CommandBody = body::read(&control, request).await?;
+            let _place = orders::place(&control)?;
+            let by = orders::because(by, body.reason.as_ref());
             let actor = Arc::clone(&by.actor);
             let manager = &control.manager;
             let asking = async {
@@ -168,10 +160,10 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
             }
         }
     };
-    match detached(handing_over).await? {
+    match orders::detached(handing_over).await? {
         Loaded::Preview(preview) => Ok(reply::json(StatusCode::OK, &would_reload(&preview))),
         Loaded::Begun(reloading) => {
-            let location = format!("{}/operations/{}", control.prefix(), reloading.operation.0);
+            let location = control.operation_at(reloading.operation.0);
             let told = reloaded(control, reloading, wait).await;
             match told.finished {
                 true => Ok(reply::json(StatusCode::OK, &told)),
@@ -197,37 +189,11 @@ fn wrong_files(error: &ConfigureError) -> Option<String> {
     }
 }
 
-/// Does what must not end with the connection.
-pub(crate) async fn detached<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-) -> Result<T, Problem> {
-    let working = async { Box::new(work.await) as Made };
-    let made = made_apart(working.boxed()).await?;
-    *made.downcast().expect("it is what the work made")
-}
-
-/// What was made apart from the connection, of any kind: tokio's code for a task and for what it
-/// tells is compiled for each type of it.
-type Made = Box<dyn Any + Send>;
-
-async fn made_apart(working: BoxFuture<'static, Made>) -> Result<Made, Problem> {
-    let (tell, told) = oneshot::channel();
-    let working = async move {
-        // Nobody waits for it if the connection has ended.
-        let _ = tell.send(working.await);
-    };
-    #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
-    tokio::spawn(working.boxed());
-    told.await.map_err(|_| reply::internal("a command panicked"))
-}
-
 async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result<Handed, Problem> {
-    let mut by = asked.conditions.on(By::by(&gate::actor(&request)));
-    if let Some(reason) = &asked.reason {
-        by = by.because(reason);
-    }
+    let by = asked.conditions.on(By::by(&gate::actor(&request)));
+    let by = orders::because(by, asked.reason.as_ref());
     let change = asked.change(control, request).await?;
-    let _place = commands::place(control)?;
+    let _place = orders::place(control)?;
     let (manager, name) = (&control.manager, asked.service.as_str());
     let starts = asked.id == EndpointId::ConfigureAndStart;
     let asking = async {
@@ -252,9 +218,8 @@ impl Asked {
         name: &str,
         request: &Request,
     ) -> Result<Self, Problem> {
-        let limits = &control.settings.limits;
         let mut query = Query::of(request.uri());
-        let wait = query.wait("wait", limits.default_wait, limits.max_wait);
+        let wait = query.patience(&control.settings.limits);
         let is_dry = query.flag("dry_run");
         let reason = query.text("reason");
         if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS) {
@@ -268,7 +233,7 @@ impl Asked {
 
     /// Reads the body.
     async fn change(&self, control: &Control, request: Request) -> Result<ConfigChange, Problem> {
-        let bytes = commands::json_body(control, request).await?;
+        let bytes = body::read_json(control, request).await?;
         let layer = |bytes: &[u8]| {
             let bytes = if bytes.is_empty() { b"{}" } else { bytes };
             Layer::from_json(bytes).map_err(|report| invalid("", &report))
@@ -319,23 +284,13 @@ impl Asked {
     }
 
     fn accepted(&self, control: &Control, operation: u64) -> Result<Response, Problem> {
-        let now = status::known(control, &self.service)?;
         let command = match self.id {
             EndpointId::PutConfig => "put-config",
             EndpointId::RemoveConfig => "remove-config",
             EndpointId::ConfigureAndStart => "configure-and-start",
             _ => "configure",
         };
-        let accepted = Accepted {
-            operation,
-            status: "accepted".to_owned(),
-            command: command.to_owned(),
-            service: self.service.clone(),
-            state: now.state.into(),
-            waiting_on: convert::names(&now.waiting_on),
-            location: format!("{}/operations/{operation}", control.prefix()),
-        };
-        Ok(reply::accepted(&accepted, &accepted.location))
+        orders::accepted(control, operation, command, &self.service)
     }
 }
 

@@ -35,8 +35,7 @@ pub(crate) struct Filter {
 
 pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
     let mut query = Query::of(uri);
-    let after = query.count("after", 0, u64::MAX, 0);
-    let limit = query.count("limit", 1, MAX_EVENTS_PER_PAGE as u64, EVENTS_PER_PAGE as u64);
+    let (after, limit) = query.page(MAX_EVENTS_PER_PAGE, EVENTS_PER_PAGE);
     let filter = Filter::take(control, &mut query);
     query.finish()?;
     let after = within(after, control.manager.last_event());

@@ -4,8 +4,7 @@
 //!
 //! 1. A change is asked of the supervisor, which keeps it, tells of it and ends it; here it is only
 //!    read and put together.
-//! 2. From its body's first byte to its acceptance an order runs detached from the connection, as a
-//!    command does: a client that leaves at once has still given it.
+//! 2. An order goes the way of all [orders](crate::orders).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,21 +17,33 @@ use processpype_api as wire;
 use processpype_api::{Code, EndpointId, Fault, LevelBody, Problem};
 use processpype_config::HumanDuration;
 use processpype_core::{LogLevel, ServiceName, each, sort};
-use processpype_runtime::{LEVEL_MAX, LevelChange, Leveled, Request as By};
+use processpype_runtime::{LEVEL_MAX, LevelChange, LevelSwitch, Leveled, Request as By};
 use processpype_telemetry::Levels;
 use tokio::time::timeout;
 
-use crate::configuring::detached;
 use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::server::Control;
-use crate::{commands, convert, logs, refusal, reply, status};
+use crate::{body, convert, logs, orders, refusal, reply, status};
 
 /// How long a change holds unless told otherwise: [`wire::LEVEL_FOR`].
 const LEVEL_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// The shortest change.
 const LEVEL_MIN: Duration = Duration::from_secs(1);
+
+/// Lets the supervisor change these levels, for a while.
+#[must_use]
+pub fn level_switch(levels: Levels) -> LevelSwitch {
+    LevelSwitch::new(move |service, level| {
+        let service = service.map(ServiceName::as_str);
+        match level {
+            Some(level) => levels.begin_override(service, level.into()),
+            None => levels.end_override(service),
+        }
+        levels.level(service).into()
+    })
+}
 
 /// Answers with the level of a service.
 pub(crate) fn service(control: &Control, name: &str) -> Result<Response, Problem> {
@@ -83,13 +94,13 @@ pub(crate) async fn command(
             match changes {
                 true => change(&control, name.as_deref(), request, by).await,
                 false => {
-                    let _place = commands::place(&control)?;
+                    let _place = orders::place(&control)?;
                     accepted(&control, control.manager.reset_level(name.as_deref(), by)).await
                 }
             }
         }
     };
-    let Leveled { operation, changed, .. } = detached(handing_over).await?;
+    let Leveled { operation, changed, .. } = orders::detached(handing_over).await?;
     let now = look(control, levels, name);
     Ok(reply::json(StatusCode::OK, &wire::LevelChanged { operation: operation.0, changed, now }))
 }
@@ -99,14 +110,12 @@ async fn change(
     control: &Control,
     name: Option<&str>,
     request: Request,
-    mut by: By,
+    by: By,
 ) -> Result<Leveled, Problem> {
-    let body: LevelBody = commands::read(control, request).await?;
-    let _place = commands::place(control)?;
+    let body: LevelBody = body::read(control, request).await?;
+    let _place = orders::place(control)?;
     let (time, level) = (time(body.time.as_deref())?, body.level.into());
-    if let Some(reason) = &body.reason {
-        by = by.because(reason);
-    }
+    let by = orders::because(by, body.reason.as_ref());
     accepted(control, control.manager.change_level(name, level, time, by)).await
 }
 

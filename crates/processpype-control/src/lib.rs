@@ -39,6 +39,7 @@
 
 mod auth;
 mod away;
+mod body;
 mod busy;
 mod cache;
 mod certificate;
@@ -69,6 +70,7 @@ mod logs;
 mod metrics;
 mod nest;
 mod operations;
+mod orders;
 mod own;
 mod pace;
 mod passage;
@@ -104,6 +106,7 @@ pub use crate::certificate::{CertificateRule, InvalidCertificateRule, Whose};
 pub use crate::convert::event as wire_event;
 pub use crate::error::{BindError, SettingsError, lacks_files};
 pub use crate::host::{InvalidHost, check_host};
+pub use crate::levels::level_switch;
 pub use crate::listen::{Bound, Drained, Running};
 pub use crate::listener::{
     Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Proofs, Surfaces,

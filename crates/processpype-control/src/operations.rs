@@ -31,8 +31,7 @@ struct Filter {
 /// Carries out `GET /operations`.
 pub(crate) fn page(control: &Control, uri: &Uri) -> Result<Response, Problem> {
     let mut query = Query::of(uri);
-    let after = query.count("after", 0, u64::MAX, 0);
-    let limit = query.count("limit", 1, MAX_OPERATIONS_PER_PAGE as u64, OPERATIONS_PER_PAGE as u64);
+    let (after, limit) = query.page(MAX_OPERATIONS_PER_PAGE, OPERATIONS_PER_PAGE);
     let filter = Filter::take(control, &mut query);
     query.finish()?;
     let last = control.manager.last_operation().0;

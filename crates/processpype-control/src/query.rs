@@ -12,6 +12,8 @@ use processpype_api::{Code, Fault, Problem};
 use processpype_config::{HumanDuration, nearest};
 use processpype_core::each;
 
+use crate::settings::Limits;
+
 /// How many mistakes of one query are told.
 const FAULTS_MAX: usize = 16;
 
@@ -134,6 +136,17 @@ impl Query {
                 absent
             }
         }
+    }
+
+    /// Takes how long the effect of an order is waited for.
+    pub(crate) fn patience(&mut self, limits: &Limits) -> Duration {
+        self.wait("wait", limits.default_wait, limits.max_wait)
+    }
+
+    /// Takes the place and the size of a page: at most `most`, `absent` unless it is said.
+    pub(crate) fn page(&mut self, most: usize, absent: usize) -> (u64, u64) {
+        let after = self.count("after", 0, u64::MAX, 0);
+        (after, self.count("limit", 1, most as u64, absent as u64))
     }
 
     /// Adds a mistake that only the caller can see.

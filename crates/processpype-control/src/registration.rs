@@ -2,8 +2,7 @@
 //!
 //! # Invariants
 //!
-//! 1. From its body's first byte to its acceptance an order runs detached from the connection, as a
-//!    command does: a client that leaves at once has still given it.
+//! 1. An order goes the way of all [orders](crate::orders).
 //! 2. A service is made by the application's own [`Creator`](processpype_runtime::Creator): which
 //!    kinds there are, and of which services may be made, is its to say.
 //! 3. What is wrong in a section is told by path, message and what would be valid, never by value.
@@ -15,7 +14,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use processpype_api::{
-    Accepted, Code, Commanded, Effect, Fault, Problem, RegisterBody, ShuttingDown,
+    Code, CommandBody, Commanded, Effect, Fault, Problem, RegisterBody, ShuttingDown,
 };
 use processpype_config::{Layer, Origin, Report};
 use processpype_core::{ServiceName, each};
@@ -26,12 +25,11 @@ use processpype_runtime::{
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use crate::configuring::detached;
 use crate::precondition::Conditions;
 use crate::query::{Query, did_you_mean};
 use crate::refusal::{self, busy, unchecked};
 use crate::server::Control;
-use crate::{commands, convert, reply, status};
+use crate::{body, convert, orders, reply};
 
 /// What became of an order when it was handed over.
 enum Handed {
@@ -50,9 +48,8 @@ pub(crate) async fn register(
     request: Request,
     by: By,
 ) -> Result<Response, Problem> {
-    let limits = &control.settings.limits;
     let mut query = Query::of(request.uri());
-    let wait = query.wait("wait", limits.default_wait, limits.max_wait);
+    let wait = query.patience(&control.settings.limits);
     let is_dry = query.flag("dry_run");
     let conditions = Conditions::take_key(request.headers(), &mut query);
     query.finish()?;
@@ -60,7 +57,7 @@ pub(crate) async fn register(
         let (control, by) = (Arc::clone(control), conditions.on(by));
         async move { hand_over(&control, request, by, is_dry).await }
     };
-    let registered = match detached(handing_over).await? {
+    let registered = match orders::detached(handing_over).await? {
         Handed::Registered(registered) => registered,
         Handed::Foreseen(name, foreseen) => return Ok(foretold(&name, &foreseen)),
     };
@@ -77,7 +74,8 @@ pub(crate) async fn register(
                 format!("it is registered all the same; `DELETE /services/{name}` undoes it");
             Err(problem.service(name.as_str()).operation(id).help(help))
         }
-        Err(_) => accepted(control, id, name.as_str()),
+        // It is there, and its start goes on.
+        Err(_) => orders::accepted(control, id, "register", name.as_str()),
     }
 }
 
@@ -85,15 +83,12 @@ pub(crate) async fn register(
 async fn hand_over(
     control: &Control,
     request: Request,
-    mut by: By,
+    by: By,
     is_dry: bool,
 ) -> Result<Handed, Problem> {
-    let body: RegisterBody = commands::read(control, request).await?;
-    let _place = commands::place(control)?;
-    by = by.digested(digest(&body));
-    if let Some(reason) = &body.reason {
-        by = by.because(reason);
-    }
+    let body: RegisterBody = body::read(control, request).await?;
+    let _place = orders::place(control)?;
+    let by = orders::because(by.digested(digest(&body)), body.reason.as_ref());
     let manager = &control.manager;
     let asking = async {
         let registration = wanted(control, &body, &by.actor).await?;
@@ -134,24 +129,21 @@ pub(crate) async fn shut_down(
         let (control, by) = (Arc::clone(control), conditions.on(by));
         async move { close(&control, request, by).await }
     };
-    let shutdown = detached(handing_over).await?;
+    let shutdown = orders::detached(handing_over).await?;
     let told = ShuttingDown {
         operation: shutdown.operation.0,
         status: "closing".to_owned(),
         changed: shutdown.changed,
         closing_timeout_ms: u64::try_from(shutdown.within.as_millis()).unwrap_or(u64::MAX),
     };
-    let location = format!("{}/operations/{}", control.prefix(), told.operation);
-    Ok(reply::accepted(&told, &location))
+    Ok(reply::accepted(&told, &control.operation_at(told.operation)))
 }
 
 /// Reads the body and has the supervisor begin to close.
-async fn close(control: &Control, request: Request, mut by: By) -> Result<Shutdown, Problem> {
-    let body = commands::body(control, request).await?;
-    let _place = commands::place(control)?;
-    if let Some(reason) = &body.reason {
-        by = by.because(reason);
-    }
+async fn close(control: &Control, request: Request, by: By) -> Result<Shutdown, Problem> {
+    let body: CommandBody = body::read(control, request).await?;
+    let _place = orders::place(control)?;
+    let by = orders::because(by, body.reason.as_ref());
     let limits = &control.settings.limits;
     match timeout(limits.accept_time, control.manager.shut_down(by)).await {
         Ok(Ok(shutdown)) => Ok(shutdown),
@@ -211,7 +203,7 @@ fn section(body: &RegisterBody, actor: &str, faults: &mut Vec<Fault>) -> Option<
     match Layer::from_json(text.as_bytes()) {
         Ok(layer) => Some(layer.attributed(&Origin::api(actor))),
         Err(report) => {
-            faults.extend(commands::faults(&report, |path| format!("config.{path}")));
+            faults.extend(body::faults(&report, |path| format!("config.{path}")));
             None
         }
     }
@@ -250,7 +242,7 @@ fn in_config(report: &Report) -> Problem {
         let own = path.splitn(3, '.').nth(2).filter(|own| !own.is_empty());
         own.map_or_else(|| "config".to_owned(), |own| format!("config.{own}"))
     };
-    invalid(commands::faults(report, place))
+    invalid(body::faults(report, place))
 }
 
 fn invalid(faults: Vec<Fault>) -> Problem {
@@ -326,21 +318,6 @@ fn created(
     };
     let location = format!("{}/services/{name}", control.prefix());
     reply::located(StatusCode::CREATED, &commanded, &location)
-}
-
-/// Answers 202: it is there, and its start goes on.
-fn accepted(control: &Control, operation: u64, name: &str) -> Result<Response, Problem> {
-    let now = status::known(control, name)?;
-    let accepted = Accepted {
-        operation,
-        status: "accepted".to_owned(),
-        command: "register".to_owned(),
-        service: name.to_owned(),
-        state: now.state.into(),
-        waiting_on: convert::names(&now.waiting_on),
-        location: format!("{}/operations/{operation}", control.prefix()),
-    };
-    Ok(reply::accepted(&accepted, &accepted.location))
 }
 
 /// Answers 200: what would happen.

@@ -2,8 +2,7 @@
 //!
 //! # Invariants
 //!
-//! 1. From its body's first byte to its acceptance an order runs detached from the connection, as a
-//!    command does: a client that leaves at once has still given it.
+//! 1. An order goes the way of all [orders](crate::orders).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +14,10 @@ use processpype_api::{CommandBody, EndpointId, Fault, Problem, RestartsPaused};
 use processpype_runtime::{PAUSE_MAX, Paused, Request as By};
 use tokio::time::timeout;
 
-use crate::configuring::detached;
 use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::server::Control;
-use crate::{commands, convert, refusal, reply};
+use crate::{body, convert, orders, refusal, reply};
 
 /// How long a pause lasts unless told otherwise.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -46,7 +44,7 @@ pub(crate) async fn command(
         let (control, by) = (Arc::clone(control), conditions.on(by));
         async move { hand_over(&control, pauses.then_some(time), request, by).await }
     };
-    let paused = detached(handing_over).await?;
+    let paused = orders::detached(handing_over).await?;
     let told = RestartsPaused {
         operation: paused.operation.0,
         changed: paused.changed,
@@ -60,13 +58,11 @@ async fn hand_over(
     control: &Control,
     pause: Option<Duration>,
     request: Request,
-    mut by: By,
+    by: By,
 ) -> Result<Paused, Problem> {
-    let body: CommandBody = commands::body(control, request).await?;
-    let _place = commands::place(control)?;
-    if let Some(reason) = &body.reason {
-        by = by.because(reason);
-    }
+    let body: CommandBody = body::read(control, request).await?;
+    let _place = orders::place(control)?;
+    let by = orders::because(by, body.reason.as_ref());
     let manager = &control.manager;
     let asking = async {
         match pause {

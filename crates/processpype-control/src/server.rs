@@ -241,6 +241,11 @@ impl Control {
         &self.settings.api_prefix
     }
 
+    /// Returns where an operation is looked at.
+    pub(crate) fn operation_at(&self, id: u64) -> String {
+        format!("{}/operations/{id}", self.prefix())
+    }
+
     /// What speaks TLS; nothing before the addresses are taken.
     pub(crate) fn speaking(&self) -> &[(String, Arc<Acceptor>)] {
         self.speaking.get().map_or(&[], Vec::as_slice)

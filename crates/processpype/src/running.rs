@@ -15,9 +15,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_control::{BindError, ControlSettings, Nest, Server, SettingsError};
-use processpype_core::ServiceName;
-use processpype_runtime::{Closed, Hidden, Launch, LevelSwitch, Manager, Scrub};
+use processpype_control::{BindError, ControlSettings, Nest, Server, SettingsError, level_switch};
+use processpype_runtime::{Closed, Hidden, Launch, Manager, Scrub};
 use processpype_telemetry::{Handle as LogHandle, Redactor, Unredactable};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
@@ -353,15 +352,7 @@ pub(crate) fn show_log(log: &LogHandle, launch: &mut Launch, settings: &mut Cont
     settings.logs = Some(log.logs().clone());
     settings.levels = Some(log.levels().clone());
     settings.backlog = Some(log.backlog());
-    let levels = log.levels().clone();
-    launch.levels = LevelSwitch::new(move |service, level| {
-        let service = service.map(ServiceName::as_str);
-        match level {
-            Some(level) => levels.begin_override(service, level.into()),
-            None => levels.end_override(service),
-        }
-        levels.level(service).into()
-    });
+    launch.levels = level_switch(log.levels().clone());
 }
 
 /// Tells the supervisor what the file of events says about the previous run.

@@ -12,12 +12,11 @@ use axum::routing::{any, get, post};
 use axum::{Router, extract::Path};
 use http_body_util::BodyExt;
 use processpype_config::{Document, Section};
-use processpype_control::{Bound, ControlSettings, Server, ServiceDoc};
-use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceName, ServiceState};
+use processpype_control::{Bound, ControlSettings, Server, ServiceDoc, level_switch};
+use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceState};
 use processpype_runtime::{
     Assembly, Blueprint, Buckets, Clock, Context, CreateError, Creator, EdgeOrigin, Error, Kind,
-    LaidOut, Launch, LevelSwitch, Manager, Result, RouteAccess, Routes, Service, Spec, Timestamp,
-    Wish,
+    LaidOut, Launch, Manager, Result, RouteAccess, Routes, Service, Spec, Timestamp, Wish,
 };
 use processpype_telemetry::{Handle, LoggingConfig, Telemetry};
 use serde_json::Value;
@@ -502,14 +501,7 @@ impl App {
     fn launch_as(mut launch: Launch, specs: Vec<Spec>, settings: ControlSettings) -> Self {
         launch.clock = Clock::starting_at(BEGIN);
         if let Some(levels) = settings.levels.clone() {
-            launch.levels = LevelSwitch::new(move |service, level| {
-                let service = service.map(ServiceName::as_str);
-                match level {
-                    Some(level) => levels.begin_override(service, level.into()),
-                    None => levels.end_override(service),
-                }
-                levels.level(service).into()
-            });
+            launch.levels = level_switch(levels);
         }
         let (manager, supervisor) = blueprint(specs).launch(launch);
         tokio::spawn(supervisor.run());
