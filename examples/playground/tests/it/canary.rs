@@ -390,7 +390,7 @@ fn join(app: &Playground) -> Vec<String> {
 
 /// Configures a service, well and badly, by HTTP and by command line; then shows what holds.
 fn configure(app: &Playground, service: &str) {
-    let (right, url) = (app.bearer(), format!("http://{}", app.address));
+    let right = app.bearer();
     let headers = [("Authorization", &*right), ("Content-Type", "application/json")];
     let path = format!("/services/{service}");
     for (body, expected) in CONFIGURED {
@@ -417,17 +417,15 @@ fn configure(app: &Playground, service: &str) {
         }
         clean("status", &app.service(service).to_string());
     }
-    let words = ["why", service, "--url", &url];
-    clean("why", &run_in(&words, &[app.at_home()]).stdout);
+    clean("why", &app.ask(&["why", service]).stdout);
 }
 
 /// Asks with the command line, as text and as JSON.
 fn by_command(app: &Playground, words: &[&str], more: &[String]) {
-    let url = format!("http://{}", app.address);
     for json in [&[][..], &["--json"]] {
         let more: Vec<&str> = more.iter().map(String::as_str).collect();
-        let words = [words, &more, &["--url", &url], json].concat();
-        let printed = run_in(&words, &[app.at_home()]);
+        let words = [words, &more, json].concat();
+        let printed = app.ask(&words);
         assert!(matches!(printed.code, Some(0 | 1)), "{words:?}: {printed:?}");
         clean(&format!("{words:?}"), &(printed.stdout + &printed.stderr));
     }
@@ -437,11 +435,10 @@ fn by_command(app: &Playground, words: &[&str], more: &[String]) {
 fn by_hand(app: &Playground, body: &Value) {
     let text = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
     let section = file(&body["config"].to_string());
-    let (kind, name, url) = (text("kind"), text("name"), format!("http://{}", app.address));
+    let (kind, name) = (text("kind"), text("name"));
     for json in [&[][..], &["--json"]] {
         let words = ["register", &kind, &name, "--section", section.to_str().unwrap()];
-        let flags = ["--dry-run", "--url", &url];
-        let printed = run_in(&[&words[..], &flags, json].concat(), &[app.at_home()]);
+        let printed = app.ask(&[&words[..], &["--dry-run"], json].concat());
         assert!(matches!(printed.code, Some(0 | 1 | 64)), "{printed:?}");
         clean(&format!("register {body}"), &(printed.stdout + &printed.stderr));
     }

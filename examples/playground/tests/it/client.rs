@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Playground, Printed, eventually, program, run, run_in};
+use crate::harness::{Playground, Printed, eventually, program, run};
 
 /// A chain with a broken end, one that is stopped, and a job that is done.
 const SHOP: &str = "
@@ -30,21 +30,13 @@ services:
   report: {kind: hello, depends_on: [disk]}
 ";
 
-/// Asks `app` with the playground's own command line.
-#[track_caller]
-fn ask(app: &Playground, arguments: &[&str]) -> Printed {
-    let url = format!("http://{}", app.address);
-    let all: Vec<&str> = arguments.iter().copied().chain(["--url", &url]).collect();
-    run_in(&all, &[app.at_home()])
-}
-
 /// Asks one thing after the other, and compares the whole transcript with a golden file.
 #[track_caller]
 fn check(name: &str, app: &Playground, lines: &[&str]) {
     let mut transcript = String::new();
     for line in lines {
         let arguments: Vec<&str> = line.split(' ').collect();
-        let Printed { code, stdout, stderr } = ask(app, &arguments);
+        let Printed { code, stdout, stderr } = app.ask(&arguments);
         let code = code.unwrap();
         transcript.push_str(&format!("$ {line}\n{stdout}{stderr}"));
         transcript.push_str(&if code == 0 { "\n".to_owned() } else { format!("[{code}]\n\n") });
@@ -93,7 +85,7 @@ fn looking() {
 #[test]
 fn why() {
     let app = shop();
-    ask(&app, &["stop", "disk", "--reason", "new disk"]);
+    app.ask(&["stop", "disk", "--reason", "new disk"]);
     let lines = ["why api", "why report", "why disk", "why job", "why spare", "why never"];
     check("why.txt", &app, &lines);
 }
@@ -120,32 +112,32 @@ fn acting() {
 #[test]
 fn events() {
     let app = Playground::settled(PAIR);
-    ask(&app, &["restart", "disk"]);
+    app.ask(&["restart", "disk"]);
     check("events.txt", &app, &["events", "events --after 3 --kind state --service disk"]);
 }
 
 #[test]
 fn metrics() {
     let app = shop();
-    let printed = ask(&app, &["metrics", "service_state", "--service", "db"]);
+    let printed = app.ask(&["metrics", "service_state", "--service", "db"]);
     assert!(printed.stdout.contains("service=db state=error"), "{printed:?}");
-    assert_eq!(ask(&app, &["metrics", "--service", "nobody"]).code, Some(1));
-    let raw = ask(&app, &["metrics", "--raw"]).stdout;
+    assert_eq!(app.ask(&["metrics", "--service", "nobody"]).code, Some(1));
+    let raw = app.ask(&["metrics", "--raw"]).stdout;
     assert!(raw.starts_with("# HELP processpype_build_info "), "{raw}");
 }
 
 #[test]
 fn seeing() {
     let app = shop();
-    ask(&app, &["stop", "disk"]);
+    app.ask(&["stop", "disk"]);
     let lines = ["graph", "graph --format dot", "graph --format mermaid", "doctor"];
     check("seeing.txt", &app, &lines);
     let app = Playground::settled(PAIR);
-    let printed = ask(&app, &["timeline"]);
+    let printed = app.ask(&["timeline"]);
     assert!(printed.stdout.contains("critical path disk → report"), "{printed:?}");
-    let printed = ask(&app, &["info"]);
+    let printed = app.ask(&["info"]);
     assert!(printed.stdout.contains("processpype 0."), "{printed:?}");
-    let printed = ask(&app, &["doctor", "--json"]);
+    let printed = app.ask(&["doctor", "--json"]);
     let report: Value = serde_json::from_str(&printed.stdout).unwrap();
     assert_eq!((printed.code, &report["ok"]), (Some(0), &true.into()), "{printed:?}");
 }
@@ -154,7 +146,7 @@ fn seeing() {
 fn the_plan_of_the_running_application_is_that_of_its_file() {
     let app = Playground::settled(PAIR);
     let here = run(&["plan", "-c", app.file.to_str().unwrap()]);
-    let there = ask(&app, &["plan", "--remote"]);
+    let there = app.ask(&["plan", "--remote"]);
     assert_eq!(here.stdout, there.stdout);
     let here = run(&["plan", "--json", "-c", app.file.to_str().unwrap()]);
     let here: Value = serde_json::from_str(&here.stdout).unwrap();
@@ -175,7 +167,7 @@ fn json_is_what_the_application_answers() {
         (&["status", "nobody"], "/services/nobody"),
     ] {
         let arguments: Vec<&str> = verb.iter().copied().chain(["--json"]).collect();
-        let printed = ask(&app, &arguments);
+        let printed = app.ask(&arguments);
         let answer = app.get(path);
         assert_eq!(printed.stdout, format!("{}\n", answer.body), "{verb:?}");
         assert_eq!(printed.code, Some(i32::from(answer.status != 200)), "{verb:?}");
@@ -188,7 +180,7 @@ fn every_verb_has_json() {
     for verb in crate::canary::asking().0 {
         let words = verb.about("disk");
         let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
-        let printed = ask(&app, &[&arguments[..], &["--json"]].concat());
+        let printed = app.ask(&[&arguments[..], &["--json"]].concat());
         assert!(matches!(printed.code, Some(0 | 1)), "{arguments:?}: {printed:?}");
         assert!(!printed.stdout.is_empty(), "{arguments:?}: {printed:?}");
         for line in printed.stdout.lines() {

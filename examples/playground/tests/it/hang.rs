@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Playground, eventually, run_in};
+use crate::harness::{Playground, eventually};
 
 /// Returns the events of one cause, once there is one.
 #[track_caller]
@@ -150,8 +150,7 @@ server: {closing_timeout_seconds: 2}",
     assert_eq!(all["services"]["spins"]["blocks"], true, "{all}");
     let listed = app.get("/services").json();
     assert_eq!(listed["services"][1]["blocks"], true, "{listed}");
-    let url = format!("http://{}", app.address);
-    let status = run_in(&["status", "--url", &url], &[app.at_home()]);
+    let status = app.ask(&["status"]);
     let row = status.stdout.lines().find(|line| line.starts_with("spins")).unwrap();
     assert!(row.ends_with("its thread does not come back: it blocks or spins"), "{status:?}");
     app.terminate().check(82);

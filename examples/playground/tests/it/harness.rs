@@ -28,6 +28,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at a condition.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
+/// Longer than a second signal is taken for an echo of the first, which is 250 ms.
+const ECHO: Duration = Duration::from_millis(400);
+
 /// How many lines of its log are told when a test fails.
 const LINES_TOLD: usize = 30;
 
@@ -257,6 +260,13 @@ impl Playground {
         http::request(self.address, "GET", path, &[("Authorization", &self.bearer())], b"")
     }
 
+    /// Asks with the program's own command line, as whoever has started it.
+    #[track_caller]
+    pub(crate) fn ask(&self, words: &[&str]) -> Printed {
+        let url = format!("http://{}", self.address);
+        run_in(&[words, &["--url", &url]].concat(), &[self.at_home()])
+    }
+
     /// Begins to read the journal from its first event.
     pub(crate) fn follow(&self) -> std::net::TcpStream {
         let credential = [("Authorization", &*self.bearer())];
@@ -312,6 +322,15 @@ impl Playground {
 
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
+    }
+
+    /// Sends a second SIGINT: not so soon after the first that it would be taken for its echo, and
+    /// no later than need be.
+    #[track_caller]
+    pub(crate) fn interrupt_again(&self) {
+        let first = Instant::now();
+        eventually("the echo time is over", || (first.elapsed() > ECHO).then_some(()));
+        self.signal("INT");
     }
 
     /// Sends SIGTERM and waits for the end.

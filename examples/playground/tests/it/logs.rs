@@ -1,6 +1,6 @@
 //! The log of the running program, over HTTP and on the command line.
 
-use crate::harness::{Playground, eventually, read_until, run_in};
+use crate::harness::{Playground, eventually, read_until};
 use crate::http;
 
 /// One that ticks, at a level that does not show it, and one that fails with a story.
@@ -10,12 +10,6 @@ services:
   loud: {kind: ticker, interval: 10ms, log_level: debug}
   broken: {kind: flaky, fail_start: 9, restart: {policy: never}}
 ";
-
-fn ask(app: &Playground, arguments: &[&str]) -> crate::harness::Printed {
-    let url = format!("http://{}", app.address);
-    let all: Vec<&str> = arguments.iter().copied().chain(["--url", &url]).collect();
-    run_in(&all, &[app.at_home()])
-}
 
 #[test]
 fn the_newest_lines_of_a_service_are_there_for_who_has_a_token() {
@@ -113,7 +107,7 @@ fn app_debug_is_the_level_unless_the_file_says_another() {
 fn the_command_line_changes_levels() {
     let app = Playground::settled(APP);
     let said = |words: &[&str]| {
-        let printed = ask(&app, words);
+        let printed = app.ask(words);
         assert_eq!(printed.code, Some(0), "{printed:?}");
         printed.stdout
     };
@@ -129,10 +123,10 @@ fn the_command_line_changes_levels() {
     assert_eq!(said(&["level", "--reset"]), "application: info, configured\n");
     let page: serde_json::Value = serde_json::from_str(&said(&["level", "--json"])).unwrap();
     assert_eq!(page["services"][0]["service"], "loud", "{page}");
-    let wrong = ask(&app, &["level", "loud", "verbose"]);
+    let wrong = app.ask(&["level", "loud", "verbose"]);
     assert_eq!(wrong.code, Some(64), "{wrong:?}");
     assert!(wrong.stderr.contains("off, error, warn, info, debug, trace"), "{wrong:?}");
-    let wrong = ask(&app, &["level", "loud", "debug", "--for", "2d"]);
+    let wrong = app.ask(&["level", "loud", "debug", "--for", "2d"]);
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     assert!(wrong.stderr.contains("--> for: it is not a duration from 1s to 1d"), "{wrong:?}");
 }
@@ -141,17 +135,17 @@ fn the_command_line_changes_levels() {
 fn the_command_line_shows_the_log() {
     let app = Playground::settled(APP);
     app.logged("tick ticks=2");
-    let printed = ask(&app, &["logs", "loud", "--contains", "tick", "-n", "1"]);
+    let printed = app.ask(&["logs", "loud", "--contains", "tick", "-n", "1"]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
     assert!(printed.stdout.contains("DEBUG loud#1 playground::ticker: tick ticks="), "{printed:?}");
     assert_eq!(printed.stdout.lines().count(), 1);
-    let printed = ask(&app, &["logs", "broken", "--level", "error", "--json"]);
+    let printed = app.ask(&["logs", "broken", "--level", "error", "--json"]);
     let page: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
     assert_eq!(page["records"].as_array().unwrap().len(), 1, "{page}");
-    let printed = ask(&app, &["logs", "--outside", "--since", "10m"]);
+    let printed = app.ask(&["logs", "--outside", "--since", "10m"]);
     assert!(printed.stdout.contains("application settled"), "{printed:?}");
     assert!(!printed.stdout.contains("fast#1"), "{printed:?}");
-    let printed = ask(&app, &["logs", "nobody"]);
+    let printed = app.ask(&["logs", "nobody"]);
     assert_eq!(printed.code, Some(1), "{printed:?}");
     assert!(printed.stderr.contains("unknown-service"), "{printed:?}");
 }

@@ -2,20 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Playground, Printed, file, run_in};
+use crate::harness::{Playground, file};
 use crate::http;
 
 const OPEN: &str = "
 server: {shutdown_endpoint: true, creatable_kinds: [hello, ticker]}
 services: {hello: {kind: hello}}
 ";
-
-/// Asks with the command line, as whoever has started the application.
-#[track_caller]
-fn ask(app: &Playground, arguments: &[&str]) -> Printed {
-    let url = format!("http://{}", app.address);
-    run_in(&[arguments, &["--url", &url]].concat(), &[app.at_home()])
-}
 
 fn shut_down(app: &Playground, body: &Value) -> http::Answer {
     let bearer = app.bearer();
@@ -62,31 +55,31 @@ fn the_command_line_registers_deregisters_and_shuts_down() {
     let section = file("interval: 10ms\ndepends_on: [hello]\n");
     let section = section.to_str().unwrap();
     let register = ["register", "ticker", "fast", "--section", section, "--start"];
-    let dry = ask(&app, &[&register[..], &["--dry-run"]].concat());
+    let dry = app.ask(&[&register[..], &["--dry-run"]].concat());
     assert_eq!(dry.code, Some(0), "{dry:?}");
     assert!(dry.stdout.contains("start fast") && dry.stdout.contains("nothing was done"));
     assert_eq!(app.get("/services/fast").status, 404);
-    let registered = ask(&app, &[&register[..], &["--reason", "a closer look"]].concat());
+    let registered = app.ask(&[&register[..], &["--reason", "a closer look"]].concat());
     assert_eq!(registered.code, Some(0), "{registered:?}");
     assert!(registered.stdout.starts_with("fast started (generation 1)"), "{registered:?}");
     assert_eq!(app.service("fast")["acted"]["reason"], "a closer look");
-    let again = ask(&app, &[&register[..], &["--json"]].concat());
+    let again = app.ask(&[&register[..], &["--json"]].concat());
     let problem: Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!((again.code, &problem["code"]), (Some(1), &json!("name-taken")));
-    let other = ask(&app, &["register", "vault", "safe"]);
+    let other = app.ask(&["register", "vault", "safe"]);
     assert_eq!(other.code, Some(1), "{other:?}");
     assert!(other.stderr.contains("error[kind-not-creatable]"), "{other:?}");
-    assert!(ask(&app, &["info"]).stdout.contains("creatable  hello, ticker"));
+    assert!(app.ask(&["info"]).stdout.contains("creatable  hello, ticker"));
 
-    let needed = ask(&app, &["deregister", "hello"]);
+    let needed = app.ask(&["deregister", "hello"]);
     assert_eq!(needed.code, Some(1), "{needed:?}");
     assert!(needed.stderr.contains("--cascade") && needed.stderr.contains("`fast`"), "{needed:?}");
-    let left = ask(&app, &["deregister", "hello", "--cascade", "--reason", "enough"]);
+    let left = app.ask(&["deregister", "hello", "--cascade", "--reason", "enough"]);
     assert_eq!(left.code, Some(0), "{left:?}");
     assert!(left.stdout.starts_with("hello deregistered (generation 1)"), "{left:?}");
     assert!(left.stdout.contains("affected: fast"), "{left:?}");
 
-    let closed = ask(&app, &["shutdown", "--reason", "moving"]);
+    let closed = app.ask(&["shutdown", "--reason", "moving"]);
     assert_eq!((closed.code, closed.stdout.trim()), (Some(0), "the application has closed"));
     app.ended().check(0);
 }
@@ -94,7 +87,7 @@ fn the_command_line_registers_deregisters_and_shuts_down() {
 #[test]
 fn an_application_is_not_closed_unless_its_file_allows_it() {
     let app = Playground::settled("services: {hello: {kind: hello}}");
-    let refused = ask(&app, &["shutdown"]);
+    let refused = app.ask(&["shutdown"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("error[shutdown-disabled]"), "{refused:?}");
     assert!(refused.stderr.contains("server.shutdown_endpoint"), "{refused:?}");

@@ -4,7 +4,7 @@
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
-use crate::harness::{Playground, file, run, run_in, run_with};
+use crate::harness::{Playground, file, run, run_with};
 
 /// Returns the lines of `log` that hold all `words`.
 fn with(log: &[String], words: &[&str]) -> Vec<String> {
@@ -128,12 +128,10 @@ fn an_operator_gets_in_when_a_service_has_opened_every_file() {
     app.logged("Too many open files");
     let metrics = app.get("/metrics");
     assert!(metrics.body.contains("\nprocess_resident_memory_bytes "), "{}", metrics.body);
-    let url = format!("http://{}", app.address);
-    let runtime = app.runtime.to_str().expect("a path in UTF-8");
-    let told = run_in(&["doctor", "--url", &url], &[("XDG_RUNTIME_DIR", runtime)]);
+    let told = app.ask(&["doctor"]);
     assert!(told.stdout.contains("[open-files]"), "{told:?}");
     assert!(told.stdout.contains("files are open, of 64 that may be"), "{told:?}");
     assert_eq!(app.post("/services/greedy/stop").status, 200);
-    let told = run_in(&["doctor", "--url", &url], &[("XDG_RUNTIME_DIR", runtime)]);
+    let told = app.ask(&["doctor"]);
     assert!(!told.stdout.contains("open-files"), "{told:?}");
 }

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Playground, eventually, file, run_in};
+use crate::harness::{Playground, eventually, run_in};
 use crate::http;
 
 const BEFORE: &str = "
@@ -28,9 +28,7 @@ fn generation(app: &Playground, service: &str) -> u64 {
 
 #[test]
 fn a_reload_is_repeated_under_its_key_without_reading_the_files_again() {
-    let path = file(BEFORE);
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
+    let app = Playground::settled(BEFORE);
     let reload = |key: &str| {
         let bearer = app.bearer();
         let headers = [("Authorization", &*bearer), ("Idempotency-Key", key)];
@@ -38,19 +36,19 @@ fn a_reload_is_repeated_under_its_key_without_reading_the_files_again() {
     };
     let slower =
         BEFORE.replace("slow: {kind: ticker, interval: 1h", "slow: {kind: ticker, interval: 2h");
-    std::fs::write(&path, &slower).unwrap();
+    std::fs::write(&app.file, &slower).unwrap();
     let first = reload("one").json();
     assert_eq!((&first["changed"], first["services"].as_array().unwrap().len()), (&true.into(), 1));
     // What is in the files by now is for another key, and so is that it is wrong.
     for text in [&slower.replace("2h", "3h"), "services: {hello: {}}"] {
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&app.file, text).unwrap();
         assert_eq!(reload("one").json(), first);
     }
     assert_eq!(generation(&app, "slow"), 2);
     reload("two").problem(422, "invalid-config");
     // Who mends the files may not be who asked for it.
     app.logged("reload refused, nothing has changed: ");
-    std::fs::write(&path, slower.replace("2h", "3h")).unwrap();
+    std::fs::write(&app.file, slower.replace("2h", "3h")).unwrap();
     let other = reload("two").json();
     assert_ne!(other["operation"], first["operation"]);
     assert_eq!(generation(&app, "slow"), 3);
@@ -59,14 +57,12 @@ fn a_reload_is_repeated_under_its_key_without_reading_the_files_again() {
 
 #[test]
 fn sighup_loads_the_file_again_and_touches_only_what_differs() {
-    let path = file(BEFORE);
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
+    let app = Playground::settled(BEFORE);
     let last = |app: &Playground| app.events().last().unwrap()["seq"].as_u64().unwrap();
 
     let begun = last(&app);
     std::fs::write(
-        &path,
+        &app.file,
         BEFORE.replace("fast: {kind: ticker, interval: 1h", "fast: {kind: ticker, interval: 2h"),
     )
     .unwrap();
@@ -80,7 +76,7 @@ fn sighup_loads_the_file_again_and_touches_only_what_differs() {
     assert_eq!(interval["value"], "2h", "{held}");
 
     // A broken file changes nothing, and says so.
-    std::fs::write(&path, BEFORE.replace("interval: 1h", "intervall: 1h")).unwrap();
+    std::fs::write(&app.file, BEFORE.replace("interval: 1h", "intervall: 1h")).unwrap();
     app.signal("HUP");
     let refused = event(&app, "reload-refused", begun);
     assert!(
@@ -93,17 +89,13 @@ fn sighup_loads_the_file_again_and_touches_only_what_differs() {
 
 #[test]
 fn the_command_line_shows_what_a_reload_would_do_and_does_it() {
-    let path = file(BEFORE);
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
-    let url = format!("http://{}", app.address);
-    let reload =
-        |more: &[&str]| run_in(&[&["reload", "--url", &url][..], more].concat(), &[app.at_home()]);
+    let app = Playground::settled(BEFORE);
+    let reload = |more: &[&str]| app.ask(&[&["reload"], more].concat());
     let same = reload(&[]);
     assert_eq!((same.code, same.stdout.trim()), (Some(0), "no service has another configuration"));
 
     std::fs::write(
-        &path,
+        &app.file,
         BEFORE.replace("slow: {kind: ticker, interval: 1h", "slow: {kind: ticker, interval: 3h"),
     )
     .unwrap();
@@ -119,7 +111,7 @@ fn the_command_line_shows_what_a_reload_would_do_and_does_it() {
     assert!(done.stdout.contains("slow restarted"), "{done:?}");
     assert_eq!(generation(&app, "slow"), 2);
 
-    std::fs::write(&path, "services: {slow: {kind: tikker}}").unwrap();
+    std::fs::write(&app.file, "services: {slow: {kind: tikker}}").unwrap();
     let refused = reload(&[]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
     assert!(refused.stderr.contains("there is no kind `tikker`"), "{refused:?}");
@@ -129,12 +121,8 @@ fn the_command_line_shows_what_a_reload_would_do_and_does_it() {
 
 #[test]
 fn sighup_lets_services_of_the_file_join_and_leave() {
-    let path = file(BEFORE);
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
-    let url = format!("http://{}", app.address);
-    let reload =
-        |more: &[&str]| run_in(&[&["reload", "--url", &url][..], more].concat(), &[app.at_home()]);
+    let app = Playground::settled(BEFORE);
+    let reload = |more: &[&str]| app.ask(&[&["reload"], more].concat());
     // `fast` is renamed, `slow` is gone, and two are new, of which one needs the other.
     let after = "
 services:
@@ -143,7 +131,7 @@ services:
   first: {kind: ticker, interval: 1h, depends_on: [second]}
   second: {kind: ticker, interval: 1h}
 ";
-    std::fs::write(&path, after).unwrap();
+    std::fs::write(&app.file, after).unwrap();
     let would = reload(&["--dry-run"]);
     for told in ["fast would be stopped, and leave", "quick would join", "- services.slow.kind"] {
         assert!(would.stdout.contains(told), "{told}: {would:?}");
@@ -160,15 +148,15 @@ services:
     }
     assert_eq!(app.get("/services/fast/start").status, 404);
 
-    std::fs::write(&path, "app: {title: nothing}").unwrap();
+    std::fs::write(&app.file, "app: {title: nothing}").unwrap();
     let refused = reload(&[]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("write `services: {}` if that is meant"), "{refused:?}");
-    std::fs::write(&path, after.replace("  second", "  x-second").replace("[second]", "[]"))
+    std::fs::write(&app.file, after.replace("  second", "  x-second").replace("[second]", "[]"))
         .unwrap();
     let fixed = reload(&[]);
     assert!(fixed.stdout.contains("it goes on: `first` had a handle to it"), "{fixed:?}");
-    std::fs::write(&path, "services: {hello: {kind: hello}}").unwrap();
+    std::fs::write(&app.file, "services: {hello: {kind: hello}}").unwrap();
     let done = reload(&[]);
     assert_eq!(done.code, Some(0), "{done:?}");
     for told in ["first left", "second left", "quick left"] {
@@ -179,25 +167,21 @@ services:
 
 #[test]
 fn what_is_configured_lies_over_the_file_until_the_process_ends() {
-    let path = file(BEFORE);
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
-    let url = format!("http://{}", app.address);
-    let ask = |words: &[&str]| run_in(&[words, &["--url", &url]].concat(), &[app.at_home()]);
-    let set = ask(&["configure", "fast", "interval=5h", "--reason", "quieter"]);
+    let app = Playground::settled(BEFORE);
+    let set = app.ask(&["configure", "fast", "interval=5h", "--reason", "quieter"]);
     assert_eq!(set.code, Some(0), "{set:?}");
     assert!(set.stdout.contains("was restarted with the new configuration"), "{set:?}");
-    std::fs::write(&path, BEFORE.replace("1h", "2h")).unwrap();
-    assert_eq!(ask(&["reload"]).code, Some(0));
-    let held = ask(&["config", "--remote", "fast"]);
+    std::fs::write(&app.file, BEFORE.replace("1h", "2h")).unwrap();
+    assert_eq!(app.ask(&["reload"]).code, Some(0));
+    let held = app.ask(&["config", "--remote", "fast"]);
     assert!(held.stdout.contains("services.fast.interval = 5h  # api:token:local"), "{held:?}");
-    let wrong = ask(&["configure", "fast", "intervall=5h"]);
+    let wrong = app.ask(&["configure", "fast", "intervall=5h"]);
     assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(1), ""), "{wrong:?}");
     assert!(wrong.stderr.contains("did you mean `interval`?"), "{wrong:?}");
-    let unset = ask(&["configure", "fast", "--unset", "interval"]);
+    let unset = app.ask(&["configure", "fast", "--unset", "interval"]);
     assert_eq!(unset.code, Some(0), "{unset:?}");
     assert!(unset.stdout.contains("nothing lies over the files any more"), "{unset:?}");
-    let held = ask(&["config", "--remote", "fast"]);
+    let held = app.ask(&["config", "--remote", "fast"]);
     assert!(held.stdout.contains("services.fast.interval = 2h"), "{held:?}");
     app.terminate().check(0);
 }
@@ -209,12 +193,8 @@ services:
   stuck: {kind: stubborn, mode: block-thread, start_timeout: 1s, stop_timeout: 1s}
   fast: {kind: ticker, interval: 1h}
 ";
-    let path = file(file_text);
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
-    let url = format!("http://{}", app.address);
-    let ask = |words: &[&str]| run_in(&[words, &["--url", &url]].concat(), &[app.at_home()]);
-    let changed = ask(&["configure", "stuck", "mode=ignore-stop"]);
+    let app = Playground::settled(file_text);
+    let changed = app.ask(&["configure", "stuck", "mode=ignore-stop"]);
     assert_eq!(changed.code, Some(1), "{changed:?}");
     assert!(changed.stderr.contains("error[rolled-back]"), "{changed:?}");
     let waiting = app.get("/operations?state=waiting").json();
@@ -222,28 +202,26 @@ services:
     // Signals that come one after the other are both heard.
     for interval in ["2h", "3h"] {
         let begun = app.events().last().unwrap()["seq"].as_u64().unwrap();
-        std::fs::write(&path, file_text.replace("1h", interval)).unwrap();
+        std::fs::write(&app.file, file_text.replace("1h", interval)).unwrap();
         app.signal("HUP");
         event(&app, "reloaded", begun);
     }
-    let held = ask(&["config", "--remote", "fast"]);
+    let held = app.ask(&["config", "--remote", "fast"]);
     assert!(held.stdout.contains("services.fast.interval = 3h"), "{held:?}");
     app.terminate().check(82);
 }
 
 #[test]
 fn a_pipe_in_place_of_the_file_is_refused_and_makes_nobody_deaf() {
-    let path = file(BEFORE);
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
-    std::fs::remove_file(&path).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    let app = Playground::settled(BEFORE);
+    std::fs::remove_file(&app.file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&app.file).status().unwrap();
     assert!(made.success(), "{made}");
     app.signal("HUP");
     let refused = event(&app, "reload-refused", 0);
     assert!(refused["message"].as_str().unwrap().contains("no ordinary file"), "{refused}");
-    std::fs::remove_file(&path).unwrap();
-    std::fs::write(&path, BEFORE).unwrap();
+    std::fs::remove_file(&app.file).unwrap();
+    std::fs::write(&app.file, BEFORE).unwrap();
     app.signal("HUP");
     event(&app, "reloaded", 0);
     app.terminate().check(0);
@@ -260,14 +238,8 @@ fn who_asks_why_it_is_ready_is_told() {
 "
         )
     };
-    let path = file(&text(false));
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
-    let url = format!("http://{}", app.address);
-    let shell = |words: &[&str]| {
-        let words = [words, &["--url", &url]].concat();
-        run_in(&words, &[app.at_home()]).stdout
-    };
+    let app = Playground::settled(&text(false));
+    let shell = |words: &[&str]| app.ask(words).stdout;
     assert_eq!(app.get("/health/ready").status, 200);
     let reports = app.service("reports");
     assert_eq!((&reports["ready"], &reports["readiness_required"]), (&false.into(), &false.into()));
@@ -278,7 +250,7 @@ fn who_asks_why_it_is_ready_is_told() {
     assert!(!shell(&["why", "hello"]).contains(told));
 
     // Nothing but that is different, and it holds at once.
-    std::fs::write(&path, text(true)).unwrap();
+    std::fs::write(&app.file, text(true)).unwrap();
     let reloaded = shell(&["reload"]);
     let unready = app.get("/health/ready").problem(503, "not-ready");
     assert_eq!(unready["unready"][0]["service"], "reports", "{reloaded}");
@@ -291,26 +263,23 @@ fn who_asks_why_it_is_ready_is_told() {
 
 #[test]
 fn what_is_wrong_in_the_files_is_shown_as_check_shows_it() {
-    let path = file(BEFORE);
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
+    let app = Playground::settled(BEFORE);
     let secret = "0123456789abcdefghijkl-operator";
     let wrong = format!(
         "server: {{auth: {{tokens: [{{name: ci, token: {secret}, role: oprator}}]}}}}\n\
          services:\n  slow: {{kind: ticker, intervall: 1h}}\n\n\n\n\n\n  fast: {{kind: ticker, \
          interval: soon}}\n"
     );
-    std::fs::write(&path, wrong).unwrap();
-    let checked = run_in(&["check", "--config", path.to_str().unwrap()], &[]);
-    let url = format!("http://{}", app.address);
-    let refused = run_in(&["reload", "--url", &url], &[app.at_home()]);
+    std::fs::write(&app.file, wrong).unwrap();
+    let checked = run_in(&["check", "--config", app.file.to_str().unwrap()], &[]);
+    let refused = app.ask(&["reload"]);
     assert_eq!((checked.code, refused.code), (Some(78), Some(1)), "{refused:?}");
     assert!(checked.stderr.matches("^^^^").count() >= 3, "{checked:?}");
     let told: Vec<&str> = refused.stderr.lines().collect();
     let errors = checked.stderr.lines().filter(|line| !line.starts_with("warning"));
     let missing: Vec<&str> = errors.filter(|line| !told.contains(line)).collect();
     assert_eq!(missing, Vec::<&str>::new(), "{}\n\n{}", checked.stderr, refused.stderr);
-    let all = run_in(&["reload", "--json", "--url", &url], &[app.at_home()]);
+    let all = app.ask(&["reload", "--json"]);
     assert!(all.stdout.contains("oprator") && !all.stdout.contains(secret), "{all:?}");
     app.terminate().check(0);
 }

@@ -5,11 +5,11 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Playground, eventually, read_until};
+use crate::harness::{Playground, read_until};
 use crate::http;
 
 /// The closing deadline of these tests, in seconds.
@@ -100,12 +100,7 @@ fn a_second_sigint_ends_a_blocked_thread_at_once() {
     );
     app.signal("INT");
     app.wait("deaf", "stopping");
-    let first = Instant::now();
-    // Sooner than 250 ms the second one is taken for an echo.
-    eventually("the echo time is over", || {
-        (first.elapsed() > Duration::from_millis(400)).then_some(())
-    });
-    app.signal("INT");
+    app.interrupt_again();
     let ended = app.ended();
     ended.check(83);
     assert!(ended.took < IN_TIME, "{:?}", ended.took);

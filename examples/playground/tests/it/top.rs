@@ -236,11 +236,10 @@ fn there_is_no_colour_where_it_is_not_wanted() {
 #[test]
 fn a_pipe_is_no_terminal() {
     let app = Playground::settled(SHOP);
-    let url = format!("http://{}", app.address);
-    let printed = run_in(&["top", "--url", &url], &[app.at_home()]);
+    let printed = app.ask(&["top"]);
     assert_eq!(printed.code, Some(64), "{printed:?}");
     assert!(printed.stderr.contains("`top --json` looks once"), "{printed:?}");
-    let printed = run_in(&["top", "--json", "--url", &url], &[app.at_home()]);
+    let printed = app.ask(&["top", "--json"]);
     assert_eq!(printed.stdout, format!("{}\n", app.get("/").body));
     let printed = run_in(&["top", "--url", "http://127.0.0.1:1"], &[]);
     assert_eq!(printed.code, Some(69), "{printed:?}");

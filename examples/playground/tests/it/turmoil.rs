@@ -10,7 +10,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::harness::{Playground, eventually, file};
+use crate::harness::{Playground, eventually};
 use crate::http::{self, Answer};
 use crate::random::Random;
 
@@ -190,9 +190,8 @@ fn check_operations(app: &Playground) {
 
 #[test]
 fn whatever_is_asked_of_files_that_change_has_an_end_and_leaves_nothing_behind() {
-    let path = file(&calm());
-    let app = Playground::start_file(path.clone(), &[], &[], None);
-    app.settle();
+    let app = Playground::settled(&calm());
+    let path = app.file.clone();
     thread::scope(|scope| {
         for client in 1..=CLIENTS {
             let app = &app;
