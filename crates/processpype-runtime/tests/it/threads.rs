@@ -9,11 +9,12 @@ use axum::body::Body;
 use axum::http::Request;
 use processpype_core::{ErrorKind, ServiceState, Verb};
 use processpype_runtime::{
-    CommandError, Context, Dep, RegisterError, Registration, Request as By, RequestError, Result,
-    Routes, Service, Severity, Unavailable,
+    Closed, CommandError, Context, Dep, Manager, RegisterError, Registration, Request as By,
+    RequestError, Result, Routes, Service, Severity, Spec, Unavailable,
 };
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::harness::{Threads, run, spec};
@@ -40,6 +41,20 @@ impl Service for Blocker {
     }
 }
 
+/// Makes a service that blocks, and what lets it go.
+fn blocker() -> (Spec, Arc<AtomicBool>) {
+    let go = Arc::new(AtomicBool::new(false));
+    let free = Arc::clone(&go);
+    (spec("blocker", move || Blocker(Arc::clone(&go)), &[]), free)
+}
+
+/// Runs services on threads of their own, and waits until they have settled.
+async fn settled(specs: Vec<Spec>, threads: &Threads) -> (Manager, JoinHandle<Closed>) {
+    let (manager, closed) = run(specs, threads.handle());
+    timeout(SOON, manager.settled()).await.expect("it settles");
+    (manager, closed)
+}
+
 /// Tells on which thread it is dropped.
 struct Kept(std::sync::mpsc::Sender<ThreadId>);
 
@@ -62,8 +77,7 @@ async fn what_constructors_keep_is_dropped_where_services_run_when_all_is_closed
         let _ = &kept;
         Idle
     };
-    let (manager, closed) = run(vec![spec("idle", make, &[])], threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (manager, closed) = settled(vec![spec("idle", make, &[])], &threads).await;
     manager.close();
     drop(manager);
     timeout(SOON, closed).await.expect("it closes").expect("no panic");
@@ -85,12 +99,9 @@ impl Service for User {
 #[tokio::test]
 async fn what_cannot_be_ended_is_cut_off_orphaned_and_named() {
     let threads = Threads::new();
-    let go = Arc::new(AtomicBool::new(false));
-    let free = Arc::clone(&go);
-    let specs =
-        vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[]), spec("user", User, &[])];
-    let (manager, closed) = run(specs, threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (blocker, free) = blocker();
+    let specs = vec![blocker, spec("user", User, &[])];
+    let (manager, closed) = settled(specs, &threads).await;
     let mounted = manager.mounted("blocker").expect("it is there").expect("it is running");
     let there = async |wanted: &str| {
         let wait = async {
@@ -153,13 +164,10 @@ async fn a_constructor_that_blocks_one_of_the_threads_keeps_nobody_else_from_run
 #[tokio::test]
 async fn a_stop_cuts_off_what_blocks_its_thread_before_it_is_ended_by_force() {
     let threads = Threads::new();
-    let go = Arc::new(AtomicBool::new(false));
-    let free = Arc::clone(&go);
-    let mut blocker = spec("blocker", move || Blocker(Arc::clone(&go)), &[]);
+    let (mut blocker, free) = blocker();
     // Longer than the test: nothing is ended by force.
     Arc::make_mut(&mut blocker.options).stop_timeout = Duration::from_secs(600);
-    let (manager, _closed) = run(vec![blocker], threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (manager, _closed) = settled(vec![blocker], &threads).await;
     assert!(matches!(manager.mounted("blocker"), Some(Ok(_))));
     let stop = Verb::Stop { cascade: false };
     manager.command("blocker", stop, By::by("test")).await.expect("it is taken");
@@ -180,11 +188,8 @@ fn assert_names(message: &str, doing: &str) {
 #[tokio::test]
 async fn what_blocks_its_thread_is_an_orphan_300_ms_after_its_stop_timeout() {
     let threads = Threads::new();
-    let go = Arc::new(AtomicBool::new(false));
-    let free = Arc::clone(&go);
-    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
-    let (manager, _closed) = run(specs, threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (blocker, free) = blocker();
+    let (manager, _closed) = settled(vec![blocker], &threads).await;
     // Only the supervisor has a clock that matters now, and it is this one.
     tokio::time::pause();
     let began = Instant::now();
@@ -199,11 +204,8 @@ async fn what_blocks_its_thread_is_an_orphan_300_ms_after_its_stop_timeout() {
 #[tokio::test]
 async fn an_abort_cuts_off_what_it_cannot_end() {
     let threads = Threads::new();
-    let go = Arc::new(AtomicBool::new(false));
-    let free = Arc::clone(&go);
-    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
-    let (manager, closed) = run(specs, threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (blocker, free) = blocker();
+    let (manager, closed) = settled(vec![blocker], &threads).await;
     manager.abort();
     let closed = timeout(SOON, closed).await.expect("it closes").expect("no panic");
     assert_eq!(closed.stragglers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["blocker"]);
@@ -240,8 +242,7 @@ async fn an_abort_ends_the_children_of_what_it_cannot_end() {
             Blocker(go)
         }
     };
-    let (manager, _closed) = run(vec![spec("blocker", make, &[])], threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (manager, _closed) = settled(vec![spec("blocker", make, &[])], &threads).await;
     manager.stop("blocker").await.expect_err("it is orphaned");
     let is_told = ended.recv_timeout(SOON);
     free.store(true, SeqCst);
@@ -251,11 +252,8 @@ async fn an_abort_ends_the_children_of_what_it_cannot_end() {
 #[tokio::test]
 async fn an_orphan_that_ends_late_no_longer_blocks_its_successor() {
     let threads = Threads::new();
-    let go = Arc::new(AtomicBool::new(false));
-    let free = Arc::clone(&go);
-    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
-    let (manager, _closed) = run(specs, threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (blocker, free) = blocker();
+    let (manager, _closed) = settled(vec![blocker], &threads).await;
     manager.stop("blocker").await.expect_err("it is orphaned");
     assert_eq!(manager.state("blocker"), Some(ServiceState::Error));
     free.store(true, SeqCst);
@@ -315,8 +313,7 @@ async fn who_still_holds_mounted_routes_holds_nothing_of_the_service() {
     let dropped = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&dropped);
     let specs = vec![spec("armed", move || Holder(Arc::clone(&dropped)), &[])];
-    let (manager, _closed) = run(specs, threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (manager, _closed) = settled(specs, &threads).await;
     let mounted = manager.mounted("armed").expect("it is there").expect("it is running");
     let request = Arc::clone(&mounted).call(Request::new(Body::empty()));
     let (answer, stopped) = tokio::join!(request, async {
@@ -352,8 +349,7 @@ impl Drop for Captured {
 #[tokio::test]
 async fn what_a_constructor_has_captured_is_dropped_where_services_run() {
     let threads = Threads::new();
-    let (manager, closed) = run(vec![spec("plain", || Plain, &[])], threads.handle());
-    timeout(SOON, manager.settled()).await.expect("it settles");
+    let (manager, closed) = settled(vec![spec("plain", || Plain, &[])], &threads).await;
     let go = Arc::new(AtomicBool::new(false));
     let capturing = |name: &str| {
         let (told, dropped) = oneshot::channel();
@@ -396,10 +392,8 @@ async fn what_a_constructor_has_captured_is_dropped_where_services_run() {
 #[tokio::test]
 async fn a_service_that_hangs_is_not_taken_for_well_by_whoever_asks_late() {
     let threads = Threads::new();
-    let go = Arc::new(AtomicBool::new(false));
-    let free = Arc::clone(&go);
-    let specs = vec![spec("blocker", move || Blocker(Arc::clone(&go)), &[])];
-    let (manager, _closed) = run(specs, threads.handle());
+    let (blocker, free) = blocker();
+    let (manager, _closed) = run(vec![blocker], threads.handle());
     timeout(SOON, manager.reached("blocker", ServiceState::Running)).await.expect("it runs");
     tokio::time::pause();
     let asks = async || {
