@@ -14,6 +14,9 @@ const SEEN: &[&str] =
 /// Headings of one paragraph, or one list, that come last: what else is said stands before them.
 const LAST: &[&str] = &["/// # Errors", "/// # Panics", "/// # Cancel safety"];
 
+/// The heading of the map of a crate: a table whose last column names every module.
+const MAP: &str = "//! # How the parts fit";
+
 pub(crate) fn check(workspace: &Workspace) -> Vec<Violation> {
     let silent = workspace.sources().filter(|(_, source)| !source.has_doc);
     let silent = silent.map(|(_, source)| {
@@ -21,7 +24,9 @@ pub(crate) fn check(workspace: &Workspace) -> Vec<Violation> {
         Violation::new(Rule::ModuleDoc, &source.path, "", message).at(1)
     });
     let orders = workspace.sources().flat_map(|(_, source)| check_order(source));
-    silent.chain(orders).chain(workspace.crates.iter().filter_map(check_ratio)).collect()
+    let maps = workspace.sources().flat_map(|(_, source)| check_map(source));
+    let ratios = workspace.crates.iter().filter_map(check_ratio);
+    silent.chain(orders).chain(maps).chain(ratios).collect()
 }
 
 fn check_order(source: &Source) -> Vec<Violation> {
@@ -47,6 +52,30 @@ fn check_order(source: &Source) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// A map that leaves a room out is worse than none.
+fn check_map(source: &Source) -> Vec<Violation> {
+    let Some((_, map)) = source.text.split_once(MAP).filter(|_| source.path.ends_with("/lib.rs"))
+    else {
+        return Vec::new();
+    };
+    let rows = map.lines().filter_map(|line| line.strip_prefix("//! | ")?.split_once(" | "));
+    let shown: Vec<&str> =
+        rows.flat_map(|(_, names)| names.split('`').skip(1).step_by(2)).collect();
+    let declared = source.text.lines().filter_map(|line| {
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        line.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    let declared: Vec<&str> = declared.collect();
+    let violation = |name: &str, message: &str| {
+        Violation::new(Rule::ModuleMap, &source.path, name, format!("`{name}` {message}"))
+    };
+    let lost = declared.iter().filter(|name| !shown.contains(name));
+    let lost = lost.map(|name| violation(name, "is not in the map of the crate's parts"));
+    let stale = shown.iter().filter(|name| !declared.contains(name));
+    let stale = stale.map(|name| violation(name, "is in the map of the crate's parts, and gone"));
+    lost.chain(stale).collect()
 }
 
 /// Lines of documentation and of code, tests left out.
@@ -87,6 +116,19 @@ mod tests {
         check("any", "// Not a doc.\nuse a::b;", &[Rule::ModuleDoc]);
         check("any", "//! A doc.\nuse a::b;", &[]);
         check("any", "/// A doc of `b`.\nuse a::b;", &[Rule::ModuleDoc]);
+    }
+
+    #[test]
+    fn a_map_that_is_not_true_is_caught() {
+        let code = |modules: &str| {
+            format!(
+                "//! A doc.\n{MAP}\n//!\n//! | a part | `a` `b` |\n//! | more | `c` |\n{modules}"
+            )
+        };
+        check("any", &code("mod a;\npub mod b;\nmod c;"), &[]);
+        check("any", &code("mod a;\nmod b;\nmod c;\nmod d;"), &[Rule::ModuleMap]);
+        check("any", &code("mod a;\nmod b;"), &[Rule::ModuleMap]);
+        check("any", "//! A doc.\nmod a;", &[]);
     }
 
     #[test]

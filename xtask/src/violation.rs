@@ -26,6 +26,8 @@ pub enum Rule {
     ModuleDoc,
     /// Prose stands below a heading that it does not belong to.
     DocOrder,
+    /// The map in a crate's `lib.rs` leaves a module out, or shows one that is not there.
+    ModuleMap,
     /// No `mod` line leads to a file.
     DeadFile,
     /// A function is longer than its budget.

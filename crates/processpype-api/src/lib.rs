@@ -23,6 +23,17 @@
 //! assert_eq!(json["type"], "/api/docs#problem-unknown-service");
 //! # Ok::<(), serde_json::Error>(())
 //! ```
+//!
+//! # How the parts fit
+//!
+//! | part | modules |
+//! |---|---|
+//! | what can be asked, as a table | `endpoint` `metric` `openapi` |
+//! | what is sent | `command` `registration` |
+//! | what is | `status` `group` `plan` `timeline` `why` `diagnosis` `configuration` `probe` |
+//! | what happens | `event` `operation` `log` `level` |
+//! | what is wrong | `problem` |
+//! | how both sides read and write it | `answered` `time` `exposition` `local_token` |
 
 mod answered;
 mod command;

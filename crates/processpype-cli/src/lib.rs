@@ -19,6 +19,18 @@
 //! let exit = ask(&ClientVerb::Status { name: None }, &session);
 //! assert_eq!(exit, ClientExit::Done);
 //! ```
+//!
+//! # How the parts fit
+//!
+//! | part | modules |
+//! |---|---|
+//! | what can be written | `verb` `argument` `connect` `tls_files` `shell` |
+//! | whom to ask, and as whom | `target` `contexts` `token` `local_token` `private` |
+//! | asking | `http` `sse` `reach` `tls` `tls_missing` `json` `error` |
+//! | verbs that look | `look` `follow` `logs` `metrics` `doctor` `top` `top_missing` |
+//! | verbs that act | `act` `watch` `configure` `membership` `operate` `level` |
+//! | when nobody answers | `past` |
+//! | answers | `view` `print` `colour` `clean` `exit` |
 
 mod act;
 mod argument;

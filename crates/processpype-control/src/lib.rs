@@ -17,12 +17,13 @@
 //! without a port.
 //!
 //! ```no_run
-//! # async fn example(manager: processpype_runtime::Manager) -> Result<(), Box<dyn
-//! std::error::Error>> { use std::time::Duration;
+//! use std::time::Duration;
 //!
 //! use processpype_control::{ControlSettings, Server, ServiceDoc};
+//! use processpype_runtime::{LaidOut, Manager};
 //!
-//! let describe = |service: &processpype_runtime::LaidOut| ServiceDoc {
+//! # async fn example(manager: Manager) -> Result<(), Box<dyn std::error::Error>> {
+//! let describe = |service: &LaidOut| ServiceDoc {
 //!     name: service.name.to_string(),
 //!     description: None,
 //!     config_schema: None,
@@ -36,6 +37,22 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # How the parts fit
+//!
+//! | part | modules |
+//! |---|---|
+//! | the whole, and where it listens | `server` `settings` `listen` `listener` `nest` `error` |
+//! | sockets | `socket` `unix` `tls` `host` `spare` |
+//! | one connection | `connection` `line` `desk` `away` `exchange` `framing` `own` `unheard` |
+//! | what a client may take | `places` `crowd` `pace` `stall` `patience` `rate` |
+//! | who may do what | `guard` `gate` `auth` `certificate` `local_token` |
+//! | one request | `entry` `routes` `query` `body` `precondition` `passage` |
+//! | orders | `orders` `commands` `configuring` `registration` `restarts` `levels` `operations` |
+//! | what is | `status` `groups` `graph` `plan` `timeline` `why` `diagnosis` `probes` `docs` |
+//! | what happened | `journal` `stream` `logs` |
+//! | answers | `reply` `refusal` `convert` `cache` |
+//! | numbers | `metrics` `traffic` `busy` |
 
 mod auth;
 mod away;

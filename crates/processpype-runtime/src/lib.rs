@@ -15,15 +15,17 @@
 //! | part | modules |
 //! |---|---|
 //! | what users write against | `service` `context` `dep` `config` `shared` `routes` `error` |
-//! | before anything runs | `argument`, `constructor`, `kind`, `blueprint`, `binding`, `problem` |
-//! | who joins and leaves | `newcomer`, `directory` |
-//! | one life | `generation`, `life`, `cell`, `panic`, `failure`, `message`, `vitals`, `remains` |
-//! | asked of who runs | `reconfigure`, `diagnosis`, both called `beside` its `run` |
-//! | the loop | `supervisor`, `timers`, `clock`, `hang` |
-//! | what others see | `status`, `journal`, `layout`, `register`, `recording` |
-//! | what others ask | `manager`, `operation` |
-//! | numbers and texts | `tally`, `pulses`, `metrics`, `text`, `scrub` |
-//! | what test kits see | `watch` |
+//! | before anything runs | `argument` `constructor` `kind` `blueprint` |
+//! | how that fits together | `group` `binding` `problem` |
+//! | who joins and leaves | `newcomer` `directory` |
+//! | one life | `generation` `life` `child` `cell` `facts` `panic` `failure` `vitals` `remains` |
+//! | asked of who runs | `reconfigure` `diagnosis` `beside` |
+//! | the loop | `supervisor` `message` `timers` `clock` `chance` `hang` |
+//! | what others see | `status` `journal` `layout` `register` `recording` `stories` |
+//! | what others ask | `manager` `operation` `verb` `configuration` `levels` |
+//! | who waits for whom | `bell` |
+//! | numbers and texts | `tally` `pulses` `metrics` `text` `names` `answer` `scrub` |
+//! | where it runs; test kits | `host`; `watch` |
 
 mod answer;
 mod argument;

@@ -34,6 +34,17 @@
 //! 3. Every line is whole, and every line that is missing is counted and told.
 //! 4. Nothing is global but what [`TelemetryBuilder::install`] installs.
 //! 5. Every buffer, queue, value and wait has a bound with a name.
+//!
+//! # How the parts fit
+//!
+//! | part | modules |
+//! |---|---|
+//! | what is set, and what is built of it | `config` `telemetry` `error` |
+//! | whether a line is made, and of whom | `levels` `layer` `scope` |
+//! | how it looks | `layout` `text` `json` `collect` `value` `scratch` `clock` `zone` |
+//! | what is taken out of it | `redact` |
+//! | where it goes | `queue` `writer` `output` `kept` `tap` `export` |
+//! | what is told of that | `backlog` |
 
 mod backlog;
 mod clock;
