@@ -3,7 +3,7 @@
 //! A service runs, notes how long it was away, and crashes again, as often as a sample wants. It
 //! counts as running when its own code runs again.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -103,7 +103,7 @@ async fn floor(crashes: Crashes, delay: Duration) -> Result<(), Failure> {
         let mut tasks = JoinSet::new();
         loop {
             let crashes = own.clone();
-            tasks.spawn(async move { crashes.live().await });
+            tasks.spawn(async move { crashes.live(pending()).await });
             let _ = tasks.join_next().await;
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
@@ -119,11 +119,7 @@ struct Crasher(Crashes);
 
 impl Service for Crasher {
     async fn run(&self, cx: &Context) -> processpype_runtime::Result {
-        tokio::select! {
-            biased;
-            outcome = self.0.live() => Ok(outcome?),
-            () = cx.stopping() => Ok(()),
-        }
+        Ok(self.0.live(cx.stopping()).await?)
     }
 }
 
@@ -162,10 +158,12 @@ impl Crashes {
         }))
     }
 
-    /// The life of one generation: the last one stays.
-    pub(crate) async fn live(&self) -> Result<(), Failure> {
+    /// The life of one generation, the same for all who are measured: the last one stays until
+    /// `end`, each other one crashes.
+    pub(crate) async fn live(&self, end: impl Future<Output = ()>) -> Result<(), Failure> {
         if self.is_back() {
-            std::future::pending::<()>().await;
+            end.await;
+            return Ok(());
         }
         self.crash()
     }

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use processpype_config::Section;
 use processpype_runtime::{Context, Kind, Service};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::figure::{Failure, Figure, Outcome};
 use crate::launch::{self, Where};
+use crate::tally::Tally;
 use crate::workload::{Ask, Case, FLOOR, OURS, OURS_MAIN};
 
 const LAYERS: usize = 10;
@@ -75,20 +77,29 @@ fn all_down() -> Started {
     Arc::new((0..LAYERS * WIDTH).map(|_| AtomicBool::new(false)).collect())
 }
 
-/// One layer of tasks after the other.
+/// One layer of tasks after the other. They stay, as services do, until they are cancelled.
 async fn floor(work: Duration) -> Result<Duration, Failure> {
     let (started, begin_at) = (all_down(), Instant::now());
+    let (token, mut tasks) = (CancellationToken::new(), JoinSet::new());
     for layer in 0..LAYERS {
-        let mut tasks = JoinSet::new();
+        let up = Tally::of(WIDTH);
         for service in layer * WIDTH..(layer + 1) * WIDTH {
-            let started = Arc::clone(&started);
-            tasks.spawn(async move { begin(service, work, &started).await });
+            let (started, token, up) = (Arc::clone(&started), token.clone(), up.clone());
+            tasks.spawn(async move {
+                let begun = begin(service, work, &started).await;
+                up.add();
+                token.cancelled().await;
+                begun
+            });
         }
-        while let Some(done) = tasks.join_next().await {
-            done??;
-        }
+        up.whole().await;
     }
-    Ok(begin_at.elapsed())
+    let time = begin_at.elapsed();
+    token.cancel();
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    Ok(time)
 }
 
 struct Node {

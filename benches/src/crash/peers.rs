@@ -19,11 +19,7 @@ struct Task(Crashes);
 
 impl SupervisedTask for Task {
     async fn run(self, cancel: CancellationToken) -> TaskResult {
-        tokio::select! {
-            biased;
-            outcome = self.0.live() => outcome,
-            () = cancel.cancelled() => Ok(()),
-        }
+        self.0.live(cancel.cancelled()).await
     }
 }
 
