@@ -54,9 +54,16 @@ enum Look {
     /// All of it is there: the body is one of the framework's own by now, and holds nothing of the
     /// service.
     Whole,
-    /// The rest of it is still to be made: how long all of it will be, if that is known, and its
-    /// first frame, if it was there at once.
-    Pieces(Option<u64>, Poll<Option<FrameResult>>),
+    /// The rest of it is still to be made.
+    Pieces(Pieces),
+}
+
+/// A body of which not all is there at once.
+struct Pieces {
+    /// How long all of it will be, if that is known.
+    size: Option<u64>,
+    /// Its first frame, if it was there.
+    first: Poll<Option<FrameResult>>,
 }
 
 /// Ties the request's guard to its body, and the body to the phases of the generation.
@@ -80,9 +87,9 @@ pub(super) fn guarded(
         // Values of the service, which nobody further on reads.
         drop_contained(std::mem::take(response.extensions_mut()));
     }
-    let (size, first) = match look(guard.life(), response.body_mut()) {
+    let pieces = match look(guard.life(), response.body_mut()) {
         Ok(Look::Whole) => return Ok(response),
-        Ok(Look::Pieces(size, first)) => (size, first),
+        Ok(Look::Pieces(pieces)) => pieces,
         Err(panicked) => {
             drop_contained(response);
             return Err((panicked, guard));
@@ -90,7 +97,7 @@ pub(super) fn guarded(
     };
     let is_event_stream = is_event_stream(&response);
     let body = std::mem::take(response.body_mut());
-    *response.body_mut() = pumped(body, size, first, guard, is_event_stream, span);
+    *response.body_mut() = pumped(body, pieces, guard, is_event_stream, span);
     Ok(response)
 }
 
@@ -101,11 +108,10 @@ fn look(life: &Arc<Life>, body: &mut Body) -> Result<Look, Panicked> {
     seen(life, "a body", || contain(|| Look::at(body, &mut cx)))
 }
 
-/// A body whose frames come from a pump, which begins where `first` ends.
+/// A body whose frames come from a pump, which begins behind its first one.
 fn pumped(
     body: Body,
-    size: Option<u64>,
-    first: Poll<Option<FrameResult>>,
+    Pieces { size, first }: Pieces,
     guard: Guard,
     is_event_stream: bool,
     span: &tracing::Span,
@@ -200,7 +206,7 @@ impl Look {
             return Self::Whole;
         }
         let Some(size) = body.size_hint().exact() else {
-            return Self::Pieces(None, Poll::Pending);
+            return Self::Pieces(Pieces { size: None, first: Poll::Pending });
         };
         let first = match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -212,7 +218,7 @@ impl Look {
             },
             first => first,
         };
-        Self::Pieces(Some(size), first)
+        Self::Pieces(Pieces { size: Some(size), first })
     }
 }
 
