@@ -19,7 +19,8 @@ use crate::act::say_unless;
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::http::Answer;
-use crate::look::{Asking, escape, service};
+use crate::look::Asking;
+use crate::paths::{escape, service};
 use crate::print::{remark, say, say_raw};
 use crate::verb::{Assignment, ConfigureArgs, ReloadArgs};
 

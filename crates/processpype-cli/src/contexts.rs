@@ -102,7 +102,7 @@ impl Contexts {
         let cannot = |error: io::Error| {
             format!("the file of contexts {} cannot be read: {error}", path.display())
         };
-        let file = match private::open(&path, true) {
+        let file = match private::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
                 return Ok(Self::none(path));

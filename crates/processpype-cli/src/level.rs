@@ -4,7 +4,8 @@ use processpype_api::{LevelBody, LevelChanged, LevelStatus, Levels};
 
 use crate::error::ClientError;
 use crate::exit::ClientExit;
-use crate::look::{Asking, service};
+use crate::look::Asking;
+use crate::paths::service;
 use crate::verb::LevelArgs;
 use crate::view;
 

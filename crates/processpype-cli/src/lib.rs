@@ -26,7 +26,7 @@
 //! |---|---|
 //! | what can be written | `verb` `argument` `connect` `tls_files` `shell` |
 //! | whom to ask, and as whom | `target` `contexts` `token` `local_token` `private` |
-//! | asking | `http` `sse` `reach` `tls` `tls_missing` `json` `error` |
+//! | asking | `paths` `http` `sse` `reach` `tls` `tls_missing` `json` `error` |
 //! | verbs that look | `look` `follow` `logs` `metrics` `doctor` `top` `top_missing` |
 //! | verbs that act | `act` `watch` `configure` `membership` `operate` `level` |
 //! | when nobody answers | `past` |
@@ -53,6 +53,7 @@ mod membership;
 mod metrics;
 mod operate;
 mod past;
+mod paths;
 mod print;
 mod private;
 mod reach;

@@ -12,13 +12,11 @@ use crate::connect::{NoDestination, Session};
 use crate::error::ClientError;
 use crate::exit::ClientExit;
 use crate::http::{Answer, Client};
+use crate::paths::{SNAPSHOT, service};
 use crate::print::{ERROR, remark, say, say_error, say_raw, width};
 use crate::verb::{ClientVerb, EventsArgs, GraphFormat};
 use crate::view::{self, Paper};
 use crate::{act, configure, doctor, follow, level, logs, membership, metrics, operate, past, top};
-
-/// Where the application and all its services are.
-pub(crate) const SNAPSHOT: &str = "/";
 
 /// Asks the application that `session` leads to, prints its answer, and returns how that went.
 /// Whether all of it could be printed, [`written`](crate::written) tells.
@@ -235,32 +233,5 @@ impl Asking {
             say(&view(&answer.read()?, paper));
         }
         Ok(())
-    }
-}
-
-/// Returns the path of a service; what is no name is escaped, so that it stays one segment.
-pub(crate) fn service(name: &str) -> String {
-    format!("/services/{}", escape(name))
-}
-
-/// Escapes all but unreserved characters (RFC 3986, section 2.3).
-pub(crate) fn escape(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let escaped = text.bytes().map(|byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    });
-    escaped.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_stays_one_segment() {
-        assert_eq!(service("api"), "/services/api");
-        assert_eq!(service("a/b c?d"), "/services/a%2Fb%20c%3Fd");
-        assert_eq!(service("é"), "/services/%C3%A9");
     }
 }

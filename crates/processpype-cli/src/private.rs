@@ -22,10 +22,18 @@ mod system {
         rustix::process::geteuid().as_raw()
     }
 
-    /// Opens a plain file, and a link only if it may be `followed`.
-    pub(crate) fn open(path: &Path, followed: bool) -> io::Result<File> {
-        let follow = if followed { 0 } else { libc::O_NOFOLLOW };
-        let flags = libc::O_NONBLOCK | follow;
+    /// Opens a plain file, or the one that a link leads to.
+    pub(crate) fn open(path: &Path) -> io::Result<File> {
+        open_with(path, 0)
+    }
+
+    /// Opens a plain file that is no link.
+    pub(crate) fn open_no_link(path: &Path) -> io::Result<File> {
+        open_with(path, libc::O_NOFOLLOW)
+    }
+
+    fn open_with(path: &Path, flags: libc::c_int) -> io::Result<File> {
+        let flags = libc::O_NONBLOCK | flags;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is no plain file"));
@@ -63,8 +71,12 @@ mod system {
         0
     }
 
-    pub(crate) fn open(_: &Path, _: bool) -> io::Result<File> {
+    pub(crate) fn open(_: &Path) -> io::Result<File> {
         Err(io::ErrorKind::NotFound.into())
+    }
+
+    pub(crate) fn open_no_link(path: &Path) -> io::Result<File> {
+        open(path)
     }
 
     pub(crate) fn leak(_: &File) -> io::Result<Option<&'static str>> {
@@ -80,6 +92,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use system::open_no_link;
 pub(crate) use system::{leak, open, tampering, user};
 
 /// Reads the text of a private file that is no link, without the space at its end.
@@ -89,7 +102,7 @@ pub(crate) fn read(path: &Path, limit: usize) -> io::Result<String> {
 
 /// Opens a private file that is no link.
 pub(crate) fn open_private(path: &Path) -> io::Result<File> {
-    let file = open(path, false)?;
+    let file = open_no_link(path)?;
     match leak(&file)? {
         Some(why) => Err(io::Error::new(io::ErrorKind::PermissionDenied, why)),
         None => Ok(file),

@@ -33,7 +33,8 @@ use self::signals::Signals;
 use self::update::{Effect, Message, begin, update};
 use crate::error::ClientError;
 use crate::exit::ClientExit;
-use crate::look::{Asking, SNAPSHOT};
+use crate::look::Asking;
+use crate::paths::SNAPSHOT;
 use crate::print::{remark, say_raw};
 
 /// Between two ticks of the view's own clock.

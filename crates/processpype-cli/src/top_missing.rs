@@ -2,7 +2,8 @@
 
 use crate::error::ClientError;
 use crate::exit::ClientExit;
-use crate::look::{Asking, SNAPSHOT};
+use crate::look::Asking;
+use crate::paths::SNAPSHOT;
 use crate::print::{remark, say_raw};
 
 /// Says where the view is; with `--json`, what a look brings.

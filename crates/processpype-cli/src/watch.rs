@@ -7,7 +7,8 @@ use processpype_api::ServiceStatus;
 use tokio::time::{Instant, sleep};
 
 use crate::error::ClientError;
-use crate::look::{Asking, service};
+use crate::look::Asking;
+use crate::paths::service;
 use crate::print::progress;
 
 /// Between two looks at a status.

@@ -173,7 +173,7 @@ impl Contexts {
             let path = self.path.display();
             format!("{path} cannot be changed: {why}\n  = help: write `current: {name}` in it")
         };
-        let read = private::open(&self.path, true)
+        let read = private::open(&self.path)
             .and_then(|file| private::text(file, super::FILE_MAX))
             .map_err(|error| cannot(error.to_string()))?;
         let text = edit::with_current(&read, name);

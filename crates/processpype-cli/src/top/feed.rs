@@ -21,7 +21,7 @@ use crate::error::ClientError;
 use crate::follow::SILENCE_MAX;
 use crate::http::{Answer, Client, Stream};
 use crate::json;
-use crate::look::{SNAPSHOT, service};
+use crate::paths::{SNAPSHOT, service};
 use crate::sse::{self, MESSAGE_MAX, Parser};
 use crate::view::{self, Paper};
 
