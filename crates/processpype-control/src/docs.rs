@@ -159,11 +159,8 @@ fn responses(page: &mut String, document: &Value, responses: &Value) {
     page.push_str("<h4>Answers</h4><table>");
     for (status, response) in entries(responses).filter(|(status, _)| status.starts_with('2')) {
         let contents = entries(&response["content"]);
-        let what = contents.map(|(media, content)| match &content["schema"] {
-            Value::Null => format!("<code>{}</code>", escape(media)),
-            schema => shape(schema),
-        });
-        let what = what.collect::<Vec<_>>().join(" ");
+        let what = contents.map(|(media, content)| body(media, &content["schema"]));
+        let what = what.collect::<Vec<_>>().join("<br>");
         let about = inline(text(&response["description"]));
         let _ = write!(
             page,
@@ -178,6 +175,17 @@ fn responses(page: &mut String, document: &Value, responses: &Value) {
         }
     }
     page.push_str("</p>");
+}
+
+/// Says what an answer is made of: JSON by its schema alone, anything else by its media type, too.
+fn body(media: &str, schema: &Value) -> String {
+    let named = format!("<code>{}</code>", escape(media));
+    match schema {
+        _ if media == "application/json" => shape(schema),
+        Value::Null => named,
+        text if *text == serde_json::json!({ "type": "string" }) => named,
+        schema => format!("{} as {named}", shape(schema)),
+    }
 }
 
 /// Returns the codes of the problems that one response stands for.
@@ -317,6 +325,18 @@ mod tests {
     fn texts_are_escaped() {
         assert_eq!(inline("a `<b>` & \"c\""), "a <code>&lt;b&gt;</code> &amp; &quot;c&quot;");
         assert_eq!(inline("one ` only"), "one  only");
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_by_its_media_type() {
+        let graph = serde_json::json!({ "$ref": "#/components/schemas/Graph" });
+        let text = serde_json::json!({ "type": "string" });
+        let link = "<a href=\"#schema-Graph\">Graph</a>";
+        assert_eq!(body("application/json", &graph), link);
+        assert_eq!(body("text/plain", &text), "<code>text/plain</code>");
+        assert_eq!(body("image/png", &Value::Null), "<code>image/png</code>");
+        let stream = body("text/event-stream", &graph);
+        assert_eq!(stream, format!("{link} as <code>text/event-stream</code>"));
     }
 
     #[test]
