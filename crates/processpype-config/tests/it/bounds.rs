@@ -69,7 +69,8 @@ fn nested_untagged_enums_end() {
         C(u8),
     }
     let body = "{\"left\":".repeat(40) + "true" + &"}".repeat(40);
-    assert!(read_json::<Tree>(body.as_bytes()).is_err());
+    let report = read_json::<Tree>(body.as_bytes()).unwrap_err();
+    check(&report, "too many alternatives to check");
 }
 
 /// Not a clock but a count: what is not kept must not be made. With `nearest` and a source line for
@@ -93,4 +94,25 @@ fn a_named_pipe_is_not_waited_for() {
     let report = Loader::new().file(&path).load().unwrap_err();
     std::fs::remove_file(&path).unwrap();
     check(&report, "the configuration file is a named pipe");
+}
+
+/// Checks that the largest number of a type is read, and that the next one is refused for that.
+#[track_caller]
+fn check_largest<T: serde::de::DeserializeOwned + schemars::JsonSchema>(largest: impl Into<i128>) {
+    let largest: i128 = largest.into();
+    assert!(read_json::<T>(largest.to_string().as_bytes()).is_ok(), "{largest}");
+    let report = read_json::<T>((largest + 1).to_string().as_bytes()).err().expect("too large");
+    check(&report, &format!("the value is greater than {largest}\n"));
+}
+
+#[test]
+fn the_largest_number_of_each_type() {
+    check_largest::<u8>(u8::MAX);
+    check_largest::<u16>(u16::MAX);
+    check_largest::<u32>(u32::MAX);
+    check_largest::<u64>(u64::MAX);
+    check_largest::<i8>(i8::MAX);
+    check_largest::<i16>(i16::MAX);
+    check_largest::<i32>(i32::MAX);
+    check_largest::<i64>(i64::MAX);
 }
