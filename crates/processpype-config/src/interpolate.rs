@@ -241,7 +241,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
-        let variables = [("A", "1"), ("EMPTY", ""), ("LOOP", "${LOOP}")]
+        let variables = [("A", "1"), ("EMPTY", ""), ("NEST", "${A}"), ("LOOP", "${LOOP}")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into_iter()
             .collect();
@@ -264,6 +264,8 @@ mod tests {
         check("${EMPTY:-d}", Ok("d"));
         check("${EMPTY}", Ok(""));
         check("$${A} $A $$${A}", Ok("${A} $A $${A}"));
+        // What comes in by a reference is text, whatever it looks like.
+        check("x${NEST}", Ok("x${A}"));
         check("${LOOP}", Ok("${LOOP}"));
     }
 

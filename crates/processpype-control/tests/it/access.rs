@@ -270,6 +270,9 @@ async fn no_spelling_of_a_path_gets_around_the_gate() {
         "/services/closed/./credential",
         "/services/%63losed/credential",
         "/services/closed/%63redential",
+        "/services/%6fpen/-/config",
+        "/services/ope%6e/-/why",
+        "/operations/%31",
     ];
     for prefix in ["", "/api"] {
         let listeners = listener(EVERYWHERE);

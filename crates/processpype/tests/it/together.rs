@@ -200,6 +200,20 @@ async fn one_that_fails_keeps_no_other_from_its_restart_and_each_says_how_it_wen
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_fails_keeps_nobody_from_a_turn_that_is_still_to_come() {
+    let fails = Script { start: Act::Fail(secs(1)), ..good() };
+    let slow = Probe::new(vec![good(), Script { start: Act::Succeed(secs(2)), ..good() }]);
+    let app = fleet(vec![good(), fails]).service(slow.service()).named("slow").depends_on("low");
+    let app = app.service(|| Plain).named("late").depends_on("slow");
+    let app = testing::start(app).await.expect("it starts");
+    let answer = app.post("/services/low/restart?with_dependents=true").await;
+    assert_eq!(answer.status(), 200);
+    app.wait("bad", ServiceState::Error).await.expect("it fails");
+    assert_eq!(app.manager().state("late"), Some(ServiceState::Stopped), "it waits for `slow`");
+    app.wait("late", ServiceState::Running).await.expect("it has its turn all the same");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_fails_keeps_no_other_from_its_stop() {
     let panics = Script { stop: Act::Panic(secs(1)), ..good() };
     let app = testing::start(fleet(vec![panics])).await.expect("it starts");

@@ -84,6 +84,10 @@ fn sighup_loads_the_file_again_and_touches_only_what_differs() {
         "{refused}"
     );
     assert_eq!(["hello", "fast", "slow"].map(|name| generation(&app, name)), [1, 2, 1]);
+    // Each signal is one reload, and no more.
+    let events = app.events();
+    let told = |kind: &str| events.iter().filter(|event| event["kind"] == kind).count();
+    assert_eq!((told("reloaded"), told("reload-refused")), (1, 1), "{events:#?}");
     app.terminate().check(0);
 }
 
