@@ -51,7 +51,7 @@ use processpype_telemetry::{
 use tokio::runtime::{Builder, Handle as RuntimeHandle, Runtime};
 use tokio::time::Instant;
 
-use self::room::{check_files, no_threads};
+use self::room::{check_files, no_log, no_threads};
 use crate::exit::Exit;
 use crate::export::{self, Exporting};
 use crate::mint;
@@ -138,7 +138,7 @@ pub(crate) fn run(mut setup: Setup) -> ExitCode {
     let minted = mint::make(&mut setup);
     let (log, exporting) = match install_log(&setup) {
         Ok(installed) => installed,
-        Err(error) => return fail(Exit::Configuration, &error.to_string()).into(),
+        Err(error) => return fail_for(no_log(&error)).into(),
     };
     panics::install_hook(&log);
     let mut kept = Kept { start: log.redactor().hold(&setup.all_secrets()).ok(), book: None };

@@ -1,8 +1,10 @@
 //! What the system lets this process have: told before anything else fails for the lack of it.
 
+use std::error::Error as _;
 use std::io;
 
 use processpype_control::lacks_files;
+use processpype_telemetry::TelemetryError;
 
 use crate::exit::Exit;
 
@@ -36,6 +38,18 @@ pub(crate) fn no_threads(what: &str, error: &io::Error) -> (Exit, String) {
     (exit, format!("cannot start {what}: {error}{LIMITS}"))
 }
 
+/// Says why there is no log, and with which code to end: that no thread can be had is nothing that
+/// the configuration says.
+pub(crate) fn no_log(error: &TelemetryError) -> (Exit, String) {
+    match (error, error.source()) {
+        (TelemetryError::SpawnWriter { source }, _) => {
+            no_threads("the thread that writes the log", source)
+        }
+        (error, Some(why)) => (Exit::Configuration, format!("{error}: {why}")),
+        (error, None) => (Exit::Configuration, error.to_string()),
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
@@ -50,5 +64,17 @@ mod tests {
         assert!(text.contains("LimitNOFILE=") && text.contains("ulimit -n"), "{text}");
         const NO_MEMORY: i32 = 12;
         assert_eq!(of(NO_MEMORY).0, Exit::Bug);
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_had_says_what_the_system_said() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let (exit, text) = no_log(&TelemetryError::SpawnWriter { source: denied() });
+        let begin = "cannot start the thread that writes the log: permission denied\n  = help: ";
+        assert!(exit == Exit::Bug && text.starts_with(begin), "{text}");
+        let path = "app.log".into();
+        let (exit, text) = no_log(&TelemetryError::OpenFile { path, source: denied() });
+        let told = "cannot open the log file app.log for appending: permission denied";
+        assert_eq!((exit, &*text), (Exit::Configuration, told));
     }
 }

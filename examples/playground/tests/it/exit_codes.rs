@@ -122,6 +122,22 @@ fn code_78_where_too_few_files_may_be_open() {
     }
 }
 
+/// Where no thread can be had, by no fault of the configuration. A stack as large as all addresses
+/// is one that no system gives.
+#[cfg(target_os = "linux")]
+#[test]
+fn code_70_where_no_thread_can_be_had() {
+    let path = file("services: {hello: {kind: hello}}");
+    let arguments = ["run", "-s", "server.port=0", "-c", path.to_str().unwrap()];
+    let mut program = program(None);
+    let printed =
+        program.args(arguments).env("RUST_MIN_STACK", "281474976710656").output().unwrap();
+    let text = String::from_utf8_lossy(&printed.stderr);
+    assert_eq!(printed.status.code(), Some(70), "{text}");
+    assert!(text.contains("error: cannot start the thread that writes the log: "), "{text}");
+    assert!(text.contains("= help: raise") && text.contains("TasksMax="), "{text}");
+}
+
 #[test]
 fn code_80_when_a_significant_service_fails_at_start() {
     let text = "services:
