@@ -103,6 +103,12 @@ mod tests {
     }
 
     #[test]
+    fn operations_list_every_exit_code() {
+        let exits = Exit::ALL.iter().map(|exit| format!("| {} |", exit.code()));
+        check("docs/operations.md", "| Exit code | Cause |", exits);
+    }
+
+    #[test]
     fn operations_list_every_problem_and_endpoint() {
         check(
             "docs/operations.md",
