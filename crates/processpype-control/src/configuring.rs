@@ -195,11 +195,10 @@ async fn hand_over(control: &Control, asked: &Asked, request: Request) -> Result
     let change = asked.change(control, request).await?;
     let _place = orders::place(control)?;
     let (manager, name) = (&control.manager, asked.service.as_str());
-    let starts = asked.id == EndpointId::ConfigureAndStart;
     let asking = async {
         match asked.is_dry {
-            true => manager.preview_configure(name, change, starts, by).await.map(Handed::Preview),
-            false => manager.configure(name, change, starts, by).await.map(Handed::Operation),
+            true => manager.preview_configure(name, change, by).await.map(Handed::Preview),
+            false => manager.configure(name, change, by).await.map(Handed::Operation),
         }
     };
     match timeout(control.settings.limits.accept_time, asking).await {
@@ -239,7 +238,7 @@ impl Asked {
             Layer::from_json(bytes).map_err(|report| invalid("", &report))
         };
         match self.id {
-            EndpointId::RemoveConfig if bytes.is_empty() => Ok(ConfigChange::Remove),
+            EndpointId::RemoveConfig if bytes.is_empty() => Ok(ConfigChange::remove()),
             EndpointId::RemoveConfig => {
                 let detail = "nothing is sent with a `DELETE`";
                 Err(Problem::new(Code::InvalidBody, detail))
@@ -248,8 +247,11 @@ impl Asked {
                 let detail = "the body is missing: it is the whole layer, such as `{\"key\": 1}`";
                 Err(Problem::new(Code::MalformedBody, detail).help("`DELETE` removes the layer"))
             }
-            EndpointId::PutConfig => layer(&bytes).map(ConfigChange::Put),
-            _ => layer(&bytes).map(ConfigChange::Patch),
+            EndpointId::PutConfig => layer(&bytes).map(ConfigChange::put),
+            EndpointId::ConfigureAndStart => {
+                layer(&bytes).map(|layer| ConfigChange::patch(layer).started())
+            }
+            _ => layer(&bytes).map(ConfigChange::patch),
         }
     }
 

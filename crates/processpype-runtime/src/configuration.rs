@@ -8,6 +8,7 @@
 //!    supervisor only takes over what was checked against the book that still holds.
 //! 3. Nothing here is shown by `Debug` but paths and keys.
 
+mod change;
 mod configured;
 mod next;
 mod secrets;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use processpype_config::{Difference, Document, Effective, Layer, Report};
 use processpype_core::ServiceName;
 
+pub use self::change::ConfigChange;
+pub(crate) use self::change::LayerChange;
 pub use self::configured::{Configured, Joined, Planted};
 pub(crate) use self::next::{Next, goes_on_after_stop, next};
 pub use self::secrets::{Hidden, Secrets};
@@ -117,8 +120,8 @@ pub struct ConfigBook {
 /// let supervisor = tokio::spawn(supervisor.run());
 /// manager.start("ticker").await?;
 ///
-/// let change = ConfigChange::Put(Layer::from_json(br#"{"interval": "1s"}"#)?);
-/// let operation = manager.configure("ticker", change, false, Request::by("code")).await?;
+/// let change = ConfigChange::put(Layer::from_json(br#"{"interval": "1s"}"#)?);
+/// let operation = manager.configure("ticker", change, Request::by("code")).await?;
 /// // A service that does not say how it takes a new configuration over is restarted with it.
 /// assert_eq!(operation.outcome().await?.configured, Some(ConfigEffect::Restarted));
 /// assert_eq!(manager.config_book().revision(), 2);
@@ -239,29 +242,6 @@ pub struct Refused {
     pub report: Option<Report>,
     /// What is wrong in the plan.
     pub plan: Option<PlanError>,
-}
-
-/// What somebody wants to change in the configuration of a service.
-///
-/// ```
-/// # mod processpype { pub use processpype_runtime::*; pub use processpype_config as config; }
-/// use processpype::config::Layer;
-/// use processpype::ConfigChange;
-///
-/// // `step` is set; what came over the API for `name` before is taken out.
-/// let patch = Layer::from_json(br#"{"step": 5, "name": null}"#)?;
-/// let change = ConfigChange::Patch(patch);
-/// # Ok::<(), processpype_config::Report>(())
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum ConfigChange {
-    /// This takes the place of all that came over the API before.
-    Put(Layer),
-    /// This changes what came over the API before, as a JSON Merge Patch does.
-    Patch(Layer),
-    /// Nothing that came over the API holds any more.
-    Remove,
 }
 
 /// What a new configuration has led to, or would.

@@ -21,7 +21,7 @@ use crate::bell::Ring as _;
 use crate::cell::Cell;
 use crate::configuration::{
     CONFIGURE_TRIES, ConfigBook, ConfigChange, ConfigEffect, ConfigPreview, ConfigureError,
-    Configured, Configurer, Hidden, Loaded, Next, ReloadPreview, ServicePreview,
+    Configured, Configurer, Hidden, LayerChange, Loaded, Next, ReloadPreview, ServicePreview,
     goes_on_after_stop, next,
 };
 use crate::operation::{CommandError, Operation, Order, Request};
@@ -54,7 +54,8 @@ impl Manager {
 
     /// Changes what came over the API for a service, and what follows from that: a generation that
     /// runs is asked to take it over ([`Service::reconfigure`](crate::Service::reconfigure)), or
-    /// restarted; one that does not run starts with it next time, or now if it `starts`.
+    /// restarted; one that does not run starts with it next time, or now if the change says so
+    /// ([`ConfigChange::started`]).
     ///
     /// It lies over files, variables and flags, survives restarts and reloads, and ends with the
     /// process. `${…}` in it is text. If a generation fails to take it over or to start with it,
@@ -72,15 +73,14 @@ impl Manager {
         &self,
         name: &str,
         change: ConfigChange,
-        starts: bool,
         by: Request,
     ) -> Result<Operation, ConfigureError> {
         // One is checked at a time: it would only be checked anew.
         let _turn = self.check_turn().await?;
         for _ in 0..CONFIGURE_TRIES {
-            let mut prepared = self.prepare(name, &change, &by).await?;
+            let mut prepared = self.prepare(name, &change.layer, &by).await?;
             self.hide(Arc::make_mut(&mut prepared.new))?;
-            let order = self.change_order(&prepared, &change, starts, &by);
+            let order = self.change_order(&prepared, &change, &by);
             let (accepted, answer) = oneshot::channel();
             match self.ask(Order::Change(Box::new(order), accepted), answer).await {
                 Err(CommandError::Moved) => {}
@@ -105,16 +105,15 @@ impl Manager {
         &self,
         name: &str,
         change: ConfigChange,
-        starts: bool,
         by: Request,
     ) -> Result<ConfigPreview, ConfigureError> {
-        let prepared = self.prepare(name, &change, &by).await?;
+        let prepared = self.prepare(name, &change.layer, &by).await?;
         let generation = prepared.cell.generation();
         if by.expects.as_ref().is_some_and(|expected| !expected.contains(&generation)) {
             return Err(CommandError::Stale { generation }.into());
         }
         let (state, comes) = (prepared.cell.state(), comes(&prepared.cell));
-        let starts = starts || goes_on_after_stop(state, comes);
+        let starts = change.starts || goes_on_after_stop(state, comes);
         let effect = foreseen(next(&prepared.now, &prepared.new, state, starts, comes));
         Ok(ConfigPreview { differences: prepared.differences, effect })
     }
@@ -304,7 +303,7 @@ impl Manager {
     async fn prepare(
         &self,
         name: &str,
-        change: &ConfigChange,
+        change: &LayerChange,
         by: &Request,
     ) -> Result<Prepared, ConfigureError> {
         let cell = self.known(name)?;
@@ -313,9 +312,9 @@ impl Manager {
         self.aside(move |configurer, book| {
             let now = Arc::clone(book.service(name.as_str()).ok_or(CommandError::Moved)?);
             let layer = match &change {
-                ConfigChange::Put(layer) => layer.clone(),
-                ConfigChange::Patch(patch) => now.layer().patched(patch),
-                ConfigChange::Remove => Layer::default(),
+                LayerChange::Put(layer) => layer.clone(),
+                LayerChange::Patch(patch) => now.layer().patched(patch),
+                LayerChange::Remove => Layer::default(),
             };
             let invalid = ConfigureError::Invalid;
             // First as it came, so that a problem has its place in the body.
@@ -384,23 +383,23 @@ impl Manager {
         &self,
         prepared: &Prepared,
         change: &ConfigChange,
-        starts: bool,
         by: &Request,
     ) -> ChangeOrder {
-        let word = match change {
-            ConfigChange::Put(_) => "put-config",
-            ConfigChange::Patch(_) if starts => "configure-and-start",
-            ConfigChange::Patch(_) => "configure",
-            ConfigChange::Remove => "remove-config",
+        let ConfigChange { layer, starts } = change;
+        let word = match layer {
+            LayerChange::Put(_) => "put-config",
+            LayerChange::Patch(_) if *starts => "configure-and-start",
+            LayerChange::Patch(_) => "configure",
+            LayerChange::Remove => "remove-config",
         };
         ChangeOrder {
             service: prepared.cell.id(),
             word,
             new: Arc::clone(&prepared.new),
             basis: prepared.basis,
-            starts,
+            starts: *starts,
             by: by.clone(),
-            print: print(word, change),
+            print: print(word, layer),
             told: told(&prepared.differences).into(),
         }
     }
@@ -458,12 +457,12 @@ fn foreseen(next: Next) -> Option<ConfigEffect> {
 }
 
 /// What was asked for, as a number: the same request has the same.
-fn print(word: &str, change: &ConfigChange) -> u64 {
+fn print(word: &str, change: &LayerChange) -> u64 {
     let mut hasher = DefaultHasher::new();
     word.hash(&mut hasher);
     match change {
-        ConfigChange::Put(layer) | ConfigChange::Patch(layer) => layer.hash(&mut hasher),
-        ConfigChange::Remove => {}
+        LayerChange::Put(layer) | LayerChange::Patch(layer) => layer.hash(&mut hasher),
+        LayerChange::Remove => {}
     }
     hasher.finish()
 }

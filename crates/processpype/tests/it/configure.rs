@@ -134,16 +134,20 @@ async fn began(section: &str) -> (TestApp, Seen) {
 }
 
 fn patch(json: &str) -> ConfigChange {
-    ConfigChange::Patch(Layer::from_json(json.as_bytes()).unwrap_or_else(|e| panic!("{e}")))
+    ConfigChange::patch(Layer::from_json(json.as_bytes()).unwrap_or_else(|e| panic!("{e}")))
 }
 
 async fn configure(app: &TestApp, json: &str) -> Result<Done, CommandError> {
-    given(app, json, false).await
+    given(app, patch(json)).await
 }
 
-async fn given(app: &TestApp, json: &str, starts: bool) -> Result<Done, CommandError> {
+async fn started(app: &TestApp, json: &str) -> Result<Done, CommandError> {
+    given(app, patch(json).started()).await
+}
+
+async fn given(app: &TestApp, change: ConfigChange) -> Result<Done, CommandError> {
     let by = Request::by("ops:alice");
-    match app.manager().configure("dial", patch(json), starts, by).await {
+    match app.manager().configure("dial", change, by).await {
         Ok(operation) => operation.outcome().await,
         Err(ConfigureError::Command(error)) => Err(error),
         Err(error) => panic!("{error}"),
@@ -276,16 +280,16 @@ async fn a_stopped_service_keeps_it() {
 #[tokio::test(start_paused = true)]
 async fn a_stopped_service_can_be_started_with_it() {
     let (app, seen) = began("autostart: false").await;
-    check(given(&app, r#"{"step": 5}"#, true).await, ConfigEffect::Started, 1);
+    check(started(&app, r#"{"step": 5}"#).await, ConfigEffect::Started, 1);
     assert_eq!(seen.take(), ["1 starts with 5"]);
-    check(given(&app, r#"{"step": 5}"#, true).await, ConfigEffect::Unchanged, 1);
-    check(given(&app, r#"{"step": 6}"#, true).await, ConfigEffect::Applied, 1);
+    check(started(&app, r#"{"step": 5}"#).await, ConfigEffect::Unchanged, 1);
+    check(started(&app, r#"{"step": 6}"#).await, ConfigEffect::Applied, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stopped_service_that_does_not_start_with_it_is_stopped_again() {
     let (app, seen) = began("autostart: false").await;
-    let error = given(&app, r#"{"step": 5, "start": "fail"}"#, true).await.unwrap_err();
+    let error = started(&app, r#"{"step": 5, "start": "fail"}"#).await.unwrap_err();
     assert!(matches!(error, CommandError::RolledBack { .. }), "{error}");
     assert_eq!((state(&app), step(&app).as_str()), (ServiceState::Stopped, "1 (default)"));
     tokio::time::sleep(secs(600)).await;
@@ -351,7 +355,7 @@ async fn an_exhausted_service_keeps_it_until_it_is_started() {
     check(configure(&app, r#"{"step": 5, "start": "serve"}"#).await, ConfigEffect::Kept, 1);
     tokio::time::sleep(secs(600)).await;
     assert_eq!(seen.take(), ["1 starts with 1"]);
-    check(given(&app, r#"{"step": 6}"#, true).await, ConfigEffect::Started, 2);
+    check(started(&app, r#"{"step": 6}"#).await, ConfigEffect::Started, 2);
     assert_eq!(seen.take(), ["2 starts with 6"]);
 }
 
@@ -359,7 +363,7 @@ async fn an_exhausted_service_keeps_it_until_it_is_started() {
 async fn a_disabled_service_keeps_it_and_can_be_enabled() {
     let (app, seen) = began("enabled: false").await;
     check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 0);
-    assert_eq!(given(&app, "{}", true).await.unwrap_err(), CommandError::Disabled);
+    assert_eq!(started(&app, "{}").await.unwrap_err(), CommandError::Disabled);
     assert_eq!(step(&app), "5 (api:ops:alice)", "the start was refused, not what was there");
     assert!(!app.manager().status("dial").unwrap().is_configured);
     check(configure(&app, r#"{"enabled": true}"#).await, ConfigEffect::Started, 1);
@@ -395,7 +399,7 @@ async fn an_orphaned_service_keeps_it() {
     app.manager().stop("dial").await.unwrap_err();
     assert_eq!(state(&app), ServiceState::Error);
     check(configure(&app, r#"{"step": 5}"#).await, ConfigEffect::Kept, 1);
-    assert_eq!(given(&app, "{}", true).await.unwrap_err(), CommandError::Orphaned);
+    assert_eq!(started(&app, "{}").await.unwrap_err(), CommandError::Orphaned);
     drop(release);
 }
 
@@ -427,7 +431,7 @@ async fn a_stop_wins_over_an_offer() {
     let (app, seen) = began("").await;
     let by = Request::by("ops:alice");
     let change = patch(r#"{"step": 5, "take": "hang"}"#);
-    let offered = app.manager().configure("dial", change, false, by).await.unwrap();
+    let offered = app.manager().configure("dial", change, by).await.unwrap();
     tokio::time::sleep(secs(1)).await;
     app.manager().stop("dial").await.unwrap();
     check(offered.outcome().await, ConfigEffect::Kept, 1);
@@ -440,9 +444,9 @@ async fn a_stop_wins_over_an_offer() {
 async fn a_later_change_takes_the_place_of_one_under_way() {
     let (app, seen) = began("").await;
     let first = patch(r#"{"step": 5, "take": "slow"}"#);
-    let first = app.manager().configure("dial", first, false, Request::by("ops:alice")).await;
+    let first = app.manager().configure("dial", first, Request::by("ops:alice")).await;
     tokio::time::sleep(secs(1)).await;
-    let second = given(&app, r#"{"step": 6, "take": "fail"}"#, false).await.unwrap_err();
+    let second = configure(&app, r#"{"step": 6, "take": "fail"}"#).await.unwrap_err();
     assert_eq!(first.unwrap().outcome().await.unwrap_err(), CommandError::Superseded);
     assert!(matches!(second, CommandError::RolledBack { .. }), "{second}");
     assert_eq!(step(&app), "5 (api:ops:alice)", "back to what the service works by");
@@ -455,7 +459,7 @@ async fn an_offer_has_its_time_from_when_it_can_be_looked_at() {
     let by = || Request::by("ops:alice");
     for step in [5, 6] {
         let change = patch(&format!(r#"{{"step": {step}, "take": "slower"}}"#));
-        app.manager().configure("dial", change, false, by()).await.unwrap();
+        app.manager().configure("dial", change, by()).await.unwrap();
         tokio::time::sleep(millis(200)).await;
     }
     // The first one is looked at for 15 s, and only then this one, for as long.
@@ -490,15 +494,15 @@ async fn changes_that_cross_are_both_there() {
 async fn put_replaces_and_delete_removes_what_came_over_the_api() {
     let (app, _) = began("step: 2").await;
     check(configure(&app, r#"{"step": 5, "stop_timeout": "9s"}"#).await, ConfigEffect::Applied, 1);
-    let put = ConfigChange::Put(Layer::from_json(br#"{"step": 7}"#).unwrap());
+    let put = ConfigChange::put(Layer::from_json(br#"{"step": 7}"#).unwrap());
     let by = || Request::by("ops:bob");
-    let put = app.manager().configure("dial", put, false, by()).await.unwrap();
+    let put = app.manager().configure("dial", put, by()).await.unwrap();
     check(put.outcome().await, ConfigEffect::Applied, 1);
     assert_eq!(step(&app), "7 (api:ops:bob)");
-    let remove = app.manager().configure("dial", ConfigChange::Remove, false, by()).await.unwrap();
+    let remove = app.manager().configure("dial", ConfigChange::remove(), by()).await.unwrap();
     check(remove.outcome().await, ConfigEffect::Applied, 1);
     assert_eq!(step(&app), "2 (app.yaml:1:25)");
-    let again = app.manager().configure("dial", ConfigChange::Remove, false, by()).await.unwrap();
+    let again = app.manager().configure("dial", ConfigChange::remove(), by()).await.unwrap();
     check(again.outcome().await, ConfigEffect::Unchanged, 1);
 }
 
@@ -507,7 +511,7 @@ async fn what_is_wrong_changes_nothing_and_is_told_whole() {
     let (app, seen) = began("").await;
     let json =
         r#"{"step": -1, "stp": 2, "token": "${HOME}", "depends_on": ["x"], "stop_timeout": 3}"#;
-    let result = app.manager().configure("dial", patch(json), false, Request::by("a")).await;
+    let result = app.manager().configure("dial", patch(json), Request::by("a")).await;
     let Err(ConfigureError::Invalid(report)) = result else { panic!("it is wrong") };
     let pointers: Vec<String> =
         report.problems().iter().map(|it| it.pointer("services.dial")).collect();
@@ -525,7 +529,7 @@ async fn the_same_request_under_its_key_is_the_same_operation() {
     let (app, seen) = began("").await;
     let by = || Request::by("ops:alice").keyed("k1");
     let give = async |json: &str| {
-        app.manager().configure("dial", patch(json), false, by()).await.map(|it| it.id())
+        app.manager().configure("dial", patch(json), by()).await.map(|it| it.id())
     };
     let first = give(r#"{"step": 5}"#).await.unwrap();
     tokio::time::sleep(millis(10)).await;
@@ -542,7 +546,7 @@ async fn a_provider_that_is_needed_cannot_be_disabled() {
     let needs = |_: processpype::Dep<Dial>| crate::harness::Plain;
     let app = testing::start(app.service(needs).named("hand")).await.unwrap();
     let change = patch(r#"{"enabled": false}"#);
-    let result = app.manager().configure("dial", change, false, Request::by("a")).await;
+    let result = app.manager().configure("dial", change, Request::by("a")).await;
     let text = result.unwrap_err().to_string();
     assert!(text.contains("cannot change this now") && text.contains("hand"), "{text}");
     assert_eq!(state(&app), ServiceState::Running);
@@ -553,7 +557,7 @@ async fn a_preview_changes_nothing() {
     let (app, seen) = began("").await;
     let by = Request::by("a");
     let change = patch(r#"{"step": 5, "token": "hush-hush"}"#);
-    let preview = app.manager().preview_configure("dial", change, false, by).await.unwrap();
+    let preview = app.manager().preview_configure("dial", change, by).await.unwrap();
     assert_eq!(preview.effect, None, "it is asked first");
     let told: Vec<String> = preview.differences.iter().map(ToString::to_string).collect();
     let expected =
@@ -590,11 +594,8 @@ async fn an_application_settles_with_the_change_after_which_nobody_waits_for_a_s
 async fn a_preview_heeds_the_precondition() {
     let (app, _) = began("").await;
     let by = Request::by("ops:alice").expecting([processpype::Generation(9)]);
-    let error = app
-        .manager()
-        .preview_configure("dial", patch(r#"{"step": 5}"#), false, by)
-        .await
-        .unwrap_err();
+    let error =
+        app.manager().preview_configure("dial", patch(r#"{"step": 5}"#), by).await.unwrap_err();
     assert!(matches!(error, ConfigureError::Command(CommandError::Stale { .. })), "{error}");
 }
 
@@ -602,7 +603,7 @@ async fn a_preview_heeds_the_precondition() {
 async fn a_change_that_comes_while_it_stops_for_another_goes_back_too() {
     let (app, seen) = began("stop: slow, take: restart").await;
     let by = Request::by("ops:alice");
-    let first = app.manager().configure("dial", patch(r#"{"step": 5}"#), false, by).await.unwrap();
+    let first = app.manager().configure("dial", patch(r#"{"step": 5}"#), by).await.unwrap();
     tokio::time::sleep(secs(1)).await;
     assert_eq!(state(&app), ServiceState::Stopping);
     let error = configure(&app, r#"{"step": 6, "start": "fail"}"#).await.unwrap_err();
@@ -631,7 +632,7 @@ async fn a_preview_hides_nothing_and_the_change_itself_does() {
     let said = |error: CommandError| error.to_string();
     let by = Request::by("ops:alice");
     let hidden = r#"{"token": "does not turn"}"#;
-    app.manager().preview_configure("dial", patch(hidden), false, by).await.unwrap();
+    app.manager().preview_configure("dial", patch(hidden), by).await.unwrap();
     let failing = r#"{"take": "fail", "step": 5}"#;
     let text = said(configure(&app, failing).await.unwrap_err());
     assert!(text.ends_with("the dial does not turn"), "{text}");

@@ -202,13 +202,13 @@ async fn what_cannot_change_is_left_as_it_is() {
 #[tokio::test(start_paused = true)]
 async fn what_came_over_the_api_lies_over_the_file_and_stays() {
     let (app, folder, _) = began("layer", FILE).await;
-    let patch = ConfigChange::Patch(Layer::from_json(br#"{"watts": 99}"#).unwrap());
-    let given = app.manager().configure("kitchen", patch, false, Request::by("a")).await.unwrap();
+    let patch = ConfigChange::patch(Layer::from_json(br#"{"watts": 99}"#).unwrap());
+    let given = app.manager().configure("kitchen", patch, Request::by("a")).await.unwrap();
     assert_eq!(given.outcome().await.unwrap().configured, Some(ConfigEffect::Applied));
     folder.write("app.yaml", &FILE.replace("watts: 20", "watts: 25"));
     assert!(reload(&app).await.is_empty(), "it is hidden");
-    let remove = ConfigChange::Remove;
-    let given = app.manager().configure("kitchen", remove, false, Request::by("a")).await.unwrap();
+    let remove = ConfigChange::remove();
+    let given = app.manager().configure("kitchen", remove, Request::by("a")).await.unwrap();
     given.outcome().await.unwrap();
     let all = app.manager().config("kitchen").unwrap();
     let watts = all.iter().find(|it| it.path.ends_with(".watts")).unwrap();
@@ -219,8 +219,8 @@ async fn what_came_over_the_api_lies_over_the_file_and_stays() {
 async fn what_is_tried_meanwhile_can_still_be_taken_back() {
     let file = FILE.replace("watts: 10", "watts: 10, significant: true");
     let (app, _folder, _) = began("tried", &file).await;
-    let patch = ConfigChange::Patch(Layer::from_json(br#"{"watts": 14}"#).unwrap());
-    let given = app.manager().configure("hall", patch, false, Request::by("a")).await.unwrap();
+    let patch = ConfigChange::patch(Layer::from_json(br#"{"watts": 14}"#).unwrap());
+    let given = app.manager().configure("hall", patch, Request::by("a")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(reload(&app).await.is_empty(), "the files say the same");
     let error = given.outcome().await.unwrap_err();
@@ -330,9 +330,9 @@ async fn what_is_fixed_stays_fixed_with_every_reload() {
     assert_eq!(watts(&app), "10");
     assert!(seen.lock().unwrap().is_empty());
     // It can still be configured, by what it has.
-    let change = ConfigChange::Put(Layer::from_json(br#"{"dims": true}"#).unwrap());
+    let change = ConfigChange::put(Layer::from_json(br#"{"dims": true}"#).unwrap());
     let by = Request::by("ops:alice");
-    let done = app.manager().configure("hall", change, false, by).await.unwrap();
+    let done = app.manager().configure("hall", change, by).await.unwrap();
     assert_eq!(done.outcome().await.unwrap().configured, Some(ConfigEffect::Applied));
     assert_eq!(watts(&app), "10");
     // And the file of old is what holds.

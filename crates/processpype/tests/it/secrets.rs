@@ -60,8 +60,8 @@ async fn began(section: &str) -> TestApp {
 }
 
 async fn configure(app: &TestApp, json: &str, by: Request) -> Result<Done, CommandError> {
-    let change = ConfigChange::Patch(Layer::from_json(json.as_bytes()).unwrap());
-    match app.manager().configure("gate", change, false, by).await {
+    let change = ConfigChange::patch(Layer::from_json(json.as_bytes()).unwrap());
+    match app.manager().configure("gate", change, by).await {
         Ok(operation) => operation.outcome().await,
         Err(ConfigureError::Command(error)) => Err(error),
         Err(error) => panic!("{error}"),

@@ -375,9 +375,9 @@ async fn what_cannot_change_of_one_that_joined_is_told_as_of_all() {
     let told = house.becomes(&more.replace("watts: 5", "watts: 6")).await;
     assert_eq!(told, ["attic restarted"], "{told:?}");
     // What comes over the API lies over it, as over all.
-    let patch = ConfigChange::Patch(Layer::from_json(br#"{"watts": 9}"#).unwrap());
+    let patch = ConfigChange::patch(Layer::from_json(br#"{"watts": 9}"#).unwrap());
     let manager = house.app.manager();
-    let given = manager.configure("attic", patch, false, Request::by("a")).await.unwrap();
+    let given = manager.configure("attic", patch, Request::by("a")).await.unwrap();
     assert_eq!(given.outcome().await.unwrap().configured, Some(ConfigEffect::Restarted));
     let all = manager.config("attic").unwrap();
     let value = |path: &str| all.iter().find(|it| it.path == path).unwrap().value.clone();
