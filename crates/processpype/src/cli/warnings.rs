@@ -12,7 +12,8 @@ use std::time::Duration;
 use processpype_api::PlanWarning;
 use processpype_cli::CLIENT_VARIABLES;
 use processpype_config::{HumanDuration, Origin, Stray, check_file_room};
-use processpype_core::{Plan, ServiceId, Timing};
+use processpype_core::{EdgePolicy, Plan, ServiceId, Timing};
+use processpype_runtime::{EdgeOrigin, Options};
 use serde_json::{Value, json};
 
 use crate::platform::{Manager, Platform};
@@ -61,6 +62,7 @@ pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
         let help = "give it some time";
         warnings.push(Warning::new(setup, "never-starts", &path, message, help));
     }
+    warnings.extend(idle_handles(setup));
     if !specs.is_empty() && !specs.iter().any(|spec| spec.options.significant) {
         let message = "no service is `significant`: the process goes on, whatever fails in it";
         let help = "set `significant: true` for the services without which it is useless";
@@ -68,6 +70,34 @@ pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
         warnings.push(Warning::new(setup, "nothing-significant", &path, message, help));
     }
     warnings
+}
+
+/// Handles to services that complete: from then on there is no instance behind them.
+///
+/// With an `optional` edge the dependent may run beside it, and `Deps` asks for all there are.
+fn idle_handles(setup: &Setup) -> impl Iterator<Item = Warning> {
+    let specs = setup.blueprint.specs();
+    let edges = setup.blueprint.edges().iter();
+    edges.filter(|edge| edge.policy != EdgePolicy::Optional).filter_map(move |edge| {
+        let dependent = specs.get(edge.dependent.index())?;
+        let provider = specs.get(edge.provider.index())?;
+        let EdgeOrigin::Argument { needs, .. } = edge.origin else { return None };
+        if !provider.options.oneshot || !dependent.kind.has_one(needs) {
+            return None;
+        }
+        let (dependent, provider) = (&dependent.name, &provider.name);
+        let message = format!(
+            "`{dependent}` has a handle to `{provider}` ({}), a `oneshot`: once that is completed \
+             there is no instance of it, and `get` fails",
+            edge.origin
+        );
+        let help = format!(
+            "take no handle, and wait for its end by `.depends_on(\"{provider}\")`, or in the file \
+             by `depends_on: [{provider}]`"
+        );
+        let path = ["services", dependent.as_str(), "depends_on"];
+        Some(Warning::new(setup, "handle-to-oneshot", &path, message, help))
+    })
 }
 
 /// Files that hold nothing.
@@ -134,7 +164,21 @@ fn late(setup: &Setup, plan: &Plan) -> Option<Warning> {
     );
     let help = more_or_shorter(setup, plan.stop(), drain);
     let path = ["server", "closing_timeout_seconds"];
-    (worst > closing).then(|| Warning::new(setup, "stop-exceeds-closing", &path, message, help))
+    let warning = || Warning::new(setup, "stop-exceeds-closing", &path, message, help);
+    (worst > closing && is_chosen(setup, plan.stop())).then(warning)
+}
+
+/// Whether somebody chose one of the times that do not fit: defaults are limits for what hangs, and
+/// nobody's plan.
+///
+/// A `stop_timeout` below the default is no reason: to shorten one must not bring a warning.
+fn is_chosen(setup: &Setup, stop: &Timing) -> bool {
+    let default = Options::default().stop_timeout;
+    let specs = setup.blueprint.specs();
+    let is_longer = |id: &ServiceId| specs[id.index()].options.stop_timeout > default;
+    setup.document.section(&["server", "closing_timeout_seconds"]).exists()
+        || !setup.settings.server.drain_delay.is_zero()
+        || stop.critical.iter().any(is_longer)
 }
 
 /// The platform kills the process before it has ended by itself and said who was late.
@@ -301,6 +345,64 @@ mod tests {
         for variables in [&[][..], &[POD], &[UNIT]] {
             check("", variables, &[]);
         }
+    }
+
+    /// Checks whether a chain of four services is told to be too long.
+    #[track_caller]
+    fn check_chain(text: &str, longest: Option<u64>, is_told: bool) {
+        let chained = |app: Application, (name, before): (&'static str, &'static str)| {
+            app.service(|| Idle).named(name).depends_on(before)
+        };
+        let app = Application::new().service(|| Idle).named("a");
+        let app = [("b", "a"), ("c", "b"), ("d", "c")].into_iter().fold(app, chained);
+        let app = match longest {
+            Some(seconds) => app.stop_timeout(Duration::from_secs(seconds)),
+            None => app,
+        };
+        let app = app.config_text("app.yaml", processpype_config::Format::Yaml, text);
+        let setup = app.environment([]).setup().expect("it is valid");
+        let told = warnings(&setup, &plan_of(&setup));
+        let is_there = told.iter().any(|warning| warning.code == "stop-exceeds-closing");
+        assert_eq!(is_there, is_told, "{text}: {told:#?}");
+    }
+
+    #[test]
+    fn a_chain_is_told_where_somebody_chose_a_time_that_does_not_fit() {
+        check_chain("", None, false);
+        check_chain("", Some(9), false);
+        check_chain("defaults: {stop_timeout: 8s}", None, false);
+        check_chain("", Some(11), true);
+        check_chain("server: {drain_delay: 1s}", None, true);
+        check_chain("server: {closing_timeout_seconds: 25}", None, true);
+        check_chain("server: {closing_timeout_seconds: 42}", None, false);
+        check_chain("services: {b: {stop_timeout: 1m}}", None, true);
+    }
+
+    /// A migration, and who takes a handle to it.
+    struct Taker;
+    impl crate::Service for Taker {}
+
+    #[test]
+    fn a_handle_to_a_oneshot_is_told_with_what_to_write() {
+        use crate::{Dep, Deps};
+        let told = |app: Application| {
+            let setup = app.environment([]).setup().expect("it is valid");
+            idle_handles(&setup).map(|warning| warning.to_string()).collect::<String>()
+        };
+        let schema = || Application::new().service(|| Idle).named("schema").oneshot();
+        let expected = "warning: `taker` has a handle to `schema` (argument `Dep<Idle>` of \
+                        `Taker`), a `oneshot`: once that is completed there is no instance of it, \
+                        and `get` fails\n  = help: in `services.taker.depends_on`: take no handle, \
+                        and wait for its end by `.depends_on(\"schema\")`, or in the file by \
+                        `depends_on: [schema]`";
+        assert_eq!(told(schema().service(|_: Dep<Idle>| Taker)), expected);
+        assert_eq!(told(schema().service(|_: Option<Dep<Idle>>| Taker)), expected);
+        assert_eq!(told(schema().service(|_: Deps<Idle>| Taker)), "");
+        assert_eq!(told(schema().service(|| Taker).depends_on("schema")), "");
+        let beside = schema().service(|_: Dep<Idle>| Taker).edge("schema", EdgePolicy::Optional);
+        assert_eq!(told(beside), "");
+        let lasting = Application::new().service(|| Idle).service(|_: Dep<Idle>| Taker);
+        assert_eq!(told(lasting), "");
     }
 
     #[test]

@@ -53,8 +53,8 @@ fn demo() -> Application {
 }
 
 const GOOD: &str = "app: {title: Demo}\nservices:\n  vault:\n    password: hunter2-hunter2\n  \
-                    attic: {kind: spare, password: hunter2-hunter2, depends_on: [vault]}\n  \
-                    guard: {uses: {vault: attic}}\n";
+                    attic: {kind: spare, password: hunter2-hunter2, depends_on: [vault],\n    \
+                    stop_timeout: 11s}\n  guard: {uses: {vault: attic}}\n";
 
 /// Tells the child process, which is this test binary again, that it is the application.
 const ARGUMENTS: &str = "PROCESSPYPE_TEST_ARGUMENTS";
