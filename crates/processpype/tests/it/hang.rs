@@ -7,7 +7,7 @@ use std::time::Duration;
 use processpype::config::Format;
 use processpype::testing::{self, Act, TestApp};
 use processpype::{
-    Application, Context, ErrorKind, GenerationExit, OnHang, RestartPolicy, Result, Service,
+    Application, Context, Error, ErrorKind, GenerationExit, OnHang, RestartPolicy, Result, Service,
     ServiceState,
 };
 use tokio::time::Instant;
@@ -133,6 +133,18 @@ async fn a_hung_service_fails_is_torn_down_and_comes_back() {
     let exits: Vec<_> = status.history.iter().map(|past| past.exit).collect();
     assert_eq!(exits, [GenerationExit::Failed(ErrorKind::HeartbeatLost)]);
     assert!(tales(&app)[0].contains("restart-scheduled (attempt 1 of 5"), "{:?}", tales(&app));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_while_a_hung_service_is_torn_down_is_not_why_it_failed() {
+    let task = async |cx: Context| {
+        cx.stopping().await;
+        Result::Err(Error::public("it was interrupted"))
+    };
+    let app = Application::new().task("poller", task).restart(RestartPolicy::Never);
+    let app = started(app.heartbeat(secs(30), OnHang::Restart)).await;
+    app.wait("poller", ServiceState::Error).await.expect("it does not beat");
+    assert_eq!(last_error(&app, "poller"), "heartbeat-lost: no beat for 30 s (allowed: 30s)");
 }
 
 #[tokio::test(start_paused = true)]
