@@ -252,7 +252,7 @@ impl Caller {
         if let Refusal::Wrong(_) = refusal {
             self.tried(control)?;
         }
-        Err(refusal.problem(control.prefix()))
+        Err(refusal.problem(control.prefix(), self.visitor.gate.expose))
     }
 
     /// Counts a token that is wrong, wherever it matters whether it is: where it does not, at what
@@ -360,9 +360,9 @@ fn seconds(wait: Duration) -> u64 {
 // === impl Refusal ===
 
 impl Refusal {
-    fn problem(self, prefix: &str) -> Problem {
+    fn problem(self, prefix: &str, here: Surfaces) -> Problem {
         match self {
-            Self::NotHere => crate::routes::unknown_path(prefix),
+            Self::NotHere => crate::routes::unknown_path(prefix, here),
             Self::Unknown(role) => {
                 let detail = format!("this needs a token of role {role}");
                 Problem::new(Code::Unauthenticated, detail)

@@ -21,6 +21,7 @@ use processpype_runtime::{RESERVED_VERBS, Request as By};
 
 use crate::entry::finish;
 use crate::gate::{self, Caller, Need, Visitor};
+use crate::listener::Surfaces;
 use crate::query::Query;
 use crate::reply::FromService;
 use crate::server::Control;
@@ -63,7 +64,8 @@ async fn answer(
 ) -> Response {
     let path = request.uri().path().to_owned();
     let Some(endpoint) = endpoint else {
-        return finish(&control, &path, Err(unknown_path(control.prefix())));
+        let here = Visitor::of(&request).gate.expose;
+        return finish(&control, &path, Err(unknown_path(control.prefix(), here)));
     };
     let result = dispatch(&control, endpoint, &params, request).await;
     let mut response = finish(&control, &path, result);
@@ -352,9 +354,31 @@ async fn pass(
     Ok(response)
 }
 
-pub(crate) fn unknown_path(prefix: &str) -> Problem {
-    Problem::new(Code::UnknownPath, "there is nothing at this path")
-        .help(format!("{prefix}/docs lists the paths; a path ends without a slash"))
+/// There is nothing at a path of a listener that has this; it leads to no path that is elsewhere.
+pub(crate) fn unknown_path(prefix: &str, here: Surfaces) -> Problem {
+    let problem = Problem::new(Code::UnknownPath, "there is nothing at this path");
+    if here.control {
+        return problem.help(format!("{prefix}/docs lists the paths; a path ends without a slash"));
+    }
+    match paths_of(prefix, here) {
+        paths if paths.is_empty() => problem,
+        paths => problem.help(format!("this listener has {paths} only")),
+    }
+}
+
+/// What there is at a listener without the control plane.
+fn paths_of(prefix: &str, here: Surfaces) -> String {
+    let services = format!("{prefix}/services/NAME/…");
+    let all = [
+        (here.probes, "/health/live, /health/ready, /health/startup"),
+        (here.metrics, "/metrics"),
+        (here.services, &services),
+    ];
+    all.into_iter()
+        .filter(|(is_here, _)| *is_here)
+        .map(|(_, paths)| paths)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 // === impl Params ===

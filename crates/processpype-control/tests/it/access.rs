@@ -393,6 +393,12 @@ async fn probes_for_everybody_tell_nobody_anything() {
     site.ask("POST /services/open/stop", "Content-Length: 0\r\n")
         .await
         .says(404, &["unknown-path"]);
+    let here = "this listener has /health/live, /health/ready, /health/startup only";
+    for path in ["/healthz", "/services"] {
+        let lost = site.ask(&format!("GET {path}"), "").await;
+        lost.says(404, &[here]);
+        assert!(!lost.text.contains("/docs lists"), "there is no page: {}", lost.text);
+    }
     let own = Site::at(LOOPBACK).await.ask("GET /health/ready", "").await;
     own.says(503, &["down", "cellar"]);
 }
@@ -408,6 +414,8 @@ async fn a_listener_for_services_knows_no_commands() {
         site.check(request, [404; 4]).await;
     }
     site.check("OPTIONS /services/open/stop", [404; 4]).await;
+    let lost = site.ask("GET /docs", "").await;
+    lost.says(404, &["this listener has /services/NAME/… only"]);
 }
 
 #[tokio::test]
