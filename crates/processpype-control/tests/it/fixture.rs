@@ -599,7 +599,8 @@ pub(crate) fn golden(name: &str, text: &str) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, text).expect("a writable golden file");
     }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let expected = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
     let mut lines = expected.lines().zip(text.lines()).enumerate();
     let first = lines.find(|(_, (expected, text))| expected != text);
     assert!(
