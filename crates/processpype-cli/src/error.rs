@@ -27,6 +27,8 @@ pub(crate) enum ClientError {
     Late { url: String, waited: Duration },
     /// The connection broke.
     Broken { url: String, source: hyper::Error },
+    /// Whatever listens speaks something else.
+    NoHttp { url: String },
     /// No TLS came about: one of the two does not believe the other, or does not speak it.
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS none is tried"))]
     Untrusted { url: String, why: String },
@@ -43,7 +45,13 @@ pub(crate) enum ClientError {
     /// The answer is none of a Processpype application.
     Unreadable { url: String, why: String },
     /// Whatever answers says that it fails, and not why.
-    Unexplained { url: String, status: u16, retry_after: Option<Duration> },
+    Unexplained {
+        url: String,
+        status: u16,
+        /// What answers, if that says who it is.
+        stranger: Option<String>,
+        retry_after: Option<Duration>,
+    },
     /// The application answered with a problem.
     Problem(Box<Told>),
 }
@@ -182,9 +190,10 @@ impl ClientError {
             | Self::Untrusted { .. }
             | Self::NoTls { .. } => ClientExit::Unreachable,
             Self::Files { .. } | Self::Section { .. } => ClientExit::Usage,
-            Self::TooLong { .. } | Self::Unreadable { .. } | Self::Unexplained { .. } => {
-                ClientExit::Unreadable
-            }
+            Self::TooLong { .. }
+            | Self::NoHttp { .. }
+            | Self::Unreadable { .. }
+            | Self::Unexplained { .. } => ClientExit::Unreadable,
             Self::Problem(_) => ClientExit::Refused,
         }
     }
@@ -196,6 +205,7 @@ impl ClientError {
             Self::Unexplained { status, .. } => PASSING.contains(status),
             Self::Problem(told) => PASSING.contains(&told.status),
             Self::Untrusted { .. }
+            | Self::NoHttp { .. }
             | Self::NoTls { .. }
             | Self::Files { .. }
             | Self::Section { .. }
@@ -237,8 +247,8 @@ impl ClientError {
                  or {URL_VARIABLE}"
             )),
             Self::Late { .. } => Some(
-                "try again; if it stays so, the process itself hangs: its \
-                log says more"
+                "try again; if it stays so, the process itself hangs, and its log says more; or \
+                 another program listens there"
                     .to_owned(),
             ),
             Self::Broken { url, .. } if url.starts_with("https:") => Some(format!(
@@ -248,9 +258,16 @@ impl ClientError {
             Self::Broken { .. } => Some(
                 "did the application end meanwhile, or have others at your address all \
                  connections that it gives to one client (server.limits.connections_per_peer)? \
-                 its log says which"
+                 its log says which; is it the right port, and none for https://?"
                     .to_owned(),
             ),
+            Self::NoHttp { url } if url.starts_with("http:") => Some(format!(
+                "is it the right port? where TLS is spoken, write https://; name another address \
+                 with --url or {URL_VARIABLE}"
+            )),
+            Self::NoHttp { .. } => Some(format!(
+                "is it the right address? name another one with --url or {URL_VARIABLE}"
+            )),
             Self::Untrusted { .. } => Some(format!(
                 "--cacert or {CACERT_VARIABLE} names the file of the authority that has issued \
                  its certificate; where no TLS is spoken, write http://"
@@ -290,6 +307,7 @@ impl fmt::Display for ClientError {
                 write!(f, "{url} did not answer within {waited}")
             }
             Self::Broken { url, source } => write!(f, "the connection to {url} broke: {source}"),
+            Self::NoHttp { url } => write!(f, "what listens at {url} does not speak HTTP"),
             Self::Untrusted { url, why } => write!(f, "no TLS with {url}: {why}"),
             Self::NoTls { url } => {
                 write!(f, "no TLS with {url}: this program was built without the feature `tls`")
@@ -302,11 +320,14 @@ impl fmt::Display for ClientError {
             Self::Unreadable { url, why } => {
                 write!(f, "{url} is not answered as a Processpype application does: {why}")
             }
-            Self::Unexplained { url, status, .. } => write!(
-                f,
-                "{url} is not answered as a Processpype application does: it says {status}, and \
-                 not why"
-            ),
+            Self::Unexplained { url, status, stranger, .. } => {
+                let who = stranger.as_deref().unwrap_or("it");
+                write!(
+                    f,
+                    "{url} is not answered as a Processpype application does: {who} says {status}, \
+                     and not why"
+                )
+            }
             Self::Problem(told) => write!(f, "{}: {}", told.title, told.detail),
         }
     }

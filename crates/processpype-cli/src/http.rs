@@ -18,7 +18,9 @@ use std::time::{Duration, SystemTime};
 use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, RETRY_AFTER, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, RETRY_AFTER, SERVER, USER_AGENT,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use processpype_api::{Answered, Timestamp};
@@ -51,6 +53,9 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 /// The longest answer that is read: a list of some 10,000 services.
 const BODY_MAX: usize = 16 * 1024 * 1024;
 
+/// How much is shown of the name of another program, in characters.
+const STRANGER_MAX: usize = 80;
+
 const AGENT: &str = concat!("processpype/", env!("CARGO_PKG_VERSION"));
 
 /// Asks one application.
@@ -71,6 +76,8 @@ pub(crate) struct Answer {
     #[cfg_attr(not(feature = "top"), expect(dead_code, reason = "only `top` reads again"))]
     pub(crate) tag: Option<String>,
     url: String,
+    /// What else than an application may have answered.
+    stranger: Option<String>,
 }
 
 /// A body that comes piece by piece.
@@ -222,11 +229,12 @@ impl Client {
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let now = header(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
         let (now, tag) = (now.and_then(since_epoch), header(ETAG).map(str::to_owned));
+        let stranger = stranger(&response);
         let text = stream.text(BODY_MAX).await?;
         if !status.is_success() && status != StatusCode::NOT_MODIFIED {
             return Err(self.problem(&response, text, stream.token_from));
         }
-        Ok(Answer { status: status.as_u16(), text, now, tag, url: stream.url })
+        Ok(Answer { status: status.as_u16(), text, now, tag, url: stream.url, stranger })
     }
 
     /// Connects, sends one request, and waits for the head of its answer.
@@ -240,7 +248,10 @@ impl Client {
     ) -> Result<(Response<()>, Stream), ClientError> {
         let url = self.destination.target.to_string();
         let late = |waited| ClientError::Late { url: url.clone(), waited };
-        let broken = |source| ClientError::Broken { url: url.clone(), source };
+        let broken = |source: hyper::Error| match source.is_parse() {
+            true => ClientError::NoHttp { url: url.clone() },
+            false => ClientError::Broken { url: url.clone(), source },
+        };
         let (socket, token) = reach(&self.destination, &self.tokens).await?;
         let io = TokioIo::new(socket);
         let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
@@ -272,8 +283,9 @@ impl Client {
                 ClientError::Problem(Box::new(Told { raw, retry_after, token_from, ..told }))
             }
             _ => {
-                let status = response.status().as_u16();
-                ClientError::Unexplained { url: self.url(), status, retry_after }
+                let (url, status) = (self.url(), response.status().as_u16());
+                let stranger = stranger(response);
+                ClientError::Unexplained { url, status, stranger, retry_after }
             }
         }
     }
@@ -314,6 +326,16 @@ fn drive(connection: &mut Option<Connection>, cx: &mut Context<'_>) {
     {
         *connection = None;
     }
+}
+
+/// Says what answers, if its answer says that it is another program: one with a name, which ours
+/// has not, or one that answers with a page.
+fn stranger<T>(response: &Response<T>) -> Option<String> {
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let shown = |text: &str| cleaned(text.chars().take(STRANGER_MAX).collect());
+    let name = header(SERVER).map(|name| format!("`{}`", shown(name)));
+    let page = header(CONTENT_TYPE).filter(|media| media.starts_with("text/html"));
+    name.or_else(|| page.map(|_| "a web page".to_owned()))
 }
 
 fn since_epoch(time: SystemTime) -> Option<Timestamp> {
@@ -377,6 +399,10 @@ impl Answer {
 
     /// Says that it is not what was asked for.
     pub(crate) fn unreadable(&self, why: String) -> ClientError {
+        let why = match &self.stranger {
+            Some(stranger) => format!("{stranger} answers ({why})"),
+            None => why,
+        };
         // What is wrong may be told with words of the answer.
         ClientError::Unreadable { url: self.url.clone(), why: cleaned(why) }
     }

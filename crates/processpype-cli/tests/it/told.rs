@@ -134,3 +134,33 @@ fn a_graph_for_programs_is_json_in_whatever_way_it_would_be_drawn() {
         assert!(head.starts_with("GET /graph HTTP/1.1\r\n"), "{head}");
     }
 }
+
+/// What is told of whatever answers with these bytes.
+#[track_caller]
+fn check_stranger(bytes: &[u8], code: i32, says: [&str; 2]) {
+    let (url, serving) = serve(vec![bytes.to_vec()]);
+    let ran = run(&["-u", &url, "status"]);
+    assert_eq!(ran.code, Some(code), "{ran:?}");
+    for says in says {
+        assert!(ran.err.contains(says), "no `{says}`: {}", ran.err);
+    }
+    serving.join().unwrap();
+}
+
+#[test]
+fn another_program_is_named() {
+    let page = b"HTTP/1.1 200 OK\r\nServer: SimpleHTTP/0.6 Python/3.12\r\n\r\n<html>";
+    check_stranger(page, 70, ["`SimpleHTTP/0.6", "answers (expected value"]);
+    let page = answer("200 OK", "text/html; charset=utf-8", "<html>");
+    check_stranger(&page, 70, [": a web page answers", "name another one with --url"]);
+    let gateway = b"HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\ncontent-length: 0\r\n\r\n";
+    check_stranger(gateway, 70, [": `nginx` says 502, and not why", "--url"]);
+}
+
+#[test]
+fn what_speaks_no_http_is_told_as_that() {
+    let says = [" does not speak HTTP\n", "where TLS is spoken, write https://"];
+    check_stranger(b"SSH-2.0-OpenSSH_9.6\r\n", 70, says);
+    check_stranger(b"\x15\x03\x01\x00\x02\x02\x46", 70, says);
+    check_stranger(b"", 69, [" broke: ", "is it the right port, and none for https://?"]);
+}
