@@ -208,7 +208,8 @@ fn parse(
     text: String,
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<Map<String, Value>, Report> {
-    let format = match path.extension().and_then(std::ffi::OsStr::to_str) {
+    let ending = path.extension().and_then(std::ffi::OsStr::to_str);
+    let format = match ending.map(str::to_ascii_lowercase).as_deref() {
         Some("json") => Format::Json,
         Some("toml") => Format::Toml,
         _ => Format::Yaml,
@@ -248,6 +249,7 @@ mod tests {
             "{\"a\": [1, true, null], \"b\": {\"c\": 1.5}}",
             r#"{"a":[1,true,null],"b":{"c":1.5}}"#,
         );
+        check("A.TOML", "a = 1", r#"{"a":1}"#);
         check("a.json", "{\"x-own\": \"$${A}\"}", r#"{"x-own":"${A}"}"#);
         check(
             "a.toml",

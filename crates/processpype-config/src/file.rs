@@ -17,9 +17,11 @@ use crate::loader::Format;
 use crate::origin::Origin;
 use crate::report::Problem;
 
-/// Returns the notation that the end of a file's name says; nothing is guessed from the text.
+/// Returns the notation that the end of a file's name says, in whatever case: nothing is guessed
+/// from the text.
 pub(crate) fn format_of(path: &Path) -> Result<Format, Box<Problem>> {
-    match path.extension().and_then(|extension| extension.to_str()) {
+    let ending = path.extension().and_then(|extension| extension.to_str());
+    match ending.map(str::to_ascii_lowercase).as_deref() {
         Some("yaml" | "yml") => Ok(Format::Yaml),
         Some("toml") => Ok(Format::Toml),
         Some("json") => Ok(Format::Json),

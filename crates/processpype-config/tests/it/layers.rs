@@ -206,3 +206,17 @@ fn a_file_that_holds_nothing_is_told() {
     let found = ["", "# a", "---\n", "services:\n"].map(file);
     assert_eq!(found, [1, 1, 1, 0]);
 }
+
+#[test]
+fn the_end_of_a_name_says_the_notation_in_whatever_case() {
+    for (end, text) in [("YAML", "a: 1"), ("Yml", "a: 1"), ("TOML", "a = 1"), ("JSON", "{\"a\":1}")]
+    {
+        let name = format!("processpype-capital-{}.{end}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        let document = Loader::new().file(&path).load();
+        let _ = std::fs::remove_file(&path);
+        let document = document.unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(document.section(&["a"]).read::<u8>().unwrap(), 1, "{end}");
+    }
+}
