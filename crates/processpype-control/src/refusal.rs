@@ -176,7 +176,15 @@ mod tests {
             let problem = problem("start", "store", &error);
             assert_eq!((problem.status(), problem.code().as_str()), (status, code), "{error:?}");
         }
-        let failed = CommandError::Failed { kind, message: message() };
+        // What is said before the detail is not said again in it.
+        let message = "the generation could not be ended: `run` blocks".to_owned();
+        let failed = CommandError::Failed { kind: ErrorKind::Orphaned, message };
+        for orphaned in [CommandError::Orphaned, failed] {
+            let problem = problem("stop", "store", &orphaned);
+            let text = format!("{}: {}", problem.code().title(), problem.detail());
+            assert_eq!(text.matches("could not be ended").count(), 1, "{text}");
+        }
+        let failed = CommandError::Failed { kind, message: String::new() };
         for verb in ["stop", "deregister"] {
             let problem = problem(verb, "store", &failed);
             assert_eq!((problem.status(), problem.code().as_str()), (503, "stop-failed"), "{verb}");

@@ -44,7 +44,7 @@ fn what_is(known: &Known, situation: Situation, now: Timestamp) -> String {
         Situation::Stopping => during(known, "stopping", known.rules.stop_timeout_ms, now),
         Situation::Orphaned => {
             let error = status.error.as_ref().map_or("", |error| &error.message);
-            format!("error, orphaned: {error}; what is left of it may still run")
+            format!("error, orphaned: {error}")
         }
         Situation::Running
         | Situation::RunningWithout
