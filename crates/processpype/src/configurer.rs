@@ -161,6 +161,18 @@ fn emptied(before: &Document, now: &Document) -> Option<Report> {
     now.vacant_files().iter().filter(is_new).map(problem).reduce(Report::merge)
 }
 
+/// Refuses files that end behind the word `services`, or have nothing below it, and had: no service
+/// of theirs would leave, and those of code would go on by defaults.
+fn cut_off(before: &Document, now: &Document) -> Option<Report> {
+    let [before, now] = [before, now].map(|document| document.section(&["services"]));
+    if !now.exists() || now.is_map() || before.names().next().is_none() {
+        return None;
+    }
+    let message = "nothing stands behind `services` any more, and its services would go on by \
+                   their defaults";
+    Some(Report::from(now.problem(message).help("write `services: {}` if that is meant")))
+}
+
 impl Configurer for LiveConfig {
     fn check(
         &self,
@@ -226,7 +238,11 @@ impl Configurer for LiveConfig {
         let mut compared = Compared { live: self, book, layers, before, base, loaded };
         let is_possible = compared.services(&assembled.blueprint);
         let loaded = std::mem::take(compared.loaded);
-        is_possible.map(|()| loaded).map_err(|plan| Refused::new(None, Some(plan)))
+        is_possible.map_err(|plan| Refused::new(None, Some(plan)))?;
+        match cut_off(book.document(), &loaded.document) {
+            Some(report) => Err(refused(SetupError::from(report))),
+            None => Ok(loaded),
+        }
     }
 
     fn effective(&self, book: &ConfigBook, name: &ServiceName) -> Vec<Effective> {

@@ -44,7 +44,8 @@ pub(super) fn plan_of(setup: &Setup) -> Plan {
 /// deadlines of the plan cannot be kept.
 pub(crate) fn log_warnings(setup: &Setup) {
     let plan = plan_of(setup);
-    let found = vacant(setup).chain(strays(setup)).chain(deadlines(setup, &plan));
+    let found = vacant(setup).chain(cut_off(setup)).chain(strays(setup));
+    let found = found.chain(deadlines(setup, &plan));
     for Warning { key, message, help, .. } in found {
         let key = Some(key).filter(|key| !key.is_empty());
         tracing::warn!(target: "processpype", key, help, "{message}");
@@ -53,7 +54,8 @@ pub(crate) fn log_warnings(setup: &Setup) {
 
 /// Returns everything that `check` and `plan` warn of.
 pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
-    let mut warnings: Vec<Warning> = vacant(setup).chain(strays(setup)).collect();
+    let found = vacant(setup).chain(cut_off(setup)).chain(strays(setup));
+    let mut warnings: Vec<Warning> = found.collect();
     warnings.extend(deadlines(setup, plan));
     let specs = setup.blueprint.specs();
     for spec in specs.iter().filter(|spec| spec.options.start_timeout.is_zero()) {
@@ -111,6 +113,16 @@ fn vacant(setup: &Setup) -> impl Iterator<Item = Warning> {
                left out"
             .to_owned(),
     })
+}
+
+/// A file that ends behind the word `services`, or has nothing below it.
+fn cut_off(setup: &Setup) -> Option<Warning> {
+    let path = ["services"];
+    let services = setup.document.section(&path);
+    let is_cut_off = services.exists() && !services.is_map();
+    let help = "look whether the file was written to its end; `services: {}` says that it is meant";
+    let message = "nothing stands behind `services`";
+    is_cut_off.then(|| Warning::new(setup, "services-without-content", &path, message, help))
 }
 
 /// Variables that are named as if they set something, and do not: an underscore is missing, or they

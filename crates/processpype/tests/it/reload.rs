@@ -363,3 +363,21 @@ async fn an_empty_file_for_a_moment_does_no_harm() {
     folder.write("app.yaml", "services: {}");
     assert!(reload(&app).await.contains(&"porch left".to_owned()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_ends_behind_services_resets_no_service_of_code() {
+    let file = "services: {hall: {watts: 30, dims: true}}";
+    let (app, folder, _) = began("cut-off", file).await;
+    for cut in ["services:\n", "services: ~\n", "app: {title: Lamps}\nservices:\n  # gone\n"] {
+        folder.write("app.yaml", cut);
+        let error = app.manager().reload(Request::by("ops:alice")).await.unwrap_err().to_string();
+        for part in ["nothing stands behind `services` any more", "app.yaml", "`services: {}`"] {
+            assert!(error.contains(part), "{cut}: {part} in {error}");
+        }
+    }
+    folder.write("app.yaml", "services: {}");
+    assert_eq!(reload(&app).await, ["hall restarted"]);
+    // Whoever has begun without has nothing to lose.
+    folder.write("app.yaml", "services:\n");
+    assert_eq!(reload(&app).await, [""; 0]);
+}

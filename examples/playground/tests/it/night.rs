@@ -104,6 +104,18 @@ fn check_warns_of_a_file_with_nothing_in_it() {
 }
 
 #[test]
+fn check_warns_of_a_file_that_ends_behind_services() {
+    let warning = "warning: nothing stands behind `services`\n";
+    for (text, is_cut_off) in
+        [("services:\n", true), ("services: ~\n", true), ("services: {}\n", false)]
+    {
+        let printed = run_with("check", text);
+        assert_eq!(printed.code, Some(0));
+        assert_eq!(printed.stdout.contains(warning), is_cut_off, "{text}: {}", printed.stdout);
+    }
+}
+
+#[test]
 fn a_file_that_is_missing_is_named_without_a_place_in_it() {
     let path = file("").with_file_name("there-is-none.yaml");
     let name = path.to_str().expect("a path in UTF-8");
