@@ -101,8 +101,8 @@ async fn cell(situation: &str, service: &str, command: &str, wait: &str) -> Stri
     word(&answer)
 }
 
-/// Returns when an answer should long have come. As long as a thread is blocked, paused time stands:
-/// then turns of the thread are counted.
+/// Returns when an answer should long have come. As long as a thread is blocked, paused time
+/// stands: then turns of the thread are counted.
 async fn too_long(service: &str) {
     if service != "stuck" {
         return tokio::time::sleep(Duration::from_secs(90)).await;
