@@ -159,7 +159,7 @@ impl Journal {
     /// how many events between `after` and the first one returned are no longer held.
     #[must_use]
     pub fn page(&self, after: u64, limit: usize) -> EventPage {
-        let ring = self.ring();
+        let ring = self.held();
         let last = self.last();
         let first = last + 1 - ring.len() as u64;
         let wanted = after.saturating_add(1);
@@ -173,20 +173,24 @@ impl Journal {
     ///
     /// The number is given under the lock, so that the order of numbers is the order in the ring.
     ///
-    /// A full ring takes it where the oldest one was, unless a reader still holds that.
+    /// A full ring takes it where the oldest one was, unless a reader still holds that. Who waits
+    /// for it is woken by [`ring`](Self::ring).
     pub(crate) fn append(&self, mut event: Event) {
-        let mut ring = self.ring();
+        let mut ring = self.held();
         let seq = self.last() + 1;
         event.seq = seq;
         self.counts[event.kind as usize].fetch_add(1, Ordering::Relaxed);
         let oldest = if ring.len() == self.kept { ring.pop_front() } else { None };
         ring.push_back(placed(event, oldest));
         self.last.store(seq, Ordering::Release);
-        drop(ring);
+    }
+
+    /// Wakes who waits for an event, once for all that came together.
+    pub(crate) fn ring(&self) {
         self.appended.ring();
     }
 
-    fn ring(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
+    fn held(&self) -> MutexGuard<'_, VecDeque<Arc<Event>>> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -242,26 +246,32 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn journal(kept: usize, events: u64) -> Arc<Journal> {
         let journal = Arc::new(Journal::new(kept));
         for time in 0..events {
-            journal.append(Event {
-                seq: 0,
-                time: Timestamp(time),
-                kind: EventKind::Application,
-                service: None,
-                generation: None,
-                from: None,
-                to: None,
-                cause: "test",
-                actor: None,
-                operation: None,
-                message: None,
-            });
+            append(&journal, time);
         }
         journal
+    }
+
+    fn append(journal: &Journal, time: u64) {
+        journal.append(Event {
+            seq: 0,
+            time: Timestamp(time),
+            kind: EventKind::Application,
+            service: None,
+            generation: None,
+            from: None,
+            to: None,
+            cause: "test",
+            actor: None,
+            operation: None,
+            message: None,
+        });
     }
 
     #[track_caller]
@@ -299,5 +309,10 @@ mod tests {
             seqs.extend(subscription.next(1).await.events.iter().map(|event| event.seq));
         }
         assert_eq!(seqs, [2, 3]);
+        let mut next = Box::pin(subscription.next(1));
+        assert!((&mut next).now_or_never().is_none());
+        append(&journal, 4);
+        journal.ring();
+        assert_eq!(next.await.events[0].seq, 4);
     }
 }

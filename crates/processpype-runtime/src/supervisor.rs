@@ -162,6 +162,8 @@ pub struct Supervisor {
     has_new_traits: bool,
     /// A status has changed, and who waits for any change has not been told.
     has_touched: bool,
+    /// The newest event of which readers have been told.
+    last_told: u64,
     /// Whose prospects are to be published, once what came together is done.
     touched: Vec<ServiceId>,
     /// Who goes to the threads of the services with this batch.
@@ -246,13 +248,15 @@ impl Supervisor {
         self.machine.has_more_to_ask() || self.turnover.has_next()
     }
 
-    /// Tells those who wait for any change, once for all that changed in this turn.
-    ///
-    /// The version that they compare has grown with each change, so nothing is missed by who looks
-    /// in between; the journal wakes its own readers event by event.
+    /// Tells those who wait for any change, or for an event, once for all of this turn. Version and
+    /// number have grown with each of them: nothing is missed by who looks in between.
     fn wake_readers(&mut self) {
         if std::mem::take(&mut self.has_touched) {
             self.shared.changed.ring();
+        }
+        let last = self.shared.journal.last();
+        if std::mem::replace(&mut self.last_told, last) != last {
+            self.shared.journal.ring();
         }
     }
 
@@ -478,6 +482,7 @@ impl Drop for Supervisor {
             self.shared.set_state(ServiceState::Stopped);
         }
         // Who waits is told last, and sees what stays.
+        self.wake_readers();
         self.shared.end();
         for cell in self.cells.iter() {
             cell.wake();

@@ -193,6 +193,7 @@ impl Blueprint {
             closing: closing::Closing::default(),
             has_new_traits: false,
             has_touched: false,
+            last_told: 0,
             touched: Vec::new(),
             sendoff: Sendoff::default(),
             text: String::new(),
