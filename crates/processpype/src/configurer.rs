@@ -240,7 +240,7 @@ impl Configurer for LiveConfig {
         let loaded = std::mem::take(compared.loaded);
         is_possible.map_err(|plan| Refused::new(None, Some(plan)))?;
         match cut_off(book.document(), &loaded.document) {
-            Some(report) => Err(refused(SetupError::from(report))),
+            Some(report) => Err(refused(report)),
             None => Ok(loaded),
         }
     }
