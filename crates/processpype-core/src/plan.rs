@@ -176,5 +176,9 @@ mod tests {
         let plan = Plan::new(&diamond(), |id| id != ServiceId(1), seconds, 8);
         assert_eq!(plan.start().worst, Duration::from_secs(4));
         assert_eq!(plan.start_waves().len(), 3);
+        // Nor is it shown in a chain that it would begin.
+        let plan = Plan::new(&diamond(), |id| id != ServiceId(0), seconds, 8);
+        assert_eq!(plan.start().critical, [ServiceId(1), ServiceId(3)]);
+        assert_eq!(plan.stop().critical, [ServiceId(3), ServiceId(1)]);
     }
 }
