@@ -60,6 +60,33 @@ pub trait Argument: sealed::Sealed + Sized + Send + 'static {
     fn resolve(resolver: &mut Resolver<'_>) -> Result<Self>;
 }
 
+/// A type that a section can be read into: whatever derives `Deserialize` and owns its values.
+///
+/// Nobody implements it by hand. It is there for what the compiler says where it is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the configuration of a service: it is not `Deserialize`",
+    label = "derive `serde::Deserialize` for it",
+    note = "a section is read into it: `#[derive(Deserialize, JsonSchema)]`, and it borrows nothing"
+)]
+pub trait ReadConfig: DeserializeOwned {}
+
+/// A type whose section can be described and checked: whatever derives `JsonSchema`.
+///
+/// Nobody implements it by hand. It is there for what the compiler says where it is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the configuration of a service: it is not `JsonSchema`",
+    label = "derive `schemars::JsonSchema` for it",
+    note = "limits, texts and unknown keys come from it: `#[derive(Deserialize, JsonSchema)]`",
+    note = "it is the trait of `schemars` 1, as `processpype::schemars`; an older one is another"
+)]
+pub trait DescribeConfig: JsonSchema {}
+
+#[diagnostic::do_not_recommend]
+impl<C: DeserializeOwned> ReadConfig for C {}
+
+#[diagnostic::do_not_recommend]
+impl<C: JsonSchema> DescribeConfig for C {}
+
 mod sealed {
     /// Only this crate knows how an argument is made.
     pub trait Sealed {}
@@ -254,7 +281,7 @@ pub(crate) fn role_key(type_name: &str) -> String {
 
 impl<C> sealed::Sealed for Config<C> {}
 
-impl<C: DeserializeOwned + JsonSchema + Send + Sync + 'static> Argument for Config<C> {
+impl<C: ReadConfig + DescribeConfig + Send + Sync + 'static> Argument for Config<C> {
     fn declare(declaration: &mut Declaration) {
         declaration.config.push(ConfigType::of::<C>());
     }

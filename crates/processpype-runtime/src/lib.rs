@@ -83,7 +83,9 @@ mod verb;
 mod vitals;
 mod watch;
 
-pub use crate::argument::{Argument, ConfigType, Declaration, Resolver};
+pub use crate::argument::{
+    Argument, ConfigType, Declaration, DescribeConfig, ReadConfig, Resolver,
+};
 pub use crate::blueprint::{
     Assembly, Blueprint, Choice, EdgeChoice, EdgeOrigin, NamedEdge, Options, STARTS_AT_ONCE, Spec,
     TIMEOUT_MAX, Ties,

@@ -7,6 +7,6 @@ pub use processpype_config::{
     nearest, read_json,
 };
 pub use processpype_runtime::{
-    CONFIGURE_TRIES, ConfigBook, ConfigPreview, Configured, Fixed, Joined, Refused, ReloadPreview,
-    ServicePreview,
+    CONFIGURE_TRIES, ConfigBook, ConfigPreview, Configured, DescribeConfig, Fixed, Joined,
+    ReadConfig, Refused, ReloadPreview, ServicePreview,
 };
