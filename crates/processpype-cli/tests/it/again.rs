@@ -46,7 +46,7 @@ fn it_is_asked_again_within_bounds() {
     let (url, _) = serve(vec![html]);
     let ran = run(&["-u", &url, "status"]);
     assert_eq!(ran.code, Some(70), "{ran:?}");
-    assert!(ran.err.contains("it says 503, and not why"), "{ran:?}");
+    assert!(ran.err.contains("a web page says 503, and not why"), "{ran:?}");
     assert!(ran.err.contains("; try again in 1m"), "{ran:?}");
 }
 
