@@ -24,6 +24,10 @@ pub const HANG_LIMIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// its recovery does not stay unseen for long.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// A look that comes later than this finds nobody hung: the process was stopped, or had no
+/// processor, and so had those who are looked at.
+const LATE: Duration = Duration::from_secs(1);
+
 /// What follows when a service is found hung.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -68,6 +72,13 @@ pub struct InvalidHangLimit {
 pub(crate) struct Heart {
     pub(crate) limit: HangLimit,
     lost: bool,
+}
+
+/// When a look is to come, on the scale of the generation.
+#[derive(Debug, Default)]
+pub(crate) struct Appointment {
+    at: Option<Duration>,
+    was_missed: bool,
 }
 
 /// What a look found that was not known before.
@@ -158,6 +169,23 @@ impl Heart {
     }
 }
 
+// === impl Appointment ===
+
+impl Appointment {
+    /// The next look comes at that time.
+    pub(crate) fn make(&mut self, at: Duration) {
+        self.at = Some(at);
+    }
+
+    /// Whether a look comes so late that it says nothing. The one after it does, however late:
+    /// whoever keeps the whole process busy is found all the same.
+    pub(crate) fn is_missed(&mut self, now: Duration) -> bool {
+        let is_late = self.at.is_some_and(|at| now.saturating_sub(at) > LATE);
+        self.was_missed = is_late && !self.was_missed;
+        self.was_missed
+    }
+}
+
 // === impl PollWatch ===
 
 impl PollWatch {
@@ -244,6 +272,24 @@ mod tests {
         check(31_000, None, 1_000);
         check(200, Some(Found::Recovered(())), 29_800);
         check(30_200, Some(Found::Hung(())), 1_000);
+    }
+
+    #[test]
+    fn a_look_that_comes_late_says_nothing_but_not_twice_in_a_row() {
+        let mut appointment = Appointment::default();
+        assert!(!appointment.is_missed(millis(90_000)), "nobody has made one");
+        for (at, now, is_missed) in [
+            (30_000, 30_000, false),
+            (60_000, 61_000, false),
+            (90_000, 91_001, true),
+            (121_001, 150_000, false),
+            (180_000, 190_000, true),
+            (220_000, 220_001, false),
+            (250_000, 260_000, true),
+        ] {
+            appointment.make(millis(at));
+            assert_eq!(appointment.is_missed(millis(now)), is_missed, "{at}");
+        }
     }
 
     #[test]

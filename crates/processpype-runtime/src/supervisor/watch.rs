@@ -8,6 +8,7 @@
 //! 3. Beats are asked for in `running` alone. Polls are looked at as long as the generation lives.
 //! 4. Whether a hang is a failure is the service's choice, and then the machine decides what
 //!    follows, as after any other failure.
+//! 5. A look that comes late finds nobody hung, once: whoever is looked at has had no time either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use super::{Service, Supervisor};
 use crate::blueprint::Options;
 use crate::diagnosis::Question;
 use crate::failure::Failure;
-use crate::hang::{Found, HangLimit, Heart, OnHang, Poll, PollWatch};
+use crate::hang::{Appointment, Found, HangLimit, Heart, OnHang, Poll, PollWatch};
 use crate::journal::Event;
 use crate::life::Life;
 use crate::operation::Asked;
@@ -32,9 +33,11 @@ use crate::timers::Due;
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     heart: Option<Heart>,
+    next_beat: Appointment,
     /// When the generation was seen running, on its own scale.
     running: Duration,
     polls: Option<PollWatch>,
+    next_polls: Appointment,
     /// Why the service works less well than it should, in its own words.
     said: Option<String>,
     /// What is to be said about missing beats.
@@ -92,7 +95,7 @@ impl Supervisor {
     pub(super) fn watch_polls(&mut self, id: ServiceId, generation: Generation) {
         let watch = self.services[id.index()].watch();
         if let Some(polls) = watch.and_then(|watch| watch.polls.as_ref()) {
-            self.timers.arm(self.clock.instant(), polls.limit.after(), Due::Polls(id, generation));
+            self.look_at_polls_in(polls.limit.after(), id, generation);
         }
     }
 
@@ -108,8 +111,34 @@ impl Supervisor {
         let Some(watch) = self.services[id.index()].watch_mut() else { return };
         watch.running = life.vitals.now();
         if let Some(heart) = &watch.heart {
-            self.timers.arm(self.clock.instant(), heart.limit.after(), Due::Beat(id, generation));
+            let after = heart.limit.after();
+            self.look_at_beats_in(after, id, generation);
         }
+    }
+
+    fn look_at_beats_in(&mut self, wait: Duration, id: ServiceId, generation: Generation) {
+        let due = Due::Beat(id, generation);
+        self.look_in(wait, due, id, |watch| &mut watch.next_beat);
+    }
+
+    fn look_at_polls_in(&mut self, wait: Duration, id: ServiceId, generation: Generation) {
+        let due = Due::Polls(id, generation);
+        self.look_in(wait, due, id, |watch| &mut watch.next_polls);
+    }
+
+    fn look_in(
+        &mut self,
+        wait: Duration,
+        due: Due,
+        id: ServiceId,
+        appointment: impl FnOnce(&mut Watch) -> &mut Appointment,
+    ) {
+        let service = &mut self.services[id.index()];
+        let now = service.life.as_ref().map(|life| life.vitals.now());
+        if let (Some(now), Some(watch)) = (now, service.watch_mut()) {
+            appointment(watch).make(now + wait);
+        }
+        self.timers.arm(self.clock.instant(), wait, due);
     }
 
     /// It is time to look at the beats of a generation.
@@ -120,11 +149,16 @@ impl Supervisor {
         let Some(life) = self.life(id, generation).cloned() else { return };
         let Some(watch) = self.services[id.index()].watch_mut() else { return };
         let last = life.vitals.last_beat().max(watch.running);
-        let silent = life.vitals.now().saturating_sub(last);
+        let now = life.vitals.now();
+        let silent = now.saturating_sub(last);
         let Some(heart) = &mut watch.heart else { return };
         let limit = heart.limit;
+        if watch.next_beat.is_missed(now) {
+            return self.look_at_beats_in(limit.after(), id, generation);
+        }
         let (found, wait) = heart.look(silent);
-        self.timers.arm(self.clock.instant(), wait, Due::Beat(id, generation));
+        self.look_at_beats_in(wait, id, generation);
+        let Some(watch) = self.services[id.index()].watch_mut() else { return };
         match found {
             Some(Found::Hung(())) => {
                 let within = limit.after();
@@ -150,12 +184,15 @@ impl Supervisor {
         let Some(watch) = self.services[id.index()].watch_mut() else { return };
         let Some(seen) = &mut watch.polls else { return };
         let limit = seen.limit;
+        if watch.next_polls.is_missed(now) {
+            return self.look_at_polls_in(limit.after(), id, generation);
+        }
         let (found, wait) = seen.look(&polls, now);
         let blocked: Vec<&str> = seen.blocked().collect();
         let blocked =
             (!blocked.is_empty()).then(|| format!("{} blocks a thread", blocked.join(", ")));
         watch.blocked = blocked.map(|text| self.launch.scrub.text(&text));
-        self.timers.arm(self.clock.instant(), wait, Due::Polls(id, generation));
+        self.look_at_polls_in(wait, id, generation);
         for found in found {
             self.take_found_poll(&life, limit, found, now);
         }

@@ -80,6 +80,18 @@ async fn a_silence_is_told_once_when_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_calls_nobody_hung_at_once() {
+    let app = started(app(OnHang::Restart)).await;
+    tokio::time::sleep(secs(29)).await;
+    // As after a SIGSTOP: everything that was to come before is late.
+    tokio::time::advance(secs(60)).await;
+    tokio::time::sleep(secs(29)).await;
+    assert_eq!(tales(&app), Vec::<String>::new(), "it has had 29 s since");
+    tokio::time::sleep(secs(2)).await;
+    assert_eq!(times(&app, "heartbeat-lost").len(), 2, "to stopping, and to error");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_beats_again_has_recovered() {
     let task = async |cx: Context| {
         while cx.sleep(secs(45)).await {
