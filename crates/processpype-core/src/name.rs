@@ -150,7 +150,7 @@ fn fault(text: &str) -> Option<&'static str> {
     } else if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
         Some("it must begin with a lower-case letter")
     } else if !text.chars().all(|c| word(c) || c == '_' || c == '-') {
-        Some("only lower-case letters, digits, `_` and `-` are allowed")
+        Some("only the letters `a` to `z`, digits, `_` and `-` are allowed")
     } else if text.split(['_', '-']).any(str::is_empty) {
         Some("`_` and `-` must stand singly between letters or digits")
     } else {
