@@ -155,6 +155,11 @@ impl Heart {
         Self { limit, lost: false }
     }
 
+    /// Whether its silence was found, and not its end.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Looks at a generation that has been silent for some time. Returns what that says, and how
     /// long to wait for the next look.
     pub(crate) fn look(&mut self, silent: Duration) -> (Option<Found<()>>, Duration) {

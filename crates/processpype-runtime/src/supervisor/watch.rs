@@ -9,6 +9,7 @@
 //! 4. Whether a hang is a failure is the service's choice, and then the machine decides what
 //!    follows, as after any other failure.
 //! 5. A look that comes late finds nobody hung, once: whoever is looked at has had no time either.
+//!    Who was found hung before is looked at all the same.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,7 +154,7 @@ impl Supervisor {
         let silent = now.saturating_sub(last);
         let Some(heart) = &mut watch.heart else { return };
         let limit = heart.limit;
-        if watch.next_beat.is_missed(now) {
+        if watch.next_beat.is_missed(now) && !heart.is_lost() {
             return self.look_at_beats_in(limit.after(), id, generation);
         }
         let (found, wait) = heart.look(silent);
@@ -184,7 +185,7 @@ impl Supervisor {
         let Some(watch) = self.services[id.index()].watch_mut() else { return };
         let Some(seen) = &mut watch.polls else { return };
         let limit = seen.limit;
-        if watch.next_polls.is_missed(now) {
+        if watch.next_polls.is_missed(now) && seen.blocked().next().is_none() {
             return self.look_at_polls_in(limit.after(), id, generation);
         }
         let (found, wait) = seen.look(&polls, now);

@@ -92,6 +92,24 @@ async fn a_process_that_stood_still_calls_nobody_hung_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_hung_before_the_process_stood_still_recovers_with_its_beat() {
+    let task = async |cx: Context| {
+        cx.sleep(secs(700)).await;
+        cx.beat();
+        cx.stopping().await;
+        Ok(())
+    };
+    let app = Application::new().task("poller", task).heartbeat(secs(600), OnHang::Report);
+    let app = started(app).await;
+    tokio::time::sleep(secs(650)).await;
+    tokio::time::advance(secs(40)).await;
+    tokio::time::sleep(secs(15)).await;
+    assert_eq!(times(&app, "heartbeat-lost"), [600_000]);
+    let recovered = times(&app, "recovered");
+    assert!(matches!(recovered[..], [700_000..=701_000]), "{recovered:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_beats_again_has_recovered() {
     let task = async |cx: Context| {
         while cx.sleep(secs(45)).await {
