@@ -244,7 +244,7 @@ fn service(it: &ServiceStatus) -> Option<Finding> {
     let mend = format!("mend the cause, its log says which, then `start {name}`");
     match it.state {
         _ if is_orphan => {
-            let message = format!("`{name}` could not be ended: {text}");
+            let message = format!("`{name}` is orphaned: {text}");
             found(Level::Problem, "orphaned", message, "restart the process".to_owned())
         }
         ServiceState::Error if restart.is_some_and(|restart| restart.exhausted) => {

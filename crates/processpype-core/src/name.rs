@@ -148,7 +148,7 @@ fn fault(text: &str) -> Option<&'static str> {
     } else if text.len() > ServiceName::MAX_LEN {
         Some("it is longer than 63 characters")
     } else if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
-        Some("it must begin with a lower-case letter")
+        Some("it must begin with a letter from `a` to `z`")
     } else if !text.chars().all(|c| word(c) || c == '_' || c == '-') {
         Some("only the letters `a` to `z`, digits, `_` and `-` are allowed")
     } else if text.split(['_', '-']).any(str::is_empty) {

@@ -161,8 +161,8 @@ fn emptied(before: &Document, now: &Document) -> Option<Report> {
     now.vacant_files().iter().filter(is_new).map(problem).reduce(Report::merge)
 }
 
-/// Refuses files that end behind the word `services`, or have nothing below it, and had: no service
-/// of theirs would leave, and those of code would go on by defaults.
+/// Refuses files in which nothing stands behind `services` any more. Where a service would leave,
+/// that was refused before; here those of code would go on by their defaults.
 fn cut_off(before: &Document, now: &Document) -> Option<Report> {
     let [before, now] = [before, now].map(|document| document.section(&["services"]));
     if !now.exists() || now.is_map() || before.names().next().is_none() {
