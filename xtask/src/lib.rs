@@ -9,6 +9,7 @@
 //! 3. What is let through stands in `exceptions.rs`, with a reason. An exception that excuses
 //!    nothing is a violation itself.
 
+mod anchors;
 mod budgets;
 mod concepts;
 mod confinement;

@@ -1,7 +1,8 @@
-//! The papers of the house: changelog, decision records, links between documents.
+//! The papers of the house: changelog, decision records, links between documents and into them.
 
 use std::collections::BTreeMap;
 
+use crate::anchors::anchors;
 use crate::tree::Tree;
 use crate::violation::{Rule, Violation};
 
@@ -14,8 +15,9 @@ const PATHS: &[&str] = &["crates/", "examples/", "benches/", "xtask/", "docs/", 
 pub(crate) fn check(tree: &Tree) -> Vec<Violation> {
     let mut found = check_changelog(tree);
     found.extend(check_decisions(tree));
-    found.extend(documents(tree).flat_map(|(path, text)| check_links(tree, path, text)));
-    let guides = documents(tree).filter(|(path, _)| !path.contains('/') && *path != CHANGELOG);
+    found.extend(tree.ending(".md").flat_map(|(path, text)| check_links(tree, path, text)));
+    let at_the_root = |path: &str| !path.contains('/') && path != CHANGELOG;
+    let guides = tree.ending(".md").filter(|(path, _)| at_the_root(path));
     found.extend(guides.flat_map(|(path, text)| check_paths(tree, path, text)));
     found
 }
@@ -64,19 +66,12 @@ fn has_title(text: &str) -> bool {
     first.strip_prefix("# ").is_some_and(|title| !title.trim().is_empty())
 }
 
-/// The documents of the house: at the root and below `docs/`.
-fn documents(tree: &Tree) -> impl Iterator<Item = (&str, &str)> {
-    let ours = |path: &str| path.starts_with("docs/") || !path.contains('/');
-    tree.ending(".md").filter(move |(path, _)| ours(path))
-}
-
 fn check_links(tree: &Tree, path: &str, text: &str) -> Vec<Violation> {
-    let dead = links(text).into_iter().filter(|(_, target)| !leads_somewhere(tree, path, target));
-    dead.map(|(line, target)| {
-        let message = format!("the link `{target}` leads to no file");
-        Violation::new(Rule::Link, path, target, message).at(line)
-    })
-    .collect()
+    let dead = links(text).into_iter().filter_map(|(line, target)| {
+        let message = fault(tree, path, target)?;
+        Some(Violation::new(Rule::Link, path, target, message).at(line))
+    });
+    dead.collect()
 }
 
 /// Guides name files in code marks, seen from the root; records and the changelog tell of the past.
@@ -117,10 +112,19 @@ fn links(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
-fn leads_somewhere(tree: &Tree, from: &str, target: &str) -> bool {
-    let file = target.split('#').next().unwrap_or_default();
-    let elsewhere = target.contains("://") || target.starts_with("mailto:");
-    file.is_empty() || elsewhere || resolve(from, file).is_some_and(|path| tree.has(&path))
+/// Says what is wrong with where a link leads, if anything is.
+fn fault(tree: &Tree, from: &str, target: &str) -> Option<String> {
+    if target.contains("://") || target.starts_with("mailto:") {
+        return None;
+    }
+    let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let path = if file.is_empty() { Some(from.to_owned()) } else { resolve(from, file) };
+    let Some(path) = path.filter(|path| tree.has(path)) else {
+        return Some(format!("the link `{target}` leads to no file"));
+    };
+    let text = tree.text(&path).filter(|_| path.ends_with(".md") && !anchor.is_empty())?;
+    let is_there = anchors(text).contains(anchor);
+    (!is_there).then(|| format!("the link `{target}` leads to no heading of {path}"))
 }
 
 /// Resolves `target` against the directory of `from`; `None` when it leaves the repository.
@@ -171,11 +175,22 @@ mod tests {
         let dead = &[(Rule::Link, 1)];
         check(&[("docs/a.md", "[b](b.md)"), ("docs/b.md", "")], &[]);
         check(&[("docs/a.md", "[b](b.md)")], dead);
-        check(&[("docs/a.md", "[b](../b/c.rs#x) [d](#here)"), ("b/c.rs", "")], &[]);
+        check(&[("docs/a.md", "[b](../b/c.rs#x)"), ("b/c.rs", "")], &[]);
+        check(&[("crates/a/README.md", "[b](../b.md)")], dead);
         check(&[("docs/a.md", "[out](../../b.md)"), ("b.md", "")], dead);
         check(&[("README.md", "[docs](docs/)"), ("docs/a.md", "")], &[]);
         check(&[("README.md", "[web](https://example.org/a)")], &[]);
         check(&[("README.md", "```text\n[b](b.md)\n```\n[b](b.md)")], &[(Rule::Link, 4)]);
+    }
+
+    #[test]
+    fn a_link_to_no_heading_is_caught() {
+        let dead = &[(Rule::Link, 1)];
+        check(&[("docs/a.md", "[here](#b)\n# B")], &[]);
+        check(&[("docs/a.md", "[here](#c)\n# B")], dead);
+        check(&[("docs/a.md", "[b](b.md#one-and-two)"), ("docs/b.md", "# One, and two")], &[]);
+        check(&[("docs/a.md", "[b](b.md#one)"), ("docs/b.md", "# One, and two")], dead);
+        check(&[("docs/a.md", "[web](https://example.org/a#b)")], &[]);
     }
 
     #[test]

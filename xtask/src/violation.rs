@@ -46,7 +46,7 @@ pub enum Rule {
     Changelog,
     /// A decision record has no title, or its number is taken.
     Decision,
-    /// A document links to a file that is not there.
+    /// A document links to a file, or to a heading, that is not there.
     Link,
     /// The table of concepts lacks a row, or names a test that is not there.
     Concept,
