@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use processpype_config::{Layer, Report, Section};
 use processpype_core::ErrorKind;
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 
+use crate::argument::{DescribeConfig, ReadConfig};
 use crate::beside::{Hook, Outcome, beside_run};
 use crate::config::Config;
 use crate::configuration::Configured;
@@ -103,7 +102,7 @@ impl NewConfig {
     ///
     /// Returns every problem of the section. There is none if `C` is the constructor's type, unless
     /// a secret that it refers to has changed since it was checked.
-    pub fn read<C: DeserializeOwned + JsonSchema>(&self) -> Result<Config<C>, Report> {
+    pub fn read<C: ReadConfig + DescribeConfig>(&self) -> Result<Config<C>, Report> {
         let read = match &self.reader {
             Some((life, checked)) => life.read::<C>(&self.section, checked),
             None => self.section.read::<C>(),
