@@ -1,5 +1,8 @@
 //! What all orders to the supervisor share, from the connection to the answer that they go on.
 //!
+//! An order is whatever changes something: a command to a service, a configuration, a level, a
+//! pause, who joins and who leaves.
+//!
 //! # Invariants
 //!
 //! 1. From its body's first byte to its acceptance an order runs detached from the connection: a
@@ -42,9 +45,9 @@ async fn made_apart(working: BoxFuture<'static, Made>) -> Result<Made, Problem> 
         // Nobody waits for it if the connection has ended.
         let _ = tell.send(working.await);
     };
-    #[expect(clippy::disallowed_methods, reason = "the command must outlive the connection")]
+    #[expect(clippy::disallowed_methods, reason = "the order must outlive the connection")]
     tokio::spawn(working.boxed());
-    told.await.map_err(|_| reply::internal("a command panicked"))
+    told.await.map_err(|_| reply::internal("an order panicked"))
 }
 
 /// Answers 202: what was ordered of a service goes on.
@@ -75,7 +78,7 @@ pub(crate) fn because(by: By, reason: Option<&String>) -> By {
     }
 }
 
-/// Takes a place for a command that has been read.
+/// Takes a place for an order that has been read.
 pub(crate) fn place(control: &Control) -> Result<SemaphorePermit<'_>, Problem> {
     control.commands.try_acquire().map_err(|_| busy())
 }
