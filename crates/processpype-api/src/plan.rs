@@ -16,9 +16,11 @@ pub struct Plan {
     pub start: Vec<Vec<String>>,
     /// The same in stop order.
     pub stop: Vec<Vec<String>>,
-    /// How long starting can take.
+    /// How long starting can take, restarts not counted.
     pub start_timing: Timing,
-    /// How long stopping can take.
+    /// How long stopping can take, if each service takes all of its time. Closing ends by
+    /// `closing_timeout_ms` all the same: the stops share what is left of that, and who is late is
+    /// ended by force.
     pub stop_timing: Timing,
     /// How long closing the application may take, in milliseconds.
     pub closing_timeout_ms: u64,
