@@ -30,7 +30,8 @@ pub enum Exit {
     /// The address of the control plane is in use. One that is refused otherwise, such as a port
     /// that takes a privilege, is [`Configuration`](Self::Configuration).
     AddressInUse = 69,
-    /// A bug: of the framework itself, or a panic of yours that no service contains.
+    /// A bug: of the framework itself, or a panic of yours that no service contains. Or no thread
+    /// could be had at the start, of which the system says why; that is nobody's bug.
     Bug = 70,
     /// What was asked for cannot be written to standard output. A reader that has gone is no such
     /// failure.
