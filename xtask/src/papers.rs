@@ -9,6 +9,13 @@ use crate::violation::{Rule, Violation};
 const CHANGELOG: &str = "CHANGELOG.md";
 const DECISIONS: &str = "docs/adr/";
 
+/// Where every record is listed, and the number of the one that is none.
+const INDEX: &str = "docs/README.md";
+const TEMPLATE: &str = "0000";
+
+/// What every record says; some say more.
+const PARTS: [&str; 3] = ["## Question", "## Decision", "## Consequences"];
+
 /// How a path in code marks begins; other words in code marks are no paths.
 const PATHS: &[&str] = &["crates/", "examples/", "benches/", "xtask/", "docs/", ".ci/", ".config/"];
 
@@ -47,6 +54,25 @@ fn check_decisions(tree: &Tree) -> Vec<Violation> {
         if !has_title(text) {
             found.push(decision(path, "the first line is no `# title`"));
         }
+        if number != Some(TEMPLATE) {
+            found.extend(check_record(tree, path, text));
+        }
+    }
+    found
+}
+
+fn check_record(tree: &Tree, path: &str, text: &str) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if !text.lines().any(|line| line.starts_with("Status: ") && line.contains(" · Date: ")) {
+        found.push(decision(path, "there is no line `Status: … · Date: …`"));
+    }
+    let lacking = PARTS.iter().filter(|part| !text.lines().any(|line| line == **part));
+    found.extend(lacking.map(|part| decision(path, &format!("there is no `{part}`"))));
+    let index = tree.text(INDEX).unwrap_or_default();
+    let is_it = |target: &str| resolve(INDEX, target).is_some_and(|listed| listed == path);
+    let listed = links(index).into_iter().filter(|(_, target)| is_it(target)).count();
+    if listed != 1 {
+        found.push(decision(path, &format!("{INDEX} lists it {listed} times, not once")));
     }
     found
 }
@@ -161,13 +187,39 @@ mod tests {
         check(&[(CHANGELOG, "## [Unreleased]\n")], &[]);
     }
 
+    /// A record with this first line, and all that a record has.
+    fn record(title: &str) -> String {
+        format!("{title}\n\nStatus: accepted · Date: 2026-01-01\n\n{}", PARTS.join("\n\n"))
+    }
+
     #[test]
     fn a_decision_with_a_taken_number_or_no_title_is_caught() {
-        let (first, second) = (("docs/adr/0001-a.md", "# A"), ("docs/adr/0002-b.md", "# B"));
-        check(&[first, second], &[]);
-        check(&[first, ("docs/adr/0001-b.md", "# B")], &[(Rule::Decision, 0)]);
-        check(&[first, ("docs/adr/0002-b.md", "B")], &[(Rule::Decision, 0)]);
-        check(&[first, ("docs/adr/b.md", "# B")], &[(Rule::Decision, 0)]);
+        let once = &[(Rule::Decision, 0)];
+        let (a, b) = (record("# A"), record("# B"));
+        let first = ("docs/adr/0001-a.md", a.as_str());
+        check(
+            &[first, ("docs/adr/0002-b.md", &b), (INDEX, "[](adr/0001-a.md) [](adr/0002-b.md)")],
+            &[],
+        );
+        check(
+            &[first, ("docs/adr/0001-b.md", &b), (INDEX, "[](adr/0001-a.md) [](adr/0001-b.md)")],
+            once,
+        );
+        check(&[("docs/adr/0002-b.md", &record("B")), (INDEX, "[](adr/0002-b.md)")], once);
+        check(&[("docs/adr/b.md", &b), (INDEX, "[](adr/b.md)")], once);
+        check(&[("docs/adr/0000-template.md", "# A")], &[]);
+    }
+
+    #[test]
+    fn a_decision_that_lacks_a_part_or_its_place_in_the_list_is_caught() {
+        let once = &[(Rule::Decision, 0)];
+        let (name, listed) = ("docs/adr/0001-a.md", (INDEX, "[A](adr/0001-a.md)"));
+        let whole = record("# A");
+        check(&[(name, &whole), listed], &[]);
+        check(&[(name, &whole)], once);
+        check(&[(name, &whole), (INDEX, "[A](adr/0001-a.md) [A](adr/0001-a.md)")], once);
+        check(&[(name, &whole.replace("## Decision", "## Decided")), listed], once);
+        check(&[(name, &whole.replace("Status: accepted", "accepted")), listed], once);
     }
 
     #[test]
@@ -197,6 +249,6 @@ mod tests {
     fn a_path_in_a_guide_that_is_not_there_is_caught() {
         let guide = "`crates/` and `crates/a.rs`, then `crates/*/b.rs` and `crates/b.rs`";
         check(&[("README.md", guide), ("crates/a.rs", "")], &[(Rule::Link, 1)]);
-        check(&[("docs/adr/0001-a.md", "# `crates/b.rs`")], &[]);
+        check(&[("docs/a.md", "# `crates/b.rs`")], &[]);
     }
 }

@@ -44,7 +44,7 @@ pub enum Rule {
     DocRatio,
     /// The changelog has nowhere to put the next change.
     Changelog,
-    /// A decision record has no title, or its number is taken.
+    /// A decision record lacks a title or a part, is not listed, or its number is taken.
     Decision,
     /// A document links to a file, or to a heading, that is not there.
     Link,
