@@ -171,8 +171,7 @@ impl Cell {
     }
 
     pub(crate) fn state(&self) -> ServiceState {
-        let index = self.word.load(Ordering::Acquire) & (READY_BIT - 1);
-        ServiceState::ALL[index as usize]
+        state_of(self.word.load(Ordering::Acquire))
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -385,6 +384,23 @@ fn pack(facts: &Facts) -> u64 {
     facts.generation.0 << GENERATION_SHIFT | ready | facts.state as u64
 }
 
+/// The state in a packed word.
+///
+/// Told apart by comparisons: a table would be one more read of memory for each who asks.
+fn state_of(word: u64) -> ServiceState {
+    const STOPPED: u64 = ServiceState::Stopped as u64;
+    const STARTING: u64 = ServiceState::Starting as u64;
+    const RUNNING: u64 = ServiceState::Running as u64;
+    const STOPPING: u64 = ServiceState::Stopping as u64;
+    match word & (READY_BIT - 1) {
+        STOPPED => ServiceState::Stopped,
+        STARTING => ServiceState::Starting,
+        RUNNING => ServiceState::Running,
+        STOPPING => ServiceState::Stopping,
+        _ => ServiceState::Error,
+    }
+}
+
 impl std::fmt::Debug for Published {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Published").field("generation", &self.generation).finish_non_exhaustive()
@@ -415,6 +431,18 @@ mod tests {
         assert!(!open(&cell, 4), "it was cut off before it was there");
         cell.shut(Generation(3));
         assert!(cell.slot.load().is_none(), "it is its own");
+    }
+
+    #[test]
+    fn every_state_comes_out_of_the_word_as_it_went_in() {
+        let mut facts = Facts::initial(Clock::system().now());
+        facts.generation = Generation(u64::MAX >> GENERATION_SHIFT);
+        for &state in ServiceState::ALL {
+            for ready in [false, true] {
+                (facts.state, facts.ready) = (state, ready);
+                assert_eq!(state_of(pack(&facts)), state);
+            }
+        }
     }
 
     #[test]
