@@ -124,10 +124,16 @@ pub struct Ref<'a, S: ?Sized> {
 }
 
 /// Where an instance comes from: a running application, or a unit test.
+///
+/// Two cases and no third: so the pointer to the cell also tells which one it is, and a read of a
+/// state is one read of memory less.
 enum Source<S: ?Sized> {
-    Bound { cell: Arc<Cell>, cast: Cast<S> },
-    Fixed(Arc<S>),
-    Nothing,
+    Bound {
+        cell: Arc<Cell>,
+        cast: Cast<S>,
+    },
+    /// For a unit test: a fixed instance, or none that ever comes.
+    Double(Option<Arc<S>>),
 }
 
 /// Turns an instance into the type under which it is provided.
@@ -165,7 +171,7 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// ```
     #[must_use]
     pub fn of(instance: impl Into<Arc<S>>) -> Self {
-        Self { source: Source::Fixed(instance.into()), role: PhantomData }
+        Self { source: Source::Double(Some(instance.into())), role: PhantomData }
     }
 
     /// Makes a handle whose provider is never there, for a unit test.
@@ -174,7 +180,7 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// provider.
     #[must_use]
     pub fn unavailable() -> Self {
-        Self { source: Source::Nothing, role: PhantomData }
+        Self { source: Source::Double(None), role: PhantomData }
     }
 
     pub(crate) fn bound(cell: Arc<Cell>, cast: Cast<S>) -> Self {
@@ -188,7 +194,7 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     pub fn name(&self) -> ServiceName {
         match &self.source {
             Source::Bound { cell, .. } => cell.name().clone(),
-            Source::Fixed(_) | Source::Nothing => fixed_name(),
+            Source::Double(_) => fixed_name(),
         }
     }
 
@@ -219,8 +225,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     /// Passed on with `?` from a hook, it makes the exit one of kind `dependency`.
     pub fn get(&self) -> Result<Ref<'_, S>, Unavailable> {
         match &self.source {
-            Source::Fixed(instance) => Ok(Ref::new(Arc::clone(instance))),
-            Source::Nothing => Err(nothing()),
+            Source::Double(Some(instance)) => Ok(Ref::new(Arc::clone(instance))),
+            Source::Double(None) => Err(nothing()),
             Source::Bound { cell, cast } => {
                 let published = cell.instance();
                 let instance = published
@@ -292,7 +298,7 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
                 let other = |cell: &Cell| Some(cell.generation()).filter(|now| *now != seen);
                 cell.wait_for(other).await
             }
-            Source::Fixed(_) | Source::Nothing => std::future::pending().await,
+            Source::Double(_) => std::future::pending().await,
         }
     }
 
@@ -303,8 +309,7 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     pub fn generation(&self) -> Generation {
         match &self.source {
             Source::Bound { cell, .. } => cell.generation(),
-            Source::Fixed(_) => Generation(1),
-            Source::Nothing => Generation(0),
+            Source::Double(instance) => Generation(instance.is_some().into()),
         }
     }
 
@@ -316,8 +321,8 @@ impl<S: ?Sized + Send + Sync + 'static, R> Dep<S, R> {
     pub fn state(&self) -> ServiceState {
         match &self.source {
             Source::Bound { cell, .. } => cell.state(),
-            Source::Fixed(_) => ServiceState::Running,
-            Source::Nothing => ServiceState::Stopped,
+            Source::Double(Some(_)) => ServiceState::Running,
+            Source::Double(None) => ServiceState::Stopped,
         }
     }
 }
@@ -328,8 +333,7 @@ impl<S: ?Sized, R> Clone for Dep<S, R> {
             Source::Bound { cell, cast } => {
                 Source::Bound { cell: Arc::clone(cell), cast: Arc::clone(cast) }
             }
-            Source::Fixed(instance) => Source::Fixed(Arc::clone(instance)),
-            Source::Nothing => Source::Nothing,
+            Source::Double(instance) => Source::Double(Option::clone(instance)),
         };
         Self { source, role: PhantomData }
     }
@@ -339,8 +343,8 @@ impl<S: ?Sized, R> std::fmt::Debug for Dep<S, R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = match &self.source {
             Source::Bound { cell, .. } => cell.name().as_str(),
-            Source::Fixed(_) => "(fixed)",
-            Source::Nothing => "(unavailable)",
+            Source::Double(Some(_)) => "(fixed)",
+            Source::Double(None) => "(unavailable)",
         };
         f.debug_tuple("Dep").field(&name).finish()
     }
@@ -472,6 +476,20 @@ impl std::fmt::Debug for Face {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_handle_is_a_cell_and_a_cast() {
+        let words = |size: usize| size / size_of::<usize>();
+        assert_eq!(words(size_of::<Dep<u8>>()), 3, "the pointer to the cell tells the case");
+        assert_eq!(words(size_of::<Dep<dyn std::any::Any>>()), 3);
+    }
+
+    #[test]
+    fn a_double_is_there_or_it_never_is() {
+        let (there, never) = (Dep::<u8>::of(7), Dep::<u8>::unavailable());
+        assert_eq!((there.state(), there.generation()), (ServiceState::Running, Generation(1)));
+        assert_eq!((never.state(), never.generation()), (ServiceState::Stopped, Generation(0)));
+    }
 
     #[tokio::test]
     async fn nobody_waits_for_a_provider_that_has_left() {
