@@ -33,7 +33,7 @@ pub struct ConfigChange {
 }
 
 /// What becomes of what came over the API before.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum LayerChange {
     Put(Layer),
     Patch(Layer),

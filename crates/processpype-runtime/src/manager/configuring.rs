@@ -399,7 +399,7 @@ impl Manager {
             basis: prepared.basis,
             starts: *starts,
             by: by.clone(),
-            print: print(word, layer),
+            print: print(change),
             told: told(&prepared.differences).into(),
         }
     }
@@ -457,13 +457,9 @@ fn foreseen(next: Next) -> Option<ConfigEffect> {
 }
 
 /// What was asked for, as a number: the same request has the same.
-fn print(word: &str, change: &LayerChange) -> u64 {
+fn print(ConfigChange { layer, starts }: &ConfigChange) -> u64 {
     let mut hasher = DefaultHasher::new();
-    word.hash(&mut hasher);
-    match change {
-        LayerChange::Put(layer) | LayerChange::Patch(layer) => layer.hash(&mut hasher),
-        LayerChange::Remove => {}
-    }
+    (layer, starts).hash(&mut hasher);
     hasher.finish()
 }
 

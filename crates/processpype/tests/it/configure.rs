@@ -541,6 +541,22 @@ async fn the_same_request_under_its_key_is_the_same_operation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn to_start_with_a_change_is_another_request_than_the_change_alone() {
+    let (app, _) = began("").await;
+    let layer = || Layer::from_json(br#"{"step": 5}"#).unwrap();
+    let changes =
+        [ConfigChange::put(layer()), ConfigChange::patch(layer()), ConfigChange::remove()];
+    for (change, key) in changes.into_iter().zip(["put", "patch", "remove"]) {
+        let give = |change| app.manager().configure("dial", change, Request::by("a").keyed(key));
+        let first = give(change.clone()).await.unwrap().id();
+        assert_eq!(give(change.clone()).await.unwrap().id(), first, "{key}");
+        let other = give(change.started()).await.map(|it| it.id());
+        let reused = CommandError::KeyReused { operation: first };
+        assert!(matches!(other, Err(ConfigureError::Command(error)) if error == reused), "{key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_is_needed_cannot_be_disabled() {
     let (app, _) = dial("");
     let needs = |_: processpype::Dep<Dial>| crate::harness::Plain;
