@@ -235,7 +235,7 @@ impl Code {
             Self::StillNeeded => (409, "still-needed", "Others depend on the service"),
             Self::TooManyServices => (409, "too-many-services", "No more services can join"),
             Self::ProviderStopped => (409, "provider-stopped", "A provider is stopped"),
-            Self::Orphaned => (409, "orphaned", "Something of it is left"),
+            Self::Orphaned => (409, "orphaned", "Last generation is still there"),
             Self::BodyTooLarge => (413, "body-too-large", "Body too large"),
             Self::UriTooLong => (414, "uri-too-long", "Address too long"),
             Self::UnsupportedMediaType => (415, "unsupported-media-type", "Not a JSON body"),
