@@ -6,6 +6,8 @@
 //! 2. At most [`Journal::kept`] events are held; a reader that asks for older ones is told how many
 //!    it lost.
 //! 3. Only the supervisor appends.
+//! 4. Who waits is woken once for all that came together, and in the midst of it when half of what
+//!    can be held is new: a reader with a thread of its own keeps up with a step of many events.
 //!
 //! # Why a ring and not a channel
 //!
@@ -117,9 +119,11 @@ pub struct Subscription {
 pub struct Journal {
     ring: Mutex<VecDeque<Arc<Event>>>,
     last: AtomicU64,
-    /// In the order of [`EventKind::ALL`].
+    /// In the order of [`EventKind::ALL`]; written with the ring in hand.
     counts: [AtomicU64; EventKind::ALL.len()],
     kept: usize,
+    /// After how many events who waits is woken, whatever else comes.
+    half: u64,
     appended: Bell,
 }
 
@@ -128,8 +132,9 @@ pub struct Journal {
 impl Journal {
     pub(crate) fn new(kept: usize) -> Self {
         let (ring, last) = (Mutex::default(), AtomicU64::new(0));
-        let counts = Default::default();
-        Self { ring, last, counts, kept: kept.max(1), appended: Bell::default() }
+        let (counts, kept) = (Default::default(), kept.max(1));
+        let half = (kept as u64).div_ceil(2);
+        Self { ring, last, counts, kept, half, appended: Bell::default() }
     }
 
     /// Returns how many events are held at most.
@@ -174,19 +179,24 @@ impl Journal {
     /// The number is given under the lock, so that the order of numbers is the order in the ring.
     ///
     /// A full ring takes it where the oldest one was, unless a reader still holds that. Who waits
-    /// for it is woken by [`ring`](Self::ring).
+    /// for it is woken by [`wake`](Self::wake), at the latest after half a ring.
     pub(crate) fn append(&self, mut event: Event) {
         let mut ring = self.held();
         let seq = self.last() + 1;
         event.seq = seq;
-        self.counts[event.kind as usize].fetch_add(1, Ordering::Relaxed);
+        let count = &self.counts[event.kind as usize];
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let oldest = if ring.len() == self.kept { ring.pop_front() } else { None };
         ring.push_back(placed(event, oldest));
         self.last.store(seq, Ordering::Release);
+        drop(ring);
+        if seq.is_multiple_of(self.half) {
+            self.wake();
+        }
     }
 
     /// Wakes who waits for an event, once for all that came together.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn wake(&self) {
         self.appended.ring();
     }
 
@@ -312,7 +322,7 @@ mod tests {
         let mut next = Box::pin(subscription.next(1));
         assert!((&mut next).now_or_never().is_none());
         append(&journal, 4);
-        journal.ring();
+        journal.wake();
         assert_eq!(next.await.events[0].seq, 4);
     }
 }

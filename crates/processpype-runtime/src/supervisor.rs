@@ -256,7 +256,7 @@ impl Supervisor {
         }
         let last = self.shared.journal.last();
         if std::mem::replace(&mut self.last_told, last) != last {
-            self.shared.journal.ring();
+            self.shared.journal.wake();
         }
     }
 

@@ -1,14 +1,14 @@
 //! Whoever waits is woken by what it waits for, and by nothing else that happens to come.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::task::{self, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use processpype_core::{Backoff, RestartLimit, RestartRate, ServiceState};
-use processpype_runtime::{Context, Error, Launch, Result, Service};
+use processpype_runtime::{Context, Error, Launch, Manager, Result, Service};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -68,6 +68,34 @@ async fn who_waits_for_a_change_when_none_comes_any_more_is_told_so() {
     let (last, state) = timeout(PATIENCE, view).await.expect("it is woken").expect("no panic");
     assert_eq!((last, state), (manager.version(), ServiceState::Stopped));
     assert_eq!(timeout(PATIENCE, manager.changed(last)).await, Ok(last), "and who asks later");
+}
+
+/// Notes which event was the newest when it was woken first.
+struct Early(Manager, OnceLock<u64>);
+
+impl Wake for Early {
+    fn wake(self: Arc<Self>) {
+        let _ = self.1.set(self.0.last_event());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_is_woken_before_a_large_step_has_overwritten_what_it_waits_for() {
+    const KEPT: usize = 16;
+    let specs = (0..100).map(|at| spec(&format!("plain{at}"), || Plain, &[])).collect();
+    let mut launch = Launch::on(Handle::current());
+    launch.events_kept = KEPT;
+    let (manager, supervisor) = blueprint(specs).launch(launch);
+    let mut events = manager.subscribe(0);
+    let early = Arc::new(Early(manager.clone(), OnceLock::new()));
+    let waker = Waker::from(Arc::clone(&early));
+    let mut next = events.next(1).boxed();
+    assert!(next.poll_unpin(&mut task::Context::from_waker(&waker)).is_pending());
+    // All of them start in one step.
+    let _closed = tokio::spawn(supervisor.run());
+    manager.settled().await;
+    let seen = early.1.get().expect("it is woken");
+    assert!(*seen <= KEPT as u64 / 2, "it is woken at event {seen}");
 }
 
 /// Whoever is woken by an executor like this is not.
