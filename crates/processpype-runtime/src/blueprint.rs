@@ -30,6 +30,7 @@ use processpype_core::{
     each, sort, sort_by,
 };
 
+use crate::argument::Amount;
 use crate::binding::Binder;
 use crate::configuration::{Hidden, Joined, Secrets};
 use crate::group::{GroupSpec, NamedGroup};
@@ -362,6 +363,16 @@ impl Blueprint {
     #[must_use]
     pub fn edges(&self) -> &[NamedEdge] {
         &self.edges
+    }
+
+    /// Returns whether an argument of `dependent` is a handle to `provider`, and not to all there
+    /// are of a type.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn has_handle(&self, dependent: ServiceId, provider: ServiceId) -> bool {
+        let needs = self.specs[dependent.index()].kind.declaration.needs.iter();
+        let mut bound = needs.zip(&self.bindings[dependent.index()]);
+        bound.any(|(need, providers)| need.amount != Amount::All && providers.contains(&provider))
     }
 
     /// Returns the groups, in the order of their declaration.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use processpype_core::{InvalidName, ServiceName};
 
-use crate::argument::{Amount, ConfigType, Declaration, Resolver};
+use crate::argument::{ConfigType, Declaration, Resolver};
 use crate::cell::AnyService;
 use crate::constructor::{Constructor, Signature, Task, TaskFunction};
 use crate::context::Context;
@@ -117,14 +117,6 @@ impl Kind {
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         self.type_name
-    }
-
-    /// Returns whether the constructor takes a handle to one service of a type, and not to all.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn has_one(&self, type_name: &str) -> bool {
-        let needs = &self.declaration.needs;
-        needs.iter().any(|need| need.type_name == type_name && need.amount != Amount::All)
     }
 
     /// Returns whether instances are of this very type.

@@ -13,7 +13,7 @@ use processpype_api::PlanWarning;
 use processpype_cli::CLIENT_VARIABLES;
 use processpype_config::{HumanDuration, Origin, Stray, check_file_room};
 use processpype_core::{EdgePolicy, Plan, ServiceId, Timing};
-use processpype_runtime::{EdgeOrigin, Options};
+use processpype_runtime::{NamedEdge, Options};
 use serde_json::{Value, json};
 
 use crate::platform::{Manager, Platform};
@@ -76,15 +76,16 @@ pub(super) fn warnings(setup: &Setup, plan: &Plan) -> Vec<Warning> {
 
 /// Handles to services that complete: from then on there is no instance behind them.
 ///
-/// With an `optional` edge the dependent may run beside it, and `Deps` asks for all there are.
+/// With an `optional` edge the dependent may run beside it, and `Deps` asks for all there are. A
+/// pair is told once, whatever makes it one.
 fn idle_handles(setup: &Setup) -> impl Iterator<Item = Warning> {
     let specs = setup.blueprint.specs();
     let edges = setup.blueprint.edges().iter();
     edges.filter(|edge| edge.policy != EdgePolicy::Optional).filter_map(move |edge| {
         let dependent = specs.get(edge.dependent.index())?;
         let provider = specs.get(edge.provider.index())?;
-        let EdgeOrigin::Argument { needs, .. } = edge.origin else { return None };
-        if !provider.options.oneshot || !dependent.kind.has_one(needs) {
+        let is_handle = setup.blueprint.has_handle(edge.dependent, edge.provider);
+        if !provider.options.oneshot || !is_handle || !is_first(setup, edge) {
             return None;
         }
         let (dependent, provider) = (&dependent.name, &provider.name);
@@ -100,6 +101,14 @@ fn idle_handles(setup: &Setup) -> impl Iterator<Item = Warning> {
         let path = ["services", dependent.as_str(), "depends_on"];
         Some(Warning::new(setup, "handle-to-oneshot", &path, message, help))
     })
+}
+
+/// Whether an edge is the first one of its two services. What arguments declare comes before the
+/// rest.
+fn is_first(setup: &Setup, edge: &NamedEdge) -> bool {
+    let ends = |edge: &NamedEdge| (edge.dependent, edge.provider);
+    let first = setup.blueprint.edges().iter().find(|other| ends(other) == ends(edge));
+    first.is_some_and(|first| std::ptr::eq(first, edge))
 }
 
 /// Files that hold nothing.
@@ -415,6 +424,21 @@ mod tests {
         assert_eq!(told(beside), "");
         let lasting = Application::new().service(|| Idle).service(|_: Dep<Idle>| Taker);
         assert_eq!(told(lasting), "");
+    }
+
+    #[test]
+    fn only_whom_a_handle_leads_to_counts_where_another_one_is_for_all() {
+        use crate::{Dep, Deps};
+        struct Chosen;
+        let told = |chosen: &str| {
+            let both = |_: Dep<Idle, Chosen>, _: Deps<Idle>| Taker;
+            let app = Application::new().service(|| Idle).named("schema").oneshot();
+            let app = app.service(|| Idle).named("store").service(both).uses("chosen", chosen);
+            let setup = app.environment([]).setup().expect("it is valid");
+            idle_handles(&setup).count()
+        };
+        assert_eq!(told("store"), 0);
+        assert_eq!(told("schema"), 1);
     }
 
     #[test]
