@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. Counting is one addition to a word of its own, by whoever has it in hand; nobody waits for a
-//!    reader.
+//!    reader. What transitions tell is counted by the supervisor's loop alone, so those words are
+//!    read and written, without an addition that other threads would have to wait for.
 //! 2. Counts belong to the service, not to a generation: they never go back while the service is
 //!    part of the application.
 //! 3. Most services start once and end once: the first of each has a word of its own, and room to
@@ -129,7 +130,8 @@ pub struct Counts {
 // === impl Tally ===
 
 impl Tally {
-    /// Counts what a transition tells; `since` is when the state before was entered.
+    /// Counts what a transition tells; `since` is when the state before was entered. Supervisor
+    /// only.
     pub(crate) fn note(
         &self,
         change: Change,
@@ -140,7 +142,7 @@ impl Tally {
         let took = now.0.saturating_sub(since.0);
         match (change.from, change.to) {
             (_, ServiceState::Starting) if is_restart(change) => {
-                self.again().restarts.fetch_add(1, Relaxed);
+                one_more(&self.again().restarts);
             }
             (ServiceState::Starting, ServiceState::Running) => {
                 self.first_start.note(took, || &self.again().starts);
@@ -161,7 +163,7 @@ impl Tally {
             Some(at) if self.first_end.load(Relaxed) == 0 => {
                 self.first_end.store(at as u8 + 1, Relaxed);
             }
-            Some(at) => drop(self.again().ends[at].fetch_add(1, Relaxed)),
+            Some(at) => one_more(&self.again().ends[at]),
             None => {}
         }
     }
@@ -208,6 +210,16 @@ fn is_restart(change: Change) -> bool {
     }
 }
 
+/// Counts one more in a word that nobody else writes.
+fn one_more(count: &AtomicU32) {
+    grow(count, 1);
+}
+
+/// Adds to a word that nobody else writes.
+fn grow(count: &AtomicU32, by: u32) {
+    count.store(count.load(Relaxed).wrapping_add(by), Relaxed);
+}
+
 // === impl First ===
 
 impl First {
@@ -237,17 +249,23 @@ impl First {
 // === impl TimeTally ===
 
 impl TimeTally {
+    /// Counts one. For the only one who counts here.
     fn add(&self, milliseconds: u64) {
         let bucket = TIME_BOUNDS.partition_point(|bound| *bound < milliseconds);
-        self.buckets[bucket].fetch_add(1, Relaxed);
-        self.milliseconds.fetch_add(milliseconds, Relaxed);
+        one_more(&self.buckets[bucket]);
+        self.add_time(milliseconds);
     }
 
     fn add_all(&self, others: &Self) {
         for (own, other) in self.buckets.iter().zip(&others.buckets) {
-            own.fetch_add(other.load(Relaxed), Relaxed);
+            grow(own, other.load(Relaxed));
         }
-        self.milliseconds.fetch_add(others.milliseconds.load(Relaxed), Relaxed);
+        self.add_time(others.milliseconds.load(Relaxed));
+    }
+
+    fn add_time(&self, milliseconds: u64) {
+        let all = self.milliseconds.load(Relaxed).wrapping_add(milliseconds);
+        self.milliseconds.store(all, Relaxed);
     }
 
     fn read(&self) -> Times {

@@ -107,11 +107,13 @@ impl Shared {
     }
 
     /// Something that readers can see has changed; waking those who wait for it follows.
+    /// Supervisor only: nobody else writes the version.
     pub(crate) fn bump(&self) {
-        self.version.fetch_add(1, Ordering::AcqRel);
+        let version = self.version.load(Ordering::Relaxed) + 1;
+        self.version.store(version, Ordering::Release);
     }
 
-    /// Tells readers that something changed.
+    /// Tells readers that something changed. Supervisor only, as all that follows.
     pub(crate) fn touch(&self) {
         self.bump();
         self.changed.ring();
