@@ -74,15 +74,15 @@ fn child() {
     print!("{END}{}\n", number.expect("it is one of them"));
 }
 
-struct Ran {
-    code: u8,
+pub(crate) struct Ran {
+    pub(crate) code: u8,
     out: String,
-    err: String,
+    pub(crate) err: String,
 }
 
 /// Runs the application with `arguments`, its file beside it.
 #[track_caller]
-fn run(name: &str, yaml: &str, arguments: &[&str]) -> Ran {
+pub(crate) fn run(name: &str, yaml: &str, arguments: &[&str]) -> Ran {
     let folder =
         std::env::temp_dir().join(format!("processpype-cli-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder can be made");

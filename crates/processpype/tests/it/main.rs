@@ -18,6 +18,7 @@ mod configure;
 mod conformance;
 mod deps;
 mod diagnosis;
+mod documents;
 mod hang;
 mod harness;
 mod health;
