@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use processpype::config::{Format, Loader, Section};
+use processpype::config::{Format, Loader, Report, Section};
 use processpype::{Application, Config, SetupError};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -115,7 +115,7 @@ fn application_for(root: &Section) -> Application {
 /// Says what is wrong with a file, but for what only the reader's own machine has.
 fn wrong(error: &SetupError) -> Option<String> {
     let own = |message: &str| OF_THE_READER.iter().any(|part| message.contains(part));
-    let mut problems = error.report().into_iter().flat_map(|report| report.problems());
+    let mut problems = error.report().into_iter().flat_map(Report::problems);
     let is_fine = error.plan().is_none() && problems.all(|it| own(&it.to_string()));
     (!is_fine).then(|| error.to_string())
 }
