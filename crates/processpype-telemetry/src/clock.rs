@@ -149,9 +149,14 @@ fn push_offset(out: &mut String, seconds: i32) {
 mod tests {
     use super::*;
 
+    /// Rules, so that these tests need no database of zones.
+    const ROME: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+    const KATHMANDU: &str = "<+0545>-5:45";
+    const ST_JOHNS: &str = "NST3:30NDT,M3.2.0,M11.1.0";
+
     #[track_caller]
     fn check(nanos: u64, zone: &str, digits: u32, expected: &str) {
-        let zone = Timezone::named(zone).unwrap();
+        let zone = Timezone::named(zone).unwrap_or_else(|_| Timezone::by_rules(zone));
         let mut out = String::new();
         let now = UNIX_EPOCH + Duration::from_nanos(nanos);
         Stamp::default().write(&mut out, now, &zone, digits);
@@ -164,17 +169,17 @@ mod tests {
         check(noon, "UTC", 3, "2026-11-23T11:24:05.123Z");
         check(noon, "utc", 6, "2026-11-23T11:24:05.123456Z");
         check(noon, "utc", 9, "2026-11-23T11:24:05.123456789Z");
-        check(noon, "Europe/Rome", 0, "2026-11-23T12:24:05+01:00");
-        check(noon, "Asia/Kathmandu", 0, "2026-11-23T17:09:05+05:45");
-        check(noon, "America/St_Johns", 1, "2026-11-23T07:54:05.1-03:30");
+        check(noon, ROME, 0, "2026-11-23T12:24:05+01:00");
+        check(noon, KATHMANDU, 0, "2026-11-23T17:09:05+05:45");
+        check(noon, ST_JOHNS, 1, "2026-11-23T07:54:05.1-03:30");
         check(0, "UTC", 3, "1970-01-01T00:00:00.000Z");
     }
 
     #[test]
     fn a_change_of_summer_time_is_seen_on_its_second() {
         let change = 1_792_890_000; // 2026-10-25T01:00:00Z, Rome goes from +02:00 to +01:00.
-        check((change - 1) * 1_000_000_000, "Europe/Rome", 0, "2026-10-25T02:59:59+02:00");
-        check(change * 1_000_000_000, "Europe/Rome", 0, "2026-10-25T02:00:00+01:00");
+        check((change - 1) * 1_000_000_000, ROME, 0, "2026-10-25T02:59:59+02:00");
+        check(change * 1_000_000_000, ROME, 0, "2026-10-25T02:00:00+01:00");
     }
 
     #[test]

@@ -424,8 +424,10 @@ mod tests {
         assert_eq!(clone.loggers(), [("hyper".to_owned(), Level::Off)].into());
         assert_eq!(clone.services(), [("a".to_owned(), Level::Trace)].into());
         levels.apply(&LoggingConfig::default());
-        levels.reset_logger("hyper");
         assert_eq!(clone.default_level(), Level::Info);
+        assert!(clone.loggers().is_empty());
+        levels.set_logger("hyper", Level::Off);
+        levels.reset_logger("hyper");
         assert!(clone.loggers().is_empty());
         assert!(clone.shows("x", Some("a"), tracing::Level::TRACE));
         levels.reset_service("a");

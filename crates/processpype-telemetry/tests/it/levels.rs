@@ -130,6 +130,17 @@ fn framework_events_follow_the_service_they_name() {
 }
 
 #[test]
+fn an_override_of_one_service_shows_no_event_that_names_another() {
+    let log = messages(LoggingConfig::default(), |handle| {
+        handle.levels().begin_override(Some("loud"), Level::Debug);
+        for service in ["loud", "other"] {
+            tracing::debug!(target: "processpype", service = %service, "{service} debug");
+        }
+    });
+    assert_eq!(log, ["loud debug"]);
+}
+
+#[test]
 fn a_service_is_still_named_after_the_level_was_raised() {
     let config = LoggingConfig { level: Level::Off, ..LoggingConfig::default() };
     let mut named = false;
