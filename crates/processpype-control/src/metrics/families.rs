@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use processpype_api::{Exposition, HistogramReading, Metric};
 use processpype_core::{Desired, EventKind, ServiceState, each};
-use processpype_runtime::{Counts, QueueDepth, Status, Times};
+use processpype_runtime::{Counts, PollTimes, QueueDepth, Status, Times};
 use processpype_telemetry::{Backlog, Exported};
 
 use super::SLICE;
@@ -223,17 +223,22 @@ impl Seen {
 
     /// What is there for those alone whose polls are timed.
     fn polls(&self, metric: &Metric, text: &mut Exposition) {
-        let polls = self.counts.polls;
-        if polls.count == 0 {
-            return;
+        if let Some(value) = of_polls(metric, self.counts.polls) {
+            text.sample(&[("service", self.status.name.as_str())], value);
         }
-        let value = match *metric {
-            Metric::SERVICE_POLLS => polls.count as f64,
-            Metric::SERVICE_POLL_TIME => polls.sum.as_secs_f64(),
-            Metric::SERVICE_POLL_MAX => polls.max.as_secs_f64(),
-            _ => return,
-        };
-        text.sample(&[("service", self.status.name.as_str())], value);
+    }
+}
+
+/// Nothing is told of polls that nobody times.
+fn of_polls(metric: &Metric, polls: PollTimes) -> Option<f64> {
+    if polls.count == 0 {
+        return None;
+    }
+    match *metric {
+        Metric::SERVICE_POLLS => Some(polls.count as f64),
+        Metric::SERVICE_POLL_TIME => Some(polls.sum.as_secs_f64()),
+        Metric::SERVICE_POLL_MAX => Some(polls.max.as_secs_f64()),
+        _ => None,
     }
 }
 
@@ -248,5 +253,28 @@ fn times(text: &mut Exposition, service: (&str, &str), times: &Times) {
         let buckets = each(&times.buckets, bucket);
         let sum = times.sum.as_secs_f64();
         text.histogram(&[service], &HistogramReading { buckets, count: times.count, sum });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn polls_are_told_by_number_sum_and_longest() {
+        let mut polls = PollTimes::default();
+        assert_eq!(of_polls(&Metric::SERVICE_POLLS, polls), None);
+        (polls.count, polls.sum) = (3, Duration::from_secs(6));
+        polls.max = Duration::from_secs(4);
+        for (metric, expected) in [
+            (Metric::SERVICE_POLLS, Some(3.0)),
+            (Metric::SERVICE_POLL_TIME, Some(6.0)),
+            (Metric::SERVICE_POLL_MAX, Some(4.0)),
+            (Metric::SERVICES, None),
+        ] {
+            assert_eq!(of_polls(&metric, polls), expected, "{}", metric.name);
+        }
     }
 }

@@ -167,10 +167,15 @@ async fn bad_bodies() {
     post(&[JSON], r#"{"reason":5}"#).await.problem(422, "invalid-body");
     post(&[JSON], "{").await.problem(422, "malformed-body");
     post(&[], "{}").await.problem(415, "unsupported-media-type");
-    post(&[("content-type", "text/plain")], "{}").await.problem(415, "unsupported-media-type");
+    for media in ["text/plain", "text/x+json", "application/x-json", "application/jsonp", "json"] {
+        let wrong = post(&[("content-type", media)], "{}").await;
+        wrong.problem(415, "unsupported-media-type");
+    }
     post(&[JSON], &"x".repeat(64 * 1024 + 1)).await.problem(413, "body-too-large");
     post(&[JSON, ("content-length", "99999999")], "x").await.problem(413, "body-too-large");
     assert_eq!(app.manager.state("idle"), Some(ServiceState::Stopped));
+    let fits = format!("{{{}}}", " ".repeat(64 * 1024 - 2));
+    post(&[JSON, ("content-length", "65536")], &fits).await.ok(200);
 }
 
 #[tokio::test(start_paused = true)]

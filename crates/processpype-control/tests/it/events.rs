@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::fixture::{App, golden, pretty, settings};
@@ -39,6 +40,12 @@ async fn pages() {
     let none = app.get(&format!("/events?after={last}")).await.ok(200);
     assert_eq!((&none["events"], &none["next"]), (&json!([]), last));
     assert_eq!(app.get("/events?after=999").await.ok(200), all);
+    // One kind among others, and the moment itself.
+    let settled = app.get("/events?kind=application").await.ok(200);
+    let settled = settled["events"].as_array().expect("a list");
+    assert!(!settled.is_empty() && settled.iter().all(|event| event["kind"] == "application"));
+    let time = events[0]["time"].as_str().expect("a time");
+    assert_eq!(app.get(&format!("/events?since={time}")).await.ok(200)["events"], all["events"]);
     // 2^64 milliseconds and some: what is older than time itself is all there is.
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(app.get("/events?since=18446744073709552s").await.ok(200), all);
@@ -113,7 +120,10 @@ async fn a_filtered_stream_still_moves_on() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_stream_is_kept_alive() {
     let app = App::start().await;
+    let begun = Instant::now();
     read(&app, "/events/stream", None, ": still here\n\n").await;
+    // A client gives up a stream that is silent for three times as long.
+    assert_eq!(begun.elapsed().as_secs(), 15);
 }
 
 #[tokio::test(start_paused = true)]

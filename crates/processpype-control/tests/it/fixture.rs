@@ -88,6 +88,9 @@ struct Catching;
 /// Does nothing, well.
 struct Plain;
 
+/// Does it once.
+struct Done;
+
 impl Service for Counter {
     fn routes(self: Arc<Self>) -> Routes {
         Router::new()
@@ -225,6 +228,12 @@ impl Service for Catching {
 }
 
 impl Service for Plain {}
+
+impl Service for Done {
+    async fn run(&self, _: &Context) -> Result {
+        Ok(())
+    }
+}
 
 // === putting it together ===
 
@@ -448,6 +457,18 @@ impl App {
         });
         let app = Self::launch(vec![broken], settings());
         app.manager.settled().await;
+        app
+    }
+
+    /// Starts a service that has done its work.
+    pub(crate) async fn completing() -> Self {
+        let done = with(spec("done", Kind::of(|| Done)), |spec| {
+            Arc::make_mut(&mut spec.options).oneshot = true;
+        });
+        let app = Self::launch(vec![done], settings());
+        while !app.manager.status("done").is_some_and(|status| status.completed) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         app
     }
 

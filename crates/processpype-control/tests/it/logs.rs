@@ -1,5 +1,6 @@
 //! The log, as pages and as a stream.
 
+use futures_util::FutureExt as _;
 use http_body_util::BodyExt;
 use processpype_telemetry::SERVICE_LOG_LINES;
 use serde_json::{Value, json};
@@ -89,6 +90,9 @@ async fn a_stream_tells_what_is_logged_and_goes_on_where_it_broke() {
     say("idle", "third");
     let text = until(&mut open(&app, path, Some("2")).await, "third").await;
     assert_eq!(ids(&text), [3, 4], "{text}");
+    // What a client has seen counts more than where it once began.
+    let text = until(&mut open(&app, &format!("{path}?after=0"), Some("3")).await, "third").await;
+    assert_eq!(ids(&text), [4], "{text}");
     // A place of an earlier process.
     let text = until(&mut open(&app, path, Some("99")).await, "third").await;
     assert_eq!(ids(&text), [1, 2, 3, 4], "{text}");
@@ -116,8 +120,10 @@ async fn a_stream_ends_with_the_last_line() {
     let held = app.manager.clone();
     let mut stream = open(&app, "/logs/stream", None).await;
     until(&mut stream, "retry: 1000").await;
+    // It has looked, found nothing, and waits for a line; the server stops while that is gathered.
+    assert!(stream.frame().now_or_never().is_none());
     say("idle", "the last");
-    // The server stops while the line is still gathered.
+    assert!(stream.frame().now_or_never().is_none());
     drop(app);
     let text = until(&mut stream, "event: closing").await;
     assert!(text.contains("the last"), "{text}");
