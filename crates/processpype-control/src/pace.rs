@@ -282,4 +282,20 @@ mod tests {
         drop(answer);
         assert_eq!(late(&mut near).await, 40);
     }
+
+    /// What was waited for then has come; what comes now belongs to another step.
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_of_an_earlier_step_ends_nothing() {
+        let (mut near, mut far, exchange) = pair();
+        far.write_all(b"G").await.expect("room");
+        near.read_exact(&mut [0; 1]).await.expect("a byte");
+        let head = tokio::time::timeout(SECOND, near.read(&mut [0; 8])).await;
+        assert!(head.is_err(), "it waits for the rest of the head");
+        exchange.asked(0);
+        let answer = Answering::new((), Arc::clone(&exchange));
+        sleep(SECOND * 600).await;
+        drop(answer);
+        far.write_all(b"G").await.expect("room");
+        assert_eq!(near.read(&mut [0; 8]).await.expect("a byte of the next head"), 1);
+    }
 }

@@ -126,6 +126,11 @@ mod tests {
         check("431 Request Header Fields Too Large", Some(Code::HeadTooLarge));
         check("200 OK", None);
         check("", None);
+        let answer = b"HTTP/1.1 414 URI Too Long\r\n";
+        let (_, problem) = refused(answer, &Limits::default()).expect("it is one");
+        let body = reply::rendered(problem, "");
+        let body = std::str::from_utf8(&body).expect("text");
+        assert!(body.contains("the address is longer than 8192 bytes"), "{body}");
     }
 
     #[test]

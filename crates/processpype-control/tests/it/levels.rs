@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use axum::http::Method;
+use processpype_core::{LogLevel, ServiceState};
+use processpype_runtime::Request;
 use processpype_telemetry::Level;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -154,4 +156,49 @@ async fn a_change_takes_a_place_among_the_commands() {
     put(&app, COUNTER, r#"{"level":"debug"}"#).await.problem(503, "busy");
     delete(&app, COUNTER).await.problem(503, "busy");
     assert!(app.get(COUNTER).await.ok(200)["change"].is_null());
+}
+
+/// There is one timer: it is set for the change that ends first, whichever came first.
+#[tokio::test(start_paused = true)]
+async fn each_change_has_its_own_end_whichever_came_first() {
+    for times in [["10s", "60s"], ["60s", "10s"]] {
+        let (_guard, _log, settings) = logged();
+        let app = App::start_with(settings).await;
+        for (service, time) in ["counter", "reader"].into_iter().zip(times) {
+            let body = format!(r#"{{"level":"debug","for":"{time}"}}"#);
+            put(&app, &format!("/services/{service}/-/level"), &body).await.ok(200);
+        }
+        sleep(Duration::from_secs(11)).await;
+        let shown = [shows_debug(&app, "counter").await, shows_debug(&app, "reader").await];
+        assert_eq!(shown, times.map(|time| time == "60s"), "{times:?}");
+        sleep(Duration::from_secs(50)).await;
+        assert!(!shows_debug(&app, "counter").await && !shows_debug(&app, "reader").await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn code_changes_a_level_for_a_day_at_most() {
+    let (_guard, _log, settings) = logged();
+    let app = App::start_with(settings).await;
+    let two_days = Duration::from_secs(2 * 86_400);
+    let change = app.manager.change_level(None, LogLevel::Debug, two_days, Request::by("code"));
+    change.await.expect("it is taken");
+    sleep(two_days / 2 - Duration::from_secs(1)).await;
+    assert!(shows_debug(&app, "counter").await);
+    sleep(Duration::from_secs(2)).await;
+    assert!(!shows_debug(&app, "counter").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_goes_with_its_service_and_none_comes_while_the_application_closes() {
+    let (_guard, _log, settings) = logged();
+    let app = App::start_with(settings).await;
+    put(&app, "/services/idle/-/level", r#"{"level":"debug"}"#).await.ok(200);
+    app.manager.deregister("idle").await.expect("it leaves");
+    assert!(app.manager.level_changes().is_empty());
+    let over = told(&app, "level-reverted").await;
+    assert_eq!((over.len(), &over[0]["service"]), (1, &json!("idle")));
+    app.manager.close();
+    app.manager.reached("counter", ServiceState::Stopped).await;
+    put(&app, COUNTER, r#"{"level":"debug"}"#).await.problem(503, "closing");
 }
