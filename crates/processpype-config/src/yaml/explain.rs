@@ -101,11 +101,8 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
         ErrorKind::UnclosedQuotedScalar => {
             ("a quote is opened here and never closed", "close the quote, or remove it")
         }
-        ErrorKind::InvalidTrailingSingleQuotedScalar
-        | ErrorKind::InvalidTrailingDoubleQuotedScalar => (
-            "something follows a closing quote",
-            "put all of the value into the quotes, and write each `'` in '…' twice",
-        ),
+        ErrorKind::InvalidTrailingSingleQuotedScalar => (BEHIND_QUOTE, BEHIND_SINGLE),
+        ErrorKind::InvalidTrailingDoubleQuotedScalar => (BEHIND_QUOTE, BEHIND_DOUBLE),
         ErrorKind::UnknownQuotedScalarEscape
         | ErrorKind::InvalidQuotedScalarHexEscape
         | ErrorKind::InvalidUnicodeEscape => (
@@ -159,6 +156,15 @@ fn explain(kind: &ErrorKind) -> (String, &'static str) {
     };
     (message.to_owned(), help)
 }
+
+const BEHIND_QUOTE: &str = "something follows a closing quote";
+
+/// What to do about it behind a single one.
+const BEHIND_SINGLE: &str = "put all of the value into the quotes, and write each `'` in '…' twice";
+
+/// What to do about it behind a double one.
+const BEHIND_DOUBLE: &str =
+    "put all of the value into single quotes: '…\"…\"…'; in double ones write each `\"` as `\\\"`";
 
 /// What to do about a text that is no map of sections.
 const NO_MAP: &str = "begin with a section, such as `services:`, and indent what is in it; a file \
