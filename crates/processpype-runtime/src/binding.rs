@@ -32,7 +32,7 @@ use crate::blueprint::{
 };
 use crate::group::{self, NamedGroup};
 use crate::names::Names;
-use crate::problem::{PlanCode, PlanError, PlanProblem};
+use crate::problem::{Missing, PlanCode, PlanError, PlanProblem};
 
 /// How many names an error lists.
 const NAMES_SHOWN: usize = 12;
@@ -305,6 +305,7 @@ impl Binder {
     fn unknown(&mut self, place: &str, name: &str) {
         let message = format!("{place}, but there is no service `{name}`");
         let problem = PlanProblem::new(PlanCode::UnknownService, message);
+        let problem = problem.of_missing(Missing::Name(name.to_owned()));
         let names = self.names.sorted();
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

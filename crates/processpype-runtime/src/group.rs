@@ -16,7 +16,7 @@ use processpype_core::{
 
 use crate::blueprint::{EdgeOrigin, Spec};
 use crate::names::Names;
-use crate::problem::{PlanCode, PlanProblem};
+use crate::problem::{Missing, PlanCode, PlanProblem};
 
 /// Services that are restarted together, as code or the file says.
 ///
@@ -119,7 +119,8 @@ fn unknown(spec: &GroupSpec, name: &str, names: &Names) -> PlanProblem {
         Some(near) => format!("did you mean `{near}`?"),
         None => "members are names of services".to_owned(),
     };
-    PlanProblem::new(PlanCode::UnknownService, message).help(help)
+    let problem = PlanProblem::new(PlanCode::UnknownService, message).help(help);
+    problem.of_missing(Missing::Name(name.to_owned()))
 }
 
 fn twice(spec: &GroupSpec, name: &str) -> PlanProblem {

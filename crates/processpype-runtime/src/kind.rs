@@ -119,6 +119,13 @@ impl Kind {
         self.type_name
     }
 
+    /// Returns whether instances can be used as a type.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_one(&self, type_id: TypeId) -> bool {
+        self.faces.iter().any(|face| face.type_id == type_id)
+    }
+
     /// Returns whether instances are of this very type.
     pub(crate) fn makes(&self, type_id: TypeId) -> bool {
         self.type_id == type_id

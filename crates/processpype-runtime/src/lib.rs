@@ -127,7 +127,7 @@ pub use crate::operation::{
     Request, Shutdown, WAITERS_MAX,
 };
 pub use crate::panic::{PanicSite, Panicked, contain, is_contained, record as record_panic};
-pub use crate::problem::{PlanCode, PlanError, PlanProblem};
+pub use crate::problem::{Missing, PlanCode, PlanError, PlanProblem};
 pub use crate::pulses::{BUSY_MIN, PULSE};
 pub use crate::reconfigure::{NewConfig, Reconfigured};
 pub use crate::recording::{Recording, Reporter};

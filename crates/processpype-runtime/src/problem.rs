@@ -5,6 +5,7 @@
 //! 1. A problem names who is involved and, where there is one, the place in the file.
 //! 2. Where there is a remedy it is the line to write, not a description of it.
 
+use std::any::TypeId;
 use std::fmt;
 
 /// One reason why an application cannot be started, with what to do about it.
@@ -29,6 +30,22 @@ pub struct PlanProblem {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// What was looked for and is not there, if that is all that is wrong.
+    #[doc(hidden)]
+    pub missing: Option<Missing>,
+}
+
+/// What was looked for among the services.
+///
+/// Who knows of services that could not be read can tell by it what only follows from that.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// One of this name.
+    Name(String),
+    /// One that can be used as this type.
+    Type(TypeId),
 }
 
 /// The kinds of [`PlanProblem`].
@@ -101,7 +118,12 @@ impl PlanProblem {
     /// Makes a problem.
     #[must_use]
     pub fn new(code: PlanCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: None }
+        Self { code, message: message.into(), help: None, missing: None }
+    }
+
+    /// Adds what was looked for in vain.
+    pub(crate) fn of_missing(self, missing: Missing) -> Self {
+        Self { missing: Some(missing), ..self }
     }
 
     /// Adds what to do about it.

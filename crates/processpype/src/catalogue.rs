@@ -11,6 +11,7 @@
 //! [`assemble`]: Catalogue::assemble
 //! [`check`]: Catalogue::check
 
+pub(crate) mod lost;
 pub(crate) mod specs;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use processpype_config::{Document, Layer, Report, Section};
 use processpype_core::ServiceName;
 use processpype_runtime::{Assembly, Blueprint, GroupSpec, Kind, SharedValues, Spec};
 
+use self::lost::{Lost, LostServices};
 use self::specs::{Faults, Layers, Specs, Template};
 use crate::access::Access;
 use crate::application::{Application, Sources};
@@ -42,8 +44,8 @@ pub(crate) struct Catalogue {
     groups: Vec<GroupSpec>,
     shared: SharedValues,
     limits: Limits,
-    /// Some service of the code has no name that could be one, which was told.
-    lost: bool,
+    /// Services of the code without a name that could be one, which was told.
+    lost: Vec<Lost>,
 }
 
 /// A whole application, checked against one document.
@@ -65,13 +67,13 @@ impl Catalogue {
     /// Takes over what code says; services without a name that could be one are told.
     pub(crate) fn of(application: Application, problems: &mut Problems) -> Self {
         let mut declared = Vec::with_capacity(application.declared.len());
-        let mut lost = false;
+        let mut lost = Vec::new();
         for service in application.declared {
             match Template::of(service) {
                 Ok(named) => declared.push(named),
-                Err(problem) => {
+                Err((problem, unnamed)) => {
                     problems.plan.push(problem);
-                    lost = true;
+                    lost.push(unnamed);
                 }
             }
         }
@@ -128,7 +130,8 @@ impl Catalogue {
         let (mut assembly, faults, lost) =
             self.specs(document, &settings.defaults, layers, &mut problems);
         problems.keep(assembly.check_config(|spec| specs::is_checkable(&faults, spec)));
-        let blueprint = problems.plan_of(assembly.check(), lost);
+        let lost = LostServices { lost: &lost, kinds: &self.kinds };
+        let blueprint = problems.plan_of(assembly.check(), &lost);
         let limits = self.limits.under(&settings.app);
         match (blueprint, problems.into_error()) {
             (Some(blueprint), None) => {
@@ -153,7 +156,8 @@ impl Catalogue {
         let defaults = document.section(&["defaults"]);
         let defaults = problems.keep(kept::read(&defaults, &mut Vec::new()));
         let (assembly, _, lost) = self.specs(document, &defaults, layers, &mut problems);
-        let blueprint = problems.plan_of(assembly.check(), lost);
+        let lost = LostServices { lost: &lost, kinds: &self.kinds };
+        let blueprint = problems.plan_of(assembly.check(), &lost);
         match (blueprint, problems.into_error()) {
             (Some(blueprint), None) => Ok(blueprint),
             (_, Some(error)) => Err(error),
@@ -162,16 +166,16 @@ impl Catalogue {
     }
 
     /// Puts the application together. Returns what is wrong with types of configuration, too, and
-    /// whether a service is missing because of a problem.
+    /// which services are missing because of a problem.
     fn specs(
         &self,
         document: &Document,
         defaults: &DefaultsSection,
         layers: &Layers,
         problems: &mut Problems,
-    ) -> (Assembly, Faults, bool) {
+    ) -> (Assembly, Faults, Vec<Lost>) {
         let mut specs = Specs::new(document, defaults, layers, problems);
-        specs.lost = self.lost;
+        specs.lost.clone_from(&self.lost);
         self.declared.iter().for_each(|(name, template)| specs.add_declared(name, template));
         specs.add_from_file(&self.kinds);
         let Specs { specs, faults, lost, .. } = specs;

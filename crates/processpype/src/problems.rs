@@ -5,10 +5,11 @@
 //! 1. One mistake is told once: both halves of a section that is no map say the same.
 
 use processpype_config::{Document, Origin, Problem, Report, SecretsConfig, Section};
-use processpype_runtime::{Blueprint, PlanCode, PlanError, PlanProblem};
+use processpype_runtime::{Blueprint, PlanError, PlanProblem};
 use processpype_telemetry::Timezone;
 
 use crate::access::{self, Access};
+use crate::catalogue::lost::LostServices;
 use crate::export;
 use crate::kept::{self, Kept};
 use crate::machine;
@@ -128,15 +129,13 @@ impl Problems {
     pub(crate) fn plan_of(
         &mut self,
         plan: Result<Blueprint, PlanError>,
-        lost: bool,
+        lost: &LostServices<'_>,
     ) -> Option<Blueprint> {
         let error = match plan {
             Ok(blueprint) => return Some(blueprint),
             Err(error) => error,
         };
-        let follows = |problem: &&PlanProblem| {
-            lost && matches!(problem.code, PlanCode::MissingProvider | PlanCode::UnknownService)
-        };
+        let follows = |it: &&PlanProblem| it.missing.as_ref().is_some_and(|it| lost.explain(it));
         let own = error.problems().iter().filter(|problem| !follows(problem));
         self.plan.extend(own.cloned());
         None

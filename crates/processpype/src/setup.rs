@@ -11,10 +11,11 @@
 //! 2. Read the framework's sections; go on with defaults for one that is wrong, to find more.
 //! 3. Make a spec of every service: those of the code first, then those of the file that no code
 //!    registered, each with its section split into the framework's keys and its own.
-//! 4. Tell every problem so far. Binding on top of wrong names would only give echoes.
-//! 5. Bind: names, types, roles, cycles.
-//! 6. Check each enabled service's own section against its type, and collect the secrets in it for
+//! 4. Check each enabled service's own section against its type, and collect the secrets in it for
 //!    the log's redaction.
+//! 5. Bind: names, types, roles, cycles.
+//! 6. Tell every problem. What is missing is left out where a service that step 3 could not make
+//!    may have been it: that would only be an echo.
 //!
 //! Steps 2 to 6 are the [`Catalogue`]'s: a reload does the same.
 

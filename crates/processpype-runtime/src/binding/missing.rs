@@ -14,8 +14,7 @@
 
 use crate::argument::Need;
 use crate::blueprint::{Assembly, Spec, quoted, short};
-use crate::kind::Kind;
-use crate::problem::{PlanCode, PlanProblem};
+use crate::problem::{Missing, PlanCode, PlanProblem};
 use crate::shared::SharedValues;
 
 /// Pointers that nobody has to ask for.
@@ -26,8 +25,8 @@ pub(super) fn service(spec: &Spec, need: &Need, assembly: &Assembly) -> PlanProb
     let (needs, of) = (short(need.type_name), quoted(spec.kind.type_name));
     let message =
         format!("`{}` needs a `{needs}` (argument of {of}), but no service is one", spec.name);
-    let is_one = |kind: &Kind| kind.faces.iter().any(|face| face.type_id == need.type_id);
-    let help = if let Some((kind, _)) = assembly.kinds.iter().find(|(_, kind)| is_one(kind)) {
+    let mut kinds = assembly.kinds.iter();
+    let help = if let Some((kind, _)) = kinds.find(|(_, kind)| kind.is_one(need.type_id)) {
         format!(
             "the kind `{kind}` makes them: write one into the file, services: {{ NAME: {{ kind: \
              {kind} }} }}, or take `Option<Dep<{needs}>>`"
@@ -43,7 +42,8 @@ pub(super) fn service(spec: &Spec, need: &Need, assembly: &Assembly) -> PlanProb
     } else {
         format!("register one with `.service({needs}::new)`, or take `Option<Dep<{needs}>>`")
     };
-    PlanProblem::new(PlanCode::MissingProvider, message).help(help)
+    let problem = PlanProblem::new(PlanCode::MissingProvider, message).help(help);
+    problem.of_missing(Missing::Type(need.type_id))
 }
 
 /// A value that nobody has given. `is_service` says that a service is of this type.

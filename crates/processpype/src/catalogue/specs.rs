@@ -21,6 +21,7 @@ use schemars::Schema;
 use serde_json::Value;
 
 use crate::application::Declared;
+use crate::catalogue::lost::Lost;
 use crate::framework_keys;
 use crate::hang;
 use crate::kept;
@@ -72,8 +73,8 @@ pub(crate) struct Specs<'a> {
     templates: HashMap<*const Kind, Template>,
     /// What is wrong with the configuration of each kind.
     pub(crate) faults: Faults,
-    /// Some service has no spec, because of a problem that was told.
-    pub(crate) lost: bool,
+    /// Services that have no spec, because of a problem that was told.
+    pub(crate) lost: Vec<Lost>,
 }
 
 /// What is wrong with the configuration of each kind.
@@ -101,14 +102,15 @@ impl Template {
     /// # Errors
     ///
     /// It has no name that could be one.
-    pub(crate) fn of(declared: Declared) -> Result<(ServiceName, Self), PlanProblem> {
-        let Declared { name, kind, options, uses, depends_on, edges } = declared;
-        let (name, help) = match &name {
+    pub(crate) fn of(declared: Declared) -> Result<(ServiceName, Self), (PlanProblem, Lost)> {
+        let Declared { name: said, kind, options, uses, depends_on, edges } = declared;
+        let (name, help) = match &said {
             Some(name) => (ServiceName::new(name), Cow::Borrowed(NAMES)),
             None => (kind.default_name(), Cow::Owned(to_name(kind.type_name()))),
         };
         let name = name.map_err(|error| {
-            PlanProblem::new(PlanCode::Declaration, error.to_string()).help(help)
+            let problem = PlanProblem::new(PlanCode::Declaration, error.to_string()).help(help);
+            (problem, Lost::of_code(said, Arc::new(kind.clone())))
         })?;
         let is_plain = uses.is_empty() && depends_on.is_empty() && edges.is_empty();
         let is_plain = is_plain && options == Options::default();
@@ -263,7 +265,7 @@ impl<'a> Specs<'a> {
             defaults_fit,
             templates: HashMap::new(),
             faults: HashMap::new(),
-            lost: false,
+            lost: Vec::new(),
         }
     }
 
@@ -278,29 +280,35 @@ impl<'a> Specs<'a> {
             if self.taken.iter().any(|taken| taken == key) || key.starts_with("x-") {
                 continue;
             }
-            self.lost |= self.add_instance(key, kinds).is_none();
+            if let Err(kind) = self.add_instance(key, kinds) {
+                self.lost.push(Lost::of_file(key, kind));
+            }
         }
     }
 
-    fn add_instance(&mut self, key: &str, kinds: &[(String, Arc<Kind>)]) -> Option<()> {
+    /// Returns the kind, if that is known, of a service that cannot be.
+    fn add_instance(
+        &mut self,
+        key: &str,
+        kinds: &[(String, Arc<Kind>)],
+    ) -> Result<(), Option<Arc<Kind>>> {
         let section = self.services.get(key);
-        let kind_name = self.kind_name(key, &section, kinds)?;
-        let name = ServiceName::new(key)
-            .map_err(|error| {
-                let problem = section.problem(error.to_string());
-                let place = self.services.keys().into_iter().find(|(name, _)| name == key);
-                let at_key = match place {
-                    Some((_, origin)) => problem.at(origin),
-                    None => problem,
-                };
-                self.problems.add(at_key.into());
-            })
-            .ok()?;
-        let (_, kind) = kinds.iter().find(|(name, _)| *name == kind_name)?;
+        let kind_name = self.kind_name(key, &section, kinds).ok_or(None)?;
+        let (_, kind) = kinds.iter().find(|(name, _)| *name == kind_name).ok_or(None)?;
+        let name = ServiceName::new(key).map_err(|error| {
+            let problem = section.problem(error.to_string());
+            let place = self.services.keys().into_iter().find(|(name, _)| name == key);
+            let at_key = match place {
+                Some((_, origin)) => problem.at(origin),
+                None => problem,
+            };
+            self.problems.add(at_key.into());
+            Some(Arc::clone(kind))
+        })?;
         let template = self.templates.entry(Arc::as_ptr(kind));
         let template = template.or_insert_with(|| Template::of_kind(&kind_name, kind)).clone();
         self.add(&template, name);
-        Some(())
+        Ok(())
     }
 
     /// Returns the kind that a section names, if there is such a kind.

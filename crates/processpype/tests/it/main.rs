@@ -24,6 +24,7 @@ mod harness;
 mod health;
 mod interface;
 mod last_words;
+mod lost;
 mod meant;
 mod metrics;
 mod mutations;
