@@ -82,6 +82,7 @@ pub(crate) struct Fault {
     pub(crate) help: Option<String>,
     /// The words that would be right, if they are few.
     pub(crate) valid: Vec<String>,
+    /// It may have lines to write below the first.
     /// Where it stands: a place in a file, a variable, the request's body.
     pub(crate) origin: Option<String>,
     /// The line where it stands and the mark below it.
@@ -119,8 +120,8 @@ impl Answered for Told {
 }
 
 impl Told {
-    /// Escapes the line feeds of every text but the messages of what is wrong: whoever shows those
-    /// indents their lines, so that none is taken for another text.
+    /// Escapes the line feeds of every text but the messages of what is wrong and what to write
+    /// instead: whoever shows those indents their lines, so that none is taken for another text.
     pub(crate) fn with_lines_only_in_messages(self) -> Self {
         let Self { title, code, detail, help, errors, .. } = self;
         let (title, code, detail) = (cleaned(title), cleaned(code), cleaned(detail));
@@ -154,7 +155,7 @@ impl Fault {
         Self {
             path: cleaned(path),
             message,
-            help: help.map(cleaned),
+            help,
             valid: all(valid).collect(),
             origin: origin.map(cleaned),
             excerpt: all(excerpt).filter(|line| is_in_frame(line)).collect(),

@@ -138,7 +138,13 @@ fn as_at_start(fault: &Fault) -> String {
     excerpt.iter().for_each(|line| text.push_str(&format!("\n{line}")));
     let bar = excerpt.first().and_then(|line| line.find('|'));
     let gutter = bar.map_or(3, |bar| bar.min(GUTTER_MAX));
-    let mut add = |word, it: &str| text.push_str(&format!("\n{:gutter$}= {word}: {it}", ""));
+    let mut add = |word, it: &str| {
+        let mut lines = it.split('\n');
+        let first = lines.next().unwrap_or_default();
+        text.push_str(&format!("\n{:gutter$}= {word}: {first}", ""));
+        // Indented, as those of the message.
+        lines.for_each(|line| text.push_str(&format!("\n{:gutter$}    {line}", "")));
+    };
     notes.iter().for_each(|note| add("note", note));
     // Which word was meant stands before all that could be, as at a start.
     let (meant, rest): (Vec<_>, Vec<_>) = help.iter().partition(|it| it.starts_with(MEANT));
@@ -154,7 +160,8 @@ fn as_at_start(fault: &Fault) -> String {
 fn line(fault: &Fault) -> String {
     let at = fault.origin.as_deref().filter(|at| !at.starts_with("request body"));
     let at = at.map_or(String::new(), |at| format!(" at {at}"));
-    let help = fault.help.as_ref().map_or(String::new(), |help| format!(" ({help})"));
+    let first = |help: &String| help.lines().next().map(|it| it.trim_end_matches(':').to_owned());
+    let help = fault.help.as_ref().and_then(first).map_or(String::new(), |it| format!(" ({it})"));
     let valid = match &fault.valid[..] {
         [] => String::new(),
         valid => format!("\n      valid: {}", valid.join(", ")),
@@ -229,5 +236,7 @@ mod tests {
         };
         check("did you mean `one`?", "\n   = help: did you mean `one`?\n   = valid: one, two");
         check("remove it", "\n   = valid: one, two\n   = help: remove it");
+        let lines = "\n   = valid: one, two\n   = help: write it there:\n       a:\n         b: …";
+        check("write it there:\na:\n  b: …", lines);
     }
 }

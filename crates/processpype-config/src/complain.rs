@@ -38,9 +38,31 @@ use crate::{describe, duration, remedy, show};
 /// A key that who may write it has written already.
 const KIND: &str = "kind";
 
+/// What stands beside the mark of a key that nobody knows there.
+pub(crate) const STRANGE: &str = "not known here";
+
 // === impl Problem ===
 
 impl Problem {
+    /// Whether it is a key that is not known where it stands.
+    ///
+    /// The last part of the [`path`](Self::path) is the key then.
+    ///
+    /// ```
+    /// # mod processpype { pub use processpype_config as config; }
+    /// use processpype::config::{Format, Loader};
+    ///
+    /// let document = Loader::new().text("app.yaml", Format::Yaml, "{prot: 1, port: x}").load()?;
+    /// let unknown = document.root().known_keys(&["port"]).unwrap_err();
+    /// assert!(unknown.problems()[0].is_unknown_key());
+    /// let wrong = document.section(&["port"]).read::<u16>().unwrap_err();
+    /// assert!(!wrong.problems()[0].is_unknown_key());
+    /// # Ok::<(), processpype_config::Report>(())
+    /// ```
+    pub fn is_unknown_key(&self) -> bool {
+        self.label_text() == STRANGE
+    }
+
     /// Tells which keys would be known: a section's own, and unless it is clear which one was
     /// meant, those that stand beside them.
     ///
@@ -191,7 +213,7 @@ impl<'a> Walk<'a> {
         let problem = self
             .at(entry.key_at(), format!("unknown key `{path}`"), is_named)
             .in_path(path)
-            .label("not known here")
+            .label(STRANGE)
             .hint_nearest(&key, near);
         if let Some(help) = help {
             problem.help(help)

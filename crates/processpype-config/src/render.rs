@@ -86,7 +86,13 @@ fn write_problem(out: &mut String, problem: &Problem, paint: &Paint) -> std::fmt
     }
     let gutter = write_snippet(out, problem, paint)?;
     for (word, text) in remarks(problem) {
-        writeln!(out, "{:gutter$} {frame}={reset} {bold}{word}{reset}: {text}", "")?;
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        writeln!(out, "{:gutter$} {frame}={reset} {bold}{word}{reset}: {first}", "")?;
+        // Lines to write stand below it, deeper than whatever begins a remark.
+        for line in lines {
+            writeln!(out, "{:gutter$}     {line}", "")?;
+        }
     }
     Ok(())
 }

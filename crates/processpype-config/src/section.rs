@@ -30,6 +30,7 @@ use serde::de::DeserializeOwned;
 
 use crate::check::{Slot, Walk};
 use crate::collect::Problems;
+use crate::complain::STRANGE;
 use crate::effective::{self, Effective};
 use crate::interpolate::Resolver;
 use crate::limits::MAX_LISTED;
@@ -251,7 +252,7 @@ impl Section {
         let problem = at
             .problem(format!("unknown key `{path}`"), false)
             .in_path(path)
-            .label("not known here")
+            .label(STRANGE)
             .hint_nearest(&key, known.iter().copied().chain(beside.iter().map(AsRef::as_ref)))
             .with_known(known, beside);
         match help.map(Cow::Borrowed).or_else(|| show::nested(&key, known).map(Cow::Owned)) {

@@ -15,6 +15,8 @@
 //!    only a section without it is read in short.
 //! 3. Every problem is told by the whole schema, which knows every key.
 
+pub(crate) mod elsewhere;
+
 use processpype_config::{Report, SecretsConfig, Section};
 use schemars::{Schema, schema_for};
 use serde::de::DeserializeOwned;

@@ -11,7 +11,7 @@ use processpype_telemetry::Timezone;
 use crate::access::{self, Access};
 use crate::catalogue::lost::LostServices;
 use crate::export;
-use crate::kept::{self, Kept};
+use crate::kept::{self, Kept, elsewhere};
 use crate::machine;
 use crate::settings::{SECTIONS, Settings};
 use crate::setup::SetupError;
@@ -45,7 +45,9 @@ impl Problems {
         reason = "its callers have nothing more to do with it"
     )]
     pub(crate) fn add(&mut self, report: Report) {
+        let mut places = None;
         for problem in report.problems() {
+            let problem = &elsewhere::told(problem, &mut places);
             let told = self.report.as_ref().map_or(&[][..], Report::problems);
             if let Some(at) = told.iter().position(|told| what(told) == what(problem)) {
                 self.tell_anew(at, problem);

@@ -30,6 +30,7 @@ mod metrics;
 mod mutations;
 mod nested;
 mod panics;
+mod places;
 mod registering;
 mod reload;
 mod requests;
