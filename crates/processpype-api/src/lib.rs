@@ -77,8 +77,8 @@ pub use crate::exposition::{
 pub use crate::group::{GroupList, GroupMember, GroupStatus};
 pub use crate::level::{LEVEL_FOR, LevelBody, LevelChange, LevelChanged, LevelStatus, Levels};
 pub use crate::local_token::{
-    TOKEN_LENGTH_MAX, is_bound_at, local_token_address, local_token_directory, local_token_file,
-    not_private,
+    LocalTokenError, TOKEN_LENGTH_MAX, is_bound_at, local_token_address, local_token_directory,
+    local_token_file, not_private,
 };
 pub use crate::log::{
     LOG_LINES_PER_PAGE, LOG_SCOPES, LogLevel, LogPage, LogRecord, MAX_LOG_LINES_PER_PAGE,

@@ -15,6 +15,8 @@
 //! ADDRESS is the IP address that it has bound: another process may have the same port of another
 //! one, and is not to be shown the token.
 
+use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,43 @@ const TITLE_MAX: usize = 64;
 
 /// What others may do with the file or the directory: nothing.
 const OTHERS: u32 = 0o077;
+
+/// The file of a token cannot be written, read or trusted.
+///
+/// ```
+/// use processpype_api::LocalTokenError;
+///
+/// let source = std::io::Error::other("the disk is gone");
+/// let error = LocalTokenError::new("/run/shop-1.token", source);
+/// assert_eq!(error.to_string(), "the token file /run/shop-1.token: the disk is gone");
+/// ```
+#[derive(Debug)]
+pub struct LocalTokenError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+// === impl LocalTokenError ===
+
+impl LocalTokenError {
+    /// Makes one about the file at `path`.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self { path: path.into(), source }
+    }
+}
+
+impl fmt::Display for LocalTokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the token file {}: {}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for LocalTokenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
 
 /// Returns the directory of the token files of `user`.
 ///

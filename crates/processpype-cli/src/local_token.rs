@@ -10,14 +10,15 @@
 //! 4. Of several files for a port one whose process lives goes before those that were left behind,
 //!    and a newer one before an older one.
 
-use std::fmt;
 use std::fs::TryLockError;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use processpype_api::{TOKEN_LENGTH_MAX, local_token_address, local_token_directory};
+use processpype_api::{
+    LocalTokenError, TOKEN_LENGTH_MAX, local_token_address, local_token_directory,
+};
 use processpype_config::Secret;
 
 use crate::private;
@@ -27,13 +28,6 @@ const NAMES_MAX: usize = 65_536;
 
 /// How many files for one port are looked at.
 const FILES_MAX: usize = 64;
-
-/// There is a file that cannot be trusted.
-#[derive(Debug)]
-pub(crate) struct LocalTokenError {
-    path: PathBuf,
-    source: io::Error,
-}
 
 /// A token that an application has left.
 #[derive(Debug)]
@@ -71,7 +65,7 @@ pub(crate) fn find_local_tokens_at(
         match Candidate::read(&path, bound) {
             Ok(it) => candidates.push(it),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => refused = Some(LocalTokenError { path, source }),
+            Err(source) => refused = Some(LocalTokenError::new(path, source)),
         }
     }
     candidates.sort_by_key(|it| std::cmp::Reverse(it.rank()));
@@ -109,20 +103,6 @@ impl Candidate {
     /// What makes it the one to take.
     fn rank(&self) -> (bool, SystemTime) {
         (self.is_held, self.written)
-    }
-}
-
-// === impl LocalTokenError ===
-
-impl fmt::Display for LocalTokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the token file {}: {}", self.path.display(), self.source)
-    }
-}
-
-impl std::error::Error for LocalTokenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
     }
 }
 

@@ -128,7 +128,7 @@ pub use crate::listen::{Bound, Drained, Running};
 pub use crate::listener::{
     Ask, InvalidAddress, InvalidListener, ListenAddress, Listener, Proofs, Surfaces,
 };
-pub use crate::local_token::{LocalToken, LocalTokenError, LocalTokenFile};
+pub use crate::local_token::{LocalToken, LocalTokenFile};
 pub use crate::nest::{Nest, NestError};
 pub use crate::plan::planned;
 pub use crate::rate::Rate;

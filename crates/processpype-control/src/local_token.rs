@@ -14,12 +14,10 @@
 //!
 //! Where it is, [`processpype_api`] says, for whoever writes it and for whoever reads it.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use processpype_api::{local_token_directory, local_token_file};
+use processpype_api::{LocalTokenError, local_token_directory, local_token_file};
 use processpype_config::Secret;
 use processpype_core::Role;
 
@@ -42,13 +40,6 @@ pub struct LocalTokenFile {
     /// What tells the own file from a successor's, and by its lock that the process lives.
     #[cfg(unix)]
     file: std::fs::File,
-}
-
-/// The file of a token cannot be written or trusted.
-#[derive(Debug)]
-pub struct LocalTokenError {
-    path: PathBuf,
-    source: io::Error,
 }
 
 // === impl LocalToken ===
@@ -97,7 +88,7 @@ impl LocalToken {
             }
             #[cfg(not(unix))]
             Ok(()) => Ok(LocalTokenFile { path }),
-            Err(source) => Err(LocalTokenError { path, source }),
+            Err(source) => Err(LocalTokenError::new(path, source)),
         }
     }
 }
@@ -121,20 +112,6 @@ impl LocalTokenFile {
 impl Drop for LocalTokenFile {
     fn drop(&mut self) {
         files::remove(&self.path, &self.file);
-    }
-}
-
-// === impl LocalTokenError ===
-
-impl fmt::Display for LocalTokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the token file {}: {}", self.path.display(), self.source)
-    }
-}
-
-impl std::error::Error for LocalTokenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
     }
 }
 
