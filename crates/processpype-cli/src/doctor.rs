@@ -24,6 +24,17 @@ use crate::view::status as view;
 /// The finding that may follow from another one.
 const RUNNING_WITHOUT: &str = "running-without";
 
+/// How the system says that the other end of a pipe is closed.
+const BROKEN_PIPE: &str = "Broken pipe";
+
+/// What to do about that: no room and no permission brings the reader back.
+const READER_GONE: &str = "whatever has read the log (`app 2>&1 | …`) has ended, and no other can \
+     take its place: `logs` has the newest lines; restart the process with a log that goes to a \
+     file or the journal";
+
+/// What a log is written to.
+const LOG_FILE: &str = "that standard error or `observability.logging.destination` leads to";
+
 /// What was looked at.
 #[derive(Clone, Debug)]
 struct Facts {
@@ -202,7 +213,10 @@ fn unlogged(status: &ApplicationStatus) -> Option<Finding> {
         Some(error) => (
             Level::Problem,
             format!("the log cannot be written: {error}; {lost} lines are lost"),
-            look_at_disk("that standard error or `observability.logging.destination` leads to"),
+            match error.starts_with(BROKEN_PIPE) {
+                true => READER_GONE.to_owned(),
+                false => look_at_disk(LOG_FILE),
+            },
         ),
         None if lost > 0 => (
             Level::Warning,
@@ -339,12 +353,11 @@ fn build(facts: &Facts) -> Vec<Finding> {
 
 impl Asked {
     pub(crate) fn of(asking: &Asking) -> Self {
-        let Destination { target, from, token, .. } = asking.client.destination();
-        let token = token.from().to_owned();
+        let Destination { target, from, .. } = asking.client.destination();
         Self {
             url: target.to_string(),
             url_from: from.clone(),
-            token_from: asking.client.has_token().then_some(token),
+            token_from: asking.client.token_from(),
         }
     }
 }
@@ -541,6 +554,20 @@ mod tests {
         found("log", json!({"error": null, "lost": 1}), &["warning log-unwritten"]);
         found("log", json!({"error": "full", "lost": 0}), &["problem log-unwritten"]);
         found("log", json!(null), &[]);
+    }
+
+    #[test]
+    fn nobody_is_told_to_make_room_for_a_log_that_nobody_reads() {
+        let remedy = |error: &str| {
+            let log = json!({"error": error, "lost": 1});
+            let mut facts = healthy();
+            facts.status.log = Some(serde_json::from_value(log).expect("a log"));
+            diagnose(&facts).remove(0).remedy
+        };
+        let gone = remedy("Broken pipe (os error 32)");
+        assert!(gone.contains("restart the process") && !gone.contains("by itself"), "{gone}");
+        let full = remedy("No space left on device (os error 28)");
+        assert!(full.contains("make room (`df -h`)"), "{full}");
     }
 
     #[test]

@@ -27,8 +27,9 @@ pub(crate) enum ClientError {
     Late { url: String, waited: Duration },
     /// The connection broke.
     Broken { url: String, source: hyper::Error },
-    /// Whatever listens speaks something else.
-    NoHttp { url: String },
+    /// What was answered cannot be read as HTTP/1.1: whatever listens speaks something else, or
+    /// speaks it wrongly.
+    NoHttp { url: String, why: String },
     /// No TLS came about: one of the two does not believe the other, or does not speak it.
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS none is tried"))]
     Untrusted { url: String, why: String },
@@ -50,6 +51,8 @@ pub(crate) enum ClientError {
         status: u16,
         /// What answers, if that says who it is.
         stranger: Option<String>,
+        /// The address that it names instead of an answer.
+        leads_to: Option<String>,
         retry_after: Option<Duration>,
     },
     /// The application answered with a problem.
@@ -79,10 +82,10 @@ pub(crate) struct Fault {
     pub(crate) path: String,
     /// It may have several lines, such as those of a cycle.
     pub(crate) message: String,
+    /// It may have lines to write below the first.
     pub(crate) help: Option<String>,
     /// The words that would be right, if they are few.
     pub(crate) valid: Vec<String>,
-    /// It may have lines to write below the first.
     /// Where it stands: a place in a file, a variable, the request's body.
     pub(crate) origin: Option<String>,
     /// The line where it stands and the mark below it.
@@ -259,10 +262,10 @@ impl ClientError {
             Self::Broken { .. } => Some(
                 "did the application end meanwhile, or have others at your address all \
                  connections that it gives to one client (server.limits.connections_per_peer)? \
-                 its log says which; is it the right port, and none for https://?"
+                 its log says which; is it the right port? where TLS is spoken, write https://"
                     .to_owned(),
             ),
-            Self::NoHttp { url } if url.starts_with("http:") => Some(format!(
+            Self::NoHttp { url, .. } if url.starts_with("http:") => Some(format!(
                 "is it the right port? where TLS is spoken, write https://; name another address \
                  with --url or {URL_VARIABLE}"
             )),
@@ -285,6 +288,7 @@ impl ClientError {
                 "--section names a file that can be read, with a map of keys; `-` = standard input"
                     .to_owned(),
             ),
+            Self::Unexplained { leads_to: Some(place), .. } => Some(leads_to_help(place)),
             Self::TooLong { .. } | Self::Unreadable { .. } | Self::Unexplained { .. } => {
                 Some(format!(
                     "is it the right address, and an application of this version? name another \
@@ -308,7 +312,9 @@ impl fmt::Display for ClientError {
                 write!(f, "{url} did not answer within {waited}")
             }
             Self::Broken { url, source } => write!(f, "the connection to {url} broke: {source}"),
-            Self::NoHttp { url } => write!(f, "what listens at {url} does not speak HTTP"),
+            Self::NoHttp { url, why } => {
+                write!(f, "what listens at {url} does not answer in HTTP/1.1: {why}")
+            }
             Self::Untrusted { url, why } => write!(f, "no TLS with {url}: {why}"),
             Self::NoTls { url } => {
                 write!(f, "no TLS with {url}: this program was built without the feature `tls`")
@@ -321,13 +327,17 @@ impl fmt::Display for ClientError {
             Self::Unreadable { url, why } => {
                 write!(f, "{url} is not answered as a Processpype application does: {why}")
             }
-            Self::Unexplained { url, status, stranger, .. } => {
+            Self::Unexplained { url, status, stranger, leads_to, .. } => {
                 let who = stranger.as_deref().unwrap_or("it");
                 write!(
                     f,
                     "{url} is not answered as a Processpype application does: {who} says {status}, \
-                     and not why"
-                )
+                     and "
+                )?;
+                match leads_to {
+                    Some(place) => write!(f, "that it is at {place}"),
+                    None => f.write_str("not why"),
+                }
             }
             Self::Problem(told) => write!(f, "{}: {}", told.title, told.detail),
         }
@@ -339,6 +349,21 @@ fn is_for_others(url: &str, why: &io::Error) -> bool {
     url.starts_with("unix:") && why.kind() == io::ErrorKind::PermissionDenied
 }
 
+/// Says what to do where another address is named. It is not gone to: a token that was named goes
+/// nowhere but where it was told to go.
+fn leads_to_help(place: &str) -> String {
+    match place.contains("://") {
+        true => format!(
+            "name that address, if you trust it: `--url {place}`, or {URL_VARIABLE}; it is not \
+             followed by itself, so that no token goes where nobody sent it"
+        ),
+        false => format!(
+            "is it the right address, and no other program's? name another one with --url or \
+             {URL_VARIABLE}"
+        ),
+    }
+}
+
 /// Says what to do about a token that is missing or wrong.
 fn token_help(from: Option<&str>) -> String {
     match from {
@@ -348,7 +373,8 @@ fn token_help(from: Option<&str>) -> String {
         ),
         Some(from) => format!(
             "the token that was shown is from {from}: look whether that is of the application \
-             that runs there, and put one that it knows into {TOKEN_VARIABLE}"
+             that runs there, and put one that it knows into {TOKEN_VARIABLE}; its log says where \
+             it has left one"
         ),
     }
 }

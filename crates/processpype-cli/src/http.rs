@@ -19,7 +19,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, RETRY_AFTER, SERVER, USER_AGENT,
+    AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, LOCATION, RETRY_AFTER, SERVER, USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -55,6 +55,9 @@ const BODY_MAX: usize = 16 * 1024 * 1024;
 
 /// How much is shown of the name of another program, in characters.
 const STRANGER_MAX: usize = 80;
+
+/// How much is shown of the address that an answer leads to, in characters.
+const PLACE_MAX: usize = 200;
 
 const AGENT: &str = concat!("processpype/", env!("CARGO_PKG_VERSION"));
 
@@ -115,9 +118,10 @@ impl Client {
         &self.destination
     }
 
-    /// Returns whether it has a token to show.
-    pub(crate) fn has_token(&self) -> bool {
-        !self.tokens.is_empty()
+    /// Says where the token is from that it has to show, if there is one.
+    pub(crate) fn token_from(&self) -> Option<String> {
+        let Destination { token, .. } = &self.destination;
+        (!self.tokens.is_empty()).then(|| token.from(&self.tokens))
     }
 
     /// Returns a client for whatever is at the same place now: a process that started anew has
@@ -213,7 +217,7 @@ impl Client {
             return Ok(stream);
         }
         let text = stream.text(BODY_MAX).await?;
-        Err(self.problem(&response, text, stream.token_from))
+        Err(self.problem(&response, text, stream.token_from, path))
     }
 
     async fn ask(
@@ -232,12 +236,15 @@ impl Client {
         let stranger = stranger(&response);
         let text = stream.text(BODY_MAX).await?;
         if !status.is_success() && status != StatusCode::NOT_MODIFIED {
-            return Err(self.problem(&response, text, stream.token_from));
+            return Err(self.problem(&response, text, stream.token_from, path));
         }
         Ok(Answer { status: status.as_u16(), text, now, tag, url: stream.url, stranger })
     }
 
-    /// Connects, sends one request, and waits for the head of its answer.
+    /// Asks, and waits for the head of the answer.
+    ///
+    /// Who is refused with a token that a killed process has left asks once more without one: the
+    /// refusal has changed nothing, and not everything needs a token.
     async fn open(
         &self,
         method: Method,
@@ -246,13 +253,35 @@ impl Client {
         wait: Duration,
         extra: Option<(&'static str, String)>,
     ) -> Result<(Response<()>, Stream), ClientError> {
+        let again = (method.clone(), body.clone(), extra.clone());
+        let opened = self.send(method, path, body, wait, extra, &self.tokens).await?;
+        if !self.tokens.are_left() || opened.0.status() != StatusCode::UNAUTHORIZED {
+            return Ok(opened);
+        }
+        let (method, body, extra) = again;
+        let without = self.send(method, path, body, wait, extra, &Tokens::default()).await?;
+        let is_known = without.0.status() != StatusCode::UNAUTHORIZED;
+        Ok(if is_known { without } else { opened })
+    }
+
+    /// Connects, sends one request with the right one of these tokens, and waits for the head of
+    /// its answer.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        wait: Duration,
+        extra: Option<(&'static str, String)>,
+        tokens: &Tokens,
+    ) -> Result<(Response<()>, Stream), ClientError> {
         let url = self.destination.target.to_string();
         let late = |waited| ClientError::Late { url: url.clone(), waited };
         let broken = |source: hyper::Error| match source.is_parse() {
-            true => ClientError::NoHttp { url: url.clone() },
+            true => ClientError::NoHttp { url: url.clone(), why: source.to_string() },
             false => ClientError::Broken { url: url.clone(), source },
         };
-        let (socket, token) = reach(&self.destination, &self.tokens).await?;
+        let (socket, token) = reach(&self.destination, tokens).await?;
         let io = TokioIo::new(socket);
         let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
         let mut connection: Option<Connection> = Some(Box::pin(connection));
@@ -276,6 +305,7 @@ impl Client {
         response: &Response<()>,
         raw: String,
         token_from: Option<String>,
+        path: &str,
     ) -> ClientError {
         let retry_after = retry_after(response);
         match json::read_lines::<Told>(&raw).map(Told::with_lines_only_in_messages) {
@@ -285,7 +315,8 @@ impl Client {
             _ => {
                 let (url, status) = (self.url(), response.status().as_u16());
                 let stranger = stranger(response);
-                ClientError::Unexplained { url, status, stranger, retry_after }
+                let leads_to = leads_to(response, path);
+                ClientError::Unexplained { url, status, stranger, leads_to, retry_after }
             }
         }
     }
@@ -336,6 +367,24 @@ fn stranger<T>(response: &Response<T>) -> Option<String> {
     let name = header(SERVER).map(|name| format!("`{}`", shown(name)));
     let page = header(CONTENT_TYPE).filter(|media| media.starts_with("text/html"));
     name.or_else(|| page.map(|_| "a web page".to_owned()))
+}
+
+/// Where another address is named instead of an answer: without what was asked for there, and
+/// without what may be a secret, as the user in front of a host or the words behind a `?`.
+fn leads_to<T>(response: &Response<T>, path: &str) -> Option<String> {
+    let place = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
+    let place = place.to_str().ok()?.split(['?', '#']).next()?;
+    let asked = path.split('?').next().unwrap_or_default();
+    let place = place.strip_suffix(asked).filter(|it| !it.is_empty()).unwrap_or(place);
+    let place = match place.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, below) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+            let host = host.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{below}")
+        }
+        None => place.to_owned(),
+    };
+    (!place.is_empty()).then(|| cleaned(place.chars().take(PLACE_MAX).collect()))
 }
 
 fn since_epoch(time: SystemTime) -> Option<Timestamp> {

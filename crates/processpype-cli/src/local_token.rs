@@ -37,6 +37,8 @@ pub(crate) struct FoundToken {
     pub(crate) path: PathBuf,
     /// The address that the application has bound.
     pub(crate) bound: IpAddr,
+    /// The process that has written it has ended without removing it.
+    pub(crate) is_left: bool,
 }
 
 /// Finds and reads the tokens of the applications whose control APIs are at `port` of some address,
@@ -78,7 +80,7 @@ pub(crate) fn find_local_tokens_at(
 /// A file that may have the token.
 struct Candidate {
     found: FoundToken,
-    /// Whether its process holds it: a process that was killed does not.
+    /// Whether its process is known to hold it: a process that was killed does not.
     is_held: bool,
     written: SystemTime,
 }
@@ -90,14 +92,18 @@ impl Candidate {
         let file = private::open_private(path)?;
         let written = file.metadata()?.modified()?;
         // The process that wrote it keeps it locked; looking takes the lock for a moment.
-        let is_held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        let lock = file.try_lock_shared();
+        let is_held = matches!(lock, Err(TryLockError::WouldBlock));
+        // Where nothing can be locked, nobody knows.
+        let is_left = lock.is_ok();
         let text = private::text(file, TOKEN_LENGTH_MAX)?;
         let text = Secret::new(text.trim_end().to_owned());
         if text.expose().is_empty() {
             let why = "it is empty, as after a full disk: restart the application";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
-        Ok(Self { found: FoundToken { text, path: path.to_owned(), bound }, is_held, written })
+        let found = FoundToken { text, path: path.to_owned(), bound, is_left };
+        Ok(Self { found, is_held, written })
     }
 
     /// What makes it the one to take.

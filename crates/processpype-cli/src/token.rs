@@ -6,6 +6,8 @@
 //!    for its own machine is shown on that machine only, and only to who answers at the address
 //!    that this application has bound.
 //! 2. A file that cannot be trusted is told, and no token is shown.
+//! 3. A token that a killed process has left may be of nobody by now: who is refused with it asks
+//!    once more without one, as most of what only looks needs none on the own machine.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,6 +20,9 @@ use crate::target::{Place, Target};
 
 /// The variable with the token to show.
 pub const TOKEN_VARIABLE: &str = "PROCESSPYPE_TOKEN";
+
+/// What is said of a file whose process has ended without removing it.
+const LEFT: &str = ", which a process left behind that was killed";
 
 /// Which token is shown.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub(crate) enum Token {
 pub(crate) struct Shown {
     pub(crate) secret: Arc<Secret<String>>,
     pub(crate) from: String,
+    /// Whether the process is known to have ended that has made it.
+    pub(crate) is_left: bool,
     /// Who may see it: who answers at this address of this machine. None: whoever was asked.
     bound: Option<IpAddr>,
 }
@@ -60,7 +67,8 @@ impl Token {
         match (self, target.place()) {
             (Self::Named { token, from }, _) => {
                 let secret = Arc::clone(token);
-                Ok(Tokens(vec![Shown { secret, from: from.clone(), bound: None }]))
+                let from = from.clone();
+                Ok(Tokens(vec![Shown { secret, from, is_left: false, bound: None }]))
             }
             (Self::Found, Place::Unix(_)) => Ok(Tokens::default()),
             (Self::Found, Place::Tcp { host, .. }) if !is_here(Place::bare(host)) => {
@@ -69,9 +77,10 @@ impl Token {
             (Self::Found, Place::Tcp { port, .. }) => {
                 let found = find_local_tokens_at(runtime_directory().as_deref(), *port);
                 let found = found.map_err(|error| error.to_string())?.into_iter();
-                let shown = found.map(|FoundToken { text, path, bound }| Shown {
+                let shown = found.map(|FoundToken { text, path, bound, is_left }| Shown {
                     secret: Arc::new(text),
-                    from: format!("the file {}", path.display()),
+                    from: format!("the file {}{}", path.display(), if is_left { LEFT } else { "" }),
+                    is_left,
                     bound: Some(bound),
                 });
                 Ok(Tokens(shown.collect()))
@@ -79,11 +88,12 @@ impl Token {
         }
     }
 
-    /// Says where it is from.
-    pub(crate) fn from(&self) -> &str {
+    /// Says where it is from, if it is one of `tokens`.
+    pub(crate) fn from(&self, tokens: &Tokens) -> String {
         match self {
-            Self::Named { from, .. } => from,
-            Self::Found => "the file of this machine",
+            Self::Named { from, .. } => from.clone(),
+            Self::Found if tokens.are_left() => format!("the file of this machine{LEFT}"),
+            Self::Found => "the file of this machine".to_owned(),
         }
     }
 }
@@ -93,6 +103,11 @@ impl Token {
 impl Tokens {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether there are some, and every process that made one has ended.
+    pub(crate) fn are_left(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|it| it.is_left)
     }
 
     /// Returns the one that whoever answers at `peer` may see; a socket has no address.
@@ -116,6 +131,7 @@ mod tests {
         let shown = |bound: Option<&str>| Shown {
             secret: Arc::new(Secret::new("secret".to_owned())),
             from: bound.unwrap_or("named").to_owned(),
+            is_left: false,
             bound: bound.map(|bound| bound.parse().expect("an address")),
         };
         let peer = |text: &str| text.parse::<IpAddr>().ok();

@@ -159,8 +159,45 @@ fn another_program_is_named() {
 
 #[test]
 fn what_speaks_no_http_is_told_as_that() {
-    let says = [" does not speak HTTP\n", "where TLS is spoken, write https://"];
+    let says = [" does not answer in HTTP/1.1: invalid HTTP version", "TLS is spoken, write https"];
     check_stranger(b"SSH-2.0-OpenSSH_9.6\r\n", 70, says);
     check_stranger(b"\x15\x03\x01\x00\x02\x02\x46", 70, says);
-    check_stranger(b"", 69, [" broke: ", "is it the right port, and none for https://?"]);
+    // It speaks HTTP, and makes a mistake.
+    let wrong = b"HTTP/1.1 200 OK\r\nno header at all\r\n\r\n";
+    check_stranger(wrong, 70, [" in HTTP/1.1: invalid HTTP header parsed\n", "--url"]);
+    let right_port = "is it the right port? where TLS is spoken, write https://\n";
+    check_stranger(b"", 69, [" broke: ", right_port]);
+}
+
+#[test]
+fn where_an_answer_leads_to_is_told_and_not_gone_to() {
+    let moved = |status: &str, place: &str| {
+        let head = format!("HTTP/1.1 {status}\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n");
+        head.into_bytes()
+    };
+    for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
+        let (url, serving) = serve(vec![moved(status, "https://me:pw@shop.internal/?next=secret")]);
+        let ran = run(&["-u", &url, "status"]);
+        let expected = format!(
+            "error: {url} is not answered as a Processpype application does: it says {}, and that \
+             it is at https://shop.internal\n  = help: name that address, if you trust it: `--url \
+             https://shop.internal`, or PROCESSPYPE_URL; it is not followed by itself, so that no \
+             token goes where nobody sent it\n",
+            &status[..3]
+        );
+        assert_eq!((ran.code, ran.err), (Some(70), expected));
+        serving.join().unwrap();
+    }
+    // What was asked for there is no part of the address to name.
+    let deeper = moved("308 Permanent", "https://shop.internal/api/services/db");
+    check_stranger(&deeper, 70, ["and that it is at https://shop.internal/api/services/db\n", ""]);
+    let (url, _) = serve(vec![moved("308 Permanent", "https://shop.internal/api/services/db")]);
+    let ran = run(&["-u", &url, "status", "db"]);
+    assert!(ran.err.contains("`--url https://shop.internal/api`"), "{ran:?}");
+    let elsewhere = moved("302 Found", "/login");
+    check_stranger(&elsewhere, 70, ["that it is at /login\n", "no other program's? name another"]);
+    let long = moved("302 Found", &format!("https://{}\u{9b}", "x".repeat(5000)));
+    let (url, _) = serve(vec![long]);
+    let ran = run(&["-u", &url, "status"]);
+    assert!(ran.err.len() < 1000 && !ran.err.contains('\u{9b}'), "{ran:?}");
 }
