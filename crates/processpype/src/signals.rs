@@ -4,7 +4,8 @@
 //!
 //! 1. All three are listened for before the first is waited for, so that a signal during the start
 //!    closes what has started instead of killing the process.
-//! 2. SIGHUP closes nothing, also while the application closes: it loads the configuration again.
+//! 2. SIGHUP closes nothing: it loads the configuration again, and while the application closes
+//!    does nothing.
 
 use std::io;
 use std::time::Duration;

@@ -92,6 +92,40 @@ fn sighup_loads_the_file_again_and_touches_only_what_differs() {
 }
 
 #[test]
+fn signals_while_a_reload_is_in_work_are_one_more_reload_after_it() {
+    let text = |delay: u32, number: u32| {
+        format!(
+            "services:\n  slow: {{kind: slow, start_delay: {delay}ms}}\n  \
+             fast: {{kind: ticker, interval: {number}h}}\n"
+        )
+    };
+    let app = Playground::settled(&text(1, 1));
+    let write_and_signal = |delay, number| {
+        std::fs::write(&app.file, text(delay, number)).unwrap();
+        app.signal("HUP");
+    };
+    // It starts anew, and takes longer for that than all that follows here.
+    write_and_signal(6000, 2);
+    app.wait("slow", "starting");
+    for number in 3..8 {
+        write_and_signal(number, number);
+        eventually("who was restarted runs", || {
+            (app.service("fast")["state"] == "running").then_some(())
+        });
+    }
+    app.logged("SIGHUP: the configuration is loaded again when the reload before (operation 1) is");
+    eventually("what was written last holds", || {
+        let held = app.get("/services/fast/-/config").json().to_string();
+        (held.contains("\"7h\"") && app.service("slow")["generation"] == 3).then_some(())
+    });
+    app.wait("slow", "running");
+    let told = |kind: &str| app.events().iter().filter(|it| it["kind"] == kind).count();
+    eventually("the second one is over", || (told("reloaded") == 2).then_some(()));
+    assert_eq!(["slow", "fast"].map(|name| generation(&app, name)), [3, 3]);
+    app.terminate().check(0);
+}
+
+#[test]
 fn the_command_line_shows_what_a_reload_would_do_and_does_it() {
     let app = Playground::settled(BEFORE);
     let reload = |more: &[&str]| app.ask(&[&["reload"], more].concat());

@@ -3,10 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "a real process runs on the real clock")]
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::harness::{PATIENCE, Playground, eventually, file, program, read_until, signal};
+use crate::harness::{PATIENCE, Playground, eventually, file, program, read_until, run_in, signal};
 use crate::http;
 
 const PAIR: &str = "
@@ -113,6 +114,51 @@ fn while_it_closes_it_is_not_ready_and_takes_no_commands() {
     assert_eq!(app.get("/health/live").status, 200);
     app.post("/services/off/start").problem(503, "closing");
     app.ended().check(0);
+}
+
+#[test]
+fn a_sighup_while_it_closes_is_ignored_and_no_error() {
+    let app = Playground::settled("services: {lazy: {kind: slow, stop_delay: 2s}}");
+    app.signal("TERM");
+    app.wait("lazy", "stopping");
+    app.signal("HUP");
+    app.logged("INFO processpype: SIGHUP: ignored, the application closes");
+    let ended = app.ended();
+    ended.check(0);
+    assert!(!ended.log.iter().any(|line| line.contains("ERROR")), "{:#?}", ended.log);
+}
+
+#[test]
+fn a_token_that_a_killed_process_has_left_keeps_nobody_from_what_needs_none() {
+    let app = Playground::settled(PAIR);
+    // As where the process was killed, and runs again with another runtime directory.
+    let runtime = app.runtime.join("operator");
+    let left = runtime.join("processpype").join(app.token_file().file_name().unwrap());
+    std::fs::create_dir_all(left.parent().unwrap()).unwrap();
+    std::fs::write(&left, "0123456789abcdefghijkl-of-nobody\n").unwrap();
+    for path in [left.parent().unwrap(), &left] {
+        let mode = if path.is_dir() { 0o700 } else { 0o600 };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let url = format!("http://{}", app.address);
+    let ask = |verb: &[&str]| {
+        let home = [("XDG_RUNTIME_DIR", runtime.to_str().unwrap())];
+        run_in(&[verb, &["--url", &url]].concat(), &home)
+    };
+    for verb in [&["status"][..], &["stop", "fast"], &["start", "fast"]] {
+        let printed = ask(verb);
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+    }
+    let refused = ask(&["events"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let told = format!("{}, which a process left behind that was killed: ", left.display());
+    assert!(refused.stderr.contains(&told), "{refused:?}");
+    // One that somebody holds is of a process that lives: what is wrong there is not passed over.
+    let file = std::fs::File::open(&left).unwrap();
+    file.lock().unwrap();
+    assert_eq!(ask(&["status"]).code, Some(1));
+    drop(file);
+    app.terminate().check(0);
 }
 
 #[test]
