@@ -403,7 +403,7 @@ impl<'a> Walk<'a> {
             if ids.is_empty() && !open {
                 // A body has no anchors to keep, so in it `x-` is a key like any other.
                 let is_own = key.starts_with("x-") && !entry.key_at().is_of_body();
-                if !is_own && !lenient {
+                if !is_own && !lenient && !entry.node.takes_away() {
                     self.unknown_key(entry, here, map);
                 }
                 continue;

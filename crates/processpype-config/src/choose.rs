@@ -202,7 +202,8 @@ impl<'a> Walk<'a> {
         map: Keys<'a>,
         variants: &[(String, Id)],
     ) -> Option<Id> {
-        let written: Vec<_> = variants.iter().filter(|(name, _)| map.get(name).is_some()).collect();
+        let is_there = |name: &str| map.get(name).is_some_and(|entry| !entry.node.takes_away());
+        let written: Vec<_> = variants.iter().filter(|(name, _)| is_there(name)).collect();
         if let [(_, id)] = written.as_slice() {
             return Some(*id);
         }

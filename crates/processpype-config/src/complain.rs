@@ -175,7 +175,16 @@ impl<'a> Walk<'a> {
             }
             let unused: Vec<&str> =
                 known.iter().copied().filter(|key| map.get(key).is_none()).collect();
-            walk.unknown(entry, &known, &unused)
+            let problem = walk.unknown(entry, &known, &unused);
+            let near = problem.nearest_choice().is_some();
+            match replaced_beside(entry, map).filter(|_| !near) {
+                Some(other) => problem.note(format!(
+                    "maps of layers merge: at {} another value lies over one beside it; there, \
+                     `null` for this key takes it away",
+                    other.node.at.origin()
+                )),
+                None => problem,
+            }
         });
     }
 
@@ -330,4 +339,13 @@ impl<'a> Walk<'a> {
             });
         }
     }
+}
+
+/// A key beside `entry` in which another layer laid another value: what it chose may take fewer
+/// keys.
+fn replaced_beside<'a>(entry: &Entry, map: Keys<'a>) -> Option<&'a Entry> {
+    let is_other = |other: &&Entry| {
+        !other.node.overrides().is_empty() && !other.node.at.shares_source(&entry.node.at)
+    };
+    map.entries().find(is_other)
 }

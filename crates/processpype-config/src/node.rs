@@ -180,6 +180,13 @@ impl Node {
         self.is_null() && spot.has_lines() && spot.written().is_empty()
     }
 
+    /// Whether it is `null` in the place of a value of a lower layer.
+    ///
+    /// Maps merge, so without it no layer could be rid of a key that what it chose does not take.
+    pub(crate) fn takes_away(&self) -> bool {
+        self.is_null() && !self.overrides().is_empty()
+    }
+
     /// The places of what this value replaced, nearest first.
     pub(crate) fn overrides(&self) -> &[Origin] {
         self.extra().map_or(&[], |extra| &extra.overrides)

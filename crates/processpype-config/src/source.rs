@@ -195,6 +195,11 @@ impl At {
         Spot { source: &self.source, span }
     }
 
+    /// Whether both are places of one text, or one word.
+    pub(crate) fn shares_source(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source)
+    }
+
     /// The part of its source.
     pub(crate) const fn span(&self) -> Span {
         self.span
