@@ -133,6 +133,9 @@ impl Context {
     /// For files, compression, C libraries: work that blocks or computes for more than some 100 µs
     /// between two awaits. Inside [`spawn`](Self::spawn) it would hold a worker that others need.
     ///
+    /// In a test on paused time the clock stands still while `work` runs: tokio waits for it. One
+    /// that runs as long as its service stops the time of all.
+    ///
     /// ```
     /// # use processpype_runtime as processpype;
     /// use processpype::Context;
