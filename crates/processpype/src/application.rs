@@ -478,7 +478,11 @@ impl Application {
                 self.refuse(message);
             }
             (_, Some(declared)) => change(declared),
-            (_, None) => self.refuse(format!("`.{method}(…)` stands before any service")),
+            (_, None) => {
+                let message = format!("`.{method}(…)` stands before any service");
+                let help = "write it after the `.service(…)` or `.task(…)` that it is about";
+                self.problems.push(PlanProblem::new(PlanCode::Declaration, message).help(help));
+            }
         }
         self
     }
