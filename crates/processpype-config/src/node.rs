@@ -183,8 +183,10 @@ impl Node {
     /// Whether it is `null` in the place of a value of a lower layer.
     ///
     /// Maps merge, so without it no layer could be rid of a key that what it chose does not take.
+    /// From a variable or a flag, where an empty value may be an accident, only the word counts.
     pub(crate) fn takes_away(&self) -> bool {
-        self.is_null() && !self.overrides().is_empty()
+        let is_word = matches!(self.kind(), Kind::Scalar("null", Style::Loose));
+        (is_word || self.is_null()) && !self.overrides().is_empty()
     }
 
     /// The places of what this value replaced, nearest first.

@@ -494,6 +494,11 @@ fn null_takes_away_what_a_higher_layers_choice_does_not_take() {
     assert_eq!(tagged.sink, Some(Sink::Stdout));
     let keyed = over("way: {mail: null, chat: {room: b}}").section(&["way"]).read::<Way>();
     assert_eq!(keyed.unwrap(), Way::Chat { room: "b".into() });
+    let words = Loader::new().text("low.yaml", Format::Yaml, low).set("t.sink.kind=stdout");
+    let path = ("PROCESSPYPE_T__SINK__PATH".to_owned(), "null".to_owned());
+    let words =
+        words.sections(&["t", "way"]).environment([path]).set("t.sink.max_mb=null").load().unwrap();
+    assert_eq!(words.section(&["t"]).read::<Ticker>().unwrap().sink, Some(Sink::Stdout));
     // What no layer below has is a mistake like any other.
     assert!(read("t: {sink: {pth: null}}").unwrap_err().to_string().contains("`t.sink.pth`"));
 }
