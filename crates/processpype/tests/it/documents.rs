@@ -210,3 +210,61 @@ fn every_command_line_in_a_document_is_one() {
     }
     assert!(tried.len() > 40, "only {} were found", tried.len());
 }
+
+/// Returns the words that sources have, outside their tests, directly behind one of `marks`.
+fn codes(sources: &[&str], marks: &[&str]) -> BTreeSet<String> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let of = |source: &&str| {
+        let text = std::fs::read_to_string(format!("{root}/{source}")).expect(source);
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        let code = code.split_whitespace().collect::<Vec<_>>().join(" ");
+        let behind = |mark: &&str| {
+            let mark = format!("{mark}\"");
+            let pieces = code.split(&mark).skip(1).filter_map(|piece| piece.split_once('"'));
+            pieces.map(|(word, _)| word.to_owned()).collect::<Vec<_>>()
+        };
+        marks.iter().flat_map(behind).collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(of).collect()
+}
+
+/// Returns the words in code marks of the first column of the table with this head.
+fn first_column(document: &str, head: &str) -> BTreeSet<String> {
+    let path = format!("{}/../../{document}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).expect(document);
+    let rows = text.lines().skip_while(|line| *line != head).skip(2);
+    let cells = rows.take_while(|row| row.starts_with('|')).filter_map(|row| row.split('|').nth(1));
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_warning_and_every_finding_is_listed_and_no_others() {
+    let warnings =
+        codes(&["crates/processpype/src/cli/warnings.rs"], &["Warning::new(setup, ", "code: "]);
+    assert_eq!(first_column("docs/configuration.md", "| Code | Warns of |"), warnings);
+    let findings = codes(
+        &[
+            "crates/processpype-cli/src/doctor.rs",
+            "crates/processpype-cli/src/past.rs",
+            "crates/processpype-control/src/diagnosis.rs",
+            "crates/processpype-runtime/src/diagnosis.rs",
+        ],
+        &[
+            "new(Level::Problem, ",
+            "new(Level::Warning, ",
+            "new(level, ",
+            "found(Level::Problem, ",
+            "found(Level::Warning, ",
+            "then(|| (",
+            "Some((",
+            "=> { (",
+            "warn( ",
+            "warn(",
+            "code: ",
+            "Self::problem(",
+            "Self::warning( ",
+            "RUNNING_WITHOUT: &str = ",
+        ],
+    );
+    assert_eq!(first_column("docs/operations.md", "| Finding | Means |"), findings);
+}
