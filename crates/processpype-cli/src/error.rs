@@ -102,6 +102,9 @@ const FLAGS: [(&str, &str); 4] = [
     ("?force=true", "--force"),
 ];
 
+/// What an answer is refused for that is right but for a word that this program does not know.
+const NEWER_WORD: &str = "unknown variant `";
+
 /// Too many requests, a gateway without an answer, unavailable, a gateway that waited too long.
 const PASSING: [u16; 4] = [429, 502, 503, 504];
 
@@ -288,6 +291,11 @@ impl ClientError {
                 "--section names a file that can be read, with a map of keys; `-` = standard input"
                     .to_owned(),
             ),
+            Self::Unreadable { why, .. } if why.contains(NEWER_WORD) => Some(format!(
+                "the application may be newer than this program, which is {}: ask with the \
+                 application's own command line, or with --json, which shows the answer as it came",
+                env!("CARGO_PKG_VERSION")
+            )),
             Self::Unexplained { leads_to: Some(place), .. } => Some(leads_to_help(place)),
             Self::TooLong { .. } | Self::Unreadable { .. } | Self::Unexplained { .. } => {
                 Some(format!(

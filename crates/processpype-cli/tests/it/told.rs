@@ -170,6 +170,25 @@ fn what_speaks_no_http_is_told_as_that() {
 }
 
 #[test]
+fn a_newer_application_is_understood_but_for_words_that_are_new() {
+    let body = |state: &str| {
+        format!(
+            "{{\"title\":\"Shop\",\"version\":\"9\",\"environment\":\"test\",\"state\":\"{state}\",\
+             \"services\":{{}},\"newer\":{{\"than\":[\"this\"]}}}}"
+        )
+    };
+    let status = |state: &str| answer("200 OK", "application/json", &body(state));
+    let (url, _) = serve(vec![status("running")]);
+    let ran = run(&["-u", &url, "status"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let says = ["unknown variant `napping`", "may be newer than this program, which is 0."];
+    check_stranger(&status("napping"), 70, says);
+    let (url, _) = serve(vec![status("napping")]);
+    let ran = run(&["-u", &url, "status", "--json"]);
+    assert_eq!((ran.code, ran.out.trim_end()), (Some(0), &*body("napping")), "{ran:?}");
+}
+
+#[test]
 fn where_an_answer_leads_to_is_told_and_not_gone_to() {
     let moved = |status: &str, place: &str| {
         let head = format!("HTTP/1.1 {status}\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n");
