@@ -76,9 +76,20 @@ fn at_root(scene: &Scene, step: &WhyStep, found: &mut Vec<Action>) {
             Situation::Hung | Situation::Unready | Situation::Degraded | Situation::Complaining,
         ) => {
             offer(mend(name, "what it says, and its log, say what"));
-            offer(post("restart", "", "begins anew; those that need it may see it gone"));
+            offer(post("restart", "", after_restart(scene, name)));
         }
         _ => offer(post("restart", "", "begins anew, if it must")),
+    }
+}
+
+/// What a restart leads to: nothing can end who does not give a thread back.
+fn after_restart(scene: &Scene, name: &str) -> &'static str {
+    match scene.services.get(name).and_then(|known| known.busy) {
+        Some(_) => {
+            "begins anew if its thread comes back within its `stop_timeout`; else it is orphaned, \
+             and only a restart of the process ends it"
+        }
+        None => "begins anew; those that need it may see it gone",
     }
 }
 

@@ -175,11 +175,13 @@ fn running_well_or_badly() {
     let degraded = with("db", |it| it.status.degraded = Some("slow disk".to_owned()));
     check(&[degraded], "db: running for 5.0 s, but degraded: slow disk", &mend);
     let hung = with("db", |it| it.hung = Some("no beat for 3 s".to_owned()));
-    check(&[hung], "db: running for 5.0 s, but hung: no beat for 3 s", &mend);
+    let why = check(&[hung], "db: running for 5.0 s, but hung: no beat for 3 s", &mend);
+    assert_eq!(why.actions[1].text, "begins anew; those that need it may see it gone");
     let busy = with("db", |it| it.busy = Some(12_300));
     let text = "db: running for 5.0 s, but hung: its thread has not come back for at least 12.3 s: \
                 it blocks or spins";
-    check(&[busy], text, &mend);
+    let why = check(&[busy], text, &mend);
+    assert!(why.actions[1].text.ends_with("only a restart of the process ends it"), "{why:?}");
     let complains = with("db", |it| it.status.error = Some(error("low on space", "reported")));
     let text = "db: running for 5.0 s, but it reports an error: low on space";
     check(&[complains], text, &mend);
