@@ -202,8 +202,8 @@ impl fmt::Display for Unwritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "cannot write to standard output: {}\n  = help: look at where it goes; a command was \
-             given all the same, and `status` shows its effect",
+            "cannot write to standard output: {}\n  = help: look at where it goes; if \
+             it was about a command, that was given all the same, and `status` shows its effect",
             self.0
         )
     }
