@@ -5,13 +5,14 @@
 //! 1. Only what stands in the file is told. [`judge`] is a pure function of it.
 //! 2. Of a file of any size only one record is held, and what [`LastRun`] keeps of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use processpype_api::{Answered, Event, Fields, ServiceState};
 use processpype_journal::{Found, Ledger};
 use serde_json::Value;
 
+use crate::clean::cleaned;
 use crate::doctor::{Asked, Finding, Level, report};
 use crate::error::ClientError;
 use crate::exit::ClientExit;
@@ -20,6 +21,12 @@ use crate::look::Asking;
 use crate::print::{DIM, remark, say, say_error, say_raw};
 use crate::verb::{ClientVerb, EventsArgs};
 use crate::view;
+
+/// How many names of a file are kept, to tell which of the words that were asked for is none.
+const NAMES_MAX: usize = 4096;
+
+/// How many of them are told.
+const NAMES_TOLD: usize = 20;
 
 /// One line of the file.
 #[derive(Debug)]
@@ -63,12 +70,16 @@ pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
         Ok((run, _)) => run.began,
         Err(error) => return unreadable(file, &error),
     };
-    let mut shown = None;
+    let (mut shown, mut others) = (None, Others::default());
     let printed = Ledger::read(file, |record| {
         let Ok(line) = json::read_as_it_is::<Line>(record) else { return };
-        if (line.run != wanted && !args.all_runs) || !matches(&line, record, args) {
+        if line.run != wanted && !args.all_runs {
             return;
         }
+        if !matches(&line, record, args) {
+            return others.note(&line, record);
+        }
+        others.is_alone = false;
         if json {
             return say_raw(record);
         }
@@ -85,9 +96,64 @@ pub(crate) fn events(file: &Path, args: &EventsArgs, json: bool) -> ClientExit {
     match printed {
         Ok(found) => {
             tell_damage(&found);
+            others.told(args).iter().for_each(|line| remark(line));
             ClientExit::Done
         }
         Err(error) => unreadable(file, &error),
+    }
+}
+
+/// What is in a file and was not asked for: where nothing else is, a word may be misspelt, and
+/// silence would say that nothing had happened.
+#[derive(Debug)]
+struct Others {
+    /// Nothing that was asked for was found.
+    is_alone: bool,
+    kinds: BTreeSet<String>,
+    services: BTreeSet<String>,
+    last: u64,
+}
+
+// === impl Others ===
+
+impl Default for Others {
+    fn default() -> Self {
+        let (kinds, services) = (BTreeSet::new(), BTreeSet::new());
+        Self { is_alone: true, kinds, services, last: 0 }
+    }
+}
+
+impl Others {
+    fn note(&mut self, line: &Line, record: &str) {
+        let Ok(event) = json::read::<Event>(record) else { return };
+        let keep = |all: &mut BTreeSet<String>, name: String| {
+            let _ = all.len() < NAMES_MAX && all.insert(name);
+        };
+        keep(&mut self.kinds, cleaned(line.kind.clone()));
+        event.service.into_iter().for_each(|name| keep(&mut self.services, name));
+        self.last = self.last.max(event.seq);
+    }
+
+    /// Says which of the words that were asked for is nowhere, and what is there.
+    fn told(&self, args: &EventsArgs) -> Vec<String> {
+        let mut told = Vec::new();
+        if !self.is_alone || self.kinds.is_empty() {
+            return told;
+        }
+        let mut look = |word: Option<&String>, what: &str, all: &BTreeSet<String>| {
+            if let Some(word) = word.filter(|it| all.len() < NAMES_MAX && !all.contains(*it)) {
+                let there: Vec<&str> = all.iter().take(NAMES_TOLD).map(String::as_str).collect();
+                let more = if all.len() > NAMES_TOLD { ", …" } else { "" };
+                let there = there.join(", ");
+                told.push(format!("no event is of the {what} `{word}`; here are {there}{more}"));
+            }
+        };
+        look(args.kind.as_ref(), "kind", &self.kinds);
+        look(args.service.as_ref(), "service", &self.services);
+        if told.is_empty() {
+            told.push(format!("no event is as asked for; the last one is number {}", self.last));
+        }
+        told
     }
 }
 
@@ -369,6 +435,28 @@ mod tests {
         check_filters(&none, [false; 3]);
         check_filters(&EventsArgs { after: Some(4), ..all.clone() }, [false, true, true]);
         check_filters(&EventsArgs { after: Some(3), ..all.clone() }, [true; 3]);
+    }
+
+    #[test]
+    fn a_word_that_is_nowhere_is_told_with_those_that_are_there() {
+        let args = |service: Option<&str>, kind: Option<&str>| EventsArgs {
+            after: None,
+            follow: false,
+            service: service.map(str::to_owned),
+            kind: kind.map(str::to_owned),
+            file: None,
+            all_runs: false,
+        };
+        let of_db = record(1, 4, "\"kind\":\"state\",\"cause\":\"x\",\"service\":\"db\"");
+        let mut others = Others::default();
+        let line = json::read_as_it_is(&of_db).expect("a record");
+        others.note(&line, &of_db);
+        let told = |service, kind| others.told(&args(service, kind));
+        assert_eq!(told(None, Some("stat")), ["no event is of the kind `stat`; here are state"]);
+        assert_eq!(told(Some("bd"), None), ["no event is of the service `bd`; here are db"]);
+        assert_eq!(told(None, None), ["no event is as asked for; the last one is number 4"]);
+        others.is_alone = false;
+        assert!(others.told(&args(Some("bd"), None)).is_empty());
     }
 
     #[test]
