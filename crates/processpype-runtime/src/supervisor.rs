@@ -14,7 +14,7 @@
 //!
 //! 1. Wait for a message of a generation, something asked of the whole application, a command, or
 //!    the next timer; in this order, if several are there.
-//! 2. Take what is waiting, up to a batch of each.
+//! 2. Take what is waiting, up to a batch of each (`hearing.rs`, `operations.rs`).
 //! 3. Every input goes through [`Supervisor::step`]: the machine (core, pure) answers with actions,
 //!    and the loop carries them out. It decides nothing itself.
 //! 4. If nothing is there, and many services are starting or stopping, others go first, once: what
@@ -36,6 +36,7 @@ mod closing;
 mod configuring;
 mod due;
 mod ending;
+mod hearing;
 mod keys;
 mod launch;
 mod leveling;
@@ -67,18 +68,16 @@ use crate::cell::Cell;
 use crate::chance::Chance;
 use crate::clock::HeldClock;
 use crate::directory::Places;
-use crate::failure::Failure;
-use crate::generation::{self, Orders};
 use crate::life::Life;
 use crate::manager::Shared;
-use crate::message::{Ending, Message, Office};
+use crate::message::{Message, Office};
 use crate::operation::{Order, Waiting};
 use crate::timers::Timers;
-use crate::vitals::Watched;
 
 use self::alarm::Alarm;
 pub use self::closing::Closed;
 pub(crate) use self::configuring::{Change, ChangeOrder};
+pub(crate) use self::hearing::log_failure;
 pub use self::keys::IDEMPOTENCY_WINDOW;
 pub use self::launch::Launch;
 pub use self::leveling::LEVEL_MAX;
@@ -100,9 +99,6 @@ pub(crate) const ASKS_AT_ONCE: usize = 32;
 
 /// After how many actions of one input the clock is read again.
 const ACTIONS_AT_ONE_TIME: usize = 16;
-
-/// After how many messages the clock is read again, if they came together.
-const MESSAGES_AT_ONE_TIME: usize = 8;
 
 /// For how many actions room is kept; a step of all services at once is rare.
 const ACTIONS_KEPT: usize = 1024;
@@ -271,102 +267,6 @@ impl Supervisor {
         BATCH
     }
 
-    /// Takes what came together. What of it is for readers alone, they see once.
-    fn take_messages(&mut self, batch: &mut Vec<Message>) {
-        self.is_taking = true;
-        for (done, message) in (1..).zip(batch.drain(..)) {
-            self.take_message(message);
-            if done % MESSAGES_AT_ONE_TIME == 0 {
-                self.clock.read();
-            }
-        }
-        self.is_taking = false;
-        self.send_off();
-        self.publish_all_touched();
-    }
-
-    fn take_message(&mut self, message: Message) {
-        let (id, generation) = message.of();
-        if !self.machine.knows(id, generation) {
-            return;
-        }
-        match message {
-            Message::Started(id, generation, ready) => {
-                self.report(id, generation, Report::Started { ready });
-                self.watch_beats(id, generation);
-                // What was said about readiness since is newer than `ready`.
-                if self.life(id, generation).is_some_and(|life| life.has_spoken()) {
-                    self.take_health(id, generation);
-                }
-            }
-            Message::Health(id, generation) => self.take_health(id, generation),
-            Message::Ending(id, generation, exit, failure) => {
-                self.keep_failure(id, generation, failure);
-                self.report(id, generation, Report::Ending(exit));
-                if self.closing.has_begun() {
-                    // Its end may have begun before it could know.
-                    self.hasten(id, generation);
-                }
-            }
-            Message::Gone(id, generation, ending) => self.take_gone(id, generation, ending),
-            Message::Reconfigured(id, generation, offered, answer) => {
-                self.take_answer(id, generation, &offered, answer);
-            }
-            Message::HandlerPanic(id, generation, failure) => {
-                self.tell_handler_panic(id, generation, &failure);
-            }
-        }
-    }
-
-    /// What a service says counts only while its generation does.
-    fn take_health(&mut self, id: ServiceId, generation: Generation) {
-        let Some(life) = self.life(id, generation) else { return };
-        let health = self.launch.scrub.health(life.health());
-        let ready = health.ready.unwrap_or(true);
-        let before = self.error(id);
-        self.report(id, generation, Report::Ready(ready));
-        self.publish_health(id, &before, health);
-    }
-
-    fn take_gone(&mut self, id: ServiceId, generation: Generation, ending: Ending) {
-        if self.machine.generation(id) != generation {
-            return;
-        }
-        self.keep_failure(id, generation, ending.failure);
-        let service = &mut self.services[id.index()];
-        service.life = None;
-        service.task = None;
-        if let Some(cut) = ending.cut {
-            service.few().remains = Some(self.launch.scrub.text(&cut).into());
-        }
-        self.report(id, generation, Report::Gone(ending.exit));
-        if ending.leaked {
-            self.tell_leaked(id, generation);
-        }
-    }
-
-    /// The first failure of a generation counts; a later one is only logged.
-    fn keep_failure(&mut self, id: ServiceId, generation: Generation, failure: Option<Failure>) {
-        let Some(failure) = failure.map(|failure| self.launch.scrub.failure(failure)) else {
-            return;
-        };
-        if self.machine.generation(id) != generation || !self.machine.is_alive(id) {
-            return;
-        }
-        let kept = &mut self.services[id.index()].failure;
-        if kept.as_ref() != Some(&failure) {
-            kept.get_or_insert_with(|| failure.clone());
-            self.tell_story(id, generation, &failure, "failed");
-        }
-    }
-
-    /// Tells the whole story of a failure: to the log, and to the test if this is one.
-    fn tell_story(&self, id: ServiceId, generation: Generation, failure: &Failure, what: &str) {
-        let cell = &self.cells[id.index()];
-        log_failure(cell, generation, failure, what);
-        self.tell_test(id, generation, failure);
-    }
-
     fn report(&mut self, id: ServiceId, generation: Generation, report: Report) {
         self.step(|machine, actions| machine.report(id, generation, report, actions));
     }
@@ -429,44 +329,6 @@ impl Supervisor {
         }
     }
 
-    /// Begins a generation: its life, its orders, its task, in its own span.
-    fn spawn(&mut self, id: ServiceId, generation: Generation) {
-        self.note_begun(id);
-        let cell = Arc::clone(&self.cells[id.index()]);
-        let span = tracing::info_span!(
-            target: "processpype", "service", service = %cell.name(), generation = generation.0
-        );
-        let service = &mut self.services[id.index()];
-        let options = &service.configured.options;
-        let watched = Watched {
-            beats: options.heartbeat.is_some(),
-            polls: options.watchdog.is_some(),
-            times: options.poll_times,
-        };
-        let life = Arc::new(Life::new(cell, generation, Arc::clone(&self.office), watched));
-        let configured = Arc::clone(&service.configured);
-        let orders = Orders { wiring: Arc::clone(&service.wiring), configured };
-        service.failure = None;
-        service.forget_remains();
-        service.begin_watch();
-        service.life = Some(Arc::clone(&life));
-        self.watch_polls(id, generation);
-        self.send(id, generation::live(life, orders, span));
-    }
-
-    /// Ends by force whatever there still is.
-    fn end_generations(&self) {
-        for service in self.services.iter() {
-            if let Some(life) = &service.life {
-                life.cell.cut(life.generation);
-                life.abort_children();
-            }
-            if let Some(task) = &service.task {
-                task.abort();
-            }
-        }
-    }
-
     fn life(&self, id: ServiceId, generation: Generation) -> Option<&Arc<Life>> {
         self.services[id.index()].life.as_ref().filter(|life| life.generation == generation)
     }
@@ -488,13 +350,4 @@ impl Drop for Supervisor {
             cell.wake();
         }
     }
-}
-
-/// Tells the whole story of a failure, once: the transitions that follow from it do not tell it
-/// again.
-pub(crate) fn log_failure(cell: &Cell, generation: Generation, failure: &Failure, what: &str) {
-    tracing::error!(
-        target: "processpype", service = %cell.name(), generation = generation.0,
-        kind = failure.kind.as_str(), "{what}: {}", failure.story
-    );
 }

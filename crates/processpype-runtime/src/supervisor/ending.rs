@@ -57,6 +57,19 @@ impl Supervisor {
         }
     }
 
+    /// Ends by force whatever there still is.
+    pub(super) fn end_generations(&self) {
+        for service in self.services.iter() {
+            if let Some(life) = &service.life {
+                life.cell.cut(life.generation);
+                life.abort_children();
+            }
+            if let Some(task) = &service.task {
+                task.abort();
+            }
+        }
+    }
+
     /// Remembers what a generation is doing that will be given up, or ended by force.
     pub(super) fn note_remains(&mut self, id: ServiceId, generation: Generation) {
         if let Some(life) = self.life(id, generation) {

@@ -16,11 +16,13 @@
 
 use std::sync::Arc;
 
-use processpype_core::ServiceId;
+use processpype_core::{Generation, ServiceId};
 
 use super::{BATCH, Supervisor};
+use crate::generation::{self, Orders};
 use crate::life::Life;
 use crate::service::BoxFuture;
+use crate::vitals::Watched;
 
 /// Who is about to be sent.
 #[derive(Default)]
@@ -32,8 +34,33 @@ pub(super) struct Sendoff {
 // === impl Supervisor ===
 
 impl Supervisor {
+    /// Begins a generation: its life, its orders, its task, in its own span.
+    pub(super) fn spawn(&mut self, id: ServiceId, generation: Generation) {
+        self.note_begun(id);
+        let cell = Arc::clone(&self.cells[id.index()]);
+        let span = tracing::info_span!(
+            target: "processpype", "service", service = %cell.name(), generation = generation.0
+        );
+        let service = &mut self.services[id.index()];
+        let options = &service.configured.options;
+        let watched = Watched {
+            beats: options.heartbeat.is_some(),
+            polls: options.watchdog.is_some(),
+            times: options.poll_times,
+        };
+        let life = Arc::new(Life::new(cell, generation, Arc::clone(&self.office), watched));
+        let configured = Arc::clone(&service.configured);
+        let orders = Orders { wiring: Arc::clone(&service.wiring), configured };
+        service.failure = None;
+        service.forget_remains();
+        service.begin_watch();
+        service.life = Some(Arc::clone(&life));
+        self.watch_polls(id, generation);
+        self.send(id, generation::live(life, orders, span));
+    }
+
     /// A generation begins with the others of its batch.
-    pub(super) fn send(&mut self, id: ServiceId, generation: BoxFuture<'static, ()>) {
+    fn send(&mut self, id: ServiceId, generation: BoxFuture<'static, ()>) {
         self.sendoff.begin.push((id, generation));
         self.send_off_a_batch();
     }
