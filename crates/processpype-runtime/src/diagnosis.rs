@@ -22,6 +22,9 @@ use crate::supervisor::log_failure;
 use crate::text::shortened;
 use crate::vitals::Stage;
 
+/// The answer of a service that was asked what is wrong with it, on its way.
+pub(crate) type Asked = oneshot::Receiver<Vec<Finding>>;
+
 /// How long a service may take to say what is wrong with it.
 ///
 /// An operator waits for it, at three in the morning; what takes longer is a finding itself.

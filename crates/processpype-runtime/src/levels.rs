@@ -13,7 +13,7 @@ use processpype_core::{LogLevel, OperationId, ServiceName, SortedMap};
 use tokio::time::Instant;
 
 use crate::clock::Timestamp;
-use crate::operation::Request;
+use crate::request::Request;
 
 /// Switches levels of the log: of a service, or of the application for `None`.
 ///

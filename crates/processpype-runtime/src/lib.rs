@@ -22,7 +22,7 @@
 //! | asked of who runs | `reconfigure` `diagnosis` `beside` |
 //! | the loop | `supervisor` `message` `timers` `clock` `chance` `hang` |
 //! | what others see | `status` `journal` `layout` `register` `recording` `stories` |
-//! | what others ask | `manager` `operation` `verb` `configuration` `levels` |
+//! | what others ask | `manager` `request` `order` `operation` `verb` `configuration` `levels` |
 //! | who waits for whom | `bell` |
 //! | numbers and texts | `tally` `pulses` `metrics` `text` `names` `answer` `scrub` |
 //! | where it runs; test kits | `host`; `watch` |
@@ -62,6 +62,7 @@ mod metrics;
 mod names;
 mod newcomer;
 mod operation;
+mod order;
 mod panic;
 mod problem;
 mod pulses;
@@ -69,6 +70,7 @@ mod reconfigure;
 mod recording;
 mod register;
 mod remains;
+mod request;
 mod routes;
 mod scrub;
 mod service;
@@ -124,7 +126,7 @@ pub use crate::newcomer::{
 };
 pub use crate::operation::{
     CancelError, CommandError, CommandPreview, Done, Operation, PauseInfo, Paused, PreviewStep,
-    Request, Shutdown, WAITERS_MAX,
+    Shutdown, WAITERS_MAX,
 };
 pub use crate::panic::{PanicSite, Panicked, contain, is_contained, record as record_panic};
 pub use crate::problem::{Missing, PlanCode, PlanError, PlanProblem};
@@ -132,6 +134,7 @@ pub use crate::pulses::{BUSY_MIN, PULSE};
 pub use crate::reconfigure::{NewConfig, Reconfigured};
 pub use crate::recording::{Recording, Reporter};
 pub use crate::register::{Lookup, OPERATIONS_KEPT, OperationState, OperationStatus};
+pub use crate::request::Request;
 pub use crate::routes::{Call, Mounted, RESERVED_VERBS, RequestError, RouteAccess, Routes};
 pub use crate::scrub::Scrub;
 pub use crate::service::Service;

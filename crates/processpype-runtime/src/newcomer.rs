@@ -15,8 +15,9 @@ use tokio::sync::oneshot;
 
 use crate::blueprint::{Choice, EdgeChoice, EdgeOrigin, Spec};
 use crate::configuration::Secrets;
-use crate::operation::{CommandError, CommandPreview, Operation, Request};
+use crate::operation::{CommandError, CommandPreview, Operation};
 use crate::problem::PlanError;
+use crate::request::Request;
 
 /// How many more services than at its start an application may have.
 ///

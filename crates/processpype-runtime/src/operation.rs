@@ -8,53 +8,24 @@
 //!    and leaves no trace.
 
 mod cancel;
+mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use processpype_core::{ErrorKind, Generation, OperationId, ServiceId, ServiceName, Verb, each};
+use processpype_core::{Generation, OperationId, ServiceId, ServiceName, Verb};
 use tokio::sync::oneshot;
 
-/// The answer of a service that was asked what is wrong with it, on its way.
-pub(crate) type Asked = oneshot::Receiver<Vec<Finding>>;
-
+pub use self::cancel::CancelError;
+pub use self::refusal::CommandError;
 use crate::clock::Timestamp;
 use crate::configuration::ConfigEffect;
-use crate::diagnosis::Finding;
-use crate::levels::{LevelOrder, Leveled};
-use crate::newcomer::Joining;
-use crate::recording::Recording;
-use crate::register::{OperationState, OperationStatus};
+use crate::request::Request;
 use crate::status::Acted;
-use crate::supervisor::{Change, ChangeOrder, ReloadOrder, Reloading};
+use crate::supervisor::Change;
 
 /// How many may wait for the end of one operation: the same request repeated under its key.
 pub const WAITERS_MAX: usize = 64;
-
-/// Who asks for something, and why.
-///
-/// ```
-/// # use processpype_runtime as processpype;
-/// use processpype::Request;
-///
-/// let request = Request::by("ops:alice").because("rotating the certificate");
-/// assert_eq!(request.reason.as_deref(), Some("rotating the certificate"));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Request {
-    /// Who; from the credential, never from the request's body.
-    pub actor: Arc<str>,
-    /// Why, if they say so.
-    pub reason: Option<Arc<str>>,
-    /// Only if the service's generation is one of these; `None` = whatever it is.
-    pub expects: Option<Vec<Generation>>,
-    /// Names the request, so that it can be repeated without being carried out twice.
-    pub key: Option<Arc<str>>,
-    /// Stands for what is asked beyond the words of a command, such as the body of a registration:
-    /// under one key, requests with different digests are different requests.
-    pub digest: Option<u64>,
-}
 
 /// An accepted command, see [`Manager::command`](crate::Manager::command). Dropping it does not
 /// cancel the command.
@@ -86,96 +57,6 @@ pub struct Done {
     pub configured: Option<ConfigEffect>,
 }
 
-/// Why a command had no effect.
-///
-/// Each variant is one answer of the control API: 404 for `Unknown`, 422 for `KeyReused` and
-/// `Unjoinable`, 501 for `NoLog`, 500 for `Panicked` and `Lost`, 503 for `Failed`, `Busy`, `Moved`,
-/// `CheckHangs` and `Closing`, 409 for the rest and for `Failed` of the kind `Orphaned`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// There is no service of this name.
-    Unknown {
-        /// The name asked for.
-        name: String,
-    },
-    /// The service is `enabled: false`.
-    Disabled,
-    /// The application is closing.
-    Closing,
-    /// The last generation could not be ended and may still run.
-    Orphaned,
-    /// A provider was stopped by an operator.
-    ProviderStopped {
-        /// The provider.
-        provider: ServiceName,
-    },
-    /// Others depend on the service, or one of those that would leave with it is an orphan.
-    Needed {
-        /// Those that have an edge to it, of whatever policy.
-        by: Vec<ServiceName>,
-    },
-    /// A later command, or closing, took its place.
-    Superseded,
-    /// Somebody cancelled it.
-    Cancelled,
-    /// The service is in another generation than the request expects.
-    Stale {
-        /// The generation it is in.
-        generation: Generation,
-    },
-    /// The same actor has used the same key for another request.
-    KeyReused {
-        /// The operation of that request.
-        operation: OperationId,
-    },
-    /// The generation that the command was about failed.
-    Failed {
-        /// What kind of failure.
-        kind: ErrorKind,
-        /// The public text.
-        message: String,
-    },
-    /// What checks configuration panicked: a bug, and nothing has changed.
-    Panicked,
-    /// A check of configuration is not over in [`CHECK_TIME`](crate::CHECK_TIME).
-    CheckHangs,
-    /// The supervisor panicked: a bug, and nobody knows what became of the command.
-    Lost,
-    /// The log is not the application's: it is part of a program that decides what is logged.
-    NoLog,
-    /// The service did not take the new configuration over, or did not start with it: the old one
-    /// holds again.
-    RolledBack {
-        /// What kind of failure.
-        kind: ErrorKind,
-        /// The public text.
-        message: String,
-        /// Whether the service is back where it was, too.
-        is_back: bool,
-    },
-    /// The configuration has changed since this one was checked.
-    Moved,
-    /// A service of the files cannot join the application as it is now.
-    Unjoinable {
-        /// Why, in words.
-        why: String,
-    },
-    /// Nobody was told how to check configuration while the application runs.
-    NotConfigurable,
-    /// Too many commands are on the way.
-    Busy,
-}
-
-/// A command on its way to the supervisor.
-#[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) service: ServiceId,
-    pub(crate) verb: Verb,
-    pub(crate) by: Request,
-    pub(crate) accepted: oneshot::Sender<Result<Operation, CommandError>>,
-}
-
 /// The operation that a service is part of.
 #[derive(Debug)]
 pub(crate) struct Mark {
@@ -183,41 +64,6 @@ pub(crate) struct Mark {
     pub(crate) actor: Arc<str>,
     /// The operation named this service, or has made something happen to it.
     pub(crate) is_touched: bool,
-}
-
-/// What is asked of the supervisor through its bounded queue.
-#[derive(Debug)]
-pub(crate) enum Order {
-    Command(Command),
-    Register(Box<Joining>),
-    Foresee(ServiceId, Verb, Request, oneshot::Sender<CommandPreview>),
-    Cancel(OperationId, Request, oneshot::Sender<Result<Arc<OperationStatus>, CancelError>>),
-    /// Pause automatic restarts for a time.
-    Pause(Duration, Request, oneshot::Sender<Result<Paused, CommandError>>),
-    /// Let them go on.
-    Resume(Request, oneshot::Sender<Result<Paused, CommandError>>),
-    /// Change a level of the log, or take a change back.
-    Level(LevelOrder, oneshot::Sender<Result<Leveled, CommandError>>),
-    /// Close the application.
-    Shutdown(Request, oneshot::Sender<Result<Shutdown, CommandError>>),
-    /// Take over what somebody configured.
-    Change(Box<ChangeOrder>, oneshot::Sender<Result<Operation, CommandError>>),
-    /// Take over what is in the files.
-    Reload(Box<ReloadOrder>, oneshot::Sender<Result<Reloading, CommandError>>),
-    /// Why a reload would be refused, if it would be.
-    ForeseeReload(Box<ReloadOrder>, oneshot::Sender<Result<(), CommandError>>),
-    /// What has become of a reload that was given under this key.
-    Reloaded(Request, oneshot::Sender<Result<Option<Reloading>, CommandError>>),
-    /// What is in the files is wrong: who asked, and the first problem.
-    ReloadRefused(Request, Arc<str>),
-    /// How the durable journal is doing, with the cause and the text of an event.
-    Recording(&'static str, Arc<str>, Recording),
-    /// What happened to the application, with the cause and the text of an event.
-    Note(&'static str, Arc<str>),
-    /// Asks services that run what is wrong with them: one, or all.
-    Diagnose(Option<ServiceId>, oneshot::Sender<Vec<(ServiceName, Asked)>>),
-    /// Says that the supervisor takes orders.
-    Answer(oneshot::Sender<()>),
 }
 
 /// An application that was asked to close.
@@ -284,28 +130,6 @@ pub struct PreviewStep {
     pub starts: bool,
 }
 
-/// Why an operation cannot be cancelled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CancelError {
-    /// There was no such operation in this run of the application.
-    Unknown,
-    /// It ended so long ago that it is not known any more.
-    Forgotten,
-    /// It has ended.
-    Ended(Arc<OperationStatus>),
-    /// It is a stop, which always wins.
-    IsStop,
-    /// It is a new configuration, which holds already.
-    IsConfigured,
-    /// It is a reload, and each of its parts has begun.
-    HasBegun,
-    /// Too many commands are on the way.
-    Busy,
-    /// The application has closed.
-    Closed,
-}
-
 /// An operation that the supervisor has not finished.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -331,58 +155,6 @@ impl Waiting {
     /// What was asked for, in one word.
     pub(crate) fn word(&self) -> &'static str {
         self.change.as_ref().map_or(self.verb.as_str(), |change| change.word)
-    }
-}
-
-// === impl Request ===
-
-impl Request {
-    /// Makes a request of `actor`, without a reason.
-    ///
-    /// It is shown in statuses and events. The control plane says `token:NAME`,
-    /// `certificate:NAME`, `user:UID` or `anonymous`, a signal is `signal:SIGHUP`, and what the
-    /// program itself does without a name is `code`.
-    #[must_use]
-    pub fn by(actor: &str) -> Self {
-        Self { actor: actor.into(), reason: None, expects: None, key: None, digest: None }
-    }
-
-    /// Adds the reason.
-    ///
-    /// For whoever reads the journal at three in the morning.
-    #[must_use]
-    pub fn because(mut self, reason: &str) -> Self {
-        self.reason = Some(reason.into());
-        self
-    }
-
-    /// Asks only if the service is in one of these generations when the supervisor looks.
-    ///
-    /// So nothing is done to a generation that the one who asks has not seen: otherwise the answer
-    /// is [`CommandError::Stale`]. Checked and accepted in one step, so nothing comes in between.
-    #[must_use]
-    pub fn expecting(mut self, generations: impl IntoIterator<Item = Generation>) -> Self {
-        self.expects = Some(generations.into_iter().collect());
-        self
-    }
-
-    /// Names the request: the same request of the same actor under the same key is the same
-    /// operation, however often it is sent, for 24 h or until the operation is forgotten.
-    ///
-    /// Another request under that key is refused with [`CommandError::KeyReused`].
-    #[must_use]
-    pub fn keyed(mut self, key: &str) -> Self {
-        self.key = Some(key.into());
-        self
-    }
-
-    /// Adds what stands for the rest of what is asked, such as a hash of it.
-    ///
-    /// Only what is asked under a [key](Self::keyed) is compared by it.
-    #[must_use]
-    pub fn digested(mut self, digest: u64) -> Self {
-        self.digest = Some(digest);
-        self
     }
 }
 
@@ -419,82 +191,3 @@ impl Operation {
         self.receiver.await.unwrap_or(Err(CommandError::Closing))
     }
 }
-
-// === impl CommandError ===
-
-impl CommandError {
-    /// Returns the state of an operation that ends like this.
-    pub(crate) fn state(&self) -> OperationState {
-        match self {
-            Self::Superseded | Self::Closing => OperationState::Superseded,
-            Self::Cancelled => OperationState::Cancelled,
-            Self::Failed { .. } | Self::RolledBack { .. } | Self::Panicked | Self::Lost => {
-                OperationState::Failed
-            }
-            Self::Unknown { .. }
-            | Self::Disabled
-            | Self::Orphaned
-            | Self::ProviderStopped { .. }
-            | Self::Needed { .. }
-            | Self::Stale { .. }
-            | Self::KeyReused { .. }
-            | Self::NoLog
-            | Self::CheckHangs
-            | Self::Moved
-            | Self::Unjoinable { .. }
-            | Self::NotConfigurable
-            | Self::Busy => OperationState::Refused,
-        }
-    }
-}
-
-impl std::fmt::Display for CommandError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unknown { name } => write!(f, "there is no service `{name}`"),
-            Self::Disabled => f.write_str("the service is disabled in the configuration"),
-            Self::Closing => f.write_str("the application is closing"),
-            Self::Orphaned => f.write_str(
-                "the last generation of the service could not be ended and may still run",
-            ),
-            Self::ProviderStopped { provider } => {
-                write!(f, "the service needs `{provider}`, which an operator stopped")
-            }
-            Self::Needed { by } => {
-                let names: Vec<String> = each(by, |name| format!("`{name}`"));
-                let depend = if names.len() == 1 { "depends" } else { "depend" };
-                write!(f, "the service cannot leave: {} {depend} on it", names.join(", "))
-            }
-            Self::Superseded => f.write_str("a later command took the place of this one"),
-            Self::Cancelled => f.write_str("the command was cancelled"),
-            Self::Stale { generation } => {
-                write!(f, "the service is in generation {generation}, which was not expected")
-            }
-            Self::KeyReused { operation } => {
-                write!(f, "the key belongs to another request, operation {}", operation.0)
-            }
-            Self::Failed { message, .. } => f.write_str(message),
-            Self::Panicked => f.write_str("checking the configuration panicked"),
-            Self::CheckHangs => f.write_str(crate::manager::CHECK_HANGS),
-            Self::Lost => f.write_str("the supervisor has panicked"),
-            Self::NoLog => f.write_str(
-                "the application is part of a larger program, which decides what is logged",
-            ),
-            Self::RolledBack { message, is_back: true, .. } => {
-                write!(f, "the old configuration holds again: {message}")
-            }
-            Self::RolledBack { message, is_back: false, .. } => write!(
-                f,
-                "the old configuration holds again, but the service is not back yet: {message}"
-            ),
-            Self::Moved => f.write_str("the configuration has changed in the meantime; try again"),
-            Self::Unjoinable { why } => write!(f, "the service cannot join: {why}"),
-            Self::NotConfigurable => {
-                f.write_str("this application's configuration cannot change while it runs")
-            }
-            Self::Busy => f.write_str("too many commands are on the way; try again"),
-        }
-    }
-}
-
-impl std::error::Error for CommandError {}

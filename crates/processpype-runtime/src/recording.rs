@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::mpsc;
 
 use crate::manager::Shared;
-use crate::operation::Order;
+use crate::order::Order;
 
 /// How the durable journal is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -71,7 +71,8 @@ use crate::directory::Places;
 use crate::life::Life;
 use crate::manager::Shared;
 use crate::message::{Message, Office};
-use crate::operation::{Order, Waiting};
+use crate::operation::Waiting;
+use crate::order::Order;
 use crate::timers::Timers;
 
 use self::alarm::Alarm;

@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use super::Manager;
 use crate::cell::Cell;
 use crate::newcomer::RegisterError;
-use crate::operation::{CancelError, CommandError, Order};
+use crate::operation::{CancelError, CommandError};
+use crate::order::Order;
 
 /// Why the supervisor has not taken an order.
 #[derive(Clone, Copy, Debug)]

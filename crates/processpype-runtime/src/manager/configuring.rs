@@ -24,7 +24,9 @@ use crate::configuration::{
     Configured, Configurer, Hidden, LayerChange, Loaded, Next, ReloadPreview, ServicePreview,
     goes_on_after_stop, next,
 };
-use crate::operation::{CommandError, Operation, Order, Request};
+use crate::operation::{CommandError, Operation};
+use crate::order::Order;
+use crate::request::Request;
 use crate::supervisor::{ChangeOrder, ReloadOrder, Reloading};
 
 /// How many differences the event about a change names.

@@ -6,7 +6,8 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::Manager;
 use crate::diagnosis::{DIAGNOSE_TIME, Finding};
-use crate::operation::{CommandError, Order};
+use crate::operation::CommandError;
+use crate::order::Order;
 use crate::pulses::BUSY_MIN;
 
 /// How long after its own limit an answer of a service may be on its way.

@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 
 use super::Manager;
 use crate::levels::{LevelChanges, LevelOrder, Leveled};
-use crate::operation::{CommandError, Order, Request};
+use crate::operation::CommandError;
+use crate::order::Order;
+use crate::request::Request;
 
 // === impl Manager ===
 

@@ -8,7 +8,9 @@ use crate::blueprint::Spec;
 use crate::newcomer::{
     Accepted, CreateError, Joining, RegisterError, Registered, Registration, Wish,
 };
-use crate::operation::{CommandError, CommandPreview, Done, Order, Request};
+use crate::operation::{CommandError, CommandPreview, Done};
+use crate::order::Order;
+use crate::request::Request;
 
 // === impl Manager ===
 

@@ -7,10 +7,10 @@ use processpype_core::{OperationId, Verb};
 use tokio::sync::oneshot;
 
 use super::Manager;
-use crate::operation::{
-    CancelError, CommandError, CommandPreview, Order, PauseInfo, Paused, Request, Shutdown,
-};
+use crate::operation::{CancelError, CommandError, CommandPreview, PauseInfo, Paused, Shutdown};
+use crate::order::Order;
 use crate::register::{Lookup, OperationStatus};
+use crate::request::Request;
 
 // === impl Manager ===
 

@@ -1,4 +1,4 @@
-//! Why an operation cannot be cancelled, in words.
+//! Why an operation cannot be cancelled.
 //!
 //! # Invariants
 //!
@@ -6,7 +6,31 @@
 //!    the one who shows it.
 //! 2. None of it is from a service: it may be shown to everybody who may cancel.
 
-use super::CancelError;
+use std::sync::Arc;
+
+use crate::register::OperationStatus;
+
+/// Why an operation cannot be cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelError {
+    /// There was no such operation in this run of the application.
+    Unknown,
+    /// It ended so long ago that it is not known any more.
+    Forgotten,
+    /// It has ended.
+    Ended(Arc<OperationStatus>),
+    /// It is a stop, which always wins.
+    IsStop,
+    /// It is a new configuration, which holds already.
+    IsConfigured,
+    /// It is a reload, and each of its parts has begun.
+    HasBegun,
+    /// Too many commands are on the way.
+    Busy,
+    /// The application has closed.
+    Closed,
+}
 
 // === impl CancelError ===
 

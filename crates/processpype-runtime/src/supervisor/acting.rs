@@ -12,7 +12,8 @@ use processpype_core::{Desired, EventKind, OperationId, ServiceId, Verb};
 
 use super::Supervisor;
 use crate::journal::Event;
-use crate::operation::{CommandError, Done, Request, Waiting};
+use crate::operation::{CommandError, Done, Waiting};
+use crate::request::Request;
 use crate::status::Acted;
 
 impl Supervisor {

@@ -20,7 +20,8 @@ use super::keys::{Told, What};
 use super::{ABORT_RESERVE, ASKS_AT_ONCE, Supervisor};
 use crate::journal::Event;
 use crate::manager::Asked;
-use crate::operation::{CommandError, Done, Request, Shutdown};
+use crate::operation::{CommandError, Done, Shutdown};
+use crate::request::Request;
 use crate::timers::Due;
 
 /// How an application ended.

@@ -43,7 +43,8 @@ use crate::configuration::{
 };
 use crate::failure::Failure;
 use crate::journal::Event;
-use crate::operation::{CommandError, Done, Operation, Request, Waiting};
+use crate::operation::{CommandError, Done, Operation, Waiting};
+use crate::request::Request;
 
 /// A change of one service's configuration, checked and ready to be taken over.
 #[derive(Debug)]

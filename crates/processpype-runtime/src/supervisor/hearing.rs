@@ -96,7 +96,12 @@ impl Supervisor {
     }
 
     /// The first failure of a generation counts; a later one is only logged.
-    pub(super) fn keep_failure(&mut self, id: ServiceId, generation: Generation, failure: Option<Failure>) {
+    pub(super) fn keep_failure(
+        &mut self,
+        id: ServiceId,
+        generation: Generation,
+        failure: Option<Failure>,
+    ) {
         let Some(failure) = failure.map(|failure| self.launch.scrub.failure(failure)) else {
             return;
         };
@@ -111,7 +116,13 @@ impl Supervisor {
     }
 
     /// Tells the whole story of a failure: to the log, and to the test if this is one.
-    pub(super) fn tell_story(&self, id: ServiceId, generation: Generation, failure: &Failure, what: &str) {
+    pub(super) fn tell_story(
+        &self,
+        id: ServiceId,
+        generation: Generation,
+        failure: &Failure,
+        what: &str,
+    ) {
         let cell = &self.cells[id.index()];
         log_failure(cell, generation, failure, what);
         self.tell_test(id, generation, failure);

@@ -30,8 +30,9 @@ use crate::clock::Timestamp;
 use crate::configuration::Fixed;
 use crate::levels::Leveled;
 use crate::newcomer::{RegisterError, Registered};
-use crate::operation::{CommandError, Operation, Paused, Request, Shutdown, WAITERS_MAX};
+use crate::operation::{CommandError, Operation, Paused, Shutdown, WAITERS_MAX};
 use crate::register::{Lookup, OperationStatus};
+use crate::request::Request;
 
 /// For how long a request is known by its key.
 ///

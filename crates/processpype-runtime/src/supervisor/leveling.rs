@@ -24,7 +24,8 @@ use super::keys::{Told, What};
 use crate::clock::Timestamp;
 use crate::journal::Event;
 use crate::levels::{LevelChange, LevelOrder, Leveled};
-use crate::operation::{CommandError, Request};
+use crate::operation::CommandError;
+use crate::request::Request;
 use crate::timers::Due;
 
 /// How long a level may be changed at a time.

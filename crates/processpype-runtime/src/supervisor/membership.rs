@@ -37,8 +37,9 @@ use crate::group::NamedGroup;
 use crate::journal::Event;
 use crate::layout::{LayingOut, Layout};
 use crate::newcomer::{RegisterError, Registered, Registration};
-use crate::operation::{CommandPreview, Done, PreviewStep, Request};
+use crate::operation::{CommandPreview, Done, PreviewStep};
 use crate::problem::{PlanCode, PlanError, PlanProblem};
+use crate::request::Request;
 
 /// What the loop knows of the application as a whole, to let services join and leave.
 #[derive(Debug)]

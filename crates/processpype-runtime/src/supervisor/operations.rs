@@ -18,10 +18,11 @@ use super::{OPERATIONS_PENDING, Supervisor};
 use crate::bell::reply;
 use crate::newcomer::{Accepted, Joining};
 use crate::operation::{
-    CancelError, Command, CommandError, CommandPreview, Done, Mark, Operation, Order, PreviewStep,
-    Request, Waiting,
+    CancelError, CommandError, CommandPreview, Done, Mark, Operation, PreviewStep, Waiting,
 };
+use crate::order::{Command, Order};
 use crate::register::{self, Lookup, OperationStatus};
+use crate::request::Request;
 
 // === impl Supervisor ===
 

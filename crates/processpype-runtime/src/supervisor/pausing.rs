@@ -33,7 +33,8 @@ use super::keys::{Told, What};
 use super::{Supervisor, recovery::seconds};
 use crate::clock::Timestamp;
 use crate::journal::Event;
-use crate::operation::{CommandError, Done, PauseInfo, Paused, Request};
+use crate::operation::{CommandError, Done, PauseInfo, Paused};
+use crate::request::Request;
 use crate::timers::Due;
 
 /// How long automatic restarts may be paused at a time.

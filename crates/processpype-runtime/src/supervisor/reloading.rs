@@ -28,7 +28,8 @@ use super::{OPERATIONS_PENDING, Supervisor};
 use crate::blueprint::Spec;
 use crate::configuration::{ConfigEffect, Configured, Fixed, Secrets};
 use crate::journal::Event;
-use crate::operation::{CommandError, Done, Operation, Request};
+use crate::operation::{CommandError, Done, Operation};
+use crate::request::Request;
 
 /// What is in the files, checked and ready to be taken over.
 #[derive(Debug)]

@@ -57,8 +57,9 @@ use crate::blueprint::Spec;
 use crate::configuration::Configured;
 use crate::journal::Event;
 use crate::newcomer::{RegisterError, Registration};
-use crate::operation::{CommandError, Done, Operation, Request};
+use crate::operation::{CommandError, Done, Operation};
 use crate::panic::drop_contained;
+use crate::request::Request;
 
 /// Who leaves and joins because of a reload.
 #[derive(Debug, Default)]

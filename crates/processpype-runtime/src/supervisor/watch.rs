@@ -22,12 +22,11 @@ use tokio::sync::oneshot;
 use super::recovery::seconds;
 use super::{Service, Supervisor};
 use crate::blueprint::Options;
-use crate::diagnosis::Question;
+use crate::diagnosis::{Asked, Question};
 use crate::failure::Failure;
 use crate::hang::{Appointment, Found, HangLimit, Heart, OnHang, Poll, PollWatch};
 use crate::journal::Event;
 use crate::life::Life;
-use crate::operation::Asked;
 use crate::timers::Due;
 
 /// What is known of a watched generation.
