@@ -98,7 +98,7 @@ pub struct Session<'a> {
     /// Whether to print what the application answers, as JSON.
     pub json: bool,
     /// Says where the application of this command line is. `None` for a program that knows none: it
-    /// asks the current context, or else [`DEFAULT_URL`].
+    /// asks the current context, or else `http://127.0.0.1:8080`.
     pub own: Option<&'a dyn Fn() -> Result<Target, String>>,
 }
 

@@ -40,10 +40,10 @@ use crate::target::Target;
 use crate::tls_files::TlsFiles;
 
 /// The variable that names a context.
-pub const CONTEXT_VARIABLE: &str = "PROCESSPYPE_CONTEXT";
+pub(crate) const CONTEXT_VARIABLE: &str = "PROCESSPYPE_CONTEXT";
 
 /// The variable that names the file of contexts.
-pub const CONTEXTS_VARIABLE: &str = "PROCESSPYPE_CONTEXTS";
+pub(crate) const CONTEXTS_VARIABLE: &str = "PROCESSPYPE_CONTEXTS";
 
 /// The longest file of contexts.
 const FILE_MAX: usize = 1024 * 1024;

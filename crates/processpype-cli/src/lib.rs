@@ -83,14 +83,13 @@ mod watch;
 
 pub use crate::colour::{Colour, ColourArgs};
 pub use crate::connect::{ConnectArgs, Session};
-pub use crate::contexts::{CONTEXT_VARIABLE, CONTEXTS_VARIABLE, ContextVerb, context};
+pub use crate::contexts::{ContextVerb, context};
 pub use crate::exit::{ClientExit, client_exit_codes};
-pub use crate::look::{ask, ask_config, ask_file, ask_or_read, ask_plan};
+pub use crate::look::{ask, ask_config, ask_or_read, ask_plan};
 pub use crate::print::{Unwritten, say, written};
 pub use crate::shell::{completions, man_page, shell_argument, written_shell};
-pub use crate::target::{CLIENT_VARIABLES, DEFAULT_URL, InvalidTarget, Target, URL_VARIABLE};
+pub use crate::target::{CLIENT_VARIABLES, InvalidTarget, Target};
 pub use crate::tls_files::TlsFiles;
-pub use crate::token::TOKEN_VARIABLE;
 pub use crate::verb::{
     Assignment, ClientVerb, CommandArgs, ConfigureArgs, DeregisterArgs, EventsArgs, GraphFormat,
     LevelArgs, LogsArgs, MetricsArgs, OperationsArgs, PauseArgs, RegisterArgs, ReloadArgs,

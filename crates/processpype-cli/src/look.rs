@@ -62,8 +62,7 @@ pub fn ask_or_read(
 /// Answers `events` and `doctor` from the file of events of an application that is dead.
 ///
 /// Any other verb needs an application that runs, and is [`ClientExit::Unreachable`].
-#[must_use]
-pub fn ask_file(verb: &ClientVerb, file: &Path, json: bool) -> ClientExit {
+fn ask_file(verb: &ClientVerb, file: &Path, json: bool) -> ClientExit {
     match verb {
         ClientVerb::Events(args) if !args.follow => past::events(file, args, json),
         ClientVerb::Doctor { .. } => past::doctor(file, json),

@@ -17,7 +17,7 @@ use crate::tls_files::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE};
 use crate::token::TOKEN_VARIABLE;
 
 /// The variable that names the application to ask.
-pub const URL_VARIABLE: &str = "PROCESSPYPE_URL";
+pub(crate) const URL_VARIABLE: &str = "PROCESSPYPE_URL";
 
 /// The variables that clients read, and applications do not.
 ///
@@ -35,7 +35,7 @@ pub const CLIENT_VARIABLES: [&str; 7] = [
 ];
 
 /// Where an application listens unless it was told otherwise.
-pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 
 /// What a Unix socket is named with, here and in the configuration of who listens there.
 const UNIX: &str = "unix:";

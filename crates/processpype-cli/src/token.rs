@@ -19,7 +19,7 @@ use crate::local_token::{FoundToken, find_local_tokens_at};
 use crate::target::{Place, Target};
 
 /// The variable with the token to show.
-pub const TOKEN_VARIABLE: &str = "PROCESSPYPE_TOKEN";
+pub(crate) const TOKEN_VARIABLE: &str = "PROCESSPYPE_TOKEN";
 
 /// What is said of a file whose process has ended without removing it.
 const LEFT: &str = ", which a process left behind that was killed";

@@ -107,14 +107,13 @@ impl Bound {
     }
 
     /// Returns the address at which the control API itself answers.
-    #[must_use]
-    pub fn control_address(&self) -> Option<SocketAddr> {
+    fn control_address(&self) -> Option<SocketAddr> {
         let mut control = self.open.iter().filter(|open| open.gate.expose.control);
         control.find_map(Open::address)
     }
 
-    /// Returns every address of the listener at whose first one the control API itself answers, as
-    /// [`control_address`](Self::control_address) says: a host name may have more than one.
+    /// Returns every address of the first listener that has one and on which the control API itself
+    /// answers: a host name may have more than one.
     #[must_use]
     pub fn control_addresses(&self) -> Vec<SocketAddr> {
         let mut control = self.open.iter().filter(|open| open.gate.expose.control);

@@ -163,8 +163,7 @@ impl Default for ControlSettings {
 
 impl ControlSettings {
     /// Returns every listener.
-    #[must_use]
-    pub fn all_listeners(&self) -> Vec<Listener> {
+    pub(crate) fn all_listeners(&self) -> Vec<Listener> {
         if !self.listeners.is_empty() {
             return self.listeners.clone();
         }

@@ -78,4 +78,4 @@ pub use crate::sorted::SortedMap;
 pub use crate::sorting::{sort, sort_by};
 pub use crate::state::{Desired, Generation, Input, InvalidTransition, ServiceState};
 pub use crate::throttle::{InvalidRate, RESTART_BURST_MAX, RestartRate, RestartThrottle};
-pub use crate::vacancy::{NAMES_REMEMBERED, Vacancies};
+pub use crate::vacancy::Vacancies;

@@ -16,7 +16,7 @@ use crate::name::ServiceName;
 use crate::state::Generation;
 
 /// How many names of services that have left are remembered, each with its place.
-pub const NAMES_REMEMBERED: usize = 1024;
+pub(crate) const NAMES_REMEMBERED: usize = 1024;
 
 /// The places that services have left.
 ///

@@ -81,8 +81,8 @@ pub use kept::{
 pub use levels::Levels;
 pub use queue::{QUEUE_BYTES, QUEUE_LINES};
 pub use redact::{
-    Hidden, MASK, MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, SENSITIVE_FIELDS,
-    SensitiveFields, Unredactable,
+    Hidden, MASK, MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Redactor, SensitiveFields,
+    Unredactable,
 };
 pub use scope::{SERVICE_SPAN_NAME, SERVICE_SPAN_TARGET};
 pub use scratch::MAX_NESTED_EVENTS;

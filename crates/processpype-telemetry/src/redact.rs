@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use processpype_core::SECRET_WORDS;
+
 use crate::config::RedactionConfig;
 
 pub use self::book::Hidden;
@@ -34,13 +36,6 @@ const MIN_SECRET_LINE_BYTES: usize = 16;
 /// The most texts that are looked for because of one secret: as it is, trimmed and line by line,
 /// each as it is, as `{:?}` and as JSON write it. That it may be percent-encoded adds none.
 const MAX_SECRET_FORMS: usize = 3 * (2 + MAX_SECRET_BYTES / (MIN_SECRET_LINE_BYTES + 1));
-
-/// The words that make a field's name sensitive when no configuration says otherwise: those that
-/// the configuration's reports know too.
-///
-/// A word counts where it is a whole part of the name, in any case: `token` hides `token`,
-/// `access_token`, `auth.token` and `x-token`, but not `tokens`.
-pub const SENSITIVE_FIELDS: &[&str] = processpype_core::SECRET_WORDS;
 
 /// The secret values that no line may show; cheap to clone, every clone is the same.
 ///
@@ -70,7 +65,11 @@ pub enum Unredactable {
     TooMany,
 }
 
-/// Which field names are sensitive: those of [`SENSITIVE_FIELDS`], and what a configuration adds.
+/// Which field names are sensitive: those with a word that the configuration's reports know as a
+/// secret's too, and what a configuration adds.
+///
+/// A word counts where it is a whole part of the name, in any case: `token` hides `token`,
+/// `access_token`, `auth.token` and `x-token`, but not `tokens`.
 ///
 /// ```
 /// use processpype_telemetry::{RedactionConfig, SensitiveFields};
@@ -248,7 +247,7 @@ impl SensitiveFields {
     #[must_use]
     pub fn new(config: &RedactionConfig) -> Self {
         let own = config.fields.iter().map(String::as_str);
-        let words = SENSITIVE_FIELDS.iter().copied().chain(own).map(normal);
+        let words = SECRET_WORDS.iter().copied().chain(own).map(normal);
         Self {
             words: words.filter(|word| !word.is_empty()).collect(),
             except: config.except.iter().map(|name| normal(name)).collect(),
@@ -432,7 +431,7 @@ mod tests {
             except: vec!["token-count".to_owned()],
         };
         let fields = SensitiveFields::new(&config);
-        for name in processpype_core::SECRET_WORDS {
+        for name in SECRET_WORDS {
             assert!(fields.hides(name), "{name}");
         }
         for name in ["password", "db_password", "auth.Token", "x-api-key", "secret_name", "pin"] {
