@@ -11,18 +11,17 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use processpype_api::{CommandBody, Commanded, Effect, EndpointId, Problem};
+use processpype_api::{Commanded, Effect, EndpointId, Problem};
 use processpype_core::{ErrorKind, OperationId, Verb};
 use processpype_runtime::{CommandError, CommandPreview, Done, Operation, Request as By, Status};
 use tokio::time::timeout;
 
-use crate::body;
 use crate::convert;
 use crate::gate;
 use crate::orders;
 use crate::precondition::Conditions;
 use crate::query::Query;
-use crate::refusal::{self, busy};
+use crate::refusal;
 use crate::reply;
 use crate::server::Control;
 use crate::status;
@@ -79,10 +78,7 @@ async fn hand_over(
     request: Request,
 ) -> Result<Handed, Problem> {
     let by = command.conditions.on(By::by(&gate::actor(&request)));
-    let limits = &control.settings.limits;
-    let body: CommandBody = body::read(control, request).await?;
-    let _place = orders::place(control)?;
-    let by = orders::because(by, body.reason.as_ref());
+    let (by, _place) = orders::reasoned(control, request, by).await?;
     let Command { service, verb, is_dry, .. } = command;
     let asking = async {
         if *is_dry {
@@ -91,11 +87,7 @@ async fn hand_over(
             control.manager.command(service, *verb, by).await.map(Handed::Operation)
         }
     };
-    match timeout(limits.accept_time, asking).await {
-        Ok(Ok(handed)) => Ok(handed),
-        Ok(Err(error)) => Err(command.refused(control, &error)),
-        Err(_) => Err(busy()),
-    }
+    orders::answered(control, asking, |error| command.refused(control, &error)).await
 }
 
 // === impl Command ===

@@ -14,8 +14,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use processpype_api as wire;
 use processpype_api::{
-    Code, CommandBody, ConfigAnswer, ConfigForeseen, EndpointId, Fault, Problem, Reloaded,
-    ServiceConfig, ServiceConfigured, ServiceReloaded,
+    Code, ConfigAnswer, ConfigForeseen, EndpointId, Fault, Problem, Reloaded, ServiceConfig,
+    ServiceConfigured, ServiceReloaded,
 };
 use processpype_config::{Layer, Report};
 use processpype_core::{ServiceName, ServiceState, each};
@@ -139,9 +139,7 @@ pub(crate) async fn reload(control: &Arc<Control>, request: Request) -> Result<R
     let handing_over = {
         let control = Arc::clone(control);
         async move {
-            let body: CommandBody = body::read(&control, request).await?;
-            let _place = orders::place(&control)?;
-            let by = orders::because(by, body.reason.as_ref());
+            let (by, _place) = orders::reasoned(&control, request, by).await?;
             let actor = Arc::clone(&by.actor);
             let manager = &control.manager;
             let asking = async {

@@ -19,7 +19,6 @@ use processpype_config::HumanDuration;
 use processpype_core::{LogLevel, ServiceName, each, sort};
 use processpype_runtime::{LEVEL_MAX, LevelChange, LevelSwitch, Leveled, Request as By};
 use processpype_telemetry::Levels;
-use tokio::time::timeout;
 
 use crate::precondition::Conditions;
 use crate::query::Query;
@@ -124,11 +123,7 @@ async fn accepted(
     control: &Control,
     asking: impl Future<Output = Result<Leveled, processpype_runtime::CommandError>>,
 ) -> Result<Leveled, Problem> {
-    match timeout(control.settings.limits.accept_time, asking).await {
-        Ok(Ok(leveled)) => Ok(leveled),
-        Ok(Err(error)) => Err(refusal::problem("level", "", &error)),
-        Err(_) => Err(refusal::busy()),
-    }
+    orders::answered(control, asking, |error| refusal::problem("level", "", &error)).await
 }
 
 /// Reads how long a change is to hold.

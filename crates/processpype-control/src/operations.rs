@@ -12,9 +12,9 @@ use processpype_api::{
 };
 use processpype_core::{OperationId, ServiceName};
 use processpype_runtime::{Lookup, OperationState, OperationStatus, Request as By};
-use tokio::time::timeout;
 
 use crate::convert;
+use crate::orders;
 use crate::precondition::Conditions;
 use crate::query::{Query, did_you_mean};
 use crate::refusal;
@@ -75,11 +75,9 @@ pub(crate) async fn cancel(
     query.finish()?;
     let id = parse(id)?;
     // The order is in the queue before the first await: who leaves has still given it.
-    match timeout(control.settings.limits.accept_time, control.manager.cancel(id, by)).await {
-        Ok(Ok(status)) => Ok(reply::json(StatusCode::OK, &convert::operation(&status))),
-        Ok(Err(error)) => Err(refusal::uncancelled(id.0, &error)),
-        Err(_) => Err(refusal::busy()),
-    }
+    let refused = |error| refusal::uncancelled(id.0, &error);
+    let status = orders::answered(control, control.manager.cancel(id, by), refused).await?;
+    Ok(reply::json(StatusCode::OK, &convert::operation(&status)))
 }
 
 fn parse(id: &str) -> Result<OperationId, Problem> {

@@ -15,16 +15,18 @@
 
 use std::any::Any;
 
+use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use processpype_api::{Accepted, Problem};
+use processpype_api::{Accepted, CommandBody, Problem};
 use processpype_runtime::Request as By;
 use tokio::sync::{SemaphorePermit, oneshot};
+use tokio::time::timeout;
 
 use crate::refusal::busy;
 use crate::server::Control;
-use crate::{convert, reply, status};
+use crate::{body, convert, reply, status};
 
 /// Does what must not end with the connection.
 pub(crate) async fn detached<T: Send + 'static>(
@@ -68,6 +70,27 @@ pub(crate) fn accepted(
         location: control.operation_at(operation),
     };
     Ok(reply::accepted(&accepted, &accepted.location))
+}
+
+/// Reads the body of an order that says at most why, and takes its place.
+pub(crate) async fn reasoned(
+    control: &Control,
+    request: Request,
+    by: By,
+) -> Result<(By, SemaphorePermit<'_>), Problem> {
+    let body: CommandBody = body::read(control, request).await?;
+    let place = place(control)?;
+    Ok((because(by, body.reason.as_ref()), place))
+}
+
+/// Waits until the supervisor has accepted an order, or refused it, for as long as that may take.
+pub(crate) async fn answered<T, E>(
+    control: &Control,
+    asking: impl Future<Output = Result<T, E>>,
+    refused: impl FnOnce(E) -> Problem,
+) -> Result<T, Problem> {
+    let answer = timeout(control.settings.limits.accept_time, asking).await;
+    answer.map_err(|_| busy())?.map_err(refused)
 }
 
 /// Adds the reason to an order, if one was given.

@@ -13,9 +13,7 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use processpype_api::{
-    Code, CommandBody, Commanded, Effect, Fault, Problem, RegisterBody, ShuttingDown,
-};
+use processpype_api::{Code, Commanded, Effect, Fault, Problem, RegisterBody, ShuttingDown};
 use processpype_config::{Layer, Origin, Report};
 use processpype_core::{ServiceName, each};
 use processpype_runtime::{
@@ -141,15 +139,9 @@ pub(crate) async fn shut_down(
 
 /// Reads the body and has the supervisor begin to close.
 async fn close(control: &Control, request: Request, by: By) -> Result<Shutdown, Problem> {
-    let body: CommandBody = body::read(control, request).await?;
-    let _place = orders::place(control)?;
-    let by = orders::because(by, body.reason.as_ref());
-    let limits = &control.settings.limits;
-    match timeout(limits.accept_time, control.manager.shut_down(by)).await {
-        Ok(Ok(shutdown)) => Ok(shutdown),
-        Ok(Err(error)) => Err(refusal::problem("shutdown", "", &error)),
-        Err(_) => Err(busy()),
-    }
+    let (by, _place) = orders::reasoned(control, request, by).await?;
+    let refused = |error| refusal::problem("shutdown", "", &error);
+    orders::answered(control, control.manager.shut_down(by), refused).await
 }
 
 /// Makes what is to be registered.

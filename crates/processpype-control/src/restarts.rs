@@ -10,14 +10,13 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
-use processpype_api::{CommandBody, EndpointId, Fault, Problem, RestartsPaused};
+use processpype_api::{EndpointId, Fault, Problem, RestartsPaused};
 use processpype_runtime::{PAUSE_MAX, Paused, Request as By};
-use tokio::time::timeout;
 
 use crate::precondition::Conditions;
 use crate::query::Query;
 use crate::server::Control;
-use crate::{body, convert, orders, refusal, reply};
+use crate::{convert, orders, refusal, reply};
 
 /// How long a pause lasts unless told otherwise.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -60,9 +59,7 @@ async fn hand_over(
     request: Request,
     by: By,
 ) -> Result<Paused, Problem> {
-    let body: CommandBody = body::read(control, request).await?;
-    let _place = orders::place(control)?;
-    let by = orders::because(by, body.reason.as_ref());
+    let (by, _place) = orders::reasoned(control, request, by).await?;
     let manager = &control.manager;
     let asking = async {
         match pause {
@@ -70,9 +67,5 @@ async fn hand_over(
             None => manager.resume_restarts(by).await,
         }
     };
-    match timeout(control.settings.limits.accept_time, asking).await {
-        Ok(Ok(paused)) => Ok(paused),
-        Ok(Err(error)) => Err(refusal::problem("pause", "", &error)),
-        Err(_) => Err(refusal::busy()),
-    }
+    orders::answered(control, asking, |error| refusal::problem("pause", "", &error)).await
 }
