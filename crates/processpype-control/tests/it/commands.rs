@@ -219,3 +219,11 @@ async fn more_commands_than_fit_at_once_are_refused_with_a_time_to_come_back() {
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(app.manager.state("idle"), Some(ServiceState::Stopped));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_nobody_takes_is_refused_in_time() {
+    let app = App::unheard();
+    let begun = Instant::now();
+    app.post("/services/idle/start").await.problem(503, "busy");
+    assert_eq!(begun.elapsed().as_secs(), 5);
+}

@@ -16,7 +16,8 @@ use processpype_control::{Bound, ControlSettings, Server, ServiceDoc, level_swit
 use processpype_core::{Backoff, RestartLimit, RestartPolicy, Role, ServiceState};
 use processpype_runtime::{
     Assembly, Blueprint, Buckets, Clock, Context, CreateError, Creator, EdgeOrigin, Error, Kind,
-    LaidOut, Launch, Manager, Result, RouteAccess, Routes, Service, Spec, Timestamp, Wish,
+    LaidOut, Launch, Manager, Result, RouteAccess, Routes, Service, Spec, Supervisor, Timestamp,
+    Wish,
 };
 use processpype_telemetry::{Handle, LoggingConfig, Telemetry};
 use serde_json::Value;
@@ -101,6 +102,7 @@ impl Service for Counter {
             .route("/start", get(async || "my own start"))
             .route("/bare", post(async || StatusCode::NOT_FOUND))
             .route("/later", post(later))
+            .route("/lenient", post(lenient))
             .route("/large", get(async || vec![b'x'; LARGE]))
             .route("/boom", get(boom))
             .route("/hang", get(async || std::future::pending::<()>().await))
@@ -114,6 +116,12 @@ async fn later(request: Request<Body>) -> &'static str {
     tokio::time::sleep(Duration::from_millis(20)).await;
     drop(request);
     "later"
+}
+
+/// Is content with what comes of a body.
+async fn lenient(request: Request<Body>) -> &'static str {
+    drop(request.into_body().collect().await);
+    "enough"
 }
 
 async fn boom() -> &'static str {
@@ -519,16 +527,29 @@ impl App {
         Self::launch_as(Launch::on(services), specs, settings)
     }
 
-    fn launch_as(mut launch: Launch, specs: Vec<Spec>, settings: ControlSettings) -> Self {
+    /// Makes an application whose supervisor never comes to what it is asked.
+    pub(crate) fn unheard() -> Self {
+        let launch = Launch::on(tokio::runtime::Handle::current());
+        let (app, supervisor) = Self::made(launch, all(), settings());
+        std::mem::forget(supervisor);
+        app
+    }
+
+    fn launch_as(launch: Launch, specs: Vec<Spec>, settings: ControlSettings) -> Self {
+        let (app, supervisor) = Self::made(launch, specs, settings);
+        tokio::spawn(supervisor.run());
+        app
+    }
+
+    fn made(mut launch: Launch, specs: Vec<Spec>, settings: ControlSettings) -> (Self, Supervisor) {
         launch.clock = Clock::starting_at(BEGIN);
         if let Some(levels) = settings.levels.clone() {
             launch.levels = level_switch(levels);
         }
         let (manager, supervisor) = blueprint(specs).launch(launch);
-        tokio::spawn(supervisor.run());
         let server = Server::new(manager.clone(), settings, describe).expect("good settings");
         let router = server.router();
-        Self { manager, server, router, free: Free::default() }
+        (Self { manager, server, router, free: Free::default() }, supervisor)
     }
 
     pub(crate) async fn bind(self) -> (Manager, Bound) {

@@ -1,7 +1,12 @@
 //! Routes of services.
 
-use axum::http::Method;
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use futures_util::{StreamExt as _, stream};
 use processpype_core::ServiceState;
+use tower::ServiceExt as _;
 
 use crate::fixture::{App, settings};
 
@@ -124,5 +129,19 @@ async fn a_service_that_takes_every_path_does_not_get_the_frameworks() {
     assert_eq!(app.get("/services/catching/any/path").await.text, "caught");
     for path in ["-", "-/", "-/x", "-/why/x"] {
         app.get(&format!("/services/catching/{path}")).await.problem(404, "unknown-path");
+    }
+}
+
+/// What was too slow is told to a client as such, unless the service made something of it.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stands_still_is_the_clients_fault_where_the_service_minds() {
+    let app = App::start().await;
+    for (path, expected) in [("value", 408), ("lenient", 200)] {
+        let piece = stream::once(async { Ok::<_, Infallible>("a") });
+        let body = Body::from_stream(piece.chain(stream::pending()));
+        let request = Request::post(format!("/services/counter/{path}"));
+        let request = request.header("host", "localhost").body(body).expect("a request");
+        let response = app.router.clone().oneshot(request).await.expect("never fails");
+        assert_eq!(response.status(), expected, "{path}");
     }
 }
