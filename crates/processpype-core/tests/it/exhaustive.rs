@@ -61,7 +61,7 @@ fn check_graphs(graphs: Vec<Graph>, traits: &[Traits], at_once: usize, bounds: B
         let machine = Machine::new(graph.clone(), traits.to_vec(), at_once);
         let mut application = Application::new(graph.clone(), traits.to_vec());
         if at_once < n {
-            application = application.without_symmetries();
+            application = application.with_places(at_once).without_symmetries();
         }
         let count = unbroken(explore(&application, &machine, bounds), &graph);
         total.states += count.states;

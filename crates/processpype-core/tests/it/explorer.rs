@@ -95,6 +95,8 @@ pub(crate) struct Application {
     joining: Option<(Traits, usize)>,
     /// Starts and restarts that wait are cancelled.
     cancels: bool,
+    /// How many may be starting at a time.
+    places: usize,
     symmetries: Vec<Permutation>,
 }
 
@@ -189,7 +191,14 @@ impl Application {
         let mut symmetries = automorphisms(&graph);
         symmetries.retain(|p| (0..traits.len()).all(|i| traits[p[i]] == traits[i]));
         let (groups, joining, cancels) = (Groups::default(), None, false);
-        Self { graph, traits, groups, joining, cancels, symmetries }
+        let places = MAX_SERVICES;
+        Self { graph, traits, groups, joining, cancels, places, symmetries }
+    }
+
+    /// The same application, in which so many may be starting at a time.
+    pub(crate) fn with_places(mut self, places: usize) -> Self {
+        self.places = places;
+        self
     }
 
     /// The same application with groups. Its services are not exchanged: their order may count.
@@ -248,6 +257,7 @@ impl<S> State<S> {
     fn new(application: &Application, subject: S) -> Self {
         let mut world = World::new(&application.graph, &application.traits, &application.groups);
         (world.joining, world.cancels) = (application.joining, application.cancels);
+        world.places = application.places;
         let graph = Rc::new(application.graph.clone());
         Self { subject, graph, world, faults: 0, commands: 0, trace: None }
     }

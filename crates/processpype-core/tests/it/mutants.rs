@@ -108,6 +108,10 @@ enum Fault {
     AlwaysForces,
     /// Restarts a service without those that need it.
     DependentsIgnored,
+    /// Starts one more at a time than it may.
+    OnePlaceMore,
+    /// Forgets the failures of what it refuses to start.
+    RefusalForgives,
 }
 
 #[derive(Clone)]
@@ -126,9 +130,11 @@ fn caught(fault: Fault) -> Option<Broken> {
             Fault::PolicyIgnored => Traits { restart: RestartPolicy::Always, ..traits },
             _ => traits,
         };
-        let machine = Machine::new(known(fault, &graph), vec![known_traits; n], AT_ONCE);
+        let places = if fault == Fault::OnePlaceMore { 1 } else { AT_ONCE };
+        let machine = Machine::new(known(fault, &graph), vec![known_traits; n], places + 1);
         let machine = machine.with_groups(known_groups(fault, &groups));
         let application = Application::new(graph, vec![traits; n]).with_groups(groups);
+        let application = application.with_places(places);
         let found = explore(&application, &Mutant { machine, fault }, bounds);
         found.err().map(|found| found.broken)
     })
@@ -279,6 +285,7 @@ impl Mutant {
             Fault::TurnSkipped => self.skip_turns(actions),
             Fault::OperatorTakesTurn => self.spread(actions),
             Fault::RetryLost => actions.retain(|action| !matches!(action, Action::Retry(..))),
+            Fault::RefusalForgives => forgive_refused(happened, actions),
             Fault::NeverForgives => {
                 actions.retain(|action| !matches!(action, Action::Forgive(_)));
             }
@@ -414,6 +421,13 @@ fn finish_stop(happened: Move, actions: &mut Vec<Action>) {
     }
 }
 
+fn forgive_refused(happened: Move, actions: &mut Vec<Action>) {
+    let refused = matches!(&actions[..], [Action::Finish(_, Outcome::Refused(_))]);
+    if let (true, Move::Command(_, id, Verb::Start { .. })) = (refused, happened) {
+        actions.push(Action::Forgive(id));
+    }
+}
+
 impl Subject for Mutant {
     fn take(&mut self, happened: Move, actions: &mut Vec<Action>) {
         if let Some(happened) = self.distort(happened) {
@@ -487,6 +501,8 @@ mutants! {
     mutant_operator_takes_turn_is_caught: OperatorTakesTurn => Broken::Recovery(..),
     mutant_always_forces_is_caught: AlwaysForces => Broken::TwoGenerations(_),
     mutant_dependents_ignored_is_caught: DependentsIgnored => Broken::StopOrder(_),
+    mutant_one_place_more_is_caught: OnePlaceMore => Broken::Places(_),
+    mutant_refusal_forgives_is_caught: RefusalForgives => Broken::Refused(_),
 }
 
 #[test]

@@ -24,6 +24,8 @@
 //! 12. `Rest`: without faults everything comes to rest, and at rest nothing is left to do.
 //! 13. `Members`: a service leaves when it is gone, because somebody asked for it, and with all
 //!     that have an edge to it; who joins changes nothing for the others.
+//! 14. `Places`: no more are starting at a time than there are places.
+//! 15. `Refused`: a start, restart or deregistration that is refused as it comes does nothing else.
 
 use processpype_core::{
     Action, Change, CloseCause, Edge, EdgePolicy, ErrorKind, Exit, Graph, OperationId, Outcome,
@@ -48,12 +50,25 @@ pub(crate) enum Broken {
     Rest(&'static str),
     Recovery(ServiceId, &'static str),
     Members(ServiceId),
+    Places(ServiceId),
+    Refused(ServiceId),
 }
 
 type Check = Result<(), Broken>;
 
 fn ensure(holds: bool, broken: Broken) -> Check {
     if holds { Ok(()) } else { Err(broken) }
+}
+
+/// What is refused as it comes has no effect beside that; a stop keeps the service stopped.
+fn refused_alone(happened: Move, actions: &[Action]) -> Check {
+    let Move::Command(operation, id, verb) = happened else { return Ok(()) };
+    let refuses = |action: &Action| match *action {
+        Action::Finish(of, Outcome::Refused(_)) => of == operation,
+        _ => false,
+    };
+    let is_refused = actions.iter().any(refuses) && !matches!(verb, Verb::Stop { .. });
+    ensure(!is_refused || actions.len() == 1, Broken::Refused(id))
 }
 
 /// The steps of `DESIGN`: written a second time, by hand.
@@ -79,6 +94,7 @@ impl World {
             self.act(graph, happened, action)?;
         }
         self.forgiven(happened, actions)?;
+        refused_alone(happened, actions)?;
         self.note_missing(graph);
         for id in graph.services() {
             let service = self.service_mut(id);
@@ -202,6 +218,9 @@ impl World {
         let next = !service.alive && generation == service.generation + 1;
         ensure(next, Broken::TwoGenerations(id))?;
         ensure(service.told == ServiceState::Starting, Broken::Chain(id, "spawned, not starting"))?;
+        let starting = self.services.iter().filter(|it| it.told == ServiceState::Starting).count();
+        ensure(starting <= self.places, Broken::Places(id))?;
+        let service = self.service_mut(id);
         (service.alive, service.credit, service.generation) = (true, false, generation);
         (service.exit, service.unasked, service.missed) = (None, false, false);
         self.set_off(graph, id, |policy| policy == EdgePolicy::Restart);

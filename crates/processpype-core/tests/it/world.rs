@@ -141,6 +141,8 @@ pub(crate) struct World {
     pub(crate) joining: Option<(Traits, usize)>,
     /// Whether starts and restarts that wait are cancelled.
     pub(crate) cancels: bool,
+    /// How many may be starting at a time.
+    pub(crate) places: usize,
     /// Who could be counted on before, and could not when this step began, as bits.
     pub(crate) lost: u8,
     /// How much the progress of each service counts: more than all that it can set off.
@@ -466,6 +468,7 @@ impl World {
             groups,
             joining,
             cancels,
+            places: MAX_SERVICES,
             lost: 0,
             weights,
         }
