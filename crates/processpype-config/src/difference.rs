@@ -197,6 +197,9 @@ mod tests {
         check("pasword: x", "pasword: y", &["changed s.pasword: *** -> ***"]);
         let tags = ["changed s.tags[0]: a -> b", "added s.tags[1]: nothing -> c"];
         check("tags: [a]", "tags: [b, c]", &tags);
+        // The beginning of a list is another list, and so is what has more behind it.
+        check("tags: [a, b]", "tags: [a]", &["removed s.tags[1]: b -> nothing"]);
+        check("tags: [a]", "tags: [a, b]", &["added s.tags[1]: nothing -> b"]);
         check("name: \"${A:-x}\"", "name: \"${B:-x}\"", &["changed s.name: ${A:-x} -> ${B:-x}"]);
     }
 }
