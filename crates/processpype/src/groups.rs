@@ -7,7 +7,7 @@
 //!    else that is wrong there.
 
 use processpype_config::{Document, HumanDuration, Report, Section};
-use processpype_core::{InvalidRestart, RestartLimit, Strategy, each};
+use processpype_core::{InvalidRestart, RestartLimit, Strategy};
 use processpype_runtime::{EdgeOrigin, GroupSpec};
 use serde::Deserialize;
 
@@ -54,7 +54,8 @@ impl Application {
     /// Members are named as services are; they may come from the file. A service is a member of one
     /// group at most. Who fails is restarted by its own policy; who is restarted with it depends on
     /// the [`Strategy`]. All restarts of the members together are limited, by default to 5 within
-    /// 60 s: see [`group_limit`](Self::group_limit).
+    /// 60 s: see [`group_limit`](Self::group_limit). Names that were made are given as they are,
+    /// as `&names` of a `Vec<String>`.
     ///
     /// ```
     /// use std::time::Duration;
@@ -79,8 +80,11 @@ impl Application {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn group(mut self, name: &str, strategy: Strategy, members: &[&str]) -> Self {
-        let members = each(members, |&member| member.to_owned());
+    pub fn group<I>(mut self, name: &str, strategy: Strategy, members: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let members = members.into_iter().map(|member| member.as_ref().to_owned()).collect();
         let (limit, origin) = (RestartLimit::default(), EdgeOrigin::Code);
         self.groups.push(GroupSpec { name: name.to_owned(), strategy, members, limit, origin });
         self
@@ -97,8 +101,10 @@ impl Application {
     /// struct Parser;
     /// impl Service for Parser {}
     ///
-    /// let app = Application::new().service(|| Parser).named("parser");
-    /// let app = app.group("pipeline", Strategy::OneForAll, &["parser"]);
+    /// let names: Vec<String> = (0..3).map(|at| format!("parser-{at}")).collect();
+    /// let parser = |app: Application, name| app.service(|| Parser).named(name);
+    /// let app = names.iter().map(String::as_str).fold(Application::new(), parser);
+    /// let app = app.group("parsers", Strategy::OneForAll, &names);
     /// assert!(app.group_limit(RestartLimit::NONE).check().is_ok());
     /// ```
     pub fn group_limit(mut self, limit: RestartLimit) -> Self {
