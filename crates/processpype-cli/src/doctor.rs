@@ -570,6 +570,24 @@ mod tests {
         assert!(full.contains("make room (`df -h`)"), "{full}");
     }
 
+    /// Only a problem is a reason to exit with another code than 0.
+    #[test]
+    fn a_warning_is_no_failure() {
+        let finding = |level| Finding::new(level, "x", "m".to_owned(), "r");
+        assert_eq!(report(&[], "Shop", None, true), ClientExit::Done);
+        assert_eq!(report(&[finding(Level::Warning)], "Shop", None, true), ClientExit::Done);
+        assert_eq!(report(&[finding(Level::Problem)], "Shop", None, true), ClientExit::Refused);
+    }
+
+    #[test]
+    fn a_debug_build_is_found_in_production_alone() {
+        let mut facts = healthy();
+        facts.info.profile = "debug".to_owned();
+        compare(&facts, &["warning debug-build"]);
+        facts.status.environment = "development".to_owned();
+        compare(&facts, &[]);
+    }
+
     #[test]
     fn what_follows_from_another_finding_is_none() {
         check(&json!({"state": "stopped", "waiting_on": ["disk"]}), &[]);
