@@ -6,7 +6,8 @@
 //!    request.
 //! 2. A token of the control API goes no further: the service gets the request without it.
 //! 3. A body on its way to a service is bounded in size, in the time between its pieces, and in
-//!    the time to its end. What a service says of one that was too slow is not heard: it is 408.
+//!    the time to its end. A failure that a service tells of one that was too slow is not heard: it
+//!    is 408. A success is: the service did without the rest.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
