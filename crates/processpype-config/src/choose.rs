@@ -24,6 +24,7 @@ use processpype_core::each;
 
 use crate::check::{Slot, View, Walk};
 use crate::describe;
+use crate::map::Entry;
 use crate::rules::{Group, Id, Ids, Shape};
 use crate::section::Keys;
 use crate::show;
@@ -195,20 +196,28 @@ impl<'a> Walk<'a> {
     }
 
     /// Exactly one key of the known ones must be there: none, a stranger and several are three
-    /// problems.
+    /// problems. `null` takes a variant away if it leaves another one; alone it is a value.
     fn choose_keyed(
         &mut self,
         slot: Slot<'a>,
         map: Keys<'a>,
         variants: &[(String, Id)],
     ) -> Option<Id> {
-        let is_there = |name: &str| map.get(name).is_some_and(|entry| !entry.node.takes_away());
-        let written: Vec<_> = variants.iter().filter(|(name, _)| is_there(name)).collect();
-        if let [(_, id)] = written.as_slice() {
-            return Some(*id);
+        let of = |(name, id): &(String, Id)| Some((map.get(name)?, *id));
+        let written: Vec<_> = variants.iter().filter_map(of).collect();
+        let kept: Vec<_> = written.iter().filter(|(entry, _)| !entry.node.takes_away()).collect();
+        let is_known = |entry: &Entry| written.iter().any(|(it, _)| it.key() == entry.key());
+        let is_strange = |entry: &&Entry| {
+            !is_known(entry) && !entry.node.takes_away() && !entry.key().starts_with("x-")
+        };
+        let stranger = map.entries().find(is_strange).filter(|_| kept.is_empty());
+        match (kept.as_slice(), written.as_slice()) {
+            ([(_, id)], _) => return Some(*id),
+            // `null` is then what the variant holds.
+            ([], [(_, id)]) if stranger.is_none() => return Some(*id),
+            _ => {}
         }
         let names = || variants.iter().map(|(name, _)| name.as_str());
-        let stranger = map.entries().next().filter(|_| written.is_empty());
         self.report(|walk| {
             let path = walk.path_text();
             let problem = match stranger {

@@ -25,10 +25,12 @@ use std::borrow::Cow;
 use crate::check::{Here, Slot, Step, View, Walk};
 use crate::interpolate::Failure;
 use crate::limits::MAX_STEPS;
+use crate::loader::Format;
 use crate::map::Entry;
 use crate::masked::MASK;
 use crate::nearest::nearest;
 use crate::node::Kind;
+use crate::origin::Origin;
 use crate::report::Problem;
 use crate::rules::{Id, Rule};
 use crate::section::Keys;
@@ -178,11 +180,18 @@ impl<'a> Walk<'a> {
             let problem = walk.unknown(entry, &known, &unused);
             let near = problem.nearest_choice().is_some();
             match replaced_beside(entry, map).filter(|_| !near) {
-                Some(other) => problem.note(format!(
-                    "maps of layers merge: at {} another value lies over one beside it; there, \
-                     `null` for this key takes it away",
-                    other.node.at.origin()
-                )),
+                Some(other) => {
+                    let at = &other.node.at;
+                    let place = match at.spot().format() {
+                        Some(Format::Toml) => "in a variable or with `--set`",
+                        Some(Format::Yaml | Format::Json) | None => "there",
+                    };
+                    problem.note(format!(
+                        "maps of layers merge: at {} another value lies over one beside it; \
+                         {place}, `null` for this key takes it away",
+                        at.origin()
+                    ))
+                }
                 None => problem,
             }
         });
@@ -341,11 +350,26 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// A key beside `entry` in which another layer laid another value: what it chose may take fewer
-/// keys.
+/// A key beside `entry` in which a higher layer laid another value over one of the layer that wrote
+/// `entry`: what it chose may take fewer keys.
+///
+/// What came over the API is left out, as `null` in a patch takes away what the API said.
 fn replaced_beside<'a>(entry: &Entry, map: Keys<'a>) -> Option<&'a Entry> {
+    let own = entry.node.at.origin();
     let is_other = |other: &&Entry| {
-        !other.node.overrides().is_empty() && !other.node.at.shares_source(&entry.node.at)
+        let at = &other.node.at;
+        let replaced = other.node.overrides();
+        !at.shares_source(&entry.node.at)
+            && !at.spot().was_sent()
+            && replaced.iter().any(|origin| is_of_one_layer(origin, &own))
     };
     map.entries().find(is_other)
+}
+
+/// Whether both are places of one file, or of the same kind where there is none.
+fn is_of_one_layer(one: &Origin, other: &Origin) -> bool {
+    match (one, other) {
+        (Origin::File { path: one, .. }, Origin::File { path: other, .. }) => one == other,
+        _ => std::mem::discriminant(one) == std::mem::discriminant(other),
+    }
 }

@@ -227,7 +227,8 @@ impl Section {
         Self { place, part: beside.map(|keys| Arc::new(Part::beside(keys))) }
     }
 
-    /// Checks that there are no keys but `known`, and the user's own that begin with `x-`.
+    /// Checks that there are no keys but `known`, and the user's own that begin with `x-`. A key
+    /// that a higher layer takes away with `null` is not there.
     ///
     /// # Errors
     ///
@@ -238,7 +239,8 @@ impl Section {
         for entry in self.entries() {
             let is_known = known.contains(&entry.key())
                 || (entry.is_loose() && names.contains(&plain(entry.key())))
-                || entry.key().starts_with("x-");
+                || entry.key().starts_with("x-")
+                || entry.node.takes_away();
             if !is_known {
                 problems.push_with(|| self.unknown_key(entry.key(), entry.key_at(), known));
             }

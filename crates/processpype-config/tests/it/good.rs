@@ -473,32 +473,3 @@ fn where_the_schema_takes_anything_a_struct_is_read_from_a_map_alone() {
         assert!(told.contains("`word`: ") && told.contains("expected enum Word"), "{told}");
     }
 }
-
-/// Where something goes, as serde writes enums by default.
-#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Way {
-    Mail { to: String },
-    Chat { room: String },
-}
-
-#[test]
-fn null_takes_away_what_a_higher_layers_choice_does_not_take() {
-    let low = "t: {interval_ms: 10, sink: {kind: file, path: x, max_mb: 1}}\nway: {mail: {to: a}}";
-    let over = |high: &str| {
-        let loader = Loader::new().text("low.yaml", Format::Yaml, low);
-        loader.text("high.yaml", Format::Yaml, high).load().unwrap()
-    };
-    let read = |high: &str| over(high).section(&["t"]).read::<Ticker>();
-    let tagged = read("t: {sink: {kind: stdout, path: null, max_mb: ~}}").unwrap();
-    assert_eq!(tagged.sink, Some(Sink::Stdout));
-    let keyed = over("way: {mail: null, chat: {room: b}}").section(&["way"]).read::<Way>();
-    assert_eq!(keyed.unwrap(), Way::Chat { room: "b".into() });
-    let words = Loader::new().text("low.yaml", Format::Yaml, low).set("t.sink.kind=stdout");
-    let path = ("PROCESSPYPE_T__SINK__PATH".to_owned(), "null".to_owned());
-    let words =
-        words.sections(&["t", "way"]).environment([path]).set("t.sink.max_mb=null").load().unwrap();
-    assert_eq!(words.section(&["t"]).read::<Ticker>().unwrap().sink, Some(Sink::Stdout));
-    // What no layer below has is a mistake like any other.
-    assert!(read("t: {sink: {pth: null}}").unwrap_err().to_string().contains("`t.sink.pth`"));
-}

@@ -11,5 +11,6 @@ mod durations;
 mod good;
 mod layers;
 mod neighbours;
+mod nulls;
 mod properties;
 mod types;

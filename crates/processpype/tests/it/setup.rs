@@ -81,6 +81,14 @@ fn a_good_one_is_good() {
 }
 
 #[test]
+fn null_takes_away_what_another_kind_does_not_take() {
+    let yaml = "services: {counter: {step: 1}, fast: {kind: ticker, step: 2}}";
+    let words = [("KIND", "tocker"), ("STEP", "null")];
+    let over = words.map(|(key, to)| (format!("PROCESSPYPE_SERVICES__FAST__{key}"), to.to_owned()));
+    with(base(), yaml).environment(over).check().expect("a kind without configuration");
+}
+
+#[test]
 fn sections_and_kinds() {
     let good = "services:\n  counter: {step: 1}\n";
     check_yaml("unknown-section", base(), &format!("{good}  conter: {{step: 1}}\n"));
