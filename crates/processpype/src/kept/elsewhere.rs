@@ -54,7 +54,7 @@ pub(crate) fn told(problem: &Problem, places: &mut Option<Places>) -> Problem {
     if problem.nearest_choice().is_some() || (is_own && !are_near) {
         return problem.note(text);
     }
-    let text = format!("{text}:\n{}", example(first));
+    let text = format!("{text}:\n{}", example(first, within));
     problem.help(text)
 }
 
@@ -73,16 +73,24 @@ fn told_in_words(key: &str, found: &[Vec<String>]) -> String {
     format!("the framework's `{}` is {}{more}", plain(key), paths.join(", or "))
 }
 
-/// The line to write, below the one of the key that it belongs to.
-fn example(path: &[String]) -> String {
-    let Some((key, within)) = path.split_last() else { return String::new() };
-    match within.last() {
-        None => format!("{key}: …"),
-        Some(above) => match above.strip_suffix(ITEM) {
-            Some(list) => format!("{list}:\n  - {key}: …"),
-            None => format!("{above}:\n  {key}: …"),
-        },
+/// The lines to write: into the map that has the key now, or else from what both places are in.
+fn example(path: &[String], within: &[&str]) -> String {
+    let common = in_common(path, within);
+    let from = if common == within.len() { common } else { common.saturating_sub(1) };
+    let below = path.get(from..).unwrap_or_default();
+    let Some((key, above)) = below.split_last() else { return String::new() };
+    let (mut lines, mut lead) = (String::new(), String::new());
+    for step in above {
+        let indent = " ".repeat(lead.len());
+        lines.push_str(&format!("{lead}{}:\n", step.trim_end_matches(ITEM)));
+        lead = indent + if step.ends_with(ITEM) { "  - " } else { "  " };
     }
+    lines + &format!("{lead}{key}: …")
+}
+
+/// How many steps two paths have in common.
+fn in_common(path: &[String], within: &[&str]) -> usize {
+    path.iter().zip(within).take_while(|(a, b)| a == b).count()
 }
 
 /// The form in which keys are compared.
@@ -184,8 +192,7 @@ impl Places {
         {
             found.iter_mut().for_each(|path| path[1] = (*name).to_owned());
         }
-        let common = |path: &[String]| path.iter().zip(within).take_while(|(a, b)| a == b).count();
-        found.sort_by_key(|path| (Reverse(common(path)), path.len()));
+        found.sort_by_key(|path| (Reverse(in_common(path, within)), path.len()));
         (found, are_near)
     }
 }
