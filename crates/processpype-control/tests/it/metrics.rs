@@ -283,11 +283,15 @@ async fn one_scrape_goes_on_at_a_time() {
 }
 
 /// An output that takes nothing as long as the other side is there.
-struct Blocked(std::sync::mpsc::Receiver<()>);
+struct Blocked {
+    begun: std::sync::mpsc::Sender<()>,
+    free: std::sync::mpsc::Receiver<()>,
+}
 
 impl std::io::Write for Blocked {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let _ = self.0.recv();
+        let _ = self.begun.send(());
+        let _ = self.free.recv();
         Ok(bytes.len())
     }
 
@@ -298,8 +302,10 @@ impl std::io::Write for Blocked {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_is_told_with_what_fits_into_it_and_what_it_lost() {
+    let (begun, has_begun) = std::sync::mpsc::channel();
     let (free, blocked) = std::sync::mpsc::channel();
-    let log = Telemetry::builder(LoggingConfig::default()).writer(Blocked(blocked));
+    let log = Telemetry::builder(LoggingConfig::default());
+    let log = log.writer(Blocked { begun, free: blocked });
     let (subscriber, log) = log.build().expect("a thread for the writer");
     let mut settings = settings();
     settings.backlog = Some(log.backlog());
@@ -307,8 +313,9 @@ async fn a_queue_is_told_with_what_fits_into_it_and_what_it_lost() {
     let expected = [(&LOG[..], 4096.0), (&[("queue", "commands")], 1024.0)];
     check(&scrape(&app).await, "processpype_queue_capacity", &expected);
     tracing::subscriber::with_default(subscriber, || {
-        // The writer may have taken one queue of lines, and another one waits.
-        (0..2 * log.backlog().capacity() + 9).for_each(|n| tracing::info!(n, "a line"));
+        tracing::info!("a line for the writer, which takes no other from then on");
+        has_begun.recv_timeout(PATIENCE).expect("the writer writes");
+        (0..log.backlog().capacity() + 9).for_each(|n| tracing::info!(n, "a line"));
     });
     let told = scrape(&app).await;
     let depth = value(&told, "processpype_queue_depth", "processpype_queue_depth", &LOG);
