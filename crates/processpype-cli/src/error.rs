@@ -13,6 +13,7 @@ use processpype_config::HumanDuration;
 use serde_json::Value;
 
 use crate::clean::cleaned;
+use crate::elsewhere::leads_to_help;
 use crate::exit::ClientExit;
 use crate::target::URL_VARIABLE;
 use crate::tls_files::{CACERT_VARIABLE, CERT_VARIABLE, KEY_VARIABLE};
@@ -355,21 +356,6 @@ impl fmt::Display for ClientError {
 /// Whether somebody answers at a socket, but not everybody.
 fn is_for_others(url: &str, why: &io::Error) -> bool {
     url.starts_with("unix:") && why.kind() == io::ErrorKind::PermissionDenied
-}
-
-/// Says what to do where another address is named. It is not gone to: a token that was named goes
-/// nowhere but where it was told to go.
-fn leads_to_help(place: &str) -> String {
-    match place.contains("://") {
-        true => format!(
-            "name that address, if you trust it: `--url {place}`, or {URL_VARIABLE}; it is not \
-             followed by itself, so that no token goes where nobody sent it"
-        ),
-        false => format!(
-            "is it the right address, and no other program's? name another one with --url or \
-             {URL_VARIABLE}"
-        ),
-    }
 }
 
 /// Says what to do about a token that is missing or wrong.

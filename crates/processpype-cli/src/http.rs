@@ -18,9 +18,7 @@ use std::time::{Duration, SystemTime};
 use http_body_util::Full;
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, LOCATION, RETRY_AFTER, SERVER, USER_AGENT,
-};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, ETAG, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use processpype_api::{Answered, Timestamp};
@@ -29,6 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::clean::cleaned;
 use crate::connect::Destination;
+use crate::elsewhere::{leads_to, stranger};
 use crate::error::{ClientError, Told};
 use crate::json;
 use crate::print::{WARNING, remark};
@@ -52,12 +51,6 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 
 /// The longest answer that is read: a list of some 10,000 services.
 const BODY_MAX: usize = 16 * 1024 * 1024;
-
-/// How much is shown of the name of another program, in characters.
-const STRANGER_MAX: usize = 80;
-
-/// How much is shown of the address that an answer leads to, in characters.
-const PLACE_MAX: usize = 200;
 
 const AGENT: &str = concat!("processpype/", env!("CARGO_PKG_VERSION"));
 
@@ -357,34 +350,6 @@ fn drive(connection: &mut Option<Connection>, cx: &mut Context<'_>) {
     {
         *connection = None;
     }
-}
-
-/// Says what answers, if its answer says that it is another program: one with a name, which ours
-/// has not, or one that answers with a page.
-fn stranger<T>(response: &Response<T>) -> Option<String> {
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let shown = |text: &str| cleaned(text.chars().take(STRANGER_MAX).collect());
-    let name = header(SERVER).map(|name| format!("`{}`", shown(name)));
-    let page = header(CONTENT_TYPE).filter(|media| media.starts_with("text/html"));
-    name.or_else(|| page.map(|_| "a web page".to_owned()))
-}
-
-/// Where another address is named instead of an answer: without what was asked for there, and
-/// without what may be a secret, as the user in front of a host or the words behind a `?`.
-fn leads_to<T>(response: &Response<T>, path: &str) -> Option<String> {
-    let place = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
-    let place = place.to_str().ok()?.split(['?', '#']).next()?;
-    let asked = path.split('?').next().unwrap_or_default();
-    let place = place.strip_suffix(asked).filter(|it| !it.is_empty()).unwrap_or(place);
-    let place = match place.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, below) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-            let host = host.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{below}")
-        }
-        None => place.to_owned(),
-    };
-    (!place.is_empty()).then(|| cleaned(place.chars().take(PLACE_MAX).collect()))
 }
 
 fn since_epoch(time: SystemTime) -> Option<Timestamp> {

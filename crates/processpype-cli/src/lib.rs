@@ -26,7 +26,7 @@
 //! |---|---|
 //! | what can be written | `verb` `argument` `connect` `tls_files` `shell` |
 //! | whom to ask, and as whom | `target` `contexts` `token` `local_token` `private` |
-//! | asking | `paths` `http` `sse` `reach` `tls` `tls_missing` `json` `error` |
+//! | asking | `paths` `http` `sse` `reach` `tls` `tls_missing` `json` `error` `elsewhere` |
 //! | verbs that look | `look` `follow` `logs` `metrics` `doctor` `top` `top_missing` |
 //! | verbs that act | `act` `watch` `configure` `membership` `operate` `level` |
 //! | when nobody answers | `past` |
@@ -40,6 +40,7 @@ mod configure;
 mod connect;
 mod contexts;
 mod doctor;
+mod elsewhere;
 mod error;
 mod exit;
 mod follow;
