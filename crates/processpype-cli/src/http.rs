@@ -12,6 +12,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -59,6 +60,9 @@ const AGENT: &str = concat!("processpype/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Client {
     destination: Destination,
     tokens: Tokens,
+    /// What the token was from that a killed process has left, once it was refused. None that was
+    /// left is shown from then on: a wrong token too often, and who asks has to wait.
+    refused: Arc<OnceLock<String>>,
 }
 
 /// An answer that was read whole, and is no problem.
@@ -81,8 +85,8 @@ pub(crate) struct Stream {
     connection: Option<Connection>,
     body: Incoming,
     url: String,
-    /// What the token is from that was shown.
-    token_from: Option<String>,
+    /// The token that was shown.
+    token: Option<Shown>,
 }
 
 /// How long one reading may still be put off, and how often.
@@ -103,7 +107,7 @@ impl Client {
             remark(&format!("{WARNING}warning{WARNING:#}: {error}"));
             Tokens::default()
         });
-        Self { destination, tokens }
+        Self { destination, tokens, refused: Arc::default() }
     }
 
     /// Returns whom it asks.
@@ -123,7 +127,8 @@ impl Client {
         let Destination { target, token, .. } = &self.destination;
         // What is wrong with its file was told at the begin.
         let tokens = token.find(target).unwrap_or_default();
-        Self { destination: self.destination.clone(), tokens }
+        let (destination, refused) = (self.destination.clone(), Arc::clone(&self.refused));
+        Self { destination, tokens, refused }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -210,7 +215,7 @@ impl Client {
             return Ok(stream);
         }
         let text = stream.text(BODY_MAX).await?;
-        Err(self.problem(&response, text, stream.token_from, path))
+        Err(self.problem(&response, text, stream.token, path))
     }
 
     async fn ask(
@@ -229,7 +234,7 @@ impl Client {
         let stranger = stranger(&response);
         let text = stream.text(BODY_MAX).await?;
         if !status.is_success() && status != StatusCode::NOT_MODIFIED {
-            return Err(self.problem(&response, text, stream.token_from, path));
+            return Err(self.problem(&response, text, stream.token, path));
         }
         Ok(Answer { status: status.as_u16(), text, now, tag, url: stream.url, stranger })
     }
@@ -246,19 +251,23 @@ impl Client {
         wait: Duration,
         extra: Option<(&'static str, String)>,
     ) -> Result<(Response<()>, Stream), ClientError> {
-        let again = (method.clone(), body.clone(), extra.clone());
-        let opened = self.send(method, path, body, wait, extra, &self.tokens).await?;
-        if !self.tokens.are_left() || opened.0.status() != StatusCode::UNAUTHORIZED {
-            return Ok(opened);
+        if self.refused.get().is_some() {
+            return self.send(method, path, body, wait, extra).await;
         }
+        let again = (method.clone(), body.clone(), extra.clone());
+        let opened = self.send(method, path, body, wait, extra).await?;
+        let left = opened.1.token.as_ref().filter(|it| it.is_left);
+        let left = left.filter(|_| opened.0.status() == StatusCode::UNAUTHORIZED);
+        let Some(Shown { from, .. }) = left else { return Ok(opened) };
+        self.refused.get_or_init(|| from.clone());
         let (method, body, extra) = again;
-        let without = self.send(method, path, body, wait, extra, &Tokens::default()).await?;
+        let without = self.send(method, path, body, wait, extra).await?;
         let is_known = without.0.status() != StatusCode::UNAUTHORIZED;
         Ok(if is_known { without } else { opened })
     }
 
-    /// Connects, sends one request with the right one of these tokens, and waits for the head of
-    /// its answer.
+    /// Connects, sends one request with the right one of the tokens, and waits for the head of its
+    /// answer.
     async fn send(
         &self,
         method: Method,
@@ -266,7 +275,6 @@ impl Client {
         body: String,
         wait: Duration,
         extra: Option<(&'static str, String)>,
-        tokens: &Tokens,
     ) -> Result<(Response<()>, Stream), ClientError> {
         let url = self.destination.target.to_string();
         let late = |waited| ClientError::Late { url: url.clone(), waited };
@@ -274,7 +282,8 @@ impl Client {
             true => ClientError::NoHttp { url: url.clone(), why: source.to_string() },
             false => ClientError::Broken { url: url.clone(), source },
         };
-        let (socket, token) = reach(&self.destination, tokens).await?;
+        let (socket, token) = reach(&self.destination, &self.tokens).await?;
+        let token = token.filter(|it| !it.is_left || self.refused.get().is_none());
         let io = TokioIo::new(socket);
         let (mut sender, connection) = http1::handshake(io).await.map_err(broken)?;
         let mut connection: Option<Connection> = Some(Box::pin(connection));
@@ -288,7 +297,7 @@ impl Client {
         let response = timeout(patience, answering).await.map_err(|_| late(patience))?;
         drop(sending);
         let (head, body) = response.map_err(broken)?.into_parts();
-        let stream = Stream { connection, body, url, token_from: token.map(|token| token.from) };
+        let stream = Stream { connection, body, url, token };
         Ok((Response::from_parts(head, ()), stream))
     }
 
@@ -297,9 +306,10 @@ impl Client {
         &self,
         response: &Response<()>,
         raw: String,
-        token_from: Option<String>,
+        token: Option<Shown>,
         path: &str,
     ) -> ClientError {
+        let token_from = token.map(|it| it.from).or_else(|| self.refused.get().cloned());
         let retry_after = retry_after(response);
         match json::read_lines::<Told>(&raw).map(Told::with_lines_only_in_messages) {
             Ok(told) if !told.code.is_empty() => {

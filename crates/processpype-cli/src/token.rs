@@ -7,7 +7,8 @@
 //!    that this application has bound.
 //! 2. A file that cannot be trusted is told, and no token is shown.
 //! 3. A token that a killed process has left may be of nobody by now: who is refused with it asks
-//!    once more without one, as most of what only looks needs none on the own machine.
+//!    once more without one, as most of what only looks needs none on the own machine, and shows
+//!    none that was left from then on.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -106,7 +107,7 @@ impl Tokens {
     }
 
     /// Whether there are some, and every process that made one has ended.
-    pub(crate) fn are_left(&self) -> bool {
+    fn are_left(&self) -> bool {
         !self.0.is_empty() && self.0.iter().all(|it| it.is_left)
     }
 

@@ -7,6 +7,8 @@ mod again;
 mod codes;
 #[cfg(unix)]
 mod contexts;
+#[cfg(unix)]
+mod left;
 mod membership;
 mod told;
 
