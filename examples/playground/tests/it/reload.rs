@@ -104,8 +104,9 @@ fn signals_while_a_reload_is_in_work_are_one_more_reload_after_it() {
         std::fs::write(&app.file, text(delay, number)).unwrap();
         app.signal("HUP");
     };
-    // It starts anew, and takes longer for that than all that follows here.
-    write_and_signal(6000, 2);
+    // It starts anew, and takes longer for that than all that follows here; and less than a reload
+    // waits for services, which is 10 s.
+    write_and_signal(9000, 2);
     app.wait("slow", "starting");
     for number in 3..8 {
         write_and_signal(number, number);
