@@ -260,10 +260,10 @@ impl Client {
         let left = left.filter(|_| opened.0.status() == StatusCode::UNAUTHORIZED);
         let Some(Shown { from, .. }) = left else { return Ok(opened) };
         self.refused.get_or_init(|| from.clone());
+        // Who answers one connection at a time answers the next one only then.
+        drop(opened);
         let (method, body, extra) = again;
-        let without = self.send(method, path, body, wait, extra).await?;
-        let is_known = without.0.status() != StatusCode::UNAUTHORIZED;
-        Ok(if is_known { without } else { opened })
+        self.send(method, path, body, wait, extra).await
     }
 
     /// Connects, sends one request with the right one of the tokens, and waits for the head of its
